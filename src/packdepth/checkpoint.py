@@ -1,0 +1,122 @@
+"""A checkpoint is a folder: `weights.safetensors`, `run.yaml`, `meta.json`. No pickle among what others read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from pydantic import ValidationError
+
+from packdepth.closed import Closed
+from packdepth.config import Run, dump_run, parse_run
+from packdepth.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
+
+
+class Meta(Closed):
+    """What a checkpoint says of itself."""
+
+    packdepth: str
+    """The version that wrote it."""
+    git_commit: str | None = None
+    """Of the project it was trained with."""
+    created: str
+    """Date and time, UTC."""
+    epoch: int
+    """Finished epochs."""
+    step: int
+    """Finished optimiser steps."""
+    metric: bool
+    """Whether depth is in metres."""
+    scale_source: str
+    """Where the scale comes from, such as "velocity (poses)"; "none" if depth is known up to a factor only."""
+    clips: list[str]
+    """The clips it was trained on."""
+    frames: int
+    """How many frames they hold."""
+    scores: dict[str, float] = {}
+    """Of the last validation, or the training loss."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory."""
+
+    run: Run
+    meta: Meta
+    weights: dict[str, Tensor]  # names as in the training module: `depth.*`, `pose.*`
+
+
+def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | None = None) -> None:
+    """Write a checkpoint so that `folder` holds the old one or the new one, never a part.
+
+    `extra` may add files of its own to the folder before it takes its place.
+    """
+    from safetensors.torch import save_file
+
+    with replaced(folder) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
+        (temporary / RUN).write_text(dump_run(checkpoint.run))
+        (temporary / META).write_text(checkpoint.meta.model_dump_json(indent=2) + "\n")
+        if extra is not None:
+            extra(temporary)
+
+
+def read(folder: Path) -> Checkpoint:
+    """Read a checkpoint. Raises InputError if `folder` is none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    run, meta = read_description(folder)
+    try:
+        return Checkpoint(run, meta, load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{folder / WEIGHTS}: cannot be read ({error}); train again or copy it again") from None
+
+
+def read_description(folder: Path) -> tuple[Run, Meta]:
+    """The run and the description of a checkpoint, without its weights and without torch."""
+    missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder}: is no checkpoint (it lacks {', '.join(missing)}); "
+            f"give a folder that training wrote, such as OUTPUT/best"
+        )
+    try:
+        run = parse_run(yaml.safe_load((folder / RUN).read_text()), str(folder / RUN))
+        meta = Meta.model_validate(json.loads((folder / META).read_text()))
+    except (yaml.YAMLError, json.JSONDecodeError, ValidationError) as error:
+        raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
+    return run, meta
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+            os.rename(path, old / path.name)
+            os.rename(temporary, path)
+            shutil.rmtree(old)
+        else:
+            os.rename(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -1,0 +1,296 @@
+"""What a run file may say, in full. The docstring of a field is its reference."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+
+from packdepth.closed import Closed
+from packdepth.errors import InputError
+from packdepth.sources import AnySource
+
+Unit = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+# --- data -------------------------------------------------------------------------------------------------------
+
+
+class Jitter(Closed):
+    """Colour jitter of what networks see: each factor is drawn from [1 - x, 1 + x], the hue shift from [-x, x]."""
+
+    brightness: Unit = 0.2
+    contrast: Unit = 0.2
+    saturation: Unit = 0.2
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+
+
+class Augmentation(Closed):
+    """Random changes of a sample, drawn once and shared by its frames."""
+
+    flip: Unit = 0.5
+    """Probability of mirroring a sample left to right."""
+    jitter: Jitter | None = Jitter()
+
+
+class Data(Closed):
+    """Where samples come from and what they look like."""
+
+    train: Annotated[list[AnySource], Field(min_length=1)]
+    val: list[AnySource] = []
+    """Clips to validate on: metrics where a clip has depth, the loss everywhere."""
+    image_size: tuple[PositiveInt, PositiveInt]
+    """Height and width of what networks see, in pixels."""
+    context: Annotated[tuple[int, ...], Field(min_length=1)] = (-1, 1)
+    """The context frames, by their offset from the target frame."""
+    augmentation: Augmentation = Augmentation()
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Processes that load samples; 0 loads them in the training process."""
+    cache: bool = False
+    """Keep resized images in memory; for clips that fit there."""
+
+
+# --- networks ---------------------------------------------------------------------------------------------------
+
+
+class PackNetConfig(Closed):
+    """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
+
+    kind: Literal["packnet"]
+    preset: Literal["1A", "1B", "slim-1A", "small", "tiny"] = "1A"
+    """1A, 1B, slim-1A as published; small and tiny are narrow enough to train on a CPU."""
+    dropout: Unit = 0.0
+    initial_depth: PositiveFloat = 12.0
+    """Metres that an untrained network predicts: a start far from the range's middle is what lets short runs learn."""
+
+
+class DepthResNetConfig(Closed):
+    """ResNet encoder and monodepth2's decoder."""
+
+    kind: Literal["depth_resnet"]
+    layers: Literal[18, 34, 50] = 18
+    min_depth: PositiveFloat = 0.1
+    """Metres."""
+    max_depth: PositiveFloat = 100.0
+    """Metres."""
+    initial_depth: PositiveFloat = 12.0
+    """Metres that an untrained network predicts."""
+
+
+DepthConfig = Annotated[PackNetConfig | DepthResNetConfig, Field(discriminator="kind")]
+
+
+class PoseNetConfig(Closed):
+    """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order."""
+
+    kind: Literal["posenet"]
+    initial_forward: float = 0.0
+    """Metres per frame along the optical axis that an untrained network predicts."""
+
+
+class PoseResNetConfig(Closed):
+    """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order."""
+
+    kind: Literal["pose_resnet"]
+    layers: Literal[18, 34, 50] = 18
+    initial_forward: float = 0.0
+    """Metres per frame along the optical axis that an untrained network predicts."""
+
+
+PoseConfig = Annotated[PoseNetConfig | PoseResNetConfig, Field(discriminator="kind")]
+
+
+class Networks(Closed):
+    """The two networks of self-supervised training."""
+
+    depth: DepthConfig
+    pose: PoseConfig
+
+
+# --- objective --------------------------------------------------------------------------------------------------
+
+
+class PhotometricConfig(Closed):
+    """How unlike the target is to its synthesis from the context: SSIM and L1 (PackNet eq. 2 to 4)."""
+
+    kind: Literal["photometric"]
+    weight: NonNegative = 1.0
+    ssim: Unit = 0.85
+    """Share of the SSIM term; the rest is L1."""
+    minimum: bool = True
+    """Take the best of the context frames at each pixel, not their mean."""
+    automask: bool = True
+    """Ignore pixels that the unmoved context explains better (standing camera, cars at our speed)."""
+    scales: Literal["full", "own"] = "full"
+    """Compare each scale at full resolution, upsampled (as published), or at its own (cheaper, wider basin)."""
+
+
+class SmoothnessConfig(Closed):
+    """Edge-aware smoothness of mean-normalised inverse depth (PackNet eq. 5)."""
+
+    kind: Literal["smoothness"]
+    weight: NonNegative = 1e-3
+
+
+class VelocityConfig(Closed):
+    """Metric scale: the length of the ego-motion against the distance travelled (PackNet eq. 6)."""
+
+    kind: Literal["velocity"]
+    weight: NonNegative = 0.05
+
+
+TermConfig = Annotated[PhotometricConfig | SmoothnessConfig | VelocityConfig, Field(discriminator="kind")]
+
+
+# --- training ---------------------------------------------------------------------------------------------------
+
+
+class Constant(Closed):
+    """The learning rate stays as it is."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class Step(Closed):
+    """The learning rate is multiplied by `factor` every `epochs` epochs (as published: 0.5 every 40)."""
+
+    kind: Literal["step"]
+    epochs: PositiveInt = 40
+    factor: PositiveFloat = 0.5
+
+
+class Cosine(Closed):
+    """The learning rate rises linearly for `warmup` steps, then falls along a cosine to `final` of itself."""
+
+    kind: Literal["cosine"]
+    warmup: Annotated[int, Field(ge=0)] = 0
+    final: Unit = 0.0
+
+
+class Training(Closed):
+    """How the networks are trained."""
+
+    epochs: PositiveInt
+    epoch_steps: PositiveInt | None = None
+    """Steps between validations and checkpoints; one pass over the data if left out."""
+    batch_size: PositiveInt = 4
+    """Samples a step, over all processes together."""
+    depth_learning_rate: PositiveFloat = 2e-4
+    pose_learning_rate: PositiveFloat = 2e-4
+    schedule: Annotated[Constant | Step | Cosine, Field(discriminator="kind")] = Constant()
+    clip_norm: PositiveFloat | None = None
+    """Longest gradient, in its 2-norm."""
+    precision: Literal["32", "bf16"] = "32"
+    """bf16 computes networks in bfloat16 (autocast); weights and losses stay float32."""
+    seed: int = 0
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: PositiveInt = 1
+    """Processes on each machine."""
+    nodes: PositiveInt = 1
+    """Machines."""
+
+
+class Run(Closed):
+    """A run file: the whole experiment."""
+
+    data: Data
+    networks: Networks
+    objective: Annotated[list[TermConfig], Field(min_length=1)]
+    training: Training
+
+
+# --- reading and writing ----------------------------------------------------------------------------------------
+
+
+def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
+    """The run file at `path` with `key=value` overrides, such as `training.epochs=5` or `objective.0.weight=2`.
+
+    Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a run file") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    for override in overrides:
+        _override(values, override, path)
+    return parse_run(_expand(values, str(path)), str(path))
+
+
+def parse_run(values: Any, origin: str) -> Run:
+    """The run that the content of a run file describes; `origin` names it in errors."""
+    try:
+        return Run.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = _location(first["loc"], values)
+        found = "" if isinstance(first["input"], (dict, list)) else f" (found {first['input']!r})"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{origin}: {where}: {message}{found}") from None
+
+
+def dump_run(run: Run) -> str:
+    """The run as YAML that `load_run` reads back to an equal run."""
+    return yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
+
+
+def _location(parts: tuple[int | str, ...], values: Any) -> str:
+    """`data.train[0].root` of pydantic's location, less the tags of unions that it contains."""
+    text = ""
+    for part in parts:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            values = values[part] if isinstance(values, list) and part < len(values) else None
+        elif isinstance(values, dict) and values.get("kind") == part and part not in values:
+            continue
+        else:
+            text += f".{part}"
+            values = values.get(part) if isinstance(values, dict) else None
+    return text.removeprefix(".") or "the run file"
+
+
+def _override(values: Any, override: str, path: Path) -> None:
+    """Set one `key=value` in the content of a run file."""
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise InputError(f"'{override}' is not an override; write key=value, such as training.epochs=5")
+    *parents, last = key.split(".")
+    for part in [*parents, None]:
+        name = last if part is None else part
+        index: Any = int(name) if isinstance(values, list) and name.lstrip("-").isdigit() else name
+        if isinstance(values, list) and not (isinstance(index, int) and -len(values) <= index < len(values)):
+            raise InputError(f"{path}: override {override}: '{name}' is no entry of a list of {len(values)}")
+        if not isinstance(values, (dict, list)):
+            raise InputError(f"{path}: override {override}: '{name}' is inside a value that has no parts")
+        if part is None:
+            values[index] = yaml.safe_load(text)
+        else:
+            values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def _expand(values: Any, origin: str) -> Any:
+    """Fill in `${NAME}` and `${NAME:-default}` from the environment, in every string."""
+    if isinstance(values, dict):
+        return {key: _expand(value, origin) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_expand(value, origin) for value in values]
+    if not isinstance(values, str):
+        return values
+
+    def fill(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        value = os.environ.get(name, default)
+        if value is None:
+            raise InputError(f"{origin}: the environment variable {name} is not set; set it, or write the path out")
+        return value
+
+    return _VARIABLE.sub(fill, values)

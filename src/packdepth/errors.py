@@ -1,0 +1,11 @@
+"""The one error a user is meant to read."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Input that cannot be used: a file, a field of a run file, an argument.
+
+    The message is one sentence that names the file and the field, says what was found and what to do.
+    The command line prints it and exits with status 2.
+    """

@@ -1,0 +1,1 @@
+"""Pure functions of tensors: cameras, rigid motions, view synthesis, LiDAR projection."""

@@ -1,0 +1,54 @@
+"""View synthesis: the target view, rebuilt from a context image through depth and ego-motion (Zhou et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from packdepth.geometry import se3
+from packdepth.geometry.camera import Camera
+
+MIN_DEPTH = 1e-3  # metres; what is nearer to the context camera, or behind it, is not seen
+
+
+class Synthesis(NamedTuple):
+    """What of the target view a context image shows."""
+
+    image: Tensor  # [B, C, H, W]
+    valid: Tensor  # [B, 1, H, W] bool: inside the context image and in front of its camera
+
+
+def sample(image: Tensor, pixels: Tensor) -> Tensor:
+    """Bilinear samples [B, C, h, w] of image [B, C, H, W] at pixels [B, 2, h, w] as (u, v); edges are extended."""
+    height, width = image.shape[-2:]
+    # Integer pixel centres, hence align_corners=True: -1 and 1 are the centres of the first and last pixel.
+    u = 2 * pixels[:, 0] / max(width - 1, 1) - 1
+    v = 2 * pixels[:, 1] / max(height - 1, 1) - 1
+    grid = u.new_empty(*u.shape, 2)
+    grid[..., 0], grid[..., 1] = u, v
+    return F.grid_sample(image, grid.to(image.dtype), mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def synthesize(
+    context: Tensor, depth: Tensor, T_context_target: Tensor, camera: Camera, context_camera: Camera | None = None
+) -> Synthesis:
+    """Rebuild the target view from a context image.
+
+    Args:
+        context: [B, C, H, W], values of any kind.
+        depth: z-depth of the target view, [B, 1, h, w], metres.
+        T_context_target: [B, 4, 4].
+        camera: of the target view, of size h x w.
+        context_camera: of the context image, of size H x W; the target's camera if left out.
+
+    Returns:
+        the image and the mask of the pixels for which it is defined. Source: PackNet, CVPR 2020, section 3.1.
+    """
+    context_camera = context_camera or camera
+    points = se3.transform(T_context_target, camera.unproject(depth))
+    pixels, z = context_camera.project(points, min_depth=MIN_DEPTH)
+    u, v = pixels[:, 0:1], pixels[:, 1:2]
+    inside = (u >= 0) & (u <= context_camera.width - 1) & (v >= 0) & (v <= context_camera.height - 1)
+    return Synthesis(sample(context, pixels), inside & (z > MIN_DEPTH))

@@ -1,0 +1,149 @@
+"""The nouns that cross a folder's border, with their shapes and units.
+
+    disk --sources--> Clip --data--> Sample -> Batch --networks--> Outputs --objectives--> loss
+                                                        inference--> Prediction
+
+Importing this module takes no torch: sources parse without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from packdepth.geometry.camera import Camera
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Readable(Protocol):
+    """Something on disk that is read when it is needed: cheap to hold, safe to send to a worker process."""
+
+    @property
+    def path(self) -> Path:
+        """The file, for messages."""
+
+    def read(self) -> np.ndarray:
+        """Its content. Raises InputError with the file's name if it cannot be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One moment of a clip."""
+
+    name: str  # unique in its clip, such as "000012"
+    time: float  # seconds
+    image: Readable  # [H, W, 3] uint8, RGB
+    right: Readable | None = None  # [H, W, 3] uint8, RGB: the rectified right image
+    depth: Readable | None = None  # [H, W] float32, z-depth in metres, 0 where unknown
+    lidar: Readable | None = None  # [N, 3] float32, metres, in the camera frame
+    semantic: Readable | None = None  # [H, W] uint8, class ids
+    speed: float | None = None  # metres per second
+    pose: np.ndarray | None = None  # T_world_camera [4, 4] float64, metres
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Consecutive frames of one camera, as found on disk."""
+
+    name: str  # such as "kitti_odometry/06/left"
+    path: Path  # where it was found, for messages
+    camera: Camera
+    frames: tuple[Frame, ...]
+    baseline: float | None = None  # metres from the left camera to the right one
+    independent: bool = False  # frames are unrelated images, without temporal neighbours
+
+
+@dataclass
+class Sample:
+    """A target frame with its context, as tensors at the run's image size.
+
+    A field that no term of the objective asks for, or that the source lacks, is None.
+    """
+
+    names: list[str]  # clip/frame, one per sample
+    offsets: tuple[int, ...]  # of the N context frames from the target, in frames, such as (-1, 1)
+    camera: Camera
+    image: Tensor  # [3, H, W] RGB in [0, 1]
+    context: Tensor  # [N, 3, H, W]
+    network_image: Tensor  # [3, H, W], the image with colour jitter: what networks see
+    network_context: Tensor  # [N, 3, H, W]
+    distance: Tensor | None = None  # [N] metres travelled between the target and each context frame
+    T_context_target: Tensor | None = None  # [N, 4, 4] measured ego-motion, metres
+    depth: Tensor | None = None  # [1, H, W] z-depth in metres at the image size, 0 where unknown
+
+
+@dataclass
+class Batch(Sample):
+    """Samples stacked: every tensor has gained a leading B, the camera holds tensors [B]."""
+
+    @classmethod
+    def stack(cls, samples: list[Sample]) -> Batch:
+        """The batch of several samples, which must hold the same fields."""
+        import torch
+
+        values: dict[str, Any] = {}
+        for field in fields(Sample):
+            parts = [getattr(sample, field.name) for sample in samples]
+            first = parts[0]
+            if isinstance(first, torch.Tensor):
+                values[field.name] = torch.stack(parts)
+            elif isinstance(first, Camera):
+                numbers = zip(*[(part.fx, part.fy, part.cx, part.cy) for part in parts], strict=True)
+                values[field.name] = Camera(
+                    *[torch.tensor(column) for column in numbers], width=first.width, height=first.height
+                )
+            elif field.name == "names":
+                values[field.name] = [name for part in parts for name in part]
+            else:
+                values[field.name] = first
+        return cls(**values)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with `function` applied to each of its tensors."""
+        import torch
+
+        changes: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, torch.Tensor):
+                changes[field.name] = function(value)
+            elif isinstance(value, Camera):
+                changes[field.name] = value.map(function)
+        return replace(self, **changes)
+
+    def to(self, device: Any, **kwargs: Any) -> Batch:
+        """The batch on another device."""
+        return self.map(lambda tensor: tensor.to(device, **kwargs))
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory, for faster copies to a GPU."""
+        return self.map(lambda tensor: tensor.pin_memory())
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass
+class Outputs:
+    """What the networks make of a batch."""
+
+    inv_depths: list[Tensor]  # [B, 1, H / 2^s, W / 2^s] inverse depth in 1/metres, finest first
+    T_context_target: Tensor  # [B, N, 4, 4] ego-motion, metres where the scale is metric
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Depth of one image at its own resolution."""
+
+    depth: np.ndarray  # [H, W] float32 z-depth, metres where `metric`
+    inv_depth: np.ndarray  # [H, W] float32, 1 / depth
+    metric: bool  # whether depth is in metres
+    scale: float  # the factor that was applied to the network's depth
+    scale_source: str  # where the scale comes from, such as "velocity (speed)" or "none"
+    camera: Camera | None = None  # at the resolution of `depth`

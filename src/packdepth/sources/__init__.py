@@ -1,0 +1,14 @@
+"""Formats on disk, one file each, parsed into Clips without torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from packdepth.sources.folder import Folder
+from packdepth.sources.kitti_odometry import KittiOdometry
+from packdepth.sources.kitti_raw import KittiRaw
+from packdepth.sources.video import Video
+
+AnySource = Annotated[KittiOdometry | KittiRaw | Folder | Video, Field(discriminator="kind")]

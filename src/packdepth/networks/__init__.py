@@ -1,0 +1,1 @@
+"""Networks: images in, inverse depths or ego-motion out; no losses and no data."""

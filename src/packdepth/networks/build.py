@@ -1,0 +1,26 @@
+"""From the networks block of a run file to networks."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from packdepth.config import DepthConfig, PackNetConfig, PoseConfig, PoseNetConfig
+from packdepth.networks.depth_resnet import DepthResNet
+from packdepth.networks.ego_motion import PairPoseNetwork
+from packdepth.networks.packnet import PackNet
+from packdepth.networks.pose_resnet import PoseResNet
+from packdepth.networks.posenet import PoseNet
+
+
+def depth_network(config: DepthConfig) -> nn.Module:
+    """The depth network: image [B, 3, H, W] to inverse depths [B, 1, H / 2^s, W / 2^s], finest first."""
+    if isinstance(config, PackNetConfig):
+        return PackNet(config.preset, config.dropout, config.initial_depth)
+    return DepthResNet(config.layers, config.min_depth, config.max_depth, config.initial_depth)
+
+
+def pose_network(config: PoseConfig) -> PairPoseNetwork:
+    """The pose network: target, context and their offsets to T_context_target [B, N, 4, 4]."""
+    if isinstance(config, PoseNetConfig):
+        return PoseNet(initial_forward=config.initial_forward)
+    return PoseResNet(config.layers, config.initial_forward)

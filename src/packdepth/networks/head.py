@@ -1,0 +1,32 @@
+"""From a bounded activation to inverse depth, and back to the bias that starts a network at a chosen depth."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class InverseDepthHead(nn.Module):
+    """Inverse depth between two bounds, `low + (high - low) * sigmoid(x)`, in 1/metres.
+
+    PackNet: low 0, high 1 / 0.5 m. monodepth2: low 1 / 100 m, high 1 / 0.1 m.
+    """
+
+    def __init__(self, min_depth: float, max_depth: float = math.inf) -> None:
+        super().__init__()
+        self.high, self.low = 1 / min_depth, 1 / max_depth
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Inverse depth of any shape, in float32 or wider: bfloat16 would quantise it to 0.4 %."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        return self.low + (self.high - self.low) * x.sigmoid()
+
+    def start_at(self, depth: float, conv: nn.Conv2d) -> None:
+        """Set the bias of the convolution before this head so that an untrained network predicts `depth` metres."""
+        share = (1 / depth - self.low) / (self.high - self.low)
+        if not 0 < share < 1:
+            raise ValueError(f"initial depth {depth} m is outside the head's range {1 / self.high} to {1 / self.low} m")
+        assert conv.bias is not None
+        nn.init.constant_(conv.bias, math.log(share / (1 - share)))

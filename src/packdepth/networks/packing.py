@@ -1,0 +1,109 @@
+"""The blocks of PackNet (CVPR 2020, section 4): downsampling and upsampling that keep every value.
+
+Parameter names are those of the published checkpoints.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GROUPS = 16  # of every group normalisation
+BAND_CHANNELS = 128  # up to here a dense band is the faster form of a channelwise 3D convolution on a CPU
+
+
+class Conv2D(nn.Module):
+    """Convolution, group normalisation, ELU: [B, C, H, W] to [B, D, H / stride, W / stride]."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv_base = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2)
+        self.normalize = nn.GroupNorm(GROUPS, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter, normalise, activate."""
+        return F.elu(self.normalize(self.conv_base(x)))
+
+
+class ResidualConv(nn.Module):
+    """Two convolutions beside a 1x1 shortcut; dropout, if any, falls on the shortcut."""
+
+    def __init__(self, channels_in: int, channels_out: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.conv1 = Conv2D(channels_in, channels_out, 3)
+        self.conv2 = Conv2D(channels_out, channels_out, 3)
+        self.conv3 = nn.Conv2d(channels_in, channels_out, 1)
+        self.dropout = nn.Dropout2d(dropout)
+        self.normalize = nn.GroupNorm(GROUPS, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] to [B, D, H, W]."""
+        return F.elu(self.normalize(self.conv2(self.conv1(x)) + self.dropout(self.conv3(x))))
+
+
+def residual_block(channels_in: int, channels_out: int, count: int, dropout: float = 0.0) -> nn.Sequential:
+    """`count` residual convolutions, the first of which changes the number of channels."""
+    return nn.Sequential(
+        *[ResidualConv(channels_in if i == 0 else channels_out, channels_out, dropout) for i in range(count)]
+    )
+
+
+def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
+    """A 3D convolution over (channel, row, column) with D features: [B, C, H, W] to [B, D * C, H, W].
+
+    The feature is the slow index of the result. Source: PackNet, CVPR 2020, section 4.1.
+
+    CPUs have no fast kernel for one input channel. Narrow maps are convolved there in two dimensions instead, with
+    weights that are zero off a band of three channels: the same sum, several times faster (bench/packing.py).
+    """
+    if x.device.type == "cpu" and x.shape[1] <= BAND_CHANNELS:
+        return F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1)
+    return conv3d(x.unsqueeze(1)).flatten(1, 2)
+
+
+def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
+    """Weight [D * C, C, 3, 3] and bias [D * C] of the 2D convolution that equals a 3D one over C channels."""
+    weight, bias = conv3d.weight[:, 0], conv3d.bias  # [D, 3, 3, 3] by (feature, channel offset, row, column), [D]
+    assert bias is not None
+    ones = weight.new_ones(channels)
+    neighbours = torch.stack([torch.diag(ones[abs(k) :], k) for k in (-1, 0, 1)])  # [3, C, C]
+    return torch.einsum("dkij,kcn->dcnij", weight, neighbours).flatten(0, 1), bias.repeat_interleave(channels)
+
+
+class PackLayerConv3d(nn.Module):
+    """Halve the resolution by space-to-depth, 3D convolution and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2]."""
+
+    def __init__(self, channels: int, kernel: int, features: int) -> None:
+        super().__init__()
+        self.conv = Conv2D(channels * 4 * features, channels, kernel)
+        self.conv3d = nn.Conv3d(1, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pack."""
+        return self.conv(channelwise_conv3d(F.pixel_unshuffle(x, 2), self.conv3d))
+
+
+class UnpackLayerConv3d(nn.Module):
+    """Double the resolution by 2D convolution, 3D convolution and depth-to-space: [B, C, H, W] to [B, D, 2H, 2W]."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, features: int) -> None:
+        super().__init__()
+        self.conv = Conv2D(channels_in, channels_out * 4 // features, kernel)
+        self.conv3d = nn.Conv3d(1, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unpack."""
+        return F.pixel_shuffle(channelwise_conv3d(self.conv(x), self.conv3d), 2)
+
+
+class InvDepth(nn.Module):
+    """The convolution before an inverse depth head: [B, C, H, W] to [B, 1, H, W]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        return self.conv1(x)

@@ -1,0 +1,126 @@
+"""PackNet: depth from one image through packing and unpacking blocks (Guizilini et al., CVPR 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from packdepth.networks.head import InverseDepthHead
+from packdepth.networks.packing import Conv2D, InvDepth, PackLayerConv3d, UnpackLayerConv3d, residual_block
+from packdepth.networks.padding import crop_scales, pad_to_multiple
+
+Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What tells one PackNet from another."""
+
+    stem: int  # channels of the first convolution
+    channels: tuple[int, int, int, int, int]  # of the five levels, at strides 2 to 32
+    blocks: tuple[int, int, int, int]  # residual convolutions at levels 2 to 5
+    features: int  # of the 3D convolutions (D)
+    add_skips: bool = False  # join skip connections by addition (B), not by concatenation (A)
+
+
+PRESETS: dict[Preset, Layout] = {
+    "1A": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8),
+    "1B": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8, add_skips=True),
+    "slim-1A": Layout(32, (32, 64, 128, 256, 512), (2, 2, 3, 3), features=4),
+    "small": Layout(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2),
+    "tiny": Layout(16, (16, 16, 32, 64, 128), (1, 1, 1, 1), features=2),
+}
+STRIDE = 32
+MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2)
+
+
+class PackNet(nn.Module):
+    """Image [B, 3, H, W], RGB in [0, 1], to inverse depths at strides 1, 2, 4 and 8, finest first, in 1/metres.
+
+    Any H and W: what is no multiple of 32 is padded inside and cropped from the result.
+
+    Args:
+        preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters);
+            `small` and `tiny` have the same topology, narrow enough to train on a CPU.
+        dropout: probability, on the shortcuts of the residual convolutions.
+        initial_depth: metres that the untrained network predicts.
+    """
+
+    def __init__(self, preset: Preset = "1A", dropout: float = 0.0, initial_depth: float = 12.0) -> None:
+        super().__init__()
+        layout = PRESETS[preset]
+        n0, (n1, n2, n3, n4, n5), d = layout.stem, layout.channels, layout.features
+        self.add_skips = layout.add_skips
+
+        self.pre_calc = Conv2D(3, n0, 5)
+        self.conv1 = Conv2D(n0, n1, 7)
+        self.conv2 = residual_block(n1, n2, layout.blocks[0], dropout)
+        self.conv3 = residual_block(n2, n3, layout.blocks[1], dropout)
+        self.conv4 = residual_block(n3, n4, layout.blocks[2], dropout)
+        self.conv5 = residual_block(n4, n5, layout.blocks[3], dropout)
+        self.pack1 = PackLayerConv3d(n1, 5, d)
+        self.pack2 = PackLayerConv3d(n2, 3, d)
+        self.pack3 = PackLayerConv3d(n3, 3, d)
+        self.pack4 = PackLayerConv3d(n4, 3, d)
+        self.pack5 = PackLayerConv3d(n5, 3, d)
+
+        skips = (n4, n3, n2, n1, n0)  # channels of the skip connections, coarse to fine
+        unpacked = skips if self.add_skips else (n5, n4, n3, n2, n1)
+        joined = [u if self.add_skips else u + s for u, s in zip(unpacked, skips, strict=True)]
+        self.unpack5 = UnpackLayerConv3d(n5, unpacked[0], 3, d)
+        self.unpack4 = UnpackLayerConv3d(n5, unpacked[1], 3, d)
+        self.unpack3 = UnpackLayerConv3d(n4, unpacked[2], 3, d)
+        self.unpack2 = UnpackLayerConv3d(n3, unpacked[3], 3, d)
+        self.unpack1 = UnpackLayerConv3d(n2, unpacked[4], 3, d)
+        self.iconv5 = Conv2D(joined[0], n5, 3)
+        self.iconv4 = Conv2D(joined[1], n4, 3)
+        self.iconv3 = Conv2D(joined[2] + 1, n3, 3)
+        self.iconv2 = Conv2D(joined[3] + 1, n2, 3)
+        self.iconv1 = Conv2D(joined[4] + 1, n1, 3)
+        self.disp4_layer = InvDepth(n4)
+        self.disp3_layer = InvDepth(n3)
+        self.disp2_layer = InvDepth(n2)
+        self.disp1_layer = InvDepth(n1)
+        self.head = InverseDepthHead(MIN_DEPTH)
+        self._initialise(initial_depth)
+
+    def _initialise(self, initial_depth: float) -> None:
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+                nn.init.xavier_uniform_(module.weight)
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+        for layer in (self.disp4_layer, self.disp3_layer, self.disp2_layer, self.disp1_layer):
+            self.head.start_at(initial_depth, layer.conv1)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3."""
+        height, width = image.shape[-2:]
+        x0 = self.pre_calc(pad_to_multiple(image, STRIDE))
+        x1 = self.pack1(self.conv1(x0))  # [B, n1, H/2, W/2]
+        x2 = self.pack2(self.conv2(x1))  # [B, n2, H/4, W/4]
+        x3 = self.pack3(self.conv3(x2))  # [B, n3, H/8, W/8]
+        x4 = self.pack4(self.conv4(x3))  # [B, n4, H/16, W/16]
+        x5 = self.pack5(self.conv5(x4))  # [B, n5, H/32, W/32]
+
+        y5 = self.iconv5(self._join(self.unpack5(x5), x4))
+        y4 = self.iconv4(self._join(self.unpack4(y5), x3))
+        inv4 = self.head(self.disp4_layer(y4))
+        y3 = self.iconv3(self._join(self.unpack3(y4), x2, inv4))
+        inv3 = self.head(self.disp3_layer(y3))
+        y2 = self.iconv2(self._join(self.unpack2(y3), x1, inv3))
+        inv2 = self.head(self.disp2_layer(y2))
+        y1 = self.iconv1(self._join(self.unpack1(y2), x0, inv2))
+        inv1 = self.head(self.disp1_layer(y1))
+        return crop_scales([inv1, inv2, inv3, inv4], height, width)
+
+    def _join(self, x: Tensor, skip: Tensor, coarser: Tensor | None = None) -> Tensor:
+        """Decoder features with their skip connection and, upsampled, the coarser inverse depth."""
+        parts = [x + skip] if self.add_skips else [x, skip]
+        if coarser is not None:
+            parts.append(F.interpolate(coarser, scale_factor=2, mode="nearest").to(x.dtype))
+        return torch.cat(parts, dim=1)

@@ -1,0 +1,18 @@
+"""Sizes that are no multiple of a network's stride: padded before, cropped after."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def pad_to_multiple(image: Tensor, stride: int) -> Tensor:
+    """Image [B, C, H, W] extended at its right and bottom edges, by repetition, to multiples of `stride`."""
+    height, width = image.shape[-2:]
+    bottom, right = -height % stride, -width % stride
+    return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
+
+
+def crop_scales(pyramid: list[Tensor], height: int, width: int) -> list[Tensor]:
+    """Each scale s of a pyramid [B, C, ., .] cropped to what covers the image: ceil(H / 2^s) x ceil(W / 2^s)."""
+    return [level[..., : -(-height // 2**s), : -(-width // 2**s)] for s, level in enumerate(pyramid)]

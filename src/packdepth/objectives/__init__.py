@@ -1,0 +1,1 @@
+"""What training minimises: a list of weighted terms, one file each."""

@@ -1,0 +1,45 @@
+"""The objective: the weighted sum of its terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from packdepth.config import PhotometricConfig, SmoothnessConfig, TermConfig
+from packdepth.objectives.photometric import Photometric
+from packdepth.objectives.smoothness import Smoothness
+from packdepth.objectives.term import Term
+from packdepth.objectives.velocity import Velocity
+from packdepth.records import Batch, Outputs
+
+
+def build_term(config: TermConfig) -> Term:
+    """The term that an entry of the run file's objective describes."""
+    if isinstance(config, PhotometricConfig):
+        return Photometric(config.ssim, config.minimum, config.automask, config.scales)
+    if isinstance(config, SmoothnessConfig):
+        return Smoothness()
+    return Velocity()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Named, weighted terms."""
+
+    terms: tuple[tuple[str, float, Term], ...]
+
+    @classmethod
+    def build(cls, configs: list[TermConfig]) -> Objective:
+        """The objective of a run file."""
+        return cls(tuple((config.kind, config.weight, build_term(config)) for config in configs))
+
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """The optional fields of the batch that each term needs, by the term's name."""
+        return {name: term.needs for name, _, term in self.terms}
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum, and the value of each term before its weight, by name."""
+        values = {name: term(outputs, batch) for name, _, term in self.terms}
+        total = sum((weight * values[name] for name, weight, _ in self.terms), outputs.T_context_target.new_zeros(()))
+        return total, values

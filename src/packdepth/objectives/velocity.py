@@ -1,0 +1,31 @@
+"""Velocity supervision: metric scale from the distance travelled."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from packdepth.records import Batch, Outputs
+
+
+def velocity_loss(T_context_target: Tensor, distance: Tensor) -> Tensor:
+    """Mean | ||t|| - distance | in metres.
+
+    Args:
+        T_context_target: [B, N, 4, 4] predicted ego-motion.
+        distance: [B, N] metres travelled between the target and each context frame: speed times time.
+
+    Returns:
+        a scalar. Source: PackNet, CVPR 2020, eq. 6.
+    """
+    return (T_context_target[..., :3, 3].norm(dim=-1) - distance).abs().mean()
+
+
+class Velocity:
+    """The term `velocity`."""
+
+    needs: tuple[str, ...] = ("distance",)
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """A scalar, metres."""
+        assert batch.distance is not None
+        return velocity_loss(outputs.T_context_target, batch.distance)

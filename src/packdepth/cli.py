@@ -1,0 +1,117 @@
+"""The command line: verbs to functions, nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from packdepth import __version__
+from packdepth.errors import InputError
+
+
+def train(
+    run: Positional[Path],
+    overrides: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    output: Path,
+    resume: bool = False,
+) -> None:
+    """Train a depth and an ego-motion network on video.
+
+    Args:
+        run: the run file (YAML).
+        overrides: values to change in it, such as training.epochs=5 or objective.0.weight=0.5.
+        output: folder for the checkpoints best/ and last/, metrics.csv and TensorBoard's files.
+        resume: go on from OUTPUT/last, exactly.
+    """
+    from packdepth.training.run import train
+
+    train(run, output, overrides, resume)
+
+
+def predict(
+    checkpoint: Positional[Path],
+    input: Positional[Path],
+    /,
+    *,
+    output: Annotated[Path, arg(aliases=["-o"])],
+    save: str = "depth,color",
+    camera: Path | None = None,
+) -> None:
+    """Predict the depth of an image, a folder of images or a video.
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best.
+        input: image, folder or video.
+        output: folder to write to.
+        save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
+        camera: camera.yaml of the input, for point clouds; if left out, the one beside it.
+    """
+    from packdepth.inference.run import predict
+
+    predict(checkpoint, input, output, save, camera)
+
+
+def evaluate(
+    checkpoint: Positional[Path],
+    /,
+    *,
+    protocol: str,
+    data: Path,
+    json: Path | None = None,
+) -> None:
+    """Measure a checkpoint by a named protocol.
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best.
+        protocol: kitti-odometry-clip or kitti-raw-clip.
+        data: the folder that holds the protocol's data.
+        json: file to write the numbers to.
+    """
+    from packdepth.evaluation.run import evaluate
+
+    print(evaluate(checkpoint, protocol, data, json).table())
+
+
+def info(checkpoint: Positional[Path], /) -> None:
+    """Tell what a checkpoint is.
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best.
+    """
+    from packdepth.inference.info import describe
+
+    print(describe(checkpoint))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; 0 if it went well, 2 for input that cannot be used."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments == ["--version"]:
+        print(f"packdepth {__version__}")
+        return 0
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"train": train, "predict": predict, "evaluate": evaluate, "info": info},
+            prog="packdepth",
+            description="A camera's own video into a metric depth network.",
+            args=arguments,
+        )
+    except InputError as error:
+        print(f"packdepth: {_sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _sentence(error: InputError) -> str:
+    """The message of an error; of one that a worker process passed on, its last line, which is the message."""
+    return str(error).strip().splitlines()[-1].removeprefix("packdepth.errors.InputError: ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Which frames of a clip can be targets, and what a clip can offer the terms of an objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from packdepth.errors import InputError
+from packdepth.records import Clip
+
+GAP = 1.5  # a step in time longer than this many median steps is a gap in the clip
+
+
+def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
+    """Indices of the frames whose context frames all exist, with no gap in time on the way to them."""
+    if clip.independent:
+        return []
+    times = np.array([frame.time for frame in clip.frames])
+    steps = np.diff(times)
+    gap = np.concatenate([[0], np.cumsum(steps > GAP * np.median(steps))]) if len(steps) else np.zeros(len(times))
+    reach = [0, *offsets]
+    return [
+        i
+        for i in range(len(times))
+        if all(0 <= i + o < len(times) for o in reach) and gap[i + min(reach)] == gap[i + max(reach)]
+    ]
+
+
+def has_speed(clip: Clip) -> bool:
+    """Whether every frame has a measured speed."""
+    return all(frame.speed is not None for frame in clip.frames)
+
+
+def has_poses(clip: Clip) -> bool:
+    """Whether every frame has a measured pose."""
+    return all(frame.pose is not None for frame in clip.frames)
+
+
+def distance_source(clip: Clip) -> str | None:
+    """What tells the distance travelled: "speed" before "poses"; None if neither is there."""
+    return "speed" if has_speed(clip) else "poses" if has_poses(clip) else None
+
+
+def distance(clip: Clip, target: int, context: int) -> float:
+    """Metres travelled between two frames: speed integrated over time, or else how far the measured poses lie apart."""
+    if has_speed(clip):
+        low, high = sorted((target, context))
+        times = np.array([frame.time for frame in clip.frames[low : high + 1]])
+        speeds = np.array([frame.speed for frame in clip.frames[low : high + 1]], dtype=np.float64)
+        return float(np.trapezoid(speeds, times))
+    start, end = clip.frames[target].pose, clip.frames[context].pose
+    assert start is not None
+    assert end is not None
+    return float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
+
+
+def has_depth(clip: Clip) -> bool:
+    """Whether any frame has measured depth, as a map or as a scan."""
+    return any(frame.depth is not None or frame.lidar is not None for frame in clip.frames)
+
+
+OFFERS: dict[str, tuple[str, Callable[[Clip], bool], str]] = {
+    "distance": (
+        "the distance travelled between frames",
+        lambda clip: distance_source(clip) is not None,
+        "neither speed nor poses for all its frames; add speed_mps or poses",
+    ),
+}
+"""Optional fields of a sample: what they are, whether a clip offers them, and what it lacks if not."""
+
+
+def check_offers(clips: Sequence[Clip], needs: dict[str, tuple[str, ...]]) -> None:
+    """Raise InputError, naming term and clip, unless every clip offers what every term needs.
+
+    Args:
+        clips: of the training data.
+        needs: the fields that each term needs, by the term's name.
+    """
+    for term, names in needs.items():
+        for name in names:
+            what, offered, lack = OFFERS[name]
+            for clip in clips:
+                if not offered(clip):
+                    raise InputError(
+                        f"objective term '{term}' needs {what}, but clip {clip.name} ({clip.path}) has {lack}, "
+                        f"or remove the term"
+                    )

@@ -1,0 +1,1 @@
+"""Training: the Lightning module, the run, what is written on the way."""

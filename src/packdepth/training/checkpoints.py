@@ -1,0 +1,114 @@
+"""When checkpoints are written, and which is the best."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from packdepth import __version__, checkpoint
+from packdepth.config import Run
+from packdepth.records import Clip
+from packdepth.training.scale import is_metric, scale_source
+
+TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
+
+
+class Checkpoints(pl.Callback):
+    """Writes `last` at the end of every epoch and `best` when its score is the lowest so far.
+
+    The score is abs_rel of the validation where depth was measured (median-scaled unless the scale is metric), else
+    the validation loss, else the training loss.
+
+    Args:
+        output: the folder of the run.
+        run: the run.
+        clips: it is trained on.
+    """
+
+    def __init__(self, output: Path, run: Run, clips: Sequence[Clip]) -> None:
+        self.output, self.run, self.clips = output, run, clips
+        self.best = float("inf")
+        self.losses: list[float] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score, for resuming."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the best score."""
+        self.best = state["best"]
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Take the loss of a step."""
+        self.losses.append(float(outputs["loss"]))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write what the epoch has earned."""
+        scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        loss = torch.tensor(self._mean_loss(), device=module.device)
+        scores["train/loss"] = float(trainer.strategy.reduce(loss, reduce_op="mean"))
+        self.losses = []
+        score = scores[self._monitored(scores)]
+        better = score < self.best
+        self.best = min(self.best, score)
+        state = self.output / f".{TRAINER_STATE}"
+        trainer.save_checkpoint(state)
+        if trainer.is_global_zero:
+            content = self._content(trainer, module, scores, trainer.current_epoch + 1)
+            if better:
+                checkpoint.write(self.output / "best", content)
+            checkpoint.write(self.output / "last", content, lambda folder: _move(state, folder / TRAINER_STATE))
+        trainer.strategy.barrier()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        """Interrupted before the first epoch ended: keep what there is, for prediction though not for resuming."""
+        interrupted = isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero
+        if interrupted and trainer.global_step > 0 and not (self.output / "last").exists():
+            scores = {"train/loss": self._mean_loss()}
+            checkpoint.write(self.output / "last", self._content(trainer, module, scores, 0))
+
+    def _mean_loss(self) -> float:
+        return sum(self.losses) / max(len(self.losses), 1)
+
+    def _monitored(self, scores: dict[str, float]) -> str:
+        names = ("val/abs_rel" if is_metric(self.run) else "val/abs_rel_scaled", "val/loss", "train/loss")
+        return next(name for name in names if name in scores)
+
+    def _content(
+        self, trainer: pl.Trainer, module: pl.LightningModule, scores: dict[str, float], epoch: int
+    ) -> checkpoint.Checkpoint:
+        meta = checkpoint.Meta(
+            packdepth=__version__,
+            git_commit=_git_commit(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            epoch=epoch,
+            step=trainer.global_step,
+            metric=is_metric(self.run),
+            scale_source=scale_source(self.run, self.clips),
+            clips=[clip.name for clip in self.clips],
+            frames=sum(len(clip.frames) for clip in self.clips),
+            scores=scores,
+        )
+        weights = {name: value.detach().cpu() for name, value in module.state_dict().items()}
+        return checkpoint.Checkpoint(self.run, meta, weights)
+
+
+def _move(source: Path, target: Path) -> None:
+    source.replace(target)
+
+
+def _git_commit() -> str | None:
+    """The commit of the working folder; None outside a repository."""
+    try:
+        result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return result.stdout.strip() or None if result.returncode == 0 else None

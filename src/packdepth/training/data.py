@@ -1,0 +1,86 @@
+"""The data of a run, shared out over its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from packdepth.config import Run
+from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler
+from packdepth.objectives.objective import Objective
+from packdepth.records import Batch, Clip
+
+
+class Batches(Dataset[Batch]):
+    """Batches of a data set, asked for by lists of draws."""
+
+    def __init__(self, samples: ClipDataset) -> None:
+        self.samples = samples
+
+    def __getitem__(self, draws: list[int]) -> Batch:
+        return Batch.stack([self.samples[draw] for draw in draws])
+
+
+class RunData(pl.LightningDataModule):
+    """Training and validation batches of a run.
+
+    Args:
+        run: the run.
+        train: clips to train on.
+        val: clips to validate on; may be empty.
+    """
+
+    def __init__(self, run: Run, train: Sequence[Clip], val: Sequence[Clip]) -> None:
+        super().__init__()
+        data = run.data
+        self.run = run
+        fields = frozenset(name for names in Objective.build(run.objective).needs().values() for name in names)
+        samples = partial(
+            ClipDataset,
+            image_size=data.image_size,
+            offsets=data.context,
+            fields=fields,
+            seed=run.training.seed,
+            cache=data.cache,
+        )
+        self.train = samples(train, augmentation=data.augmentation)
+        self.val = samples(val, truth=True) if val else None
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """This process's share of every training batch."""
+        training, trainer = self.run.training, self._trainer()
+        sampler = DrawSampler(
+            len(self.train),
+            training.batch_size,
+            training.epoch_steps,
+            training.seed,
+            trainer.global_rank,
+            trainer.world_size,
+        )
+        return self._loader(self.train, sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """This process's share of the validation frames, one at a time: clips differ in size."""
+        if self.val is None:
+            return []
+        trainer = self._trainer()
+        return self._loader(self.val, ShardSampler(len(self.val), trainer.global_rank, trainer.world_size))
+
+    def _loader(self, samples: ClipDataset, sampler: DrawSampler | ShardSampler) -> DataLoader[Batch]:
+        workers = self.run.data.workers
+        return DataLoader(
+            Batches(samples),
+            batch_size=None,  # the sampler yields whole batches
+            sampler=sampler,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _trainer(self) -> pl.Trainer:
+        assert self.trainer is not None
+        return self.trainer

@@ -1,0 +1,115 @@
+"""What a run leaves to read: `metrics.csv` and TensorBoard curves and panels."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from packdepth.files import replacing
+from packdepth.geometry.warp import synthesize
+from packdepth.inference.colour import colour_range, colourise
+from packdepth.records import Batch, Outputs
+
+
+class RunLog(pl.Callback):
+    """One row of `metrics.csv` a step, curves and one panel an epoch in TensorBoard.
+
+    Rows are written at the end of an epoch, with its checkpoint: the file of a resumed run holds each step once.
+    Losses are the average over all processes.
+
+    Args:
+        output: the folder of the run.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.path = output / "metrics.csv"
+        self.rows: list[dict[str, float]] = []
+        self.last: Batch | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Keep the rows of the steps that the checkpoint has seen."""
+        if not trainer.is_global_zero:
+            return
+        rows = []
+        if trainer.global_step > 0 and self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= trainer.global_step]
+        with replacing(self.path) as path:
+            _write_rows(path, rows, "w")
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, index: int
+    ) -> None:
+        """Take the losses of a step."""
+        names = list(outputs)
+        values = trainer.strategy.reduce(torch.stack([outputs[name].detach() for name in names]), reduce_op="mean")
+        assert isinstance(values, Tensor)
+        row = {"step": float(trainer.global_step), "epoch": float(trainer.current_epoch)}
+        self.rows.append(row | dict(zip(names, values.tolist(), strict=True)))
+        self.last = batch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write the rows and the panel of an epoch."""
+        rows, self.rows = self.rows, []
+        if not trainer.is_global_zero:
+            return
+        _write_rows(self.path, [_texts(row) for row in rows], "a")
+        writer = _tensorboard(trainer)
+        for row in rows:
+            for name, value in row.items():
+                if name not in ("step", "epoch"):
+                    writer.add_scalar(f"train/{name}", value, int(row["step"]))
+        for name, rate in zip(("depth", "pose"), trainer.optimizers[0].param_groups, strict=True):
+            writer.add_scalar(f"learning_rate/{name}", rate["lr"], trainer.global_step)
+        assert self.last is not None
+        module.eval()
+        with torch.inference_mode():
+            picture = panel(self.last, module(self.last))
+        module.train()
+        writer.add_image("train/panel", picture, trainer.global_step, dataformats="HWC")
+
+
+def _texts(row: dict[str, float]) -> dict[str, str]:
+    """A row as text: counts as integers, values with all their digits."""
+    return {name: str(int(value)) if name in ("step", "epoch") else repr(value) for name, value in row.items()}
+
+
+def _write_rows(path: Path, rows: list[dict[str, str]], mode: str) -> None:
+    with path.open(mode, newline="") as file:
+        if rows:
+            writer = csv.DictWriter(file, rows[0].keys())
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerows(rows)
+
+
+def _tensorboard(trainer: pl.Trainer) -> Any:
+    logger = next(logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger))
+    return logger.experiment
+
+
+def panel(batch: Batch, outputs: Outputs) -> np.ndarray:
+    """Image, inverse depth and warped contexts of the first sample, one above the other: [h, W, 3] uint8.
+
+    Pixels that a context frame does not see are black.
+    """
+    depth = 1 / outputs.inv_depths[0].float().clamp(min=1e-6)
+    rows = [_pixels(batch.image[0])]
+    inv_depth = outputs.inv_depths[0][0, 0].float().cpu().numpy()
+    rows.append(colourise(inv_depth, *colour_range([inv_depth])))
+    for i in range(batch.context.shape[1]):
+        warped = synthesize(batch.context[:, i], depth, outputs.T_context_target[:, i], batch.camera)
+        rows.append(_pixels((warped.image * warped.valid)[0]))
+    return np.concatenate(rows)
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    """[3, H, W] in [0, 1] to [H, W, 3] uint8."""
+    return (image.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()

@@ -1,0 +1,100 @@
+"""The Lightning module: networks, objective, optimiser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from packdepth.config import Cosine, Run, Step
+from packdepth.evaluation.metrics import DepthMetrics
+from packdepth.geometry.resize import resize_inv_depth
+from packdepth.networks.build import depth_network, pose_network
+from packdepth.objectives.objective import Objective
+from packdepth.records import Batch, Outputs
+
+
+class DepthModule(pl.LightningModule):
+    """Trains a depth and a pose network on an objective.
+
+    Its state dict, `depth.*` and `pose.*`, is what a checkpoint holds.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        torch.manual_seed(run.training.seed)
+        self.depth = depth_network(run.networks.depth)
+        self.pose = pose_network(run.networks.pose)
+        self.objective = Objective.build(run.objective)
+        self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
+
+    def forward(self, batch: Batch) -> Outputs:
+        """Inverse depths of the targets and ego-motion to their context frames."""
+        return Outputs(
+            inv_depths=self.depth(batch.network_image),
+            T_context_target=self.pose(batch.network_image, batch.network_context, batch.offsets),
+        )
+
+    def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
+        """The loss, and the terms it is made of."""
+        loss, terms = self._loss(self(batch), batch)
+        return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Sum up the loss and the metrics of frames with measured depth."""
+        outputs = self(batch)
+        loss, _ = self._loss(outputs, batch)
+        self.log("val/loss", loss, batch_size=len(batch), sync_dist=True)
+        if batch.truth is not None:
+            inv_depth = resize_inv_depth(outputs.inv_depths[0], *batch.truth.shape[-2:])
+            depth = 1 / inv_depth.clamp(min=1e-6)
+            self.metrics.update(depth, batch.truth)
+            self.scaled_metrics.update(depth, batch.truth)
+
+    def _loss(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective, in float32 whatever the precision of the networks."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self.objective(outputs, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics over all processes, if any frame had measured depth."""
+        for metrics, suffix in ((self.metrics, ""), (self.scaled_metrics, "_scaled")):
+            values = {f"val/{name}{suffix}": value for name, value in metrics.compute().items()}
+            if not any(value.isnan() for value in values.values()):
+                self.log_dict(values)
+            metrics.reset()
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what is random inside the networks from the epoch, so that a resumed run repeats it."""
+        torch.manual_seed(self.run.training.seed + 1 + self.current_epoch)
+
+    def configure_optimizers(self) -> Any:
+        """Adam, with a learning rate for each network, and the schedule of the run."""
+        training = self.run.training
+        optimizer = torch.optim.Adam(
+            [
+                {"params": self.depth.parameters(), "lr": training.depth_learning_rate},
+                {"params": self.pose.parameters(), "lr": training.pose_learning_rate},
+            ]
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def learning_rate_factor(run: Run, step: int, steps: int) -> float:
+    """What the learning rates are multiplied by at a step of a run of `steps` steps."""
+    schedule = run.training.schedule
+    if isinstance(schedule, Step):
+        return schedule.factor ** (step * run.training.epochs // steps // schedule.epochs)
+    if isinstance(schedule, Cosine):
+        if step < schedule.warmup:
+            return (step + 1) / schedule.warmup
+        share = (step - schedule.warmup) / max(steps - schedule.warmup, 1)
+        return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * min(share, 1))) / 2
+    return 1.0

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from packdepth.errors import InputError
+from packdepth.records import Readable
+
+IMAGES = (".png", ".jpg", ".jpeg")
+
+T = TypeVar("T")
+
+# --- finding ----------------------------------------------------------------------------------------------------
 
 
 def require(path: Path, what: str) -> Path:
@@ -18,13 +27,37 @@ def require(path: Path, what: str) -> Path:
     return path
 
 
-def listed(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
-    """The files of a folder with one of these suffixes, by name. An empty or missing folder is an error."""
-    require(folder, what)
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    if not found:
+def read_text(path: Path, what: str) -> str:
+    """The content of a text file; an error says what it would be."""
+    try:
+        return require(path, what).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error}); it should be {what}") from None
+
+
+def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) -> dict[str, T]:
+    """The files of a folder with one of these suffixes, each as a `kind`, by name; none where there is no folder.
+
+    Names are without suffix and sorted. Two files of one name are an error.
+    """
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in suffixes and not path.name.startswith("."):
+            if path.stem in paths:
+                raise InputError(f"{path}: is a second file for this frame, after {paths[path.stem].name}; remove one")
+            paths[path.stem] = path
+    return {name: kind(path) for name, path in paths.items()}
+
+
+def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T], what: str) -> dict[str, T]:
+    """As `found`, but an empty or missing folder is an error that says what it should hold."""
+    files = found(require(folder, f"the folder of {what}"), suffixes, kind)
+    if not files:
         raise InputError(f"{folder}: holds no {' or '.join(suffixes)} file; it should hold {what}")
-    return found
+    return files
+
+
+# --- image sizes ------------------------------------------------------------------------------------------------
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -33,14 +66,32 @@ def image_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
-def check_size(path: Path, height: int, width: int, calibration: Path) -> None:
-    """Raise InputError unless the image is of the size that its calibration is for."""
-    found = image_size(path)
-    if found != (height, width):
-        raise InputError(
-            f"{path}: is {found[1]}x{found[0]} pixels, but {calibration} is for {width}x{height}; "
-            f"give the calibration of these images"
-        )
+def common_size(images: Iterable[Readable]) -> tuple[int, int]:
+    """Height and width that all these image files share. Raises InputError for the first that differs."""
+    first, *others = images
+    height, width = image_size(first.path)
+    for image in others:
+        other = image_size(image.path)
+        if other != (height, width):
+            raise InputError(
+                f"{image.path}: is {other[1]}x{other[0]} pixels, but {first.path.name} is {width}x{height}; "
+                f"the images of a clip must be of one size"
+            )
+    return height, width
+
+
+def check_sizes(images: Iterable[Readable], height: int, width: int, calibration: Path) -> None:
+    """Raise InputError unless these image files are all of the size that their calibration is for."""
+    for image in images:
+        size = image_size(image.path)
+        if size != (height, width):
+            raise InputError(
+                f"{image.path}: is {size[1]}x{size[0]} pixels, but {calibration} is for {width}x{height}; "
+                f"give the calibration of these images, or resize them back"
+            )
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
 
 
 def _opened(path: Path) -> Image.Image:
@@ -48,13 +99,16 @@ def _opened(path: Path) -> Image.Image:
         return Image.open(path)
     except FileNotFoundError:
         raise InputError(f"{path}: not found; the clip needs it") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: is not an image that can be read ({error}); write it again") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: is not an image that can be read; write it again") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); write it again") from None
 
 
 def _pixels(path: Path, mode: str | None) -> np.ndarray:
     with _opened(path) as image:
         try:
+            image.load()
             return np.asarray(image.convert(mode) if mode else image)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
@@ -80,7 +134,7 @@ class DepthPng:
     def read(self) -> np.ndarray:
         """[H, W] float32, metres, 0 where unknown."""
         values = _pixels(self.path, None)
-        if values.ndim != 2 or values.dtype == np.uint8:
+        if values.ndim != 2 or values.dtype.itemsize < 2:
             raise InputError(f"{self.path}: is no 16-bit grey PNG; depth maps hold metres x 256 in 16 bits")
         return values.astype(np.float32) / 256
 
@@ -109,9 +163,32 @@ class PointsNpz:
         """[N, 3] float32, metres, in the camera frame."""
         try:
             with np.load(self.path, allow_pickle=False) as content:
-                points = content["points"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+                points: np.ndarray = content["points"]
+        except Exception as error:  # numpy raises what zipfile, zlib and its own parser raise
             raise InputError(f"{self.path}: is no npz with an array 'points' ({error}); write it again") from None
         if points.ndim != 2 or points.shape[1] < 3:
             raise InputError(f"{self.path}: 'points' has shape {points.shape}; it must be [N, 3], metres")
         return points[:, :3].astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class VelodyneBin:
+    """A scan as KITTI keeps it: float32 x, y, z (metres, in the scanner's frame) and reflectance."""
+
+    path: Path
+    T_camera_velodyne: np.ndarray  # [4, 4] float64, metres
+
+    def read(self) -> np.ndarray:
+        """[N, 3] float32, metres, in the camera frame: all points, those behind the camera too."""
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); copy it again") from None
+        if not content or len(content) % 16:
+            raise InputError(
+                f"{self.path}: is truncated: its {len(content)} bytes are not whole points of 16 bytes; copy it again"
+            )
+        points = np.frombuffer(content, dtype="<f4").reshape(-1, 4)[:, :3]
+        rotation, translation = self.T_camera_velodyne[:3, :3], self.T_camera_velodyne[:3, 3]
+        moved: np.ndarray = points @ rotation.T + translation
+        return moved.astype(np.float32)

@@ -1,0 +1,184 @@
+"""KITTI raw: `<date>/calib_*.txt` and `<date>/<drive>/{image_00..03, velodyne_points, oxts}/data/<number>.*`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.records import Clip, Frame
+from packdepth.sources.base import Source
+from packdepth.sources.files import (
+    IMAGES,
+    DepthPng,
+    ImageFile,
+    VelodyneBin,
+    check_sizes,
+    found,
+    read_text,
+    require,
+    required,
+)
+from packdepth.sources.kitti import (
+    Side,
+    baseline,
+    camera_offset,
+    check_covered,
+    frame_number,
+    read_matrices,
+    rigid,
+)
+
+RATE = 10.0  # nominal frames a second
+EARTH_RADIUS = 6378137.0  # metres
+
+
+class KittiRaw(Source):
+    """Drives of the KITTI raw data, synchronised and rectified.
+
+    Images and calib_cam_to_cam.txt are required. Velodyne scans (lidar), oxts (pose and speed) and the depth
+    benchmark's maps (proj_depth/groundtruth) are used for the frames that have them. The world of the poses is the
+    IMU (x ahead, y left, z up) at the drive's first oxts packet, the same for all cameras.
+    """
+
+    kind: Literal["kitti_raw"]
+    root: Path
+    """The folder that holds the folders of dates, such as 2011_09_26."""
+    drives: Annotated[list[str], Field(min_length=1)]
+    """Such as ["2011_09_26_drive_0052_sync"]."""
+    cameras: Annotated[tuple[Side, ...], Field(min_length=1)] = ("left",)
+    """One clip each; a left clip carries its right images."""
+    colour: bool = True
+    """Use the colour cameras (image_02, image_03), not the grey ones (image_00, image_01)."""
+
+    def find(self) -> list[Clip]:
+        """One clip for each drive and camera."""
+        return [self._clip(drive, side) for drive in self.drives for side in self.cameras]
+
+    def _clip(self, drive: str, side: Side) -> Clip:
+        if not re.fullmatch(r"\d{4}_\d\d_\d\d_drive_\d{4}_sync", drive):
+            raise InputError(
+                f"{self.root}: '{drive}' is no synchronised drive of KITTI raw; "
+                f"name drives in full, such as 2011_09_26_drive_0052_sync"
+            )
+        date = self.root / drive[:10]
+        folder = require(date / drive, f"KITTI raw drive {drive}")
+        left, right = ("02", "03") if self.colour else ("00", "01")
+        index = left if side == "left" else right
+
+        calibration = date / "calib_cam_to_cam.txt"
+        shapes = {f"P_rect_{left}": (3, 4), f"P_rect_{right}": (3, 4), "R_rect_00": (3, 3), f"S_rect_{index}": (2,)}
+        matrices = read_matrices(calibration, shapes)
+        projection = matrices[f"P_rect_{index}"]
+        width, height = (int(number) for number in matrices[f"S_rect_{index}"])
+
+        images = required(folder / f"image_{index}/data", IMAGES, ImageFile, f"the images of the {side} camera")
+        rights = found(folder / f"image_{right}/data", IMAGES, ImageFile) if side == "left" else {}
+        depths = found(folder / f"proj_depth/groundtruth/image_{index}", (".png",), DepthPng)
+        check_sizes([*images.values(), *rights.values(), *depths.values()], height, width, calibration)
+        times = _times(folder / f"image_{index}/timestamps.txt", images)
+
+        scans = found(folder / "velodyne_points/data", (".bin",), Path)
+        oxts = found(folder / "oxts/data", (".txt",), read_oxts)
+        lidar: dict[str, VelodyneBin] = {}
+        poses: dict[str, np.ndarray] = {}
+        speeds: dict[str, float] = {}
+        if scans or oxts:
+            T_rect_cam = rigid(matrices["R_rect_00"])
+            T_cam_velodyne = _read_rigid(date / "calib_velo_to_cam.txt")
+            T_camera_velodyne = rigid(translation=camera_offset(projection)) @ T_rect_cam @ T_cam_velodyne
+            lidar = {name: VelodyneBin(path, T_camera_velodyne) for name, path in scans.items()}
+        if oxts:
+            T_camera_imu = T_camera_velodyne @ _read_rigid(date / "calib_imu_to_velo.txt")
+            packets = np.stack(list(oxts.values()))
+            poses = dict(zip(oxts, imu_poses(packets) @ np.linalg.inv(T_camera_imu), strict=True))
+            speeds = dict(zip(oxts, np.linalg.norm(packets[:, 8:11], axis=1).tolist(), strict=True))
+
+        return Clip(
+            name=f"kitti_raw/{drive}/{side}",
+            path=folder,
+            camera=Camera.from_matrix(projection[:, :3], width, height),
+            frames=tuple(
+                Frame(
+                    name=name,
+                    time=times[name],
+                    image=image,
+                    right=rights.get(name),
+                    depth=depths.get(name),
+                    lidar=lidar.get(name),
+                    speed=speeds.get(name),
+                    pose=poses.get(name),
+                )
+                for name, image in images.items()
+            ),
+            baseline=baseline(matrices[f"P_rect_{left}"], matrices[f"P_rect_{right}"]) if side == "left" else None,
+        )
+
+
+def read_oxts(path: Path) -> np.ndarray:
+    """The 30 numbers of a GPS/IMU packet, float64.
+
+    The first are latitude, longitude (degrees), altitude (metres), roll, pitch, yaw (radians, yaw 0 is east), velocity
+    to the north, east (m/s), and 8 to 10 the velocity forward, left and up (m/s).
+    """
+    what = "a GPS/IMU packet of 30 numbers"
+    try:
+        return np.array(read_text(path, what).split(), dtype=np.float64).reshape(30)
+    except ValueError:
+        raise InputError(f"{path}: is not {what}; copy it again") from None
+
+
+def imu_poses(packets: np.ndarray) -> np.ndarray:
+    """T_world_imu [N, 4, 4] in metres of oxts packets [N, 30]; the world is the IMU at the first of them.
+
+    As in KITTI's development kit: places by a Mercator projection that is true to scale at the first packet's latitude,
+    orientation Rz(yaw) Ry(pitch) Rx(roll).
+    """
+    latitude, longitude = np.radians(packets[:, 0]), np.radians(packets[:, 1])
+    scale = np.cos(latitude[0]) * EARTH_RADIUS
+    poses = np.tile(np.eye(4), (len(packets), 1, 1))
+    poses[:, :3, :3] = [_rotation(*angles) for angles in packets[:, 3:6]]
+    poses[:, 0, 3] = scale * longitude
+    poses[:, 1, 3] = scale * np.log(np.tan(np.pi / 4 + latitude / 2))
+    poses[:, 2, 3] = packets[:, 2]
+    poses[:] = np.linalg.inv(poses[0]) @ poses
+    return poses
+
+
+def _rotation(roll: float, pitch: float, yaw: float) -> np.ndarray:
+    """Rz(yaw) Ry(pitch) Rx(roll), [3, 3]."""
+    (cx, cy, cz), (sx, sy, sz) = np.cos([roll, pitch, yaw]), np.sin([roll, pitch, yaw])
+    Rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    Ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    Rz = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    rotation: np.ndarray = Rz @ Ry @ Rx
+    return rotation
+
+
+def _read_rigid(path: Path) -> np.ndarray:
+    """The rigid motion [4, 4] of a calibration file with R and T, metres."""
+    matrices = read_matrices(path, {"R": (3, 3), "T": (3,)})
+    return rigid(matrices["R"], matrices["T"])
+
+
+def _times(path: Path, images: dict[str, ImageFile]) -> dict[str, float]:
+    """Seconds since frame 0 of each image: by its line of timestamps.txt, or at the nominal rate without that file.
+
+    Either way by its number, so that a gap in the numbers is a gap in time.
+    """
+    numbers = {name: frame_number(image.path) for name, image in images.items()}
+    if not path.exists():
+        return {name: number / RATE for name, number in numbers.items()}
+    try:
+        stamps = np.array(read_text(path, "a time a line").strip().splitlines(), dtype="datetime64[ns]")
+    except ValueError:
+        raise InputError(f"{path}: is not a time a line, as in 2011-09-26 13:02:25.594360375; copy it again") from None
+    seconds = (stamps - stamps[0]) / np.timedelta64(1, "s")
+    for image in images.values():
+        check_covered(image.path, len(seconds), path)
+    return {name: float(seconds[number]) for name, number in numbers.items()}

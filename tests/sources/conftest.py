@@ -1,0 +1,83 @@
+"""What the tests of sources share: how an error must read, and how to write small images and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from packdepth.errors import InputError
+
+
+@pytest.fixture
+def complaint() -> Callable[..., None]:
+    """Checks that a call raises InputError: one sentence that holds all the given parts and says what to do."""
+
+    def check(call: Callable[[], Any], *parts: object) -> None:
+        with pytest.raises(InputError) as caught:
+            call()
+        message = str(caught.value)
+        for part in parts:
+            assert str(part) in message
+        assert "\n" not in message
+        assert not message.endswith(".")
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+    return check
+
+
+@pytest.fixture
+def write_image() -> Callable[..., Path]:
+    """Writes an image of random pixels (a function of the path's name) and returns the path."""
+
+    def write(path: Path, height: int = 12, width: int = 40, mode: str = "RGB") -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(list(path.name.encode()))
+        if mode == "I;16":
+            pixels = rng.integers(0, 65536, (height, width), dtype=np.uint16)
+        else:
+            pixels = rng.integers(0, 256, (height, width, 3) if mode == "RGB" else (height, width), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_video() -> Callable[..., Path]:
+    """Writes a video of a moving pattern, every frame different, and returns the path."""
+
+    def write(
+        path: Path,
+        frames: int = 40,
+        height: int = 64,
+        width: int = 96,
+        codec: str = "mpeg4",
+        pixels: str = "yuv420p",
+        rate: int = 10,
+        times: list[int] | None = None,
+        **options: str,
+    ) -> Path:
+        pattern = np.random.default_rng(0).integers(0, 256, (height // 8 + 1, (width + 2 * frames) // 8 + 1, 3))
+        pattern = pattern.astype(np.uint8).repeat(8, 0).repeat(8, 1)
+        with av.open(str(path), "w", options=options) as container:
+            stream = container.add_stream(codec, rate=rate)
+            stream.height, stream.width, stream.pix_fmt = height, width, pixels
+            stream.codec_context.gop_size = 12
+            if codec in ("mpeg4", "mpeg2video"):
+                stream.codec_context.max_b_frames = 2
+            for index in range(frames):
+                image = np.ascontiguousarray(pattern[:height, 2 * index : 2 * index + width])
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                if times is not None:
+                    frame.pts = times[index]
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path
+
+    return write

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from packdepth.sources.camera_file import read_camera
+
+TEXT = "width: 40\nheight: 12\nfx: 30.5\nfy: 30\ncx: 19.5\ncy: 5.5\n"
+
+
+def test_camera(tmp_path):
+    path = tmp_path / "camera.yaml"
+    path.write_text(TEXT)
+    read = read_camera(path)
+    camera = read.camera
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (30.5, 30.0, 19.5, 5.5)
+    assert (camera.width, camera.height) == (40, 12)
+    assert (read.baseline, read.independent) == (None, False)
+    path.write_text(TEXT + "baseline_m: 0.5\nindependent: true\n")
+    read = read_camera(path)
+    assert (read.baseline, read.independent) == (0.5, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (TEXT + "baselin_m: 0.5\n", ["baselin_m", "did you mean 'baseline_m'"]),
+        (TEXT.replace("fx: 30.5\n", ""), ["fx"]),
+        (TEXT.replace("30.5", "wide"), ["fx", "wide"]),
+        (TEXT.replace("30.5", "-30.5"), ["fx", "-30.5"]),
+        (TEXT.replace("30.5", ".inf"), ["fx"]),
+        (TEXT + "baseline_m: 0\n", ["baseline_m"]),
+        ("just words", []),
+        ("", []),
+        ("width: [1", ["YAML"]),
+    ],
+)
+def test_errors(tmp_path, complaint, text, parts):
+    path = tmp_path / "camera.yaml"
+    path.write_text(text)
+    complaint(lambda: read_camera(path), path, *parts)
+
+
+def test_missing_file(tmp_path, complaint):
+    complaint(lambda: read_camera(tmp_path / "camera.yaml"), tmp_path / "camera.yaml", "not found", "fx")

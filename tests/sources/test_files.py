@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from packdepth.sources.files import (
+    IMAGES,
+    DepthPng,
+    ImageFile,
+    LabelPng,
+    PointsNpz,
+    VelodyneBin,
+    check_sizes,
+    common_size,
+    found,
+    image_size,
+    read_text,
+    required,
+)
+
+
+def test_sources_import_without_torch_and_av():
+    code = "import sys, packdepth.sources; sys.exit(any(name in sys.modules for name in ('torch', 'av')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_images_are_rgb_whatever_their_mode(tmp_path, write_image):
+    colour, grey = write_image(tmp_path / "colour.png"), write_image(tmp_path / "grey.png", mode="L")
+    with Image.open(colour) as image:
+        np.testing.assert_array_equal(ImageFile(colour).read(), np.asarray(image))
+    pixels = ImageFile(grey).read()
+    assert pixels.shape == (12, 40, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels == pixels[..., :1]).all()
+    assert image_size(grey) == (12, 40)
+
+
+def test_depth_is_metres(tmp_path):
+    path = tmp_path / "depth.png"
+    Image.fromarray(np.array([[0, 256], [640, 65535]], dtype=np.uint16)).save(path)
+    depth = DepthPng(path).read()
+    assert depth.dtype == np.float32
+    np.testing.assert_array_equal(depth, [[0, 1], [2.5, 65535 / 256]])
+
+
+def test_depth_of_8_bits_is_an_error(tmp_path, write_image, complaint):
+    for mode in ("L", "RGB"):
+        path = write_image(tmp_path / "depth.png", mode=mode)
+        complaint(DepthPng(path).read, path, "16-bit")
+
+
+def test_labels_are_class_ids(tmp_path, write_image, complaint):
+    path = write_image(tmp_path / "labels.png", mode="L")
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(LabelPng(path).read(), np.asarray(image))
+    path = write_image(tmp_path / "colours.png")
+    complaint(LabelPng(path).read, path, "8-bit")
+
+
+def test_points_are_the_first_three_columns(tmp_path, complaint):
+    path = tmp_path / "scan.npz"
+    points = np.arange(8.0).reshape(2, 4)
+    np.savez_compressed(path, points=points)
+    read = PointsNpz(path).read()
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, points[:, :3])
+    np.savez(path, points=points[0])
+    complaint(PointsNpz(path).read, path, "(4,)", "[N, 3]")
+    np.savez(path, scan=points)
+    complaint(PointsNpz(path).read, path, "points")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_truncated_files_are_errors_when_read(tmp_path, write_image, complaint, share):
+    files = [
+        ImageFile(write_image(tmp_path / "image.png", 40, 60)),
+        ImageFile(write_image(tmp_path / "image.jpg", 40, 60)),
+        DepthPng(write_image(tmp_path / "depth.png", 40, 60, mode="I;16")),
+        LabelPng(write_image(tmp_path / "labels.png", 40, 60, mode="L")),
+        PointsNpz(tmp_path / "scan.npz"),
+    ]
+    np.savez_compressed(tmp_path / "scan.npz", points=np.random.default_rng(0).normal(size=(100, 3)))
+    for file in files:
+        content = file.path.read_bytes()
+        file.read()
+        file.path.write_bytes(content[: int(share * len(content))])
+        complaint(file.read, file.path)
+
+
+def test_missing_files_are_errors_when_read(tmp_path, complaint):
+    for kind in (ImageFile, DepthPng, LabelPng, PointsNpz):
+        complaint(kind(tmp_path / "none").read, tmp_path / "none")
+    complaint(VelodyneBin(tmp_path / "none", np.eye(4)).read, tmp_path / "none")
+
+
+def test_velodyne_points_move_into_the_camera_frame(tmp_path, complaint):
+    path = tmp_path / "scan.bin"
+    np.array([[10, 2, -1, 0.5], [-5, 0, 0, 0.1]], dtype=np.float32).tofile(path)
+    T = np.array([[0, -1, 0, 0.1], [0, 0, -1, 0.2], [1, 0, 0, 0.3], [0, 0, 0, 1.0]])
+    scan = pickle.loads(pickle.dumps(VelodyneBin(path, T)))
+    points = scan.read()
+    assert points.dtype == np.float32
+    np.testing.assert_allclose(points, [[-1.9, 1.2, 10.3], [0.1, 0.2, -4.7]], rtol=1e-6)
+    path.write_bytes(path.read_bytes()[:-3])
+    complaint(scan.read, path, "29 bytes", "truncated")
+    path.write_bytes(b"")
+    complaint(scan.read, path, "truncated")
+
+
+def test_found_files_are_sorted_by_name(tmp_path, write_image, complaint):
+    for name in ("b.png", "a.JPG", "c.jpeg"):
+        write_image(tmp_path / name)
+    for name in ("._a.jpg", "notes.txt"):  # the first is what macOS leaves behind
+        (tmp_path / name).write_text("")
+    assert list(found(tmp_path, IMAGES, ImageFile)) == ["a", "b", "c"]
+    assert found(tmp_path / "none", IMAGES, ImageFile) == {}
+    write_image(tmp_path / "b.jpg")
+    complaint(lambda: found(tmp_path, IMAGES, ImageFile), "b.png", "b.jpg")
+
+
+def test_required_files_must_exist(tmp_path, complaint):
+    complaint(lambda: required(tmp_path, IMAGES, ImageFile, "the images"), tmp_path, ".png", "the images")
+    complaint(lambda: required(tmp_path / "none", IMAGES, ImageFile, "the images"), tmp_path / "none", "not found")
+
+
+def test_sizes_are_compared(tmp_path, write_image, complaint):
+    small = ImageFile(write_image(tmp_path / "small.png"))
+    large = ImageFile(write_image(tmp_path / "large.png", 24, 80))
+    assert common_size([small, small]) == (12, 40)
+    complaint(lambda: common_size([small, large]), large.path, "80x24", "40x12")
+    check_sizes([small], 12, 40, tmp_path / "calib.txt")
+    complaint(lambda: check_sizes([small, large], 12, 40, tmp_path / "calib.txt"), large.path, "80x24", "calib.txt")
+
+
+def test_text_that_is_none(tmp_path, complaint):
+    path = tmp_path / "calib.txt"
+    path.write_bytes(b"\xff\xfe\x00\x9f")
+    complaint(lambda: read_text(path, "the calibration"), path, "the calibration")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-from pydantic import ValidationError
 
-from packdepth.closed import Closed
+from packdepth.closed import Closed, parse
 from packdepth.config import Run, dump_run, parse_run
 from packdepth.errors import InputError
 
@@ -96,8 +94,8 @@ def read_description(folder: Path) -> tuple[Run, Meta]:
         )
     try:
         run = parse_run(yaml.safe_load((folder / RUN).read_text()), str(folder / RUN))
-        meta = Meta.model_validate(json.loads((folder / META).read_text()))
-    except (yaml.YAMLError, json.JSONDecodeError, ValidationError) as error:
+        meta = parse(Meta, json.loads((folder / META).read_text()), str(folder / META))
+    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
     return run, meta
 
@@ -112,11 +110,16 @@ def replaced(path: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-            os.rename(path, old / path.name)
-            os.rename(temporary, path)
-            shutil.rmtree(old)
+            path.rename(old / path.name)
+            try:
+                temporary.rename(path)
+            except BaseException:
+                (old / path.name).rename(path)
+                raise
+            finally:
+                shutil.rmtree(old)
         else:
-            os.rename(temporary, path)
+            temporary.rename(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt
 
-from packdepth.closed import Closed
+from packdepth.closed import Closed, parse
 from packdepth.errors import InputError
 from packdepth.sources import AnySource
 
@@ -213,10 +213,10 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
     Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
     """
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a run file") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     for override in overrides:
         _override(values, override, path)
@@ -225,34 +225,12 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
 
 def parse_run(values: Any, origin: str) -> Run:
     """The run that the content of a run file describes; `origin` names it in errors."""
-    try:
-        return Run.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = _location(first["loc"], values)
-        found = "" if isinstance(first["input"], (dict, list)) else f" (found {first['input']!r})"
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{origin}: {where}: {message}{found}") from None
+    return parse(Run, values, origin)
 
 
 def dump_run(run: Run) -> str:
     """The run as YAML that `load_run` reads back to an equal run."""
     return yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
-
-
-def _location(parts: tuple[int | str, ...], values: Any) -> str:
-    """`data.train[0].root` of pydantic's location, less the tags of unions that it contains."""
-    text = ""
-    for part in parts:
-        if isinstance(part, int):
-            text += f"[{part}]"
-            values = values[part] if isinstance(values, list) and part < len(values) else None
-        elif isinstance(values, dict) and values.get("kind") == part and part not in values:
-            continue
-        else:
-            text += f".{part}"
-            values = values.get(part) if isinstance(values, dict) else None
-    return text.removeprefix(".") or "the run file"
 
 
 def _override(values: Any, override: str, path: Path) -> None:
@@ -269,7 +247,10 @@ def _override(values: Any, override: str, path: Path) -> None:
         if not isinstance(values, (dict, list)):
             raise InputError(f"{path}: override {override}: '{name}' is inside a value that has no parts")
         if part is None:
-            values[index] = yaml.safe_load(text)
+            try:
+                values[index] = yaml.safe_load(text)
+            except yaml.YAMLError:
+                raise InputError(f"{path}: override {override}: '{text}' is not valid YAML") from None
         else:
             values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
 

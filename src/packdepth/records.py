@@ -74,8 +74,7 @@ class Sample:
     network_image: Tensor  # [3, H, W], the image with colour jitter: what networks see
     network_context: Tensor  # [N, 3, H, W]
     distance: Tensor | None = None  # [N] metres travelled between the target and each context frame
-    T_context_target: Tensor | None = None  # [N, 4, 4] measured ego-motion, metres
-    depth: Tensor | None = None  # [1, H, W] z-depth in metres at the image size, 0 where unknown
+    truth: Tensor | None = None  # [1, h, w] measured z-depth in metres at its own resolution, 0 where unknown
 
 
 @dataclass
@@ -91,13 +90,12 @@ class Batch(Sample):
         for field in fields(Sample):
             parts = [getattr(sample, field.name) for sample in samples]
             first = parts[0]
-            if isinstance(first, torch.Tensor):
+            if any(isinstance(part, torch.Tensor) for part in parts):
                 values[field.name] = torch.stack(parts)
             elif isinstance(first, Camera):
                 numbers = zip(*[(part.fx, part.fy, part.cx, part.cy) for part in parts], strict=True)
-                values[field.name] = Camera(
-                    *[torch.tensor(column) for column in numbers], width=first.width, height=first.height
-                )
+                fx, fy, cx, cy = (torch.tensor(column) for column in numbers)
+                values[field.name] = Camera(fx, fy, cx, cy, width=first.width, height=first.height)
             elif field.name == "names":
                 values[field.name] = [name for part in parts for name in part]
             else:

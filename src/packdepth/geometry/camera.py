@@ -33,10 +33,9 @@ class Camera:
     @classmethod
     def from_matrix(cls, matrix: np.ndarray | Tensor, width: int, height: int) -> Camera:
         """Camera of a calibration matrix K: one [3, 3] array gives floats, a tensor [B, 3, 3] gives tensors [B]."""
-        entries = matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 0, 2], matrix[..., 1, 2]
-        if matrix.ndim == 2:
-            entries = tuple(float(entry) for entry in entries)
-        return cls(*entries, width=width, height=height)
+        entries: list[Any] = [matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 0, 2], matrix[..., 1, 2]]
+        fx, fy, cx, cy = map(float, entries) if matrix.ndim == 2 else entries
+        return cls(fx, fy, cx, cy, width, height)
 
     def matrix(self) -> Tensor:
         """K as a tensor: [3, 3] (float64) for one camera, [B, 3, 3] for a batch."""
@@ -52,9 +51,7 @@ class Camera:
 
     def map(self, function: Callable[[Any], Any]) -> Camera:
         """The camera with `function` applied to each of its four intrinsics."""
-        return replace(
-            self, fx=function(self.fx), fy=function(self.fy), cx=function(self.cx), cy=function(self.cy)
-        )
+        return replace(self, fx=function(self.fx), fy=function(self.fy), cx=function(self.cx), cy=function(self.cy))
 
     def resized(self, height: int, width: int) -> Camera:
         """The camera of the image resized to `height` x `width` pixels (half-pixel exact)."""
@@ -66,6 +63,17 @@ class Camera:
             cy=(self.cy + 0.5) * sy - 0.5,
             width=width,
             height=height,
+        )
+
+    def pooled(self, factor: int) -> Camera:
+        """The camera of the image averaged over windows of `factor` x `factor` pixels, the last of which may be cut."""
+        return Camera(
+            fx=self.fx / factor,
+            fy=self.fy / factor,
+            cx=(self.cx + 0.5) / factor - 0.5,
+            cy=(self.cy + 0.5) / factor - 0.5,
+            width=-(-self.width // factor),
+            height=-(-self.height // factor),
         )
 
     def cropped(self, top: int, left: int, height: int, width: int) -> Camera:

@@ -95,9 +95,3 @@ def transform(T_dst_src: Tensor, points: Tensor) -> Tensor:
     flat = points.flatten(2)
     moved = T_dst_src[:, :3, :3] @ flat + T_dst_src[:, :3, 3:]
     return moved.view_as(points)
-
-
-def mirrored(T: Tensor) -> Tensor:
-    """The motion [..., 4, 4] that a mirrored camera (x to -x) sees in place of T."""
-    sign = torch.tensor([-1.0, 1.0, 1.0, 1.0], dtype=T.dtype, device=T.device)
-    return T * sign[:, None] * sign

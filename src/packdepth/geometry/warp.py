@@ -21,14 +21,18 @@ class Synthesis(NamedTuple):
 
 
 def sample(image: Tensor, pixels: Tensor) -> Tensor:
-    """Bilinear samples [B, C, h, w] of image [B, C, H, W] at pixels [B, 2, h, w] as (u, v); edges are extended."""
+    """Bilinear samples [B, C, h, w] of image [B, C, H, W] at pixels [B, 2, h, w] as (u, v); edges are extended.
+
+    A pixel that is NaN gives some value of the image, and no gradient.
+    """
     height, width = image.shape[-2:]
     # Integer pixel centres, hence align_corners=True: -1 and 1 are the centres of the first and last pixel.
     u = 2 * pixels[:, 0] / max(width - 1, 1) - 1
     v = 2 * pixels[:, 1] / max(height - 1, 1) - 1
     grid = u.new_empty(*u.shape, 2)
     grid[..., 0], grid[..., 1] = u, v
-    return F.grid_sample(image, grid.to(image.dtype), mode="bilinear", padding_mode="border", align_corners=True)
+    grid = grid.nan_to_num(nan=0.0).to(image.dtype)  # the gradient of a NaN crashes the process (pytorch#24823)
+    return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def synthesize(

@@ -1,0 +1,53 @@
+# Needs Python 3.11 or later, pip and make; everything else is installed into .venv.
+
+# The first interpreter that is new enough; choose another with `make PYTHON=...`.
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14 python; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$python; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+# A thread pool in each test process would fight the others for the cores.
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv test lint types suite clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
+
+venv: $(STAMP)  ## Install the project and its tools, as constraints.txt pins them, into .venv
+
+# The stamp comes last: an install that was cut short is taken up again by the next run.
+$(STAMP): pyproject.toml constraints.txt
+	@rm -f $@
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "packdepth needs Python 3.11 or later, but '$(or $(PYTHON),python3)' is none: install it, or name one with 'make PYTHON=/path/to/python3.11'." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	  { echo "Creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "Installing $(TORCH) (the large one: several minutes on a slow line)"
+	@$(PIP) install --quiet -c constraints.txt $(TORCH)
+	@echo "Installing the other dependencies and packdepth itself"
+	@$(PIP) install --quiet -c constraints.txt hatchling editables
+	@$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dev]'
+	@echo "Installed into $(VENV): packdepth $$($(BIN)/python -c 'import packdepth; print(packdepth.__version__)')"
+	@touch $@
+
+test: lint types suite  ## Check everything: lint, types, the whole suite
+
+lint: $(STAMP)  ## Style: ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## Types: mypy
+	$(BIN)/mypy
+
+suite: $(STAMP)  ## The whole test suite, on two processes
+	$(BIN)/python -m pytest -n 2
+
+clean:  ## Remove .venv, builds and caches
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,174 @@
+"""Checkpoints: written whole or not at all, read back equal, refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from packdepth import checkpoint
+from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta
+from packdepth.config import parse_run
+from packdepth.errors import InputError
+
+
+def made(step: int = 7) -> Checkpoint:
+    """A small checkpoint that tells its step."""
+    run = parse_run(
+        {
+            "data": {"train": [{"kind": "kitti_odometry", "root": "/k", "sequences": ["06"]}], "image_size": [96, 320]},
+            "networks": {"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
+            "objective": [{"kind": "photometric"}],
+            "training": {"epochs": 2},
+        },
+        "test",
+    )
+    meta = Meta(
+        packdepth="0.1.0",
+        created="2026-01-01T00:00:00Z",
+        epoch=1,
+        step=step,
+        metric=True,
+        scale_source="velocity (speed)",
+        clips=["a/b"],
+        frames=6,
+        scores={"abs_rel": 0.1},
+    )
+    weights = {
+        "depth.weight": torch.arange(6.0).view(2, 3).T + step,  # not contiguous
+        "depth.count": torch.tensor(3),
+        "pose.bias": torch.ones(2, dtype=torch.bfloat16),
+    }
+    return Checkpoint(run, meta, weights)
+
+
+def hidden(folder: Path) -> list[str]:
+    """What has been left beside a checkpoint."""
+    return [path.name for path in folder.parent.iterdir() if path != folder]
+
+
+def test_a_checkpoint_returns_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "best"  # parents are made
+    checkpoint.write(folder, made())
+    back = checkpoint.read(folder)
+    assert (back.run, back.meta) == (made().run, made().meta)
+    assert checkpoint.read_description(folder) == (made().run, made().meta)
+    assert back.weights.keys() == made().weights.keys()
+    for name, weight in made().weights.items():
+        assert back.weights[name].dtype == weight.dtype
+        assert torch.equal(back.weights[name], weight)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([META, RUN, WEIGHTS])
+    assert hidden(folder) == []
+
+
+def test_a_checkpoint_can_be_read_by_others(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "best", made())
+    assert (tmp_path / "best").stat().st_mode & 0o777 == 0o755
+    assert json.loads((tmp_path / "best" / META).read_text())["scale_source"] == "velocity (speed)"
+
+
+def test_extra_files_take_their_place_with_the_rest(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "best", made(), extra=lambda folder: (folder / "trainer.ckpt").touch())
+    assert (tmp_path / "best" / "trainer.ckpt").exists()
+    checkpoint.write(tmp_path / "best", made())
+    assert not (tmp_path / "best" / "trainer.ckpt").exists()  # the old folder is replaced, not filled up
+
+
+def test_the_new_replaces_the_old(tmp_path: Path) -> None:
+    for step in (1, 2):
+        checkpoint.write(tmp_path / "best", made(step))
+        assert checkpoint.read(tmp_path / "best").meta.step == step
+        assert checkpoint.read(tmp_path / "best").weights["depth.weight"][0, 0] == step
+        assert hidden(tmp_path / "best") == []
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("exists", [True, False], ids=["over an old one", "the first"])
+def test_a_failure_leaves_what_was_there(tmp_path: Path, exists: bool, error: type[BaseException]) -> None:
+    folder = tmp_path / "best"
+    if exists:
+        checkpoint.write(folder, made(1))
+
+    def fail(temporary: Path) -> None:
+        assert (temporary / WEIGHTS).exists()
+        raise error("no space left")
+
+    with pytest.raises(error):
+        checkpoint.write(folder, made(2), extra=fail)
+    assert folder.exists() == exists
+    assert hidden(folder) == []
+    if exists:
+        assert checkpoint.read(folder).meta.step == 1
+
+
+def test_a_failure_in_the_last_step_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "best"
+    checkpoint.write(folder, made(1))
+    rename = Path.rename
+
+    def failing(source: Path, target: Path) -> Path:
+        if target == folder and source.parent == folder.parent:  # the new one, on its way to its place
+            raise OSError("the disk is gone")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="the disk is gone"):
+        checkpoint.write(folder, made(2))
+    assert checkpoint.read(folder).meta.step == 1
+    assert hidden(folder) == []
+
+
+def refusal(folder: Path) -> str:
+    """The error of a folder that is no checkpoint: one sentence."""
+    with pytest.raises(InputError) as error:
+        checkpoint.read(folder)
+    message = str(error.value)
+    assert "\n" not in message
+    assert "pydantic" not in message
+    return message
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert refusal(folder).startswith(f"{folder}: is no checkpoint (it lacks {WEIGHTS}, {RUN}, {META}); give ")
+    checkpoint.write(tmp_path / "best", made())
+    (tmp_path / "best" / RUN).unlink()
+    assert refusal(tmp_path / "best").startswith(f"{tmp_path / 'best'}: is no checkpoint (it lacks {RUN}); ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        (WEIGHTS, b"\x10\0\0\0", "{path}: cannot be read ("),
+        (WEIGHTS, b"", "{path}: cannot be read ("),
+        (RUN, b"data: [", "{folder}: its description cannot be read: "),
+        (RUN, b"data: {}\n", "{path}: data.train: is missing"),
+        (RUN, b"\xff\xfe\x00", "{folder}: its description cannot be read: "),
+        (META, b"{", "{folder}: its description cannot be read: "),
+        (META, b"{}", "{path}: packdepth: is missing"),
+        (META, b"[]", "{path}: must be a block of keys and values (found a list)"),
+        (META, b"\xff\xfe\x00", "{folder}: its description cannot be read: "),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
+    folder = tmp_path / "best"
+    checkpoint.write(folder, made())
+    (folder / name).write_bytes(content)
+    assert refusal(folder).startswith(expected.format(path=folder / name, folder=folder))
+
+
+def test_meta_from_a_later_version_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+    checkpoint.write(folder, made())
+    content = json.loads((folder / META).read_text()) | {"stepp": 1}
+    (folder / META).write_text(json.dumps(content))
+    assert refusal(folder) == f"{folder / META}: unknown key 'stepp': did you mean 'step'?"
+
+
+def test_the_description_takes_no_weights(tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+    checkpoint.write(folder, made())
+    (folder / WEIGHTS).write_bytes(b"")
+    assert checkpoint.read_description(folder)[1].step == 7

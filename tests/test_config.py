@@ -1,0 +1,329 @@
+"""Run files: what they may say, and what is said where they say something else."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from packdepth.closed import Closed, parse
+from packdepth.config import DepthResNetConfig, Run, dump_run, load_run, parse_run
+from packdepth.errors import InputError
+from packdepth.sources.kitti_odometry import KittiOdometry
+
+RUN: dict[str, Any] = {
+    "data": {
+        "train": [{"kind": "kitti_odometry", "root": "/kitti", "sequences": ["06"], "cameras": ["left"]}],
+        "image_size": [96, 320],
+        "augmentation": {"flip": 0.5},
+    },
+    "networks": {"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
+    "objective": [{"kind": "photometric"}, {"kind": "smoothness", "weight": 1e-3}],
+    "training": {"epochs": 20, "batch_size": 4, "schedule": {"kind": "step", "epochs": 10}},
+}
+REMOVED = object()
+
+
+def changed(place: str, value: object) -> dict[str, Any]:
+    """RUN with another value at a place such as `data.train.0.root`, or without it."""
+    run = copy.deepcopy(RUN)
+    *parents, last = [int(part) if part.isdigit() else part for part in place.split(".")]
+    inner: Any = run
+    for part in parents:
+        inner = inner[part]
+    if value is REMOVED:
+        del inner[last]
+    else:
+        inner[last] = value
+    return run
+
+
+def written(folder: Path, values: object) -> Path:
+    """A run file of these values."""
+    path = folder / "run.yaml"
+    path.write_text(values if isinstance(values, str) else yaml.safe_dump(values))
+    return path
+
+
+def refusal(path: Path, *overrides: str) -> str:
+    """The error of a run file that cannot be used: one sentence."""
+    with pytest.raises(InputError) as error:
+        load_run(path, overrides)
+    message = str(error.value)
+    assert "\n" not in message
+    assert not re.search("pydantic|Input should|Value error|valid (dictionary|tuple|integer|string)", message)
+    return message
+
+
+# --- what they may say ------------------------------------------------------------------------------------------
+
+
+def test_a_run_file_is_read(tmp_path: Path) -> None:
+    run = load_run(written(tmp_path, RUN))
+    source = run.data.train[0]
+    assert isinstance(source, KittiOdometry)
+    assert (source.root, source.sequences) == (Path("/kitti"), ["06"])
+    assert run.data.image_size == (96, 320)
+    assert [(term.kind, term.weight) for term in run.objective] == [("photometric", 1.0), ("smoothness", 1e-3)]
+    assert run.training.schedule.kind == "step"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        RUN,
+        changed("networks.depth", {"kind": "depth_resnet", "layers": 50, "max_depth": 80}),
+        changed("data.context", [-2, -1, 1]),
+        changed("data.augmentation", {"flip": 0, "jitter": None}),
+        changed("data.val", RUN["data"]["train"]),
+        changed("data.train.0.frames", [3, 9]),
+        changed("training.clip_norm", 1e-05),
+        changed("training.schedule", {"kind": "cosine", "warmup": 100}),
+    ],
+)
+def test_a_run_survives_writing_and_reading(tmp_path: Path, values: dict[str, Any]) -> None:
+    run = parse_run(values, "test")
+    assert load_run(written(tmp_path, dump_run(run))) == run
+
+
+def test_what_is_left_out_is_written_out(tmp_path: Path) -> None:
+    """So that a run means the same when a default changes."""
+    written_out = yaml.safe_load(dump_run(load_run(written(tmp_path, RUN))))
+    assert written_out["training"]["seed"] == 0
+    assert written_out["objective"][0]["weight"] == 1.0
+    assert written_out["data"]["augmentation"]["jitter"]["hue"] == 0.05
+
+
+def test_a_run_cannot_be_changed(tmp_path: Path) -> None:
+    run = load_run(written(tmp_path, RUN))
+    with pytest.raises(ValidationError, match="frozen"):
+        run.training.epochs = 3
+
+
+def test_overrides_replace_add_and_reach_into_lists(tmp_path: Path) -> None:
+    run = load_run(
+        written(tmp_path, RUN),
+        (
+            "training.epochs=5",
+            "objective.0.weight=2.5",
+            "objective.-1.weight=1e-4",
+            "data.augmentation.jitter.hue=0.1",
+            "data.context=[-1]",
+            "networks.depth={kind: depth_resnet, layers: 34}",
+            "data.train.0.root=/elsewhere=there",
+            "training.clip_norm=null",
+        ),
+    )
+    assert run.training.epochs == 5
+    assert [term.weight for term in run.objective] == [2.5, 1e-4]
+    assert run.data.augmentation.jitter is not None
+    assert (run.data.augmentation.jitter.hue, run.data.augmentation.jitter.brightness) == (0.1, 0.2)
+    assert run.data.context == (-1,)
+    assert run.networks.depth == DepthResNetConfig(kind="depth_resnet", layers=34)
+    assert isinstance(run.data.train[0], KittiOdometry)
+    assert run.data.train[0].root == Path("/elsewhere=there")
+    assert run.training.batch_size == 4
+
+
+def test_variables_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KITTI", "/data/kitti")
+    monkeypatch.delenv("SEQUENCE", raising=False)
+    values = changed("data.train.0.root", "${KITTI}/dataset")
+    values["data"]["train"][0]["sequences"] = ["${SEQUENCE:-07}", "${KITTI:-08}", "${SEQUENCE:-}9"]
+    source = load_run(written(tmp_path, values)).data.train[0]
+    assert isinstance(source, KittiOdometry)
+    assert source.root == Path("/data/kitti/dataset")
+    assert source.sequences == ["07", "/data/kitti", "9"]
+
+
+def test_variables_in_overrides_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KITTI", "/data/kitti")
+    source = load_run(written(tmp_path, RUN), ("data.train.0.root=${KITTI}",)).data.train[0]
+    assert isinstance(source, KittiOdometry)
+    assert source.root == Path("/data/kitti")
+
+
+# --- what is said where they say something else -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("trainin", "unknown key 'trainin': did you mean 'training'?"),
+        ("data.imagesize", "data: unknown key 'imagesize': did you mean 'image_size'?"),
+        ("data.train.0.sequence", "data.train[0]: unknown key 'sequence': did you mean 'sequences'?"),
+        ("networks.depth.prest", "networks.depth: unknown key 'prest': did you mean 'preset'?"),
+        ("networks.pose.zzz", "networks.pose: unknown key 'zzz': valid names are kind, initial_forward"),
+        ("objective.1.wieght", "objective[1]: unknown key 'wieght': did you mean 'weight'?"),
+        ("training.schedule.facter", "training.schedule: unknown key 'facter': did you mean 'factor'?"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path, place: str, expected: str) -> None:
+    path = written(tmp_path, changed(place, 1))
+    assert refusal(path) == f"{path}: {expected}"
+
+
+BLOCK = "must be a block of keys and values"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        ("training.epochs", "many", "training.epochs: must be a whole number (found 'many')"),
+        ("training.epochs", 1.5, "training.epochs: must be a whole number (found 1.5)"),
+        ("training.epochs", [3], "training.epochs: must be a whole number (found a list)"),
+        ("training.epochs", 0, "training.epochs: must be greater than 0 (found 0)"),
+        ("training.epochs", None, "training.epochs: must be a whole number (found nothing)"),
+        ("training.clip_norm", "long", "training.clip_norm: must be a number (found 'long')"),
+        ("training.clip_norm", float("inf"), "training.clip_norm: must be a finite number (found inf)"),
+        ("training.precision", 32, "training.precision: must be '32' or 'bf16' in quotes (found 32)"),
+        ("training.precision", "fp16", "training.precision: must be '32' or 'bf16' (found 'fp16')"),
+        ("training", [1], f"training: {BLOCK} (found a list)"),
+        ("training", None, f"training: {BLOCK} (found nothing)"),
+        ("data.cache", "maybe", "data.cache: must be true or false (found 'maybe')"),
+        ("data.image_size", 96, "data.image_size: must be a list (found 96)"),
+        ("data.image_size", [96], "data.image_size[1]: is missing"),
+        ("data.image_size", [3, 96, 320], "data.image_size: must hold at most 2 items, not 3"),
+        ("data.image_size", [96, -1], "data.image_size[1]: must be greater than 0 (found -1)"),
+        ("data.train", [], "data.train: must hold at least 1 item, not 0"),
+        ("data.train.0.root", 3, "data.train[0].root: must be a path (found 3)"),
+        ("data.train.0.sequences", [6], "data.train[0].sequences[0]: must be text, in quotes (found 6)"),
+        ("data.train.0.cameras", ["lft"], "data.train[0].cameras[0]: must be 'left' or 'right' (found 'lft')"),
+        ("data.augmentation.jitter", {"hue": 1}, "data.augmentation.jitter.hue: must be less than or equal to 0.5 "
+         "(found 1)"),
+        ("objective", {"kind": "photometric"}, "objective: must be a list (found a block of keys and values)"),
+        ("objective.0", "photometric", f"objective[0]: {BLOCK} (found 'photometric')"),
+        ("objective.1.weight", "x", "objective[1].weight: must be a number (found 'x')"),
+        ("networks.depth", {"kind": "depth_resnet", "layers": 19}, "networks.depth.layers: must be 18, 34 or 50 "
+         "(found 19)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_refused_with_its_place(tmp_path: Path, place: str, value: object, expected: str) -> None:
+    path = written(tmp_path, changed(place, value))
+    assert refusal(path) == f"{path}: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("data", "data: is missing"),
+        ("training.epochs", "training.epochs: is missing"),
+        ("data.train.0.root", "data.train[0].root: is missing"),
+        ("networks.pose", "networks.pose: is missing"),
+        ("networks.pose.kind", "networks.pose: its kind is missing; valid kinds are posenet, pose_resnet"),
+        ("training.schedule.kind", "training.schedule: its kind is missing; valid kinds are constant, step, cosine"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, place: str, expected: str) -> None:
+    path = written(tmp_path, changed(place, REMOVED))
+    assert refusal(path) == f"{path}: {expected}"
+
+
+@pytest.mark.parametrize("kind", ["photometrc", 3, None, "lidar_of_tomorrow"])
+def test_an_unknown_kind_is_refused_with_the_valid_ones(tmp_path: Path, kind: object) -> None:
+    path = written(tmp_path, changed("objective.1.kind", kind))
+    message = refusal(path)
+    assert message.startswith(f"{path}: objective[1]: ")
+    assert re.search("; valid kinds are photometric, smoothness, velocity", message)
+    assert ("did you mean 'photometric'?" in message) == (kind == "photometrc")
+    assert ("is missing" in message) == (kind is None)
+
+
+def test_the_kinds_of_sources_are_named(tmp_path: Path) -> None:
+    message = refusal(written(tmp_path, changed("data.train.0.kind", "kitti_odometri")))
+    assert "unknown kind 'kitti_odometri' (did you mean 'kitti_odometry'?)" in message
+    assert {"kitti_odometry", "kitti_raw", "folder", "video"} <= set(
+        re.findall(r"\w+", message.split("valid kinds")[1])
+    )
+
+
+def test_asking_for_the_kinds_leaves_the_values_as_they_were() -> None:
+    values = changed("objective.1.kind", REMOVED)
+    before = copy.deepcopy(values)
+    with pytest.raises(InputError):
+        parse_run(values, "test")
+    assert values == before
+
+
+def test_a_key_may_be_called_like_its_kind() -> None:
+    """The kind of a union's member in pydantic's location is not mistaken for the key, nor the key for the kind."""
+    from typing import Annotated, Literal
+
+    from pydantic import Field
+
+    class Circle(Closed):
+        kind: Literal["radius"]
+        radius: float
+
+    class Square(Closed):
+        kind: Literal["side"]
+
+    class Drawing(Closed):
+        shape: Annotated[Circle | Square, Field(discriminator="kind")]
+
+    with pytest.raises(InputError, match=r"^x: shape.radius: must be a number \(found 'r'\)$"):
+        parse(Drawing, {"shape": {"kind": "radius", "radius": "r"}}, "x")
+    with pytest.raises(InputError, match=r"^x: shape.radius: is missing$"):
+        parse(Drawing, {"shape": {"kind": "radius"}}, "x")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "none.yaml")
+    assert (
+        message == f"{tmp_path / 'none.yaml'}: cannot be read (No such file or directory); give the path of a run file"
+    )
+    assert refusal(tmp_path).startswith(f"{tmp_path}: cannot be read (Is a directory)")
+
+
+@pytest.mark.parametrize("text", ["data: [1, 2\ntraining: {", "a: b: c", "\tdata: 1", "data: *nothing", "\x00"])
+def test_broken_yaml_is_refused(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    assert refusal(path).startswith(f"{path}: is not valid YAML: ")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(b"\x89PNG\xff\xfe\x00")
+    assert refusal(path).startswith(f"{path}: is not valid YAML: ")
+
+
+@pytest.mark.parametrize(("text", "found"), [("", "nothing"), ("- 1", "a list"), ("run", "'run'")])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    path = written(tmp_path, text)
+    assert refusal(path) == f"{path}: {BLOCK} (found {found})"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.epochs", "'training.epochs' is not an override; write key=value, such as training.epochs=5"),
+        ("training.epoch=5", "training: unknown key 'epoch': did you mean 'epochs'?"),
+        ("objective.7.weight=1", "override objective.7.weight=1: '7' is no entry of a list of 2"),
+        ("objective.first.weight=1", "override objective.first.weight=1: 'first' is no entry of a list of 2"),
+        ("training.epochs.x=1", "override training.epochs.x=1: 'x' is inside a value that has no parts"),
+        ("training.epochs=[1", "override training.epochs=[1: '[1' is not valid YAML"),
+        ("training.epochs=ten", "training.epochs: must be a whole number (found 'ten')"),
+    ],
+)
+def test_a_wrong_override_is_refused(tmp_path: Path, override: str, expected: str) -> None:
+    path = written(tmp_path, RUN)
+    assert refusal(path, override).removeprefix(f"{path}: ") == expected
+
+
+def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KITTI", raising=False)
+    path = written(tmp_path, changed("data.train.0.root", "${KITTI}/dataset"))
+    assert refusal(path) == f"{path}: the environment variable KITTI is not set; set it, or write the path out"
+
+
+def test_every_field_is_closed() -> None:
+    """No part of a run file takes keys that it does not know, at any depth."""
+    schema = Run.model_json_schema()
+    parts = [part for part in [schema, *schema["$defs"].values()] if part.get("type") == "object"]
+    assert len(parts) > 15
+    assert all(part.get("additionalProperties") is False for part in parts)

@@ -1,0 +1,87 @@
+"""A small world with exact ground truth: a camera drives over a textured plane towards a textured wall.
+
+Textures are smooth functions of the point in the world, so every frame shows the same surface and each view can be
+rebuilt from another through depth and pose. World axes: x ahead, y left, z up, metres; the camera's: x right, y down,
+z ahead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from packdepth.geometry.camera import Camera
+
+CAMERA = Camera(fx=60.0, fy=58.0, cx=46.0, cy=22.5, width=96, height=48)
+FRAMES = 6
+STEP = 0.5  # metres a frame
+RATE = 10.0  # frames a second
+START = np.array([20.0, -3.0, 1.5])  # of the camera, in the world; its height above the plane is 1.5 m
+WALL = 30.0  # metres, the wall's x in the world
+R_WORLD_CAMERA = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+QUATERNION = (-0.5, 0.5, -0.5, 0.5)  # of R_WORLD_CAMERA: x, y, z, w
+
+
+def pose(index: int) -> np.ndarray:
+    """T_world_camera [4, 4] of a frame, metres."""
+    T = np.eye(4)
+    T[:3, :3] = R_WORLD_CAMERA
+    T[:3, 3] = START + np.array([STEP * index, 0.0, 0.0])
+    return T
+
+
+def relative_pose(dst: int, src: int) -> np.ndarray:
+    """T_dst_src [4, 4] between two frames, metres."""
+    return np.linalg.inv(pose(dst)) @ pose(src)
+
+
+def render(index: int, camera: Camera = CAMERA) -> tuple[np.ndarray, np.ndarray]:
+    """Image [H, W, 3] float64 RGB in [0, 1] and z-depth [H, W] float64 in metres, of a frame."""
+    v, u = np.meshgrid(np.arange(camera.height), np.arange(camera.width), indexing="ij")
+    x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy  # the ray's x and y at depth 1
+    T = pose(index)
+    wall = WALL - T[0, 3]
+    with np.errstate(divide="ignore"):
+        ground = np.where(y > 0, T[2, 3] / y, np.inf)
+    depth = np.minimum(ground, wall)
+    points = np.stack([x * depth, y * depth, depth], axis=-1) @ T[:3, :3].T + T[:3, 3]
+    on_wall = (ground >= wall)[..., None]
+    return np.where(on_wall, _wall_texture(points), _ground_texture(points)), depth
+
+
+def write(folder: Path) -> Path:
+    """The world as a clip in the folder contract: camera.yaml, frames.csv, frames/ and depth/."""
+    numbers = {name: getattr(CAMERA, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    (folder / "frames").mkdir(parents=True)
+    (folder / "depth").mkdir()
+    (folder / "camera.yaml").write_text(yaml.safe_dump(numbers, sort_keys=False))
+    rows = ["frame,time_s,speed_mps,x,y,z,qx,qy,qz,qw"]
+    for index in range(FRAMES):
+        name = f"{index:06d}"
+        image, depth = render(index)
+        Image.fromarray((image * 255).round().astype(np.uint8)).save(folder / "frames" / f"{name}.png")
+        Image.fromarray((depth * 256).round().astype(np.uint16)).save(folder / "depth" / f"{name}.png")
+        place = ",".join(f"{value:.6f}" for value in (*pose(index)[:3, 3], *QUATERNION))
+        rows.append(f"{name},{index / RATE:.4f},{STEP * RATE:.4f},{place}")
+    (folder / "frames.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def _wall_texture(points: np.ndarray) -> np.ndarray:
+    """[..., 3] RGB of points on the wall."""
+    return _waves(points, [(0, 2.6, 0.4), (0, 1.1, 3.1), (0, 4.3, -2.7), (0, -1.3, 1.2)])
+
+
+def _ground_texture(points: np.ndarray) -> np.ndarray:
+    """[..., 3] RGB of points on the plane; slower ahead than across, for far rows see metres in a pixel."""
+    return _waves(points, [(1.3, 2.4, 0), (0.9, -3.3, 0), (1.6, 0.8, 0), (-0.5, 4.1, 0)])
+
+
+def _waves(points: np.ndarray, frequencies: list[tuple[float, float, float]]) -> np.ndarray:
+    """Sums of sines (radians a metre), with other phases in each channel."""
+    phases = points @ np.array(frequencies).T  # [..., waves]
+    shifts = np.array([[0.0, 1.0, 2.0, 3.0], [2.0, 0.5, 4.0, 1.5], [4.0, 5.0, 0.0, 2.5]])  # [3, waves]
+    return 0.5 + 0.4 * np.sin(phases[..., None, :] + shifts).mean(-1)

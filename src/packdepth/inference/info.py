@@ -1,0 +1,71 @@
+"""What a checkpoint says of itself, as text."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from packdepth.checkpoint import WEIGHTS, read_description
+from packdepth.config import DepthConfig, PoseConfig
+from packdepth.errors import InputError
+
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm: saved, but no parameters
+
+
+def describe(checkpoint: str | Path) -> str:
+    """A checkpoint in lines of aligned text. Raises InputError if it is none.
+
+    Weights are not loaded, only their shapes.
+    """
+    folder = Path(checkpoint)
+    run, meta = read_description(folder)
+    sizes = _parameters(folder / WEIGHTS)
+    height, width = run.data.image_size
+    rows = [
+        ("checkpoint", str(folder)),
+        ("depth network", _network(run.networks.depth, sizes, "depth.")),
+        ("pose network", _network(run.networks.pose, sizes, "pose.")),
+        ("image size", f"{height} x {width} (height x width)"),
+        ("trained on", f"{_count(meta.frames, 'frame')} of {_count(len(meta.clips), 'clip')}"),
+        *[("", clip) for clip in meta.clips],
+        *_labelled("objective", [(term.kind, f"weight {term.weight:g}") for term in run.objective]),
+        ("depth", depth_unit(meta.metric, meta.scale_source)),
+        ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
+        *_labelled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
+        ("written", f"{meta.created} by packdepth {meta.packdepth}"),
+        ("git commit", meta.git_commit or "unknown"),
+    ]
+    return "\n".join(f"{label:<15}{text}" for label, text in rows)
+
+
+def depth_unit(metric: bool, scale_source: str) -> str:
+    """Whether depth is metric and where the scale comes from, in half a sentence."""
+    return f"metric, its scale comes from {scale_source}" if metric else f"up to a factor (scale: {scale_source})"
+
+
+def _labelled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Rows of name and value in two columns, the label on the first."""
+    width = max((len(name) for name, _ in pairs), default=0)
+    return [("" if i else label, f"{name:<{width}}  {value}") for i, (name, value) in enumerate(pairs)]
+
+
+def _network(config: DepthConfig | PoseConfig, sizes: dict[str, int], prefix: str) -> str:
+    """Kind, options and number of parameters of the network whose weights begin with `prefix`."""
+    options = [f"{name} {value}" for name, value in config.model_dump(exclude={"kind"}).items()]
+    parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
+    return ", ".join([config.kind, *options, _count(parameters, "parameter")])
+
+
+def _parameters(path: Path) -> dict[str, int]:
+    """Number of values of each tensor of a safetensors file, from its header."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: math.prod(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); train again or copy it again") from None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

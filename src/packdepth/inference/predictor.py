@@ -1,0 +1,180 @@
+"""From a checkpoint and images to depth and ego-motion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor, nn
+
+from packdepth.checkpoint import Meta, read
+from packdepth.config import Run
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.resize import resize_image, resize_inv_depth
+from packdepth.inference.flip import fuse_flipped
+from packdepth.networks.build import depth_network, pose_network
+from packdepth.records import Prediction
+from packdepth.sources.files import ImageFile
+
+Image = str | Path | PIL.Image.Image | np.ndarray
+
+MIN_INV_DEPTH = 1e-6  # 1/metres; keeps depth finite where a network's head underflows to zero
+PAIRS = 8  # of frames in one step of the pose network
+
+
+def load(checkpoint: str | Path, device: str = "auto") -> Predictor:
+    """The networks of a checkpoint, ready to predict.
+
+    Args:
+        checkpoint: the folder that training wrote.
+        device: as torch names it; "auto" is a GPU if there is one.
+
+    Raises InputError if the checkpoint cannot be read or the device cannot be used.
+    """
+    place = _device(device)
+    content = read(Path(checkpoint))
+    depth, pose = depth_network(content.run.networks.depth), pose_network(content.run.networks.pose)
+    try:
+        nn.ModuleDict({"depth": depth, "pose": pose}).load_state_dict(content.weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{checkpoint}: its weights do not fit the networks of its run.yaml ({reason}...); copy it again as a whole"
+        ) from None
+    return Predictor(content.run, content.meta, depth, pose, place)
+
+
+def image_tensor(image: Image) -> Tensor:
+    """An image as networks read it: [1, 3, H, W] float32, RGB in [0, 1], at its own size.
+
+    Args:
+        image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] grey, uint8 or float in [0, 1].
+
+    Raises InputError for anything else.
+    """
+    if isinstance(image, (str, Path)):
+        image = ImageFile(Path(image)).read()
+    elif isinstance(image, PIL.Image.Image):
+        image = np.asarray(image.convert("RGB"))
+    _check_array(image)
+    pixels = np.array(image, dtype=np.float32)
+    if image.dtype == np.uint8:
+        pixels /= 255
+    if pixels.ndim == 2:
+        pixels = np.stack([pixels] * 3, axis=-1)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+class Predictor:
+    """The networks of one checkpoint on one device.
+
+    Attributes:
+        run: the run file they were trained with.
+        meta: what the checkpoint says of itself.
+        depth, pose: the networks, in evaluation mode.
+        device: where they are.
+    """
+
+    def __init__(self, run: Run, meta: Meta, depth: nn.Module, pose: nn.Module, device: torch.device) -> None:
+        self.run, self.meta, self.device = run, meta, device
+        self.depth, self.pose = depth.to(device).eval(), pose.to(device).eval()
+
+    @torch.inference_mode()
+    def predict(self, image: Image, camera: Camera | None = None, *, flip: bool = False) -> Prediction:
+        """Depth of one image at its own resolution.
+
+        Args:
+            image: as `image_tensor` takes it, of any size.
+            camera: of the image, to be handed on with its depth; prediction itself needs none.
+            flip: fuse with the prediction of the mirrored image; better at the borders, twice the time.
+
+        Raises InputError if the image is none or the camera is for another size.
+        """
+        pixels = image_tensor(image)
+        height, width = pixels.shape[-2:]
+        if camera is not None and (camera.height, camera.width) != (height, width):
+            raise InputError(
+                f"the camera is for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
+                f"give the camera of this image, or camera.resized({height}, {width}) if the image was resized"
+            )
+        inv_depth = self.inv_depth(pixels)
+        if flip:
+            inv_depth = fuse_flipped(inv_depth, self.inv_depth(pixels.flip(-1)))
+        full = resize_inv_depth(inv_depth, height, width).clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
+        return Prediction(
+            depth=1 / full,
+            inv_depth=full,
+            metric=self.meta.metric,
+            scale=1.0,
+            scale_source=self.meta.scale_source,
+            camera=camera,
+        )
+
+    @torch.inference_mode()
+    def inv_depth(self, images: Tensor) -> Tensor:
+        """Inverse depth [B, 1, h, w] (1/metres) at the network's size, of images [B, 3, H, W] of any size.
+
+        Images are RGB in [0, 1], on any device. `resize_inv_depth` brings the result to another size, `fuse_flipped`
+        joins it with that of `images.flip(-1)`.
+        """
+        inv_depths: list[Tensor] = self.depth(self._resized(images))
+        return inv_depths[0]
+
+    @torch.inference_mode()
+    def ego_motion(self, images: Iterable[Image]) -> np.ndarray:
+        """Motion between consecutive frames of one camera.
+
+        Args:
+            images: N >= 2 frames, in order of time; they are read as they are needed.
+
+        Returns:
+            T_next_current [N - 1, 4, 4] float64: maps points of a frame's camera into the next frame's; its
+            translation is in metres where `meta.metric`. Raises InputError for less than two frames.
+        """
+        frames = (self._resized(image_tensor(image)) for image in images)
+        last = next(frames, None)
+        motions: list[Tensor] = []
+        while chunk := list(islice(frames, PAIRS)):
+            assert last is not None
+            window = torch.cat([last, *chunk])  # [P + 1, 3, h, w]
+            motions += self.pose(window[:-1], window[1:, None], (1,))[:, 0].cpu()
+            last = window[-1:]
+        if not motions:
+            raise InputError("ego-motion is between frames: give at least two images")
+        return torch.stack(motions).double().numpy()
+
+    def _resized(self, images: Tensor) -> Tensor:
+        return resize_image(images.to(self.device), *self.run.data.image_size)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device '{name}' cannot be used here ({reason}); use auto, cpu or cuda") from None
+    return device
+
+
+def _check_array(image: object) -> None:
+    """Raise InputError unless `image` is an array that `image_tensor` takes."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"an image is a path, a Pillow image or a numpy array; found {type(image).__name__}")
+    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or image.size == 0:
+        raise InputError(f"an image array has shape [H, W, 3] (RGB) or [H, W] (grey); found {list(image.shape)}")
+    if image.dtype != np.uint8:
+        if not np.issubdtype(image.dtype, np.floating):
+            raise InputError(f"an image array holds uint8, or floats in [0, 1]; found {image.dtype}")
+        if not (image.min() >= 0 and image.max() <= 1):
+            raise InputError(
+                f"an image array of floats holds values in [0, 1]; found {image.min():g} to {image.max():g}: "
+                f"divide by 255 or pass uint8"
+            )

@@ -1,0 +1,177 @@
+"""`packdepth predict`: an image, a folder or a video in, files with depth out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from packdepth.closed import nearest
+from packdepth.errors import InputError
+from packdepth.files import make_folder
+from packdepth.geometry.camera import Camera
+from packdepth.inference.colour import colour_range, colourise
+from packdepth.inference.info import depth_unit
+from packdepth.inference.predictor import Predictor, image_tensor, load
+from packdepth.inference.writers import (
+    above,
+    video_writer,
+    write_cloud,
+    write_depth_npz,
+    write_depth_png,
+    write_image,
+)
+from packdepth.records import Readable
+from packdepth.sources.camera_file import read_camera
+from packdepth.sources.decoding import VideoFrame, probe
+from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
+from packdepth.sources.folder import read_clip
+
+KINDS = ("depth", "color", "video", "cloud")
+SAMPLES = 16  # frames that set the colours of a clip
+IMAGES_PER_SECOND = 10.0  # of a video made from images whose times are unknown
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Footage:
+    """The images of one camera, read when they are needed."""
+
+    name: str  # for files that hold all of it
+    images: dict[str, Readable]  # by frame
+    sizes: list[tuple[int, int]]  # height and width of each image
+    fps: float  # frames per second
+
+
+def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,color", camera: Path | None = None) -> None:
+    """Predict depth of each frame, write it and print what was written and what its unit is.
+
+    Frames are read, predicted and written one at a time, so that a video of any length fits in memory. Colours mean
+    the same depth in each frame: their range comes from up to 16 frames spread over the clip, predicted beforehand.
+
+    Args:
+        checkpoint: the folder that training wrote.
+        input: an image, a folder of images, a clip in the folder contract, or a video.
+        output: the folder to write to.
+        save: what to write, separated by commas:
+            `depth`: depth/NAME.npz and depth/NAME.png (16 bit, metres x 256) for each frame;
+            `color`: color/NAME.png for each frame, inverse depth in colours;
+            `video`: <input's name>.mp4, the images over their depth in colours;
+            `cloud`: cloud/NAME.ply for each frame, its pixels as coloured points; needs a camera.
+        camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
+            an input file under its name with the suffix .yaml.
+
+    Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
+    """
+    kinds = _kinds(save)
+    footage = find_footage(input)
+    camera_file = camera or _camera_beside(input)
+    known = read_camera(camera_file).camera if camera_file else None
+    if known is not None:
+        _check_sizes(footage, known.height, known.width, f"{camera_file} is for", "give the camera of these images")
+    elif "cloud" in kinds:
+        raise InputError(f"{input}: no camera is known, but point clouds need one; name its file with --camera")
+    if "video" in kinds:
+        _check_sizes(footage, *footage.sizes[0], "the first one is", "a video needs images of one size")
+    places = {kind: output / (f"{footage.name}.mp4" if kind == "video" else kind) for kind in kinds}
+    _check_places(input, output, list(places.values()))
+    predictor = load(checkpoint)
+    make_folder(output)
+    _write(predictor, footage, known, places)
+    _report(predictor, len(footage.images), places)
+
+
+def find_footage(path: Path) -> Footage:
+    """What there is to predict at `path`. Raises InputError if that is nothing."""
+    require(path, "an image, a folder of images, a clip's folder or a video")
+    images: dict[str, Readable]
+    fps = IMAGES_PER_SECOND
+    if not path.is_dir() and path.suffix.lower() not in IMAGES:
+        info = probe(path)
+        images = {f"{index:06d}": VideoFrame(path, index) for index in range(info.frames)}
+        return Footage(path.stem, images, [(info.height, info.width)] * info.frames, float(info.fps))
+    if (path / "frames.csv").exists():
+        clip = read_clip(path)
+        images = {frame.name: frame.image for frame in clip.frames}
+        if len(images) > 1 and not clip.independent:
+            fps = (len(images) - 1) / (clip.frames[-1].time - clip.frames[0].time)
+    elif path.is_dir():
+        folder = path / "frames" if (path / "frames").is_dir() else path
+        images = dict(required(folder, IMAGES, ImageFile, "images"))
+    else:
+        images = {path.stem: ImageFile(path)}
+    name = path.resolve().name if path.is_dir() else path.stem
+    return Footage(name, images, [image_size(image.path) for image in images.values()], fps)
+
+
+def _kinds(save: str) -> list[str]:
+    """The kinds of files in the order of KINDS."""
+    wanted = [kind.strip() for kind in save.split(",")]
+    for kind in wanted:
+        if kind not in KINDS:
+            raise InputError(f"--save: cannot save '{kind}': {nearest(kind, list(KINDS))}")
+    return [kind for kind in KINDS if kind in wanted]
+
+
+def _camera_beside(path: Path) -> Path | None:
+    """The camera file that lies with an input, if there is one."""
+    file = path / "camera.yaml" if path.is_dir() else path.with_suffix(".yaml")
+    return file if file.exists() else None
+
+
+def _check_sizes(footage: Footage, height: int, width: int, whose: str, advice: str) -> None:
+    """Raise InputError for the first image that is not of this size."""
+    for image, size in zip(footage.images.values(), footage.sizes, strict=True):
+        if size != (height, width):
+            raise InputError(f"{image.path}: is {size[1]}x{size[0]} pixels, but {whose} {width}x{height}; {advice}")
+
+
+def _check_places(path: Path, output: Path, places: list[Path]) -> None:
+    """Raise InputError if writing would touch what is read, such as a clip's measured depth."""
+    written = {place.resolve() for place in places}
+    if path.resolve() in {output.resolve(), *written} or path.resolve().parent in written:
+        raise InputError(f"{output}: predictions would be written over the input {path}; name another output folder")
+
+
+def _write(predictor: Predictor, footage: Footage, camera: Camera | None, places: dict[str, Path]) -> None:
+    """Predict and write all frames."""
+    images = list(footage.images.values())
+    low = high = 0.0
+    if "color" in places or "video" in places:
+        chosen = images[:: math.ceil(len(images) / SAMPLES)]
+        sampled = (predictor.inv_depth(image_tensor(image.read())) for image in chosen)
+        low, high = colour_range([maps.cpu().numpy() for maps in _progress(sampled, "colours", len(chosen))])
+    with ExitStack() as stack:
+        append = stack.enter_context(video_writer(places["video"], footage.fps)) if "video" in places else None
+        for name, image in _progress(footage.images.items(), "depth", len(images)):
+            rgb = image.read()
+            prediction = predictor.predict(rgb, camera)
+            colours = colourise(prediction.inv_depth, low, high)
+            if "depth" in places:
+                write_depth_npz(places["depth"] / f"{name}.npz", prediction)
+                write_depth_png(places["depth"] / f"{name}.png", prediction.depth)
+            if "color" in places:
+                write_image(places["color"] / f"{name}.png", colours)
+            if append is not None:
+                append(above(rgb, colours))
+            if "cloud" in places and camera is not None:
+                write_cloud(places["cloud"] / f"{name}.ply", prediction.depth, rgb, camera)
+
+
+def _progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
+    """`items`, with a progress bar on standard error."""
+    return track(items, description=what, total=total, console=Console(stderr=True))
+
+
+def _report(predictor: Predictor, frames: int, places: dict[str, Path]) -> None:
+    what = {"depth": "depth as npz and 16-bit png", "color": "colours", "video": "video", "cloud": "point clouds"}
+    for kind, place in places.items():
+        print(f"{what[kind]} of {frames} frame{'' if frames == 1 else 's'}: {place}")
+    print(f"depth is {depth_unit(predictor.meta.metric, predictor.meta.scale_source)}")

@@ -1,0 +1,44 @@
+"""Colours of inverse depth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packdepth.inference.colour import TABLE, colour_range, colourise
+
+
+def test_lightness_rises_evenly() -> None:
+    linear = np.where(TABLE / 255 <= 0.04045, TABLE / 255 / 12.92, ((TABLE / 255 + 0.055) / 1.055) ** 2.4)
+    cones = linear @ np.array([[0.4122, 0.2119, 0.0883], [0.5363, 0.6807, 0.2817], [0.0514, 0.1074, 0.6300]])
+    lightness = np.cbrt(cones) @ np.array([0.2105, 0.7936, -0.0041])  # OKLab
+    steps = np.diff(lightness[::15])
+    assert (steps > 0.6 * steps.mean()).all()
+    assert (steps < 1.4 * steps.mean()).all()
+
+
+def test_far_is_dark_and_near_is_bright_and_warm() -> None:
+    far, near = colourise(np.array([[0.0, 1.0]], dtype=np.float32), 0.0, 1.0)[0]
+    assert far.max() < 40
+    assert near.min() > 150
+    assert near[0] > near[2]
+
+
+def test_the_range_is_the_callers() -> None:
+    inv_depth = np.linspace(0.1, 0.5, 12, dtype=np.float32).reshape(3, 4)
+    colours = colourise(inv_depth, 0.2, 0.4)
+    assert colours.shape == (3, 4, 3)
+    assert colours.dtype == np.uint8
+    assert (colours[inv_depth <= 0.2] == TABLE[0]).all()
+    assert (colours[inv_depth >= 0.4] == TABLE[-1]).all()
+    np.testing.assert_array_equal(colourise(inv_depth[:, :2], 0.2, 0.4), colours[:, :2])
+
+
+def test_a_flat_map_has_a_colour() -> None:
+    flat = np.full((2, 2), 0.1, dtype=np.float32)
+    assert (colourise(flat, *colour_range([flat])) == TABLE[0]).all()
+
+
+def test_the_range_is_that_of_all_maps_together() -> None:
+    low, high = colour_range([np.linspace(0, 1, 101), np.linspace(1, 2, 101).reshape(1, 101)])
+    assert abs(low - 0.04) < 0.01
+    assert abs(high - 1.96) < 0.01

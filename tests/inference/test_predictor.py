@@ -1,0 +1,194 @@
+"""Images in, depth and ego-motion out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import packdepth
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.resize import resize_image
+from packdepth.inference.flip import fuse_flipped
+from packdepth.inference.predictor import PAIRS, Predictor, image_tensor, load
+
+from .conftest import FORWARD, HEIGHT, WIDTH
+
+CAMERA = Camera(fx=50.0, fy=50.0, cx=41.0, cy=22.0, width=83, height=45)
+
+
+def test_depth_has_the_size_of_the_image(predictor: Predictor, image: np.ndarray) -> None:
+    prediction = predictor.predict(image, CAMERA)
+    for array in (prediction.depth, prediction.inv_depth):
+        assert array.shape == (45, 83)
+        assert array.dtype == np.float32
+        assert (array > 0).all()
+    np.testing.assert_allclose(prediction.depth * prediction.inv_depth, 1, rtol=1e-6)
+    assert prediction.inv_depth.std() > 0.05 * prediction.inv_depth.mean()
+    assert (prediction.metric, prediction.scale, prediction.scale_source) == (True, 1.0, "velocity (speed)")
+    assert prediction.camera is CAMERA
+    assert predictor.predict(image).camera is None
+
+
+def test_an_image_of_the_networks_size_is_left_as_it_is(predictor: Predictor) -> None:
+    pixels = torch.rand(1, 3, HEIGHT, WIDTH)
+    prediction = predictor.predict(pixels[0].permute(1, 2, 0).numpy())
+    with torch.no_grad():
+        expected = predictor.depth(pixels)[0][0, 0]
+    np.testing.assert_allclose(prediction.inv_depth, expected.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        Image.fromarray,
+        lambda image: Image.fromarray(image).convert("RGBA"),
+        lambda image: image.astype(np.float64) / 255,
+        lambda image: np.asfortranarray(image),
+        lambda image: image[:, ::-1].copy()[:, ::-1],
+        lambda image: np.asarray(Image.fromarray(image)),  # read-only
+    ],
+    ids=["pillow", "RGBA", "float", "fortran", "strides", "read-only"],
+)
+def test_an_image_may_come_in_any_form(predictor: Predictor, image: np.ndarray, convert: Callable) -> None:
+    expected = predictor.predict(image).depth
+    np.testing.assert_allclose(predictor.predict(convert(image)).depth, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_an_image_may_be_a_file(predictor: Predictor, image: np.ndarray, tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(image).convert(mode)
+    picture.save(tmp_path / "image.png")
+    expected = predictor.predict(np.asarray(picture.convert("RGB"))).depth
+    for path in (tmp_path / "image.png", str(tmp_path / "image.png")):
+        np.testing.assert_array_equal(predictor.predict(path).depth, expected)
+
+
+def test_grey_is_read_as_equal_channels(predictor: Predictor, image: np.ndarray) -> None:
+    grey = image[..., 0]
+    expected = predictor.predict(np.stack([grey] * 3, axis=-1)).depth
+    np.testing.assert_array_equal(predictor.predict(grey).depth, expected)
+    np.testing.assert_array_equal(predictor.predict(Image.fromarray(grey)).depth, expected)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (np.zeros((4, 5, 4), np.uint8), r"shape \[H, W, 3\] \(RGB\) or \[H, W\] \(grey\); found \[4, 5, 4\]"),
+        (np.zeros((1, 3, 4, 5), np.uint8), r"found \[1, 3, 4, 5\]"),
+        (np.zeros((0, 5), np.uint8), r"found \[0, 5\]"),
+        (np.zeros((4, 5), np.int32), r"holds uint8, or floats in \[0, 1\]; found int32"),
+        (np.full((4, 5, 3), 200.0), r"in \[0, 1\]; found 200 to 200: divide by 255 or pass uint8"),
+        (np.full((4, 5, 3), -0.1, np.float32), r"found -0.1 to -0.1"),
+        (np.full((4, 5), np.nan), "found nan to nan"),
+        (torch.zeros(3, 4, 5), "an image is a path, a Pillow image or a numpy array; found Tensor"),
+        (Path("nowhere.png"), "nowhere.png: not found"),
+        (Path(__file__), "is not an image that can be read"),
+    ],
+)
+def test_what_is_no_image_is_refused(predictor: Predictor, wrong: object, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        predictor.predict(wrong)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+def test_a_camera_for_another_size_is_refused(predictor: Predictor, image: np.ndarray) -> None:
+    with pytest.raises(InputError, match="camera is for 40x20 pixels, but the image has 83x45"):
+        predictor.predict(image, CAMERA.resized(20, 40))
+
+
+def test_flip_fusion_does_not_know_left_from_right(predictor: Predictor, image: np.ndarray) -> None:
+    fused = predictor.predict(image, flip=True).inv_depth
+    mirrored = predictor.predict(image[:, ::-1], flip=True).inv_depth
+    np.testing.assert_allclose(mirrored[:, ::-1], fused, rtol=1e-3)
+    assert np.abs(fused - predictor.predict(image).inv_depth).max() > 1e-3
+
+
+def test_each_orientation_can_be_inferred_once_for_a_batch(predictor: Predictor, image: np.ndarray) -> None:
+    images = torch.cat([image_tensor(image), image_tensor(255 - image)])
+    plain, mirrored = predictor.inv_depth(images), predictor.inv_depth(images.flip(-1))
+    assert plain.shape == (2, 1, HEIGHT, WIDTH)
+    assert not plain.requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(plain.clone(), predictor.depth(resize_image(images, HEIGHT, WIDTH))[0])
+    fused = torch.nn.functional.interpolate(
+        fuse_flipped(plain, mirrored), (45, 83), mode="bilinear", align_corners=False
+    )
+    single = predictor.predict(255 - image, flip=True).inv_depth
+    np.testing.assert_allclose(fused[1, 0].numpy(), single, rtol=1e-4)
+
+
+def frames(number: int) -> list[np.ndarray]:
+    """Images [number, 20, 30, 3] uint8, each another one."""
+    generator = np.random.default_rng(0)
+    return list(generator.integers(0, 256, (number, 20, 30, 3), dtype=np.uint8))
+
+
+def test_ego_motion_is_that_of_consecutive_frames(predictor: Predictor) -> None:
+    images = frames(PAIRS + 3)
+    motions = predictor.ego_motion(iter(images))
+    assert motions.shape == (PAIRS + 2, 4, 4)
+    assert motions.dtype == np.float64
+    np.testing.assert_array_equal(motions, predictor.ego_motion(images))
+    for index in (0, PAIRS - 1, PAIRS, PAIRS + 1):
+        pair = predictor.ego_motion(images[index : index + 2])
+        np.testing.assert_allclose(motions[index], pair[0], atol=1e-6)
+    assert np.ptp(motions, axis=0).max() > 1e-4  # they differ
+    rotations = motions[:, :3, :3]
+    np.testing.assert_allclose(
+        rotations @ rotations.transpose(0, 2, 1), np.tile(np.eye(3), (len(motions), 1, 1)), atol=1e-6
+    )
+    np.testing.assert_array_equal(motions[:, 3], [[0, 0, 0, 1]] * len(motions))
+
+
+def test_ego_motion_maps_points_of_a_frame_into_the_next(predictor: Predictor) -> None:
+    # The network starts at FORWARD metres ahead a frame: what is ahead comes nearer.
+    motion = predictor.ego_motion(frames(2))[0]
+    ahead = motion @ np.array([0, 0, 10, 1])
+    assert abs(ahead[2] - (10 - FORWARD)) < 0.1
+
+
+def test_ego_motion_needs_two_frames(predictor: Predictor) -> None:
+    for images in ([], frames(1)):
+        with pytest.raises(InputError, match="at least two images"):
+            predictor.ego_motion(images)
+
+
+def test_the_networks_are_ready(checkpoint_folder: Path) -> None:
+    predictor = packdepth.load(str(checkpoint_folder))
+    assert isinstance(predictor, packdepth.Predictor)
+    assert not predictor.depth.training
+    assert not predictor.pose.training
+    assert predictor.device.type == "cpu"
+    assert predictor.run.data.image_size == (HEIGHT, WIDTH)
+    assert predictor.meta.step == 1200
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta:x"])
+def test_a_device_that_is_not_there_is_refused(checkpoint_folder: Path, device: str) -> None:
+    with pytest.raises(InputError, match=f"device '{device}' cannot be used here") as error:
+        load(checkpoint_folder, device)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_other_networks_are_refused(checkpoint_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint_folder, tmp_path / "best")
+    weights = load_file(folder / "weights.safetensors")
+    del weights["pose.pose_pred.bias"]
+    save_file(weights, folder / "weights.safetensors")
+    with pytest.raises(InputError, match="weights do not fit") as error:
+        load(folder)
+    assert "pose.pose_pred.bias" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no checkpoint"):
+        load(tmp_path)

@@ -1,0 +1,286 @@
+"""`packdepth predict`: images, folders, clips and videos in, files out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import world
+import yaml
+from PIL import Image
+
+from packdepth.errors import InputError
+from packdepth.inference import run
+from packdepth.inference.colour import colour_range, colourise
+from packdepth.inference.predictor import Predictor, image_tensor
+from packdepth.inference.run import find_footage, predict
+from packdepth.inference.writers import video_writer
+from packdepth.sources.files import DepthPng
+
+from . import ply
+
+ALL = "depth,color,video,cloud"
+NAMES = [f"{index:06d}" for index in range(world.FRAMES)]
+HEIGHT, WIDTH = world.CAMERA.height, world.CAMERA.width
+
+
+def files(folder: Path) -> list[str]:
+    """All files below a folder, hidden ones too."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    """The frames [H, W, 3] of a video."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def camera_file(path: Path, height: int = HEIGHT, width: int = WIDTH) -> Path:
+    path.write_text(yaml.safe_dump({"width": width, "height": height, "fx": 60.0, "fy": 58.0, "cx": 46.0, "cy": 22.5}))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, moving_clip: Path) -> Path:
+    """A folder of images without a camera."""
+    return shutil.copytree(moving_clip / "frames", tmp_path / "images")
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A video of the world, at 12 frames a second."""
+    with video_writer(tmp_path / "drive.mp4", 12.0) as append:
+        for index in range(world.FRAMES):
+            append((world.render(index)[0] * 255).astype(np.uint8))
+    return tmp_path / "drive.mp4"
+
+
+# --- what is written --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def predicted(checkpoint_folder: Path, moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that can be predicted of a clip."""
+    output = tmp_path_factory.mktemp("predicted") / "new" / "folder"
+    predict(checkpoint_folder, moving_clip, output, ALL)
+    return output
+
+
+def test_a_clip_gives_all_files(predicted: Path) -> None:
+    expected = [f"{kind}/{name}.{suffix}" for kind, suffix in (("cloud", "ply"), ("color", "png")) for name in NAMES]
+    expected += [f"depth/{name}.{suffix}" for name in NAMES for suffix in ("npz", "png")]
+    assert files(predicted) == sorted([*expected, "moving_clip.mp4"])
+
+
+def test_depth_files_hold_the_prediction(predicted: Path, predictor: Predictor, moving_clip: Path) -> None:
+    for name in NAMES:
+        expected = predictor.predict(moving_clip / "frames" / f"{name}.png")
+        with np.load(predicted / "depth" / f"{name}.npz", allow_pickle=False) as content:
+            np.testing.assert_array_equal(content["depth"], expected.depth)
+            np.testing.assert_allclose(content["intrinsics"], world.CAMERA.matrix())
+            assert str(content["scale_source"]) == "velocity (speed)"
+        png = DepthPng(predicted / "depth" / f"{name}.png").read()
+        np.testing.assert_allclose(png, expected.depth.clip(0, 65535 / 256), atol=0.5 / 256 + 1e-6)
+
+
+def test_colours_mean_the_same_in_each_frame(predicted: Path, predictor: Predictor, moving_clip: Path) -> None:
+    images = [moving_clip / "frames" / f"{name}.png" for name in NAMES]
+    limits = colour_range([predictor.inv_depth(image_tensor(image)).numpy() for image in images])
+    for name, image in zip(NAMES, images, strict=True):
+        colours = np.asarray(Image.open(predicted / "color" / f"{name}.png"))
+        np.testing.assert_array_equal(colours, colourise(predictor.predict(image).inv_depth, *limits))
+
+
+def test_clouds_reproject_to_their_pixels(predicted: Path) -> None:
+    vertices = ply.read(predicted / "cloud" / f"{NAMES[2]}.ply")
+    depth = np.load(predicted / "depth" / f"{NAMES[2]}.npz")["depth"]
+    np.testing.assert_array_equal(vertices["z"].reshape(HEIGHT, WIDTH), depth)
+    u = world.CAMERA.fx * vertices["x"] / vertices["z"] + world.CAMERA.cx
+    np.testing.assert_allclose(u.reshape(HEIGHT, WIDTH), np.tile(np.arange(WIDTH), (HEIGHT, 1)), atol=1e-3)
+
+
+def test_the_video_plays_the_clip_over_its_depth(predicted: Path, moving_clip: Path) -> None:
+    pictures = decoded(predicted / "moving_clip.mp4")
+    assert len(pictures) == world.FRAMES
+    for name, picture in zip(NAMES, pictures, strict=True):
+        image = np.asarray(Image.open(moving_clip / "frames" / f"{name}.png")).astype(float)
+        colours = np.asarray(Image.open(predicted / "color" / f"{name}.png")).astype(float)
+        assert np.abs(picture - np.vstack([image, colours])).mean() < 12
+    with av.open(str(predicted / "moving_clip.mp4")) as container:
+        assert float(container.streams.video[0].average_rate) == pytest.approx(world.RATE)
+
+
+def test_a_report_says_what_was_written_and_its_unit(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(checkpoint_folder, folder, tmp_path / "out", "color, depth")
+    output = capsys.readouterr().out.splitlines()
+    assert output == [
+        f"depth as npz and 16-bit png of 6 frames: {tmp_path / 'out' / 'depth'}",
+        f"colours of 6 frames: {tmp_path / 'out' / 'color'}",
+        "depth is metric, its scale comes from velocity (speed)",
+    ]
+
+
+# --- what is read -----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_images(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
+    predict(checkpoint_folder, folder, tmp_path / "out", "color,video")
+    assert files(tmp_path / "out") == [*(f"color/{name}.png" for name in NAMES), "images.mp4"]
+
+
+def test_a_clip_whose_times_and_camera_are_unknown(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
+    shutil.move(folder, tmp_path / "clip" / "frames")
+    footage = find_footage(tmp_path / "clip")
+    assert (footage.name, list(footage.images), footage.fps) == ("clip", NAMES, 10)
+    predict(checkpoint_folder, tmp_path / "clip", tmp_path / "out", "depth")
+    assert "intrinsics" not in np.load(tmp_path / "out" / "depth" / f"{NAMES[0]}.npz")
+
+
+def test_images_of_several_sizes(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
+    Image.open(folder / f"{NAMES[1]}.png").resize((31, 17)).save(folder / f"{NAMES[1]}.png")
+    predict(checkpoint_folder, folder, tmp_path / "out", "depth")
+    depths = [np.load(tmp_path / "out" / "depth" / f"{name}.npz")["depth"].shape for name in NAMES[:2]]
+    assert depths == [(HEIGHT, WIDTH), (17, 31)]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_an_image_with_its_camera_beside_it(checkpoint_folder: Path, tmp_path: Path, mode: str) -> None:
+    image = (world.render(0)[0] * 255).astype(np.uint8)
+    Image.fromarray(image).convert(mode).save(tmp_path / "street.png")
+    camera_file(tmp_path / "street.yaml")
+    predict(checkpoint_folder, tmp_path / "street.png", tmp_path, ALL)  # beside the input is allowed
+    expected = ["cloud/street.ply", "color/street.png", "depth/street.npz", "depth/street.png"]
+    assert files(tmp_path) == sorted([*expected, "street.mp4", "street.png", "street.yaml"])
+    assert len(decoded(tmp_path / "street.mp4")) == 1
+
+
+def test_a_video_with_its_camera_beside_it(checkpoint_folder: Path, video: Path, tmp_path: Path) -> None:
+    camera_file(tmp_path / "drive.yaml")
+    predict(checkpoint_folder, video, tmp_path / "out", ALL)
+    assert len(files(tmp_path / "out")) == 4 * world.FRAMES + 1
+    assert files(tmp_path / "out")[0] == "cloud/000000.ply"
+    with av.open(str(tmp_path / "out" / "drive.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height, stream.frames) == (WIDTH, 2 * HEIGHT, world.FRAMES)
+        assert stream.average_rate == 12
+
+
+def test_frames_are_read_one_at_a_time(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    read, write = run.ImageFile.read, run.write_depth_npz
+    monkeypatch.setattr(run.ImageFile, "read", lambda self: events.append("read") or read(self))
+    monkeypatch.setattr(run, "write_depth_npz", lambda *args: events.append("write") or write(*args))
+    predict(checkpoint_folder, folder, tmp_path / "out", "depth")
+    assert events == ["read", "write"] * world.FRAMES
+
+
+def test_the_range_of_colours_comes_from_few_frames(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SAMPLES", 2)
+    read, paths = run.ImageFile.read, []
+    monkeypatch.setattr(run.ImageFile, "read", lambda self: paths.append(self.path.stem) or read(self))
+    predict(checkpoint_folder, folder, tmp_path / "out", "color")
+    assert paths == [NAMES[0], NAMES[3], *NAMES]  # spread over the clip
+
+
+# --- what is refused --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refused(checkpoint_folder: Path, tmp_path: Path) -> Iterator[dict]:
+    """Arguments of a call that must fail without a trace."""
+    yield {"checkpoint": checkpoint_folder, "output": tmp_path / "out"}
+    assert not (tmp_path / "out").exists()
+
+
+def refusal(**arguments: object) -> str:
+    """The one sentence that a call fails with."""
+    with pytest.raises(InputError) as error:
+        predict(**arguments)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_an_unknown_kind(refused: dict, folder: Path) -> None:
+    assert (
+        refusal(**refused, input=folder, save="depth,colour") == "--save: cannot save 'colour': did you mean 'color'?"
+    )
+    message = "--save: cannot save '': valid names are depth, color, video, cloud"
+    assert refusal(**refused, input=folder, save="") == message
+
+
+def test_an_input_that_is_not_there_or_empty(refused: dict, tmp_path: Path) -> None:
+    assert refusal(**refused, input=tmp_path / "x.mp4").startswith(f"{tmp_path / 'x.mp4'}: not found; it would be an ")
+    (tmp_path / "empty").mkdir()
+    assert "holds no .png or .jpg or .jpeg file" in refusal(**refused, input=tmp_path / "empty")
+    assert "no video that can be opened" in refusal(**refused, input=Path(__file__))
+
+
+def test_a_cloud_without_a_camera(refused: dict, folder: Path) -> None:
+    message = refusal(**refused, input=folder, save="cloud")
+    assert message.endswith("no camera is known, but point clouds need one; name its file with --camera")
+
+
+def test_a_camera_for_another_size(refused: dict, folder: Path, video: Path, tmp_path: Path) -> None:
+    camera = camera_file(tmp_path / "other.yaml", height=10)
+    for source, image in ((folder, folder / f"{NAMES[0]}.png"), (video, video)):
+        message = refusal(**refused, input=source, camera=camera)
+        assert message == f"{image}: is 96x48 pixels, but {camera} is for 96x10; give the camera of these images"
+    camera_file(tmp_path / "drive.yaml", width=10)
+    assert "drive.yaml is for 10x48" in refusal(**refused, input=video)
+
+
+def test_a_camera_that_is_not_there(refused: dict, folder: Path, tmp_path: Path) -> None:
+    assert "nowhere.yaml: not found" in refusal(**refused, input=folder, camera=tmp_path / "nowhere.yaml")
+
+
+def test_a_video_of_several_sizes(refused: dict, folder: Path) -> None:
+    Image.open(folder / f"{NAMES[1]}.png").resize((31, 17)).save(folder / f"{NAMES[1]}.png")
+    message = refusal(**refused, input=folder, save="video")
+    assert message.endswith("is 31x17 pixels, but the first one is 96x48; a video needs images of one size")
+
+
+def test_a_checkpoint_that_is_none(refused: dict, folder: Path, tmp_path: Path) -> None:
+    assert "is no checkpoint" in refusal(**refused | {"checkpoint": tmp_path}, input=folder)
+
+
+def test_an_output_that_is_a_file(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    message = refusal(checkpoint=checkpoint_folder, input=folder, output=tmp_path / "file")
+    assert message.startswith(f"{tmp_path / 'file'}: cannot be made a folder")
+
+
+def test_the_input_is_not_written_over(checkpoint_folder: Path, moving_clip: Path, video: Path, tmp_path: Path) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    image = shutil.copytree(clip / "frames", tmp_path / "color") / f"{NAMES[0]}.png"
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for source, output, save in (
+        (clip, clip, "depth"),  # its depth/ holds measurements
+        (video, tmp_path, "video"),
+        (tmp_path / "color", tmp_path, "color"),
+        (image, tmp_path, "color"),
+    ):
+        message = refusal(checkpoint=checkpoint_folder, input=source, output=output, save=save)
+        assert message.endswith(f"would be written over the input {source}; name another output folder")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_damaged_frame_leaves_whole_files_alone(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SAMPLES", 2)  # frames 0 and 3 set the colours
+    damaged = folder / f"{NAMES[4]}.png"
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    message = refusal(checkpoint=checkpoint_folder, input=folder, output=tmp_path / "out", save="depth,video")
+    assert message.startswith(f"{damaged}: is truncated or broken")
+    whole = [f"depth/{name}.{suffix}" for name in NAMES[:4] for suffix in ("npz", "png")]
+    assert files(tmp_path / "out") == whole  # neither a part of the video nor a temporary file

@@ -12,6 +12,7 @@ from packdepth.networks.resnet import STRIDE, ResNetEncoder
 
 CHANNELS = (16, 32, 64, 128, 256)  # of the decoder, at strides 1 to 16
 SCALES = 4
+LEAST = 2  # pixels of the coarsest features that reflection padding needs
 
 
 class DepthResNet(nn.Module):
@@ -38,7 +39,7 @@ class DepthResNet(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3."""
         height, width = image.shape[-2:]
-        logits = self.decoder(self.encoder(pad_to_multiple(image, STRIDE)))
+        logits = self.decoder(self.encoder(pad_to_multiple(image, STRIDE, LEAST)))
         return crop_scales([self.head(x) for x in logits], height, width)
 
 

@@ -27,6 +27,7 @@ class InverseDepthHead(nn.Module):
         """Set the bias of the convolution before this head so that an untrained network predicts `depth` metres."""
         share = (1 / depth - self.low) / (self.high - self.low)
         if not 0 < share < 1:
-            raise ValueError(f"initial depth {depth} m is outside the head's range {1 / self.high} to {1 / self.low} m")
+            low, high = 1 / self.high, 1 / self.low if self.low else math.inf
+            raise ValueError(f"initial depth {depth} m is outside the head's range of {low} to {high} m")
         assert conv.bias is not None
         nn.init.constant_(conv.bias, math.log(share / (1 - share)))

@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.networks.fused import fused_packing
+
 GROUPS = 16  # of every group normalisation
-BAND_CHANNELS = 128  # up to here a dense band is the faster form of a channelwise 3D convolution on a CPU
+NARROW = 128  # channels
 
 
 class Conv2D(nn.Module):
@@ -23,7 +25,11 @@ class Conv2D(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter, normalise, activate."""
-        return F.elu(self.normalize(self.conv_base(x)))
+        return self.activate(self.conv_base(x))
+
+    def activate(self, x: Tensor) -> Tensor:
+        """Normalise, activate."""
+        return F.elu(self.normalize(x))
 
 
 class ResidualConv(nn.Module):
@@ -57,9 +63,14 @@ def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
     CPUs have no fast kernel for one input channel. Narrow maps are convolved there in two dimensions instead, with
     weights that are zero off a band of three channels: the same sum, several times faster (bench/packing.py).
     """
-    if x.device.type == "cpu" and x.shape[1] <= BAND_CHANNELS:
+    if narrow_on_cpu(x):
         return F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1)
     return conv3d(x.unsqueeze(1)).flatten(1, 2)
+
+
+def narrow_on_cpu(x: Tensor) -> bool:
+    """Whether a map [B, C, H, W] is one for which the 2D forms of a channelwise 3D convolution are the faster ones."""
+    return x.device.type == "cpu" and x.shape[1] <= NARROW
 
 
 def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
@@ -81,7 +92,10 @@ class PackLayerConv3d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pack."""
-        return self.conv(channelwise_conv3d(F.pixel_unshuffle(x, 2), self.conv3d))
+        x = F.pixel_unshuffle(x, 2)
+        if narrow_on_cpu(x):
+            return self.conv.activate(fused_packing(x, self.conv3d, self.conv.conv_base))
+        return self.conv(channelwise_conv3d(x, self.conv3d))
 
 
 class UnpackLayerConv3d(nn.Module):

@@ -6,10 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def pad_to_multiple(image: Tensor, stride: int) -> Tensor:
-    """Image [B, C, H, W] extended at its right and bottom edges, by repetition, to multiples of `stride`."""
+def pad_to_multiple(image: Tensor, stride: int, least: int = 1) -> Tensor:
+    """Image [B, C, H, W] extended at its right and bottom edges, by repetition.
+
+    Height and width become multiples of `stride`, of at least `least` times it.
+    """
     height, width = image.shape[-2:]
-    bottom, right = -height % stride, -width % stride
+    bottom, right = (max(-size % stride, least * stride - size) for size in (height, width))
     return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
 
 

@@ -1,0 +1,148 @@
+"""Depth networks: sizes, ranges, the start, and the published parameter counts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from packdepth.networks.depth_resnet import DepthResNet
+from packdepth.networks.fused import fused_packing
+from packdepth.networks.packing import NARROW, PackLayerConv3d, UnpackLayerConv3d, banded, channelwise_conv3d
+from packdepth.networks.packnet import PRESETS, PackNet
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("preset", "count"),
+    [("1A", 128_294_020), ("1B", 124_164_580), ("slim-1A", 76_997_796)],
+)
+def test_packnet_has_the_published_number_of_parameters(preset: str, count: int) -> None:
+    with torch.device("meta"):
+        assert parameters(PackNet(preset)) == count  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("layers", "count"), [(18, 14_329_236), (34, 24_437_396), (50, 32_522_132)])
+def test_depth_resnet_has_the_published_number_of_parameters_less_the_classifier(layers: int, count: int) -> None:
+    with torch.device("meta"):
+        assert parameters(DepthResNet(layers)) == count
+
+
+def test_resnet_parameters_have_torchvisions_names() -> None:
+    with torch.device("meta"):
+        names = set(DepthResNet(18).encoder.state_dict())
+    assert {
+        "conv1.weight",
+        "bn1.running_mean",
+        "layer1.0.conv1.weight",
+        "layer2.0.downsample.0.weight",
+        "layer2.0.downsample.1.bias",
+        "layer4.1.bn2.num_batches_tracked",
+    } <= names
+    assert len(names) == 120  # torchvision's resnet18 has 122, two of which are the classifier's
+
+
+@pytest.fixture(scope="module", params=["packnet", "resnet"])
+def network(request: pytest.FixtureRequest) -> nn.Module:
+    torch.manual_seed(0)
+    return PackNet("tiny") if request.param == "packnet" else DepthResNet(18)
+
+
+@pytest.mark.parametrize("size", [(32, 64), (33, 70), (20, 45)])
+def test_any_size_gives_four_scales_finest_first_in_training_and_evaluation(
+    network: nn.Module, size: tuple[int, int]
+) -> None:
+    height, width = size
+    for mode in (True, False):
+        network.train(mode)
+        scales = network(torch.rand(2, 3, height, width))
+        assert [tuple(scale.shape) for scale in scales] == [
+            (2, 1, -(-height // 2**s), -(-width // 2**s)) for s in range(4)
+        ]
+
+
+def test_padding_does_not_change_what_is_no_padding(network: nn.Module) -> None:
+    network.eval()
+    image = torch.rand(1, 3, 40, 64)
+    padded = torch.cat([image, image[:, :, -1:].expand(-1, -1, 24, -1)], dim=2)
+    with torch.no_grad():
+        for small, large in zip(network(image), network(padded), strict=True):
+            torch.testing.assert_close(small, large[..., : small.shape[-2], :])
+
+
+@pytest.mark.parametrize("depth", [3.0, 12.0, 40.0])
+def test_an_untrained_network_predicts_about_the_depth_it_is_told_to_start_at(depth: float) -> None:
+    for network in (PackNet("tiny", initial_depth=depth), DepthResNet(18, initial_depth=depth).eval()):
+        with torch.no_grad():
+            medians = [1 / inv_depth.median() for inv_depth in network(torch.rand(1, 3, 64, 96))]
+        for median in medians:
+            assert depth / 2.5 < median < depth * 2.5
+
+
+def test_a_start_outside_the_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside the head's range"):
+        PackNet("tiny", initial_depth=0.4)
+
+
+def test_every_parameter_is_trained() -> None:
+    torch.manual_seed(0)
+    network = PackNet("tiny", dropout=0.1)
+    sum(scale.mean() for scale in network(torch.rand(1, 3, 64, 64))).backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+
+
+def test_presets_are_one_class_with_one_topology() -> None:
+    with torch.device("meta"):
+        names = {preset: sorted(PackNet(preset).state_dict()) for preset in ("1A", "1B", "slim-1A")}
+        assert names["1A"] == names["1B"] == names["slim-1A"]
+        assert len(names["1A"]) == 216
+        counts = [parameters(PackNet(preset)) for preset in ("tiny", "small", "slim-1A", "1A")]
+    assert counts == sorted(counts)
+    assert set(PRESETS) == {"1A", "1B", "slim-1A", "small", "tiny"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("features", [1, 2, 4])
+def test_the_banded_form_equals_the_3d_convolution(dtype: torch.dtype, features: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 12, 7, 9, dtype=dtype)
+    conv3d = nn.Conv3d(1, features, 3, padding=1, dtype=dtype)
+    plain = conv3d(x.unsqueeze(1)).flatten(1, 2)
+    torch.testing.assert_close(torch.nn.functional.conv2d(x, *banded(conv3d, 12), padding=1), plain)
+    torch.testing.assert_close(channelwise_conv3d(x, conv3d), plain)
+
+
+def test_wide_maps_take_the_3d_convolution_itself() -> None:
+    x, conv3d = torch.randn(1, NARROW + 4, 3, 4), nn.Conv3d(1, 2, 3, padding=1)
+    torch.testing.assert_close(channelwise_conv3d(x, conv3d), conv3d(x.unsqueeze(1)).flatten(1, 2), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("size", [(6, 7), (3, 9), (3, 3)])
+def test_fused_packing_is_exact_to_the_border(kernel: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 12, *size, dtype=torch.float64, requires_grad=True)
+    conv3d = nn.Conv3d(1, 3, 3, padding=1, dtype=torch.float64)
+    conv = nn.Conv2d(36, 5, kernel, padding=kernel // 2, dtype=torch.float64)
+    parameters = [x, *conv3d.parameters(), *conv.parameters()]
+    plain, fused = conv(conv3d(x[:, None]).flatten(1, 2)), fused_packing(x, conv3d, conv)
+    torch.testing.assert_close(fused, plain, rtol=1e-12, atol=1e-12)
+    seed = torch.randn_like(plain)
+    for ours, theirs in zip(
+        torch.autograd.grad(fused, parameters, seed), torch.autograd.grad(plain, parameters, seed), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_packing_blocks_have_float64_gradients() -> None:
+    torch.manual_seed(0)
+    pack = PackLayerConv3d(16, 3, 2).double()
+    unpack = UnpackLayerConv3d(16, 16, 3, 2).double()
+    x = torch.randn(1, 16, 4, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(pack, x, nondet_tol=1e-12)
+    assert torch.autograd.gradcheck(lambda y: unpack(y).sum((2, 3)), x, nondet_tol=1e-12)
+    assert pack(x).shape == (1, 16, 2, 2)
+    assert unpack(x).shape == (1, 16, 8, 8)

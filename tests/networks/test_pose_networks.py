@@ -1,0 +1,54 @@
+"""Pose networks: counts, the order of time, the start."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from packdepth.geometry import se3
+from packdepth.networks.ego_motion import PairPoseNetwork
+from packdepth.networks.pose_resnet import PoseResNet
+from packdepth.networks.posenet import PoseNet
+
+
+@pytest.fixture(scope="module", params=["posenet", "pose_resnet"])
+def network(request: pytest.FixtureRequest) -> PairPoseNetwork:
+    torch.manual_seed(0)
+    return (PoseNet() if request.param == "posenet" else PoseResNet(18)).eval()
+
+
+def test_published_numbers_of_parameters() -> None:
+    with torch.device("meta"):
+        assert sum(p.numel() for p in PoseNet(images=3).parameters()) == 1_592_684
+        assert sum(p.numel() for p in PoseResNet(18).parameters()) == 13_013_492 - 513_000  # less the classifier
+        assert sum(p.numel() for p in PoseResNet(50).parameters()) == 27_274_228 - 2_049_000
+
+
+def test_motion_back_in_time_is_the_inverse_of_motion_forward(network: PairPoseNetwork) -> None:
+    a, b = torch.rand(2, 2, 3, 64, 96)
+    with torch.no_grad():
+        T_b_a = network(a, b[:, None], (1,))[:, 0]
+        T_a_b = network(b, a[:, None], (-1,))[:, 0]
+    torch.testing.assert_close(T_a_b @ T_b_a, torch.eye(4).expand(2, 4, 4), atol=1e-6, rtol=0)
+    assert (T_b_a - torch.eye(4)).abs().max() > 1e-5
+
+
+def test_context_frames_are_predicted_one_by_one(network: PairPoseNetwork) -> None:
+    target, context = torch.rand(2, 3, 64, 96), torch.rand(2, 2, 3, 64, 96)
+    with torch.no_grad():
+        together = network(target, context, (-1, 1))
+        apart = [network(target, context[:, i : i + 1], (offset,)) for i, offset in enumerate((-1, 1))]
+    torch.testing.assert_close(together, torch.cat(apart, dim=1), atol=1e-5, rtol=1e-4)
+    assert together.shape == (2, 2, 4, 4)
+
+
+@pytest.mark.parametrize("kind", [PoseNet, PoseResNet])
+def test_an_untrained_network_moves_forward_as_told(kind: type[PoseNet] | type[PoseResNet]) -> None:
+    torch.manual_seed(0)
+    network = kind(initial_forward=1.0).eval()
+    with torch.no_grad():
+        T = network(torch.rand(1, 3, 64, 96), torch.rand(1, 2, 3, 64, 96), (-1, 1))[0]
+    for motion, z in zip(T, (1.0, -1.0), strict=True):
+        # The camera moves along +z: points of the target move back in the next frame, forward in the previous one.
+        torch.testing.assert_close(motion[:3, 3], torch.tensor([0.0, 0.0, z]), atol=0.1, rtol=0)
+        assert se3.rotation_log(motion[:3, :3]).norm() < 0.1

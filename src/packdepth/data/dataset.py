@@ -172,4 +172,3 @@ class ShardSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         return ([index] for index in self.indices)
-

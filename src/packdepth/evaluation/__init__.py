@@ -1,0 +1,1 @@
+"""Depth and ego-motion against measured truth: metrics, named protocols, baselines, reports."""

@@ -1,0 +1,122 @@
+"""Named protocols: what they fix, what they find and what they refuse."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from packdepth.data.dataset import measured_depth
+from packdepth.errors import InputError
+from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
+from packdepth.evaluation.protocols import PROTOCOLS, find_protocol
+from packdepth.evaluation.run import baseline_scores, judged_truth
+
+
+@pytest.fixture
+def odometry_copy(odometry: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(odometry, tmp_path / "data"))
+
+
+def test_the_nearest_name_is_named() -> None:
+    with pytest.raises(InputError, match="no protocol is named 'kitti-odom-clip': did you mean 'kitti-odometry-clip'"):
+        find_protocol("kitti-odom-clip")
+    with pytest.raises(InputError, match="valid names are kitti-odometry-clip, kitti-raw-clip"):
+        find_protocol("nyu")
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_says_all_it_fixes(name: str) -> None:
+    protocol = find_protocol(name)
+    text = protocol.describe()
+    assert text.startswith(f"protocol  {name}\n")
+    for part in ("data", "80 m", "crop", "scaling", "resizing", "inverse depth, bilinear", "flip", "baseline"):
+        assert part in text
+    assert ("Garg" in text) == (protocol.crop == "garg")
+    assert max(map(len, protocol.settings())) <= 8  # the column of describe()
+
+
+@pytest.mark.parametrize("below", ["", "kitti_odometry/dataset"])
+def test_the_odometry_clip_carries_depth(odometry: Path, below: str) -> None:
+    clip = find_protocol("kitti-odometry-clip").clip(odometry / below)
+    assert len(clip.frames) == 51
+    assert all(frame.depth and frame.pose is not None and frame.lidar is None for frame in clip.frames)
+
+
+@pytest.mark.parametrize("below", ["", "kitti_raw"])
+def test_the_raw_clip_carries_every_twelfth_scan(raw: Path, below: str) -> None:
+    clip = find_protocol("kitti-raw-clip").clip(raw / below)
+    judged = [frame for frame in clip.frames if frame.lidar]
+    assert [frame.name for frame in judged] == [f"{index:010d}" for index in range(0, 73, 12)]
+    assert not any(frame.depth for frame in clip.frames)
+    truth = measured_depth(clip, judged[1])[0].numpy()
+    grid = np.zeros_like(truth, dtype=bool)
+    grid[::3, 1::3] = True
+    assert ((truth > 0) == grid).all()
+    image = judged[1].image.read()[..., 0]
+    np.testing.assert_allclose(truth[grid], 255 / (0.5 * image[grid]), rtol=1e-6)  # the nearest return
+
+
+def test_no_data_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: not found; it would be the folder that holds kitti_odometry"):
+        find_protocol("kitti-odometry-clip").clip(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_folder_of_something_else(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{tmp_path}: protocol {name} finds neither"):
+        find_protocol(name).clip(tmp_path)
+
+
+def test_truth_that_is_missing(odometry_copy: Path) -> None:
+    next(odometry_copy.rglob("depth_0/000003.png")).unlink()
+    with pytest.raises(InputError, match=r"000003.png: has no depth, but protocol kitti-odometry-clip judges"):
+        find_protocol("kitti-odometry-clip").clip(odometry_copy)
+
+
+def test_a_clip_that_is_too_short(odometry_copy: Path) -> None:
+    next(odometry_copy.rglob("image_0/000050.png")).unlink()
+    with pytest.raises(InputError, match="not a range within its 50 frames"):
+        find_protocol("kitti-odometry-clip").clip(odometry_copy)
+
+
+def test_a_protocol_takes_no_torch() -> None:
+    code = "import sys, packdepth.evaluation.protocols; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+REAL = {  # measured; a row-wise prior, for comparison, has abs_rel 0.38 on the first clip
+    "kitti-odometry-clip": {
+        "baseline": {"abs_rel": 0.2003, "a1": 0.7810},
+        "baseline_scaled": {"abs_rel": 0.2185, "a1": 0.7539},
+    },
+    "kitti-raw-clip": {
+        "baseline": {"abs_rel": 0.1655, "a1": 0.7819},
+        "baseline_scaled": {"abs_rel": 0.2041, "a1": 0.7876},
+        "pixel_median": {"abs_rel": 0.0266, "a1": 0.9584},
+        "pixel_median_scaled": {"abs_rel": 0.045, "a1": 0.961},
+    },
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_baselines_on_real_data(data: Path, name: str) -> None:
+    protocol = find_protocol(name)
+    found = baseline_scores(protocol, judged_truth(protocol, protocol.clip(data)))
+    assert found.keys() == REAL[name].keys()
+    for row, expected in REAL[name].items():
+        assert {metric: found[row][metric] for metric in expected} == pytest.approx(expected, abs=6e-4)
+
+
+def test_the_ego_motion_that_the_odometry_clip_gives_away(data: Path) -> None:
+    """A straight road at nearly one speed: predicting the same motion for every frame errs by little."""
+    motion = measured_motion(find_protocol("kitti-odometry-clip").clip(data))
+    assert motion is not None
+    found = ego_motion_errors(constant_motion(motion), motion)
+    assert (found.motions, found.distance) == (50, pytest.approx(59.9, abs=0.05))
+    assert found.translation < 0.02
+    assert found.length_ratio == pytest.approx(1, abs=0.01)

@@ -24,7 +24,7 @@ def test_ssim_is_that_of_scipys_windows() -> None:
     mx, my = mean(x), mean(y)
     vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
     ssim = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
-    torch.testing.assert_close(ssim_distance(x, y), ((1 - ssim) / 2).clamp(0, 1))
+    torch.testing.assert_close(ssim_distance(x[:, None], y)[:, 0], ((1 - ssim) / 2).clamp(0, 1))
 
 
 def test_error_is_zero_for_equal_images_and_bounded() -> None:

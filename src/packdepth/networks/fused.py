@@ -25,7 +25,7 @@ def fused_packing(x: Tensor, conv3d: nn.Conv3d, conv: nn.Conv2d) -> Tensor:
     """
     assert conv3d.bias is not None
     inner = conv3d.weight  # [D, 1, 3, 3, 3]
-    outer = conv.weight.unflatten(1, (inner.shape[0], -1))  # [E, D, C, k, k]
+    outer = conv.weight.view(conv.out_channels, inner.shape[0], -1, *conv.kernel_size)  # [E, D, C, k, k]
     radius = conv.kernel_size[0] // 2
     # Kernels compose by full convolution over rows and columns; over channels the result is cut to C.
     composed = F.conv_transpose3d(outer, inner, padding=(1, 0, 0))[:, 0]  # [E, C, k + 2, k + 2]
@@ -62,4 +62,5 @@ def _row_above(first: Tensor, inner: Tensor, weight: Tensor, corners: bool) -> T
     ring = F.conv3d(first.unsqueeze(1), inner[..., 2:, :], padding=(1, 0, 2 if corners else 1)).flatten(1, 2)
     taps = weight[:, :, :radius].flip(2)  # row r sees the ring through tap radius - 1 - r: [E, D * C, radius, k]
     rows = taps.permute(0, 2, 1, 3).reshape(-1, weight.shape[1], 1, size)  # [E * radius, D * C, 1, k]
-    return F.conv2d(ring, rows, padding=(0, radius - corners)).squeeze(2).unflatten(1, (-1, radius))
+    added = F.conv2d(ring, rows, padding=(0, radius - corners))  # [B, E * radius, 1, W]
+    return added.view(len(added), -1, radius, added.shape[-1])

@@ -23,11 +23,11 @@ class InverseDepthHead(nn.Module):
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         return self.low + (self.high - self.low) * x.sigmoid()
 
-    def start_at(self, depth: float, conv: nn.Conv2d) -> None:
+    def start_at(self, depth: float, conv: nn.Module) -> None:
         """Set the bias of the convolution before this head so that an untrained network predicts `depth` metres."""
         share = (1 / depth - self.low) / (self.high - self.low)
         if not 0 < share < 1:
             low, high = 1 / self.high, 1 / self.low if self.low else math.inf
             raise ValueError(f"initial depth {depth} m is outside the head's range of {low} to {high} m")
-        assert conv.bias is not None
+        assert isinstance(conv.bias, Tensor)
         nn.init.constant_(conv.bias, math.log(share / (1 - share)))

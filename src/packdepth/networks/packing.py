@@ -65,7 +65,8 @@ def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
     """
     if narrow_on_cpu(x):
         return F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1)
-    return conv3d(x.unsqueeze(1)).flatten(1, 2)
+    features: Tensor = conv3d(x.unsqueeze(1))  # [B, D, C, H, W]
+    return features.flatten(1, 2)
 
 
 def narrow_on_cpu(x: Tensor) -> bool:
@@ -94,8 +95,10 @@ class PackLayerConv3d(nn.Module):
         """Pack."""
         x = F.pixel_unshuffle(x, 2)
         if narrow_on_cpu(x):
-            return self.conv.activate(fused_packing(x, self.conv3d, self.conv.conv_base))
-        return self.conv(channelwise_conv3d(x, self.conv3d))
+            packed = fused_packing(x, self.conv3d, self.conv.conv_base)
+        else:
+            packed = self.conv.conv_base(channelwise_conv3d(x, self.conv3d))
+        return self.conv.activate(packed)
 
 
 class UnpackLayerConv3d(nn.Module):
@@ -120,4 +123,5 @@ class InvDepth(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
-        return self.conv1(x)
+        logits: Tensor = self.conv1(x)
+        return logits

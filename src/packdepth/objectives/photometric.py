@@ -17,23 +17,48 @@ from packdepth.records import Batch, Outputs
 C1, C2 = 0.01**2, 0.03**2
 
 
-def ssim_distance(x: Tensor, y: Tensor) -> Tensor:
-    """(1 - SSIM) / 2 in [0, 1] of two images, pixel by pixel over 3x3 windows: [B, C, H, W] twice to [B, C, H, W]."""
-    both = F.pad(torch.cat([x, y]), (1, 1, 1, 1), mode="reflect")
-    x, y = both.chunk(2)
-    means = F.avg_pool2d(torch.cat([x, y, x * x, y * y, x * y]), 3, stride=1)
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = means.chunk(5)
+def ssim_distance(images: Tensor, target: Tensor) -> Tensor:
+    """(1 - SSIM) / 2 in [0, 1] at each pixel, over 3x3 windows.
+
+    Args:
+        images: [B, N, C, H, W].
+        target: [B, C, H, W], to compare each of the N images with.
+
+    Returns:
+        [B, N, C, H, W].
+    """
+    x, y = _reflected(images), _reflected(target[:, None])
+    mean_x, mean_xx, mean_xy = _window_means(x), _window_means(x * x), _window_means(x * y)
+    mean_y, mean_yy = _window_means(y), _window_means(y * y)
     var_x, var_y, cov = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
     ssim = (2 * mean_x * mean_y + C1) * (2 * cov + C2) / ((mean_x**2 + mean_y**2 + C1) * (var_x + var_y + C2))
     return ((1 - ssim) / 2).clamp(0, 1)
 
 
-def photometric_error(image: Tensor, target: Tensor, ssim: float = 0.85) -> Tensor:
-    """Error of an image at each pixel, `ssim` (1 - SSIM) / 2 + (1 - `ssim`) L1, averaged over channels.
+def _reflected(images: Tensor) -> Tensor:
+    """[B, N, C, H, W] to [B, N, C, H + 2, W + 2]."""
+    return F.pad(images, (1, 1, 1, 1, 0, 0), mode="reflect")
 
-    [B, 3, H, W] twice to [B, 1, H, W]. Source: PackNet, CVPR 2020, eq. 2.
+
+def _window_means(images: Tensor) -> Tensor:
+    """Means over 3x3 windows: [B, N, C, H + 2, W + 2] to [B, N, C, H, W]."""
+    means = F.avg_pool2d(images.flatten(0, 1), 3, stride=1)
+    return means.view(*images.shape[:2], *means.shape[1:])
+
+
+def photometric_error(images: Tensor, target: Tensor, ssim: float = 0.85) -> Tensor:
+    """Error at each pixel, `ssim` (1 - SSIM) / 2 + (1 - `ssim`) L1, averaged over channels.
+
+    Args:
+        images: [B, N, 3, H, W].
+        target: [B, 3, H, W], to compare each of the N images with.
+        ssim: share of the SSIM term.
+
+    Returns:
+        [B, N, H, W]. Source: PackNet, CVPR 2020, eq. 2.
     """
-    return (ssim * ssim_distance(image, target) + (1 - ssim) * (image - target).abs()).mean(1, keepdim=True)
+    difference = (images - target[:, None]).abs()
+    return (ssim * ssim_distance(images, target) + (1 - ssim) * difference).mean(2)
 
 
 def combine(errors: Tensor, valid: Tensor, minimum: bool) -> tuple[Tensor, Tensor]:
@@ -105,16 +130,12 @@ class Photometric:
         self, inv_depth: Tensor, T_context_target: Tensor, image: Tensor, context: Tensor, camera: Camera
     ) -> Tensor:
         depth = 1 / inv_depth.clamp(min=1e-6)
-        errors, valid = [], []
-        for i in range(context.shape[1]):
-            synthesis = synthesize(context[:, i], depth, T_context_target[:, i], camera)
-            errors.append(photometric_error(synthesis.image, image, self.ssim))
-            valid.append(synthesis.valid)
-        error, seen = combine(torch.cat(errors, 1), torch.cat(valid, 1), self.minimum)
+        views = [synthesize(context[:, i], depth, T_context_target[:, i], camera) for i in range(context.shape[1])]
+        valid = torch.cat([view.valid for view in views], dim=1)  # [B, N, H, W]
+        synthesized = torch.stack([view.image for view in views], dim=1)  # [B, N, 3, H, W]
+        error, seen = combine(photometric_error(synthesized, image, self.ssim), valid, self.minimum)
         if self.automask:
-            with torch.no_grad():
-                still = [photometric_error(context[:, i], image, self.ssim) for i in range(context.shape[1])]
-                unmoved, _ = combine(torch.cat(still, 1), torch.cat(valid, 1), self.minimum)
+            unmoved, _ = combine(photometric_error(context, image, self.ssim), valid, self.minimum)
             error = torch.minimum(error, unmoved)
         return masked_mean(error, seen)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from packdepth.records import Batch, Outputs
@@ -17,7 +18,8 @@ def velocity_loss(T_context_target: Tensor, distance: Tensor) -> Tensor:
     Returns:
         a scalar. Source: PackNet, CVPR 2020, eq. 6.
     """
-    return (T_context_target[..., :3, 3].norm(dim=-1) - distance).abs().mean()
+    error: Tensor = torch.linalg.vector_norm(T_context_target[..., :3, 3], dim=-1) - distance
+    return error.abs().mean()
 
 
 class Velocity:

@@ -69,9 +69,9 @@ class DepthModule(pl.LightningModule):
                 self.log_dict(values)
             metrics.reset()
 
-    def on_train_epoch_start(self) -> None:
-        """Seed what is random inside the networks from the epoch, so that a resumed run repeats it."""
-        torch.manual_seed(self.run.training.seed + 1 + self.current_epoch)
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Seed what is random inside the networks from the step, so that a resumed run repeats it."""
+        torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:
         """Adam, with a learning rate for each network, and the schedule of the run."""

@@ -1,0 +1,168 @@
+"""Samples: context, distances, augmentation by draw, the order of draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from packdepth.config import Augmentation, Jitter
+from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler, measured_depth
+from packdepth.data.targets import check_offers, distance, distance_source, target_indices
+from packdepth.errors import InputError
+from packdepth.records import Batch, Clip
+from packdepth.sources.folder import Folder
+
+
+@pytest.fixture(scope="module")
+def clip(moving_clip: Path) -> Clip:
+    return Folder(kind="folder", root=moving_clip).clips()[0]
+
+
+def with_times(clip: Clip, times: list[float]) -> Clip:
+    return replace(clip, frames=tuple(replace(f, time=t) for f, t in zip(clip.frames, times, strict=True)))
+
+
+def test_targets_have_all_their_context(clip: Clip) -> None:
+    assert target_indices(clip, (-1, 1)) == [1, 2, 3, 4]
+    assert target_indices(clip, (1,)) == [0, 1, 2, 3, 4]
+    assert target_indices(clip, (-2, -1, 1, 2)) == [2, 3]
+    assert target_indices(replace(clip, independent=True), (-1, 1)) == []
+
+
+def test_a_gap_in_time_is_not_crossed(clip: Clip) -> None:
+    gap = with_times(clip, [0.0, 0.1, 0.2, 1.2, 1.3, 1.4])
+    assert target_indices(gap, (-1, 1)) == [1, 4]
+    assert target_indices(gap, (1,)) == [0, 1, 3, 4]
+
+
+def test_distance_from_speed_and_from_poses(clip: Clip) -> None:
+    assert distance_source(clip) == "speed"
+    assert distance(clip, 2, 1) == pytest.approx(0.5)
+    assert distance(clip, 1, 3) == pytest.approx(1.0)
+    posed = replace(clip, frames=tuple(replace(frame, speed=None) for frame in clip.frames))
+    assert distance_source(posed) == "poses"
+    assert distance(posed, 2, 1) == pytest.approx(0.5)
+    bare = replace(posed, frames=tuple(replace(frame, pose=None) for frame in posed.frames))
+    assert distance_source(bare) is None
+
+
+def test_accelerating_speed_is_integrated(clip: Clip) -> None:
+    frames = tuple(replace(frame, speed=10 * frame.time) for frame in clip.frames)  # 10 m/s^2 from rest
+    assert distance(replace(clip, frames=frames), 4, 0) == pytest.approx(10 * 0.4**2 / 2)
+
+
+def test_what_a_source_lacks_is_said_before_training(clip: Clip) -> None:
+    check_offers([clip], {"velocity": ("distance",), "photometric": ()})
+    bare = replace(clip, frames=tuple(replace(frame, speed=None, pose=None) for frame in clip.frames))
+    with pytest.raises(InputError, match=r"'velocity' needs the distance travelled.*moving_clip.*neither speed nor"):
+        check_offers([clip, bare], {"photometric": (), "velocity": ("distance",)})
+
+
+def test_a_sample_holds_target_context_and_what_is_asked_for(clip: Clip) -> None:
+    sample = ClipDataset([clip], (24, 48), (-1, 1), frozenset({"distance"}), truth=True)[1]
+    assert sample.names == [f"{clip.name}/{clip.frames[2].name}"]
+    assert sample.image.shape == (3, 24, 48)
+    assert sample.context.shape == (2, 3, 24, 48)
+    assert (sample.camera.height, sample.camera.width) == (24, 48)
+    assert sample.camera.fx == pytest.approx(clip.camera.fx / 2)
+    assert sample.distance is not None
+    torch.testing.assert_close(sample.distance, torch.tensor([0.5, 0.5]))
+    assert sample.truth is not None
+    assert sample.truth.shape == (1, clip.camera.height, clip.camera.width)
+    torch.testing.assert_close(sample.truth, measured_depth(clip, clip.frames[2]))
+    assert ClipDataset([clip], (24, 48), (-1, 1))[1].distance is None
+
+
+def test_images_without_augmentation_are_those_of_the_clip(clip: Clip) -> None:
+    sample = ClipDataset([clip], (clip.camera.height, clip.camera.width), (-1, 1))[0]
+    for tensor, frame in zip((sample.context[0], sample.image, sample.context[1]), clip.frames[:3], strict=True):
+        expected = torch.from_numpy(frame.image.read().copy()).permute(2, 0, 1) / 255
+        torch.testing.assert_close(tensor, expected, atol=1e-5, rtol=0)
+    assert sample.network_image is sample.image
+
+
+def test_augmentation_follows_from_the_draw_alone(clip: Clip) -> None:
+    first, second = (
+        ClipDataset([clip], (24, 48), (-1, 1), augmentation=Augmentation(), seed=3, cache=cache)
+        for cache in (False, True)
+    )
+    draws = [0, 5, 9, 2, 9]
+    for a, b in zip([first[d] for d in draws], [second[d] for d in reversed(draws)][::-1], strict=True):
+        torch.testing.assert_close(a.network_image, b.network_image, rtol=0, atol=0)
+        assert a.camera.cx == b.camera.cx
+    repeats = [first[0 + len(first) * n] for n in range(12)]
+    assert len({float(sample.network_image.sum()) for sample in repeats}) == 12
+    assert len({float(sample.camera.cx) for sample in repeats}) == 2  # as seen and mirrored
+    other = ClipDataset([clip], (24, 48), (-1, 1), augmentation=Augmentation(), seed=4)[0]
+    assert not torch.equal(other.network_image, first[0].network_image)
+
+
+def test_flip_mirrors_the_whole_sample_and_jitter_is_for_networks_alone(clip: Clip) -> None:
+    plain = ClipDataset([clip], (24, 48), (-1, 1))[1]
+    flipped = ClipDataset([clip], (24, 48), (-1, 1), augmentation=Augmentation(flip=1, jitter=None))[1]
+    torch.testing.assert_close(flipped.image, plain.image.flip(-1))
+    torch.testing.assert_close(flipped.context, plain.context.flip(-1))
+    torch.testing.assert_close(flipped.network_context, plain.context.flip(-1))
+    assert flipped.camera.cx == pytest.approx(47 - float(plain.camera.cx))
+    jittered = ClipDataset([clip], (24, 48), (-1, 1), augmentation=Augmentation(flip=0, jitter=Jitter()))[1]
+    torch.testing.assert_close(jittered.image, plain.image)
+    assert (jittered.network_image - plain.image).abs().max() > 0.02
+
+
+def test_an_image_of_another_size_is_an_error(clip: Clip, tmp_path: Path) -> None:
+    wrong = replace(clip, camera=replace(clip.camera, width=64))
+    with pytest.raises(InputError, match=r"\.png: is 96x48 pixels, but the clip's camera is for 64x48"):
+        ClipDataset([wrong], (24, 48), (-1, 1))[0]
+
+
+def test_too_short_a_clip_is_an_error(clip: Clip) -> None:
+    with pytest.raises(InputError, match="no frame has context frames"):
+        ClipDataset([replace(clip, frames=clip.frames[:2])], (24, 48), (-1, 1))
+
+
+def test_samples_stack(clip: Clip) -> None:
+    dataset = ClipDataset([clip], (24, 48), (-1, 1), frozenset({"distance"}), augmentation=Augmentation())
+    batch = Batch.stack([dataset[0], dataset[3]])
+    assert batch.image.shape == (2, 3, 24, 48)
+    assert batch.context.shape == (2, 2, 3, 24, 48)
+    assert batch.distance is not None
+    assert batch.distance.shape == (2, 2)
+
+
+def epochs(sampler: DrawSampler, count: int) -> list[list[int]]:
+    batches = []
+    for epoch in range(count):
+        sampler.set_epoch(epoch)
+        batches += list(sampler)
+    return batches
+
+
+def test_draws_pass_over_the_data_again_and_again() -> None:
+    draws = [draw for batch in epochs(DrawSampler(7, 4, 7, seed=0), 3) for draw in batch]
+    assert sorted(draws) == list(range(84))  # 12 passes over 7 samples, each a permutation
+    passes = np.array(draws).reshape(12, 7)
+    assert all(sorted(p % 7) == list(range(7)) for p in passes)
+    assert len({tuple(p % 7) for p in passes}) > 6
+    assert len(DrawSampler(7, 4, None, seed=0)) == 2
+
+
+def test_processes_share_every_batch() -> None:
+    whole = epochs(DrawSampler(10, 4, 3, seed=5), 2)
+    shares = [epochs(DrawSampler(10, 4, 3, seed=5, rank=rank, processes=2), 2) for rank in (0, 1)]
+    assert [a + b for a, b in zip(*shares, strict=True)] == whole
+
+
+def test_an_epoch_is_the_same_whether_or_not_the_ones_before_were_drawn() -> None:
+    fresh = DrawSampler(10, 4, 3, seed=5)
+    fresh.set_epoch(1)
+    assert list(fresh) == epochs(DrawSampler(10, 4, 3, seed=5), 2)[3:]
+
+
+def test_validation_sees_each_sample_once() -> None:
+    shards = [[i for batch in ShardSampler(7, rank, 3) for i in batch] for rank in range(3)]
+    assert sorted(sum(shards, [])) == list(range(7))
+    assert [len(ShardSampler(7, rank, 3)) for rank in range(3)] == [3, 2, 2]

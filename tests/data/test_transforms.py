@@ -1,0 +1,56 @@
+"""Colour jitter: identity, range, what each factor does."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packdepth.config import Jitter
+from packdepth.data.transforms import ColourJitter, grey, rotate_hue
+
+factors = st.floats(0.5, 1.5)
+
+
+def test_no_change_is_no_change() -> None:
+    images = torch.rand(2, 3, 4, 5)
+    torch.testing.assert_close(ColourJitter(1, 1, 1, 0)(images), images, atol=1e-5, rtol=0)
+
+
+@given(factors, factors, factors, st.floats(-0.5, 0.5))
+def test_images_stay_images(brightness: float, contrast: float, saturation: float, hue: float) -> None:
+    images = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    out = ColourJitter(brightness, contrast, saturation, hue)(images)
+    assert out.shape == images.shape
+    assert out.min() >= 0
+    assert out.max() <= 1
+    stills = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    turned = rotate_hue(stills, hue)
+    torch.testing.assert_close(turned, stills, atol=1e-3, rtol=0)  # grey has no hue
+
+
+def test_brightness_and_saturation() -> None:
+    images = 0.4 * torch.rand(1, 3, 4, 5)
+    torch.testing.assert_close(ColourJitter(1.5, 1, 1, 0)(images), 1.5 * images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        ColourJitter(1, 1, 0, 0)(images), grey(images).expand_as(images), atol=1e-5, rtol=0
+    )
+
+
+def test_hue_turns_colours_the_right_way_and_back() -> None:
+    images = 0.3 + 0.2 * torch.rand(1, 3, 4, 5)
+    torch.testing.assert_close(rotate_hue(rotate_hue(images, 0.1), -0.1), images, atol=1e-4, rtol=0)
+    red = torch.tensor([0.6, 0.4, 0.4]).view(1, 3, 1, 1)
+    turned = rotate_hue(red, 0.05).flatten().numpy()
+    hue = colorsys.rgb_to_hsv(*turned)[0]
+    assert min(hue, 1 - hue) == pytest.approx(0.05, abs=0.03)
+
+
+def test_all_frames_of_a_sample_share_a_draw() -> None:
+    jitter = ColourJitter.draw(Jitter(), np.random.default_rng(0))
+    image = torch.rand(3, 4, 5)
+    torch.testing.assert_close(jitter(torch.stack([image, image]))[1], jitter(image))

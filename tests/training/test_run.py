@@ -1,0 +1,186 @@
+"""Whole runs, small: what they write, how they go on, how they share work."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from packdepth import checkpoint
+from packdepth.errors import InputError
+from packdepth.inference.predictor import load
+from packdepth.training.run import train
+
+
+def losses(output: Path) -> list[dict[str, str]]:
+    with (output / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.read(folder).weights
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """`packdepth train` in a process of its own, one thread each so that sums have one order."""
+    command = [sys.executable, "-m", "packdepth.cli", "train", *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, text
+    return text
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run; made by the first test that needs it."""
+    return tmp_path_factory.mktemp("runs") / "finished"
+
+
+@pytest.fixture
+def whole(finished: Path, run_file: Path) -> Path:
+    if not finished.exists():
+        text = finish(start(run_file, "--output", finished))
+        assert "clips      1 (folder/moving_clip)" in text
+        assert "frames     6, 4 of them targets" in text
+        assert "M parameters" in text
+        assert "metric, from velocity (speed)" in text
+        assert "epoch 3/3  loss" in text
+        assert "images/s" in text
+    return finished
+
+
+def test_a_run_writes_checkpoints_and_logs(whole: Path) -> None:
+    run, meta = checkpoint.read_description(whole / "last")
+    assert (meta.epoch, meta.step, meta.metric, meta.scale_source) == (3, 9, True, "velocity (speed)")
+    assert meta.clips == ["folder/moving_clip"]
+    assert {"train/loss", "val/loss", "val/abs_rel", "val/a1_scaled"} <= meta.scores.keys()
+    assert run.training.seed == 3
+    rows = losses(whole)
+    assert [int(row["step"]) for row in rows] == list(range(1, 10))
+    assert [int(row["epoch"]) for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    for row in rows:
+        terms = float(row["photometric"]) + 1e-3 * float(row["smoothness"]) + 0.1 * float(row["velocity"])
+        assert float(row["loss"]) == pytest.approx(terms, rel=1e-5)
+    assert list((whole / "tensorboard").glob("events.*"))
+    assert sorted(path.name for path in whole.iterdir()) == ["best", "last", "metrics.csv", "tensorboard"]
+
+
+def test_the_best_checkpoint_has_the_lowest_error(whole: Path) -> None:
+    best, last = (checkpoint.read_description(whole / name)[1] for name in ("best", "last"))
+    assert best.scores["val/abs_rel"] <= last.scores["val/abs_rel"]
+
+
+def test_a_checkpoint_predicts_metric_depth(whole: Path, moving_clip: Path) -> None:
+    prediction = load(whole / "best").predict(moving_clip / "frames" / "000002.png")
+    assert prediction.depth.shape == (48, 96)
+    assert prediction.metric
+    assert prediction.scale_source == "velocity (speed)"
+
+
+def test_a_killed_and_resumed_run_ends_like_one_that_was_not(whole: Path, run_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "killed"
+    process = start(run_file, "--output", output)
+    deadline = time.monotonic() + 60
+    while not (output / "last").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)  # somewhere in the second epoch
+    process.communicate()
+    assert checkpoint.read_description(output / "last")[1].epoch < 3
+    finish(start(run_file, "--output", output, "--resume"))
+    assert losses(output) == losses(whole)
+    expected = weights(whole / "last")
+    for name, value in weights(output / "last").items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=0, msg=name)
+    assert weights(output / "best").keys() == expected.keys()
+
+
+def test_two_processes_train_like_one_with_the_same_batch(whole: Path, run_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "two"
+    options = ("training.devices=2", "networks.depth.dropout=0.0")
+    finish(start(run_file, *options, "--output", output))
+    finish(start(run_file, "networks.depth.dropout=0.0", "--output", tmp_path / "one"))
+    for one, two in zip(losses(tmp_path / "one"), losses(output), strict=True):
+        for name in one:
+            assert float(two[name]) == pytest.approx(float(one[name]), rel=2e-4, abs=1e-6), (one["step"], name)
+    scores = [checkpoint.read_description(folder / "last")[1].scores for folder in (tmp_path / "one", output)]
+    assert scores[0].keys() == scores[1].keys()
+    for name, value in scores[0].items():
+        # Shares of pixels (a1, a2, a3) move by whole pixels on rounding.
+        assert scores[1][name] == pytest.approx(value, rel=1e-3, abs=2e-3 if "/a" in name else 1e-5), name
+
+
+def test_ctrl_c_leaves_a_usable_checkpoint(run_file: Path, moving_clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "interrupted"
+    process = start(run_file, "training.epoch_steps=10000", "--output", output)
+    deadline = time.monotonic() + 60
+    while not (output / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)  # a few steps
+    os.killpg(process.pid, signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in text
+    assert checkpoint.read_description(output / "last")[1].step > 0
+    assert load(output / "last").predict(moving_clip / "frames" / "000002.png").depth.shape == (48, 96)
+
+
+def test_bfloat16_trains(run_file: Path, tmp_path: Path) -> None:
+    train(run_file, tmp_path / "run", ("training.precision=bf16", "training.epochs=1"))
+    assert all(value.dtype == torch.float32 for value in weights(tmp_path / "run" / "last").values())
+    assert all(float(row["loss"]) < 1 for row in losses(tmp_path / "run"))
+
+
+def test_other_networks_and_loading_workers_train(run_file: Path, tmp_path: Path) -> None:
+    options = ("networks={depth: {kind: depth_resnet}, pose: {kind: pose_resnet}}", "data.workers=1", "data.val=[]")
+    train(run_file, tmp_path / "run", (*options, "training.epochs=1", "training.epoch_steps=1"))
+    meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
+    assert meta.scores.keys() == {"train/loss"}
+
+
+def test_without_velocity_the_scale_is_unknown(run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(run_file, tmp_path / "run", ("objective=[{kind: photometric}]", "training.epochs=1", "data.cache=true"))
+    meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
+    assert (meta.metric, meta.scale_source) == (False, "none")
+    assert "unknown: depth up to a factor" in capsys.readouterr().out
+
+
+def test_velocity_without_speed_stops_before_the_first_step(run_file: Path, moving_clip: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    (clip / "frames").symlink_to(moving_clip / "frames")
+    (clip / "camera.yaml").write_text((moving_clip / "camera.yaml").read_text())
+    lines = (moving_clip / "frames.csv").read_text().splitlines()
+    (clip / "frames.csv").write_text("\n".join(",".join(line.split(",")[:2]) for line in lines) + "\n")
+    with pytest.raises(InputError, match=r"'velocity' needs the distance travelled between frames, but clip .*clip"):
+        train(run_file, tmp_path / "run", (f"data.train.0.root={clip}",))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(whole: Path, run_file: Path) -> None:
+    with pytest.raises(InputError, match="holds a run already; go on with --resume"):
+        train(run_file, whole)
+
+
+def test_resuming_needs_the_same_run(whole: Path, run_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no run to go on with"):
+        train(run_file, tmp_path / "nothing", resume=True)
+    with pytest.raises(InputError, match=r"other values of training\.batch_size, training\.seed;"):
+        train(run_file, whole, ("training.batch_size=4", "training.seed=5"), resume=True)
+
+
+def test_a_batch_that_processes_cannot_share_is_an_error(run_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="2 samples cannot be shared evenly by 3 processes"):
+        train(run_file, tmp_path / "run", ("training.devices=3",))

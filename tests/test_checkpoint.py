@@ -172,3 +172,18 @@ def test_the_description_takes_no_weights(tmp_path: Path) -> None:
     checkpoint.write(folder, made())
     (folder / WEIGHTS).write_bytes(b"")
     assert checkpoint.read_description(folder)[1].step == 7
+
+
+def test_what_a_kill_in_the_middle_of_writing_left_is_undone(tmp_path: Path) -> None:
+    path = tmp_path / "last"
+    (tmp_path / ".last-old-abc" / "last").mkdir(parents=True)  # killed between the two renames
+    (tmp_path / ".last-old-abc" / "last" / "file").write_text("old")
+    (tmp_path / ".last-xyz").mkdir()
+    (tmp_path / ".last-xyz" / "file").write_text("half")
+    checkpoint.recover(path)
+    assert (path / "file").read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir()] == ["last"]
+    (tmp_path / ".last-old-def" / "last").mkdir(parents=True)  # killed after them
+    checkpoint.recover(path)
+    assert (path / "file").read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir()] == ["last"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 import tempfile
@@ -98,6 +99,19 @@ def read_description(folder: Path) -> tuple[Run, Meta]:
     except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
     return run, meta
+
+
+def recover(path: Path) -> None:
+    """Undo what a kill in the middle of `replaced` left beside `path`.
+
+    If the new folder had not yet taken the old one's place, the old one is put back; temporary folders are removed.
+    """
+    name = glob.escape(path.name)
+    for old in path.parent.glob(f".{name}-old-*/{name}"):
+        if not path.exists():
+            old.rename(path)
+    for temporary in path.parent.glob(f".{name}-*"):
+        shutil.rmtree(temporary)
 
 
 @contextmanager

@@ -164,5 +164,5 @@ def test_an_epoch_is_the_same_whether_or_not_the_ones_before_were_drawn() -> Non
 
 def test_validation_sees_each_sample_once() -> None:
     shards = [[i for batch in ShardSampler(7, rank, 3) for i in batch] for rank in range(3)]
-    assert sorted(sum(shards, [])) == list(range(7))
+    assert sorted(i for shard in shards for i in shard) == list(range(7))
     assert [len(ShardSampler(7, rank, 3)) for rank in range(3)] == [3, 2, 2]

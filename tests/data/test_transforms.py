@@ -36,9 +36,7 @@ def test_images_stay_images(brightness: float, contrast: float, saturation: floa
 def test_brightness_and_saturation() -> None:
     images = 0.4 * torch.rand(1, 3, 4, 5)
     torch.testing.assert_close(ColourJitter(1.5, 1, 1, 0)(images), 1.5 * images, atol=1e-5, rtol=0)
-    torch.testing.assert_close(
-        ColourJitter(1, 1, 0, 0)(images), grey(images).expand_as(images), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(ColourJitter(1, 1, 0, 0)(images), grey(images).expand_as(images), atol=1e-5, rtol=0)
 
 
 def test_hue_turns_colours_the_right_way_and_back() -> None:

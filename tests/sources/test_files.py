@@ -141,3 +141,18 @@ def test_text_that_is_none(tmp_path, complaint):
     path = tmp_path / "calib.txt"
     path.write_bytes(b"\xff\xfe\x00\x9f")
     complaint(lambda: read_text(path, "the calibration"), path, "the calibration")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_an_image_cut_short_is_found_without_decoding_it(tmp_path, write_image, complaint, suffix):
+    path = write_image(tmp_path / f"image{suffix}", 40, 60)
+    assert image_size(path) == (40, 60)
+    path.write_bytes(path.read_bytes() + b"camera's note")
+    assert image_size(path) == (40, 60)
+    path.write_bytes(path.read_bytes()[:-40])
+    complaint(lambda: image_size(path), path, "truncated")
+
+
+def test_an_image_of_16_bits_is_not_taken_for_one_of_8(tmp_path, write_image, complaint):
+    path = write_image(tmp_path / "image.png", 8, 8, mode="I;16")
+    complaint(ImageFile(path).read, path, "more than 8 bits", "convert it")

@@ -162,11 +162,20 @@ def test_errors_of_files(clip_folder, write_image, complaint):
     fails(clip_folder / "frames.csv", "not found", "time_s")
 
 
-def test_truncated_image_is_an_error_when_read(clip_folder, write_image, complaint):
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_truncated_image_is_an_error_at_once(clip_folder, write_image, complaint, share):
     path = write_image(clip_folder / "frames/b.png", 12, 40)
-    path.write_bytes(path.read_bytes()[:-100])
-    clip = read_clip(clip_folder)
-    complaint(clip.frames[1].image.read, path, "truncated")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    complaint(lambda: read_clip(clip_folder), path, "truncated")
+
+
+def test_damaged_image_is_an_error_when_read(clip_folder, write_image, complaint):
+    path = write_image(clip_folder / "frames/b.png", 12, 40)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    complaint(read_clip(clip_folder).frames[1].image.read, path, "broken")
 
 
 def test_table_as_spreadsheets_write_it(clip_folder):

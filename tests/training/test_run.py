@@ -150,7 +150,9 @@ def test_other_networks_and_loading_workers_train(run_file: Path, tmp_path: Path
     assert meta.scores.keys() == {"train/loss"}
 
 
-def test_without_velocity_the_scale_is_unknown(run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_velocity_the_scale_is_unknown(
+    run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(run_file, tmp_path / "run", ("objective=[{kind: photometric}]", "training.epochs=1", "data.cache=true"))
     meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
     assert (meta.metric, meta.scale_source) == (False, "none")

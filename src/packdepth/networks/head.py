@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+QUIET = 0.1  # of their usual size: the initial weights before a head
+
 
 class InverseDepthHead(nn.Module):
     """Inverse depth between two bounds, `low + (high - low) * sigmoid(x)`, in 1/metres.
@@ -24,10 +26,17 @@ class InverseDepthHead(nn.Module):
         return self.low + (self.high - self.low) * x.sigmoid()
 
     def start_at(self, depth: float, conv: nn.Module) -> None:
-        """Set the bias of the convolution before this head so that an untrained network predicts `depth` metres."""
+        """Initialise the convolution before this head so that an untrained network predicts about `depth` metres.
+
+        The bias is set to that depth; weights are made small, so that it holds at every pixel. A first guess that is
+        uniform and of the right size is what lets short runs converge (docs/results.md).
+        """
         share = (1 / depth - self.low) / (self.high - self.low)
         if not 0 < share < 1:
             low, high = 1 / self.high, 1 / self.low if self.low else math.inf
             raise ValueError(f"initial depth {depth} m is outside the head's range of {low} to {high} m")
         assert isinstance(conv.bias, Tensor)
+        assert isinstance(conv.weight, Tensor)
+        with torch.no_grad():
+            conv.weight.mul_(QUIET)
         nn.init.constant_(conv.bias, math.log(share / (1 - share)))

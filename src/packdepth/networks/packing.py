@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from packdepth.networks.fused import fused_packing
 
-GROUPS = 16  # of every group normalisation
+GROUPS = 16  # of the group normalisations, as published
 NARROW = 128  # channels
 
 
 class Conv2D(nn.Module):
-    """Convolution, group normalisation, ELU: [B, C, H, W] to [B, D, H / stride, W / stride]."""
+    """Convolution, group normalisation, ELU: [B, C, H, W] to [B, D, H, W]."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.conv_base = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2)
-        self.normalize = nn.GroupNorm(GROUPS, channels_out)
+        self.conv_base = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
+        self.normalize = nn.GroupNorm(groups, channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter, normalise, activate."""
@@ -35,24 +35,25 @@ class Conv2D(nn.Module):
 class ResidualConv(nn.Module):
     """Two convolutions beside a 1x1 shortcut; dropout, if any, falls on the shortcut."""
 
-    def __init__(self, channels_in: int, channels_out: int, dropout: float = 0.0) -> None:
+    def __init__(self, channels_in: int, channels_out: int, dropout: float = 0.0, groups: int = GROUPS) -> None:
         super().__init__()
-        self.conv1 = Conv2D(channels_in, channels_out, 3)
-        self.conv2 = Conv2D(channels_out, channels_out, 3)
+        self.conv1 = Conv2D(channels_in, channels_out, 3, groups)
+        self.conv2 = Conv2D(channels_out, channels_out, 3, groups)
         self.conv3 = nn.Conv2d(channels_in, channels_out, 1)
         self.dropout = nn.Dropout2d(dropout)
-        self.normalize = nn.GroupNorm(GROUPS, channels_out)
+        self.normalize = nn.GroupNorm(groups, channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [B, D, H, W]."""
         return F.elu(self.normalize(self.conv2(self.conv1(x)) + self.dropout(self.conv3(x))))
 
 
-def residual_block(channels_in: int, channels_out: int, count: int, dropout: float = 0.0) -> nn.Sequential:
+def residual_block(
+    channels_in: int, channels_out: int, count: int, dropout: float = 0.0, groups: int = GROUPS
+) -> nn.Sequential:
     """`count` residual convolutions, the first of which changes the number of channels."""
-    return nn.Sequential(
-        *[ResidualConv(channels_in if i == 0 else channels_out, channels_out, dropout) for i in range(count)]
-    )
+    inputs = [channels_in] + [channels_out] * (count - 1)
+    return nn.Sequential(*[ResidualConv(channels, channels_out, dropout, groups) for channels in inputs])
 
 
 def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
@@ -86,9 +87,9 @@ def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
 class PackLayerConv3d(nn.Module):
     """Halve the resolution by space-to-depth, 3D convolution and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2]."""
 
-    def __init__(self, channels: int, kernel: int, features: int) -> None:
+    def __init__(self, channels: int, kernel: int, features: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.conv = Conv2D(channels * 4 * features, channels, kernel)
+        self.conv = Conv2D(channels * 4 * features, channels, kernel, groups)
         self.conv3d = nn.Conv3d(1, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,9 +105,9 @@ class PackLayerConv3d(nn.Module):
 class UnpackLayerConv3d(nn.Module):
     """Double the resolution by 2D convolution, 3D convolution and depth-to-space: [B, C, H, W] to [B, D, 2H, 2W]."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, features: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, features: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.conv = Conv2D(channels_in, channels_out * 4 // features, kernel)
+        self.conv = Conv2D(channels_in, channels_out * 4 // features, kernel, groups)
         self.conv3d = nn.Conv3d(1, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

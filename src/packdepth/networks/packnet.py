@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.head import InverseDepthHead
-from packdepth.networks.packing import Conv2D, InvDepth, PackLayerConv3d, UnpackLayerConv3d, residual_block
+from packdepth.networks.packing import GROUPS, Conv2D, InvDepth, PackLayerConv3d, UnpackLayerConv3d, residual_block
 from packdepth.networks.padding import crop_scales, pad_to_multiple
 
 Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
@@ -24,6 +24,7 @@ class Layout:
     channels: tuple[int, int, int, int, int]  # of the five levels, at strides 2 to 32
     blocks: tuple[int, int, int, int]  # residual convolutions at levels 2 to 5
     features: int  # of the 3D convolutions (D)
+    groups: int = GROUPS  # of the group normalisations
     add_skips: bool = False  # join skip connections by addition (B), not by concatenation (A)
 
 
@@ -32,7 +33,7 @@ PRESETS: dict[Preset, Layout] = {
     "1B": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8, add_skips=True),
     "slim-1A": Layout(32, (32, 64, 128, 256, 512), (2, 2, 3, 3), features=4),
     "small": Layout(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2),
-    "tiny": Layout(16, (16, 16, 32, 64, 128), (1, 1, 1, 1), features=2),
+    "tiny": Layout(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=4),
 }
 STRIDE = 32
 MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2)
@@ -53,34 +54,34 @@ class PackNet(nn.Module):
     def __init__(self, preset: Preset = "1A", dropout: float = 0.0, initial_depth: float = 12.0) -> None:
         super().__init__()
         layout = PRESETS[preset]
-        n0, (n1, n2, n3, n4, n5), d = layout.stem, layout.channels, layout.features
+        n0, (n1, n2, n3, n4, n5), d, g = layout.stem, layout.channels, layout.features, layout.groups
         self.add_skips = layout.add_skips
 
-        self.pre_calc = Conv2D(3, n0, 5)
-        self.conv1 = Conv2D(n0, n1, 7)
-        self.conv2 = residual_block(n1, n2, layout.blocks[0], dropout)
-        self.conv3 = residual_block(n2, n3, layout.blocks[1], dropout)
-        self.conv4 = residual_block(n3, n4, layout.blocks[2], dropout)
-        self.conv5 = residual_block(n4, n5, layout.blocks[3], dropout)
-        self.pack1 = PackLayerConv3d(n1, 5, d)
-        self.pack2 = PackLayerConv3d(n2, 3, d)
-        self.pack3 = PackLayerConv3d(n3, 3, d)
-        self.pack4 = PackLayerConv3d(n4, 3, d)
-        self.pack5 = PackLayerConv3d(n5, 3, d)
+        self.pre_calc = Conv2D(3, n0, 5, g)
+        self.conv1 = Conv2D(n0, n1, 7, g)
+        self.conv2 = residual_block(n1, n2, layout.blocks[0], dropout, g)
+        self.conv3 = residual_block(n2, n3, layout.blocks[1], dropout, g)
+        self.conv4 = residual_block(n3, n4, layout.blocks[2], dropout, g)
+        self.conv5 = residual_block(n4, n5, layout.blocks[3], dropout, g)
+        self.pack1 = PackLayerConv3d(n1, 5, d, g)
+        self.pack2 = PackLayerConv3d(n2, 3, d, g)
+        self.pack3 = PackLayerConv3d(n3, 3, d, g)
+        self.pack4 = PackLayerConv3d(n4, 3, d, g)
+        self.pack5 = PackLayerConv3d(n5, 3, d, g)
 
         skips = (n4, n3, n2, n1, n0)  # channels of the skip connections, coarse to fine
         unpacked = skips if self.add_skips else (n5, n4, n3, n2, n1)
         joined = [u if self.add_skips else u + s for u, s in zip(unpacked, skips, strict=True)]
-        self.unpack5 = UnpackLayerConv3d(n5, unpacked[0], 3, d)
-        self.unpack4 = UnpackLayerConv3d(n5, unpacked[1], 3, d)
-        self.unpack3 = UnpackLayerConv3d(n4, unpacked[2], 3, d)
-        self.unpack2 = UnpackLayerConv3d(n3, unpacked[3], 3, d)
-        self.unpack1 = UnpackLayerConv3d(n2, unpacked[4], 3, d)
-        self.iconv5 = Conv2D(joined[0], n5, 3)
-        self.iconv4 = Conv2D(joined[1], n4, 3)
-        self.iconv3 = Conv2D(joined[2] + 1, n3, 3)
-        self.iconv2 = Conv2D(joined[3] + 1, n2, 3)
-        self.iconv1 = Conv2D(joined[4] + 1, n1, 3)
+        self.unpack5 = UnpackLayerConv3d(n5, unpacked[0], 3, d, g)
+        self.unpack4 = UnpackLayerConv3d(n5, unpacked[1], 3, d, g)
+        self.unpack3 = UnpackLayerConv3d(n4, unpacked[2], 3, d, g)
+        self.unpack2 = UnpackLayerConv3d(n3, unpacked[3], 3, d, g)
+        self.unpack1 = UnpackLayerConv3d(n2, unpacked[4], 3, d, g)
+        self.iconv5 = Conv2D(joined[0], n5, 3, g)
+        self.iconv4 = Conv2D(joined[1], n4, 3, g)
+        self.iconv3 = Conv2D(joined[2] + 1, n3, 3, g)
+        self.iconv2 = Conv2D(joined[3] + 1, n2, 3, g)
+        self.iconv1 = Conv2D(joined[4] + 1, n1, 3, g)
         self.disp4_layer = InvDepth(n4)
         self.disp3_layer = InvDepth(n3)
         self.disp2_layer = InvDepth(n2)

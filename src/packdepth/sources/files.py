@@ -14,6 +14,8 @@ from packdepth.errors import InputError
 from packdepth.records import Readable
 
 IMAGES = (".png", ".jpg", ".jpeg")
+ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}  # what a whole file closes with
+TAIL = 4096  # bytes; some cameras write a little after the end
 
 T = TypeVar("T")
 
@@ -61,9 +63,14 @@ def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T],
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image file, from its header."""
+    """Height and width of an image file, from its header. Raises InputError for a file that was cut short."""
     with _opened(path) as image:
-        return image.height, image.width
+        size = image.height, image.width
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - TAIL, 0))
+        if ENDS[path.suffix.lower()] not in file.read():
+            raise InputError(f"{path}: is truncated (its end is missing); write it again")
+    return size
 
 
 def common_size(images: Iterable[Readable]) -> tuple[int, int]:
@@ -107,6 +114,8 @@ def _opened(path: Path) -> Image.Image:
 
 def _pixels(path: Path, mode: str | None) -> np.ndarray:
     with _opened(path) as image:
+        if mode == "RGB" and image.mode[0] in "IF":
+            raise InputError(f"{path}: has pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
         try:
             image.load()
             return np.asarray(image.convert(mode) if mode else image)

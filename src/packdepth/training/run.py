@@ -122,6 +122,8 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip]) -> pl.Trainer:
 
 def _resumable(output: Path, run: Run) -> Path:
     """The trainer state to go on from, if `output/last` is a checkpoint of the same run."""
+    for name in ("best", "last"):
+        checkpoint.recover(output / name)
     state = output / "last" / TRAINER_STATE
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")

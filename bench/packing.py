@@ -1,0 +1,62 @@
+"""Time of a packing block's forms on this machine: as written, as a band, fused. Prints ratios of one run.
+
+    python bench/packing.py [--threads N] [--repeats N]
+
+Layers are those of PackNet `tiny` at 96x320 with 4 images, forward and backward; each figure is the least of several
+repeats, taken in turn so that a drift of the machine's speed meets all forms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from packdepth.networks.fused import fused_packing
+from packdepth.networks.packing import banded
+
+LAYERS = ((64, 16, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
+
+
+def seconds(function: Callable[[], Tensor]) -> float:
+    start = time.perf_counter()
+    torch.autograd.backward(function().sum())
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(f"torch {torch.__version__}, {options.threads} threads; ratios to the 3D convolution as written")
+    print(f"{'channels':>8} {'kernel':>6} {'size':>8} {'3D [ms]':>9} {'band':>6} {'fused':>6}")
+    for channels, out, kernel, height, width in LAYERS:
+        torch.manual_seed(0)
+        x = torch.randn(4, channels, height, width, requires_grad=True)
+        conv3d, conv = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(2 * channels, out, kernel, padding=kernel // 2)
+
+        def plain(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
+            return conv(conv3d(x[:, None]).flatten(1, 2))  # type: ignore[no-any-return]
+
+        def band(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
+            return conv(F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1))  # type: ignore[no-any-return]
+
+        def fused(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
+            return fused_packing(x, conv3d, conv)
+
+        forms = (plain, band, fused)
+        best = [float("inf")] * len(forms)
+        for _ in range(options.repeats):
+            best = [min(least, seconds(form)) for least, form in zip(best, forms, strict=True)]
+        ratios = " ".join(f"{least / best[0]:6.2f}" for least in best[1:])
+        print(f"{channels:8} {kernel:6} {f'{height}x{width}':>8} {1e3 * best[0]:9.1f} {ratios}")
+
+
+if __name__ == "__main__":
+    main()

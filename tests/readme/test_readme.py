@@ -1,0 +1,81 @@
+"""Every command of the README is run, on a small clip under the names that the README uses."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from packdepth.inference.writers import video_writer
+from packdepth.sources.folder import Folder
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+ELSEWHERE = {"make test", "pip install -e ."}  # what runs this very test
+SMALL = {"data": {"image_size": [32, 64], "workers": 0}, "training": {"epochs": 1, "epoch_steps": 2, "batch_size": 2}}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("bash") for line in block.strip().splitlines() if line not in ELSEWHERE]
+
+
+@pytest.fixture(scope="module")
+def place(moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the README speaks of."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "my_drive").symlink_to(moving_clip)
+    run = yaml.safe_load(blocks("yaml")[0])
+    for block, values in SMALL.items():
+        run[block] |= values
+    (folder / "run.yaml").write_text(yaml.safe_dump(run))
+    with video_writer(folder / "drive.mp4", 10) as append:
+        for frame in Folder(kind="folder", root=moving_clip).clips()[0].frames:
+            append(frame.image.read())
+    return folder
+
+
+def in_shell(command: list[str], place: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_commands_run_in_order(place: Path) -> None:
+    assert len(COMMANDS) >= 6
+    for command in COMMANDS:
+        program, *arguments = shlex.split(command.replace("training.epochs=30", "training.epochs=2"))
+        assert program == "packdepth"
+        if "evaluate" in arguments:
+            continue  # needs real data: the next test
+        result = in_shell([sys.executable, "-m", "packdepth.cli", *arguments], place)
+        assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    assert (place / "out" / "drive.mp4").stat().st_size > 0
+    assert len(list((place / "out" / "depth").glob("*.png"))) == 6
+    assert len(list((place / "out" / "frames" / "cloud").glob("*.ply"))) == 6
+
+
+def test_the_evaluation_runs_on_real_data(place: Path, data: Path) -> None:
+    command = next(command for command in COMMANDS if "evaluate" in command).replace("$PACKDEPTH_DATA", str(data))
+    result = in_shell([sys.executable, "-m", "packdepth.cli", *shlex.split(command)[1:]], place)
+    assert result.returncode == 0, result.stderr
+    assert "abs_rel" in result.stdout
+    assert (place / "report.json").exists()
+
+
+def test_the_python_runs(place: Path) -> None:
+    result = in_shell([sys.executable, "-c", blocks("python")[0]], place)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_files_it_links_to_exist() -> None:
+    root = Path(__file__).parents[2]
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []

@@ -111,7 +111,7 @@ def recover(path: Path) -> None:
         if not path.exists():
             old.rename(path)
     for temporary in path.parent.glob(f".{name}-*"):
-        shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

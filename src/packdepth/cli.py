@@ -105,6 +105,14 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"packdepth: {_sentence(error)}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(
+            f"packdepth: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

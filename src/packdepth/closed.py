@@ -29,6 +29,12 @@ class Closed(BaseModel):
         for key in values if isinstance(values, dict) else ():
             if key not in names:
                 raise ValueError(f"unknown key '{key}': {nearest(str(key), names)}")
+            # Python takes True for 1 and pydantic 1 for True; who writes the one does not mean the other.
+            value, kind = values[key], cls.model_fields[key].annotation
+            if isinstance(value, bool) and kind in (int, float):
+                raise ValueError(f"{key} must be a number (found {value})")
+            if type(value) is int and kind is bool:
+                raise ValueError(f"{key} must be true or false (found {value})")
         return values
 
 

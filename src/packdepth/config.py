@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from packdepth.closed import Closed, parse
 from packdepth.errors import InputError
@@ -44,15 +44,22 @@ class Data(Closed):
     train: Annotated[list[AnySource], Field(min_length=1)]
     val: list[AnySource] = []
     """Clips to validate on: metrics where a clip has depth, the loss everywhere."""
-    image_size: tuple[PositiveInt, PositiveInt]
+    image_size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
     """Height and width of what networks see, in pixels."""
     context: Annotated[tuple[int, ...], Field(min_length=1)] = (-1, 1)
-    """The context frames, by their offset from the target frame."""
+    """The context frames, by their offset from the target frame: no zero, none twice."""
     augmentation: Augmentation = Augmentation()
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that load samples; 0 loads them in the training process."""
     cache: bool = False
     """Keep resized images in memory; for clips that fit there."""
+
+    @field_validator("context")
+    @classmethod
+    def _context_frames(cls, offsets: tuple[int, ...]) -> tuple[int, ...]:
+        if 0 in offsets or len(set(offsets)) < len(offsets):
+            raise ValueError(f"offsets are whole numbers other than 0, each once; found {list(offsets)}")
+        return offsets
 
 
 # --- networks ---------------------------------------------------------------------------------------------------
@@ -65,8 +72,8 @@ class PackNetConfig(Closed):
     preset: Literal["1A", "1B", "slim-1A", "small", "tiny"] = "1A"
     """1A, 1B, slim-1A as published; small and tiny are narrow enough to train on a CPU."""
     dropout: Unit = 0.0
-    initial_depth: PositiveFloat = 12.0
-    """Metres that an untrained network predicts: a start far from the range's middle is what lets short runs learn."""
+    initial_depth: Annotated[float, Field(gt=0.5)] = 12.0
+    """Metres that an untrained network predicts, beyond the least of 0.5. A typical depth lets short runs learn."""
 
 
 class DepthResNetConfig(Closed):
@@ -79,7 +86,16 @@ class DepthResNetConfig(Closed):
     max_depth: PositiveFloat = 100.0
     """Metres."""
     initial_depth: PositiveFloat = 12.0
-    """Metres that an untrained network predicts."""
+    """Metres that an untrained network predicts, between the two."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DepthResNetConfig:
+        if not self.min_depth < self.initial_depth < self.max_depth:
+            raise ValueError(
+                f"initial_depth {self.initial_depth:g} must lie between min_depth {self.min_depth:g} "
+                f"and max_depth {self.max_depth:g}"
+            )
+        return self
 
 
 DepthConfig = Annotated[PackNetConfig | DepthResNetConfig, Field(discriminator="kind")]
@@ -165,10 +181,12 @@ class Step(Closed):
 
 
 class Cosine(Closed):
-    """The learning rate rises linearly for `warmup` steps, then falls along a cosine to `final` of itself."""
+    """The learning rate rises linearly for `warmup` steps, stays, and falls along a cosine to `final` of itself."""
 
     kind: Literal["cosine"]
     warmup: Annotated[int, Field(ge=0)] = 0
+    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the steps after the warm-up before it begins to fall."""
     final: Unit = 0.0
 
 
@@ -187,7 +205,7 @@ class Training(Closed):
     """Longest gradient, in its 2-norm."""
     precision: Literal["32", "bf16"] = "32"
     """bf16 computes networks in bfloat16 (autocast); weights and losses stay float32."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: PositiveInt = 1
     """Processes on each machine."""
@@ -202,6 +220,17 @@ class Run(Closed):
     networks: Networks
     objective: Annotated[list[TermConfig], Field(min_length=1)]
     training: Training
+
+    @field_validator("objective")
+    @classmethod
+    def _each_once(cls, terms: list[TermConfig]) -> list[TermConfig]:
+        kinds = [term.kind for term in terms]
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise ValueError(
+                    f"'{kind}' stands there {kinds.count(kind)} times; give each term once, with its weight"
+                )
+        return terms
 
 
 # --- reading and writing ----------------------------------------------------------------------------------------
@@ -269,7 +298,7 @@ def _expand(values: Any, origin: str) -> Any:
 
     def fill(match: re.Match[str]) -> str:
         name, default = match.groups()
-        value = os.environ.get(name, default)
+        value = os.environ.get(name) or default
         if value is None:
             raise InputError(f"{origin}: the environment variable {name} is not set; set it, or write the path out")
         return value

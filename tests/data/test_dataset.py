@@ -120,7 +120,7 @@ def test_an_image_of_another_size_is_an_error(clip: Clip, tmp_path: Path) -> Non
 
 
 def test_too_short_a_clip_is_an_error(clip: Clip) -> None:
-    with pytest.raises(InputError, match="no frame has context frames"):
+    with pytest.raises(InputError, match="no frame of clip folder/moving_clip has context frames"):
         ClipDataset([replace(clip, frames=clip.frames[:2])], (24, 48), (-1, 1))
 
 
@@ -147,7 +147,7 @@ def test_draws_pass_over_the_data_again_and_again() -> None:
     passes = np.array(draws).reshape(12, 7)
     assert all(sorted(p % 7) == list(range(7)) for p in passes)
     assert len({tuple(p % 7) for p in passes}) > 6
-    assert len(DrawSampler(7, 4, None, seed=0)) == 2
+    assert len(DrawSampler(7, 4, 2, seed=0)) == 2
 
 
 def test_processes_share_every_batch() -> None:
@@ -160,6 +160,7 @@ def test_an_epoch_is_the_same_whether_or_not_the_ones_before_were_drawn() -> Non
     fresh = DrawSampler(10, 4, 3, seed=5)
     fresh.set_epoch(1)
     assert list(fresh) == epochs(DrawSampler(10, 4, 3, seed=5), 2)[3:]
+    assert list(DrawSampler(10, 4, 3, seed=5, epoch=1)) == list(fresh)
 
 
 def test_validation_sees_each_sample_once() -> None:

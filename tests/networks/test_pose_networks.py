@@ -52,3 +52,12 @@ def test_an_untrained_network_moves_forward_as_told(kind: type[PoseNet] | type[P
         # The camera moves along +z: points of the target move back in the next frame, forward in the previous one.
         torch.testing.assert_close(motion[:3, 3], torch.tensor([0.0, 0.0, z]), atol=0.1, rtol=0)
         assert se3.rotation_log(motion[:3, :3]).norm() < 0.1
+
+
+def test_motion_stays_rigid_when_the_network_computes_in_bfloat16(network: PairPoseNetwork) -> None:
+    target, context = torch.rand(1, 3, 64, 96), torch.rand(1, 2, 3, 64, 96)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        T = network(target, context, (-1, 1))[0]
+    assert T.dtype == torch.float32
+    torch.testing.assert_close(se3.inverse(T) @ T, torch.eye(4).expand(2, 4, 4), atol=1e-6, rtol=0)
+    torch.testing.assert_close(T[:, :3, :3].det(), torch.ones(2), atol=1e-6, rtol=0)

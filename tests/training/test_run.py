@@ -90,16 +90,19 @@ def test_a_checkpoint_predicts_metric_depth(whole: Path, moving_clip: Path) -> N
     assert prediction.scale_source == "velocity (speed)"
 
 
-def test_a_killed_and_resumed_run_ends_like_one_that_was_not(whole: Path, run_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_and_resumed_run_ends_like_one_that_was_not(
+    workers: int, whole: Path, run_file: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "killed"
-    process = start(run_file, "--output", output)
+    process = start(run_file, f"data.workers={workers}", "--output", output)
     deadline = time.monotonic() + 60
     while not (output / "last").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)  # somewhere in the second epoch
     process.communicate()
     assert checkpoint.read_description(output / "last")[1].epoch < 3
-    finish(start(run_file, "--output", output, "--resume"))
+    finish(start(run_file, f"data.workers={workers}", "--output", output, "--resume"))
     assert losses(output) == losses(whole)
     expected = weights(whole / "last")
     for name, value in weights(output / "last").items():
@@ -133,8 +136,22 @@ def test_ctrl_c_leaves_a_usable_checkpoint(run_file: Path, moving_clip: Path, tm
     text, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in text
+    assert "interrupted in the first epoch" in text
     assert checkpoint.read_description(output / "last")[1].step > 0
     assert load(output / "last").predict(moving_clip / "frames" / "000002.png").depth.shape == (48, 96)
+    train(run_file, output, ("training.epochs=1",))  # there is nothing to resume, so it may start anew
+
+
+def test_a_loss_that_is_no_number_ends_the_run(run_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the loss of step \d+ is nan; lower the learning rates"):
+        train(run_file, tmp_path / "run", ("training.depth_learning_rate=1e30", "training.clip_norm=null"))
+
+
+def test_validation_needs_a_frame_for_each_process_and_what_the_terms_need(
+    run_file: Path, moving_clip: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="4 frames are too few for 5 processes"):
+        train(run_file, tmp_path / "run", ("training.devices=5", "training.batch_size=5"))
 
 
 def test_bfloat16_trains(run_file: Path, tmp_path: Path) -> None:

@@ -32,3 +32,9 @@ def test_cosine_warms_up_and_falls(run_values: dict[str, Any]) -> None:
     assert factors[60] == pytest.approx(0.55)
     assert factors[110] == pytest.approx(0.1)
     assert factors[10:] == sorted(factors[10:], reverse=True)
+
+
+def test_cosine_holds_before_it_falls(run_values: dict[str, Any]) -> None:
+    run = run_with(run_values, {"kind": "cosine", "warmup": 10, "hold": 0.5}, 5)
+    factors = [learning_rate_factor(run, step, 110) for step in (10, 59, 60, 85, 110)]
+    assert factors == pytest.approx([1, 1, 1, 0.5, 0])

@@ -25,7 +25,7 @@ class ClipDataset(Dataset[Sample]):
     augmentation depends on the seed and the draw alone, whichever process makes it and whenever.
 
     Args:
-        clips: at least one of which must have a frame with all its context.
+        clips: each of which must have a frame with all its context.
         image_size: height and width of samples, pixels.
         offsets: of the context frames, in frames.
         fields: optional fields of the sample to fill, by name.
@@ -48,10 +48,15 @@ class ClipDataset(Dataset[Sample]):
     ) -> None:
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
         self.augmentation, self.truth, self.seed = augmentation, truth, seed
-        self.targets = [(clip, i) for clip in clips for i in target_indices(clip, offsets)]
-        if not self.targets:
-            names = ", ".join(clip.name for clip in clips)
-            raise InputError(f"{names}: no frame has context frames at {list(offsets)}; give longer clips")
+        self.targets: list[tuple[Clip, int]] = []
+        for clip in clips:
+            indices = target_indices(clip, offsets)
+            if not indices:
+                raise InputError(
+                    f"{clip.path}: no frame of clip {clip.name} has context frames at {list(offsets)}; "
+                    f"give a longer clip of consecutive frames, or leave it out"
+                )
+            self.targets += [(clip, i) for i in indices]
         self._cache: dict[Readable, Tensor] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -124,20 +129,28 @@ class DrawSampler(Sampler[list[int]]):
     Args:
         samples: in the data set.
         batch_size: samples a step, over all processes.
-        epoch_steps: steps an epoch; one pass over the data, rounded up, if None.
+        epoch_steps: steps an epoch.
         seed: of the shuffling.
         rank: of this process.
         processes: how many there are; must divide `batch_size`.
+        epoch: to begin with.
     """
 
     def __init__(
-        self, samples: int, batch_size: int, epoch_steps: int | None, seed: int, rank: int = 0, processes: int = 1
+        self,
+        samples: int,
+        batch_size: int,
+        epoch_steps: int,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        epoch: int = 0,
     ) -> None:
         self.samples, self.batch_size, self.seed = samples, batch_size, seed
-        self.steps = epoch_steps or -(-samples // batch_size)
+        self.steps = epoch_steps
         self.share = batch_size // processes
         self.start = rank * self.share
-        self.epoch = 0
+        self.epoch = epoch
         self._order = -1, np.empty(0, dtype=np.int64)  # the latest pass over the data and its shuffling
 
     def set_epoch(self, epoch: int) -> None:

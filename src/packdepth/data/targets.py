@@ -16,15 +16,19 @@ def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
     """Indices of the frames whose context frames all exist, with no gap in time on the way to them."""
     if clip.independent:
         return []
-    times = np.array([frame.time for frame in clip.frames])
-    steps = np.diff(times)
-    gap = np.concatenate([[0], np.cumsum(steps > GAP * np.median(steps))]) if len(steps) else np.zeros(len(times))
+    part = np.cumsum([0, *gaps(clip)])  # frames with the same number have no gap between them
     reach = [0, *offsets]
     return [
         i
-        for i in range(len(times))
-        if all(0 <= i + o < len(times) for o in reach) and gap[i + min(reach)] == gap[i + max(reach)]
+        for i in range(len(part))
+        if all(0 <= i + o < len(part) for o in reach) and part[i + min(reach)] == part[i + max(reach)]
     ]
+
+
+def gaps(clip: Clip) -> np.ndarray:
+    """Whether each step from frame to frame is a gap in time: [frames - 1] bool."""
+    steps = np.diff([frame.time for frame in clip.frames])
+    return steps > GAP * np.median(steps) if len(steps) else np.zeros(0, dtype=bool)
 
 
 def has_speed(clip: Clip) -> bool:
@@ -53,11 +57,6 @@ def distance(clip: Clip, target: int, context: int) -> float:
     assert start is not None
     assert end is not None
     return float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
-
-
-def has_depth(clip: Clip) -> bool:
-    """Whether any frame has measured depth, as a map or as a scan."""
-    return any(frame.depth is not None or frame.lidar is not None for frame in clip.frames)
 
 
 OFFERS: dict[str, tuple[str, Callable[[Clip], bool], str]] = {

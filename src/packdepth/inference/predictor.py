@@ -19,7 +19,7 @@ from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference.flip import fuse_flipped
 from packdepth.networks.build import depth_network, pose_network
 from packdepth.records import Prediction
-from packdepth.sources.files import ImageFile
+from packdepth.sources.files import ImageFile, check_mode
 
 Image = str | Path | PIL.Image.Image | np.ndarray
 
@@ -60,6 +60,7 @@ def image_tensor(image: Image) -> Tensor:
     if isinstance(image, (str, Path)):
         image = ImageFile(Path(image)).read()
     elif isinstance(image, PIL.Image.Image):
+        check_mode(image, "the image")
         image = np.asarray(image.convert("RGB"))
     _check_array(image)
     pixels = np.array(image, dtype=np.float32)

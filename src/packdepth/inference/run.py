@@ -136,8 +136,11 @@ def _check_sizes(footage: Footage, height: int, width: int, whose: str, advice: 
 def _check_places(path: Path, output: Path, places: list[Path]) -> None:
     """Raise InputError if writing would touch what is read, such as a clip's measured depth."""
     written = {place.resolve() for place in places}
-    if path.resolve() in {output.resolve(), *written} or path.resolve().parent in written:
-        raise InputError(f"{output}: predictions would be written over the input {path}; name another output folder")
+    holds_clip = any((output / name).exists() for name in ("camera.yaml", "frames.csv", "frames"))
+    if holds_clip or path.resolve() in {output.resolve(), *written} or path.resolve().parent in written:
+        raise InputError(
+            f"{output}: predictions would be written into a clip's data or over the input {path}; name another folder"
+        )
 
 
 def _write(predictor: Predictor, footage: Footage, camera: Camera | None, places: dict[str, Path]) -> None:

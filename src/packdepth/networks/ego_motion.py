@@ -36,8 +36,9 @@ class PairPoseNetwork(nn.Module):
             for i, offset in enumerate(offsets)
         ]
         vectors = self.pair_motion(torch.cat(pairs)).float()
-        T_later_earlier = se3.from_vector(vectors).view(len(offsets), -1, 4, 4)  # [N, B, 4, 4]
-        motions = [se3.inverse(T) if offset < 0 else T for T, offset in zip(T_later_earlier, offsets, strict=True)]
+        with torch.autocast(vectors.device.type, enabled=False):  # bfloat16 would round metres to 0.4 %
+            T_later_earlier = se3.from_vector(vectors).view(len(offsets), -1, 4, 4)  # [N, B, 4, 4]
+            motions = [se3.inverse(T) if offset < 0 else T for T, offset in zip(T_later_earlier, offsets, strict=True)]
         return torch.stack(motions, dim=1)
 
 

@@ -112,10 +112,16 @@ def _opened(path: Path) -> Image.Image:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); write it again") from None
 
 
+def check_mode(image: Image.Image, name: str) -> None:
+    """Raise InputError for pixels of more than 8 bits a channel, which Pillow would cut to white."""
+    if image.mode[0] in "IF":
+        raise InputError(f"{name}: has pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
+
+
 def _pixels(path: Path, mode: str | None) -> np.ndarray:
     with _opened(path) as image:
-        if mode == "RGB" and image.mode[0] in "IF":
-            raise InputError(f"{path}: has pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
+        if mode == "RGB":
+            check_mode(image, str(path))
         try:
             image.load()
             return np.asarray(image.convert(mode) if mode else image)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run
 from packdepth.records import Clip
+from packdepth.training.logs import RunLog
 from packdepth.training.scale import is_metric, scale_source
 
 TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
@@ -29,12 +29,12 @@ class Checkpoints(pl.Callback):
         output: the folder of the run.
         run: the run.
         clips: it is trained on.
+        log: of the run's losses.
     """
 
-    def __init__(self, output: Path, run: Run, clips: Sequence[Clip]) -> None:
-        self.output, self.run, self.clips = output, run, clips
+    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
+        self.output, self.run, self.clips, self.log = output, run, clips, log
         self.best = float("inf")
-        self.losses: list[float] = []
 
     def state_dict(self) -> dict[str, Any]:
         """The best score, for resuming."""
@@ -44,18 +44,10 @@ class Checkpoints(pl.Callback):
         """Go on from the best score."""
         self.best = state["best"]
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
-    ) -> None:
-        """Take the loss of a step."""
-        self.losses.append(float(outputs["loss"]))
-
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write what the epoch has earned."""
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        loss = torch.tensor(self._mean_loss(), device=module.device)
-        scores["train/loss"] = float(trainer.strategy.reduce(loss, reduce_op="mean"))
-        self.losses = []
+        scores["train/loss"] = self.log.mean_loss()
         score = scores[self._monitored(scores)]
         better = score < self.best
         self.best = min(self.best, score)
@@ -69,14 +61,16 @@ class Checkpoints(pl.Callback):
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Interrupted before the first epoch ended: keep what there is, for prediction though not for resuming."""
-        interrupted = isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero
-        if interrupted and trainer.global_step > 0 and not (self.output / "last").exists():
-            scores = {"train/loss": self._mean_loss()}
-            checkpoint.write(self.output / "last", self._content(trainer, module, scores, 0))
-
-    def _mean_loss(self) -> float:
-        return sum(self.losses) / max(len(self.losses), 1)
+        """Say what an interrupted run leaves; before the first epoch's end keep what there is, to predict with."""
+        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
+            return
+        last = self.output / "last"
+        if (last / TRAINER_STATE).exists():
+            print(f"interrupted: {last} holds the latest finished epoch; go on with --resume")
+        elif trainer.global_step > 0:
+            scores = {"train/loss": self.log.mean_loss()}
+            checkpoint.write(last, self._content(trainer, module, scores, 0))
+            print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
     def _monitored(self, scores: dict[str, float]) -> str:
         names = ("val/abs_rel" if is_metric(self.run) else "val/abs_rel_scaled", "val/loss", "train/loss")

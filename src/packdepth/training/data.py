@@ -32,12 +32,13 @@ class RunData(pl.LightningDataModule):
         run: the run.
         train: clips to train on.
         val: clips to validate on; may be empty.
+        epoch: to begin with, of a resumed run.
     """
 
-    def __init__(self, run: Run, train: Sequence[Clip], val: Sequence[Clip]) -> None:
+    def __init__(self, run: Run, train: Sequence[Clip], val: Sequence[Clip], epoch: int = 0) -> None:
         super().__init__()
         data = run.data
-        self.run = run
+        self.run, self.epoch = run, epoch
         fields = frozenset(name for names in Objective.build(run.objective).needs().values() for name in names)
         samples = partial(
             ClipDataset,
@@ -50,16 +51,22 @@ class RunData(pl.LightningDataModule):
         self.train = samples(train, augmentation=data.augmentation)
         self.val = samples(val, truth=True) if val else None
 
+    def epoch_steps(self) -> int:
+        """Steps of an epoch."""
+        training = self.run.training
+        return training.epoch_steps or -(-len(self.train) // training.batch_size)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """This process's share of every training batch."""
         training, trainer = self.run.training, self._trainer()
         sampler = DrawSampler(
             len(self.train),
             training.batch_size,
-            training.epoch_steps,
+            self.epoch_steps(),
             training.seed,
             trainer.global_rank,
             trainer.world_size,
+            self.epoch,
         )
         return self._loader(self.train, sampler)
 
@@ -78,7 +85,7 @@ class RunData(pl.LightningDataModule):
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.run.training.accelerator != "cpu" and torch.cuda.is_available(),
         )
 
     def _trainer(self) -> pl.Trainer:

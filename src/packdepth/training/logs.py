@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.warp import synthesize
 from packdepth.inference.colour import colour_range, colourise
@@ -19,10 +21,10 @@ from packdepth.records import Batch, Outputs
 
 
 class RunLog(pl.Callback):
-    """One row of `metrics.csv` a step, curves and one panel an epoch in TensorBoard.
+    """The losses of an epoch, for all who report them; `metrics.csv`, TensorBoard's curves and its panels.
 
     Rows are written at the end of an epoch, with its checkpoint: the file of a resumed run holds each step once.
-    Losses are the average over all processes.
+    Losses are the average over all processes. A loss that is no number ends the run, in every process.
 
     Args:
         output: the folder of the run.
@@ -44,25 +46,37 @@ class RunLog(pl.Callback):
         with replacing(self.path) as path:
             _write_rows(path, rows, "w")
 
+    def mean_loss(self) -> float:
+        """Of the steps of the current epoch so far; 0 before the first."""
+        return sum(row["loss"] for row in self.rows) / max(len(self.rows), 1)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Begin an epoch."""
+        self.rows = []
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, index: int
     ) -> None:
-        """Take the losses of a step."""
+        """Take the losses of a step. Raises InputError if the loss is no number."""
         names = list(outputs)
         values = trainer.strategy.reduce(torch.stack([outputs[name].detach() for name in names]), reduce_op="mean")
         assert isinstance(values, Tensor)
         row = {"step": float(trainer.global_step), "epoch": float(trainer.current_epoch)}
         self.rows.append(row | dict(zip(names, values.tolist(), strict=True)))
         self.last = batch
+        if not math.isfinite(self.rows[-1]["loss"]):
+            raise InputError(
+                f"{self.path.parent}: the loss of step {trainer.global_step} is {self.rows[-1]['loss']}; "
+                f"lower the learning rates or set training.clip_norm, and train again"
+            )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the rows and the panel of an epoch."""
-        rows, self.rows = self.rows, []
         if not trainer.is_global_zero:
             return
-        _write_rows(self.path, [_texts(row) for row in rows], "a")
+        _write_rows(self.path, [_texts(row) for row in self.rows], "a")
         writer = _tensorboard(trainer)
-        for row in rows:
+        for row in self.rows:
             for name, value in row.items():
                 if name not in ("step", "epoch"):
                     writer.add_scalar(f"train/{name}", value, int(row["step"]))

@@ -22,11 +22,15 @@ class DepthModule(pl.LightningModule):
     """Trains a depth and a pose network on an objective.
 
     Its state dict, `depth.*` and `pose.*`, is what a checkpoint holds.
+
+    Args:
+        run: the run.
+        steps: of the whole training, for the schedule of the learning rate.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, steps: int) -> None:
         super().__init__()
-        self.run = run
+        self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
         self.depth = depth_network(run.networks.depth)
         self.pose = pose_network(run.networks.pose)
@@ -66,7 +70,7 @@ class DepthModule(pl.LightningModule):
         for metrics, suffix in ((self.metrics, ""), (self.scaled_metrics, "_scaled")):
             values = {f"val/{name}{suffix}": value for name, value in metrics.compute().items()}
             if not any(value.isnan() for value in values.values()):
-                self.log_dict(values)
+                self.log_dict(values, sync_dist=True)
             metrics.reset()
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
@@ -80,10 +84,10 @@ class DepthModule(pl.LightningModule):
             [
                 {"params": self.depth.parameters(), "lr": training.depth_learning_rate},
                 {"params": self.pose.parameters(), "lr": training.pose_learning_rate},
-            ]
+            ],
+            fused=True,
         )
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, steps))
+        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
@@ -96,5 +100,6 @@ def learning_rate_factor(run: Run, step: int, steps: int) -> float:
         if step < schedule.warmup:
             return (step + 1) / schedule.warmup
         share = (step - schedule.warmup) / max(steps - schedule.warmup, 1)
-        return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * min(share, 1))) / 2
+        fallen = min(max((share - schedule.hold) / (1 - schedule.hold), 0), 1)
+        return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * fallen)) / 2
     return 1.0

@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from packdepth.config import Run
+from packdepth.training.logs import RunLog
 
 
 class RunProgress(pl.Callback):
     """Epoch, loss, images per second and remaining time of the whole run."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, log: RunLog) -> None:
+        self.run, self.log = run, log
         self.console = Console()
-        self.losses: list[float] = []
         self.started, self.first_step = 0.0, 0
         self.epoch_started = 0.0
         self.bar: Progress | None = None
@@ -42,20 +42,18 @@ class RunProgress(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Begin an epoch's average."""
-        self.losses = []
         self.epoch_started = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Move the bar."""
-        self.losses.append(float(outputs["loss"]))
         if self.bar is not None:
             self.bar.update(
                 self.task,
                 completed=trainer.global_step,
                 description=f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}",
-                status=f"loss {self._loss():.4f}  {self._rate():.1f} images/s",
+                status=f"loss {self.log.mean_loss():.4f}  {self._rate():.1f} images/s",
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -65,9 +63,9 @@ class RunProgress(pl.Callback):
         done = trainer.global_step - self.first_step
         left = int(trainer.estimated_stepping_batches) - trainer.global_step
         remaining = (time.monotonic() - self.started) / max(done, 1) * left
-        scores = "".join(f"  {name.removeprefix('val/')} {float(value):.4f}" for name, value in _validation(trainer))
+        scores = "".join(f"  {name} {float(value):.4f}" for name, value in _validation(trainer))
         self.console.print(
-            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}  loss {self._loss():.4f}{scores}  "
+            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}  loss {self.log.mean_loss():.4f}{scores}  "
             f"{self._rate():.1f} images/s  {clock(remaining)} left",
             highlight=False,
             soft_wrap=True,
@@ -86,11 +84,8 @@ class RunProgress(pl.Callback):
             self.bar.stop()
             self.bar = None
 
-    def _loss(self) -> float:
-        return sum(self.losses) / max(len(self.losses), 1)
-
     def _rate(self) -> float:
-        return len(self.losses) * self.run.training.batch_size / max(time.monotonic() - self.epoch_started, 1e-9)
+        return len(self.log.rows) * self.run.training.batch_size / max(time.monotonic() - self.epoch_started, 1e-9)
 
 
 def _validation(trainer: pl.Trainer) -> list[tuple[str, Any]]:

@@ -10,10 +10,11 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from packdepth import checkpoint
 from packdepth.config import Run, load_run
-from packdepth.data.targets import check_offers
+from packdepth.data.targets import check_offers, gaps
 from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.objectives.objective import Objective
@@ -30,7 +31,14 @@ LIGHTNING_CHATTER = (
     ".*isinstance.treespec, LeafSpec.*",
     ".*Total length of .* across ranks is zero.*",
 )
-FREE_ON_RESUME = {"epochs", "accelerator", "devices", "nodes"}  # of the training block
+FREE_ON_RESUME = {
+    "training.epochs",
+    "training.accelerator",
+    "training.devices",
+    "training.nodes",
+    "data.workers",
+    "data.cache",
+}
 
 
 def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume: bool = False) -> None:
@@ -53,16 +61,20 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
             f"{run_file}: training.batch_size: {run.training.batch_size} samples cannot be shared evenly by "
             f"{processes} processes; give a multiple of {processes}"
         )
-    state = _resumable(output, run) if resume else None
-    if not resume and (output / "last").exists():
+    state, epoch = _resumable(output, run) if resume else (None, 0)
+    if not resume and (output / "last" / TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     clips = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
-    check_offers(clips, Objective.build(run.objective).needs())
-    data = RunData(run, clips, validation)
-    module = DepthModule(run)
-    make_folder(output)
+    check_offers([*clips, *validation], Objective.build(run.objective).needs())
+    data = RunData(run, clips, validation, epoch)
+    if data.val is not None and len(data.val) < processes:
+        raise InputError(
+            f"{run_file}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips"
+        )
+    module = DepthModule(run, run.training.epochs * data.epoch_steps())
     trainer = _trainer(run, output, clips)
+    make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module), flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
@@ -78,16 +90,17 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule)
 
     training = run.training
     frames = sum(len(clip.frames) for clip in clips)
-    steps = training.epoch_steps or -(-len(data.train) // training.batch_size)
+    breaks = sum(int(gaps(clip).sum()) for clip in clips)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
         f"frames     {frames}, {len(data.train)} of them targets with context {list(run.data.context)}"
+        + (f"; {breaks} gaps in time, not crossed" if breaks else "")
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {run.networks.depth.kind}, {millions(module.depth)}",
         f"pose       {run.networks.pose.kind}, {millions(module.pose)}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
-        f"training   {training.epochs} epochs of {steps} steps of {training.batch_size} samples",
+        f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {_scale(scale_source(run, clips))}",
     ]
     return "\n".join(lines)
@@ -102,40 +115,47 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip]) -> pl.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in LIGHTNING_CHATTER:
         warnings.filterwarnings("ignore", message=message)
-    return pl.Trainer(
-        accelerator=training.accelerator,
-        devices=training.devices,
-        num_nodes=training.nodes,
-        strategy="ddp" if training.devices * training.nodes > 1 else "auto",
-        precision="bf16-mixed" if training.precision == "bf16" else "32-true",
-        max_epochs=training.epochs,
-        gradient_clip_val=training.clip_norm,
-        logger=TensorBoardLogger(output, name=None, version="tensorboard"),
-        callbacks=[RunLog(output), Checkpoints(output, run, clips), RunProgress(run)],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    log = RunLog(output)
+    try:
+        return pl.Trainer(
+            accelerator=training.accelerator,
+            devices=training.devices,
+            num_nodes=training.nodes,
+            strategy="ddp" if training.devices * training.nodes > 1 else "auto",
+            precision="bf16-mixed" if training.precision == "bf16" else "32-true",
+            max_epochs=training.epochs,
+            gradient_clip_val=training.clip_norm,
+            logger=TensorBoardLogger(output, name=None, version="tensorboard"),
+            callbacks=[log, Checkpoints(output, run, clips, log), RunProgress(run, log)],
+            log_every_n_steps=1,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+    except MisconfigurationException as error:
+        raise InputError(
+            f"training.accelerator, training.devices: {' '.join(str(error).split())}; give what this machine has"
+        ) from None
 
 
-def _resumable(output: Path, run: Run) -> Path:
-    """The trainer state to go on from, if `output/last` is a checkpoint of the same run."""
+def _resumable(output: Path, run: Run) -> tuple[Path, int]:
+    """The trainer state to go on from and the epochs it has seen, if `output/last` is a checkpoint of the same run."""
     for name in ("best", "last"):
         checkpoint.recover(output / name)
     state = output / "last" / TRAINER_STATE
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")
-    before, _ = checkpoint.read_description(output / "last")
+    before, meta = checkpoint.read_description(output / "last")
     changed = _changes(before.model_dump(mode="json"), run.model_dump(mode="json"))
-    changed = [name for name in changed if name.removeprefix("training.") not in FREE_ON_RESUME]
+    changed = [name for name in changed if name not in FREE_ON_RESUME]
     if changed:
         raise InputError(
             f"{output}: was trained with other values of {', '.join(changed)}; "
             f"resume with the same run file, or train into another --output"
         )
-    return state
+    return state, meta.epoch
 
 
 def _changes(before: object, after: object, name: str = "") -> list[str]:

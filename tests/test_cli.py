@@ -1,0 +1,142 @@
+"""The command line: bad input is one sentence and exit status 2, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from packdepth import __version__
+from packdepth.cli import main
+from packdepth.inference.writers import video_writer
+from packdepth.sources.folder import Folder
+
+RUN: dict[str, Any] = {
+    "data": {"train": [], "image_size": [32, 64], "workers": 0},
+    "networks": {"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
+    "objective": [{"kind": "photometric"}, {"kind": "velocity"}],
+    "training": {"epochs": 1, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture
+def clip(moving_clip: Path, tmp_path: Path) -> Path:
+    """A copy of the rendered clip, to be spoilt."""
+    return Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+
+
+def truncated_image(clip: Path) -> dict[str, Any]:
+    path = clip / "frames" / "000003.png"
+    path.write_bytes(path.read_bytes()[:200])
+    return {"kind": "folder", "root": str(clip)}
+
+
+def empty_folder(clip: Path) -> dict[str, Any]:
+    (clip.parent / "empty").mkdir()
+    return {"kind": "folder", "root": str(clip.parent / "empty")}
+
+
+def video_without_camera(clip: Path) -> dict[str, Any]:
+    with video_writer(clip.parent / "drive.mp4", 10) as append:
+        for frame in Folder(kind="folder", root=clip).clips()[0].frames:
+            append(frame.image.read())
+    return {"kind": "video", "file": str(clip.parent / "drive.mp4")}
+
+
+def other_calibration(clip: Path) -> dict[str, Any]:
+    camera = yaml.safe_load((clip / "camera.yaml").read_text())
+    (clip / "camera.yaml").write_text(yaml.safe_dump(camera | {"width": 1242, "height": 375}))
+    return {"kind": "folder", "root": str(clip)}
+
+
+def no_speed(clip: Path) -> dict[str, Any]:
+    lines = (clip / "frames.csv").read_text().splitlines()
+    (clip / "frames.csv").write_text("\n".join(",".join(line.split(",")[:2]) for line in lines) + "\n")
+    return {"kind": "folder", "root": str(clip)}
+
+
+def misspelt_key(clip: Path) -> dict[str, Any]:
+    return {"kind": "folder", "roto": str(clip)}
+
+
+BAD: dict[Callable[[Path], dict[str, Any]], tuple[str, ...]] = {
+    truncated_image: ("000003.png", "truncated"),
+    empty_folder: ("empty", "camera.yaml"),
+    video_without_camera: ("drive.mp4", "drive.yaml"),
+    other_calibration: ("000000.png", "96x48", "camera.yaml", "1242x375"),
+    no_speed: ("'velocity'", "speed_mps", "clip"),
+    misspelt_key: ("run.yaml", "data.train[0]", "'roto'", "did you mean 'root'?"),
+}
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
+def test_training_on_bad_input(
+    spoil: Callable[[Path], dict[str, Any]], clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RUN | {"data": RUN["data"] | {"train": [spoil(clip)]}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    assert main(["train", str(tmp_path / "run.yaml"), "--output", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("packdepth: ")
+    assert message.count("\n") == 1
+    for part in BAD[spoil]:
+        assert part in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("data.context=[0]", "offsets are whole numbers other than 0"),
+        ("data.image_size=[8,64]", "data.image_size"),
+        ("training.seed=-1", "training.seed"),
+        ("training.epochs=true", "epochs must be a number"),
+        ("data.cache=1", "cache must be true or false"),
+        ("networks.depth.initial_depth=0.3", "initial_depth"),
+        ("networks.depth={kind: depth_resnet, min_depth: 50}", "must lie between min_depth 50"),
+        ("objective=[{kind: photometric}, {kind: photometric}]", "'photometric' stands there 2 times"),
+        ("objective=[]", "objective"),
+    ],
+)
+def test_values_that_make_no_sense(
+    override: str, part: str, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RUN | {"data": RUN["data"] | {"train": [{"kind": "folder", "root": str(clip)}]}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    assert main(["train", str(tmp_path / "run.yaml"), override, "--output", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err
+    assert part in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_checkpoint(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in (["info", str(clip)], ["predict", str(clip), str(clip), "-o", str(clip / "out")]):
+        assert main(verb) == 2
+        message = capsys.readouterr().err
+        assert "is no checkpoint" in message
+        assert message.count("\n") == 1
+    assert not (clip / "out").exists()
+
+
+def test_an_image_that_breaks_in_a_worker_is_one_sentence(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = clip / "frames" / "000003.png"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    data = RUN["data"] | {"train": [{"kind": "folder", "root": str(clip)}], "workers": 1}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN | {"data": data}))
+    assert main(["train", str(tmp_path / "run.yaml"), "--output", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith(f"packdepth: {path}: is truncated or broken")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"packdepth {__version__}\n"

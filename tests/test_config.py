@@ -189,7 +189,7 @@ BLOCK = "must be a block of keys and values"
         ("data.image_size", 96, "data.image_size: must be a list (found 96)"),
         ("data.image_size", [96], "data.image_size[1]: is missing"),
         ("data.image_size", [3, 96, 320], "data.image_size: must hold at most 2 items, not 3"),
-        ("data.image_size", [96, -1], "data.image_size[1]: must be greater than 0 (found -1)"),
+        ("data.image_size", [96, -1], "data.image_size[1]: must be greater than or equal to 16 (found -1)"),
         ("data.train", [], "data.train: must hold at least 1 item, not 0"),
         ("data.train.0.root", 3, "data.train[0].root: must be a path (found 3)"),
         ("data.train.0.sequences", [6], "data.train[0].sequences[0]: must be text, in quotes (found 6)"),

@@ -27,7 +27,8 @@ def test_run_file_reads_and_round_trips(path: Path) -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_run_file_trains_a_step(path: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PACKDEPTH_DATA", str(data))
-    options = ("training.epochs=1", "training.epoch_steps=1", "training.batch_size=1", "training.accelerator=cpu")
+    small = ("training.epochs=1", "training.epoch_steps=1", "training.batch_size=1")
+    options = (*small, "training.accelerator=cpu", "training.devices=1")
     train(path, tmp_path / "run", options)
     meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
     assert meta.step == 1

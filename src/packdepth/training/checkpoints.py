@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run
+from packdepth.errors import InputError
 from packdepth.records import Clip
 from packdepth.training.logs import RunLog
 from packdepth.training.scale import is_metric, scale_source
@@ -33,7 +35,7 @@ class Checkpoints(pl.Callback):
     """
 
     def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
-        self.output, self.run, self.clips, self.log = output, run, clips, log
+        self.output, self.run, self.clips, self.run_log = output, run, clips, log
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -45,9 +47,15 @@ class Checkpoints(pl.Callback):
         self.best = state["best"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write what the epoch has earned."""
+        """Write what the epoch has earned. Raises InputError, and keeps what was there, if a score is no number."""
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        scores["train/loss"] = self.log.mean_loss()
+        scores["train/loss"] = self.run_log.mean_loss()
+        for name, value in scores.items():
+            if not math.isfinite(value):
+                raise InputError(
+                    f"{self.output}: {name} of epoch {trainer.current_epoch + 1} is {value}; "
+                    f"lower the learning rates or set training.clip_norm, and train again"
+                )
         score = scores[self._monitored(scores)]
         better = score < self.best
         self.best = min(self.best, score)
@@ -68,7 +76,7 @@ class Checkpoints(pl.Callback):
         if (last / TRAINER_STATE).exists():
             print(f"interrupted: {last} holds the latest finished epoch; go on with --resume")
         elif trainer.global_step > 0:
-            scores = {"train/loss": self.log.mean_loss()}
+            scores = {"train/loss": self.run_log.mean_loss()}
             checkpoint.write(last, self._content(trainer, module, scores, 0))
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 

@@ -17,7 +17,7 @@ class RunProgress(pl.Callback):
     """Epoch, loss, images per second and remaining time of the whole run."""
 
     def __init__(self, run: Run, log: RunLog) -> None:
-        self.run, self.log = run, log
+        self.run, self.run_log = run, log
         self.console = Console()
         self.started, self.first_step = 0.0, 0
         self.epoch_started = 0.0
@@ -53,7 +53,7 @@ class RunProgress(pl.Callback):
                 self.task,
                 completed=trainer.global_step,
                 description=f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}",
-                status=f"loss {self.log.mean_loss():.4f}  {self._rate():.1f} images/s",
+                status=f"loss {self.run_log.mean_loss():.4f}  {self._rate():.1f} images/s",
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -65,7 +65,7 @@ class RunProgress(pl.Callback):
         remaining = (time.monotonic() - self.started) / max(done, 1) * left
         scores = "".join(f"  {name} {float(value):.4f}" for name, value in _validation(trainer))
         self.console.print(
-            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}  loss {self.log.mean_loss():.4f}{scores}  "
+            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}  loss {self.run_log.mean_loss():.4f}{scores}  "
             f"{self._rate():.1f} images/s  {clock(remaining)} left",
             highlight=False,
             soft_wrap=True,
@@ -85,7 +85,7 @@ class RunProgress(pl.Callback):
             self.bar = None
 
     def _rate(self) -> float:
-        return len(self.log.rows) * self.run.training.batch_size / max(time.monotonic() - self.epoch_started, 1e-9)
+        return len(self.run_log.rows) * self.run.training.batch_size / max(time.monotonic() - self.epoch_started, 1e-9)
 
 
 def _validation(trainer: pl.Trainer) -> list[tuple[str, Any]]:

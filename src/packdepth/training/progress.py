@@ -65,8 +65,8 @@ class RunProgress(pl.Callback):
         remaining = (time.monotonic() - self.started) / max(done, 1) * left
         scores = "".join(f"  {name} {float(value):.4f}" for name, value in _validation(trainer))
         self.console.print(
-            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}  loss {self.run_log.mean_loss():.4f}{scores}  "
-            f"{self._rate():.1f} images/s  {clock(remaining)} left",
+            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}  "
+            f"loss {self.run_log.mean_loss():.4f}{scores}  {self._rate():.1f} images/s  {clock(remaining)} left",
             highlight=False,
             soft_wrap=True,
         )

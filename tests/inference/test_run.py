@@ -274,13 +274,25 @@ def test_the_input_is_not_written_over(checkpoint_folder: Path, moving_clip: Pat
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_a_truncated_frame_is_found_before_anything_is_written(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path
+) -> None:
+    truncated = folder / f"{NAMES[4]}.png"
+    truncated.write_bytes(truncated.read_bytes()[:-200])
+    message = refusal(checkpoint=checkpoint_folder, input=folder, output=tmp_path / "out")
+    assert message.startswith(f"{truncated}: is truncated")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_damaged_frame_leaves_whole_files_alone(
     checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "SAMPLES", 2)  # frames 0 and 3 set the colours
     damaged = folder / f"{NAMES[4]}.png"
-    damaged.write_bytes(damaged.read_bytes()[:-200])
+    content = damaged.read_bytes()
+    half = len(content) // 2
+    damaged.write_bytes(content[:half] + b"damaged!" + content[half + 8 :])
     message = refusal(checkpoint=checkpoint_folder, input=folder, output=tmp_path / "out", save="depth,video")
-    assert message.startswith(f"{damaged}: is truncated")
+    assert message.startswith(f"{damaged}: is truncated or broken")
     whole = [f"depth/{name}.{suffix}" for name in NAMES[:4] for suffix in ("npz", "png")]
     assert files(tmp_path / "out") == whole  # neither a part of the video nor a temporary file

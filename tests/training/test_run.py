@@ -160,7 +160,10 @@ def test_validation_needs_a_frame_for_each_process_and_what_the_terms_need(
 
 
 def test_bfloat16_trains(run_file: Path, tmp_path: Path) -> None:
-    train(run_file, tmp_path / "run", ("training.precision=bf16", "training.epochs=1"))
+    # oneDNN reads memory it has not written in the bf16 gradient of a strided convolution of a single pixel, which is
+    # what PoseNet comes to in images of 64 pixels and less.
+    options = ("training.precision=bf16", "training.epochs=1", "data.image_size=[64, 128]")
+    train(run_file, tmp_path / "run", options)
     assert all(value.dtype == torch.float32 for value in weights(tmp_path / "run" / "last").values())
     assert all(float(row["loss"]) < 1 for row in losses(tmp_path / "run"))
 

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from packdepth.errors import InputError
+
+PNG_STEPS = 256  # of a 16-bit depth PNG, per metre
 
 
 @contextmanager
@@ -31,3 +36,17 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made a folder ({error.strerror}); name another output") from None
+
+
+def write_depth_png(path: Path, depth: np.ndarray) -> None:
+    """Depth [H, W] as KITTI keeps it: a 16-bit PNG of metres x 256, 0 where there is none; saturates at 255.996 m."""
+    known = np.isfinite(depth) & (depth > 0)
+    steps = (np.where(known, depth, 0) * PNG_STEPS).round().clip(1, 65535)
+    with replacing(path) as temporary:
+        Image.fromarray(np.where(known, steps, 0).astype(np.uint16)).save(temporary)
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Image [H, W, 3] uint8, RGB, or [H, W] uint8 or uint16, in the format of the path's suffix."""
+    with replacing(path) as temporary:
+        Image.fromarray(image).save(temporary)

@@ -43,6 +43,8 @@ class Frame:
     depth: Readable | None = None  # [H, W] float32, z-depth in metres, 0 where unknown
     lidar: Readable | None = None  # [N, 3] float32, metres, in the camera frame
     semantic: Readable | None = None  # [H, W] uint8, class ids
+    instance: Readable | None = None  # [H, W] int32, countable objects, 0 for what is none
+    moving: Readable | None = None  # [H, W] bool, on objects that move at this moment
     speed: float | None = None  # metres per second
     pose: np.ndarray | None = None  # T_world_camera [4, 4] float64, metres
 

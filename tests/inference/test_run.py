@@ -13,9 +13,9 @@ import world
 import yaml
 from PIL import Image
 
+from packdepth.colour import colour_range, colourise
 from packdepth.errors import InputError
 from packdepth.inference import run
-from packdepth.inference.colour import colour_range, colourise
 from packdepth.inference.predictor import Predictor, image_tensor
 from packdepth.inference.run import find_footage, predict
 from packdepth.inference.writers import video_writer

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from packdepth import files
 from packdepth.geometry.camera import Camera
 from packdepth.inference import writers
 from packdepth.records import Prediction
@@ -44,14 +45,14 @@ def test_npz(tmp_path: Path, depth: np.ndarray) -> None:
 
 
 def test_png(tmp_path: Path, depth: np.ndarray) -> None:
-    writers.write_depth_png(tmp_path / "a.png", depth)
+    files.write_depth_png(tmp_path / "a.png", depth)
     assert Image.open(tmp_path / "a.png").mode == "I;16"
     np.testing.assert_allclose(DepthPng(tmp_path / "a.png").read(), depth, atol=0.5 / 256 + 1e-6)
 
 
 def test_png_of_extremes(tmp_path: Path) -> None:
     depth = np.array([[0, -1, np.nan, np.inf, 1e-4, 255.99, 300, 1e6]], dtype=np.float32)
-    writers.write_depth_png(tmp_path / "a.png", depth)
+    files.write_depth_png(tmp_path / "a.png", depth)
     steps = np.asarray(Image.open(tmp_path / "a.png"))
     np.testing.assert_array_equal(steps, [[0, 0, 0, 0, 1, 65533, 65535, 65535]])
 
@@ -108,7 +109,7 @@ def test_a_file_that_fails_leaves_the_old_one(
     tmp_path: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.png"
-    writers.write_image(path, image)
+    files.write_image(path, image)
     save = Image.Image.save
 
     def failing(self: Image.Image, target: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_file_that_fails_leaves_the_old_one(
 
     monkeypatch.setattr(Image.Image, "save", failing)
     with pytest.raises(OSError, match="no space left"):
-        writers.write_image(path, 255 - image)
+        files.write_image(path, 255 - image)
     np.testing.assert_array_equal(np.asarray(Image.open(path)), image)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import track
 
 from packdepth.closed import nearest
+from packdepth.colour import colour_range, colourise
 from packdepth.errors import InputError
-from packdepth.files import make_folder
+from packdepth.files import make_folder, write_depth_png, write_image
 from packdepth.geometry.camera import Camera
-from packdepth.inference.colour import colour_range, colourise
 from packdepth.inference.info import depth_unit
 from packdepth.inference.predictor import Predictor, image_tensor, load
 from packdepth.inference.writers import (
@@ -24,8 +24,6 @@ from packdepth.inference.writers import (
     video_writer,
     write_cloud,
     write_depth_npz,
-    write_depth_png,
-    write_image,
 )
 from packdepth.records import Readable
 from packdepth.sources.camera_file import read_camera

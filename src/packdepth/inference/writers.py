@@ -11,13 +11,11 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from PIL import Image
 
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
 from packdepth.records import Prediction
 
-PNG_STEPS = 256  # of a 16-bit depth PNG, per metre
 BT601 = 6  # the number, in a video, of the colour matrix that FFmpeg converts RGB with; players guess without it
 
 
@@ -36,20 +34,6 @@ def write_depth_npz(path: Path, prediction: Prediction) -> None:
         arrays["intrinsics"] = prediction.camera.matrix().numpy()
     with replacing(path) as temporary:
         np.savez(temporary, **arrays)
-
-
-def write_depth_png(path: Path, depth: np.ndarray) -> None:
-    """Depth [H, W] as KITTI keeps it: a 16-bit PNG of metres x 256, 0 where there is none; saturates at 255.996 m."""
-    known = np.isfinite(depth) & (depth > 0)
-    steps = (np.where(known, depth, 0) * PNG_STEPS).round().clip(1, 65535)
-    with replacing(path) as temporary:
-        Image.fromarray(np.where(known, steps, 0).astype(np.uint16)).save(temporary)
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Image [H, W, 3] uint8, RGB, in the format of the path's suffix."""
-    with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary)
 
 
 def write_cloud(path: Path, depth: np.ndarray, image: np.ndarray, camera: Camera) -> None:

@@ -41,9 +41,13 @@ def _reflected(images: Tensor) -> Tensor:
 
 
 def _window_means(images: Tensor) -> Tensor:
-    """Means over 3x3 windows: [B, N, C, H + 2, W + 2] to [B, N, C, H, W]."""
-    means = F.avg_pool2d(images.flatten(0, 1), 3, stride=1)
-    return means.view(*images.shape[:2], *means.shape[1:])
+    """Means over 3x3 windows: [B, N, C, H + 2, W + 2] to [B, N, C, H, W].
+
+    Sums of shifted images are several times faster on a CPU than average pooling, and exact where a convolution may
+    round to TF32.
+    """
+    rows = images[..., :-2, :] + images[..., 1:-1, :] + images[..., 2:, :]
+    return (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9
 
 
 def photometric_error(images: Tensor, target: Tensor, ssim: float = 0.85) -> Tensor:

@@ -169,6 +169,31 @@ class LabelPng:
 
 
 @dataclass(frozen=True)
+class InstancePng:
+    """Numbers of countable objects: 16-bit PNG, 0 for what is none."""
+
+    path: Path
+
+    def read(self) -> np.ndarray:
+        """[H, W] int32."""
+        values = _pixels(self.path, None)
+        if values.ndim != 2 or values.dtype.itemsize < 2:
+            raise InputError(f"{self.path}: is no 16-bit grey PNG; instances are numbers from 0 to 65535")
+        return values.astype(np.int32)
+
+
+@dataclass(frozen=True)
+class MaskPng:
+    """A mask: 8-bit PNG, 0 for no."""
+
+    path: Path
+
+    def read(self) -> np.ndarray:
+        """[H, W] bool."""
+        return LabelPng(self.path).read() > 0
+
+
+@dataclass(frozen=True)
 class PointsNpz:
     """Points of a scan in the camera frame: an npz with `points` [N, 3], metres."""
 

@@ -7,6 +7,8 @@
     depth/          16-bit PNG, metres x 256, 0 where unknown
     lidar/          npz with `points` [N, 3], metres, in the camera frame
     semantic/       8-bit PNG, class ids
+    instance/       16-bit PNG, numbers of countable objects, 0 for what is none
+    moving/         8-bit PNG, not 0 on objects that move at this moment
 
 All but the first three are optional, as are measurements of single frames and the cells of optional columns.
 """
@@ -31,7 +33,9 @@ from packdepth.sources.files import (
     IMAGES,
     DepthPng,
     ImageFile,
+    InstancePng,
     LabelPng,
+    MaskPng,
     PointsNpz,
     check_sizes,
     found,
@@ -93,7 +97,9 @@ def read_clip(folder: Path) -> Clip:
     depths = _of_frames(names, folder / "depth", (".png",), DepthPng)
     lidar = _of_frames(names, folder / "lidar", (".npz",), PointsNpz)
     semantics = _of_frames(names, folder / "semantic", (".png",), LabelPng)
-    for files in (images, rights, depths, semantics):
+    instances = _of_frames(names, folder / "instance", (".png",), InstancePng)
+    moving = _of_frames(names, folder / "moving", (".png",), MaskPng)
+    for files in (images, rights, depths, semantics, instances, moving):
         check_sizes(files.values(), camera.height, camera.width, camera_path)
     return Clip(
         name=f"folder/{folder.resolve().name}",
@@ -108,6 +114,8 @@ def read_clip(folder: Path) -> Clip:
                 depth=depths.get(line.frame),
                 lidar=lidar.get(line.frame),
                 semantic=semantics.get(line.frame),
+                instance=instances.get(line.frame),
+                moving=moving.get(line.frame),
                 speed=line.speed,
                 pose=line.pose,
             )

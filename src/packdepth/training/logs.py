@@ -13,10 +13,10 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from packdepth.colour import colour_range, colourise
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.warp import synthesize
-from packdepth.inference.colour import colour_range, colourise
 from packdepth.records import Batch, Outputs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from packdepth.inference.colour import TABLE, colour_range, colourise
+from packdepth.colour import TABLE, colour_range, colourise
 
 
 def test_lightness_rises_evenly() -> None:

@@ -1,0 +1,75 @@
+"""`packdepth city`: what the command line says, made a recipe."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from packdepth.city.style import Split
+from packdepth.errors import InputError
+
+
+def city(
+    output: Path,
+    *,
+    drives: int,
+    frames: int,
+    size: str,
+    seed: int,
+    split: Split,
+    lead_share: float,
+    stop_share: float,
+    speeds: tuple[float, float],
+    baseline: float,
+    azimuth_step: float,
+    range_noise: float,
+    views: tuple[str, ...],
+    processes: int,
+) -> None:
+    """Check the options and render. Raises InputError, with the option's name, before anything is written."""
+    for name, low, value in (
+        ("drives", 1, drives),
+        ("frames", 1, frames),
+        ("seed", 0, seed),
+        ("processes", 1, processes),
+        ("baseline", 0, baseline),
+        ("azimuth-step", 0, azimuth_step),
+        ("range-noise", 0, range_noise),
+    ):
+        if value < low:
+            raise InputError(f"--{name}: is {value}; it must be at least {low}")
+    for name, share in (("lead-share", lead_share), ("stop-share", stop_share)):
+        if not 0 <= share <= 1:
+            raise InputError(f"--{name}: is {share}; a share lies between 0 and 1")
+    if not 0.5 <= speeds[0] <= speeds[1] <= 40:
+        raise InputError(f"--speeds: are {speeds[0]} {speeds[1]}; give the lower and the higher, from 0.5 to 40 m/s")
+    match = re.fullmatch(r"(\d+)x(\d+)", size)
+    if match is None or not (16 <= int(match[1]) <= 4096 and 16 <= int(match[2]) <= 4096):
+        raise InputError(f"--size: is '{size}'; give HEIGHTxWIDTH in pixels from 16 to 4096, such as 192x640")
+    require_city()
+    from packdepth.city.drive import YAW, Recipe
+    from packdepth.city.lidar import Scanner
+    from packdepth.city.write import write_city
+
+    recipe = Recipe(
+        split=split,
+        seed=seed,
+        frames=frames,
+        height=int(match[1]),
+        width=int(match[2]),
+        lead_share=lead_share,
+        stop_share=stop_share,
+        speeds=speeds,
+        baseline=baseline or None,
+        scanner=Scanner(azimuth_step=azimuth_step, noise=range_noise) if azimuth_step else None,
+        views=tuple(view for view in YAW if view in views),
+    )
+    write_city(output, recipe, drives, processes)
+    print(f"{drives} drives of {frames} frames in {output}; look at {output / 'contact_sheet.jpg'}")
+
+
+def require_city() -> None:
+    """Raise InputError unless the extra `city` is installed."""
+    if not all(importlib.util.find_spec(name) for name in ("trimesh", "embreex")):
+        raise InputError("the city needs trimesh and embreex: pip install 'packdepth[city]'")

@@ -1,0 +1,134 @@
+"""What stands in the street and beside it: trees, lamps, signs, traffic lights, buildings. Models at the origin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packdepth.city.classes import Label
+from packdepth.city.mesh import Colour, Look, Mesh, blob, box, cylinder, hexahedron, quads, rectangle
+from packdepth.city.style import Style
+from packdepth.city.textures import Material
+
+PLASTER = Look(Material.PLAIN, Label.BUILDING)
+POLE = Look(Material.METAL, Label.POLE)
+FACADES = (Material.FACADE_A, Material.FACADE_B, Material.FACADE_C)
+STOREY = 3.0  # metres
+GROUND_FLOOR = 4.0  # metres
+
+
+def tree(style: Style, rng: np.random.Generator) -> Mesh:
+    """A tree of 4 to 9 metres, its crown of several lumps."""
+    height = rng.uniform(4.5, 9.0)
+    trunk = height * rng.uniform(0.32, 0.42)
+    radius = 0.022 * height
+    bark, leaf = Look(Material.BARK, Label.VEGETATION), Look(Material.LEAF, Label.VEGETATION, _shade(rng))
+    parts = [cylinder((0, 0, -0.1), (0, 0, height * 0.7), radius, bark, 10, radius * 0.5)]
+    crown = np.array(style.crown) * (height - trunk) * 0.75
+    middle = trunk + (height - trunk) / 2
+    for _ in range(rng.integers(3, 6)):
+        centre = rng.normal(0, 0.30, 3) * crown + (0, 0, middle)
+        parts.append(blob(centre, crown * rng.uniform(0.55, 0.85, 3), leaf, 2, rng))
+    for _ in range(3):
+        angle = rng.uniform(0, 6.28)
+        end = (np.cos(angle) * crown[0] * 0.6, np.sin(angle) * crown[1] * 0.6, middle)
+        parts.append(cylinder((0, 0, trunk * 0.9), end, radius * 0.5, bark, 6, radius * 0.2))
+    return Mesh.join(parts)
+
+
+def bush(rng: np.random.Generator) -> Mesh:
+    """A bush of about a metre."""
+    leaf = Look(Material.LEAF, Label.VEGETATION, _shade(rng))
+    sizes = rng.uniform(0.4, 0.8, (3, 3))
+    return Mesh.join([blob((0.5 * (i - 1), 0, s[2] * 0.7), s, leaf, 2, rng) for i, s in enumerate(sizes)])
+
+
+def _shade(rng: np.random.Generator) -> Colour:
+    bright = rng.uniform(0.8, 1.3)
+    return (bright * rng.uniform(0.9, 1.15), bright, bright * rng.uniform(0.8, 1.1))
+
+
+def lamp(rng: np.random.Generator) -> Mesh:
+    """A street lamp that reaches out along y."""
+    height = rng.uniform(6.0, 8.0)
+    head = Look(Material.PLAIN, Label.POLE, (1.2, 1.2, 1.1))
+    return Mesh.join(
+        [
+            cylinder((0, 0, 0), (0, 0, height), 0.09, POLE, 8, 0.06),
+            cylinder((0, 0, height), (0, 1.6, height + 0.25), 0.05, POLE, 6),
+            box((-0.12, 0.12), (1.2, 1.9), (height + 0.14, height + 0.26), head),
+        ]
+    )
+
+
+def sign(rng: np.random.Generator) -> Mesh:
+    """A traffic sign whose face looks along -x."""
+    height = rng.uniform(2.1, 2.8)
+    colours: tuple[Colour, ...] = ((0.75, 0.05, 0.05), (0.04, 0.14, 0.5), (0.75, 0.6, 0.05), (0.9, 0.9, 0.9))
+    face = Look(Material.SIGN, Label.TRAFFIC_SIGN, colours[rng.integers(4)])
+    back = Look(Material.METAL, Label.TRAFFIC_SIGN)
+    pole = cylinder((0, 0, 0), (0, 0, height + 0.3), 0.035, POLE, 8)
+    if rng.random() < 0.5:
+        return Mesh.join([pole, cylinder((-0.075, 0, height), (-0.045, 0, height), 0.33, face, 16)])
+    width = rng.uniform(0.28, 0.45)
+    plate = box((-0.07, -0.045), (-width, width), (height - 0.3, height + 0.3), back)
+    low, high = height - 0.3, height + 0.3
+    front = np.array([[[-0.071, y, z] for y, z in ((width, low), (-width, low), (-width, high), (width, high))]])
+    return Mesh.join([pole, plate, quads(front, face)])
+
+
+def traffic_light() -> Mesh:
+    """A signal that looks along -x."""
+    case = Look(Material.RUBBER, Label.TRAFFIC_LIGHT)
+    lights: tuple[Colour, ...] = ((0.1, 0.9, 0.2), (0.35, 0.25, 0.02), (0.9, 0.05, 0.05))
+    lamps = [
+        cylinder((-0.19, 0, z), (-0.15, 0, z), 0.1, Look(Material.PLAIN, Label.TRAFFIC_LIGHT, colour), 12)
+        for z, colour in zip((2.55, 2.83, 3.11), lights, strict=True)
+    ]
+    return Mesh.join(
+        [
+            cylinder((0, 0, 0), (0, 0, 3.3), 0.06, POLE, 8),
+            box((-0.16, 0.12), (-0.16, 0.16), (2.38, 3.3), case),
+            *lamps,
+        ]
+    )
+
+
+def bollard() -> Mesh:
+    """A post of one metre."""
+    return cylinder((0, 0, 0), (0, 0, 1.0), 0.07, POLE, 10)
+
+
+def bin_() -> Mesh:
+    """A litter bin."""
+    return cylinder((0, 0, 0), (0, 0, 0.95), 0.26, Look(Material.PLAIN, Label.POLE, (0.25, 0.4, 0.28)), 12, 0.3)
+
+
+def fence(length: float) -> Mesh:
+    """A low wall along x, from the origin."""
+    wall = Look(Material.ASPHALT, Label.WALL, (3.0, 2.8, 2.6))
+    return box((0, length), (-0.12, 0.12), (-0.1, 0.95), wall)
+
+
+def building(style: Style, rng: np.random.Generator, width: float, depth: float) -> Mesh:
+    """A house from x = -width / 2 to width / 2 and from its front at y = 0 back to y = depth."""
+    storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
+    wall = Look(FACADES[rng.integers(3)], Label.BUILDING, tuple(rng.uniform(0.8, 1.15) * rng.uniform(0.93, 1.07, 3)))
+    ground = Look(Material.SHOP if rng.random() < 0.5 else wall.material, Label.BUILDING, wall.tint)
+    roof = Look(Material.ROOF, Label.BUILDING, (rng.uniform(0.8, 1.2),) * 3)
+    x, y, eaves = (-width / 2, width / 2), (0.0, depth), GROUND_FLOOR + STOREY * storeys
+    parts = [
+        box(x, y, (-0.2, GROUND_FLOOR), ground),
+        box(x, y, (GROUND_FLOOR, eaves), wall, PLASTER),
+        box((x[0], x[1]), (-0.12, 0.0), (GROUND_FLOOR - 0.15, GROUND_FLOOR + 0.1), PLASTER),
+    ]
+    if rng.random() < 0.6:
+        rise = rng.uniform(2.0, 3.5)
+        foot = rectangle(x[0] - 0.3, x[1] + 0.3, -0.4, depth + 0.4, eaves)
+        ridge = rectangle(x[0] - 0.3, x[1] + 0.3, depth / 2 - 0.05, depth / 2 + 0.05, eaves + rise)
+        parts.append(hexahedron(foot, ridge, roof))
+    else:
+        parts.append(box((x[0] - 0.1, x[1] + 0.1), (-0.1, depth), (eaves, eaves + 0.8), PLASTER))
+    if rng.random() < 0.3:
+        chimney = rng.uniform(*x) * 0.6
+        parts.append(box((chimney - 0.4, chimney + 0.4), (depth * 0.4, depth * 0.6), (eaves, eaves + 4.2), roof))
+    return Mesh.join(parts)

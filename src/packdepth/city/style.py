@@ -1,0 +1,180 @@
+"""What tells the three splits apart: layouts, surfaces and car models, none of which they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+Range = tuple[float, float]
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Facade:
+    """A pattern of walls and windows on a tile of 12 x 12 metres."""
+
+    colour: Colour
+    trim: Colour  # of frames and sills
+    windows: tuple[int, int]  # across and up
+    window_size: tuple[float, float]  # share of a window's cell
+    bar: float  # where the crossbar of a window is, -0.5 to 0.5 of its height
+    bricks: tuple[int, int] | None = None  # across and up; none on plaster
+    bond: bool = True  # each course of bricks is shifted by half a brick
+
+
+@dataclass(frozen=True)
+class CarModel:
+    """A car's outline, in metres."""
+
+    length: float
+    width: float
+    height: float
+    waist: float  # height of the body below the windows
+    hood: float  # length ahead of the windscreen
+    boot: float  # length behind the rear window
+    front_rake: float  # how far the windscreen leans back
+    rear_rake: float  # how far the rear window leans forward
+    wheel: float  # radius
+
+
+@dataclass(frozen=True)
+class Lorry:
+    """A truck's outline, in metres."""
+
+    length: float
+    width: float
+    height: float  # of the cargo body
+    cab: float  # length of the driver's cab
+    cab_height: float
+    floor: float  # height of the cargo floor
+
+
+@dataclass(frozen=True)
+class Style:
+    """A split's streets."""
+
+    name: Split
+    block: Range  # metres between crossings
+    radius: Range  # metres, of curves
+    turn: Range  # radians, of a curve
+    building: Range  # metres of a building's front
+    storeys: tuple[int, int]
+    tree_spacing: Range  # metres
+    crown: tuple[float, float, float]  # half-axes of a tree's crown over its height
+    facades: tuple[Facade, Facade, Facade]
+    asphalt: float
+    dash: float  # share of 12 metres that a lane mark covers
+    slabs: tuple[int, int]  # of the sidewalk, on 4 x 4 metres
+    slab_shift: bool
+    slab_colour: Colour
+    grass: Colour
+    dry_grass: Colour
+    leaf: Colour
+    roof: Colour
+    paints: tuple[Colour, ...]
+    cars: tuple[CarModel, ...]
+    lorries: tuple[Lorry, ...]
+
+
+CREAM, STONE, DARK = (0.62, 0.58, 0.50), (0.45, 0.43, 0.40), (0.12, 0.12, 0.13)
+
+TRAIN = Style(
+    name="train",
+    block=(70, 130),
+    radius=(40, 140),
+    turn=(0.2, 1.1),
+    building=(11, 20),
+    storeys=(2, 5),
+    tree_spacing=(9, 22),
+    crown=(0.34, 0.34, 0.38),
+    facades=(
+        Facade((0.33, 0.14, 0.09), CREAM, (4, 4), (0.42, 0.58), 0.1, bricks=(48, 96)),
+        Facade((0.56, 0.48, 0.33), (0.68, 0.66, 0.62), (5, 4), (0.40, 0.62), 0.15),
+        Facade((0.36, 0.37, 0.38), DARK, (6, 4), (0.72, 0.60), -0.2, bricks=(12, 8), bond=False),
+    ),
+    asphalt=0.105,
+    dash=0.42,
+    slabs=(8, 8),
+    slab_shift=False,
+    slab_colour=(0.33, 0.32, 0.30),
+    grass=(0.10, 0.17, 0.05),
+    dry_grass=(0.24, 0.22, 0.10),
+    leaf=(0.09, 0.17, 0.05),
+    roof=(0.30, 0.13, 0.08),
+    paints=((0.55, 0.55, 0.56), (0.05, 0.05, 0.06), (0.75, 0.75, 0.74), (0.35, 0.03, 0.03), (0.05, 0.10, 0.30)),
+    cars=(
+        CarModel(4.6, 1.80, 1.45, 0.92, 1.25, 0.75, 0.75, 0.55, 0.32),
+        CarModel(4.0, 1.74, 1.50, 0.95, 0.95, 0.12, 0.70, 0.30, 0.31),
+        CarModel(4.7, 1.90, 1.75, 1.10, 1.15, 0.12, 0.65, 0.35, 0.37),
+        CarModel(5.2, 1.98, 2.15, 1.20, 0.85, 0.05, 0.60, 0.10, 0.35),
+    ),
+    lorries=(Lorry(7.6, 2.40, 3.3, 1.9, 2.6, 1.0), Lorry(9.4, 2.50, 3.7, 2.1, 3.0, 1.1)),
+)
+
+VAL = Style(
+    name="val",
+    block=(60, 110),
+    radius=(45, 120),
+    turn=(0.3, 1.0),
+    building=(9, 16),
+    storeys=(2, 4),
+    tree_spacing=(11, 26),
+    crown=(0.28, 0.28, 0.44),
+    facades=(
+        Facade((0.50, 0.38, 0.22), STONE, (4, 3), (0.36, 0.50), 0.2, bricks=(16, 24)),
+        Facade((0.42, 0.52, 0.50), CREAM, (5, 4), (0.46, 0.56), 0.0),
+        Facade((0.52, 0.52, 0.50), STONE, (3, 4), (0.80, 0.52), 0.0, bricks=(3, 4), bond=False),
+    ),
+    asphalt=0.13,
+    dash=0.30,
+    slabs=(6, 10),
+    slab_shift=True,
+    slab_colour=(0.28, 0.27, 0.28),
+    grass=(0.13, 0.18, 0.06),
+    dry_grass=(0.20, 0.20, 0.09),
+    leaf=(0.11, 0.16, 0.06),
+    roof=(0.16, 0.16, 0.18),
+    paints=((0.65, 0.64, 0.60), (0.10, 0.11, 0.12), (0.10, 0.22, 0.12), (0.45, 0.30, 0.10)),
+    cars=(
+        CarModel(4.8, 1.82, 1.50, 0.93, 1.25, 0.10, 0.80, 0.45, 0.33),
+        CarModel(3.7, 1.66, 1.55, 0.97, 0.80, 0.08, 0.55, 0.25, 0.29),
+        CarModel(4.4, 1.84, 1.65, 1.04, 1.05, 0.15, 0.65, 0.45, 0.35),
+    ),
+    lorries=(Lorry(8.3, 2.45, 3.5, 2.0, 2.8, 1.05),),
+)
+
+TEST = Style(
+    name="test",
+    block=(55, 120),
+    radius=(38, 130),
+    turn=(0.25, 1.15),
+    building=(10, 22),
+    storeys=(2, 5),
+    tree_spacing=(10, 24),
+    crown=(0.38, 0.38, 0.32),
+    facades=(
+        Facade((0.24, 0.12, 0.10), (0.58, 0.58, 0.58), (5, 4), (0.38, 0.52), 0.12, bricks=(40, 80)),
+        Facade((0.60, 0.50, 0.44), (0.30, 0.20, 0.14), (4, 4), (0.44, 0.60), 0.18),
+        Facade((0.44, 0.45, 0.42), (0.20, 0.22, 0.24), (2, 4), (0.92, 0.46), 0.0, bricks=(8, 12), bond=False),
+    ),
+    asphalt=0.09,
+    dash=0.35,
+    slabs=(10, 6),
+    slab_shift=True,
+    slab_colour=(0.36, 0.34, 0.31),
+    grass=(0.09, 0.15, 0.05),
+    dry_grass=(0.22, 0.19, 0.09),
+    leaf=(0.07, 0.14, 0.05),
+    roof=(0.22, 0.17, 0.14),
+    paints=((0.48, 0.50, 0.53), (0.70, 0.70, 0.68), (0.03, 0.04, 0.05), (0.30, 0.06, 0.05), (0.20, 0.24, 0.28)),
+    cars=(
+        CarModel(4.5, 1.82, 1.38, 0.88, 1.35, 0.55, 0.95, 0.85, 0.33),
+        CarModel(4.6, 1.86, 1.70, 1.05, 0.90, 0.08, 0.95, 0.20, 0.33),
+        CarModel(4.2, 1.80, 1.60, 1.00, 1.00, 0.10, 0.70, 0.40, 0.34),
+        CarModel(4.9, 1.87, 1.46, 0.92, 1.35, 0.95, 0.85, 0.70, 0.34),
+    ),
+    lorries=(Lorry(6.8, 2.30, 3.1, 1.7, 2.4, 0.95), Lorry(8.8, 2.50, 3.6, 2.2, 2.9, 1.15)),
+)
+
+STYLES: dict[Split, Style] = {"train": TRAIN, "val": VAL, "test": TEST}

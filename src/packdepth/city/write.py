@@ -1,0 +1,209 @@
+"""Drives as clip folders, which every tool reads like a user's own data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image, ImageDraw
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from packdepth.city.classes import COLOURS
+from packdepth.city.drive import Drive, Recipe, Shot, View
+from packdepth.colour import colourise
+from packdepth.errors import InputError
+from packdepth.files import make_folder, replacing, write_depth_png, write_image
+from packdepth.sources.files import DepthPng, ImageFile, LabelPng
+
+SEGMENT = 60  # frames that a process renders at once: a long drive is shared between processes too
+SHEET_FRAMES = 12
+COLUMNS = "frame,time_s,speed_mps,x,y,z,qx,qy,qz,qw"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Frames of a drive, for one process."""
+
+    recipe: Recipe
+    number: int
+    start: int
+    stop: int
+
+
+def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) -> None:
+    """Render drives into folders of the folder contract, one for each drive and view, and a contact sheet.
+
+    Frames that are there already are kept, so that a run that was stopped goes on where it was.
+
+    Args:
+        output: folder to write to.
+        recipe: what the drives are like.
+        drives: how many.
+        processes: that render side by side.
+
+    Raises InputError if the folder holds a city of another recipe.
+    """
+    _check_recipe(output, recipe)
+    jobs = [
+        Job(recipe, number, start, min(start + SEGMENT, recipe.frames))
+        for number in range(drives)
+        for start in range(0, recipe.frames, SEGMENT)
+        if not all((clip_folder(output, recipe, number, view) / "frames.csv").exists() for view in recipe.views)
+    ]
+    _render(output, jobs, processes)
+    for number in range(drives):
+        for view in recipe.views:
+            _finish(clip_folder(output, recipe, number, view), recipe)
+    folders = [clip_folder(output, recipe, number, view) for number in range(drives) for view in recipe.views]
+    write_sheet(output / "contact_sheet.jpg", folders, recipe)
+
+
+def clip_folder(output: Path, recipe: Recipe, number: int, view: View) -> Path:
+    """Where a drive's view is written, such as OUTPUT/train-0003, or OUTPUT/train-0003-left for another view."""
+    name = f"{recipe.split}-{number:04d}"
+    return output / (name if view == "front" else f"{name}-{view}")
+
+
+def _check_recipe(output: Path, recipe: Recipe) -> None:
+    """Write the recipe, or compare it with the one that is there."""
+    text = yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False)
+    path = output / "city.yaml"
+    make_folder(output)
+    if path.exists():
+        if path.read_text() != text:
+            raise InputError(f"{path}: this folder holds a city of another recipe; name another folder, or remove it")
+        return
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+# --- rendering ----------------------------------------------------------------------------------------------------
+
+
+def _render(output: Path, jobs: list[Job], processes: int) -> None:
+    """Do all jobs, with a bar on a terminal and a line a tenth elsewhere."""
+    total = sum(job.stop - job.start for job in jobs)
+    if not total:
+        return
+    console = Console()
+    columns = TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn()
+    done = 0
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("rendering", total=total)
+        for frames in _done(output, jobs, processes):
+            bar.advance(task, frames)
+            if not console.is_terminal and (done + frames) * 10 // total > done * 10 // total:
+                print(f"rendered {done + frames} of {total} frames", flush=True)
+            done += frames
+
+
+def _done(output: Path, jobs: list[Job], processes: int) -> Iterator[int]:
+    """The number of frames of each job that is done, as they come."""
+    if processes == 1 or len(jobs) == 1:
+        yield from (render_job(output, job) for job in jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures: list[Future[int]] = [pool.submit(render_job, output, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def render_job(output: Path, job: Job) -> int:
+    """Render and write a job's frames that are not there yet; the number of frames it is about."""
+    drive = Drive(job.recipe, job.number)
+    for frame in range(job.start, job.stop):
+        for view in job.recipe.views:
+            folder = clip_folder(output, job.recipe, job.number, view)
+            if not (folder / "rows" / f"{frame:06d}.csv").exists():
+                write_shot(folder, f"{frame:06d}", drive.shot(frame, view))
+    return job.stop - job.start
+
+
+def write_shot(folder: Path, name: str, shot: Shot) -> None:
+    """A frame's files; its line of frames.csv comes last, to say that they are all there."""
+    write_image(folder / "frames" / f"{name}.png", shot.image)
+    if shot.right is not None:
+        write_image(folder / "right" / f"{name}.png", shot.right)
+    write_depth_png(folder / "depth" / f"{name}.png", shot.depth)
+    write_image(folder / "semantic" / f"{name}.png", shot.semantic)
+    write_image(folder / "instance" / f"{name}.png", shot.instance.astype(np.uint16))
+    write_image(folder / "moving" / f"{name}.png", shot.moving.astype(np.uint8) * 255)
+    if shot.lidar is not None:
+        with replacing(folder / "lidar" / f"{name}.npz") as temporary:
+            np.savez_compressed(temporary, points=shot.lidar)
+    numbers = [*shot.pose[:3, 3], *quaternion(shot.pose[:3, :3])]
+    with replacing(folder / "rows" / f"{name}.csv") as temporary:
+        temporary.write_text(f"{name},{shot.time:.3f},{shot.speed:.6f},{','.join(f'{n:.9f}' for n in numbers)}\n")
+
+
+def quaternion(R: np.ndarray) -> np.ndarray:
+    """qx, qy, qz, qw of a rotation [3, 3]: the eigenvector of the largest eigenvalue of Bar-Itzhack's matrix."""
+    (a, b, c), (d, e, f), (g, h, i) = R
+    K = np.array(
+        [
+            [a - e - i, b + d, c + g, h - f],
+            [b + d, e - a - i, f + h, c - g],
+            [c + g, f + h, i - a - e, d - b],
+            [h - f, c - g, d - b, a + e + i],
+        ]
+    )
+    q = np.linalg.eigh(K)[1][:, -1]
+    return np.asarray(q * (1.0 if q[3] >= 0 else -1.0))
+
+
+def _finish(folder: Path, recipe: Recipe) -> None:
+    """camera.yaml and frames.csv, which make the folder a clip."""
+    if (folder / "frames.csv").exists():
+        return
+    camera = recipe.camera
+    numbers = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    if recipe.baseline is not None:
+        numbers["baseline_m"] = recipe.baseline
+    with replacing(folder / "camera.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(numbers, sort_keys=False))
+    rows = sorted((folder / "rows").iterdir())
+    with replacing(folder / "frames.csv") as temporary:
+        temporary.write_text("\n".join([COLUMNS, *(row.read_text().strip() for row in rows)]) + "\n")
+    for row in rows:
+        row.unlink()
+    (folder / "rows").rmdir()
+
+
+# --- the contact sheet --------------------------------------------------------------------------------------------
+
+
+def write_sheet(path: Path, folders: Iterable[Path], recipe: Recipe) -> None:
+    """Frames spread over the drives: image, inverse depth and classes side by side."""
+    places = [(folder, frame) for folder in folders for frame in range(recipe.frames)]
+    chosen = [places[i] for i in np.linspace(0, len(places) - 1, min(SHEET_FRAMES, len(places))).round().astype(int)]
+    rows = []
+    for folder, frame in chosen:
+        name = f"{frame:06d}.png"
+        depth = DepthPng(folder / "depth" / name).read()
+        inverse = np.where(depth > 0, 1 / np.maximum(depth, 0.1), 0)
+        semantic = LabelPng(folder / "semantic" / name).read()
+        panels = [ImageFile(folder / "frames" / name).read(), colourise(inverse, 0, 0.2), COLOURS[semantic]]
+        row = Image.fromarray(np.concatenate(panels, axis=1))
+        ImageDraw.Draw(row).text((4, 2), f"{folder.name} {frame}", fill=(255, 255, 255))
+        rows.append(np.asarray(row))
+    half = -(-len(rows) // 2)
+    blank = np.zeros_like(rows[0])
+    columns = [rows[:half], [*rows[half:], *[blank] * (2 * half - len(rows))]] if len(rows) > 1 else [rows]
+    write_image(path, np.concatenate([np.concatenate(column) for column in columns], axis=1))

@@ -14,7 +14,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test lint types suite clean
+.PHONY: help demo venv test lint types suite clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
@@ -32,9 +32,12 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PIP) install --quiet -c constraints.txt $(TORCH)
 	@echo "Installing the other dependencies and packdepth itself"
 	@$(PIP) install --quiet -c constraints.txt hatchling editables
-	@$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dev,city]'
 	@echo "Installed into $(VENV): packdepth $$($(BIN)/python -c 'import packdepth; print(packdepth.__version__)')"
 	@touch $@
+
+demo: $(STAMP)  ## Render, train, judge: demo/report.html in ten minutes; QUICK=1 for three
+	$(BIN)/packdepth demo demo $(if $(QUICK),--quick)
 
 test: lint types suite  ## Check everything: lint, types, the whole suite
 

@@ -145,6 +145,19 @@ def city(
     )
 
 
+def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
+    """Show the whole method in ten minutes: render drives, train on their video, judge, and write a report.
+
+    Args:
+        output: folder for data, checkpoints and report.html; what an earlier demo left there is used again.
+        quick: less of everything, in three minutes, and worse for it.
+        seed: of the city and of the training.
+    """
+    from packdepth.demo.steps import demo
+
+    demo(output, quick, seed)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; 0 if it went well, 2 for input that cannot be used."""
     arguments = sys.argv[1:] if argv is None else argv
@@ -153,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"train": train, "predict": predict, "evaluate": evaluate, "info": info, "city": city},
+            {"train": train, "predict": predict, "evaluate": evaluate, "info": info, "city": city, "demo": demo},
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,

@@ -119,6 +119,10 @@ class Drive:
     def __len__(self) -> int:
         return self.recipe.frames
 
+    def time(self, frame: int) -> float:
+        """Seconds since the drive began."""
+        return frame / RATE
+
     def shots(self, view: View = "front") -> Iterator[Shot]:
         """All frames of a camera."""
         return (self.shot(frame, view) for frame in range(len(self)))
@@ -126,7 +130,7 @@ class Drive:
     def world(self, frame: int) -> tuple[World, set[int]]:
         """The world at a frame, and the instances that move at that moment."""
         near = self.ego.places[frame]
-        seen = self.traffic.visible(frame / RATE, near)
+        seen = self.traffic.visible(self.time(frame), near)
         actors = Mesh.join([actor.mesh.moved(state.T_world_object) for actor, state in seen])
         moving = {actor.instance for actor, state in seen if state.moving}
         return World([self._surroundings(near), Body(actors)], self.textures, self.light), moving
@@ -138,7 +142,7 @@ class Drive:
         T = self.ego.pose(frame, YAW[view])
         seen = world.truth(camera, T)
         return Shot(
-            time=frame / RATE,
+            time=self.time(frame),
             image=world.image(camera, T),
             right=None if recipe.baseline is None else world.image(camera, T @ _shifted(recipe.baseline)),
             depth=seen.depth,

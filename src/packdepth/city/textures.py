@@ -74,7 +74,9 @@ class Textures:
     """
 
     def __init__(self, style: Style, rng: np.random.Generator) -> None:
-        tiles = np.stack([PAINTERS[material](style, rng) for material in Material]).astype(np.float32).clip(0.01, 1)
+        tiles = np.empty((len(Material), SIZE, SIZE, 3), np.float32)
+        for material in Material:
+            np.clip(PAINTERS[material](style, rng), 0.01, 1, out=tiles[material])
         self.levels = _mips(tiles)
         self.texels = np.concatenate([level.reshape(-1, 3) for level in self.levels])  # all of them, one below another
         sizes = np.array([level.shape[1] for level in self.levels])

@@ -1,6 +1,8 @@
-"""Cars, lorries and their drivers' view of them: models standing at the origin, facing x."""
+"""Cars and lorries: models standing at the origin, facing x."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from packdepth.city.textures import Material
 CLEARANCE = 0.22  # metres below a car
 
 
+@cache
 def car(model: CarModel, paint: Colour) -> Mesh:
     """A car with its middle at the origin."""
     body = Look(Material.PAINT, Label.CAR, paint)
@@ -100,6 +103,7 @@ def _lights(front: float, back: float, half: float, z: float, label: Label) -> l
     return lights
 
 
+@cache
 def lorry(model: Lorry, paint: Colour) -> Mesh:
     """A lorry with its middle at the origin."""
     body, cargo = Look(Material.PAINT, Label.TRUCK, paint), Look(Material.CARGO, Label.TRUCK)

@@ -1,0 +1,152 @@
+"""What the demo found out: numbers, pictures, a cloud of points and a trajectory."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from packdepth.city.drive import FOCAL
+from packdepth.demo.scores import Scores, constants, judge
+from packdepth.inference.predictor import Predictor, load
+from packdepth.records import Clip, Frame
+from packdepth.sources.folder import Folder
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that is counted, for findings.json and the tables."""
+
+    network: dict[str, Scores]
+    """By part of the image, then by metric; nothing is scaled."""
+    constants: dict[str, dict[str, Scores]]
+    """The same of each constant of the training depth."""
+    images: int
+    train_drives: int
+    train_frames: int
+    test_drives: int
+    steps: int
+    initial_forward: float
+    """Metres between frames that the untrained ego-motion network predicted: the mean that the speed gives."""
+    drift: float
+    """End of the trajectory from its true end, as a share of its length."""
+    distance: float
+    """Metres of that trajectory."""
+
+    @property
+    def best_constant(self) -> str:
+        """The constant with the lowest abs_rel."""
+        return min(self.constants, key=lambda name: self.constants[name]["all"]["abs_rel"])
+
+    def table(self) -> str:
+        """The overall scores as text."""
+        rows = {"packdepth (no depth seen)": self.network} | {
+            f"{name} of the training depth": scores for name, scores in self.constants.items()
+        }
+        lines = [f"{'':32}{'abs_rel':>9}{'rmse':>9}{'a1':>9}{'moving':>9}"]
+        for name, scores in rows.items():
+            row = scores["all"]
+            moving = scores["moving"]["abs_rel"] if "moving" in scores else float("nan")
+            lines.append(f"{name:32}{row['abs_rel']:9.3f}{row['rmse']:9.2f}{row['a1']:9.3f}{moving:9.3f}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A test frame."""
+
+    name: str
+    image: np.ndarray  # [H, W, 3] uint8
+    depth: np.ndarray  # [H, W] metres, predicted
+    truth: np.ndarray  # [H, W] metres, 0 for the sky
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that the report shows."""
+
+    numbers: Numbers
+    examples: list[Example]
+    predicted_path: np.ndarray  # [N, 2] metres: right and ahead of the start
+    true_path: np.ndarray  # [N, 2]
+    loss: np.ndarray  # [S, 2] step, loss
+    validation: np.ndarray  # [E, 2] step, abs_rel on validation drives
+    focal: float  # of the examples, in widths of the image
+
+
+def find(output: Path) -> Findings:
+    """Judge the last checkpoint of a demo: the best one would be chosen by measured depth."""
+    data, predictor = output / "data", load(output / "run" / "last")
+    train, test = (Folder(kind="folder", root=data / part).clips() for part in ("train", "test"))
+    frames = [frame for clip in test for frame in clip.frames[1::2]]
+    own = judge(frames, lambda frame: predictor.predict(frame.image.read()).depth)
+    others = {name: judge(frames, partial(_always, depth)) for name, depth in constants(train).items()}
+    (odometry,) = Folder(kind="folder", root=data / "odometry").clips()
+    predicted, true = paths(predictor, odometry)
+    distance = float(np.linalg.norm(np.diff(true, axis=0), axis=1).sum())
+    pose = predictor.run.networks.pose
+    numbers = Numbers(
+        network=own,
+        constants=others,
+        images=len(frames),
+        train_drives=len(train),
+        train_frames=sum(len(clip.frames) for clip in train),
+        test_drives=len(test),
+        steps=predictor.meta.step,
+        initial_forward=pose.initial_forward,
+        drift=float(np.linalg.norm(predicted[-1] - true[-1])) / distance,
+        distance=distance,
+    )
+    places = np.linspace(0, len(frames) - 1, EXAMPLES).round().astype(int)
+    return Findings(
+        numbers=numbers,
+        examples=[_example(predictor, frames[i], i) for i in places],
+        predicted_path=predicted,
+        true_path=true,
+        loss=_losses(output / "run" / "metrics.csv"),
+        validation=_scalars(output / "run" / "tensorboard", "val/abs_rel"),
+        focal=FOCAL,
+    )
+
+
+def _always(depth: np.ndarray, frame: Frame) -> np.ndarray:
+    """The same depth whatever the frame shows."""
+    return depth
+
+
+def _example(predictor: Predictor, frame: Frame, index: int) -> Example:
+    assert frame.depth is not None
+    image = frame.image.read()
+    return Example(f"test image {index}", image, predictor.predict(image).depth, frame.depth.read())
+
+
+def paths(predictor: Predictor, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true way of a clip seen from above, [N, 2] metres: right and ahead of where it starts."""
+    chained = [np.eye(4)]
+    for T_next_current in predictor.ego_motion([frame.image.read() for frame in clip.frames]):
+        chained.append(chained[-1] @ np.linalg.inv(T_next_current))
+    poses = np.stack([frame.pose for frame in clip.frames if frame.pose is not None])
+    true = np.linalg.inv(poses[0]) @ poses
+    return np.stack(chained)[:, [0, 2], 3], true[:, [0, 2], 3]
+
+
+def _losses(path: Path) -> np.ndarray:
+    """[S, 2] step and loss, averaged over windows of a fiftieth of the run."""
+    with path.open(newline="") as file:
+        values = np.array([(float(row["step"]), float(row["loss"])) for row in csv.DictReader(file)])
+    return np.stack([part.mean(0) for part in np.array_split(values, min(50, len(values)))])
+
+
+def _scalars(folder: Path, name: str) -> np.ndarray:
+    """[E, 2] step and value of what was logged under a name."""
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    if name not in events.Tags()["scalars"]:
+        return np.zeros((0, 2))
+    return np.array([(event.step, event.value) for event in events.Scalars(name)])

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from packdepth.networks.fused import fused_packing
 from packdepth.networks.packing import banded
 
-LAYERS = ((64, 16, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
+LAYERS = ((32, 8, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
 
 
 def seconds(function: Callable[[], Tensor]) -> float:

@@ -98,7 +98,7 @@ def bollard() -> Mesh:
     return cylinder((0, 0, 0), (0, 0, 1.0), 0.07, POLE, 10)
 
 
-def bin_() -> Mesh:
+def litter_bin() -> Mesh:
     """A litter bin."""
     return cylinder((0, 0, 0), (0, 0, 0.95), 0.26, Look(Material.PLAIN, Label.POLE, (0.25, 0.4, 0.28)), 12, 0.3)
 

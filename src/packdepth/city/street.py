@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from packdepth.city.classes import Label
-from packdepth.city.furniture import bin_, bollard, building, bush, fence, lamp, sign, traffic_light, tree
+from packdepth.city.furniture import bollard, building, bush, fence, lamp, litter_bin, sign, traffic_light, tree
 from packdepth.city.mesh import Look, Mesh, place, quads
 from packdepth.city.people import pedestrian
 from packdepth.city.road import Road
@@ -171,7 +171,7 @@ class _Chunk:
             closing = building(self.style, self.rng, 17.0, 10.0)
             x, y, heading = self.road.at(c, side * CROSS_LENGTH)
             self.meshes.append(closing.moved(place(x, y, 0, heading + (0 if side > 0 else np.pi))))
-            self._put(traffic_light(), c - side * 10.4, -side * FURNITURE * -1, KERB, 0 if side < 0 else np.pi)
+            self._put(traffic_light(), c - side * 10.4, side * FURNITURE, KERB, 0 if side < 0 else np.pi)
 
     def _plate(self, c: float, s: tuple[float, float], lateral: tuple[float, float], z: float, look: Look) -> None:
         """A level rectangle at a crossing, where the road is straight."""
@@ -237,7 +237,7 @@ class _Chunk:
         makers: list[tuple[Callable[[], Mesh], float]] = [
             (lambda: lamp(self.rng), 0.9),
             (lambda: sign(self.rng), 0.7),
-            (bin_, 0.5),
+            (litter_bin, 0.5),
             (bollard, 0.4),
             (bollard, 0.4),
         ]

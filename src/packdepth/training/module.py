@@ -84,7 +84,8 @@ class DepthModule(pl.LightningModule):
             [
                 {"params": self.depth.parameters(), "lr": training.depth_learning_rate},
                 {"params": self.pose.parameters(), "lr": training.pose_learning_rate},
-            ]
+            ],
+            fused=training.precision == "32",  # Lightning clips no gradients of a fused optimiser under autocast
         )
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,90 @@
+"""What auto-masking does for cars that drive ahead at exactly our speed: predicted over true depth on them.
+
+    python bench/infinite_depth.py DEMO [--steps N]
+
+From the converged network of a demo (`packdepth demo DEMO`), training goes on for N steps on drives that all have a
+lead car, once with and once without auto-masking, all else equal. Judged on lead cars of test drives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from packdepth.city.drive import Drive
+from packdepth.city.write import clip_folder, write_city
+from packdepth.data.dataset import ClipDataset
+from packdepth.demo.steps import recipe
+from packdepth.inference.predictor import Predictor, load
+from packdepth.objectives.objective import Objective
+from packdepth.records import Batch, Outputs
+from packdepth.sources.folder import Folder, read_clip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("demo", type=Path)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--drives", type=int, default=10)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("train", "test"):
+            led = recipe(name, 10, 7, lead_share=1.0)
+            write_city(Path(folder) / name, led, options.drives)
+        print(f"{'':>22} {'ratio on lead cars':>20} {'abs_rel on them':>16}")
+        report("the demo's network", load(options.demo / "run" / "last"), Path(folder), options.drives)
+        for automask in (True, False):
+            predictor = load(options.demo / "run" / "last")
+            go_on(predictor, Path(folder) / "train", automask, options.steps)
+            report(f"automask {automask}", predictor, Path(folder), options.drives)
+
+
+def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
+    """Train the networks of a predictor further, at a falling learning rate."""
+    run = predictor.run
+    terms = [
+        term.model_copy(update={"automask": automask}) if term.kind == "photometric" else term for term in run.objective
+    ]
+    objective = Objective.build(terms)
+    clips = Folder(kind="folder", root=data).clips()
+    fields = frozenset(need for need in objective.needs())
+    samples = ClipDataset(clips, run.data.image_size, run.data.context, fields, run.data.augmentation, cache=True)
+    torch.manual_seed(0)
+    networks = torch.nn.ModuleList([predictor.depth, predictor.pose]).train()
+    optimizer = torch.optim.Adam(networks.parameters(), lr=5e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    draws = np.random.default_rng(0).integers(0, len(samples), (steps, run.training.batch_size))
+    for step in range(steps):
+        batch = Batch.stack([samples[int(draw) + step * len(samples)] for draw in draws[step]])
+        motion = predictor.pose(batch.network_image, batch.network_context, batch.offsets)
+        loss, _ = objective(Outputs(predictor.depth(batch.network_image), motion), batch)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
+    networks.eval()
+
+
+def report(title: str, predictor: Predictor, folder: Path, drives: int) -> None:
+    """The median ratio of predicted to true depth on lead cars, and their mean relative error."""
+    test = recipe("test", 10, 7, lead_share=1.0)
+    ratios = []
+    for number in range(drives):
+        leader = Drive(test, number).traffic.leader
+        for frame in read_clip(clip_folder(folder / "test", test, number, "front")).frames[1::3]:
+            assert frame.instance is not None
+            assert frame.depth is not None
+            on_leader = frame.instance.read() == leader
+            if on_leader.sum() >= 30:
+                depth = predictor.predict(frame.image.read()).depth
+                ratios.append((depth / np.maximum(frame.depth.read(), 0.1))[on_leader])
+    ratio = np.concatenate(ratios)
+    print(f"{title:>22} {np.median(ratio):20.2f} {np.abs(ratio - 1).mean():16.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""`packdepth demo`, small: every step, a second run, the report and its numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("embreex", reason="the extra 'city' is not installed")
+
+from packdepth import cli
+from packdepth.demo import steps
+from packdepth.demo.findings import find
+from packdepth.demo.report import chart, error_colours, ticks, write_report
+from packdepth.demo.scores import constants, judge
+from packdepth.sources.folder import Folder
+
+TINY = steps.Plan(
+    train_drives=2, train_frames=4, test_drives=2, epochs=1, epoch_steps=2, odometry_frames=5, minutes=0.5
+)
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo of few drives and two steps of training."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "FULL", TINY)
+        assert cli.main(["demo", str(folder)]) == 0
+    return folder
+
+
+def test_a_demo_leaves_its_report_and_numbers(output: Path) -> None:
+    numbers = json.loads((output / "findings.json").read_text())
+    assert numbers["steps"] == 2
+    assert numbers["images"] == 2 * 3
+    assert set(numbers["constants"]) == {"mean", "inverse mean", "median"}
+    assert 0 < numbers["network"]["all"]["abs_rel"] < 5
+    assert 0.4 <= numbers["initial_forward"] <= 1.0  # metres in 0.1 s at 4 to 10 m/s
+    text = (output / "report.html").read_text()
+    assert f"{numbers['network']['all']['abs_rel']:.3f}" in text
+    assert "$" not in re.sub(r"data:image[^']*|atob\(\"[^\"]*\"\)", "", text)  # nothing was left to fill in
+    assert not re.search(r"(src|href)=['\"]https?:", text)  # one file that needs nothing else
+
+
+def test_a_second_demo_starts_from_what_exists(
+    output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = output / "run" / "last" / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    monkeypatch.setattr(steps, "FULL", TINY)
+    assert cli.main(["demo", str(output)]) == 0
+    assert weights.stat().st_mtime_ns == before
+    assert "trained already" in capsys.readouterr().out
+
+
+def test_the_constants_score_what_they_must(output: Path) -> None:
+    clips = Folder(kind="folder", root=output / "data" / "train").clips()
+    statistics = constants(clips)
+    depths = np.stack([frame.depth.read() for clip in clips for frame in clip.frames])  # type: ignore[union-attr]
+    row, column = 80, 100  # on the road, in every frame
+    values = depths[:, row, column]
+    assert (values > 0).all()
+    assert statistics["mean"][row, column] == pytest.approx(values.mean())
+    assert statistics["inverse mean"][row, column] == pytest.approx(1 / (1 / values).mean())
+    assert statistics["median"][row, column] == pytest.approx(np.median(values))
+    scores = judge(clips[0].frames, lambda frame: frame.depth.read() * 1.1)  # type: ignore[union-attr]
+    for part in scores.values():
+        assert part["abs_rel"] == pytest.approx(0.1, abs=0.003)  # 0.1 but where 80 m clamps it
+        assert part["a1"] == 1
+
+
+def test_the_report_in_a_browser(output: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    options = ["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    options += ["--disable-component-update", "--disable-sync", "--enable-unsafe-swiftshader", "--hide-scrollbars"]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    page = (output / "report.html").as_uri()
+    shown = subprocess.run(
+        [browser, *options, profile, "--virtual-time-budget=4000", "--dump-dom", page],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    ).stdout
+    points = re.search(r'data-points="(\d+)"', shown)
+    assert points, "the viewer's script did not reach its end"
+    assert int(points[1]) > 1000
+    for width in (1280, 390):
+        shot = tmp_path / f"{width}.png"
+        command = [browser, *options, profile, f"--window-size={width},2400", f"--screenshot={shot}", page]
+        subprocess.run(command, capture_output=True, timeout=90, check=True)
+        assert np.asarray(Image.open(shot).convert("L")).std() > 10
+
+
+def test_charts() -> None:
+    line = np.array([[0.0, 1.0], [10.0, 3.0]])
+    drawing = chart([(line, "#000")], "step", "loss")
+    assert drawing.count("<polyline") == 1
+    assert "loss over step" in drawing
+    assert "nothing was logged" in chart([(np.zeros((0, 2)), "#000")], "step", "loss")
+    np.testing.assert_allclose(ticks(0, 10), [0, 2, 4, 6, 8, 10])
+    np.testing.assert_allclose(ticks(0.13, 0.42), [0.2, 0.3, 0.4])
+
+
+def test_colours_of_errors() -> None:
+    colours = error_colours(np.array([[0.0, 0.5, 9.0, -0.5, np.nan]]))[0]
+    np.testing.assert_array_equal(colours[0], [250, 250, 250])
+    np.testing.assert_array_equal(colours[1], colours[2])
+    assert colours[1][0] > colours[1][2]
+    assert colours[3][2] > colours[3][0]
+    np.testing.assert_array_equal(colours[4], [170, 170, 170])
+
+
+def test_a_report_says_that_it_was_quick(output: Path, tmp_path: Path) -> None:
+    write_report(tmp_path / "quick.html", find(output), quick=True)
+    assert "QUICK=1" in (tmp_path / "quick.html").read_text()

@@ -52,9 +52,9 @@ class Plan:
 
 
 FULL = Plan(
-    train_drives=36, train_frames=18, test_drives=20, epochs=10, epoch_steps=150, odometry_frames=80, minutes=9.5
+    train_drives=22, train_frames=30, test_drives=20, epochs=10, epoch_steps=150, odometry_frames=80, minutes=9.5
 )
-QUICK = Plan(train_drives=12, train_frames=14, test_drives=10, epochs=2, epoch_steps=125, odometry_frames=40, minutes=3)
+QUICK = Plan(train_drives=8, train_frames=20, test_drives=10, epochs=2, epoch_steps=125, odometry_frames=40, minutes=3)
 
 
 def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:

@@ -51,8 +51,9 @@ def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
     ]
     objective = Objective.build(terms)
     clips = Folder(kind="folder", root=data).clips()
-    fields = frozenset(need for need in objective.needs())
-    samples = ClipDataset(clips, run.data.image_size, run.data.context, fields, run.data.augmentation, cache=True)
+    samples = ClipDataset(
+        clips, run.data.image_size, run.data.context, objective.fields(), run.data.augmentation, cache=True
+    )
     torch.manual_seed(0)
     networks = torch.nn.ModuleList([predictor.depth, predictor.pose]).train()
     optimizer = torch.optim.Adam(networks.parameters(), lr=5e-4)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from tyro.conf import Positional, arg
 
 from packdepth import __version__
+from packdepth.city.command import city
 from packdepth.errors import InputError
 
 
@@ -87,62 +88,6 @@ def info(checkpoint: Positional[Path], /) -> None:
     from packdepth.inference.info import describe
 
     print(describe(checkpoint))
-
-
-def city(
-    output: Positional[Path],
-    /,
-    *,
-    drives: int = 10,
-    frames: int = 20,
-    size: str = "192x640",
-    seed: int = 0,
-    split: Literal["train", "val", "test"] = "train",
-    lead_share: float = 0.25,
-    stop_share: float = 0.3,
-    speeds: tuple[float, float] = (3.0, 15.0),
-    baseline: float = 0.54,
-    azimuth_step: float = 0.4,
-    range_noise: float = 0.0,
-    views: tuple[Literal["front", "left", "right", "back"], ...] = ("front",),
-    processes: int = 2,
-) -> None:
-    """Render drives through a street world with exact ground truth, as clips that every tool reads.
-
-    Args:
-        output: folder to write to; a run that was stopped goes on where it was.
-        drives: how many; each has a layout, surfaces and traffic of its own.
-        frames: of each drive, 10 a second.
-        size: of the images, HEIGHTxWIDTH in pixels.
-        seed: of everything.
-        split: whose layouts, surfaces and car models.
-        lead_share: share of drives in which a car drives ahead at exactly the camera car's speed.
-        stop_share: chance of a wait at each crossing.
-        speeds: metres a second, between which the driver's wish varies.
-        baseline: metres to the right camera; 0 for no right images.
-        azimuth_step: degrees between two shots of a LiDAR's laser; 0 for no LiDAR.
-        range_noise: metres, standard deviation of the LiDAR's ranges.
-        views: cameras around the car.
-        processes: that render side by side.
-    """
-    from packdepth.city.command import city
-
-    city(
-        output,
-        drives=drives,
-        frames=frames,
-        size=size,
-        seed=seed,
-        split=split,
-        lead_share=lead_share,
-        stop_share=stop_share,
-        speeds=speeds,
-        baseline=baseline,
-        azimuth_step=azimuth_step,
-        range_noise=range_noise,
-        views=views,
-        processes=processes,
-    )
 
 
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:

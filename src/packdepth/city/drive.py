@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -122,10 +121,6 @@ class Drive:
     def time(self, frame: int) -> float:
         """Seconds since the drive began."""
         return frame / RATE
-
-    def shots(self, view: View = "front") -> Iterator[Shot]:
-        """All frames of a camera."""
-        return (self.shot(frame, view) for frame in range(len(self)))
 
     def world(self, frame: int) -> tuple[World, set[int]]:
         """The world at a frame, and the instances that move at that moment."""

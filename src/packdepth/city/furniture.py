@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from packdepth.city.classes import Label
-from packdepth.city.mesh import Colour, Look, Mesh, blob, box, cylinder, hexahedron, quads, rectangle
-from packdepth.city.style import Style
+from packdepth.city.mesh import Look, Mesh, ball, box, cylinder, hexahedron, quads, rectangle
+from packdepth.city.style import Colour, Style
 from packdepth.city.textures import Material
 
 PLASTER = Look(Material.PLAIN, Label.BUILDING)
@@ -27,7 +27,7 @@ def tree(style: Style, rng: np.random.Generator) -> Mesh:
     middle = trunk + (height - trunk) / 2
     for _ in range(rng.integers(3, 6)):
         centre = rng.normal(0, 0.30, 3) * crown + (0, 0, middle)
-        parts.append(blob(centre, crown * rng.uniform(0.55, 0.85, 3), leaf, 2, rng))
+        parts.append(ball(centre, crown * rng.uniform(0.55, 0.85, 3), leaf, lumps=rng))
     for _ in range(3):
         angle = rng.uniform(0, 6.28)
         end = (np.cos(angle) * crown[0] * 0.6, np.sin(angle) * crown[1] * 0.6, middle)
@@ -39,7 +39,7 @@ def bush(rng: np.random.Generator) -> Mesh:
     """A bush of about a metre."""
     leaf = Look(Material.LEAF, Label.VEGETATION, _shade(rng))
     sizes = rng.uniform(0.4, 0.8, (3, 3))
-    return Mesh.join([blob((0.5 * (i - 1), 0, s[2] * 0.7), s, leaf, 2, rng) for i, s in enumerate(sizes)])
+    return Mesh.join([ball((0.5 * (i - 1), 0, s[2] * 0.7), s, leaf, lumps=rng) for i, s in enumerate(sizes)])
 
 
 def _shade(rng: np.random.Generator) -> Colour:

@@ -11,7 +11,6 @@ import numpy as np
 class Light:
     """The light of a drive; colours are linear."""
 
-    name: str
     sun: np.ndarray  # [3] unit, towards the sun
     sun_colour: np.ndarray  # [3]
     ambient: np.ndarray  # [3], from straight above
@@ -39,10 +38,9 @@ TIMES = {  # elevation in radians, sun, ambient, zenith, horizon
 
 def light(rng: np.random.Generator) -> Light:
     """A time of day drawn at random."""
-    name = str(rng.choice(list(TIMES)))
-    (low, high), sun, ambient, zenith, horizon = TIMES[name]
+    (low, high), sun, ambient, zenith, horizon = TIMES[str(rng.choice(list(TIMES)))]
     elevation, azimuth = rng.uniform(low, high), rng.uniform(0, 2 * np.pi)
     towards = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
     scales = rng.uniform(0.8, 5.0, (10, 1)) * rng.choice([-1.0, 1.0], (10, 2)) * rng.uniform(0.4, 1.0, (10, 2))
     clouds = np.concatenate([scales, rng.uniform(0, 6.28, (10, 1))], axis=1)
-    return Light(name, np.array(towards), np.array(sun), np.array(ambient), np.array(zenith), np.array(horizon), clouds)
+    return Light(np.array(towards), np.array(sun), np.array(ambient), np.array(zenith), np.array(horizon), clouds)

@@ -11,9 +11,9 @@ import trimesh.creation
 from numpy.typing import ArrayLike
 
 from packdepth.city.classes import Label
+from packdepth.city.style import Colour
 from packdepth.city.textures import Material
 
-Colour = tuple[float, float, float]
 WHITE: Colour = (1.0, 1.0, 1.0)
 
 
@@ -151,18 +151,15 @@ def cylinder(
     return Mesh.of(corners, np.where(is_cap[..., None], flat, out[faces]), None, look)
 
 
-def ball(centre: ArrayLike, radii: ArrayLike, look: Look, detail: int = 2) -> Mesh:
-    """An ellipsoid."""
-    return blob(centre, radii, look, detail, None)
-
-
-def blob(centre: ArrayLike, radii: ArrayLike, look: Look, detail: int, rng: np.random.Generator | None) -> Mesh:
+def ball(
+    centre: ArrayLike, radii: ArrayLike, look: Look, detail: int = 2, lumps: np.random.Generator | None = None
+) -> Mesh:
     """An ellipsoid, made lumpy if a generator of random numbers comes along."""
     vertices, faces = _unit_sphere(detail)
     size = np.ones(len(vertices))
-    if rng is not None:
-        waves = rng.normal(0, 3.0, (6, 3))
-        size += 0.07 * np.sin(vertices @ waves.T + rng.uniform(0, 6.28, 6)).sum(-1)
+    if lumps is not None:
+        waves = lumps.normal(0, 3.0, (6, 3))
+        size += 0.07 * np.sin(vertices @ waves.T + lumps.uniform(0, 6.28, 6)).sum(-1)
     normals = vertices / np.asarray(radii)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     corners = (vertices * size[:, None] * np.asarray(radii) + np.asarray(centre))[faces]

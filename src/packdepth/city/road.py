@@ -39,7 +39,6 @@ class Road:
         middle = (self.headings[:-1] + self.headings[1:]) / 2
         steps = STEP * np.stack([np.cos(middle), np.sin(middle)], axis=-1)
         self.points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])  # [N + 1, 2] metres
-        self.length = s
 
     def at(self, s: float, lateral: float = 0.0) -> tuple[float, float, float]:
         """World x, y in metres and heading in radians at `s` metres along the line, `lateral` metres to its left."""

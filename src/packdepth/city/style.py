@@ -54,7 +54,6 @@ class Lorry:
 class Style:
     """A split's streets."""
 
-    name: Split
     block: Range  # metres between crossings
     radius: Range  # metres, of curves
     turn: Range  # radians, of a curve
@@ -80,7 +79,6 @@ class Style:
 CREAM, STONE, DARK = (0.62, 0.58, 0.50), (0.45, 0.43, 0.40), (0.12, 0.12, 0.13)
 
 TRAIN = Style(
-    name="train",
     block=(70, 130),
     radius=(40, 140),
     turn=(0.2, 1.1),
@@ -113,7 +111,6 @@ TRAIN = Style(
 )
 
 VAL = Style(
-    name="val",
     block=(60, 110),
     radius=(45, 120),
     turn=(0.3, 1.0),
@@ -145,7 +142,6 @@ VAL = Style(
 )
 
 TEST = Style(
-    name="test",
     block=(55, 120),
     radius=(38, 130),
     turn=(0.25, 1.15),

@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from packdepth.city.classes import Label
-from packdepth.city.mesh import Colour, Look, Mesh, box, cylinder, extruded, hexahedron, quads
-from packdepth.city.style import CarModel, Lorry
+from packdepth.city.mesh import Look, Mesh, box, cylinder, extruded, hexahedron, quads
+from packdepth.city.style import CarModel, Colour, Lorry
 from packdepth.city.textures import Material
 
 CLEARANCE = 0.22  # metres below a car

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -20,10 +21,10 @@ from packdepth.colour import colourise
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_depth_png, write_image
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
+from packdepth.sources.folder import COLUMNS
 
 SEGMENT = 60  # frames that a process renders at once: a long drive is shared between processes too
 SHEET_FRAMES = 12
-COLUMNS = "frame,time_s,speed_mps,x,y,z,qx,qy,qz,qw"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def clip_folder(output: Path, recipe: Recipe, number: int, view: View) -> Path:
 
 def _check_recipe(output: Path, recipe: Recipe) -> None:
     """Write the recipe, or compare it with the one that is there."""
-    text = yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False)
+    text = yaml.safe_dump(json.loads(json.dumps(asdict(recipe))), sort_keys=False)  # YAML knows no tuples
     path = output / "city.yaml"
     make_folder(output)
     if path.exists():
@@ -81,13 +82,6 @@ def _check_recipe(output: Path, recipe: Recipe) -> None:
         return
     with replacing(path) as temporary:
         temporary.write_text(text)
-
-
-def _plain(value: object) -> object:
-    """Tuples as lists, for YAML."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 # --- rendering ----------------------------------------------------------------------------------------------------
@@ -180,7 +174,7 @@ def _finish(folder: Path, recipe: Recipe) -> None:
         temporary.write_text(yaml.safe_dump(numbers, sort_keys=False))
     rows = sorted((folder / "rows").iterdir())
     with replacing(folder / "frames.csv") as temporary:
-        temporary.write_text("\n".join([COLUMNS, *(row.read_text().strip() for row in rows)]) + "\n")
+        temporary.write_text("\n".join([",".join(COLUMNS), *(row.read_text().strip() for row in rows)]) + "\n")
     for row in rows:
         row.unlink()
     (folder / "rows").rmdir()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from packdepth.city.drive import FOCAL
 from packdepth.demo.scores import Scores, constants, judge
+from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import Folder
@@ -77,7 +77,7 @@ class Findings:
     true_path: np.ndarray  # [N, 2]
     loss: np.ndarray  # [S, 2] step, loss
     validation: np.ndarray  # [E, 2] step, abs_rel on validation drives
-    focal: float  # of the examples, in widths of the image
+    camera: Camera  # of the examples
 
 
 def find(output: Path) -> Findings:
@@ -111,7 +111,7 @@ def find(output: Path) -> Findings:
         true_path=true,
         loss=_losses(output / "run" / "metrics.csv"),
         validation=_scalars(output / "run" / "tensorboard", "val/abs_rel"),
-        focal=FOCAL,
+        camera=test[0].camera,
     )
 
 

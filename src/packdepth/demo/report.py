@@ -16,12 +16,14 @@ from packdepth.colour import colourise
 from packdepth.demo.findings import Example, Findings
 from packdepth.demo.scores import CAP, DISTANCES, Scores
 from packdepth.files import replacing
+from packdepth.geometry.camera import Camera
+from packdepth.inference.writers import cloud_points
 
 TEMPLATE = files("packdepth.demo") / "report.html"
 RANGE = (0.0, 0.16)  # inverse depth, 1/metres, that colours span
 ERROR_SPAN = 0.5  # relative error that is shown as full red or blue
 CLOUD_REACH = 45.0  # metres
-INK, OURS, TRUE = "#8a8fa3", "#e64963", "#3b0f6b"
+OURS, TRUE = "#e64963", "#3b0f6b"
 
 
 def write_report(path: Path, findings: Findings, quick: bool) -> None:
@@ -44,7 +46,7 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
         overall=_overall(findings),
         parts=_parts(findings),
         examples="".join(map(_example, findings.examples)),
-        cloud=_cloud(findings.examples[len(findings.examples) // 2], findings.focal),
+        cloud=_cloud(findings.examples[len(findings.examples) // 2], findings.camera),
         path=_path(findings),
         drift=f"{100 * numbers.drift:.1f} %",
         distance=f"{numbers.distance:.0f}",
@@ -125,16 +127,12 @@ def _data(image: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _cloud(example: Example, focal: float) -> str:
+def _cloud(example: Example, camera: Camera) -> str:
     """Points of a prediction for the viewer: x, y, z as int16 centimetres, then red, green, blue, in base64."""
-    height, width = example.depth.shape
-    v, u = np.mgrid[:height, :width]
-    f = focal * width
-    z = example.depth
-    points = np.stack([(u - (width - 1) / 2) / f * z, (v - (height - 1) / 2) / f * z, z], axis=-1)
-    near = z < CLOUD_REACH
-    record = np.zeros(int(near.sum()), [("p", "<i2", 3), ("c", "u1", 3), ("_", "u1")])
-    record["p"], record["c"] = (points[near] * 100).round().clip(-32768, 32767), example.image[near]
+    near = np.where(example.depth < CLOUD_REACH, example.depth, 0)
+    points, colours = cloud_points(near, example.image, camera)
+    record = np.zeros(len(points), [("p", "<i2", 3), ("c", "u1", 3), ("_", "u1")])
+    record["p"], record["c"] = (points * 100).round().clip(-32768, 32767), colours
     return base64.b64encode(record.tobytes()).decode()
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 
 from packdepth.city.command import require_city
+from packdepth.clock import clock
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.sources.folder import Folder
@@ -98,11 +99,7 @@ def step(number: int, title: str, started: float) -> Iterator[None]:
     begun = time.monotonic()
     yield
     now = time.monotonic()
-    print(f"[{number}/{STEPS}] done in {_clock(now - begun)}, {_clock(now - started)} in all", flush=True)
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    print(f"[{number}/{STEPS}] done in {clock(now - begun)}, {clock(now - started)} in all", flush=True)
 
 
 def recipe(name: str, frames: int, seed: int, lead_share: float = 0.25) -> Recipe:

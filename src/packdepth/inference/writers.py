@@ -45,16 +45,22 @@ def write_cloud(path: Path, depth: np.ndarray, image: np.ndarray, camera: Camera
         image: [H, W, 3] uint8, RGB.
         camera: of the size of both.
     """
-    points = camera.unproject(torch.from_numpy(depth)[None, None])[0].permute(1, 2, 0).numpy()
-    known = np.isfinite(depth) & (depth > 0)
+    points, colours = cloud_points(depth, image, camera)
     layout = [(axis, "<f4") for axis in ("x", "y", "z")] + [(colour, "u1") for colour in ("red", "green", "blue")]
-    vertices = np.empty(int(known.sum()), dtype=layout)
-    for (name, _), column in zip(layout, [*points[known].T, *image[known].T], strict=True):
+    vertices = np.empty(len(points), dtype=layout)
+    for (name, _), column in zip(layout, [*points.T, *colours.T], strict=True):
         vertices[name] = column
     properties = [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in layout]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
     with replacing(path) as temporary:
         temporary.write_bytes("\n".join([*header, ""]).encode() + vertices.tobytes())
+
+
+def cloud_points(depth: np.ndarray, image: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Points [N, 3] in the camera's frame and their colours [N, 3], of the pixels with depth, row by row."""
+    points = camera.unproject(torch.from_numpy(depth)[None, None])[0].permute(1, 2, 0).numpy()
+    known = np.isfinite(depth) & (depth > 0)
+    return points[known], image[known]
 
 
 @contextmanager

@@ -38,6 +38,10 @@ class Objective:
         """The optional fields of the batch that each term needs, by the term's name."""
         return {name: term.needs for name, _, term in self.terms}
 
+    def fields(self) -> frozenset[str]:
+        """The optional fields of the batch that any term needs."""
+        return frozenset(name for names in self.needs().values() for name in names)
+
     def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and the value of each term before its weight, by name."""
         values = {name: term(outputs, batch) for name, _, term in self.terms}

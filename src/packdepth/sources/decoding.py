@@ -243,7 +243,7 @@ def _open(path: Path) -> InputContainer:
 
 def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tuple[int, av.VideoFrame]]:
     """Number and content of the frames to come, from the next entry on."""
-    import av
+    from av.error import FFmpegError
 
     entered, count, at = False, 0, 0
     try:
@@ -255,7 +255,7 @@ def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tu
                 count += 1
                 if number is not None:
                     yield number, frame
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise InputError(
             f"{path}: is damaged near frame {at} ({error.strerror}); copy it again, or convert it"
         ) from None

@@ -129,6 +129,14 @@ def _pixels(path: Path, mode: str | None) -> np.ndarray:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
 
 
+def _grey16(path: Path, holds: str) -> np.ndarray:
+    """The values [H, W] of a 16-bit grey PNG; `holds` says in errors what they should be."""
+    values = _pixels(path, None)
+    if values.ndim != 2 or values.dtype.itemsize < 2:
+        raise InputError(f"{path}: is no 16-bit grey PNG; {holds}")
+    return values
+
+
 @dataclass(frozen=True)
 class ImageFile:
     """An image of any kind that Pillow reads; grey ones become RGB."""
@@ -148,10 +156,7 @@ class DepthPng:
 
     def read(self) -> np.ndarray:
         """[H, W] float32, metres, 0 where unknown."""
-        values = _pixels(self.path, None)
-        if values.ndim != 2 or values.dtype.itemsize < 2:
-            raise InputError(f"{self.path}: is no 16-bit grey PNG; depth maps hold metres x 256 in 16 bits")
-        return values.astype(np.float32) / 256
+        return _grey16(self.path, "depth maps hold metres x 256 in 16 bits").astype(np.float32) / 256
 
 
 @dataclass(frozen=True)
@@ -176,10 +181,7 @@ class InstancePng:
 
     def read(self) -> np.ndarray:
         """[H, W] int32."""
-        values = _pixels(self.path, None)
-        if values.ndim != 2 or values.dtype.itemsize < 2:
-            raise InputError(f"{self.path}: is no 16-bit grey PNG; instances are numbers from 0 to 65535")
-        return values.astype(np.int32)
+        return _grey16(self.path, "instances are numbers from 0 to 65535").astype(np.int32)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,9 +12,8 @@ import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run
-from packdepth.errors import InputError
 from packdepth.records import Clip
-from packdepth.training.logs import RunLog
+from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.scale import is_metric, scale_source
 
 TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
@@ -51,11 +49,7 @@ class Checkpoints(pl.Callback):
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         scores["train/loss"] = self.run_log.mean_loss()
         for name, value in scores.items():
-            if not math.isfinite(value):
-                raise InputError(
-                    f"{self.output}: {name} of epoch {trainer.current_epoch + 1} is {value}; "
-                    f"lower the learning rates or set training.clip_norm, and train again"
-                )
+            check_finite(value, self.output, f"{name} of epoch {trainer.current_epoch + 1}")
         score = scores[self._monitored(scores)]
         better = score < self.best
         self.best = min(self.best, score)

@@ -39,7 +39,7 @@ class RunData(pl.LightningDataModule):
         super().__init__()
         data = run.data
         self.run, self.epoch = run, epoch
-        fields = frozenset(name for names in Objective.build(run.objective).needs().values() for name in names)
+        fields = Objective.build(run.objective).fields()
         samples = partial(
             ClipDataset,
             image_size=data.image_size,

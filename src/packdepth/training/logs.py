@@ -64,11 +64,7 @@ class RunLog(pl.Callback):
         row = {"step": float(trainer.global_step), "epoch": float(trainer.current_epoch)}
         self.rows.append(row | dict(zip(names, values.tolist(), strict=True)))
         self.last = batch
-        if not math.isfinite(self.rows[-1]["loss"]):
-            raise InputError(
-                f"{self.path.parent}: the loss of step {trainer.global_step} is {self.rows[-1]['loss']}; "
-                f"lower the learning rates or set training.clip_norm, and train again"
-            )
+        check_finite(self.rows[-1]["loss"], self.path.parent, f"the loss of step {trainer.global_step}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the rows and the panel of an epoch."""
@@ -88,6 +84,14 @@ class RunLog(pl.Callback):
             picture = panel(self.last, module(self.last))
         module.train()
         writer.add_image("train/panel", picture, trainer.global_step, dataformats="HWC")
+
+
+def check_finite(value: float, output: Path, what: str) -> None:
+    """Raise InputError, which ends the run, if a value is no number."""
+    if not math.isfinite(value):
+        raise InputError(
+            f"{output}: {what} is {value}; lower the learning rates or set training.clip_norm, and train again"
+        )
 
 
 def _texts(row: dict[str, float]) -> dict[str, str]:

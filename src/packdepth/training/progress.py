@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from packdepth.clock import clock
 from packdepth.config import Run
 from packdepth.training.logs import RunLog
 
@@ -91,10 +92,3 @@ class RunProgress(pl.Callback):
 def _validation(trainer: pl.Trainer) -> list[tuple[str, Any]]:
     shown = ("val/loss", "val/abs_rel", "val/a1", "val/abs_rel_scaled", "val/a1_scaled")
     return [(name, trainer.callback_metrics[name]) for name in shown if name in trainer.callback_metrics]
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -51,7 +51,7 @@ class Ego:
         self.road = road
         self.sway = [
             [(rng.uniform(0.3, 1.6), rng.uniform(0, 6.28), amplitude * rng.uniform(0.3, 1.0)) for _ in range(3)]
-            for amplitude in (0.0035, 0.0030, 0.008)  # radians of pitch, radians of roll, metres of height
+            for amplitude in (0.0015, 0.0013, 0.006)  # radians of pitch, radians of roll, metres of height
         ]
         self.stops: list[Stop] = []
         self._drive(rng, start, frames, stop_share, speeds)

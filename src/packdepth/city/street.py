@@ -256,7 +256,7 @@ class _Chunk:
                 model = self.style.cars[self.rng.integers(len(self.style.cars))]
                 paint = self.style.paints[self.rng.integers(len(self.style.paints))]
                 mesh, length = car(model, paint), model.length
-                if self.rng.random() < 0.07 and s < self.end - 10:
+                if self.rng.random() < 0.03 and s < self.end - 10:
                     big = self.style.lorries[self.rng.integers(len(self.style.lorries))]
                     mesh, length = lorry(big, paint), big.length
                 lateral = side * (PARKING + self.rng.normal(0, 0.06))

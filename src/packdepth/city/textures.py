@@ -7,6 +7,7 @@ from enum import IntEnum
 from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from packdepth.city.style import Facade, Style
 
@@ -128,7 +129,7 @@ def _mips(tiles: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
-# --- the tiles: [SIZE, SIZE, 3], row 0 at v = 0 -------------------------------------------------------------------
+# --- the tiles: [SIZE, SIZE, 3] float32, row 0 at v = 0 --------------------------------------------------
 
 Painter = Callable[[Style, np.random.Generator], np.ndarray]
 
@@ -139,44 +140,51 @@ def noise(rng: np.random.Generator, slope: float = 1.0, stretch: tuple[float, fl
     `stretch` lengthens its grain along (u, v).
     """
     amplitude = _amplitude(slope, stretch)
-    spectrum = amplitude * np.exp(2j * np.pi * rng.random(amplitude.shape))
+    phase = 2 * np.pi * rng.random(amplitude.shape, np.float32)
+    spectrum = np.empty(amplitude.shape, np.complex64)
+    spectrum.real, spectrum.imag = amplitude * np.cos(phase), amplitude * np.sin(phase)
     values = np.fft.irfft2(spectrum, s=(SIZE, SIZE))
-    return values / values.std()
+    return np.asarray(values / values.std())
 
 
 @cache
 def _amplitude(slope: float, stretch: tuple[float, float]) -> np.ndarray:
-    """How strong each frequency of the noise is, [SIZE, SIZE / 2 + 1]."""
+    """How strong each frequency of the noise is, [SIZE, SIZE / 2 + 1] float32."""
     fy, fx = np.meshgrid(np.fft.fftfreq(SIZE), np.fft.rfftfreq(SIZE), indexing="ij")
     frequency = np.hypot(fx * stretch[0], fy * stretch[1])
     frequency[0, 0] = np.inf
-    return np.asarray(frequency**-slope)
+    return np.asarray(frequency**-slope, np.float32)
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
     """Coordinates u and v of the texels, in [0, 1)."""
-    steps = (np.arange(SIZE) + 0.5) / SIZE
+    steps = (np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE
     u, v = np.meshgrid(steps, steps, indexing="xy")
     return u, v
 
 
 def _toned(colour: np.ndarray | tuple[float, ...], value: np.ndarray) -> np.ndarray:
     """A colour whose brightness varies by the factor `value` [SIZE, SIZE]."""
-    return np.asarray(colour) * value[..., None]
+    return np.asarray(colour, np.float32) * value[..., None]
+
+
+def _where(mask: np.ndarray, inside: ArrayLike, outside: ArrayLike) -> np.ndarray:
+    """numpy.where in float32, whatever the type of the two."""
+    return np.where(mask, np.asarray(inside, np.float32), np.asarray(outside, np.float32))
 
 
 def _asphalt(style: Style, rng: np.random.Generator) -> np.ndarray:
-    patches = np.where(noise(rng, 2.0) > 1.3, 0.75, 1.0)
+    patches = _where(noise(rng, 2.0) > 1.3, 0.75, 1.0)
     cracks = np.abs(noise(rng, 1.6)) < 0.012
     value = 1 + 0.16 * noise(rng, 0.9) + 0.22 * noise(rng, 0.3)
     tone = style.asphalt * rng.uniform(0.85, 1.15)
-    return _toned((tone, tone, tone * 1.04), value * patches * np.where(cracks, 0.55, 1.0))
+    return _toned((tone, tone, 1.04 * tone), value * patches * _where(cracks, 0.55, 1.0))
 
 
 def _mark(surface: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The surface with worn white paint where `mask`."""
     worn = mask & (noise(rng, 1.0) < 1.6)
-    return np.where(worn[..., None], 0.62 + 0.05 * noise(rng, 0.5)[..., None], surface)
+    return _where(worn[..., None], 0.62 + 0.05 * noise(rng, 0.5)[..., None], surface)
 
 
 def _road(style: Style, rng: np.random.Generator) -> np.ndarray:
@@ -198,7 +206,7 @@ def _slabs(rng: np.random.Generator, across: int, up: int, shift: bool, gap: flo
     u, v = _grid()
     row = np.floor(v * up)
     x = u * across + (0.5 * (row % 2) if shift else 0.0)
-    shade = rng.normal(0, 1, (up, across))[row.astype(int), np.floor(x).astype(int) % across]
+    shade = rng.normal(0, 1, (up, across)).astype(np.float32)[row.astype(int), np.floor(x).astype(int) % across]
     du, dv = x % 1, (v * up) % 1
     ratio = across / up
     return shade, (np.minimum(du, 1 - du) < gap * min(1.0, ratio)) | (np.minimum(dv, 1 - dv) < gap / max(1.0, ratio))
@@ -207,13 +215,14 @@ def _slabs(rng: np.random.Generator, across: int, up: int, shift: bool, gap: flo
 def _sidewalk(style: Style, rng: np.random.Generator) -> np.ndarray:
     shade, gaps = _slabs(rng, *style.slabs, shift=style.slab_shift, gap=0.03)
     value = 1 + 0.09 * shade + 0.10 * noise(rng, 0.7)
-    return _toned(np.array(style.slab_colour), value * np.where(gaps, 0.6, 1.0))
+    return _toned(np.array(style.slab_colour), value * _where(gaps, 0.6, 1.0))
 
 
 def _grass(style: Style, rng: np.random.Generator) -> np.ndarray:
     value = 1 + 0.30 * noise(rng, 0.8) + 0.15 * noise(rng, 1.6)
     dry = (0.5 + 0.35 * noise(rng, 1.5)).clip(0, 1)[..., None]
-    return (dry * np.array(style.dry_grass) + (1 - dry) * np.array(style.grass)) * value[..., None]
+    colour = dry * np.array(style.dry_grass, np.float32) + (1 - dry) * np.array(style.grass, np.float32)
+    return colour * value[..., None]
 
 
 def _facade(which: int) -> Painter:
@@ -228,7 +237,7 @@ def _wall(facade: Facade, rng: np.random.Generator) -> np.ndarray:
     value = 1 + 0.10 * noise(rng, 1.2)
     if facade.bricks is not None:
         shade, gaps = _slabs(rng, *facade.bricks, shift=facade.bond, gap=0.09)
-        value = (value + 0.10 * shade) * np.where(gaps, 1.25, 1.0)
+        value = (value + 0.10 * shade) * _where(gaps, 1.25, 1.0)
     return _toned(colour, value + 0.06 * noise(rng, 0.4))
 
 
@@ -243,13 +252,13 @@ def _windows(wall: np.ndarray, facade: Facade, rng: np.random.Generator) -> np.n
     frame = (np.abs(x) < width / 2 + 0.035) & (np.abs(y) < height / 2 + 0.04)
     bars = pane & ((np.abs(x) < 0.012) | (np.abs(y - height * facade.bar) < 0.012))
     sill = (np.abs(x) < width / 2 + 0.07) & (np.abs(y + height / 2 + 0.07) < 0.03)
-    dark = rng.uniform(0.02, 0.22, (up, across))[row, column]
+    dark = rng.uniform(0.02, 0.22, (up, across)).astype(np.float32)[row, column]
     curtain = (rng.random((up, across)) < 0.35)[row, column] & (y > rng.uniform(-0.4, 0.4, (up, across))[row, column])
-    glass = _toned((0.85, 0.95, 1.05), np.where(curtain, 0.45, dark) * (1 + 0.25 * noise(rng, 1.4)))
+    glass = _toned((0.85, 0.95, 1.05), _where(curtain, 0.45, dark) * (1 + 0.25 * noise(rng, 1.4)))
     trim = np.array(facade.trim)
-    picture = np.where((sill | frame)[..., None], trim * (1 + 0.05 * noise(rng, 0.8))[..., None], wall)
-    picture = np.where(pane[..., None], glass, picture)
-    return np.where(bars[..., None], trim, picture)
+    picture = _where((sill | frame)[..., None], trim * (1 + 0.05 * noise(rng, 0.8))[..., None], wall)
+    picture = _where(pane[..., None], glass, picture)
+    return _where(bars[..., None], trim, picture)
 
 
 def _shop(style: Style, rng: np.random.Generator) -> np.ndarray:
@@ -264,14 +273,14 @@ def _shop(style: Style, rng: np.random.Generator) -> np.ndarray:
     pane = (v > 0.14) & (v < 0.7) & (((x > 0.08) & (x < 0.62)) | ((x > 0.7) & (x < 0.92)))
     shelves, _ = _slabs(rng, 24, 12, shift=True, gap=0.05)
     goods = _toned((1.0, 0.94, 0.85), (0.13 + 0.07 * shelves + 0.03 * noise(rng, 1.4)).clip(0.03, 0.6))
-    picture = np.where(board[..., None], colours, wall)
-    picture = np.where(letters[..., None], 0.75, picture)
-    return np.where(pane[..., None], goods, picture)
+    picture = _where(board[..., None], colours, wall)
+    picture = _where(letters[..., None], 0.75, picture)
+    return _where(pane[..., None], goods, picture)
 
 
 def _roof(style: Style, rng: np.random.Generator) -> np.ndarray:
     shade, gaps = _slabs(rng, 20, 16, shift=True, gap=0.08)
-    value = (1 + 0.14 * shade + 0.12 * noise(rng, 1.0)) * np.where(gaps, 0.6, 1.0)
+    value = (1 + 0.14 * shade + 0.12 * noise(rng, 1.0)) * _where(gaps, 0.6, 1.0)
     return _toned(np.array(style.roof), value)
 
 
@@ -283,7 +292,8 @@ def _leaf(style: Style, rng: np.random.Generator) -> np.ndarray:
     clumps, leaves = noise(rng, 1.3), noise(rng, 0.5)
     value = (1 + 0.38 * clumps + 0.34 * leaves).clip(0.15, 2.4)
     yellow = (0.5 + 0.5 * noise(rng, 1.2)).clip(0, 1)[..., None]
-    return (np.array(style.leaf) * (1 - 0.3 * yellow) + 0.3 * yellow * np.array([0.22, 0.24, 0.06])) * value[..., None]
+    green, old = np.array(style.leaf, np.float32), np.array([0.22, 0.24, 0.06], np.float32)
+    return (green + 0.3 * yellow * (old - green)) * value[..., None]
 
 
 def _paint(style: Style, rng: np.random.Generator) -> np.ndarray:
@@ -309,7 +319,7 @@ def _cloth(style: Style, rng: np.random.Generator) -> np.ndarray:
 def _sign(style: Style, rng: np.random.Generator) -> np.ndarray:
     u, v = _grid()
     glyph = (np.abs(u - 0.5) < 0.3) & (np.abs(v - 0.5) < 0.3) & (noise(rng, 1.8) > 0.3)
-    return np.where(glyph[..., None], 0.12, _toned((1.0, 1.0, 1.0), 0.85 + 0.02 * noise(rng, 0.5)))
+    return _where(glyph[..., None], 0.12, _toned((1.0, 1.0, 1.0), 0.85 + 0.02 * noise(rng, 0.5)))
 
 
 def _cargo(style: Style, rng: np.random.Generator) -> np.ndarray:
@@ -318,9 +328,9 @@ def _cargo(style: Style, rng: np.random.Generator) -> np.ndarray:
     seams = np.minimum(u * 8 % 1, 1 - u * 8 % 1) < 0.03
     stripe = np.abs(v - 0.45) < 0.1
     letters = stripe & (noise(rng, 0.9, (0.6, 2.0)) > 0.5)
-    value = (0.78 + 0.05 * noise(rng, 1.4)) * np.where(seams, 0.75, 1.0)
-    picture = np.where(stripe[..., None], rng.uniform(0.1, 0.6, 3), _toned((1.0, 1.0, 1.0), value))
-    return np.where(letters[..., None], 0.85, picture)
+    value = (0.78 + 0.05 * noise(rng, 1.4)) * _where(seams, 0.75, 1.0)
+    picture = _where(stripe[..., None], rng.uniform(0.1, 0.6, 3), _toned((1.0, 1.0, 1.0), value))
+    return _where(letters[..., None], 0.85, picture)
 
 
 def _plain(style: Style, rng: np.random.Generator) -> np.ndarray:

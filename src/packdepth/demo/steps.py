@@ -114,7 +114,7 @@ def recipe(name: str, frames: int, seed: int, lead_share: float = 0.25) -> Recip
         width=320,
         lead_share=0.0 if name == "odometry" else lead_share,
         stop_share=0.1,
-        speeds=(4.0, 10.0),
+        speeds=(5.0, 12.0),
         baseline=None,
         scanner=None,
     )

@@ -158,6 +158,8 @@ class VelocityConfig(Closed):
 
     kind: Literal["velocity"]
     weight: NonNegative = 0.05
+    impose: bool = False
+    """Show the other terms the ego-motion at the measured length: they then teach its direction and rotation only."""
 
 
 TermConfig = Annotated[PhotometricConfig | SmoothnessConfig | VelocityConfig, Field(discriminator="kind")]

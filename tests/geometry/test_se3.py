@@ -184,3 +184,18 @@ def test_gradients_of_motions() -> None:
     vector = se3.to_vector(motions()[:2]).requires_grad_()
     points = torch.arange(12, dtype=torch.float64).view(2, 3, 2).sin().requires_grad_()
     assert gradcheck(lambda v, p: se3.transform(se3.inverse(se3.from_vector(v)), p), (vector, points))
+
+
+def test_a_motion_is_stretched_to_a_length() -> None:
+    T, length = motions(), torch.tensor([0.0, 0.5, 1.0, 2.0, 30.0], dtype=torch.float64)
+    stretched = se3.with_length(T, length)
+    torch.testing.assert_close(stretched[:, :3, 3].norm(dim=-1), length)
+    assert torch.equal(stretched[:, :3, :3], T[:, :3, :3])
+    cosine = torch.nn.functional.cosine_similarity(stretched[1:, :3, 3], T[1:, :3, 3], dim=-1)
+    torch.testing.assert_close(cosine, torch.ones_like(cosine))
+    still = torch.eye(4, dtype=torch.float64).requires_grad_()
+    se3.with_length(still, length[2]).sum().backward()  # a motion without direction stays where it is
+    assert still.grad is not None
+    assert still.grad.isfinite().all()
+    vector = se3.to_vector(T[:2]).requires_grad_()
+    assert gradcheck(lambda v: se3.with_length(se3.from_vector(v), length[1:3]), vector)

@@ -7,6 +7,7 @@ import torch
 from batches import make_batch, make_outputs
 
 from packdepth.config import PhotometricConfig, SmoothnessConfig, VelocityConfig
+from packdepth.geometry import se3
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.smoothness import Smoothness, smoothness
 from packdepth.objectives.velocity import Velocity, velocity_loss
@@ -59,3 +60,18 @@ def test_the_objective_is_the_weighted_sum_of_its_terms() -> None:
     torch.testing.assert_close(total, 2 * terms["photometric"] + 0.5 * terms["smoothness"])
     assert objective.needs() == {"photometric": (), "smoothness": (), "velocity": ("distance",)}
     assert Velocity.needs == ("distance",)
+
+
+def test_an_imposed_length_is_what_the_other_terms_see() -> None:
+    photometric = PhotometricConfig(kind="photometric")
+    imposing = Objective.build([photometric, VelocityConfig(kind="velocity", impose=True)])
+    plain = Objective.build([photometric, VelocityConfig(kind="velocity")])
+    batch = make_batch()
+    outputs = make_outputs(batch)
+    assert batch.distance is not None
+    measured = Outputs(outputs.inv_depths, se3.with_length(outputs.T_context_target, batch.distance))
+    _, terms = imposing(outputs, batch)
+    _, expected = plain(measured, batch)
+    _, predicted = plain(outputs, batch)
+    assert terms["photometric"] == expected["photometric"] != predicted["photometric"]
+    assert terms["velocity"] == predicted["velocity"] > 0.01

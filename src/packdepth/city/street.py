@@ -250,7 +250,7 @@ class _Chunk:
 
     def _parked(self, side: int) -> None:
         s = self.start + self.rng.uniform(0, 6)
-        full = self.rng.uniform(0.2, 0.75)
+        full = self.rng.uniform(0.0, 0.5)
         while s < self.end - 5.5:
             if self.rng.random() < full and self._to_crossing(s + 2.75) > 16:
                 model = self.style.cars[self.rng.integers(len(self.style.cars))]

@@ -121,7 +121,7 @@ class Traffic:
         start, end = ego.places[0], ego.places[-1]
         duration = (len(ego.places) - 1) / RATE
         if lead:
-            self.leader = self._add(self._vehicle(), Beside(road, ego, rng.uniform(8, 18), 0.0, LATERAL))
+            self.leader = self._add(self._vehicle(), Beside(road, ego, rng.uniform(10, 25), 0.0, LATERAL))
         flow: Flow = rng.choice(["oncoming", "overtaking", "crossing"], p=[0.6, 0.15, 0.25])
         if lead and flow == "crossing":
             flow = "oncoming"
@@ -143,7 +143,7 @@ class Traffic:
         self.actors.append(Actor(mesh.numbered(instance), track, instance))
         return instance
 
-    def _vehicle(self, lorries: float = 0.15) -> Mesh:
+    def _vehicle(self, lorries: float = 0.08) -> Mesh:
         paint = self.style.paints[self.rng.integers(len(self.style.paints))]
         if self.rng.random() < lorries:
             return lorry(self.style.lorries[self.rng.integers(len(self.style.lorries))], paint)
@@ -154,7 +154,7 @@ class Traffic:
         s = start + self.rng.uniform(10, 50)
         while s < end + speed * duration + VIEW:
             self._add(self._vehicle(), Steady(self.road, s, -speed, -LATERAL))
-            s += self.rng.uniform(20, 80)
+            s += self.rng.uniform(25, 120)
 
     def _overtaking(self, duration: float) -> None:
         drift, passes = self.rng.uniform(2.5, 5.0), self.rng.uniform(-1, 3)

@@ -90,6 +90,13 @@ def compose(T_a_b: Tensor, T_b_c: Tensor) -> Tensor:
     return T_a_b @ T_b_c
 
 
+def with_length(T: Tensor, length: Tensor) -> Tensor:
+    """T [..., 4, 4] with its translation stretched to a length [...] (metres), its direction kept."""
+    translation = T[..., :3, 3]
+    norm = torch.linalg.vector_norm(translation, dim=-1).clamp(min=torch.finfo(T.dtype).eps)
+    return from_rotation(T[..., :3, :3], translation * (length / norm)[..., None])
+
+
 def transform(T_dst_src: Tensor, points: Tensor) -> Tensor:
     """Points [B, 3, ...] of frame src in frame dst, by T_dst_src [B, 4, 4]."""
     flat = points.flatten(2)

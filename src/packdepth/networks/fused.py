@@ -27,9 +27,7 @@ def fused_packing(x: Tensor, conv3d: nn.Conv3d, conv: nn.Conv2d) -> Tensor:
     inner = conv3d.weight  # [D, 1, 3, 3, 3]
     outer = conv.weight.view(conv.out_channels, inner.shape[0], -1, *conv.kernel_size)  # [E, D, C, k, k]
     radius = conv.kernel_size[0] // 2
-    # Kernels compose by full convolution over rows and columns; over channels the result is cut to C.
-    composed = F.conv_transpose3d(outer, inner, padding=(1, 0, 0))[:, 0]  # [E, C, k + 2, k + 2]
-    result = F.conv2d(x, composed, conv.bias, padding=radius + 1)
+    result = F.conv2d(x, composed_kernel(outer, inner), conv.bias, padding=radius + 1)
 
     # The 3D bias counts where the map in between is, inside the image.
     taps = torch.einsum("edcij,d->eij", outer, conv3d.bias)[:, None]  # [E, 1, k, k]
@@ -43,6 +41,26 @@ def fused_packing(x: Tensor, conv3d: nn.Conv3d, conv: nn.Conv2d) -> Tensor:
     result[..., :radius] -= _row_above(x[..., :1].mT, inner, weight, corners=False).mT
     result[..., -radius:] -= _row_above(x[..., -1:].mT, inner.flip(3), weight.flip(2), corners=False).flip(2).mT
     return result
+
+
+def composed_kernel(outer: Tensor, inner: Tensor) -> Tensor:
+    """The kernel of a 3D convolution followed by a 2D one: full convolution over rows and columns, cut to C channels.
+
+    Args:
+        outer: of the 2D convolution, [E, D, C, k, k].
+        inner: of the 3D convolution, [D, 1, 3, 3, 3].
+
+    Returns:
+        [E, C, k + 2, k + 2]. The sum over features and taps is one matrix product, several times faster on a CPU
+        than a transposed convolution.
+    """
+    E, D, C, k, _ = outer.shape
+    taps = torch.eye(k * k, dtype=outer.dtype, device=outer.device).view(k * k, 1, k, k)
+    spread = F.conv_transpose2d(taps, inner.reshape(1, -1, 3, 3))  # [k * k, D * 3, k + 2, k + 2], a tap each
+    spread = spread.view(k * k, D, -1).transpose(0, 1).flatten(0, 1)  # [D * k * k, 3 * (k + 2)^2]
+    summed = outer.transpose(1, 2).reshape(E * C, -1) @ spread
+    below, same, above = summed.view(E, C, 3, k + 2, k + 2).unbind(2)
+    return same + F.pad(above[:, :-1], (0, 0, 0, 0, 1, 0)) + F.pad(below[:, 1:], (0, 0, 0, 0, 0, 1))
 
 
 def _row_above(first: Tensor, inner: Tensor, weight: Tensor, corners: bool) -> Tensor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from packdepth.config import PhotometricConfig, SmoothnessConfig, TermConfig
+from packdepth.geometry.se3 import with_length
 from packdepth.objectives.photometric import Photometric
 from packdepth.objectives.smoothness import Smoothness
 from packdepth.objectives.term import Term
@@ -20,7 +21,7 @@ def build_term(config: TermConfig) -> Term:
         return Photometric(config.ssim, config.minimum, config.automask, config.scales)
     if isinstance(config, SmoothnessConfig):
         return Smoothness()
-    return Velocity()
+    return Velocity(config.impose)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Objective:
         """The objective of a run file."""
         return cls(tuple((config.kind, config.weight, build_term(config)) for config in configs))
 
+    @property
+    def imposes_length(self) -> bool:
+        """Whether terms see the ego-motion at the length that the speed gives."""
+        return any(isinstance(term, Velocity) and term.impose for _, _, term in self.terms)
+
     def needs(self) -> dict[str, tuple[str, ...]]:
         """The optional fields of the batch that each term needs, by the term's name."""
         return {name: term.needs for name, _, term in self.terms}
@@ -44,6 +50,12 @@ class Objective:
 
     def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and the value of each term before its weight, by name."""
-        values = {name: term(outputs, batch) for name, _, term in self.terms}
+        measured = outputs
+        if self.imposes_length:
+            assert batch.distance is not None
+            measured = replace(outputs, T_context_target=with_length(outputs.T_context_target, batch.distance))
+        values = {
+            name: term(outputs if isinstance(term, Velocity) else measured, batch) for name, _, term in self.terms
+        }
         total = sum((weight * values[name] for name, weight, _ in self.terms), outputs.T_context_target.new_zeros(()))
         return total, values

@@ -23,9 +23,17 @@ def velocity_loss(T_context_target: Tensor, distance: Tensor) -> Tensor:
 
 
 class Velocity:
-    """The term `velocity`."""
+    """The term `velocity`.
+
+    Args:
+        impose: whether the objective shows the other terms the ego-motion at the measured length. Depth then has its
+            scale from the first step on, and the ego-motion network learns its length from this term alone.
+    """
 
     needs: tuple[str, ...] = ("distance",)
+
+    def __init__(self, impose: bool = False) -> None:
+        self.impose = impose
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """A scalar, metres."""

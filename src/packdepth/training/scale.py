@@ -11,7 +11,7 @@ from packdepth.records import Clip
 
 def is_metric(run: Run) -> bool:
     """Whether a term of the objective ties depth to metres."""
-    return any(isinstance(term, VelocityConfig) and term.weight > 0 for term in run.objective)
+    return any(isinstance(term, VelocityConfig) and (term.weight > 0 or term.impose) for term in run.objective)
 
 
 def scale_source(run: Run, clips: Sequence[Clip]) -> str:

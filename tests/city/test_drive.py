@@ -82,7 +82,7 @@ def test_oncoming_cars_come(road: Road) -> None:
 
 
 def test_nothing_stands_on_the_lanes(road: Road) -> None:
-    street = Street(STYLES["test"], road, lambda index: np.random.default_rng(index))
+    street = Street(STYLES["test"], road, np.random.default_rng(0), lambda index: np.random.default_rng(index))
     for index in range(4, 9):
         mesh = street.chunk(index)
         assert np.isfinite(mesh.corners).all()

@@ -101,7 +101,7 @@ class Drive:
         crowd = self._rng(2)
         self.traffic = Traffic(self.style, self.road, self.ego, crowd, lead=crowd.random() < recipe.lead_share)
         self.light = light(self._rng(3))
-        self.street = Street(self.style, self.road, lambda index: self._rng(4, index))
+        self.street = Street(self.style, self.road, self._rng(7), lambda index: self._rng(4, index))
         self._chunks: dict[int, Mesh] = {}
         self._window: tuple[int, int] | None = None
         self._still: Body | None = None

@@ -76,8 +76,9 @@ class Look:
 
 def face_normals(corners: np.ndarray) -> np.ndarray:
     """Unit normals [F, 3] of triangles [F, 3, 3], whose corners run counter-clockwise seen from outside."""
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
+    (ax, ay, az), (bx, by, bz) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx  # numpy.cross costs ten times as much
+    return np.stack([x, y, z], axis=-1) / np.maximum(np.sqrt(x * x + y * y + z * z), 1e-12)[:, None]
 
 
 def box_uv(corners: np.ndarray, normals: np.ndarray) -> np.ndarray:

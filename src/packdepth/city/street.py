@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -36,17 +37,42 @@ WALK_LOOK = Look(Material.SIDEWALK, Label.SIDEWALK)
 KERB_LOOK = Look(Material.PLAIN, Label.SIDEWALK, (0.7, 0.7, 0.68))
 
 
+@dataclass(frozen=True)
+class Verge:
+    """How a side of the street is built on."""
+
+    setback: float  # metres from the sidewalk to the houses
+    green: float  # share of the plots that are gardens
+    parked: float  # share of the parking places that are taken
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Verge:
+        """The side of some street."""
+        front_gardens = rng.random() < 0.6
+        return cls(
+            setback=rng.uniform(2, 14) if front_gardens else 0.1, green=rng.uniform(0, 0.4), parked=rng.uniform(0, 0.5)
+        )
+
+
 class Street:
     """The still world along a road.
 
     Args:
         style: the split's looks.
         road: the centre line.
+        habits: where what holds all along the street comes from: how far back its houses stand, how green it is.
         generator: gives the generator of random numbers of a chunk.
     """
 
-    def __init__(self, style: Style, road: Road, generator: Callable[[int], np.random.Generator]) -> None:
+    def __init__(
+        self,
+        style: Style,
+        road: Road,
+        habits: np.random.Generator,
+        generator: Callable[[int], np.random.Generator],
+    ) -> None:
         self.style, self.road, self.generator = style, road, generator
+        self.verges = {side: Verge.draw(habits) for side in (-1, 1)}
 
     def chunk(self, index: int) -> Mesh:
         """What stands between `index` and `index` + 1 times 50 metres along the road."""
@@ -65,7 +91,7 @@ class _Chunk:
     """One chunk in the making."""
 
     def __init__(self, street: Street, index: int) -> None:
-        self.style, self.road = street.style, street.road
+        self.style, self.road, self.verges = street.style, street.road, street.verges
         self.rng = street.generator(index)
         self.start, self.end = index * CHUNK, (index + 1) * CHUNK
         self.crossings = self.road.crossings_between(self.start - 20, self.end + 20)
@@ -195,15 +221,16 @@ class _Chunk:
     # --- what stands along the road
 
     def _houses(self, side: int) -> None:
-        s = self.start
+        verge, s = self.verges[side], self.start
         while s < self.end - 4:
             width = min(self.rng.uniform(*self.style.building), self.end - s)
             if self.end - s - width < 5:
                 width = self.end - s
-            front, depth = WALK_END + self.rng.choice([0.1, 0.1, 2.5]), self.rng.uniform(8, 12)
+            front = WALK_END + verge.setback + self.rng.choice([0.0, 0.0, 2.4])
+            depth = self.rng.uniform(8, 12)
             middle = s + width / 2
             s += width
-            if self.rng.random() < 0.15 or not self._is_clear(middle, side * front, width, depth):
+            if self.rng.random() < verge.green or not self._is_clear(middle, side * front, width, depth):
                 self._green(middle, side, width)
                 continue
             house = building(self.style, self.rng, width, depth)
@@ -222,7 +249,8 @@ class _Chunk:
 
     def _back_row(self, side: int) -> None:
         """A house behind the first row."""
-        middle, lateral = self.start + CHUNK / 2, side * self.rng.uniform(27, 34)
+        front = WALK_END + self.verges[side].setback + self.rng.uniform(16, 24)
+        middle, lateral = self.start + CHUNK / 2, side * front
         width = self.rng.uniform(18, 30)
         if self.rng.random() < 0.6 and self._is_clear(middle, lateral, width, 12.0):
             house = building(self.style, self.rng, width, 12.0)
@@ -250,9 +278,8 @@ class _Chunk:
 
     def _parked(self, side: int) -> None:
         s = self.start + self.rng.uniform(0, 6)
-        full = self.rng.uniform(0.0, 0.5)
         while s < self.end - 5.5:
-            if self.rng.random() < full and self._to_crossing(s + 2.75) > 16:
+            if self.rng.random() < self.verges[side].parked and self._to_crossing(s + 2.75) > 16:
                 model = self.style.cars[self.rng.integers(len(self.style.cars))]
                 paint = self.style.paints[self.rng.integers(len(self.style.paints))]
                 mesh, length = car(model, paint), model.length

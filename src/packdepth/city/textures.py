@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -75,14 +76,19 @@ class Textures:
     """
 
     def __init__(self, style: Style, rng: np.random.Generator) -> None:
-        tiles = np.empty((len(Material), SIZE, SIZE, 3), np.float32)
+        self.sizes = SIZE >> np.arange(LEVELS)
+        ends = np.cumsum(len(Material) * self.sizes**2)
+        self.starts = ends - len(Material) * self.sizes**2
+        self.texels = np.empty((ends[-1], 3), np.float32)  # of all tiles and levels, one below another
+        self.levels = [
+            self.texels[start:end].reshape(-1, size, size, 3)
+            for start, end, size in zip(self.starts, ends, self.sizes, strict=True)
+        ]
         for material in Material:
-            np.clip(PAINTERS[material](style, rng), 0.01, 1, out=tiles[material])
-        self.levels = _mips(tiles)
-        self.texels = np.concatenate([level.reshape(-1, 3) for level in self.levels])  # all of them, one below another
-        sizes = np.array([level.shape[1] for level in self.levels])
-        self.sizes = sizes
-        self.starts = np.concatenate([[0], np.cumsum(len(Material) * sizes**2)[:-1]])
+            np.clip(PAINTERS[material](style, rng), 0.01, 1, out=self.levels[0][material])
+        for fine, coarse in pairwise(self.levels):
+            np.add(fine[:, ::2, ::2] + fine[:, 1::2, ::2], fine[:, ::2, 1::2] + fine[:, 1::2, 1::2], out=coarse)
+            coarse /= 4
         self.tiles = np.array([TILES[material] for material in Material], np.float32)
 
     def lookup(self, material: np.ndarray, uv: np.ndarray, footprint: np.ndarray) -> np.ndarray:
@@ -118,15 +124,6 @@ class Textures:
         top += fx * (take(high + right, 0) - top)
         bottom += fy * (top - bottom)
         return bottom
-
-
-def _mips(tiles: np.ndarray) -> list[np.ndarray]:
-    """[M, S, S, 3] halved down to one texel."""
-    levels = [tiles]
-    while levels[-1].shape[1] > 1:
-        last = levels[-1]
-        levels.append((last[:, ::2, ::2] + last[:, 1::2, ::2] + last[:, ::2, 1::2] + last[:, 1::2, 1::2]) / 4)
-    return levels
 
 
 # --- the tiles: [SIZE, SIZE, 3] float32, row 0 at v = 0 --------------------------------------------------

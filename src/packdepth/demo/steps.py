@@ -46,14 +46,14 @@ class Plan:
         """Drives and frames of each set."""
         return {
             "train": (self.train_drives, self.train_frames),
-            "val": (4, 6),
+            "val": (6, 4),
             "test": (self.test_drives, 6),
             "odometry": (1, self.odometry_frames),
         }
 
 
 FULL = Plan(
-    train_drives=22, train_frames=30, test_drives=20, epochs=10, epoch_steps=150, odometry_frames=80, minutes=9.5
+    train_drives=40, train_frames=15, test_drives=20, epochs=10, epoch_steps=190, odometry_frames=60, minutes=9.5
 )
 QUICK = Plan(train_drives=8, train_frames=20, test_drives=10, epochs=2, epoch_steps=125, odometry_frames=40, minutes=3)
 
@@ -102,7 +102,7 @@ def step(number: int, title: str, started: float) -> Iterator[None]:
     print(f"[{number}/{STEPS}] done in {clock(now - begun)}, {clock(now - started)} in all", flush=True)
 
 
-def recipe(name: str, frames: int, seed: int, lead_share: float = 0.25) -> Recipe:
+def recipe(name: str, frames: int, seed: int, lead_share: float = 0.15) -> Recipe:
     """The drives of a set: on the long one for odometry nobody drives ahead."""
     from packdepth.city.drive import Recipe
 
@@ -114,7 +114,7 @@ def recipe(name: str, frames: int, seed: int, lead_share: float = 0.25) -> Recip
         width=320,
         lead_share=0.0 if name == "odometry" else lead_share,
         stop_share=0.1,
-        speeds=(5.0, 12.0),
+        speeds=(4.0, 10.0),
         baseline=None,
         scanner=None,
     )

@@ -33,7 +33,7 @@ PRESETS: dict[Preset, Layout] = {
     "1B": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8, add_skips=True),
     "slim-1A": Layout(32, (32, 64, 128, 256, 512), (2, 2, 3, 3), features=4),
     "small": Layout(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2),
-    "tiny": Layout(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=4),
+    "tiny": Layout(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8),
 }
 STRIDE = 32
 MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2)

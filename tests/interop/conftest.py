@@ -92,6 +92,11 @@ class Golden:
         """The same names and shapes, in a file of no size: every tensor is one zero, repeated."""
         return {key: torch.zeros(()).expand(shape) for key, shape in self.shapes(name).items()}
 
+    def size(self, name: str) -> tuple[int, int]:
+        """Height and width of a network's inputs."""
+        height, width = self.values(name)["image_shape"][-2:].tolist()
+        return height, width
+
     def image(self, name: str, key: str = "image_name", index: int | None = None) -> np.ndarray:
         """An input [H, W, 3] of a network, in [0, 1]."""
         values = self.values(name)

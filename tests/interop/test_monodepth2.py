@@ -58,16 +58,26 @@ def refusal(path: Path) -> str:
     return str(error.value)
 
 
+def sized(reference: Golden, name: str) -> dict[str, int]:
+    """What encoder.pth says of the size of a network's inputs."""
+    return dict(zip(("height", "width"), reference.size(name), strict=True))
+
+
 def test_a_folder_predicts_what_the_reference_does(reference: Golden, tmp_path: Path) -> None:
-    folder = write(tmp_path / "mono", reference.weights("depthresnet_18"), reference.weights("poseresnet_18"))
+    name = "depthresnet_18"
+    folder = write(tmp_path / "mono", reference.weights(name), **sized(reference, name))
     save({"state": {}, "param_groups": []}, folder / "adam.pth")  # the optimiser's, of no concern
-    predictor = packdepth.load(folder, "cpu")
-    prediction = predictor.predict(reference.image("depthresnet_18"))
-    expected = reference.values("depthresnet_18")["inv_depth_eval"][0, 0]
+    prediction = packdepth.load(folder, "cpu").predict(reference.image(name))
+    expected = reference.values(name)["inv_depth_eval"][0, 0]
     np.testing.assert_allclose(prediction.inv_depth, expected, rtol=1e-4, atol=1e-6)
-    images = [reference.image("poseresnet_18"), reference.image("poseresnet_18", "context_names", 0)]
-    (motion,) = predictor.ego_motion(images)
-    vector = torch.from_numpy(reference.values("poseresnet_18")["pose_vec"])[0, 0]
+
+
+def test_a_folder_gives_the_motion_that_the_reference_does(reference: Golden, tmp_path: Path) -> None:
+    name = "poseresnet_18"
+    depth, pose = reference.hollow("depthresnet_18"), reference.weights(name)
+    predictor = packdepth.load(write(tmp_path / "mono", depth, pose, **sized(reference, name)), "cpu")
+    (motion,) = predictor.ego_motion([reference.image(name), reference.image(name, "context_names", 0)])
+    vector = torch.from_numpy(reference.values(name)["pose_vec"])[0, 0]
     np.testing.assert_allclose(motion, se3.from_vector(vector), atol=1e-6)  # an axis times an angle, not Euler
 
 

@@ -18,6 +18,7 @@ import packdepth
 from packdepth.config import Imported
 from packdepth.errors import InputError
 from packdepth.geometry import se3
+from packdepth.inference.predictor import Predictor
 from packdepth.interop.packnet_sfm import network_name
 from packdepth.interop.pose import from_euler
 from packdepth.interop.read import ASSUMED_SIZE, read_foreign
@@ -38,38 +39,50 @@ def refusal(path: Path) -> str:
     return str(error.value)
 
 
-def test_a_checkpoint_predicts_what_the_reference_does(reference: Golden, tmp_path: Path) -> None:
-    content = packnet_sfm(reference.weights("packnet01_1A"), reference.weights("posenet"), config())
-    predictor = packdepth.load(save(content, tmp_path / "model.ckpt"), "cpu")
-    prediction = predictor.predict(reference.image("packnet01_1A"))
-    expected = reference.values("packnet01_1A")["inv_depth_eval"][0, 0]
+@pytest.mark.parametrize(
+    ("name", "legacy"), [("packnet01_1A", False), ("packnetslim01_1A", True), ("depthresnet_18", True)]
+)
+def test_a_checkpoint_predicts_what_the_reference_does(
+    reference: Golden, tmp_path: Path, name: str, legacy: bool
+) -> None:
+    content = packnet_sfm(reference.weights(name), None, config(reference.size(name)))
+    path = save(content, tmp_path / "model.ckpt", legacy)
+    predictor = packdepth.load(path, "cpu")
+    path.unlink()  # half a gigabyte
+    prediction = predictor.predict(reference.image(name))
+    expected = reference.values(name)["inv_depth_eval"][0, 0]
     np.testing.assert_allclose(prediction.inv_depth, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(prediction.depth, 1 / expected, rtol=1e-4)
     assert (prediction.metric, prediction.scale_source) == (False, "none")
 
-    poses = reference.values("posenet")
+
+def with_pose(reference: Golden, name: str, tmp_path: Path) -> Predictor:
+    """A checkpoint with one of the reference's pose networks."""
+    content = packnet_sfm(reference.hollow("depthresnet_18"), reference.weights(name), config(reference.size(name)))
+    return packdepth.load(save(content, tmp_path / "model.ckpt"), "cpu")
+
+
+def test_posenet_gives_the_motion_that_the_reference_does(reference: Golden, tmp_path: Path) -> None:
+    values = reference.values("posenet")
     before, after = (reference.image("posenet", "context_names", i) for i in (0, 1))
+    predictor = with_pose(reference, "posenet", tmp_path)
     first, second = predictor.ego_motion([before, reference.image("posenet"), after])
-    T_before, T_after = from_euler(torch.from_numpy(poses["pose_vec"])[0]).double()
+    T_before, T_after = from_euler(torch.from_numpy(values["pose_vec"])[0]).double()
     np.testing.assert_allclose(first, se3.inverse(T_before), atol=1e-6)
     np.testing.assert_allclose(second, T_after, atol=1e-6)
-    np.testing.assert_allclose(np.linalg.inv(first), poses["pose_mat"][0], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.inv(first), values["pose_mat"][0], atol=1e-6)
 
 
-def test_resnets_predict_what_the_reference_does(reference: Golden, tmp_path: Path) -> None:
-    content = packnet_sfm(reference.weights("depthresnet_18"), reference.weights("poseresnet_18"), config())
-    predictor = packdepth.load(save(content, tmp_path / "model.ckpt", legacy=True), "cpu")
-    prediction = predictor.predict(reference.image("depthresnet_18"))
-    expected = reference.values("depthresnet_18")["inv_depth_eval"][0, 0]
-    np.testing.assert_allclose(prediction.inv_depth, expected, rtol=1e-4, atol=1e-6)
-    (motion,) = predictor.ego_motion(
-        [reference.image("poseresnet_18"), reference.image("poseresnet_18", "context_names", 0)]
-    )
-    np.testing.assert_allclose(motion, reference.values("poseresnet_18")["pose_mat"][0], atol=1e-6)
+def test_pose_resnet_gives_the_motion_that_the_reference_does(reference: Golden, tmp_path: Path) -> None:
+    name = "poseresnet_18"
+    predictor = with_pose(reference, name, tmp_path)
+    (motion,) = predictor.ego_motion([reference.image(name), reference.image(name, "context_names", 0)])
+    np.testing.assert_allclose(motion, reference.values(name)["pose_mat"][0], atol=1e-6)
     assert isinstance(predictor.run, Imported)
-    assert [note.partition(" (")[0] for note in predictor.run.notes] == [
-        "left out the encoder's classifier, which nothing uses"
-    ] * 2
+    assert predictor.run.notes == [
+        f"left out the encoder's classifier, which nothing uses ({network} network, 2 tensors)"
+        for network in ("depth", "pose")
+    ]
 
 
 KINDS = {
@@ -130,19 +143,14 @@ LAYOUTS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_gives_the_same_weights(reference: Golden, tmp_path: Path, layout: str) -> None:
-    depth = {name: tensor.clone().fill_(i) for i, (name, tensor) in enumerate(small(reference).items())}
-    content = packnet_sfm(depth, reference.weights("posenet"))
-    before = {network_name(name): tensor for name, tensor in content["state_dict"].items()}
-    after = {network_name(name): tensor for name, tensor in LAYOUTS[layout](content["state_dict"]).items()}
-    assert len(after) == len(content["state_dict"])
-    assert all(after[name] is tensor for name, tensor in before.items())
-    assert {network for network, _ in after} == {"depth", "pose"}
-
-
-def small(reference: Golden) -> dict[str, Tensor]:
-    """One number for each tensor of PackNet01."""
-    return {name: torch.zeros(1) for name in reference.shapes("packnet01_1A")}
+def test_every_layout_gives_the_same_weights(reference: Golden, layout: str) -> None:
+    depth, pose = reference.hollow("packnet01_1A"), reference.hollow("posenet")
+    state = packnet_sfm(depth, pose)["state_dict"]
+    found = {network_name(name): tensor for name, tensor in LAYOUTS[layout](state).items()}
+    expected = {("depth", name): tensor for name, tensor in depth.items()}
+    expected |= {("pose", name): tensor for name, tensor in pose.items()}
+    assert found.keys() == expected.keys()
+    assert all(found[name] is tensor for name, tensor in expected.items())
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -266,11 +274,11 @@ def test_the_least_depth_of_vidars_packnet(reference: Golden, tmp_path: Path, mi
 
 
 def test_no_pose_network(reference: Golden, tmp_path: Path) -> None:
-    content = packnet_sfm(reference.weights("depthresnet_18"), None, config())
+    content = packnet_sfm(reference.hollow("depthresnet_18"), None, config())
     predictor = packdepth.load(save(content, tmp_path / "model.ckpt"), "cpu")
     assert predictor.pose is None
     image = reference.image("depthresnet_18")
-    assert predictor.predict(image).depth.shape == (96, 160)
+    assert predictor.predict(image).depth.shape == image.shape[:2]
     with pytest.raises(InputError, match="holds a depth network alone") as error:
         predictor.ego_motion([image, image])
     assert "\n" not in str(error.value)

@@ -17,6 +17,7 @@ import torch
 
 from packdepth.city.drive import Drive
 from packdepth.city.write import clip_folder, write_city
+from packdepth.config import Run
 from packdepth.data.dataset import ClipDataset
 from packdepth.demo.steps import recipe
 from packdepth.inference.predictor import Predictor, load
@@ -46,6 +47,8 @@ def main() -> None:
 def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
     """Train the networks of a predictor further, at a falling learning rate."""
     run = predictor.run
+    assert isinstance(run, Run)
+    assert predictor.pose is not None
     terms = [
         term.model_copy(update={"automask": automask}) if term.kind == "photometric" else term for term in run.objective
     ]

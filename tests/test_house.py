@@ -91,6 +91,7 @@ def run(code: str) -> str:
         "import packdepth.config",
         "import packdepth.sources",
         "import packdepth.checkpoint",
+        "import packdepth.interop.read",
         "import packdepth; packdepth.Camera; packdepth.Prediction",
     ],
 )

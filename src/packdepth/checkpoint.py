@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from packdepth.closed import Closed, parse
-from packdepth.config import Run, dump_run, parse_run
+from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Meta(Closed):
     created: str
     """Date and time, UTC."""
     epoch: int
-    """Finished epochs."""
+    """Finished epochs; 0 if another project trained it, as with all that follows of the training."""
     step: int
     """Finished optimiser steps."""
     metric: bool
@@ -53,7 +53,7 @@ class Meta(Closed):
 class Checkpoint:
     """A checkpoint in memory."""
 
-    run: Run
+    run: Run | Imported
     meta: Meta
     weights: dict[str, Tensor]  # names as in the training module: `depth.*`, `pose.*`
 
@@ -85,7 +85,7 @@ def read(folder: Path) -> Checkpoint:
         raise InputError(f"{folder / WEIGHTS}: cannot be read ({error}); train again or copy it again") from None
 
 
-def read_description(folder: Path) -> tuple[Run, Meta]:
+def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
     """The run and the description of a checkpoint, without its weights and without torch."""
     missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
     if missing:
@@ -94,11 +94,17 @@ def read_description(folder: Path) -> tuple[Run, Meta]:
             f"give a folder that training wrote, such as OUTPUT/best"
         )
     try:
-        run = parse_run(yaml.safe_load((folder / RUN).read_text()), str(folder / RUN))
+        run = _parse_run(yaml.safe_load((folder / RUN).read_text()), str(folder / RUN))
         meta = parse(Meta, json.loads((folder / META).read_text()), str(folder / META))
     except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
     return run, meta
+
+
+def _parse_run(values: Any, origin: str) -> Run | Imported:
+    if isinstance(values, dict) and "imported_from" in values:
+        return parse(Imported, values, origin)
+    return parse_run(values, origin)
 
 
 def recover(path: Path) -> None:

@@ -47,7 +47,7 @@ def predict(
     """Predict the depth of an image, a folder of images or a video.
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best.
+        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         input: image, folder or video.
         output: folder to write to.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
@@ -69,7 +69,7 @@ def evaluate(
     """Measure a checkpoint by a named protocol.
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best.
+        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         protocol: kitti-odometry-clip or kitti-raw-clip.
         data: the folder that holds the protocol's data.
         json: file to write the numbers to.
@@ -83,11 +83,24 @@ def info(checkpoint: Positional[Path], /) -> None:
     """Tell what a checkpoint is.
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best.
+        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
     """
     from packdepth.inference.info import describe
 
     print(describe(checkpoint))
+
+
+def convert(input: Positional[Path], output: Positional[Path], /, *, image_size: tuple[int, int] | None = None) -> None:
+    """Turn another project's checkpoint into one of packdepth's. Nothing in it is executed.
+
+    Args:
+        input: a file of packnet-sfm or vidar (.ckpt, .pth.tar), or a folder of monodepth2.
+        output: the folder to write.
+        image_size: height and width of what the networks see, in pixels; if left out, what the file says.
+    """
+    from packdepth.interop.convert import convert
+
+    convert(input, output, image_size)
 
 
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
@@ -111,7 +124,15 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"train": train, "predict": predict, "evaluate": evaluate, "info": info, "city": city, "demo": demo},
+            {
+                "train": train,
+                "predict": predict,
+                "evaluate": evaluate,
+                "info": info,
+                "convert": convert,
+                "city": city,
+                "demo": demo,
+            },
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,

@@ -30,6 +30,9 @@ class Jitter(Closed):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
 
 
+ImageSize = tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
+
+
 class Augmentation(Closed):
     """Random changes of a sample, drawn once and shared by its frames."""
 
@@ -44,7 +47,7 @@ class Data(Closed):
     train: Annotated[list[AnySource], Field(min_length=1)]
     val: list[AnySource] = []
     """Clips to validate on: metrics where a clip has depth, the loss everywhere."""
-    image_size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
+    image_size: ImageSize
     """Height and width of what networks see, in pixels."""
     context: Annotated[tuple[int, ...], Field(min_length=1)] = (-1, 1)
     """The context frames, by their offset from the target frame: no zero, none twice."""
@@ -234,6 +237,52 @@ class Run(Closed):
                 )
         return terms
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of what the networks see, in pixels."""
+        return self.data.image_size
+
+
+# --- networks of other projects ---------------------------------------------------------------------------------
+
+
+class PacknetSfmPoseNetConfig(Closed):
+    """packnet-sfm's PoseNet: a frame with the one before and the one after at once, rotation in Euler angles."""
+
+    kind: Literal["packnet_sfm_posenet"]
+
+
+class PacknetSfmPoseResNetConfig(Closed):
+    """packnet-sfm's PoseResNet: pairs of target and context in no order of time, rotation in Euler angles."""
+
+    kind: Literal["packnet_sfm_pose_resnet"]
+    layers: Literal[18, 34, 50] = 18
+
+
+ImportedPoseConfig = Annotated[
+    PoseNetConfig | PoseResNetConfig | PacknetSfmPoseNetConfig | PacknetSfmPoseResNetConfig,
+    Field(discriminator="kind"),
+]
+
+
+class ImportedNetworks(Closed):
+    """The networks of a checkpoint that another project trained."""
+
+    depth: DepthConfig
+    pose: ImportedPoseConfig | None = None
+    """None if the checkpoint tells no ego-motion."""
+
+
+class Imported(Closed):
+    """What stands in place of a run file in a checkpoint that another project trained: it cannot be trained again."""
+
+    imported_from: Literal["packnet-sfm", "vidar", "monodepth2"]
+    image_size: ImageSize
+    """Height and width of what the networks see, in pixels."""
+    networks: ImportedNetworks
+    notes: list[str] = []
+    """What was assumed and what was left out."""
+
 
 # --- reading and writing ----------------------------------------------------------------------------------------
 
@@ -259,8 +308,8 @@ def parse_run(values: Any, origin: str) -> Run:
     return parse(Run, values, origin)
 
 
-def dump_run(run: Run) -> str:
-    """The run as YAML that `load_run` reads back to an equal run."""
+def dump_run(run: Run | Imported) -> str:
+    """The run as YAML that `parse_run` reads back to an equal run."""
     return yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
 
 

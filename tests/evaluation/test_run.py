@@ -119,6 +119,19 @@ def test_a_report(odometry: Path, trained: Path, tmp_path: Path) -> None:
     assert lines[-1].startswith("rotation ")
 
 
+def test_a_checkpoint_without_a_pose_network(
+    odometry: Path, seer: Seer, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = seer()
+    monkeypatch.setattr(predictor, "pose", None)
+    monkeypatch.setattr("packdepth.evaluation.run.load", lambda checkpoint: predictor)
+    report = evaluate(trained, "kitti-odometry-clip", odometry)
+    assert report.metrics["plain"]["abs_rel"] < 1e-3
+    assert report.to_json()["ego_motion"] is None
+    assert report.to_json()["ego_motion_baseline"] is None
+    assert "rotation" not in report.table()
+
+
 def test_a_report_on_sparse_truth(raw: Path, trained: Path) -> None:
     report = evaluate(trained, "kitti-raw-clip", raw)
     content = report.to_json()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from fill import fill, smooth_image
 from torch import nn
 
+from packdepth.interop.packnet_sfm import depth_resnet_name, pose_resnet_name
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.pose_resnet import PoseResNet
@@ -23,31 +23,12 @@ def same(name: str) -> str:
     return name
 
 
-def depth_resnet_name(name: str) -> str:
-    """Our name of a tensor of the reference's DepthResNet."""
-    match = re.fullmatch(r"decoder\.decoder\.(\d+)(?:\.conv)+\.(weight|bias)", name)
-    if not match:
-        return name.replace("encoder.encoder.", "encoder.")
-    index, kind = int(match[1]), match[2]
-    if index >= 10:
-        return f"decoder.disparity.{index - 10}.{kind}"
-    return f"decoder.{'after' if index % 2 else 'before'}.{4 - index // 2}.{kind}"
-
-
-def pose_resnet_name(name: str) -> str:
-    """Our name of a tensor of the reference's PoseResNet."""
-    layers = ("squeeze", "pose0", "pose1", "pose2")
-    name = re.sub(r"decoder\.net\.(\d)", lambda match: layers[int(match[1])], name)
-    return name.replace("encoder.encoder.", "encoder.")
-
-
-def load(network: nn.Module, golden: np.lib.npyio.NpzFile, rename: Callable[[str], str]) -> nn.Module:
-    """The network with the reference's deterministic weights, less those of its unused classifier."""
-    shapes = json.loads(str(golden["keys"]))
-    weights = {
-        rename(name): torch.from_numpy(np.asarray(fill(name, s))) for name, s in shapes.items() if ".fc." not in name
-    }
-    network.load_state_dict(weights)
+def load(network: nn.Module, golden: np.lib.npyio.NpzFile, name: Callable[[str], str]) -> nn.Module:
+    """The network with the reference's deterministic weights, all of them but its unused classifier's."""
+    shapes = {key: shape for key, shape in json.loads(str(golden["keys"])).items() if ".fc." not in key}
+    theirs = {name(ours): ours for ours in network.state_dict()}
+    assert theirs.keys() == shapes.keys()
+    network.load_state_dict({theirs[key]: torch.from_numpy(np.asarray(fill(key, s))) for key, s in shapes.items()})
     return network.eval()
 
 
@@ -66,10 +47,10 @@ DEPTH = {
 
 @pytest.mark.parametrize("name", DEPTH)
 def test_depth_network(golden: Path, name: str) -> None:
-    build, rename = DEPTH[name]
+    build, renamed = DEPTH[name]
     values = np.load(golden / f"{name}.npz")
     with torch.inference_mode():
-        scales = load(build(), values, rename)(image(values, str(values["image_name"])))
+        scales = load(build(), values, renamed)(image(values, str(values["image_name"])))
     torch.testing.assert_close(scales[0], torch.from_numpy(values["inv_depth_eval"]), rtol=1e-4, atol=1e-6)
     for s, scale in enumerate(scales):
         torch.testing.assert_close(scale, torch.from_numpy(values[f"inv_depth_train_{s}"]), rtol=1e-4, atol=1e-6)

@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from packdepth.inference.writers import video_writer
+from packdepth.interop.packnet_sfm import depth_resnet_name
+from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.sources.folder import Folder
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -39,6 +42,11 @@ def place(moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with video_writer(folder / "drive.mp4", 10) as append:
         for frame in Folder(kind="folder", root=moving_clip).clips()[0].frames:
             append(frame.image.read())
+    state = {
+        f"model.depth_net.{depth_resnet_name(name)}": value for name, value in DepthResNet(18).state_dict().items()
+    }
+    config = {"datasets": {"augmentation": {"image_shape": (32, 64)}}}
+    torch.save({"config": config, "state_dict": state}, folder / "model.ckpt")
     return folder
 
 

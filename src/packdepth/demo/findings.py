@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from packdepth.config import Run
 from packdepth.demo.scores import Scores, constants, judge
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
@@ -90,7 +91,7 @@ def find(output: Path) -> Findings:
     (odometry,) = Folder(kind="folder", root=data / "odometry").clips()
     predicted, true = paths(predictor, odometry)
     distance = float(np.linalg.norm(np.diff(true, axis=0), axis=1).sum())
-    pose = predictor.run.networks.pose
+    assert isinstance(predictor.run, Run)
     numbers = Numbers(
         network=own,
         constants=others,
@@ -99,7 +100,7 @@ def find(output: Path) -> Findings:
         train_frames=sum(len(clip.frames) for clip in train),
         test_drives=len(test),
         steps=predictor.meta.step,
-        initial_forward=pose.initial_forward,
+        initial_forward=predictor.run.networks.pose.initial_forward,
         drift=float(np.linalg.norm(predicted[-1] - true[-1])) / distance,
         distance=distance,
     )

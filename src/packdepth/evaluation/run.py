@@ -27,7 +27,7 @@ def evaluate(checkpoint: str | Path, protocol: str, data: str | Path, json: str 
     """Judge a checkpoint by a named protocol.
 
     Args:
-        checkpoint: the folder that training wrote.
+        checkpoint: the folder that training wrote, or another project's checkpoint (see `load`).
         protocol: one of `evaluation.protocols.PROTOCOLS`.
         data: the folder that holds the protocol's data.
         json: a file for the report; written at the end, whole or not at all.
@@ -42,7 +42,7 @@ def evaluate(checkpoint: str | Path, protocol: str, data: str | Path, json: str 
         if Path(json).is_dir():
             raise InputError(f"{json}: is a folder; name a file for the report")
     truth = judged_truth(chosen, clip)
-    motion = measured_motion(clip)
+    motion = None if predictor.pose is None else measured_motion(clip)
     metrics, ego_motion = network_scores(predictor, chosen, clip, truth, motion)
     report = Report(
         protocol=chosen,

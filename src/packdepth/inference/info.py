@@ -3,40 +3,62 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from packdepth.checkpoint import WEIGHTS, read_description
-from packdepth.config import DepthConfig, PoseConfig
+from packdepth.config import DepthConfig, Imported, ImportedPoseConfig
 from packdepth.errors import InputError
+from packdepth.interop.read import is_foreign, read_foreign
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm: saved, but no parameters
+TRAINING_OPTIONS = {"dropout", "initial_depth", "initial_forward"}  # of networks; nothing to networks of others
 
 
 def describe(checkpoint: str | Path) -> str:
-    """A checkpoint in lines of aligned text. Raises InputError if it is none.
+    """A checkpoint, ours or another project's, in lines of aligned text. Raises InputError if it is none.
 
-    Weights are not loaded, only their shapes.
+    Of ours, weights are not loaded, only their shapes.
     """
-    folder = Path(checkpoint)
-    run, meta = read_description(folder)
-    sizes = _parameters(folder / WEIGHTS)
-    height, width = run.data.image_size
+    path = Path(checkpoint)
+    if is_foreign(path):
+        content = read_foreign(path)
+        run, meta = content.run, content.meta
+        sizes = {name: tensor.numel() for name, tensor in content.weights.items()}
+    else:
+        run, meta = read_description(path)
+        sizes = _parameters(path / WEIGHTS)
+    hidden = TRAINING_OPTIONS if isinstance(run, Imported) else set()
+    depth, pose = run.networks.depth, run.networks.pose
+    height, width = run.image_size
     rows = [
-        ("checkpoint", str(folder)),
-        ("depth network", _network(run.networks.depth, sizes, "depth.")),
-        ("pose network", _network(run.networks.pose, sizes, "pose.")),
+        ("checkpoint", str(path)),
+        ("depth network", _network(depth, sizes, "depth.", hidden)),
+        ("pose network", "none: no ego-motion" if pose is None else _network(pose, sizes, "pose.", hidden)),
         ("image size", f"{height} x {width} (height x width)"),
-        ("trained on", f"{_count(meta.frames, 'frame')} of {_count(len(meta.clips), 'clip')}"),
-        *[("", clip) for clip in meta.clips],
-        *_labelled("objective", [(term.kind, f"weight {term.weight:g}") for term in run.objective]),
-        ("depth", depth_unit(meta.metric, meta.scale_source)),
-        ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
-        *_labelled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
-        ("written", f"{meta.created} by packdepth {meta.packdepth}"),
-        ("git commit", meta.git_commit or "unknown"),
     ]
+    unit = ("depth", depth_unit(meta.metric, meta.scale_source))
+    written = ("written", f"{meta.created} by packdepth {meta.packdepth}")
+    if isinstance(run, Imported):
+        rows += [
+            ("trained by", run.imported_from),
+            unit,
+            *[("" if i else "notes", note) for i, note in enumerate(run.notes)],
+            *([] if is_foreign(path) else [written]),
+        ]
+    else:
+        rows += [
+            ("trained on", f"{_count(meta.frames, 'frame')} of {_count(len(meta.clips), 'clip')}"),
+            *[("", clip) for clip in meta.clips],
+            *_labelled("objective", [(term.kind, f"weight {term.weight:g}") for term in run.objective]),
+            unit,
+            ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
+            *_labelled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
+            written,
+            ("git commit", meta.git_commit or "unknown"),
+        ]
     return "\n".join(f"{label:<15}{text}" for label, text in rows)
 
 
@@ -51,9 +73,11 @@ def _labelled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]
     return [("" if i else label, f"{name:<{width}}  {value}") for i, (name, value) in enumerate(pairs)]
 
 
-def _network(config: DepthConfig | PoseConfig, sizes: dict[str, int], prefix: str) -> str:
-    """Kind, options and number of parameters of the network whose weights begin with `prefix`."""
-    options = [f"{name} {value}" for name, value in config.model_dump(exclude={"kind"}).items()]
+def _network(
+    config: DepthConfig | ImportedPoseConfig, sizes: dict[str, int], prefix: str, hidden: AbstractSet[str]
+) -> str:
+    """Kind, options but the hidden ones, and number of parameters of the network whose weights begin with `prefix`."""
+    options = [f"{name} {value}" for name, value in config.model_dump(exclude={"kind", *hidden}).items()]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([config.kind, *options, _count(parameters, "parameter")])
 

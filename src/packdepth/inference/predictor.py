@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from packdepth.checkpoint import Meta, read
-from packdepth.config import Run
+from packdepth.config import Imported, Run
 from packdepth.errors import InputError
+from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference.flip import fuse_flipped
-from packdepth.networks.build import depth_network, pose_network
+from packdepth.interop.pose import PacknetSfmPoseNet, imported_pose_network
+from packdepth.interop.read import is_foreign, read_foreign
+from packdepth.networks.build import depth_network
 from packdepth.records import Prediction
 from packdepth.sources.files import ImageFile, check_mode
 
@@ -31,16 +34,20 @@ def load(checkpoint: str | Path, device: str = "auto") -> Predictor:
     """The networks of a checkpoint, ready to predict.
 
     Args:
-        checkpoint: the folder that training wrote.
+        checkpoint: the folder that training wrote; or another project's: a file of packnet-sfm or vidar, of which
+            nothing is executed, or a folder of monodepth2.
         device: as torch names it; "auto" is a GPU if there is one.
 
     Raises InputError if the checkpoint cannot be read or the device cannot be used.
     """
     place = _device(device)
-    content = read(Path(checkpoint))
-    depth, pose = depth_network(content.run.networks.depth), pose_network(content.run.networks.pose)
+    path = Path(checkpoint)
+    content = read_foreign(path) if is_foreign(path) else read(path)
+    networks = content.run.networks
+    depth = depth_network(networks.depth)
+    pose = None if networks.pose is None else imported_pose_network(networks.pose)
     try:
-        nn.ModuleDict({"depth": depth, "pose": pose}).load_state_dict(content.weights)
+        nn.ModuleDict({"depth": depth} | ({"pose": pose} if pose else {})).load_state_dict(content.weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
@@ -75,15 +82,18 @@ class Predictor:
     """The networks of one checkpoint on one device.
 
     Attributes:
-        run: the run file they were trained with.
+        run: the run file they were trained with, or what is known of another project's.
         meta: what the checkpoint says of itself.
-        depth, pose: the networks, in evaluation mode.
+        depth, pose: the networks, in evaluation mode; pose is None where another project's file holds none.
         device: where they are.
     """
 
-    def __init__(self, run: Run, meta: Meta, depth: nn.Module, pose: nn.Module, device: torch.device) -> None:
+    def __init__(
+        self, run: Run | Imported, meta: Meta, depth: nn.Module, pose: nn.Module | None, device: torch.device
+    ) -> None:
         self.run, self.meta, self.device = run, meta, device
-        self.depth, self.pose = depth.to(device).eval(), pose.to(device).eval()
+        self.depth = depth.to(device).eval()
+        self.pose = None if pose is None else pose.to(device).eval()
 
     @torch.inference_mode()
     def predict(self, image: Image, camera: Camera | None = None, *, flip: bool = False) -> Prediction:
@@ -131,26 +141,36 @@ class Predictor:
         """Motion between consecutive frames of one camera.
 
         Args:
-            images: N >= 2 frames, in order of time; they are read as they are needed.
+            images: N >= 2 frames, in order of time; they are read as they are needed. packnet-sfm's PoseNet, which
+                looks at a frame and both its neighbours, needs N >= 3.
 
         Returns:
             T_next_current [N - 1, 4, 4] float64: maps points of a frame's camera into the next frame's; its
-            translation is in metres where `meta.metric`. Raises InputError for less than two frames.
+            translation is in metres where `meta.metric`. Raises InputError for too few frames, and if the checkpoint
+            holds no pose network.
         """
+        if self.pose is None:
+            raise InputError("the checkpoint holds a depth network alone; load one with a pose network for ego-motion")
+        offsets = self.pose.offsets if isinstance(self.pose, PacknetSfmPoseNet) else (1,)
+        before = len(offsets) - 1  # frames that are seen before the one whose motion to the next is predicted
         frames = (self._resized(image_tensor(image)) for image in images)
-        last = next(frames, None)
+        window = list(islice(frames, before + 1))
         motions: list[Tensor] = []
         while chunk := list(islice(frames, PAIRS)):
-            assert last is not None
-            window = torch.cat([last, *chunk])  # [P + 1, 3, h, w]
-            motions += self.pose(window[:-1], window[1:, None], (1,))[:, 0].cpu()
-            last = window[-1:]
+            window = window[-before - 1 :] + chunk
+            stacked, count = torch.cat(window), len(chunk)  # [before + 1 + count, 3, h, w]
+            context = [stacked[before + offset :][:count] for offset in offsets]
+            T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
+            if before and not motions:  # the first frame has none before it: its motion is seen from the second
+                motions.append(se3.inverse(T_context_target[0, 0]).cpu())
+            motions += T_context_target[:, -1].cpu()
         if not motions:
-            raise InputError("ego-motion is between frames: give at least two images")
+            number = ("two", "three")[before]
+            raise InputError(f"ego-motion is between frames: give at least {number} images")
         return torch.stack(motions).double().numpy()
 
     def _resized(self, images: Tensor) -> Tensor:
-        return resize_image(images.to(self.device), *self.run.data.image_size)
+        return resize_image(images.to(self.device), *self.run.image_size)
 
 
 def _device(name: str) -> torch.device:

@@ -55,7 +55,7 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
     the same depth in each frame: their range comes from up to 16 frames spread over the clip, predicted beforehand.
 
     Args:
-        checkpoint: the folder that training wrote.
+        checkpoint: the folder that training wrote, or another project's checkpoint (see `load`).
         input: an image, a folder of images, a clip in the folder contract, or a video.
         output: the folder to write to.
         save: what to write, separated by commas:

@@ -1,0 +1,76 @@
+"""monodepth2's checkpoints (Godard et al. 2019): a folder with a file for each half of a network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from packdepth.config import DepthResNetConfig, PoseResNetConfig
+from packdepth.errors import InputError
+from packdepth.interop.found import Found, Part, state_dict
+from packdepth.interop.layouts import CLASSIFIER, RESNETS, Layout
+from packdepth.interop.pickles import read_pickle
+
+ENCODER, DEPTH, POSE_ENCODER, POSE = "encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"
+ABOUT = ("height", "width", "use_stereo")  # what encoder.pth holds beside tensors
+POSE_LAYERS = ("squeeze", "pose0", "pose1", "pose2")  # of our PoseResNet, in order of use
+STEREO = "stereo with a baseline of 0.1, so that times 5.4 it is metres on KITTI's rig"
+
+
+def depth_name(ours: str) -> str:
+    """monodepth2's name of a tensor of DepthResNet: its decoder numbers convolutions in order of use."""
+    match = re.fullmatch(r"decoder\.(before|after|disparity)\.(\d)\.(\w+)", ours)
+    if not match:
+        return ours
+    part, level, kind = match[1], int(match[2]), match[3]
+    if part == "disparity":
+        return f"decoder.{10 + level}.conv.{kind}"
+    return f"decoder.{2 * (4 - level) + (part == 'after')}.conv.conv.{kind}"
+
+
+def pose_name(ours: str) -> str:
+    """monodepth2's name of a tensor of PoseResNet."""
+    layer, _, kind = ours.partition(".")
+    return f"net.{POSE_LAYERS.index(layer)}.{kind}" if layer in POSE_LAYERS else ours
+
+
+DEPTH_LAYOUTS = [
+    Layout(f"ResNet {n}", DepthResNetConfig(kind="depth_resnet", layers=n), depth_name, CLASSIFIER) for n in RESNETS
+]
+POSE_LAYOUTS = [
+    Layout(f"pose ResNet {n}", PoseResNetConfig(kind="pose_resnet", layers=n), pose_name, CLASSIFIER) for n in RESNETS
+]
+
+
+def read(folder: Path) -> Found:
+    """The content of a folder. Raises InputError if a file is missing or broken."""
+    depth, about = _network(folder, ENCODER, DEPTH)
+    networks, others = {"depth": Part(depth, DEPTH_LAYOUTS)}, [name for name in about if name not in ABOUT]
+    if any((folder / name).exists() for name in (POSE_ENCODER, POSE)):
+        pose, beside = _network(folder, POSE_ENCODER, POSE)
+        networks["pose"] = Part(pose, POSE_LAYOUTS)
+        others += beside
+    height, width = about.get("height"), about.get("width")
+    return Found(
+        project="monodepth2",
+        networks=networks,
+        others=others,
+        image_size=(height, width) if isinstance(height, int) and isinstance(width, int) else None,
+        metric=False,
+        scale_source=STEREO if about.get("use_stereo") else "none",
+    )
+
+
+def _network(folder: Path, encoder: str, decoder: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of the two halves of a network, and what lies beside them."""
+    for name, other in ((encoder, decoder), (decoder, encoder)):
+        if not (folder / name).is_file():
+            advice = "add it" if name in (ENCODER, DEPTH) else f"add it, or move {other} away to use depth alone"
+            raise InputError(f"{folder}: holds {other} but not {name}, the other half of its network; {advice}")
+    tensors, rest = state_dict(read_pickle(folder / encoder), folder / encoder)
+    more, more_rest = state_dict(read_pickle(folder / decoder), folder / decoder)
+    twice = {name: value for name, value in more.items() if name in tensors}
+    return more | tensors, more_rest | rest | twice

@@ -1,0 +1,97 @@
+"""From another project's files to a checkpoint of ours."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packdepth import __version__
+from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta
+from packdepth.closed import parse
+from packdepth.config import Imported
+from packdepth.errors import InputError
+
+if TYPE_CHECKING:
+    from packdepth.interop.found import Found
+    from packdepth.interop.layouts import Fit
+
+ASSUMED_SIZE = (192, 640)  # height and width in pixels, of most published checkpoints
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether `path` is to be read by `read_foreign`: a file, or a folder of monodepth2. Takes no torch."""
+    own = any((path / name).exists() for name in (WEIGHTS, RUN, META))
+    return path.is_file() or (not own and any((path / name).is_file() for name in ("encoder.pth", "depth.pth")))
+
+
+def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Checkpoint:
+    """A checkpoint of packnet-sfm or vidar (a file) or of monodepth2 (a folder) as one of ours.
+
+    Nothing of a file is executed. Which network it holds follows from its tensors.
+
+    Args:
+        path: the file or folder.
+        image_size: height and width of what the networks see, in pixels; if left out, what the file says. A file that
+            says nothing gets 192 x 640, with a warning.
+
+    Raises InputError if the files name anything but tensors and configurations, are damaged, or hold networks that
+    fit ours only in part; the last lists which tensors are missing, unexpected or of another shape.
+    """
+    from packdepth.interop import monodepth2, packnet_sfm
+    from packdepth.interop.layouts import best_fit
+
+    found = monodepth2.read(path) if path.is_dir() else packnet_sfm.read(path)
+    fits = {network: best_fit(part.tensors, part.layouts) for network, part in found.networks.items()}
+    _check(path, found, fits)
+    notes = [
+        f"left out {fit.layout.extra.what} ({network} network, {len(fit.left_out)} tensors)"
+        for network, fit in fits.items()
+        if fit.layout.extra and fit.left_out
+    ]
+    size = image_size or found.image_size
+    if size is None:
+        size = ASSUMED_SIZE
+        notes.append(f"the image size of {size[0]} x {size[1]} is assumed, as the file does not say")
+        warnings.warn(f"{path}: {notes[-1]}; packdepth convert --image-size sets another", stacklevel=3)
+    run = parse(
+        Imported,
+        {
+            "imported_from": found.project,
+            "image_size": list(size),
+            "networks": {network: fit.layout.config.model_dump() for network, fit in fits.items()},
+            "notes": notes,
+        },
+        str(path),
+    )
+    meta = Meta(
+        packdepth=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        epoch=0,
+        step=0,
+        metric=found.metric,
+        scale_source=found.scale_source,
+        clips=[],
+        frames=0,
+    )
+    weights = {f"{network}.{name}": tensor for network, fit in fits.items() for name, tensor in fit.weights.items()}
+    return Checkpoint(run, meta, weights)
+
+
+def _check(path: Path, found: Found, fits: dict[str, Fit]) -> None:
+    """Raise InputError unless every tensor has found its place."""
+    from packdepth.interop.layouts import grouped
+
+    problems = []
+    for network, fit in fits.items():
+        if not fit.weights:
+            part = found.networks[network]
+            known = ", ".join(layout.title for layout in part.layouts)
+            problems.append(f"its {network} network ({grouped(part.tensors)}) is none of {known}")
+        elif fit.problems:
+            problems.append(f"its {network} network is {fit.layout.title} only in part: {fit.problems}")
+    if found.others:
+        problems.append(f"belonging to neither network: {grouped(found.others)}")
+    if problems:
+        raise InputError(f"{path}: {'; '.join(problems)}; nothing is loaded from a file that fits only in part")

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.fused import fused_packing
+from packdepth.networks.fused import compose, packed
 from packdepth.networks.packing import banded
 
 LAYERS = ((32, 8, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
@@ -48,7 +48,7 @@ def main() -> None:
             return conv(F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1))  # type: ignore[no-any-return]
 
         def fused(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
-            return fused_packing(x, conv3d, conv)
+            return packed(x, compose(conv3d, conv))
 
         forms = (plain, band, fused)
         best = [float("inf")] * len(forms)

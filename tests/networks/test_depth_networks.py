@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from packdepth.networks.depth_resnet import DepthResNet
-from packdepth.networks.fused import fused_packing
+from packdepth.networks.fused import compose, packed
 from packdepth.networks.packing import NARROW, PackLayerConv3d, UnpackLayerConv3d, banded, channelwise_conv3d
 from packdepth.networks.packnet import PRESETS, PackNet
 
@@ -120,21 +120,63 @@ def test_wide_maps_take_the_3d_convolution_itself() -> None:
     torch.testing.assert_close(channelwise_conv3d(x, conv3d), conv3d(x.unsqueeze(1)).flatten(1, 2), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("features", [1, 2, 4, 8])
 @pytest.mark.parametrize("kernel", [3, 5, 7])
-@pytest.mark.parametrize("size", [(6, 7), (3, 9), (3, 3)])
-def test_fused_packing_is_exact_to_the_border(kernel: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(6, 7), (3, 9), (3, 3), (5, 1), (2, 2), (1, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fused_packing_is_exact_to_the_border(
+    dtype: torch.dtype, size: tuple[int, int], kernel: int, features: int
+) -> None:
     torch.manual_seed(0)
-    x = torch.randn(2, 12, *size, dtype=torch.float64, requires_grad=True)
-    conv3d = nn.Conv3d(1, 3, 3, padding=1, dtype=torch.float64)
-    conv = nn.Conv2d(36, 5, kernel, padding=kernel // 2, dtype=torch.float64)
+    x = torch.randn(2, 12, *size, dtype=dtype, requires_grad=True)
+    conv3d = nn.Conv3d(1, features, 3, padding=1, dtype=dtype)
+    conv = nn.Conv2d(12 * features, 5, kernel, padding=kernel // 2, dtype=dtype)
     parameters = [x, *conv3d.parameters(), *conv.parameters()]
-    plain, fused = conv(conv3d(x[:, None]).flatten(1, 2)), fused_packing(x, conv3d, conv)
-    torch.testing.assert_close(fused, plain, rtol=1e-12, atol=1e-12)
+    plain, fused = conv(conv3d(x[:, None]).flatten(1, 2)), packed(x, compose(conv3d, conv))
     seed = torch.randn_like(plain)
-    for ours, theirs in zip(
-        torch.autograd.grad(fused, parameters, seed), torch.autograd.grad(plain, parameters, seed), strict=True
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    gradients = torch.autograd.grad(fused, parameters, seed), torch.autograd.grad(plain, parameters, seed)
+    for ours, theirs in [(fused, plain), *zip(*gradients, strict=True)]:
+        tolerance = {torch.float32: 1e-5, torch.float64: 1e-13}[dtype] * max(float(theirs.detach().abs().max()), 1)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance)
+
+
+def test_a_packing_block_is_composed_once_until_its_weights_change() -> None:
+    torch.manual_seed(0)
+    pack, x = PackLayerConv3d(16, 3, 2), torch.randn(1, 16, 8, 8)
+    expected = pack(x).detach()
+    with torch.inference_mode():
+        torch.testing.assert_close(pack(x), expected)
+        kept = pack._composed
+        pack(x)
+        assert pack._composed is kept
+    optimizer = torch.optim.SGD(pack.parameters(), lr=0.1)
+    pack(x).square().mean().backward()
+    optimizer.step()
+    changed = pack(x).detach()
+    assert not torch.allclose(changed, expected)
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            torch.testing.assert_close(pack(x), changed)
+    pack.double()
+    with torch.no_grad():
+        torch.testing.assert_close(pack(x.double()), changed.double(), rtol=1e-5, atol=1e-5)
+    assert set(pack.state_dict()) == {
+        *(f"conv.{part}.{name}" for part in ("conv_base", "normalize") for name in ("weight", "bias")),
+        "conv3d.weight",
+        "conv3d.bias",
+    }
+
+
+def test_packing_is_fused_where_that_saves_multiplications() -> None:
+    with torch.device("meta"):
+        wide = PackLayerConv3d(64, 5, 8)  # the first of PackNet 1A
+        one = PackLayerConv3d(64, 3, 1)
+    large, small = torch.empty(1, 256, 96, 320, device="meta"), torch.empty(1, 256, 2, 4, device="meta")
+    assert wide._saves_multiplications(large)
+    assert not wide._saves_multiplications(small)  # not while composing is repeated for each step
+    with torch.no_grad():
+        assert wide._saves_multiplications(small)
+        assert not one._saves_multiplications(large)  # 25 taps in place of 9
 
 
 def test_packing_blocks_have_float64_gradients() -> None:

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.fused import fused_packing
+from packdepth.networks.fused import FusedKernels, compose, packed
 
 GROUPS = 16  # of the group normalisations, as published
 NARROW = 128  # channels
+
+Versions = tuple[tuple[int, torch.dtype, int], ...]  # of parameters: where they are and how often they changed in place
 
 
 class Conv2D(nn.Module):
@@ -85,21 +87,42 @@ def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
 
 
 class PackLayerConv3d(nn.Module):
-    """Halve the resolution by space-to-depth, 3D convolution and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2]."""
+    """Halve the resolution by space-to-depth, 3D convolution and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2].
+
+    The two convolutions are computed as one where that is faster. Without gradients their composition is kept until a
+    parameter changes.
+    """
 
     def __init__(self, channels: int, kernel: int, features: int, groups: int = GROUPS) -> None:
         super().__init__()
         self.conv = Conv2D(channels * 4 * features, channels, kernel, groups)
         self.conv3d = nn.Conv3d(1, features, 3, padding=1)
+        self._composed: tuple[Versions, FusedKernels] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Pack."""
         x = F.pixel_unshuffle(x, 2)
-        if narrow_on_cpu(x):
-            packed = fused_packing(x, self.conv3d, self.conv.conv_base)
-        else:
-            packed = self.conv.conv_base(channelwise_conv3d(x, self.conv3d))
-        return self.conv.activate(packed)
+        if narrow_on_cpu(x) or self._saves_multiplications(x):
+            return self.conv.activate(packed(x, self._kernels()))
+        unfused: Tensor = self.conv(channelwise_conv3d(x, self.conv3d))
+        return unfused
+
+    def _saves_multiplications(self, x: Tensor) -> bool:
+        """Whether fusing takes fewer of them for a map [B, C, H, W], composing included where it cannot be kept."""
+        conv, features = self.conv.conv_base, self.conv3d.out_channels
+        taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
+        pixels = x.numel() // x.shape[1]
+        plain = pixels * features * (taps + 27 / conv.out_channels)  # for each pair of channels, as are the others
+        composing = 3 * features * taps * wider if torch.is_grad_enabled() else 0
+        return pixels * wider + composing < plain
+
+    def _kernels(self) -> FusedKernels:
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return compose(self.conv3d, self.conv.conv_base)
+        versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())
+        if self._composed is None or self._composed[0] != versions:
+            self._composed = versions, compose(self.conv3d, self.conv.conv_base)
+        return self._composed[1]
 
 
 class UnpackLayerConv3d(nn.Module):

@@ -83,6 +83,8 @@ def test_a_run_file_is_read(tmp_path: Path) -> None:
         changed("data.val", RUN["data"]["train"]),
         changed("data.train.0.frames", [3, 9]),
         changed("training.clip_norm", 1e-05),
+        changed("objective.0", {"kind": "photometric", "convention": "reference", "padding": "border", "clip": 0.5}),
+        changed("objective.1", {"kind": "berhu", "weight": 0.9, "convention": "reference"}),
         changed("training.schedule", {"kind": "cosine", "warmup": 100}),
     ],
 )
@@ -198,6 +200,10 @@ BLOCK = "must be a block of keys and values"
          "(found 1)"),
         ("objective", {"kind": "photometric"}, "objective: must be a list (found a block of keys and values)"),
         ("objective.0", "photometric", f"objective[0]: {BLOCK} (found 'photometric')"),
+        ("objective.0.clip", 0.5, "objective[0]: padding and clip belong to convention: reference; add it, or remove "
+         "them"),
+        ("objective.0.convention", "packnet", "objective[0].convention: must be 'packdepth' or 'reference' (found "
+         "'packnet')"),
         ("objective.1.weight", "x", "objective[1].weight: must be a number (found 'x')"),
         ("networks.depth", {"kind": "depth_resnet", "layers": 19}, "networks.depth.layers: must be 18, 34 or 50 "
          "(found 19)"),
@@ -229,7 +235,8 @@ def test_an_unknown_kind_is_refused_with_the_valid_ones(tmp_path: Path, kind: ob
     path = written(tmp_path, changed("objective.1.kind", kind))
     message = refusal(path)
     assert message.startswith(f"{path}: objective[1]: ")
-    assert re.search("; valid kinds are photometric, smoothness, velocity", message)
+    kinds = "photometric, smoothness, velocity, sparse_l1, mse, berhu, silog, abs_rel"
+    assert message.endswith(f"; valid kinds are {kinds}")
     assert ("did you mean 'photometric'?" in message) == (kind == "photometrc")
     assert ("is missing" in message) == (kind is None)
 

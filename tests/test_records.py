@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from torch import Tensor
 
+from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Batch, Sample
 
@@ -64,6 +65,12 @@ def test_fields_that_samples_lack_stay_out() -> None:
 def test_samples_with_different_fields_do_not_stack(first: bool) -> None:
     with pytest.raises(TypeError):
         Batch.stack([sample(0, measured=first), sample(1, measured=not first)])
+
+
+def test_samples_of_different_sizes_do_not_stack() -> None:
+    other = replace(sample(1), truth=torch.zeros(1, 5, 9))
+    with pytest.raises(InputError, match=r"truth of clip/000000 is \[1, 4, 8\], but of clip/000001 \[1, 5, 9\]; make"):
+        Batch.stack([sample(0), other])
 
 
 def test_map_reaches_every_tensor_and_leaves_the_rest() -> None:

@@ -134,6 +134,12 @@ class Networks(Closed):
 # --- objective --------------------------------------------------------------------------------------------------
 
 
+Scales = Literal["full", "own"]
+"""Each scale at full resolution, upsampled, or at its own."""
+Convention = Literal["packdepth", "reference"]
+"""packdepth's own conventions, or those of packnet-sfm, whose values the term then reproduces (docs/training.md)."""
+
+
 class PhotometricConfig(Closed):
     """How unlike the target is to its synthesis from the context: SSIM and L1 (PackNet eq. 2 to 4)."""
 
@@ -145,8 +151,20 @@ class PhotometricConfig(Closed):
     """Take the best of the context frames at each pixel, not their mean."""
     automask: bool = True
     """Ignore pixels that the unmoved context explains better (standing camera, cars at our speed)."""
-    scales: Literal["full", "own"] = "full"
+    scales: Scales = "full"
     """Compare each scale at full resolution, upsampled (as published), or at its own (cheaper, wider basin)."""
+    convention: Convention = "packdepth"
+    """reference: pixels that no context frame sees count too, and scales are resized as in packnet-sfm."""
+    padding: Literal["zeros", "border"] = "zeros"
+    """Of the reference alone: pixels out of view are black (as published), or show the border of the frame."""
+    clip: NonNegative = 0.0
+    """Of the reference alone: cut off errors this many standard deviations above their mean; 0 does not."""
+
+    @model_validator(mode="after")
+    def _of_the_reference(self) -> PhotometricConfig:
+        if self.convention != "reference" and (self.padding != "zeros" or self.clip):
+            raise ValueError("padding and clip belong to convention: reference; add it, or remove them")
+        return self
 
 
 class SmoothnessConfig(Closed):
@@ -154,6 +172,10 @@ class SmoothnessConfig(Closed):
 
     kind: Literal["smoothness"]
     weight: NonNegative = 1e-3
+    scales: Scales = "own"
+    """Smooth each scale at its own resolution, or upsampled at full resolution (as packnet-sfm does)."""
+    convention: Convention = "packdepth"
+    """reference: scales are resized as in packnet-sfm."""
 
 
 class VelocityConfig(Closed):
@@ -165,7 +187,26 @@ class VelocityConfig(Closed):
     """Show the other terms the ego-motion at the measured length: they then teach its direction and rotation only."""
 
 
-TermConfig = Annotated[PhotometricConfig | SmoothnessConfig | VelocityConfig, Field(discriminator="kind")]
+SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
+
+
+class SupervisedConfig(Closed):
+    """Measured depth (depth maps or LiDAR) against predicted, as inverse depth: one of five losses.
+
+    Source: Guizilini et al., CoRL 2019. Frames without a measurement count as zero.
+    """
+
+    kind: SupervisedKind
+    """Mean |e|; mean e^2; reverse Huber; scale-invariant log; mean |e| over the measured inverse depth."""
+    weight: NonNegative = 1.0
+    """packnet-sfm weighs this 0.9 and the self-supervised terms 0.1 of their weights."""
+    convention: Convention = "packdepth"
+    """reference: berhu and abs_rel are what packnet-sfm calls so, and measurements are resized to each scale."""
+
+
+TermConfig = Annotated[
+    PhotometricConfig | SmoothnessConfig | VelocityConfig | SupervisedConfig, Field(discriminator="kind")
+]
 
 
 # --- training ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ class Batch(Sample):
 
     @classmethod
     def stack(cls, samples: list[Sample]) -> Batch:
-        """The batch of several samples, which must hold the same fields."""
+        """The batch of several samples, which must hold the same fields.
+
+        Raises InputError if their tensors differ in size, as measured depth of several cameras may.
+        """
         import torch
 
         values: dict[str, Any] = {}
@@ -93,7 +97,7 @@ class Batch(Sample):
             parts = [getattr(sample, field.name) for sample in samples]
             first = parts[0]
             if any(isinstance(part, torch.Tensor) for part in parts):
-                values[field.name] = torch.stack(parts)
+                values[field.name] = _stacked(field.name, samples)
             elif isinstance(first, Camera):
                 numbers = zip(*[(part.fx, part.fy, part.cx, part.cy) for part in parts], strict=True)
                 fx, fy, cx, cy = (torch.tensor(column) for column in numbers)
@@ -127,6 +131,19 @@ class Batch(Sample):
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def _stacked(name: str, samples: list[Sample]) -> Tensor:
+    import torch
+
+    tensors = [getattr(sample, name) for sample in samples]
+    for sample, tensor in zip(samples, tensors, strict=True):
+        if torch.is_tensor(tensor) and torch.is_tensor(tensors[0]) and tensor.shape != tensors[0].shape:
+            raise InputError(
+                f"{name} of {samples[0].names[0]} is {list(tensors[0].shape)}, but of {sample.names[0]} "
+                f"{list(tensor.shape)}; make batches of samples of one size"
+            )
+    return torch.stack(tensors)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import torch
 
 from packdepth.config import Augmentation, Jitter
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler, measured_depth
-from packdepth.data.targets import check_offers, distance, distance_source, target_indices
+from packdepth.data.targets import check_offers, check_one_size, depth_source, distance, distance_source, target_indices
 from packdepth.errors import InputError
 from packdepth.records import Batch, Clip
 from packdepth.sources.folder import Folder
@@ -62,8 +62,31 @@ def test_what_a_source_lacks_is_said_before_training(clip: Clip) -> None:
         check_offers([clip, bare], {"photometric": (), "velocity": ("distance",)})
 
 
+def test_what_measures_depth(clip: Clip) -> None:
+    check_offers([clip], {"berhu": ("truth",)})
+    assert depth_source(clip) == "maps"
+    frames = tuple(replace(frame, depth=None) for frame in clip.frames)
+    bare = replace(clip, frames=frames)
+    assert depth_source(bare) is None
+    message = r"'berhu' needs measured depth, but clip .*moving_clip.* has neither a depth map nor a LiDAR scan"
+    with pytest.raises(InputError, match=message):
+        check_offers([clip, bare], {"berhu": ("truth",)})
+    scan = clip.frames[0].depth  # anything that can be read
+    scanned = replace(clip, frames=(replace(frames[0], lidar=scan), *frames[1:]))
+    check_offers([scanned], {"berhu": ("truth",)})  # frames without a measurement count as zero
+    assert depth_source(scanned) == "lidar"
+    assert depth_source(replace(clip, frames=(*scanned.frames[:1], *clip.frames[1:]))) == "lidar and maps"
+
+
+def test_measured_depth_of_a_batch_has_one_size(clip: Clip) -> None:
+    check_one_size([clip, clip])
+    other = replace(clip, name="other", camera=clip.camera.resized(40, 90))
+    with pytest.raises(InputError, match=r"clip folder/moving_clip \(.*\) is 96x48 and clip other \(.*\) is 90x40"):
+        check_one_size([clip, clip, other])
+
+
 def test_a_sample_holds_target_context_and_what_is_asked_for(clip: Clip) -> None:
-    sample = ClipDataset([clip], (24, 48), (-1, 1), frozenset({"distance"}), truth=True)[1]
+    sample = ClipDataset([clip], (24, 48), (-1, 1), frozenset({"distance", "truth"}))[1]
     assert sample.names == [f"{clip.name}/{clip.frames[2].name}"]
     assert sample.image.shape == (3, 24, 48)
     assert sample.context.shape == (2, 3, 24, 48)
@@ -74,7 +97,9 @@ def test_a_sample_holds_target_context_and_what_is_asked_for(clip: Clip) -> None
     assert sample.truth is not None
     assert sample.truth.shape == (1, clip.camera.height, clip.camera.width)
     torch.testing.assert_close(sample.truth, measured_depth(clip, clip.frames[2]))
-    assert ClipDataset([clip], (24, 48), (-1, 1))[1].distance is None
+    bare = ClipDataset([clip], (24, 48), (-1, 1))[1]
+    assert bare.distance is None
+    assert bare.truth is None
 
 
 def test_images_without_augmentation_are_those_of_the_clip(clip: Clip) -> None:
@@ -125,12 +150,15 @@ def test_too_short_a_clip_is_an_error(clip: Clip) -> None:
 
 
 def test_samples_stack(clip: Clip) -> None:
-    dataset = ClipDataset([clip], (24, 48), (-1, 1), frozenset({"distance"}), augmentation=Augmentation())
+    fields = frozenset({"distance", "truth"})
+    dataset = ClipDataset([clip], (24, 48), (-1, 1), fields, augmentation=Augmentation())
     batch = Batch.stack([dataset[0], dataset[3]])
     assert batch.image.shape == (2, 3, 24, 48)
     assert batch.context.shape == (2, 2, 3, 24, 48)
     assert batch.distance is not None
     assert batch.distance.shape == (2, 2)
+    assert batch.truth is not None
+    assert batch.truth.shape == (2, 1, clip.camera.height, clip.camera.width)
 
 
 def epochs(sampler: DrawSampler, count: int) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""Colour jitter: identity, range, what each factor does."""
+"""Mirroring; colour jitter: identity, range, what each factor does."""
 
 from __future__ import annotations
 
@@ -11,9 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packdepth.config import Jitter
-from packdepth.data.transforms import ColourJitter, grey, rotate_hue
+from packdepth.data.transforms import ColourJitter, flipped, grey, rotate_hue
+from packdepth.geometry.camera import Camera
+from packdepth.records import Sample
 
 factors = st.floats(0.5, 1.5)
+
+
+def test_a_mirrored_sample_is_mirrored_in_all_its_parts() -> None:
+    image, context, truth = torch.rand(3, 4, 6), torch.rand(2, 3, 4, 6), torch.rand(1, 8, 11)
+    camera = Camera(fx=5.0, fy=5.0, cx=2.0, cy=1.5, width=6, height=4)
+    distance = torch.rand(2)
+    sample = Sample(["a"], (-1, 1), camera, image, context, image / 2, context / 2, distance, truth)
+    mirrored = flipped(sample)
+    assert mirrored.camera.cx == 3
+    assert mirrored.distance is distance
+    for name in ("image", "context", "network_image", "network_context", "truth"):
+        assert torch.equal(getattr(mirrored, name), getattr(sample, name).flip(-1)), name
+    assert flipped(Sample(["a"], (-1, 1), camera, image, context, image, context)).truth is None
 
 
 def test_no_change_is_no_change() -> None:

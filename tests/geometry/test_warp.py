@@ -101,6 +101,15 @@ def test_sampling_at_pixel_centres_and_between_them() -> None:
     assert warp.sample(image, torch.cat([u, v], dim=1))[0, 0, 0].tolist() == pytest.approx([0.0, 12.0, 5.5, 10.0])
 
 
+def test_what_lies_beyond_the_image() -> None:
+    image = torch.full((1, 1, 2, 3), 8.0)
+    #                  inside  half a pixel out  far out
+    u = torch.tensor([[[[0.0, 2.5, 30.0]]]])
+    pixels = torch.cat([u, torch.zeros_like(u)], dim=1)
+    assert warp.sample(image, pixels, "border")[0, 0, 0].tolist() == pytest.approx([8.0, 8.0, 8.0])
+    assert warp.sample(image, pixels, "zeros")[0, 0, 0].tolist() == pytest.approx([8.0, 4.0, 0.0])
+
+
 def test_sampling_an_image_of_one_pixel() -> None:
     pixels = torch.zeros(1, 2, 1, 1, requires_grad=True)
     value = warp.sample(torch.full((1, 1, 1, 1), 7.0), pixels)

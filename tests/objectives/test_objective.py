@@ -9,6 +9,7 @@ from batches import make_batch, make_outputs
 from packdepth.config import PhotometricConfig, SmoothnessConfig, VelocityConfig
 from packdepth.geometry import se3
 from packdepth.objectives.objective import Objective
+from packdepth.objectives.scales import enlarged
 from packdepth.objectives.smoothness import Smoothness, smoothness
 from packdepth.objectives.velocity import Velocity, velocity_loss
 from packdepth.records import Outputs
@@ -37,6 +38,15 @@ def test_smoothness_gradient_in_float64() -> None:
     assert torch.autograd.gradcheck(lambda x: smoothness(x, image), inv_depth)
 
 
+def test_smoothness_at_full_resolution_is_that_of_enlarged_scales() -> None:
+    batch = make_batch()
+    outputs = make_outputs(batch)
+    for convention in ("packdepth", "reference"):
+        full = [enlarged(d, s, *batch.image.shape[-2:], convention) for s, d in enumerate(outputs.inv_depths)]
+        expected = torch.stack([smoothness(inv_depth, batch.image) / 2**s for s, inv_depth in enumerate(full)]).mean()
+        torch.testing.assert_close(Smoothness("full", convention)(outputs, batch), expected)
+
+
 def test_velocity_is_the_error_of_the_length_in_metres() -> None:
     T = torch.eye(4, dtype=torch.float64).repeat(2, 2, 1, 1)
     T[..., :3, 3] = torch.tensor([[[3.0, 0, 4], [0, 0, 1]], [[1, 2, 2], [0, 0, -2]]], dtype=torch.float64)
@@ -60,6 +70,17 @@ def test_the_objective_is_the_weighted_sum_of_its_terms() -> None:
     torch.testing.assert_close(total, 2 * terms["photometric"] + 0.5 * terms["smoothness"])
     assert objective.needs() == {"photometric": (), "smoothness": (), "velocity": ("distance",)}
     assert Velocity.needs == ("distance",)
+
+
+def test_ego_motion_has_a_gradient_even_of_terms_on_depth_alone() -> None:
+    """Of zeros: processes that share a batch wait for the gradient of every network."""
+    batch = make_batch()
+    outputs = make_outputs(batch)
+    outputs.T_context_target.requires_grad_()
+    total, _ = Objective.build([SmoothnessConfig(kind="smoothness")])(outputs, batch)
+    total.backward()
+    assert outputs.T_context_target.grad is not None
+    assert not outputs.T_context_target.grad.any()
 
 
 def test_an_imposed_length_is_what_the_other_terms_see() -> None:

@@ -1,4 +1,4 @@
-"""The photometric term: SSIM against kornia, gradients in float64, masks and switches."""
+"""The photometric term: against a plain formulation, gradients in float64, masks, switches, what is shared."""
 
 from __future__ import annotations
 
@@ -8,30 +8,89 @@ import pytest
 import torch
 import torch.nn.functional as F
 from batches import make_batch, make_outputs
-from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from packdepth.objectives.photometric import Photometric, combine, photometric_error, pooled, ssim_distance
-from packdepth.records import Outputs
+from packdepth.geometry.warp import synthesize
+from packdepth.objectives import photometric
+from packdepth.objectives.photometric import Photometric, clipped, combine, photometric_error
+from packdepth.objectives.scales import enlarged, reduced
+from packdepth.records import Batch, Outputs
 
 
-def test_ssim_is_that_of_scipys_windows() -> None:
-    x, y = torch.rand(2, 2, 3, 12, 15, dtype=torch.float64)
+def plain_error(x: Tensor, y: Tensor) -> Tensor:
+    """Equation 2 of two images [B, 3, H, W], as the reference computes it: [B, 1, H, W]."""
 
-    def mean(values: Tensor) -> Tensor:
-        return torch.from_numpy(uniform_filter(values.numpy(), size=(0, 0, 3, 3), mode="mirror"))
+    def mean(images: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
 
     mx, my = mean(x), mean(y)
     vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
     ssim = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
-    torch.testing.assert_close(ssim_distance(x[:, None], y)[:, 0], ((1 - ssim) / 2).clamp(0, 1))
+    return (0.85 * ((1 - ssim) / 2).clamp(0, 1) + 0.15 * (x - y).abs()).mean(1, keepdim=True)
+
+
+def plain_loss(term: Photometric, outputs: Outputs, batch: Batch) -> Tensor:
+    """The term with everything computed anew for each context frame and scale."""
+    losses = []
+    for s, inv_depth in enumerate(outputs.inv_depths):
+        image, context, camera = batch.image, batch.context, batch.camera
+        if term.scales == "full":
+            inv_depth = enlarged(inv_depth, s, *image.shape[-2:])
+        else:
+            image, context, camera = reduced(image, s), reduced(context, s), camera.pooled(2**s)
+        moved, unmoved, valid = [], [], []
+        for i in range(context.shape[1]):
+            view = synthesize(context[:, i], 1 / inv_depth, outputs.T_context_target[:, i], camera)
+            moved.append(plain_error(view.image, image))
+            unmoved.append(plain_error(context[:, i], image))
+            valid.append(view.valid)
+        candidates = [torch.cat(moved, 1), torch.cat(unmoved, 1)][: 2 if term.automask else 1]
+        combined = [combine(errors, torch.cat(valid, 1), term.minimum) for errors in candidates]
+        error, seen = torch.stack([error for error, _ in combined]).amin(0), combined[0][1]
+        losses.append(torch.stack([e[v].mean() for e, v in zip(error, seen, strict=True)]).mean())
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("scales", ["full", "own"])
+@pytest.mark.parametrize("minimum", [True, False])
+@pytest.mark.parametrize("automask", [True, False])
+def test_value_and_gradients_are_those_of_the_plain_formulation(scales: str, minimum: bool, automask: bool) -> None:
+    batch = make_batch(height=24, width=40, dtype=torch.float64)
+    outputs = make_outputs(batch)
+    inputs = [tensor.requires_grad_() for tensor in (*outputs.inv_depths, outputs.T_context_target)]
+    term = Photometric(minimum=minimum, automask=automask, scales=scales)  # type: ignore[arg-type]
+    found, expected = term(outputs, batch), plain_loss(term, outputs, batch)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    gradients = [torch.autograd.grad(loss, inputs) for loss in (found, expected)]
+    for ours, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-8, atol=1e-12)
+
+
+def test_what_networks_do_not_change_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of the unmoved context once for all scales at full resolution, and without a graph."""
+    calls: list[bool] = []
+
+    def counted(images: Tensor, *arguments: object) -> Tensor:
+        errors = photometric_error(images, *arguments)  # type: ignore[arg-type]
+        calls.append(errors.requires_grad)
+        return errors
+
+    monkeypatch.setattr(photometric, "photometric_error", counted)
+    batch = make_batch()
+    batch = replace(batch, context=batch.context.requires_grad_())
+    outputs = make_outputs(batch)
+    outputs.T_context_target.requires_grad_()
+    for scales, expected in (("full", [False, *4 * [True]]), ("own", 4 * [False, True])):
+        calls.clear()
+        Photometric(scales=scales)(outputs, batch)  # type: ignore[arg-type]
+        assert calls == expected
 
 
 def test_error_is_zero_for_equal_images_and_bounded() -> None:
     x, y = torch.rand(2, 2, 3, 9, 11)
     error = photometric_error(torch.stack([x, y], dim=1), x)
     assert error.shape == (2, 2, 9, 11)
-    assert error[:, 0].abs().max() < 1e-3  # float32 rounding over the constant 9e-4
+    assert error[:, 0].max() == 0
     assert error[:, 1].min() > 0
     assert error.max() <= 1
     torch.testing.assert_close(photometric_error(y[:, None], x, ssim=0.0)[:, 0], (x - y).abs().mean(1))
@@ -108,8 +167,21 @@ def test_scales_meet_images_of_any_size(size: tuple[int, int]) -> None:
         assert Photometric(scales=scales)(make_outputs(batch), batch).isfinite()  # type: ignore[arg-type]
 
 
-def test_pooling_averages_what_there_is() -> None:
-    image = torch.arange(15.0).view(1, 1, 3, 5)
-    assert pooled(image, 2)[0, 0].tolist() == [[3.0, 5.0, 6.5], [10.5, 12.5, 14.0]]
-    stack = torch.rand(2, 4, 3, 8, 8)
-    torch.testing.assert_close(pooled(stack, 4)[1, 2], F.avg_pool2d(stack[1, 2], 4))
+def test_the_reference_counts_pixels_out_of_view() -> None:
+    batch = make_batch()
+    away = torch.eye(4).repeat(2, 2, 1, 1)
+    away[..., 0, 3] = 1e6  # metres: nothing of the target is in view
+    outputs = Outputs(make_outputs(batch).inv_depths, away)
+    black = photometric_error(torch.zeros_like(batch.context), batch.image).mean()
+    loss = Photometric(automask=False, convention="reference")(outputs, batch)
+    torch.testing.assert_close(loss, black)
+    bordered = Photometric(automask=False, convention="reference", padding="border")(outputs, batch)
+    assert (bordered - black).abs() > 0.01
+
+
+def test_clipping_cuts_off_the_largest_errors_of_each_context_frame() -> None:
+    errors = torch.rand(2, 3, 5, 7, dtype=torch.float64)
+    limits = [float(errors[:, i].mean() + 0.5 * errors[:, i].std()) for i in range(3)]
+    expected = torch.stack([errors[:, i].clamp(max=limit) for i, limit in enumerate(limits)], 1)
+    torch.testing.assert_close(clipped(errors, 0.5), expected)
+    assert (expected < errors).any()

@@ -1,13 +1,16 @@
-"""Networks with the reference's weights give the reference's outputs (see the README beside the golden values)."""
+"""Networks with the reference's weights give the reference's outputs (see the README beside the golden values).
+
+A file does not say which network it is of: it is that whose tensors have the names and shapes of the file.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from fill import fill, smooth_image
 from torch import nn
@@ -20,58 +23,61 @@ from packdepth.networks.posenet import PoseNet
 
 
 def same(name: str) -> str:
+    """Our name of a tensor of the reference's PackNet and PoseNet."""
     return name
 
 
-def load(network: nn.Module, golden: np.lib.npyio.NpzFile, name: Callable[[str], str]) -> nn.Module:
-    """The network with the reference's deterministic weights, all of them but its unused classifier's."""
-    shapes = {key: shape for key, shape in json.loads(str(golden["keys"])).items() if ".fc." not in key}
-    theirs = {name(ours): ours for ours in network.state_dict()}
-    assert theirs.keys() == shapes.keys()
-    network.load_state_dict({theirs[key]: torch.from_numpy(np.asarray(fill(key, s))) for key, s in shapes.items()})
-    return network.eval()
+Build = Callable[[], nn.Module]
+Rename = Callable[[str], str]
+
+DEPTH: list[tuple[Build, Rename]] = [
+    (lambda: PackNet("1A"), same),
+    (lambda: PackNet("1B"), same),
+    (lambda: PackNet("slim-1A"), same),
+    *((partial(DepthResNet, layers), depth_resnet_name) for layers in (18, 34, 50)),
+]
+POSE: list[tuple[Build, Rename]] = [
+    (lambda: PoseNet(images=3), same),
+    *((partial(PoseResNet, layers), pose_resnet_name) for layers in (18, 34, 50)),
+]
 
 
-def image(golden: np.lib.npyio.NpzFile, name: str) -> torch.Tensor:
-    return torch.from_numpy(smooth_image(name, tuple(golden["image_shape"])))
+def load(values: np.lib.npyio.NpzFile, networks: list[tuple[Build, Rename]]) -> nn.Module:
+    """The network that a file is of, with the reference's weights, those of its unused classifier left out."""
+    shapes = {name: tuple(s) for name, s in json.loads(str(values["keys"])).items() if ".fc." not in name}
+    for build, rename in networks:
+        with torch.device("meta"):
+            ours = {rename(name): (name, tuple(tensor.shape)) for name, tensor in build().state_dict().items()}
+        if {name: shape for name, (_, shape) in ours.items()} == shapes:
+            network = build()
+            weights = {ours[name][0]: torch.from_numpy(np.asarray(fill(name, s))) for name, s in shapes.items()}
+            network.load_state_dict(weights)
+            return network.eval()
+    raise AssertionError("none of our networks has tensors of these names and shapes")
 
 
-DEPTH = {
-    "packnet01_1A": (lambda: PackNet("1A"), same),
-    "packnet01_1B": (lambda: PackNet("1B"), same),
-    "packnetslim01_1A": (lambda: PackNet("slim-1A"), same),
-    "depthresnet_18": (lambda: DepthResNet(18), depth_resnet_name),
-    "depthresnet_50": (lambda: DepthResNet(50), depth_resnet_name),
-}
+def image(values: np.lib.npyio.NpzFile, name: str) -> torch.Tensor:
+    return torch.from_numpy(smooth_image(str(name), tuple(values["image_shape"])))
 
 
-@pytest.mark.parametrize("name", DEPTH)
-def test_depth_network(golden: Path, name: str) -> None:
-    build, renamed = DEPTH[name]
-    values = np.load(golden / f"{name}.npz")
+def test_depth_network(depth_file: Path) -> None:
+    values = np.load(depth_file)
     with torch.inference_mode():
-        scales = load(build(), values, renamed)(image(values, str(values["image_name"])))
+        scales = load(values, DEPTH)(image(values, values["image_name"]))
     torch.testing.assert_close(scales[0], torch.from_numpy(values["inv_depth_eval"]), rtol=1e-4, atol=1e-6)
     for s, scale in enumerate(scales):
         torch.testing.assert_close(scale, torch.from_numpy(values[f"inv_depth_train_{s}"]), rtol=1e-4, atol=1e-6)
 
 
-def test_posenet(golden: Path) -> None:
-    values = np.load(golden / "posenet.npz")
-    images = [image(values, str(name)) for name in (values["image_name"], *values["context_names"])]
-    network = load(PoseNet(images=3), values, same)
-    assert isinstance(network, PoseNet)
+def test_pose_network(pose_file: Path) -> None:
+    values = np.load(pose_file)
+    network = load(values, POSE)
+    target, *context = (image(values, name) for name in (values["image_name"], *values["context_names"]))
     with torch.inference_mode():
-        vectors = network.vectors(torch.cat(images, dim=1))
+        if isinstance(network, PoseNet):
+            vectors = network.vectors(torch.cat([target, *context], dim=1))
+        else:
+            assert isinstance(network, PoseResNet)
+            pairs = [network.pair_motion(torch.cat([target, frame], dim=1)) for frame in context]
+            vectors = torch.stack(pairs, dim=1)
     torch.testing.assert_close(vectors, torch.from_numpy(values["pose_vec"]), rtol=1e-5, atol=1e-7)
-
-
-def test_pose_resnet(golden: Path) -> None:
-    values = np.load(golden / "poseresnet_18.npz")
-    target = image(values, str(values["image_name"]))
-    network = load(PoseResNet(18), values, pose_resnet_name)
-    assert isinstance(network, PoseResNet)
-    for i, name in enumerate(values["context_names"]):
-        with torch.inference_mode():
-            vector = network.pair_motion(torch.cat([target, image(values, str(name))], dim=1))
-        torch.testing.assert_close(vector, torch.from_numpy(values["pose_vec"][:, i]), rtol=1e-5, atol=1e-7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from PIL import Image
 
 from packdepth import checkpoint
+from packdepth.config import load_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
 from packdepth.training.run import train
+from packdepth.training.scale import scale_source
 
 
 def losses(output: Path) -> list[dict[str, str]]:
@@ -182,6 +187,57 @@ def test_without_velocity_the_scale_is_unknown(
     meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
     assert (meta.metric, meta.scale_source) == (False, "none")
     assert "unknown: depth up to a factor" in capsys.readouterr().out
+
+
+def test_measured_depth_makes_depth_metric(
+    run_file: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terms = "objective=[{kind: photometric, weight: 0.1, scales: own}, {kind: sparse_l1}, {kind: silog, weight: 0.01}]"
+    train(run_file, tmp_path / "run", (terms, "training.epochs=1"))
+    meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
+    assert (meta.metric, meta.scale_source) == (True, "depth (maps)")
+    rows = losses(tmp_path / "run")
+    assert all(float(row["sparse_l1"]) > 0 and float(row["silog"]) > 0 for row in rows)
+    output = capsys.readouterr().out
+    assert "4 of them targets with context [-1, 1]; 4 targets with measured depth" in output
+    assert "metric, from depth (maps)" in output
+
+
+def test_two_sources_of_scale_are_both_named(run_file: Path) -> None:
+    run = load_run(run_file, ("objective=[{kind: photometric}, {kind: berhu}, {kind: velocity}]",))
+    clips = run.data.train[0].clips()
+    assert scale_source(run, clips) == "velocity (speed), depth (maps)"
+    unused = load_run(run_file, ("objective=[{kind: photometric}, {kind: berhu, weight: 0}]",))
+    assert scale_source(unused, clips) == "none"
+
+
+def test_supervision_without_measured_depth_stops_before_the_first_step(
+    run_file: Path, moving_clip: Path, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    for name in ("frames", "frames.csv", "camera.yaml"):
+        (clip / name).symlink_to(moving_clip / name)
+    with pytest.raises(InputError, match=r"'sparse_l1' needs measured depth, but clip .* has neither a depth map nor"):
+        train(run_file, tmp_path / "run", ("objective=[{kind: sparse_l1}]", f"data.train.0.root={clip}"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_measured_depth_of_two_sizes_stops_before_the_first_step(
+    run_file: Path, moving_clip: Path, tmp_path: Path
+) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "half")
+    for path in [*clip.glob("frames/*.png"), *clip.glob("depth/*.png")]:
+        image = Image.open(path)
+        image.resize((48, 24), Image.Resampling.NEAREST).save(path)
+    numbers = yaml.safe_load((clip / "camera.yaml").read_text()) | {"width": 48, "height": 24}
+    (clip / "camera.yaml").write_text(yaml.safe_dump(numbers))
+    sources = f"data.train=[{{kind: folder, root: {moving_clip}}}, {{kind: folder, root: {clip}}}]"
+    options = (sources, "objective=[{kind: photometric}, {kind: sparse_l1}]", "training.epochs=1")
+    with pytest.raises(InputError, match=r"is 96x48 and clip folder/half .* is 48x24; train on clips of one size"):
+        train(run_file, tmp_path / "run", options)
+    assert not (tmp_path / "run").exists()
+    train(run_file, tmp_path / "run", (*options, "training.batch_size=1"))
 
 
 def test_velocity_without_speed_stops_before_the_first_step(run_file: Path, moving_clip: Path, tmp_path: Path) -> None:

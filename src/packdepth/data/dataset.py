@@ -30,7 +30,6 @@ class ClipDataset(Dataset[Sample]):
         offsets: of the context frames, in frames.
         fields: optional fields of the sample to fill, by name.
         augmentation: None for none.
-        truth: whether to load measured depth at its own resolution, for validation.
         seed: of the augmentation.
         cache: keep resized images in memory.
     """
@@ -42,12 +41,11 @@ class ClipDataset(Dataset[Sample]):
         offsets: tuple[int, ...],
         fields: frozenset[str] = frozenset(),
         augmentation: Augmentation | None = None,
-        truth: bool = False,
         seed: int = 0,
         cache: bool = False,
     ) -> None:
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
-        self.augmentation, self.truth, self.seed = augmentation, truth, seed
+        self.augmentation, self.seed = augmentation, seed
         self.targets: list[tuple[Clip, int]] = []
         for clip in clips:
             indices = target_indices(clip, offsets)
@@ -79,7 +77,7 @@ class ClipDataset(Dataset[Sample]):
         )
         if "distance" in self.fields:
             sample.distance = torch.tensor([distance(clip, target, target + o) for o in self.offsets])
-        if self.truth:
+        if "truth" in self.fields:
             sample.truth = measured_depth(clip, frame)
         return self._augmented(sample, np.random.default_rng([self.seed, repeat, index]))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from packdepth.errors import InputError
-from packdepth.records import Clip
+from packdepth.records import Clip, Frame
 
 GAP = 1.5  # a step in time longer than this many median steps is a gap in the clip
 
@@ -59,11 +59,27 @@ def distance(clip: Clip, target: int, context: int) -> float:
     return float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
 
 
+def has_measured_depth(frame: Frame) -> bool:
+    """Whether a frame has a depth map or a scan."""
+    return frame.depth is not None or frame.lidar is not None
+
+
+def depth_source(clip: Clip) -> str | None:
+    """What measures the depth of its frames: "maps", "lidar" or "lidar and maps"; None if nothing does."""
+    names = {"lidar" if frame.depth is None else "maps" for frame in clip.frames if has_measured_depth(frame)}
+    return " and ".join(sorted(names)) or None
+
+
 OFFERS: dict[str, tuple[str, Callable[[Clip], bool], str]] = {
     "distance": (
         "the distance travelled between frames",
         lambda clip: distance_source(clip) is not None,
         "neither speed nor poses for all its frames; add speed_mps or poses",
+    ),
+    "truth": (
+        "measured depth",
+        lambda clip: depth_source(clip) is not None,
+        "neither a depth map nor a LiDAR scan for any of its frames; add some",
     ),
 }
 """Optional fields of a sample: what they are, whether a clip offers them, and what it lacks if not."""
@@ -85,3 +101,15 @@ def check_offers(clips: Sequence[Clip], needs: dict[str, tuple[str, ...]]) -> No
                         f"objective term '{term}' needs {what}, but clip {clip.name} ({clip.path}) has {lack}, "
                         f"or remove the term"
                     )
+
+
+def check_one_size(clips: Sequence[Clip]) -> None:
+    """Raise InputError, naming two clips, unless all have images of one size, as measured depth in batches must."""
+    for clip in clips[1:]:
+        first, other = clips[0].camera, clip.camera
+        if (first.height, first.width) != (other.height, other.width):
+            raise InputError(
+                f"measured depth is used at its own size, which a batch shares, but clip {clips[0].name} "
+                f"({clips[0].path}) is {first.width}x{first.height} and clip {clip.name} ({clip.path}) is "
+                f"{other.width}x{other.height}; train on clips of one size, or with a batch_size of 1"
+            )

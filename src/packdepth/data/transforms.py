@@ -13,7 +13,7 @@ from packdepth.records import Sample
 
 
 def flipped(sample: Sample) -> Sample:
-    """The sample as a mirrored camera sees it: images and intrinsics."""
+    """The sample as a mirrored camera sees it: images, measured depth and intrinsics."""
 
     def mirror(image: Tensor) -> Tensor:
         return image.flip(-1)
@@ -25,6 +25,7 @@ def flipped(sample: Sample) -> Sample:
         context=mirror(sample.context),
         network_image=mirror(sample.network_image),
         network_context=mirror(sample.network_context),
+        truth=None if sample.truth is None else mirror(sample.truth),
     )
 
 

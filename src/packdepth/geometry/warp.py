@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 
+Padding = Literal["border", "zeros"]
+"""What lies beyond an image: its edges, extended, or black."""
 MIN_DEPTH = 1e-3  # metres; what is nearer to the context camera, or behind it, is not seen
 
 
@@ -20,8 +22,8 @@ class Synthesis(NamedTuple):
     valid: Tensor  # [B, 1, H, W] bool: inside the context image and in front of its camera
 
 
-def sample(image: Tensor, pixels: Tensor) -> Tensor:
-    """Bilinear samples [B, C, h, w] of image [B, C, H, W] at pixels [B, 2, h, w] as (u, v); edges are extended.
+def sample(image: Tensor, pixels: Tensor, padding: Padding = "border") -> Tensor:
+    """Bilinear samples [B, C, h, w] of image [B, C, H, W] at pixels [B, 2, h, w] as (u, v).
 
     A pixel that is NaN gives some value of the image, and no gradient.
     """
@@ -32,11 +34,16 @@ def sample(image: Tensor, pixels: Tensor) -> Tensor:
     grid = u.new_empty(*u.shape, 2)
     grid[..., 0], grid[..., 1] = u, v
     grid = grid.nan_to_num(nan=0.0).to(image.dtype)  # the gradient of a NaN crashes the process (pytorch#24823)
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return F.grid_sample(image, grid, mode="bilinear", padding_mode=padding, align_corners=True)
 
 
 def synthesize(
-    context: Tensor, depth: Tensor, T_context_target: Tensor, camera: Camera, context_camera: Camera | None = None
+    context: Tensor,
+    depth: Tensor,
+    T_context_target: Tensor,
+    camera: Camera,
+    context_camera: Camera | None = None,
+    padding: Padding = "border",
 ) -> Synthesis:
     """Rebuild the target view from a context image.
 
@@ -46,6 +53,7 @@ def synthesize(
         T_context_target: [B, 4, 4].
         camera: of the target view, of size h x w.
         context_camera: of the context image, of size H x W; the target's camera if left out.
+        padding: what the image shows where the context image ends.
 
     Returns:
         the image and the mask of the pixels for which it is defined. Source: PackNet, CVPR 2020, section 3.1.
@@ -55,4 +63,4 @@ def synthesize(
     pixels, z = context_camera.project(points, min_depth=MIN_DEPTH)
     u, v = pixels[:, 0:1], pixels[:, 1:2]
     inside = (u >= 0) & (u <= context_camera.width - 1) & (v >= 0) & (v <= context_camera.height - 1)
-    return Synthesis(sample(context, pixels), inside & (z > MIN_DEPTH))
+    return Synthesis(sample(context, pixels, padding), inside & (z > MIN_DEPTH))

@@ -117,7 +117,8 @@ class PackLayerConv3d(nn.Module):
         return pixels * wider + composing < plain
 
     def _kernels(self) -> FusedKernels:
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        weight = self.conv.conv_base.weight
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or weight.is_inference():  # those count no changes
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())
         if self._composed is None or self._composed[0] != versions:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from packdepth.config import PhotometricConfig, SmoothnessConfig, TermConfig
+from packdepth.config import PhotometricConfig, SmoothnessConfig, TermConfig, VelocityConfig
 from packdepth.geometry.se3 import with_length
 from packdepth.objectives.photometric import Photometric
 from packdepth.objectives.smoothness import Smoothness
+from packdepth.objectives.supervised import Supervised
 from packdepth.objectives.term import Term
 from packdepth.objectives.velocity import Velocity
 from packdepth.records import Batch, Outputs
@@ -18,10 +19,20 @@ from packdepth.records import Batch, Outputs
 def build_term(config: TermConfig) -> Term:
     """The term that an entry of the run file's objective describes."""
     if isinstance(config, PhotometricConfig):
-        return Photometric(config.ssim, config.minimum, config.automask, config.scales)
+        return Photometric(
+            config.ssim,
+            config.minimum,
+            config.automask,
+            config.scales,
+            config.convention,
+            config.padding,
+            config.clip,
+        )
     if isinstance(config, SmoothnessConfig):
-        return Smoothness()
-    return Velocity(config.impose)
+        return Smoothness(config.scales, config.convention)
+    if isinstance(config, VelocityConfig):
+        return Velocity(config.impose)
+    return Supervised(config.kind, config.convention)
 
 
 @dataclass(frozen=True)
@@ -57,5 +68,6 @@ class Objective:
         values = {
             name: term(outputs if isinstance(term, Velocity) else measured, batch) for name, _, term in self.terms
         }
-        total = sum((weight * values[name] for name, weight, _ in self.terms), outputs.T_context_target.new_zeros(()))
-        return total, values
+        # Ego-motion is part of the graph, if with no weight, so that processes can share terms that need depth alone.
+        nothing = 0 * outputs.T_context_target.sum()
+        return sum((weight * values[name] for name, weight, _ in self.terms), nothing), values

@@ -2,67 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from packdepth.config import Convention, Scales
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.warp import synthesize
+from packdepth.geometry.warp import Padding, synthesize
+from packdepth.objectives.scales import enlarged, reduced
+from packdepth.objectives.ssim import Windows, ssim_distance
 from packdepth.objectives.term import masked_mean
 from packdepth.records import Batch, Outputs
 
-C1, C2 = 0.01**2, 0.03**2
 
-
-def ssim_distance(images: Tensor, target: Tensor) -> Tensor:
-    """(1 - SSIM) / 2 in [0, 1] at each pixel, over 3x3 windows.
-
-    Args:
-        images: [B, N, C, H, W].
-        target: [B, C, H, W], to compare each of the N images with.
-
-    Returns:
-        [B, N, C, H, W].
-    """
-    x, y = _reflected(images), _reflected(target[:, None])
-    mean_x, mean_xx, mean_xy = _window_means(x), _window_means(x * x), _window_means(x * y)
-    mean_y, mean_yy = _window_means(y), _window_means(y * y)
-    var_x, var_y, cov = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
-    ssim = (2 * mean_x * mean_y + C1) * (2 * cov + C2) / ((mean_x**2 + mean_y**2 + C1) * (var_x + var_y + C2))
-    return ((1 - ssim) / 2).clamp(0, 1)
-
-
-def _reflected(images: Tensor) -> Tensor:
-    """[B, N, C, H, W] to [B, N, C, H + 2, W + 2]."""
-    return F.pad(images, (1, 1, 1, 1, 0, 0), mode="reflect")
-
-
-def _window_means(images: Tensor) -> Tensor:
-    """Means over 3x3 windows: [B, N, C, H + 2, W + 2] to [B, N, C, H, W].
-
-    Sums of shifted images are several times faster on a CPU than average pooling, and exact where a convolution may
-    round to TF32.
-    """
-    rows = images[..., :-2, :] + images[..., 1:-1, :] + images[..., 2:, :]
-    return (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9
-
-
-def photometric_error(images: Tensor, target: Tensor, ssim: float = 0.85) -> Tensor:
+def photometric_error(images: Tensor, target: Tensor, ssim: float = 0.85, windows: Windows | None = None) -> Tensor:
     """Error at each pixel, `ssim` (1 - SSIM) / 2 + (1 - `ssim`) L1, averaged over channels.
 
     Args:
         images: [B, N, 3, H, W].
-        target: [B, 3, H, W], to compare each of the N images with.
+        target: [B, 3, H, W], to compare each of the N images with, a constant.
         ssim: share of the SSIM term.
+        windows: of `target[:, None]`, where they are known from an earlier comparison.
 
     Returns:
         [B, N, H, W]. Source: PackNet, CVPR 2020, eq. 2.
     """
-    difference = (images - target[:, None]).abs()
-    return (ssim * ssim_distance(images, target) + (1 - ssim) * difference).mean(2)
+    difference = (images - target[:, None]).abs().mean(2)
+    distance = ssim_distance(images, windows or Windows.of(target[:, None])).mean(2)
+    return ssim * distance + (1 - ssim) * difference
 
 
 def combine(errors: Tensor, valid: Tensor, minimum: bool) -> tuple[Tensor, Tensor]:
@@ -84,6 +52,24 @@ def combine(errors: Tensor, valid: Tensor, minimum: bool) -> tuple[Tensor, Tenso
     return (errors * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1), seen
 
 
+def clipped(errors: Tensor, deviations: float) -> Tensor:
+    """Errors [B, N, H, W], those of each context frame at most their mean plus some standard deviations of theirs.
+
+    Both are taken over the whole batch, as constants. Source: packnet-sfm's `clip_loss`.
+    """
+    each = errors.detach().transpose(0, 1).flatten(1)
+    return errors.clamp(max=(each.mean(1) + deviations * each.std(1))[:, None, None])
+
+
+class Scene(NamedTuple):
+    """What a synthesis is made from and compared with, at one resolution: nothing that the networks change."""
+
+    image: Tensor  # [B, 3, H, W], the target
+    windows: Windows  # of the target
+    context: Tensor  # [B, N, 3, H, W]
+    unmoved: Tensor | None  # [B, N, H, W] errors of the context as it is, for auto-masking
+
+
 class Photometric:
     """The term `photometric`: minimum reprojection, auto-masking and validity mask over four scales.
 
@@ -96,6 +82,10 @@ class Photometric:
         minimum: least error over the context frames, or else the mean.
         automask: compare with the unmoved context.
         scales: `full` upsamples each inverse depth to full resolution; `own` compares at its own resolution.
+        convention: `reference` gives the values of packnet-sfm: pixels out of view count like all others, and images
+            and inverse depths are resized as there (see `scales`).
+        padding: what the reference sees beyond the borders of a context frame.
+        clip: standard deviations above the mean at which the reference cuts off errors; 0 does not.
     """
 
     needs: tuple[str, ...] = ()
@@ -105,48 +95,49 @@ class Photometric:
         ssim: float = 0.85,
         minimum: bool = True,
         automask: bool = True,
-        scales: Literal["full", "own"] = "full",
+        scales: Scales = "full",
+        convention: Convention = "packdepth",
+        padding: Padding = "zeros",
+        clip: float = 0.0,
     ) -> None:
         self.ssim, self.minimum, self.automask, self.scales = ssim, minimum, automask, scales
+        self.convention, self.clip = convention, clip
+        self.padding: Padding = padding if convention == "reference" else "border"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean error over samples and scales, a scalar."""
-        losses = [
-            self._at_scale(inv_depth, outputs.T_context_target, image, context, camera)
-            for inv_depth, image, context, camera in self._pyramid(outputs.inv_depths, batch)
-        ]
+        height, width = batch.image.shape[-2:]
+        scene, camera = self._scene(batch, 0), batch.camera
+        losses = []
+        for s, inv_depth in enumerate(outputs.inv_depths):
+            if self.scales == "full":
+                inv_depth = enlarged(inv_depth, s, height, width, self.convention)
+            elif s > 0:
+                scene, camera = self._scene(batch, s), batch.camera.pooled(2**s)
+            losses.append(self._loss(inv_depth, outputs.T_context_target, scene, camera))
         return torch.stack(losses).mean()
 
-    def _pyramid(self, inv_depths: list[Tensor], batch: Batch) -> Iterator[tuple[Tensor, Tensor, Tensor, Camera]]:
-        """Inverse depth, target, context and camera of each scale, of one resolution."""
-        height, width = batch.image.shape[-2:]
-        for s, inv_depth in enumerate(inv_depths):
-            factor = 2**s
-            if self.scales == "full":
-                if factor > 1:
-                    inv_depth = F.interpolate(inv_depth, scale_factor=factor, mode="bilinear", align_corners=False)
-                yield inv_depth[..., :height, :width], batch.image, batch.context, batch.camera
-            else:
-                image, context = (pooled(images, factor) for images in (batch.image, batch.context))
-                yield inv_depth, image, context, batch.camera.pooled(factor)
+    @torch.no_grad()
+    def _scene(self, batch: Batch, scale: int) -> Scene:
+        image, context = (reduced(images, scale, self.convention) for images in (batch.image, batch.context))
+        windows = Windows.of(image[:, None])
+        unmoved = self._errors(context, image, windows) if self.automask else None
+        return Scene(image, windows, context, unmoved)
 
-    def _at_scale(
-        self, inv_depth: Tensor, T_context_target: Tensor, image: Tensor, context: Tensor, camera: Camera
-    ) -> Tensor:
+    def _errors(self, images: Tensor, target: Tensor, windows: Windows) -> Tensor:
+        errors = photometric_error(images, target, self.ssim, windows)
+        return clipped(errors, self.clip) if self.clip else errors
+
+    def _loss(self, inv_depth: Tensor, T_context_target: Tensor, scene: Scene, camera: Camera) -> Tensor:
         depth = 1 / inv_depth.clamp(min=1e-6)
-        views = [synthesize(context[:, i], depth, T_context_target[:, i], camera) for i in range(context.shape[1])]
+        motions = zip(scene.context.unbind(1), T_context_target.unbind(1), strict=True)
+        views = [synthesize(context, depth, T, camera, padding=self.padding) for context, T in motions]
         valid = torch.cat([view.valid for view in views], dim=1)  # [B, N, H, W]
+        if self.convention == "reference":
+            valid = torch.ones_like(valid)
         synthesized = torch.stack([view.image for view in views], dim=1)  # [B, N, 3, H, W]
-        error, seen = combine(photometric_error(synthesized, image, self.ssim), valid, self.minimum)
-        if self.automask:
-            unmoved, _ = combine(photometric_error(context, image, self.ssim), valid, self.minimum)
+        error, seen = combine(self._errors(synthesized, scene.image, scene.windows), valid, self.minimum)
+        if scene.unmoved is not None:
+            unmoved, _ = combine(scene.unmoved, valid, self.minimum)
             error = torch.minimum(error, unmoved)
         return masked_mean(error, seen)
-
-
-def pooled(images: Tensor, factor: int) -> Tensor:
-    """Images [B, ..., C, H, W] averaged over windows of `factor` x `factor` pixels, the last of which may be cut."""
-    if factor == 1:
-        return images
-    flat = F.avg_pool2d(images.flatten(0, -4), factor, ceil_mode=True)
-    return flat.view(*images.shape[:-2], *flat.shape[-2:])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from packdepth.objectives.photometric import pooled
+from packdepth.config import Convention, Scales
+from packdepth.objectives.scales import enlarged, reduced
 from packdepth.records import Batch, Outputs
 
 
@@ -28,13 +29,26 @@ def smoothness(inv_depth: Tensor, image: Tensor) -> Tensor:
 
 
 class Smoothness:
-    """The term `smoothness`: at each scale s, halved with each: 1 / 2^s."""
+    """The term `smoothness`: at each scale s, halved with each: 1 / 2^s.
+
+    Args:
+        scales: `full` upsamples each inverse depth to full resolution, as the reference does; `own` does not.
+        convention: `reference` resizes images and inverse depths as packnet-sfm does (see `scales`).
+    """
 
     needs: tuple[str, ...] = ()
 
+    def __init__(self, scales: Scales = "own", convention: Convention = "packdepth") -> None:
+        self.scales, self.convention = scales, convention
+
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean over the scales, a scalar."""
-        losses = [
-            smoothness(inv_depth, pooled(batch.image, 2**s)) / 2**s for s, inv_depth in enumerate(outputs.inv_depths)
-        ]
+        height, width = batch.image.shape[-2:]
+        losses = []
+        for s, inv_depth in enumerate(outputs.inv_depths):
+            if self.scales == "full":
+                loss = smoothness(enlarged(inv_depth, s, height, width, self.convention), batch.image)
+            else:
+                loss = smoothness(inv_depth, reduced(batch.image, s, self.convention))
+            losses.append(loss / 2**s)
         return torch.stack(losses).mean()

@@ -27,5 +27,10 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
 
     A sample without a valid pixel counts as zero.
     """
+    return sample_means(values, valid).mean()
+
+
+def sample_means(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the valid elements of each sample, 0 where there are none: [B, ...] twice to [B]."""
     weight = valid.to(values.dtype)
-    return ((values * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1)).mean()
+    return (values * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1)

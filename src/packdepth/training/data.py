@@ -39,17 +39,16 @@ class RunData(pl.LightningDataModule):
         super().__init__()
         data = run.data
         self.run, self.epoch = run, epoch
-        fields = Objective.build(run.objective).fields()
         samples = partial(
             ClipDataset,
             image_size=data.image_size,
             offsets=data.context,
-            fields=fields,
             seed=run.training.seed,
             cache=data.cache,
         )
-        self.train = samples(train, augmentation=data.augmentation)
-        self.val = samples(val, truth=True) if val else None
+        fields = Objective.build(run.objective).fields()
+        self.train = samples(train, fields=fields, augmentation=data.augmentation)
+        self.val = samples(val, fields=fields | {"truth"}) if val else None
 
     def epoch_steps(self) -> int:
         """Steps of an epoch."""

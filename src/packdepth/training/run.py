@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
 from packdepth.config import Run, load_run
-from packdepth.data.targets import check_offers, gaps
+from packdepth.data.targets import check_offers, check_one_size, gaps, has_measured_depth
 from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.objectives.objective import Objective
@@ -66,7 +66,10 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     clips = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
-    check_offers([*clips, *validation], Objective.build(run.objective).needs())
+    objective = Objective.build(run.objective)
+    check_offers([*clips, *validation], objective.needs())
+    if "truth" in objective.fields() and run.training.batch_size > processes:
+        check_one_size(clips)
     data = RunData(run, clips, validation, epoch)
     if data.val is not None and len(data.val) < processes:
         raise InputError(
@@ -90,11 +93,13 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule)
 
     training = run.training
     frames = sum(len(clip.frames) for clip in clips)
+    measured = sum(has_measured_depth(clip.frames[index]) for clip, index in data.train.targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
         f"frames     {frames}, {len(data.train)} of them targets with context {list(run.data.context)}"
         + (f"; {breaks} gaps in time, not crossed" if breaks else "")
+        + (f"; {measured} targets with measured depth" if "truth" in data.train.fields else "")
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {run.networks.depth.kind}, {millions(module.depth)}",

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from packdepth.config import Run, VelocityConfig
-from packdepth.data.targets import distance_source
+from packdepth.config import Run, SupervisedConfig, VelocityConfig
+from packdepth.data.targets import depth_source, distance_source
 from packdepth.records import Clip
 
 
 def is_metric(run: Run) -> bool:
     """Whether a term of the objective ties depth to metres."""
-    return any(isinstance(term, VelocityConfig) and (term.weight > 0 or term.impose) for term in run.objective)
+    return _uses_velocity(run) or _uses_depth(run)
 
 
 def scale_source(run: Run, clips: Sequence[Clip]) -> str:
-    """Such as "velocity (poses)"; "none" where depth is known up to a factor only."""
-    if not is_metric(run):
-        return "none"
-    return f"velocity ({', '.join(sorted({distance_source(clip) or 'nothing' for clip in clips}))})"
+    """Such as "velocity (poses)", "depth (lidar)" or both; "none" where depth is known up to a factor only."""
+    sources = []
+    if _uses_velocity(run):
+        sources.append(f"velocity ({_together(distance_source, clips)})")
+    if _uses_depth(run):
+        sources.append(f"depth ({_together(depth_source, clips)})")
+    return ", ".join(sources) or "none"
+
+
+def _uses_velocity(run: Run) -> bool:
+    return any(isinstance(term, VelocityConfig) and (term.weight > 0 or term.impose) for term in run.objective)
+
+
+def _uses_depth(run: Run) -> bool:
+    return any(isinstance(term, SupervisedConfig) and term.weight > 0 for term in run.objective)
+
+
+def _together(source: Callable[[Clip], str | None], clips: Sequence[Clip]) -> str:
+    return ", ".join(sorted({source(clip) or "nothing" for clip in clips}))

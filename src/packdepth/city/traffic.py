@@ -15,7 +15,7 @@ from packdepth.city.street import CROSS_LENGTH, KERB
 from packdepth.city.style import Style
 from packdepth.city.vehicles import car, lorry
 
-Flow = Literal["oncoming", "overtaking", "crossing"]
+Flow = Literal["oncoming", "overtaking", "crossing", "none"]
 VIEW = 240.0  # metres of the road around the camera in which anything is shown
 
 
@@ -122,14 +122,14 @@ class Traffic:
         duration = (len(ego.places) - 1) / RATE
         if lead:
             self.leader = self._add(self._vehicle(), Beside(road, ego, rng.uniform(10, 25), 0.0, LATERAL))
-        flow: Flow = rng.choice(["oncoming", "overtaking", "crossing"], p=[0.6, 0.15, 0.25])
+        flow: Flow = rng.choice(["oncoming", "overtaking", "crossing", "none"], p=[0.45, 0.05, 0.25, 0.25])
         if lead and flow == "crossing":
             flow = "oncoming"
         if flow == "oncoming":
             self._oncoming(start, end, duration)
         elif flow == "overtaking":
             self._overtaking(duration)
-        else:
+        elif flow == "crossing":
             self._crossing(start, end)
         self._people(start, end, duration)
 

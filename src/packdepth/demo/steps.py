@@ -102,7 +102,7 @@ def step(number: int, title: str, started: float) -> Iterator[None]:
     print(f"[{number}/{STEPS}] done in {clock(now - begun)}, {clock(now - started)} in all", flush=True)
 
 
-def recipe(name: str, frames: int, seed: int, lead_share: float = 0.15) -> Recipe:
+def recipe(name: str, frames: int, seed: int, lead_share: float = 0.1) -> Recipe:
     """The drives of a set: on the long one for odometry nobody drives ahead."""
     from packdepth.city.drive import Recipe
 
@@ -114,7 +114,7 @@ def recipe(name: str, frames: int, seed: int, lead_share: float = 0.15) -> Recip
         width=320,
         lead_share=0.0 if name == "odometry" else lead_share,
         stop_share=0.1,
-        speeds=(4.0, 10.0),
+        speeds=(6.0, 12.0),
         baseline=None,
         scanner=None,
     )

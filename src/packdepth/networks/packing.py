@@ -31,7 +31,7 @@ class Conv2D(nn.Module):
 
     def activate(self, x: Tensor) -> Tensor:
         """Normalise, activate."""
-        return F.elu(self.normalize(x))
+        return F.elu(self.normalize(x), inplace=True)  # its gradient needs its result alone
 
 
 class ResidualConv(nn.Module):
@@ -47,7 +47,7 @@ class ResidualConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [B, D, H, W]."""
-        return F.elu(self.normalize(self.conv2(self.conv1(x)) + self.dropout(self.conv3(x))))
+        return F.elu(self.normalize(self.conv2(self.conv1(x)) + self.dropout(self.conv3(x))), inplace=True)
 
 
 def residual_block(

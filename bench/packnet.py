@@ -1,0 +1,260 @@
+"""Time and memory of depth networks on this machine: as the reference computes them, and ours in each mode.
+
+    python bench/packnet.py [--networks 1A slim-1A small resnet18] [--threads N] [--repeats N] [--tests NAME ...]
+
+The reference's way is unfused, eager, float32, contiguous. Tests: `latency` (one image of 192x640), `large` (one of
+384x1280), `throughput` (eight of 192x640), `training` (a step with the whole loss at 192x640, one sample: forward,
+backward, Adam; in the reference's way with its photometric loss, too). Modes are timed in turn, so that a drift of the
+machine's speed meets all; times are medians. Outputs are compared with the reference's: `error` is the largest
+difference of inverse depth over the largest inverse depth. `peak` is the share of what a large matrix product reaches
+in the same type. Memory of training is what the graph keeps for the gradient; on a GPU the peak allocation, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import loss as loss_bench
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from packdepth.networks.depth_resnet import DepthResNet
+from packdepth.networks.ego_motion import PairPoseNetwork
+from packdepth.networks.packing import PackLayerConv3d, UnpackLayerConv3d
+from packdepth.networks.packnet import PackNet
+from packdepth.networks.posenet import PoseNet
+from packdepth.objectives.photometric import Photometric
+from packdepth.objectives.smoothness import Smoothness
+from packdepth.records import Outputs
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "1A": lambda: PackNet("1A"),
+    "slim-1A": lambda: PackNet("slim-1A"),
+    "small": lambda: PackNet("small"),
+    "resnet18": lambda: DepthResNet(18),
+}
+TESTS = {"latency": (1, 192, 640), "large": (1, 384, 1280), "throughput": (8, 192, 640)}  # images, height, width
+
+
+class ReferencePack(nn.Module):
+    """A packing block as published: a 3D and a 2D convolution, one after the other."""
+
+    def __init__(self, block: PackLayerConv3d) -> None:
+        super().__init__()
+        self.conv, self.conv3d = block.conv, block.conv3d
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pack."""
+        x = F.pixel_unshuffle(x, 2)
+        return F.elu(self.conv.normalize(self.conv.conv_base(self.conv3d(x.unsqueeze(1)).flatten(1, 2))))
+
+
+class ReferenceUnpack(nn.Module):
+    """An unpacking block as published."""
+
+    def __init__(self, block: UnpackLayerConv3d) -> None:
+        super().__init__()
+        self.conv, self.conv3d = block.conv, block.conv3d
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unpack."""
+        x = F.elu(self.conv.normalize(self.conv.conv_base(x)))
+        return F.pixel_shuffle(self.conv3d(x.unsqueeze(1)).flatten(1, 2), 2)
+
+
+def as_published(network: nn.Module) -> nn.Module:
+    """A copy whose packing and unpacking blocks are unfused."""
+    network = copy.deepcopy(network)
+    for name, block in network.named_children():
+        if isinstance(block, PackLayerConv3d):
+            setattr(network, name, ReferencePack(block))
+        elif isinstance(block, UnpackLayerConv3d):
+            setattr(network, name, ReferenceUnpack(block))
+    return network
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way of computing a network."""
+
+    name: str
+    dtype: torch.dtype = torch.float32
+    channels_last: bool = False
+    reference: bool = False
+    compiled: bool = False
+
+    def prepared(self, network: nn.Module) -> Callable[[Tensor], list[Tensor]]:
+        """The network, which is copied, in this mode."""
+        network = as_published(network) if self.reference else copy.deepcopy(network)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        network = network.to(self.dtype)
+        for parameter in network.parameters():
+            if parameter.dim() == 4:  # a 3D convolution has no such layout
+                parameter.data = parameter.data.contiguous(memory_format=layout)
+        run = torch.compile(network, mode="max-autotune") if self.compiled else network
+        return lambda images: run(images.to(self.dtype).to(memory_format=layout))
+
+
+def modes(gpu: bool) -> list[Mode]:
+    """The reference first."""
+    plain = [
+        Mode("reference", reference=True),
+        Mode("float32"),
+        Mode("float32, channels last", channels_last=True),
+        Mode("bfloat16", torch.bfloat16),
+        Mode("bfloat16, channels last", torch.bfloat16, channels_last=True),
+    ]
+    if not gpu:
+        return plain
+    half = Mode("float16, channels last", torch.float16, channels_last=True)
+    return [*plain, half, Mode("float16, compiled", torch.float16, channels_last=True, compiled=True)]
+
+
+def seconds(function: Callable[[], object], device: torch.device) -> float:
+    """Of one call, a GPU's work included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    function()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def medians(functions: list[Callable[[], object]], repeats: int, device: torch.device) -> list[float]:
+    """Seconds of each, called in turn, after one call that is not counted."""
+    times: list[list[float]] = [[] for _ in functions]
+    for repeat in range(repeats + 1):
+        for function, kept in zip(functions, times, strict=True):
+            taken = seconds(function, device)
+            if repeat:
+                kept.append(taken)
+    return [statistics.median(kept) for kept in times]
+
+
+def matmul_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """Multiply-adds per second of a large matrix product."""
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    return size**3 / medians([lambda: a @ b], 5, device)[0]
+
+
+def multiply_adds(network: nn.Module, images: Tensor) -> float:
+    """Of the network as published."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        as_published(network)(images)
+    return float(counter.get_total_flops()) / 2
+
+
+@torch.inference_mode()
+def inference(network: nn.Module, shape: tuple[int, int, int], repeats: int, device: torch.device) -> None:
+    """A table of modes."""
+    batch, height, width = shape
+    images = torch.rand(batch, 3, height, width, device=device)
+    work = multiply_adds(network, images)
+    ways = modes(device.type == "cuda")
+    runs = [mode.prepared(network) for mode in ways]
+    outputs = [run(images)[0].float() for run in runs]
+    errors = [((output - outputs[0]).abs().max() / outputs[0].max()).item() for output in outputs]
+    assert errors[1] < 1e-4, errors
+    times = medians([lambda run=run: run(images) for run in runs], repeats, device)  # type: ignore[misc]
+    rates = {dtype: matmul_rate(dtype, device) for dtype in {mode.dtype for mode in ways}}
+    print(f"  {work / 1e9:.1f} G multiply-adds as published")
+    print(f"  {'':26} {'ms':>9} {'images/s':>9} {'speed-up':>9} {'error':>8} {'peak':>6}")
+    for mode, taken, error in zip(ways, times, errors, strict=True):
+        share = work / taken / rates[mode.dtype]
+        figures = f"{1e3 * taken:9.1f} {batch / taken:9.2f} {times[0] / taken:9.2f} {error:8.0e} {share:6.2f}"
+        print(f"  {mode.name:26} {figures}", flush=True)
+
+
+class Trainer:
+    """A depth and a pose network with Adam, on one batch."""
+
+    def __init__(self, depth: nn.Module, pose: PairPoseNetwork, reference: bool, device: torch.device) -> None:
+        self.depth = (as_published(depth) if reference else copy.deepcopy(depth)).train()
+        self.pose = copy.deepcopy(pose).train()
+        self.photometric = loss_bench.reference if reference else Photometric()
+        self.smoothness = Smoothness()
+        self.optimizer = torch.optim.Adam(
+            [*self.depth.parameters(), *self.pose.parameters()], lr=1e-4, fused=not reference
+        )
+        _, self.batch = loss_bench.example(1, 192, 640, device)
+
+    def loss(self) -> Tensor:
+        """The whole loss."""
+        batch = self.batch
+        outputs = Outputs(self.depth(batch.image), self.pose(batch.image, batch.context, batch.offsets))
+        return self.photometric(outputs, batch) + 1e-3 * self.smoothness(outputs, batch)
+
+    def step(self) -> float:
+        """Forward, backward, optimiser."""
+        self.optimizer.zero_grad()
+        loss = self.loss()
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        return loss.item()
+
+    def kept(self) -> float:
+        """MiB that the graph keeps for the gradient beside the parameters, each storage counted once."""
+        storages: dict[int, Tensor] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = self.loss()
+        for parameter in [*self.depth.parameters(), *self.pose.parameters()]:
+            storages.pop(parameter.untyped_storage().data_ptr(), None)
+        size = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
+        del loss
+        return float(size) / 2**20
+
+
+def training(network: nn.Module, repeats: int, device: torch.device) -> None:
+    """A step of the reference's way and of ours."""
+    pose = PoseNet(initial_forward=0.5).to(device)
+    trainers = [Trainer(network, pose, reference, device) for reference in (True, False)]
+    kept = [trainer.kept() for trainer in trainers]
+    first = [trainer.step() for trainer in trainers]
+    assert abs(first[1] - first[0]) < 1e-4 * first[0], first
+    times = medians([trainer.step for trainer in trainers], repeats, device)
+    print(f"  {'':26} {'ms':>9} {'speed-up':>9} {'kept [MiB]':>11} {'ratio':>6}")
+    for name, taken, size in zip(("reference", "float32"), times, kept, strict=True):
+        print(f"  {name:26} {1e3 * taken:9.1f} {times[0] / taken:9.2f} {size:11.1f} {size / kept[0]:6.2f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--tests", nargs="+", choices=[*TESTS, "training"], default=[*TESTS, "training"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    machine = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {options.threads} threads"
+    print(f"torch {torch.__version__}, {machine}")
+    for name in options.networks:
+        torch.manual_seed(0)
+        network = NETWORKS[name]().to(device).eval()
+        for test in options.tests:
+            shape = TESTS.get(test)
+            print(f"{name}, {test}" + (f", {shape[0]} x {shape[1]}x{shape[2]}" if shape else ", 1 x 192x640"))
+            if shape:
+                inference(network, shape, options.repeats, device)
+            else:
+                training(network, options.repeats, device)
+            gc.collect()
+
+
+if __name__ == "__main__":
+    main()

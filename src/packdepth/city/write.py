@@ -33,8 +33,7 @@ class Job:
 
     recipe: Recipe
     number: int
-    start: int
-    stop: int
+    frames: tuple[int, ...]
 
 
 def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) -> None:
@@ -52,9 +51,9 @@ def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) ->
     """
     _check_recipe(output, recipe)
     jobs = [
-        Job(recipe, number, start, min(start + SEGMENT, recipe.frames))
+        Job(recipe, number, recipe.recorded[start : start + SEGMENT])
         for number in range(drives)
-        for start in range(0, recipe.frames, SEGMENT)
+        for start in range(0, len(recipe.recorded), SEGMENT)
         if not all((clip_folder(output, recipe, number, view) / "frames.csv").exists() for view in recipe.views)
     ]
     _render(output, jobs, processes)
@@ -89,7 +88,7 @@ def _check_recipe(output: Path, recipe: Recipe) -> None:
 
 def _render(output: Path, jobs: list[Job], processes: int) -> None:
     """Do all jobs, with a bar on a terminal and a line a tenth elsewhere."""
-    total = sum(job.stop - job.start for job in jobs)
+    total = sum(len(job.frames) for job in jobs)
     if not total:
         return
     console = Console()
@@ -122,12 +121,12 @@ def _done(output: Path, jobs: list[Job], processes: int) -> Iterator[int]:
 def render_job(output: Path, job: Job) -> int:
     """Render and write a job's frames that are not there yet; the number of frames it is about."""
     drive = Drive(job.recipe, job.number)
-    for frame in range(job.start, job.stop):
+    for frame in job.frames:
         for view in job.recipe.views:
             folder = clip_folder(output, job.recipe, job.number, view)
             if not (folder / "rows" / f"{frame:06d}.csv").exists():
                 write_shot(folder, f"{frame:06d}", drive.shot(frame, view))
-    return job.stop - job.start
+    return len(job.frames)
 
 
 def write_shot(folder: Path, name: str, shot: Shot) -> None:
@@ -185,7 +184,7 @@ def _finish(folder: Path, recipe: Recipe) -> None:
 
 def write_sheet(path: Path, folders: Iterable[Path], recipe: Recipe) -> None:
     """Frames spread over the drives: image, inverse depth and classes side by side."""
-    places = [(folder, frame) for folder in folders for frame in range(recipe.frames)]
+    places = [(folder, frame) for folder in folders for frame in recipe.recorded]
     chosen = [places[i] for i in np.linspace(0, len(places) - 1, min(SHEET_FRAMES, len(places))).round().astype(int)]
     rows = []
     for folder, frame in chosen:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
 
 STEPS = 4
-STRETCHES = (5, 45)  # training drives are rendered for 5 of each 45 frames, so that places vary
+STRETCHES = (8, 60)  # training drives are rendered for 8 of each 60 frames, so that places vary
 RUN_FILE = files("packdepth.demo") / "run.yaml"
 
 
@@ -54,7 +54,7 @@ class Plan:
 
 
 FULL = Plan(
-    train_drives=20, train_frames=230, test_drives=20, epochs=10, epoch_steps=190, odometry_frames=60, minutes=9.5
+    train_drives=18, train_frames=240, test_drives=20, epochs=10, epoch_steps=115, odometry_frames=60, minutes=9.5
 )
 QUICK = Plan(train_drives=8, train_frames=140, test_drives=10, epochs=2, epoch_steps=125, odometry_frames=40, minutes=3)
 

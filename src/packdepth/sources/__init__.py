@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from packdepth.sources.ddad import Ddad
 from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_odometry import KittiOdometry
 from packdepth.sources.kitti_raw import KittiRaw
 from packdepth.sources.video import Video
 
-AnySource = Annotated[KittiOdometry | KittiRaw | Folder | Video, Field(discriminator="kind")]
+AnySource = Annotated[KittiOdometry | KittiRaw | Ddad | Folder | Video, Field(discriminator="kind")]

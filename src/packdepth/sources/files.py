@@ -162,13 +162,16 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class DepthPng:
-    """A depth map as KITTI keeps it: 16-bit PNG, metres x 256, 0 where unknown."""
+    """A depth map in a 16-bit PNG: metres x 256 as KITTI keeps it, or in other steps; 0 where unknown."""
 
     path: Path
+    steps: int = 256  # of a metre
+    unknown: int = 0  # a value that, like 0, stands for none
 
     def read(self) -> np.ndarray:
         """[H, W] float32, metres, 0 where unknown."""
-        return _grey16(self.path, "depth maps hold metres x 256 in 16 bits").astype(np.float32) / 256
+        values = _grey16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
+        return np.where(values == self.unknown, 0, values).astype(np.float32) / self.steps
 
 
 @dataclass(frozen=True)

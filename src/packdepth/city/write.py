@@ -18,8 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from packdepth.city.classes import COLOURS
 from packdepth.city.drive import Drive, Recipe, Shot, View
 from packdepth.colour import colourise
-from packdepth.errors import InputError
-from packdepth.files import make_folder, replacing, write_depth_png, write_image
+from packdepth.files import claim, replacing, write_depth_png, write_image
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
 from packdepth.sources.rigid import quaternion
@@ -75,14 +74,7 @@ def clip_folder(output: Path, recipe: Recipe, number: int, view: View) -> Path:
 def _check_recipe(output: Path, recipe: Recipe) -> None:
     """Write the recipe, or compare it with the one that is there."""
     text = yaml.safe_dump(json.loads(json.dumps(asdict(recipe))), sort_keys=False)  # YAML knows no tuples
-    path = output / "city.yaml"
-    make_folder(output)
-    if path.exists():
-        if path.read_text() != text:
-            raise InputError(f"{path}: this folder holds a city of another recipe; name another folder, or remove it")
-        return
-    with replacing(path) as temporary:
-        temporary.write_text(text)
+    claim(output / "city.yaml", text, "a city of another recipe")
 
 
 # --- rendering ----------------------------------------------------------------------------------------------------

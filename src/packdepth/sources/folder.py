@@ -60,7 +60,8 @@ class Folder(Source):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         """Whether a folder means to be a clip, or holds one."""
-        return _is_clip(path) or any(_is_clip(child) for child in path.iterdir() if not child.name.startswith("."))
+        children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
+        return any(map(_is_clip, [path, *children]))
 
     def find(self) -> list[Clip]:
         """One clip for each clip folder, by name."""

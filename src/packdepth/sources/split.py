@@ -61,6 +61,14 @@ def own_entry(where: str, line: str) -> Entry:
     return Entry(words[0], words[1] if len(words) == 2 else None, where)
 
 
+def own_line(clip: str, frame: str | None = None) -> str:
+    """A clip, or one of its frames, in packdepth's own notation."""
+    for name in filter(None, (clip, frame)):
+        if len(name.split()) != 1:
+            raise InputError(f"'{name}': a name with a space cannot stand in a split file; rename it")
+    return clip if frame is None else f"{clip} {frame}"
+
+
 def select(clips: Iterable[Clip], entries: Sequence[Entry]) -> tuple[list[Clip], list[Entry]]:
     """The clips that are listed, with their targets, and the entries that none of the clips answers."""
     wanted: dict[str, set[str | None]] = {}

@@ -12,6 +12,9 @@ from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_odometry import KittiOdometry
 from packdepth.sources.kitti_raw import KittiRaw
 from packdepth.sources.rgbd import Rgbd
+from packdepth.sources.rosbag import Rosbag
 from packdepth.sources.video import Video
 
-AnySource = Annotated[KittiOdometry | KittiRaw | Ddad | Rgbd | CamVid | Folder | Video, Field(discriminator="kind")]
+AnySource = Annotated[
+    KittiOdometry | KittiRaw | Ddad | Rgbd | CamVid | Folder | Video | Rosbag, Field(discriminator="kind")
+]

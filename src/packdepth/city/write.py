@@ -18,10 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from packdepth.city.classes import COLOURS
 from packdepth.city.drive import Drive, Recipe, Shot, View
 from packdepth.colour import colourise
-from packdepth.errors import InputError
-from packdepth.files import make_folder, replacing, write_depth_png, write_image
+from packdepth.files import claim, replacing, write_depth_png, write_image
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
+from packdepth.sources.rigid import quaternion
 
 SEGMENT = 60  # frames that a process renders at once: a long drive is shared between processes too
 SHEET_FRAMES = 12
@@ -73,14 +73,7 @@ def clip_folder(output: Path, recipe: Recipe, number: int, view: View) -> Path:
 def _check_recipe(output: Path, recipe: Recipe) -> None:
     """Write the recipe, or compare it with the one that is there."""
     text = yaml.safe_dump(json.loads(json.dumps(asdict(recipe))), sort_keys=False)  # YAML knows no tuples
-    path = output / "city.yaml"
-    make_folder(output)
-    if path.exists():
-        if path.read_text() != text:
-            raise InputError(f"{path}: this folder holds a city of another recipe; name another folder, or remove it")
-        return
-    with replacing(path) as temporary:
-        temporary.write_text(text)
+    claim(output / "city.yaml", text, "a city of another recipe")
 
 
 # --- rendering ----------------------------------------------------------------------------------------------------
@@ -144,21 +137,6 @@ def write_shot(folder: Path, name: str, shot: Shot) -> None:
     numbers = [*shot.pose[:3, 3], *quaternion(shot.pose[:3, :3])]
     with replacing(folder / "rows" / f"{name}.csv") as temporary:
         temporary.write_text(f"{name},{shot.time:.3f},{shot.speed:.6f},{','.join(f'{n:.9f}' for n in numbers)}\n")
-
-
-def quaternion(R: np.ndarray) -> np.ndarray:
-    """qx, qy, qz, qw of a rotation [3, 3]: the eigenvector of the largest eigenvalue of Bar-Itzhack's matrix."""
-    (a, b, c), (d, e, f), (g, h, i) = R
-    K = np.array(
-        [
-            [a - e - i, b + d, c + g, h - f],
-            [b + d, e - a - i, f + h, c - g],
-            [c + g, f + h, i - a - e, d - b],
-            [h - f, c - g, d - b, a + e + i],
-        ]
-    )
-    q = np.linalg.eigh(K)[1][:, -1]
-    return np.asarray(q * (1.0 if q[3] >= 0 else -1.0))
 
 
 def _finish(folder: Path, recipe: Recipe) -> None:

@@ -79,6 +79,25 @@ def evaluate(
     print(evaluate(checkpoint, protocol, data, json).table())
 
 
+def odometry(
+    checkpoint: Positional[Path],
+    source: Positional[Path],
+    /,
+    *,
+    output: Annotated[Path, arg(aliases=["-o"])],
+) -> None:
+    """Tell where the camera of consecutive frames has been.
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        source: video, folder of images, clip, or a sequence of KITTI odometry (.../sequences/09).
+        output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured.
+    """
+    from packdepth.evaluation.odometry_command import odometry
+
+    print(odometry(checkpoint, source, output).text())
+
+
 def info(checkpoint: Positional[Path], /) -> None:
     """Tell what a checkpoint is.
 
@@ -128,6 +147,7 @@ def main(argv: list[str] | None = None) -> int:
                 "train": train,
                 "predict": predict,
                 "evaluate": evaluate,
+                "odometry": odometry,
                 "info": info,
                 "convert": convert,
                 "city": city,

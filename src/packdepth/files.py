@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -50,3 +53,18 @@ def write_image(path: Path, image: np.ndarray) -> None:
     """Image [H, W, 3] uint8, RGB, or [H, W] uint8 or uint16, in the format of the path's suffix."""
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary)
+
+
+def finite(content: Any) -> Any:
+    """What JSON is to hold: the same with None for numbers that are NaN or infinite, which JSON does not know."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON that any reader takes: of numbers that are NaN or infinite it holds null."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -20,6 +20,7 @@ from packdepth.city.drive import Drive, Recipe, Shot, View
 from packdepth.colour import colourise
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_depth_png, write_image
+from packdepth.geometry.quaternion import quaternion
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
 
@@ -145,21 +146,6 @@ def write_shot(folder: Path, name: str, shot: Shot) -> None:
     numbers = [*shot.pose[:3, 3], *quaternion(shot.pose[:3, :3])]
     with replacing(folder / "rows" / f"{name}.csv") as temporary:
         temporary.write_text(f"{name},{shot.time:.3f},{shot.speed:.6f},{','.join(f'{n:.9f}' for n in numbers)}\n")
-
-
-def quaternion(R: np.ndarray) -> np.ndarray:
-    """qx, qy, qz, qw of a rotation [3, 3]: the eigenvector of the largest eigenvalue of Bar-Itzhack's matrix."""
-    (a, b, c), (d, e, f), (g, h, i) = R
-    K = np.array(
-        [
-            [a - e - i, b + d, c + g, h - f],
-            [b + d, e - a - i, f + h, c - g],
-            [c + g, f + h, i - a - e, d - b],
-            [h - f, c - g, d - b, a + e + i],
-        ]
-    )
-    q = np.linalg.eigh(K)[1][:, -1]
-    return np.asarray(q * (1.0 if q[3] >= 0 else -1.0))
 
 
 def _finish(folder: Path, recipe: Recipe) -> None:

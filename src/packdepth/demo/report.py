@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -12,6 +11,7 @@ from string import Template
 import numpy as np
 from PIL import Image
 
+from packdepth.charts import OURS, TRUE, Line, svg
 from packdepth.colour import colourise
 from packdepth.demo.findings import Example, Findings
 from packdepth.demo.scores import CAP, DISTANCES, Scores
@@ -23,7 +23,6 @@ TEMPLATE = files("packdepth.demo") / "report.html"
 RANGE = (0.0, 0.16)  # inverse depth, 1/metres, that colours span
 ERROR_SPAN = 0.5  # relative error that is shown as full red or blue
 CLOUD_REACH = 45.0  # metres
-OURS, TRUE = "#e64963", "#3b0f6b"
 
 
 def write_report(path: Path, findings: Findings, quick: bool) -> None:
@@ -50,8 +49,8 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
         path=_path(findings),
         drift=f"{100 * numbers.drift:.1f} %",
         distance=f"{numbers.distance:.0f}",
-        loss=chart([(findings.loss, OURS)], "step", "loss"),
-        validation=chart([(findings.validation, OURS)], "step", "abs_rel, validation drives"),
+        loss=svg([Line(findings.loss, OURS)], "step", "loss"),
+        validation=svg([Line(findings.validation, OURS)], "step", "abs_rel, validation drives"),
     )
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -139,57 +138,6 @@ def _cloud(example: Example, camera: Camera) -> str:
 # --- charts -------------------------------------------------------------------------------------------------------
 
 
-def chart(lines: Sequence[tuple[np.ndarray, str]], x_title: str, y_title: str, equal: bool = False) -> str:
-    """Lines [N, 2] with their colours as SVG; `equal` gives both axes one scale."""
-    width, height, left, bottom = 460.0, 260.0, 52.0, 36.0
-    lines = [(line, colour) for line, colour in lines if len(line)]
-    if not lines:
-        return "<p class='note'>nothing was logged</p>"
-    everything = np.concatenate([line for line, _ in lines])
-    low, high = everything.min(0), everything.max(0)
-    if not equal:
-        low[1] = min(low[1], 0)
-    span = np.maximum(high - low, 1e-9)
-    room = np.array([width - left - 10, height - bottom - 10])
-    if equal:
-        scale = (span / room).max()
-        low, span = (low + high) / 2 - scale * room / 2, scale * room
-
-    def place(points: np.ndarray) -> np.ndarray:
-        share = (points - low) / span
-        return np.stack([left + share[..., 0] * room[0], 10 + (1 - share[..., 1]) * room[1]], axis=-1)
-
-    parts = []
-    for axis in (0, 1):
-        for value in ticks(low[axis], low[axis] + span[axis]):
-            point = low.copy()
-            point[axis] = value
-            x, y = place(point)
-            if axis == 0:
-                parts.append(f"<line x1='{x:.1f}' x2='{x:.1f}' y1='10' y2='{height - bottom}'/>")
-                parts.append(f"<text x='{x:.1f}' y='{height - bottom + 15}' text-anchor='middle'>{value:g}</text>")
-            else:
-                parts.append(f"<line x1='{left}' x2='{width - 10}' y1='{y:.1f}' y2='{y:.1f}'/>")
-                parts.append(f"<text x='{left - 6}' y='{y + 4:.1f}' text-anchor='end'>{value:g}</text>")
-    for line, colour in lines:
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in place(line))
-        parts.append(f"<polyline points='{path}' stroke='{colour}'/>")
-    parts.append(f"<text x='{(left + width) / 2}' y='{height - 4}' text-anchor='middle'>{x_title}</text>")
-    middle = height / 2 - 10
-    turned = f"transform='rotate(-90 12 {middle})' text-anchor='middle'"
-    parts.append(f"<text x='12' y='{middle}' {turned}>{y_title}</text>")
-    title = f"{y_title} over {x_title}"
-    return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{title}'>{''.join(parts)}</svg>"
-
-
-def ticks(low: float, high: float) -> np.ndarray:
-    """About five round values between two limits."""
-    raw = (high - low) / 5
-    base = 10 ** np.floor(np.log10(raw))
-    step = base * min((m for m in (1, 2, 5, 10) if m * base >= raw), default=10)
-    return np.asarray(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step)
-
-
 def _path(findings: Findings) -> str:
-    lines = [(findings.true_path, TRUE), (findings.predicted_path, OURS)]
-    return chart(lines, "metres to the right", "metres ahead", equal=True)
+    lines = [Line(findings.true_path, TRUE, "true"), Line(findings.predicted_path, OURS, "predicted")]
+    return svg(lines, "metres to the right", "metres ahead", equal=True)

@@ -59,24 +59,30 @@ def predict(
 
 
 def evaluate(
-    checkpoint: Positional[Path],
+    checkpoints: Positional[tuple[Path, ...]],
     /,
     *,
     protocol: str,
     data: Path,
     json: Path | None = None,
+    html: Path | None = None,
+    processes: int = 1,
 ) -> None:
-    """Measure a checkpoint by a named protocol.
+    """Measure checkpoints by a named protocol.
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
-        protocol: kitti-odometry-clip or kitti-raw-clip.
+        checkpoints: folders that training wrote, such as OUTPUT/best, others' checkpoints (see convert), or folders
+            that predict --save depth wrote.
+        protocol: such as kitti-odometry-clip; docs/evaluation.md lists them.
         data: the folder that holds the protocol's data.
         json: file to write the numbers to.
+        html: file for a page with tables, curves and pictures.
+        processes: that share out the clips.
     """
-    from packdepth.evaluation.run import evaluate
+    from packdepth.evaluation.report import text
+    from packdepth.evaluation.run import evaluate_all
 
-    print(evaluate(checkpoint, protocol, data, json).table())
+    print(text(evaluate_all(checkpoints, protocol, data, json, html, processes)))
 
 
 def odometry(

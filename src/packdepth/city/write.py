@@ -20,9 +20,9 @@ from packdepth.city.drive import Drive, Recipe, Shot, View
 from packdepth.colour import colourise
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_depth_png, write_image
-from packdepth.geometry.quaternion import quaternion
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
+from packdepth.sources.rigid import quaternion
 
 SEGMENT = 60  # frames that a process renders at once: a long drive is shared between processes too
 SHEET_FRAMES = 12

@@ -11,8 +11,9 @@ import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from packdepth.config import Run
-from packdepth.demo.scores import Scores, constants, judge
+from packdepth.demo.scores import constants, judge
 from packdepth.evaluation.odometry import chained, from_first
+from packdepth.evaluation.scores import Scores
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip, Frame

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.files import replacing
-from packdepth.geometry.quaternion import quaternion
+from packdepth.sources.rigid import quaternion
 
 
 def write_tum(path: Path, times: Sequence[float], poses: np.ndarray) -> None:

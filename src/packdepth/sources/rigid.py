@@ -1,4 +1,4 @@
-"""Unit quaternions x, y, z, w, as files hold them. Without torch, because sources and the city need them without it."""
+"""Rotations as files write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def quaternion(R: np.ndarray) -> np.ndarray:
-    """x, y, z, w (w >= 0) of a rotation [3, 3]: the eigenvector of the largest eigenvalue of Bar-Itzhack's matrix."""
+    """qx, qy, qz, qw of a rotation [3, 3]: the eigenvector of the largest eigenvalue of Bar-Itzhack's matrix."""
     (a, b, c), (d, e, f), (g, h, i) = R
     K = np.array(
         [

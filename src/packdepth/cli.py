@@ -60,24 +60,49 @@ def predict(
 
 
 def evaluate(
-    checkpoint: Positional[Path],
+    checkpoints: Positional[tuple[Path, ...]],
     /,
     *,
     protocol: str,
     data: Path,
     json: Path | None = None,
+    html: Path | None = None,
+    processes: int = 1,
 ) -> None:
-    """Measure a checkpoint by a named protocol.
+    """Measure checkpoints by a named protocol.
+
+    Args:
+        checkpoints: folders that training wrote, such as OUTPUT/best, others' checkpoints (see convert), or folders
+            that predict --save depth wrote.
+        protocol: such as kitti-odometry-clip; docs/evaluation.md lists them.
+        data: the folder that holds the protocol's data.
+        json: file to write the numbers to.
+        html: file for a page with tables, curves and pictures.
+        processes: that share out the clips.
+    """
+    from packdepth.evaluation.report import text
+    from packdepth.evaluation.run import evaluate_all
+
+    print(text(evaluate_all(checkpoints, protocol, data, json, html, processes)))
+
+
+def odometry(
+    checkpoint: Positional[Path],
+    source: Positional[Path],
+    /,
+    *,
+    output: Annotated[Path, arg(aliases=["-o"])],
+) -> None:
+    """Tell where the camera of consecutive frames has been.
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
-        protocol: kitti-odometry-clip or kitti-raw-clip.
-        data: the folder that holds the protocol's data.
-        json: file to write the numbers to.
+        source: video, folder of images, clip, or a sequence of KITTI odometry (.../sequences/09).
+        output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured.
     """
-    from packdepth.evaluation.run import evaluate
+    from packdepth.evaluation.odometry_command import odometry
 
-    print(evaluate(checkpoint, protocol, data, json).table())
+    print(odometry(checkpoint, source, output).text())
 
 
 def info(checkpoint: Positional[Path], /) -> None:
@@ -173,6 +198,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "odometry": odometry,
     "info": info,
     "convert": convert,
     "city": city,

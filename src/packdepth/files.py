@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,3 +66,18 @@ def claim(path: Path, text: str, what: str) -> None:
             temporary.write_text(text)
     elif path.read_text() != text:
         raise InputError(f"{path}: this folder holds {what}; name another folder, or remove it")
+
+
+def finite(content: Any) -> Any:
+    """What JSON is to hold: the same with None for numbers that are NaN or infinite, which JSON does not know."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON that any reader takes: of numbers that are NaN or infinite it holds null."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ pytest.importorskip("embreex", reason="the extra 'city' is not installed")
 from packdepth import cli
 from packdepth.demo import steps
 from packdepth.demo.findings import find
-from packdepth.demo.report import chart, error_colours, ticks, write_report
+from packdepth.demo.report import error_colours, write_report
 from packdepth.demo.scores import constants, judge
 from packdepth.sources.folder import Folder
 
@@ -99,16 +99,6 @@ def test_the_report_in_a_browser(output: Path, tmp_path: Path) -> None:
         command = [browser, *options, profile, f"--window-size={width},2400", f"--screenshot={shot}", page]
         subprocess.run(command, capture_output=True, timeout=90, check=True)
         assert np.asarray(Image.open(shot).convert("L")).std() > 10
-
-
-def test_charts() -> None:
-    line = np.array([[0.0, 1.0], [10.0, 3.0]])
-    drawing = chart([(line, "#000")], "step", "loss")
-    assert drawing.count("<polyline") == 1
-    assert "loss over step" in drawing
-    assert "nothing was logged" in chart([(np.zeros((0, 2)), "#000")], "step", "loss")
-    np.testing.assert_allclose(ticks(0, 10), [0, 2, 4, 6, 8, 10])
-    np.testing.assert_allclose(ticks(0.13, 0.42), [0.2, 0.3, 0.4])
 
 
 def test_colours_of_errors() -> None:

@@ -137,3 +137,34 @@ def test_processes_sum_up(tmp_path: Path) -> None:
     for rank in (0, 1):
         found = torch.load(tmp_path / f"{rank}.pt")
         assert {name: value.item() for name, value in found.items()} == pytest.approx(scores(depth, truth), rel=1e-6)
+
+
+def test_the_borders_of_a_crop_are_rounded_down() -> None:
+    """Garg's window of a KITTI image is rows 153 to 370 and columns 44 to 1196."""
+    rows, columns = crop_mask("garg", 375, 1242).nonzero().T
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (153, 370, 44, 1196)
+    rows, columns = crop_mask("cityscapes", 1024, 2048).nonzero().T
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (256, 767, 192, 1855)
+    assert crop_mask("none", 3, 4).all()
+
+
+def test_two_kinds_of_medians() -> None:
+    truth, depth = torch.tensor([1.0, 2.0, 4.0, 8.0]), torch.ones(4)
+    assert median_scale(depth, truth, depth > 0) == 2
+    assert median_scale(depth, truth, depth > 0, "mean") == 3
+    assert median_scale(depth[:3], truth[:3], depth[:3] > 0, "mean") == 2
+
+
+def test_a_range_that_begins_at_zero() -> None:
+    """Predictions of zero, which clamping to zero would leave, have an infinite logarithm."""
+    found = scores(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 10.0), min_depth=0.0)
+    assert all(math.isfinite(value) for value in found.values())
+
+
+@pytest.mark.parametrize("sky", [0.0, math.inf, math.nan, 65535 / 256])
+def test_the_sky_does_not_count(sky: float) -> None:
+    """Whatever a data set writes where there is no depth."""
+    truth = torch.full((1, 1, 4, 4), 10.0)
+    truth[..., :2, :] = sky
+    found = scores(1.1 * truth.nan_to_num(5, posinf=5).clamp(1, 50), truth)
+    assert found["abs_rel"] == pytest.approx(0.1)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +15,64 @@ import pytest
 import torch
 
 from packdepth import checkpoint
+from packdepth.city.classes import Label
 from packdepth.errors import InputError
-from packdepth.evaluation.ego_motion import measured_motion
-from packdepth.evaluation.protocols import find_protocol
-from packdepth.evaluation.run import evaluate, full_depth, judged_truth, network_scores
+from packdepth.evaluation.ego_motion import EgoMotionErrors
+from packdepth.evaluation.metrics import valid_truth
+from packdepth.evaluation.predictions import FromCheckpoint
+from packdepth.evaluation.protocols import Protocol, find_protocol
+from packdepth.evaluation.report import text
+from packdepth.evaluation.run import evaluate, evaluate_all, full_depth, judge, judged_truth
+from packdepth.evaluation.scores import Scores, scores_by_part
+from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, image_tensor, load
+from packdepth.inference.run import predict
 from packdepth.networks.build import depth_network, pose_network
+from packdepth.records import Clip, Frame
 from packdepth.sources.files import ImageFile
+
+from .conftest import CX, CY, FOCAL, HEIGHT, WIDTH, depth, red
 
 METRICS = ["abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3"]
 ODOMETRY = find_protocol("kitti-odometry-clip")
 RAW = find_protocol("kitti-raw-clip")
+CITY = find_protocol("city")
 
 Seer = Callable[..., Predictor]
+
+
+def judged(predictor: Predictor, protocol: Protocol, data: Path) -> tuple[dict[str, Scores], EgoMotionErrors | None]:
+    """The means by row, and the errors of ego-motion."""
+    report = judge(FromCheckpoint("seer", predictor), protocol, protocol.clips(data), {})
+    return report.metrics, report.ego_motion
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    values: np.ndarray
+    path: Path = Path("memory")
+
+    def read(self) -> np.ndarray:
+        return self.values
+
+
+def labelled(count: int) -> list[Clip]:
+    """A clip of unrelated images in memory: road below, a moving car in it, sky without depth above."""
+    semantic = np.full((HEIGHT, WIDTH), Label.ROAD, dtype=np.uint8)
+    semantic[:10], semantic[20:30, 10:30] = Label.SKY, Label.CAR
+    frames = tuple(
+        Frame(
+            name=str(i),
+            time=0.0,
+            image=Memory(np.stack([red(i)] * 3, axis=-1)),
+            depth=Memory(np.where(semantic == Label.SKY, 0, depth(i)).astype(np.float32)),
+            semantic=Memory(semantic),
+            moving=Memory(semantic == Label.CAR),
+        )
+        for i in range(count)
+    )
+    camera = Camera(FOCAL, FOCAL, CX, CY, width=WIDTH, height=HEIGHT)
+    return [Clip("memory", Path("memory"), camera, frames, independent=True)]
 
 
 @pytest.fixture
@@ -40,8 +89,7 @@ def trained(tmp_path: Path, seer: Seer) -> Path:
 
 
 def test_a_network_that_sees_all(odometry: Path, seer: Seer) -> None:
-    clip = ODOMETRY.clip(odometry)
-    scores, ego_motion = network_scores(seer(), ODOMETRY, clip, judged_truth(ODOMETRY, clip), measured_motion(clip))
+    scores, ego_motion = judged(seer(), ODOMETRY, odometry)
     assert list(scores) == ["plain", "scaled", "flip", "flip_scaled"]
     for row in scores.values():
         assert list(row) == METRICS
@@ -53,8 +101,7 @@ def test_a_network_that_sees_all(odometry: Path, seer: Seer) -> None:
 
 
 def test_a_network_with_another_unit(raw: Path, seer: Seer) -> None:
-    clip = RAW.clip(raw)
-    scores, ego_motion = network_scores(seer(factor=0.5), RAW, clip, judged_truth(RAW, clip), measured_motion(clip))
+    scores, ego_motion = judged(seer(factor=0.5), RAW, raw)
     assert scores["plain"]["abs_rel"] == pytest.approx(1, rel=1e-5)
     assert scores["flip"]["abs_rel"] == pytest.approx(1, rel=1e-5)
     assert scores["scaled"]["abs_rel"] < 1e-5
@@ -63,8 +110,7 @@ def test_a_network_with_another_unit(raw: Path, seer: Seer) -> None:
 
 
 def test_flip_fusion_heals_the_border(odometry: Path, seer: Seer) -> None:
-    clip = ODOMETRY.clip(odometry)
-    scores, _ = network_scores(seer(blind=3), ODOMETRY, clip, judged_truth(ODOMETRY, clip), measured_motion(clip))
+    scores, _ = judged(seer(blind=3), ODOMETRY, odometry)
     assert scores["plain"]["abs_rel"] > 0.03
     assert scores["flip"]["abs_rel"] < 1e-3
 
@@ -72,8 +118,7 @@ def test_flip_fusion_heals_the_border(odometry: Path, seer: Seer) -> None:
 def test_images_are_decoded_once_and_inferred_once_in_each_orientation(
     odometry: Path, seer: Seer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip = ODOMETRY.clip(odometry)
-    truth = judged_truth(ODOMETRY, clip)
+    (clip,) = ODOMETRY.clips(odometry)
     predictor, decoded = seer(), []
 
     def read(image: ImageFile) -> np.ndarray:
@@ -81,9 +126,9 @@ def test_images_are_decoded_once_and_inferred_once_in_each_orientation(
         return np.zeros((40, 60, 3), dtype=np.uint8)
 
     monkeypatch.setattr(ImageFile, "read", read)
-    network_scores(predictor, ODOMETRY, clip, truth, measured_motion(clip))
+    judge(FromCheckpoint("seer", predictor), ODOMETRY, [clip], {})
     assert len(decoded) == len(set(decoded)) == 51
-    assert predictor.depth.calls == 2 * 51
+    assert predictor.depth.calls == 2 * 50  # one image has no truth
 
 
 def test_what_is_judged_is_what_the_predictor_predicts(odometry: Path, trained: Path) -> None:
@@ -124,7 +169,7 @@ def test_a_checkpoint_without_a_pose_network(
 ) -> None:
     predictor = seer()
     monkeypatch.setattr(predictor, "pose", None)
-    monkeypatch.setattr("packdepth.evaluation.run.load", lambda checkpoint: predictor)
+    monkeypatch.setattr("packdepth.evaluation.predictions.load", lambda checkpoint: predictor)
     report = evaluate(trained, "kitti-odometry-clip", odometry)
     assert report.metrics["plain"]["abs_rel"] < 1e-3
     assert report.to_json()["ego_motion"] is None
@@ -186,9 +231,102 @@ def test_a_failure_on_the_way_leaves_the_old_report(
 
 
 def test_truth_that_hardly_counts(raw: Path) -> None:
-    clip = RAW.clip(raw)
+    (clip,) = RAW.clips(raw)
     for frame in clip.frames:
         if frame.lidar and frame.name != "0000000012":
             object.__setattr__(frame.lidar, "T_camera_velodyne", np.diag([-1.0, -1.0, -1.0, 1.0]))
     with pytest.raises(InputError, match="hardly any measured depth counts under kitti-raw-clip"):
-        judged_truth(RAW, clip)
+        judged_truth(RAW, [clip])
+
+
+def test_several_checkpoints_on_one_page(odometry: Path, trained: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(trained, other)
+    file, page = tmp_path / "report.json", tmp_path / "report.html"
+    reports = evaluate_all([trained, other], "kitti-odometry-clip", odometry, file, page)
+    content = json.loads(file.read_text())
+    assert content["protocol"] == "kitti-odometry-clip"
+    assert [report["checkpoint"]["path"] for report in content["reports"]] == [str(trained), str(other)]
+    assert content["reports"][0]["metrics"] == content["reports"][1]["metrics"]
+    shown = text(reports)
+    assert shown.count("protocol  ") == 1
+    assert shown.count(f"  {other}") == 4  # a line in each row's table
+    html = page.read_text()
+    assert "$" not in html
+    assert not re.search(r"(src|href)=['\"]https?:", html)  # one file that needs nothing else
+    assert html.count("<img ") == 2 * 3 * 4
+    assert f"{reports[0].metrics['plain']['abs_rel']:.3f}" in html
+    for setting in reports[0].protocol.settings().values():
+        assert escape(setting) in html
+
+
+def test_parts_are_told(odometry: Path, seer: Seer) -> None:
+    report = judge(FromCheckpoint("seer", seer(factor=0.5)), ODOMETRY, ODOMETRY.clips(odometry), {})
+    content = report.to_json()
+    assert list(content["parts"]) == ["0 to 10 m", "edges"]  # depths are from 2 to 9 metres
+    assert content["part_images"]["0 to 10 m"] == 50
+    assert content["parts"]["0 to 10 m"]["plain"]["abs_rel"] == pytest.approx(1, rel=1e-4)
+    assert content["images_without_truth"] == 1
+    assert "1 more have no truth that counts" in report.table()
+    assert content["intervals"] is None  # one clip
+
+
+def test_labels_and_unrelated_images(seer: Seer) -> None:
+    """A clip in memory: classes, their mean, intervals over images."""
+    (clip,) = labelled(4)
+    report = judge(FromCheckpoint("seer", seer(factor=0.8)), CITY, [clip], {})
+    assert list(report.parts) == ["0 to 10 m", "edges", "moving", "road", "car"]
+    assert report.class_means is not None
+    assert report.class_means["plain"]["abs_rel"] == pytest.approx(0.25, rel=1e-3)
+    assert report.units == 4
+    low, high = report.to_json()["intervals"]["plain"]["abs_rel"]
+    assert low <= report.metrics["plain"]["abs_rel"] <= high
+    assert "mean of classes" in report.table()
+    assert "95 % intervals" in report.table()
+
+
+def test_ties_to_the_reference_of_resizing() -> None:
+    """Depth, not its inverse, where the protocol says so: at the corners exactly, between them the mean of depths."""
+    inv_depth = torch.tensor([[1.0, 0.25]])[None, None]
+    truth = torch.zeros(1, 1, 1, 3)
+    assert full_depth(inv_depth, truth, "depth")[0, 0, 0].tolist() == pytest.approx([1, 2.5, 4])
+    assert full_depth(inv_depth, truth, "inverse_depth")[0, 0, 0, 1].item() == pytest.approx(1.6)
+    assert set(full_depth(inv_depth, truth, "depth_nearest")[0, 0, 0].tolist()) == {1.0, 4.0}
+
+
+def test_saved_predictions_score_as_their_checkpoint(odometry: Path, trained: Path, tmp_path: Path) -> None:
+    images = odometry / "kitti_odometry/dataset/sequences/06/image_0"
+    predict(trained, images, tmp_path / "saved", save="depth")
+    report = evaluate(tmp_path / "saved", "kitti-odometry-clip", odometry)
+    assert report.rows == ["plain", "scaled"]
+    assert (report.metric, report.scale_source) == (True, "velocity (poses)")
+    expected = evaluate(trained, "kitti-odometry-clip", odometry).metrics
+    for row in report.rows:
+        assert report.metrics[row] == pytest.approx(expected[row], rel=1e-4)
+    assert report.ego_motion is None
+    (tmp_path / "saved/depth/000003.npz").unlink()
+    with pytest.raises(InputError, match=r"000003\.npz: not found; predict all frames"):
+        evaluate(tmp_path / "saved", "kitti-odometry-clip", odometry)
+
+
+def test_several_processes_give_the_same_numbers(raw: Path, trained: Path) -> None:
+    alone, both = (evaluate_all([trained], "kitti-raw-clip", raw, processes=n)[0].to_json() for n in (1, 2))
+    assert alone == both
+
+
+def test_no_checkpoint_is_named(odometry: Path) -> None:
+    with pytest.raises(InputError, match="name at least one"):
+        evaluate_all([], "kitti-odometry-clip", odometry)
+
+
+def test_the_prediction_of_the_reference(data: Path) -> None:
+    """The depth that TRI's PackNet predicted for a frame of DDAD, against the LiDAR up to 200 m: abs_rel 0.154."""
+    with np.load(data / "ddad_format/golden_scene_02_camera_01.npz") as content:
+        depth, truth = (torch.from_numpy(content[name])[None, None] for name in ("depth", "gt_depth"))
+    protocol = find_protocol("ddad-val")
+    counts = valid_truth(truth, protocol.min_depth, protocol.cap, protocol.crop)
+    known = torch.where(counts, truth, torch.nan)
+    for resizing, tolerance in (("inverse_depth", 5e-4), (protocol.resizing, 1e-3)):
+        full = full_depth(1 / depth, known, resizing)
+        found = scores_by_part(protocol, full[0, 0], known[0, 0], {}, scaled=False)["all"]
+        assert found[0] == pytest.approx(0.154, abs=tolerance)

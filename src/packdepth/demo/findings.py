@@ -11,7 +11,9 @@ import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from packdepth.config import Run
-from packdepth.demo.scores import Scores, constants, judge
+from packdepth.demo.scores import constants, judge
+from packdepth.evaluation.odometry import chained, from_first
+from packdepth.evaluation.scores import Scores
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip, Frame
@@ -132,12 +134,9 @@ def _example(predictor: Predictor, frame: Frame, index: int) -> Example:
 
 def paths(predictor: Predictor, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     """Predicted and true way of a clip seen from above, [N, 2] metres: right and ahead of where it starts."""
-    chained = [np.eye(4)]
-    for T_next_current in predictor.ego_motion([frame.image.read() for frame in clip.frames]):
-        chained.append(chained[-1] @ np.linalg.inv(T_next_current))
-    poses = np.stack([frame.pose for frame in clip.frames if frame.pose is not None])
-    true = np.linalg.inv(poses[0]) @ poses
-    return np.stack(chained)[:, [0, 2], 3], true[:, [0, 2], 3]
+    predicted = chained(predictor.motions(frame.image.read() for frame in clip.frames))
+    true = from_first(np.stack([frame.pose for frame in clip.frames if frame.pose is not None]))
+    return predicted[:, [0, 2], 3], true[:, [0, 2], 3]
 
 
 def _losses(path: Path) -> np.ndarray:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 import numpy as np
-from PIL import Image
 
-from packdepth.colour import colourise
+from packdepth.charts import OURS, TRUE, Line, svg
 from packdepth.demo.findings import Example, Findings
-from packdepth.demo.scores import CAP, DISTANCES, Scores
+from packdepth.demo.scores import CAP, DISTANCES
+from packdepth.evaluation.parts import range_names
+from packdepth.evaluation.protocols import STANDARD
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
+from packdepth.html import STYLE, depth_panels, table
 from packdepth.inference.writers import cloud_points
 
 TEMPLATE = files("packdepth.demo") / "report.html"
 RANGE = (0.0, 0.16)  # inverse depth, 1/metres, that colours span
-ERROR_SPAN = 0.5  # relative error that is shown as full red or blue
 CLOUD_REACH = 45.0  # metres
-OURS, TRUE = "#e64963", "#3b0f6b"
 
 
 def write_report(path: Path, findings: Findings, quick: bool) -> None:
@@ -32,6 +30,7 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
     best = numbers.constants[numbers.best_constant]["all"]
     own = numbers.network["all"]
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        style=STYLE,
         quick="<p class='note'>Made with QUICK=1: less data and training, and worse for it.</p>" if quick else "",
         abs_rel=f"{own['abs_rel']:.3f}",
         a1=f"{100 * own['a1']:.0f} %",
@@ -51,8 +50,8 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
         path=_path(findings),
         drift=f"{100 * numbers.drift:.1f} %",
         distance=f"{numbers.distance:.0f}",
-        loss=chart([(findings.loss, OURS)], "step", "loss"),
-        validation=chart([(findings.validation, OURS)], "step", "abs_rel, validation drives"),
+        loss=svg([Line(findings.loss, OURS)], "step", "loss"),
+        validation=svg([Line(findings.validation, OURS)], "step", "abs_rel, validation drives"),
     )
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -64,33 +63,22 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
 def _overall(findings: Findings) -> str:
     """The rows of the network and of the constants."""
     numbers = findings.numbers
-    rows = [("<b>packdepth</b>, no depth seen", numbers.network)]
-    rows += [(f"{name} of the training depth", scores) for name, scores in numbers.constants.items()]
-    names = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    body = ""
-    for title, scores in rows:
-        cells = "".join(f"<td>{scores['all'][name]:.3f}</td>" for name in names)
-        body += f"<tr><td>{title}</td>{cells}</tr>"
-    return f"<table><tr><th></th>{head}</tr>{body}</table>"
+    rows = {"<b>packdepth</b>, no depth seen": numbers.network}
+    rows |= {f"{name} of the training depth": scores for name, scores in numbers.constants.items()}
+    return table(STANDARD, {title: [scores["all"][name] for name in STANDARD] for title, scores in rows.items()})
 
 
 def _parts(findings: Findings) -> str:
     """abs_rel and a1 of moving objects and of ranges of distance, next to the best constant."""
-    numbers = findings.numbers
-    constant = numbers.constants[numbers.best_constant]
-    head = f"<tr><th></th><th>abs_rel</th><th>a1</th><th>abs_rel, {numbers.best_constant}</th><th>a1</th></tr>"
-    titles = {"moving": "moving objects"} | {f"{a} to {b} m": f"{a} to {b} m" for a, b in DISTANCES}
-
-    def cells(scores: dict[str, Scores], part: str) -> str:
-        return "".join(f"<td>{scores[part][name]:.3f}</td>" for name in ("abs_rel", "a1"))
-
-    rows = "".join(
-        f"<tr><td>{title}</td>{cells(numbers.network, part)}{cells(constant, part)}</tr>"
-        for part, title in titles.items()
-        if part in numbers.network
-    )
-    return f"<table>{head}{rows}</table>"
+    best = findings.numbers.best_constant
+    both = findings.numbers.network, findings.numbers.constants[best]
+    parts = {"moving objects": "moving"} | {name: name for name in range_names(DISTANCES)}
+    rows = {
+        title: [scores[part][name] for scores in both for name in ("abs_rel", "a1")]
+        for title, part in parts.items()
+        if part in both[0]
+    }
+    return table(("abs_rel", "a1", f"abs_rel, {best}", "a1"), rows)
 
 
 # --- pictures -----------------------------------------------------------------------------------------------------
@@ -98,34 +86,8 @@ def _parts(findings: Findings) -> str:
 
 def _example(example: Example) -> str:
     """Input, prediction, truth and error of a frame."""
-    known = (example.truth > 0) & (example.truth < CAP)
-    error = np.where(known, example.depth / np.where(known, example.truth, 1) - 1, np.nan)
-    truth = np.where(example.truth > 0, 1 / np.maximum(example.truth, 0.1), 0)
-    panels = (
-        ("input", example.image),
-        ("predicted", colourise(1 / example.depth, *RANGE)),
-        ("true", colourise(truth, *RANGE)),
-        ("error", error_colours(error)),
-    )
-    pictures = "".join(
-        f"<figure><img src='{_data(image)}' alt='{name}, {example.name}'><figcaption>{name}</figcaption></figure>"
-        for name, image in panels
-    )
-    return f"<div class='example'>{pictures}</div>"
-
-
-def error_colours(error: np.ndarray) -> np.ndarray:
-    """Relative error [H, W] as colours [H, W, 3] uint8: red too far, blue too near, white right, grey unknown."""
-    share = np.nan_to_num(error / ERROR_SPAN).clip(-1, 1)[..., None]
-    red, blue, white = np.array([200, 40, 40]), np.array([40, 80, 200]), np.array([250, 250, 250])
-    colours = np.where(share > 0, white + share * (red - white), white - share * (blue - white))
-    return np.where(np.isnan(error)[..., None], 170, colours).round().astype(np.uint8)
-
-
-def _data(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    truth = np.where((example.truth > 0) & (example.truth < CAP), example.truth, np.nan)
+    return depth_panels(example.name, example.image, example.depth, truth, *RANGE)
 
 
 def _cloud(example: Example, camera: Camera) -> str:
@@ -140,57 +102,6 @@ def _cloud(example: Example, camera: Camera) -> str:
 # --- charts -------------------------------------------------------------------------------------------------------
 
 
-def chart(lines: Sequence[tuple[np.ndarray, str]], x_title: str, y_title: str, equal: bool = False) -> str:
-    """Lines [N, 2] with their colours as SVG; `equal` gives both axes one scale."""
-    width, height, left, bottom = 460.0, 260.0, 52.0, 36.0
-    lines = [(line, colour) for line, colour in lines if len(line)]
-    if not lines:
-        return "<p class='note'>nothing was logged</p>"
-    everything = np.concatenate([line for line, _ in lines])
-    low, high = everything.min(0), everything.max(0)
-    if not equal:
-        low[1] = min(low[1], 0)
-    span = np.maximum(high - low, 1e-9)
-    room = np.array([width - left - 10, height - bottom - 10])
-    if equal:
-        scale = (span / room).max()
-        low, span = (low + high) / 2 - scale * room / 2, scale * room
-
-    def place(points: np.ndarray) -> np.ndarray:
-        share = (points - low) / span
-        return np.stack([left + share[..., 0] * room[0], 10 + (1 - share[..., 1]) * room[1]], axis=-1)
-
-    parts = []
-    for axis in (0, 1):
-        for value in ticks(low[axis], low[axis] + span[axis]):
-            point = low.copy()
-            point[axis] = value
-            x, y = place(point)
-            if axis == 0:
-                parts.append(f"<line x1='{x:.1f}' x2='{x:.1f}' y1='10' y2='{height - bottom}'/>")
-                parts.append(f"<text x='{x:.1f}' y='{height - bottom + 15}' text-anchor='middle'>{value:g}</text>")
-            else:
-                parts.append(f"<line x1='{left}' x2='{width - 10}' y1='{y:.1f}' y2='{y:.1f}'/>")
-                parts.append(f"<text x='{left - 6}' y='{y + 4:.1f}' text-anchor='end'>{value:g}</text>")
-    for line, colour in lines:
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in place(line))
-        parts.append(f"<polyline points='{path}' stroke='{colour}'/>")
-    parts.append(f"<text x='{(left + width) / 2}' y='{height - 4}' text-anchor='middle'>{x_title}</text>")
-    middle = height / 2 - 10
-    turned = f"transform='rotate(-90 12 {middle})' text-anchor='middle'"
-    parts.append(f"<text x='12' y='{middle}' {turned}>{y_title}</text>")
-    title = f"{y_title} over {x_title}"
-    return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{title}'>{''.join(parts)}</svg>"
-
-
-def ticks(low: float, high: float) -> np.ndarray:
-    """About five round values between two limits."""
-    raw = (high - low) / 5
-    base = 10 ** np.floor(np.log10(raw))
-    step = base * min((m for m in (1, 2, 5, 10) if m * base >= raw), default=10)
-    return np.asarray(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step)
-
-
 def _path(findings: Findings) -> str:
-    lines = [(findings.true_path, TRUE), (findings.predicted_path, OURS)]
-    return chart(lines, "metres to the right", "metres ahead", equal=True)
+    lines = [Line(findings.true_path, TRUE, "true"), Line(findings.predicted_path, OURS, "predicted")]
+    return svg(lines, "metres to the right", "metres ahead", equal=True)

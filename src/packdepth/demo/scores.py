@@ -3,59 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from packdepth.evaluation.metrics import DepthMetrics
+from packdepth.evaluation.parts import part_masks
+from packdepth.evaluation.protocols import find_protocol
+from packdepth.evaluation.scores import ImageScores, Scores, mean_scores, parts_of, scores_by_part
 from packdepth.records import Clip, Frame
 
 CAP = 80.0  # metres
-DISTANCES = ((0, 10), (10, 20), (20, 40), (40, 80))  # metres
-LEAST_PIXELS = 30  # of an image, for it to count in a part
-
-Scores = dict[str, float]
-
-
-@dataclass
-class Parts:
-    """The metrics of one kind of prediction over all pixels, over what moves, and over ranges of distance."""
-
-    metrics: dict[str, DepthMetrics] = field(
-        default_factory=lambda: {
-            name: DepthMetrics(cap=CAP) for name in ("all", "moving", *(f"{a} to {b} m" for a, b in DISTANCES))
-        }
-    )
-
-    def update(self, depth: np.ndarray, truth: np.ndarray, moving: np.ndarray) -> None:
-        """Add an image: depth and truth [H, W] in metres, moving [H, W] bool. Nothing is scaled."""
-        masks = {"all": np.ones_like(moving), "moving": moving}
-        masks |= {f"{a} to {b} m": (truth >= a) & (truth < b) for a, b in DISTANCES}
-        for name, mask in masks.items():
-            counts = mask & (truth > 0) & (truth < CAP)
-            if counts.sum() >= LEAST_PIXELS:
-                self.metrics[name].update(_batch(depth), _batch(np.where(counts, truth, 0)))
-
-    def scores(self) -> dict[str, Scores]:
-        """Each part's metrics by name; parts that no image has are left out."""
-        computed = {name: metrics.compute() for name, metrics in self.metrics.items() if metrics.images}
-        return {name: {key: value.item() for key, value in scores.items()} for name, scores in computed.items()}
-
-
-def _batch(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))[None, None]
+DISTANCES = (0, 10, 20, 40, 80)  # metres
+PROTOCOL = replace(find_protocol("city"), cap=CAP, ranges=DISTANCES, classes=())
 
 
 def judge(frames: Iterable[Frame], predict: Callable[[Frame], np.ndarray]) -> dict[str, Scores]:
-    """The scores of depth [H, W] (metres) that `predict` gives for each frame with exact depth."""
-    parts = Parts()
+    """The scores by part of depth [H, W] (metres) that `predict` gives for each frame with exact depth, not scaled."""
+    images = []
     for frame in frames:
         assert frame.depth is not None
-        assert frame.moving is not None
-        parts.update(predict(frame), frame.depth.read(), frame.moving.read())
-    return parts.scores()
+        truth = torch.from_numpy(frame.depth.read())
+        truth = torch.where((truth > 0) & (truth < CAP), truth, torch.nan)
+        depth = torch.from_numpy(np.ascontiguousarray(predict(frame)))
+        parts = part_masks(truth, frame, PROTOCOL.ranges, PROTOCOL.classes)
+        scores = {"plain": scores_by_part(PROTOCOL, depth, truth, parts, scaled=False)}
+        images.append(ImageScores("", frame.name, "", scores))
+    return {part: mean_scores(images, "plain", part) for part in ("all", *parts_of(images))}
 
 
 def constants(clips: Iterable[Clip]) -> dict[str, np.ndarray]:

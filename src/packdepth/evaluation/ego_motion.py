@@ -59,9 +59,9 @@ def ego_motion_errors(predicted: Tensor, measured: Tensor) -> EgoMotionErrors:
 
 
 def measured_motion(clip: Clip) -> Tensor | None:
-    """T_next_current [N - 1, 4, 4] (float64, metres) of a clip's N poses; None if it lacks poses or stands."""
+    """T_next_current [N - 1, 4, 4] (float64, metres) of a clip's N poses; None without poses or motion."""
     poses = [frame.pose for frame in clip.frames if frame.pose is not None]
-    if len(poses) < len(clip.frames):
+    if len(poses) < len(clip.frames) or clip.independent:
         return None
     T_world_camera = torch.from_numpy(np.stack(poses))
     motions = se3.compose(se3.inverse(T_world_camera[1:]), T_world_camera[:-1])

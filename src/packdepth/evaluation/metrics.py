@@ -12,9 +12,15 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-Crop = Literal["none", "garg"]
+Crop = Literal["none", "garg", "cityscapes"]
+Median = Literal["lower", "mean"]
 
-GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)  # top, bottom, left, right, as shares of height and width
+WINDOWS = {  # top, bottom, left, right, as shares of height and width
+    "none": (0.0, 1.0, 0.0, 1.0),
+    "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
+    "cityscapes": (0.25, 0.75, 0.09375, 0.90625),
+}
+NEAREST = 1e-3  # metres that predictions are clamped to at least: logarithms and ratios of zero are infinite
 
 
 class DepthScores(NamedTuple):
@@ -29,6 +35,29 @@ class DepthScores(NamedTuple):
     a3: Tensor  # < 1.25^3
 
 
+METRICS = (*DepthScores._fields, "silog")
+
+
+def pixel_errors(depth: Tensor, truth: Tensor) -> Tensor:
+    """What the metrics are means of: [8, N] for depth and truth [N], metres, both positive."""
+    error, log_error = depth - truth, depth.log() - truth.log()
+    ratio = torch.maximum(depth / truth, truth / depth)
+    near = [(ratio < 1.25**power).to(depth.dtype) for power in (1, 2, 3)]
+    return torch.stack(
+        [error.abs() / truth, error.square() / truth, error.square(), log_error.square(), *near, log_error]
+    )
+
+
+def from_means(means: Tensor) -> Tensor:
+    """The eight METRICS [..., 8] of the means [..., 8] of `pixel_errors`. The last is SILog in per cent.
+
+    SILog is 100 times the standard deviation of the logarithmic error (Eigen et al., NeurIPS 2014).
+    """
+    abs_rel, sq_rel, square, log_square, a1, a2, a3, log = means.unbind(-1)
+    silog = 100 * (log_square - log.square()).clamp(min=0).sqrt()
+    return torch.stack([abs_rel, sq_rel, square.sqrt(), log_square.sqrt(), a1, a2, a3, silog], dim=-1)
+
+
 def depth_metrics(depth: Tensor, truth: Tensor, valid: Tensor) -> DepthScores:
     """Metrics of one image over its valid pixels; NaN if there is none.
 
@@ -37,37 +66,37 @@ def depth_metrics(depth: Tensor, truth: Tensor, valid: Tensor) -> DepthScores:
         truth: measured z-depth, the same shape, metres, positive where valid.
         valid: bool, the same shape.
     """
-    d, t = depth[valid], truth[valid]
-    error = d - t
-    ratio = torch.maximum(d / t, t / d)
-    return DepthScores(
-        abs_rel=(error.abs() / t).mean(),
-        sq_rel=(error.square() / t).mean(),
-        rmse=error.square().mean().sqrt(),
-        rmse_log=(d.log() - t.log()).square().mean().sqrt(),
-        a1=(ratio < 1.25).to(d.dtype).mean(),
-        a2=(ratio < 1.25**2).to(d.dtype).mean(),
-        a3=(ratio < 1.25**3).to(d.dtype).mean(),
-    )
+    return DepthScores(*from_means(pixel_errors(depth[valid], truth[valid]).mean(-1))[:7])
 
 
-def median_scale(depth: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+def median_scale(depth: Tensor, truth: Tensor, valid: Tensor, median: Median = "lower") -> Tensor:
     """The factor (a scalar) that gives the depth of one image the median of its truth, both over the valid pixels.
 
     Medians are lower medians, as of `torch.median` and the published PackNet numbers: of an even number of values the
-    lower of the middle two, where numpy takes their mean. NaN without a valid pixel.
+    lower of the middle two. `mean` takes the mean of those two, as numpy and monodepth2 do. NaN without a valid pixel.
     """
-    return truth[valid].median() / depth[valid].median()
+    return _median(truth[valid], median) / _median(depth[valid], median)
+
+
+def _median(values: Tensor, median: Median) -> Tensor:
+    lower = values.median()
+    return lower if median == "lower" else (lower - (-values).median()) / 2
 
 
 def crop_mask(crop: Crop, height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """The pixels [H, W] (bool) that a crop keeps: all of them, or the window of Garg et al. (ECCV 2016)."""
-    if crop == "none":
-        return torch.ones(height, width, dtype=torch.bool, device=device)
-    top, bottom, left, right = GARG
+    """The pixels [H, W] (bool) that a crop keeps. The borders of its window are rounded down.
+
+    `garg` is the window of Garg et al. (ECCV 2016); `cityscapes` the one of ManyDepth (Watson et al., CVPR 2021).
+    """
+    top, bottom, left, right = WINDOWS[crop]
     mask = torch.zeros(height, width, dtype=torch.bool, device=device)
     mask[int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = True
     return mask
+
+
+def clamped(depth: Tensor, min_depth: float, cap: float) -> Tensor:
+    """Predictions within the range of the truth, and positive even where that begins at zero."""
+    return depth.clamp(max(min_depth, NEAREST), cap)
 
 
 def valid_truth(truth: Tensor, min_depth: float, cap: float, crop: Crop) -> Tensor:
@@ -82,7 +111,7 @@ class DepthMetrics(Metric):
     An image without a valid pixel does not count. State is float32, which every device has.
 
     Args:
-        min_depth: metres, positive; truth must be beyond it, predictions are clamped to it.
+        min_depth: metres; truth must be beyond it, predictions are clamped to it.
         cap: metres; truth must be nearer, predictions are clamped to it.
         crop: the part of each image that counts.
         scaled: multiply each image's depth by its `median_scale`, before the clamp.
@@ -104,7 +133,7 @@ class DepthMetrics(Metric):
             valid = valid_truth(t, self.min_depth, self.cap, self.crop)
             if valid.any():
                 factor = median_scale(d, t, valid) if self.scaled else 1.0
-                self.sums += torch.stack(depth_metrics((d * factor).clamp(self.min_depth, self.cap), t, valid))
+                self.sums += torch.stack(depth_metrics(clamped(d * factor, self.min_depth, self.cap), t, valid))
                 self.images += 1
 
     def compute(self) -> dict[str, Tensor]:

@@ -1,80 +1,129 @@
-"""`packdepth evaluate`: a checkpoint under a named protocol."""
+"""`packdepth evaluate`: checkpoints under a named protocol."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from torch import Tensor
 
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError
 from packdepth.evaluation.baseline import others_median, pixel_median
-from packdepth.evaluation.ego_motion import EgoMotionErrors, constant_motion, ego_motion_errors, measured_motion
-from packdepth.evaluation.metrics import DepthMetrics, valid_truth
-from packdepth.evaluation.protocols import Protocol, find_protocol
-from packdepth.evaluation.report import Report, Scores
+from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
+from packdepth.evaluation.metrics import valid_truth
+from packdepth.evaluation.page import Maps, write_page
+from packdepth.evaluation.parts import part_masks
+from packdepth.evaluation.predictions import FromCheckpoint, FromFolder, open_predictions
+from packdepth.evaluation.protocols import Protocol, Resizing, find_protocol
+from packdepth.evaluation.report import Report, write_reports
+from packdepth.evaluation.scores import ImageScores, Scores, mean_scores, scores_by_part
 from packdepth.files import make_folder
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.inference.flip import fuse_flipped
-from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, load
-from packdepth.records import Clip
+from packdepth.inference.predictor import MIN_INV_DEPTH
+from packdepth.records import Clip, Frame
+
+SHARE = 8  # frames that a process judges at once, of clips without ego-motion
+
+Predictions = FromCheckpoint | FromFolder
 
 
 def evaluate(checkpoint: str | Path, protocol: str, data: str | Path, json: str | Path | None = None) -> Report:
     """Judge a checkpoint by a named protocol.
 
     Args:
-        checkpoint: the folder that training wrote, or another project's checkpoint (see `load`).
+        checkpoint: the folder that training wrote, another project's checkpoint (see `load`), or a folder of depth
+            that `packdepth predict --save depth` wrote.
         protocol: one of `evaluation.protocols.PROTOCOLS`.
         data: the folder that holds the protocol's data.
         json: a file for the report; written at the end, whole or not at all.
 
     Raises InputError for an unknown protocol, missing data or a broken checkpoint, before anything is predicted.
     """
-    chosen = find_protocol(protocol)
-    clip = chosen.clip(Path(data))
-    predictor = load(checkpoint)
-    if json is not None:
-        make_folder(Path(json).parent)
-        if Path(json).is_dir():
-            raise InputError(f"{json}: is a folder; name a file for the report")
-    truth = judged_truth(chosen, clip)
-    motion = None if predictor.pose is None else measured_motion(clip)
-    metrics, ego_motion = network_scores(predictor, chosen, clip, truth, motion)
-    report = Report(
-        protocol=chosen,
-        data=str(clip.path),
-        checkpoint=str(checkpoint),
-        metric=predictor.meta.metric,
-        scale_source=predictor.meta.scale_source,
-        images=sum(map(has_truth, truth.values())),
-        metrics=metrics,
-        baselines=baseline_scores(chosen, truth),
-        ego_motion=ego_motion,
-        ego_motion_baseline=None if motion is None else ego_motion_errors(constant_motion(motion), motion),
-    )
-    if json is not None:
-        report.write(Path(json))
+    (report,) = evaluate_all([checkpoint], protocol, data, json)
     return report
 
 
-def judged_truth(protocol: Protocol, clip: Clip) -> dict[str, Tensor]:
-    """The truth [1, 1, H, W] of each judged frame by its name: metres, NaN where it does not count.
+def evaluate_all(
+    checkpoints: Sequence[str | Path],
+    protocol: str,
+    data: str | Path,
+    json: str | Path | None = None,
+    html: str | Path | None = None,
+    processes: int = 1,
+) -> list[Report]:
+    """Judge several checkpoints by a named protocol.
+
+    Args:
+        checkpoints: at least one, each as `evaluate` takes it.
+        protocol: as `evaluate` takes it.
+        data: as `evaluate` takes it.
+        json: a file for the reports: of one checkpoint its report, of several `{"protocol": ..., "reports": [...]}`.
+        html: a file for a page that shows them side by side and needs no other file.
+        processes: that share out the clips; the numbers do not depend on it.
+
+    Raises InputError as `evaluate` does.
+    """
+    if not checkpoints:
+        raise InputError("no checkpoint was named; name at least one")
+    chosen = find_protocol(protocol)
+    clips = chosen.clips(Path(data))
+    everything = [open_predictions(checkpoint) for checkpoint in checkpoints]
+    for file in (Path(file) for file in (json, html) if file is not None):
+        make_folder(file.parent)
+        if file.is_dir():
+            raise InputError(f"{file}: is a folder; name a file for the report")
+    baselines = {} if chosen.baseline == "none" else baseline_scores(chosen, judged_truth(chosen, clips))
+    reports = [judge(predictions, chosen, clips, baselines, processes) for predictions in everything]
+    if json is not None:
+        write_reports(Path(json), reports)
+    if html is not None:
+        shown = [
+            [judged_maps(predictions, chosen, clips, image) for image in report.examples()]
+            for predictions, report in zip(everything, reports, strict=True)
+        ]
+        write_page(Path(html), reports, shown)
+    return reports
+
+
+# --- truth --------------------------------------------------------------------------------------------------------
+
+
+def frame_truth(protocol: Protocol, clip: Clip, frame: Frame) -> Tensor:
+    """The truth [1, 1, H, W] of a judged frame: metres, NaN where it does not count."""
+    camera = clip.camera
+    if protocol.projection == "monodepth2":
+        clip = replace(clip, camera=camera.cropped(1, 1, camera.height, camera.width))
+    depth = measured_depth(clip, frame)[None]
+    counts = valid_truth(depth, protocol.min_depth, protocol.cap, protocol.crop)
+    return torch.where(counts, depth, torch.nan)
+
+
+def judged_truth(protocol: Protocol, clips: Sequence[Clip]) -> Tensor:
+    """The truth of all judged frames [N, H, W].
 
     Raises InputError unless at least two frames have any: the baselines compare frames.
     """
-    truth = {}
-    for frame in clip.frames:
-        if frame.depth or frame.lidar:
-            depth = measured_depth(clip, frame)[None]
-            counts = valid_truth(depth, protocol.min_depth, protocol.cap, protocol.crop)
-            truth[frame.name] = torch.where(counts, depth, torch.nan)
-    if sum(map(has_truth, truth.values())) < 2:
-        raise InputError(f"{clip.path}: hardly any measured depth counts under {protocol.name}; copy the data again")
-    return truth
+    truth = [frame_truth(protocol, clip, frame)[0] for clip in clips for frame in clip.frames if is_judged(frame)]
+    if sum(map(has_truth, truth)) < 2:
+        raise InputError(
+            f"{clips[0].path}: hardly any measured depth counts under {protocol.name}; copy the data again"
+        )
+    return torch.cat(truth)
+
+
+def is_judged(frame: Frame) -> bool:
+    """Whether a frame of the protocol's clips carries truth."""
+    return frame.depth is not None or frame.lidar is not None
 
 
 def has_truth(truth: Tensor) -> bool:
@@ -82,64 +131,186 @@ def has_truth(truth: Tensor) -> bool:
     return not bool(truth.isnan().all())
 
 
-def network_scores(
-    predictor: Predictor, protocol: Protocol, clip: Clip, truth: dict[str, Tensor], motion: Tensor | None
-) -> tuple[dict[str, Scores], EgoMotionErrors | None]:
-    """The rows plain, scaled, flip and flip_scaled, and the errors of ego-motion where it was measured.
+# --- judging ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Judged:
+    """What one clip, or a part of one, contributes to a report."""
+
+    images: list[ImageScores]
+    motion: tuple[Tensor, Tensor] | None
+    """Predicted and measured T_next_current, [N, 4, 4] each."""
+
+
+def judge(
+    predictions: Predictions,
+    protocol: Protocol,
+    clips: Sequence[Clip],
+    baselines: dict[str, Scores],
+    processes: int = 1,
+) -> Report:
+    """The report on clips that carry the protocol's truth. Raises InputError if no truth counts."""
+    parts = [part for clip in clips for part in shares(protocol, clip)]
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("depth", total=sum(len(part.frames) for part in parts))
+
+        def seen(frames: int) -> None:
+            bar.advance(task, frames)
+
+        if processes == 1:
+            done = [judge_clip(predictions, protocol, part, seen) for part in parts]
+        else:
+            done = list(_judged_elsewhere(predictions.path, protocol, parts, processes, seen))
+    images = [image for judged in done for image in judged.images]
+    if not any(image.rows for image in images):
+        raise InputError(f"{clips[0].path}: no measured depth counts under {protocol.name}; copy the data again")
+    motions = [judged.motion for judged in done if judged.motion is not None]
+    ego_motion = ego_motion_baseline = None
+    if motions:
+        predicted, measured = (torch.cat(side) for side in zip(*motions, strict=True))
+        ego_motion = ego_motion_errors(predicted, measured)
+        ego_motion_baseline = ego_motion_errors(constant_motion(measured), measured)
+    return Report(
+        protocol=protocol,
+        data=str(clips[0].path if len(clips) == 1 else clips[0].path.parent),
+        checkpoint=predictions.path,
+        metric=predictions.metric,
+        scale_source=predictions.scale_source,
+        scores=images,
+        baselines=baselines,
+        ego_motion=ego_motion,
+        ego_motion_baseline=ego_motion_baseline,
+    )
+
+
+def shares(protocol: Protocol, clip: Clip) -> Iterator[Clip]:
+    """A clip in parts that can be judged on their own: whole where its ego-motion is judged too."""
+    if protocol.ego_motion and measured_motion(clip) is not None:
+        yield clip
+        return
+    frames = [frame for frame in clip.frames if is_judged(frame)]
+    for start in range(0, len(frames), SHARE):
+        yield replace(clip, frames=tuple(frames[start : start + SHARE]))
+
+
+def judge_clip(
+    predictions: Predictions, protocol: Protocol, clip: Clip, seen: Callable[[int], None] = lambda frames: None
+) -> Judged:
+    """Judge the frames of a clip, and its ego-motion where it was measured and is predicted.
 
     Each image is decoded once, and the depth network sees it once in each orientation.
+
+    Args:
+        predictions: what to judge.
+        protocol: how.
+        clip: with the protocol's truth.
+        seen: is told the number of frames that were seen since it was told last.
     """
-    frames = [frame for frame in clip.frames if motion is not None or frame.name in truth]
-    plain, flip = Scorer(protocol), Scorer(protocol)
-    images = []
-    for frame in track(frames, description="depth", console=Console(stderr=True)):
-        images.append(frame.image.read())
-        if frame.name in truth:
-            pixels = image_tensor(images[-1])
-            inv_depth, of_mirrored = predictor.inv_depth(pixels), predictor.inv_depth(pixels.flip(-1))
-            plain.update(full_depth(inv_depth, truth[frame.name]), truth[frame.name])
-            flip.update(full_depth(fuse_flipped(inv_depth, of_mirrored), truth[frame.name]), truth[frame.name])
-    scores = dict(zip(("plain", "scaled", "flip", "flip_scaled"), plain.scores() + flip.scores(), strict=True))
-    if motion is None:
-        return scores, None
-    return scores, ego_motion_errors(torch.from_numpy(predictor.ego_motion(images)), motion)
+    found: list[ImageScores] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for frame in clip.frames:
+            image = frame.image.read()
+            if is_judged(frame):
+                found.append(judge_frame(predictions, protocol, clip, frame, image))
+            seen(1)
+            yield image
+
+    measured = measured_motion(clip) if protocol.ego_motion else None
+    if measured is not None and predictions.ego_motion is not None:
+        return Judged(found, (torch.from_numpy(predictions.ego_motion(images())), measured))
+    for _ in images():
+        pass
+    return Judged(found, None)
 
 
-def full_depth(inv_depth: Tensor, truth: Tensor) -> Tensor:
+def judge_frame(
+    predictions: Predictions, protocol: Protocol, clip: Clip, frame: Frame, image: np.ndarray
+) -> ImageScores:
+    """The scores of one frame; the rows are plain, scaled, flip and flip_scaled, the last two of networks alone."""
+    truth = frame_truth(protocol, clip, frame)
+    rows = {}
+    if has_truth(truth):
+        parts = part_masks(truth[0, 0], frame, protocol.ranges, protocol.classes)
+        for row, inv_depth in predictions.inv_depths(clip, frame, image).items():
+            depth = full_depth(inv_depth, truth, protocol.resizing)[0, 0]
+            rows[row] = scores_by_part(protocol, depth, truth[0, 0], parts, scaled=False)
+            scaled = "scaled" if row == "plain" else f"{row}_scaled"
+            rows[scaled] = scores_by_part(protocol, depth, truth[0, 0], parts, scaled=True)
+    unit = frame.name if clip.independent else clip.drive or clip.name
+    return ImageScores(clip.name, frame.name, unit, rows)
+
+
+def full_depth(inv_depth: Tensor, truth: Tensor, resizing: Resizing = "inverse_depth") -> Tensor:
     """Inverse depth [1, 1, h, w] as depth [1, 1, H, W] at the size and place of the truth."""
-    return 1 / resize_inv_depth(inv_depth, *truth.shape[-2:]).clamp(min=MIN_INV_DEPTH).to(truth.device)
+    size = truth.shape[-2:]
+    if resizing == "inverse_depth":
+        return 1 / resize_inv_depth(inv_depth, *size).clamp(min=MIN_INV_DEPTH).to(truth.device)
+    depth = 1 / inv_depth.clamp(min=MIN_INV_DEPTH).to(truth.device)
+    if resizing == "depth":
+        return F.interpolate(depth, size, mode="bilinear", align_corners=True)
+    return F.interpolate(depth, size, mode="nearest")
 
 
-def baseline_scores(protocol: Protocol, truth: dict[str, Tensor]) -> dict[str, Scores]:
-    """The rows baseline and baseline_scaled, and pixel_median and pixel_median_scaled if the baseline is another."""
-    images = torch.cat(list(truth.values()))[:, 0]  # [N, H, W]
-    median = pixel_median(images).expand_as(images)
-    if protocol.baseline == "pixel_median":
-        rows = {"baseline": median}
-    else:
-        others = torch.stack([others_median(images, index) for index in range(len(images))])
-        rows = {"baseline": others, "pixel_median": median}
+def judged_maps(predictions: Predictions, protocol: Protocol, clips: Sequence[Clip], scores: ImageScores) -> Maps:
+    """The image, predicted depth and truth of a frame that was judged, for a page."""
+    clip = next(clip for clip in clips if clip.name == scores.clip)
+    frame = next(frame for frame in clip.frames if frame.name == scores.frame)
+    image, truth = frame.image.read(), frame_truth(protocol, clip, frame)
+    depth = full_depth(predictions.inv_depths(clip, frame, image)["plain"], truth, protocol.resizing)
+    return Maps(scores, image, depth[0, 0].numpy(), truth[0, 0].numpy())
+
+
+# --- over several processes ---------------------------------------------------------------------------------------
+
+
+def _judged_elsewhere(
+    path: str, protocol: Protocol, parts: Sequence[Clip], processes: int, seen: Callable[[int], None]
+) -> Iterator[Judged]:
+    """The parts as they were given, judged by several processes."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_judge_part, path, protocol, part) for part in parts]
+        try:
+            for future, part in zip(futures, parts, strict=True):
+                yield future.result()
+                seen(len(part.frames))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _judge_part(path: str, protocol: Protocol, part: Clip) -> Judged:
+    torch.set_num_threads(1)  # processes side by side
+    return judge_clip(_opened(path), protocol, part)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str) -> Predictions:
+    return open_predictions(path)
+
+
+# --- baselines ----------------------------------------------------------------------------------------------------
+
+
+def baseline_scores(protocol: Protocol, truth: Tensor) -> dict[str, Scores]:
+    """The rows baseline and baseline_scaled, and pixel_median and pixel_median_scaled if the baseline is another.
+
+    Args:
+        protocol: whose baseline it is.
+        truth: [N, H, W] metres, NaN where it does not count.
+    """
+    rows = {"baseline": pixel_median(truth).expand_as(truth)}
+    if protocol.baseline == "others_median":
+        others = torch.stack([others_median(truth, index) for index in range(len(truth))])
+        rows = {"baseline": others, "pixel_median": rows["baseline"]}
     scores = {}
-    for row, depth in rows.items():
-        scorer = Scorer(protocol)
-        scorer.update(depth[:, None], images[:, None])
-        scores[row], scores[f"{row}_scaled"] = scorer.scores()
+    for row, depths in rows.items():
+        for name, scaled in ((row, False), (f"{row}_scaled", True)):
+            images = [
+                ImageScores("", "", "", {row: scores_by_part(protocol, depth, known, {}, scaled)})
+                for depth, known in zip(depths, truth, strict=True)
+                if has_truth(known)
+            ]
+            scores[name] = mean_scores(images, row)
     return scores
-
-
-class Scorer:
-    """The metrics of one prediction of each image, as it is and median-scaled."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self.metrics = [
-            DepthMetrics(protocol.min_depth, protocol.cap, protocol.crop, scaled) for scaled in (False, True)
-        ]
-
-    def update(self, depth: Tensor, truth: Tensor) -> None:
-        """Add images: both [B, 1, H, W], metres."""
-        for metrics in self.metrics:
-            metrics.update(depth, truth)
-
-    def scores(self) -> list[Scores]:
-        """As it is, scaled."""
-        return [{name: value.item() for name, value in metrics.compute().items()} for metrics in self.metrics]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -136,7 +136,6 @@ class Predictor:
         inv_depths: list[Tensor] = self.depth(self._resized(images))
         return inv_depths[0]
 
-    @torch.inference_mode()
     def ego_motion(self, images: Iterable[Image]) -> np.ndarray:
         """Motion between consecutive frames of one camera.
 
@@ -149,25 +148,30 @@ class Predictor:
             translation is in metres where `meta.metric`. Raises InputError for too few frames, and if the checkpoint
             holds no pose network.
         """
+        return np.stack(list(self.motions(images)))
+
+    @torch.inference_mode()
+    def motions(self, images: Iterable[Image]) -> Iterator[np.ndarray]:
+        """The motions of `ego_motion`, each [4, 4], as they come: of a video of any length, in constant memory."""
         if self.pose is None:
             raise InputError("the checkpoint holds a depth network alone; load one with a pose network for ego-motion")
         offsets = self.pose.offsets if isinstance(self.pose, PacknetSfmPoseNet) else (1,)
         before = len(offsets) - 1  # frames that are seen before the one whose motion to the next is predicted
         frames = (self._resized(image_tensor(image)) for image in images)
         window = list(islice(frames, before + 1))
-        motions: list[Tensor] = []
+        first = True
         while chunk := list(islice(frames, PAIRS)):
             window = window[-before - 1 :] + chunk
             stacked, count = torch.cat(window), len(chunk)  # [before + 1 + count, 3, h, w]
             context = [stacked[before + offset :][:count] for offset in offsets]
             T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
-            if before and not motions:  # the first frame has none before it: its motion is seen from the second
-                motions.append(se3.inverse(T_context_target[0, 0]).cpu())
-            motions += T_context_target[:, -1].cpu()
-        if not motions:
+            if before and first:  # the first frame has none before it: its motion is seen from the second
+                yield se3.inverse(T_context_target[0, 0]).double().cpu().numpy()
+            yield from T_context_target[:, -1].double().cpu().numpy()
+            first = False
+        if first:
             number = ("two", "three")[before]
             raise InputError(f"ego-motion is between frames: give at least {number} images")
-        return torch.stack(motions).double().numpy()
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -25,11 +26,12 @@ from packdepth.inference.writers import (
     write_cloud,
     write_depth_npz,
 )
-from packdepth.records import Readable
+from packdepth.records import Clip, Readable
 from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
 from packdepth.sources.folder import read_clip
+from packdepth.sources.kitti_odometry import KittiOdometry
 
 KINDS = ("depth", "color", "video", "cloud")
 SAMPLES = 16  # frames that set the colours of a clip
@@ -45,7 +47,10 @@ class Footage:
     name: str  # for files that hold all of it
     images: dict[str, Readable]  # by frame
     sizes: list[tuple[int, int]]  # height and width of each image
+    times: Sequence[float]  # of the frames, seconds
     fps: float  # frames per second
+    poses: np.ndarray | None = None  # measured T_world_camera [N, 4, 4], metres, where every frame has one
+    consecutive: bool = True  # whether the images follow each other in time
 
 
 def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,color", camera: Path | None = None) -> None:
@@ -89,24 +94,41 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
 def find_footage(path: Path) -> Footage:
     """What there is to predict at `path`. Raises InputError if that is nothing."""
     require(path, "an image, a folder of images, a clip's folder or a video")
-    images: dict[str, Readable]
-    fps = IMAGES_PER_SECOND
     if not path.is_dir() and path.suffix.lower() not in IMAGES:
         info = probe(path)
-        images = {f"{index:06d}": VideoFrame(path, index) for index in range(info.frames)}
-        return Footage(path.stem, images, [(info.height, info.width)] * info.frames, float(info.fps))
+        frames: dict[str, Readable] = {f"{index:06d}": VideoFrame(path, index) for index in range(info.frames)}
+        return Footage(path.stem, frames, [(info.height, info.width)] * info.frames, info.times, float(info.fps))
     if (path / "frames.csv").exists():
-        clip = read_clip(path)
-        images = {frame.name: frame.image for frame in clip.frames}
-        if len(images) > 1 and not clip.independent:
-            fps = (len(images) - 1) / (clip.frames[-1].time - clip.frames[0].time)
-    elif path.is_dir():
+        return _of_clip(path, read_clip(path))
+    if path.parent.name == "sequences" and (path / "calib.txt").exists():
+        sequence = KittiOdometry(
+            kind="kitti_odometry", root=path.parents[1], sequences=[path.name], colour=(path / "image_2").is_dir()
+        )
+        return _of_clip(path, *sequence.clips())
+    if path.is_dir():
         folder = path / "frames" if (path / "frames").is_dir() else path
         images = dict(required(folder, IMAGES, ImageFile, "images"))
     else:
         images = {path.stem: ImageFile(path)}
     name = path.resolve().name if path.is_dir() else path.stem
-    return Footage(name, images, [image_size(image.path) for image in images.values()], fps)
+    sizes = [image_size(image.path) for image in images.values()]
+    return Footage(name, dict(images), sizes, [i / IMAGES_PER_SECOND for i in range(len(images))], IMAGES_PER_SECOND)
+
+
+def _of_clip(path: Path, clip: Clip) -> Footage:
+    """The images of a clip that was found at `path`."""
+    times = [frame.time for frame in clip.frames]
+    timed = len(times) > 1 and not clip.independent
+    poses = [frame.pose for frame in clip.frames if frame.pose is not None]
+    return Footage(
+        name=path.resolve().name,
+        images={frame.name: frame.image for frame in clip.frames},
+        sizes=[(clip.camera.height, clip.camera.width)] * len(times),
+        times=times,
+        fps=(len(times) - 1) / (times[-1] - times[0]) if timed else IMAGES_PER_SECOND,
+        poses=np.stack(poses) if len(poses) == len(times) else None,
+        consecutive=not clip.independent,
+    )
 
 
 def _kinds(save: str) -> list[str]:
@@ -148,10 +170,10 @@ def _write(predictor: Predictor, footage: Footage, camera: Camera | None, places
     if "color" in places or "video" in places:
         chosen = images[:: math.ceil(len(images) / SAMPLES)]
         sampled = (predictor.inv_depth(image_tensor(image.read())) for image in chosen)
-        low, high = colour_range([maps.cpu().numpy() for maps in _progress(sampled, "colours", len(chosen))])
+        low, high = colour_range([maps.cpu().numpy() for maps in progress(sampled, "colours", len(chosen))])
     with ExitStack() as stack:
         append = stack.enter_context(video_writer(places["video"], footage.fps)) if "video" in places else None
-        for name, image in _progress(footage.images.items(), "depth", len(images)):
+        for name, image in progress(footage.images.items(), "depth", len(images)):
             rgb = image.read()
             prediction = predictor.predict(rgb, camera)
             colours = colourise(prediction.inv_depth, low, high)
@@ -166,7 +188,7 @@ def _write(predictor: Predictor, footage: Footage, camera: Camera | None, places
                 write_cloud(places["cloud"] / f"{name}.ply", prediction.depth, rgb, camera)
 
 
-def _progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
+def progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
     """`items`, with a progress bar on standard error."""
     return track(items, description=what, total=total, console=Console(stderr=True))
 

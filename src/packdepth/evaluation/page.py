@@ -1,0 +1,130 @@
+"""The report as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from packdepth.charts import Line, key, svg
+from packdepth.colour import colour_range
+from packdepth.evaluation.parts import range_names
+from packdepth.evaluation.report import Report
+from packdepth.evaluation.scores import ImageScores
+from packdepth.files import replacing
+from packdepth.html import STYLE, depth_panels, table
+from packdepth.inference.info import depth_unit
+
+TEMPLATE = files("packdepth.evaluation") / "page.html"
+COLOURS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of checkpoints, in turn
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """A judged image."""
+
+    scores: ImageScores
+    image: np.ndarray  # [H, W, 3] uint8
+    depth: np.ndarray  # [H, W] metres, predicted, not scaled
+    truth: np.ndarray  # [H, W] metres, NaN where it does not count
+
+
+def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequence[Maps]]) -> None:
+    """Write the page; it appears whole or not at all.
+
+    Args:
+        path: of the file.
+        reports: of checkpoints under one protocol.
+        examples: of each report its best, median and worst image.
+    """
+    protocol = reports[0].protocol
+    curves = {name: _curves(reports, name) for name in ("abs_rel", "a1")}
+    content = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        style=STYLE,
+        name=escape(protocol.name),
+        settings="".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in protocol.settings().items()),
+        images=_images(reports[0]),
+        scores=_scores(reports),
+        key=key(curves["abs_rel"]),
+        abs_rel=svg(curves["abs_rel"], "metres", "abs_rel"),
+        a1=svg(curves["a1"], "metres", "a1"),
+        parts=_parts(reports),
+        examples="".join(_examples(*pair) for pair in zip(reports, examples, strict=True)),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+
+
+def _images(report: Report) -> str:
+    left_out = (
+        f"; {report.without_truth} more have no truth that counts and are left out" if report.without_truth else ""
+    )
+    return f"{report.images} images of {escape(report.data)}, split {report.split}{left_out}"
+
+
+def _scores(reports: Sequence[Report]) -> str:
+    """The means of each checkpoint and of the baselines, with half the width of their intervals."""
+    metrics = reports[0].protocol.metrics
+    rows: dict[str, list[float | str | None]] = {}
+    for number, report in enumerate(reports, 1):
+        unit = depth_unit(report.metric, report.scale_source)
+        rows[f"{number}. {escape(report.checkpoint)}: depth is {escape(unit)}"] = []
+        for row, scores in report.metrics.items():
+            limits = (report.intervals or {}).get(row)
+            rows[f"{number}. {row}"] = [
+                f"{scores[name]:.3f}" + (f" [{limits[name][0]:.3f}, {limits[name][1]:.3f}]" if limits else "")
+                for name in metrics
+            ]
+    rows |= {row: [scores[name] for name in metrics] for row, scores in reports[0].baselines.items()}
+    return table(metrics, rows)
+
+
+def _parts(reports: Sequence[Report]) -> str:
+    """abs_rel of each part, of each checkpoint in the row it stands for."""
+    names = list(dict.fromkeys(part for report in reports for part in report.parts))
+    rows: dict[str, list[float | str | None]] = {
+        escape(part): [
+            report.parts[part][report.row]["abs_rel"] if part in report.parts else None for report in reports
+        ]
+        for part in names
+    }
+    means = [report.class_means for report in reports]
+    if any(means):
+        rows["mean of classes"] = [
+            mean[report.row]["abs_rel"] if mean else None for mean, report in zip(means, reports, strict=True)
+        ]
+    return table([f"{number}. {report.row}" for number, report in enumerate(reports, 1)], rows)
+
+
+def _curves(reports: Sequence[Report], metric: str) -> list[Line]:
+    """A metric over distance: a point in the middle of each range that has images."""
+    bounds = np.array(reports[0].protocol.ranges)
+    middles = dict(zip(range_names(bounds.tolist()), (bounds[1:] + bounds[:-1]) / 2, strict=True))
+    lines = []
+    for number, report in enumerate(reports):
+        parts = report.parts
+        points = [(middle, parts[name][report.row][metric]) for name, middle in middles.items() if name in parts]
+        name = f"{number + 1}. {report.checkpoint}, {report.row}"
+        lines.append(Line(np.array(points).reshape(-1, 2), COLOURS[number % len(COLOURS)], name))
+    return lines
+
+
+def _examples(report: Report, examples: Sequence[Maps]) -> str:
+    """Best, median and worst image of a checkpoint; scaled where that is the row it stands for."""
+    known = [1 / maps.truth[~np.isnan(maps.truth)] for maps in examples]
+    low, high = colour_range(known)
+    parts = [f"<h3>{escape(report.checkpoint)}, {report.row}</h3>"]
+    for title, maps in zip(("best", "median", "worst"), examples, strict=False):
+        name = f"{maps.scores.clip} {maps.scores.frame}"
+        abs_rel = maps.scores.rows[report.row]["all"][0]
+        factor = (
+            1.0 if report.metric else float(np.nanmedian(maps.truth) / np.median(maps.depth[~np.isnan(maps.truth)]))
+        )
+        parts.append(f"<p class='note'>{title}: {escape(name)}, abs_rel {abs_rel:.3f}</p>")
+        parts.append(depth_panels(name, maps.image, factor * maps.depth, maps.truth, low, high))
+    return "".join(parts)

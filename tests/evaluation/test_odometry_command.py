@@ -1,0 +1,107 @@
+"""`packdepth odometry`: sources, files, what is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import world
+import yaml
+from PIL import Image
+
+from packdepth import cli
+from packdepth.errors import InputError
+from packdepth.evaluation import odometry_command
+from packdepth.evaluation.odometry_command import odometry as judge
+from packdepth.inference.predictor import PAIRS, Predictor
+
+from .conftest import STEP
+
+FILES = ["odometry.json", "odometry.txt", "path.png", "trajectory_kitti.txt", "trajectory_tum.txt"]
+
+
+@pytest.fixture(autouse=True)
+def straight(seer: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch) -> Predictor:
+    """Whatever checkpoint is asked for, its network moves STEP ahead a frame."""
+    predictor = seer()
+    monkeypatch.setattr(odometry_command, "load", lambda checkpoint: predictor)
+    return predictor
+
+
+def test_a_kitti_sequence(odometry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sequence = odometry / "kitti_odometry/dataset/sequences/06"
+    assert cli.main(["odometry", "any", str(sequence), "-o", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+    content = json.loads((tmp_path / "out/odometry.json").read_text())
+    assert content["frames"] == 51
+    assert content["distance"] == pytest.approx(50 * STEP)
+    assert content["errors"]["ate"] == pytest.approx(0, abs=1e-5)
+    assert content["errors"]["scale"] == pytest.approx(1)
+    assert content["errors"]["t_rel"] is None  # 40 metres
+    text = (tmp_path / "out/odometry.txt").read_text()
+    assert "snippet_ate_scaled" in text
+    assert capsys.readouterr().out == text
+    tum = np.loadtxt(tmp_path / "out/trajectory_tum.txt")
+    np.testing.assert_allclose(tum[:, 0], np.arange(51) / 10)
+    np.testing.assert_allclose(tum[:, 3], STEP * np.arange(51), rtol=1e-5)
+
+
+def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
+    report = judge("any", moving_clip, tmp_path)
+    assert report.errors is not None
+    assert report.errors.scale == pytest.approx(world.STEP / STEP)
+    assert report.errors.ate_scaled == pytest.approx(0, abs=1e-5)
+    assert report.errors.rpe_translation == pytest.approx(STEP - world.STEP, rel=1e-5)
+
+
+def test_images_without_poses(moving_clip: Path, tmp_path: Path) -> None:
+    report = judge("any", moving_clip / "frames", tmp_path)
+    assert report.errors is None
+    assert "no measured poses" in report.text()
+    assert json.loads((tmp_path / "odometry.json").read_text())["errors"] is None
+
+
+def test_the_picture_shows_both_paths(moving_clip: Path, tmp_path: Path) -> None:
+    judge("any", moving_clip, tmp_path)
+    colours = np.asarray(Image.open(tmp_path / "path.png")).reshape(-1, 3)
+    for colour in (0xE64963, 0x3B0F6B):
+        rgb = [colour >> 16, colour >> 8 & 255, colour & 255]
+        assert (colours == rgb).all(1).sum() > 50
+
+
+def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path) -> None:
+    clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    camera = yaml.safe_load((clip / "camera.yaml").read_text())
+    (clip / "camera.yaml").write_text(yaml.safe_dump(camera | {"independent": True}))
+    with pytest.raises(InputError, match="its images are independent"):
+        judge("any", clip, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_image_leaves_no_file(moving_clip: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(moving_clip / "frames", tmp_path / "images"))
+    damaged = bytearray((folder / "000004.png").read_bytes())
+    damaged[200:400] = bytes(200)
+    (folder / "000004.png").write_bytes(damaged)
+    with pytest.raises(InputError, match=r"000004\.png"):
+        judge("any", folder, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_images_are_read_as_they_are_needed(straight: Predictor) -> None:
+    read = 0
+
+    def endless() -> Iterator[np.ndarray]:
+        nonlocal read
+        while True:
+            read += 1
+            yield np.zeros((40, 60, 3), dtype=np.uint8)
+
+    motions = straight.motions(endless())
+    for _ in range(3 * PAIRS):
+        next(motions)
+    assert read == 3 * PAIRS + 1

@@ -1,0 +1,51 @@
+"""Charts: what is drawn where."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from packdepth.charts import Axes, Line, key, picture, svg, ticks
+
+LINE = Line(np.array([[0.0, 1.0], [10.0, 3.0]]), "#000000", "a < b")
+
+
+def test_round_ticks() -> None:
+    np.testing.assert_allclose(ticks(0, 10), [0, 2, 4, 6, 8, 10])
+    np.testing.assert_allclose(ticks(0.13, 0.42), [0.2, 0.3, 0.4])
+
+
+def test_y_begins_at_zero_and_grows_upward() -> None:
+    axes = Axes.around([LINE], 460, 260, equal=False)
+    np.testing.assert_allclose(axes.low, [0, 0])
+    (left, low), (right, high) = axes.place(LINE.points)
+    assert left < right
+    assert high < low
+
+
+@pytest.mark.parametrize("path", [LINE.points, np.zeros((4, 2))])
+def test_equal_axes_have_one_scale(path: np.ndarray) -> None:
+    axes = Axes.around([Line(path, "#000000")], 460, 260, equal=True)
+    corner, right, up = axes.place(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    assert right[0] - corner[0] == pytest.approx(corner[1] - up[1])
+
+
+def test_svg() -> None:
+    drawing = svg([LINE], "step", "loss")
+    assert drawing.count("<polyline") == 1
+    assert "loss over step" in drawing
+    assert "a &lt; b" in drawing
+    assert "a &lt; b" in key([LINE])
+    assert "nothing was logged" in svg([Line(np.zeros((0, 2)), "#000000")], "step", "loss")
+
+
+def test_a_picture_holds_the_line_where_it_belongs() -> None:
+    """A square with its lower side missing: rows of ink above, none below."""
+    square = Line(np.array([[0.0, 0.0], [0.0, 5.0], [5.0, 5.0], [5.0, 0.0]]), "#ff0000")
+    image = picture([square], "right", "ahead", size=300)
+    assert image.shape == (300, 300, 3)
+    red = (image == [255, 0, 0]).all(-1)
+    rows = red.sum(1)
+    inside = rows > 0
+    assert rows[inside][:3].max() > 100
+    assert rows[inside][-3:].max() < 10

@@ -17,8 +17,9 @@ pytest.importorskip("embreex", reason="the extra 'city' is not installed")
 from packdepth import cli
 from packdepth.demo import steps
 from packdepth.demo.findings import find
-from packdepth.demo.report import error_colours, write_report
+from packdepth.demo.report import write_report
 from packdepth.demo.scores import constants, judge
+from packdepth.html import error_colours
 from packdepth.sources.folder import Folder
 
 TINY = steps.Plan(

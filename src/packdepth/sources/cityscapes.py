@@ -161,6 +161,7 @@ def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:
     return Clip(
         name=f"cityscapes/{city}/{frames[0].name}",
         drive=city,
+        interval=1 / RATE,
         path=first.parent,
         camera=Camera(K.fx, K.fy, K.u0, K.v0, width=width, height=height),
         frames=frames,

@@ -33,6 +33,8 @@ from packdepth.sources.kitti import (
 )
 from packdepth.sources.rigid import rigid
 
+RATE = 10.0  # nominal frames a second
+
 
 class KittiOdometry(Source):
     """Sequences of the KITTI odometry benchmark.
@@ -97,6 +99,7 @@ class KittiOdometry(Source):
         return Clip(
             name=f"kitti_odometry/{sequence}/{side}",
             drive=sequence,
+            interval=1 / RATE,
             path=folder,
             camera=Camera.from_matrix(projection[:, :3], width, height),
             frames=tuple(frames),

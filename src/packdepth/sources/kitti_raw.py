@@ -135,6 +135,7 @@ class KittiRaw(Source):
         return Clip(
             name=f"kitti_raw/{drive}/{side}",
             drive=drive,
+            interval=1 / RATE,
             path=folder,
             camera=Camera.from_matrix(projection[:, :3], width, height),
             frames=tuple(

@@ -204,7 +204,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "city": city,
     "demo": demo,
 }
-DATA_VERBS: dict[str, Callable[..., None]] = {"import": data_import, "splits": data_splits}
+DATA: dict[str, Callable[..., None]] = {"import": data_import, "splits": data_splits}
 
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
@@ -226,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         tyro.cli(
-            _one_of(VERBS) | _group("data", "Make data sets ready.", DATA_VERBS),
+            _one_of(VERBS) | _group("data", "Make data sets ready.", DATA),
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,

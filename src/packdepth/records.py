@@ -60,6 +60,7 @@ class Clip:
     frames: tuple[Frame, ...]
     baseline: float | None = None  # metres from the left camera to the right one
     independent: bool = False  # frames are unrelated images, without temporal neighbours
+    interval: float | None = None  # seconds from a frame to its neighbour; None for the median of the clip's
     targets: frozenset[str] | None = None  # names of the frames that may be targets, the others are context; None: all
     drive: str | None = None  # clips of one drive show one place at one time; None if nothing says so
 

@@ -55,6 +55,7 @@ def test_the_same_seed_gives_the_same_bytes(city: Path, tmp_path: Path) -> None:
 
 def test_the_folders_are_clips(city: Path) -> None:
     clips = Folder(kind="folder", root=city).clips()
+    assert [clip.drive for clip in clips] == [clip.path.name[:8] for clip in clips]  # such as val-0001
     assert [clip.name for clip in clips] == ["folder/val-0000", "folder/val-0001"]
     rendered = city_clip(RECIPE, 1)
     for on_disk, in_memory in zip(clips[1].frames, rendered.frames, strict=True):

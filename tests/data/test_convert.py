@@ -42,7 +42,7 @@ def rich_clip(moving_clip: Path, tmp_path: Path) -> Path:
     Image.fromarray(rng.integers(0, 999, (height, width)).astype(np.uint16)).save(folder / "instance" / f"{name}.png")
     Image.fromarray(rng.integers(0, 2, (height, width), np.uint8)).save(folder / "moving" / f"{name}.png")
     values = yaml.safe_load((folder / "camera.yaml").read_text())
-    (folder / "camera.yaml").write_text(yaml.safe_dump(values | {"baseline_m": 0.5}))
+    (folder / "camera.yaml").write_text(yaml.safe_dump(values | {"baseline_m": 0.5, "interval_s": 0.1}))
     return folder
 
 
@@ -50,6 +50,7 @@ def test_a_clip_comes_out_as_it_went_in(rich_clip: Path, tmp_path: Path) -> None
     (folder,) = import_data(rich_clip, tmp_path / "out", image_format="png")
     before, after = clip_at(rich_clip), clip_at(folder)
     assert vars(before.camera) == vars(after.camera)
+    assert after.interval == before.interval == 0.1
     assert (after.baseline, after.drive) == (0.5, str(rich_clip))
     assert len(before.frames) == len(after.frames)
     for one, other in zip(before.frames, after.frames, strict=True):

@@ -39,6 +39,21 @@ def test_a_gap_in_time_is_not_crossed(clip: Clip) -> None:
     assert target_indices(gap, (1,)) == [0, 1, 3, 4]
 
 
+def test_scattered_frames_are_no_neighbours(clip: Clip) -> None:
+    scattered = with_times(clip, [0.0, 10.0, 20.0, 30.0, 30.1, 30.2])
+    assert target_indices(scattered, (-1, 1)) == [1, 2, 3, 4]  # for all that is known, an image every ten seconds
+    assert target_indices(replace(scattered, interval=0.1), (-1, 1)) == [4]
+
+
+def test_targets_are_chosen_and_neighbours_stay(clip: Clip) -> None:
+    names = frozenset(clip.frames[i].name for i in (0, 2))
+    samples = ClipDataset([replace(clip, targets=names)], (16, 32), (-1, 1))
+    assert [sample for _, sample in samples.targets] == [2]
+    assert samples[0].context.shape[0] == 2
+    with pytest.raises(InputError, match=r"no target \(of 1\) of clip .* has context frames"):
+        ClipDataset([replace(clip, targets=frozenset([clip.frames[0].name]))], (16, 32), (-1, 1))
+
+
 def test_distance_from_speed_and_from_poses(clip: Clip) -> None:
     assert distance_source(clip) == "speed"
     assert distance(clip, 2, 1) == pytest.approx(0.5)

@@ -90,6 +90,7 @@ def test_clips(root):
     one, five = pickle.loads(pickle.dumps(source(root).clips()))
     assert (one.name, five.name) == ("ddad/000001/CAMERA_01", "ddad/000001/CAMERA_05")
     assert one.drive == five.drive == "000001"
+    assert one.interval == pytest.approx(0.1)
     assert (one.camera.fx, one.camera.fy, one.camera.width, one.camera.height) == (30, 31, 40, 12)
     assert [frame.name for frame in one.frames] == ["0", "1", "2"]
     assert source(root / "ddad.json", cameras=["camera_05"]).clips()[0].name == five.name

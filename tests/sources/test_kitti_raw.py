@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from packdepth.data.targets import target_indices
 from packdepth.geometry.lidar import depth_map
 from packdepth.sources.kitti_raw import EARTH_RADIUS, KittiRaw, imu_poses
 
@@ -239,6 +240,18 @@ def test_nan_is_no_pose(root, complaint):
     packet[3] = np.nan
     write_oxts(root, {0: packet})
     complaint(source(root).clips, "0000000000.txt", "30 numbers")
+
+
+def test_a_real_split_in_both_notations(data, tmp_path):
+    split, date = tmp_path / "split.txt", "2011_09_26"
+    one, other = f"{date}/{date}_drive_0001_sync", f"{date}/{date}_drive_0052_sync"
+    lines = [f"{one}/image_02/data/0000000001.png", f"{one} 1 r", f"{other} 30 l", f"{other} 31 l", f"{other} 400 l"]
+    split.write_text("\n".join(lines))
+    with pytest.warns(UserWarning, match="1 of the 5 entries"):
+        clips = source(data / "kitti_raw", drives=None, split_file=split, partial=True).clips()
+    assert [clip.name.split("_sync/")[1] for clip in clips] == ["left", "right", "left"]
+    assert [len(target_indices(clip, (-1, 1))) for clip in clips] == [1, 1, 2]
+    assert clips[0].frames[0].right.read().shape == clips[1].frames[0].image.read().shape
 
 
 def test_real_drive(data):

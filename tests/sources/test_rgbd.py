@@ -96,6 +96,7 @@ def test_measurements_are_optional_and_images_may_be_partial(tum, scenes, compla
     complaint(source(tum).clips, "10.033000.png", "1 of the 3 images", "rgb.txt")
     with pytest.warns(UserWarning, match="1 of the 3 images"):
         (clip,) = source(tum, partial=True).clips()
+    assert clip.interval == pytest.approx(0.033)  # of what is listed
     assert [(frame.depth, frame.pose) for frame in clip.frames] == [(None, None)] * 2
     for path in [*scenes.glob("seq-01/*.depth.png"), *scenes.glob("seq-01/*.pose.txt")]:
         path.unlink()

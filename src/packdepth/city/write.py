@@ -58,8 +58,9 @@ def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) ->
     ]
     _render(output, jobs, processes)
     for number in range(drives):
+        drive = clip_folder(output, recipe, number, "front").name
         for view in recipe.views:
-            _finish(clip_folder(output, recipe, number, view), recipe)
+            _finish(clip_folder(output, recipe, number, view), recipe, drive)
     folders = [clip_folder(output, recipe, number, view) for number in range(drives) for view in recipe.views]
     write_sheet(output / "contact_sheet.jpg", folders, recipe)
 
@@ -139,16 +140,17 @@ def write_shot(folder: Path, name: str, shot: Shot) -> None:
         temporary.write_text(f"{name},{shot.time:.3f},{shot.speed:.6f},{','.join(f'{n:.9f}' for n in numbers)}\n")
 
 
-def _finish(folder: Path, recipe: Recipe) -> None:
-    """camera.yaml and frames.csv, which make the folder a clip."""
+def _finish(folder: Path, recipe: Recipe, drive: str) -> None:
+    """camera.yaml and frames.csv, which make the folder a clip; all views of a drive name it."""
     if (folder / "frames.csv").exists():
         return
     camera = recipe.camera
-    numbers = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
     if recipe.baseline is not None:
-        numbers["baseline_m"] = recipe.baseline
+        values["baseline_m"] = recipe.baseline
+    values["drive"] = drive
     with replacing(folder / "camera.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(numbers, sort_keys=False))
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
     rows = sorted((folder / "rows").iterdir())
     with replacing(folder / "frames.csv") as temporary:
         temporary.write_text("\n".join([",".join(COLUMNS), *(row.read_text().strip() for row in rows)]) + "\n")

@@ -150,6 +150,8 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
         values["baseline_m"] = clip.baseline
     if clip.independent:
         values["independent"] = True
+    if clip.interval is not None:
+        values["interval_s"] = clip.interval
     values["drive"] = clip.drive or str(clip.path)
     with replacing(folder / "camera.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))

@@ -9,7 +9,7 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 
-GAP = 1.5  # a step in time longer than this many median steps is a gap in the clip
+GAP = 1.5  # a step in time longer than this many intervals of the clip is a gap in it
 
 
 def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
@@ -33,7 +33,9 @@ def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
 def gaps(clip: Clip) -> np.ndarray:
     """Whether each step from frame to frame is a gap in time: [frames - 1] bool."""
     steps = np.diff([frame.time for frame in clip.frames])
-    return steps > GAP * np.median(steps) if len(steps) else np.zeros(0, dtype=bool)
+    if not len(steps):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(steps > GAP * (clip.interval or np.median(steps)))
 
 
 def has_speed(clip: Clip) -> bool:

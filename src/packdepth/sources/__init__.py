@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from packdepth.sources.camvid import CamVid
+from packdepth.sources.cityscapes import Cityscapes
 from packdepth.sources.ddad import Ddad
 from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_odometry import KittiOdometry
@@ -16,5 +17,5 @@ from packdepth.sources.rosbag import Rosbag
 from packdepth.sources.video import Video
 
 AnySource = Annotated[
-    KittiOdometry | KittiRaw | Ddad | Rgbd | CamVid | Folder | Video | Rosbag, Field(discriminator="kind")
+    KittiOdometry | KittiRaw | Ddad | Cityscapes | Rgbd | CamVid | Folder | Video | Rosbag, Field(discriminator="kind")
 ]

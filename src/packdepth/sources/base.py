@@ -9,10 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from packdepth.closed import Closed
 from packdepth.errors import InputError
 from packdepth.records import Clip
 from packdepth.sources.split import Entry, own_entry, read_lines, select
+
+
+def median_step(times: Sequence[float]) -> float | None:
+    """The usual time between two neighbours of all that a list names, whether they are on disk or not."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
 class Source(Closed, ABC):

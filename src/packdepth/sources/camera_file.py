@@ -33,6 +33,8 @@ class CameraFile(Closed):
     independent: bool = False
     """The frames are unrelated images, without temporal neighbours."""
 
+    interval_s: PositiveFloat | None = None
+    """Seconds from a frame to its neighbour; if left out, the median of the clip's. Frames farther apart are none."""
     drive: str | None = None
     """Clips of one drive show one place at one time, such as those of several cameras; splits keep them together."""
 

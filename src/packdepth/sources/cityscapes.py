@@ -69,7 +69,7 @@ class Cityscapes(Source):
         vehicles = self._files("vehicle", city, "vehicle.json") | self._files("vehicle_sequence", city, "vehicle.json")
         labels = self._files("gtFine", city, "gtFine_labelIds.png")
         cameras = self._files("camera", city, "camera.json")
-        snippets: dict[Moment, list[Moment]] = {}
+        snippets: dict[Moment, list[Frame]] = {}
         for moment, image in images.items():
             annotated = [key for key in _annotated(moment) if key in cameras]
             if not annotated:
@@ -77,51 +77,16 @@ class Cityscapes(Source):
                     f"{image}: no file in {self.root / 'camera' / self.split / city} is the calibration of its "
                     f"snippet; get camera_trainvaltest.zip"
                 )
-            snippets.setdefault(annotated[0], []).append(moment)
-        return [
-            self._clip(city, cameras[key], moments, images, rights, vehicles, labels)
-            for key, moments in snippets.items()
-        ]
-
-    def _clip(
-        self,
-        city: str,
-        calibration: Path,
-        moments: list[Moment],
-        images: dict[Moment, Path],
-        rights: dict[Moment, Path],
-        vehicles: dict[Moment, Path],
-        labels: dict[Moment, Path],
-    ) -> Clip:
-        content = read_json(calibration, CameraJson, "the calibration of a snippet")
-        K = content.intrinsic
-        frames = tuple(
-            Frame(
+            frame = Frame(
                 name=f"{moment.sequence}_{moment.frame}",
                 time=int(moment.frame) / RATE,
-                image=ImageFile(images[moment]),
+                image=ImageFile(image),
                 right=ImageFile(rights[moment]) if moment in rights else None,
                 semantic=TrainIds(labels[moment]) if moment in labels else None,
                 speed=_speed(vehicles[moment]) if moment in vehicles else None,
             )
-            for moment in moments
-        )
-        height, width = common_size(frame.image for frame in frames)
-        if not (0.25 * width < K.u0 < 0.75 * width and 0.25 * height < K.v0 < 0.75 * height):
-            raise InputError(
-                f"{calibration}: its principal point ({K.u0:.0f}, {K.v0:.0f}) is far from the centre of images of "
-                f"{width}x{height} pixels; resize them back"
-            )
-        others = [file for frame in frames for file in (frame.right, frame.semantic) if file is not None]
-        check_sizes(others, height, width, images[moments[0]])
-        return Clip(
-            name=f"cityscapes/{city}/{frames[0].name}",
-            drive=city,
-            path=images[moments[0]].parent,
-            camera=Camera(K.fx, K.fy, K.u0, K.v0, width=width, height=height),
-            frames=frames,
-            baseline=content.extrinsic.baseline,
-        )
+            snippets.setdefault(annotated[0], []).append(frame)
+        return [_clip(city, cameras[key], tuple(frames)) for key, frames in snippets.items()]
 
     def _files(self, folder: str, city: str, what: str) -> dict[Moment, Path]:
         """The files of a city of one kind, in order."""
@@ -179,6 +144,29 @@ class VehicleJson(Content):
     """What the car measures."""
 
     speed: NonNegativeFloat  # metres per second
+
+
+def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:
+    """The clip of a snippet."""
+    content = read_json(calibration, CameraJson, "the calibration of a snippet")
+    K = content.intrinsic
+    height, width = common_size(frame.image for frame in frames)
+    if not (0.25 * width < K.u0 < 0.75 * width and 0.25 * height < K.v0 < 0.75 * height):
+        raise InputError(
+            f"{calibration}: its principal point ({K.u0:.0f}, {K.v0:.0f}) is far from the centre of images of "
+            f"{width}x{height} pixels; resize them back"
+        )
+    first = frames[0].image.path
+    check_sizes([f for frame in frames for f in (frame.right, frame.semantic) if f is not None], height, width, first)
+    return Clip(
+        name=f"cityscapes/{city}/{frames[0].name}",
+        drive=city,
+        interval=1 / RATE,
+        path=first.parent,
+        camera=Camera(K.fx, K.fy, K.u0, K.v0, width=width, height=height),
+        frames=frames,
+        baseline=content.extrinsic.baseline,
+    )
 
 
 def _annotated(moment: Moment) -> list[Moment]:

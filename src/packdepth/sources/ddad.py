@@ -21,7 +21,7 @@ from packdepth.closed import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source
+from packdepth.sources.base import Source, median_step
 from packdepth.sources.files import ImageFile, check_sizes, common_size, read_array, require
 from packdepth.sources.json_file import Content, read_json
 from packdepth.sources.rigid import pose
@@ -144,6 +144,7 @@ class Ddad(Source):
         return Clip(
             name=f"ddad/{scene.name}/{name}",
             drive=scene.name,
+            interval=median_step([frame.time for frame in frames]),
             path=scene,
             camera=Camera(K.fx, K.fy, K.cx, K.cy, width=width, height=height),
             frames=tuple(there),

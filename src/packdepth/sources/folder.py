@@ -111,6 +111,7 @@ def read_clip(folder: Path) -> Clip:
     return Clip(
         name=f"folder/{folder.resolve().name}",
         drive=camera_file.drive,
+        interval=camera_file.interval_s,
         path=folder,
         camera=camera,
         frames=tuple(

@@ -12,7 +12,17 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.files import IMAGES, DepthPng, ImageFile, check_sizes, common_size, found, require, required
+from packdepth.sources.files import (
+    IMAGES,
+    DepthPng,
+    ImageFile,
+    check_sizes,
+    common_size,
+    found,
+    read_text,
+    require,
+    required,
+)
 from packdepth.sources.kitti import (
     Side,
     baseline,
@@ -22,6 +32,8 @@ from packdepth.sources.kitti import (
     read_matrices,
 )
 from packdepth.sources.rigid import rigid
+
+RATE = 10.0  # nominal frames a second
 
 
 class KittiOdometry(Source):
@@ -87,6 +99,7 @@ class KittiOdometry(Source):
         return Clip(
             name=f"kitti_odometry/{sequence}/{side}",
             drive=sequence,
+            interval=1 / RATE,
             path=folder,
             camera=Camera.from_matrix(projection[:, :3], width, height),
             frames=tuple(frames),
@@ -119,9 +132,11 @@ def _check_centre(calibration: Path, projection: np.ndarray, height: int, width:
 
 def _read_table(path: Path, columns: int) -> np.ndarray:
     """A text table [N, columns], float64."""
-    require(path, f"a text file with {columns} numbers a line")
+    text = read_text(path, f"a text file with {columns} numbers a line")
+    if not text.strip():
+        raise InputError(f"{path}: is empty; copy the file again")
     try:
-        table = np.loadtxt(path, dtype=np.float64, ndmin=2)
+        table = np.loadtxt(text.splitlines(), dtype=np.float64, ndmin=2, comments=None)
     except ValueError as error:
         raise InputError(f"{path}: is no table of numbers ({error}); copy the file again") from None
     if not np.isfinite(table).all():

@@ -135,6 +135,7 @@ class KittiRaw(Source):
         return Clip(
             name=f"kitti_raw/{drive}/{side}",
             drive=drive,
+            interval=1 / RATE,
             path=folder,
             camera=Camera.from_matrix(projection[:, :3], width, height),
             frames=tuple(
@@ -214,7 +215,9 @@ def _times(path: Path, images: dict[str, ImageFile]) -> dict[str, float]:
     try:
         stamps = np.array(read_text(path, "a time a line").strip().splitlines(), dtype="datetime64[ns]")
     except ValueError:
-        raise InputError(f"{path}: is not a time a line, as in 2011-09-26 13:02:25.594360375; copy it again") from None
+        stamps = np.empty(0, dtype="datetime64[ns]")
+    if not len(stamps) or np.isnat(stamps).any():
+        raise InputError(f"{path}: is not a time a line, as in 2011-09-26 13:02:25.594360375; copy it again")
     seconds = (stamps - stamps[0]) / np.timedelta64(1, "s")
     for image in images.values():
         check_covered(image.path, len(seconds), path)

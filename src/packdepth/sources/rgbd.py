@@ -21,7 +21,7 @@ from packdepth.closed import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source
+from packdepth.sources.base import Source, median_step
 from packdepth.sources.camera_file import read_camera
 from packdepth.sources.files import DepthPng, ImageFile, check_sizes, read_text, require
 from packdepth.sources.rigid import pose
@@ -72,7 +72,7 @@ class Rgbd(Source):
 
     def _clip(self, folder: Path) -> Clip:
         tum = (folder / "rgb.txt").exists()
-        frames = self._tum_frames(folder) if tum else _scenes_frames(folder)
+        frames, interval = self._tum_frames(folder) if tum else (_scenes_frames(folder), 1 / SCENES_RATE)
         camera = self._camera(folder, tum)
         maps = [frame.depth for frame in frames if frame.depth is not None]
         calibration = self.camera or folder
@@ -81,6 +81,7 @@ class Rgbd(Source):
         return Clip(
             name=f"rgbd/{place.parent.name}/{place.name}",
             drive=f"{place.parent.name}/{place.name}",
+            interval=interval,
             path=folder,
             camera=camera,
             frames=tuple(frames),
@@ -99,8 +100,8 @@ class Rgbd(Source):
             f"give its camera.yaml as 'camera'"
         )
 
-    def _tum_frames(self, folder: Path) -> list[Frame]:
-        """Frames with the depth map and the pose that are nearest in time."""
+    def _tum_frames(self, folder: Path) -> tuple[list[Frame], float | None]:
+        """Frames with the depth map and the pose that are nearest in time, and the usual time between images."""
         images = read_stamped(folder / "rgb.txt", 1)
         maps = read_stamped(folder / "depth.txt", 1) if (folder / "depth.txt").exists() else []
         path = folder / "groundtruth.txt"
@@ -124,7 +125,7 @@ class Rgbd(Source):
                     pose=None if place is None else places[place],
                 )
             )
-        return frames
+        return frames, median_step([time for time, _ in images])
 
 
 def _is_sequence(folder: Path) -> bool:

@@ -1,0 +1,105 @@
+"""Images per second from disk against a training step's appetite: 0 to 2 workers, and what pre-resized data gains.
+
+    python bench/loading.py [SOURCE] [--size H W] [--images N] [--batch N]
+
+SOURCE is any data set that packdepth recognises; if left out, KITTI raw in $PACKDEPTH_DATA. A sample is a target with
+two context frames, so three images are read for each. Pre-resized data is what `packdepth data import --size` writes,
+here into a temporary folder. Files that were read lately come from the system's memory: for a disk's rate, take a data
+set larger than that. The step is that of PackNet's `tiny` preset with PoseNet and the photometric loss on this
+machine's device: a data set feeds it if its rate is at least the step's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from packdepth.config import Augmentation, PackNetConfig, PhotometricConfig, PoseNetConfig, SmoothnessConfig
+from packdepth.data.convert import import_data
+from packdepth.data.dataset import ClipDataset, DrawSampler
+from packdepth.networks.build import depth_network, pose_network
+from packdepth.objectives.objective import Objective
+from packdepth.records import Batch, Clip, Outputs
+from packdepth.sources.recognise import source_at
+from packdepth.training.data import Batches
+
+OFFSETS = (-1, 1)
+
+
+def loader(clips: Sequence[Clip], size: tuple[int, int], batch: int, workers: int) -> DataLoader[Batch]:
+    """Training batches, as a run loads them."""
+    samples = ClipDataset(clips, size, OFFSETS, augmentation=Augmentation())
+    sampler = DrawSampler(len(samples), batch, epoch_steps=10**6, seed=0)
+    return DataLoader(Batches(samples), batch_size=None, sampler=sampler, num_workers=workers)
+
+
+def loading_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, workers: int, images: int) -> float:
+    """Images per second, after the first batches, with which workers start."""
+    batches = iter(loader(clips, size, batch, workers))
+    for _ in range(1 + 2 * workers):  # what workers have made ahead is not counted
+        next(batches)
+    steps = max(images // (3 * batch), 1)
+    start = time.perf_counter()
+    for _ in islice(batches, steps):
+        pass
+    return 3 * batch * steps / (time.perf_counter() - start)
+
+
+def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: int = 3) -> float:
+    """Images per second that training consumes."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    depth = depth_network(PackNetConfig(kind="packnet", preset="tiny")).to(device)
+    pose = pose_network(PoseNetConfig(kind="posenet")).to(device)
+    objective = Objective.build([PhotometricConfig(kind="photometric"), SmoothnessConfig(kind="smoothness")])
+    optimiser = torch.optim.Adam([*depth.parameters(), *pose.parameters()])
+    data = next(iter(loader(clips, size, batch, workers=0))).to(device)
+    start = 0.0
+    for step in range(steps + 1):
+        if step == 1:
+            start = time.perf_counter()
+        motion = pose(data.network_image, data.network_context, data.offsets)
+        loss, _ = objective(Outputs(depth(data.network_image), motion), data)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        loss.item()  # waits for a GPU
+    return 3 * batch * steps / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    root = Path(os.environ.get("PACKDEPTH_DATA") or "../shared/data") / "kitti_raw"
+    parser.add_argument("source", nargs="?", type=Path, default=root)
+    parser.add_argument("--size", nargs=2, type=int, default=(192, 640))
+    parser.add_argument("--images", type=int, default=120)
+    parser.add_argument("--batch", type=int, default=4)
+    options = parser.parse_args()
+    height, width = options.size
+    size = height, width
+    with tempfile.TemporaryDirectory() as folder:
+        data = {"as it is": source_at(options.source).clips()}
+        for image_format in ("png", "jpg"):
+            output = Path(folder) / image_format
+            import_data(options.source, output, size=size, image_format=image_format)
+            data[f"{height}x{width} {image_format}"] = source_at(output).clips()
+        step = step_rate(data["as it is"], size, options.batch)
+        print(f"a training step consumes {step:.1f} images/s at {height}x{width} ({options.batch} samples)")
+        print(f"{'data':>14} {'workers':>8} {'images/s':>9} {'of the step':>12} {'of as it is':>12}")
+        first: dict[int, float] = {}
+        for name, clips in data.items():
+            for workers in (0, 1, 2):
+                rate = loading_rate(clips, size, options.batch, workers, options.images)
+                ratio = rate / first.setdefault(workers, rate)
+                print(f"{name:>14} {workers:8} {rate:9.1f} {rate / step:11.2f}x {ratio:11.2f}x", flush=True)
+
+
+if __name__ == "__main__":
+    main()

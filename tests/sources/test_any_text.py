@@ -1,0 +1,61 @@
+"""Whatever stands in a text file: it is read, or refused in one sentence that names the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packdepth.sources.camera_file import read_camera
+from packdepth.sources.files import ImageFile
+from packdepth.sources.folder import read_frames
+from packdepth.sources.kitti import read_matrices
+from packdepth.sources.kitti_odometry import _read_table
+from packdepth.sources.kitti_raw import _times, read_oxts
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "frames.csv": read_frames,
+    "camera.yaml": read_camera,
+    "calib.txt": lambda path: read_matrices(path, {"R": (2,)})["R"],
+    "0000000000.txt": read_oxts,
+    "times.txt": lambda path: _read_table(path, 1),
+    "timestamps.txt": lambda path: list(_times(path, {"0": ImageFile(Path("0.png"))}).values()),
+}
+FRAGMENTS = [
+    "frame,time_s\n",
+    "a,0\n",
+    "R:",
+    "width: ",
+    "2011-09-26 13:02:25.5",
+    "1",
+    " ",
+    "\n",
+    "nan",
+    "inf",
+    '"',
+    "-",
+    "é",
+]
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(parts=st.lists(st.sampled_from(FRAGMENTS) | st.characters(), max_size=40))
+def test_any_text(tmp_path_factory, read_or_refused, name, parts):
+    path = tmp_path_factory.mktemp("text") / name
+    path.write_text("".join(parts), encoding="utf-8")
+    values = read_or_refused(lambda: READERS[name](path), path)
+    if isinstance(values, np.ndarray | list) and name != "frames.csv":
+        assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(content=st.binary(max_size=60))
+def test_any_bytes(tmp_path_factory, read_or_refused, name, content):
+    path = tmp_path_factory.mktemp("bytes") / name
+    path.write_bytes(content)
+    read_or_refused(lambda: READERS[name](path), path)

@@ -47,6 +47,11 @@ def edge_mask(truth: Tensor) -> Tensor:
     return known & jumps
 
 
+def part_names(bounds: Sequence[float], classes: Sequence[str]) -> list[str]:
+    """All parts that there can be, in the order of reports."""
+    return [*range_names(bounds), "edges", "moving", *classes]
+
+
 def class_name(label: Label) -> str:
     """Such as "traffic light"."""
     return label.name.lower().replace("_", " ")

@@ -54,7 +54,7 @@ STANDARD = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 STREET = (0, 10, 20, 30, 40, 50, 60, 70, 80)  # metres
 FAR = (0, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200)  # metres
 ROOM = (0, 1, 2, 3, 4, 5, 10)  # metres
-ALL_CLASSES = tuple(label.name.lower().replace("_", " ") for label in Label if label != Label.SKY)
+ALL_CLASSES = tuple(label.words for label in Label if label != Label.SKY)
 
 
 @dataclass(frozen=True)

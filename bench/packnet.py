@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.ego_motion import PairPoseNetwork
-from packdepth.networks.packing import PackLayerConv3d, UnpackLayerConv3d
+from packdepth.networks.packing import Conv2D, PackLayerConv3d, ResidualConv, UnpackLayerConv3d
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.posenet import PoseNet
 from packdepth.objectives.photometric import Photometric
@@ -44,17 +44,42 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 TESTS = {"latency": (1, 192, 640), "large": (1, 384, 1280), "throughput": (8, 192, 640)}  # images, height, width
 
 
+class ReferenceConv(nn.Module):
+    """Convolution, group normalisation, ELU as published: each keeps what it makes."""
+
+    def __init__(self, block: Conv2D) -> None:
+        super().__init__()
+        self.conv_base, self.normalize = block.conv_base, block.normalize
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter, normalise, activate."""
+        return F.elu(self.normalize(self.conv_base(x)))
+
+
+class ReferenceResidual(nn.Module):
+    """A residual convolution as published."""
+
+    def __init__(self, block: ResidualConv) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = ReferenceConv(block.conv1), ReferenceConv(block.conv2)
+        self.conv3, self.normalize = block.conv3, block.normalize
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Two convolutions beside a shortcut."""
+        return F.elu(self.normalize(self.conv2(self.conv1(x)) + self.conv3(x)))
+
+
 class ReferencePack(nn.Module):
     """A packing block as published: a 3D and a 2D convolution, one after the other."""
 
     def __init__(self, block: PackLayerConv3d) -> None:
         super().__init__()
-        self.conv, self.conv3d = block.conv, block.conv3d
+        self.conv, self.conv3d = ReferenceConv(block.conv), block.conv3d
 
     def forward(self, x: Tensor) -> Tensor:
         """Pack."""
-        x = F.pixel_unshuffle(x, 2)
-        return F.elu(self.conv.normalize(self.conv.conv_base(self.conv3d(x.unsqueeze(1)).flatten(1, 2))))
+        packed: Tensor = self.conv(self.conv3d(F.pixel_unshuffle(x, 2).unsqueeze(1)).flatten(1, 2))
+        return packed
 
 
 class ReferenceUnpack(nn.Module):
@@ -62,22 +87,28 @@ class ReferenceUnpack(nn.Module):
 
     def __init__(self, block: UnpackLayerConv3d) -> None:
         super().__init__()
-        self.conv, self.conv3d = block.conv, block.conv3d
+        self.conv, self.conv3d = ReferenceConv(block.conv), block.conv3d
 
     def forward(self, x: Tensor) -> Tensor:
         """Unpack."""
-        x = F.elu(self.conv.normalize(self.conv.conv_base(x)))
-        return F.pixel_shuffle(self.conv3d(x.unsqueeze(1)).flatten(1, 2), 2)
+        return F.pixel_shuffle(self.conv3d(self.conv(x).unsqueeze(1)).flatten(1, 2), 2)
+
+
+REFERENCE = {
+    PackLayerConv3d: ReferencePack,
+    UnpackLayerConv3d: ReferenceUnpack,
+    ResidualConv: ReferenceResidual,
+    Conv2D: ReferenceConv,
+}
 
 
 def as_published(network: nn.Module) -> nn.Module:
-    """A copy whose packing and unpacking blocks are unfused."""
+    """A copy in which PackNet's blocks are computed as the reference computes them."""
     network = copy.deepcopy(network)
-    for name, block in network.named_children():
-        if isinstance(block, PackLayerConv3d):
-            setattr(network, name, ReferencePack(block))
-        elif isinstance(block, UnpackLayerConv3d):
-            setattr(network, name, ReferenceUnpack(block))
+    for parent in list(network.modules()):
+        for name, block in list(parent.named_children()):
+            if type(block) in REFERENCE:
+                setattr(parent, name, REFERENCE[type(block)](block))
     return network
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, Union
 
 import tyro
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, arg, subcommand
 
 from packdepth import __version__
 from packdepth.city.command import city
@@ -128,6 +129,58 @@ def convert(input: Positional[Path], output: Positional[Path], /, *, image_size:
     convert(input, output, image_size)
 
 
+def data_import(
+    source: Positional[Path],
+    output: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    kind: str | None = None,
+    size: tuple[int, int] | None = None,
+    format: Literal["jpg", "png"] = "jpg",
+) -> None:
+    """Write any data set as clip folders of packdepth's own contract. What was stopped goes on where it was.
+
+    Args:
+        source: the data set: a folder or a file.
+        output: folder to write to.
+        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
+        format: of the images; those that have it already and are not resized are copied.
+    """
+    from packdepth.data.convert import import_data
+
+    folders = import_data(source, output, kind, options, size, format)
+    print(f"{len(folders)} clips in {output}; in a run file: {{kind: folder, root: {output}}}")
+
+
+def data_splits(
+    source: Positional[Path],
+    output: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    kind: str | None = None,
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> None:
+    """Share out drives into train.txt, val.txt and test.txt, split files with a hash.
+
+    Args:
+        source: the data set: a folder or a file.
+        output: folder to write to.
+        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        shares: of the drives, for train, val and test.
+        seed: of the shuffling.
+    """
+    from packdepth.data.splits import make_splits
+
+    for path, value in make_splits(source, output, kind, options, shares, seed).items():
+        print(f"{path}  sha256 {value}")
+
+
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, judge, and write a report.
 
@@ -141,6 +194,30 @@ def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, see
     demo(output, quick, seed)
 
 
+VERBS: dict[str, Callable[..., None]] = {
+    "train": train,
+    "predict": predict,
+    "evaluate": evaluate,
+    "odometry": odometry,
+    "info": info,
+    "convert": convert,
+    "city": city,
+    "demo": demo,
+}
+DATA_VERBS: dict[str, Callable[..., None]] = {"import": data_import, "splits": data_splits}
+
+
+def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
+    """A type that tyro reads as a choice between verbs."""
+    choices = [Annotated[Any, subcommand(name=name, constructor=verb)] for name, verb in verbs.items()]
+    return Union[tuple(choices)]  # noqa: UP007 - of a number of choices that is not written out
+
+
+def _group(name: str, description: str, verbs: dict[str, Callable[..., None]]) -> Any:
+    """The same, one level down: `packdepth NAME VERB`."""
+    return Annotated[_one_of(verbs), subcommand(name=name, description=description)]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; 0 if it went well, 2 for input that cannot be used."""
     arguments = sys.argv[1:] if argv is None else argv
@@ -148,17 +225,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"packdepth {__version__}")
         return 0
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {
-                "train": train,
-                "predict": predict,
-                "evaluate": evaluate,
-                "odometry": odometry,
-                "info": info,
-                "convert": convert,
-                "city": city,
-                "demo": demo,
-            },
+        tyro.cli(
+            _one_of(VERBS) | _group("data", "Make data sets ready.", DATA_VERBS),
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,

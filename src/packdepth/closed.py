@@ -38,7 +38,7 @@ class Closed(BaseModel):
         return values
 
 
-Model = TypeVar("Model", bound=Closed)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(model: type[Model], values: Any, origin: str) -> Model:

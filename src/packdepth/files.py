@@ -16,6 +16,7 @@ from PIL import Image
 from packdepth.errors import InputError
 
 PNG_STEPS = 256  # of a 16-bit depth PNG, per metre
+JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}
 
 
 @contextmanager
@@ -50,9 +51,21 @@ def write_depth_png(path: Path, depth: np.ndarray) -> None:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Image [H, W, 3] uint8, RGB, or [H, W] uint8 or uint16, in the format of the path's suffix."""
+    """Image [H, W, 3] uint8, RGB, or [H, W] uint8 or uint16, in the format of the path's suffix; JPEG barely lossy."""
     with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary)
+        Image.fromarray(image).save(temporary, **(JPEG if path.suffix == ".jpg" else {}))
+
+
+def claim(path: Path, text: str, what: str) -> None:
+    """Write into a folder's file what the folder is to hold, or compare with what the file says.
+
+    Raises InputError, which says that the folder holds `what`, if that is something else.
+    """
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+    elif path.read_text() != text:
+        raise InputError(f"{path}: this folder holds {what}; name another folder, or remove it")
 
 
 def finite(content: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from packdepth import cli
 from packdepth.city.clip import city_clip
 from packdepth.city.drive import Recipe
 from packdepth.city.lidar import Scanner
+from packdepth.city.write import write_city
+from packdepth.data.targets import gaps
 from packdepth.sources.folder import Folder
 
 OPTIONS = ["--drives", "2", "--frames", "3", "--size", "32x96", "--seed", "4", "--split", "val", "--azimuth-step", "2"]
@@ -30,6 +33,19 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("city") / "val"
     subprocess.run([sys.executable, "-m", "packdepth.cli", "city", str(output), *OPTIONS], check=True)
     return output
+
+
+def test_stretches_of_a_drive_are_the_frames_of_the_whole(tmp_path: Path) -> None:
+    whole, parts = replace(RECIPE, frames=7), replace(RECIPE, frames=7, record=(2, 5))
+    assert parts.recorded == (0, 1, 5, 6)
+    write_city(tmp_path, parts, 1, processes=1)
+    (clip,) = Folder(kind="folder", root=tmp_path).clips()
+    full = city_clip(whole)
+    assert [frame.name for frame in clip.frames] == [f"{number:06d}" for number in parts.recorded]
+    for frame, number in zip(clip.frames, parts.recorded, strict=True):
+        assert np.array_equal(frame.image.read(), full.frames[number].image.read())
+        assert frame.time == full.frames[number].time
+    assert gaps(clip).tolist() == [False, True, False]
 
 
 def test_the_same_seed_gives_the_same_bytes(city: Path, tmp_path: Path) -> None:
@@ -76,6 +92,7 @@ def test_a_run_that_was_stopped_goes_on(city: Path, tmp_path: Path) -> None:
         (["--size", "8x96"], "--size: is '8x96'"),
         (["--drives", "0"], "--drives: is 0; it must be at least 1"),
         (["--lead-share", "1.5"], "--lead-share: is 1.5; a share lies between 0 and 1"),
+        (["--record", "5", "3"], "--record: is 5 3; the first is at least 1"),
         (["--speeds", "9", "3"], "--speeds: are 9.0 3.0"),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_demo_leaves_its_report_and_numbers(output: Path) -> None:
     assert numbers["images"] == 2 * 3
     assert set(numbers["constants"]) == {"mean", "inverse mean", "median"}
     assert 0 < numbers["network"]["all"]["abs_rel"] < 5
-    assert 0.4 <= numbers["initial_forward"] <= 1.0  # metres in 0.1 s at 4 to 10 m/s
+    assert 0.4 <= numbers["initial_forward"] <= 1.2  # metres in 0.1 s at up to 12 m/s
     text = (output / "report.html").read_text()
     assert f"{numbers['network']['all']['abs_rel']:.3f}" in text
     assert "$" not in re.sub(r"data:image[^']*|atob\(\"[^\"]*\"\)", "", text)  # nothing was left to fill in

@@ -167,6 +167,19 @@ def test_a_packing_block_is_composed_once_until_its_weights_change() -> None:
     }
 
 
+def test_large_weights_are_composed_again_for_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    pack, x = PackLayerConv3d(16, 3, 2), torch.randn(1, 16, 8, 8)
+
+    def gradients() -> tuple[torch.Tensor, ...]:
+        return torch.autograd.grad(pack(x).square().sum(), list(pack.parameters()))
+
+    expected = gradients()
+    monkeypatch.setattr("packdepth.networks.packing.LARGE", 0)
+    for ours, theirs in zip(gradients(), expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_packing_is_fused_where_that_saves_multiplications() -> None:
     with torch.device("meta"):
         wide = PackLayerConv3d(64, 5, 8)  # the first of PackNet 1A

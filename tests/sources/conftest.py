@@ -31,6 +31,22 @@ def complaint() -> Callable[..., None]:
     return check
 
 
+@pytest.fixture(scope="session")
+def read_or_refused() -> Callable[..., Any]:
+    """What a call gives; or None if it raises InputError, which must be one sentence that names the file."""
+
+    def read(call: Callable[[], Any], path: Path) -> Any:
+        try:
+            return call()
+        except InputError as error:
+            message = str(error)
+        assert str(path) in message
+        assert len(message.splitlines()) == 1
+        return None
+
+    return read
+
+
 @pytest.fixture
 def write_image() -> Callable[..., Path]:
     """Writes an image of random pixels (a function of the path's name) and returns the path."""

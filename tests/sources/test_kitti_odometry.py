@@ -31,6 +31,17 @@ def root(tmp_path, write_image) -> Path:
     return tmp_path
 
 
+def test_all_sequences_that_are_there(root, complaint):
+    assert KittiOdometry.recognises(root)
+    assert [clip.name for clip in source(root, sequences=None).clips()] == ["kitti_odometry/07/left"]
+    complaint(source(root / "poses", sequences=None).clips, "sequences/NN/times.txt")
+
+
+def test_nan_is_no_pose(root, complaint):
+    (root / "poses/07.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n1 0 0 nan 0 1 0 0 0 0 1 0\n")
+    complaint(source(root).clips, "07.txt", "row 2", "not finite")
+
+
 def test_clip(root):
     (clip,) = pickle.loads(pickle.dumps(source(root).clips()))
     assert clip.name == "kitti_odometry/07/left"

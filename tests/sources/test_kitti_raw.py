@@ -208,6 +208,39 @@ def test_errors(root, write_image, complaint):
     fails("calib_cam_to_cam.txt", "not found")
 
 
+def test_all_drives_that_are_there(root):
+    (clip,) = source(root, drives=None).clips()
+    assert clip.name == f"kitti_raw/{DRIVE}/left"
+    assert KittiRaw.recognises(root)
+    assert not KittiRaw.recognises(root / DRIVE[:10])
+
+
+def test_a_split_names_drives_cameras_and_targets(root, tmp_path, complaint):
+    split = tmp_path / "split.txt"
+    images = f"{DRIVE[:10]}/{DRIVE}/image_02/data"
+    split.write_text(f"{images}/0000000001.png {images}/0000000002.png\n{DRIVE[:10]}/{DRIVE} 2 r\n")
+    left, right = source(root, drives=None, split_file=split).clips()
+    assert (left.name, left.targets) == (f"kitti_raw/{DRIVE}/left", {"0000000001"})
+    assert (right.name, right.targets) == (f"kitti_raw/{DRIVE}/right", {"0000000002"})
+    assert len(left.frames) == len(right.frames) == 4
+    assert left.drive == right.drive == DRIVE
+    other = DRIVE.replace("0007", "0008")
+    split.write_text(split.read_text() + f"{DRIVE[:10]}/{other} 2 r\n{DRIVE[:10]}/{DRIVE} 9 l\n")
+    complaint(source(root, drives=None, split_file=split).clips, other, "not found")
+    with pytest.warns(UserWarning, match="2 of the 4 entries"):
+        left, right = source(root, drives=None, split_file=split, partial=True).clips()
+    assert left.targets == {"0000000001"}
+    with pytest.raises(ValueError, match="drives and cameras are those that the split_file names"):
+        source(root, split_file=split)
+
+
+def test_nan_is_no_pose(root, complaint):
+    packet = oxts_packet()
+    packet[3] = np.nan
+    write_oxts(root, {0: packet})
+    complaint(source(root).clips, "0000000000.txt", "30 numbers")
+
+
 def test_real_drive(data):
     (clip,) = source(data / "kitti_raw", drives=["2011_09_26_drive_0052_sync"]).clips()
     assert len(clip.frames) == 78

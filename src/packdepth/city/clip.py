@@ -60,7 +60,7 @@ def city_clip(recipe: Recipe, number: int = 0, view: View = "front") -> Clip:
             speed=drive.ego.speed(frame),
             pose=drive.ego.pose(frame, YAW[view]),
         )
-        for frame in range(len(drive))
+        for frame in recipe.recorded
     )
     name = f"city/{recipe.split}-{recipe.seed}-{number}/{view}"
     return Clip(name=name, path=Path(name), camera=recipe.camera, frames=frames, baseline=recipe.baseline)

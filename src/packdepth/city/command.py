@@ -29,6 +29,7 @@ def city(
     azimuth_step: float = 0.4,
     range_noise: float = 0.0,
     views: tuple[Literal["front", "left", "right", "back"], ...] = ("front",),
+    record: tuple[int, int] = (1, 1),
     processes: int = 2,
 ) -> None:
     """Render drives through a street world with exact ground truth, as clips that every tool reads.
@@ -47,6 +48,7 @@ def city(
         azimuth_step: degrees between two shots of a LiDAR's laser; 0 for no LiDAR.
         range_noise: metres, standard deviation of the LiDAR's ranges.
         views: cameras around the car.
+        record: N M renders the first N of each M frames: stretches far apart show more of the town.
         processes: that render side by side.
 
     Raises InputError, with the option's name, before anything is written.
@@ -67,6 +69,8 @@ def city(
             raise InputError(f"--{name}: is {share}; a share lies between 0 and 1")
     if not 0.5 <= speeds[0] <= speeds[1] <= 40:
         raise InputError(f"--speeds: are {speeds[0]} {speeds[1]}; give the lower and the higher, from 0.5 to 40 m/s")
+    if not 1 <= record[0] <= record[1]:
+        raise InputError(f"--record: is {record[0]} {record[1]}; the first is at least 1 and at most the second")
     match = re.fullmatch(r"(\d+)x(\d+)", size)
     if match is None or not (16 <= int(match[1]) <= 4096 and 16 <= int(match[2]) <= 4096):
         raise InputError(f"--size: is '{size}'; give HEIGHTxWIDTH in pixels from 16 to 4096, such as 192x640")
@@ -87,9 +91,10 @@ def city(
         baseline=baseline or None,
         scanner=Scanner(azimuth_step=azimuth_step, noise=range_noise) if azimuth_step else None,
         views=tuple(view for view in YAW if view in views),
+        record=record,
     )
     write_city(output, recipe, drives, processes)
-    print(f"{drives} drives of {frames} frames in {output}; look at {output / 'contact_sheet.jpg'}")
+    print(f"{drives} drives of {len(recipe.recorded)} frames in {output}; look at {output / 'contact_sheet.jpg'}")
 
 
 def require_city() -> None:

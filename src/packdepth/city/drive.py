@@ -35,6 +35,7 @@ class Recipe:
         split: whose layouts, surfaces and car models.
         seed: of everything.
         frames: of a drive, at 10 Hz.
+        record: (n, m): of each m frames the first n are rendered. Stretches far apart show more of the town.
         height: of the images, pixels.
         width: of the images, pixels.
         lead_share: share of drives in which a car drives ahead at exactly the camera car's speed.
@@ -56,6 +57,13 @@ class Recipe:
     baseline: float | None = 0.54
     scanner: Scanner | None = field(default_factory=Scanner)
     views: tuple[View, ...] = ("front",)
+    record: tuple[int, int] = (1, 1)
+
+    @property
+    def recorded(self) -> tuple[int, ...]:
+        """The frames of a drive that are rendered."""
+        shown, period = self.record
+        return tuple(frame for frame in range(self.frames) if frame % period < shown)
 
     @property
     def camera(self) -> Camera:

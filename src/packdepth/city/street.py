@@ -48,9 +48,9 @@ class Verge:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Verge:
         """The side of some street."""
-        front_gardens = rng.random() < 0.5
+        front_gardens = rng.random() < 0.3
         return cls(
-            setback=rng.uniform(1, 8) if front_gardens else 0.1, green=rng.uniform(0, 0.4), parked=rng.uniform(0, 0.5)
+            setback=rng.uniform(1, 6) if front_gardens else 0.1, green=rng.uniform(0, 0.4), parked=rng.uniform(0, 0.5)
         )
 
 

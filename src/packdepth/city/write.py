@@ -18,8 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from packdepth.city.classes import COLOURS
 from packdepth.city.drive import Drive, Recipe, Shot, View
 from packdepth.colour import colourise
-from packdepth.errors import InputError
-from packdepth.files import make_folder, replacing, write_depth_png, write_image
+from packdepth.files import claim, replacing, write_depth_png, write_image
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
 from packdepth.sources.rigid import quaternion
@@ -34,8 +33,7 @@ class Job:
 
     recipe: Recipe
     number: int
-    start: int
-    stop: int
+    frames: tuple[int, ...]
 
 
 def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) -> None:
@@ -53,9 +51,9 @@ def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) ->
     """
     _check_recipe(output, recipe)
     jobs = [
-        Job(recipe, number, start, min(start + SEGMENT, recipe.frames))
+        Job(recipe, number, recipe.recorded[start : start + SEGMENT])
         for number in range(drives)
-        for start in range(0, recipe.frames, SEGMENT)
+        for start in range(0, len(recipe.recorded), SEGMENT)
         if not all((clip_folder(output, recipe, number, view) / "frames.csv").exists() for view in recipe.views)
     ]
     _render(output, jobs, processes)
@@ -75,14 +73,7 @@ def clip_folder(output: Path, recipe: Recipe, number: int, view: View) -> Path:
 def _check_recipe(output: Path, recipe: Recipe) -> None:
     """Write the recipe, or compare it with the one that is there."""
     text = yaml.safe_dump(json.loads(json.dumps(asdict(recipe))), sort_keys=False)  # YAML knows no tuples
-    path = output / "city.yaml"
-    make_folder(output)
-    if path.exists():
-        if path.read_text() != text:
-            raise InputError(f"{path}: this folder holds a city of another recipe; name another folder, or remove it")
-        return
-    with replacing(path) as temporary:
-        temporary.write_text(text)
+    claim(output / "city.yaml", text, "a city of another recipe")
 
 
 # --- rendering ----------------------------------------------------------------------------------------------------
@@ -90,7 +81,7 @@ def _check_recipe(output: Path, recipe: Recipe) -> None:
 
 def _render(output: Path, jobs: list[Job], processes: int) -> None:
     """Do all jobs, with a bar on a terminal and a line a tenth elsewhere."""
-    total = sum(job.stop - job.start for job in jobs)
+    total = sum(len(job.frames) for job in jobs)
     if not total:
         return
     console = Console()
@@ -123,12 +114,12 @@ def _done(output: Path, jobs: list[Job], processes: int) -> Iterator[int]:
 def render_job(output: Path, job: Job) -> int:
     """Render and write a job's frames that are not there yet; the number of frames it is about."""
     drive = Drive(job.recipe, job.number)
-    for frame in range(job.start, job.stop):
+    for frame in job.frames:
         for view in job.recipe.views:
             folder = clip_folder(output, job.recipe, job.number, view)
             if not (folder / "rows" / f"{frame:06d}.csv").exists():
                 write_shot(folder, f"{frame:06d}", drive.shot(frame, view))
-    return job.stop - job.start
+    return len(job.frames)
 
 
 def write_shot(folder: Path, name: str, shot: Shot) -> None:
@@ -171,7 +162,7 @@ def _finish(folder: Path, recipe: Recipe) -> None:
 
 def write_sheet(path: Path, folders: Iterable[Path], recipe: Recipe) -> None:
     """Frames spread over the drives: image, inverse depth and classes side by side."""
-    places = [(folder, frame) for folder in folders for frame in range(recipe.frames)]
+    places = [(folder, frame) for folder in folders for frame in recipe.recorded]
     chosen = [places[i] for i in np.linspace(0, len(places) - 1, min(SHEET_FRAMES, len(places))).round().astype(int)]
     rows = []
     for folder, frame in chosen:

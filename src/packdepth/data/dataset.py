@@ -50,8 +50,9 @@ class ClipDataset(Dataset[Sample]):
         for clip in clips:
             indices = target_indices(clip, offsets)
             if not indices:
+                target = "frame" if clip.targets is None else f"target (of {len(clip.targets)})"
                 raise InputError(
-                    f"{clip.path}: no frame of clip {clip.name} has context frames at {list(offsets)}; "
+                    f"{clip.path}: no {target} of clip {clip.name} has context frames at {list(offsets)}; "
                     f"give a longer clip of consecutive frames, or leave it out"
                 )
             self.targets += [(clip, i) for i in indices]

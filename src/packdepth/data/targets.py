@@ -13,15 +13,20 @@ GAP = 1.5  # a step in time longer than this many median steps is a gap in the c
 
 
 def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
-    """Indices of the frames whose context frames all exist, with no gap in time on the way to them."""
+    """Indices of the frames whose context frames all exist, with no gap in time on the way to them.
+
+    Where the clip names its targets, these alone; every frame serves as context.
+    """
     if clip.independent:
         return []
     part = np.cumsum([0, *gaps(clip)])  # frames with the same number have no gap between them
     reach = [0, *offsets]
     return [
         i
-        for i in range(len(part))
-        if all(0 <= i + o < len(part) for o in reach) and part[i + min(reach)] == part[i + max(reach)]
+        for i, frame in enumerate(clip.frames)
+        if (clip.targets is None or frame.name in clip.targets)
+        and all(0 <= i + o < len(part) for o in reach)
+        and part[i + min(reach)] == part[i + max(reach)]
     ]
 
 

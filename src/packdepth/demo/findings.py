@@ -35,6 +35,8 @@ class Numbers:
     train_frames: int
     test_drives: int
     steps: int
+    initial_depth: float
+    """Metres that the untrained depth network predicted everywhere."""
     initial_forward: float
     """Metres between frames that the untrained ego-motion network predicted: the mean that the speed gives."""
     drift: float
@@ -102,6 +104,7 @@ def find(output: Path) -> Findings:
         train_frames=sum(len(clip.frames) for clip in train),
         test_drives=len(test),
         steps=predictor.meta.step,
+        initial_depth=predictor.run.networks.depth.initial_depth,
         initial_forward=predictor.run.networks.pose.initial_forward,
         drift=float(np.linalg.norm(predicted[-1] - true[-1])) / distance,
         distance=distance,

@@ -41,6 +41,7 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
         test_drives=numbers.test_drives,
         images=numbers.images,
         steps=numbers.steps,
+        initial_depth=f"{numbers.initial_depth:g}",
         initial_forward=f"{numbers.initial_forward:.2f}",
         overall=_overall(findings),
         parts=_parts(findings),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
 
 STEPS = 4
+STRETCHES = (8, 60)  # training drives are rendered for 8 of each 60 frames, so that places vary
 RUN_FILE = files("packdepth.demo") / "run.yaml"
 
 
@@ -43,7 +44,7 @@ class Plan:
 
     @property
     def drives(self) -> dict[str, tuple[int, int]]:
-        """Drives and frames of each set."""
+        """Drives of each set, and how many frames long they are."""
         return {
             "train": (self.train_drives, self.train_frames),
             "val": (6, 4),
@@ -53,9 +54,9 @@ class Plan:
 
 
 FULL = Plan(
-    train_drives=40, train_frames=15, test_drives=20, epochs=10, epoch_steps=190, odometry_frames=60, minutes=9.5
+    train_drives=18, train_frames=240, test_drives=20, epochs=10, epoch_steps=115, odometry_frames=60, minutes=9.5
 )
-QUICK = Plan(train_drives=8, train_frames=20, test_drives=10, epochs=2, epoch_steps=125, odometry_frames=40, minutes=3)
+QUICK = Plan(train_drives=8, train_frames=140, test_drives=10, epochs=2, epoch_steps=125, odometry_frames=40, minutes=3)
 
 
 def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:
@@ -115,6 +116,7 @@ def recipe(name: str, frames: int, seed: int, lead_share: float = 0.1) -> Recipe
         lead_share=0.0 if name == "odometry" else lead_share,
         stop_share=0.1,
         speeds=(6.0, 12.0),
+        record=STRETCHES if name == "train" else (1, 1),
         baseline=None,
         scanner=None,
     )
@@ -125,8 +127,9 @@ def render(data: Path, plan: Plan, seed: int) -> None:
     from packdepth.city.write import write_city
 
     for name, (drives, frames) in plan.drives.items():
-        print(f"{name}: {drives} drives of {frames} frames", flush=True)
-        write_city(data / name, recipe(name, frames, seed), drives)
+        drive = recipe(name, frames, seed)
+        print(f"{name}: {drives} drives of {len(drive.recorded)} frames", flush=True)
+        write_city(data / name, drive, drives)
 
 
 def mean_step(data: Path) -> float:

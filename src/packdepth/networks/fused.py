@@ -8,6 +8,7 @@ taken off; the corners, which two sides take off, are added once.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,7 +39,8 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
     """
     assert conv3d.bias is not None
     assert conv.bias is not None
-    with torch.autocast(conv.weight.device.type, enabled=False):
+    device = conv.weight.device.type
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
         wide = torch.promote_types(conv.weight.dtype, torch.float32)
         weight, inner, inner_bias = conv.weight.to(wide), conv3d.weight.to(wide), conv3d.bias.to(wide)
         outer = weight.view(conv.out_channels, len(inner), -1, *conv.kernel_size)  # [E, D, C, k, k]

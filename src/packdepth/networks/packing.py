@@ -8,11 +8,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from packdepth.networks.fused import FusedKernels, compose, packed
 
 GROUPS = 16  # of the group normalisations, as published
 NARROW = 128  # channels
+LARGE = 1_000_000  # weights
 
 Versions = tuple[tuple[int, torch.dtype, int], ...]  # of parameters: where they are and how often they changed in place
 
@@ -108,16 +110,25 @@ class PackLayerConv3d(nn.Module):
         return unfused
 
     def _saves_multiplications(self, x: Tensor) -> bool:
-        """Whether fusing takes fewer of them for a map [B, C, H, W], composing included where it cannot be kept."""
+        """Whether fusing takes fewer of them for a map [B, C, H, W].
+
+        Where the composition cannot be kept, it counts twice: it is repeated for the gradient.
+        """
         conv, features = self.conv.conv_base, self.conv3d.out_channels
         taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
         pixels = x.numel() // x.shape[1]
         plain = pixels * features * (taps + 27 / conv.out_channels)  # for each pair of channels, as are the others
-        composing = 3 * features * taps * wider if torch.is_grad_enabled() else 0
+        composing = 2 * 3 * features * taps * wider if torch.is_grad_enabled() else 0
         return pixels * wider + composing < plain
 
     def _kernels(self) -> FusedKernels:
         weight = self.conv.conv_base.weight
+        if torch.is_grad_enabled() and weight.numel() > LARGE:
+            # What composing goes through would be kept for the gradient, a few times the weights: it is done again.
+            kernels: FusedKernels = checkpoint(
+                compose, self.conv3d, self.conv.conv_base, use_reentrant=False, preserve_rng_state=False
+            )
+            return kernels
         if torch.is_grad_enabled() or torch.compiler.is_compiling() or weight.is_inference():  # those count no changes
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())

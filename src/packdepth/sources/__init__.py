@@ -6,9 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from packdepth.sources.camvid import CamVid
+from packdepth.sources.ddad import Ddad
 from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_odometry import KittiOdometry
 from packdepth.sources.kitti_raw import KittiRaw
+from packdepth.sources.rgbd import Rgbd
+from packdepth.sources.rosbag import Rosbag
 from packdepth.sources.video import Video
 
-AnySource = Annotated[KittiOdometry | KittiRaw | Folder | Video, Field(discriminator="kind")]
+AnySource = Annotated[
+    KittiOdometry | KittiRaw | Ddad | Rgbd | CamVid | Folder | Video | Rosbag, Field(discriminator="kind")
+]

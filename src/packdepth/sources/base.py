@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
 
 from packdepth.closed import Closed
 from packdepth.errors import InputError
 from packdepth.records import Clip
+from packdepth.sources.split import Entry, own_entry, read_lines, select
 
 
 class Source(Closed, ABC):
     """A data set in one format on disk. `kind`, in each format, is its name in a run file."""
 
+    place: ClassVar[str] = "root"
+    """The field that says where the data is."""
+
+    split_file: Path | None = None
+    """A file of the clips and frames that may be targets (see docs/sources.md); other frames remain context."""
+    partial: bool = False
+    """Use what is on disk of what is listed, with a warning of how much is not; if false, that is an error."""
     frames: tuple[int, int] | None = None
     """Use these frames of each clip alone: the first, and one past the last."""
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file or folder looks like this format."""
 
     @abstractmethod
     def find(self) -> list[Clip]:
         """All clips of the source. Raises InputError if something is missing or does not fit together."""
 
+    def entry(self, where: str, line: str) -> Entry:
+        """A line of the split file; a format may know further notations."""
+        return own_entry(where, line)
+
+    def entries(self) -> list[Entry]:
+        """What the split file lists; nothing without one."""
+        return [self.entry(*line) for line in read_lines(self.split_file)] if self.split_file else []
+
     def clips(self) -> list[Clip]:
-        """The clips of the source, cut to `frames`."""
+        """The clips of the source, those of the split file alone, cut to `frames`."""
         clips = self.find()
+        if self.split_file is not None:
+            entries = self.entries()
+            clips, absent = select(clips, entries)
+            what = [f"{e.where}: {' '.join(filter(None, (e.clip, e.frame)))}" for e in absent]
+            self.missing(what, len(entries), "entries", self.split_file)
         if self.frames is None:
             return clips
         first, last = self.frames
@@ -33,3 +63,19 @@ class Source(Closed, ABC):
                     f"give the first frame and one past the last"
                 )
         return [replace(clip, frames=clip.frames[first:last]) for clip in clips]
+
+    def missing(self, absent: Sequence[object], listed: int, what: str, where: Path) -> None:
+        """Raise InputError for what is listed but not on disk; where `partial`, warn, unless all of it is absent.
+
+        Args:
+            absent: what is not on disk, as it is to be named.
+            listed: how much is listed.
+            what: is listed, in the plural.
+            where: it is listed.
+        """
+        if not absent:
+            return
+        count = f"{len(absent)} of the {listed} {what} of {where} are not on disk"
+        if not self.partial or len(absent) == listed:
+            raise InputError(f"{absent[0]}: not found ({count}); get it, or use what is there with 'partial: true'")
+        warnings.warn(f"{count}; the others are used", stacklevel=2)

@@ -33,6 +33,9 @@ class CameraFile(Closed):
     independent: bool = False
     """The frames are unrelated images, without temporal neighbours."""
 
+    drive: str | None = None
+    """Clips of one drive show one place at one time, such as those of several cameras; splits keep them together."""
+
     @property
     def camera(self) -> Camera:
         """The camera of the images."""

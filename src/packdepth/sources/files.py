@@ -137,6 +137,18 @@ def _grey16(path: Path, holds: str) -> np.ndarray:
     return values
 
 
+def read_array(path: Path, name: str) -> np.ndarray:
+    """An array of numbers of an npz file. Raises InputError if it is not there or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            array: np.ndarray = content[name]
+    except Exception as error:  # numpy raises what zipfile, zlib and its own parser raise
+        raise InputError(f"{path}: is no npz with an array '{name}' ({error}); write it again") from None
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{path}: '{name}' holds no numbers but {array.dtype}; write it again")
+    return array
+
+
 @dataclass(frozen=True)
 class ImageFile:
     """An image of any kind that Pillow reads; grey ones become RGB."""
@@ -150,13 +162,16 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class DepthPng:
-    """A depth map as KITTI keeps it: 16-bit PNG, metres x 256, 0 where unknown."""
+    """A depth map in a 16-bit PNG: metres x 256 as KITTI keeps it, or in other steps; 0 where unknown."""
 
     path: Path
+    steps: int = 256  # of a metre
+    unknown: int = 0  # a value that, like 0, stands for none
 
     def read(self) -> np.ndarray:
         """[H, W] float32, metres, 0 where unknown."""
-        return _grey16(self.path, "depth maps hold metres x 256 in 16 bits").astype(np.float32) / 256
+        values = _grey16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
+        return np.where(values == self.unknown, 0, values).astype(np.float32) / self.steps
 
 
 @dataclass(frozen=True)
@@ -203,11 +218,7 @@ class PointsNpz:
 
     def read(self) -> np.ndarray:
         """[N, 3] float32, metres, in the camera frame."""
-        try:
-            with np.load(self.path, allow_pickle=False) as content:
-                points: np.ndarray = content["points"]
-        except Exception as error:  # numpy raises what zipfile, zlib and its own parser raise
-            raise InputError(f"{self.path}: is no npz with an array 'points' ({error}); write it again") from None
+        points = read_array(self.path, "points")
         if points.ndim != 2 or points.shape[1] < 3:
             raise InputError(f"{self.path}: 'points' has shape {points.shape}; it must be [N, 3], metres")
         return points[:, :3].astype(np.float32)

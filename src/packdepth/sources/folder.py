@@ -43,6 +43,7 @@ from packdepth.sources.files import (
     require,
     required,
 )
+from packdepth.sources.rigid import pose
 
 R = TypeVar("R", bound=Readable)
 
@@ -56,12 +57,18 @@ class Folder(Source):
     names: Annotated[list[str], Field(min_length=1)] | None = None
     """Of the clip folders in `root` to use; all of them if left out."""
 
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a folder means to be a clip, or holds one."""
+        children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
+        return any(map(_is_clip, [path, *children]))
+
     def find(self) -> list[Clip]:
         """One clip for each clip folder, by name."""
         require(self.root, "a clip's folder, or a folder of them")
         if self.names is None and _is_clip(self.root):
             return [read_clip(self.root)]
-        folders = {path.name: path for path in sorted(self.root.iterdir()) if _is_clip(path)}
+        folders = {path.name: path for path in sorted(self.root.iterdir()) if _is_clip(path) and path.name[0] != "."}
         if not folders:
             raise InputError(
                 f"{self.root}: is no clip and holds none; a clip's folder holds camera.yaml, frames.csv and frames/"
@@ -103,6 +110,7 @@ def read_clip(folder: Path) -> Clip:
         check_sizes(files.values(), camera.height, camera.width, camera_path)
     return Clip(
         name=f"folder/{folder.resolve().name}",
+        drive=camera_file.drive,
         path=folder,
         camera=camera,
         frames=tuple(
@@ -209,7 +217,7 @@ def _parse(cells: dict[str, str], where: str) -> Line:
         frame=cells["frame"],
         time=_number(cells, "time_s", where),
         speed=speed,
-        pose=_pose(place, where) if place else None,
+        pose=pose(place, where) if place else None,
     )
 
 
@@ -221,20 +229,3 @@ def _number(cells: dict[str, str], name: str, where: str) -> float:
     if not math.isfinite(value):
         raise InputError(f"{where}: {name} is '{cells[name]}', no number; write one")
     return value
-
-
-def _pose(place: list[float], where: str) -> np.ndarray:
-    """T_world_camera [4, 4] of x, y, z in metres and a unit quaternion qx, qy, qz, qw."""
-    quaternion = np.array(place[3:])
-    length = np.linalg.norm(quaternion)
-    if not 0.99 < length < 1.01:
-        raise InputError(f"{where}: qx, qy, qz, qw have length {length:.4f}; a rotation needs a quaternion of length 1")
-    x, y, z, w = quaternion / length
-    pose = np.eye(4)
-    pose[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    pose[:3, 3] = place[:3]
-    return pose

@@ -22,11 +22,12 @@ def read_matrices(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, n
         if name not in lines:
             raise InputError(f"{path}: has no line '{name}:'; copy the file again")
         try:
-            matrices[name] = np.array(lines[name].split(), dtype=np.float64).reshape(shape)
+            matrix = np.array(lines[name].split(), dtype=np.float64).reshape(shape)
         except ValueError:
-            raise InputError(
-                f"{path}: line '{name}:' does not hold {int(np.prod(shape))} numbers; copy the file again"
-            ) from None
+            matrix = np.array(np.nan)
+        if not np.isfinite(matrix).all():
+            raise InputError(f"{path}: line '{name}:' does not hold {int(np.prod(shape))} numbers; copy the file again")
+        matrices[name] = matrix
     return matrices
 
 
@@ -41,16 +42,6 @@ def camera_offset(projection: np.ndarray) -> np.ndarray:
 def baseline(left: np.ndarray, right: np.ndarray) -> float:
     """Metres from the left camera to the right one, along x, of their projection matrices [3, 4]."""
     return float(camera_offset(left)[0] - camera_offset(right)[0])
-
-
-def rigid(rotation: np.ndarray | None = None, translation: np.ndarray | None = None) -> np.ndarray:
-    """The motion [4, 4] of a rotation [3, 3] and a translation [3]; what is left out is none."""
-    T = np.eye(4)
-    if rotation is not None:
-        T[:3, :3] = rotation
-    if translation is not None:
-        T[:3, 3] = translation
-    return T
 
 
 def frame_number(image: Path) -> int:

@@ -20,8 +20,8 @@ from packdepth.sources.kitti import (
     check_covered,
     frame_number,
     read_matrices,
-    rigid,
 )
+from packdepth.sources.rigid import rigid
 
 
 class KittiOdometry(Source):
@@ -34,16 +34,24 @@ class KittiOdometry(Source):
     kind: Literal["kitti_odometry"]
     root: Path
     """The folder that holds `sequences/` and `poses/`."""
-    sequences: Annotated[list[str], Field(min_length=1)]
-    """Such as ["06"]."""
+    sequences: Annotated[list[str], Field(min_length=1)] | None = None
+    """Such as ["06"]; all that are there if left out."""
     cameras: Annotated[tuple[Side, ...], Field(min_length=1)] = ("left",)
     """One clip each; a left clip carries its right images."""
     colour: bool = False
     """Use the colour cameras (image_2, image_3), not the grey ones (image_0, image_1)."""
 
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a folder holds sequences with times."""
+        return any(True for _ in path.glob("sequences/*/times.txt"))
+
     def find(self) -> list[Clip]:
         """One clip for each sequence and camera."""
-        return [self._clip(sequence, side) for sequence in self.sequences for side in self.cameras]
+        sequences = self.sequences or sorted(path.parent.name for path in self.root.glob("sequences/*/times.txt"))
+        if not sequences:
+            raise InputError(f"{self.root}: holds no sequences/NN/times.txt; give the folder that holds sequences/")
+        return [self._clip(sequence, side) for sequence in sequences for side in self.cameras]
 
     def _clip(self, sequence: str, side: Side) -> Clip:
         folder = require(self.root / "sequences" / sequence, f"KITTI odometry sequence {sequence}")
@@ -78,6 +86,7 @@ class KittiOdometry(Source):
             )
         return Clip(
             name=f"kitti_odometry/{sequence}/{side}",
+            drive=sequence,
             path=folder,
             camera=Camera.from_matrix(projection[:, :3], width, height),
             frames=tuple(frames),
@@ -115,6 +124,9 @@ def _read_table(path: Path, columns: int) -> np.ndarray:
         table = np.loadtxt(path, dtype=np.float64, ndmin=2)
     except ValueError as error:
         raise InputError(f"{path}: is no table of numbers ({error}); copy the file again") from None
+    if not np.isfinite(table).all():
+        row = int(np.argmin(np.isfinite(table).all(axis=1)))
+        raise InputError(f"{path}: row {row + 1} holds a number that is not finite; copy the file again")
     if table.shape[1] != columns:
         raise InputError(f"{path}: has {table.shape[1]} numbers a line where {columns} are needed; copy the file again")
     return table

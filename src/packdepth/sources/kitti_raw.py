@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
@@ -31,11 +31,14 @@ from packdepth.sources.kitti import (
     check_covered,
     frame_number,
     read_matrices,
-    rigid,
 )
+from packdepth.sources.kitti_split import clip_parts, kitti_entry
+from packdepth.sources.rigid import rigid
+from packdepth.sources.split import Entry
 
 RATE = 10.0  # nominal frames a second
 EARTH_RADIUS = 6378137.0  # metres
+DATE = "????_??_??"  # a folder of a day's drives
 
 
 class KittiRaw(Source):
@@ -49,16 +52,46 @@ class KittiRaw(Source):
     kind: Literal["kitti_raw"]
     root: Path
     """The folder that holds the folders of dates, such as 2011_09_26."""
-    drives: Annotated[list[str], Field(min_length=1)]
-    """Such as ["2011_09_26_drive_0052_sync"]."""
-    cameras: Annotated[tuple[Side, ...], Field(min_length=1)] = ("left",)
-    """One clip each; a left clip carries its right images."""
+    drives: Annotated[list[str], Field(min_length=1)] | None = None
+    """Such as ["2011_09_26_drive_0052_sync"]; if left out, those of the split file, or else all that are there."""
+    cameras: Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
+    """One clip each; a left clip carries its right images. If left out, those of the split file, or else the left."""
     colour: bool = True
     """Use the colour cameras (image_02, image_03), not the grey ones (image_00, image_01)."""
 
+    @model_validator(mode="after")
+    def _split_names_drives(self) -> KittiRaw:
+        if self.split_file is not None and (self.drives is not None or self.cameras is not None):
+            raise ValueError("drives and cameras are those that the split_file names; remove them, or the split_file")
+        return self
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a folder holds drives below their dates."""
+        return any(True for _ in path.glob(f"{DATE}/{DATE}_drive_*_sync"))
+
     def find(self) -> list[Clip]:
         """One clip for each drive and camera."""
-        return [self._clip(drive, side) for drive in self.drives for side in self.cameras]
+        return [self._clip(drive, side) for drive, side in self._wanted()]
+
+    def entry(self, where: str, line: str) -> Entry:
+        """A line of the split file, in packdepth's, packnet-sfm's or monodepth2's notation."""
+        return kitti_entry(where, line, self.colour)
+
+    def _wanted(self) -> list[tuple[str, Side]]:
+        """Drives and cameras to use. With a split file and `partial`, those that are on disk."""
+        if self.split_file is not None:
+            wanted = dict.fromkeys(clip_parts(entry) for entry in self.entries())
+            return [clip for clip in wanted if not self.partial or self._images(*clip).is_dir()]
+        drives = self.drives or sorted(path.name for path in self.root.glob(f"{DATE}/{DATE}_drive_*_sync"))
+        if not drives:
+            raise InputError(f"{self.root}: holds no drive, such as 2011_09_26/2011_09_26_drive_0052_sync; see root")
+        return [(drive, side) for drive in drives for side in self.cameras or ("left",)]
+
+    def _images(self, drive: str, side: Side) -> Path:
+        """The folder of a camera's images."""
+        index = ("02" if self.colour else "00") if side == "left" else ("03" if self.colour else "01")
+        return self.root / drive[:10] / drive / f"image_{index}" / "data"
 
     def _clip(self, drive: str, side: Side) -> Clip:
         if not re.fullmatch(r"\d{4}_\d\d_\d\d_drive_\d{4}_sync", drive):
@@ -77,7 +110,7 @@ class KittiRaw(Source):
         projection = matrices[f"P_rect_{index}"]
         width, height = (int(number) for number in matrices[f"S_rect_{index}"])
 
-        images = required(folder / f"image_{index}/data", IMAGES, ImageFile, f"the images of the {side} camera")
+        images = required(self._images(drive, side), IMAGES, ImageFile, f"the images of the {side} camera")
         rights = found(folder / f"image_{right}/data", IMAGES, ImageFile) if side == "left" else {}
         depths = found(folder / f"proj_depth/groundtruth/image_{index}", (".png",), DepthPng)
         check_sizes([*images.values(), *rights.values(), *depths.values()], height, width, calibration)
@@ -101,6 +134,7 @@ class KittiRaw(Source):
 
         return Clip(
             name=f"kitti_raw/{drive}/{side}",
+            drive=drive,
             path=folder,
             camera=Camera.from_matrix(projection[:, :3], width, height),
             frames=tuple(
@@ -128,9 +162,12 @@ def read_oxts(path: Path) -> np.ndarray:
     """
     what = "a GPS/IMU packet of 30 numbers"
     try:
-        return np.array(read_text(path, what).split(), dtype=np.float64).reshape(30)
+        packet = np.array(read_text(path, what).split(), dtype=np.float64).reshape(30)
     except ValueError:
-        raise InputError(f"{path}: is not {what}; copy it again") from None
+        packet = np.array(np.nan)
+    if not np.isfinite(packet).all():
+        raise InputError(f"{path}: is not {what}; copy it again")
+    return packet
 
 
 def imu_poses(packets: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
@@ -13,9 +13,13 @@ from packdepth.sources.base import Source
 from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+
 
 class Video(Source):
     """A video, in any format that FFmpeg reads, with the camera that took it."""
+
+    place: ClassVar[str] = "file"
 
     kind: Literal["video"]
     file: Path
@@ -24,6 +28,11 @@ class Video(Source):
     """Its camera.yaml; if left out, the file beside the video with the suffix .yaml."""
     step: PositiveInt = 1
     """Use every `step`-th frame."""
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a file has a suffix that videos have."""
+        return path.is_file() and path.suffix.lower() in VIDEOS
 
     def find(self) -> list[Clip]:
         """The one clip; its frames are named by their numbers in the video."""

@@ -1,0 +1,220 @@
+"""Any source as folders of packdepth's own contract: `packdepth data import`.
+
+A clip is written into a hidden folder, which takes its name when it is whole; a file that is there already is kept, so
+that an import that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.progress import track
+
+from packdepth.data.resized import resized_depth, resized_image, resized_labels
+from packdepth.errors import InputError
+from packdepth.files import claim, make_folder, replacing, write_depth_png, write_image
+from packdepth.records import Clip, Frame, Readable
+from packdepth.sources.files import ImageFile
+from packdepth.sources.folder import PLACE
+from packdepth.sources.recognise import source_at
+from packdepth.sources.rigid import quaternion
+from packdepth.sources.split import own_line, write_split
+
+Size = tuple[int, int] | None
+SAMPLED = 10  # clips, by which disk space is estimated
+
+
+def import_data(
+    path: Path,
+    output: Path,
+    kind: str | None = None,
+    options: Sequence[str] = (),
+    size: Size = None,
+    image_format: Literal["jpg", "png"] = "jpg",
+) -> list[Path]:
+    """Write the clips of a data set as folders of packdepth's contract; returns these.
+
+    Args:
+        path: of the data set.
+        output: folder to write to.
+        kind: of the data set; recognised by its content if left out.
+        options: of its source, as `key=value`.
+        size: height and width of the images to write, pixels; their own if left out.
+        image_format: of the images. Those that have it already and are not resized are copied.
+
+    Raises InputError for data that cannot be used, a disk that is too small and a folder that holds another import.
+    """
+    if size is not None and min(size) < 16:
+        raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of 16 pixels at least")
+    source = source_at(path, kind, options)
+    clips = source.clips()
+    folders = {clip.name: output / "-".join(clip.name.split("/")[1:]) for clip in clips}
+    twice = [name for name, count in Counter(folders.values()).items() if count > 1]
+    if twice or len(folders) < len(clips):
+        raise InputError(f"{path}: has several clips of one name ({twice or clips[0].name}); import them one by one")
+    recipe = {"source": source.model_dump(mode="json"), "size": list(size) if size else None, "format": image_format}
+    claim(output / "import.yaml", yaml.safe_dump(recipe, sort_keys=False), "another import")
+
+    todo = [clip for clip in clips if not folders[clip.name].exists()]
+    pieces_of = partial(pieces, size=size, suffix=f".{image_format}")
+    _check_space(todo, pieces_of, output)
+    steps = [(clip, frame) for clip in todo for frame in clip.frames]
+    for clip, frame in track(steps, description="importing", console=Console(stderr=True)):
+        hidden = output / f".{folders[clip.name].name}"
+        for piece in pieces_of(frame):
+            if not (hidden / piece.name).exists():
+                piece.write(hidden / piece.name)
+        if frame is clip.frames[-1]:
+            write_tables(hidden, clip, size)
+            hidden.rename(folders[clip.name])
+    _write_targets(output / "split.txt", clips, folders)
+    return list(folders.values())
+
+
+# --- frames -------------------------------------------------------------------------------------------------------
+
+
+class Piece(NamedTuple):
+    """A file of a clip folder."""
+
+    name: str  # such as "frames/000012.jpg"
+    write: Callable[[Path], None]
+
+    @property
+    def kind(self) -> str:
+        """The folder that it stands in."""
+        return self.name.split("/")[0]
+
+
+def pieces(frame: Frame, size: Size, suffix: str) -> Iterator[Piece]:
+    """The files of a frame."""
+    for kind, image in (("frames", frame.image), ("right", frame.right)):
+        if image is not None:
+            yield Piece(f"{kind}/{frame.name}{suffix}", partial(_write_image, image, size))
+    if frame.depth is not None:
+        yield Piece(f"depth/{frame.name}.png", partial(_write_depth, frame.depth, size))
+    if frame.lidar is not None:
+        yield Piece(f"lidar/{frame.name}.npz", partial(_write_points, frame.lidar))
+    if frame.semantic is not None:
+        yield Piece(f"semantic/{frame.name}.png", partial(_write_labels, frame.semantic, size, np.uint8, 1))
+    if frame.instance is not None:
+        yield Piece(f"instance/{frame.name}.png", partial(_write_labels, frame.instance, size, np.uint16, 1))
+    if frame.moving is not None:
+        yield Piece(f"moving/{frame.name}.png", partial(_write_labels, frame.moving, size, np.uint8, 255))
+
+
+def _write_image(image: Readable, size: Size, path: Path) -> None:
+    same = image.path.suffix.lower().replace(".jpeg", ".jpg") == path.suffix
+    if size is None and same and isinstance(image, ImageFile):
+        with replacing(path) as temporary:
+            shutil.copyfile(image.path, temporary)
+    else:
+        pixels = image.read()
+        write_image(path, pixels if size is None else resized_image(pixels, *size))
+
+
+def _write_depth(depth: Readable, size: Size, path: Path) -> None:
+    values = depth.read()
+    write_depth_png(path, values if size is None else resized_depth(values, *size))
+
+
+def _write_points(points: Readable, path: Path) -> None:
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, points=points.read())
+
+
+def _write_labels(labels: Readable, size: Size, dtype: type[np.unsignedinteger], factor: int, path: Path) -> None:
+    values = labels.read().astype(dtype) * dtype(factor)
+    write_image(path, values if size is None else resized_labels(values, *size))
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def write_tables(folder: Path, clip: Clip, size: Size) -> None:
+    """camera.yaml and frames.csv of a clip."""
+    camera = clip.camera if size is None else clip.camera.resized(*size)
+    values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    if clip.baseline is not None:
+        values["baseline_m"] = clip.baseline
+    if clip.independent:
+        values["independent"] = True
+    values["drive"] = clip.drive or str(clip.path)
+    with replacing(folder / "camera.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    speeds = any(frame.speed is not None for frame in clip.frames)
+    poses = any(frame.pose is not None for frame in clip.frames)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["frame", "time_s", *(["speed_mps"] if speeds else []), *(PLACE if poses else [])])
+    for frame in clip.frames:
+        row: list[object] = [frame.name, frame.time]
+        row += ["" if frame.speed is None else frame.speed] if speeds else []
+        row += _place(frame.pose) if poses else []
+        table.writerow(row)
+    with replacing(folder / "frames.csv") as temporary:
+        temporary.write_text(text.getvalue())
+
+
+def _place(pose: np.ndarray | None) -> list[object]:
+    """x, y, z, qx, qy, qz, qw of T_world_camera; empty cells if it is unknown."""
+    if pose is None:
+        return [""] * len(PLACE)
+    return [*pose[:3, 3].tolist(), *quaternion(pose[:3, :3]).tolist()]
+
+
+def _write_targets(path: Path, clips: Sequence[Clip], folders: dict[str, Path]) -> None:
+    """A split file of the targets, if any clip names its own."""
+    if all(clip.targets is None for clip in clips):
+        return
+    lines = []
+    for clip in clips:
+        name = f"folder/{folders[clip.name].name}"
+        frames = [frame.name for frame in clip.frames if clip.targets is None or frame.name in clip.targets]
+        lines += [own_line(name)] if clip.targets is None else [own_line(name, frame) for frame in frames]
+    write_split(path, lines, f"the targets of {len(clips)} imported clips")
+
+
+# --- disk space ---------------------------------------------------------------------------------------------------
+
+
+def _check_space(clips: Sequence[Clip], pieces_of: Callable[[Frame], Iterator[Piece]], output: Path) -> None:
+    """Say how much will be written, by files of some clips; raise InputError if the disk has no room for it."""
+    sampled = clips[:: -(-len(clips) // SAMPLED) or 1]
+    sizes: dict[str, list[int]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in sampled:
+            firsts = {piece.kind: piece for frame in reversed(clip.frames) for piece in pieces_of(frame)}
+            for kind, piece in firsts.items():
+                file = Path(folder) / piece.name
+                piece.write(file)
+                sizes.setdefault(kind, []).append(file.stat().st_size)
+                file.unlink()
+    counts = Counter(piece.kind for clip in clips for frame in clip.frames for piece in pieces_of(frame))
+    typical = {kind: float(np.mean(sizes.get(kind, [0]))) for kind in counts}
+    needed = sum(count * typical[kind] for kind, count in counts.items())
+    make_folder(output)
+    free = shutil.disk_usage(output).free
+    print(f"{counts['frames']} frames of {len(clips)} clips to write: about {_size(needed)}; {_size(free)} are free")
+    if needed > free:
+        raise InputError(
+            f"{output}: its disk has {_size(free)} free, but about {_size(needed)} are needed; "
+            f"name another folder, or a smaller --size"
+        )
+
+
+def _size(count: float) -> str:
+    """Bytes as people read them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,191 @@
+"""Cityscapes' video snippets, below a split such as train/ and a city such as aachen/.
+
+leftImg8bit_sequence/   <city>_<sequence>_<frame>_leftImg8bit.png; the frames of a snippet, 17 a second
+rightImg8bit_sequence/  ..._rightImg8bit.png
+camera/                 ..._camera.json, of a snippet's annotated frame, its 20th of 30
+vehicle_sequence/       ..._vehicle.json, with the speed of each frame (or vehicle/, of the annotated ones alone)
+gtFine/                 ..._gtFine_labelIds.png, of annotated frames
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from packdepth.closed import nearest
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.records import Clip, Frame
+from packdepth.sources.base import Source
+from packdepth.sources.files import ImageFile, LabelPng, check_sizes, common_size, require
+from packdepth.sources.json_file import Content, read_json
+
+RATE = 17.0  # frames a second
+BEFORE, AFTER = 19, 10  # frames of a snippet before and after the annotated one
+NAME = re.compile(r"(?P<city>.+)_(?P<sequence>\d{6})_(?P<frame>\d{6})_(?P<what>.+)")
+TRAIN_IDS = np.full(256, 255, dtype=np.uint8)  # by label id; 255 for what is not judged
+TRAIN_IDS[[7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]] = np.arange(19)
+
+
+class Cityscapes(Source):
+    """Cityscapes' video snippets. Images and calibration are required; right images, speed and classes are optional.
+
+    Classes are train ids, 255 where there is none.
+    """
+
+    kind: Literal["cityscapes"]
+    root: Path
+    """The folder that holds leftImg8bit_sequence/ and camera/."""
+    split: Literal["train", "val", "test"] = "train"
+    cities: Annotated[list[str], Field(min_length=1)] | None = None
+    """Such as ["aachen"]; all that are there if left out."""
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a folder holds the snippets' images."""
+        return (path / "leftImg8bit_sequence").is_dir()
+
+    def find(self) -> list[Clip]:
+        """One clip for each snippet."""
+        folder = require(self.root / "leftImg8bit_sequence" / self.split, f"the {self.split} images of Cityscapes")
+        cities = [path.name for path in sorted(folder.iterdir()) if path.is_dir()]
+        for name in self.cities or ():
+            if name not in cities:
+                raise InputError(f"{folder}: cities: holds no '{name}'; {nearest(name, cities or ['none'])}")
+        clips = [clip for city in self.cities or cities for clip in self._city(city)]
+        if not clips:
+            raise InputError(f"{folder}: holds no CITY/CITY_000000_000000_leftImg8bit.png; give the data set's folder")
+        return clips
+
+    def _city(self, city: str) -> list[Clip]:
+        """The snippets of a city."""
+        images = self._files("leftImg8bit_sequence", city, "leftImg8bit.png")
+        rights = self._files("rightImg8bit_sequence", city, "rightImg8bit.png")
+        vehicles = self._files("vehicle", city, "vehicle.json") | self._files("vehicle_sequence", city, "vehicle.json")
+        labels = self._files("gtFine", city, "gtFine_labelIds.png")
+        cameras = self._files("camera", city, "camera.json")
+        snippets: dict[Moment, list[Moment]] = {}
+        for moment, image in images.items():
+            annotated = [key for key in _annotated(moment) if key in cameras]
+            if not annotated:
+                raise InputError(
+                    f"{image}: no file in {self.root / 'camera' / self.split / city} is the calibration of its "
+                    f"snippet; get camera_trainvaltest.zip"
+                )
+            snippets.setdefault(annotated[0], []).append(moment)
+        return [
+            self._clip(city, cameras[key], moments, images, rights, vehicles, labels)
+            for key, moments in snippets.items()
+        ]
+
+    def _clip(
+        self,
+        city: str,
+        calibration: Path,
+        moments: list[Moment],
+        images: dict[Moment, Path],
+        rights: dict[Moment, Path],
+        vehicles: dict[Moment, Path],
+        labels: dict[Moment, Path],
+    ) -> Clip:
+        content = read_json(calibration, CameraJson, "the calibration of a snippet")
+        K = content.intrinsic
+        frames = tuple(
+            Frame(
+                name=f"{moment.sequence}_{moment.frame}",
+                time=int(moment.frame) / RATE,
+                image=ImageFile(images[moment]),
+                right=ImageFile(rights[moment]) if moment in rights else None,
+                semantic=TrainIds(labels[moment]) if moment in labels else None,
+                speed=_speed(vehicles[moment]) if moment in vehicles else None,
+            )
+            for moment in moments
+        )
+        height, width = common_size(frame.image for frame in frames)
+        if not (0.25 * width < K.u0 < 0.75 * width and 0.25 * height < K.v0 < 0.75 * height):
+            raise InputError(
+                f"{calibration}: its principal point ({K.u0:.0f}, {K.v0:.0f}) is far from the centre of images of "
+                f"{width}x{height} pixels; resize them back"
+            )
+        others = [file for frame in frames for file in (frame.right, frame.semantic) if file is not None]
+        check_sizes(others, height, width, images[moments[0]])
+        return Clip(
+            name=f"cityscapes/{city}/{frames[0].name}",
+            drive=city,
+            path=images[moments[0]].parent,
+            camera=Camera(K.fx, K.fy, K.u0, K.v0, width=width, height=height),
+            frames=frames,
+            baseline=content.extrinsic.baseline,
+        )
+
+    def _files(self, folder: str, city: str, what: str) -> dict[Moment, Path]:
+        """The files of a city of one kind, in order."""
+        files = {}
+        for path in sorted((self.root / folder / self.split / city).glob(f"*_{what}")):
+            match = NAME.fullmatch(path.name)
+            if match is None or match["city"] != city or match["what"] != what:
+                raise InputError(f"{path}: is not named like {city}_000000_000000_{what}; rename or remove it")
+            files[Moment(match["sequence"], match["frame"])] = path
+        return files
+
+
+class Moment(NamedTuple):
+    """When a file was recorded, as its name says: six digits each."""
+
+    sequence: str
+    frame: str
+
+
+@dataclass(frozen=True)
+class TrainIds:
+    """Classes as Cityscapes keeps them, made train ids."""
+
+    path: Path
+
+    def read(self) -> np.ndarray:
+        """[H, W] uint8, train ids, 255 where there is none."""
+        ids: np.ndarray = TRAIN_IDS[LabelPng(self.path).read()]
+        return ids
+
+
+class Intrinsic(Content):
+    """Pixels."""
+
+    fx: PositiveFloat
+    fy: PositiveFloat
+    u0: float
+    v0: float
+
+
+class Extrinsic(Content):
+    """Metres."""
+
+    baseline: PositiveFloat
+
+
+class CameraJson(Content):
+    """The calibration of a snippet."""
+
+    intrinsic: Intrinsic
+    extrinsic: Extrinsic
+
+
+class VehicleJson(Content):
+    """What the car measures."""
+
+    speed: NonNegativeFloat  # metres per second
+
+
+def _annotated(moment: Moment) -> list[Moment]:
+    """The frames that may be the annotated one of a moment's snippet."""
+    number = int(moment.frame)
+    return [Moment(moment.sequence, f"{n:06d}") for n in range(number - AFTER, number + BEFORE + 1) if n >= 0]
+
+
+def _speed(path: Path) -> float:
+    return read_json(path, VehicleJson, "the odometry of a frame").speed

@@ -1,0 +1,339 @@
+"""DDAD and other data sets in TRI's DGP format, read from their JSON.
+
+<root>/ddad.json                                    scenes by split
+<root>/<scene>/scene_<hash>.json                    samples; images and scans with their poses
+<root>/<scene>/calibration/<key>.json               intrinsics, and T_vehicle_sensor
+<root>/<scene>/rgb/<CAMERA>/<stamp>.jpg
+<root>/<scene>/point_cloud/<LIDAR>/<stamp>.npz      `data` [N, 4]: x, y, z in metres in the scanner's frame, intensity
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from pydantic import AwareDatetime, Field
+
+from packdepth.closed import nearest
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.records import Clip, Frame
+from packdepth.sources.base import Source
+from packdepth.sources.files import ImageFile, check_sizes, common_size, read_array, require
+from packdepth.sources.json_file import Content, read_json
+from packdepth.sources.rigid import pose
+
+SPLITS = {"train": "0", "val": "1", "test": "2", "train_overfit": "3"}
+LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # seconds; DDAD's stamps are ten times as large as they should be
+
+
+class Ddad(Source):
+    """DDAD or another data set in the DGP format.
+
+    Images and calibration are required; a scan is used where it is there. Poses are those at the moment of the image
+    and of the scan, so that scans lie where the camera sees them, in spite of the car's motion in between.
+    """
+
+    kind: Literal["ddad"]
+    root: Path
+    """The data set's JSON, such as ddad.json, or the folder that holds it."""
+    split: Literal["train", "val", "test", "train_overfit"] = "train"
+    """Of the JSON."""
+    scenes: Annotated[list[str], Field(min_length=1)] | None = None
+    """The folders of scenes to use, such as ["000150"]; all of the split if left out."""
+    cameras: Annotated[list[str], Field(min_length=1)] | None = None
+    """One clip each, such as ["CAMERA_01"]; all of a scene's if left out."""
+    lidar: str = "LIDAR"
+    """The scanner."""
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a JSON lists scenes, or a folder holds one that does."""
+        return any(map(_lists_scenes, path.glob("*.json"))) if path.is_dir() else _lists_scenes(path)
+
+    def find(self) -> list[Clip]:
+        """One clip for each scene and camera."""
+        return [clip for path in self._scene_files() for clip in self._clips_of(path)]
+
+    def _scene_files(self) -> list[Path]:
+        """The JSON of each scene to use."""
+        path = self.root
+        if require(path, "the JSON of a DGP data set, or its folder").is_dir():
+            lists = [file for file in sorted(path.glob("*.json")) if _lists_scenes(file)]
+            if len(lists) != 1:
+                names = ", ".join(file.name for file in lists) or "none"
+                raise InputError(f"{path}: must hold one JSON that lists scenes (found {names}); give the JSON as root")
+            (path,) = lists
+        content = read_json(path, DataSet, "the JSON of a DGP data set")
+        if SPLITS[self.split] not in content.scene_splits:
+            found = ", ".join(name for name, number in SPLITS.items() if number in content.scene_splits)
+            raise InputError(f"{path}: has no split '{self.split}'; it has {found or 'none'}")
+        files = [path.parent / name for name in content.scene_splits[SPLITS[self.split]].filenames]
+        scenes = list(dict.fromkeys(file.parent.name for file in files))
+        for name in self.scenes or ():
+            if name not in scenes:
+                raise InputError(f"{path}: scenes: split '{self.split}' has no scene '{name}'; {nearest(name, scenes)}")
+        files = [file for file in files if self.scenes is None or file.parent.name in self.scenes]
+        there = [file for file in files if file.exists()]
+        self.missing([file for file in files if not file.exists()], len(files), "scenes", path)
+        return there
+
+    def _clips_of(self, path: Path) -> list[Clip]:
+        """One clip for each camera of a scene."""
+        scene = read_json(path, Scene, "a scene of a DGP data set")
+        data = {entry.key: entry for entry in scene.data}
+        samples: list[dict[str, Entry]] = []
+        for sample in scene.samples:
+            for key in sample.datum_keys:
+                if key not in data:
+                    raise InputError(f"{path}: has no datum '{key}', which a sample names; copy the file again")
+            samples.append({data[key].id.name.upper(): data[key] for key in sample.datum_keys})
+        there = dict.fromkeys(name for sample in samples for name, entry in sample.items() if entry.datum.image)
+        cameras = list(there) if self.cameras is None else [name.upper() for name in self.cameras]
+        for name in cameras:
+            if name not in there:
+                raise InputError(f"{path}: cameras: has no camera '{name}'; {nearest(name, list(there))}")
+        if not cameras:
+            raise InputError(f"{path}: has no camera in its samples; copy the file again")
+        calibrations = {
+            sample.calibration_key: _read_calibration(path.parent / "calibration" / f"{sample.calibration_key}.json")
+            for sample in scene.samples
+        }
+        rigs = [calibrations[sample.calibration_key] for sample in scene.samples]
+        return [self._clip(path, name, samples, rigs) for name in cameras]
+
+    def _clip(self, path: Path, name: str, samples: list[dict[str, Entry]], rigs: list[dict[str, Sensor]]) -> Clip:
+        scene, frames, images, sensors = path.parent, [], [], []
+        for sample, rig in zip(samples, rigs, strict=True):
+            if name not in sample:
+                continue
+            entry = sample[name]
+            image = entry.datum.image
+            if image is None or name not in rig:
+                raise InputError(f"{path}: '{name}' is a camera in some samples alone; copy the file again")
+            images.append(image)
+            sensors.append(rig[name])
+            frames.append(
+                Frame(
+                    name=Path(image.filename).stem,
+                    time=seconds(entry.id.timestamp),
+                    image=ImageFile(scene / image.filename),
+                    lidar=self._scan(path, sample, rig, name),
+                    pose=_motion(image.pose, f"{path}: {image.filename}"),
+                )
+            )
+        first = sensors[0]
+        for sensor, frame in zip(sensors, frames, strict=True):
+            if sensor.intrinsics != first.intrinsics:
+                raise InputError(
+                    f"{path}: the intrinsics of {name} change at {frame.name}; a clip has one camera: "
+                    f"leave the scene out, with 'scenes'"
+                )
+        there = [frame for frame in frames if frame.image.path.exists()]
+        self.missing([f.image.path for f in frames if not f.image.path.exists()], len(frames), f"{name} images", path)
+        height, width = images[0].height, images[0].width
+        if height is None or width is None:
+            height, width = common_size(frame.image for frame in there)
+        check_sizes((frame.image for frame in there), height, width, path)
+        K = first.intrinsics
+        if K.skew or min(K.fx, K.fy) <= 0:
+            raise InputError(f"{path}: {name} is no pinhole camera without skew ({K}); leave it out, with 'cameras'")
+        return Clip(
+            name=f"ddad/{scene.name}/{name}",
+            drive=scene.name,
+            path=scene,
+            camera=Camera(K.fx, K.fy, K.cx, K.cy, width=width, height=height),
+            frames=tuple(there),
+        )
+
+    def _scan(self, path: Path, sample: dict[str, Entry], rig: dict[str, Sensor], camera: str) -> DgpScan | None:
+        """The scan of a sample in the frame of a camera; None if there is none, or it is not on disk."""
+        lidar = self.lidar.upper()
+        scan = sample[lidar].datum.point_cloud if lidar in sample else None
+        image = sample[camera].datum.image
+        if scan is None or image is None or not (path.parent / scan.filename).exists():
+            return None
+        T_world_lidar = _motion(scan.pose, f"{path}: {scan.filename}")
+        T_world_camera = _motion(image.pose, f"{path}: {image.filename}")
+        if T_world_lidar is None or T_world_camera is None:  # nothing tells how the car moved in between
+            if lidar not in rig:
+                raise InputError(f"{path}: {scan.filename} has neither pose nor calibration; copy the scene again")
+            T_world_lidar, T_world_camera = rig[lidar].T_vehicle_sensor, rig[camera].T_vehicle_sensor
+        return DgpScan(path.parent / scan.filename, np.linalg.solve(T_world_camera, T_world_lidar))
+
+
+@dataclass(frozen=True, eq=False)
+class DgpScan:
+    """A scan as DGP keeps it: an npz with `data` [N, 3 or more], metres in the scanner's frame."""
+
+    path: Path
+    T_camera_lidar: np.ndarray  # [4, 4] float64, metres; the camera where it is when it takes its image
+
+    def read(self) -> np.ndarray:
+        """[N, 3] float32, metres, in the camera frame: all points, those behind the camera too."""
+        points = read_array(self.path, "data")
+        if points.ndim != 2 or points.shape[1] < 3 or not len(points):
+            raise InputError(f"{self.path}: 'data' has shape {list(points.shape)}; it must be points [N, 3 or more]")
+        moved: np.ndarray = points[:, :3] @ self.T_camera_lidar[:3, :3].T + self.T_camera_lidar[:3, 3]
+        return moved.astype(np.float32)
+
+
+def seconds(stamp: datetime) -> float:
+    """Seconds since 1970 of a time stamp. DDAD's, in the year 2463, are ten times too large, and are put right."""
+    value = stamp.timestamp()
+    return value / 10 if value > LATEST else value
+
+
+def _lists_scenes(path: Path) -> bool:
+    """Whether a file is the JSON of a data set."""
+    if path.suffix != ".json":
+        return False
+    try:
+        read_json(path, DataSet, "the JSON of a DGP data set")
+    except InputError:
+        return False
+    return True
+
+
+# --- the JSON -----------------------------------------------------------------------------------------------------
+# A number that is zero may be left out, as protobuf does.
+
+
+class Vector(Content):
+    """Metres."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+class Quaternion(Content):
+    """A rotation."""
+
+    qx: float = 0.0
+    qy: float = 0.0
+    qz: float = 0.0
+    qw: float = 0.0
+
+
+class Motion(Content):
+    """T_world_sensor or T_vehicle_sensor."""
+
+    rotation: Quaternion
+    translation: Vector = Vector()
+
+
+class Intrinsics(Content):
+    """Pixels."""
+
+    fx: float = 0.0
+    fy: float = 0.0
+    cx: float = 0.0
+    cy: float = 0.0
+    skew: float = 0.0
+
+
+class Image(Content):
+    """An image."""
+
+    filename: str
+    height: int | None = None
+    width: int | None = None
+    pose: Motion | None = None
+
+
+class PointCloud(Content):
+    """A scan."""
+
+    filename: str
+    pose: Motion | None = None
+
+
+class Datum(Content):
+    """One of several kinds of data."""
+
+    image: Image | None = None
+    point_cloud: PointCloud | None = None
+
+
+class Identity(Content):
+    """Which sensor, and when."""
+
+    name: str
+    timestamp: AwareDatetime
+
+
+class Entry(Content):
+    """A datum with its sensor and time."""
+
+    key: str
+    id: Identity
+    datum: Datum
+
+
+class Sample(Content):
+    """What all sensors saw at about one moment."""
+
+    calibration_key: str
+    datum_keys: list[str]
+
+
+class Scene(Content):
+    """A drive."""
+
+    samples: Annotated[list[Sample], Field(min_length=1)]
+    data: list[Entry]
+
+
+class SceneFiles(Content):
+    """The scenes of a split."""
+
+    filenames: list[str]
+
+
+class DataSet(Content):
+    """Scenes by split."""
+
+    scene_splits: dict[str, SceneFiles]
+
+
+class Calibration(Content):
+    """Sensors of a car, as parallel lists."""
+
+    names: list[str]
+    intrinsics: list[Intrinsics]
+    extrinsics: list[Motion]
+
+
+class Sensor(NamedTuple):
+    """A camera or scanner on its car."""
+
+    intrinsics: Intrinsics
+    T_vehicle_sensor: np.ndarray  # [4, 4], metres
+
+
+def _read_calibration(path: Path) -> dict[str, Sensor]:
+    """The sensors of a calibration file, by their names in capitals."""
+    content = read_json(path, Calibration, "the calibration of a scene")
+    lists = content.names, content.intrinsics, content.extrinsics
+    if len({len(values) for values in lists}) > 1:
+        raise InputError(
+            f"{path}: names, intrinsics and extrinsics differ in length ({', '.join(str(len(v)) for v in lists)}); "
+            f"copy the file again"
+        )
+    return {
+        name.upper(): Sensor(intrinsics, _matrix(motion, f"{path}: {name}"))
+        for name, intrinsics, motion in zip(*lists, strict=True)
+    }
+
+
+def _motion(motion: Motion | None, where: str) -> np.ndarray | None:
+    return None if motion is None else _matrix(motion, where)
+
+
+def _matrix(motion: Motion, where: str) -> np.ndarray:
+    t, q = motion.translation, motion.rotation
+    return pose((t.x, t.y, t.z, q.qx, q.qy, q.qz, q.qw), where)

@@ -1,0 +1,54 @@
+"""A data set on disk as a source: recognised by its content, or of a given kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import yaml
+
+from packdepth.closed import nearest, parse
+from packdepth.errors import InputError
+from packdepth.sources import AnySource
+from packdepth.sources.base import Source
+from packdepth.sources.files import require
+
+KINDS: dict[str, type[Source]] = {
+    get_args(source.model_fields["kind"].annotation)[0]: source for source in get_args(get_args(AnySource)[0])
+}
+
+
+def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> Source:
+    """The source of the data at a path.
+
+    Args:
+        path: of the data.
+        kind: of the source; recognised by the content if left out.
+        options: of the source, as `key=value`, such as `cameras=[left, right]`.
+
+    Raises InputError for data of no known kind or of several, and for an option that the kind does not take.
+    """
+    require(path, "a data set")
+    kind = kind or recognise(path)
+    if kind not in KINDS:
+        raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, list(KINDS))}")
+    values = {"kind": kind, KINDS[kind].place: str(path)}
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals:
+            raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise InputError(f"option {option}: '{text}' is not valid YAML") from None
+    return parse(KINDS[kind], values, f"{kind} of {path}")
+
+
+def recognise(path: Path) -> str:
+    """The kind of the data at a path, by its content."""
+    kinds = [kind for kind, source in KINDS.items() if source.recognises(path)]
+    if len(kinds) != 1:
+        found = f"looks like {' and '.join(kinds)}" if kinds else "looks like no data set that is known"
+        raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or KINDS)}")
+    return kinds[0]

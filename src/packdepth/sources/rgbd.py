@@ -1,0 +1,217 @@
+"""RGB-D sequences, in the layouts of 7-Scenes and of the TUM benchmark.
+
+    7-Scenes    <sequence>/frame-000000.{color.png, depth.png, pose.txt}; depth in millimetres, 65535 where unknown
+    TUM         <sequence>/{rgb.txt, depth.txt, groundtruth.txt}, rgb/, depth/; depth in metres x 5000
+
+Depth is taken to lie on the pixels of the colour image: so it does in TUM's, and nearly in 7-Scenes.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from packdepth.closed import nearest
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.records import Clip, Frame
+from packdepth.sources.base import Source
+from packdepth.sources.camera_file import read_camera
+from packdepth.sources.files import DepthPng, ImageFile, check_sizes, read_text, require
+from packdepth.sources.rigid import pose
+
+SCENES_RATE = 30.0  # frames a second of 7-Scenes, nominal
+APART = 0.02  # seconds; what TUM's files record within this time belongs together
+SCENES_CAMERA = Camera(585.0, 585.0, 320.0, 240.0, width=640, height=480)
+TUM_CAMERAS = {  # by what the names of sequences hold
+    "freiburg1": Camera(517.3, 516.5, 318.6, 255.3, width=640, height=480),
+    "freiburg2": Camera(520.9, 521.0, 325.1, 249.7, width=640, height=480),
+    "freiburg3": Camera(535.4, 539.2, 320.1, 247.6, width=640, height=480),
+}
+ScenesDepth = partial(DepthPng, steps=1000, unknown=65535)
+TumDepth = partial(DepthPng, steps=5000)
+
+
+class Rgbd(Source):
+    """RGB-D sequences with poses, in the layout of 7-Scenes or of the TUM benchmark, whichever is found."""
+
+    kind: Literal["rgbd"]
+    root: Path
+    """A sequence's folder, or a folder of them."""
+    sequences: Annotated[list[str], Field(min_length=1)] | None = None
+    """The folders in `root` to use, such as ["seq-01"]; all of them if left out."""
+    camera: Path | None = None
+    """camera.yaml of the colour images; if left out, what the data set publishes."""
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        """Whether a folder is a sequence, or holds one."""
+        return path.is_dir() and any(map(_is_sequence, [path, *path.iterdir()]))
+
+    def find(self) -> list[Clip]:
+        """One clip for each sequence."""
+        require(self.root, "an RGB-D sequence, or a folder of them")
+        if self.sequences is None and _is_sequence(self.root):
+            return [self._clip(self.root)]
+        folders = {path.name: path for path in sorted(self.root.iterdir()) if _is_sequence(path)}
+        if not folders:
+            raise InputError(
+                f"{self.root}: is no RGB-D sequence and holds none; one holds frame-000000.color.png and so on "
+                f"(7-Scenes), or rgb.txt (TUM)"
+            )
+        for name in self.sequences or ():
+            if name not in folders:
+                raise InputError(f"{self.root}: sequences: holds no '{name}'; {nearest(name, list(folders))}")
+        return [self._clip(folders[name]) for name in self.sequences or folders]
+
+    def _clip(self, folder: Path) -> Clip:
+        tum = (folder / "rgb.txt").exists()
+        frames = self._tum_frames(folder) if tum else _scenes_frames(folder)
+        camera = self._camera(folder, tum)
+        maps = [frame.depth for frame in frames if frame.depth is not None]
+        calibration = self.camera or folder
+        check_sizes([*(frame.image for frame in frames), *maps], camera.height, camera.width, calibration)
+        place = folder.resolve()
+        return Clip(
+            name=f"rgbd/{place.parent.name}/{place.name}",
+            drive=f"{place.parent.name}/{place.name}",
+            path=folder,
+            camera=camera,
+            frames=tuple(frames),
+        )
+
+    def _camera(self, folder: Path, tum: bool) -> Camera:
+        if self.camera is not None:
+            return read_camera(self.camera).camera
+        if not tum:
+            return SCENES_CAMERA
+        for name, camera in TUM_CAMERAS.items():
+            if name in folder.resolve().name:
+                return camera
+        raise InputError(
+            f"{folder}: its name holds none of {', '.join(TUM_CAMERAS)}, so its camera is not known; "
+            f"give its camera.yaml as 'camera'"
+        )
+
+    def _tum_frames(self, folder: Path) -> list[Frame]:
+        """Frames with the depth map and the pose that are nearest in time."""
+        images = read_stamped(folder / "rgb.txt", 1)
+        maps = read_stamped(folder / "depth.txt", 1) if (folder / "depth.txt").exists() else []
+        path = folder / "groundtruth.txt"
+        poses = read_stamped(path, 7) if path.exists() else []
+        places = [_tum_pose(words, f"{path}: time {time}") for time, words in poses]
+        absent = [folder / name for _, (name,) in images if not (folder / name).exists()]
+        self.missing(absent, len(images), "images", folder / "rgb.txt")
+        map_times, pose_times = [time for time, _ in maps], [time for time, _ in poses]
+        frames = []
+        for time, (name,) in images:
+            if not (folder / name).exists():
+                continue
+            depth, place = _nearest(map_times, time), _nearest(pose_times, time)
+            depth_path = None if depth is None else folder / maps[depth][1][0]
+            frames.append(
+                Frame(
+                    name=Path(name).stem,
+                    time=time,
+                    image=ImageFile(folder / name),
+                    depth=TumDepth(depth_path) if depth_path is not None and depth_path.exists() else None,
+                    pose=None if place is None else places[place],
+                )
+            )
+        return frames
+
+
+def _is_sequence(folder: Path) -> bool:
+    """Whether a folder is a sequence of either layout."""
+    return (folder / "rgb.txt").is_file() or any(True for _ in folder.glob("frame-*.color.*"))
+
+
+# --- 7-Scenes -----------------------------------------------------------------------------------------------------
+
+
+def _scenes_frames(folder: Path) -> list[Frame]:
+    """Frames by number, with the depth maps and poses that are there."""
+    frames = []
+    for image in sorted(folder.glob("frame-*.color.*")):
+        match = re.fullmatch(r"frame-(\d+)\.color\.(png|jpg)", image.name)
+        if match is None:
+            raise InputError(f"{image}: is not named like frame-000000.color.png; rename or remove it")
+        number = match[1]
+        depth, place = folder / f"frame-{number}.depth.png", folder / f"frame-{number}.pose.txt"
+        frames.append(
+            Frame(
+                name=f"frame-{number}",
+                time=int(number) / SCENES_RATE,
+                image=ImageFile(image),
+                depth=ScenesDepth(depth) if depth.exists() else None,
+                pose=read_pose(place) if place.exists() else None,
+            )
+        )
+    return frames
+
+
+def read_pose(path: Path) -> np.ndarray:
+    """T_world_camera [4, 4] in metres of a text file of 16 numbers."""
+    what = "a camera-to-world pose: 4 lines of 4 numbers, a rigid motion"
+    try:
+        T = np.array(read_text(path, what).split(), dtype=np.float64).reshape(4, 4)
+    except ValueError:
+        T = np.full((4, 4), np.nan)
+    rotation = T[:3, :3]
+    with np.errstate(over="ignore", invalid="ignore"):
+        rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-2) and np.linalg.det(rotation) > 0
+    if not (np.isfinite(T).all() and rigid and np.allclose(T[3], [0, 0, 0, 1])):
+        raise InputError(f"{path}: is not {what}; copy it again, or remove it to do without this pose")
+    return T
+
+
+# --- TUM ----------------------------------------------------------------------------------------------------------
+
+
+def read_stamped(path: Path, values: int) -> list[tuple[float, list[str]]]:
+    """Time (seconds) and values, sorted by time, of a text file of lines `time value ...`; # begins a remark.
+
+    Raises InputError for a line with another number of values, a time that is no number or one that stands there twice.
+    """
+    what = f"lines of a time and {values} value{'s' if values > 1 else ''}"
+    rows: dict[float, list[str]] = {}
+    for number, line in enumerate(read_text(path, what).splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        try:
+            time = float(words[0])
+        except ValueError:
+            time = np.nan
+        if not np.isfinite(time) or len(words) != values + 1:
+            raise InputError(f"{path}: line {number} is not a time and {values} values; copy the file again")
+        if time in rows:
+            raise InputError(f"{path}: line {number} has the time {time} a second time; copy the file again")
+        rows[time] = words[1:]
+    if not rows:
+        raise InputError(f"{path}: has no line; it should hold {what}")
+    return sorted(rows.items())
+
+
+def _tum_pose(words: list[str], where: str) -> np.ndarray:
+    """T_world_camera [4, 4] of tx ty tz qx qy qz qw."""
+    try:
+        return pose([float(word) for word in words], where)
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{where}: '{' '.join(words)}' are no numbers; copy the file again") from None
+
+
+def _nearest(times: list[float], time: float) -> int | None:
+    """Index of the sorted time that is nearest to a time; None if it is too far away."""
+    place = bisect_left(times, time)
+    candidates = range(max(place - 1, 0), min(place + 1, len(times)))
+    best = min(candidates, key=lambda i: abs(times[i] - time), default=None)
+    return best if best is not None and abs(times[best] - time) <= APART else None

@@ -102,15 +102,6 @@ def test_the_report_in_a_browser(output: Path, tmp_path: Path) -> None:
         assert np.asarray(Image.open(shot).convert("L")).std() > 10
 
 
-def test_colours_of_errors() -> None:
-    colours = error_colours(np.array([[0.0, 0.5, 9.0, -0.5, np.nan]]))[0]
-    np.testing.assert_array_equal(colours[0], [250, 250, 250])
-    np.testing.assert_array_equal(colours[1], colours[2])
-    assert colours[1][0] > colours[1][2]
-    assert colours[3][2] > colours[3][0]
-    np.testing.assert_array_equal(colours[4], [170, 170, 170])
-
-
 def test_a_report_says_that_it_was_quick(output: Path, tmp_path: Path) -> None:
     write_report(tmp_path / "quick.html", find(output), quick=True)
     assert "QUICK=1" in (tmp_path / "quick.html").read_text()

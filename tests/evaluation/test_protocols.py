@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from packdepth.closed import parse
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError
 from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
-from packdepth.evaluation.protocols import PROTOCOLS, find_protocol
+from packdepth.evaluation.protocols import PROTOCOLS, Block, find_protocol
 from packdepth.evaluation.run import baseline_scores, judged_truth
 
 
@@ -38,6 +40,48 @@ def test_a_protocol_says_all_it_fixes(name: str) -> None:
         assert part in text
     assert ("Garg" in text) == (protocol.crop == "garg")
     assert max(map(len, protocol.settings())) <= 8  # the column of describe()
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_names_a_source_as_run_files_do(name: str) -> None:
+    try:
+        parse(Block, {"source": dict(PROTOCOLS[name].source)}, name)
+    except InputError as error:
+        if "unknown kind 'cityscapes'" not in str(error):
+            raise
+        pytest.skip(f"its source is not there yet: {error}")
+
+
+@pytest.mark.parametrize("name", ["city", "rgbd"])
+def test_any_clip_in_the_folder_contract(name: str, moving_clip: Path) -> None:
+    for data, count in ((moving_clip, 1), (moving_clip.parent, 1)):
+        clips = find_protocol(name).clips(data)
+        assert len(clips) == count
+        assert all(frame.depth for frame in clips[0].frames)
+
+
+def test_a_folder_without_depth(moving_clip: Path, tmp_path: Path) -> None:
+    clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    shutil.rmtree(clip / "depth")
+    with pytest.raises(InputError, match="no frame has depth, by which protocol city judges; add it"):
+        find_protocol("city").clips(clip)
+
+
+def test_other_images_are_another_split(odometry_copy: Path) -> None:
+    """Renamed frames: as many, but not those of the protocol."""
+    protocol = replace(find_protocol("kitti-odometry-clip"), split="0123456789abcdef")
+    with pytest.raises(
+        InputError, match=r"judges other images \(its split is 0123456789abcdef, this one is a44524fec8d83b75"
+    ):
+        protocol.clips(odometry_copy)
+
+
+def test_only_targets_of_a_split_are_judged(odometry: Path) -> None:
+    protocol = find_protocol("kitti-odometry-clip")
+    (clip,) = protocol.clips(odometry)
+    clip = replace(clip, targets=frozenset(["000003", "000005"]))
+    assert [i for i in range(51) if protocol.judges(clip, i)] == [3, 5]
+    assert [i for i in range(51) if replace(protocol, step=5).judges(clip, i)] == [5]
 
 
 @pytest.mark.parametrize("below", ["", "kitti_odometry/dataset"])

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from packdepth.evaluation.metrics import valid_truth
 from packdepth.evaluation.predictions import FromCheckpoint
 from packdepth.evaluation.protocols import Protocol, find_protocol
 from packdepth.evaluation.report import text
-from packdepth.evaluation.run import evaluate, evaluate_all, full_depth, judge, judged_truth
+from packdepth.evaluation.run import evaluate, evaluate_all, frame_truth, full_depth, judge, judged_truth
 from packdepth.evaluation.scores import Scores, scores_by_part
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, image_tensor, load
@@ -292,6 +292,32 @@ def test_ties_to_the_reference_of_resizing() -> None:
     assert full_depth(inv_depth, truth, "depth")[0, 0, 0].tolist() == pytest.approx([1, 2.5, 4])
     assert full_depth(inv_depth, truth, "inverse_depth")[0, 0, 0, 1].item() == pytest.approx(1.6)
     assert set(full_depth(inv_depth, truth, "depth_nearest")[0, 0, 0].tolist()) == {1.0, 4.0}
+
+
+def test_scans_as_monodepth2_projects_them(raw: Path) -> None:
+    """The same map, a pixel left and up."""
+    (clip,) = RAW.clips(raw)
+    own, theirs = (
+        frame_truth(replace(RAW, crop="none", projection=projection), clip, clip.frames[12])[0, 0].nan_to_num()
+        for projection in ("nearest", "monodepth2")
+    )
+    assert (own > 0).sum() > 100
+    assert torch.equal(theirs[:-1, :-1], own[1:, 1:])
+
+
+def test_eigen_s_images_among_their_neighbours(raw: Path, seer: Seer) -> None:
+    """Of drives in memory only the targets are judged, and drives are what intervals are drawn from."""
+    protocol = replace(find_protocol("kitti-eigen-original"), images=None)
+    (clip,) = RAW.clips(raw)
+    clips = [
+        replace(clip, name=f"kitti_raw/{drive}/left", drive=drive, targets=frozenset(["0000000000", "0000000024"]))
+        for drive in ("a", "b", "c")
+    ]
+    judged_clips = [replace(c, frames=tuple(f for i, f in enumerate(c.frames) if protocol.judges(c, i))) for c in clips]
+    report = judge(FromCheckpoint("seer", seer()), protocol, judged_clips, {})
+    assert (report.images, report.units) == (6, 3)
+    assert report.intervals is not None
+    assert report.ego_motion is None
 
 
 def test_saved_predictions_score_as_their_checkpoint(odometry: Path, trained: Path, tmp_path: Path) -> None:

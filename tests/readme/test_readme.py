@@ -75,6 +75,7 @@ def test_the_evaluation_runs_on_real_data(place: Path, data: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "abs_rel" in result.stdout
     assert (place / "report.json").exists()
+    assert (place / "report.html").exists()
 
 
 def test_the_python_runs(place: Path) -> None:

@@ -30,6 +30,11 @@ class Label(IntEnum):
     MOTORCYCLE = 17
     BICYCLE = 18
 
+    @property
+    def words(self) -> str:
+        """Such as "traffic light"."""
+        return self.name.lower().replace("_", " ")
+
 
 COLOURS = np.array(  # [19, 3] uint8, Cityscapes' palette
     [

@@ -47,9 +47,9 @@ def edge_mask(truth: Tensor) -> Tensor:
     return known & jumps
 
 
-def class_name(label: Label) -> str:
-    """Such as "traffic light"."""
-    return label.name.lower().replace("_", " ")
+def part_names(bounds: Sequence[float], classes: Sequence[str]) -> list[str]:
+    """All parts that there can be, in the order of reports."""
+    return [*range_names(bounds), "edges", "moving", *classes]
 
 
 def part_masks(truth: Tensor, frame: Frame, bounds: Sequence[float], classes: Sequence[str]) -> dict[str, Tensor]:
@@ -66,7 +66,7 @@ def part_masks(truth: Tensor, frame: Frame, bounds: Sequence[float], classes: Se
         masks["moving"] = torch.from_numpy(np.ascontiguousarray(frame.moving.read()))
     if classes and frame.semantic is not None:
         ids = torch.from_numpy(np.ascontiguousarray(frame.semantic.read()))
-        masks |= {class_name(label): ids == label for label in Label if class_name(label) in classes}
+        masks |= {label.words: ids == label for label in Label if label.words in classes}
     known = ~truth.isnan()
     masks = {name: mask & known for name, mask in masks.items()}
     return {name: mask for name, mask in masks.items() if mask.sum() >= LEAST_PIXELS}

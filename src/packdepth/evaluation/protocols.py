@@ -54,7 +54,7 @@ STANDARD = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 STREET = (0, 10, 20, 30, 40, 50, 60, 70, 80)  # metres
 FAR = (0, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200)  # metres
 ROOM = (0, 1, 2, 3, 4, 5, 10)  # metres
-ALL_CLASSES = tuple(label.name.lower().replace("_", " ") for label in Label if label != Label.SKY)
+ALL_CLASSES = tuple(label.words for label in Label if label != Label.SKY)
 
 
 @dataclass(frozen=True)
@@ -260,6 +260,7 @@ PROTOCOLS = {
             source={"kind": "kitti_odometry", "root": "kitti_odometry/dataset", "sequences": ["06"], "frames": [0, 51]},
             marker="sequences",
             images=51,
+            split="a44524fec8d83b75",
             crop="none",
             cap=80.0,
             ranges=STREET,
@@ -281,6 +282,7 @@ PROTOCOLS = {
             marker="2011_09_26",
             truth="lidar",
             images=7,
+            split="0ac33e31e87724a3",
             crop="garg",
             cap=80.0,
             ranges=STREET,
@@ -293,6 +295,7 @@ PROTOCOLS = {
             source={"kind": "folder", "root": "clips", "names": ["kitti2015_pairs"]},
             marker="kitti2015_pairs",
             images=33,
+            split="c7ea21768a03accc",
             crop="garg",
             cap=80.0,
             ranges=STREET,
@@ -362,6 +365,7 @@ PROTOCOLS = {
             source={"kind": "folder", "root": "clips", "names": ["hololens_room"]},
             marker="hololens_room",
             images=100,
+            split="876206b7cc6b2c61",
             baseline="pixel_median",
         ),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from packdepth.evaluation.ego_motion import EgoMotionErrors
+from packdepth.evaluation.parts import part_names
 from packdepth.evaluation.protocols import Protocol, split_hash
 from packdepth.evaluation.scores import (
     DRAWS,
@@ -77,10 +78,20 @@ class Report:
         return {row: self._chosen(mean_scores(self.scores, row)) for row in self.rows}
 
     @cached_property
+    def part_images(self) -> dict[str, int]:
+        """How many images have each part, in the order of the protocol."""
+        counts = parts_of(self.scores)
+        return {
+            part: counts[part] for part in part_names(self.protocol.ranges, self.protocol.classes) if part in counts
+        }
+
+    @cached_property
     def parts(self) -> dict[str, dict[str, Scores]]:
-        """The means by part, in the order of the protocol, and by row."""
-        order = parts_of(self.scores)
-        return {part: {row: self._chosen(mean_scores(self.scores, row, part)) for row in self.rows} for part in order}
+        """The means by part and by row."""
+        return {
+            part: {row: self._chosen(mean_scores(self.scores, row, part)) for row in self.rows}
+            for part in self.part_images
+        }
 
     @property
     def class_means(self) -> dict[str, Scores] | None:
@@ -118,7 +129,7 @@ class Report:
             "metrics": self.metrics,
             **{row: self._chosen(scores) for row, scores in self.baselines.items()},
             "parts": self.parts,
-            "part_images": parts_of(self.scores),
+            "part_images": self.part_images,
             "class_mean": self.class_means,
             "intervals": self.intervals
             and {
@@ -163,14 +174,13 @@ class Report:
         return ["", title, "", *columns(self.protocol.metrics, bounds)[1:]]
 
     def _part_lines(self) -> list[str]:
-        counts = parts_of(self.scores)
         parts = {part: {row: scores["abs_rel"] for row, scores in rows.items()} for part, rows in self.parts.items()}
         if self.class_means is not None:
             parts["mean of classes"] = {row: scores["abs_rel"] for row, scores in self.class_means.items()}
         if not parts:
             return []
         header, *lines = columns(self.rows, parts)
-        named = [f"{line}{counts.get(part, self.images):>8}" for part, line in zip(parts, lines, strict=True)]
+        named = [f"{line}{self.part_images.get(part, self.images):>8}" for part, line in zip(parts, lines, strict=True)]
         return [
             "",
             "abs_rel by distance, at depth edges, of what moves and of classes, with the number of images",

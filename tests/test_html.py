@@ -1,0 +1,54 @@
+"""Pieces of pages."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from packdepth.html import WIDTH, depth_panels, embedded, enlarged, error_colours, table
+
+
+def test_colours_of_errors() -> None:
+    colours = error_colours(np.array([[0.0, 0.5, 9.0, -0.5, np.nan]]))[0]
+    np.testing.assert_array_equal(colours[0], [250, 250, 250])
+    np.testing.assert_array_equal(colours[1], colours[2])
+    assert colours[1][0] > colours[1][2]
+    assert colours[3][2] > colours[3][0]
+    np.testing.assert_array_equal(colours[4], [170, 170, 170])
+
+
+def test_a_table() -> None:
+    text = table(["a", "b < c"], {"<b>first</b>": [1.23456, float("nan")], "heading": [], "last": ["x > 1", None]})
+    assert "<th>b &lt; c</th>" in text
+    assert "<tr><td><b>first</b></td><td>1.235</td><td></td></tr>" in text
+    assert "<th colspan='3'>heading</th>" in text
+    assert "<td>x &gt; 1</td><td></td>" in text
+
+
+def test_pictures_are_within_the_page_and_not_too_wide() -> None:
+    address = embedded(np.full((100, 2 * WIDTH, 3), 7, dtype=np.uint8))
+    kind, content = address.split(",")
+    assert kind == "data:image/png;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert picture.size == (WIDTH, 50)
+    assert picture.getpixel((3, 3)) == (7, 7, 7)
+
+
+def test_sparse_values_are_enlarged_and_dense_ones_are_not() -> None:
+    sparse = np.full((20, 20), np.nan)
+    sparse[10, 10] = 3.0
+    expected = np.full((20, 20), np.nan)
+    expected[8:13, 8:13] = 3.0
+    np.testing.assert_array_equal(enlarged(sparse), expected)
+    dense = np.where(np.arange(20) < 10, 1.0, np.nan) * np.ones((20, 1))
+    np.testing.assert_array_equal(enlarged(dense), dense)
+
+
+def test_panels() -> None:
+    truth = np.where(np.arange(12) < 6, 10.0, np.nan) * np.ones((8, 1))
+    text = depth_panels("a & b", np.zeros((8, 12, 3), dtype=np.uint8), np.full((8, 12), 11.0), truth, 0.0, 0.2)
+    assert text.count("<img ") == 4
+    assert "a &amp; b" in text

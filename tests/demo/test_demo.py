@@ -19,7 +19,6 @@ from packdepth.demo import steps
 from packdepth.demo.findings import find
 from packdepth.demo.report import write_report
 from packdepth.demo.scores import constants, judge
-from packdepth.html import error_colours
 from packdepth.sources.folder import Folder
 
 TINY = steps.Plan(

@@ -123,7 +123,7 @@ def test_two_processes_train_like_one_with_the_same_batch(whole: Path, run_file:
     finish(start(run_file, "networks.depth.dropout=0.0", "--output", tmp_path / "one"))
     for one, two in zip(losses(tmp_path / "one"), losses(output), strict=True):
         for name in one:
-            assert float(two[name]) == pytest.approx(float(one[name]), rel=2e-4, abs=1e-6), (one["step"], name)
+            assert float(two[name]) == pytest.approx(float(one[name]), rel=1e-3, abs=1e-6), (one["step"], name)
     scores = [checkpoint.read_description(folder / "last")[1].scores for folder in (tmp_path / "one", output)]
     assert scores[0].keys() == scores[1].keys()
     for name, value in scores[0].items():

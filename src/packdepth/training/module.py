@@ -8,14 +8,17 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from packdepth.config import Cosine, Run, Step
+from packdepth.config import Muon as MuonConfig
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
+from packdepth.training.muon import Muon, is_matrix
 
 
 class DepthModule(pl.LightningModule):
@@ -78,15 +81,20 @@ class DepthModule(pl.LightningModule):
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:
-        """Adam, with a learning rate for each network, and the schedule of the run."""
+        """The optimiser, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
-        optimizer = torch.optim.Adam(
-            [
-                {"params": self.depth.parameters(), "lr": training.depth_learning_rate},
-                {"params": self.pose.parameters(), "lr": training.pose_learning_rate},
-            ],
-            fused=training.precision == "32",  # Lightning clips no gradients of a fused optimiser under autocast
-        )
+        groups: list[dict[str, Any]] = [
+            {"params": list(self.depth.parameters()), "lr": training.depth_learning_rate},
+            {"params": list(self.pose.parameters()), "lr": training.pose_learning_rate},
+        ]
+        if isinstance(training.optimizer, MuonConfig):
+            matrices = [parameter for parameter in self.depth.parameters() if is_matrix(parameter)]
+            groups[0]["params"] = [parameter for parameter in self.depth.parameters() if not is_matrix(parameter)]
+            groups.append({"params": matrices, "lr": training.optimizer.learning_rate, "orthogonal": True})
+            optimizer: Optimizer = Muon(groups)
+        else:
+            # Lightning clips no gradients of a fused optimiser under autocast.
+            optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Union
 
 import tyro
-from tyro.conf import Positional, arg
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, Suppress, arg, subcommand
 
 from packdepth import __version__
 from packdepth.city.command import city
@@ -116,6 +117,46 @@ def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, see
     demo(output, quick, seed)
 
 
+def data_check(source: Positional[Path], /, *, output: Annotated[Path | None, arg(aliases=["-o"])] = None) -> None:
+    """Say why training on some data would fail, before an hour is spent on it.
+
+    Args:
+        source: a video, a clip's folder or a folder of them, or a data set, a drive or a sequence of KITTI.
+        output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
+    """
+    from packdepth.data.check import check
+
+    report = check(source)
+    if output is not None:
+        report.write(output)
+    print(report.text())
+
+
+def group(description: str, verbs: dict[str, Callable[..., Any]]) -> Callable[..., None]:
+    """A verb that has verbs of its own, such as `packdepth data check`."""
+
+    def choose(verb: Any) -> None:
+        """What was chosen has run."""
+
+    choose.__doc__ = description
+    parts = [Annotated[Any, subcommand(name=name, constructor=verb)] for name, verb in verbs.items()]
+    choose.__annotations__["verb"] = Union[(*parts, Annotated[None, Suppress])]
+    return choose
+
+
+DATA: dict[str, Callable[..., Any]] = {"check": data_check}
+VERBS: dict[str, Callable[..., Any]] = {
+    "train": train,
+    "predict": predict,
+    "evaluate": evaluate,
+    "info": info,
+    "convert": convert,
+    "data": group("Look at data before training on it.", DATA),
+    "city": city,
+    "demo": demo,
+}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; 0 if it went well, 2 for input that cannot be used."""
     arguments = sys.argv[1:] if argv is None else argv
@@ -124,18 +165,11 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {
-                "train": train,
-                "predict": predict,
-                "evaluate": evaluate,
-                "info": info,
-                "convert": convert,
-                "city": city,
-                "demo": demo,
-            },
+            VERBS,
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,
+            config=(OmitSubcommandPrefixes, OmitArgPrefixes),
         )
     except InputError as error:
         print(f"packdepth: {_sentence(error)}", file=sys.stderr)

@@ -60,6 +60,7 @@ class Clip:
     frames: tuple[Frame, ...]
     baseline: float | None = None  # metres from the left camera to the right one
     independent: bool = False  # frames are unrelated images, without temporal neighbours
+    missing_camera: Path | None = None  # the file that would hold the camera, if none does: `camera` is then a guess
 
 
 @dataclass
@@ -78,6 +79,8 @@ class Sample:
     network_context: Tensor  # [N, 3, H, W]
     distance: Tensor | None = None  # [N] metres travelled between the target and each context frame
     truth: Tensor | None = None  # [1, h, w] measured z-depth in metres at its own resolution, 0 where unknown
+    camera_index: Tensor | None = None  # [] int64, which of the run's cameras this is, where cameras are learned
+    mirrored: Tensor | None = None  # [] bool, whether the images are mirrored, where cameras are learned
 
 
 @dataclass

@@ -156,7 +156,8 @@ def small_motion(survey: Survey) -> Finding | None:
         "small motion",
         "warning",
         f"the image moves by {motion:.2%} of its width between neighbours, {survey.clip.camera.width * motion:.1f} px",
-        f"Use a frame stride of {stride}: context: [-{stride}, {stride}] in the data block, or a video's step: {stride}.",
+        f"Use a frame stride of {stride}: context: [-{stride}, {stride}] in the data block, or, of a video, "
+        f"step: {stride}.",
     )
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from packdepth.checkpoint import read_description
+from packdepth.checkpoint import LearnedCamera, read_description
 from packdepth.closed import nearest
 from packdepth.colour import colour_range, colourise
 from packdepth.errors import InputError
@@ -74,8 +74,9 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
     kinds = _kinds(save)
     footage = find_footage(input)
     camera_file = camera or _camera_beside(input)
-    known = read_camera(camera_file).camera if camera_file else _learned_camera(checkpoint, footage)
-    if camera_file is not None and known is not None:
+    learned = None if camera_file else _learned_camera(checkpoint, footage)
+    known = read_camera(camera_file).camera if camera_file else learned.camera if learned else None
+    if known is not None:
         _check_sizes(footage, known.height, known.width, f"{camera_file} is for", "give the camera of these images")
     elif "cloud" in kinds:
         raise InputError(f"{input}: no camera is known, but point clouds need one; name its file with --camera")
@@ -87,6 +88,8 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
     make_folder(output)
     _write(predictor, footage, known, places)
     _report(predictor, len(footage.images), places)
+    if learned is not None:
+        print(f"camera, learned with the networks: {learned}")
 
 
 def find_footage(path: Path) -> Footage:
@@ -127,12 +130,12 @@ def _camera_beside(path: Path) -> Path | None:
     return file if file.exists() else None
 
 
-def _learned_camera(checkpoint: Path, footage: Footage) -> Camera | None:
+def _learned_camera(checkpoint: Path, footage: Footage) -> LearnedCamera | None:
     """The camera that a checkpoint has learned for images of this size, if it is one."""
     if is_foreign(checkpoint):
         return None
     sizes = set(footage.sizes)
-    learned = [c.camera for c in read_description(checkpoint)[1].cameras if sizes == {(c.height, c.width)}]
+    learned = [c for c in read_description(checkpoint)[1].cameras if sizes == {(c.height, c.width)}]
     return learned[0] if len(learned) == 1 else None
 
 

@@ -51,7 +51,7 @@ class ClipDataset(Dataset[Sample]):
     ) -> None:
         if not cameras:
             check_calibrated(clips)
-        self.cameras = {clip.name: camera_index(clip, cameras) for clip in clips} if cameras else {}
+        self.cameras = {clip: camera_index(clip, cameras) for clip in clips} if cameras else {}
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
         self.augmentation, self.seed = augmentation, seed
         self.targets: list[tuple[Clip, int]] = []
@@ -88,7 +88,7 @@ class ClipDataset(Dataset[Sample]):
         if "truth" in self.fields:
             sample.truth = measured_depth(clip, frame)
         if self.cameras:
-            sample.camera_index = torch.tensor(self.cameras[clip.name])
+            sample.camera_index = torch.tensor(self.cameras[clip])
             sample.mirrored = torch.tensor(False)
         return self._augmented(sample, np.random.default_rng([self.seed, repeat, index]))
 

@@ -63,7 +63,7 @@ class RunData(pl.LightningDataModule):
         """Up to `count` samples of a learned camera, spread over the training clips, one by one and unaugmented."""
         samples = copy(self.train)
         samples.augmentation = None
-        own = [i for i, (clip, _) in enumerate(samples.targets) if samples.cameras[clip.name] == camera]
+        own = [i for i, (clip, _) in enumerate(samples.targets) if samples.cameras[clip] == camera]
         for place in np.unique(np.linspace(0, len(own) - 1, min(count, len(own))).round().astype(int)):
             yield Batch.stack([samples[own[place]]])
 

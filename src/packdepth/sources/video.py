@@ -8,16 +8,18 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+GUESSED_FOV = 60.0  # degrees across, of a camera that nobody has measured
 
 
 class Video(Source):
-    """A video, in any format that FFmpeg reads, with the camera that took it."""
+    """A video, in any format that FFmpeg reads, with the camera that took it; one without is for learning it."""
 
     place: ClassVar[str] = "file"
 
@@ -25,7 +27,7 @@ class Video(Source):
     file: Path
     """The video."""
     camera: Path | None = None
-    """Its camera.yaml; if left out, the file beside the video with the suffix .yaml."""
+    """Its camera.yaml; if left out, the file beside the video with the suffix .yaml, if there is one."""
     step: PositiveInt = 1
     """Use every `step`-th frame."""
 
@@ -38,8 +40,9 @@ class Video(Source):
         """The one clip; its frames are named by their numbers in the video."""
         info = probe(self.file)
         camera_path = self.camera or self.file.with_suffix(".yaml")
-        camera_file = read_camera(camera_path)
-        camera = camera_file.camera
+        unknown = self.camera is None and not camera_path.exists()
+        camera_file = None if unknown else read_camera(camera_path)
+        camera = camera_file.camera if camera_file else Camera.from_fov(GUESSED_FOV, info.width, info.height)
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
                 f"{self.file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
@@ -55,7 +58,8 @@ class Video(Source):
                 path=self.file,
                 camera=camera,
                 frames=frames,
-                baseline=camera_file.baseline,
-                independent=camera_file.independent,
+                baseline=camera_file.baseline if camera_file else None,
+                independent=camera_file.independent if camera_file else False,
+                missing_camera=camera_path if unknown else None,
             )
         ]

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run
 from packdepth.records import Clip
+from packdepth.training.data import RunData
+from packdepth.training.determination import focal_deviation
 from packdepth.training.logs import RunLog, check_finite
+from packdepth.training.module import DepthModule
 from packdepth.training.scale import is_metric, scale_source
 
 TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
@@ -29,11 +33,12 @@ class Checkpoints(pl.Callback):
         output: the folder of the run.
         run: the run.
         clips: it is trained on.
+        data: its batches.
         log: of the run's losses.
     """
 
-    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
-        self.output, self.run, self.clips, self.run_log = output, run, clips, log
+    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], data: RunData, log: RunLog) -> None:
+        self.output, self.run, self.clips, self.data, self.run_log = output, run, clips, data, log
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,6 +86,7 @@ class Checkpoints(pl.Callback):
     def _content(
         self, trainer: pl.Trainer, module: pl.LightningModule, scores: dict[str, float], epoch: int
     ) -> checkpoint.Checkpoint:
+        assert isinstance(module, DepthModule)
         meta = checkpoint.Meta(
             packdepth=__version__,
             git_commit=_git_commit(),
@@ -92,9 +98,27 @@ class Checkpoints(pl.Callback):
             clips=[clip.name for clip in self.clips],
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
+            cameras=learned_cameras(module, self.data),
         )
-        weights = {name: value.detach().cpu() for name, value in module.state_dict().items()}
+        networks = torch.nn.ModuleDict({"depth": module.depth, "pose": module.pose})
+        weights = {name: value.detach().cpu() for name, value in networks.state_dict().items()}
         return checkpoint.Checkpoint(self.run, meta, weights)
+
+
+@torch.no_grad()
+def learned_cameras(module: DepthModule, data: RunData) -> list[checkpoint.LearnedCamera]:
+    """The cameras of a module that learns them, and how well the training clips determine them."""
+    if module.cameras is None:
+        return []
+    cameras = []
+    module.eval()
+    for index, (height, width) in enumerate(module.cameras.sizes):
+        numbers = {name: float(getattr(module.cameras.camera(index), name)) for name in ("fx", "fy", "cx", "cy")}
+        batches = (module.calibrated(batch.to(module.device)) for batch in data.views(index))
+        deviation = focal_deviation((batch, module(batch)) for batch in batches)
+        cameras.append(checkpoint.LearnedCamera(width=width, height=height, **numbers, focal_deviation=deviation))
+    module.train()
+    return cameras
 
 
 def _move(source: Path, target: Path) -> None:

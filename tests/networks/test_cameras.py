@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
 from packdepth.geometry.warp import synthesize
-from packdepth.networks.cameras import ASPECT, CENTRE, FOCAL, LearnedCameras
+from packdepth.networks.cameras import ASPECT, CENTRE, FOCAL, LearnedCameras, across_the_image
 
 WIDE, NARROW = Camera.from_fov(90, 80, 40), Camera.from_fov(60, 64, 48)
 
@@ -75,3 +76,22 @@ def test_the_prior_counts_standard_deviations() -> None:
         with torch.no_grad():
             made.change.copy_(torch.tensor([change]))
         assert float(made.prior()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_motion_across_the_image_keeps_its_value_and_hides_the_focal_length() -> None:
+    """Of a small turn, which shifts the image's middle by f times the angle, the middle tells nothing about f."""
+    made = LearnedCameras([WIDE]).double()
+    vector = torch.tensor([[[0.0, 0, -0.3, 0.01, 0.02, 0.005]]], dtype=torch.float64)
+    T = se3.from_vector(vector)
+    camera = made(WIDE, torch.tensor([0]), torch.tensor([False]))
+    coupled = across_the_image(T, camera)
+    torch.testing.assert_close(coupled, T)
+    depth = torch.full((1, 1, 40, 80), 20.0, dtype=torch.float64)
+    shifts = []
+    for motion in (T, coupled):
+        pixels, _ = camera.project(se3.transform(motion[:, 0], camera.unproject(depth)))
+        shift = (pixels[0, :, 19:21, 39:41].mean((1, 2)) - torch.tensor([camera.cx, camera.cy])).square().sum()
+        (gradient,) = torch.autograd.grad(shift, made.change, retain_graph=True)
+        shifts.append(gradient[0, :2].abs().max())
+    assert shifts[0] > 0.5  # pixels squared
+    assert shifts[1] < 0.02 * shifts[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 
 FOCAL, ASPECT, CENTRE = 0.3, 0.02, 0.02  # standard deviations of the prior: log f, log fx / fy, centre (image widths)
@@ -61,3 +62,21 @@ class LearnedCameras(nn.Module):
         log_fx, log_fy, cx, cy = self.change.unbind(-1)
         focal, aspect = (log_fx + log_fy) / 2 / FOCAL, (log_fx - log_fy) / ASPECT
         return (focal**2 + aspect**2 + (cx / CENTRE) ** 2 + (cy / CENTRE) ** 2).mean()
+
+
+def across_the_image(T_context_target: Tensor, camera: Camera) -> Tensor:
+    """The motion as it is, [B, N, 4, 4], such that a change of focal length leaves what it moves across the image.
+
+    What moves the image as a whole is the focal length times rotation, and times translation across. A pose network
+    never tells these without error, and a shorter focal length would make less of the error: by their gradient at a
+    fixed motion focal lengths shrink. So their gradient is taken at a fixed product, in which only what tells them from
+    motion is left. Values are unchanged.
+
+    Args:
+        T_context_target: ego-motion.
+        camera: learned, of tensors [B].
+    """
+    x, y = (torch.as_tensor(focal).detach() / focal for focal in (camera.fx, camera.fy))
+    one = torch.ones_like(x)
+    factors = torch.stack([x, y, one, y, x, one], dim=-1)  # of translation, then of rotation about each axis
+    return se3.from_vector(se3.to_vector(T_context_target) * factors[:, None])

@@ -17,7 +17,7 @@ from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
-from packdepth.networks.cameras import LearnedCameras
+from packdepth.networks.cameras import LearnedCameras, across_the_image
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 
@@ -53,7 +53,10 @@ class DepthModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """The loss, and the terms it is made of."""
-        loss, terms = self._loss(self(batch), self.calibrated(batch))
+        outputs, batch = self(batch), self.calibrated(batch)
+        if self.cameras is not None:
+            outputs = replace(outputs, T_context_target=across_the_image(outputs.T_context_target, batch.camera))
+        loss, terms = self._loss(outputs, batch)
         if self.cameras is not None:
             terms["camera"] = self.cameras.prior()
             loss = loss + self.run.camera.weight * terms["camera"]

@@ -86,10 +86,6 @@ class CameraConfig(Closed):
     """
     fov: Annotated[float, Field(ge=10, le=150)] = 60.0
     """Degrees from the left to the right border that learning begins with."""
-    learning_rate: PositiveFloat = 1e-2
-    """Of the logarithm of focal lengths, and of the principal point in image widths."""
-    weight: NonNegative = 1e-5
-    """Of the prior that holds what the video does not determine: square pixels, a centred principal point, `fov`."""
 
 
 # --- networks ---------------------------------------------------------------------------------------------------

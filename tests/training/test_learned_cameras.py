@@ -47,7 +47,7 @@ def test_a_video_without_a_camera_trains_and_predicts_clouds(
     (camera,) = checkpoint.read_description(tmp_path / "run" / "last")[1].cameras
     assert (camera.width, camera.height) == (96, 48)
     guess = Camera.from_fov(70, 96, 48)
-    assert camera.fx == pytest.approx(guess.fx, rel=0.1)
+    assert camera.fx == pytest.approx(guess.fx, rel=0.4)
     assert camera.fx != guess.fx
     assert 0 < camera.focal_deviation <= 0.3
     output = capsys.readouterr().out

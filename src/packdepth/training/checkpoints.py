@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,7 @@ import torch
 from packdepth import __version__, checkpoint
 from packdepth.config import Run
 from packdepth.records import Clip
-from packdepth.training.data import RunData
-from packdepth.training.determination import focal_deviation
+from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
 from packdepth.training.scale import is_metric, scale_source
@@ -33,12 +34,11 @@ class Checkpoints(pl.Callback):
         output: the folder of the run.
         run: the run.
         clips: it is trained on.
-        data: its batches.
         log: of the run's losses.
     """
 
-    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], data: RunData, log: RunLog) -> None:
-        self.output, self.run, self.clips, self.data, self.run_log = output, run, clips, data, log
+    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
+        self.output, self.run, self.clips, self.run_log = output, run, clips, log
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -98,27 +98,20 @@ class Checkpoints(pl.Callback):
             clips=[clip.name for clip in self.clips],
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
-            cameras=learned_cameras(module, self.data),
+            cameras=[] if module.cameras is None else _learned(module.cameras),
         )
         networks = torch.nn.ModuleDict({"depth": module.depth, "pose": module.pose})
         weights = {name: value.detach().cpu() for name, value in networks.state_dict().items()}
         return checkpoint.Checkpoint(self.run, meta, weights)
 
 
-@torch.no_grad()
-def learned_cameras(module: DepthModule, data: RunData) -> list[checkpoint.LearnedCamera]:
-    """The cameras of a module that learns them, and how well the training clips determine them."""
-    if module.cameras is None:
-        return []
-    cameras = []
-    module.eval()
-    for index, (height, width) in enumerate(module.cameras.sizes):
-        numbers = {name: float(getattr(module.cameras.camera(index), name)) for name in ("fx", "fy", "cx", "cy")}
-        batches = (module.calibrated(batch.to(module.device)) for batch in data.views(index))
-        deviation = focal_deviation((batch, module(batch)) for batch in batches)
-        cameras.append(checkpoint.LearnedCamera(width=width, height=height, **numbers, focal_deviation=deviation))
-    module.train()
-    return cameras
+def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
+    """The cameras of a run that have been calibrated."""
+    return [
+        checkpoint.LearnedCamera(**asdict(cameras.camera(index)), focal_deviation=deviation)
+        for index, deviation in enumerate(cameras.deviation.tolist())
+        if not math.isnan(deviation)
+    ]
 
 
 def _move(source: Path, target: Path) -> None:

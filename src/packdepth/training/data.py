@@ -59,7 +59,7 @@ class RunData(pl.LightningDataModule):
         training = self.run.training
         return training.epoch_steps or -(-len(self.train) // training.batch_size)
 
-    def views(self, camera: int, count: int = 32) -> Iterator[Batch]:
+    def views(self, camera: int, count: int = 48) -> Iterator[Batch]:
         """Up to `count` samples of a learned camera, spread over the training clips, one by one and unaugmented."""
         samples = copy(self.train)
         samples.augmentation = None

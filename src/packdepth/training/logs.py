@@ -77,7 +77,7 @@ class RunLog(pl.Callback):
             for name, value in row.items():
                 if name not in ("step", "epoch"):
                     writer.add_scalar(f"train/{name}", value, int(row["step"]))
-        for name, rate in zip(("depth", "pose", "camera"), trainer.optimizers[0].param_groups, strict=False):
+        for name, rate in zip(("depth", "pose"), trainer.optimizers[0].param_groups, strict=True):
             writer.add_scalar(f"learning_rate/{name}", rate["lr"], trainer.global_step)
         assert self.last is not None
         assert isinstance(module, DepthModule)

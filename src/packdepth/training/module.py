@@ -17,9 +17,9 @@ from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
-from packdepth.networks.cameras import LearnedCameras
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
+from packdepth.training.cameras import LearnedCameras
 
 
 class DepthModule(pl.LightningModule):
@@ -54,9 +54,6 @@ class DepthModule(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """The loss, and the terms it is made of."""
         loss, terms = self._loss(self(batch), self.calibrated(batch))
-        if self.cameras is not None:
-            terms["camera"] = self.cameras.prior()
-            loss = loss + self.run.camera.weight * terms["camera"]
         return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -96,16 +93,13 @@ class DepthModule(pl.LightningModule):
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:
-        """Adam, with a learning rate for each network and for cameras, and the schedule of the run."""
+        """Adam, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
-        groups = [
-            {"params": self.depth.parameters(), "lr": training.depth_learning_rate},
-            {"params": self.pose.parameters(), "lr": training.pose_learning_rate},
-        ]
-        if self.cameras is not None:
-            groups.append({"params": self.cameras.parameters(), "lr": self.run.camera.learning_rate})
         optimizer = torch.optim.Adam(
-            groups,
+            [
+                {"params": self.depth.parameters(), "lr": training.depth_learning_rate},
+                {"params": self.pose.parameters(), "lr": training.pose_learning_rate},
+            ],
             fused=training.precision == "32",  # Lightning clips no gradients of a fused optimiser under autocast
         )
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))

@@ -27,6 +27,7 @@ from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
+from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import TRAINER_STATE, Checkpoints
 from packdepth.training.data import RunData
 from packdepth.training.logs import RunLog
@@ -124,7 +125,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {_scale(scale_source(run, clips))}",
         *(
-            [f"cameras    {len(module.cameras.sizes)}, learned from {run.camera.fov:g} degrees"]
+            [f"cameras    {len(module.cameras.guesses)}, learned from {run.camera.fov:g} degrees"]
             if module.cameras
             else []
         ),
@@ -156,7 +157,7 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData) -> pl
             max_epochs=training.epochs,
             gradient_clip_val=training.clip_norm,
             logger=TensorBoardLogger(output, name=None, version="tensorboard"),
-            callbacks=[log, Checkpoints(output, run, clips, data, log), RunProgress(run, log)],
+            callbacks=[Calibration(data), log, Checkpoints(output, run, clips, log), RunProgress(run, log)],
             log_every_n_steps=1,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -194,16 +194,25 @@ def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, see
     demo(output, quick, seed)
 
 
-def data_check(source: Positional[Path], /, *, output: Annotated[Path | None, arg(aliases=["-o"])] = None) -> None:
+def data_check(
+    source: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    kind: str | None = None,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+) -> None:
     """Say why training on some data would fail, before an hour is spent on it.
 
     Args:
-        source: a video, a clip's folder or a folder of them, or a data set, a drive or a sequence of KITTI.
+        source: a video, a clip's folder or a folder of them, a data set, or a drive or a sequence of KITTI.
+        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        kind: of the data set, such as kitti_raw; if left out, it is recognised.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
     """
     from packdepth.data.check import check
 
-    report = check(source)
+    report = check(source, kind, options)
     if output is not None:
         report.write(output)
     print(report.text())

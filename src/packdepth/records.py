@@ -64,6 +64,7 @@ class Clip:
     targets: frozenset[str] | None = None  # names of the frames that may be targets, the others are context; None: all
     drive: str | None = None  # clips of one drive show one place at one time; None if nothing says so
     missing_camera: Path | None = None  # the file that would hold the camera, if none does: `camera` is then a guess
+    corrected: str | None = None  # what the source has put right in the data, in words
 
 
 @dataclass

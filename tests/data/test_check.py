@@ -93,6 +93,7 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
         "error",
         "drive.yaml is not there",
     ),
+    "corrected": (lambda s: replace(s, clip=replace(s.clip, corrected="it is")), "corrected", "note", "it is"),
     "other size": (lambda s: with_camera(s, cx=10.0), "intrinsics", "warning", r"principal point \(10, 24\)"),
     "fisheye": (lambda s: with_camera(s, fx=20.0, fy=20.0), "intrinsics", "warning", "135 degrees"),
     "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "warning", "not square"),
@@ -122,10 +123,10 @@ def test_scans_that_miss_the_image(moving_clip: Path, tmp_path: Path) -> None:
     (folder / "lidar").mkdir()
     ahead = np.random.default_rng(0).uniform([-2, -1, 9], [2, 1, 11], (500, 3))
     np.savez(folder / "lidar" / "000001.npz", points=ahead)
-    (note,) = [finding for finding in f.findings(survey(recognise(folder).clips()[0])) if finding.name == "LiDAR"]
+    (note,) = [finding for finding in f.findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
     assert note.severity == "note"
     np.savez(folder / "lidar" / "000001.npz", points=ahead[:, [1, 2, 0]])  # axes in another order
-    (error,) = [finding for finding in f.findings(survey(recognise(folder).clips()[0])) if finding.name == "LiDAR"]
+    (error,) = [finding for finding in f.findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
     assert error.severity == "error"
     report = check(folder)
     report.write(tmp_path / "out")
@@ -164,13 +165,26 @@ def test_without_an_output_nothing_is_written(
 
 def test_what_no_source_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", str(tmp_path)]) == 2
-    assert "is nothing that a source reads" in capsys.readouterr().err
+    assert "looks like no data set that is known" in capsys.readouterr().err
 
 
-def test_real_data(data: Path) -> None:
+def test_options_of_the_source(moving_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(moving_clip), "frames=[0, 4]", "--kind", "folder"]) == 0
+    assert "folder/moving_clip: 4 frames" in capsys.readouterr().out
+
+
+def test_a_car_that_stops_and_a_camera_that_nobody_knows(data: Path) -> None:
     ((_, braking),) = check(data / "kitti_raw/2011_09_26/2011_09_26_drive_0052_sync").clips
     (static,) = [finding for finding in braking if finding.name == "static frames"]
     assert "to 0000000076" in static.found
     ((_, dashcam),) = check(data / "video/highway_dashcam.mp4").clips
     assert dashcam[0].name == "calibration"
     assert dashcam[0].severity == "error"
+
+
+def test_stamps_that_are_ten_times_too_large(data: Path) -> None:
+    report = check(data / "ddad_format", options=["scenes=[scene_02]"])
+    assert len(report.clips) == 6
+    for _, found in report.clips:
+        assert ["time stamps are ten times too large" in finding.found for finding in found].count(True) == 1
+        assert {finding.severity for finding in found} == {"note"}

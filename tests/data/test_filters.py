@@ -15,7 +15,7 @@ from packdepth.data.targets import target_indices
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
-from packdepth.sources.recognise import recognise
+from packdepth.sources.recognise import source_at
 
 STANDS = [False, False, False, True, True, True, False, False, False, False]
 
@@ -85,7 +85,7 @@ def test_a_clip_that_stands_throughout_is_an_error(stopping: Clip) -> None:
 
 
 def test_a_car_that_brakes(data: Path) -> None:
-    clip = recognise(data / "kitti_raw/2011_09_26/2011_09_26_drive_0052_sync").clips()[0]
+    clip = source_at(data / "kitti_raw/2011_09_26/2011_09_26_drive_0052_sync").clips()[0]
     static = static_by_image(clip)
     assert not static[:45].any()
     assert static[53:].all()

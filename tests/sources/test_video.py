@@ -162,6 +162,21 @@ def test_a_camera_that_nobody_knows_is_a_guess(tmp_path, write_video):
     assert Video(kind="video", file=path).clips()[0].missing_camera is None
 
 
+def test_a_folder_of_videos(tmp_path, write_video, complaint):
+    (tmp_path / "notes").mkdir()
+    complaint(Video(kind="video", file=tmp_path / "notes").clips, tmp_path / "notes", "no video")
+    (tmp_path / "notes").rmdir()
+    for name in ("b.mp4", "a.mkv"):
+        write_video(tmp_path / name, frames=3)
+    (tmp_path / "b.yaml").write_text(CAMERA)
+    first, second = Video(kind="video", file=tmp_path).clips()
+    assert (first.name, second.name) == ("video/a", "video/b")
+    assert (first.missing_camera, second.missing_camera) == (tmp_path / "a.yaml", None)
+    assert Video.recognises(tmp_path)
+    (tmp_path / "frames").mkdir()
+    assert not Video.recognises(tmp_path)
+
+
 def test_errors_of_the_source(tmp_path, write_video, complaint):
     path = write_video(tmp_path / "ride.mp4", frames=3)
     video = Video(kind="video", file=path)

@@ -69,13 +69,21 @@ class Report:
                 write_image(folder / "masks" / f"{surveyed.clip.name.replace('/', '-')}.png", mask(surveyed))
 
 
-def check(source: Path) -> Report:
-    """Look at all clips of anything that a source reads. Raises InputError if it cannot be read."""
-    recognised = source_at(source)
-    clips = recognised.clips()
+def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> Report:
+    """Look at all clips of a data set.
+
+    Args:
+        path: of the data set, or of KITTI of a date, a drive or a sequence.
+        kind: of the data set; recognised by its content if left out.
+        options: of its source, as `key=value`.
+
+    Raises InputError for data that cannot be read.
+    """
+    source = source_at(path, kind, options)
+    clips = source.clips()
     surveys = [survey(clip) for clip in track(clips, description="looking", console=Console(stderr=True))]
-    kind = str(recognised.model_dump()["kind"])
-    return Report(source, kind, [(surveyed, findings(surveyed)) for surveyed in surveys])
+    found = [(surveyed, findings(surveyed)) for surveyed in surveys]
+    return Report(path, str(source.model_dump()["kind"]), found)
 
 
 def _headline(surveyed: Survey) -> str:

@@ -95,6 +95,14 @@ def time_unit(survey: Survey) -> Finding | None:
     )
 
 
+def corrected(survey: Survey) -> Finding | None:
+    """What the source has put right."""
+    correction = survey.clip.corrected
+    if correction is None:
+        return None
+    return Finding("corrected", "note", correction, "Nothing to do here; other tools may read the data as it is.")
+
+
 def time_against_poses(survey: Survey) -> Finding | None:
     """Speed times time and measured poses that disagree about the distance."""
     clip = survey.clip
@@ -298,6 +306,7 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     no_neighbours,
     time_order,
     time_unit,
+    corrected,
     time_against_poses,
     breaks,
     standing,

@@ -33,7 +33,7 @@ from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
 from packdepth.sources.folder import read_clip
-from packdepth.sources.kitti_odometry import KittiOdometry
+from packdepth.sources.recognise import source_at
 
 KINDS = ("depth", "color", "video", "cloud")
 SAMPLES = 16  # frames that set the colours of a clip
@@ -106,11 +106,8 @@ def find_footage(path: Path) -> Footage:
         return Footage(path.stem, frames, [(info.height, info.width)] * info.frames, info.times, float(info.fps))
     if (path / "frames.csv").exists():
         return _of_clip(path, read_clip(path))
-    if path.parent.name == "sequences" and (path / "calib.txt").exists():
-        sequence = KittiOdometry(
-            kind="kitti_odometry", root=path.parents[1], sequences=[path.name], colour=(path / "image_2").is_dir()
-        )
-        return _of_clip(path, *sequence.clips())
+    if path.absolute().parent.name == "sequences" and (path / "calib.txt").exists():
+        return _of_clip(path, *source_at(path, "kitti_odometry").clips())
     if path.is_dir():
         folder = path / "frames" if (path / "frames").is_dir() else path
         images = dict(required(folder, IMAGES, ImageFile, "images"))

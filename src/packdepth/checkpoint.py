@@ -17,11 +17,41 @@ import yaml
 from packdepth.closed import Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
+
+
+WELL_DETERMINED = 0.05  # relative standard deviation of a focal length, at most
+
+
+class LearnedCamera(Closed):
+    """A camera that was learned with the networks, at the size of its images."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    focal_deviation: float
+    """Relative standard deviation of the focal length; 0.3, that of the guess, where the video does not tell it."""
+
+    @property
+    def camera(self) -> Camera:
+        """The camera."""
+        return Camera(self.fx, self.fy, self.cx, self.cy, self.width, self.height)
+
+    def __str__(self) -> str:
+        well = self.focal_deviation <= WELL_DETERMINED
+        return (
+            f"fx {self.fx:.1f}, fy {self.fy:.1f}, cx {self.cx:.1f}, cy {self.cy:.1f} for {self.width}x{self.height} "
+            f"({self.camera.fov():.1f} degrees across), focal length within {self.focal_deviation:.1%}: "
+            + ("well determined" if well else "ill determined, the video turns too little to tell it")
+        )
 
 
 class Meta(Closed):
@@ -47,6 +77,8 @@ class Meta(Closed):
     """How many frames they hold."""
     scores: dict[str, float] = {}
     """Of the last validation, or the training loss."""
+    cameras: list[LearnedCamera] = []
+    """Where cameras were learned."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import tyro
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from packdepth import __version__
 from packdepth.city.command import city
@@ -194,6 +194,30 @@ def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, see
     demo(output, quick, seed)
 
 
+def data_check(
+    source: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    kind: str | None = None,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+) -> None:
+    """Say why training on some data would fail, before an hour is spent on it.
+
+    Args:
+        source: a video, a clip's folder or a folder of them, a data set, or a drive or a sequence of KITTI.
+        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
+    """
+    from packdepth.data.check import check
+
+    report = check(source, kind, options)
+    if output is not None:
+        report.write(output)
+    print(report.text())
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
@@ -204,7 +228,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "city": city,
     "demo": demo,
 }
-DATA: dict[str, Callable[..., None]] = {"import": data_import, "splits": data_splits}
+DATA: dict[str, Callable[..., None]] = {"check": data_check, "import": data_import, "splits": data_splits}
 
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
@@ -230,6 +254,7 @@ def main(argv: list[str] | None = None) -> int:
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,
+            config=(OmitSubcommandPrefixes, OmitArgPrefixes),
         )
     except InputError as error:
         print(f"packdepth: {_sentence(error)}", file=sys.stderr)

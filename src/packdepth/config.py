@@ -41,6 +41,15 @@ class Augmentation(Closed):
     jitter: Jitter | None = Jitter()
 
 
+class DropStatic(Closed):
+    """Frames to leave out: those in which the camera stands (`packdepth.data.filters` says what that means)."""
+
+    by: Literal["image", "speed"]
+    """image: mean optical flow to the next frame below 1/416 of the width; speed: measured speed, or poses."""
+    slowest: PositiveFloat = 0.5
+    """Metres a second, by speed alone: what is slower stands."""
+
+
 class Data(Closed):
     """Where samples come from and what they look like."""
 
@@ -51,6 +60,8 @@ class Data(Closed):
     """Height and width of what networks see, in pixels."""
     context: Annotated[tuple[int, ...], Field(min_length=1)] = (-1, 1)
     """The context frames, by their offset from the target frame: no zero, none twice."""
+    drop_static: DropStatic | None = None
+    """Leave out frames of the training clips in which the camera stands; the run's summary says how many."""
     augmentation: Augmentation = Augmentation()
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that load samples; 0 loads them in the training process."""
@@ -63,6 +74,18 @@ class Data(Closed):
         if 0 in offsets or len(set(offsets)) < len(offsets):
             raise ValueError(f"offsets are whole numbers other than 0, each once; found {list(offsets)}")
         return offsets
+
+
+class CameraConfig(Closed):
+    """What is known of the cameras."""
+
+    learn: bool = False
+    """Learn focal lengths and principal point with depth and ego-motion, and leave calibrations unread.
+
+    Clips of images of one size and of the same calibration, or all without one, are taken for one camera.
+    """
+    fov: Annotated[float, Field(ge=10, le=150)] = 60.0
+    """Degrees from the left to the right border that learning begins with."""
 
 
 # --- networks ---------------------------------------------------------------------------------------------------
@@ -278,6 +301,7 @@ class Run(Closed):
     """A run file: the whole experiment."""
 
     data: Data
+    camera: CameraConfig = CameraConfig()
     networks: Networks
     objective: Annotated[list[TermConfig], Field(min_length=1)]
     training: Training

@@ -63,6 +63,8 @@ class Clip:
     interval: float | None = None  # seconds from a frame to its neighbour; None for the median of the clip's
     targets: frozenset[str] | None = None  # names of the frames that may be targets, the others are context; None: all
     drive: str | None = None  # clips of one drive show one place at one time; None if nothing says so
+    missing_camera: Path | None = None  # the file that would hold the camera, if none does: `camera` is then a guess
+    corrected: str | None = None  # what the source has put right in the data, in words
 
 
 @dataclass
@@ -81,6 +83,8 @@ class Sample:
     network_context: Tensor  # [N, 3, H, W]
     distance: Tensor | None = None  # [N] metres travelled between the target and each context frame
     truth: Tensor | None = None  # [1, h, w] measured z-depth in metres at its own resolution, 0 where unknown
+    camera_index: Tensor | None = None  # [] int64, which of the run's cameras this is, where cameras are learned
+    mirrored: Tensor | None = None  # [] bool, whether the images are mirrored, where cameras are learned
 
 
 @dataclass

@@ -100,11 +100,16 @@ def test_stamps_ten_times_too_large_are_put_right(root):
     times = [frame.time for frame in source(root).clips()[0].frames]
     np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-6)
     assert times[0] == pytest.approx(1_556_919_593.02, abs=0.01)  # in May 2019
+    correction = source(root).clips()[0].corrected
+    assert correction is not None
+    assert "ten times too large (the first says 2463-05-15)" in correction
     scene = scene_json()
     for number, entry in enumerate(scene["data"]):
         entry["id"]["timestamp"] = f"2020-05-15T00:38:{number // 3:02}.5Z"
     write(root / "000001/scene_a.json", scene)
-    assert np.diff([frame.time for frame in source(root).clips()[0].frames]) == pytest.approx([1, 1])
+    (clip, _) = source(root).clips()
+    assert np.diff([frame.time for frame in clip.frames]) == pytest.approx([1, 1])
+    assert clip.corrected is None
 
 
 def test_scans_lie_where_the_camera_is_when_it_sees(root):

@@ -213,7 +213,7 @@ def test_all_drives_that_are_there(root):
     (clip,) = source(root, drives=None).clips()
     assert clip.name == f"kitti_raw/{DRIVE}/left"
     assert KittiRaw.recognises(root)
-    assert not KittiRaw.recognises(root / DRIVE[:10])
+    assert not KittiRaw.recognises(root / DRIVE[:10] / DRIVE / "image_02")
 
 
 def test_a_split_names_drives_cameras_and_targets(root, tmp_path, complaint):

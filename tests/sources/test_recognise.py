@@ -6,6 +6,7 @@ import pytest
 
 from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_odometry import KittiOdometry
+from packdepth.sources.kitti_raw import KittiRaw
 from packdepth.sources.recognise import KINDS, recognise, source_at
 
 
@@ -13,17 +14,57 @@ from packdepth.sources.recognise import KINDS, recognise, source_at
     ("path", "kind"),
     [
         ("kitti_raw", "kitti_raw"),
+        ("kitti_raw/2011_09_26", "kitti_raw"),
+        ("kitti_raw/2011_09_26/2011_09_26_drive_0052_sync", "kitti_raw"),
+        ("kitti_odometry", "kitti_odometry"),
         ("kitti_odometry/dataset", "kitti_odometry"),
+        ("kitti_odometry/dataset/sequences/06", "kitti_odometry"),
         ("ddad_format", "ddad"),
         ("ddad_format/scene_dataset_v1.0.json", "ddad"),
         ("camvid", "camvid"),
         ("clips", "folder"),
         ("clips/hololens_room", "folder"),
         ("video/highway_dashcam.mp4", "video"),
+        ("video", "video"),
     ],
 )
 def test_real_data(data, path, kind):
     assert recognise(data / path) == kind
+    assert source_at(data / path).clips()
+
+
+def test_a_part_of_kitti_stands_for_itself_alone(tmp_path: Path, monkeypatch):
+    for name in ("2011_09_26/2011_09_26_drive_0001_sync", "2011_09_26/2011_09_26_drive_0002_sync"):
+        (tmp_path / name / "image_02").mkdir(parents=True)
+    grey = tmp_path / "2011_09_28/2011_09_28_drive_0001_sync"
+    (grey / "image_00").mkdir(parents=True)
+
+    def drives(path: Path) -> tuple[Path, list[str] | None, bool]:
+        source = source_at(path)
+        assert isinstance(source, KittiRaw)
+        return source.root, [drive[5:-5] for drive in source.drives or ()], source.colour
+
+    assert drives(tmp_path) == (tmp_path, ["09_26_drive_0001", "09_26_drive_0002", "09_28_drive_0001"], True)
+    assert drives(tmp_path / "2011_09_26") == (tmp_path, ["09_26_drive_0001", "09_26_drive_0002"], True)
+    assert drives(grey) == (tmp_path, ["09_28_drive_0001"], False)
+    monkeypatch.chdir(grey)
+    assert drives(Path()) == drives(grey)
+
+
+def test_a_sequence_of_kitti_stands_for_itself_alone(tmp_path: Path):
+    for number, cameras in (("00", "image_0"), ("01", "image_2")):
+        (tmp_path / "dataset/sequences" / number / cameras).mkdir(parents=True)
+        (tmp_path / "dataset/sequences" / number / "times.txt").touch()
+
+    def sequences(path: Path) -> tuple[Path, list[str] | None, bool]:
+        source = source_at(path)
+        assert isinstance(source, KittiOdometry)
+        return source.root, source.sequences, source.colour
+
+    root = tmp_path / "dataset"
+    assert sequences(tmp_path) == sequences(root) == (root, ["00", "01"], True)
+    assert sequences(root / "sequences/00") == (root, ["00"], False)
+    assert sequences(root / "sequences/01") == (root, ["01"], True)
 
 
 def test_options_are_those_of_the_kind(moving_clip, complaint):

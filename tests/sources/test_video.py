@@ -152,10 +152,36 @@ def test_source(tmp_path, write_video):
     assert [frame.name for frame in clip.frames] == ["000002", "000003"]
 
 
+def test_a_camera_that_nobody_knows_is_a_guess(tmp_path, write_video):
+    path = write_video(tmp_path / "ride.mp4", frames=3)
+    (clip,) = Video(kind="video", file=path).clips()
+    assert clip.missing_camera == tmp_path / "ride.yaml"
+    assert (clip.camera.width, clip.camera.height, clip.camera.cx) == (96, 64, 47.5)
+    assert clip.camera.fov() == pytest.approx(60)
+    (tmp_path / "ride.yaml").write_text(CAMERA)
+    assert Video(kind="video", file=path).clips()[0].missing_camera is None
+
+
+def test_a_folder_of_videos(tmp_path, write_video, complaint):
+    (tmp_path / "notes").mkdir()
+    complaint(Video(kind="video", file=tmp_path / "notes").clips, tmp_path / "notes", "no video")
+    (tmp_path / "notes").rmdir()
+    for name in ("b.mp4", "a.mkv"):
+        write_video(tmp_path / name, frames=3)
+    (tmp_path / "b.yaml").write_text(CAMERA)
+    first, second = Video(kind="video", file=tmp_path).clips()
+    assert (first.name, second.name) == ("video/a", "video/b")
+    assert (first.missing_camera, second.missing_camera) == (tmp_path / "a.yaml", None)
+    assert Video.recognises(tmp_path)
+    (tmp_path / "frames").mkdir()
+    assert not Video.recognises(tmp_path)
+
+
 def test_errors_of_the_source(tmp_path, write_video, complaint):
     path = write_video(tmp_path / "ride.mp4", frames=3)
     video = Video(kind="video", file=path)
-    complaint(video.clips, tmp_path / "ride.yaml", "not found", "fx")
+    named = Video(kind="video", file=path, camera=tmp_path / "other.yaml")
+    complaint(named.clips, tmp_path / "other.yaml", "not found", "fx")
     (tmp_path / "ride.yaml").write_text(CAMERA.replace("64", "128"))
     complaint(video.clips, path, "96x64", tmp_path / "ride.yaml", "96x128")
     complaint(Video(kind="video", file=tmp_path / "none.mp4").clips, tmp_path / "none.mp4", "not found")

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
+from packdepth.data.targets import check_calibrated
 from packdepth.errors import InputError
 from packdepth.files import claim, make_folder, replacing, write_depth_png, write_image
 from packdepth.records import Clip, Frame, Readable
@@ -59,6 +60,7 @@ def import_data(
         raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of 16 pixels at least")
     source = source_at(path, kind, options)
     clips = source.clips()
+    check_calibrated(clips)
     folders = {clip.name: output / "-".join(clip.name.split("/")[1:]) for clip in clips}
     twice = [name for name, count in Counter(folders.values()).items() if count > 1]
     if twice or len(folders) < len(clips):

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from packdepth.config import Augmentation
-from packdepth.data.targets import distance, target_indices
+from packdepth.data.targets import camera_index, check_calibrated, distance, target_indices
 from packdepth.data.transforms import ColourJitter, flipped
 from packdepth.errors import InputError
 from packdepth.geometry import lidar
+from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
 from packdepth.records import Clip, Frame, Readable, Sample
 
@@ -32,6 +33,9 @@ class ClipDataset(Dataset[Sample]):
         augmentation: None for none.
         seed: of the augmentation.
         cache: keep resized images in memory.
+        cameras: that are learned: samples tell which of them is theirs. Empty where calibrations are used.
+
+    Raises InputError for a clip without targets, and for one whose camera is neither known nor learned.
     """
 
     def __init__(
@@ -43,7 +47,11 @@ class ClipDataset(Dataset[Sample]):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         cache: bool = False,
+        cameras: Sequence[Camera] = (),
     ) -> None:
+        if not cameras:
+            check_calibrated(clips)
+        self.cameras = {clip: camera_index(clip, cameras) for clip in clips} if cameras else {}
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
         self.augmentation, self.seed = augmentation, seed
         self.targets: list[tuple[Clip, int]] = []
@@ -80,6 +88,9 @@ class ClipDataset(Dataset[Sample]):
             sample.distance = torch.tensor([distance(clip, target, target + o) for o in self.offsets])
         if "truth" in self.fields:
             sample.truth = measured_depth(clip, frame)
+        if self.cameras:
+            sample.camera_index = torch.tensor(self.cameras[clip])
+            sample.mirrored = torch.tensor(False)
         return self._augmented(sample, np.random.default_rng([self.seed, repeat, index]))
 
     def _augmented(self, sample: Sample, rng: np.random.Generator) -> Sample:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 
 GAP = 1.5  # a step in time longer than this many intervals of the clip is a gap in it
@@ -108,6 +109,36 @@ def check_offers(clips: Sequence[Clip], needs: dict[str, tuple[str, ...]]) -> No
                         f"objective term '{term}' needs {what}, but clip {clip.name} ({clip.path}) has {lack}, "
                         f"or remove the term"
                     )
+
+
+def check_calibrated(clips: Sequence[Clip]) -> None:
+    """Raise InputError, naming the file that would hold it, unless every clip's camera is known."""
+    for clip in clips:
+        if clip.missing_camera is not None:
+            raise InputError(
+                f"{clip.missing_camera}: not found; it would be the camera of clip {clip.name} (width, height, fx, fy, "
+                f"cx, cy in pixels); write it, or learn it with camera: {{learn: true}} in the run file"
+            )
+
+
+def distinct_cameras(clips: Sequence[Clip]) -> list[Camera]:
+    """The cameras of clips, each once: those of one image size and of the same calibration are one."""
+    return list({_numbers(clip.camera): clip.camera for clip in clips}.values())
+
+
+def camera_index(clip: Clip, cameras: Sequence[Camera]) -> int:
+    """The place of a clip's camera among distinct ones. Raises InputError if it is none of them."""
+    numbers = [_numbers(camera) for camera in cameras]
+    if _numbers(clip.camera) not in numbers:
+        raise InputError(
+            f"{clip.path}: clip {clip.name} has a camera that no training clip has, but cameras are learned from "
+            f"those; validate on clips of the cameras that are trained on"
+        )
+    return numbers.index(_numbers(clip.camera))
+
+
+def _numbers(camera: Camera) -> tuple[float, ...]:
+    return float(camera.fx), float(camera.fy), float(camera.cx), float(camera.cy), camera.width, camera.height
 
 
 def check_one_size(clips: Sequence[Clip]) -> None:

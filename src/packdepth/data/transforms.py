@@ -26,6 +26,7 @@ def flipped(sample: Sample) -> Sample:
         network_image=mirror(sample.network_image),
         network_context=mirror(sample.network_context),
         truth=None if sample.truth is None else mirror(sample.truth),
+        mirrored=None if sample.mirrored is None else ~sample.mirrored,
     )
 
 

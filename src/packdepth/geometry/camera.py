@@ -6,6 +6,7 @@ This module imports without torch, because sources parse cameras from disk witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,17 @@ class Camera:
         entries: list[Any] = [matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 0, 2], matrix[..., 1, 2]]
         fx, fy, cx, cy = map(float, entries) if matrix.ndim == 2 else entries
         return cls(fx, fy, cx, cy, width, height)
+
+    @classmethod
+    def from_fov(cls, fov: float, width: int, height: int) -> Camera:
+        """The camera of square pixels, centred, that sees `fov` degrees from the left border to the right one."""
+        focal = width / 2 / math.tan(math.radians(fov) / 2)
+        return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
+
+    def fov(self) -> float:
+        """Degrees that one camera (floats) sees from the left border to the right one."""
+        left, right = (self.cx + 0.5) / self.fx, (self.width - 0.5 - self.cx) / self.fx
+        return math.degrees(math.atan(left) + math.atan(right))
 
     def matrix(self) -> Tensor:
         """K as a tensor: [3, 3] (float64) for one camera, [B, 3, 3] for a batch."""

@@ -54,6 +54,7 @@ def describe(checkpoint: str | Path) -> str:
             *[("", clip) for clip in meta.clips],
             *_labelled("objective", [(term.kind, f"weight {term.weight:g}") for term in run.objective]),
             unit,
+            *[("camera", str(camera)) for camera in meta.cameras],
             ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
             *_labelled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
             written,

@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from packdepth.checkpoint import LearnedCamera, read_description
 from packdepth.closed import nearest
 from packdepth.colour import colour_range, colourise
 from packdepth.errors import InputError
@@ -26,12 +27,13 @@ from packdepth.inference.writers import (
     write_cloud,
     write_depth_npz,
 )
+from packdepth.interop.read import is_foreign
 from packdepth.records import Clip, Readable
 from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
 from packdepth.sources.folder import read_clip
-from packdepth.sources.kitti_odometry import KittiOdometry
+from packdepth.sources.recognise import source_at
 
 KINDS = ("depth", "color", "video", "cloud")
 SAMPLES = 16  # frames that set the colours of a clip
@@ -69,14 +71,16 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
             `video`: <input's name>.mp4, the images over their depth in colours;
             `cloud`: cloud/NAME.ply for each frame, its pixels as coloured points; needs a camera.
         camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
-            an input file under its name with the suffix .yaml.
+            an input file under its name with the suffix .yaml; without one, the camera is used that the checkpoint has
+            learned for images of this size.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
     kinds = _kinds(save)
     footage = find_footage(input)
     camera_file = camera or _camera_beside(input)
-    known = read_camera(camera_file).camera if camera_file else None
+    learned = None if camera_file else _learned_camera(checkpoint, footage)
+    known = read_camera(camera_file).camera if camera_file else learned.camera if learned else None
     if known is not None:
         _check_sizes(footage, known.height, known.width, f"{camera_file} is for", "give the camera of these images")
     elif "cloud" in kinds:
@@ -89,6 +93,8 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
     make_folder(output)
     _write(predictor, footage, known, places)
     _report(predictor, len(footage.images), places)
+    if learned is not None:
+        print(f"camera, learned with the networks: {learned}")
 
 
 def find_footage(path: Path) -> Footage:
@@ -100,11 +106,8 @@ def find_footage(path: Path) -> Footage:
         return Footage(path.stem, frames, [(info.height, info.width)] * info.frames, info.times, float(info.fps))
     if (path / "frames.csv").exists():
         return _of_clip(path, read_clip(path))
-    if path.parent.name == "sequences" and (path / "calib.txt").exists():
-        sequence = KittiOdometry(
-            kind="kitti_odometry", root=path.parents[1], sequences=[path.name], colour=(path / "image_2").is_dir()
-        )
-        return _of_clip(path, *sequence.clips())
+    if path.absolute().parent.name == "sequences" and (path / "calib.txt").exists():
+        return _of_clip(path, *source_at(path, "kitti_odometry").clips())
     if path.is_dir():
         folder = path / "frames" if (path / "frames").is_dir() else path
         images = dict(required(folder, IMAGES, ImageFile, "images"))
@@ -144,6 +147,15 @@ def _camera_beside(path: Path) -> Path | None:
     """The camera file that lies with an input, if there is one."""
     file = path / "camera.yaml" if path.is_dir() else path.with_suffix(".yaml")
     return file if file.exists() else None
+
+
+def _learned_camera(checkpoint: Path, footage: Footage) -> LearnedCamera | None:
+    """The camera that a checkpoint has learned for images of this size, if it is one."""
+    if is_foreign(checkpoint):
+        return None
+    sizes = set(footage.sizes)
+    learned = [c for c in read_description(checkpoint)[1].cameras if sizes == {(c.height, c.width)}]
+    return learned[0] if len(learned) == 1 else None
 
 
 def _check_sizes(footage: Footage, height: int, width: int, whose: str, advice: str) -> None:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,11 @@ class Source(Closed, ABC):
     @abstractmethod
     def recognises(cls, path: Path) -> bool:
         """Whether a file or folder looks like this format."""
+
+    @classmethod
+    def block(cls, path: Path) -> dict[str, Any]:
+        """What a run file says to get the data at a path, besides `kind`: of a part of a data set, which part it is."""
+        return {cls.place: str(path)}
 
     @abstractmethod
     def find(self) -> list[Clip]:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,6 +149,7 @@ class Ddad(Source):
             path=scene,
             camera=Camera(K.fx, K.fy, K.cx, K.cy, width=width, height=height),
             frames=tuple(there),
+            corrected=_correction([sample[name].id.timestamp for sample in samples if name in sample]),
         )
 
     def _scan(self, path: Path, sample: dict[str, Entry], rig: dict[str, Sensor], camera: str) -> DgpScan | None:
@@ -186,6 +188,14 @@ def seconds(stamp: datetime) -> float:
     """Seconds since 1970 of a time stamp. DDAD's, in the year 2463, are ten times too large, and are put right."""
     value = stamp.timestamp()
     return value / 10 if value > LATEST else value
+
+
+def _correction(stamps: Sequence[datetime]) -> str | None:
+    """What `seconds` puts right in the stamps of a clip, in words."""
+    late = [stamp for stamp in stamps if stamp.timestamp() > LATEST]
+    if not late:
+        return None
+    return f"time stamps are ten times too large (the first says {late[0]:%Y-%m-%d}) and are divided by ten"
 
 
 def _lists_scenes(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -55,8 +55,18 @@ class KittiOdometry(Source):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Whether a folder holds sequences with times."""
-        return any(True for _ in path.glob("sequences/*/times.txt"))
+        """Whether a folder holds sequences with times, or is one."""
+        return path.is_dir() and bool(_sequences_at(path))
+
+    @classmethod
+    def block(cls, path: Path) -> dict[str, Any]:
+        """Root and sequences of the root, the folder above it or a sequence; the colour cameras where there are any."""
+        sequences = _sequences_at(path)
+        if not sequences:
+            return super().block(path)
+        colour = any((sequence / "image_2").is_dir() for sequence in sequences)
+        names = [sequence.name for sequence in sequences]
+        return {"root": str(sequences[0].parents[1]), "sequences": names, "colour": colour}
 
     def find(self) -> list[Clip]:
         """One clip for each sequence and camera."""
@@ -118,6 +128,14 @@ class KittiOdometry(Source):
         poses[:, :3] = rows.reshape(-1, 3, 4)
         poses @= rigid(translation=-camera_offset(projection))  # T_grey_camera
         return poses
+
+
+def _sequences_at(path: Path) -> list[Path]:
+    """The sequences of a root or of the folder above it, or the one sequence that the path is."""
+    path = path.absolute()
+    single = path.parent.name == "sequences"
+    folders = [path] if single else [*path.glob("sequences/*"), *path.glob("dataset/sequences/*")]
+    return sorted(folder for folder in folders if (folder / "times.txt").exists() or (folder / "calib.txt").exists())
 
 
 def _check_centre(calibration: Path, projection: np.ndarray, height: int, width: int) -> None:

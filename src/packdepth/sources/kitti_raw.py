@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -39,6 +40,7 @@ from packdepth.sources.split import Entry
 RATE = 10.0  # nominal frames a second
 EARTH_RADIUS = 6378137.0  # metres
 DATE = "????_??_??"  # a folder of a day's drives
+DRIVE = f"{DATE}_drive_*_sync"
 
 
 class KittiRaw(Source):
@@ -67,8 +69,17 @@ class KittiRaw(Source):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Whether a folder holds drives below their dates."""
-        return any(True for _ in path.glob(f"{DATE}/{DATE}_drive_*_sync"))
+        """Whether a folder holds drives below their dates, or is a date or a drive."""
+        return path.is_dir() and bool(_drives_at(path))
+
+    @classmethod
+    def block(cls, path: Path) -> dict[str, Any]:
+        """Root and drives of the root, a date or a drive; the grey cameras where there are no others."""
+        drives = _drives_at(path)
+        if not drives:
+            return super().block(path)
+        colour = any((drive / "image_02").is_dir() for drive in drives)
+        return {"root": str(drives[0].parents[1]), "drives": [drive.name for drive in drives], "colour": colour}
 
     def find(self) -> list[Clip]:
         """One clip for each drive and camera."""
@@ -83,7 +94,7 @@ class KittiRaw(Source):
         if self.split_file is not None:
             wanted = dict.fromkeys(clip_parts(entry) for entry in self.entries())
             return [clip for clip in wanted if not self.partial or self._images(*clip).is_dir()]
-        drives = self.drives or sorted(path.name for path in self.root.glob(f"{DATE}/{DATE}_drive_*_sync"))
+        drives = self.drives or sorted(path.name for path in self.root.glob(f"{DATE}/{DRIVE}"))
         if not drives:
             raise InputError(f"{self.root}: holds no drive, such as 2011_09_26/2011_09_26_drive_0052_sync; see root")
         return [(drive, side) for drive in drives for side in self.cameras or ("left",)]
@@ -153,6 +164,14 @@ class KittiRaw(Source):
             ),
             baseline=baseline(matrices[f"P_rect_{left}"], matrices[f"P_rect_{right}"]) if side == "left" else None,
         )
+
+
+def _drives_at(path: Path) -> list[Path]:
+    """The drives of a root or of a date, or the one drive that the path is."""
+    path = path.absolute()
+    if fnmatch(path.name, DRIVE):
+        return [path]
+    return sorted(path.glob(DRIVE if fnmatch(path.name, DATE) else f"{DATE}/{DRIVE}"))
 
 
 def read_oxts(path: Path) -> np.ndarray:

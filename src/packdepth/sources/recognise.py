@@ -23,7 +23,7 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
     """The source of the data at a path.
 
     Args:
-        path: of the data.
+        path: of the data: what `root` or `file` names, or of KITTI a date, a drive or a sequence.
         kind: of the source; recognised by the content if left out.
         options: of the source, as `key=value`, such as `cameras=[left, right]`.
 
@@ -33,7 +33,7 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
     kind = kind or recognise(path)
     if kind not in KINDS:
         raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, list(KINDS))}")
-    values = {"kind": kind, KINDS[kind].place: str(path)}
+    values = {"kind": kind, **KINDS[kind].block(path)}
     for option in options:
         key, equals, text = option.partition("=")
         if not equals:

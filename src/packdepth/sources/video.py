@@ -1,4 +1,4 @@
-"""A video file and its camera."""
+"""Video files and their cameras."""
 
 from __future__ import annotations
 
@@ -8,54 +8,72 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+GUESSED_FOV = 60.0  # degrees across, of a camera that nobody has measured
 
 
 class Video(Source):
-    """A video, in any format that FFmpeg reads, with the camera that took it."""
+    """Videos, in any format that FFmpeg reads, with the camera that took them; those without are for learning it."""
 
     place: ClassVar[str] = "file"
 
     kind: Literal["video"]
     file: Path
-    """The video."""
+    """The video, or a folder of videos and nothing else but their cameras."""
     camera: Path | None = None
-    """Its camera.yaml; if left out, the file beside the video with the suffix .yaml."""
+    """The camera.yaml; if left out, the file beside the video with the suffix .yaml, if there is one."""
     step: PositiveInt = 1
     """Use every `step`-th frame."""
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        """Whether a file has a suffix that videos have."""
+        """Whether a file has a suffix that videos have, or a folder holds such files and their cameras alone."""
+        if path.is_dir():
+            suffixes = {child.suffix.lower() for child in path.iterdir() if child.name[0] != "."}
+            return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, ".yaml"}
         return path.is_file() and path.suffix.lower() in VIDEOS
 
     def find(self) -> list[Clip]:
-        """The one clip; its frames are named by their numbers in the video."""
-        info = probe(self.file)
-        camera_path = self.camera or self.file.with_suffix(".yaml")
-        camera_file = read_camera(camera_path)
-        camera = camera_file.camera
+        """One clip for each video; its frames are named by their numbers in the video."""
+        return [self._clip(file) for file in videos_at(self.file)]
+
+    def _clip(self, file: Path) -> Clip:
+        info = probe(file)
+        camera_path = self.camera or file.with_suffix(".yaml")
+        unknown = self.camera is None and not camera_path.exists()
+        camera_file = None if unknown else read_camera(camera_path)
+        camera = camera_file.camera if camera_file else Camera.from_fov(GUESSED_FOV, info.width, info.height)
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
-                f"{self.file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
+                f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
                 f"{camera.width}x{camera.height}; give the camera of this video"
             )
         frames = tuple(
-            Frame(name=f"{index:06d}", time=info.times[index], image=VideoFrame(self.file, index))
+            Frame(name=f"{index:06d}", time=info.times[index], image=VideoFrame(file, index))
             for index in range(0, info.frames, self.step)
         )
-        return [
-            Clip(
-                name=f"video/{self.file.stem}",
-                path=self.file,
-                camera=camera,
-                frames=frames,
-                baseline=camera_file.baseline,
-                independent=camera_file.independent,
-            )
-        ]
+        return Clip(
+            name=f"video/{file.stem}",
+            path=file,
+            camera=camera,
+            frames=frames,
+            baseline=camera_file.baseline if camera_file else None,
+            independent=camera_file.independent if camera_file else False,
+            missing_camera=camera_path if unknown else None,
+        )
+
+
+def videos_at(path: Path) -> list[Path]:
+    """The videos of a folder, by name, or the one video that the path is. Raises InputError if a folder has none."""
+    if not path.is_dir():
+        return [path]
+    videos = sorted(child for child in path.iterdir() if child.suffix.lower() in VIDEOS and child.name[0] != ".")
+    if not videos:
+        raise InputError(f"{path}: holds no video; give a video, or a folder of them")
+    return videos

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run
 from packdepth.records import Clip
+from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
+from packdepth.training.module import DepthModule
 from packdepth.training.scale import is_metric, scale_source
 
 TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
@@ -81,6 +86,7 @@ class Checkpoints(pl.Callback):
     def _content(
         self, trainer: pl.Trainer, module: pl.LightningModule, scores: dict[str, float], epoch: int
     ) -> checkpoint.Checkpoint:
+        assert isinstance(module, DepthModule)
         meta = checkpoint.Meta(
             packdepth=__version__,
             git_commit=_git_commit(),
@@ -92,9 +98,20 @@ class Checkpoints(pl.Callback):
             clips=[clip.name for clip in self.clips],
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
+            cameras=[] if module.cameras is None else _learned(module.cameras),
         )
-        weights = {name: value.detach().cpu() for name, value in module.state_dict().items()}
+        networks = torch.nn.ModuleDict({"depth": module.depth, "pose": module.pose})
+        weights = {name: value.detach().cpu() for name, value in networks.state_dict().items()}
         return checkpoint.Checkpoint(self.run, meta, weights)
+
+
+def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
+    """The cameras of a run that have been calibrated."""
+    return [
+        checkpoint.LearnedCamera(**asdict(cameras.camera(index)), focal_deviation=deviation)
+        for index, deviation in enumerate(cameras.deviation.tolist())
+        if not math.isnan(deviation)
+    ]
 
 
 def _move(source: Path, target: Path) -> None:

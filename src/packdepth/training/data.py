@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import partial
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from packdepth.config import Run
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler
+from packdepth.data.targets import distinct_cameras
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Clip
 
@@ -45,6 +48,7 @@ class RunData(pl.LightningDataModule):
             offsets=data.context,
             seed=run.training.seed,
             cache=data.cache,
+            cameras=distinct_cameras(train) if run.camera.learn else (),
         )
         fields = Objective.build(run.objective).fields()
         self.train = samples(train, fields=fields, augmentation=data.augmentation)
@@ -54,6 +58,14 @@ class RunData(pl.LightningDataModule):
         """Steps of an epoch."""
         training = self.run.training
         return training.epoch_steps or -(-len(self.train) // training.batch_size)
+
+    def views(self, camera: int, count: int = 48) -> Iterator[Batch]:
+        """Up to `count` samples of a learned camera, spread over the training clips, one by one and unaugmented."""
+        samples = copy(self.train)
+        samples.augmentation = None
+        own = [i for i, (clip, _) in enumerate(samples.targets) if samples.cameras[clip] == camera]
+        for place in np.unique(np.linspace(0, len(own) - 1, min(count, len(own))).round().astype(int)):
+            yield Batch.stack([samples[own[place]]])
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """This process's share of every training batch."""

@@ -18,6 +18,7 @@ from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.warp import synthesize
 from packdepth.records import Batch, Outputs
+from packdepth.training.module import DepthModule
 
 
 class RunLog(pl.Callback):
@@ -79,9 +80,10 @@ class RunLog(pl.Callback):
         for name, rate in zip(("depth", "pose", "muon"), trainer.optimizers[0].param_groups, strict=False):
             writer.add_scalar(f"learning_rate/{name}", rate["lr"], trainer.global_step)
         assert self.last is not None
+        assert isinstance(module, DepthModule)
         module.eval()
         with torch.inference_mode():
-            picture = panel(self.last, module(self.last))
+            picture = panel(module.calibrated(self.last), module(self.last))
         module.train()
         writer.add_image("train/panel", picture, trainer.global_step, dataformats="HWC")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,29 +16,34 @@ from torch.optim.lr_scheduler import LambdaLR
 from packdepth.config import Cosine, Run, Step
 from packdepth.config import Muon as MuonConfig
 from packdepth.evaluation.metrics import DepthMetrics
+from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
+from packdepth.training.cameras import LearnedCameras
 from packdepth.training.muon import Muon, is_matrix
 
 
 class DepthModule(pl.LightningModule):
     """Trains a depth and a pose network on an objective.
 
-    Its state dict, `depth.*` and `pose.*`, is what a checkpoint holds.
+    Of its state dict `depth.*` and `pose.*` are a checkpoint's weights; learned cameras stand in its description.
 
     Args:
         run: the run.
         steps: of the whole training, for the schedule of the learning rate.
+        cameras: of the clips, where they are to be learned: of these, only the sizes are used.
     """
 
-    def __init__(self, run: Run, steps: int) -> None:
+    def __init__(self, run: Run, steps: int, cameras: Sequence[Camera] = ()) -> None:
         super().__init__()
         self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
         self.depth = depth_network(run.networks.depth)
         self.pose = pose_network(run.networks.pose)
+        guesses = [Camera.from_fov(run.camera.fov, camera.width, camera.height) for camera in cameras]
+        self.cameras = LearnedCameras(guesses) if run.camera.learn else None
         self.objective = Objective.build(run.objective)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
 
@@ -49,19 +56,27 @@ class DepthModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """The loss, and the terms it is made of."""
-        loss, terms = self._loss(self(batch), batch)
+        loss, terms = self._loss(self(batch), self.calibrated(batch))
         return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Sum up the loss and the metrics of frames with measured depth."""
         outputs = self(batch)
-        loss, _ = self._loss(outputs, batch)
+        loss, _ = self._loss(outputs, self.calibrated(batch))
         self.log("val/loss", loss, batch_size=len(batch), sync_dist=True)
         if batch.truth is not None:
             inv_depth = resize_inv_depth(outputs.inv_depths[0], *batch.truth.shape[-2:])
             depth = 1 / inv_depth.clamp(min=1e-6)
             self.metrics.update(depth, batch.truth)
             self.scaled_metrics.update(depth, batch.truth)
+
+    def calibrated(self, batch: Batch) -> Batch:
+        """The batch with learned cameras, if they are learned."""
+        if self.cameras is None:
+            return batch
+        assert batch.camera_index is not None
+        assert batch.mirrored is not None
+        return replace(batch, camera=self.cameras(batch.camera, batch.camera_index, batch.mirrored))
 
     def _loss(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, in float32 whatever the precision of the networks."""

@@ -14,11 +14,20 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
 from packdepth.config import Run, load_run
-from packdepth.data.targets import check_offers, check_one_size, gaps, has_measured_depth
+from packdepth.data.filters import without_static
+from packdepth.data.targets import (
+    check_calibrated,
+    check_offers,
+    check_one_size,
+    distinct_cameras,
+    gaps,
+    has_measured_depth,
+)
 from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
+from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import TRAINER_STATE, Checkpoints
 from packdepth.training.data import RunData
 from packdepth.training.logs import RunLog
@@ -64,9 +73,13 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
     state, epoch = _resumable(output, run) if resume else (None, 0)
     if not resume and (output / "last" / TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
-    clips = [clip for source in run.data.train for clip in source.clips()]
+    found = [clip for source in run.data.train for clip in source.clips()]
+    drop = run.data.drop_static
+    clips = found if drop is None else [without_static(clip, drop) for clip in found]
     validation = [clip for source in run.data.val for clip in source.clips()]
     objective = Objective.build(run.objective)
+    if not run.camera.learn:
+        check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
     if "truth" in objective.fields() and run.training.batch_size > processes:
         check_one_size(clips)
@@ -75,47 +88,60 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
         raise InputError(
             f"{run_file}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips"
         )
-    module = DepthModule(run, run.training.epochs * data.epoch_steps())
-    trainer = _trainer(run, output, clips)
+    cameras = distinct_cameras(clips) if run.camera.learn else []
+    module = DepthModule(run, run.training.epochs * data.epoch_steps(), cameras)
+    trainer = _trainer(run, output, clips, data)
     make_folder(output)
     if trainer.is_global_zero:
-        print(summary(run, clips, data, module), flush=True)
+        print(summary(run, clips, data, module, frames=_frames(found)), flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
+        for camera in checkpoint.read_description(output / "last")[1].cameras:
+            print(f"camera: {camera}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
 
 
-def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule) -> str:
-    """What is about to be trained on what, in a few lines."""
+def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule, frames: int) -> str:
+    """What is about to be trained on what, in a few lines; `frames` is how many the sources hold."""
 
     def millions(network: torch.nn.Module) -> str:
         return f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters"
 
     training = run.training
-    frames = sum(len(clip.frames) for clip in clips)
+    drop, kept = run.data.drop_static, _frames(clips)
     measured = sum(has_measured_depth(clip.frames[index]) for clip, index in data.train.targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
-        f"frames     {frames}, {len(data.train)} of them targets with context {list(run.data.context)}"
+        f"frames     {kept}, {len(data.train)} of them targets with context {list(run.data.context)}"
         + (f"; {breaks} gaps in time, not crossed" if breaks else "")
         + (f"; {measured} targets with measured depth" if "truth" in data.train.fields else "")
         + (f"; {len(data.val)} to validate on" if data.val else ""),
+        *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {run.networks.depth.kind}, {millions(module.depth)}",
         f"pose       {run.networks.pose.kind}, {millions(module.pose)}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {_scale(scale_source(run, clips))}",
+        *(
+            [f"cameras    {len(module.cameras.guesses)}, learned from {run.camera.fov:g} degrees"]
+            if module.cameras
+            else []
+        ),
     ]
     return "\n".join(lines)
+
+
+def _frames(clips: Sequence[Clip]) -> int:
+    return sum(len(clip.frames) for clip in clips)
 
 
 def _scale(source: str) -> str:
     return "unknown: depth up to a factor" if source == "none" else f"metric, from {source}"
 
 
-def _trainer(run: Run, output: Path, clips: Sequence[Clip]) -> pl.Trainer:
+def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData) -> pl.Trainer:
     training = run.training
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in LIGHTNING_CHATTER:
@@ -131,7 +157,7 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip]) -> pl.Trainer:
             max_epochs=training.epochs,
             gradient_clip_val=training.clip_norm,
             logger=TensorBoardLogger(output, name=None, version="tensorboard"),
-            callbacks=[log, Checkpoints(output, run, clips, log), RunProgress(run, log)],
+            callbacks=[Calibration(data), log, Checkpoints(output, run, clips, log), RunProgress(run, log)],
             log_every_n_steps=1,
             enable_checkpointing=False,
             enable_progress_bar=False,

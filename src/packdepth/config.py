@@ -49,8 +49,16 @@ class Data(Closed):
     """Clips to validate on: metrics where a clip has depth, the loss everywhere."""
     image_size: ImageSize
     """Height and width of what networks see, in pixels."""
-    context: Annotated[tuple[int, ...], Field(min_length=1)] = (-1, 1)
-    """The context frames, by their offset from the target frame: no zero, none twice."""
+    context: tuple[int, ...] = (-1, 1)
+    """The context frames, by their offset from the target frame: no zero, none twice.
+
+    Empty for training without ego-motion, by stereo pairs or measured depth: targets then need no neighbours.
+    """
+    beams: Literal[1, 4, 8, 16, 32, 64] | None = None
+    """Train on this many beams of LiDAR scans, and on no other measured depth.
+
+    Validation is by depth maps, or else by the returns of the beams that are left out.
+    """
     augmentation: Augmentation = Augmentation()
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that load samples; 0 loads them in the training process."""
@@ -128,7 +136,8 @@ class Networks(Closed):
     """The two networks of self-supervised training."""
 
     depth: DepthConfig
-    pose: PoseConfig
+    pose: PoseConfig | None = None
+    """Ego-motion to the context frames; none where data.context is empty."""
 
 
 # --- objective --------------------------------------------------------------------------------------------------
@@ -187,6 +196,34 @@ class VelocityConfig(Closed):
     """Show the other terms the ego-motion at the measured length: they then teach its direction and rotation only."""
 
 
+class StereoConfig(Closed):
+    """How unlike each image of a stereo pair is to its synthesis from the other (Godard et al. 2017): metric scale."""
+
+    kind: Literal["stereo"]
+    weight: NonNegative = 1.0
+    ssim: Unit = 0.85
+    """Share of the SSIM term; the rest is L1."""
+    both: bool = True
+    """Predict the depth of the right view too, and synthesise it from the left image: twice the work."""
+    scales: Scales = "full"
+    """Compare each scale at full resolution, upsampled, or at its own (cheaper, wider basin)."""
+
+
+class OcclusionConfig(Closed):
+    """Occlusion regularisation: the mean inverse depth, so that what one image hides is taken for background."""
+
+    kind: Literal["occlusion"]
+    weight: NonNegative = 0.01
+
+
+class ReprojectedConfig(Closed):
+    """Measured depth: how far apart measured and predicted points lie in the context frames (CoRL 2019)."""
+
+    kind: Literal["reprojected"]
+    weight: NonNegative = 0.1
+    """Of pixels; packdepth's own, the published one is not known."""
+
+
 SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
 
 
@@ -205,8 +242,17 @@ class SupervisedConfig(Closed):
 
 
 TermConfig = Annotated[
-    PhotometricConfig | SmoothnessConfig | VelocityConfig | SupervisedConfig, Field(discriminator="kind")
+    PhotometricConfig
+    | SmoothnessConfig
+    | VelocityConfig
+    | ReprojectedConfig
+    | StereoConfig
+    | OcclusionConfig
+    | SupervisedConfig,
+    Field(discriminator="kind"),
 ]
+OF_CONTEXT = (PhotometricConfig, VelocityConfig, ReprojectedConfig)
+"""Terms that say nothing without context frames."""
 
 
 # --- training ---------------------------------------------------------------------------------------------------
@@ -277,6 +323,20 @@ class Run(Closed):
                     f"'{kind}' stands there {kinds.count(kind)} times; give each term once, with its weight"
                 )
         return terms
+
+    @model_validator(mode="after")
+    def _context_and_ego_motion(self) -> Run:
+        if self.data.context and self.networks.pose is None:
+            raise ValueError(
+                f"networks.pose is missing: the ego-motion to the context frames {list(self.data.context)} needs a "
+                f"pose network; add one, or train without context frames by data.context: []"
+            )
+        if not self.data.context and self.networks.pose is not None:
+            raise ValueError("data.context is empty, so that networks.pose is never trained; remove it")
+        for term in self.objective if not self.data.context else ():
+            if isinstance(term, OF_CONTEXT):
+                raise ValueError(f"objective: '{term.kind}' needs context frames, but data.context is empty; add some")
+        return self
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from packdepth.records import Batch, Outputs
 
 
 class DepthModule(pl.LightningModule):
-    """Trains a depth and a pose network on an objective.
+    """Trains a depth network and, where there are context frames, a pose network on an objective.
 
     Its state dict, `depth.*` and `pose.*`, is what a checkpoint holds.
 
@@ -33,15 +33,20 @@ class DepthModule(pl.LightningModule):
         self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
         self.depth = depth_network(run.networks.depth)
-        self.pose = pose_network(run.networks.pose)
+        self.pose = None if run.networks.pose is None else pose_network(run.networks.pose)
         self.objective = Objective.build(run.objective)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
 
     def forward(self, batch: Batch) -> Outputs:
-        """Inverse depths of the targets and ego-motion to their context frames."""
+        """Inverse depths of the targets, of their right views if needed, and ego-motion to their context frames."""
+        if self.pose is None:
+            motion = batch.image.new_zeros(len(batch), 0, 4, 4)
+        else:
+            motion = self.pose(batch.network_image, batch.network_context, batch.offsets)
         return Outputs(
             inv_depths=self.depth(batch.network_image),
-            T_context_target=self.pose(batch.network_image, batch.network_context, batch.offsets),
+            T_context_target=motion,
+            right_inv_depths=self.depth(batch.network_right) if self.objective.predicts_right else None,
         )
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
@@ -80,11 +85,10 @@ class DepthModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
+        rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
+        networks = {name: network for name, network in self.named_children() if name in rates}
         optimizer = torch.optim.Adam(
-            [
-                {"params": self.depth.parameters(), "lr": training.depth_learning_rate},
-                {"params": self.pose.parameters(), "lr": training.pose_learning_rate},
-            ],
+            [{"name": name, "params": network.parameters(), "lr": rates[name]} for name, network in networks.items()],
             fused=training.precision == "32",  # Lightning clips no gradients of a fused optimiser under autocast
         )
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))

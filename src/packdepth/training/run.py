@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
 from packdepth.config import Run, load_run
-from packdepth.data.targets import check_offers, check_one_size, gaps, has_measured_depth
+from packdepth.data.targets import check_offers, check_one_size, check_scans, gaps, has_measured_depth
 from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.objectives.objective import Objective
@@ -68,6 +68,8 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
     validation = [clip for source in run.data.val for clip in source.clips()]
     objective = Objective.build(run.objective)
     check_offers([*clips, *validation], objective.needs())
+    if run.data.beams is not None:
+        check_scans(clips)
     if "truth" in objective.fields() and run.training.batch_size > processes:
         check_one_size(clips)
     data = RunData(run, clips, validation, epoch)
@@ -91,9 +93,13 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule)
     def millions(network: torch.nn.Module) -> str:
         return f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters"
 
-    training = run.training
+    training, pose = run.training, run.networks.pose
     frames = sum(len(clip.frames) for clip in clips)
-    measured = sum(has_measured_depth(clip.frames[index]) for clip, index in data.train.targets)
+    targets = [clip.frames[index] for clip, index in data.train.targets]
+    if run.data.beams is None:
+        measured = sum(map(has_measured_depth, targets))
+    else:
+        measured = sum(frame.lidar is not None for frame in targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
@@ -103,7 +109,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule)
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {run.networks.depth.kind}, {millions(module.depth)}",
-        f"pose       {run.networks.pose.kind}, {millions(module.pose)}",
+        f"pose       {'none' if pose is None or module.pose is None else f'{pose.kind}, {millions(module.pose)}'}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {_scale(scale_source(run, clips))}",

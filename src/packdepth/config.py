@@ -76,7 +76,14 @@ class Data(Closed):
 # --- networks ---------------------------------------------------------------------------------------------------
 
 
-class PackNetConfig(Closed):
+class DepthNetworkConfig(Closed):
+    """What all depth networks have."""
+
+    flip: bool = False
+    """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
+
+
+class PackNetConfig(DepthNetworkConfig):
     """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
 
     kind: Literal["packnet"]
@@ -87,10 +94,9 @@ class PackNetConfig(Closed):
     """Metres that an untrained network predicts, beyond the least of 0.5. A typical depth lets short runs learn."""
 
 
-class DepthResNetConfig(Closed):
-    """ResNet encoder and monodepth2's decoder."""
+class ResNetDepthConfig(DepthNetworkConfig):
+    """What depth networks with a ResNet encoder have."""
 
-    kind: Literal["depth_resnet"]
     layers: Literal[18, 34, 50] = 18
     min_depth: PositiveFloat = 0.1
     """Metres."""
@@ -100,7 +106,7 @@ class DepthResNetConfig(Closed):
     """Metres that an untrained network predicts, between the two."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> DepthResNetConfig:
+    def _ordered(self) -> ResNetDepthConfig:
         if not self.min_depth < self.initial_depth < self.max_depth:
             raise ValueError(
                 f"initial_depth {self.initial_depth:g} must lie between min_depth {self.min_depth:g} "
@@ -109,7 +115,19 @@ class DepthResNetConfig(Closed):
         return self
 
 
-DepthConfig = Annotated[PackNetConfig | DepthResNetConfig, Field(discriminator="kind")]
+class DepthResNetConfig(ResNetDepthConfig):
+    """ResNet encoder and monodepth2's decoder."""
+
+    kind: Literal["depth_resnet"]
+
+
+class SuperDepthConfig(ResNetDepthConfig):
+    """ResNet encoder and a decoder of sub-pixel convolutions (SuperDepth, ICRA 2019)."""
+
+    kind: Literal["superdepth"]
+
+
+DepthConfig = Annotated[PackNetConfig | DepthResNetConfig | SuperDepthConfig, Field(discriminator="kind")]
 
 
 class PoseNetConfig(Closed):
@@ -290,6 +308,10 @@ class Training(Closed):
     """Steps between validations and checkpoints; one pass over the data if left out."""
     batch_size: PositiveInt = 4
     """Samples a step, over all processes together."""
+    depth_checkpoint: Path | None = None
+    """A folder that training wrote, whose depth network this one begins as."""
+    freeze_depth: bool = False
+    """Keep the depth network of `depth_checkpoint` as it is: metric depth teaches metric ego-motion."""
     depth_learning_rate: PositiveFloat = 2e-4
     pose_learning_rate: PositiveFloat = 2e-4
     schedule: Annotated[Constant | Step | Cosine, Field(discriminator="kind")] = Constant()
@@ -336,6 +358,14 @@ class Run(Closed):
         for term in self.objective if not self.data.context else ():
             if isinstance(term, OF_CONTEXT):
                 raise ValueError(f"objective: '{term.kind}' needs context frames, but data.context is empty; add some")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_train(self) -> Run:
+        if self.training.freeze_depth and self.training.depth_checkpoint is None:
+            raise ValueError("training.freeze_depth needs a trained network: name it by training.depth_checkpoint")
+        if self.training.freeze_depth and self.networks.pose is None:
+            raise ValueError("training.freeze_depth leaves nothing to train without a pose network; add networks.pose")
         return self
 
     @property

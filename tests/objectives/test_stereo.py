@@ -111,7 +111,7 @@ def test_gradients_in_float64(scales: Scales) -> None:
             Outputs(list(inv_depths[:2]), outputs.T_context_target, list(inv_depths[2:])), batch
         )
 
-    inputs = [inv_depth.detach().requires_grad_() for inv_depth in (*outputs.inv_depths, *outputs.inv_depths)]
+    inputs = [x.clone().requires_grad_() for x in (*outputs.inv_depths, *outputs.inv_depths)]
     assert torch.autograd.gradcheck(loss, inputs, eps=1e-7, atol=1e-5)
 
 

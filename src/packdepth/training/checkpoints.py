@@ -14,7 +14,7 @@ from packdepth import __version__, checkpoint
 from packdepth.config import Run
 from packdepth.records import Clip
 from packdepth.training.logs import RunLog, check_finite
-from packdepth.training.scale import is_metric, scale_source
+from packdepth.training.scale import scale_source
 
 TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
 
@@ -22,8 +22,8 @@ TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightnin
 class Checkpoints(pl.Callback):
     """Writes `last` at the end of every epoch and `best` when its score is the lowest so far.
 
-    The score is abs_rel of the validation where depth was measured (median-scaled unless the scale is metric), else
-    the validation loss, else the training loss.
+    The score is abs_rel of the validation where depth was measured and is learned (median-scaled unless the scale is
+    metric), else the validation loss, else the training loss.
 
     Args:
         output: the folder of the run.
@@ -34,6 +34,8 @@ class Checkpoints(pl.Callback):
 
     def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
         self.output, self.run, self.clips, self.run_log = output, run, clips, log
+        self.scale_source = scale_source(run, clips)
+        self.metric = self.scale_source != "none"
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,8 +77,8 @@ class Checkpoints(pl.Callback):
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
     def _monitored(self, scores: dict[str, float]) -> str:
-        names = ("val/abs_rel" if is_metric(self.run) else "val/abs_rel_scaled", "val/loss", "train/loss")
-        return next(name for name in names if name in scores)
+        depth = () if self.run.training.freeze_depth else ("val/abs_rel" if self.metric else "val/abs_rel_scaled",)
+        return next(name for name in (*depth, "val/loss", "train/loss") if name in scores)
 
     def _content(
         self, trainer: pl.Trainer, module: pl.LightningModule, scores: dict[str, float], epoch: int
@@ -87,8 +89,8 @@ class Checkpoints(pl.Callback):
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             epoch=epoch,
             step=trainer.global_step,
-            metric=is_metric(self.run),
-            scale_source=scale_source(self.run, self.clips),
+            metric=self.metric,
+            scale_source=self.scale_source,
             clips=[clip.name for clip in self.clips],
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,

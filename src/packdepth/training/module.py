@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from packdepth import checkpoint
 from packdepth.config import Cosine, Run, Step
+from packdepth.errors import InputError
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
@@ -33,9 +36,21 @@ class DepthModule(pl.LightningModule):
         self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
         self.depth = depth_network(run.networks.depth)
+        if run.training.depth_checkpoint is not None:
+            start_from(self.depth, run, run.training.depth_checkpoint)
         self.pose = None if run.networks.pose is None else pose_network(run.networks.pose)
         self.objective = Objective.build(run.objective)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
+
+        self.frozen = run.training.freeze_depth
+        self.depth.requires_grad_(not self.frozen)
+
+    def train(self, mode: bool = True) -> DepthModule:
+        """Training or evaluation mode; a frozen depth network stays in evaluation, statistics and all."""
+        super().train(mode)
+        if self.frozen:
+            self.depth.eval()
+        return self
 
     def forward(self, batch: Batch) -> Outputs:
         """Inverse depths of the targets, of their right views if needed, and ego-motion to their context frames."""
@@ -86,13 +101,34 @@ class DepthModule(pl.LightningModule):
         """Adam, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
         rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
-        networks = {name: network for name, network in self.named_children() if name in rates}
+        frozen = {"depth"} if self.frozen else set()
+        networks = {name: network for name, network in self.named_children() if name in rates.keys() - frozen}
         optimizer = torch.optim.Adam(
             [{"name": name, "params": network.parameters(), "lr": rates[name]} for name, network in networks.items()],
             fused=training.precision == "32",  # Lightning clips no gradients of a fused optimiser under autocast
         )
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def start_from(depth: nn.Module, run: Run, path: Path) -> None:
+    """Load the depth network of a checkpoint. Raises InputError if it is another network or has another image size."""
+    content = checkpoint.read(path)
+    ours, theirs = run.networks.depth, content.run.networks.depth
+    if ours != theirs:
+        raise InputError(
+            f"training.depth_checkpoint: {path} holds the depth network {theirs.model_dump()}, but networks.depth is "
+            f"{ours.model_dump()}; give the same in the run file"
+        )
+    if run.image_size != content.run.image_size:
+        raise InputError(
+            f"training.depth_checkpoint: {path} was trained on images of {list(content.run.image_size)}, but "
+            f"data.image_size is {list(run.image_size)}; give the same in the run file"
+        )
+    prefix = "depth."
+    depth.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in content.weights.items() if name.startswith(prefix)}
+    )
 
 
 def learning_rate_factor(run: Run, step: int, steps: int) -> float:

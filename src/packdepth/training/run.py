@@ -108,7 +108,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule)
         + (f"; {measured} targets with measured depth" if "truth" in data.train.fields else "")
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
-        f"depth      {run.networks.depth.kind}, {millions(module.depth)}",
+        f"depth      {run.networks.depth.kind}, {millions(module.depth)}" + (", frozen" if module.frozen else ""),
         f"pose       {'none' if pose is None or module.pose is None else f'{pose.kind}, {millions(module.pose)}'}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",

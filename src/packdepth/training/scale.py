@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from packdepth.checkpoint import read_description
 from packdepth.config import ReprojectedConfig, Run, StereoConfig, SupervisedConfig, VelocityConfig
 from packdepth.data.targets import depth_source, distance_source
 from packdepth.records import Clip
 
 
-def is_metric(run: Run) -> bool:
-    """Whether a term of the objective ties depth to metres."""
-    return _uses_velocity(run) or _uses_depth(run) or _uses_stereo(run)
-
-
 def scale_source(run: Run, clips: Sequence[Clip]) -> str:
-    """Such as "velocity (poses)", "depth (lidar)", "stereo" or several; "none" where depth is known up to a factor."""
+    """Such as "velocity (poses)", "depth (lidar)", "stereo" or several; "none" where depth is known up to a factor.
+
+    That of a frozen depth network is the one it was trained with.
+    """
+    if run.training.freeze_depth:
+        assert run.training.depth_checkpoint is not None
+        return read_description(run.training.depth_checkpoint)[1].scale_source
     sources = []
     if _uses_velocity(run):
         sources.append(f"velocity ({_together(distance_source, clips)})")

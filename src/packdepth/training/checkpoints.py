@@ -77,8 +77,10 @@ class Checkpoints(pl.Callback):
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
     def _monitored(self, scores: dict[str, float]) -> str:
-        depth = () if self.run.training.freeze_depth else ("val/abs_rel" if self.metric else "val/abs_rel_scaled",)
-        return next(name for name in (*depth, "val/loss", "train/loss") if name in scores)
+        names = ["val/abs_rel" if self.metric else "val/abs_rel_scaled", "val/loss", "train/loss"]
+        if self.run.training.freeze_depth:
+            del names[0]
+        return next(name for name in names if name in scores)
 
     def _content(
         self, trainer: pl.Trainer, module: pl.LightningModule, scores: dict[str, float], epoch: int

@@ -194,7 +194,8 @@ def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, see
     demo(output, quick, seed)
 
 
-def lidar_beams(
+def study(
+    name: Positional[Literal["lidar-beams"]],
     output: Positional[Path],
     /,
     *,
@@ -203,9 +204,10 @@ def lidar_beams(
     drives: int = 12,
     size: tuple[int, int] = (64, 224),
 ) -> None:
-    """Train with 64 to 1 beams of LiDAR, with speed and with neither, and compare. What was stopped goes on.
+    """Repeat an experiment: lidar-beams trains with 64 to 1 beams of LiDAR, with speed and with neither, and compares.
 
     Args:
+        name: of the experiment; what was stopped goes on where it was.
         output: folder for the rendered drives, the runs, and lidar_beams.json, .md and .html.
         seeds: trainings of each of the 14 kinds.
         steps: of each training, 4 images each.
@@ -214,9 +216,14 @@ def lidar_beams(
     """
     from packdepth.studies.lidar_beams import Plan, lidar_beams
 
-    for name, low, value in (("seeds", 1, seeds), ("steps", 1, steps), ("drives", 1, drives), ("size", 16, min(size))):
+    for option, low, value in (
+        ("seeds", 1, seeds),
+        ("steps", 1, steps),
+        ("drives", 1, drives),
+        ("size", 16, min(size)),
+    ):
         if value < low:
-            raise InputError(f"--{name}: is {value}; it must be at least {low}")
+            raise InputError(f"--{option}: is {value}; it must be at least {low}")
     plan = Plan(drives=drives, height=size[0], width=size[1], steps=steps, seeds=seeds)
     print(f"open {lidar_beams(output, plan)} in a browser")
 
@@ -230,9 +237,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "convert": convert,
     "city": city,
     "demo": demo,
+    "study": study,
 }
 DATA: dict[str, Callable[..., None]] = {"import": data_import, "splits": data_splits}
-STUDIES: dict[str, Callable[..., None]] = {"lidar-beams": lidar_beams}
 
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
@@ -254,9 +261,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         tyro.cli(
-            _one_of(VERBS)
-            | _group("data", "Make data sets ready.", DATA)
-            | _group("study", "Repeat an experiment.", STUDIES),
+            _one_of(VERBS) | _group("data", "Make data sets ready.", DATA),
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,

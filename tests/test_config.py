@@ -220,7 +220,11 @@ def test_a_wrong_value_is_refused_with_its_place(tmp_path: Path, place: str, val
         ("data", "data: is missing"),
         ("training.epochs", "training.epochs: is missing"),
         ("data.train.0.root", "data.train[0].root: is missing"),
-        ("networks.pose", "networks.pose: is missing"),
+        (
+            "networks.pose",
+            "networks.pose is missing: the ego-motion to the context frames [-1, 1] needs a pose network; "
+            "add one, or train without context frames by data.context: []",
+        ),
         ("networks.pose.kind", "networks.pose: its kind is missing; valid kinds are posenet, pose_resnet"),
         ("training.schedule.kind", "training.schedule: its kind is missing; valid kinds are constant, step, cosine"),
     ],
@@ -235,7 +239,7 @@ def test_an_unknown_kind_is_refused_with_the_valid_ones(tmp_path: Path, kind: ob
     path = written(tmp_path, changed("objective.1.kind", kind))
     message = refusal(path)
     assert message.startswith(f"{path}: objective[1]: ")
-    kinds = "photometric, smoothness, velocity, sparse_l1, mse, berhu, silog, abs_rel"
+    kinds = "photometric, smoothness, velocity, reprojected, stereo, occlusion, sparse_l1, mse, berhu, silog, abs_rel"
     assert message.endswith(f"; valid kinds are {kinds}")
     assert ("did you mean 'photometric'?" in message) == (kind == "photometrc")
     assert ("is missing" in message) == (kind is None)

@@ -218,6 +218,40 @@ def data_check(
     print(report.text())
 
 
+def study(
+    name: Positional[Literal["lidar-beams"]],
+    output: Positional[Path],
+    /,
+    *,
+    seeds: int = 3,
+    steps: int = 1200,
+    drives: int = 12,
+    size: tuple[int, int] = (64, 224),
+) -> None:
+    """Repeat an experiment: lidar-beams trains with 64 to 1 beams of LiDAR, with speed and with neither, and compares.
+
+    Args:
+        name: of the experiment; what was stopped goes on where it was.
+        output: folder for the rendered drives, the runs, and lidar_beams.json, .md and .html.
+        seeds: trainings of each of the 14 kinds.
+        steps: of each training, 4 images each.
+        drives: to train on.
+        size: height and width of the images, in pixels.
+    """
+    from packdepth.studies.lidar_beams import Plan, lidar_beams
+
+    for option, low, value in (
+        ("seeds", 1, seeds),
+        ("steps", 1, steps),
+        ("drives", 1, drives),
+        ("size", 16, min(size)),
+    ):
+        if value < low:
+            raise InputError(f"--{option}: is {value}; it must be at least {low}")
+    plan = Plan(drives=drives, height=size[0], width=size[1], steps=steps, seeds=seeds)
+    print(f"open {lidar_beams(output, plan)} in a browser")
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
@@ -227,6 +261,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "convert": convert,
     "city": city,
     "demo": demo,
+    "study": study,
 }
 DATA: dict[str, Callable[..., None]] = {"check": data_check, "import": data_import, "splits": data_splits}
 

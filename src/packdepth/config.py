@@ -58,8 +58,16 @@ class Data(Closed):
     """Clips to validate on: metrics where a clip has depth, the loss everywhere."""
     image_size: ImageSize
     """Height and width of what networks see, in pixels."""
-    context: Annotated[tuple[int, ...], Field(min_length=1)] = (-1, 1)
-    """The context frames, by their offset from the target frame: no zero, none twice."""
+    context: tuple[int, ...] = (-1, 1)
+    """The context frames, by their offset from the target frame: no zero, none twice.
+
+    Empty for training without ego-motion, by stereo pairs or measured depth: targets then need no neighbours.
+    """
+    beams: Literal[1, 4, 8, 16, 32, 64] | None = None
+    """Train on this many beams of LiDAR scans, and on no other measured depth.
+
+    Validation is by depth maps, or else by the returns of the beams that are left out.
+    """
     drop_static: DropStatic | None = None
     """Leave out frames of the training clips in which the camera stands; the run's summary says how many."""
     augmentation: Augmentation = Augmentation()
@@ -91,7 +99,14 @@ class CameraConfig(Closed):
 # --- networks ---------------------------------------------------------------------------------------------------
 
 
-class PackNetConfig(Closed):
+class DepthNetworkConfig(Closed):
+    """What all depth networks have."""
+
+    flip: bool = False
+    """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
+
+
+class PackNetConfig(DepthNetworkConfig):
     """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
 
     kind: Literal["packnet"]
@@ -102,10 +117,9 @@ class PackNetConfig(Closed):
     """Metres that an untrained network predicts, beyond the least of 0.5. A typical depth lets short runs learn."""
 
 
-class DepthResNetConfig(Closed):
-    """ResNet encoder and monodepth2's decoder."""
+class ResNetDepthConfig(DepthNetworkConfig):
+    """What depth networks with a ResNet encoder have."""
 
-    kind: Literal["depth_resnet"]
     layers: Literal[18, 34, 50] = 18
     min_depth: PositiveFloat = 0.1
     """Metres."""
@@ -115,7 +129,7 @@ class DepthResNetConfig(Closed):
     """Metres that an untrained network predicts, between the two."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> DepthResNetConfig:
+    def _ordered(self) -> ResNetDepthConfig:
         if not self.min_depth < self.initial_depth < self.max_depth:
             raise ValueError(
                 f"initial_depth {self.initial_depth:g} must lie between min_depth {self.min_depth:g} "
@@ -124,7 +138,19 @@ class DepthResNetConfig(Closed):
         return self
 
 
-DepthConfig = Annotated[PackNetConfig | DepthResNetConfig, Field(discriminator="kind")]
+class DepthResNetConfig(ResNetDepthConfig):
+    """ResNet encoder and monodepth2's decoder."""
+
+    kind: Literal["depth_resnet"]
+
+
+class SuperDepthConfig(ResNetDepthConfig):
+    """ResNet encoder and a decoder of sub-pixel convolutions (SuperDepth, ICRA 2019)."""
+
+    kind: Literal["superdepth"]
+
+
+DepthConfig = Annotated[PackNetConfig | DepthResNetConfig | SuperDepthConfig, Field(discriminator="kind")]
 
 
 class PoseNetConfig(Closed):
@@ -151,7 +177,8 @@ class Networks(Closed):
     """The two networks of self-supervised training."""
 
     depth: DepthConfig
-    pose: PoseConfig
+    pose: PoseConfig | None = None
+    """Ego-motion to the context frames; none where data.context is empty."""
 
 
 # --- objective --------------------------------------------------------------------------------------------------
@@ -210,6 +237,34 @@ class VelocityConfig(Closed):
     """Show the other terms the ego-motion at the measured length: they then teach its direction and rotation only."""
 
 
+class StereoConfig(Closed):
+    """How unlike each image of a stereo pair is to its synthesis from the other (Godard et al. 2017): metric scale."""
+
+    kind: Literal["stereo"]
+    weight: NonNegative = 1.0
+    ssim: Unit = 0.85
+    """Share of the SSIM term; the rest is L1."""
+    both: bool = True
+    """Predict the depth of the right view too, and synthesise it from the left image: twice the work."""
+    scales: Scales = "full"
+    """Compare each scale at full resolution, upsampled, or at its own (cheaper, wider basin)."""
+
+
+class OcclusionConfig(Closed):
+    """Occlusion regularisation: the mean inverse depth, so that what one image hides is taken for background."""
+
+    kind: Literal["occlusion"]
+    weight: NonNegative = 0.01
+
+
+class ReprojectedConfig(Closed):
+    """Measured depth: how far apart measured and predicted points lie in the context frames (CoRL 2019)."""
+
+    kind: Literal["reprojected"]
+    weight: NonNegative = 0.1
+    """Of pixels; packdepth's own, the published one is not known."""
+
+
 SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
 
 
@@ -228,8 +283,17 @@ class SupervisedConfig(Closed):
 
 
 TermConfig = Annotated[
-    PhotometricConfig | SmoothnessConfig | VelocityConfig | SupervisedConfig, Field(discriminator="kind")
+    PhotometricConfig
+    | SmoothnessConfig
+    | VelocityConfig
+    | ReprojectedConfig
+    | StereoConfig
+    | OcclusionConfig
+    | SupervisedConfig,
+    Field(discriminator="kind"),
 ]
+OF_CONTEXT = (PhotometricConfig, VelocityConfig, ReprojectedConfig)
+"""Terms that say nothing without context frames."""
 
 
 # --- training ---------------------------------------------------------------------------------------------------
@@ -281,6 +345,10 @@ class Training(Closed):
     """Steps between validations and checkpoints; one pass over the data if left out."""
     batch_size: PositiveInt = 4
     """Samples a step, over all processes together."""
+    depth_checkpoint: Path | None = None
+    """A folder that training wrote, whose depth network this one begins as."""
+    freeze_depth: bool = False
+    """Keep the depth network of `depth_checkpoint` as it is: metric depth teaches metric ego-motion."""
     depth_learning_rate: PositiveFloat = 2e-4
     pose_learning_rate: PositiveFloat = 2e-4
     optimizer: Annotated[Adam | Muon, Field(discriminator="kind")] = Adam()
@@ -316,6 +384,28 @@ class Run(Closed):
                     f"'{kind}' stands there {kinds.count(kind)} times; give each term once, with its weight"
                 )
         return terms
+
+    @model_validator(mode="after")
+    def _context_and_ego_motion(self) -> Run:
+        if self.data.context and self.networks.pose is None:
+            raise ValueError(
+                f"networks.pose is missing: the ego-motion to the context frames {list(self.data.context)} needs a "
+                f"pose network; add one, or train without context frames by data.context: []"
+            )
+        if not self.data.context and self.networks.pose is not None:
+            raise ValueError("data.context is empty, so that networks.pose is never trained; remove it")
+        for term in self.objective if not self.data.context else ():
+            if isinstance(term, OF_CONTEXT):
+                raise ValueError(f"objective: '{term.kind}' needs context frames, but data.context is empty; add some")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_train(self) -> Run:
+        if self.training.freeze_depth and self.training.depth_checkpoint is None:
+            raise ValueError("training.freeze_depth needs a trained network: name it by training.depth_checkpoint")
+        if self.training.freeze_depth and self.networks.pose is None:
+            raise ValueError("training.freeze_depth leaves nothing to train without a pose network; add networks.pose")
+        return self
 
     @property
     def image_size(self) -> tuple[int, int]:

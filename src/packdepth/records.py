@@ -33,6 +33,14 @@ class Readable(Protocol):
         """Its content. Raises InputError with the file's name if it cannot be read."""
 
 
+class Scan(Readable, Protocol):
+    """Points [N, 3] float32 of a LiDAR, metres, in the camera frame."""
+
+    @property
+    def origin(self) -> np.ndarray:
+        """Where the scanner stands in the camera frame, [3] metres; zeros where nothing tells."""
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One moment of a clip."""
@@ -42,7 +50,7 @@ class Frame:
     image: Readable  # [H, W, 3] uint8, RGB
     right: Readable | None = None  # [H, W, 3] uint8, RGB: the rectified right image
     depth: Readable | None = None  # [H, W] float32, z-depth in metres, 0 where unknown
-    lidar: Readable | None = None  # [N, 3] float32, metres, in the camera frame
+    lidar: Scan | None = None  # [N, 3] float32, metres, in the camera frame
     semantic: Readable | None = None  # [H, W] uint8, class ids
     instance: Readable | None = None  # [H, W] int32, countable objects, 0 for what is none
     moving: Readable | None = None  # [H, W] bool, on objects that move at this moment
@@ -85,6 +93,9 @@ class Sample:
     truth: Tensor | None = None  # [1, h, w] measured z-depth in metres at its own resolution, 0 where unknown
     camera_index: Tensor | None = None  # [] int64, which of the run's cameras this is, where cameras are learned
     mirrored: Tensor | None = None  # [] bool, whether the images are mirrored, where cameras are learned
+    right: Tensor | None = None  # [3, H, W] RGB in [0, 1], what the other camera of a rectified pair sees
+    network_right: Tensor | None = None  # [3, H, W], the same with colour jitter
+    baseline: Tensor | None = None  # [] metres along x to that camera; negative, to the left, in mirrored samples
 
 
 @dataclass
@@ -159,6 +170,7 @@ class Outputs:
 
     inv_depths: list[Tensor]  # [B, 1, H / 2^s, W / 2^s] inverse depth in 1/metres, finest first
     T_context_target: Tensor  # [B, N, 4, 4] ego-motion, metres where the scale is metric
+    right_inv_depths: list[Tensor] | None = None  # those of the right view, where a term of the objective needs them
 
 
 @dataclass(frozen=True, eq=False)

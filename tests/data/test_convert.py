@@ -37,7 +37,7 @@ def rich_clip(moving_clip: Path, tmp_path: Path) -> Path:
     for frame in clip.frames:
         shutil.copy(frame.image.path, folder / "right" / frame.image.path.name)
     name = clip.frames[2].name
-    np.savez(folder / "lidar" / f"{name}.npz", points=rng.random((9, 3)).astype(np.float32))
+    np.savez(folder / "lidar" / f"{name}.npz", points=rng.random((9, 3)).astype(np.float32), origin=np.ones(3))
     Image.fromarray(rng.integers(0, 9, (height, width), np.uint8)).save(folder / "semantic" / f"{name}.png")
     Image.fromarray(rng.integers(0, 999, (height, width)).astype(np.uint16)).save(folder / "instance" / f"{name}.png")
     Image.fromarray(rng.integers(0, 2, (height, width), np.uint8)).save(folder / "moving" / f"{name}.png")
@@ -62,6 +62,8 @@ def test_a_clip_comes_out_as_it_went_in(rich_clip: Path, tmp_path: Path) -> None
             assert (value is None) == (copy is None)
             if value is not None:
                 np.testing.assert_array_equal(value.read(), copy.read())
+            if field == "lidar" and value is not None:
+                np.testing.assert_array_equal(value.origin, copy.origin)
 
 
 def test_the_size_that_was_asked_for(rich_clip: Path, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def test_targets_have_all_their_context(clip: Clip) -> None:
     assert target_indices(clip, (1,)) == [0, 1, 2, 3, 4]
     assert target_indices(clip, (-2, -1, 1, 2)) == [2, 3]
     assert target_indices(replace(clip, independent=True), (-1, 1)) == []
+    assert target_indices(replace(clip, independent=True), ()) == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_gap_in_time_is_not_crossed(clip: Clip) -> None:
@@ -151,6 +152,43 @@ def test_flip_mirrors_the_whole_sample_and_jitter_is_for_networks_alone(clip: Cl
     jittered = ClipDataset([clip], (24, 48), (-1, 1), augmentation=Augmentation(flip=0, jitter=Jitter()))[1]
     torch.testing.assert_close(jittered.image, plain.image)
     assert (jittered.network_image - plain.image).abs().max() > 0.02
+
+
+def with_right_images(clip: Clip) -> Clip:
+    """Each frame's right image is the image of the next frame, and the last one's that of the first."""
+    rights = [frame.image for frame in (*clip.frames[1:], clip.frames[0])]
+    frames = tuple(replace(frame, right=right) for frame, right in zip(clip.frames, rights, strict=True))
+    return replace(clip, frames=frames, baseline=0.4)
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_right_images_are_read_where_they_are_asked_for(clip: Clip, cache: bool) -> None:
+    paired, jitter = with_right_images(clip), Augmentation(flip=0, jitter=Jitter())
+    dataset = ClipDataset([paired], (24, 48), (), frozenset({"right"}), cache=cache)
+    assert len(dataset) == 6
+    first, second = dataset[0], dataset[1]
+    assert first.context.shape == (0, 3, 24, 48)
+    assert first.right is not None
+    torch.testing.assert_close(first.right, second.image)
+    assert first.network_right is first.right
+    batch = Batch.stack([first, second])
+    assert batch.baseline is not None
+    torch.testing.assert_close(batch.baseline, torch.tensor([0.4, 0.4]))
+    jittered = ClipDataset([paired], (24, 48), (), frozenset({"right"}), jitter)[0]
+    assert jittered.right is not None
+    assert jittered.network_right is not None
+    torch.testing.assert_close(jittered.right, first.right)
+    assert (jittered.network_right - first.right).abs().max() > 0.02
+    assert ClipDataset([paired], (24, 48), ())[0].right is None
+
+
+def test_stereo_needs_right_images_of_all_frames_and_their_baseline(clip: Clip) -> None:
+    paired, needs = with_right_images(clip), {"stereo": ("right",)}
+    check_offers([paired], needs)
+    one_less = (replace(paired.frames[0], right=None), *paired.frames[1:])
+    for bare in (clip, replace(paired, baseline=None), replace(paired, frames=one_less)):
+        with pytest.raises(InputError, match=r"'stereo' needs right images, but clip .* has no right image for each"):
+            check_offers([paired, bare], needs)
 
 
 def test_an_image_of_another_size_is_an_error(clip: Clip, tmp_path: Path) -> None:

@@ -31,6 +31,20 @@ def test_a_mirrored_sample_is_mirrored_in_all_its_parts() -> None:
     assert flipped(Sample(["a"], (-1, 1), camera, image, context, image, context)).truth is None
 
 
+def test_in_the_mirror_the_right_camera_stands_to_the_left() -> None:
+    image, right, context = torch.rand(3, 4, 6), torch.rand(3, 4, 6), torch.rand(2, 3, 4, 6)
+    camera = Camera(fx=5.0, fy=5.0, cx=2.0, cy=1.5, width=6, height=4)
+    sample = Sample(["a"], (-1, 1), camera, image, context, image, context)
+    sample.right, sample.network_right, sample.baseline = right, right / 2, torch.tensor(0.5)
+    mirrored = flipped(sample)
+    assert torch.equal(mirrored.image, image.flip(-1))
+    assert mirrored.right is not None
+    assert mirrored.network_right is not None
+    assert torch.equal(mirrored.right, right.flip(-1))
+    assert torch.equal(mirrored.network_right, right.flip(-1) / 2)
+    assert mirrored.baseline == -0.5
+
+
 def test_no_change_is_no_change() -> None:
     images = torch.rand(2, 3, 4, 5)
     torch.testing.assert_close(ColourJitter(1, 1, 1, 0)(images), images, atol=1e-5, rtol=0)

@@ -221,3 +221,15 @@ def test_gradients_point_downhill_to_the_true_motion() -> None:
     assert short.grad is not None
     assert vector[0, 2] == pytest.approx(-0.5)  # the target's points come nearer
     assert short.grad[0, 2] > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_sideways_motion_keeps_the_first_and_the_last_row(dtype: torch.dtype) -> None:
+    """They are moved along themselves: rounding must not push them out of view."""
+    generator = torch.Generator().manual_seed(0)
+    camera = Camera(171.3, 164.9, 160.2, 47.3, width=321, height=97)
+    depth = 3 + 60 * torch.rand(4, 1, 97, 321, generator=generator, dtype=dtype)
+    T = torch.eye(4, dtype=dtype).repeat(4, 1, 1)
+    T[:, 0, 3] = -0.5
+    valid = warp.synthesize(torch.zeros(4, 3, 97, 321, dtype=dtype), depth, T, camera).valid
+    assert valid[..., 200:].all()

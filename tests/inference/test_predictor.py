@@ -16,8 +16,8 @@ import packdepth
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
-from packdepth.inference.flip import fuse_flipped
 from packdepth.inference.predictor import PAIRS, Predictor, image_tensor, load
+from packdepth.networks.flip import fuse_flipped
 
 from .conftest import FORWARD, HEIGHT, WIDTH
 

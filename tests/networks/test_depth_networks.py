@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.fused import compose, packed
 from packdepth.networks.packing import NARROW, PackLayerConv3d, UnpackLayerConv3d, banded, channelwise_conv3d
 from packdepth.networks.packnet import PRESETS, PackNet
+from packdepth.networks.superdepth import SubPixelConv, SuperDepth
 
 
 def parameters(network: nn.Module) -> int:
@@ -45,9 +48,11 @@ def test_resnet_parameters_have_torchvisions_names() -> None:
     assert len(names) == 120  # torchvision's resnet18 has 122, two of which are the classifier's
 
 
-@pytest.fixture(scope="module", params=["packnet", "resnet"])
+@pytest.fixture(scope="module", params=["packnet", "resnet", "superdepth"])
 def network(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
+    if request.param == "superdepth":
+        return SuperDepth(18)
     return PackNet("tiny") if request.param == "packnet" else DepthResNet(18)
 
 
@@ -75,7 +80,8 @@ def test_padding_does_not_change_what_is_no_padding(network: nn.Module) -> None:
 
 @pytest.mark.parametrize("depth", [3.0, 12.0, 40.0])
 def test_an_untrained_network_predicts_about_the_depth_it_is_told_to_start_at(depth: float) -> None:
-    for network in (PackNet("tiny", initial_depth=depth), DepthResNet(18, initial_depth=depth).eval()):
+    resnets = [kind(18, initial_depth=depth).eval() for kind in (DepthResNet, SuperDepth)]
+    for network in (PackNet("tiny", initial_depth=depth), *resnets):
         with torch.no_grad():
             medians = [1 / inv_depth.median() for inv_depth in network(torch.rand(1, 3, 64, 96))]
         for median in medians:
@@ -87,9 +93,10 @@ def test_a_start_outside_the_range_is_refused() -> None:
         PackNet("tiny", initial_depth=0.4)
 
 
-def test_every_parameter_is_trained() -> None:
+@pytest.mark.parametrize("kind", [lambda: PackNet("tiny", dropout=0.1), lambda: SuperDepth(18)])
+def test_every_parameter_is_trained(kind: Callable[[], nn.Module]) -> None:
     torch.manual_seed(0)
-    network = PackNet("tiny", dropout=0.1)
+    network = kind()
     sum(scale.mean() for scale in network(torch.rand(1, 3, 64, 64))).backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
@@ -201,3 +208,28 @@ def test_packing_blocks_have_float64_gradients() -> None:
     assert torch.autograd.gradcheck(lambda y: unpack(y).sum((2, 3)), x, nondet_tol=1e-12)
     assert pack(x).shape == (1, 16, 2, 2)
     assert unpack(x).shape == (1, 16, 8, 8)
+
+
+def test_a_sub_pixel_convolution_begins_without_a_checkerboard() -> None:
+    torch.manual_seed(0)
+    conv = SubPixelConv(5, 3).double()
+    x = torch.randn(2, 5, 6, 7, dtype=torch.float64)
+    y = conv(x)
+    assert y.shape == (2, 3, 12, 14)
+    plain = torch.nn.functional.conv2d(
+        torch.nn.functional.pad(x, (1, 1, 1, 1), mode="reflect"), conv.conv.weight[::4], conv.conv.bias[::4]
+    )
+    torch.testing.assert_close(y, plain.repeat_interleave(2, -2).repeat_interleave(2, -1))
+    assert len(conv.conv.weight[::4].unique()) == 3 * 5 * 9  # and features differ
+
+
+def test_superdepth_computes_nothing_at_full_resolution_but_the_result() -> None:
+    seen: list[int] = []
+    network = SuperDepth(18).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _, __, output: seen.append(output.shape[-1]))
+    with torch.no_grad():
+        scales = network(torch.rand(1, 3, 64, 96))
+    assert max(seen) == 48
+    assert scales[0].shape[-1] == 96

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from packdepth.evaluation.metrics import DepthMetrics
-from packdepth.inference.flip import fuse_flipped
+from packdepth.networks.flip import fuse_flipped
 
 
 @pytest.fixture(scope="module")

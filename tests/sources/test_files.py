@@ -75,6 +75,19 @@ def test_points_are_the_first_three_columns(tmp_path, complaint):
     complaint(PointsNpz(path).read, path, "points")
 
 
+def test_a_scan_knows_where_its_scanner_stands(tmp_path, complaint):
+    path = tmp_path / "scan.npz"
+    np.savez(path, points=np.zeros((2, 3)), origin=np.array([0.1, -0.2, 0.3]))
+    np.testing.assert_array_equal(PointsNpz(path).origin, [0.1, -0.2, 0.3])
+    np.savez(path, points=np.zeros((2, 3)))
+    np.testing.assert_array_equal(PointsNpz(path).origin, np.zeros(3))
+    np.savez(path, points=np.zeros((2, 3)), origin=np.zeros(4))
+    complaint(lambda: PointsNpz(path).origin, path, "3 numbers")
+    T = np.eye(4)
+    T[:3, 3] = 1, 2, 3
+    np.testing.assert_array_equal(VelodyneBin(path, T).origin, [1, 2, 3])
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_truncated_files_are_errors_when_read(tmp_path, write_image, complaint, share):
     files = [

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from packdepth.city.drive import YAW, Drive, Recipe, Shot, View
+from packdepth.city.lidar import ORIGIN
 from packdepth.records import Clip, Frame
 
 What = Literal["image", "right", "depth", "lidar", "semantic", "instance", "moving"]
@@ -39,6 +40,15 @@ class Rendered:
         return content
 
 
+class RenderedScan(Rendered):
+    """A scan, to be made when it is read."""
+
+    @property
+    def origin(self) -> np.ndarray:
+        """Where the scanner stands in the camera frame, [3] metres."""
+        return ORIGIN
+
+
 def city_clip(recipe: Recipe, number: int = 0, view: View = "front") -> Clip:
     """A drive as a clip, with everything that is true of it."""
     drive = _drive(recipe, number)
@@ -53,7 +63,7 @@ def city_clip(recipe: Recipe, number: int = 0, view: View = "front") -> Clip:
             image=rendered(frame, "image"),
             right=rendered(frame, "right") if recipe.baseline is not None else None,
             depth=rendered(frame, "depth"),
-            lidar=rendered(frame, "lidar") if recipe.scanner is not None else None,
+            lidar=RenderedScan(recipe, number, view, frame, "lidar") if recipe.scanner is not None else None,
             semantic=rendered(frame, "semantic"),
             instance=rendered(frame, "instance"),
             moving=rendered(frame, "moving"),

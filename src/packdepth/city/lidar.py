@@ -8,7 +8,7 @@ import numpy as np
 
 from packdepth.city.render import World
 
-ABOVE_CAMERA = 0.25  # metres
+ORIGIN = np.array([0.0, -0.25, 0.0])  # in the camera frame, metres: above the camera
 REACH = (1.5, 100.0)  # metres that it measures
 
 
@@ -36,7 +36,7 @@ class Scanner:
         azimuth = np.radians(np.arange(-180.0, 180.0, self.azimuth_step))
         e, a = (grid.ravel() for grid in np.meshgrid(elevation, azimuth, indexing="ij"))
         directions = np.stack([np.cos(e) * np.sin(a), -np.sin(e), np.cos(e) * np.cos(a)], axis=-1)  # camera axes
-        start = np.array([0.0, -ABOVE_CAMERA, 0.0])
+        start = ORIGIN
         R, t = T_world_camera[:3, :3], T_world_camera[:3, 3]
         origins = np.tile((R @ start + t).astype(np.float32), (len(directions), 1))
         distance = world.cast(origins, (directions @ R.T).astype(np.float32)).distance.astype(np.float64)

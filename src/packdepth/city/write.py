@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from packdepth.city.classes import COLOURS
 from packdepth.city.drive import Drive, Recipe, Shot, View
+from packdepth.city.lidar import ORIGIN
 from packdepth.colour import colourise
 from packdepth.files import claim, replacing, write_depth_png, write_image
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
@@ -134,7 +135,7 @@ def write_shot(folder: Path, name: str, shot: Shot) -> None:
     write_image(folder / "moving" / f"{name}.png", shot.moving.astype(np.uint8) * 255)
     if shot.lidar is not None:
         with replacing(folder / "lidar" / f"{name}.npz") as temporary:
-            np.savez_compressed(temporary, points=shot.lidar)
+            np.savez_compressed(temporary, points=shot.lidar, origin=ORIGIN)
     numbers = [*shot.pose[:3, 3], *quaternion(shot.pose[:3, :3])]
     with replacing(folder / "rows" / f"{name}.csv") as temporary:
         temporary.write_text(f"{name},{shot.time:.3f},{shot.speed:.6f},{','.join(f'{n:.9f}' for n in numbers)}\n")

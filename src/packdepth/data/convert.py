@@ -25,7 +25,7 @@ from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import check_calibrated
 from packdepth.errors import InputError
 from packdepth.files import claim, make_folder, replacing, write_depth_png, write_image
-from packdepth.records import Clip, Frame, Readable
+from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import PLACE
 from packdepth.sources.recognise import source_at
@@ -131,9 +131,9 @@ def _write_depth(depth: Readable, size: Size, path: Path) -> None:
     write_depth_png(path, values if size is None else resized_depth(values, *size))
 
 
-def _write_points(points: Readable, path: Path) -> None:
+def _write_points(scan: Scan, path: Path) -> None:
     with replacing(path) as temporary:
-        np.savez_compressed(temporary, points=points.read())
+        np.savez_compressed(temporary, points=scan.read(), origin=scan.origin)
 
 
 def _write_labels(labels: Readable, size: Size, dtype: type[np.unsignedinteger], factor: int, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ class ClipDataset(Dataset[Sample]):
         seed: of the augmentation.
         cache: keep resized images in memory.
         cameras: that are learned: samples tell which of them is theirs. Empty where calibrations are used.
+        measure: gives measured depth of a frame, where it is asked for: by default all that there is.
 
     Raises InputError for a clip without targets, and for one whose camera is neither known nor learned.
     """
@@ -48,12 +49,13 @@ class ClipDataset(Dataset[Sample]):
         seed: int = 0,
         cache: bool = False,
         cameras: Sequence[Camera] = (),
+        measure: Callable[[Clip, Frame], Tensor] | None = None,
     ) -> None:
         if not cameras:
             check_calibrated(clips)
         self.cameras = {clip: camera_index(clip, cameras) for clip in clips} if cameras else {}
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed, self.measure = augmentation, seed, measure or measured_depth
         self.targets: list[tuple[Clip, int]] = []
         for clip in clips:
             indices = target_indices(clip, offsets)
@@ -73,8 +75,10 @@ class ClipDataset(Dataset[Sample]):
         repeat, index = divmod(draw, len(self))
         clip, target = self.targets[index]
         frame = clip.frames[target]
-        image = self._image(clip, frame)
-        context = torch.stack([self._image(clip, clip.frames[target + o]) for o in self.offsets])
+        image = self._image(clip, frame.image)
+        context = image.new_empty(len(self.offsets), *image.shape)
+        for i, offset in enumerate(self.offsets):
+            context[i] = self._image(clip, clip.frames[target + offset].image)
         sample = Sample(
             names=[f"{clip.name}/{frame.name}"],
             offsets=self.offsets,
@@ -87,7 +91,11 @@ class ClipDataset(Dataset[Sample]):
         if "distance" in self.fields:
             sample.distance = torch.tensor([distance(clip, target, target + o) for o in self.offsets])
         if "truth" in self.fields:
-            sample.truth = measured_depth(clip, frame)
+            sample.truth = self.measure(clip, frame)
+        if "right" in self.fields:
+            assert frame.right is not None
+            sample.right = sample.network_right = self._image(clip, frame.right)
+            sample.baseline = torch.tensor(clip.baseline)
         if self.cameras:
             sample.camera_index = torch.tensor(self.cameras[clip])
             sample.mirrored = torch.tensor(False)
@@ -99,22 +107,24 @@ class ClipDataset(Dataset[Sample]):
         if self.augmentation.jitter is not None:
             jitter = ColourJitter.draw(self.augmentation.jitter, rng)
             sample.network_image, sample.network_context = jitter(sample.image), jitter(sample.context)
+            if sample.right is not None:
+                sample.network_right = jitter(sample.right)
         return flipped(sample) if rng.random() < self.augmentation.flip else sample
 
-    def _image(self, clip: Clip, frame: Frame) -> Tensor:
-        """[3, H, W] RGB in [0, 1] at the image size."""
-        if self._cache is not None and frame.image in self._cache:
-            return self._cache[frame.image]
-        pixels = frame.image.read()
+    def _image(self, clip: Clip, file: Readable) -> Tensor:
+        """An image of the clip, [3, H, W] RGB in [0, 1] at the image size."""
+        if self._cache is not None and file in self._cache:
+            return self._cache[file]
+        pixels = file.read()
         if pixels.shape[:2] != (clip.camera.height, clip.camera.width):
             raise InputError(
-                f"{frame.image.path}: is {pixels.shape[1]}x{pixels.shape[0]} pixels, but the clip's camera is for "
+                f"{file.path}: is {pixels.shape[1]}x{pixels.shape[0]} pixels, but the clip's camera is for "
                 f"{clip.camera.width}x{clip.camera.height}"
             )
         image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
         image = resize_image(image[None], *self.image_size)[0]
         if self._cache is not None:
-            self._cache[frame.image] = image
+            self._cache[file] = image
         return image
 
 

@@ -16,9 +16,10 @@ GAP = 1.5  # a step in time longer than this many intervals of the clip is a gap
 def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
     """Indices of the frames whose context frames all exist, with no gap in time on the way to them.
 
-    Where the clip names its targets, these alone; every frame serves as context.
+    Where the clip names its targets, these alone; every frame serves as context. Unrelated images are targets where no
+    context is asked for.
     """
-    if clip.independent:
+    if clip.independent and offsets:
         return []
     part = np.cumsum([0, *gaps(clip)])  # frames with the same number have no gap between them
     reach = [0, *offsets]
@@ -84,6 +85,11 @@ OFFERS: dict[str, tuple[str, Callable[[Clip], bool], str]] = {
         lambda clip: distance_source(clip) is not None,
         "neither speed nor poses for all its frames; add speed_mps or poses",
     ),
+    "right": (
+        "right images",
+        lambda clip: clip.baseline is not None and all(frame.right is not None for frame in clip.frames),
+        "no right image for each of its frames, or no baseline; add them",
+    ),
     "truth": (
         "measured depth",
         lambda clip: depth_source(clip) is not None,
@@ -139,6 +145,16 @@ def camera_index(clip: Clip, cameras: Sequence[Camera]) -> int:
 
 def _numbers(camera: Camera) -> tuple[float, ...]:
     return float(camera.fx), float(camera.fy), float(camera.cx), float(camera.cy), camera.width, camera.height
+
+
+def check_scans(clips: Sequence[Clip]) -> None:
+    """Raise InputError, naming the clip, unless each has a LiDAR scan to choose beams of."""
+    for clip in clips:
+        if all(frame.lidar is None for frame in clip.frames):
+            raise InputError(
+                f"data.beams chooses among the beams of LiDAR scans, but clip {clip.name} ({clip.path}) has no scan; "
+                f"train on clips with scans, or remove data.beams"
+            )
 
 
 def check_one_size(clips: Sequence[Clip]) -> None:

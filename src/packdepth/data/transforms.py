@@ -13,10 +13,17 @@ from packdepth.records import Sample
 
 
 def flipped(sample: Sample) -> Sample:
-    """The sample as a mirrored camera sees it: images, measured depth and intrinsics."""
+    """The sample as a mirrored camera sees it: images, measured depth and intrinsics.
+
+    In the mirror the right camera stands to the left: its image stays the other one of the pair, at the negative
+    baseline, so that context, measured depth and ego-motion remain those of the target's own camera.
+    """
 
     def mirror(image: Tensor) -> Tensor:
         return image.flip(-1)
+
+    def mirrored(image: Tensor | None) -> Tensor | None:
+        return None if image is None else mirror(image)
 
     return replace(
         sample,
@@ -25,7 +32,10 @@ def flipped(sample: Sample) -> Sample:
         context=mirror(sample.context),
         network_image=mirror(sample.network_image),
         network_context=mirror(sample.network_context),
-        truth=None if sample.truth is None else mirror(sample.truth),
+        truth=mirrored(sample.truth),
+        right=mirrored(sample.right),
+        network_right=mirrored(sample.network_right),
+        baseline=None if sample.baseline is None else -sample.baseline,
         mirrored=None if sample.mirrored is None else ~sample.mirrored,
     )
 

@@ -96,6 +96,8 @@ def find(output: Path) -> Findings:
     predicted, true = paths(predictor, odometry)
     distance = float(np.linalg.norm(np.diff(true, axis=0), axis=1).sum())
     assert isinstance(predictor.run, Run)
+    pose = predictor.run.networks.pose
+    assert pose is not None
     numbers = Numbers(
         network=own,
         constants=others,
@@ -105,7 +107,7 @@ def find(output: Path) -> Findings:
         test_drives=len(test),
         steps=predictor.meta.step,
         initial_depth=predictor.run.networks.depth.initial_depth,
-        initial_forward=predictor.run.networks.pose.initial_forward,
+        initial_forward=pose.initial_forward,
         drift=float(np.linalg.norm(predicted[-1] - true[-1])) / distance,
         distance=distance,
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +16,9 @@ import yaml
 
 from packdepth.city.command import require_city
 from packdepth.clock import clock
-from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.sources.folder import Folder
+from packdepth.training.elsewhere import finished_epochs, train_elsewhere
 
 if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
@@ -141,17 +139,12 @@ def mean_step(data: Path) -> float:
 def train(output: Path, plan: Plan, seed: int) -> None:
     """Train, or go on with a training that was stopped. A process of its own, which starts others as it needs."""
     run, data = output / "run", output / "data"
-    meta = run / "last" / "meta.json"
-    epoch = json.loads(meta.read_text())["epoch"] if meta.exists() else 0
-    if epoch >= plan.epochs:
+    if finished_epochs(run) >= plan.epochs:
         print("trained already")
         return
     with replacing(output / "run.yaml") as temporary:
         temporary.write_text(_run_text(data, plan, seed))
-    command = [sys.executable, "-m", "packdepth.cli", "train", str(output / "run.yaml"), "--output", str(run)]
-    code = subprocess.run([*command, *(["--resume"] if epoch else [])], check=False).returncode
-    if code:
-        raise InputError(f"{output / 'run.yaml'}: training ended with status {code}; see its message above")
+    train_elsewhere(output / "run.yaml", run)
 
 
 def _run_text(data: Path, plan: Plan, seed: int) -> str:

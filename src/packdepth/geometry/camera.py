@@ -105,6 +105,15 @@ class Camera:
             torch.arange(self.width, dtype=depth.dtype, device=depth.device),
             indexing="ij",
         )
+        return self._lift(u, v, depth)
+
+    def lift(self, pixels: Tensor, depth: Tensor) -> Tensor:
+        """Points [B, 3, ...] in the camera frame (metres) seen at pixels [B, 2, ...] (u, v) at z-depth [B, 1, ...]."""
+        return self._lift(pixels[:, 0:1], pixels[:, 1:2], depth)
+
+    def _lift(self, u: Tensor, v: Tensor, depth: Tensor) -> Tensor:
+        import torch
+
         x = (u - _spread(self.cx, depth)) / _spread(self.fx, depth) * depth
         y = (v - _spread(self.cy, depth)) / _spread(self.fy, depth) * depth
         return torch.cat([x, y, depth], dim=1)

@@ -12,6 +12,7 @@ from packdepth.geometry.camera import Camera
 
 Padding = Literal["border", "zeros"]
 """What lies beyond an image: its edges, extended, or black."""
+ROUNDING = 1e-3  # pixels beyond the outermost centres that still count: where a row stays in its place, as in stereo
 MIN_DEPTH = 1e-3  # metres; what is nearer to the context camera, or behind it, is not seen
 
 
@@ -62,5 +63,6 @@ def synthesize(
     points = se3.transform(T_context_target, camera.unproject(depth))
     pixels, z = context_camera.project(points, min_depth=MIN_DEPTH)
     u, v = pixels[:, 0:1], pixels[:, 1:2]
-    inside = (u >= 0) & (u <= context_camera.width - 1) & (v >= 0) & (v <= context_camera.height - 1)
+    right, bottom = context_camera.width - 1 + ROUNDING, context_camera.height - 1 + ROUNDING
+    inside = (u >= -ROUNDING) & (u <= right) & (v >= -ROUNDING) & (v <= bottom)
     return Synthesis(sample(context, pixels, padding), inside & (z > MIN_DEPTH))

@@ -77,8 +77,9 @@ def _labelled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]
 def _network(
     config: DepthConfig | ImportedPoseConfig, sizes: dict[str, int], prefix: str, hidden: AbstractSet[str]
 ) -> str:
-    """Kind, options but the hidden ones, and number of parameters of the network whose weights begin with `prefix`."""
-    options = [f"{name} {value}" for name, value in config.model_dump(exclude={"kind", *hidden}).items()]
+    """Kind, options less those hidden or off, and number of parameters of the network whose weights have the prefix."""
+    values = config.model_dump(exclude={"kind", *hidden}).items()
+    options = [f"{name} {value}" for name, value in values if value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([config.kind, *options, _count(parameters, "parameter")])
 

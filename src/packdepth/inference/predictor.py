@@ -17,10 +17,10 @@ from packdepth.errors import InputError
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
-from packdepth.inference.flip import fuse_flipped
 from packdepth.interop.pose import PacknetSfmPoseNet, imported_pose_network
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.build import depth_network
+from packdepth.networks.flip import fuse_flipped
 from packdepth.records import Prediction
 from packdepth.sources.files import ImageFile, check_mode
 

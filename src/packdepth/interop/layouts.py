@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from packdepth.config import DepthConfig, DepthResNetConfig, ImportedPoseConfig, PackNetConfig
+from packdepth.config import DepthConfig, DepthNetworkConfig, ImportedPoseConfig
 from packdepth.interop.pose import imported_pose_network
 from packdepth.networks.build import depth_network
 
@@ -40,7 +40,7 @@ class Layout:
 
     def build(self) -> nn.Module:
         """The network, with initial weights."""
-        if isinstance(self.config, (PackNetConfig, DepthResNetConfig)):
+        if isinstance(self.config, DepthNetworkConfig):
             return depth_network(self.config)
         return imported_pose_network(self.config)
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from torch import nn
 
-from packdepth.config import DepthConfig, PackNetConfig, PoseConfig, PoseNetConfig
+from packdepth.config import DepthConfig, PackNetConfig, PoseConfig, PoseNetConfig, SuperDepthConfig
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.ego_motion import PairPoseNetwork
+from packdepth.networks.flip import FlipFused
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
+from packdepth.networks.superdepth import SuperDepth
 
 
 def depth_network(config: DepthConfig) -> nn.Module:
     """The depth network: image [B, 3, H, W] to inverse depths [B, 1, H / 2^s, W / 2^s], finest first."""
+    network: nn.Module
     if isinstance(config, PackNetConfig):
-        return PackNet(config.preset, config.dropout, config.initial_depth)
-    return DepthResNet(config.layers, config.min_depth, config.max_depth, config.initial_depth)
+        network = PackNet(config.preset, config.dropout, config.initial_depth)
+    else:
+        kind = SuperDepth if isinstance(config, SuperDepthConfig) else DepthResNet
+        network = kind(config.layers, config.min_depth, config.max_depth, config.initial_depth)
+    return FlipFused(network) if config.flip else network
 
 
 def pose_network(config: PoseConfig) -> PairPoseNetwork:

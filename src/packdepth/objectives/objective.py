@@ -6,10 +6,21 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from packdepth.config import PhotometricConfig, SmoothnessConfig, TermConfig, VelocityConfig
+from packdepth.config import (
+    OcclusionConfig,
+    PhotometricConfig,
+    ReprojectedConfig,
+    SmoothnessConfig,
+    StereoConfig,
+    TermConfig,
+    VelocityConfig,
+)
 from packdepth.geometry.se3 import with_length
+from packdepth.objectives.occlusion import Occlusion
 from packdepth.objectives.photometric import Photometric
+from packdepth.objectives.reprojected import Reprojected
 from packdepth.objectives.smoothness import Smoothness
+from packdepth.objectives.stereo import Stereo
 from packdepth.objectives.supervised import Supervised
 from packdepth.objectives.term import Term
 from packdepth.objectives.velocity import Velocity
@@ -32,6 +43,12 @@ def build_term(config: TermConfig) -> Term:
         return Smoothness(config.scales, config.convention)
     if isinstance(config, VelocityConfig):
         return Velocity(config.impose)
+    if isinstance(config, ReprojectedConfig):
+        return Reprojected()
+    if isinstance(config, StereoConfig):
+        return Stereo(config.ssim, config.both, config.scales)
+    if isinstance(config, OcclusionConfig):
+        return Occlusion()
     return Supervised(config.kind, config.convention)
 
 
@@ -50,6 +67,11 @@ class Objective:
     def imposes_length(self) -> bool:
         """Whether terms see the ego-motion at the length that the speed gives."""
         return any(isinstance(term, Velocity) and term.impose for _, _, term in self.terms)
+
+    @property
+    def predicts_right(self) -> bool:
+        """Whether a term judges the depth of the right view."""
+        return any(isinstance(term, Stereo) and term.both for _, _, term in self.terms)
 
     def needs(self) -> dict[str, tuple[str, ...]]:
         """The optional fields of the batch that each term needs, by the term's name."""

@@ -175,6 +175,11 @@ class DgpScan:
     path: Path
     T_camera_lidar: np.ndarray  # [4, 4] float64, metres; the camera where it is when it takes its image
 
+    @property
+    def origin(self) -> np.ndarray:
+        """The camera's place: DDAD's scans are of several scanners at once, in the frame of the car's rear axle."""
+        return np.zeros(3)
+
     def read(self) -> np.ndarray:
         """[N, 3] float32, metres, in the camera frame: all points, those behind the camera too."""
         points = read_array(self.path, "data")

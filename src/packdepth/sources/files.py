@@ -137,11 +137,11 @@ def _grey16(path: Path, holds: str) -> np.ndarray:
     return values
 
 
-def read_array(path: Path, name: str) -> np.ndarray:
-    """An array of numbers of an npz file. Raises InputError if it is not there or damaged."""
+def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.ndarray:
+    """An array of numbers of an npz file. Raises InputError if it is damaged, or not there and has no default."""
     try:
         with np.load(path, allow_pickle=False) as content:
-            array: np.ndarray = content[name]
+            array: np.ndarray = content[name] if default is None or name in content else default
     except Exception as error:  # numpy raises what zipfile, zlib and its own parser raise
         raise InputError(f"{path}: is no npz with an array '{name}' ({error}); write it again") from None
     if array.dtype.kind not in "fiu":
@@ -212,7 +212,7 @@ class MaskPng:
 
 @dataclass(frozen=True)
 class PointsNpz:
-    """Points of a scan in the camera frame: an npz with `points` [N, 3], metres."""
+    """Points of a scan in the camera frame: an npz with `points` [N, 3] and, if known, `origin` [3], metres."""
 
     path: Path
 
@@ -223,6 +223,15 @@ class PointsNpz:
             raise InputError(f"{self.path}: 'points' has shape {points.shape}; it must be [N, 3], metres")
         return points[:, :3].astype(np.float32)
 
+    @property
+    def origin(self) -> np.ndarray:
+        """Where the scanner stands in the camera frame, [3] metres: `origin` of the file, or else zeros."""
+        try:
+            origin = read_array(self.path, "origin", np.zeros(3))
+            return origin.astype(np.float64).reshape(3)
+        except ValueError:
+            raise InputError(f"{self.path}: 'origin' must hold 3 numbers, where the scanner stands, metres") from None
+
 
 @dataclass(frozen=True, eq=False)
 class VelodyneBin:
@@ -230,6 +239,11 @@ class VelodyneBin:
 
     path: Path
     T_camera_velodyne: np.ndarray  # [4, 4] float64, metres
+
+    @property
+    def origin(self) -> np.ndarray:
+        """Where the scanner stands in the camera frame, [3] metres."""
+        return self.T_camera_velodyne[:3, 3]
 
     def read(self) -> np.ndarray:
         """[N, 3] float32, metres, in the camera frame: all points, those behind the camera too."""

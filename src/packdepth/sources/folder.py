@@ -5,7 +5,7 @@
     frames/         one image for each line, named <frame>.jpg or .png
     right/          the rectified right images
     depth/          16-bit PNG, metres x 256, 0 where unknown
-    lidar/          npz with `points` [N, 3], metres, in the camera frame
+    lidar/          npz with `points` [N, 3], metres, in the camera frame; `origin` [3], where the scanner stands in it
     semantic/       8-bit PNG, class ids
     instance/       16-bit PNG, numbers of countable objects, 0 for what is none
     moving/         8-bit PNG, not 0 on objects that move at this moment

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run
@@ -19,7 +18,7 @@ from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
-from packdepth.training.scale import is_metric, scale_source
+from packdepth.training.scale import scale_source
 
 TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
 
@@ -27,8 +26,8 @@ TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightnin
 class Checkpoints(pl.Callback):
     """Writes `last` at the end of every epoch and `best` when its score is the lowest so far.
 
-    The score is abs_rel of the validation where depth was measured (median-scaled unless the scale is metric), else
-    the validation loss, else the training loss.
+    The score is abs_rel of the validation where depth was measured and is learned (median-scaled unless the scale is
+    metric), else the validation loss, else the training loss.
 
     Args:
         output: the folder of the run.
@@ -39,6 +38,8 @@ class Checkpoints(pl.Callback):
 
     def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
         self.output, self.run, self.clips, self.run_log = output, run, clips, log
+        self.scale_source = scale_source(run, clips)
+        self.metric = self.scale_source != "none"
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -80,7 +81,9 @@ class Checkpoints(pl.Callback):
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
     def _monitored(self, scores: dict[str, float]) -> str:
-        names = ("val/abs_rel" if is_metric(self.run) else "val/abs_rel_scaled", "val/loss", "train/loss")
+        names = ["val/abs_rel" if self.metric else "val/abs_rel_scaled", "val/loss", "train/loss"]
+        if self.run.training.freeze_depth:
+            del names[0]
         return next(name for name in names if name in scores)
 
     def _content(
@@ -93,15 +96,18 @@ class Checkpoints(pl.Callback):
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             epoch=epoch,
             step=trainer.global_step,
-            metric=is_metric(self.run),
-            scale_source=scale_source(self.run, self.clips),
+            metric=self.metric,
+            scale_source=self.scale_source,
             clips=[clip.name for clip in self.clips],
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
             cameras=[] if module.cameras is None else _learned(module.cameras),
         )
-        networks = torch.nn.ModuleDict({"depth": module.depth, "pose": module.pose})
-        weights = {name: value.detach().cpu() for name, value in networks.state_dict().items()}
+        weights = {
+            name: value.detach().cpu()
+            for name, value in module.state_dict().items()
+            if name.startswith(("depth.", "pose."))
+        }
         return checkpoint.Checkpoint(self.run, meta, weights)
 
 

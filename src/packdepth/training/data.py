@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from packdepth.config import Run
+from packdepth.data.beams import beam_depth, other_depth
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler
 from packdepth.data.targets import distinct_cameras
 from packdepth.objectives.objective import Objective
@@ -51,8 +52,10 @@ class RunData(pl.LightningDataModule):
             cameras=distinct_cameras(train) if run.camera.learn else (),
         )
         fields = Objective.build(run.objective).fields()
-        self.train = samples(train, fields=fields, augmentation=data.augmentation)
-        self.val = samples(val, fields=fields | {"truth"}) if val else None
+        kept = None if data.beams is None else partial(beam_depth, beams=data.beams)
+        others = None if data.beams is None else partial(other_depth, beams=data.beams)
+        self.train = samples(train, fields=fields, augmentation=data.augmentation, measure=kept)
+        self.val = samples(val, fields=fields | {"truth"}, measure=others) if val else None
 
     def epoch_steps(self) -> int:
         """Steps of an epoch."""

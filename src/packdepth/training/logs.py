@@ -77,8 +77,8 @@ class RunLog(pl.Callback):
             for name, value in row.items():
                 if name not in ("step", "epoch"):
                     writer.add_scalar(f"train/{name}", value, int(row["step"]))
-        for name, rate in zip(("depth", "pose", "muon"), trainer.optimizers[0].param_groups, strict=False):
-            writer.add_scalar(f"learning_rate/{name}", rate["lr"], trainer.global_step)
+        for group in trainer.optimizers[0].param_groups:
+            writer.add_scalar(f"learning_rate/{group['name']}", group["lr"], trainer.global_step)
         assert self.last is not None
         assert isinstance(module, DepthModule)
         module.eval()

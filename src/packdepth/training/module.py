@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from packdepth import checkpoint
 from packdepth.config import Cosine, Run, Step
 from packdepth.config import Muon as MuonConfig
+from packdepth.errors import InputError
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_inv_depth
@@ -22,11 +25,11 @@ from packdepth.networks.build import depth_network, pose_network
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
-from packdepth.training.muon import Muon, is_matrix
+from packdepth.training.muon import Muon, matrices_apart
 
 
 class DepthModule(pl.LightningModule):
-    """Trains a depth and a pose network on an objective.
+    """Trains a depth network and, where there are context frames, a pose network on an objective.
 
     Of its state dict `depth.*` and `pose.*` are a checkpoint's weights; learned cameras stand in its description.
 
@@ -41,17 +44,34 @@ class DepthModule(pl.LightningModule):
         self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
         self.depth = depth_network(run.networks.depth)
-        self.pose = pose_network(run.networks.pose)
+        if run.training.depth_checkpoint is not None:
+            start_from(self.depth, run, run.training.depth_checkpoint)
+        self.pose = None if run.networks.pose is None else pose_network(run.networks.pose)
         guesses = [Camera.from_fov(run.camera.fov, camera.width, camera.height) for camera in cameras]
         self.cameras = LearnedCameras(guesses) if run.camera.learn else None
         self.objective = Objective.build(run.objective)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
 
+        self.frozen = run.training.freeze_depth
+        self.depth.requires_grad_(not self.frozen)
+
+    def train(self, mode: bool = True) -> DepthModule:
+        """Training or evaluation mode; a frozen depth network stays in evaluation, statistics and all."""
+        super().train(mode)
+        if self.frozen:
+            self.depth.eval()
+        return self
+
     def forward(self, batch: Batch) -> Outputs:
-        """Inverse depths of the targets and ego-motion to their context frames."""
+        """Inverse depths of the targets, of their right views if needed, and ego-motion to their context frames."""
+        if self.pose is None:
+            motion = batch.image.new_zeros(len(batch), 0, 4, 4)
+        else:
+            motion = self.pose(batch.network_image, batch.network_context, batch.offsets)
         return Outputs(
             inv_depths=self.depth(batch.network_image),
-            T_context_target=self.pose(batch.network_image, batch.network_context, batch.offsets),
+            T_context_target=motion,
+            right_inv_depths=self.depth(batch.network_right) if self.objective.predicts_right else None,
         )
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
@@ -98,20 +118,40 @@ class DepthModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
+        rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
+        frozen = {"depth"} if self.frozen else set()
+        networks = {name: network for name, network in self.named_children() if name in rates.keys() - frozen}
         groups: list[dict[str, Any]] = [
-            {"params": list(self.depth.parameters()), "lr": training.depth_learning_rate},
-            {"params": list(self.pose.parameters()), "lr": training.pose_learning_rate},
+            {"name": name, "params": list(network.parameters()), "lr": rates[name]}
+            for name, network in networks.items()
         ]
         if isinstance(training.optimizer, MuonConfig):
-            matrices = [parameter for parameter in self.depth.parameters() if is_matrix(parameter)]
-            groups[0]["params"] = [parameter for parameter in self.depth.parameters() if not is_matrix(parameter)]
-            groups.append({"params": matrices, "lr": training.optimizer.learning_rate, "orthogonal": True})
-            optimizer: Optimizer = Muon(groups)
+            optimizer: Optimizer = Muon(matrices_apart(groups, "depth", training.optimizer.learning_rate))
         else:
             # Lightning clips no gradients of a fused optimiser under autocast.
             optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def start_from(depth: nn.Module, run: Run, path: Path) -> None:
+    """Load the depth network of a checkpoint. Raises InputError if it is another network or has another image size."""
+    content = checkpoint.read(path)
+    ours, theirs = run.networks.depth, content.run.networks.depth
+    if ours != theirs:
+        raise InputError(
+            f"training.depth_checkpoint: {path} holds the depth network {theirs.model_dump()}, but networks.depth is "
+            f"{ours.model_dump()}; give the same in the run file"
+        )
+    if run.image_size != content.run.image_size:
+        raise InputError(
+            f"training.depth_checkpoint: {path} was trained on images of {list(content.run.image_size)}, but "
+            f"data.image_size is {list(run.image_size)}; give the same in the run file"
+        )
+    prefix = "depth."
+    depth.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in content.weights.items() if name.startswith(prefix)}
+    )
 
 
 def learning_rate_factor(run: Run, step: int, steps: int) -> float:

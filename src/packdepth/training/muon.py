@@ -64,9 +64,17 @@ class Muon(Optimizer):
         return step
 
 
-def is_matrix(parameter: Tensor) -> bool:
-    """Whether a parameter is the weight of a two-dimensional convolution with several outputs."""
-    return parameter.ndim == 4 and len(parameter) > 1
+def matrices_apart(groups: list[dict[str, Any]], name: str, learning_rate: float) -> list[dict[str, Any]]:
+    """Parameter groups, with the weights of convolutions (those with several outputs) of one in a group for Muon."""
+
+    def split(group: dict[str, Any]) -> list[dict[str, Any]]:
+        matrices = [parameter for parameter in group["params"] if parameter.ndim == 4 and len(parameter) > 1]
+        chosen = {id(parameter) for parameter in matrices}
+        others = [parameter for parameter in group["params"] if id(parameter) not in chosen]
+        apart = {"name": f"{name}, convolutions", "params": matrices, "lr": learning_rate, "orthogonal": True}
+        return [group | {"params": others}, apart]
+
+    return [part for group in groups for part in (split(group) if group["name"] == name else [group])]
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from packdepth.data.targets import (
     check_calibrated,
     check_offers,
     check_one_size,
+    check_scans,
     distinct_cameras,
     gaps,
     has_measured_depth,
@@ -81,6 +82,8 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
+    if run.data.beams is not None:
+        check_scans(clips)
     if "truth" in objective.fields() and run.training.batch_size > processes:
         check_one_size(clips)
     data = RunData(run, clips, validation, epoch)
@@ -107,9 +110,13 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
     def millions(network: torch.nn.Module) -> str:
         return f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters"
 
-    training = run.training
+    training, pose = run.training, run.networks.pose
     drop, kept = run.data.drop_static, _frames(clips)
-    measured = sum(has_measured_depth(clip.frames[index]) for clip, index in data.train.targets)
+    targets = [clip.frames[index] for clip, index in data.train.targets]
+    if run.data.beams is None:
+        measured = sum(map(has_measured_depth, targets))
+    else:
+        measured = sum(frame.lidar is not None for frame in targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
@@ -119,8 +126,8 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
-        f"depth      {run.networks.depth.kind}, {millions(module.depth)}",
-        f"pose       {run.networks.pose.kind}, {millions(module.pose)}",
+        f"depth      {run.networks.depth.kind}, {millions(module.depth)}" + (", frozen" if module.frozen else ""),
+        f"pose       {'none' if pose is None or module.pose is None else f'{pose.kind}, {millions(module.pose)}'}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {_scale(scale_source(run, clips))}",

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from packdepth.config import Run, SupervisedConfig, VelocityConfig
+from packdepth.checkpoint import read_description
+from packdepth.config import ReprojectedConfig, Run, StereoConfig, SupervisedConfig, VelocityConfig
 from packdepth.data.targets import depth_source, distance_source
 from packdepth.records import Clip
 
 
-def is_metric(run: Run) -> bool:
-    """Whether a term of the objective ties depth to metres."""
-    return _uses_velocity(run) or _uses_depth(run)
-
-
 def scale_source(run: Run, clips: Sequence[Clip]) -> str:
-    """Such as "velocity (poses)", "depth (lidar)" or both; "none" where depth is known up to a factor only."""
+    """Such as "velocity (poses)", "depth (lidar)", "stereo" or several; "none" where depth is known up to a factor.
+
+    That of a frozen depth network is the one it was trained with.
+    """
+    if run.training.freeze_depth:
+        assert run.training.depth_checkpoint is not None
+        return read_description(run.training.depth_checkpoint)[1].scale_source
     sources = []
     if _uses_velocity(run):
         sources.append(f"velocity ({_together(distance_source, clips)})")
     if _uses_depth(run):
-        sources.append(f"depth ({_together(depth_source, clips)})")
+        lidar = f"lidar, {run.data.beams} beams"
+        sources.append(f"depth ({_together(depth_source, clips) if run.data.beams is None else lidar})")
+    if _uses_stereo(run):
+        sources.append("stereo")
     return ", ".join(sources) or "none"
 
 
@@ -29,7 +34,11 @@ def _uses_velocity(run: Run) -> bool:
 
 
 def _uses_depth(run: Run) -> bool:
-    return any(isinstance(term, SupervisedConfig) and term.weight > 0 for term in run.objective)
+    return any(isinstance(term, SupervisedConfig | ReprojectedConfig) and term.weight > 0 for term in run.objective)
+
+
+def _uses_stereo(run: Run) -> bool:
+    return any(isinstance(term, StereoConfig) and term.weight > 0 for term in run.objective)
 
 
 def _together(source: Callable[[Clip], str | None], clips: Sequence[Clip]) -> str:

@@ -1,9 +1,9 @@
-"""Flip fusion: one prediction of an image and of its mirror image."""
+"""Flip fusion: one prediction of an image and of its mirror image, after a network or as a layer of it."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def fuse_flipped(inv_depth: Tensor, inv_depth_of_mirrored: Tensor) -> Tensor:
@@ -26,3 +26,22 @@ def fuse_flipped(inv_depth: Tensor, inv_depth_of_mirrored: Tensor) -> Tensor:
     left = 1 - (20 * (x - 0.05)).clamp(0, 1)
     right = left.flip(-1)
     return right * inv_depth + left * back + (1 - left - right) * (inv_depth + back) / 2
+
+
+class FlipFused(nn.Module):
+    """A depth network that predicts its image and the mirror image, and fuses the two at every scale, with gradients.
+
+    Mirroring the image mirrors the result, exactly. Twice the work. Source: SuperDepth, ICRA 2019, section III.C.
+
+    Args:
+        network: image [B, 3, H, W] to inverse depths, finest first.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Inverse depths [B, 1, H / 2^s, W / 2^s], finest first."""
+        both: list[Tensor] = self.network(torch.cat([image, image.flip(-1)]))
+        return [fuse_flipped(*inv_depth.chunk(2)) for inv_depth in both]

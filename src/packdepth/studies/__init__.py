@@ -1,0 +1,1 @@
+"""Experiments that anyone can repeat: data, trainings and results of each by one command."""

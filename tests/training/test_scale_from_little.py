@@ -1,0 +1,143 @@
+"""Runs whose scale comes from stereo pairs, few beams, or a network trained before; and what stops them."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import world
+import yaml
+
+from packdepth import checkpoint
+from packdepth.config import load_run
+from packdepth.errors import InputError
+from packdepth.inference.predictor import load
+from packdepth.training.run import train
+
+SHORT = ("training.epochs=1", "training.epoch_steps=2", "data.val=[]")
+ALONE = ("data.context=[]", "networks.pose=null")
+
+
+@pytest.fixture(scope="module")
+def rich_clip(moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rendered clip with right images (its own, moved by a disparity of 3 pixels) and scans in place of maps."""
+    clip = shutil.copytree(moving_clip, tmp_path_factory.mktemp("rich") / "rich_clip")
+    from PIL import Image
+
+    (clip / "right").mkdir()
+    (clip / "lidar").mkdir()
+    shutil.rmtree(clip / "depth")
+    for path in (clip / "frames").iterdir():
+        Image.fromarray(np.roll(np.asarray(Image.open(path)), -3, axis=1)).save(clip / "right" / path.name)
+        index = int(path.stem)
+        depth = torch.from_numpy(world.render(index)[1])[None, None]
+        points = world.CAMERA.unproject(depth).flatten(2)[0].T.numpy().astype(np.float32)
+        np.savez(clip / "lidar" / f"{path.stem}.npz", points=points[::7], origin=np.array([0.0, -0.2, 0.0]))
+    numbers = yaml.safe_load((clip / "camera.yaml").read_text()) | {"baseline_m": 0.5}
+    (clip / "camera.yaml").write_text(yaml.safe_dump(numbers))
+    return clip
+
+
+@pytest.fixture
+def rich_file(run_values: dict[str, object], rich_clip: Path, tmp_path: Path) -> Path:
+    run_values["data"]["train"][0]["root"] = str(rich_clip)  # type: ignore[index]
+    path = tmp_path / "rich.yaml"
+    path.write_text(yaml.safe_dump(run_values))
+    return path
+
+
+def rows(output: Path) -> list[dict[str, str]]:
+    with (output / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_stereo_alone_is_metric_and_needs_no_motion(
+    rich_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = (*SHORT, *ALONE, "objective=[{kind: stereo}, {kind: occlusion}, {kind: smoothness}]")
+    train(rich_file, tmp_path / "run", options)
+    meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
+    assert (meta.metric, meta.scale_source) == (True, "stereo")
+    output = capsys.readouterr().out
+    assert "6 of them targets with context []" in output
+    assert "pose       none" in output
+    assert "metric, from stereo" in output
+    predictor = load(tmp_path / "run" / "best")
+    assert predictor.pose is None
+
+
+def test_velocity_lidar_and_stereo_together(rich_file: Path, tmp_path: Path) -> None:
+    terms = ["{kind: photometric, scales: own}", "{kind: velocity}", "{kind: stereo}", "{kind: reprojected}"]
+    train(rich_file, tmp_path / "run", (*SHORT, f"objective=[{', '.join(terms)}]", "data.beams=8"))
+    meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
+    assert meta.scale_source == "velocity (speed), depth (lidar, 8 beams), stereo"
+    for row in rows(tmp_path / "run"):
+        assert all(float(row[name]) > 0 for name in ("photometric", "velocity", "stereo", "reprojected"))
+
+
+def test_measured_depth_alone_trains_without_a_pose_network(rich_file: Path, tmp_path: Path) -> None:
+    options = ("objective=[{kind: sparse_l1}]", "training.epochs=1", "training.epoch_steps=30", "data.val=[]")
+    train(rich_file, tmp_path / "run", (*ALONE, *options))
+    losses = [float(row["sparse_l1"]) for row in rows(tmp_path / "run")]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_beams_train_and_the_others_judge(rich_file: Path, rich_clip: Path, tmp_path: Path) -> None:
+    source = f"data.val=[{{kind: folder, root: {rich_clip}}}]"
+    for beams, judged in ((8, True), (64, False)):
+        options = ("training.epochs=1", "training.epoch_steps=1", "objective=[{kind: silog}]", f"data.beams={beams}")
+        train(rich_file, tmp_path / f"{beams}", (*ALONE, *options, source))
+        scores = checkpoint.read_description(tmp_path / f"{beams}" / "last")[1].scores
+        assert ("val/abs_rel" in scores) == judged
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("objective=[{kind: stereo}]", r"'stereo' needs right images, but clip .*moving_clip.* has no right image"),
+        ("data.beams=4", r"data\.beams chooses .* but clip folder/moving_clip .* has no scan"),
+    ],
+)
+def test_what_data_lacks_stops_a_run_before_its_first_step(
+    option: str, message: str, run_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        train(run_file, tmp_path / "run", (option,))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("data.context=[]",), "data.context is empty, so that networks.pose is never trained"),
+        (("networks.pose=null",), r"networks.pose is missing: the ego-motion to the context frames \[-1, 1\] needs"),
+        (ALONE, "'photometric' needs context frames, but data.context is empty"),
+        (("training.freeze_depth=true",), "freeze_depth needs a trained network: name it by training.depth_checkpoint"),
+    ],
+)
+def test_run_files_that_contradict_themselves(options: tuple[str, ...], message: str, run_file: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        load_run(run_file, options)
+
+
+def test_a_frozen_depth_network_teaches_ego_motion_its_scale(rich_file: Path, tmp_path: Path) -> None:
+    train(rich_file, tmp_path / "stereo", (*SHORT, *ALONE, "objective=[{kind: stereo}]"))
+    first = f"training.depth_checkpoint={tmp_path / 'stereo' / 'best'}"
+    frozen = (*SHORT, first, "training.freeze_depth=true", "objective=[{kind: photometric}]")
+    train(rich_file, tmp_path / "pose", frozen)
+    before, after = (checkpoint.read(tmp_path / name / "last") for name in ("stereo", "pose"))
+    for name, value in before.weights.items():
+        assert torch.equal(after.weights[name], value), name
+    assert (after.meta.metric, after.meta.scale_source) == (True, "stereo")
+    assert any(name.startswith("pose.") for name in after.weights)
+    train(rich_file, tmp_path / "tuned", (*SHORT, first))  # as a beginning alone
+    tuned = checkpoint.read(tmp_path / "tuned" / "last").weights
+    assert not all(torch.equal(tuned[name], value) for name, value in before.weights.items())
+    with pytest.raises(InputError, match=r"holds the depth network .*, but networks\.depth is .*'initial_depth': 9"):
+        train(rich_file, tmp_path / "other", (*frozen, "networks.depth.initial_depth=9"))
+    with pytest.raises(InputError, match=r"was trained on images of \[32, 64\], but data\.image_size is \[64, 96\]"):
+        train(rich_file, tmp_path / "other", (*frozen, "data.image_size=[64, 96]"))

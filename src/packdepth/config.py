@@ -68,7 +68,15 @@ class Data(Closed):
 # --- networks ---------------------------------------------------------------------------------------------------
 
 
-class PackNetConfig(Closed):
+class NetworkConfig(Closed):
+    """What all networks can be told."""
+
+    kind: str
+    frozen: bool = False
+    """Keep the weights that `initial` loads as they are."""
+
+
+class PackNetConfig(NetworkConfig):
     """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
 
     kind: Literal["packnet"]
@@ -79,7 +87,7 @@ class PackNetConfig(Closed):
     """Metres that an untrained network predicts, beyond the least of 0.5. A typical depth lets short runs learn."""
 
 
-class DepthResNetConfig(Closed):
+class DepthResNetConfig(NetworkConfig):
     """ResNet encoder and monodepth2's decoder."""
 
     kind: Literal["depth_resnet"]
@@ -104,24 +112,66 @@ class DepthResNetConfig(Closed):
 DepthConfig = Annotated[PackNetConfig | DepthResNetConfig, Field(discriminator="kind")]
 
 
-class PoseNetConfig(Closed):
+class Sparsity(Closed):
+    """Pixels that the ego-motion network loses in training (docs/odometry.md).
+
+    Each pair of frames loses a share of its pixels that is drawn anew between 0 and a limit, which goes from `start` to
+    `end` in the course of the training.
+    """
+
+    pattern: Literal["random", "grid", "blocks"] = "random"
+    """Pixels by themselves; all but the crossings of a grid of lines; squares of 16 pixels."""
+    start: Unit = 0.8
+    end: Unit = 0.0
+    same: bool = False
+    """Both frames of a pair lose the same pixels, or else each its own."""
+
+
+class PairPoseConfig(NetworkConfig):
+    """What all ego-motion networks that look at pairs can be told."""
+
+    initial_forward: float = 0.0
+    """Metres per frame along the optical axis that an untrained network predicts."""
+    sparsity: Sparsity | None = None
+    """Pixels that it loses in training; none if left out."""
+
+
+class PoseNetConfig(PairPoseConfig):
     """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order."""
 
     kind: Literal["posenet"]
-    initial_forward: float = 0.0
-    """Metres per frame along the optical axis that an untrained network predicts."""
 
 
-class PoseResNetConfig(Closed):
+class PoseResNetConfig(PairPoseConfig):
     """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order."""
 
     kind: Literal["pose_resnet"]
     layers: Literal[18, 34, 50] = 18
-    initial_forward: float = 0.0
-    """Metres per frame along the optical axis that an untrained network predicts."""
 
 
-PoseConfig = Annotated[PoseNetConfig | PoseResNetConfig, Field(discriminator="kind")]
+Fusion = Literal["early", "middle", "late"]
+DepthEncoding = Literal["log", "inverse"]
+LengthUnit = Literal["depth", "metre"]
+
+
+class TwoStreamConfig(PairPoseConfig):
+    """Ego-motion from a pair of images and the depth inferred for both (after Ambrus et al., CoRL 2019).
+
+    `initial_forward` is that of a scene whose harmonic mean depth is 10 metres.
+    """
+
+    kind: Literal["two_stream"]
+    fusion: Fusion = "middle"
+    """Where the streams of colour and depth meet: at the input, after four of seven layers, or after all of them."""
+    encoding: DepthEncoding = "log"
+    """How the depth stream sees depth: the logarithm of inverse depth over its mean, or that ratio itself."""
+    unit: LengthUnit = "depth"
+    """Of the translation that layers predict: the mean depth, so that it has the scale of the depth, or a metre."""
+    depth_gradient: bool = False
+    """Let the ego-motion's gradient into the depth network."""
+
+
+PoseConfig = Annotated[PoseNetConfig | PoseResNetConfig | TwoStreamConfig, Field(discriminator="kind")]
 
 
 class Networks(Closed):
@@ -129,6 +179,13 @@ class Networks(Closed):
 
     depth: DepthConfig
     pose: PoseConfig
+
+
+class Initial(Closed):
+    """Checkpoints that networks take their first weights from; the others begin at random."""
+
+    depth: Path | None = None
+    pose: Path | None = None
 
 
 # --- objective --------------------------------------------------------------------------------------------------
@@ -187,6 +244,22 @@ class VelocityConfig(Closed):
     """Show the other terms the ego-motion at the measured length: they then teach its direction and rotation only."""
 
 
+class DepthConsistencyConfig(Closed):
+    """Depth of the target, carried into each context frame, against the depth predicted there (Bian et al. 2019)."""
+
+    kind: Literal["depth_consistency"]
+    weight: NonNegative = 0.1
+
+
+class PoseConsistencyConfig(Closed):
+    """Ego-motion seen with frames in the order of time against ego-motion seen with them in reverse order."""
+
+    kind: Literal["pose_consistency"]
+    weight: NonNegative = 0.1
+    lever: PositiveFloat = 10.0
+    """Metres that a radian counts as: how far ahead the points are whose displacement is to be small."""
+
+
 SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
 
 
@@ -205,7 +278,13 @@ class SupervisedConfig(Closed):
 
 
 TermConfig = Annotated[
-    PhotometricConfig | SmoothnessConfig | VelocityConfig | SupervisedConfig, Field(discriminator="kind")
+    PhotometricConfig
+    | SmoothnessConfig
+    | VelocityConfig
+    | DepthConsistencyConfig
+    | PoseConsistencyConfig
+    | SupervisedConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -264,6 +343,7 @@ class Run(Closed):
 
     data: Data
     networks: Networks
+    initial: Initial = Initial()
     objective: Annotated[list[TermConfig], Field(min_length=1)]
     training: Training
 
@@ -277,6 +357,19 @@ class Run(Closed):
                     f"'{kind}' stands there {kinds.count(kind)} times; give each term once, with its weight"
                 )
         return terms
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Run:
+        networks = self.networks
+        for name, frozen, start in (
+            ("depth", networks.depth.frozen, self.initial.depth),
+            ("pose", networks.pose.frozen, self.initial.pose),
+        ):
+            if frozen and start is None:
+                raise ValueError(f"networks.{name} is frozen but random; give the checkpoint to take as initial.{name}")
+        if networks.depth.frozen and networks.pose.frozen:
+            raise ValueError("networks.depth and networks.pose are both frozen, so nothing would be trained; free one")
+        return self
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -301,7 +394,7 @@ class PacknetSfmPoseResNetConfig(Closed):
 
 
 ImportedPoseConfig = Annotated[
-    PoseNetConfig | PoseResNetConfig | PacknetSfmPoseNetConfig | PacknetSfmPoseResNetConfig,
+    PoseNetConfig | PoseResNetConfig | TwoStreamConfig | PacknetSfmPoseNetConfig | PacknetSfmPoseResNetConfig,
     Field(discriminator="kind"),
 ]
 

@@ -14,7 +14,13 @@ from packdepth.errors import InputError
 from packdepth.interop.read import is_foreign, read_foreign
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm: saved, but no parameters
-TRAINING_OPTIONS = {"dropout", "initial_depth", "initial_forward"}  # of networks; nothing to networks of others
+TRAINING_OPTIONS = {
+    "dropout",
+    "initial_depth",
+    "initial_forward",
+    "frozen",
+    "sparsity",
+}  # of networks; nothing to networks of others
 
 
 def describe(checkpoint: str | Path) -> str:
@@ -77,7 +83,8 @@ def _network(
     config: DepthConfig | ImportedPoseConfig, sizes: dict[str, int], prefix: str, hidden: AbstractSet[str]
 ) -> str:
     """Kind, options but the hidden ones, and number of parameters of the network whose weights begin with `prefix`."""
-    options = [f"{name} {value}" for name, value in config.model_dump(exclude={"kind", *hidden}).items()]
+    values = config.model_dump(exclude={"kind", *hidden})
+    options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([config.kind, *options, _count(parameters, "parameter")])
 

@@ -21,6 +21,7 @@ from packdepth.inference.flip import fuse_flipped
 from packdepth.interop.pose import PacknetSfmPoseNet, imported_pose_network
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.build import depth_network
+from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.records import Prediction
 from packdepth.sources.files import ImageFile, check_mode
 
@@ -158,11 +159,11 @@ class Predictor:
         offsets = self.pose.offsets if isinstance(self.pose, PacknetSfmPoseNet) else (1,)
         before = len(offsets) - 1  # frames that are seen before the one whose motion to the next is predicted
         frames = (self._resized(image_tensor(image)) for image in images)
-        window = list(islice(frames, before + 1))
+        window = self._views(islice(frames, before + 1))
         first = True
-        while chunk := list(islice(frames, PAIRS)):
+        while chunk := self._views(islice(frames, PAIRS)):
             window = window[-before - 1 :] + chunk
-            stacked, count = torch.cat(window), len(chunk)  # [before + 1 + count, 3, h, w]
+            stacked, count = torch.cat(window), len(chunk)  # [before + 1 + count, C, h, w]
             context = [stacked[before + offset :][:count] for offset in offsets]
             T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
             if before and first:  # the first frame has none before it: its motion is seen from the second
@@ -172,6 +173,14 @@ class Predictor:
         if first:
             number = ("two", "three")[before]
             raise InputError(f"ego-motion is between frames: give at least {number} images")
+
+    def _views(self, frames: Iterable[Tensor]) -> list[Tensor]:
+        """Frames [1, 3, h, w] as the pose network looks at them: with their inverse depth if it uses that."""
+        images = list(frames)
+        if images and isinstance(self.pose, PairPoseNetwork) and self.pose.uses_depth:
+            stacked = torch.cat(images)
+            images = list(views(stacked, self.depth(stacked)[0]).split(1))
+        return images
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)

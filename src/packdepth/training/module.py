@@ -7,15 +7,17 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from packdepth.config import Cosine, Run, Step
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
+from packdepth.networks.ego_motion import views
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
+from packdepth.training.initial import is_frozen, load_initial
 
 
 class DepthModule(pl.LightningModule):
@@ -34,15 +36,44 @@ class DepthModule(pl.LightningModule):
         torch.manual_seed(run.training.seed)
         self.depth = depth_network(run.networks.depth)
         self.pose = pose_network(run.networks.pose)
+        self.networks: dict[str, nn.Module] = {"depth": self.depth, "pose": self.pose}
+        load_initial(run, self.networks)
         self.objective = Objective.build(run.objective)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
+        self.train()
 
     def forward(self, batch: Batch) -> Outputs:
-        """Inverse depths of the targets and ego-motion to their context frames."""
+        """Inverse depths of the targets, ego-motion to their context frames, and what else the objective needs."""
+        needed = self.objective.needed_outputs()
+        inv_depths = self.depth(batch.network_image)
+        context_inv_depths = None
+        target, context = batch.network_image, batch.network_context
+        if self.pose.uses_depth or "context_inv_depths" in needed:
+            with torch.set_grad_enabled(
+                torch.is_grad_enabled() and (self.pose.depth_gradient or "context_inv_depths" in needed)
+            ):
+                context_inv_depths = self.depth(context.flatten(0, 1))[0].unflatten(0, context.shape[:2])
+        if self.pose.uses_depth:
+            assert context_inv_depths is not None
+            target, context = views(target, inv_depths[0]), views(context, context_inv_depths)
         return Outputs(
-            inv_depths=self.depth(batch.network_image),
-            T_context_target=self.pose(batch.network_image, batch.network_context, batch.offsets),
+            inv_depths=inv_depths,
+            T_context_target=self.pose(target, context, batch.offsets),
+            context_inv_depths=context_inv_depths,
+            T_context_target_reversed=(
+                self.pose.reversed_motion(target, context, batch.offsets)
+                if "T_context_target_reversed" in needed
+                else None
+            ),
         )
+
+    def train(self, mode: bool = True) -> DepthModule:
+        """Training mode for networks that learn; a frozen one stays as it will be used."""
+        super().train(mode)
+        for name, network in self.networks.items():
+            if is_frozen(self.run, name):
+                network.eval()
+        return self
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """The loss, and the terms it is made of."""
@@ -74,7 +105,8 @@ class DepthModule(pl.LightningModule):
             metrics.reset()
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """Seed what is random inside the networks from the step, so that a resumed run repeats it."""
+        """Set what changes and seed what is random inside the networks by the step: a resumed run repeats it."""
+        self.pose.progress = self.trainer.global_step / self.steps
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:

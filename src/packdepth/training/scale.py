@@ -7,15 +7,23 @@ from collections.abc import Callable, Sequence
 from packdepth.config import Run, SupervisedConfig, VelocityConfig
 from packdepth.data.targets import depth_source, distance_source
 from packdepth.records import Clip
+from packdepth.training.initial import inherited_scale
 
 
 def is_metric(run: Run) -> bool:
-    """Whether a term of the objective ties depth to metres."""
+    """Whether a term of the objective ties depth to metres, or depth stays that of a metric checkpoint."""
+    if run.networks.depth.frozen:
+        return inherited_scale(run) is not None
     return _uses_velocity(run) or _uses_depth(run)
 
 
 def scale_source(run: Run, clips: Sequence[Clip]) -> str:
-    """Such as "velocity (poses)", "depth (lidar)" or both; "none" where depth is known up to a factor only."""
+    """Such as "velocity (poses)", "depth (lidar)" or both; "none" where depth is known up to a factor only.
+
+    Where the depth network is frozen, that of the checkpoint it comes from.
+    """
+    if run.networks.depth.frozen:
+        return inherited_scale(run) or "none"
     sources = []
     if _uses_velocity(run):
         sources.append(f"velocity ({_together(distance_source, clips)})")

@@ -51,6 +51,7 @@ class Footage:
     fps: float  # frames per second
     poses: np.ndarray | None = None  # measured T_world_camera [N, 4, 4], metres, where every frame has one
     consecutive: bool = True  # whether the images follow each other in time
+    camera: Camera | None = None  # of the images, where the source itself says
 
 
 def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,color", camera: Path | None = None) -> None:
@@ -75,11 +76,8 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
     """
     kinds = _kinds(save)
     footage = find_footage(input)
-    camera_file = camera or _camera_beside(input)
-    known = read_camera(camera_file).camera if camera_file else None
-    if known is not None:
-        _check_sizes(footage, known.height, known.width, f"{camera_file} is for", "give the camera of these images")
-    elif "cloud" in kinds:
+    known = known_camera(footage, input, camera)
+    if known is None and "cloud" in kinds:
         raise InputError(f"{input}: no camera is known, but point clouds need one; name its file with --camera")
     if "video" in kinds:
         _check_sizes(footage, *footage.sizes[0], "the first one is", "a video needs images of one size")
@@ -128,6 +126,7 @@ def _of_clip(path: Path, clip: Clip) -> Footage:
         fps=(len(times) - 1) / (times[-1] - times[0]) if timed else IMAGES_PER_SECOND,
         poses=np.stack(poses) if len(poses) == len(times) else None,
         consecutive=not clip.independent,
+        camera=clip.camera,
     )
 
 
@@ -138,6 +137,19 @@ def _kinds(save: str) -> list[str]:
         if kind not in KINDS:
             raise InputError(f"--save: cannot save '{kind}': {nearest(kind, list(KINDS))}")
     return [kind for kind in KINDS if kind in wanted]
+
+
+def known_camera(footage: Footage, path: Path, camera_file: Path | None = None) -> Camera | None:
+    """The camera of what was found at `path`, by a camera file or the one that lies with it; None if there is none.
+
+    Raises InputError if it is for images of another size.
+    """
+    file = camera_file or _camera_beside(path)
+    if file is None:
+        return footage.camera
+    known = read_camera(file).camera
+    _check_sizes(footage, known.height, known.width, f"{file} is for", "give the camera of these images")
+    return known
 
 
 def _camera_beside(path: Path) -> Path | None:

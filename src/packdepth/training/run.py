@@ -29,6 +29,7 @@ from packdepth.training.scale import scale_source
 LIGHTNING_CHATTER = (
     ".*does not have many workers.*",
     ".*isinstance.treespec, LeafSpec.*",
+    ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
 )
 FREE_ON_RESUME = {

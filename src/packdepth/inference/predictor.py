@@ -195,7 +195,7 @@ class Predictor:
         images = list(frames)
         if images and isinstance(self.pose, PairPoseNetwork) and self.pose.uses_depth:
             stacked = torch.cat(images)
-            images = list(views(stacked, self.depth(stacked)[0]).split(1))
+            images = list(views(stacked, self.depth(stacked)[0])[:, None].unbind())
         return images
 
     def _resized(self, images: Tensor) -> Tensor:

@@ -70,16 +70,16 @@ def city_study(output: Path, depth_steps: int, steps: int, seeds: int) -> str:
     train_drives, test_drives = output / "data" / "train", output / "data" / "test"
     write_city(train_drives, Recipe(split="train", frames=240, record=(8, 60), **look), drives=16)
     write_city(test_drives, Recipe(split="test", frames=200, **look), drives=4)
-    sources = ({"kind": "folder", "root": str(folder.resolve())} for folder in (train_drives, test_drives))
-    return study(output, Setting(*sources, (64, 224), depth_steps, steps, seeds))
+    seen, unseen = ({"kind": "folder", "root": str(folder.resolve())} for folder in (train_drives, test_drives))
+    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds))
 
 
 def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int) -> str:
     """On KITTI odometry, sequence 06: the first 35 frames to train on, the last 16 to judge by. See `study`."""
     root = str((data / "kitti_odometry" / "dataset").resolve())
-    source = {"kind": "kitti_odometry", "root": root, "sequences": ["06"], "cameras": ["left"]}
-    sources = (source | {"frames": frames} for frames in ([0, 35], [35, 51]))
-    return study(output, Setting(*sources, (64, 224), depth_steps, steps, seeds))
+    source: dict[str, Any] = {"kind": "kitti_odometry", "root": root, "sequences": ["06"], "cameras": ["left"]}
+    seen, unseen = source | {"frames": [0, 35]}, source | {"frames": [35, 51]}
+    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds))
 
 
 def study(output: Path, setting: Setting) -> str:

@@ -15,7 +15,7 @@ import packdepth
 
 SOURCE = Path(packdepth.__file__).parent
 FOUNDATIONS = {"errors", "closed", "records", "geometry"}
-TOP = {"training", "evaluation", "inference", "interop", "demo", "cli"}
+TOP = {"training", "evaluation", "inference", "interop", "demo", "studies", "cli"}
 # What a room must not import, of ours or of others'.
 FORBIDDEN = {
     "geometry": TOP,

@@ -112,6 +112,9 @@ class DepthResNetConfig(NetworkConfig):
 DepthConfig = Annotated[PackNetConfig | DepthResNetConfig, Field(discriminator="kind")]
 
 
+Pattern = Literal["random", "grid", "blocks"]
+
+
 class Sparsity(Closed):
     """Pixels that the ego-motion network loses in training (docs/odometry.md).
 
@@ -119,7 +122,7 @@ class Sparsity(Closed):
     `end` in the course of the training.
     """
 
-    pattern: Literal["random", "grid", "blocks"] = "random"
+    pattern: Pattern = "random"
     """Pixels by themselves; all but the crossings of a grid of lines; squares of 16 pixels."""
     start: Unit = 0.8
     end: Unit = 0.0

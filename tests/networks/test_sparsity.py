@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packdepth.config import Sparsity
+from packdepth.config import Pattern, Sparsity
 from packdepth.networks.posenet import PoseNet
-from packdepth.networks.sparsity import BLOCK, Pattern, kept, sparse
+from packdepth.networks.sparsity import BLOCK, kept, sparse
 
 PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
 ALL = pytest.mark.parametrize("pattern", PATTERNS)

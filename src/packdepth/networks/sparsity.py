@@ -6,15 +6,12 @@ remains in every sparse view is how pixels move. The paper names the idea; patte
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.config import Sparsity
+from packdepth.config import Pattern, Sparsity
 
-Pattern = Literal["random", "grid", "blocks"]
 BLOCK = 16  # pixels, the side of a square of `blocks`
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.warp import MIN_DEPTH, sample
+from packdepth.geometry.warp import carry, sample
 from packdepth.objectives.term import masked_mean
 from packdepth.records import Batch, Outputs
 
@@ -32,10 +31,7 @@ def depth_consistency(
         the error [B, 1, H, W] and where it is valid [B, 1, H, W] bool. Source: the geometry consistency loss of Bian
         et al., NeurIPS 2019 (SC-SfMLearner); the mask of hidden points is this project's own.
     """
-    points = se3.transform(T_context_target, camera.unproject(1 / inv_depth.clamp(min=1e-6)))
-    pixels, z = camera.project(points, min_depth=MIN_DEPTH)
-    u, v = pixels[:, 0:1], pixels[:, 1:2]
-    inside = (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1) & (z > MIN_DEPTH)
+    pixels, z, inside = carry(1 / inv_depth.clamp(min=1e-6), T_context_target, camera)
     product = z * sample(context_inv_depth, pixels)  # z / z'
     error = (product - 1).abs() / (product.abs() + 1)
     return error, inside & _nearest(pixels, z, inside)

@@ -13,6 +13,7 @@ LINE = Line(np.array([[0.0, 1.0], [10.0, 3.0]]), "#000000", "a < b")
 def test_round_ticks() -> None:
     np.testing.assert_allclose(ticks(0, 10), [0, 2, 4, 6, 8, 10])
     np.testing.assert_allclose(ticks(0.13, 0.42), [0.2, 0.3, 0.4])
+    assert not np.signbit(ticks(-0.3, 10)).any()  # or it would be written as -0
 
 
 def test_y_begins_at_zero_and_grows_upward() -> None:

@@ -160,7 +160,10 @@ def test_variables_in_overrides_are_filled_in(tmp_path: Path, monkeypatch: pytes
         ("data.imagesize", "data: unknown key 'imagesize': did you mean 'image_size'?"),
         ("data.train.0.sequence", "data.train[0]: unknown key 'sequence': did you mean 'sequences'?"),
         ("networks.depth.prest", "networks.depth: unknown key 'prest': did you mean 'preset'?"),
-        ("networks.pose.zzz", "networks.pose: unknown key 'zzz': valid names are kind, initial_forward"),
+        (
+            "networks.pose.zzz",
+            "networks.pose: unknown key 'zzz': valid names are kind, frozen, initial_forward, sparsity",
+        ),
         ("objective.1.wieght", "objective[1]: unknown key 'wieght': did you mean 'weight'?"),
         ("training.schedule.facter", "training.schedule: unknown key 'facter': did you mean 'factor'?"),
     ],
@@ -225,7 +228,7 @@ def test_a_wrong_value_is_refused_with_its_place(tmp_path: Path, place: str, val
             "networks.pose is missing: the ego-motion to the context frames [-1, 1] needs a pose network; "
             "add one, or train without context frames by data.context: []",
         ),
-        ("networks.pose.kind", "networks.pose: its kind is missing; valid kinds are posenet, pose_resnet"),
+        ("networks.pose.kind", "networks.pose: its kind is missing; valid kinds are posenet, pose_resnet, two_stream"),
         ("training.schedule.kind", "training.schedule: its kind is missing; valid kinds are constant, step, cosine"),
     ],
 )
@@ -239,7 +242,10 @@ def test_an_unknown_kind_is_refused_with_the_valid_ones(tmp_path: Path, kind: ob
     path = written(tmp_path, changed("objective.1.kind", kind))
     message = refusal(path)
     assert message.startswith(f"{path}: objective[1]: ")
-    kinds = "photometric, smoothness, velocity, reprojected, stereo, occlusion, sparse_l1, mse, berhu, silog, abs_rel"
+    kinds = (
+        "photometric, smoothness, velocity, reprojected, stereo, occlusion, depth_consistency, pose_consistency, "
+        "sparse_l1, mse, berhu, silog, abs_rel"
+    )
     assert message.endswith(f"; valid kinds are {kinds}")
     assert ("did you mean 'photometric'?" in message) == (kind == "photometrc")
     assert ("is missing" in message) == (kind is None)

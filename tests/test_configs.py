@@ -6,14 +6,34 @@ from pathlib import Path
 
 import pytest
 import yaml
+from torch import nn
 
 from packdepth import checkpoint
+from packdepth.checkpoint import Checkpoint, Meta
 from packdepth.city.command import require_city
 from packdepth.config import dump_run, load_run, parse_run
 from packdepth.errors import InputError
+from packdepth.networks.build import depth_network, pose_network
 from packdepth.training.run import train
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def first_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Checkpoints of random weights that stand for those which run files go on from, by the names of variables."""
+    folders = {}
+    for variable, stem in (("PACKDEPTH_FIRST", "ego_motion_1_single"), ("PACKDEPTH_SECOND", "ego_motion_3_joint")):
+        (path,) = (path for path in CONFIGS if path.stem == stem)
+        run = load_run(path)
+        networks = {"depth": depth_network(run.networks.depth), "pose": pose_network(run.networks.pose)}
+        meta = Meta(
+            packdepth="0", created="", epoch=0, step=0, metric=True, scale_source="velocity (poses)", clips=[], frames=0
+        )
+        weights = nn.ModuleDict(networks).state_dict()
+        folders[variable] = tmp_path_factory.mktemp("checkpoints") / stem
+        checkpoint.write(folders[variable], Checkpoint(run, meta, weights))
+    return folders
 
 
 def test_there_are_run_files() -> None:
@@ -43,12 +63,19 @@ def test_run_file_reads_and_round_trips(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_run_file_trains_a_step(
-    path: Path, data: Path, city: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path,
+    data: Path,
+    city: Path | None,
+    first_steps: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if "PACKDEPTH_CITY" in path.read_text() and city is None:
         pytest.skip("the extra 'city' is not installed")
     monkeypatch.setenv("PACKDEPTH_DATA", str(data))
     monkeypatch.setenv("PACKDEPTH_CITY", str(city))
+    for variable, checkpoint_folder in first_steps.items():
+        monkeypatch.setenv(variable, str(checkpoint_folder))
     small = ("training.epochs=1", "training.epoch_steps=1", "training.batch_size=1")
     options = (*small, "training.accelerator=cpu", "training.devices=1")
     train(path, tmp_path / "run", options)

@@ -65,7 +65,7 @@ def ticks(low: float, high: float) -> np.ndarray:
     raw = (high - low) / 5
     base = 10 ** np.floor(np.log10(raw))
     step = base * min((m for m in (1, 2, 5, 10) if m * base >= raw), default=10)
-    return np.asarray(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step)
+    return np.asarray(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step + 0.0)  # -0 becomes 0
 
 
 def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False) -> str:

@@ -92,6 +92,8 @@ def odometry(
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
+    scale_from_depth: bool = False,
+    camera: Path | None = None,
 ) -> None:
     """Tell where the camera of consecutive frames has been.
 
@@ -99,10 +101,12 @@ def odometry(
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         source: video, folder of images, clip, or a sequence of KITTI odometry (.../sequences/09).
         output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured.
+        scale_from_depth: take the length of each motion from the predicted depth; needs a camera.
+        camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
     """
     from packdepth.evaluation.odometry_command import odometry
 
-    print(odometry(checkpoint, source, output).text())
+    print(odometry(checkpoint, source, output, scale_from_depth, camera).text())
 
 
 def info(checkpoint: Positional[Path], /) -> None:
@@ -218,8 +222,7 @@ def data_check(
     print(report.text())
 
 
-def study(
-    name: Positional[Literal["lidar-beams"]],
+def study_lidar_beams(
     output: Positional[Path],
     /,
     *,
@@ -228,11 +231,10 @@ def study(
     drives: int = 12,
     size: tuple[int, int] = (64, 224),
 ) -> None:
-    """Repeat an experiment: lidar-beams trains with 64 to 1 beams of LiDAR, with speed and with neither, and compares.
+    """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
     Args:
-        name: of the experiment; what was stopped goes on where it was.
-        output: folder for the rendered drives, the runs, and lidar_beams.json, .md and .html.
+        output: folder for drives, runs, and lidar_beams.json, .md and .html; what was stopped goes on where it was.
         seeds: trainings of each of the 14 kinds.
         steps: of each training, 4 images each.
         drives: to train on.
@@ -252,6 +254,37 @@ def study(
     print(f"open {lidar_beams(output, plan)} in a browser")
 
 
+def study_ego_motion(output: Positional[Path], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3) -> None:
+    """Compare ego-motion networks on rendered drives that they have not been trained on.
+
+    Args:
+        output: folder for drives, checkpoints and table.md; what an earlier study left there is used again.
+        depth_steps: of the depth network that all of them share.
+        steps: of each ego-motion network.
+        seeds: trainings of each.
+    """
+    from packdepth.studies.ego_motion import city_study
+
+    print(city_study(output, depth_steps, steps, seeds))
+
+
+def study_ego_motion_clip(
+    output: Positional[Path], /, *, data: Path, depth_steps: int = 400, steps: int = 250, seeds: int = 3
+) -> None:
+    """Compare ego-motion networks on the last frames of KITTI odometry's sequence 06, trained on the first.
+
+    Args:
+        output: folder for checkpoints and table.md; what an earlier study left there is used again.
+        data: the folder that holds kitti_odometry.
+        depth_steps: of the depth network that all of them share.
+        steps: of each ego-motion network.
+        seeds: trainings of each.
+    """
+    from packdepth.studies.ego_motion import clip_study
+
+    print(clip_study(output, data, depth_steps, steps, seeds))
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
@@ -261,9 +294,13 @@ VERBS: dict[str, Callable[..., None]] = {
     "convert": convert,
     "city": city,
     "demo": demo,
-    "study": study,
 }
 DATA: dict[str, Callable[..., None]] = {"check": data_check, "import": data_import, "splits": data_splits}
+STUDIES: dict[str, Callable[..., None]] = {
+    "ego-motion": study_ego_motion,
+    "ego-motion-clip": study_ego_motion_clip,
+    "lidar-beams": study_lidar_beams,
+}
 
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
@@ -285,7 +322,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         tyro.cli(
-            _one_of(VERBS) | _group("data", "Make data sets ready.", DATA),
+            _one_of(VERBS)
+            | _group("data", "Make data sets ready.", DATA)
+            | _group("study", "Repeat the studies of docs/results.md.", STUDIES),
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,

@@ -99,8 +99,20 @@ class CameraConfig(Closed):
 # --- networks ---------------------------------------------------------------------------------------------------
 
 
-class DepthNetworkConfig(Closed):
-    """What all depth networks have."""
+class NetworkConfig(Closed):
+    """What all networks can be told."""
+
+    kind: str
+    frozen: bool = False
+    """Keep the weights that `initial` loads as they are: metric depth teaches metric ego-motion."""
+
+
+TRAINING_OPTIONS = frozenset({"dropout", "initial_depth", "initial_forward", "frozen", "sparsity", "depth_gradient"})
+"""Options of networks that tell how they are trained, and nothing to who uses their weights."""
+
+
+class DepthNetworkConfig(NetworkConfig):
+    """What all depth networks can be told."""
 
     flip: bool = False
     """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
@@ -153,24 +165,69 @@ class SuperDepthConfig(ResNetDepthConfig):
 DepthConfig = Annotated[PackNetConfig | DepthResNetConfig | SuperDepthConfig, Field(discriminator="kind")]
 
 
-class PoseNetConfig(Closed):
+Pattern = Literal["random", "grid", "blocks"]
+
+
+class Sparsity(Closed):
+    """Pixels that the ego-motion network loses in training (docs/odometry.md).
+
+    Each pair of frames loses a share of its pixels that is drawn anew between 0 and a limit, which goes from `start` to
+    `end` in the course of the training.
+    """
+
+    pattern: Pattern = "random"
+    """Pixels by themselves; all but the crossings of a grid of lines; squares of 16 pixels."""
+    start: Unit = 0.8
+    end: Unit = 0.0
+    same: bool = False
+    """Both frames of a pair lose the same pixels, or else each its own."""
+
+
+class PairPoseConfig(NetworkConfig):
+    """What all ego-motion networks that look at pairs can be told."""
+
+    initial_forward: float = 0.0
+    """Metres per frame along the optical axis that an untrained network predicts."""
+    sparsity: Sparsity | None = None
+    """Pixels that it loses in training; none if left out."""
+
+
+class PoseNetConfig(PairPoseConfig):
     """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order."""
 
     kind: Literal["posenet"]
-    initial_forward: float = 0.0
-    """Metres per frame along the optical axis that an untrained network predicts."""
 
 
-class PoseResNetConfig(Closed):
+class PoseResNetConfig(PairPoseConfig):
     """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order."""
 
     kind: Literal["pose_resnet"]
     layers: Literal[18, 34, 50] = 18
-    initial_forward: float = 0.0
-    """Metres per frame along the optical axis that an untrained network predicts."""
 
 
-PoseConfig = Annotated[PoseNetConfig | PoseResNetConfig, Field(discriminator="kind")]
+Fusion = Literal["early", "middle", "late"]
+DepthEncoding = Literal["log", "inverse"]
+LengthUnit = Literal["depth", "metre"]
+
+
+class TwoStreamConfig(PairPoseConfig):
+    """Ego-motion from a pair of images and the depth inferred for both (after Ambrus et al., CoRL 2019).
+
+    `initial_forward` is that of a scene whose harmonic mean depth is 10 metres.
+    """
+
+    kind: Literal["two_stream"]
+    fusion: Fusion = "middle"
+    """Where the streams of colour and depth meet: at the input, after four of seven layers, or after all of them."""
+    encoding: DepthEncoding = "log"
+    """How the depth stream sees depth: the logarithm of inverse depth over its mean, or that ratio itself."""
+    unit: LengthUnit = "depth"
+    """Of the translation that layers predict: the mean depth, so that it has the scale of the depth, or a metre."""
+    depth_gradient: bool = False
+    """Let the ego-motion's gradient into the depth network."""
+
+
+PoseConfig = Annotated[PoseNetConfig | PoseResNetConfig | TwoStreamConfig, Field(discriminator="kind")]
 
 
 class Networks(Closed):
@@ -179,6 +236,13 @@ class Networks(Closed):
     depth: DepthConfig
     pose: PoseConfig | None = None
     """Ego-motion to the context frames; none where data.context is empty."""
+
+
+class Initial(Closed):
+    """Checkpoints that networks take their first weights from; the others begin at random."""
+
+    depth: Path | None = None
+    pose: Path | None = None
 
 
 # --- objective --------------------------------------------------------------------------------------------------
@@ -265,6 +329,22 @@ class ReprojectedConfig(Closed):
     """Of pixels; packdepth's own, the published one is not known."""
 
 
+class DepthConsistencyConfig(Closed):
+    """Depth of the target, carried into each context frame, against the depth predicted there (Bian et al. 2019)."""
+
+    kind: Literal["depth_consistency"]
+    weight: NonNegative = 0.1
+
+
+class PoseConsistencyConfig(Closed):
+    """Ego-motion seen with frames in the order of time against ego-motion seen with them in reverse order."""
+
+    kind: Literal["pose_consistency"]
+    weight: NonNegative = 0.1
+    lever: PositiveFloat = 10.0
+    """Metres that a radian counts as: how far ahead the points are whose displacement is to be small."""
+
+
 SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
 
 
@@ -289,10 +369,18 @@ TermConfig = Annotated[
     | ReprojectedConfig
     | StereoConfig
     | OcclusionConfig
+    | DepthConsistencyConfig
+    | PoseConsistencyConfig
     | SupervisedConfig,
     Field(discriminator="kind"),
 ]
-OF_CONTEXT = (PhotometricConfig, VelocityConfig, ReprojectedConfig)
+OF_CONTEXT = (
+    PhotometricConfig,
+    VelocityConfig,
+    ReprojectedConfig,
+    DepthConsistencyConfig,
+    PoseConsistencyConfig,
+)
 """Terms that say nothing without context frames."""
 
 
@@ -345,10 +433,6 @@ class Training(Closed):
     """Steps between validations and checkpoints; one pass over the data if left out."""
     batch_size: PositiveInt = 4
     """Samples a step, over all processes together."""
-    depth_checkpoint: Path | None = None
-    """A folder that training wrote, whose depth network this one begins as."""
-    freeze_depth: bool = False
-    """Keep the depth network of `depth_checkpoint` as it is: metric depth teaches metric ego-motion."""
     depth_learning_rate: PositiveFloat = 2e-4
     pose_learning_rate: PositiveFloat = 2e-4
     optimizer: Annotated[Adam | Muon, Field(discriminator="kind")] = Adam()
@@ -371,6 +455,7 @@ class Run(Closed):
     data: Data
     camera: CameraConfig = CameraConfig()
     networks: Networks
+    initial: Initial = Initial()
     objective: Annotated[list[TermConfig], Field(min_length=1)]
     training: Training
 
@@ -401,10 +486,19 @@ class Run(Closed):
 
     @model_validator(mode="after")
     def _something_to_train(self) -> Run:
-        if self.training.freeze_depth and self.training.depth_checkpoint is None:
-            raise ValueError("training.freeze_depth needs a trained network: name it by training.depth_checkpoint")
-        if self.training.freeze_depth and self.networks.pose is None:
-            raise ValueError("training.freeze_depth leaves nothing to train without a pose network; add networks.pose")
+        frozen = []
+        for name in ("depth", "pose"):
+            network, start = getattr(self.networks, name), getattr(self.initial, name)
+            if network is None and start is not None:
+                raise ValueError(f"initial.{name} is given, but there is no networks.{name}; describe it, or remove it")
+            if network is not None:
+                frozen.append(network.frozen)
+                if network.frozen and start is None:
+                    raise ValueError(
+                        f"networks.{name} is frozen but random; give the checkpoint to take as initial.{name}"
+                    )
+        if all(frozen):
+            raise ValueError("all networks are frozen, so nothing would be trained; free one")
         return self
 
     @property
@@ -430,7 +524,7 @@ class PacknetSfmPoseResNetConfig(Closed):
 
 
 ImportedPoseConfig = Annotated[
-    PoseNetConfig | PoseResNetConfig | PacknetSfmPoseNetConfig | PacknetSfmPoseResNetConfig,
+    PoseNetConfig | PoseResNetConfig | TwoStreamConfig | PacknetSfmPoseNetConfig | PacknetSfmPoseResNetConfig,
     Field(discriminator="kind"),
 ]
 

@@ -170,7 +170,10 @@ class Outputs:
 
     inv_depths: list[Tensor]  # [B, 1, H / 2^s, W / 2^s] inverse depth in 1/metres, finest first
     T_context_target: Tensor  # [B, N, 4, 4] ego-motion, metres where the scale is metric
-    right_inv_depths: list[Tensor] | None = None  # those of the right view, where a term of the objective needs them
+    # What is made only if a term of the objective needs it:
+    right_inv_depths: list[Tensor] | None = None  # of the right view, as `inv_depths`
+    context_inv_depths: Tensor | None = None  # [B, N, 1, H, W] inverse depth of the context frames in 1/metres
+    T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion, seen with the later frame first
 
 
 @dataclass(frozen=True, eq=False)

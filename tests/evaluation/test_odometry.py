@@ -14,9 +14,11 @@ from scipy.spatial.transform import Rotation
 from packdepth.evaluation.odometry import (
     ate,
     chained,
+    drift,
     from_first,
     odometry_errors,
     rpe,
+    scale_drift,
     segment_errors,
     snippet_ate,
     stretched,
@@ -93,6 +95,19 @@ def test_the_divisor_of_snippets_is_sfmlearners() -> None:
     predicted = true.copy()
     predicted[4, 0, 3] = 0.5
     assert snippet_ate(predicted, true, scaled=False) == pytest.approx([0.5 / 5])  # not 0.5 / sqrt(5)
+
+
+def test_drift_is_where_the_end_is_and_how_the_scale_changes() -> None:
+    true = straight(201)
+    assert drift(straight(201, 1.1), true) == pytest.approx(10)
+    assert scale_drift(straight(201, 1.1), true) == pytest.approx(0, abs=1e-9)  # too long, but evenly
+    uneven = true.copy()
+    uneven[:, 2, 3] = np.concatenate([1.2 * np.arange(101), 120 + 0.8 * np.arange(1, 101)])
+    assert drift(uneven, true) == pytest.approx(0)
+    assert scale_drift(uneven, true) == pytest.approx(20)  # 1.2, 1.2, 0.8, 0.8
+    turned = rigid(np.array([0.3, -1.0, 2.0]), np.array([5.0, 6.0, 7.0])) @ true
+    assert drift(turned, true) == pytest.approx(0, abs=1e-6)
+    assert np.isnan([scale_drift(true[:90], true[:90]), drift(straight(9, 0.0), straight(9, 0.0))]).all()
 
 
 def test_short_trajectories_tell_less() -> None:

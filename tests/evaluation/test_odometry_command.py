@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import world
 import yaml
 from PIL import Image
@@ -18,6 +20,7 @@ from packdepth.errors import InputError
 from packdepth.evaluation import odometry_command
 from packdepth.evaluation.odometry_command import odometry as judge
 from packdepth.inference.predictor import PAIRS, Predictor
+from packdepth.inference.run import Footage
 
 from .conftest import STEP
 
@@ -105,3 +108,56 @@ def test_images_are_read_as_they_are_needed(straight: Predictor) -> None:
     for _ in range(3 * PAIRS):
         next(motions)
     assert read == 3 * PAIRS + 1
+
+
+class Blank:
+    """An image of 7 MB, made when it is read."""
+
+    path = Path("blank.png")
+
+    def read(self) -> np.ndarray:
+        return np.zeros((1080, 2160, 3), dtype=np.uint8)
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def peak(count: int) -> int:
+        images = {f"{i:06d}": Blank() for i in range(count)}
+        times = [i / 10 for i in range(count)]
+        footage = Footage("long", dict(images), [(1080, 2160)] * count, times, 10.0)
+        monkeypatch.setattr(odometry_command, "find_footage", lambda path: footage)
+        tracemalloc.start()
+        judge("any", "long", tmp_path)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(2)  # what is imported and drawn for the first time
+    assert peak(6 * PAIRS) < peak(2 * PAIRS) + 1e6  # less than a seventh of one more image
+
+
+def test_the_scale_of_depth_needs_a_camera(moving_clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no camera is known, but the scale of depth needs one; name its file with"):
+        judge("any", moving_clip / "frames", tmp_path / "out", scale_from_depth=True)
+    assert not (tmp_path / "out").exists()
+    report = judge("any", moving_clip / "frames", tmp_path / "named", True, moving_clip / "camera.yaml")
+    assert report.scale_source == "velocity (poses), by predicted depth"
+
+
+def test_depth_puts_the_length_right(
+    moving_clip: Path, tmp_path: Path, seer: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network says STEP a frame; the true depth of the world says what is true."""
+    predictor = seer()
+    predictor.run.data.__dict__["image_size"] = (world.CAMERA.height, world.CAMERA.width)
+    monkeypatch.setattr(odometry_command, "load", lambda checkpoint: predictor)
+    truth = iter(range(world.FRAMES))
+
+    def depth(images: torch.Tensor) -> list[torch.Tensor]:
+        maps = [1 / world.render(next(truth))[1] for _ in images]
+        return [torch.from_numpy(np.stack(maps))[:, None].float()]
+
+    monkeypatch.setattr(predictor, "depth", depth)
+    report = judge("any", moving_clip, tmp_path, scale_from_depth=True)
+    assert report.errors is not None
+    assert report.errors.scale == pytest.approx(1, rel=0.03)
+    assert world.STEP / STEP < 0.7  # what it would be else

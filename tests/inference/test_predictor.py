@@ -17,7 +17,9 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
 from packdepth.inference.predictor import PAIRS, Predictor, image_tensor, load
+from packdepth.networks.ego_motion import views
 from packdepth.networks.flip import fuse_flipped
+from packdepth.networks.twostream import TwoStreamPoseNet
 
 from .conftest import FORWARD, HEIGHT, WIDTH
 
@@ -192,3 +194,17 @@ def test_weights_of_other_networks_are_refused(checkpoint_folder: Path, tmp_path
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no checkpoint"):
         load(tmp_path)
+
+
+def test_a_two_stream_network_sees_the_depth_of_every_frame(predictor: Predictor) -> None:
+    torch.manual_seed(0)
+    pose = TwoStreamPoseNet(initial_forward=FORWARD)
+    both = Predictor(predictor.run, predictor.meta, predictor.depth, pose, torch.device("cpu"))
+    frames = [torch.rand(3, HEIGHT, WIDTH) for _ in range(PAIRS + 2)]
+    found = both.ego_motion([frame.permute(1, 2, 0).numpy() for frame in frames])
+    stacked = torch.stack(frames)
+    with torch.no_grad():
+        seen = views(stacked, predictor.depth(stacked)[0])
+        expected = pose(seen[:-1], seen[1:, None], (1,))[:, 0]
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+    assert found.shape == (PAIRS + 1, 4, 4)

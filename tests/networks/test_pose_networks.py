@@ -9,12 +9,19 @@ from packdepth.geometry import se3
 from packdepth.networks.ego_motion import PairPoseNetwork
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
+from packdepth.networks.twostream import TwoStreamPoseNet
 
 
-@pytest.fixture(scope="module", params=["posenet", "pose_resnet"])
+@pytest.fixture(scope="module", params=[PoseNet, PoseResNet, TwoStreamPoseNet])
 def network(request: pytest.FixtureRequest) -> PairPoseNetwork:
     torch.manual_seed(0)
-    return (PoseNet() if request.param == "posenet" else PoseResNet(18)).eval()
+    pose: PairPoseNetwork = request.param().eval()
+    return pose
+
+
+def frames(network: PairPoseNetwork, *shape: int) -> torch.Tensor:
+    """Random views [*shape, C, 64, 96]."""
+    return torch.rand(*shape, 4 if network.uses_depth else 3, 64, 96)
 
 
 def test_published_numbers_of_parameters() -> None:
@@ -25,7 +32,7 @@ def test_published_numbers_of_parameters() -> None:
 
 
 def test_motion_back_in_time_is_the_inverse_of_motion_forward(network: PairPoseNetwork) -> None:
-    a, b = torch.rand(2, 2, 3, 64, 96)
+    a, b = frames(network, 2, 2)
     with torch.no_grad():
         T_b_a = network(a, b[:, None], (1,))[:, 0]
         T_a_b = network(b, a[:, None], (-1,))[:, 0]
@@ -33,8 +40,18 @@ def test_motion_back_in_time_is_the_inverse_of_motion_forward(network: PairPoseN
     assert (T_b_a - torch.eye(4)).abs().max() > 1e-5
 
 
+def test_reversed_motion_is_seen_in_the_other_order(network: PairPoseNetwork) -> None:
+    a, b = frames(network, 2, 2)
+    with torch.no_grad():
+        T_b_a = network.reversed_motion(a, b[:, None], (1,))[:, 0]
+        as_if_b_were_earlier = network(a, b[:, None], (-1,))[:, 0]
+        forward = network(a, b[:, None], (1,))[:, 0]
+    assert torch.equal(T_b_a, as_if_b_were_earlier)
+    assert not torch.equal(T_b_a, forward)
+
+
 def test_context_frames_are_predicted_one_by_one(network: PairPoseNetwork) -> None:
-    target, context = torch.rand(2, 3, 64, 96), torch.rand(2, 2, 3, 64, 96)
+    target, context = frames(network, 2), frames(network, 2, 2)
     with torch.no_grad():
         together = network(target, context, (-1, 1))
         apart = [network(target, context[:, i : i + 1], (offset,)) for i, offset in enumerate((-1, 1))]
@@ -55,7 +72,7 @@ def test_an_untrained_network_moves_forward_as_told(kind: type[PoseNet] | type[P
 
 
 def test_motion_stays_rigid_when_the_network_computes_in_bfloat16(network: PairPoseNetwork) -> None:
-    target, context = torch.rand(1, 3, 64, 96), torch.rand(1, 2, 3, 64, 96)
+    target, context = frames(network, 1), frames(network, 1, 2)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         T = network(target, context, (-1, 1))[0]
     assert T.dtype == torch.float32

@@ -152,10 +152,10 @@ def test_terms_combine_and_say_what_they_need() -> None:
             OcclusionConfig(kind="occlusion"),
         ]
     )
-    assert objective.predicts_right
+    assert objective.needed_outputs() == {"right_inv_depths"}
     assert objective.fields() == {"right", "distance"}
     batch = paired(make_batch())
     total, terms = objective(both_views(batch), batch)
     expected = terms["photometric"] + 0.5 * terms["stereo"] + 0.05 * terms["velocity"] + 0.01 * terms["occlusion"]
     torch.testing.assert_close(total, expected)
-    assert not Objective.build([StereoConfig(kind="stereo", both=False)]).predicts_right
+    assert not Objective.build([StereoConfig(kind="stereo", both=False)]).needed_outputs()

@@ -183,6 +183,20 @@ def test_other_networks_and_loading_workers_train(run_file: Path, tmp_path: Path
     assert meta.scores.keys() == {"train/loss"}
 
 
+@pytest.mark.parametrize("depth", ["{kind: packnet, preset: tiny}", "{kind: depth_resnet}"])
+def test_two_streams_and_all_terms_combine(depth: str, run_file: Path, tmp_path: Path) -> None:
+    pose = "{kind: two_stream, fusion: late, depth_gradient: true, sparsity: {pattern: grid, same: true}}"
+    kinds = ["photometric", "smoothness", "velocity", "depth_consistency", "pose_consistency", "sparse_l1"]
+    terms = ", ".join(f"{{kind: {kind}}}" for kind in kinds)
+    options = (f"networks={{depth: {depth}, pose: {pose}}}", f"objective=[{terms}]", "training.epochs=1")
+    train(run_file, tmp_path / "run", (*options, "training.epoch_steps=1"))
+    (row,) = losses(tmp_path / "run")
+    assert row.keys() == {"step", "epoch", "loss", *kinds}
+    assert all(0 < float(row[kind]) < 10 for kind in kinds)
+    meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
+    assert meta.scale_source == "velocity (speed), depth (maps)"
+
+
 def test_without_velocity_the_scale_is_unknown(
     run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

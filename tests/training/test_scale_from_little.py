@@ -116,7 +116,7 @@ def test_what_data_lacks_stops_a_run_before_its_first_step(
         (("data.context=[]",), "data.context is empty, so that networks.pose is never trained"),
         (("networks.pose=null",), r"networks.pose is missing: the ego-motion to the context frames \[-1, 1\] needs"),
         (ALONE, "'photometric' needs context frames, but data.context is empty"),
-        (("training.freeze_depth=true",), "freeze_depth needs a trained network: name it by training.depth_checkpoint"),
+        ((*ALONE, "initial={pose: runs/first}"), "initial.pose is given, but there is no networks.pose"),
     ],
 )
 def test_run_files_that_contradict_themselves(options: tuple[str, ...], message: str, run_file: Path) -> None:
@@ -126,18 +126,16 @@ def test_run_files_that_contradict_themselves(options: tuple[str, ...], message:
 
 def test_a_frozen_depth_network_teaches_ego_motion_its_scale(rich_file: Path, tmp_path: Path) -> None:
     train(rich_file, tmp_path / "stereo", (*SHORT, *ALONE, "objective=[{kind: stereo}]"))
-    first = f"training.depth_checkpoint={tmp_path / 'stereo' / 'best'}"
-    frozen = (*SHORT, first, "training.freeze_depth=true", "objective=[{kind: photometric}]")
-    train(rich_file, tmp_path / "pose", frozen)
+    first = f"initial.depth={tmp_path / 'stereo' / 'best'}"
+    frozen = (*SHORT, first, "networks.depth.frozen=true")
+    train(rich_file, tmp_path / "pose", (*frozen, "objective=[{kind: photometric}]"))
     before, after = (checkpoint.read(tmp_path / name / "last") for name in ("stereo", "pose"))
     for name, value in before.weights.items():
         assert torch.equal(after.weights[name], value), name
     assert (after.meta.metric, after.meta.scale_source) == (True, "stereo")
     assert any(name.startswith("pose.") for name in after.weights)
-    train(rich_file, tmp_path / "tuned", (*SHORT, first))  # as a beginning alone
-    tuned = checkpoint.read(tmp_path / "tuned" / "last").weights
-    assert not all(torch.equal(tuned[name], value) for name, value in before.weights.items())
-    with pytest.raises(InputError, match=r"holds the depth network .*, but networks\.depth is .*'initial_depth': 9"):
-        train(rich_file, tmp_path / "other", (*frozen, "networks.depth.initial_depth=9"))
-    with pytest.raises(InputError, match=r"was trained on images of \[32, 64\], but data\.image_size is \[64, 96\]"):
-        train(rich_file, tmp_path / "other", (*frozen, "data.image_size=[64, 96]"))
+    pose = f"initial.pose={tmp_path / 'stereo' / 'best'}"
+    with pytest.raises(InputError, match=r"initial\.pose: .* holds no networks\.pose"):
+        train(rich_file, tmp_path / "other", (*SHORT, pose))
+    with pytest.raises(InputError, match="all networks are frozen"):
+        load_run(rich_file, (*frozen, *ALONE, "objective=[{kind: stereo}]"))

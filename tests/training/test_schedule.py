@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from packdepth.config import Run, parse_run
-from packdepth.training.module import learning_rate_factor
+from packdepth.training.optimizer import learning_rate_factor
 
 
 def run_with(values: dict[str, Any], schedule: dict[str, Any], epochs: int) -> Run:

@@ -14,6 +14,7 @@ import numpy as np
 SNIPPET = 5  # frames
 LENGTHS = (100, 200, 300, 400, 500, 600, 700, 800)  # metres of KITTI's segments
 SEGMENT_STEP = 10  # frames between the starts of KITTI's segments
+STRETCH = 50.0  # metres, over which the scale is looked at
 
 
 def chained(motions: Iterable[np.ndarray]) -> np.ndarray:
@@ -146,6 +147,30 @@ def segment_errors(predicted: np.ndarray, true: np.ndarray) -> SegmentErrors:
     return SegmentErrors(100 * float(metres), 100 * float(np.degrees(radians)), int(whole.sum()))
 
 
+# --- drift ------------------------------------------------------------------------------------------------------
+
+
+def drift(predicted: np.ndarray, true: np.ndarray) -> float:
+    """How far the end is off when both begin at one pose, as a percentage of the distance; NaN without motion."""
+    off = np.linalg.norm(from_first(predicted)[-1, :3, 3] - from_first(true)[-1, :3, 3])
+    travelled = distances(true)[-1]
+    return float(100 * off / travelled) if travelled > 0 else np.nan
+
+
+def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
+    """How much the scale changes along the way, per cent: 0 if it is held, whatever it is.
+
+    The standard deviation, over stretches of 50 metres, of the predicted length over the true one, as a percentage of
+    its mean. NaN for less than two stretches.
+    """
+    travelled, steps = distances(true), distances(predicted)
+    ends = np.searchsorted(travelled, STRETCH * np.arange(int(travelled[-1] // STRETCH) + 1))
+    if len(ends) < 3:
+        return np.nan
+    ratios = np.diff(steps[ends]) / np.diff(travelled[ends])
+    return float(100 * ratios.std() / ratios.mean()) if ratios.mean() > 0 else np.nan
+
+
 # --- everything -------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +204,10 @@ class OdometryErrors:
     t_rel_scaled: float
     """As t_rel, of the trajectory times `scale`."""
     segments: int
+    drift: float
+    """Per cent of the distance that the end is off."""
+    scale_drift: float
+    """Per cent by which the scale varies along the way."""
 
 
 def odometry_errors(predicted: np.ndarray, true: np.ndarray) -> OdometryErrors:
@@ -206,4 +235,6 @@ def odometry_errors(predicted: np.ndarray, true: np.ndarray) -> OdometryErrors:
         r_rel=segments.r_rel,
         t_rel_scaled=segment_errors(stretched(from_first(predicted), scale), true).t_rel,
         segments=segments.segments,
+        drift=drift(predicted, true),
+        scale_drift=scale_drift(predicted, true),
     )

@@ -15,7 +15,7 @@ from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, write_image, write_json
 from packdepth.inference.info import depth_unit
 from packdepth.inference.predictor import load
-from packdepth.inference.run import Footage, find_footage, progress
+from packdepth.inference.run import Footage, find_footage, known_camera, progress
 
 MEANINGS = {
     "distance": "metres travelled, measured",
@@ -31,6 +31,8 @@ MEANINGS = {
     "t_rel": "%, KITTI's, over segments of 100 to 800 m",
     "r_rel": "degrees for 100 m, KITTI's",
     "t_rel_scaled": "%, as t_rel, of the trajectory times scale",
+    "drift": "% of the distance that the end is off",
+    "scale_drift": "%, by how much the scale varies over stretches of 50 m",
 }
 
 
@@ -68,10 +70,17 @@ class OdometryReport:
         return "\n".join([*lines, "", *rows])
 
 
-def odometry(checkpoint: str | Path, source: str | Path, output: str | Path) -> OdometryReport:
+def odometry(
+    checkpoint: str | Path,
+    source: str | Path,
+    output: str | Path,
+    scale_from_depth: bool = False,
+    camera: Path | None = None,
+) -> OdometryReport:
     """Chain the ego-motion of consecutive frames, write the trajectory and judge it where it was measured.
 
-    Images are read, seen and forgotten one at a time; of a frame only its pose is kept.
+    Images are read as they are needed, looked at in batches of a few pairs, and forgotten; of a frame only its pose is
+    kept.
 
     Args:
         checkpoint: a folder that training wrote, or another project's checkpoint (see `load`).
@@ -79,6 +88,9 @@ def odometry(checkpoint: str | Path, source: str | Path, output: str | Path) -> 
             two may hold measured poses.
         output: folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
             odometry.json and odometry.txt.
+        scale_from_depth: give each motion the length for which the predicted depth explains the next frame.
+        camera: a camera.yaml for that; if left out, the one that lies with the source, or else that the source tells,
+            or else that the checkpoint has learned.
 
     Raises InputError before anything is written, unless an image turns out to be damaged when its turn comes.
     """
@@ -86,15 +98,18 @@ def odometry(checkpoint: str | Path, source: str | Path, output: str | Path) -> 
     footage = find_footage(Path(source))
     if not footage.consecutive:
         raise InputError(f"{source}: its images are independent; give consecutive frames of one camera")
+    scale_camera = known_camera(footage, Path(source), Path(checkpoint), camera)[0] if scale_from_depth else None
+    if scale_from_depth and scale_camera is None:
+        raise InputError(f"{source}: no camera is known, but the scale of depth needs one; name its file with --camera")
     predictor = load(checkpoint)
     make_folder(output)
     images = (image.read() for image in footage.images.values())
-    poses = chained(predictor.motions(progress(images, "odometry", len(footage.images))))
+    poses = chained(predictor.motions(progress(images, "odometry", len(footage.images)), scale_camera))
     report = OdometryReport(
         checkpoint=str(checkpoint),
         source=str(source),
         metric=predictor.meta.metric,
-        scale_source=predictor.meta.scale_source,
+        scale_source=predictor.meta.scale_source + (", by predicted depth" if scale_from_depth else ""),
         frames=len(poses),
         distance=float(distances(poses)[-1]),
         errors=None if footage.poses is None else odometry_errors(poses, footage.poses),

@@ -16,6 +16,14 @@ ROUNDING = 1e-3  # pixels beyond the outermost centres that still count: where a
 MIN_DEPTH = 1e-3  # metres; what is nearer to the context camera, or behind it, is not seen
 
 
+class Carried(NamedTuple):
+    """Where the points of the target view are in a context frame."""
+
+    pixels: Tensor  # [B, 2, H, W] as (u, v)
+    z: Tensor  # [B, 1, H, W] metres
+    valid: Tensor  # [B, 1, H, W] bool: inside the context image and in front of its camera
+
+
 class Synthesis(NamedTuple):
     """What of the target view a context image shows."""
 
@@ -36,6 +44,16 @@ def sample(image: Tensor, pixels: Tensor, padding: Padding = "border") -> Tensor
     grid[..., 0], grid[..., 1] = u, v
     grid = grid.nan_to_num(nan=0.0).to(image.dtype)  # the gradient of a NaN crashes the process (pytorch#24823)
     return F.grid_sample(image, grid, mode="bilinear", padding_mode=padding, align_corners=True)
+
+
+def carry(depth: Tensor, T_context_target: Tensor, camera: Camera, context_camera: Camera | None = None) -> Carried:
+    """Carry the target's points into a context frame; arguments are those of `synthesize`."""
+    context_camera = context_camera or camera
+    pixels, z = context_camera.project(se3.transform(T_context_target, camera.unproject(depth)), min_depth=MIN_DEPTH)
+    u, v = pixels[:, 0:1], pixels[:, 1:2]
+    right, bottom = context_camera.width - 1 + ROUNDING, context_camera.height - 1 + ROUNDING
+    inside = (u >= -ROUNDING) & (u <= right) & (v >= -ROUNDING) & (v <= bottom)
+    return Carried(pixels, z, inside & (z > MIN_DEPTH))
 
 
 def synthesize(
@@ -59,10 +77,5 @@ def synthesize(
     Returns:
         the image and the mask of the pixels for which it is defined. Source: PackNet, CVPR 2020, section 3.1.
     """
-    context_camera = context_camera or camera
-    points = se3.transform(T_context_target, camera.unproject(depth))
-    pixels, z = context_camera.project(points, min_depth=MIN_DEPTH)
-    u, v = pixels[:, 0:1], pixels[:, 1:2]
-    right, bottom = context_camera.width - 1 + ROUNDING, context_camera.height - 1 + ROUNDING
-    inside = (u >= -ROUNDING) & (u <= right) & (v >= -ROUNDING) & (v <= bottom)
-    return Synthesis(sample(context, pixels, padding), inside & (z > MIN_DEPTH))
+    pixels, _, valid = carry(depth, T_context_target, camera, context_camera)
+    return Synthesis(sample(context, pixels, padding), valid)

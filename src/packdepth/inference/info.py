@@ -9,12 +9,11 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from packdepth.checkpoint import WEIGHTS, read_description
-from packdepth.config import DepthConfig, Imported, ImportedPoseConfig
+from packdepth.config import TRAINING_OPTIONS, DepthConfig, Imported, ImportedPoseConfig
 from packdepth.errors import InputError
 from packdepth.interop.read import is_foreign, read_foreign
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm: saved, but no parameters
-TRAINING_OPTIONS = {"dropout", "initial_depth", "initial_forward"}  # of networks; nothing to networks of others
 
 
 def describe(checkpoint: str | Path) -> str:
@@ -77,9 +76,9 @@ def _labelled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]
 def _network(
     config: DepthConfig | ImportedPoseConfig, sizes: dict[str, int], prefix: str, hidden: AbstractSet[str]
 ) -> str:
-    """Kind, options less those hidden or off, and number of parameters of the network whose weights have the prefix."""
-    values = config.model_dump(exclude={"kind", *hidden}).items()
-    options = [f"{name} {value}" for name, value in values if value is not False]
+    """Kind, options but the hidden ones, and number of parameters of the network whose weights begin with `prefix`."""
+    values = config.model_dump(exclude={"kind", *hidden})
+    options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([config.kind, *options, _count(parameters, "parameter")])
 

@@ -53,6 +53,7 @@ class Footage:
     fps: float  # frames per second
     poses: np.ndarray | None = None  # measured T_world_camera [N, 4, 4], metres, where every frame has one
     consecutive: bool = True  # whether the images follow each other in time
+    camera: Camera | None = None  # of the images, where the source itself says
 
 
 def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,color", camera: Path | None = None) -> None:
@@ -71,19 +72,15 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
             `video`: <input's name>.mp4, the images over their depth in colours;
             `cloud`: cloud/NAME.ply for each frame, its pixels as coloured points; needs a camera.
         camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
-            an input file under its name with the suffix .yaml; without one, the camera is used that the checkpoint has
-            learned for images of this size.
+            an input file under its name with the suffix .yaml; without one, the camera is that which the data set tells,
+            or else that which the checkpoint has learned for images of this size.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
     kinds = _kinds(save)
     footage = find_footage(input)
-    camera_file = camera or _camera_beside(input)
-    learned = None if camera_file else _learned_camera(checkpoint, footage)
-    known = read_camera(camera_file).camera if camera_file else learned.camera if learned else None
-    if known is not None:
-        _check_sizes(footage, known.height, known.width, f"{camera_file} is for", "give the camera of these images")
-    elif "cloud" in kinds:
+    known, learned = known_camera(footage, input, checkpoint, camera)
+    if known is None and "cloud" in kinds:
         raise InputError(f"{input}: no camera is known, but point clouds need one; name its file with --camera")
     if "video" in kinds:
         _check_sizes(footage, *footage.sizes[0], "the first one is", "a video needs images of one size")
@@ -131,6 +128,7 @@ def _of_clip(path: Path, clip: Clip) -> Footage:
         fps=(len(times) - 1) / (times[-1] - times[0]) if timed else IMAGES_PER_SECOND,
         poses=np.stack(poses) if len(poses) == len(times) else None,
         consecutive=not clip.independent,
+        camera=clip.camera if clip.missing_camera is None else None,
     )
 
 
@@ -141,6 +139,25 @@ def _kinds(save: str) -> list[str]:
         if kind not in KINDS:
             raise InputError(f"--save: cannot save '{kind}': {nearest(kind, list(KINDS))}")
     return [kind for kind in KINDS if kind in wanted]
+
+
+def known_camera(
+    footage: Footage, path: Path, checkpoint: Path, file: Path | None = None
+) -> tuple[Camera | None, LearnedCamera | None]:
+    """The camera of what was found at `path`, None if nothing tells it; and what it was learned as, if it was.
+
+    It is that of the camera file, or else of one that lies with the source, or else of the source itself, or else one
+    that was learned with the checkpoint.
+
+    Raises InputError if a camera file is for images of another size.
+    """
+    file = file or _camera_beside(path)
+    if file is not None:
+        camera = read_camera(file).camera
+        _check_sizes(footage, camera.height, camera.width, f"{file} is for", "give the camera of these images")
+        return camera, None
+    learned = None if footage.camera else _learned_camera(checkpoint, footage)
+    return learned.camera if learned else footage.camera, learned
 
 
 def _camera_beside(path: Path) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from packdepth.config import DepthConfig, PackNetConfig, PoseConfig, PoseNetConfig, SuperDepthConfig
+from packdepth.config import DepthConfig, PackNetConfig, PoseConfig, PoseNetConfig, SuperDepthConfig, TwoStreamConfig
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.ego_motion import PairPoseNetwork
 from packdepth.networks.flip import FlipFused
@@ -12,6 +12,7 @@ from packdepth.networks.packnet import PackNet
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
 from packdepth.networks.superdepth import SuperDepth
+from packdepth.networks.twostream import TwoStreamPoseNet
 
 
 def depth_network(config: DepthConfig) -> nn.Module:
@@ -27,6 +28,16 @@ def depth_network(config: DepthConfig) -> nn.Module:
 
 def pose_network(config: PoseConfig) -> PairPoseNetwork:
     """The pose network: target, context and their offsets to T_context_target [B, N, 4, 4]."""
+    network = _pair_network(config)
+    network.sparsity = config.sparsity
+    return network
+
+
+def _pair_network(config: PoseConfig) -> PairPoseNetwork:
     if isinstance(config, PoseNetConfig):
         return PoseNet(initial_forward=config.initial_forward)
+    if isinstance(config, TwoStreamConfig):
+        return TwoStreamPoseNet(
+            config.fusion, config.encoding, config.unit, config.depth_gradient, config.initial_forward
+        )
     return PoseResNet(config.layers, config.initial_forward)

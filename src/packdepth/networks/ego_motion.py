@@ -2,44 +2,77 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
+from packdepth.config import Sparsity
 from packdepth.geometry import se3
+from packdepth.networks.sparsity import sparse
 
 
 class PairPoseNetwork(nn.Module):
     """A pose network that looks at two frames, always the earlier one first.
 
-    A subclass predicts, in `pair_motion`, the motion of a pair [B, 6, H, W] as a six-vector [B, 6] (translation in
-    metres, rotation vector in radians) of T_later_earlier. Motion against the order of time is its inverse: forward
-    and backward context then teach the same thing, which is what lets short runs learn.
+    A subclass predicts, in `pair_motion`, the motion of a pair of views as a six-vector [B, 6] (translation in metres,
+    rotation vector in radians) of T_later_earlier. A view is an image [3, H, W], RGB in [0, 1]; for a network that
+    `uses_depth` its inverse depth, in 1/metres and 0 where unknown, is a fourth channel. Motion against the order of
+    time is its inverse: forward and backward context then teach the same thing, which is what lets short runs learn.
+
+    Attributes:
+        sparsity: pixels that views lose in training; None for none.
+        progress: share of the training that is over, by which they are fewer or more.
     """
 
+    uses_depth: ClassVar[bool] = False
+    depth_gradient: bool = False  # whether the depth in its views is to have a gradient
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sparsity: Sparsity | None = None
+        self.progress = 0.0
+
     def pair_motion(self, pair: Tensor) -> Tensor:
-        """Six-vectors [B, 6] of T_later_earlier of pairs [B, 6, H, W] (earlier, later)."""
+        """Six-vectors [B, 6] of T_later_earlier of pairs of views [B, 2 C, H, W] (earlier, later)."""
         raise NotImplementedError
 
     def forward(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:
         """Ego-motion to each context frame.
 
         Args:
-            target: [B, 3, H, W] RGB in [0, 1].
-            context: [B, N, 3, H, W].
+            target: views [B, C, H, W], C = 3 or, with inverse depth, 4.
+            context: views [B, N, C, H, W].
             offsets: of the N context frames from the target, in frames; negative ones are earlier.
 
         Returns:
             T_context_target [B, N, 4, 4].
         """
-        pairs = [
-            torch.cat([context[:, i], target] if offset < 0 else [target, context[:, i]], dim=1)
-            for i, offset in enumerate(offsets)
-        ]
-        vectors = self.pair_motion(torch.cat(pairs)).float()
+        return self._motions(target, context, [offset < 0 for offset in offsets])
+
+    def reversed_motion(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:
+        """As `forward`, but each pair is shown with the later frame first, as in a film that runs backward."""
+        return self._motions(target, context, [offset > 0 for offset in offsets])
+
+    def _motions(self, target: Tensor, context: Tensor, context_first: list[bool]) -> Tensor:
+        pairs = torch.cat(
+            [
+                torch.cat([context[:, i], target] if first else [target, context[:, i]], dim=1)
+                for i, first in enumerate(context_first)
+            ]
+        )
+        if self.training and self.sparsity is not None:
+            pairs = sparse(pairs, self.sparsity, self.progress)
+        vectors = self.pair_motion(pairs).float()
         with torch.autocast(vectors.device.type, enabled=False):  # bfloat16 would round metres to 0.4 %
-            T_later_earlier = se3.from_vector(vectors).view(len(offsets), -1, 4, 4)  # [N, B, 4, 4]
-            motions = [se3.inverse(T) if offset < 0 else T for T, offset in zip(T_later_earlier, offsets, strict=True)]
+            T_second_first = se3.from_vector(vectors).view(len(context_first), -1, 4, 4)  # [N, B, 4, 4]
+            motions = [se3.inverse(T) if first else T for T, first in zip(T_second_first, context_first, strict=True)]
         return torch.stack(motions, dim=1)
+
+
+def views(images: Tensor, inv_depths: Tensor) -> Tensor:
+    """Images [..., 3, H, W] with their inverse depths [..., 1, H, W] (1/metres): [..., 4, H, W]."""
+    return torch.cat([images, inv_depths.to(torch.promote_types(images.dtype, torch.float32))], dim=-3)
 
 
 def start_forward(conv: nn.Conv2d, metres: float, translation_z: int, scale: float) -> None:

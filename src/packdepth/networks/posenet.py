@@ -24,16 +24,11 @@ class PoseNet(PairPoseNetwork):
     def __init__(self, images: int = 2, initial_forward: float = 0.0) -> None:
         super().__init__()
         previous = 3 * images
-        for index, (channels, kernel) in enumerate(zip(CHANNELS, KERNELS, strict=True), start=1):
-            conv = nn.Conv2d(previous, channels, kernel, stride=2, padding=kernel // 2)
-            self.add_module(f"conv{index}", nn.Sequential(conv, nn.GroupNorm(GROUPS, channels), nn.ReLU()))
+        for index, channels in enumerate(CHANNELS):
+            self.add_module(f"conv{index + 1}", pose_layer(index, previous))
             previous = channels
         self.pose_pred = nn.Conv2d(previous, 6 * (images - 1), 1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.xavier_uniform_(module.weight)
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        initialise(self)
         start_forward(self.pose_pred, initial_forward, translation_z=2, scale=SCALE)
 
     def vectors(self, images: Tensor) -> Tensor:
@@ -47,3 +42,19 @@ class PoseNet(PairPoseNetwork):
     def pair_motion(self, pair: Tensor) -> Tensor:
         """Six-vectors [B, 6] of T_later_earlier."""
         return self.vectors(pair)[:, 0]
+
+
+def pose_layer(index: int, channels_in: int) -> nn.Sequential:
+    """The layer of that index, from 0, which halves height and width."""
+    channels, kernel = CHANNELS[index], KERNELS[index]
+    conv = nn.Conv2d(channels_in, channels, kernel, stride=2, padding=kernel // 2)
+    return nn.Sequential(conv, nn.GroupNorm(GROUPS, channels), nn.ReLU())
+
+
+def initialise(network: nn.Module) -> None:
+    """Set the first weights of all convolutions."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)

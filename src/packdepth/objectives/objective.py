@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
 
 from packdepth.config import (
+    DepthConsistencyConfig,
     OcclusionConfig,
     PhotometricConfig,
+    PoseConsistencyConfig,
     ReprojectedConfig,
     SmoothnessConfig,
     StereoConfig,
@@ -16,8 +18,10 @@ from packdepth.config import (
     VelocityConfig,
 )
 from packdepth.geometry.se3 import with_length
+from packdepth.objectives.depth_consistency import DepthConsistency
 from packdepth.objectives.occlusion import Occlusion
 from packdepth.objectives.photometric import Photometric
+from packdepth.objectives.pose_consistency import PoseConsistency
 from packdepth.objectives.reprojected import Reprojected
 from packdepth.objectives.smoothness import Smoothness
 from packdepth.objectives.stereo import Stereo
@@ -25,6 +29,8 @@ from packdepth.objectives.supervised import Supervised
 from packdepth.objectives.term import Term
 from packdepth.objectives.velocity import Velocity
 from packdepth.records import Batch, Outputs
+
+OUTPUTS = frozenset(field.name for field in fields(Outputs))
 
 
 def build_term(config: TermConfig) -> Term:
@@ -49,6 +55,10 @@ def build_term(config: TermConfig) -> Term:
         return Stereo(config.ssim, config.both, config.scales)
     if isinstance(config, OcclusionConfig):
         return Occlusion()
+    if isinstance(config, DepthConsistencyConfig):
+        return DepthConsistency()
+    if isinstance(config, PoseConsistencyConfig):
+        return PoseConsistency(config.lever)
     return Supervised(config.kind, config.convention)
 
 
@@ -68,14 +78,13 @@ class Objective:
         """Whether terms see the ego-motion at the length that the speed gives."""
         return any(isinstance(term, Velocity) and term.impose for _, _, term in self.terms)
 
-    @property
-    def predicts_right(self) -> bool:
-        """Whether a term judges the depth of the right view."""
-        return any(isinstance(term, Stereo) and term.both for _, _, term in self.terms)
-
     def needs(self) -> dict[str, tuple[str, ...]]:
         """The optional fields of the batch that each term needs, by the term's name."""
-        return {name: term.needs for name, _, term in self.terms}
+        return {name: tuple(need for need in term.needs if need not in OUTPUTS) for name, _, term in self.terms}
+
+    def needed_outputs(self) -> frozenset[str]:
+        """The optional fields of the outputs that any term needs."""
+        return frozenset(need for _, _, term in self.terms for need in term.needs if need in OUTPUTS)
 
     def fields(self) -> frozenset[str]:
         """The optional fields of the batch that any term needs."""
@@ -88,7 +97,8 @@ class Objective:
             assert batch.distance is not None
             measured = replace(outputs, T_context_target=with_length(outputs.T_context_target, batch.distance))
         values = {
-            name: term(outputs if isinstance(term, Velocity) else measured, batch) for name, _, term in self.terms
+            name: term(outputs if isinstance(term, (Velocity, PoseConsistency)) else measured, batch)
+            for name, _, term in self.terms
         }
         # Ego-motion is part of the graph, if with no weight, so that processes can share terms that need depth alone.
         nothing = 0 * outputs.T_context_target.sum()

@@ -31,10 +31,9 @@ class Stereo:
         scales: as in `Photometric`.
     """
 
-    needs: tuple[str, ...] = ("right",)
-
     def __init__(self, ssim: float = 0.85, both: bool = True, scales: Scales = "full") -> None:
         self.both = both
+        self.needs: tuple[str, ...] = ("right", "right_inv_depths") if both else ("right",)
         self.photometric = Photometric(ssim, automask=False, scales=scales)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:

@@ -10,7 +10,7 @@ from packdepth.records import Batch, Outputs
 
 
 class Term(Protocol):
-    """A loss: it states which optional fields of the batch it needs, and maps outputs and batch to a scalar.
+    """A loss: it states which optional fields of batch and outputs it needs, and maps outputs and batch to a scalar.
 
     Every term is a mean over the batch of one number for each sample, so that the average over processes equals the
     value of one process with the whole batch.

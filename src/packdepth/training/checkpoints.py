@@ -82,7 +82,7 @@ class Checkpoints(pl.Callback):
 
     def _monitored(self, scores: dict[str, float]) -> str:
         names = ["val/abs_rel" if self.metric else "val/abs_rel_scaled", "val/loss", "train/loss"]
-        if self.run.training.freeze_depth:
+        if self.run.networks.depth.frozen:
             del names[0]
         return next(name for name in names if name in scores)
 

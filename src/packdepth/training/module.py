@@ -1,31 +1,26 @@
-"""The Lightning module: networks, objective, optimiser."""
+"""The Lightning module: networks, objective, metrics."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
-from packdepth import checkpoint
-from packdepth.config import Cosine, Run, Step
-from packdepth.config import Muon as MuonConfig
-from packdepth.errors import InputError
+from packdepth.config import Run
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
+from packdepth.networks.ego_motion import views
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
-from packdepth.training.muon import Muon, matrices_apart
+from packdepth.training.initial import is_frozen, load_initial
+from packdepth.training.optimizer import optimizer_and_schedule
 
 
 class DepthModule(pl.LightningModule):
@@ -44,35 +39,46 @@ class DepthModule(pl.LightningModule):
         self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
         self.depth = depth_network(run.networks.depth)
-        if run.training.depth_checkpoint is not None:
-            start_from(self.depth, run, run.training.depth_checkpoint)
         self.pose = None if run.networks.pose is None else pose_network(run.networks.pose)
+        self.networks: dict[str, nn.Module] = {"depth": self.depth}
+        if self.pose is not None:
+            self.networks["pose"] = self.pose
+        load_initial(run, self.networks)
         guesses = [Camera.from_fov(run.camera.fov, camera.width, camera.height) for camera in cameras]
         self.cameras = LearnedCameras(guesses) if run.camera.learn else None
         self.objective = Objective.build(run.objective)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
-
-        self.frozen = run.training.freeze_depth
-        self.depth.requires_grad_(not self.frozen)
+        self.train()
 
     def train(self, mode: bool = True) -> DepthModule:
-        """Training or evaluation mode; a frozen depth network stays in evaluation, statistics and all."""
+        """Training or evaluation mode; frozen networks stay in evaluation, statistics and all."""
         super().train(mode)
-        if self.frozen:
-            self.depth.eval()
+        for name, network in self.networks.items():
+            if is_frozen(self.run, name):
+                network.eval()
         return self
 
     def forward(self, batch: Batch) -> Outputs:
-        """Inverse depths of the targets, of their right views if needed, and ego-motion to their context frames."""
+        """Inverse depths of the targets, ego-motion to their context frames, and what else the objective needs."""
+        needed = self.objective.needed_outputs()
+        outputs = Outputs(self.depth(batch.network_image), batch.image.new_zeros(len(batch), 0, 4, 4))
+        if "right_inv_depths" in needed:
+            outputs.right_inv_depths = self.depth(batch.network_right)
         if self.pose is None:
-            motion = batch.image.new_zeros(len(batch), 0, 4, 4)
-        else:
-            motion = self.pose(batch.network_image, batch.network_context, batch.offsets)
-        return Outputs(
-            inv_depths=self.depth(batch.network_image),
-            T_context_target=motion,
-            right_inv_depths=self.depth(batch.network_right) if self.objective.predicts_right else None,
-        )
+            return outputs
+        target, context = batch.network_image, batch.network_context
+        if self.pose.uses_depth or "context_inv_depths" in needed:
+            with_gradient = self.pose.depth_gradient or "context_inv_depths" in needed
+            with torch.set_grad_enabled(torch.is_grad_enabled() and with_gradient):
+                inv_depth = self.depth(context.flatten(0, 1))[0]
+            outputs.context_inv_depths = inv_depth.unflatten(0, context.shape[:2])
+        if self.pose.uses_depth:
+            assert outputs.context_inv_depths is not None
+            target, context = views(target, outputs.inv_depths[0]), views(context, outputs.context_inv_depths)
+        outputs.T_context_target = self.pose(target, context, batch.offsets)
+        if "T_context_target_reversed" in needed:
+            outputs.T_context_target_reversed = self.pose.reversed_motion(target, context, batch.offsets)
+        return outputs
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """The loss, and the terms it is made of."""
@@ -112,57 +118,13 @@ class DepthModule(pl.LightningModule):
             metrics.reset()
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """Seed what is random inside the networks from the step, so that a resumed run repeats it."""
+        """Set what changes and seed what is random inside the networks by the step: a resumed run repeats it."""
+        if self.pose is not None:
+            self.pose.progress = self.trainer.global_step / self.steps
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:
-        """The optimiser, with a learning rate for each network, and the schedule of the run."""
-        training = self.run.training
-        rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
-        frozen = {"depth"} if self.frozen else set()
-        networks = {name: network for name, network in self.named_children() if name in rates.keys() - frozen}
-        groups: list[dict[str, Any]] = [
-            {"name": name, "params": list(network.parameters()), "lr": rates[name]}
-            for name, network in networks.items()
-        ]
-        if isinstance(training.optimizer, MuonConfig):
-            optimizer: Optimizer = Muon(matrices_apart(groups, "depth", training.optimizer.learning_rate))
-        else:
-            # Lightning clips no gradients of a fused optimiser under autocast.
-            optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
-        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def start_from(depth: nn.Module, run: Run, path: Path) -> None:
-    """Load the depth network of a checkpoint. Raises InputError if it is another network or has another image size."""
-    content = checkpoint.read(path)
-    ours, theirs = run.networks.depth, content.run.networks.depth
-    if ours != theirs:
-        raise InputError(
-            f"training.depth_checkpoint: {path} holds the depth network {theirs.model_dump()}, but networks.depth is "
-            f"{ours.model_dump()}; give the same in the run file"
-        )
-    if run.image_size != content.run.image_size:
-        raise InputError(
-            f"training.depth_checkpoint: {path} was trained on images of {list(content.run.image_size)}, but "
-            f"data.image_size is {list(run.image_size)}; give the same in the run file"
-        )
-    prefix = "depth."
-    depth.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in content.weights.items() if name.startswith(prefix)}
-    )
-
-
-def learning_rate_factor(run: Run, step: int, steps: int) -> float:
-    """What the learning rates are multiplied by at a step of a run of `steps` steps."""
-    schedule = run.training.schedule
-    if isinstance(schedule, Step):
-        return schedule.factor ** (step * run.training.epochs // steps // schedule.epochs)
-    if isinstance(schedule, Cosine):
-        if step < schedule.warmup:
-            return (step + 1) / schedule.warmup
-        share = (step - schedule.warmup) / max(steps - schedule.warmup, 1)
-        fallen = min(max((share - schedule.hold) / (1 - schedule.hold), 0), 1)
-        return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * fallen)) / 2
-    return 1.0
+        """The optimiser of what is not frozen, and the schedule of the run."""
+        trained = {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
+        optimizer, schedule = optimizer_and_schedule(self.run, trained, self.steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lightning.pytorch as pl
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -31,6 +30,7 @@ from packdepth.records import Clip
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import TRAINER_STATE, Checkpoints
 from packdepth.training.data import RunData
+from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
@@ -39,6 +39,7 @@ from packdepth.training.scale import scale_source
 LIGHTNING_CHATTER = (
     ".*does not have many workers.*",
     ".*isinstance.treespec, LeafSpec.*",
+    ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
 )
 FREE_ON_RESUME = {
@@ -107,10 +108,12 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
 def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule, frames: int) -> str:
     """What is about to be trained on what, in a few lines; `frames` is how many the sources hold."""
 
-    def millions(network: torch.nn.Module) -> str:
-        return f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters"
+    def network(name: str) -> str:
+        millions = sum(parameter.numel() for parameter in module.networks[name].parameters()) / 1e6
+        kind = getattr(run.networks, name).kind
+        return f"{kind}, {millions:.2f} M parameters" + (", frozen" if is_frozen(run, name) else "")
 
-    training, pose = run.training, run.networks.pose
+    training = run.training
     drop, kept = run.data.drop_static, _frames(clips)
     targets = [clip.frames[index] for clip, index in data.train.targets]
     if run.data.beams is None:
@@ -126,8 +129,8 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
-        f"depth      {run.networks.depth.kind}, {millions(module.depth)}" + (", frozen" if module.frozen else ""),
-        f"pose       {'none' if pose is None or module.pose is None else f'{pose.kind}, {millions(module.pose)}'}",
+        f"depth      {network('depth')}",
+        f"pose       {'none' if module.pose is None else network('pose')}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {_scale(scale_source(run, clips))}",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from packdepth.checkpoint import read_description
 from packdepth.config import ReprojectedConfig, Run, StereoConfig, SupervisedConfig, VelocityConfig
 from packdepth.data.targets import depth_source, distance_source
 from packdepth.records import Clip
+from packdepth.training.initial import inherited_scale
 
 
 def scale_source(run: Run, clips: Sequence[Clip]) -> str:
@@ -15,9 +15,8 @@ def scale_source(run: Run, clips: Sequence[Clip]) -> str:
 
     That of a frozen depth network is the one it was trained with.
     """
-    if run.training.freeze_depth:
-        assert run.training.depth_checkpoint is not None
-        return read_description(run.training.depth_checkpoint)[1].scale_source
+    if run.networks.depth.frozen:
+        return inherited_scale(run)
     sources = []
     if _uses_velocity(run):
         sources.append(f"velocity ({_together(distance_source, clips)})")

@@ -1,0 +1,98 @@
+"""TwoStreamPoseNet: ego-motion from colours and inferred depth (after Ambrus et al., CoRL 2019, arXiv 1910.01764).
+
+The paper gives the idea: one stream sees the pair of images, the other the pair of depth maps that the depth network
+infers, and both are fused. Its layers are not public; those of PoseNet are used here, the rest is this project's own.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from packdepth.config import DepthEncoding, Fusion, LengthUnit
+from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
+from packdepth.networks.posenet import CHANNELS, SCALE, initialise, pose_layer
+
+APART: dict[Fusion, int] = {"early": 0, "middle": 4, "late": len(CHANNELS)}  # layers that each stream goes alone
+COLOURS, DEPTHS = (0, 1, 2, 4, 5, 6), (3, 7)  # channels of a pair of views
+TYPICAL = 10.0  # metres: at this mean depth a motion in units of depth is one in metres
+LEAST = 0.01  # of the mean inverse depth: what is farther looks like this
+
+
+class TwoStreamPoseNet(PairPoseNetwork):
+    """Ego-motion of a pair of frames and their inverse depth.
+
+    A camera alone cannot tell how long its way is; the images tell it in units of the depth of what they show. So by
+    default layers see depth in units of its mean and predict the translation in that unit: if all depth is multiplied
+    by a factor, the translation is too, exactly. Ego-motion then has the scale of the depth network, in metres where
+    that is metric, on roads and at speeds that it has not been trained on.
+
+    Args:
+        fusion: `early` joins the streams at the input, `middle` their features after four of seven layers, `late`
+            their features after all of them, before the motion is regressed.
+        encoding: `log` shows the logarithm of inverse depth over its mean, `inverse` that ratio less one; both are 0
+            where depth is unknown or is the mean.
+        unit: of the translation that layers predict: `depth`, the harmonic mean depth of the pair (over 10 m), or
+            `metre`. Layers see depth in units of its mean if it is the former, else of 10 m.
+        depth_gradient: let the gradient through to the depth.
+        initial_forward: metres along the optical axis between two frames that the untrained network predicts, at a mean
+            depth of 10 m.
+    """
+
+    uses_depth: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        fusion: Fusion = "middle",
+        encoding: DepthEncoding = "log",
+        unit: LengthUnit = "depth",
+        depth_gradient: bool = False,
+        initial_forward: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.encoding, self.unit, self.depth_gradient = encoding, unit, depth_gradient
+        apart = APART[fusion]
+        self.colour, colour_channels = _layers(0, apart, len(COLOURS))
+        self.depth, depth_channels = _layers(0, apart, len(DEPTHS))
+        self.joint, channels = _layers(apart, len(CHANNELS), colour_channels + depth_channels)
+        self.pose_pred = nn.Conv2d(channels, 6, 1)
+        initialise(self)
+        start_forward(self.pose_pred, initial_forward, translation_z=2, scale=SCALE)
+
+    def pair_motion(self, pair: Tensor) -> Tensor:
+        """Six-vectors [B, 6] of T_later_earlier of pairs of views with inverse depth [B, 8, H, W]."""
+        inv_depth = pair[:, DEPTHS] if self.depth_gradient else pair[:, DEPTHS].detach()
+        mean = (
+            mean_inv_depth(inv_depth) if self.unit == "depth" else inv_depth.new_full((len(pair), 1, 1, 1), 1 / TYPICAL)
+        )
+        streams = [self.colour(pair[:, COLOURS]), self.depth(encoded(inv_depth / mean, self.encoding))]
+        motion = SCALE * self.pose_pred(self.joint(torch.cat(streams, dim=1))).mean((2, 3)).float()
+        return torch.cat([motion[:, :3] / (TYPICAL * mean.flatten(1)), motion[:, 3:]], dim=1)
+
+
+def mean_inv_depth(inv_depth: Tensor) -> Tensor:
+    """Mean of what is known (more than 0) of inverse depths [B, C, H, W]: [B, 1, 1, 1], 1/metres.
+
+    One over the harmonic mean depth: by how much the image moves tells the translation in this unit. That of 10 m
+    where nothing is known.
+    """
+    known = (inv_depth > 0).sum((1, 2, 3), keepdim=True)
+    mean = inv_depth.sum((1, 2, 3), keepdim=True) / known.clamp(min=1)
+    return torch.where(mean > 0, mean, 1 / TYPICAL)
+
+
+def encoded(ratio: Tensor, encoding: DepthEncoding) -> Tensor:
+    """Inverse depth in a unit, as a stream sees it: of any shape, 0 where it is unknown (0) or 1."""
+    shown = ratio.clamp(min=LEAST).log() if encoding == "log" else ratio - 1
+    return torch.where(ratio > 0, shown, 0)
+
+
+def _layers(first: int, last: int, channels: int) -> tuple[nn.Sequential, int]:
+    """PoseNet's layers from one index up to another, and the channels that come out."""
+    layers = []
+    for index in range(first, last):
+        layers.append(pose_layer(index, channels))
+        channels = CHANNELS[index]
+    return nn.Sequential(*layers), channels

@@ -1,0 +1,207 @@
+"""`packdepth study ego-motion`: which ego-motion network drifts least on drives that it has not been trained on.
+
+One depth network is trained on measured depth and then stays as it is. Every ego-motion network is trained on the same
+frames with it, for the same number of steps, by view synthesis and the distance travelled, with several seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from packdepth import checkpoint
+from packdepth.config import parse_run
+from packdepth.data.targets import distance, target_indices
+from packdepth.evaluation.odometry import chained, odometry_errors
+from packdepth.files import make_folder, replacing, write_json
+from packdepth.inference.predictor import load
+from packdepth.records import Clip
+from packdepth.training.run import train
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "posenet": {"kind": "posenet"},
+    "pose_resnet": {"kind": "pose_resnet"},
+    "two_stream, early": {"kind": "two_stream", "fusion": "early"},
+    "two_stream, middle": {"kind": "two_stream", "fusion": "middle"},
+    "two_stream, late": {"kind": "two_stream", "fusion": "late"},
+}
+CHOICES: dict[str, dict[str, Any]] = {
+    "two_stream, middle, unit: metre": {"kind": "two_stream", "unit": "metre"},
+    "two_stream, middle, encoding: inverse": {"kind": "two_stream", "encoding": "inverse"},
+    "two_stream, middle, sparse (grid)": {"kind": "two_stream", "sparsity": {"pattern": "grid"}},
+    "two_stream, middle, sparse (blocks)": {"kind": "two_stream", "sparsity": {"pattern": "blocks"}},
+}
+SPARSE: dict[str, Any] = {"sparsity": {"pattern": "random"}}
+COLUMNS = {
+    "ate": "ATE, m",
+    "ate_scaled": "ATE after scaling, m",
+    "t_rel": "t_rel, %",
+    "r_rel": "r_rel, degrees for 100 m",
+    "rpe_translation": "RPE, m",
+    "rpe_rotation": "RPE, degrees",
+}
+Errors = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained on, what is judged by, and for how long."""
+
+    train: Mapping[str, Any]  # a source, as a run file names it
+    test: Mapping[str, Any]
+    image_size: tuple[int, int]
+    depth_steps: int
+    steps: int  # of each ego-motion network
+    seeds: int
+
+
+def city_study(output: Path, depth_steps: int, steps: int, seeds: int) -> str:
+    """On rendered streets: 16 drives in stretches to train on, 4 others of 200 frames to judge by. See `study`."""
+    from packdepth.city.drive import Recipe
+    from packdepth.city.write import write_city
+
+    look: dict[str, Any] = {"height": 64, "width": 224, "speeds": (4.0, 12.0), "lead_share": 0.0, "stop_share": 0.0}
+    look |= {"baseline": None, "scanner": None, "seed": 8}
+    train_drives, test_drives = output / "data" / "train", output / "data" / "test"
+    write_city(train_drives, Recipe(split="train", frames=240, record=(8, 60), **look), drives=16)
+    write_city(test_drives, Recipe(split="test", frames=200, **look), drives=4)
+    seen, unseen = ({"kind": "folder", "root": str(folder.resolve())} for folder in (train_drives, test_drives))
+    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds))
+
+
+def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int) -> str:
+    """On KITTI odometry, sequence 06: the first 35 frames to train on, the last 16 to judge by. See `study`."""
+    root = str((data / "kitti_odometry" / "dataset").resolve())
+    source: dict[str, Any] = {"kind": "kitti_odometry", "root": root, "sequences": ["06"], "cameras": ["left"]}
+    seen, unseen = source | {"frames": [0, 35]}, source | {"frames": [35, 51]}
+    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds))
+
+
+def study(output: Path, setting: Setting) -> str:
+    """Train and judge all networks; what an earlier study trained is used again.
+
+    Returns a table in Markdown, which output/table.md holds too: mean and standard deviation over the seeds of what
+    each network has on average over the test drives. output/results.json holds each seed's.
+    """
+    make_folder(output)
+    forward, clips = mean_step(_clips(setting, setting.train)), _clips(setting, setting.test)
+    ahead = np.eye(4)
+    ahead[2, 3] = -forward
+    results = {"straight ahead at the mean speed": [errors((clip, [ahead] * (len(clip.frames) - 1)) for clip in clips)]}
+    _trained(output / "depth", _depth_run(setting))
+    for seed in range(1, setting.seeds + 1):
+        for name, pose in networks().items():
+            folder = output / name.replace(", ", "-").replace(": ", "-").replace(" ", "_") / str(seed)
+            _trained(folder, _pose_run(setting, output / "depth" / "last", pose, forward, seed))
+            predictor = load(folder / "last")
+            motions = ((clip, predictor.motions(frame.image.read() for frame in clip.frames)) for clip in clips)
+            results.setdefault(name, []).append(errors(motions))
+            write_json(output / "results.json", results)
+            with replacing(output / "table.md") as temporary:
+                temporary.write_text(table(results), encoding="utf-8")
+    return table(results)
+
+
+def networks() -> dict[str, dict[str, Any]]:
+    """All ego-motion networks, as a run file names them."""
+    sparse = {f"{name}, sparse": config | SPARSE for name, config in NETWORKS.items()}
+    return {
+        name: config for pair in zip(NETWORKS.items(), sparse.items(), strict=True) for name, config in pair
+    } | CHOICES
+
+
+def mean_step(clips: Sequence[Clip]) -> float:
+    """Metres between neighbouring frames, on average."""
+    return float(np.mean([distance(clip, i, i + 1) for clip in clips for i in target_indices(clip, (1,))]))
+
+
+def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
+    """The mean over clips of the errors of motions T_next_current between their frames."""
+    rows = []
+    for clip, predicted in motions:
+        true = np.stack([frame.pose for frame in clip.frames if frame.pose is not None])
+        rows.append(asdict(odometry_errors(chained(predicted), true)))
+    return {name: float(np.mean([row[name] for row in rows])) for name in COLUMNS}
+
+
+def table(results: Mapping[str, Sequence[Errors]]) -> str:
+    """Markdown: a row a network, mean ± standard deviation over its seeds; what clips are too short for is left out."""
+    columns = [name for name in COLUMNS if all(np.isfinite(row[name]) for rows in results.values() for row in rows)]
+    lines = [f"| | {' | '.join(COLUMNS[name] for name in columns)} |", f"|---|{'---|' * len(columns)}"]
+    for title, rows in results.items():
+        cells = [_cell([row[name] for row in rows]) for name in columns]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(values: list[float]) -> str:
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread}"
+
+
+def _depth_run(setting: Setting) -> dict[str, Any]:
+    """The run of the depth network, by measured depth."""
+    return {
+        "data": _data(setting, setting.train),
+        "networks": {"depth": _depth(), "pose": {"kind": "posenet"}},
+        "objective": [{"kind": "sparse_l1"}, {"kind": "smoothness", "weight": 1e-4}],
+        "training": _training(setting.depth_steps, seed=0) | {"batch_size": 8, "depth_learning_rate": 2e-3},
+    }
+
+
+def _pose_run(setting: Setting, depth: Path, pose: dict[str, Any], forward: float, seed: int) -> dict[str, Any]:
+    """The run of an ego-motion network on depth that stays as it is."""
+    return {
+        "data": _data(setting, setting.train),
+        "networks": {"depth": _depth() | {"frozen": True}, "pose": {"initial_forward": round(forward, 3)} | pose},
+        "initial": {"depth": str(depth.resolve())},
+        "objective": [{"kind": "photometric", "scales": "own"}, {"kind": "velocity", "weight": 0.05}],
+        "training": _training(setting.steps, seed) | {"pose_learning_rate": 1e-3},
+    }
+
+
+def _data(setting: Setting, source: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "train": [dict(source)],
+        "image_size": list(setting.image_size),
+        "context": [1],
+        "augmentation": {"flip": 0.5, "jitter": None},
+        "workers": 0,
+        "cache": True,
+    }
+
+
+def _depth() -> dict[str, Any]:
+    return {"kind": "packnet", "preset": "tiny", "initial_depth": 8.0}
+
+
+def _training(steps: int, seed: int) -> dict[str, Any]:
+    schedule = {"kind": "cosine", "warmup": min(20, steps // 2), "hold": 0.5}
+    return {
+        "epochs": 1,
+        "epoch_steps": steps,
+        "batch_size": 4,
+        "schedule": schedule,
+        "seed": seed,
+        "accelerator": "cpu",
+    }
+
+
+def _clips(setting: Setting, source: Mapping[str, Any]) -> list[Clip]:
+    run = parse_run(_depth_run(setting) | {"data": _data(setting, source)}, "study")
+    return run.data.train[0].clips()
+
+
+def _trained(folder: Path, values: dict[str, Any]) -> None:
+    """Train the run that a run file would describe so, unless the folder holds it."""
+    if (folder / "last").exists() and checkpoint.read_description(folder / "last")[0] == parse_run(values, "study"):
+        return
+    file = folder.with_name(f"{folder.name}.yaml")
+    with replacing(file) as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
+    train(file, folder)

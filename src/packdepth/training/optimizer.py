@@ -1,0 +1,51 @@
+"""The optimiser of a run and the schedule of its learning rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from packdepth.config import Cosine, Run, Step
+from packdepth.config import Muon as MuonConfig
+from packdepth.training.muon import Muon, matrices_apart
+
+
+def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: int) -> tuple[Optimizer, LambdaLR]:
+    """An optimiser with a learning rate for each network, and the schedule of the run.
+
+    Args:
+        run: the run.
+        networks: to train, by their names, `depth` and `pose`; the names of the optimiser's groups begin so.
+        steps: of the whole training.
+    """
+    training = run.training
+    rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
+    groups: list[dict[str, Any]] = [
+        {"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()
+    ]
+    if isinstance(training.optimizer, MuonConfig):
+        optimizer: Optimizer = Muon(matrices_apart(groups, "depth", training.optimizer.learning_rate))
+    else:
+        # Lightning clips no gradients of a fused optimiser under autocast.
+        optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
+    return optimizer, LambdaLR(optimizer, lambda step: learning_rate_factor(run, step, steps))
+
+
+def learning_rate_factor(run: Run, step: int, steps: int) -> float:
+    """What the learning rates are multiplied by at a step of a run of `steps` steps."""
+    schedule = run.training.schedule
+    if isinstance(schedule, Step):
+        return schedule.factor ** (step * run.training.epochs // steps // schedule.epochs)
+    if isinstance(schedule, Cosine):
+        if step < schedule.warmup:
+            return (step + 1) / schedule.warmup
+        share = (step - schedule.warmup) / max(steps - schedule.warmup, 1)
+        fallen = min(max((share - schedule.hold) / (1 - schedule.hold), 0), 1)
+        return schedule.final + (1 - schedule.final) * (1 + math.cos(math.pi * fallen)) / 2
+    return 1.0

@@ -333,6 +333,11 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
 
     Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
     """
+    return parse_run(read_yaml(path, overrides), str(path))
+
+
+def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
+    """The content of a run file of any kind, with overrides and with variables filled in. Raises InputError."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -341,7 +346,7 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     for override in overrides:
         _override(values, override, path)
-    return parse_run(_expand(values, str(path)), str(path))
+    return _expand(values, str(path))
 
 
 def parse_run(values: Any, origin: str) -> Run:

@@ -68,6 +68,33 @@ class Data(Closed):
 # --- networks ---------------------------------------------------------------------------------------------------
 
 
+class FpnSemantics(Closed):
+    """A network that `packdepth semantics train` wrote. Checkpoints of the depth network hold a copy of it."""
+
+    kind: Literal["fpn"]
+    checkpoint: Path
+
+
+class TransformersSemantics(Closed):
+    """A segmentation network of Hugging Face's transformers: SegFormer and its like, or Mask2Former and its like."""
+
+    kind: Literal["transformers"]
+    model: str
+    """Its name on the Hub, or a folder."""
+    store: Literal["value", "reference"] = "value"
+    """Whether checkpoints of the depth network hold a copy of it, or its name alone."""
+
+
+class GuidanceConfig(Closed):
+    """Features of a fixed segmentation network guide the decoder (ICLR 2020): docs/semantics.md."""
+
+    semantics: Annotated[FpnSemantics | TransformersSemantics, Field(discriminator="kind")]
+    strides: Annotated[tuple[Literal[2, 4, 8, 16], ...], Field(min_length=1)] = (16, 8, 4, 2)
+    """The decoder stages that are guided, each by the features of the nearest stride."""
+    kernel: Literal[3, 5] = 3
+    """Of the pixel-adaptive convolutions."""
+
+
 class PackNetConfig(Closed):
     """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
 
@@ -77,6 +104,7 @@ class PackNetConfig(Closed):
     dropout: Unit = 0.0
     initial_depth: Annotated[float, Field(gt=0.5)] = 12.0
     """Metres that an untrained network predicts, beyond the least of 0.5. A typical depth lets short runs learn."""
+    guidance: GuidanceConfig | None = None
 
 
 class DepthResNetConfig(Closed):
@@ -90,6 +118,7 @@ class DepthResNetConfig(Closed):
     """Metres."""
     initial_depth: PositiveFloat = 12.0
     """Metres that an untrained network predicts, between the two."""
+    guidance: GuidanceConfig | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> DepthResNetConfig:

@@ -143,5 +143,7 @@ def test_exports_to_onnx(tmp_path: Path) -> None:
     path = tmp_path / "layer.onnx"
     torch.onnx.export(layer, (x, guide), path, dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(path)
-    (theirs,) = session.run(None, dict(zip((i.name for i in session.get_inputs()), (x.numpy(), guide.numpy()), strict=True)))
+    (theirs,) = session.run(
+        None, dict(zip((i.name for i in session.get_inputs()), (x.numpy(), guide.numpy()), strict=True))
+    )
     np.testing.assert_allclose(theirs, layer(x, guide).detach().numpy(), rtol=1e-4, atol=1e-5)

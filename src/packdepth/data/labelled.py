@@ -53,7 +53,7 @@ class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
         image, labels = read_labelled(self.frames[index][1], self.classes)
         share = rng.uniform(self.data.zoom, 1)
         height, width = (max(round(share * size), 1) for size in labels.shape)
-        top, left = (int(rng.integers(0, full - part + 1)) for full, part in zip(labels.shape, (height, width)))
+        top, left = rng.integers(0, [labels.shape[0] - height + 1, labels.shape[1] - width + 1])
         image = resize_image(image[None, :, top : top + height, left : left + width], *self.data.image_size)[0]
         labels = _resized(labels[top : top + height, left : left + width], self.data.image_size)
         if self.data.augmentation.jitter is not None:

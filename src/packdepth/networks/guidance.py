@@ -78,9 +78,10 @@ def pixel_adaptive_conv2d(
         weight: [O, C, k, l].
         bandwidth: sigma of each filter, [O], in the unit of the guide; positive.
         bias: [O].
-        stride, dilation: in pixels.
+        stride: in pixels.
         padding: rows and columns of zeros at each side; None for `dilation * (k // 2)`, which keeps the size of an
             odd kernel at stride 1.
+        dilation: in pixels.
 
     Returns:
         [B, O, H', W'], of the size that `torch.nn.functional.conv2d` gives.
@@ -91,7 +92,7 @@ def pixel_adaptive_conv2d(
     windows = Windows((rows, columns), padding, stride, dilation)
     inputs = x, guide, weight.to(x.dtype), bandwidth.pow(-2)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        result: Tensor = _PixelAdaptiveConv.apply(*inputs, windows)
+        result: Tensor = _PixelAdaptiveConv.apply(*inputs, windows)  # type: ignore[no-untyped-call]
     else:
         result = _convolved(*inputs, windows)
     return result if bias is None else result + bias.to(x.dtype)[:, None, None]

@@ -15,7 +15,7 @@ from packdepth.checkpoint import WEIGHTS
 from packdepth.errors import InputError
 from packdepth.networks.padding import pad_to_multiple
 from packdepth.networks.resnet import STRIDE, ResNetEncoder
-from packdepth.semantic_run import read_semantic
+from packdepth.semantic_run import SemanticMeta, SemanticRun, read_semantic, write_semantic
 
 GROUPS = 8  # of the group normalisations
 
@@ -45,6 +45,10 @@ class SemanticNetwork(nn.Module):
         """Features and logits."""
         raise NotImplementedError
 
+    def save(self, folder: Path) -> None:
+        """Write the network into an existing folder, from which it can be loaded again."""
+        raise NotImplementedError
+
     def labels(self, image: Tensor) -> Tensor:
         """The likeliest class of each pixel, [B, H, W] int64."""
         logits = self(image).logits
@@ -61,6 +65,9 @@ class FPN(SemanticNetwork):
         layers: of the encoder: 18, 34 or 50.
         width: channels of the pyramid, a multiple of 8.
 
+    Attributes:
+        description: of the checkpoint that it comes from; None of a new network.
+
     Source: Lin et al., CVPR 2017 (the pyramid); Kirillov et al., CVPR 2019, section 3.2 (its use for classes).
     """
 
@@ -69,6 +76,7 @@ class FPN(SemanticNetwork):
     def __init__(self, classes: Sequence[str], layers: int = 18, width: int = 64) -> None:
         super().__init__()
         self.classes, self.channels = tuple(classes), (width,) * len(self.strides)
+        self.description: tuple[SemanticRun, SemanticMeta] | None = None
         self.encoder = ResNetEncoder(layers)
         self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in self.encoder.channels[1:])
         self.smooth = nn.ModuleList(
@@ -92,11 +100,17 @@ class FPN(SemanticNetwork):
         logits = self.classify(merged)[..., : -(-height // 4), : -(-width // 4)]
         return Semantics(tuple(features), logits)
 
+    def save(self, folder: Path) -> None:
+        """Write a network that was loaded, as the checkpoint that it comes from."""
+        assert self.description is not None
+        write_semantic(folder, *self.description, self.state_dict())
+
 
 def load_fpn(folder: Path) -> FPN:
     """The network of a checkpoint that `packdepth semantics train` wrote. Raises InputError if it is none."""
     run, meta = read_semantic(folder)
     network = FPN(meta.classes, run.network.layers, run.network.width)
+    network.description = run, meta
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:

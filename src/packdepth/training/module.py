@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -26,13 +27,14 @@ class DepthModule(pl.LightningModule):
     Args:
         run: the run.
         steps: of the whole training, for the schedule of the learning rate.
+        semantics: a checkpoint's copy of the network that guides depth; None for the one that the run names.
     """
 
-    def __init__(self, run: Run, steps: int) -> None:
+    def __init__(self, run: Run, steps: int, semantics: Path | None = None) -> None:
         super().__init__()
         self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
-        self.depth = depth_network(run.networks.depth)
+        self.depth = depth_network(run.networks.depth, semantics)
         self.pose = pose_network(run.networks.pose)
         self.objective = Objective.build(run.objective)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)

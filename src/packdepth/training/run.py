@@ -17,6 +17,7 @@ from packdepth.config import Run, load_run
 from packdepth.data.targets import check_offers, check_one_size, gaps, has_measured_depth
 from packdepth.errors import InputError
 from packdepth.files import make_folder
+from packdepth.networks.guided import Guidance
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
 from packdepth.training.checkpoints import TRAINER_STATE, Checkpoints
@@ -75,7 +76,8 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
         raise InputError(
             f"{run_file}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips"
         )
-    module = DepthModule(run, run.training.epochs * data.epoch_steps())
+    semantics = checkpoint.semantics_copy(output / "last") if resume else None
+    module = DepthModule(run, run.training.epochs * data.epoch_steps(), semantics)
     trainer = _trainer(run, output, clips)
     make_folder(output)
     if trainer.is_global_zero:
@@ -103,12 +105,20 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule)
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {run.networks.depth.kind}, {millions(module.depth)}",
+        *([] if module.depth.guidance is None else [f"guided by  {_semantics(module.depth.guidance)}"]),
         f"pose       {run.networks.pose.kind}, {millions(module.pose)}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {_scale(scale_source(run, clips))}",
     ]
     return "\n".join(lines)
+
+
+def _semantics(guidance: Guidance) -> str:
+    """The network that guides depth."""
+    return (
+        f"a segmentation network of {len(guidance.semantics.classes)} classes, at strides {', '.join(guidance.layers)}"
+    )
 
 
 def _scale(source: str) -> str:

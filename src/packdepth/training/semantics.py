@@ -101,7 +101,9 @@ def _train(
             raise InputError(f"the loss of step {step} is {losses[-1]}; lower training.learning_rate and train again")
         if step * REPORTS // training.steps > (step - 1) * REPORTS // training.steps:
             mean = sum(losses) / len(losses)
-            print(f"step {step} of {training.steps}, loss {mean:.3f}, {time.monotonic() - start:.0f} s", file=sys.stderr)
+            print(
+                f"step {step} of {training.steps}, loss {mean:.3f}, {time.monotonic() - start:.0f} s", file=sys.stderr
+            )
             losses = []
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from packdepth.data.resized import resized_labels
 from packdepth.data.transforms import ColourJitter
 from packdepth.errors import InputError
 from packdepth.geometry.resize import resize_image
@@ -55,14 +55,10 @@ class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
         height, width = (max(round(share * size), 1) for size in labels.shape)
         top, left = rng.integers(0, [labels.shape[0] - height + 1, labels.shape[1] - width + 1])
         image = resize_image(image[None, :, top : top + height, left : left + width], *self.data.image_size)[0]
-        labels = _resized(labels[top : top + height, left : left + width], self.data.image_size)
+        labels = labels[top : top + height, left : left + width]
+        labels = torch.from_numpy(resized_labels(labels.numpy(), *self.data.image_size))
         if self.data.augmentation.jitter is not None:
             image = ColourJitter.draw(self.data.augmentation.jitter, rng)(image)
         if rng.random() < self.data.augmentation.flip:
             image, labels = image.flip(-1), labels.flip(-1)
         return image, labels
-
-
-def _resized(labels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Class ids [H, W] at another size, the nearest of each pixel."""
-    return F.interpolate(labels[None, None].float(), size, mode="nearest-exact")[0, 0].long()

@@ -84,7 +84,9 @@ def _train(
     network: SemanticNetwork, run: SemanticRun, stream: Iterator[tuple[Tensor, Tensor]], device: torch.device
 ) -> None:
     training = run.training
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+    )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps)
     network.train()
     start, losses = time.monotonic(), []

@@ -84,7 +84,7 @@ def load_pretrained(name: str) -> Pretrained:
     import transformers
     from transformers.utils.hub import cached_file
 
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model = None
     try:
         config = transformers.AutoConfig.from_pretrained(name)

@@ -48,7 +48,7 @@ class FpnConfig(Closed):
     """A feature pyramid on a ResNet encoder (Lin et al. 2017; Kirillov et al. 2019)."""
 
     layers: Literal[18, 34, 50] = 18
-    width: PositiveInt = 64
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = 64
     """Channels of the pyramid."""
 
 

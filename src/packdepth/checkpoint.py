@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
+SEMANTICS = "semantics"  # a folder in it: the copy of the segmentation network that guides depth, where it holds one
 
 
 WELL_DETERMINED = 0.05  # relative standard deviation of a focal length, at most
@@ -137,6 +138,12 @@ def _parse_run(values: Any, origin: str) -> Run | Imported:
     if isinstance(values, dict) and "imported_from" in values:
         return parse(Imported, values, origin)
     return parse_run(values, origin)
+
+
+def semantics_copy(folder: Path) -> Path | None:
+    """The checkpoint's copy of the segmentation network that guides its depth network, if it holds one."""
+    copy = folder / SEMANTICS
+    return copy if copy.is_dir() else None
 
 
 def recover(path: Path) -> None:

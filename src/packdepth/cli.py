@@ -22,6 +22,7 @@ def train(
     *,
     output: Path,
     resume: bool = False,
+    two_stage: bool = False,
 ) -> None:
     """Train a depth and an ego-motion network on video.
 
@@ -30,7 +31,13 @@ def train(
         overrides: values to change in it, such as training.epochs=5 or objective.0.weight=0.5.
         output: folder for the checkpoints best/ and last/, metrics.csv and TensorBoard's files.
         resume: go on from OUTPUT/last, exactly.
+        two_stage: train, drop the frames with infinite depth, train again: OUTPUT/stage1, OUTPUT/stage2.
     """
+    if two_stage:
+        from packdepth.training.two_stage import train_two_stage
+
+        train_two_stage(run, output, overrides, resume)
+        return
     from packdepth.training.run import train
 
     train(run, output, overrides, resume)
@@ -185,6 +192,59 @@ def data_splits(
         print(f"{path}  sha256 {value}")
 
 
+def data_filter(
+    source: Positional[Path],
+    output: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    ground: Path,
+    kind: str | None = None,
+    threshold: int = 10,
+) -> None:
+    """Drop frames in which something is predicted far below the ground: cars at the camera's own speed.
+
+    Args:
+        source: the data set: a folder or a file.
+        output: folder for kept.txt (a split file to train on), counts.csv and dropped.jpg.
+        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        ground: the checkpoint that predicts, such as OUTPUT/best; its scale does not matter.
+        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        threshold: pixels that may lie below the ground, at the size that the network sees.
+    """
+    from packdepth.inference.ground import KEPT, filter_ground
+    from packdepth.sources.recognise import source_at
+
+    kept, dropped = filter_ground(ground, source_at(source, kind, options).clips(), output, threshold)
+    frames = f"{len(dropped)} of {len(kept) + len(dropped)} frames dropped"
+    print(f"{frames}; in a run file, add to the source: split_file: {output / KEPT}")
+
+
+def semantics_train(run: Positional[Path], overrides: Positional[tuple[str, ...]] = (), /, *, output: Path) -> None:
+    """Train a segmentation network on images with classes.
+
+    Args:
+        run: the run file (YAML), such as configs/semantics/camvid.yaml.
+        overrides: values to change in it, such as training.steps=2000.
+        output: folder for the checkpoint.
+    """
+    from packdepth.training.semantics import train_semantics
+
+    train_semantics(run, output, overrides)
+
+
+def semantics_label(source: Positional[Path], /, *, network: str) -> None:
+    """Write the classes that a segmentation network sees into clip folders, as their semantic/.
+
+    Args:
+        source: a clip's folder, or a folder of them (see data import).
+        network: a checkpoint of semantics train, or a model of transformers by its name or folder.
+    """
+    from packdepth.inference.labels import label
+
+    label(source, network)
+
+
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, judge, and write a report.
 
@@ -295,7 +355,13 @@ VERBS: dict[str, Callable[..., None]] = {
     "city": city,
     "demo": demo,
 }
-DATA: dict[str, Callable[..., None]] = {"check": data_check, "import": data_import, "splits": data_splits}
+DATA: dict[str, Callable[..., None]] = {
+    "check": data_check,
+    "filter": data_filter,
+    "import": data_import,
+    "splits": data_splits,
+}
+SEMANTICS: dict[str, Callable[..., None]] = {"train": semantics_train, "label": semantics_label}
 STUDIES: dict[str, Callable[..., None]] = {
     "ego-motion": study_ego_motion,
     "ego-motion-clip": study_ego_motion_clip,
@@ -324,6 +390,7 @@ def main(argv: list[str] | None = None) -> int:
         tyro.cli(
             _one_of(VERBS)
             | _group("data", "Make data sets ready.", DATA)
+            | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
             | _group("study", "Repeat the studies of docs/results.md.", STUDIES),
             prog="packdepth",
             description="A camera's own video into a metric depth network.",

@@ -111,11 +111,39 @@ TRAINING_OPTIONS = frozenset({"dropout", "initial_depth", "initial_forward", "fr
 """Options of networks that tell how they are trained, and nothing to who uses their weights."""
 
 
+class FpnSemantics(Closed):
+    """A network that `packdepth semantics train` wrote. Checkpoints of the depth network hold a copy of it."""
+
+    kind: Literal["fpn"]
+    checkpoint: Path
+
+
+class TransformersSemantics(Closed):
+    """A segmentation network of Hugging Face's transformers: SegFormer and its like, or Mask2Former and its like."""
+
+    kind: Literal["transformers"]
+    model: str
+    """Its name on the Hub, or a folder."""
+    store: Literal["value", "reference"] = "value"
+    """Whether checkpoints of the depth network hold a copy of it, or its name alone."""
+
+
+class GuidanceConfig(Closed):
+    """Features of a fixed segmentation network guide the decoder (ICLR 2020): docs/semantics.md."""
+
+    semantics: Annotated[FpnSemantics | TransformersSemantics, Field(discriminator="kind")]
+    strides: Annotated[tuple[Literal[2, 4, 8, 16], ...], Field(min_length=1)] = (16, 8, 4, 2)
+    """The decoder stages that are guided, each by the features of the nearest stride."""
+    kernel: Literal[3, 5] = 3
+    """Of the pixel-adaptive convolutions."""
+
+
 class DepthNetworkConfig(NetworkConfig):
     """What all depth networks can be told."""
 
     flip: bool = False
     """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
+    guidance: GuidanceConfig | None = None
 
 
 class PackNetConfig(DepthNetworkConfig):
@@ -556,6 +584,11 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
 
     Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
     """
+    return parse_run(read_yaml(path, overrides), str(path))
+
+
+def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
+    """The content of a run file of any kind, with overrides and with variables filled in. Raises InputError."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -564,7 +597,7 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     for override in overrides:
         _override(values, override, path)
-    return parse_run(_expand(values, str(path)), str(path))
+    return _expand(values, str(path))
 
 
 def parse_run(values: Any, origin: str) -> Run:

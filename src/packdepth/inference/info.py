@@ -8,8 +8,15 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from packdepth.checkpoint import WEIGHTS, read_description
-from packdepth.config import TRAINING_OPTIONS, DepthConfig, Imported, ImportedPoseConfig
+from packdepth.checkpoint import WEIGHTS, read_description, semantics_copy
+from packdepth.config import (
+    TRAINING_OPTIONS,
+    DepthConfig,
+    FpnSemantics,
+    GuidanceConfig,
+    Imported,
+    ImportedPoseConfig,
+)
 from packdepth.errors import InputError
 from packdepth.interop.read import is_foreign, read_foreign
 
@@ -35,6 +42,7 @@ def describe(checkpoint: str | Path) -> str:
     rows = [
         ("checkpoint", str(path)),
         ("depth network", _network(depth, sizes, "depth.", hidden)),
+        *([] if depth.guidance is None else [("guided by", _semantics(depth.guidance, path))]),
         ("pose network", "none: no ego-motion" if pose is None else _network(pose, sizes, "pose.", hidden)),
         ("image size", f"{height} x {width} (height x width)"),
     ]
@@ -77,10 +85,20 @@ def _network(
     config: DepthConfig | ImportedPoseConfig, sizes: dict[str, int], prefix: str, hidden: AbstractSet[str]
 ) -> str:
     """Kind, options but the hidden ones, and number of parameters of the network whose weights begin with `prefix`."""
-    values = config.model_dump(exclude={"kind", *hidden})
+    values = config.model_dump(exclude={"kind", "guidance", *hidden})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([config.kind, *options, _count(parameters, "parameter")])
+
+
+def _semantics(guidance: GuidanceConfig, path: Path) -> str:
+    """The segmentation network that guides depth, where it came from, and whether the checkpoint holds it."""
+    semantics = guidance.semantics
+    name = str(semantics.checkpoint) if isinstance(semantics, FpnSemantics) else semantics.model
+    copy = semantics_copy(path)
+    held = "by value: a copy is part of this checkpoint" if copy else "by reference: loaded from there when needed"
+    strides = ", ".join(map(str, guidance.strides))
+    return f"{semantics.kind} {name} at strides {strides} ({held})"
 
 
 def _parameters(path: Path) -> dict[str, int]:

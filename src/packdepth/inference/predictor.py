@@ -11,7 +11,7 @@ import PIL.Image
 import torch
 from torch import Tensor, nn
 
-from packdepth.checkpoint import Meta, read
+from packdepth.checkpoint import Meta, read, semantics_copy
 from packdepth.config import Imported, Run
 from packdepth.errors import InputError
 from packdepth.geometry import se3
@@ -46,7 +46,7 @@ def load(checkpoint: str | Path, device: str = "auto") -> Predictor:
     path = Path(checkpoint)
     content = read_foreign(path) if is_foreign(path) else read(path)
     networks = content.run.networks
-    depth = depth_network(networks.depth)
+    depth = depth_network(networks.depth, semantics_copy(path))
     pose = None if networks.pose is None else imported_pose_network(networks.pose)
     try:
         nn.ModuleDict({"depth": depth} | ({"pose": pose} if pose else {})).load_state_dict(content.weights)

@@ -72,8 +72,8 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
             `video`: <input's name>.mp4, the images over their depth in colours;
             `cloud`: cloud/NAME.ply for each frame, its pixels as coloured points; needs a camera.
         camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
-            an input file under its name with the suffix .yaml; without one, the camera is that which the data set tells,
-            or else that which the checkpoint has learned for images of this size.
+            an input file under its name with the suffix .yaml; without one, the camera is the one that the data set
+            tells, or else the one that the checkpoint has learned for images of this size.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.networks.guided import Guidance, Guide, unguided
 from packdepth.networks.head import InverseDepthHead
 from packdepth.networks.padding import crop_scales, pad_to_multiple
 from packdepth.networks.resnet import STRIDE, ResNetEncoder
@@ -24,6 +25,10 @@ class DepthResNet(nn.Module):
         layers: of the encoder: 18, 34 or 50.
         min_depth, max_depth: metres, the range of the head.
         initial_depth: metres that the untrained network predicts.
+
+    Attributes:
+        guidance: what filters the decoder's features before they meet a skip connection; None for nothing.
+        decoder_channels: of these features, by stride.
     """
 
     def __init__(
@@ -35,11 +40,15 @@ class DepthResNet(nn.Module):
         self.head = InverseDepthHead(min_depth, max_depth)
         for conv in self.decoder.disparity:
             self.head.start_at(initial_depth, conv)
+        self.decoder_channels = {2**level: channels for level, channels in enumerate(CHANNELS)}
+        self.guidance: Guidance | None = None
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3."""
         height, width = image.shape[-2:]
-        logits = self.decoder(self.encoder(pad_to_multiple(image, STRIDE, LEAST)))
+        image = pad_to_multiple(image, STRIDE, LEAST)
+        guide = unguided if self.guidance is None else self.guidance(image)
+        logits = self.decoder(self.encoder(image), guide)
         return crop_scales([self.head(x) for x in logits], height, width)
 
 
@@ -54,12 +63,13 @@ class DepthDecoder(nn.Module):
         self.after = nn.ModuleList(_conv(c + s, c) for c, s in zip(CHANNELS, skips, strict=True))
         self.disparity = nn.ModuleList(_conv(c, 1) for c in CHANNELS[:SCALES])
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
+    def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
         """Logits, finest first."""
         x = features[-1]
         logits: list[Tensor] = []
         for level in reversed(range(len(CHANNELS))):
             x = F.interpolate(F.elu(self.before[level](x)), scale_factor=2, mode="nearest")
+            x = guide(x, 2**level)
             if level > 0:
                 x = torch.cat([x, features[level - 1]], dim=1)
             x = F.elu(self.after[level](x))

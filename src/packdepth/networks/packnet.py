@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.networks.guided import Guidance, unguided
 from packdepth.networks.head import InverseDepthHead
 from packdepth.networks.packing import GROUPS, Conv2D, InvDepth, PackLayerConv3d, UnpackLayerConv3d, residual_block
 from packdepth.networks.padding import crop_scales, pad_to_multiple
@@ -49,6 +50,10 @@ class PackNet(nn.Module):
             `small` and `tiny` have the same topology, narrow enough to train on a CPU.
         dropout: probability, on the shortcuts of the residual convolutions.
         initial_depth: metres that the untrained network predicts.
+
+    Attributes:
+        guidance: what filters the decoder's features before they meet a skip connection; None for nothing.
+        decoder_channels: of these features, by stride.
     """
 
     def __init__(self, preset: Preset = "1A", dropout: float = 0.0, initial_depth: float = 12.0) -> None:
@@ -87,6 +92,8 @@ class PackNet(nn.Module):
         self.disp2_layer = InvDepth(n2)
         self.disp1_layer = InvDepth(n1)
         self.head = InverseDepthHead(MIN_DEPTH)
+        self.decoder_channels = dict(zip((16, 8, 4, 2, 1), unpacked, strict=True))
+        self.guidance: Guidance | None = None
         self._initialise(initial_depth)
 
     def _initialise(self, initial_depth: float) -> None:
@@ -101,19 +108,21 @@ class PackNet(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3."""
         height, width = image.shape[-2:]
-        x0 = self.pre_calc(pad_to_multiple(image, STRIDE))
+        image = pad_to_multiple(image, STRIDE)
+        guide = unguided if self.guidance is None else self.guidance(image)
+        x0 = self.pre_calc(image)
         x1 = self.pack1(self.conv1(x0))  # [B, n1, H/2, W/2]
         x2 = self.pack2(self.conv2(x1))  # [B, n2, H/4, W/4]
         x3 = self.pack3(self.conv3(x2))  # [B, n3, H/8, W/8]
         x4 = self.pack4(self.conv4(x3))  # [B, n4, H/16, W/16]
         x5 = self.pack5(self.conv5(x4))  # [B, n5, H/32, W/32]
 
-        y5 = self.iconv5(self._join(self.unpack5(x5), x4))
-        y4 = self.iconv4(self._join(self.unpack4(y5), x3))
+        y5 = self.iconv5(self._join(guide(self.unpack5(x5), 16), x4))
+        y4 = self.iconv4(self._join(guide(self.unpack4(y5), 8), x3))
         inv4 = self.head(self.disp4_layer(y4))
-        y3 = self.iconv3(self._join(self.unpack3(y4), x2, inv4))
+        y3 = self.iconv3(self._join(guide(self.unpack3(y4), 4), x2, inv4))
         inv3 = self.head(self.disp3_layer(y3))
-        y2 = self.iconv2(self._join(self.unpack2(y3), x1, inv3))
+        y2 = self.iconv2(self._join(guide(self.unpack2(y3), 2), x1, inv3))
         inv2 = self.head(self.disp2_layer(y2))
         y1 = self.iconv1(self._join(self.unpack1(y2), x0, inv2))
         inv1 = self.head(self.disp1_layer(y1))

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.networks.guided import Guidance, Guide, unguided
 from packdepth.networks.head import InverseDepthHead
 from packdepth.networks.padding import crop_scales, pad_to_multiple
 from packdepth.networks.resnet import STRIDE, ResNetEncoder
@@ -25,6 +26,10 @@ class SuperDepth(nn.Module):
         layers: of the encoder: 18, 34 or 50.
         min_depth, max_depth: metres, the range of the head.
         initial_depth: metres that the untrained network predicts.
+
+    Attributes:
+        guidance: what filters the decoder's features before they meet a skip connection; None for nothing.
+        decoder_channels: of these features, by stride.
     """
 
     def __init__(
@@ -37,11 +42,15 @@ class SuperDepth(nn.Module):
         for disparity in self.decoder.disparity:
             assert isinstance(disparity, SubPixelConv)
             self.head.start_at(initial_depth, disparity.conv)
+        self.decoder_channels = {2 ** (level + 1): channels for level, channels in enumerate(CHANNELS)}
+        self.guidance: Guidance | None = None
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3."""
         height, width = image.shape[-2:]
-        logits = self.decoder(self.encoder(pad_to_multiple(image, STRIDE, LEAST)))
+        image = pad_to_multiple(image, STRIDE, LEAST)
+        guide = unguided if self.guidance is None else self.guidance(image)
+        logits = self.decoder(self.encoder(image), guide)
         return crop_scales([self.head(x) for x in logits], height, width)
 
 
@@ -77,12 +86,13 @@ class SubPixelDecoder(nn.Module):
         )
         self.disparity = nn.ModuleList(SubPixelConv(c, 1) for c in CHANNELS)
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
+    def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
         """Logits, finest first."""
         x = features[-1]
         logits: list[Tensor] = []
         for level in reversed(range(len(CHANNELS))):
-            x = torch.cat([F.elu(self.up[level](x)), features[level]], dim=1)
+            x = guide(F.elu(self.up[level](x)), 2 ** (level + 1))
+            x = torch.cat([x, features[level]], dim=1)
             x = F.elu(self.join[level](x))
             logits.insert(0, self.disparity[level](x))
         return logits

@@ -13,7 +13,8 @@ from typing import Any
 import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
-from packdepth.config import Run
+from packdepth.config import Run, TransformersSemantics
+from packdepth.networks.guided import guidance_of
 from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
@@ -64,8 +65,8 @@ class Checkpoints(pl.Callback):
         if trainer.is_global_zero:
             content = self._content(trainer, module, scores, trainer.current_epoch + 1)
             if better:
-                checkpoint.write(self.output / "best", content)
-            checkpoint.write(self.output / "last", content, lambda folder: _move(state, folder / TRAINER_STATE))
+                checkpoint.write(self.output / "best", content, lambda folder: _add_semantics(module, folder))
+            checkpoint.write(self.output / "last", content, lambda folder: _add_state(module, state, folder))
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
@@ -77,7 +78,8 @@ class Checkpoints(pl.Callback):
             print(f"interrupted: {last} holds the latest finished epoch; go on with --resume")
         elif trainer.global_step > 0:
             scores = {"train/loss": self.run_log.mean_loss()}
-            checkpoint.write(last, self._content(trainer, module, scores, 0))
+            content = self._content(trainer, module, scores, 0)
+            checkpoint.write(last, content, lambda folder: _add_semantics(module, folder))
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
     def _monitored(self, scores: dict[str, float]) -> str:
@@ -120,8 +122,22 @@ def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
     ]
 
 
-def _move(source: Path, target: Path) -> None:
-    source.replace(target)
+def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
+    """Write the segmentation network that guides depth, where there is one that the checkpoint is to hold."""
+    assert isinstance(module, DepthModule)
+    guidance, config = guidance_of(module.depth), module.run.networks.depth.guidance
+    if guidance is None or config is None:
+        return
+    if isinstance(config.semantics, TransformersSemantics) and config.semantics.store == "reference":
+        return
+    (folder / checkpoint.SEMANTICS).mkdir()
+    guidance.semantics.save(folder / checkpoint.SEMANTICS)
+
+
+def _add_state(module: pl.LightningModule, state: Path, folder: Path) -> None:
+    """The same, with the trainer's state."""
+    _add_semantics(module, folder)
+    state.replace(folder / TRAINER_STATE)
 
 
 def _git_commit() -> str | None:

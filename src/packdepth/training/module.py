@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -32,13 +33,14 @@ class DepthModule(pl.LightningModule):
         run: the run.
         steps: of the whole training, for the schedule of the learning rate.
         cameras: of the clips, where they are to be learned: of these, only the sizes are used.
+        semantics: a checkpoint's copy of the network that guides depth; None for the one that the run names.
     """
 
-    def __init__(self, run: Run, steps: int, cameras: Sequence[Camera] = ()) -> None:
+    def __init__(self, run: Run, steps: int, cameras: Sequence[Camera] = (), semantics: Path | None = None) -> None:
         super().__init__()
         self.run, self.steps = run, steps
         torch.manual_seed(run.training.seed)
-        self.depth = depth_network(run.networks.depth)
+        self.depth = depth_network(run.networks.depth, semantics)
         self.pose = None if run.networks.pose is None else pose_network(run.networks.pose)
         self.networks: dict[str, nn.Module] = {"depth": self.depth}
         if self.pose is not None:

@@ -25,6 +25,7 @@ from packdepth.data.targets import (
 )
 from packdepth.errors import InputError
 from packdepth.files import make_folder
+from packdepth.networks.guided import Guidance, guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
 from packdepth.training.calibration import Calibration
@@ -93,7 +94,8 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
             f"{run_file}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips"
         )
     cameras = distinct_cameras(clips) if run.camera.learn else []
-    module = DepthModule(run, run.training.epochs * data.epoch_steps(), cameras)
+    semantics = checkpoint.semantics_copy(output / "last") if resume else None
+    module = DepthModule(run, run.training.epochs * data.epoch_steps(), cameras, semantics)
     trainer = _trainer(run, output, clips, data)
     make_folder(output)
     if trainer.is_global_zero:
@@ -113,7 +115,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         kind = getattr(run.networks, name).kind
         return f"{kind}, {millions:.2f} M parameters" + (", frozen" if is_frozen(run, name) else "")
 
-    training = run.training
+    training, guidance = run.training, guidance_of(module.depth)
     drop, kept = run.data.drop_static, _frames(clips)
     targets = [clip.frames[index] for clip, index in data.train.targets]
     if run.data.beams is None:
@@ -130,6 +132,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {network('depth')}",
+        *([] if guidance is None else [f"guided by  {_semantics(guidance)}"]),
         f"pose       {'none' if module.pose is None else network('pose')}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
@@ -145,6 +148,13 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
 
 def _frames(clips: Sequence[Clip]) -> int:
     return sum(len(clip.frames) for clip in clips)
+
+
+def _semantics(guidance: Guidance) -> str:
+    """The network that guides depth."""
+    return (
+        f"a segmentation network of {len(guidance.semantics.classes)} classes, at strides {', '.join(guidance.layers)}"
+    )
 
 
 def _scale(source: str) -> str:

@@ -1,0 +1,111 @@
+"""`packdepth data filter --ground`: frames without infinite depth, as a split file to train on."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from packdepth.colour import colour_range, colourise
+from packdepth.data.ground import THRESHOLD, pixels_below_ground
+from packdepth.errors import InputError
+from packdepth.files import make_folder, replacing, write_image
+from packdepth.geometry.resize import resize_image
+from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, load
+from packdepth.inference.run import progress
+from packdepth.records import Clip, Frame
+from packdepth.sources.split import own_line, write_split
+
+KEPT, COUNTS, SHEET = "kept.txt", "counts.csv", "dropped.jpg"
+SHOWN = 12  # dropped frames on the contact sheet, those with the most pixels below the ground
+RED = (255, 0, 0)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the filter found in a frame."""
+
+    clip: Clip
+    frame: Frame
+    below: int | None  # pixels below the ground; None where no ground was found
+
+    def kept(self, threshold: int) -> bool:
+        """Whether training may use it; a frame without ground says nothing and is kept."""
+        return self.below is None or self.below <= threshold
+
+
+def filter_ground(
+    checkpoint: Path, clips: Sequence[Clip], output: Path, threshold: int = THRESHOLD
+) -> tuple[list[Counted], list[Counted]]:
+    """Predict each target frame, and drop those with more than `threshold` pixels below the ground.
+
+    Writes `kept.txt`, a split file of the frames that are kept (the dropped ones remain context); `counts.csv`, with
+    the pixels below the ground of each frame; `dropped.jpg`, the worst of the dropped ones, if any: the image, and
+    its depth with these pixels in red.
+
+    Args:
+        checkpoint: of a depth network; its image size is the one at which pixels are counted.
+        clips: to filter.
+        output: folder to write to.
+        threshold: pixels.
+
+    Returns:
+        The kept and the dropped frames. Raises InputError if none would be kept.
+    """
+    predictor = load(checkpoint)
+    targets = [(clip, frame) for clip in clips for frame in clip.frames if is_target(clip, frame)]
+    counted = [count(predictor, clip, frame) for clip, frame in progress(targets, "ground", len(targets))]
+    kept = [found for found in counted if found.kept(threshold)]
+    dropped = [found for found in counted if not found.kept(threshold)]
+    if not kept:
+        raise InputError(
+            f"{checkpoint}: finds more than {threshold} pixels below the ground in every frame; train it longer"
+        )
+    make_folder(output)
+    with replacing(output / COUNTS) as temporary, temporary.open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["clip", "frame", "pixels_below_ground", "kept"])
+        for found in counted:
+            below = "" if found.below is None else found.below
+            table.writerow([found.clip.name, found.frame.name, below, int(found.kept(threshold))])
+    (output / SHEET).unlink(missing_ok=True)
+    if dropped:
+        worst = sorted(dropped, key=lambda found: -(found.below or 0))[:SHOWN]
+        write_image(output / SHEET, sheet(predictor, worst))
+    lines = [own_line(found.clip.name, found.frame.name) for found in kept]
+    write_split(output / KEPT, lines, f"{len(kept)} of {len(counted)} frames, without pixels below the ground")
+    return kept, dropped
+
+
+def is_target(clip: Clip, frame: Frame) -> bool:
+    """Whether a frame of a clip may be a target."""
+    return clip.targets is None or frame.name in clip.targets
+
+
+def count(predictor: Predictor, clip: Clip, frame: Frame) -> Counted:
+    """The pixels of a frame that are predicted below the ground."""
+    _, below = _judged(predictor, clip, frame)
+    return Counted(clip, frame, None if below is None else int(below.sum()))
+
+
+def sheet(predictor: Predictor, frames: Sequence[Counted]) -> np.ndarray:
+    """Image and depth, pixels below the ground in red, side by side, a row for each frame: [h, w, 3] uint8."""
+    rows = []
+    for found in frames:
+        inv_depth, below = _judged(predictor, found.clip, found.frame)
+        colours = colourise(inv_depth, *colour_range([inv_depth]))
+        if below is not None:
+            colours[below] = RED
+        image = resize_image(image_tensor(found.frame.image.read()), *inv_depth.shape)[0]
+        rows.append(np.concatenate([(image.permute(1, 2, 0) * 255).round().byte().numpy(), colours], axis=1))
+    return np.concatenate(rows)
+
+
+def _judged(predictor: Predictor, clip: Clip, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inverse depth [h, w] of a frame at the network's size, and where it lies below the ground."""
+    inv_depth = predictor.inv_depth(image_tensor(frame.image.read()))[0, 0].cpu()
+    below = pixels_below_ground(1 / inv_depth.clamp(min=MIN_INV_DEPTH), clip.camera.resized(*inv_depth.shape))
+    return inv_depth.numpy(), None if below is None else below.numpy()

@@ -1,0 +1,100 @@
+"""Guided depth networks: where they start, what guides them, and that the segmentation network stays fixed."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from packdepth.networks.depth_resnet import DepthResNet
+from packdepth.networks.guided import Guidance
+from packdepth.networks.packnet import PRESETS, PackNet
+from packdepth.networks.semantics import FPN
+from packdepth.networks.superdepth import SuperDepth
+
+Network = PackNet | DepthResNet | SuperDepth
+
+
+@pytest.fixture(params=["packnet", "packnet that adds skips", "resnet", "superdepth"])
+def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Network:
+    torch.manual_seed(0)
+    if request.param == "packnet that adds skips":
+        monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], add_skips=True))
+    return {"resnet": DepthResNet, "superdepth": SuperDepth}.get(request.param, lambda: PackNet("tiny"))()
+
+
+def guided(network: Network) -> Network:
+    network = copy.deepcopy(network)
+    strides = (16, 8, 4, 2)
+    torch.manual_seed(1)
+    network.guidance = Guidance(FPN(("road", "sky"), width=8), {s: network.decoder_channels[s] for s in strides})
+    return network
+
+
+def test_starts_out_as_the_unguided_network(network: Network) -> None:
+    image = torch.rand(1, 3, 50, 70)
+    with torch.no_grad():
+        expected = network.eval()(image)
+        for one, other in zip(guided(network).eval()(image), expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+@pytest.fixture
+def small() -> PackNet:
+    torch.manual_seed(0)
+    network = guided(PackNet("tiny"))
+    assert isinstance(network, PackNet)
+    return network
+
+
+def test_all_that_is_added_learns_and_the_segmentation_network_does_not(small: PackNet) -> None:
+    assert small.guidance is not None
+    before = copy.deepcopy(small.guidance.semantics.state_dict())
+    optimizer = torch.optim.SGD(small.train().parameters(), lr=1e-2)
+    for _ in range(2):  # bandwidths have no gradient before taps off the centre have weights
+        optimizer.zero_grad()
+        sum(inv_depth.mean() for inv_depth in small(torch.rand(1, 3, 64, 64))).backward()
+        optimizer.step()
+    for layer in small.guidance.layers.values():
+        for name, parameter in layer.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > 0, name
+    assert not small.guidance.semantics.training
+    for name, value in small.guidance.semantics.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_the_segmentation_network_is_not_part_of_the_weights(small: PackNet) -> None:
+    added = set(small.state_dict()) - set(PackNet("tiny").state_dict())
+    names = ("weight", "bias", "log_bandwidth")
+    assert added == {f"guidance.layers.{s}.{name}" for s in (16, 8, 4, 2) for name in names}
+
+
+def test_moves_with_the_network(small: PackNet) -> None:
+    assert small.guidance is not None
+    assert {p.dtype for p in small.double().guidance.semantics.parameters()} == {torch.float64}
+
+
+def test_a_stage_is_guided_by_the_features_of_the_nearest_stride(small: PackNet) -> None:
+    assert small.guidance is not None
+    image = torch.rand(1, 3, 64, 64)
+    features = small.guidance.semantics(image).features
+    seen = {}
+
+    def keep(stride: str):
+        def hook(module: nn.Module, inputs: tuple[torch.Tensor, torch.Tensor]) -> None:
+            seen[int(stride)] = inputs[1]
+
+        return hook
+
+    for stride, layer in small.guidance.layers.items():
+        layer.register_forward_pre_hook(keep(stride))
+    small(image)
+    assert {stride: guide.shape[-1] for stride, guide in seen.items()} == {16: 4, 8: 8, 4: 16, 2: 32}
+    for stride, feature in zip((4, 8, 16), features, strict=False):
+        torch.testing.assert_close(seen[stride], nn.functional.normalize(feature, dim=1))
+    for guide in seen.values():
+        assert guide.norm(dim=1).max() < 1 + 1e-5

@@ -1,0 +1,84 @@
+"""A guided run: its checkpoint predicts, resumes and tells of its segmentation network, when that is gone or not."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import segmenter
+import torch
+import yaml
+
+from packdepth.inference.info import describe
+from packdepth.inference.predictor import load
+from packdepth.training.run import train
+
+
+def segformer(folder: Path) -> Path:
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.SegformerConfig(
+        depths=[1] * 4, hidden_sizes=[8, 16, 24, 32], num_attention_heads=[1, 2, 3, 4], decoder_hidden_size=16
+    )
+    transformers.SegformerForSemanticSegmentation(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "fpn",
+        pytest.param(
+            "transformers",
+            marks=pytest.mark.skipif(
+                not importlib.util.find_spec("transformers"), reason="the extra `semantic` is not installed"
+            ),
+        ),
+    ],
+)
+def test_a_guided_run_from_end_to_end(
+    kind: str, run_values: dict[str, Any], moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "semantics"
+    semantics = (
+        {"kind": kind, "checkpoint": str(segmenter.write(place))}
+        if kind == "fpn"
+        else {"kind": kind, "model": str(segformer(place))}
+    )
+    run_values["networks"]["depth"]["guidance"] = {"semantics": semantics}
+    run_values["training"]["epoch_steps"] = 1
+    run_file = tmp_path / "run.yaml"
+    run_file.write_text(yaml.safe_dump(run_values))
+    train(run_file, tmp_path / "whole")
+    assert "guided by  a segmentation network of" in capsys.readouterr().out
+    train(run_file, tmp_path / "parts", ("training.epochs=2",))
+    shutil.rmtree(place)  # the checkpoint holds a copy
+    train(run_file, tmp_path / "parts", resume=True)
+
+    assert "by value: a copy is part of this checkpoint" in describe(tmp_path / "whole" / "best")
+    image = moving_clip / "frames" / "000002.png"
+    whole, parts = (load(tmp_path / name / "last", "cpu") for name in ("whole", "parts"))
+    np.testing.assert_array_equal(whole.predict(image).depth, parts.predict(image).depth)
+    assert whole.depth.guidance is not None
+    for layer in whole.depth.guidance.layers.values():  # they have moved from where they start, the identity
+        assert layer.weight.abs().sum() > layer.weight.shape[0]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="the extra `semantic` is not installed")
+def test_a_checkpoint_may_hold_the_name_alone(run_values: dict[str, Any], tmp_path: Path) -> None:
+    place = segformer(tmp_path / "model")
+    semantics = {"kind": "transformers", "model": str(place), "store": "reference"}
+    run_values["networks"]["depth"]["guidance"] = {"semantics": semantics, "strides": [8, 4]}
+    run_values["training"] |= {"epochs": 1, "epoch_steps": 1}
+    run_file = tmp_path / "run.yaml"
+    run_file.write_text(yaml.safe_dump(run_values))
+    train(run_file, tmp_path / "out")
+    best = tmp_path / "out" / "best"
+    assert not (best / "semantics").exists()
+    assert f"{place} at strides 8, 4 (by reference" in describe(best)
+    load(best, "cpu")

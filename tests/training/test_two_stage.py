@@ -1,0 +1,60 @@
+"""Two stages: the second sees what the filter kept, and an interrupted run goes on wherever it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from packdepth import checkpoint
+from packdepth.inference import ground
+from packdepth.records import Clip
+from packdepth.training import two_stage
+from packdepth.training.two_stage import train_two_stage
+
+SHORT = ("training.epochs=2", "training.epoch_steps=1")
+
+
+@pytest.fixture
+def one_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The filter finds a hole in the second frame."""
+
+    def count(predictor: object, clip: Clip, frame: object) -> ground.Counted:
+        below = 99 if frame is clip.frames[1] else 0
+        return ground.Counted(clip, frame, below)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ground, "count", count)
+
+
+@pytest.mark.usefixtures("one_dropped")
+@pytest.mark.parametrize("stop", ["train stage1", "filter", "train stage2"])
+def test_resumes_wherever_it_was(
+    stop: str, run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_two_stage(run_file, tmp_path / "whole", SHORT)
+    kept = (tmp_path / "whole" / "ground" / "0" / "kept.txt").read_text()
+    assert "000000" in kept
+    assert "000001" not in kept
+    assert "1 of 6 frames dropped" in capsys.readouterr().out
+
+    def interrupted(name: str, function: object):
+        def called(*args: object):
+            if stop == name or (name == "train" and stop == f"train {Path(str(args[1])).name}"):
+                raise KeyboardInterrupt
+            return function(*args)  # type: ignore[operator]
+
+        return called
+
+    with monkeypatch.context() as patched:
+        patched.setattr(two_stage, "train", interrupted("train", two_stage.train))
+        patched.setattr(two_stage, "filter_ground", interrupted("filter", two_stage.filter_ground))
+        with pytest.raises(KeyboardInterrupt):
+            train_two_stage(run_file, tmp_path / "parts", SHORT)
+    train_two_stage(run_file, tmp_path / "parts", SHORT, resume=True)
+    train_two_stage(run_file, tmp_path / "parts", SHORT, resume=True)  # there is nothing left to do
+
+    one, other = (checkpoint.read(tmp_path / name / "stage2" / "last") for name in ("whole", "parts"))
+    assert one.meta.epoch == other.meta.epoch == 2
+    for name, value in one.weights.items():
+        assert torch.equal(value, other.weights[name]), name

@@ -300,6 +300,20 @@ class Cosine(Closed):
     final: Unit = 0.0
 
 
+class Adam(Closed):
+    """Adam, as published."""
+
+    kind: Literal["adam"] = "adam"
+
+
+class Muon(Closed):
+    """Muon for the convolutions of the depth network, Adam for everything else: short trainings learn faster."""
+
+    kind: Literal["muon"]
+    learning_rate: PositiveFloat = 0.02
+    """Of those convolutions, in singular values; the schedule applies to it too."""
+
+
 class Training(Closed):
     """How the networks are trained."""
 
@@ -314,6 +328,7 @@ class Training(Closed):
     """Keep the depth network of `depth_checkpoint` as it is: metric depth teaches metric ego-motion."""
     depth_learning_rate: PositiveFloat = 2e-4
     pose_learning_rate: PositiveFloat = 2e-4
+    optimizer: Annotated[Adam | Muon, Field(discriminator="kind")] = Adam()
     schedule: Annotated[Constant | Step | Cosine, Field(discriminator="kind")] = Constant()
     clip_norm: PositiveFloat | None = None
     """Longest gradient, in its 2-norm."""

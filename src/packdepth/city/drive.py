@@ -100,7 +100,7 @@ class Drive:
 
     def __init__(self, recipe: Recipe, number: int = 0) -> None:
         self.recipe, self.number = recipe, number
-        self.style = STYLES[recipe.split]
+        self.style = STYLES[recipe.split].varied(self._rng(8))
         reach = 160 + recipe.frames / RATE * recipe.speeds[1] + FAR + 200
         self.road = Road(self.style, self._rng(0), reach)
         habits = self._rng(1)

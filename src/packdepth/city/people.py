@@ -69,8 +69,8 @@ def _person(
         cylinder(hips - [0, 0, 0.06], neck - [0, 0, 0.03], height * 0.085, cloth, 10, height * 0.105),
         ball(neck - [0, 0, 0.06], (0.11, 0.21, 0.09), cloth, 1),
         cylinder(neck - [0, 0, 0.03], neck + [0, 0, 0.08], 0.05, skin, 8),
-        ball(neck + [0.02, 0, height * 0.085], (0.095, 0.085, 0.12), skin, 2),
-        ball(neck + [-0.01, 0, height * 0.105], (0.10, 0.095, 0.11), hair, 2),
+        ball(neck + [0.02, 0, height * 0.085], (0.095, 0.085, 0.12), skin, 1),
+        ball(neck + [-0.01, 0, height * 0.105], (0.10, 0.095, 0.11), hair, 1),
     ]
     for x, y in feet:
         foot = np.array([base[0] + x, base[1] + y, foot_height])

@@ -10,7 +10,7 @@ from packdepth.city.style import Style
 
 STEP = 0.5  # metres between the points of the line
 MAX_HEADING = 0.7  # radians from the world's x axis: the street never meets itself
-STRAIGHT = 22.0  # metres on each side of a crossing
+STRAIGHT = 16.0  # metres on each side of a crossing
 EASE = 12.0  # metres in which a curve sets in
 
 
@@ -81,7 +81,7 @@ def _block(style: Style, rng: np.random.Generator, heading: float) -> np.ndarray
     """Curvature along a block: straight, perhaps a curve, straight."""
     length = rng.uniform(*style.block)
     straight = np.zeros(int(STRAIGHT / STEP))
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         return np.zeros(int(length / STEP))
     side = -np.sign(heading) if abs(heading) > 0.35 else rng.choice([-1.0, 1.0])
     angle = side * rng.uniform(*style.turn)

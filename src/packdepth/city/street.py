@@ -50,7 +50,7 @@ class Verge:
         """The side of some street."""
         front_gardens = rng.random() < 0.3
         return cls(
-            setback=rng.uniform(1, 6) if front_gardens else 0.1, green=rng.uniform(0, 0.4), parked=rng.uniform(0, 0.5)
+            setback=rng.uniform(1, 6) if front_gardens else 0.1, green=rng.uniform(0, 0.4), parked=rng.uniform(0, 0.4)
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 Split = Literal["train", "val", "test"]
 Range = tuple[float, float]
@@ -75,13 +77,47 @@ class Style:
     cars: tuple[CarModel, ...]
     lorries: tuple[Lorry, ...]
 
+    def varied(self, rng: np.random.Generator) -> Style:
+        """A street of this style: its colours and windows are its own, its patterns and models those of the split."""
+        first, second, third = (_varied_facade(facade, rng) for facade in self.facades)
+        return replace(
+            self,
+            facades=(first, second, third),
+            asphalt=self.asphalt * rng.uniform(0.75, 1.3),
+            dash=self.dash * rng.uniform(0.85, 1.15),
+            slab_colour=_shade(self.slab_colour, rng),
+            grass=_shade(self.grass, rng),
+            dry_grass=_shade(self.dry_grass, rng),
+            leaf=_shade(self.leaf, rng),
+            roof=_shade(self.roof, rng),
+            paints=tuple(_shade(paint, rng) for paint in self.paints) + tuple(_any_colour(rng) for _ in range(3)),
+        )
+
+
+def _varied_facade(facade: Facade, rng: np.random.Generator) -> Facade:
+    across, up = (max(2, count + int(rng.integers(-1, 2))) for count in facade.windows)
+    width, height = (min(0.92, share * rng.uniform(0.85, 1.15)) for share in facade.window_size)
+    colour, trim = _shade(facade.colour, rng), _shade(facade.trim, rng)
+    return replace(facade, colour=colour, trim=trim, windows=(across, up), window_size=(width, height))
+
+
+def _shade(colour: Colour, rng: np.random.Generator) -> Colour:
+    """The colour, brighter or darker, warmer or colder."""
+    r, g, b = np.clip(np.array(colour) * rng.uniform(0.65, 1.35) * rng.uniform(0.88, 1.14, 3), 0.02, 0.8).tolist()
+    return (r, g, b)
+
+
+def _any_colour(rng: np.random.Generator) -> Colour:
+    r, g, b = (rng.uniform(0.15, 1.0, 3) * rng.uniform(0.15, 0.6)).tolist()
+    return (r, g, b)
+
 
 CREAM, STONE, DARK = (0.62, 0.58, 0.50), (0.45, 0.43, 0.40), (0.12, 0.12, 0.13)
 
 TRAIN = Style(
-    block=(70, 130),
-    radius=(40, 140),
-    turn=(0.2, 1.1),
+    block=(60, 110),
+    radius=(25, 80),
+    turn=(0.4, 1.2),
     building=(11, 20),
     storeys=(2, 5),
     tree_spacing=(9, 22),
@@ -111,9 +147,9 @@ TRAIN = Style(
 )
 
 VAL = Style(
-    block=(60, 110),
-    radius=(45, 120),
-    turn=(0.3, 1.0),
+    block=(55, 95),
+    radius=(28, 75),
+    turn=(0.5, 1.1),
     building=(9, 16),
     storeys=(2, 4),
     tree_spacing=(11, 26),
@@ -142,9 +178,9 @@ VAL = Style(
 )
 
 TEST = Style(
-    block=(55, 120),
-    radius=(38, 130),
-    turn=(0.25, 1.15),
+    block=(50, 100),
+    radius=(26, 78),
+    turn=(0.45, 1.15),
     building=(10, 22),
     storeys=(2, 5),
     tree_spacing=(10, 24),

@@ -42,6 +42,9 @@ def car(model: CarModel, paint: Colour) -> Mesh:
         *(_wheel(x, side * (half - 0.10), model.wheel, 0.2, Label.CAR) for x in _axles(model) for side in (-1, 1)),
         box((front - 0.06, front + 0.01), (-half * 0.6, half * 0.6), (0.3, 0.5), trim),
         box((back - 0.01, back + 0.05), (-0.26, 0.26), (0.55, 0.68), Look(Material.SIGN, Label.CAR)),
+        box((back - 0.03, back + 0.10), (-half * 0.9, half * 0.9), (0.3, 0.5), trim),
+        *(box((back + 0.3, front - 0.4), _strip(side * half), (0.48, 0.58), trim) for side in (-1, 1)),
+        *(box((-0.2, -0.05), _strip(side * half), (model.waist * 0.78, model.waist * 0.82), trim) for side in (-1, 1)),
         *_lights(front - 0.10, back, half, model.waist * 0.7, Label.CAR),
     ]
     return Mesh.join(parts)
@@ -77,6 +80,12 @@ def _pane(quad: np.ndarray, share: tuple[float, float], glass: Look) -> Mesh:
     return quads(
         np.array([[point(share[0], 0.1), point(share[1], 0.1), point(share[1], 0.88), point(share[0], 0.88)]]), glass
     )
+
+
+def _strip(y: float) -> tuple[float, float]:
+    """From 3 cm inside a car's side to 1.5 cm outside: mouldings and door handles."""
+    inner, outer = y - 0.03 * np.sign(y), y + 0.015 * np.sign(y)
+    return min(inner, outer), max(inner, outer)
 
 
 def _axles(model: CarModel) -> tuple[float, float]:

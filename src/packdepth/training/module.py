@@ -9,16 +9,19 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from packdepth import checkpoint
 from packdepth.config import Cosine, Run, Step
+from packdepth.config import Muon as MuonConfig
 from packdepth.errors import InputError
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
+from packdepth.training.muon import Muon, is_matrix
 
 
 class DepthModule(pl.LightningModule):
@@ -98,15 +101,25 @@ class DepthModule(pl.LightningModule):
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:
-        """Adam, with a learning rate for each network, and the schedule of the run."""
+        """The optimiser, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
-        rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
-        frozen = {"depth"} if self.frozen else set()
-        networks = {name: network for name, network in self.named_children() if name in rates.keys() - frozen}
-        optimizer = torch.optim.Adam(
-            [{"name": name, "params": network.parameters(), "lr": rates[name]} for name, network in networks.items()],
-            fused=training.precision == "32",  # Lightning clips no gradients of a fused optimiser under autocast
-        )
+        groups: list[dict[str, Any]] = []
+        if self.pose is not None:
+            groups.append({"name": "pose", "params": list(self.pose.parameters()), "lr": training.pose_learning_rate})
+        if not self.frozen:
+            groups.insert(
+                0, {"name": "depth", "params": list(self.depth.parameters()), "lr": training.depth_learning_rate}
+            )
+        if isinstance(training.optimizer, MuonConfig):
+            if not self.frozen:
+                matrices = [parameter for parameter in self.depth.parameters() if is_matrix(parameter)]
+                groups[0]["params"] = [parameter for parameter in self.depth.parameters() if not is_matrix(parameter)]
+                rate = training.optimizer.learning_rate
+                groups.append({"name": "muon", "params": matrices, "lr": rate, "orthogonal": True})
+            optimizer: Optimizer = Muon(groups)
+        else:
+            # Lightning clips no gradients of a fused optimiser under autocast.
+            optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -103,23 +103,21 @@ class DepthModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
-        groups: list[dict[str, Any]] = []
-        if self.pose is not None:
-            groups.append({"name": "pose", "params": list(self.pose.parameters()), "lr": training.pose_learning_rate})
-        if not self.frozen:
-            groups.insert(
-                0, {"name": "depth", "params": list(self.depth.parameters()), "lr": training.depth_learning_rate}
-            )
-        if isinstance(training.optimizer, MuonConfig):
-            if not self.frozen:
-                matrices = [parameter for parameter in self.depth.parameters() if is_matrix(parameter)]
-                groups[0]["params"] = [parameter for parameter in self.depth.parameters() if not is_matrix(parameter)]
-                rate = training.optimizer.learning_rate
-                groups.append({"name": "muon", "params": matrices, "lr": rate, "orthogonal": True})
-            optimizer: Optimizer = Muon(groups)
-        else:
-            # Lightning clips no gradients of a fused optimiser under autocast.
-            optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
+        muon = training.optimizer if isinstance(training.optimizer, MuonConfig) else None
+        depth = [] if self.frozen else list(self.depth.parameters())
+        others = [parameter for parameter in depth if muon is None or not is_matrix(parameter)]
+        pose = [] if self.pose is None else list(self.pose.parameters())
+        groups: list[dict[str, Any]] = [
+            {"name": "depth", "params": others, "lr": training.depth_learning_rate},
+            {"name": "pose", "params": pose, "lr": training.pose_learning_rate},
+        ]
+        if muon is not None:
+            matrices = [parameter for parameter in depth if is_matrix(parameter)]
+            groups.append({"name": "muon", "params": matrices, "lr": muon.learning_rate, "orthogonal": True})
+        groups = [group for group in groups if group["params"]]
+        # Lightning clips no gradients of a fused optimiser under autocast.
+        fused = training.precision == "32"
+        optimizer: Optimizer = torch.optim.Adam(groups, fused=fused) if muon is None else Muon(groups)
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -81,6 +81,11 @@ class Meta(Closed):
     cameras: list[LearnedCamera] = []
     """Where cameras were learned."""
 
+    def camera_for(self, height: int, width: int) -> LearnedCamera | None:
+        """The camera that was learned for images of this size, if it is one."""
+        learned = [camera for camera in self.cameras if (camera.height, camera.width) == (height, width)]
+        return learned[0] if len(learned) == 1 else None
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -13,11 +13,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.errors import InputError
 from packdepth.inference import ground
 from packdepth.inference.ground import filter_ground
 from packdepth.records import Clip
 from packdepth.sources.folder import Folder, read_clip
+
+META = Meta(
+    packdepth="0", created="", epoch=1, step=1, metric=False, scale_source="none", clips=[], frames=0, cameras=[]
+)
 
 
 class Seer:
@@ -27,6 +32,7 @@ class Seer:
         self.images = [frame.image.read().astype(int) for frame in clip.frames]
         self.depths = [frame.depth.read() for frame in clip.frames if frame.depth is not None]
         self.holes = holes
+        self.meta = META
 
     def inv_depth(self, image: Tensor) -> Tensor:
         pixels = (image[0].permute(1, 2, 0) * 255).round().int().numpy()
@@ -79,3 +85,20 @@ def test_all_dropped_is_an_error(clip: Clip, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(InputError, match="in every frame"):
         filter_ground(Path("best"), [clip], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_camera_that_nobody_knows_is_the_learned_one(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seer, known = Seer(clip, (1,)), clip.camera
+    monkeypatch.setattr(ground, "load", lambda checkpoint: seer)
+    guess = replace(known, fx=3 * float(known.fx), cy=0.0)
+    unknown = replace(clip, camera=guess, missing_camera=tmp_path / "camera.yaml")
+    with pytest.raises(InputError, match="not found; it would be the camera of clip"):
+        filter_ground(Path("best"), [unknown], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    numbers = {name: float(getattr(known, name)) for name in ("fx", "fy", "cx", "cy")}
+    learned = LearnedCamera(width=known.width, height=known.height, focal_deviation=0.01, **numbers)
+    seer.meta = META.model_copy(update={"cameras": [learned]})
+    _, dropped = filter_ground(Path("best"), [unknown], tmp_path / "out")
+    assert [found.frame.name for found in dropped] == [clip.frames[1].name]

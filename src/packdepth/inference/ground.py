@@ -11,8 +11,10 @@ import numpy as np
 
 from packdepth.colour import colour_range, colourise
 from packdepth.data.ground import THRESHOLD, pixels_below_ground
+from packdepth.data.targets import check_calibrated
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_image
+from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
 from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, load
 from packdepth.inference.run import progress
@@ -53,7 +55,7 @@ def filter_ground(
         threshold: pixels.
 
     Returns:
-        The kept and the dropped frames. Raises InputError if none would be kept.
+        The kept and the dropped frames. Raises InputError if none would be kept, or no camera of a clip is known.
     """
     predictor = load(checkpoint)
     targets = [(clip, frame) for clip in clips for frame in clip.frames if is_target(clip, frame)]
@@ -85,6 +87,15 @@ def is_target(clip: Clip, frame: Frame) -> bool:
     return clip.targets is None or frame.name in clip.targets
 
 
+def camera_of(predictor: Predictor, clip: Clip) -> Camera:
+    """The camera of a clip, or where nobody knows it the one learned with the checkpoint. Raises InputError if none."""
+    learned = predictor.meta.camera_for(clip.camera.height, clip.camera.width)
+    if clip.missing_camera is not None and learned is not None:
+        return learned.camera
+    check_calibrated([clip])
+    return clip.camera
+
+
 def count(predictor: Predictor, clip: Clip, frame: Frame) -> Counted:
     """The pixels of a frame that are predicted below the ground."""
     _, below = _judged(predictor, clip, frame)
@@ -107,5 +118,6 @@ def sheet(predictor: Predictor, frames: Sequence[Counted]) -> np.ndarray:
 def _judged(predictor: Predictor, clip: Clip, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
     """Inverse depth [h, w] of a frame at the network's size, and where it lies below the ground."""
     inv_depth = predictor.inv_depth(image_tensor(frame.image.read()))[0, 0].cpu()
-    below = pixels_below_ground(1 / inv_depth.clamp(min=MIN_INV_DEPTH), clip.camera.resized(*inv_depth.shape))
+    camera = camera_of(predictor, clip).resized(*inv_depth.shape)
+    below = pixels_below_ground(1 / inv_depth.clamp(min=MIN_INV_DEPTH), camera)
     return inv_depth.numpy(), None if below is None else below.numpy()

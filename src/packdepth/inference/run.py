@@ -168,11 +168,9 @@ def _camera_beside(path: Path) -> Path | None:
 
 def _learned_camera(checkpoint: Path, footage: Footage) -> LearnedCamera | None:
     """The camera that a checkpoint has learned for images of this size, if it is one."""
-    if is_foreign(checkpoint):
+    if is_foreign(checkpoint) or len(set(footage.sizes)) != 1:
         return None
-    sizes = set(footage.sizes)
-    learned = [c for c in read_description(checkpoint)[1].cameras if sizes == {(c.height, c.width)}]
-    return learned[0] if len(learned) == 1 else None
+    return read_description(checkpoint)[1].camera_for(*footage.sizes[0])
 
 
 def _check_sizes(footage: Footage, height: int, width: int, whose: str, advice: str) -> None:

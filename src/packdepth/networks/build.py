@@ -24,6 +24,7 @@ from packdepth.networks.packnet import PackNet
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
 from packdepth.networks.pretrained import load_pretrained
+from packdepth.networks.resnet_depth import ResNetDepth
 from packdepth.networks.semantics import SemanticNetwork, load_fpn
 from packdepth.networks.superdepth import SuperDepth
 from packdepth.networks.twostream import TwoStreamPoseNet
@@ -36,7 +37,7 @@ def depth_network(config: DepthConfig, semantics: Path | None = None) -> nn.Modu
         config: of the network.
         semantics: a checkpoint's copy of the network that guides it; None for the one that the config names.
     """
-    network: PackNet | DepthResNet | SuperDepth
+    network: PackNet | ResNetDepth
     if isinstance(config, PackNetConfig):
         network = PackNet(config.preset, config.dropout, config.initial_depth)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from packdepth.config import Cosine, Run, Step
@@ -83,6 +83,7 @@ class DepthModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
+        fused = training.precision == "32"  # Lightning clips no gradients of a fused optimiser under autocast
         groups: list[dict[str, Any]] = [
             {"params": list(self.depth.parameters()), "lr": training.depth_learning_rate},
             {"params": list(self.pose.parameters()), "lr": training.pose_learning_rate},
@@ -91,10 +92,9 @@ class DepthModule(pl.LightningModule):
             matrices = [parameter for parameter in self.depth.parameters() if is_matrix(parameter)]
             groups[0]["params"] = [parameter for parameter in self.depth.parameters() if not is_matrix(parameter)]
             groups.append({"params": matrices, "lr": training.optimizer.learning_rate, "orthogonal": True})
-            optimizer: Optimizer = Muon(groups)
+            optimizer: Adam = Muon(groups, fused)
         else:
-            # Lightning clips no gradients of a fused optimiser under autocast.
-            optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
+            optimizer = Adam(groups, fused=fused)
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from packdepth.config import Cosine, Run, Step
@@ -16,7 +15,7 @@ from packdepth.config import Muon as MuonConfig
 from packdepth.training.muon import Muon, matrices_apart
 
 
-def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: int) -> tuple[Optimizer, LambdaLR]:
+def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: int) -> tuple[Adam, LambdaLR]:
     """An optimiser with a learning rate for each network, and the schedule of the run.
 
     Args:
@@ -29,11 +28,11 @@ def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: i
     groups: list[dict[str, Any]] = [
         {"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()
     ]
+    fused = training.precision == "32"  # Lightning clips no gradients of a fused optimiser under autocast
     if isinstance(training.optimizer, MuonConfig):
-        optimizer: Optimizer = Muon(matrices_apart(groups, "depth", training.optimizer.learning_rate))
+        optimizer: Adam = Muon(matrices_apart(groups, "depth", training.optimizer.learning_rate), fused)
     else:
-        # Lightning clips no gradients of a fused optimiser under autocast.
-        optimizer = torch.optim.Adam(groups, fused=training.precision == "32")
+        optimizer = Adam(groups, fused=fused)
     return optimizer, LambdaLR(optimizer, lambda step: learning_rate_factor(run, step, steps))
 
 

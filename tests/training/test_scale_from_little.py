@@ -116,7 +116,10 @@ def test_what_data_lacks_stops_a_run_before_its_first_step(
         (("data.context=[]",), "data.context is empty, so that networks.pose is never trained"),
         (("networks.pose=null",), r"networks.pose is missing: the ego-motion to the context frames \[-1, 1\] needs"),
         (ALONE, "'photometric' needs context frames, but data.context is empty"),
-        ((*ALONE, "initial={pose: runs/first}"), "initial.pose is given, but there is no networks.pose"),
+        (
+            (*ALONE, "objective=[{kind: silog}]", "initial={pose: runs/first}"),
+            "initial.pose is given, but there is no networks.pose",
+        ),
     ],
 )
 def test_run_files_that_contradict_themselves(options: tuple[str, ...], message: str, run_file: Path) -> None:

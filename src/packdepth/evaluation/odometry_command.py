@@ -98,10 +98,10 @@ def odometry(
     footage = find_footage(Path(source))
     if not footage.consecutive:
         raise InputError(f"{source}: its images are independent; give consecutive frames of one camera")
-    scale_camera = known_camera(footage, Path(source), Path(checkpoint), camera)[0] if scale_from_depth else None
+    predictor = load(checkpoint)
+    scale_camera = known_camera(footage, Path(source), predictor.meta, camera)[0] if scale_from_depth else None
     if scale_from_depth and scale_camera is None:
         raise InputError(f"{source}: no camera is known, but the scale of depth needs one; name its file with --camera")
-    predictor = load(checkpoint)
     make_folder(output)
     images = (image.read() for image in footage.images.values())
     poses = chained(predictor.motions(progress(images, "odometry", len(footage.images)), scale_camera))

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from packdepth.checkpoint import LearnedCamera, read_description
+from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.closed import nearest
 from packdepth.colour import colour_range, colourise
 from packdepth.errors import InputError
@@ -27,7 +27,6 @@ from packdepth.inference.writers import (
     write_cloud,
     write_depth_npz,
 )
-from packdepth.interop.read import is_foreign
 from packdepth.records import Clip, Readable
 from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
@@ -79,14 +78,14 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
     """
     kinds = _kinds(save)
     footage = find_footage(input)
-    known, learned = known_camera(footage, input, checkpoint, camera)
+    predictor = load(checkpoint)
+    known, learned = known_camera(footage, input, predictor.meta, camera)
     if known is None and "cloud" in kinds:
         raise InputError(f"{input}: no camera is known, but point clouds need one; name its file with --camera")
     if "video" in kinds:
         _check_sizes(footage, *footage.sizes[0], "the first one is", "a video needs images of one size")
     places = {kind: output / (f"{footage.name}.mp4" if kind == "video" else kind) for kind in kinds}
     _check_places(input, output, list(places.values()))
-    predictor = load(checkpoint)
     make_folder(output)
     _write(predictor, footage, known, places)
     _report(predictor, len(footage.images), places)
@@ -142,7 +141,7 @@ def _kinds(save: str) -> list[str]:
 
 
 def known_camera(
-    footage: Footage, path: Path, checkpoint: Path, file: Path | None = None
+    footage: Footage, path: Path, meta: Meta, file: Path | None = None
 ) -> tuple[Camera | None, LearnedCamera | None]:
     """The camera of what was found at `path`, None if nothing tells it; and what it was learned as, if it was.
 
@@ -156,7 +155,8 @@ def known_camera(
         camera = read_camera(file).camera
         _check_sizes(footage, camera.height, camera.width, f"{file} is for", "give the camera of these images")
         return camera, None
-    learned = None if footage.camera else _learned_camera(checkpoint, footage)
+    sizes = set(footage.sizes)
+    learned = None if footage.camera or len(sizes) > 1 else meta.camera_for(*sizes.pop())
     return learned.camera if learned else footage.camera, learned
 
 
@@ -164,13 +164,6 @@ def _camera_beside(path: Path) -> Path | None:
     """The camera file that lies with an input, if there is one."""
     file = path / "camera.yaml" if path.is_dir() else path.with_suffix(".yaml")
     return file if file.exists() else None
-
-
-def _learned_camera(checkpoint: Path, footage: Footage) -> LearnedCamera | None:
-    """The camera that a checkpoint has learned for images of this size, if it is one."""
-    if is_foreign(checkpoint) or len(set(footage.sizes)) != 1:
-        return None
-    return read_description(checkpoint)[1].camera_for(*footage.sizes[0])
 
 
 def _check_sizes(footage: Footage, height: int, width: int, whose: str, advice: str) -> None:

@@ -391,7 +391,7 @@ def main(argv: list[str] | None = None) -> int:
             _one_of(VERBS)
             | _group("data", "Make data sets ready.", DATA)
             | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
-            | _group("study", "Repeat the studies of docs/results.md.", STUDIES),
+            | _group("study", "Repeat experiments.", STUDIES),
             prog="packdepth",
             description="A camera's own video into a metric depth network.",
             args=arguments,

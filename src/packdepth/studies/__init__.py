@@ -1,1 +1,1 @@
-"""Experiments that anyone can repeat by `packdepth study`: data, trainings and the tables of docs/results.md."""
+"""Experiments that anyone can repeat: data, trainings and results of each by one command, `packdepth study`."""

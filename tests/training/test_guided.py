@@ -82,3 +82,21 @@ def test_a_checkpoint_may_hold_the_name_alone(run_values: dict[str, Any], tmp_pa
     assert not (best / "semantics").exists()
     assert f"{place} at strides 8, 4 (by reference" in describe(best)
     load(best, "cpu")
+
+
+def test_a_guided_network_with_a_flip_layer_stays_when_it_is_frozen(
+    run_values: dict[str, Any], moving_clip: Path, tmp_path: Path
+) -> None:
+    semantics = {"kind": "fpn", "checkpoint": str(segmenter.write(tmp_path / "semantics"))}
+    run_values["networks"]["depth"] |= {"guidance": {"semantics": semantics}, "flip": True}
+    run_values["training"] |= {"epochs": 1, "epoch_steps": 1}
+    run_file = tmp_path / "run.yaml"
+    run_file.write_text(yaml.safe_dump(run_values))
+    train(run_file, tmp_path / "first")
+    first = f"initial.depth={tmp_path / 'first' / 'last'}"
+    train(run_file, tmp_path / "second", (first, "networks.depth.frozen=true", "networks.pose={kind: two_stream}"))
+    assert "by value: a copy is part of this checkpoint" in describe(tmp_path / "second" / "last")
+    image = moving_clip / "frames" / "000002.png"
+    one, other = (load(tmp_path / name / "last", "cpu") for name in ("first", "second"))
+    np.testing.assert_array_equal(one.predict(image).depth, other.predict(image).depth)
+    assert other.meta.scale_source == one.meta.scale_source != "none"

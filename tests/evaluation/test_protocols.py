@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from packdepth.closed import parse
 from packdepth.data.dataset import measured_depth
@@ -44,12 +46,7 @@ def test_a_protocol_says_all_it_fixes(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_protocol_names_a_source_as_run_files_do(name: str) -> None:
-    try:
-        parse(Block, {"source": dict(PROTOCOLS[name].source)}, name)
-    except InputError as error:
-        if "unknown kind 'cityscapes'" not in str(error):
-            raise
-        pytest.skip(f"its source is not there yet: {error}")
+    parse(Block, {"source": dict(PROTOCOLS[name].source)}, name)
 
 
 @pytest.mark.parametrize("name", ["city", "rgbd"])
@@ -58,6 +55,35 @@ def test_any_clip_in_the_folder_contract(name: str, moving_clip: Path) -> None:
         clips = find_protocol(name).clips(data)
         assert len(clips) == count
         assert all(frame.depth for frame in clips[0].frames)
+
+
+def test_rgbd_takes_sequences_of_7_scenes(tmp_path: Path) -> None:
+    for number in range(2):
+        Image.new("RGB", (640, 480)).save(tmp_path / f"frame-{number:06d}.color.png")
+        depth = np.full((480, 640), 2000, dtype=np.uint16)
+        Image.fromarray(depth).save(tmp_path / f"frame-{number:06d}.depth.png")
+    (clip,) = find_protocol("rgbd").clips(tmp_path)
+    assert clip.name.startswith("rgbd/")
+    assert [float(frame.depth.read().max()) for frame in clip.frames if frame.depth] == [2, 2]
+
+
+def test_cityscapes_is_judged_by_its_disparity(tmp_path: Path) -> None:
+    def place(folder: str, number: int, what: str) -> Path:
+        path = tmp_path / "cityscapes" / folder / f"test/berlin/berlin_000000_{number:06d}_{what}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    for number in (18, 19, 20):
+        Image.new("RGB", (40, 12)).save(place("leftImg8bit_sequence", number, "leftImg8bit.png"))
+    Image.fromarray(np.full((12, 40), 513, dtype=np.uint16)).save(place("disparity", 19, "disparity.png"))
+    camera = {"extrinsic": {"baseline": 0.2}, "intrinsic": {"fx": 30, "fy": 30, "u0": 19.5, "v0": 5.5}}
+    place("camera", 19, "camera.json").write_text(json.dumps(camera))
+    with pytest.raises(InputError, match="protocol cityscapes judges 1525 images"):
+        find_protocol("cityscapes").clips(tmp_path)
+    (clip,) = replace(find_protocol("cityscapes"), images=1).clips(tmp_path)
+    (judged,) = [frame for frame in clip.frames if frame.depth]
+    assert judged.name == "000000_000019"
+    assert float(judged.depth.read()[6, 20]) == pytest.approx(3)  # 30 x 0.2 m / 2 pixels
 
 
 def test_a_folder_without_depth(moving_clip: Path, tmp_path: Path) -> None:

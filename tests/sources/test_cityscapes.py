@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from packdepth.city.classes import Label
-from packdepth.sources.cityscapes import TRAIN_IDS, CameraJson, Cityscapes, VehicleJson
+from packdepth.sources.cityscapes import TRAIN_IDS, CameraJson, Cityscapes, DisparityPng, VehicleJson
 from packdepth.sources.json_file import read_json
 
 CAMERA = {"extrinsic": {"baseline": 0.2, "pitch": 0.04}, "intrinsic": {"fx": 30.0, "fy": 31.0, "u0": 19.5, "v0": 5.5}}
@@ -43,6 +43,8 @@ def root(tmp_path, write_image) -> Path:
         place(tmp_path, "camera", moment, "camera.json").write_text(json.dumps(values))
     labels = (np.arange(480) % 40).astype(np.uint8).reshape(12, 40)
     Image.fromarray(labels).save(place(tmp_path, "gtFine", "000000_000019", "gtFine_labelIds.png"))
+    disparity = (np.arange(480) * 64).astype(np.uint16).reshape(12, 40)
+    Image.fromarray(disparity).save(place(tmp_path, "disparity", "000000_000019", "disparity.png"))
     return tmp_path
 
 
@@ -68,6 +70,18 @@ def test_classes_are_train_ids(root):
     assert values[0, 33] == Label.BICYCLE
     assert (values[0, 0], values[0, 29]) == (255, 255)
     assert sorted(set(TRAIN_IDS.tolist())) == [*range(19), 255]
+
+
+def test_disparity_is_depth(root):
+    frames = source(root).clips()[0].frames
+    assert [frame.depth is None for frame in frames] == [True, True, False, True]
+    depth = frames[2].depth.read()
+    assert (depth.dtype, depth[0, 0]) == (np.float32, 0)
+    assert depth[0, 4] == pytest.approx(30 * 0.2 / (255 / 256))
+    assert depth[0, 8] == pytest.approx(30 * 0.2 / (511 / 256))
+    np.testing.assert_array_equal(DisparityPng(frames[2].depth.path, 12).read(), 2 * depth)
+    Image.fromarray(np.ones((12, 40), dtype=np.uint16)).save(frames[2].depth.path)
+    assert not frames[2].depth.read().any()
 
 
 def test_errors(root, complaint, write_image):

@@ -14,6 +14,7 @@ from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources import AnySource
 from packdepth.sources.files import require
+from packdepth.sources.folder import Folder
 
 if TYPE_CHECKING:
     from packdepth.evaluation.metrics import Crop, Median
@@ -73,6 +74,8 @@ class Protocol:
     """Bounds of the ranges of distance that are judged on their own, metres."""
     truth: Literal["depth", "lidar"] = "depth"
     """The field of a frame that it is judged by."""
+    folders: bool = False
+    """Whether clips in the folder contract will do as well."""
     marker: str | None = None
     """A folder that the source's root must hold; None where the data folder itself is the root."""
     min_depth: float = 1e-3
@@ -125,6 +128,8 @@ class Protocol:
                 f"give the folder that holds {root}"
             )
         block["root"] = str(places[0])
+        if self.folders and Folder.recognises(places[0]):
+            block["kind"] = "folder"
         if "split_file" in block:
             block["split_file"] = str(places[0] / block["split_file"])
         return block
@@ -148,7 +153,7 @@ class Protocol:
         names = [f"{clip.name} {frame.name}" for clip, frame in wanted if getattr(frame, self.truth) is not None]
         if self.images is not None and len(names) != self.images:
             for clip, frame in wanted:
-                if len(names) < self.images and getattr(frame, self.truth) is None:
+                if len(wanted) == self.images and getattr(frame, self.truth) is None:
                     raise InputError(
                         f"{frame.image.path}: has no {self.truth}, but protocol {self.name} judges this frame by it "
                         f"(it judges {self.images} images, and {len(names)} have it); complete {clip.path}"
@@ -240,8 +245,9 @@ _DDAD = Protocol(
 
 _RGBD = Protocol(
     name="rgbd",
-    about="clips in the folder contract with registered depth, indoors, against that depth",
-    source={"kind": "folder", "root": "."},
+    about="RGB-D sequences (7-Scenes, TUM) or clips in the folder contract, indoors, against their registered depth",
+    source={"kind": "rgbd", "root": "."},
+    folders=True,
     crop="none",
     min_depth=0.1,
     cap=10.0,

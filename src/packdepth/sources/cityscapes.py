@@ -5,6 +5,7 @@ rightImg8bit_sequence/  ..._rightImg8bit.png
 camera/                 ..._camera.json, of a snippet's annotated frame, its 20th of 30
 vehicle_sequence/       ..._vehicle.json, with the speed of each frame (or vehicle/, of the annotated ones alone)
 gtFine/                 ..._gtFine_labelIds.png, of annotated frames
+disparity/              ..._disparity.png, of annotated frames: 1 + 256 x pixels in 16 bits, 0 where unknown
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.files import ImageFile, LabelPng, check_sizes, common_size, require
+from packdepth.sources.files import ImageFile, LabelPng, check_sizes, common_size, read_grey16, require
 from packdepth.sources.json_file import Content, read_json
 
 RATE = 17.0  # frames a second
@@ -33,9 +34,10 @@ TRAIN_IDS[[7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32,
 
 
 class Cityscapes(Source):
-    """Cityscapes' video snippets. Images and calibration are required; right images, speed and classes are optional.
+    """Cityscapes' video snippets.
 
-    Classes are train ids, 255 where there is none.
+    Images and calibration are required; right images, speed, classes and depth are optional. Classes are train ids, 255
+    where there is none; depth is that of disparity maps.
     """
 
     kind: Literal["cityscapes"]
@@ -68,6 +70,7 @@ class Cityscapes(Source):
         rights = self._files("rightImg8bit_sequence", city, "rightImg8bit.png")
         vehicles = self._files("vehicle", city, "vehicle.json") | self._files("vehicle_sequence", city, "vehicle.json")
         labels = self._files("gtFine", city, "gtFine_labelIds.png")
+        disparities = self._files("disparity", city, "disparity.png")
         cameras = self._files("camera", city, "camera.json")
         snippets: dict[Moment, list[Frame]] = {}
         for moment, image in images.items():
@@ -82,6 +85,7 @@ class Cityscapes(Source):
                 time=int(moment.frame) / RATE,
                 image=ImageFile(image),
                 right=ImageFile(rights[moment]) if moment in rights else None,
+                depth=_depth(disparities[moment], cameras[annotated[0]]) if moment in disparities else None,
                 semantic=TrainIds(labels[moment]) if moment in labels else None,
                 speed=_speed(vehicles[moment]) if moment in vehicles else None,
             )
@@ -118,6 +122,21 @@ class TrainIds:
         return ids
 
 
+@dataclass(frozen=True)
+class DisparityPng:
+    """Depth as Cityscapes keeps it: the disparity of the stereo pair, found by semi-global matching."""
+
+    path: Path
+    product: float  # of focal length (pixels) and baseline (metres)
+
+    def read(self) -> np.ndarray:
+        """[H, W] float32, metres, 0 where unknown; a disparity of zero tells nothing."""
+        values = read_grey16(self.path, "disparity maps hold 1 + 256 x pixels in 16 bits")
+        disparity = (values.astype(np.float32) - 1) / 256
+        depth: np.ndarray = np.where(disparity > 0, self.product / np.maximum(disparity, 1e-6), 0).astype(np.float32)
+        return depth
+
+
 class Intrinsic(Content):
     """Pixels."""
 
@@ -148,7 +167,7 @@ class VehicleJson(Content):
 
 def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:
     """The clip of a snippet."""
-    content = read_json(calibration, CameraJson, "the calibration of a snippet")
+    content = _calibration(calibration)
     K = content.intrinsic
     height, width = common_size(frame.image for frame in frames)
     if not (0.25 * width < K.u0 < 0.75 * width and 0.25 * height < K.v0 < 0.75 * height):
@@ -157,7 +176,8 @@ def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:
             f"{width}x{height} pixels; resize them back"
         )
     first = frames[0].image.path
-    check_sizes([f for frame in frames for f in (frame.right, frame.semantic) if f is not None], height, width, first)
+    others = [file for frame in frames for file in (frame.right, frame.depth, frame.semantic) if file is not None]
+    check_sizes(others, height, width, first)
     return Clip(
         name=f"cityscapes/{city}/{frames[0].name}",
         drive=city,
@@ -173,6 +193,15 @@ def _annotated(moment: Moment) -> list[Moment]:
     """The frames that may be the annotated one of a moment's snippet."""
     number = int(moment.frame)
     return [Moment(moment.sequence, f"{n:06d}") for n in range(number - AFTER, number + BEFORE + 1) if n >= 0]
+
+
+def _calibration(path: Path) -> CameraJson:
+    return read_json(path, CameraJson, "the calibration of a snippet")
+
+
+def _depth(disparity: Path, calibration: Path) -> DisparityPng:
+    content = _calibration(calibration)
+    return DisparityPng(disparity, content.intrinsic.fx * content.extrinsic.baseline)
 
 
 def _speed(path: Path) -> float:

@@ -129,8 +129,8 @@ def _pixels(path: Path, mode: str | None) -> np.ndarray:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
 
 
-def _grey16(path: Path, holds: str) -> np.ndarray:
-    """The values [H, W] of a 16-bit grey PNG; `holds` says in errors what they should be."""
+def read_grey16(path: Path, holds: str) -> np.ndarray:
+    """The values [H, W] of a 16-bit grey PNG. Raises InputError if it is none; `holds` says what it should be."""
     values = _pixels(path, None)
     if values.ndim != 2 or values.dtype.itemsize < 2:
         raise InputError(f"{path}: is no 16-bit grey PNG; {holds}")
@@ -170,7 +170,7 @@ class DepthPng:
 
     def read(self) -> np.ndarray:
         """[H, W] float32, metres, 0 where unknown."""
-        values = _grey16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
+        values = read_grey16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
         return np.where(values == self.unknown, 0, values).astype(np.float32) / self.steps
 
 
@@ -196,7 +196,7 @@ class InstancePng:
 
     def read(self) -> np.ndarray:
         """[H, W] int32."""
-        return _grey16(self.path, "instances are numbers from 0 to 65535").astype(np.int32)
+        return read_grey16(self.path, "instances are numbers from 0 to 65535").astype(np.int32)
 
 
 @dataclass(frozen=True)

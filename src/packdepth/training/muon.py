@@ -18,8 +18,8 @@ EPSILON = 1e-8
 class Muon(Adam):
     """Adam, but for chosen groups steps whose directions are all of one size.
 
-    Where Adam scales each weight, Muon scales each singular value. In short trainings from scratch it needs about half
-    of Adam's steps (docs/results.md).
+    Where Adam scales each weight, Muon scales each singular value. Short trainings from scratch need fewer
+    steps of it (docs/results.md).
 
     Args:
         groups: of parameters, with `lr`, and `orthogonal: True` where tensors [out, ...] are stepped as matrices

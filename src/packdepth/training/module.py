@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from packdepth import checkpoint
@@ -103,6 +103,7 @@ class DepthModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser, with a learning rate for each network, and the schedule of the run."""
         training = self.run.training
+        fused = training.precision == "32"  # Lightning clips no gradients of a fused optimiser under autocast
         muon = training.optimizer if isinstance(training.optimizer, MuonConfig) else None
         depth = [] if self.frozen else list(self.depth.parameters())
         others = [parameter for parameter in depth if muon is None or not is_matrix(parameter)]
@@ -115,9 +116,7 @@ class DepthModule(pl.LightningModule):
             matrices = [parameter for parameter in depth if is_matrix(parameter)]
             groups.append({"name": "muon", "params": matrices, "lr": muon.learning_rate, "orthogonal": True})
         groups = [group for group in groups if group["params"]]
-        # Lightning clips no gradients of a fused optimiser under autocast.
-        fused = training.precision == "32"
-        optimizer: Optimizer = torch.optim.Adam(groups, fused=fused) if muon is None else Muon(groups)
+        optimizer = Adam(groups, fused=fused) if muon is None else Muon(groups, fused)
         scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(self.run, step, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -7,61 +7,56 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import Adam
 
 STEPS = 5  # of the Newton-Schulz iteration
 QUINTIC = (3.4445, -4.7750, 2.0315)  # its coefficients: every singular value ends between 0.7 and 1.2
 MOMENTUM = 0.95
-BETAS = (0.9, 0.999)  # of Adam
 EPSILON = 1e-8
 
 
-class Muon(Optimizer):
-    """Steps all of whose directions are of one size: where Adam scales each weight, Muon scales each singular value.
+class Muon(Adam):
+    """Adam, but for chosen groups steps whose directions are all of one size.
 
-    In short trainings from scratch it needs about half of Adam's steps (docs/training.md).
+    Where Adam scales each weight, Muon scales each singular value. In short trainings from scratch it needs about half
+    of Adam's steps (docs/results.md).
 
     Args:
-        groups: of parameters, with `lr` and `orthogonal`: whether a group's tensors [out, ...] are stepped as matrices
-            [out, everything else] by Muon, or by Adam.
+        groups: of parameters, with `lr`, and `orthogonal: True` where tensors [out, ...] are stepped as matrices
+            [out, everything else] by Muon.
+        fused: of Adam.
     """
 
-    def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
-        super().__init__(groups, {"lr": 1e-3, "orthogonal": False})
+    def __init__(self, groups: Iterable[dict[str, Any]], fused: bool | None = None) -> None:
+        super().__init__([{"orthogonal": False} | group for group in groups], fused=fused)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters by their gradients."""
+        """Change the parameters by their gradients, and forget those of the groups of Muon."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            change = self._muon if group["orthogonal"] else self._adam
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.sub_(change(self.state[parameter], parameter.grad), alpha=group["lr"])
+                if group["orthogonal"] and parameter.grad is not None:
+                    parameter.sub_(self._change(parameter), alpha=group["lr"])
+                    parameter.grad = None  # what is left is for Adam
+        super().step()
         return loss
 
-    def _muon(self, state: dict[str, Tensor], gradient: Tensor) -> Tensor:
+    def _change(self, parameter: Tensor) -> Tensor:
         """Nesterov's momentum, orthogonalised; of tall matrices larger, so that outputs change alike."""
-        momentum = state.setdefault("momentum", torch.zeros_like(gradient))
-        momentum.lerp_(gradient, 1 - MOMENTUM)
-        matrix = gradient.lerp(momentum, MOMENTUM).flatten(1)
-        rows, columns = matrix.shape
-        step: Tensor = orthogonalised(matrix).view_as(gradient) * max(1.0, rows / columns) ** 0.5
-        return step
-
-    def _adam(self, state: dict[str, Tensor], gradient: Tensor) -> Tensor:
+        gradient, state = parameter.grad, self.state[parameter]
+        assert gradient is not None
         if not state:
-            state |= {"step": torch.zeros(()), "mean": torch.zeros_like(gradient), "square": torch.zeros_like(gradient)}
+            state |= {"step": torch.zeros(()), "exp_avg": torch.zeros_like(gradient)}
         state["step"] += 1
-        count = float(state["step"])
-        first, second = BETAS
-        mean = state["mean"].lerp_(gradient, 1 - first) / (1 - first**count)
-        square = state["square"].lerp_(gradient.square(), 1 - second) / (1 - second**count)
-        step: Tensor = mean / (square.sqrt() + EPSILON)
-        return step
+        mean = state["exp_avg"].lerp_(gradient, 1 - MOMENTUM)
+        matrix = gradient.lerp(mean, MOMENTUM).flatten(1)
+        rows, columns = matrix.shape
+        change: Tensor = orthogonalised(matrix).view_as(gradient) * max(1.0, rows / columns) ** 0.5
+        return change
 
 
 def is_matrix(parameter: Tensor) -> bool:

@@ -122,6 +122,7 @@ class Mode:
     reference: bool = False
     compiled: bool = False
 
+    @torch.inference_mode(False)  # weights made in that mode count no changes, so nothing made of them can be kept
     def prepared(self, network: nn.Module) -> Callable[[Tensor], list[Tensor]]:
         """The network, which is copied, in this mode."""
         network = as_published(network) if self.reference else copy.deepcopy(network)

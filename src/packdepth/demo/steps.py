@@ -53,7 +53,7 @@ class Plan:
 
 
 FULL = Plan(
-    train_drives=28, train_frames=240, test_drives=20, epochs=10, epoch_steps=115, odometry_frames=60, minutes=9.5
+    train_drives=20, train_frames=240, test_drives=20, epochs=10, epoch_steps=95, odometry_frames=60, minutes=9.5
 )
 QUICK = Plan(train_drives=8, train_frames=140, test_drives=10, epochs=2, epoch_steps=125, odometry_frames=40, minutes=3)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from packdepth import cli
 from packdepth.config import parse_run
 from packdepth.errors import InputError
 from packdepth.studies import lidar_beams as study
@@ -38,16 +37,6 @@ def test_the_table_and_the_plot() -> None:
     assert text[-1] == "| sparse_l1, 1 beam | 0.250 \u00b1 0.010 | 0.700 \u00b1 0.010 | 0.200 \u00b1 0.010 |"
     assert line(rows(), "reprojected").points[:, 0].tolist() == [6, 5, 4, 3, 2, 0]
     assert line(rows(), "velocity").points.tolist() == [[6, pytest.approx(0.25)], [0, pytest.approx(0.25)]]
-
-
-@pytest.mark.parametrize("name", ["lidar-beams", "superdepth"])
-@pytest.mark.parametrize("option", ["--seeds", "--steps", "--drives"])
-def test_a_study_of_nothing_is_refused(
-    name: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["study", name, str(tmp_path / "study"), option, "0"]) == 2
-    assert f"{option}: is 0; it must be at least 1" in capsys.readouterr().err
-    assert not (tmp_path / "study").exists()
 
 
 def test_a_tiny_study_runs_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def superdepth(output: Path, plan: Plan) -> Path:
         variants=VARIANTS,
         run_values=run_values,
         lines=lines,
-        axes=("flip layer: 0 none, 1 at half the steps, 2 at all of them; a line a seed", "abs_rel, not scaled"),
+        axes=("0: no flip layer, 1: for half the steps, 2: for all", "abs_rel, not scaled"),
         record=(1, 8),
         sensors={"scanner": None},
     )

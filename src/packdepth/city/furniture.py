@@ -112,7 +112,7 @@ def fence(length: float) -> Mesh:
 def building(style: Style, rng: np.random.Generator, width: float, depth: float) -> Mesh:
     """A house from x = -width / 2 to width / 2 and from its front at y = 0 back to y = depth."""
     storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
-    wall = Look(FACADES[rng.integers(3)], Label.BUILDING, tuple(rng.uniform(0.6, 1.35) * rng.uniform(0.87, 1.15, 3)))
+    wall = Look(FACADES[rng.integers(3)], Label.BUILDING, tuple(rng.uniform(0.65, 1.1) * rng.uniform(0.9, 1.1, 3)))
     narrower = (rng.uniform(0.7, 1.4), 1.0)  # its windows than those of the pattern
     ground = Look(Material.SHOP if rng.random() < 0.5 else wall.material, Label.BUILDING, wall.tint)
     roof = Look(Material.ROOF, Label.BUILDING, (rng.uniform(0.8, 1.2),) * 3)

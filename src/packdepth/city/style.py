@@ -97,7 +97,8 @@ class Style:
 def _varied_facade(facade: Facade, rng: np.random.Generator) -> Facade:
     across, up = (max(2, count + int(rng.integers(-1, 2))) for count in facade.windows)
     width, height = (min(0.92, share * rng.uniform(0.85, 1.15)) for share in facade.window_size)
-    colour, trim = _shade(facade.colour, rng), _shade(facade.trim, rng)
+    colour = _any_colour(rng) if rng.random() < 0.4 else _shade(facade.colour, rng)
+    trim = _shade(facade.trim, rng)
     return replace(facade, colour=colour, trim=trim, windows=(across, up), window_size=(width, height))
 
 

@@ -91,7 +91,7 @@ def find(output: Path) -> Findings:
     """Judge the last checkpoint of a demo: the best one would be chosen by measured depth."""
     data, predictor = output / "data", load(output / "run" / "last")
     train, test = (Folder(kind="folder", root=data / part).clips() for part in ("train", "test"))
-    frames = [frame for clip in test for frame in clip.frames[1::2]]
+    frames = [frame for clip in test for frame in clip.frames]
     own = judge(frames, lambda frame: predictor.predict(frame.image.read()).depth)
     others = {name: judge(frames, partial(_always, depth)) for name, depth in constants(train).items()}
     (odometry,) = Folder(kind="folder", root=data / "odometry").clips()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
 
 STEPS = 4
-STRETCHES = (8, 60)  # training drives are rendered for 8 of each 60 frames, so that places vary
+# How many of how many frames of a drive are rendered, so that places vary: to train on them takes neighbours.
+STRETCHES = {"train": (6, 60), "val": (3, 60), "test": (1, 60), "odometry": (1, 1)}
 # Height and width. The network sees smaller images: made smaller, rendered ones fit each other better than rendered so.
 SIZE = (96, 320)
 RUN_FILE = files("packdepth.demo") / "run.yaml"
@@ -47,16 +48,16 @@ class Plan:
         """Drives of each set, and how many frames long they are."""
         return {
             "train": (self.train_drives, self.train_frames),
-            "val": (6, 4),
-            "test": (self.test_drives, 6),
+            "val": (4, 123),
+            "test": (self.test_drives, 181),
             "odometry": (1, self.odometry_frames),
         }
 
 
 FULL = Plan(
-    train_drives=18, train_frames=240, test_drives=20, epochs=10, epoch_steps=66, odometry_frames=60, minutes=9.5
+    train_drives=22, train_frames=240, test_drives=15, epochs=10, epoch_steps=84, odometry_frames=60, minutes=9.5
 )
-QUICK = Plan(train_drives=8, train_frames=140, test_drives=10, epochs=2, epoch_steps=75, odometry_frames=40, minutes=3)
+QUICK = Plan(train_drives=8, train_frames=140, test_drives=6, epochs=2, epoch_steps=75, odometry_frames=40, minutes=3)
 
 
 def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:
@@ -116,7 +117,7 @@ def recipe(name: str, frames: int, seed: int, lead_share: float = 0.1) -> Recipe
         lead_share=0.0 if name == "odometry" else lead_share,
         stop_share=0.1,
         speeds=(6.0, 12.0),
-        record=STRETCHES if name == "train" else (1, 1),
+        record=STRETCHES[name],
         baseline=None,
         scanner=None,
     )

@@ -136,7 +136,7 @@ class Protocol:
 
     def judges(self, clip: Clip, index: int) -> bool:
         """Whether a frame of a clip is judged, if it has truth."""
-        return index % self.step == 0 and (clip.targets is None or clip.frames[index].name in clip.targets)
+        return index % self.step == 0 and clip.is_target(clip.frames[index])
 
     def _frame(self, clip: Clip, index: int) -> Frame:
         """A frame with the truth it is judged by, and no other."""

@@ -31,7 +31,7 @@ FARTHEST = 10  # pixels
 
 
 class BoundaryErrors(NamedTuple):
-    """Both errors, pixels; NaN where there is nothing to average."""
+    """Both errors, pixels."""
 
     dbe_acc: float
     dbe_comp: float
@@ -46,8 +46,7 @@ def boundary_errors(depth: Tensor, truth: Tensor) -> BoundaryErrors:
             image, are not judged.
 
     Returns:
-        Errors in pixels, both NaN if the truth has no boundary; dbe_acc is NaN, and dbe_comp is 10, if none of the
-        predicted boundaries lies within 10 pixels of a true one.
+        Errors in pixels: both NaN if the truth has no boundary, both 10 if none is predicted within 10 pixels of one.
     """
     unknown = truth.isnan()
     true = boundaries(truth.masked_fill(unknown, 1.0), unknown)
@@ -57,7 +56,7 @@ def boundary_errors(depth: Tensor, truth: Tensor) -> BoundaryErrors:
     to_true = distance_to(true)[predicted]
     near = to_true[to_true < FARTHEST]
     to_predicted = distance_to(predicted)[true]
-    return BoundaryErrors(float(near.mean()), float(to_predicted.mean()))
+    return BoundaryErrors(float(near.mean()) if len(near) else float(FARTHEST), float(to_predicted.mean()))
 
 
 def boundaries(depth: Tensor, unknown: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ def lead_car_mask(truth: Tensor, moving: Tensor, instance: Tensor, semantic: Ten
     aside = ((columns - camera.cx) / camera.fx * truth).abs()  # [H, W] metres
     ahead = {
         float(truth[pixels].median()): pixels
-        for pixels in (known & (instance == number) for number in instance[known].unique())
+        for pixels in (known & (instance == number) for number in instance[known].unique())  # type: ignore[no-untyped-call]
         if pixels.sum() >= LEAST_PIXELS and aside[pixels].median() < LANE / 2
     }
     return ahead[min(ahead)] if ahead else torch.zeros_like(moving)

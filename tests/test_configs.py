@@ -23,10 +23,16 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 def first_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Checkpoints of random weights that stand for those which run files go on from, by the names of variables."""
     folders = {}
-    for variable, stem in (("PACKDEPTH_FIRST", "ego_motion_1_single"), ("PACKDEPTH_SECOND", "ego_motion_3_joint")):
+    for variable, stem in (
+        ("PACKDEPTH_FIRST", "ego_motion_1_single"),
+        ("PACKDEPTH_SECOND", "ego_motion_3_joint"),
+        ("PACKDEPTH_STEREO", "kitti_odometry_stereo"),
+    ):
         (path,) = (path for path in CONFIGS if path.stem == stem)
         run = load_run(path)
-        networks = {"depth": depth_network(run.networks.depth), "pose": pose_network(run.networks.pose)}
+        networks = {"depth": depth_network(run.networks.depth)}
+        if run.networks.pose is not None:
+            networks["pose"] = pose_network(run.networks.pose)
         meta = Meta(
             packdepth="0", created="", epoch=0, step=0, metric=True, scale_source="velocity (poses)", clips=[], frames=0
         )

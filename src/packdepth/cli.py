@@ -294,24 +294,42 @@ def study_lidar_beams(
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
     Args:
-        output: folder for drives, runs, and lidar_beams.json, .md and .html; what was stopped goes on where it was.
+        output: folder for drives, runs, and lidar_beams.json, .csv, .md and .html; what was stopped goes on.
         seeds: trainings of each of the 14 kinds.
         steps: of each training, 4 images each.
         drives: to train on.
         size: height and width of the images, in pixels.
     """
-    from packdepth.studies.lidar_beams import Plan, lidar_beams
+    from packdepth.studies.lidar_beams import lidar_beams
+    from packdepth.studies.trials import Plan
 
-    for option, low, value in (
-        ("seeds", 1, seeds),
-        ("steps", 1, steps),
-        ("drives", 1, drives),
-        ("size", 16, min(size)),
-    ):
-        if value < low:
-            raise InputError(f"--{option}: is {value}; it must be at least {low}")
     plan = Plan(drives=drives, height=size[0], width=size[1], steps=steps, seeds=seeds)
     print(f"open {lidar_beams(output, plan)} in a browser")
+
+
+def study_superdepth(
+    output: Positional[Path],
+    /,
+    *,
+    seeds: int = 3,
+    steps: int = 1200,
+    drives: int = 12,
+    size: tuple[int, int] = (64, 224),
+) -> None:
+    """Compare stereo trainings with and without the sub-pixel decoder and the flip layer, on rendered drives.
+
+    Args:
+        output: folder for drives, runs, and superdepth.json, .csv, .md and .html; what was stopped goes on.
+        seeds: trainings of each of the 6 kinds.
+        steps: of each training, 4 images each; of two kinds half as many.
+        drives: to train on.
+        size: height and width of the images, in pixels.
+    """
+    from packdepth.studies.superdepth import superdepth
+    from packdepth.studies.trials import Plan
+
+    plan = Plan(drives=drives, height=size[0], width=size[1], steps=steps, seeds=seeds)
+    print(f"open {superdepth(output, plan)} in a browser")
 
 
 def study_ego_motion(output: Positional[Path], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3) -> None:
@@ -366,6 +384,7 @@ STUDIES: dict[str, Callable[..., None]] = {
     "ego-motion": study_ego_motion,
     "ego-motion-clip": study_ego_motion_clip,
     "lidar-beams": study_lidar_beams,
+    "superdepth": study_superdepth,
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from packdepth.closed import parse
+from packdepth.config import load_run
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError
 from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
@@ -159,10 +160,29 @@ def test_a_protocol_takes_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
+def test_the_clips_that_judge_what_training_left_out(data: Path) -> None:
+    """The pairs of kitti2015-left-out are none that its run file trains on; scans are judged by returns left out."""
+    (judged,) = find_protocol("kitti2015-left-out").clips(data)
+    run = load_run(Path(__file__).parents[2] / "configs/kitti2015_stereo.yaml", (f"data.train.1.root={data}/clips",))
+    (trained,) = run.data.train[1].clips()
+    assert (len(judged.frames), len(trained.frames)) == (8, 25)
+    assert not {frame.name for frame in judged.frames} & {frame.name for frame in trained.frames}
+    protocol = find_protocol("kitti360-4-beams")
+    (clip,) = protocol.clips(data)
+    assert sum(frame.lidar is not None for frame in clip.frames) == 25
+    assert "that data.beams: 4 leaves out" in protocol.describe()
+
+
 REAL = {  # measured; a row-wise prior, for comparison, has abs_rel 0.38 on the first clip
     "kitti-odometry-clip": {
         "baseline": {"abs_rel": 0.2003, "a1": 0.7810},
         "baseline_scaled": {"abs_rel": 0.2185, "a1": 0.7539},
+    },
+    "kitti2015-left-out": {
+        "baseline": {"abs_rel": 0.1165, "a1": 0.8673},
+        "baseline_scaled": {"abs_rel": 0.1449, "a1": 0.8578},
+        "pixel_median": {"abs_rel": 0.0604, "a1": 0.9309},
+        "pixel_median_scaled": {"abs_rel": 0.086, "a1": 0.9322},
     },
     "kitti-raw-clip": {
         "baseline": {"abs_rel": 0.1655, "a1": 0.7819},

@@ -16,6 +16,7 @@ import torch
 
 from packdepth import checkpoint
 from packdepth.city.classes import Label
+from packdepth.data.beams import beam_depth
 from packdepth.errors import InputError
 from packdepth.evaluation.ego_motion import EgoMotionErrors
 from packdepth.evaluation.metrics import valid_truth
@@ -108,6 +109,19 @@ def test_a_network_with_another_unit(raw: Path, seer: Seer) -> None:
     assert scores["scaled"]["abs_rel"] < 1e-5
     assert scores["flip_scaled"]["abs_rel"] < 1e-5
     assert ego_motion is None  # no poses
+
+
+def test_what_training_has_seen_of_a_scan_is_not_judged(raw: Path) -> None:
+    """The returns of the kept beams do not count; with the others they are the whole scan."""
+    protocol = replace(RAW, crop="none", left_out=8)
+    (clip,) = protocol.clips(raw)
+    frame = clip.frames[12]
+    whole, judged = (frame_truth(p, clip, frame)[0].nan_to_num() for p in (replace(protocol, left_out=None), protocol))
+    trained = beam_depth(clip, frame, 8)
+    assert (trained > 0).any()
+    assert (judged > 0).any()
+    assert not ((trained > 0) & (judged > 0)).any()
+    torch.testing.assert_close(trained + judged, whole)
 
 
 def test_flip_fusion_heals_the_border(odometry: Path, seer: Seer) -> None:

@@ -168,6 +168,14 @@ def test_the_term_teaches_depth_and_leaves_the_ego_motion_alone() -> None:
     assert all(x.grad is not None and x.grad.isfinite().all() and x.grad.abs().max() > 0 for x in inputs)
 
 
+def test_gradients_of_the_term_in_float64() -> None:
+    batch = measured_batch()
+    outputs = make_outputs(batch)
+    coarse = outputs.inv_depths[2].requires_grad_()
+    term = Reprojected()
+    assert torch.autograd.gradcheck(lambda x: term(Outputs([x], outputs.T_context_target), batch), coarse)
+
+
 def test_a_sample_without_a_return_counts_as_zero() -> None:
     batch = measured_batch()
     assert batch.truth is not None

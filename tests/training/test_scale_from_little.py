@@ -79,6 +79,30 @@ def test_velocity_lidar_and_stereo_together(rich_file: Path, tmp_path: Path) -> 
         assert all(float(row[name]) > 0 for name in ("photometric", "velocity", "stereo", "reprojected"))
 
 
+LACKS = {
+    "velocity": "'velocity' needs the distance travelled between frames, but clip .*/lacking .* has neither speed nor",
+    "stereo": "'stereo' needs right images, but clip .*/lacking .* has no right image for each of its frames",
+    "reprojected": "'reprojected' needs measured depth, but clip .*/lacking .* has neither a depth map nor a LiDAR",
+}
+
+
+@pytest.mark.parametrize("term", LACKS)
+def test_each_of_the_three_stops_a_run_on_data_that_lacks_it(
+    term: str, rich_file: Path, rich_clip: Path, tmp_path: Path
+) -> None:
+    clip = shutil.copytree(rich_clip, tmp_path / "lacking")
+    if term == "velocity":
+        lines = (clip / "frames.csv").read_text().splitlines()
+        (clip / "frames.csv").write_text("\n".join(",".join(line.split(",")[:2]) for line in lines))
+    else:
+        shutil.rmtree(clip / {"stereo": "right", "reprojected": "lidar"}[term])
+    terms = ", ".join(f"{{kind: {kind}}}" for kind in ("photometric", *LACKS))
+    with pytest.raises(InputError, match=LACKS[term]) as found:
+        train(rich_file, tmp_path / "run", (*SHORT, f"objective=[{terms}]", f"data.train.0.root={clip}"))
+    assert "\n" not in str(found.value)
+    assert not (tmp_path / "run").exists()
+
+
 def test_measured_depth_alone_trains_without_a_pose_network(rich_file: Path, tmp_path: Path) -> None:
     options = ("objective=[{kind: sparse_l1}]", "training.epochs=1", "training.epoch_steps=30", "data.val=[]")
     train(rich_file, tmp_path / "run", (*ALONE, *options))

@@ -112,13 +112,14 @@ def fence(length: float) -> Mesh:
 def building(style: Style, rng: np.random.Generator, width: float, depth: float) -> Mesh:
     """A house from x = -width / 2 to width / 2 and from its front at y = 0 back to y = depth."""
     storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
-    wall = Look(FACADES[rng.integers(3)], Label.BUILDING, tuple(rng.uniform(0.8, 1.15) * rng.uniform(0.93, 1.07, 3)))
+    wall = Look(FACADES[rng.integers(3)], Label.BUILDING, tuple(rng.uniform(0.6, 1.35) * rng.uniform(0.87, 1.15, 3)))
+    narrower = (rng.uniform(0.7, 1.4), 1.0)  # its windows than those of the pattern
     ground = Look(Material.SHOP if rng.random() < 0.5 else wall.material, Label.BUILDING, wall.tint)
     roof = Look(Material.ROOF, Label.BUILDING, (rng.uniform(0.8, 1.2),) * 3)
     x, y, eaves = (-width / 2, width / 2), (0.0, depth), GROUND_FLOOR + STOREY * storeys
     parts = [
         box(x, y, (-0.2, GROUND_FLOOR), ground),
-        box(x, y, (GROUND_FLOOR, eaves), wall, PLASTER),
+        box(x, y, (GROUND_FLOOR, eaves), wall, PLASTER).pressed(narrower),
         box((x[0], x[1]), (-0.12, 0.0), (GROUND_FLOOR - 0.15, GROUND_FLOOR + 0.1), PLASTER),
     ]
     if rng.random() < 0.6:

@@ -60,6 +60,10 @@ class Mesh:
         corners = self.corners @ rotation.T + translation
         return replace(self, corners=corners.astype(np.float32), normals=(self.normals @ rotation.T).astype(np.float32))
 
+    def pressed(self, factors: tuple[float, float]) -> Mesh:
+        """The mesh with its texture made smaller by factors along (u, v)."""
+        return replace(self, uv=self.uv * np.array(factors, np.float32))
+
     def numbered(self, instance: int) -> Mesh:
         """The mesh as one countable object."""
         return replace(self, instance=np.full(len(self), instance, np.int32))

@@ -93,6 +93,8 @@ class Protocol:
     resizing: Resizing = "inverse_depth"
     projection: Literal["nearest", "monodepth2"] = "nearest"
     """How a scan becomes a depth map."""
+    left_out: int | None = None
+    """Of a scan, only the returns count that `data.beams` of this many beams leaves out of training."""
     median: Median = "lower"
     """Which median scales."""
     classes: Sequence[str] = ALL_CLASSES
@@ -186,7 +188,7 @@ class Protocol:
         return {
             "data": self.about,
             "split": count if self.split is None else f"{count}, sha256 {self.split}",
-            "truth": "depth maps" if self.truth == "depth" else PROJECTIONS[self.projection],
+            "truth": self._truth_in_words(),
             "range": f"truth from {self.min_depth:g} m to {self.cap:g} m counts, predictions are clamped to that",
             "crop": CROPS[self.crop],
             "resizing": RESIZINGS[self.resizing],
@@ -196,6 +198,12 @@ class Protocol:
             "baseline": BASELINES[self.baseline],
             **({"edges": BOUNDARIES} if self.boundaries else {}),
         }
+
+    def _truth_in_words(self) -> str:
+        if self.truth == "depth":
+            return "depth maps"
+        words = PROJECTIONS[self.projection]
+        return words if self.left_out is None else f"{words}, of those that data.beams: {self.left_out} leaves out"
 
     def describe(self) -> str:
         """The same as text, a line each."""
@@ -250,6 +258,19 @@ _DDAD = Protocol(
     ego_motion=False,
 )
 
+_PAIRS = Protocol(
+    name="kitti2015-pairs",
+    about="33 unrelated left images of KITTI 2015, against their measured depth",
+    source={"kind": "folder", "root": "clips", "names": ["kitti2015_pairs"]},
+    marker="kitti2015_pairs",
+    images=33,
+    split="c7ea21768a03accc",
+    crop="garg",
+    cap=80.0,
+    ranges=STREET,
+    baseline="others_median",
+)
+
 _RGBD = Protocol(
     name="rgbd",
     about="RGB-D sequences (7-Scenes, TUM) or clips in the folder contract, indoors, against their registered depth",
@@ -302,14 +323,31 @@ PROTOCOLS = {
             baseline="others_median",
             step=12,
         ),
+        _PAIRS,
+        replace(
+            _PAIRS,
+            name="kitti2015-left-out",
+            about=(
+                "the last 8 of 33 unrelated left images of KITTI 2015, which configs/kitti2015_stereo.yaml leaves out "
+                "of training, against their measured depth"
+            ),
+            source={**_PAIRS.source, "frames": [25, 33]},
+            images=8,
+            split="d00df72a0a364b6e",
+        ),
         Protocol(
-            name="kitti2015-pairs",
-            about="33 unrelated left images of KITTI 2015, against their measured depth",
-            source={"kind": "folder", "root": "clips", "names": ["kitti2015_pairs"]},
-            marker="kitti2015_pairs",
-            images=33,
-            split="c7ea21768a03accc",
-            crop="garg",
+            name="kitti360-4-beams",
+            about=(
+                "KITTI-360, the 25 frames of clips/kitti360_3000 that have a scan, against the returns that training "
+                "on 4 beams leaves out; other frames show the same street"
+            ),
+            source={"kind": "folder", "root": "clips", "names": ["kitti360_3000"]},
+            marker="kitti360_3000",
+            truth="lidar",
+            left_out=4,
+            images=25,
+            split="ca2f370933cdea43",
+            crop="none",
             cap=80.0,
             ranges=STREET,
             baseline="others_median",

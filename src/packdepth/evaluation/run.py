@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from packdepth.data.beams import other_depth
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError
 from packdepth.evaluation.baseline import others_median, pixel_median
@@ -104,7 +105,8 @@ def frame_truth(protocol: Protocol, clip: Clip, frame: Frame) -> Tensor:
     camera = clip.camera
     if protocol.projection == "monodepth2":
         clip = replace(clip, camera=camera.cropped(1, 1, camera.height, camera.width))
-    depth = measured_depth(clip, frame)[None]
+    measured = measured_depth(clip, frame) if protocol.left_out is None else other_depth(clip, frame, protocol.left_out)
+    depth = measured[None]
     counts = valid_truth(depth, protocol.min_depth, protocol.cap, protocol.crop)
     return torch.where(counts, depth, torch.nan)
 

@@ -1,0 +1,268 @@
+"""What studies on the rendered city share: trainings of several variants with one budget, over seeds, and their scores.
+
+A study renders its drives once, trains each variant with each seed in a process of its own, and writes what there is so
+far after every seed, so that it can be stopped at any time and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from html import escape
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import yaml
+
+from packdepth.charts import Line, key, svg
+from packdepth.city.command import require_city
+from packdepth.errors import InputError
+from packdepth.files import claim, make_folder, replacing, write_json
+from packdepth.html import STYLE, table
+from packdepth.training.elsewhere import finished_epochs, train_elsewhere
+
+SCORES = ("abs_rel", "a1", "abs_rel_scaled")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The budget of every training, and the drives it is spent on.
+
+    Args:
+        drives: to train on.
+        frames: of each.
+        val_drives: to judge on, 4 frames each.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+        steps: of 4 samples.
+        seeds: trainings of each kind.
+
+    Raises InputError, naming the option, for a plan of nothing.
+    """
+
+    drives: int = 12
+    frames: int = 240
+    val_drives: int = 8
+    height: int = 64
+    width: int = 224
+    steps: int = 1200
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        least = {"seeds": 1, "steps": 1, "drives": 1, "size": 16}
+        found = asdict(self) | {"size": min(self.height, self.width)}
+        for option, low in least.items():
+            if found[option] < low:
+                raise InputError(f"--{option}: is {found[option]}; it must be at least {low}")
+
+
+class Variant(Protocol):
+    """A kind of training; a frozen dataclass, whose fields stand beside its scores in the results."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+
+    @property
+    def title(self) -> str:
+        """Of its row in tables."""
+
+    @property
+    def metric(self) -> bool:
+        """Whether its depth is in metres: if not, only scaled scores mean anything."""
+
+
+V = TypeVar("V", bound=Variant)
+
+
+@dataclass(frozen=True)
+class Row(Generic[V]):
+    """What came out of the trainings of a variant: the scores of each seed."""
+
+    variant: V
+    seeds: Sequence[Mapping[str, float]]
+
+    def mean(self, score: str) -> float:
+        """Over the seeds."""
+        return fmean(scores[score] for scores in self.seeds)
+
+    def spread(self, score: str) -> float:
+        """The standard deviation over the seeds; 0 of a single one."""
+        return stdev(scores[score] for scores in self.seeds) if len(self.seeds) > 1 else 0.0
+
+    def cells(self) -> list[str]:
+        """The scores as text."""
+        return [
+            f"{self.mean(name):.3f} \u00b1 {self.spread(name):.3f}"
+            if self.variant.metric or name.endswith("_scaled")
+            else "-"
+            for name in SCORES
+        ]
+
+    def values(self) -> dict[str, Any]:
+        """As the results hold it."""
+        return {
+            **asdict(self.variant),
+            "seeds": len(self.seeds),
+            "mean": {name: self.mean(name) for name in SCORES},
+            "spread": {name: self.spread(name) for name in SCORES},
+        }
+
+
+@dataclass(frozen=True)
+class Study(Generic[V]):
+    """A comparison of variants."""
+
+    name: str
+    """Of its files."""
+    title: str
+    """Of its page."""
+    variants: Sequence[V]
+    run_values: Callable[[V, Plan, Path, int], dict[str, Any]]
+    """The content of the run file of a variant, from the plan, the folder of the drives and the seed."""
+    lines: Callable[[Sequence[Row[V]]], list[Line]]
+    """Of the plot, from the rows."""
+    axes: tuple[str, str]
+    """The titles of the plot's axes."""
+    record: tuple[int, int]
+    """Of each m frames of a drive to train on, the first n are rendered: (n, m)."""
+    sensors: Mapping[str, Any] = field(default_factory=dict)
+    """Of the car, where they are not those of every rendered drive, see `city.drive.Recipe`."""
+
+
+def carry_out(study: Study[V], output: Path, plan: Plan) -> Path:
+    """Render, train and judge all variants; the path of the page. What an earlier call did is not done again.
+
+    Args:
+        study: the study.
+        output: folder for the drives, the runs, and the results as .json, .csv, .md and .html.
+        plan: the budget.
+
+    Raises InputError if the folder holds a study with another budget, or a training fails.
+    """
+    require_city()
+    make_folder(output)
+    claim(output / "plan.yaml", yaml.safe_dump(asdict(plan), sort_keys=False), "a study with another budget")
+    render(study, output / "data", plan)
+    for seed in range(1, plan.seeds + 1):
+        for variant in study.variants:
+            run = output / "runs" / f"{variant.name}-{seed}"
+            if not finished_epochs(run):
+                print(f"{variant.name}, seed {seed} of {plan.seeds}", flush=True)
+                train(run, study.run_values(variant, plan, (output / "data").resolve(), seed))
+        write(study, output, plan, [row(output, variant, seed) for variant in study.variants])  # of what there is
+    return output / f"{study.name}.html"
+
+
+def render(study: Study[V], data: Path, plan: Plan) -> None:
+    """Render the drives that are not there yet."""
+    from packdepth.city.drive import Recipe
+    from packdepth.city.style import Split
+    from packdepth.city.write import write_city
+
+    parts: tuple[tuple[Split, int, int, tuple[int, int]], ...] = (
+        ("train", plan.drives, plan.frames, study.record),
+        ("val", plan.val_drives, 4, (1, 1)),
+    )
+    for split, drives, frames, record in parts:
+        recipe = Recipe(
+            split=split,
+            seed=1,
+            frames=frames,
+            height=plan.height,
+            width=plan.width,
+            lead_share=0.1,
+            stop_share=0.1,
+            speeds=(6.0, 12.0),
+            record=record,
+            **study.sensors,
+        )
+        write_city(data / split, recipe, drives)
+
+
+def train(run: Path, values: dict[str, Any]) -> None:
+    """Train what a run file of this content, beside the folder of the run, describes."""
+    run_file = run.parent / f"{run.name}.yaml"
+    with replacing(run_file) as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
+    train_elsewhere(run_file, run)
+
+
+def data_block(plan: Plan, data: Path) -> dict[str, Any]:
+    """What the run files of a study say of their data."""
+    return {
+        "train": [{"kind": "folder", "root": str(data / "train")}],
+        "val": [{"kind": "folder", "root": str(data / "val")}],
+        "image_size": [plan.height, plan.width],
+        "augmentation": {"flip": 0.5, "jitter": None},
+        "workers": 0,
+        "cache": True,
+    }
+
+
+def training_block(steps: int, seed: int) -> dict[str, Any]:
+    """What they say of a training of so many steps, in one epoch."""
+    return {
+        "epochs": 1,
+        "epoch_steps": steps,
+        "batch_size": 4,
+        "depth_learning_rate": 1e-3,
+        "pose_learning_rate": 1e-3,
+        "schedule": {"kind": "cosine", "warmup": min(100, steps // 2), "hold": 0.5},
+        "seed": seed,
+        "accelerator": "cpu",
+    }
+
+
+# --- results ------------------------------------------------------------------------------------------------------
+
+
+def row(output: Path, variant: V, seeds: int) -> Row[V]:
+    """The scores of the trainings of a variant with the first `seeds` seeds."""
+    found = []
+    for seed in range(1, seeds + 1):
+        meta = output / "runs" / f"{variant.name}-{seed}" / "last" / "meta.json"
+        scores = json.loads(meta.read_text())["scores"]
+        found.append({name: scores[f"val/{name}"] for name in SCORES})
+    return Row(variant, found)
+
+
+def write(study: Study[V], output: Path, plan: Plan, rows: Sequence[Row[V]]) -> None:
+    """The results as .json, .csv, .md and .html, each whole or not at all."""
+    write_json(output / f"{study.name}.json", {"plan": asdict(plan), "rows": [row.values() for row in rows]})
+    with replacing(output / f"{study.name}.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["variant", "seed", *SCORES])
+        for each in rows:
+            for seed, scores in enumerate(each.seeds, start=1):
+                writer.writerow([each.variant.name, seed, *(scores[name] for name in SCORES)])
+    with replacing(output / f"{study.name}.md") as temporary:
+        temporary.write_text(markdown(rows), encoding="utf-8")
+    with replacing(output / f"{study.name}.html") as temporary:
+        temporary.write_text(page(study, plan, rows), encoding="utf-8")
+
+
+def markdown(rows: Sequence[Row[V]]) -> str:
+    """The table in Markdown."""
+    head = f"| mean \u00b1 spread over {len(rows[0].seeds)} seeds | {' | '.join(SCORES)} |"
+    body = [f"| {row.variant.title} | {' | '.join(row.cells())} |" for row in rows]
+    return "\n".join([head, f"|{'---|' * (len(SCORES) + 1)}", *body]) + "\n"
+
+
+def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
+    """The plot and the table as a page that needs no other file."""
+    lines = study.lines(rows)
+    names = list({line.name: line for line in lines}.values())
+    seeds = f"{len(rows[0].seeds)} of {plan.seeds} seeds"
+    return (
+        f"<!doctype html><meta charset='utf-8'><title>{escape(study.title)}</title><style>{STYLE}</style>"
+        f"<h1>{escape(study.title)}</h1>"
+        f"<p>{plan.steps} steps of 4 images at {plan.height}x{plan.width}, {seeds}</p>"
+        f"<p>{key(names)}</p>{svg(lines, *study.axes)}"
+        f"{table(SCORES, {escape(row.variant.title): row.cells() for row in rows})}"
+    )

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--drives", type=int, default=18)
     parser.add_argument("--lead-share", type=float, default=0.4)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # overrides may follow options
     train = recipe("train", TRAIN_FRAMES, SEED, lead_share=options.lead_share)
     test = replace(recipe("test", TEST_FRAMES, SEED, lead_share=1.0), record=(1, 1))
     write_city(options.output / "train", train, options.drives)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -107,8 +108,10 @@ class NetworkConfig(Closed):
     """Keep the weights that `initial` loads as they are: metric depth teaches metric ego-motion."""
 
 
-TRAINING_OPTIONS = frozenset({"dropout", "initial_depth", "initial_forward", "frozen", "sparsity", "depth_gradient"})
-"""Options of networks that tell how they are trained, and nothing to who uses their weights."""
+TRAINING_OPTIONS: Mapping[str, Any] = dict.fromkeys(
+    ("dropout", "initial_depth", "initial_forward", "frozen", "sparsity", "depth_gradient"), True
+) | {"guidance": {"cache": True}}
+"""Options of networks that tell how they are trained, and nothing to who uses their weights (as pydantic's exclude)."""
 
 
 class FpnSemantics(Closed):
@@ -128,14 +131,30 @@ class TransformersSemantics(Closed):
     """Whether checkpoints of the depth network hold a copy of it, or its name alone."""
 
 
-class GuidanceConfig(Closed):
-    """Features of a fixed segmentation network guide the decoder (ICLR 2020): docs/semantics.md."""
+class LabelMaps(Closed):
+    """Label maps on disk, the `semantic/` of clips: each image needs its own, in prediction too."""
 
-    semantics: Annotated[FpnSemantics | TransformersSemantics, Field(discriminator="kind")]
+    kind: Literal["labels"]
+    classes: Annotated[int, Field(ge=1, le=255)] = 19
+    """How many: ids from 0 on, by default Cityscapes' train ids. 255 is unlabelled."""
+
+
+class GuidanceConfig(Closed):
+    """Features of a fixed segmentation network, or label maps, guide the decoder (ICLR 2020): docs/semantics.md."""
+
+    semantics: Annotated[FpnSemantics | TransformersSemantics | LabelMaps, Field(discriminator="kind")]
     strides: Annotated[tuple[Literal[2, 4, 8, 16], ...], Field(min_length=1)] = (16, 8, 4, 2)
     """The decoder stages that are guided, each by the features of the nearest stride."""
     kernel: Literal[3, 5] = 3
     """Of the pixel-adaptive convolutions."""
+    cache: Path | None = None
+    """A folder in which training keeps the features of its images, computed once; they are not kept if left out."""
+
+    @model_validator(mode="after")
+    def _cache_of_features(self) -> GuidanceConfig:
+        if self.cache is not None and isinstance(self.semantics, LabelMaps):
+            raise ValueError("cache keeps features of a segmentation network, but label maps guide; remove it")
+        return self
 
 
 class DepthNetworkConfig(NetworkConfig):
@@ -144,6 +163,12 @@ class DepthNetworkConfig(NetworkConfig):
     flip: bool = False
     """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
     guidance: GuidanceConfig | None = None
+
+    @property
+    def label_classes(self) -> int | None:
+        """The number of classes of the label maps that guide the network; None where none do."""
+        semantics = None if self.guidance is None else self.guidance.semantics
+        return semantics.classes if isinstance(semantics, LabelMaps) else None
 
 
 class PackNetConfig(DepthNetworkConfig):
@@ -510,6 +535,23 @@ class Run(Closed):
         for term in self.objective if not self.data.context else ():
             if isinstance(term, OF_CONTEXT):
                 raise ValueError(f"objective: '{term.kind}' needs context frames, but data.context is empty; add some")
+        return self
+
+    @model_validator(mode="after")
+    def _label_maps(self) -> Run:
+        if self.networks.depth.label_classes is None:
+            return self
+        if isinstance(self.networks.pose, TwoStreamConfig):
+            raise ValueError(
+                "networks.pose: two_stream looks at the depth of any image, but label maps guide networks.depth and "
+                "belong to clips; use another pose network, or guide by a segmentation network"
+            )
+        for term in self.objective:
+            if isinstance(term, StereoConfig) and term.both:
+                raise ValueError(
+                    "objective: 'stereo' predicts the depth of right images, which have no label maps to guide "
+                    "networks.depth; set both: false, or guide by a segmentation network"
+                )
         return self
 
     @model_validator(mode="after")

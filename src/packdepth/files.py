@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,20 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made a folder ({error.strerror}); name another output") from None
+
+
+def check_room(folder: Path, needed: float, advice: str) -> None:
+    """Raise InputError, which ends with `advice`, if the disk of a folder has not as many bytes free as are needed."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{folder}: its disk has {size_in_words(free)} free, but about {size_in_words(needed)} are needed; {advice}"
+        )
+
+
+def size_in_words(count: float) -> str:
+    """Bytes as people read them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def write_depth_png(path: Path, depth: np.ndarray) -> None:

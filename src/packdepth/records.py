@@ -74,6 +74,10 @@ class Clip:
     missing_camera: Path | None = None  # the file that would hold the camera, if none does: `camera` is then a guess
     corrected: str | None = None  # what the source has put right in the data, in words
 
+    def is_target(self, frame: Frame) -> bool:
+        """Whether a frame of the clip may be a target."""
+        return self.targets is None or frame.name in self.targets
+
 
 @dataclass
 class Sample:
@@ -96,6 +100,8 @@ class Sample:
     right: Tensor | None = None  # [3, H, W] RGB in [0, 1], what the other camera of a rectified pair sees
     network_right: Tensor | None = None  # [3, H, W], the same with colour jitter
     baseline: Tensor | None = None  # [] metres along x to that camera; negative, to the left, in mirrored samples
+    semantic: Tensor | None = None  # [1, H, W] uint8 class ids, where label maps guide the depth network
+    context_semantic: Tensor | None = None  # [N, 1, H, W], those of the context frames
 
 
 @dataclass

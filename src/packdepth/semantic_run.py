@@ -102,10 +102,11 @@ def classes_of(sources: Sequence[AnySource]) -> tuple[str, ...]:
 
 
 def labelled(sources: Sequence[AnySource]) -> list[tuple[Clip, Frame]]:
-    """Their frames with classes. Raises InputError for a source that has none."""
+    """Their targets with classes. Raises InputError for a source that has none."""
     frames = []
     for source in sources:
-        found = [(clip, frame) for clip in source.clips() for frame in clip.frames if frame.semantic is not None]
+        targets = [(clip, frame) for clip in source.clips() for frame in clip.frames if clip.is_target(frame)]
+        found = [(clip, frame) for clip, frame in targets if frame.semantic is not None]
         if not found:
             raise InputError(
                 f"{getattr(source, source.place)}: no frame of this {source.kind} data has classes; "

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from packdepth.city.classes import Label
-from packdepth.evaluation.parts import LEAST_PIXELS, edge_mask, part_masks, range_masks, range_names
+from packdepth.evaluation.parts import LEAST_PIXELS, edge_mask, lead_car_mask, part_masks, range_masks, range_names
+from packdepth.geometry.camera import Camera
 from packdepth.records import Frame
 
 NAN = torch.nan
@@ -63,8 +64,31 @@ def test_parts_of_a_frame() -> None:
     moving[8:12] = True
     frame = Frame("a", 0.0, Memory(semantic), semantic=Memory(semantic), moving=Memory(moving))
     found = part_masks(truth, frame, (0, 10, 20), ("road", "car", "person"))
-    assert list(found) == ["0 to 10 m", "moving", "road"]  # neither the sky nor what is empty
+    assert list(found) == ["0 to 10 m", "moving", "rest", "road"]  # neither the sky nor what is empty
     assert found["0 to 10 m"].sum() == 300
     assert found["moving"].sum() == 80
+    assert found["rest"].sum() == 300 - 80
     assert found["road"].sum() == 200 - (LEAST_PIXELS - 20)
     assert not any((mask & truth.isnan()).any() for mask in found.values())
+
+
+def test_the_lead_car_is_the_nearest_that_moves_ahead_in_the_lane() -> None:
+    camera = Camera(50.0, 50.0, 49.5, 19.5, width=100, height=40)
+    truth = torch.full((40, 100), 60.0)
+    instance, moving = torch.zeros(40, 100, dtype=torch.int32), torch.zeros(40, 100, dtype=torch.bool)
+    semantic = torch.full((40, 100), int(Label.ROAD), dtype=torch.uint8)
+    places = {  # row, column, metres, moves, class
+        1: (2, 46, 30.0, True, Label.CAR),  # ahead, but behind the next
+        2: (10, 50, 15.0, True, Label.CAR),  # 1.2 metres aside
+        3: (10, 10, 10.0, True, Label.CAR),  # in another lane
+        4: (10, 38, 8.0, False, Label.CAR),  # parked
+        5: (10, 62, 5.0, True, Label.PERSON),
+    }
+    for number, (row, column, depth, moves, label) in places.items():
+        window = slice(row, row + 8), slice(column, column + 8)
+        truth[window], instance[window], moving[window], semantic[window] = depth, number, moves, int(label)
+    assert torch.equal(lead_car_mask(truth, moving, instance, semantic, camera), instance == 2)
+    assert torch.equal(lead_car_mask(truth, moving, instance, None, camera), instance == 5)
+    assert not lead_car_mask(truth, moving & (instance == 3), instance, semantic, camera).any()
+    truth[instance == 2] = NAN
+    assert torch.equal(lead_car_mask(truth, moving, instance, semantic, camera), instance == 1)

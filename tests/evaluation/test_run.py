@@ -69,6 +69,7 @@ def labelled(count: int) -> list[Clip]:
             depth=Memory(np.where(semantic == Label.SKY, 0, depth(i)).astype(np.float32)),
             semantic=Memory(semantic),
             moving=Memory(semantic == Label.CAR),
+            instance=Memory((semantic == Label.CAR).astype(np.int32)),
         )
         for i in range(count)
     )
@@ -289,7 +290,7 @@ def test_labels_and_unrelated_images(seer: Seer) -> None:
     """A clip in memory: classes, their mean, intervals over images."""
     (clip,) = labelled(4)
     report = judge(FromCheckpoint("seer", seer(factor=0.8)), CITY, [clip], {})
-    assert list(report.parts) == ["0 to 10 m", "edges", "moving", "road", "car"]
+    assert list(report.parts) == ["0 to 10 m", "edges", "moving", "lead car", "rest", "road", "car"]
     assert report.class_means is not None
     assert report.class_means["plain"]["abs_rel"] == pytest.approx(0.25, rel=1e-3)
     assert report.units == 4
@@ -297,6 +298,32 @@ def test_labels_and_unrelated_images(seer: Seer) -> None:
     assert low <= report.metrics["plain"]["abs_rel"] <= high
     assert "mean of classes" in report.table()
     assert "95 % intervals" in report.table()
+
+
+def test_what_moves_is_told_to_be_too_far(seer: Seer) -> None:
+    (clip,) = labelled(2)
+    report = judge(FromCheckpoint("seer", seer(factor=0.5)), CITY, [clip], {})
+    for part in ("moving", "lead car", "rest"):
+        assert report.parts[part]["plain"]["too_far"] == 1
+        assert report.parts[part]["scaled"]["too_far"] == 0
+    assert "too_far" not in report.parts["car"]["plain"]
+    lines = report.table().splitlines()
+    header = next(i for i, line in enumerate(lines) if "1.5 times too far" in line) + 2
+    assert lines[header + 2].split() == ["lead", "car", "1.0000", "0.0000", "1.0000", "0.0000"]
+
+
+def test_boundaries_are_told_where_truth_is_dense(seer: Seer) -> None:
+    image = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+    image[:, : WIDTH // 2, 0], image[:, WIDTH // 2 :, 0] = 200, 100
+    truth = np.roll(255 / (0.5 * image[..., 0].astype(np.float32)), 3, axis=1)  # three pixels to the right
+    frame = Frame(name="a", time=0.0, image=Memory(image), depth=Memory(truth))
+    camera = Camera(FOCAL, FOCAL, CX, CY, width=WIDTH, height=HEIGHT)
+    clips = [Clip("memory", Path("memory"), camera, (frame,))]
+    report = judge(FromCheckpoint("seer", seer()), CITY, clips, {})
+    expected = pytest.approx({"dbe_acc": 3, "dbe_comp": 3})
+    assert report.to_json()["boundaries"] == {"plain": expected, "flip": expected}
+    assert "dbe_comp" in report.findings()
+    assert judge(FromCheckpoint("seer", seer()), replace(CITY, boundaries=False), clips, {}).boundaries is None
 
 
 def test_ties_to_the_reference_of_resizing() -> None:

@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.metrics import METRICS, depth_metrics, median_scale
 from packdepth.evaluation.protocols import find_protocol
 from packdepth.evaluation.scores import (
     ImageScores,
     class_mean,
     interval,
+    mean_boundaries,
     mean_scores,
     parts_of,
     ranked,
@@ -62,6 +64,22 @@ def test_silog_forgives_a_factor() -> None:
     within = replace(PROTOCOL, cap=1000.0)
     expected = 100 * float((share * (1 - share)).sqrt())  # the logarithmic error is 0 or 1
     assert scores_by_part(within, depth, truth, {}, scaled=False)["all"][7] == pytest.approx(expected)
+
+
+def test_the_last_metric_is_the_share_too_far() -> None:
+    _, truth = images()
+    depth = torch.where(torch.arange(30) < 15, 1.4 * truth, 1.6 * truth)
+    share = (~truth.isnan())[:, 15:].sum() / (~truth.isnan()).sum()
+    within = replace(PROTOCOL, cap=1000.0)
+    found = scores_by_part(within, depth, truth, {}, scaled=False)["all"]
+    assert found[METRICS.index("too_far")] == pytest.approx(float(share))
+
+
+def test_boundary_errors_are_averaged_over_the_images_whose_truth_has_boundaries() -> None:
+    pairs = [(1.0, 2.0), (NAN, NAN), (3.0, 6.0)]
+    judged = [replace(image(str(i), 0.1), boundaries={"plain": BoundaryErrors(*pair)}) for i, pair in enumerate(pairs)]
+    assert mean_boundaries([*judged, EMPTY]) == {"plain": {"dbe_acc": 2.0, "dbe_comp": 4.0}}
+    assert mean_boundaries([judged[1], EMPTY]) == {}
 
 
 def test_classes_can_be_scaled_on_their_own() -> None:

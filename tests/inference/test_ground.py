@@ -17,7 +17,7 @@ from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.errors import InputError
 from packdepth.inference import ground
 from packdepth.inference.ground import filter_ground
-from packdepth.records import Clip
+from packdepth.records import Clip, Readable
 from packdepth.sources.folder import Folder, read_clip
 
 META = Meta(
@@ -34,7 +34,10 @@ class Seer:
         self.holes = holes
         self.meta = META
 
-    def inv_depth(self, image: Tensor) -> Tensor:
+    def labels(self, image: Readable, semantic: Readable | None) -> None:
+        """No label maps guide it."""
+
+    def inv_depth(self, image: Tensor, labels: None) -> Tensor:
         pixels = (image[0].permute(1, 2, 0) * 255).round().int().numpy()
         index = int(np.argmin([np.abs(other - pixels).sum() for other in self.images]))
         inv_depth = 1 / torch.from_numpy(self.depths[index].copy())[None, None]

@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from packdepth.errors import InputError
 from packdepth.networks.depth_resnet import DepthResNet
-from packdepth.networks.guided import Guidance
+from packdepth.networks.flip import FlipFused
+from packdepth.networks.guided import LabelGuidance, NetworkGuidance
 from packdepth.networks.packnet import PRESETS, PackNet
 from packdepth.networks.semantics import FPN
 from packdepth.networks.superdepth import SuperDepth
@@ -30,7 +32,7 @@ def guided(network: Network) -> Network:
     network = copy.deepcopy(network)
     strides = (16, 8, 4, 2)
     torch.manual_seed(1)
-    network.guidance = Guidance(FPN(("road", "sky"), width=8), {s: network.decoder_channels[s] for s in strides})
+    network.guidance = NetworkGuidance(FPN(("road", "sky"), width=8), {s: network.decoder_channels[s] for s in strides})
     return network
 
 
@@ -98,3 +100,66 @@ def test_a_stage_is_guided_by_the_features_of_the_nearest_stride(small: PackNet)
         torch.testing.assert_close(seen[stride], nn.functional.normalize(feature, dim=1))
     for guide in seen.values():
         assert guide.norm(dim=1).max() < 1 + 1e-5
+
+
+# --- label maps -------------------------------------------------------------------------------------------------
+
+
+def by_labels(network: Network) -> Network:
+    network = copy.deepcopy(network)
+    network.guidance = LabelGuidance(4, {s: network.decoder_channels[s] for s in (16, 8, 4, 2)})
+    return network
+
+
+def test_label_maps_guide_by_the_share_of_each_class() -> None:
+    guidance = LabelGuidance(3, {2: 4})
+    ids = torch.tensor([[0, 0, 1, 2], [0, 1, 255, 255]]).float()[None, None]
+    shares = guidance.features(ids)(2, (1, 2))[0, :, 0]
+    torch.testing.assert_close(shares, torch.tensor([[0.75, 0.0], [0.25, 0.25], [0.0, 0.25]]))
+
+
+def test_the_embedding_of_classes_learns() -> None:
+    torch.manual_seed(0)
+    network = by_labels(PackNet("tiny")).train()
+    assert isinstance(network.guidance, LabelGuidance)
+    ids = torch.randint(0, 5, (1, 1, 60, 64), dtype=torch.uint8)
+    ids[ids == 4] = 255
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-2)
+    for _ in range(2):  # it has no gradient before taps off the centre have weights
+        optimizer.zero_grad()
+        sum(inv_depth.mean() for inv_depth in network(torch.rand(1, 3, 60, 64), ids)).backward()
+        optimizer.step()
+    gradient = network.guidance.embedding.weight.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert (gradient.abs().amax((0, 2, 3)) > 0).all()  # each class
+
+
+def test_the_mirror_image_is_guided_by_the_mirrored_label_map() -> None:
+    torch.manual_seed(0)
+    plain = by_labels(PackNet("tiny")).eval()
+    assert plain.guidance is not None
+    for layer in plain.guidance.layers.values():
+        nn.init.normal_(layer.weight, std=0.3)
+    image, ids = torch.rand(1, 3, 64, 96), torch.randint(0, 4, (1, 1, 64, 96), dtype=torch.uint8)
+    network = FlipFused(plain)
+    with torch.no_grad():
+        one, other = network(image, ids)[0], network(image.flip(-1), ids.flip(-1))[0]
+        assert not torch.allclose(one, network(image, ids.flip(-1))[0], atol=1e-4)
+    torch.testing.assert_close(one, other.flip(-1))
+
+
+def test_without_its_label_map_an_image_is_refused() -> None:
+    with pytest.raises(InputError, match="give the label map of each image"):
+        by_labels(PackNet("tiny"))(torch.rand(1, 3, 32, 32))
+
+
+def test_what_is_shown_guides_in_place_of_the_image(small: PackNet) -> None:
+    assert small.guidance is not None
+    for layer in small.guidance.layers.values():
+        nn.init.normal_(layer.weight, std=0.3)
+    image, other = torch.rand(2, 1, 3, 50, 64)
+    with torch.no_grad():
+        plain = small.eval()(image)[0]
+        torch.testing.assert_close(small(image, image)[0], plain)
+        assert not torch.allclose(small(image, other)[0], plain, atol=1e-4)

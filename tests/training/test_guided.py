@@ -13,7 +13,12 @@ import segmenter
 import torch
 import yaml
 
+from packdepth.cli import main
+from packdepth.config import load_run
+from packdepth.errors import InputError
+from packdepth.evaluation.run import evaluate
 from packdepth.inference.info import describe
+from packdepth.inference.labels import label
 from packdepth.inference.predictor import load
 from packdepth.training.run import train
 
@@ -100,3 +105,50 @@ def test_a_guided_network_with_a_flip_layer_stays_when_it_is_frozen(
     one, other = (load(tmp_path / name / "last", "cpu") for name in ("first", "second"))
     np.testing.assert_array_equal(one.predict(image).depth, other.predict(image).depth)
     assert other.meta.scale_source == one.meta.scale_source != "none"
+
+
+def test_label_maps_guide_from_end_to_end(
+    run_values: dict[str, Any], moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    for part in ("train", "val"):
+        run_values["data"][part] = [{"kind": "folder", "root": str(clip)}]
+    run_values["networks"]["depth"] |= {"guidance": {"semantics": {"kind": "labels", "classes": 3}}}
+    run_values["objective"].append({"kind": "depth_consistency"})  # predicts context frames too
+    run_values["training"] |= {"epochs": 1, "epoch_steps": 2}
+    run_file = tmp_path / "run.yaml"
+    run_file.write_text(yaml.safe_dump(run_values))
+    with pytest.raises(InputError, match="has no label map, but label maps guide"):
+        train(run_file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    label(clip, str(segmenter.write(tmp_path / "segmenter")))
+    train(run_file, tmp_path / "out")
+    best = tmp_path / "out" / "best"
+    assert "guided by  label maps of 3 classes on disk" in capsys.readouterr().out
+    assert "label maps of 3 classes at strides 16, 8, 4, 2 (on disk" in describe(best)
+
+    assert main(["predict", str(best), str(clip), "-o", str(tmp_path / "depth")]) == 0
+    whole, saved = (evaluate(path, "city", clip).metrics["plain"]["abs_rel"] for path in (best, tmp_path / "depth"))
+    assert whole == pytest.approx(saved, rel=1e-3)
+    shutil.rmtree(clip / "semantic")
+    with pytest.raises(InputError, match="has no label map"):
+        evaluate(best, "city", clip)
+    capsys.readouterr()
+    assert main(["predict", str(best), str(clip), "-o", str(tmp_path / "more")]) == 2
+    assert "000000.png: has no label map" in capsys.readouterr().err
+    assert not (tmp_path / "more").exists()
+    with pytest.raises(InputError, match="give the label map of each image"):
+        load(best, "cpu").predict(clip / "frames" / "000000.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("networks.pose={kind: two_stream}", "two_stream looks at the depth of any image"),
+        ("objective=[{kind: stereo}]", "have no label maps"),
+    ],
+)
+def test_what_has_no_label_maps_is_no_part_of_such_a_run(run_file: Path, change: str, message: str) -> None:
+    guidance = "networks.depth.guidance={semantics: {kind: labels}}"
+    with pytest.raises(InputError, match=message):
+        load_run(run_file, (guidance, change))

@@ -14,7 +14,8 @@ from packdepth.cli import main
 from packdepth.errors import InputError
 from packdepth.evaluation.segmentation import class_iou, confusion, mean_iou
 from packdepth.networks.semantics import load_fpn
-from packdepth.semantic_run import read_semantic
+from packdepth.semantic_run import labelled, read_semantic
+from packdepth.sources.camvid import CamVid
 from packdepth.training.semantics import train_semantics
 
 
@@ -92,3 +93,12 @@ def test_intersection_over_union() -> None:
     iou = class_iou(confusion(predicted, truth, 3), ("a", "b", "c"))
     assert iou == {"a": pytest.approx(2 / 3), "b": pytest.approx(1 / 3)}
     assert mean_iou(iou) == pytest.approx(0.5)
+
+
+def test_only_what_a_split_lists_is_trained_on(camvid: Path, tmp_path: Path) -> None:
+    source = CamVid(kind="camvid", root=camvid, parts=["train"])
+    (clip,) = source.clips()
+    split = tmp_path / "split.txt"
+    split.write_text(f"{clip.name} 1\n{clip.name} 4\n")
+    listed = labelled([source.model_copy(update={"split_file": split})])
+    assert [frame.name for _, frame in listed] == ["1", "4"]

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from packdepth import checkpoint
+from packdepth.errors import InputError
 from packdepth.inference import ground
 from packdepth.records import Clip
 from packdepth.training import two_stage
+from packdepth.training.checkpoints import TRAINER_STATE
 from packdepth.training.two_stage import train_two_stage
 
 SHORT = ("training.epochs=2", "training.epoch_steps=1")
@@ -58,3 +60,17 @@ def test_resumes_wherever_it_was(
     assert one.meta.epoch == other.meta.epoch == 2
     for name, value in one.weights.items():
         assert torch.equal(value, other.weights[name]), name
+
+
+def test_what_is_there_already_is_not_trained_again_unasked(run_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "stage1" / "last").mkdir(parents=True)
+    (tmp_path / "stage1" / "last" / TRAINER_STATE).touch()
+    with pytest.raises(InputError, match="holds a run already; go on with --resume"):
+        train_two_stage(run_file, tmp_path)
+
+
+@pytest.mark.usefixtures("one_dropped")
+def test_a_run_of_several_processes(run_file: Path, tmp_path: Path) -> None:
+    train_two_stage(run_file, tmp_path, ("training.epochs=1", "training.epoch_steps=1", "training.devices=2"))
+    for stage in ("stage1", "stage2"):
+        assert checkpoint.read_description(tmp_path / stage / "last")[1].epoch == 1

@@ -24,7 +24,7 @@ from rich.progress import track
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import check_calibrated
 from packdepth.errors import InputError
-from packdepth.files import claim, make_folder, replacing, write_depth_png, write_image
+from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_depth_png, write_image
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import PLACE
@@ -186,7 +186,7 @@ def _write_targets(path: Path, clips: Sequence[Clip], folders: dict[str, Path]) 
     lines = []
     for clip in clips:
         name = f"folder/{folders[clip.name].name}"
-        frames = [frame.name for frame in clip.frames if clip.targets is None or frame.name in clip.targets]
+        frames = [frame.name for frame in clip.frames if clip.is_target(frame)]
         lines += [own_line(name)] if clip.targets is None else [own_line(name, frame) for frame in frames]
     write_split(path, lines, f"the targets of {len(clips)} imported clips")
 
@@ -210,15 +210,5 @@ def _check_space(clips: Sequence[Clip], pieces_of: Callable[[Frame], Iterator[Pi
     typical = {kind: float(np.mean(sizes.get(kind, [0]))) for kind in counts}
     needed = sum(count * typical[kind] for kind, count in counts.items())
     make_folder(output)
-    free = shutil.disk_usage(output).free
-    print(f"{counts['frames']} frames of {len(clips)} clips to write: about {_size(needed)}; {_size(free)} are free")
-    if needed > free:
-        raise InputError(
-            f"{output}: its disk has {_size(free)} free, but about {_size(needed)} are needed; "
-            f"name another folder, or a smaller --size"
-        )
-
-
-def _size(count: float) -> str:
-    """Bytes as people read them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    print(f"{counts['frames']} frames of {len(clips)} clips to write: about {size_in_words(needed)}")
+    check_room(output, needed, "name another folder, or a smaller --size")

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from packdepth.config import Augmentation
+from packdepth.data.label_maps import label_map, read_label_map
+from packdepth.data.resized import resized_labels
 from packdepth.data.targets import camera_index, check_calibrated, distance, target_indices
 from packdepth.data.transforms import ColourJitter, flipped
 from packdepth.errors import InputError
@@ -35,6 +37,7 @@ class ClipDataset(Dataset[Sample]):
         cache: keep resized images in memory.
         cameras: that are learned: samples tell which of them is theirs. Empty where calibrations are used.
         measure: gives measured depth of a frame, where it is asked for: by default all that there is.
+        label_classes: how many classes label maps may hold, where they are asked for.
 
     Raises InputError for a clip without targets, and for one whose camera is neither known nor learned.
     """
@@ -50,12 +53,14 @@ class ClipDataset(Dataset[Sample]):
         cache: bool = False,
         cameras: Sequence[Camera] = (),
         measure: Callable[[Clip, Frame], Tensor] | None = None,
+        label_classes: int | None = None,
     ) -> None:
         if not cameras:
             check_calibrated(clips)
         self.cameras = {clip: camera_index(clip, cameras) for clip in clips} if cameras else {}
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
         self.augmentation, self.seed, self.measure = augmentation, seed, measure or measured_depth
+        self.label_classes = label_classes
         self.targets: list[tuple[Clip, int]] = []
         for clip in clips:
             indices = target_indices(clip, offsets)
@@ -96,6 +101,10 @@ class ClipDataset(Dataset[Sample]):
             assert frame.right is not None
             sample.right = sample.network_right = self._image(clip, frame.right)
             sample.baseline = torch.tensor(clip.baseline)
+        if "semantic" in self.fields:
+            sample.semantic = self._labels(frame)
+        if "context_semantic" in self.fields:
+            sample.context_semantic = torch.stack([self._labels(clip.frames[target + o]) for o in self.offsets])
         if self.cameras:
             sample.camera_index = torch.tensor(self.cameras[clip])
             sample.mirrored = torch.tensor(False)
@@ -126,6 +135,12 @@ class ClipDataset(Dataset[Sample]):
         if self._cache is not None:
             self._cache[file] = image
         return image
+
+    def _labels(self, frame: Frame) -> Tensor:
+        """The class ids of a frame at the image size, [1, H, W] uint8."""
+        assert self.label_classes is not None
+        ids = read_label_map(label_map(frame.image, frame.semantic), self.label_classes)
+        return torch.from_numpy(resized_labels(ids, *self.image_size))[None]
 
 
 def measured_depth(clip: Clip, frame: Frame) -> Tensor:

@@ -28,8 +28,8 @@ def resized_depth(depth: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resized_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Labels [H, W] at another size: each pixel has the label that lies at its centre."""
-    rows = (2 * np.arange(height) + 1) * labels.shape[0] // (2 * height)
-    columns = (2 * np.arange(width) + 1) * labels.shape[1] // (2 * width)
-    taken: np.ndarray = labels[rows[:, None], columns]
+    """Labels [..., H, W] at another size: each pixel has the label that lies at its centre."""
+    rows = (2 * np.arange(height) + 1) * labels.shape[-2] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * labels.shape[-1] // (2 * width)
+    taken: np.ndarray = labels[..., rows[:, None], columns]
     return taken

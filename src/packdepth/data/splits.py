@@ -74,6 +74,6 @@ def _counts(drives: int, shares: Sequence[float], path: Path) -> list[int]:
 def _lines(clips: Sequence[Clip]) -> list[str]:
     lines = []
     for clip in clips:
-        frames = [frame.name for frame in clip.frames if clip.targets is not None and frame.name in clip.targets]
+        frames = [frame.name for frame in clip.frames if clip.targets is not None and clip.is_target(frame)]
         lines += [own_line(clip.name, frame) for frame in frames] or [own_line(clip.name)]
     return lines

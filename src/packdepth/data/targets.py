@@ -26,7 +26,7 @@ def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
     return [
         i
         for i, frame in enumerate(clip.frames)
-        if (clip.targets is None or frame.name in clip.targets)
+        if clip.is_target(frame)
         and all(0 <= i + o < len(part) for o in reach)
         and part[i + min(reach)] == part[i + max(reach)]
     ]

@@ -37,6 +37,8 @@ def flipped(sample: Sample) -> Sample:
         network_right=mirrored(sample.network_right),
         baseline=None if sample.baseline is None else -sample.baseline,
         mirrored=None if sample.mirrored is None else ~sample.mirrored,
+        semantic=mirrored(sample.semantic),
+        context_semantic=mirrored(sample.context_semantic),
     )
 
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from packdepth.evaluation.infinite import too_far
+
 Crop = Literal["none", "garg", "cityscapes"]
 Median = Literal["lower", "mean"]
 
@@ -35,27 +37,29 @@ class DepthScores(NamedTuple):
     a3: Tensor  # < 1.25^3
 
 
-METRICS = (*DepthScores._fields, "silog")
+METRICS = (*DepthScores._fields, "silog", "too_far")
 
 
 def pixel_errors(depth: Tensor, truth: Tensor) -> Tensor:
-    """What the metrics are means of: [8, N] for depth and truth [N], metres, both positive."""
+    """What the metrics are means of: [9, N] for depth and truth [N], metres, both positive."""
     error, log_error = depth - truth, depth.log() - truth.log()
     ratio = torch.maximum(depth / truth, truth / depth)
     near = [(ratio < 1.25**power).to(depth.dtype) for power in (1, 2, 3)]
+    far = too_far(depth, truth).to(depth.dtype)
     return torch.stack(
-        [error.abs() / truth, error.square() / truth, error.square(), log_error.square(), *near, log_error]
+        [error.abs() / truth, error.square() / truth, error.square(), log_error.square(), *near, log_error, far]
     )
 
 
 def from_means(means: Tensor) -> Tensor:
-    """The eight METRICS [..., 8] of the means [..., 8] of `pixel_errors`. The last is SILog in per cent.
+    """The METRICS [..., 9] of the means [..., 9] of `pixel_errors`.
 
-    SILog is 100 times the standard deviation of the logarithmic error (Eigen et al., NeurIPS 2014).
+    SILog is 100 times the standard deviation of the logarithmic error (Eigen et al., NeurIPS 2014); the last is the
+    share of pixels that are predicted more than 1.5 times too far.
     """
-    abs_rel, sq_rel, square, log_square, a1, a2, a3, log = means.unbind(-1)
+    abs_rel, sq_rel, square, log_square, a1, a2, a3, log, far = means.unbind(-1)
     silog = 100 * (log_square - log.square()).clamp(min=0).sqrt()
-    return torch.stack([abs_rel, sq_rel, square.sqrt(), log_square.sqrt(), a1, a2, a3, silog], dim=-1)
+    return torch.stack([abs_rel, sq_rel, square.sqrt(), log_square.sqrt(), a1, a2, a3, silog, far], dim=-1)
 
 
 def depth_metrics(depth: Tensor, truth: Tensor, valid: Tensor) -> DepthScores:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from packdepth.errors import InputError
-from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, load
+from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, label_tensor, load
 from packdepth.networks.flip import fuse_flipped
 from packdepth.records import Clip, Frame
 
@@ -24,8 +24,9 @@ class FromCheckpoint:
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
         """Inverse depth [1, 1, h, w] (1/metres) of an image [H, W, 3] by row, plain and flip."""
-        pixels = image_tensor(image)
-        inv_depth, of_mirrored = self.predictor.inv_depth(pixels), self.predictor.inv_depth(pixels.flip(-1))
+        pixels, labels = image_tensor(image), label_tensor(self.predictor.labels(frame.image, frame.semantic))
+        inv_depth = self.predictor.inv_depth(pixels, labels)
+        of_mirrored = self.predictor.inv_depth(pixels.flip(-1), None if labels is None else labels.flip(-1))
         return {"plain": inv_depth, "flip": fuse_flipped(inv_depth, of_mirrored)}
 
 

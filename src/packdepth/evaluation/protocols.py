@@ -50,6 +50,10 @@ PROJECTIONS = {
     "monodepth2": "of a scan, the nearest return in each pixel, a pixel left and up as in monodepth2's maps",
 }
 FLIP = "flip rows fuse the inverse depth of the image and of its mirror image"
+BOUNDARIES = (
+    "dbe_acc and dbe_comp after Koch et al. (2018), 10 pixels at most, between jumps of log depth as Canny's detector "
+    "finds them in both maps (1.25 or more), those 4 pixels or less from unknown depth or the border left out"
+)
 MEAN = "each image's metrics are computed on their own and then averaged; images without truth that counts are left out"
 STANDARD = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 STREET = (0, 10, 20, 30, 40, 50, 60, 70, 80)  # metres
@@ -101,6 +105,8 @@ class Protocol:
     """Which ones are given."""
     baseline: Baseline = "none"
     """What a network must beat, see `evaluation.baseline`."""
+    boundaries: bool = False
+    """Whether the boundaries of depth are judged (`evaluation.boundaries`), for which truth must be dense."""
     ego_motion: bool = True
     """Whether ego-motion is judged too, where all frames have poses."""
 
@@ -138,7 +144,7 @@ class Protocol:
 
     def judges(self, clip: Clip, index: int) -> bool:
         """Whether a frame of a clip is judged, if it has truth."""
-        return index % self.step == 0 and (clip.targets is None or clip.frames[index].name in clip.targets)
+        return index % self.step == 0 and clip.is_target(clip.frames[index])
 
     def _frame(self, clip: Clip, index: int) -> Frame:
         """A frame with the truth it is judged by, and no other."""
@@ -190,6 +196,7 @@ class Protocol:
             "flip": FLIP,
             "mean": MEAN,
             "baseline": BASELINES[self.baseline],
+            **({"edges": BOUNDARIES} if self.boundaries else {}),
         }
 
     def _truth_in_words(self) -> str:
@@ -352,6 +359,7 @@ PROTOCOLS = {
             crop="none",
             cap=80.0,
             ranges=STREET,
+            boundaries=True,
         ),
         _EIGEN,
         replace(

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.ego_motion import EgoMotionErrors
-from packdepth.evaluation.parts import part_names
+from packdepth.evaluation.parts import OF_MOTION, part_names
 from packdepth.evaluation.protocols import Protocol, split_hash
 from packdepth.evaluation.scores import (
     DRAWS,
@@ -18,6 +19,7 @@ from packdepth.evaluation.scores import (
     Scores,
     class_mean,
     interval,
+    mean_boundaries,
     mean_scores,
     parts_of,
     ranked,
@@ -87,11 +89,18 @@ class Report:
 
     @cached_property
     def parts(self) -> dict[str, dict[str, Scores]]:
-        """The means by part and by row."""
-        return {
-            part: {row: self._chosen(mean_scores(self.scores, row, part)) for row in self.rows}
-            for part in self.part_images
-        }
+        """The means by part and by row; of what moves and the rest also the share too far."""
+
+        def chosen(part: str, row: str) -> Scores:
+            scores = mean_scores(self.scores, row, part)
+            return self._chosen(scores) | ({"too_far": scores["too_far"]} if part in OF_MOTION else {})
+
+        return {part: {row: chosen(part, row) for row in self.rows} for part in self.part_images}
+
+    @property
+    def boundaries(self) -> dict[str, Scores] | None:
+        """Both boundary errors, pixels, by row; None where boundaries are not judged or there are none."""
+        return mean_boundaries(self.scores) or None
 
     @property
     def class_means(self) -> dict[str, Scores] | None:
@@ -131,6 +140,7 @@ class Report:
             "parts": self.parts,
             "part_images": self.part_images,
             "class_mean": self.class_means,
+            "boundaries": self.boundaries,
             "intervals": self.intervals
             and {
                 row: {name: list(limits) for name, limits in scores.items()} for row, scores in self.intervals.items()
@@ -158,6 +168,8 @@ class Report:
                 *columns(self.protocol.metrics, rows),
                 *self._interval_lines(),
                 *self._part_lines(),
+                *self._too_far_lines(),
+                *self._boundary_lines(),
                 *self._ego_motion_lines(),
             ]
         )
@@ -172,6 +184,21 @@ class Report:
         }
         title = f"95 % intervals: {DRAWS} draws (seed {SEED}) of the {self.units} clips or unrelated images"
         return ["", title, "", *columns(self.protocol.metrics, bounds)[1:]]
+
+    def _too_far_lines(self) -> list[str]:
+        parts = {
+            part: {row: scores["too_far"] for row, scores in self.parts[part].items()}
+            for part in OF_MOTION
+            if part in self.parts
+        }
+        title = "share of pixels predicted more than 1.5 times too far, on what moves and on the rest"
+        return ["", title, "", *columns(self.rows, parts)] if parts else []
+
+    def _boundary_lines(self) -> list[str]:
+        if self.boundaries is None:
+            return []
+        title = "depth boundaries: distance to the true ones and from them, pixels"
+        return ["", title, "", *columns(BoundaryErrors._fields, self.boundaries)]
 
     def _part_lines(self) -> list[str]:
         parts = {part: {row: scores["abs_rel"] for row, scores in rows.items()} for part, rows in self.parts.items()}

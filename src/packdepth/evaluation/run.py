@@ -20,6 +20,7 @@ from packdepth.data.beams import other_depth
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError
 from packdepth.evaluation.baseline import others_median, pixel_median
+from packdepth.evaluation.boundaries import boundary_errors
 from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
 from packdepth.evaluation.metrics import valid_truth
 from packdepth.evaluation.page import Maps, write_page
@@ -232,16 +233,18 @@ def judge_frame(
 ) -> ImageScores:
     """The scores of one frame; the rows are plain, scaled, flip and flip_scaled, the last two of networks alone."""
     truth = frame_truth(protocol, clip, frame)
-    rows = {}
+    rows, boundaries = {}, {}
     if has_truth(truth):
-        parts = part_masks(truth[0, 0], frame, protocol.ranges, protocol.classes)
+        parts = part_masks(truth[0, 0], frame, protocol.ranges, protocol.classes, clip.camera)
         for row, inv_depth in predictions.inv_depths(clip, frame, image).items():
             depth = full_depth(inv_depth, truth, protocol.resizing)[0, 0]
             rows[row] = scores_by_part(protocol, depth, truth[0, 0], parts, scaled=False)
+            if protocol.boundaries:
+                boundaries[row] = boundary_errors(depth, truth[0, 0])
             scaled = "scaled" if row == "plain" else f"{row}_scaled"
             rows[scaled] = scores_by_part(protocol, depth, truth[0, 0], parts, scaled=True)
     unit = frame.name if clip.independent else clip.drive or clip.name
-    return ImageScores(clip.name, frame.name, unit, rows)
+    return ImageScores(clip.name, frame.name, unit, rows, boundaries)
 
 
 def full_depth(inv_depth: Tensor, truth: Tensor, resizing: Resizing = "inverse_depth") -> Tensor:

@@ -7,12 +7,13 @@ were shared out over batches and processes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.metrics import METRICS, clamped, from_means, median_scale, pixel_errors
 from packdepth.evaluation.protocols import Protocol
 
@@ -32,6 +33,8 @@ class ImageScores:
     """What it was drawn with: its drive or clip, or itself where a clip's images are unrelated."""
     rows: dict[str, dict[str, list[float]]]
     """The METRICS by row (plain, scaled, ...) and part (all, 0 to 10 m, ...)."""
+    boundaries: dict[str, BoundaryErrors] = field(default_factory=dict)
+    """By row, plain and flip alone: the scale does not change them. Empty where boundaries are not judged."""
 
 
 def scores_by_part(
@@ -51,7 +54,7 @@ def scores_by_part(
     own = [name for name in parts if scaled and protocol.scaled_by_class and name in protocol.classes]
     factor = median_scale(depth, truth, valid, protocol.median) if scaled else torch.ones_like(depth[0, 0])
     t = truth[valid].double()
-    errors = pixel_errors(clamped(depth[valid].double() * factor, protocol.min_depth, protocol.cap), t)  # [8, N]
+    errors = pixel_errors(clamped(depth[valid].double() * factor, protocol.min_depth, protocol.cap), t)  # [9, N]
     masks = torch.stack([mask[valid] for mask in parts.values()]).double()  # [P, N]
     means = masks @ errors.T / masks.sum(1, keepdim=True)
     for name in own:
@@ -69,6 +72,18 @@ def mean_scores(images: Sequence[ImageScores], row: str, part: str = "all") -> S
     values = [image.rows[row][part] for image in images if part in image.rows.get(row, {})]
     means = np.mean(values, axis=0) if values else np.full(len(METRICS), np.nan)
     return dict(zip(METRICS, means.tolist(), strict=True))
+
+
+def mean_boundaries(images: Sequence[ImageScores]) -> dict[str, Scores]:
+    """Both boundary errors by row, averaged over the images whose truth has boundaries; empty if none has."""
+    found = [image.boundaries for image in images if image.boundaries]
+    judged = [errors for errors in found if not np.isnan(errors["plain"]).any()]
+    return {
+        row: dict(
+            zip(BoundaryErrors._fields, np.mean([errors[row] for errors in judged], axis=0).tolist(), strict=True)
+        )
+        for row in (judged[0] if judged else ())
+    }
 
 
 def parts_of(images: Sequence[ImageScores]) -> dict[str, int]:
@@ -96,10 +111,10 @@ def interval(images: Sequence[ImageScores], row: str) -> dict[str, tuple[float, 
     units = sorted({image.unit for image in counted})
     if len(units) < 2:
         return None
-    values = np.array([image.rows[row]["all"] for image in counted])  # [N, 8]
+    values = np.array([image.rows[row]["all"] for image in counted])  # [N, 9]
     member = np.array([[image.unit == unit for image in counted] for unit in units], dtype=np.float64)  # [U, N]
     draws = np.random.default_rng(SEED).multinomial(len(units), np.full(len(units), 1 / len(units)), DRAWS)
-    means = draws @ (member @ values) / (draws @ member.sum(1))[:, None]  # [DRAWS, 8]
+    means = draws @ (member @ values) / (draws @ member.sum(1))[:, None]  # [DRAWS, 9]
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
     return {name: (float(a), float(b)) for name, a, b in zip(METRICS, low, high, strict=True)}
 

@@ -16,7 +16,7 @@ from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
-from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, load
+from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, label_tensor, load
 from packdepth.inference.run import progress
 from packdepth.records import Clip, Frame
 from packdepth.sources.split import own_line, write_split
@@ -58,7 +58,7 @@ def filter_ground(
         The kept and the dropped frames. Raises InputError if none would be kept, or no camera of a clip is known.
     """
     predictor = load(checkpoint)
-    targets = [(clip, frame) for clip in clips for frame in clip.frames if is_target(clip, frame)]
+    targets = [(clip, frame) for clip in clips for frame in clip.frames if clip.is_target(frame)]
     counted = [count(predictor, clip, frame) for clip, frame in progress(targets, "ground", len(targets))]
     kept = [found for found in counted if found.kept(threshold)]
     dropped = [found for found in counted if not found.kept(threshold)]
@@ -80,11 +80,6 @@ def filter_ground(
     lines = [own_line(found.clip.name, found.frame.name) for found in kept]
     write_split(output / KEPT, lines, f"{len(kept)} of {len(counted)} frames, without pixels below the ground")
     return kept, dropped
-
-
-def is_target(clip: Clip, frame: Frame) -> bool:
-    """Whether a frame of a clip may be a target."""
-    return clip.targets is None or frame.name in clip.targets
 
 
 def camera_of(predictor: Predictor, clip: Clip) -> Camera:
@@ -117,7 +112,8 @@ def sheet(predictor: Predictor, frames: Sequence[Counted]) -> np.ndarray:
 
 def _judged(predictor: Predictor, clip: Clip, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
     """Inverse depth [h, w] of a frame at the network's size, and where it lies below the ground."""
-    inv_depth = predictor.inv_depth(image_tensor(frame.image.read()))[0, 0].cpu()
+    labels = label_tensor(predictor.labels(frame.image, frame.semantic))
+    inv_depth = predictor.inv_depth(image_tensor(frame.image.read()), labels)[0, 0].cpu()
     camera = camera_of(predictor, clip).resized(*inv_depth.shape)
     below = pixels_below_ground(1 / inv_depth.clamp(min=MIN_INV_DEPTH), camera)
     return inv_depth.numpy(), None if below is None else below.numpy()

@@ -16,6 +16,7 @@ from packdepth.config import (
     GuidanceConfig,
     Imported,
     ImportedPoseConfig,
+    LabelMaps,
 )
 from packdepth.errors import InputError
 from packdepth.interop.read import is_foreign, read_foreign
@@ -36,7 +37,7 @@ def describe(checkpoint: str | Path) -> str:
     else:
         run, meta = read_description(path)
         sizes = _parameters(path / WEIGHTS)
-    hidden = TRAINING_OPTIONS if isinstance(run, Imported) else set()
+    hidden = TRAINING_OPTIONS.keys() if isinstance(run, Imported) else set()
     depth, pose = run.networks.depth, run.networks.pose
     height, width = run.image_size
     rows = [
@@ -92,12 +93,16 @@ def _network(
 
 
 def _semantics(guidance: GuidanceConfig, path: Path) -> str:
-    """The segmentation network that guides depth, where it came from, and whether the checkpoint holds it."""
-    semantics = guidance.semantics
+    """What guides depth, where it came from, and whether the checkpoint holds it."""
+    semantics, strides = guidance.semantics, ", ".join(map(str, guidance.strides))
+    if isinstance(semantics, LabelMaps):
+        return (
+            f"label maps of {semantics.classes} classes at strides {strides} (on disk: images are predicted "
+            f"with the semantic/ of their clip, which is not part of this checkpoint)"
+        )
     name = str(semantics.checkpoint) if isinstance(semantics, FpnSemantics) else semantics.model
     copy = semantics_copy(path)
     held = "by value: a copy is part of this checkpoint" if copy else "by reference: loaded from there when needed"
-    strides = ", ".join(map(str, guidance.strides))
     return f"{semantics.kind} {name} at strides {strides} ({held})"
 
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from packdepth.checkpoint import Meta, read, semantics_copy
 from packdepth.config import Imported, Run
+from packdepth.data.label_maps import check_ids, label_map, read_label_map
+from packdepth.data.resized import resized_labels
 from packdepth.errors import InputError
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
@@ -23,7 +25,7 @@ from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.build import depth_network
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
-from packdepth.records import Prediction
+from packdepth.records import Prediction, Readable
 from packdepth.sources.files import ImageFile, check_mode
 
 Image = str | Path | PIL.Image.Image | np.ndarray
@@ -80,6 +82,11 @@ def image_tensor(image: Image) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
 
+def label_tensor(labels: np.ndarray | None) -> Tensor | None:
+    """Class ids [H, W] of an image, if there are any, as `Predictor.inv_depth` takes them: [1, 1, H, W]."""
+    return None if labels is None else torch.from_numpy(labels.copy())[None, None]
+
+
 class Predictor:
     """The networks of one checkpoint on one device.
 
@@ -98,15 +105,18 @@ class Predictor:
         self.pose = None if pose is None else pose.to(device).eval()
 
     @torch.inference_mode()
-    def predict(self, image: Image, camera: Camera | None = None, *, flip: bool = False) -> Prediction:
+    def predict(
+        self, image: Image, camera: Camera | None = None, *, flip: bool = False, labels: np.ndarray | None = None
+    ) -> Prediction:
         """Depth of one image at its own resolution.
 
         Args:
             image: as `image_tensor` takes it, of any size.
             camera: of the image, to be handed on with its depth; prediction itself needs none.
             flip: fuse with the prediction of the mirrored image; better at the borders, twice the time.
+            labels: class ids [H, W] uint8 of the image, where label maps guide the depth network.
 
-        Raises InputError if the image is none or the camera is for another size.
+        Raises InputError if the image is none, the camera is for another size, or labels are missing or do not fit.
         """
         pixels = image_tensor(image)
         height, width = pixels.shape[-2:]
@@ -115,9 +125,10 @@ class Predictor:
                 f"the camera is for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
                 f"give the camera of this image, or camera.resized({height}, {width}) if the image was resized"
             )
-        inv_depth = self.inv_depth(pixels)
+        ids = label_tensor(labels)
+        inv_depth = self.inv_depth(pixels, ids)
         if flip:
-            inv_depth = fuse_flipped(inv_depth, self.inv_depth(pixels.flip(-1)))
+            inv_depth = fuse_flipped(inv_depth, self.inv_depth(pixels.flip(-1), None if ids is None else ids.flip(-1)))
         full = resize_inv_depth(inv_depth, height, width).clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
         return Prediction(
             depth=1 / full,
@@ -129,14 +140,24 @@ class Predictor:
         )
 
     @torch.inference_mode()
-    def inv_depth(self, images: Tensor) -> Tensor:
+    def inv_depth(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Inverse depth [B, 1, h, w] (1/metres) at the network's size, of images [B, 3, H, W] of any size.
 
         Images are RGB in [0, 1], on any device. `resize_inv_depth` brings the result to another size, `fuse_flipped`
-        joins it with that of `images.flip(-1)`.
+        joins it with that of `images.flip(-1)`. `labels` are class ids [B, 1, H, W] uint8, where label maps guide the
+        depth network, which ignores them otherwise. Raises InputError if they are missing or do not fit.
         """
-        inv_depths: list[Tensor] = self.depth(self._resized(images))
+        shown = () if self.run.networks.depth.label_classes is None else (self._resized_labels(labels, images),)
+        inv_depths: list[Tensor] = self.depth(self._resized(images), *shown)
         return inv_depths[0]
+
+    def labels(self, image: Readable, semantic: Readable | None) -> np.ndarray | None:
+        """Class ids [H, W] of an image on disk, to predict it with; None where no label maps guide the network.
+
+        Raises InputError, naming the image, if label maps guide but there is none.
+        """
+        classes = self.run.networks.depth.label_classes
+        return None if classes is None else read_label_map(label_map(image, semantic), classes)
 
     def ego_motion(self, images: Iterable[Image]) -> np.ndarray:
         """Motion between consecutive frames of one camera.
@@ -163,6 +184,11 @@ class Predictor:
         """
         if self.pose is None:
             raise InputError("the checkpoint holds a depth network alone; load one with a pose network for ego-motion")
+        if scale_camera is not None and self.run.networks.depth.label_classes is not None:
+            raise InputError(
+                "label maps guide the depth network, so that images alone give no depth to scale motion by; "
+                "leave out --scale-from-depth"
+            )
         offsets = self.pose.offsets if isinstance(self.pose, PacknetSfmPoseNet) else (1,)
         before = len(offsets) - 1  # frames that are seen before the one whose motion to the next is predicted
         frames = (self._resized(image_tensor(image)) for image in images)
@@ -197,6 +223,18 @@ class Predictor:
             stacked = torch.cat(images)
             images = list(views(stacked, self.depth(stacked)[0])[:, None].unbind())
         return images
+
+    def _resized_labels(self, labels: Tensor | None, images: Tensor) -> Tensor:
+        """Class ids [B, 1, H, W] of images [B, 3, H, W] at the network's size. Raises InputError if they do not fit."""
+        classes = self.run.networks.depth.label_classes
+        assert classes is not None
+        if labels is None:
+            raise InputError("label maps guide the depth network; give the label map of each image with it")
+        if labels.shape[-2:] != images.shape[-2:]:
+            (height, width), (rows, columns) = images.shape[-2:], labels.shape[-2:]
+            raise InputError(f"the label map is {columns}x{rows} pixels, but its image {width}x{height}; resize it")
+        check_ids(labels.numpy(), classes, "the label map")
+        return torch.from_numpy(resized_labels(labels.numpy(), *self.run.image_size)).to(self.device)
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,11 +16,12 @@ from rich.progress import track
 from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.closed import nearest
 from packdepth.colour import colour_range, colourise
+from packdepth.data.label_maps import label_map
 from packdepth.errors import InputError
 from packdepth.files import make_folder, write_depth_png, write_image
 from packdepth.geometry.camera import Camera
 from packdepth.inference.info import depth_unit
-from packdepth.inference.predictor import Predictor, image_tensor, load
+from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, load
 from packdepth.inference.writers import (
     above,
     video_writer,
@@ -53,6 +54,7 @@ class Footage:
     poses: np.ndarray | None = None  # measured T_world_camera [N, 4, 4], metres, where every frame has one
     consecutive: bool = True  # whether the images follow each other in time
     camera: Camera | None = None  # of the images, where the source itself says
+    labels: Mapping[str, Readable] = field(default_factory=dict)  # label maps by frame, where there are any
 
 
 def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,color", camera: Path | None = None) -> None:
@@ -82,6 +84,9 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
     known, learned = known_camera(footage, input, predictor.meta, camera)
     if known is None and "cloud" in kinds:
         raise InputError(f"{input}: no camera is known, but point clouds need one; name its file with --camera")
+    if predictor.run.networks.depth.label_classes is not None:
+        for name, image in footage.images.items():
+            label_map(image, footage.labels.get(name))
     if "video" in kinds:
         _check_sizes(footage, *footage.sizes[0], "the first one is", "a video needs images of one size")
     places = {kind: output / (f"{footage.name}.mp4" if kind == "video" else kind) for kind in kinds}
@@ -128,6 +133,7 @@ def _of_clip(path: Path, clip: Clip) -> Footage:
         poses=np.stack(poses) if len(poses) == len(times) else None,
         consecutive=not clip.independent,
         camera=clip.camera if clip.missing_camera is None else None,
+        labels={frame.name: frame.semantic for frame in clip.frames if frame.semantic is not None},
     )
 
 
@@ -185,17 +191,25 @@ def _check_places(path: Path, output: Path, places: list[Path]) -> None:
 
 def _write(predictor: Predictor, footage: Footage, camera: Camera | None, places: dict[str, Path]) -> None:
     """Predict and write all frames."""
-    images = list(footage.images.values())
+
+    def labels(name: str) -> np.ndarray | None:
+        return predictor.labels(footage.images[name], footage.labels.get(name))
+
+    def small(name: str) -> np.ndarray:
+        """Inverse depth at the network's size."""
+        image = image_tensor(footage.images[name].read())
+        return predictor.inv_depth(image, label_tensor(labels(name))).cpu().numpy()
+
+    names = list(footage.images)
     low = high = 0.0
     if "color" in places or "video" in places:
-        chosen = images[:: math.ceil(len(images) / SAMPLES)]
-        sampled = (predictor.inv_depth(image_tensor(image.read())) for image in chosen)
-        low, high = colour_range([maps.cpu().numpy() for maps in progress(sampled, "colours", len(chosen))])
+        chosen = names[:: math.ceil(len(names) / SAMPLES)]
+        low, high = colour_range([small(name) for name in progress(chosen, "colours", len(chosen))])
     with ExitStack() as stack:
         append = stack.enter_context(video_writer(places["video"], footage.fps)) if "video" in places else None
-        for name, image in progress(footage.images.items(), "depth", len(images)):
+        for name, image in progress(footage.images.items(), "depth", len(names)):
             rgb = image.read()
-            prediction = predictor.predict(rgb, camera)
+            prediction = predictor.predict(rgb, camera, labels=labels(name))
             colours = colourise(prediction.inv_depth, low, high)
             if "depth" in places:
                 write_depth_npz(places["depth"] / f"{name}.npz", prediction)

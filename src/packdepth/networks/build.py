@@ -9,6 +9,8 @@ from torch import nn
 from packdepth.config import (
     DepthConfig,
     FpnSemantics,
+    GuidanceConfig,
+    LabelMaps,
     PackNetConfig,
     PoseConfig,
     PoseNetConfig,
@@ -19,7 +21,7 @@ from packdepth.config import (
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.ego_motion import PairPoseNetwork
 from packdepth.networks.flip import FlipFused
-from packdepth.networks.guided import Guidance
+from packdepth.networks.guided import Guidance, LabelGuidance, NetworkGuidance
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
@@ -46,8 +48,14 @@ def depth_network(config: DepthConfig, semantics: Path | None = None) -> nn.Modu
     guidance = config.guidance
     if guidance is not None:
         channels: dict[int, int] = {stride: network.decoder_channels[stride] for stride in guidance.strides}
-        network.guidance = Guidance(semantic_network(guidance.semantics, semantics), channels, guidance.kernel)
+        network.guidance = _guidance(guidance, channels, semantics)
     return FlipFused(network) if config.flip else network
+
+
+def _guidance(config: GuidanceConfig, channels: dict[int, int], semantics: Path | None) -> Guidance:
+    if isinstance(config.semantics, LabelMaps):
+        return LabelGuidance(config.semantics.classes, channels, config.kernel)
+    return NetworkGuidance(semantic_network(config.semantics, semantics), channels, config.kernel)
 
 
 def semantic_network(config: FpnSemantics | TransformersSemantics, copy: Path | None = None) -> SemanticNetwork:

@@ -34,14 +34,19 @@ class FlipFused(nn.Module):
     Mirroring the image mirrors the result, exactly. Twice the work. Source: SuperDepth, ICRA 2019, section III.C.
 
     Args:
-        network: image [B, 3, H, W] to inverse depths, finest first.
+        network: image [B, 3, H, W], and what its guidance sees, to inverse depths, finest first.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor, shown: Tensor | None = None) -> list[Tensor]:
         """Inverse depths [B, 1, H / 2^s, W / 2^s], finest first."""
-        both: list[Tensor] = self.network(torch.cat([image, image.flip(-1)]))
+        both: list[Tensor] = self.network(with_mirrored(image), None if shown is None else with_mirrored(shown))
         return [fuse_flipped(*inv_depth.chunk(2)) for inv_depth in both]
+
+
+def with_mirrored(x: Tensor) -> Tensor:
+    """[B, C, H, W] and its mirror images as one batch [2 B, C, H, W]."""
+    return torch.cat([x, x.flip(-1)])

@@ -1,20 +1,28 @@
-"""Semantic guidance of a depth decoder: features of a fixed segmentation network filter what the decoder makes."""
+"""Semantic guidance of a depth decoder: features of a segmentation network, or label maps, filter what it makes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.errors import InputError
 from packdepth.networks.guidance import PixelAdaptiveConv2d
+from packdepth.networks.padding import padded_to
 from packdepth.networks.semantics import SemanticNetwork
 
 Guide = Callable[[Tensor, int], Tensor]
 """Decoder features [B, C, H / s, W / s] and their stride s to the same, filtered."""
+
+Features = Callable[[int, Sequence[int]], Tensor]
+"""The stride of a decoder stage, and height and width of its features, to what guides it, [B, G, h, w]."""
+
+Cache = Callable[[Tensor, Callable[[Tensor], list[Tensor]]], list[Tensor]]
+"""Images and what computes feature maps of some of them to the feature maps of all."""
 
 
 def unguided(x: Tensor, stride: int) -> Tensor:
@@ -25,53 +33,134 @@ def unguided(x: Tensor, stride: int) -> Tensor:
 class Guidance(nn.Module):
     """One pixel-adaptive convolution for each guided decoder stage; the encoder is not guided.
 
-    What guides a stage is the feature map of the segmentation network whose stride is nearest, resized to the stage
-    and of length one at each pixel: whatever the scale of the features, two pixels lie between 0 and 2 apart. The
-    convolutions start out as the identity, so that an untrained guided network is the unguided one.
-
-    The segmentation network is fixed: it is no part of the state dict and of what is trained, always in evaluation
-    mode, and gives no gradient.
+    What guides a stage has length one at each pixel: whatever the scale of the features, two pixels lie between 0 and
+    2 apart. The convolutions start out as the identity, so that an untrained guided network is the unguided one. A
+    subclass says what guides.
 
     Args:
-        semantics: the segmentation network.
         channels: of the guided decoder stages, by stride.
         kernel: of the convolutions.
 
     Source: Guizilini et al., ICLR 2020, section 3.2; at which strides, and how features are scaled, it does not say.
     """
 
-    def __init__(self, semantics: SemanticNetwork, channels: Mapping[int, int], kernel: int = 3) -> None:
+    def __init__(self, channels: Mapping[int, int], kernel: int = 3) -> None:
         super().__init__()
-        self._semantics = (semantics.eval().requires_grad_(False),)  # in a tuple it is no submodule
         self.layers = nn.ModuleDict({str(s): PixelAdaptiveConv2d(c, c, kernel) for s, c in channels.items()})
         for layer in self.layers.values():
             assert isinstance(layer, PixelAdaptiveConv2d)
             nn.init.dirac_(layer.weight)
+
+    def forward(self, image: Tensor, shown: Tensor | None = None) -> Guide:
+        """What filters the decoder's features.
+
+        Args:
+            image: [B, 3, H', W'], as the encoder sees it: padded.
+            shown: [B, C, H, W], what the guidance is shown in place of the image, not padded: label maps, or the image
+                without colour jitter.
+        """
+        features = self.features(image if shown is None else padded_to(shown.to(image.dtype), *image.shape[-2:]))
+
+        def guide(x: Tensor, stride: int) -> Tensor:
+            if str(stride) not in self.layers:
+                return x
+            filtered: Tensor = self.layers[str(stride)](x, F.normalize(features(stride, x.shape[-2:]), dim=1))
+            return filtered
+
+        return guide
+
+    def features(self, shown: Tensor) -> Features:
+        """What guides, of what it is shown, [B, C, H', W']."""
+        raise NotImplementedError
+
+
+class NetworkGuidance(Guidance):
+    """Guidance by a segmentation network: by that of its feature maps whose stride is nearest, resized to the stage.
+
+    The network is fixed: it is no part of the state dict and of what is trained, always in evaluation mode, and gives
+    no gradient.
+
+    Args:
+        semantics: the segmentation network.
+        channels, kernel: as of `Guidance`.
+
+    Attributes:
+        guiding: the indices of those of its feature maps that guide a stage.
+        cache: looks the maps up before it has them computed, where training is to; None for what always computes.
+    """
+
+    def __init__(self, semantics: SemanticNetwork, channels: Mapping[int, int], kernel: int = 3) -> None:
+        super().__init__(channels, kernel)
+        self._semantics = (semantics.eval().requires_grad_(False),)  # in a tuple it is no submodule
+        self.guiding = sorted({self._nearest(stride) for stride in channels})
+        self.cache: Cache | None = None
 
     @property
     def semantics(self) -> SemanticNetwork:
         """The segmentation network."""
         return self._semantics[0]
 
-    def forward(self, image: Tensor) -> Guide:
-        """What filters the decoder's features of images [B, 3, H, W]."""
-        with torch.no_grad():
-            features = self.semantics(image).features
+    def features(self, shown: Tensor) -> Features:
+        """Of images [B, 3, H', W']."""
+        maps = self.computed(shown) if self.cache is None else self.cache(shown, self.computed)
 
-        def guide(x: Tensor, stride: int) -> Tensor:
-            if str(stride) not in self.layers:
-                return x
-            nearest = min(range(len(features)), key=lambda i: abs(math.log2(self.semantics.strides[i] / stride)))
-            resized = F.interpolate(features[nearest], x.shape[-2:], mode="bilinear", align_corners=False)
-            filtered: Tensor = self.layers[str(stride)](x, F.normalize(resized.float(), dim=1))
-            return filtered
+        def resized(stride: int, size: Sequence[int]) -> Tensor:
+            nearest = maps[self.guiding.index(self._nearest(stride))]
+            return F.interpolate(nearest, tuple(size), mode="bilinear", align_corners=False).float()
 
-        return guide
+        return resized
+
+    @torch.no_grad()
+    def computed(self, shown: Tensor) -> list[Tensor]:
+        """Those feature maps of images [B, 3, H', W'] that guide a stage."""
+        features = self.semantics(shown).features
+        return [features[index] for index in self.guiding]
+
+    def _nearest(self, stride: int) -> int:
+        """The index of the feature map that guides a stage."""
+        strides = self.semantics.strides
+        return min(range(len(strides)), key=lambda index: abs(math.log2(strides[index] / stride)))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Take the segmentation network along to another device or type."""
         self.semantics._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+
+class LabelGuidance(Guidance):
+    """Guidance by label maps: by the share of each class in each pixel of a stage, embedded as is learned.
+
+    The embedding starts out as the identity: pixels of different classes lie sqrt(2) apart. Unlabelled pixels have the
+    embedding zero, which is one apart from any class.
+
+    Args:
+        classes: how many there are.
+        channels, kernel: as of `Guidance`.
+    """
+
+    def __init__(self, classes: int, channels: Mapping[int, int], kernel: int = 3) -> None:
+        super().__init__(channels, kernel)
+        self.classes = classes
+        self.embedding = nn.Conv2d(classes, classes, 1, bias=False)
+        nn.init.dirac_(self.embedding.weight)
+
+    def forward(self, image: Tensor, shown: Tensor | None = None) -> Guide:
+        """What filters the decoder's features, by `shown`: class ids [B, 1, H, W]. Raises InputError without them."""
+        if shown is None:
+            raise InputError("label maps guide this depth network; give the label map of each image with it")
+        return super().forward(image, shown)
+
+    def features(self, shown: Tensor) -> Features:
+        """Of class ids [B, 1, H', W']; those beyond the classes are unlabelled."""
+        ids = torch.arange(self.classes, dtype=shown.dtype, device=shown.device)
+        member = (shown == ids[:, None, None]).float()  # [B, K, H', W']
+
+        def embedded(stride: int, size: Sequence[int]) -> Tensor:
+            shares = F.interpolate(member, tuple(size), mode="area")
+            features: Tensor = self.embedding(shares).float()
+            return features
+
+        return embedded
 
 
 def guidance_of(network: nn.Module) -> Guidance | None:

@@ -105,11 +105,11 @@ class PackNet(nn.Module):
         for layer in (self.disp4_layer, self.disp3_layer, self.disp2_layer, self.disp1_layer):
             self.head.start_at(initial_depth, layer.conv1)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3."""
+    def forward(self, image: Tensor, shown: Tensor | None = None) -> list[Tensor]:
+        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. `shown` is what the guidance sees, see there."""
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE)
-        guide = unguided if self.guidance is None else self.guidance(image)
+        guide = unguided if self.guidance is None else self.guidance(image, shown)
         x0 = self.pre_calc(image)
         x1 = self.pack1(self.conv1(x0))  # [B, n1, H/2, W/2]
         x2 = self.pack2(self.conv2(x1))  # [B, n2, H/4, W/4]

@@ -13,6 +13,12 @@ def pad_to_multiple(image: Tensor, stride: int, least: int = 1) -> Tensor:
     """
     height, width = image.shape[-2:]
     bottom, right = (max(-size % stride, least * stride - size) for size in (height, width))
+    return padded_to(image, height + bottom, width + right)
+
+
+def padded_to(image: Tensor, height: int, width: int) -> Tensor:
+    """Image [B, C, H, W] extended at its right and bottom edges to a size, by repetition."""
+    bottom, right = height - image.shape[-2], width - image.shape[-1]
     return F.pad(image, (0, right, 0, bottom), mode="replicate") if bottom or right else image
 
 

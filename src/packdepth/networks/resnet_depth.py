@@ -63,10 +63,10 @@ class ResNetDepth(nn.Module):
         self.decoder_channels = self.decoder.channels
         self.guidance: Guidance | None = None
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3."""
+    def forward(self, image: Tensor, shown: Tensor | None = None) -> list[Tensor]:
+        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. `shown` is what the guidance sees, see there."""
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE, LEAST)
-        guide = unguided if self.guidance is None else self.guidance(image)
+        guide = unguided if self.guidance is None else self.guidance(image, shown)
         logits = self.decoder(self.encoder(image), guide)
         return crop_scales([self.head(x) for x in logits], height, width)

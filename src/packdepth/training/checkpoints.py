@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run, TransformersSemantics
-from packdepth.networks.guided import guidance_of
+from packdepth.networks.guided import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
@@ -126,7 +126,7 @@ def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
     """Write the segmentation network that guides depth, where there is one that the checkpoint is to hold."""
     assert isinstance(module, DepthModule)
     guidance, config = guidance_of(module.depth), module.run.networks.depth.guidance
-    if guidance is None or config is None:
+    if config is None or not isinstance(guidance, NetworkGuidance):
         return
     if isinstance(config.semantics, TransformersSemantics) and config.semantics.store == "reference":
         return

@@ -50,8 +50,13 @@ class RunData(pl.LightningDataModule):
             seed=run.training.seed,
             cache=data.cache,
             cameras=distinct_cameras(train) if run.camera.learn else (),
+            label_classes=run.networks.depth.label_classes,
         )
-        fields = Objective.build(run.objective).fields()
+        objective = Objective.build(run.objective)
+        fields = objective.fields()
+        if run.networks.depth.label_classes is not None:
+            in_context = {"context_semantic"} if "context_inv_depths" in objective.needed_outputs() else set()
+            fields |= {"semantic"} | in_context
         kept = None if data.beams is None else partial(beam_depth, beams=data.beams)
         others = None if data.beams is None else partial(other_depth, beams=data.beams)
         self.train = samples(train, fields=fields, augmentation=data.augmentation, measure=kept)

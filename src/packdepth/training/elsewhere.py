@@ -16,12 +16,12 @@ def finished_epochs(output: Path) -> int:
     return int(json.loads(meta.read_text())["epoch"]) if meta.exists() else 0
 
 
-def train_elsewhere(run_file: Path, output: Path) -> None:
-    """Train a run file, or go on with what was stopped. The process starts others as the run needs them.
+def train_elsewhere(run_file: Path, output: Path, overrides: tuple[str, ...] = ()) -> None:
+    """Train a run file with overrides, or go on with what was stopped. The process starts others as the run needs them.
 
     Raises InputError if it fails; what was wrong it says itself.
     """
-    command = [sys.executable, "-m", "packdepth.cli", "train", str(run_file), "--output", str(output)]
+    command = [sys.executable, "-m", "packdepth.cli", "train", str(run_file), *overrides, "--output", str(output)]
     resume = ["--resume"] if finished_epochs(output) else []
     code = subprocess.run([*command, *resume], check=False).returncode
     if code:

@@ -63,16 +63,18 @@ class DepthModule(pl.LightningModule):
     def forward(self, batch: Batch) -> Outputs:
         """Inverse depths of the targets, ego-motion to their context frames, and what else the objective needs."""
         needed = self.objective.needed_outputs()
-        outputs = Outputs(self.depth(batch.network_image), batch.image.new_zeros(len(batch), 0, 4, 4))
+        inv_depths = self.depth(batch.network_image, shown(batch.image, batch.semantic))
+        outputs = Outputs(inv_depths, batch.image.new_zeros(len(batch), 0, 4, 4))
         if "right_inv_depths" in needed:
-            outputs.right_inv_depths = self.depth(batch.network_right)
+            outputs.right_inv_depths = self.depth(batch.network_right, batch.right)
         if self.pose is None:
             return outputs
         target, context = batch.network_image, batch.network_context
         if self.pose.uses_depth or "context_inv_depths" in needed:
             with_gradient = self.pose.depth_gradient or "context_inv_depths" in needed
             with torch.set_grad_enabled(torch.is_grad_enabled() and with_gradient):
-                inv_depth = self.depth(context.flatten(0, 1))[0]
+                labels_or_images = shown(batch.context, batch.context_semantic)
+                inv_depth = self.depth(context.flatten(0, 1), labels_or_images.flatten(0, 1))[0]
             outputs.context_inv_depths = inv_depth.unflatten(0, context.shape[:2])
         if self.pose.uses_depth:
             assert outputs.context_inv_depths is not None
@@ -130,3 +132,11 @@ class DepthModule(pl.LightningModule):
         trained = {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
         optimizer, schedule = optimizer_and_schedule(self.run, trained, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def shown(image: Tensor, semantic: Tensor | None) -> Tensor:
+    """What guides a depth network: label maps where there are any, or else the image, without colour jitter.
+
+    A segmentation network that is fixed sees the same in training as in prediction.
+    """
+    return image if semantic is None else semantic

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from packdepth import checkpoint
 from packdepth.config import Run, load_run
 from packdepth.data.filters import without_static
+from packdepth.data.label_maps import check_labelled
 from packdepth.data.targets import (
     check_calibrated,
     check_offers,
@@ -25,12 +26,13 @@ from packdepth.data.targets import (
 )
 from packdepth.errors import InputError
 from packdepth.files import make_folder
-from packdepth.networks.guided import Guidance, guidance_of
+from packdepth.networks.guided import Guidance, LabelGuidance, NetworkGuidance, guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import TRAINER_STATE, Checkpoints
 from packdepth.training.data import RunData
+from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
@@ -86,6 +88,8 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
     check_offers([*clips, *validation], objective.needs())
     if run.data.beams is not None:
         check_scans(clips)
+    if run.networks.depth.label_classes is not None:
+        check_labelled([*clips, *validation])
     if "truth" in objective.fields() and run.training.batch_size > processes:
         check_one_size(clips)
     data = RunData(run, clips, validation, epoch)
@@ -97,6 +101,11 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
     module = DepthModule(run, run.training.epochs * data.epoch_steps(), cameras, semantics)
     trainer = _trainer(run, output, clips, data)
+    guidance = run.networks.depth.guidance
+    if guidance is not None and guidance.cache is not None:
+        cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
+        if trainer.is_global_zero:
+            print(f"features   {cached}", flush=True)
     make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module, frames=_frames(found)), flush=True)
@@ -151,10 +160,12 @@ def _frames(clips: Sequence[Clip]) -> int:
 
 
 def _semantics(guidance: Guidance) -> str:
-    """The network that guides depth."""
-    return (
-        f"a segmentation network of {len(guidance.semantics.classes)} classes, at strides {', '.join(guidance.layers)}"
-    )
+    """What guides depth."""
+    strides = f"at strides {', '.join(guidance.layers)}"
+    if isinstance(guidance, LabelGuidance):
+        return f"label maps of {guidance.classes} classes on disk, {strides}"
+    assert isinstance(guidance, NetworkGuidance)
+    return f"a segmentation network of {len(guidance.semantics.classes)} classes, {strides}"
 
 
 def _scale(source: str) -> str:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from packdepth.checkpoint import read_description
 from packdepth.config import Run, dump_run, load_run
+from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.inference.ground import KEPT, filter_ground
 from packdepth.training.checkpoints import TRAINER_STATE
+from packdepth.training.elsewhere import train_elsewhere
 from packdepth.training.run import train
 
 
@@ -32,8 +34,9 @@ def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (
     """
     run = load_run(run_file, overrides)
     first, second = output / "stage1", output / "stage2"
-    if not (resume and _finished(first, run)):
-        train(run_file, first, overrides, resume and _resumable(first))
+    if not resume and (_resumable(first) or _resumable(second)):
+        raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
+    _train(run, run_file, first, overrides)
     kept = [output / "ground" / str(index) / KEPT for index in range(len(run.data.train))]
     for source, path in zip(run.data.train, kept, strict=True):
         if not (resume and path.exists()):
@@ -45,8 +48,20 @@ def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (
     stage = run.model_copy(update={"data": run.data.model_copy(update={"train": sources})})
     with replacing(output / "stage2.yaml") as temporary:
         temporary.write_text(dump_run(stage))
-    if not (resume and _finished(second, stage)):
-        train(output / "stage2.yaml", second, (), resume and _resumable(second))
+    _train(stage, output / "stage2.yaml", second)
+
+
+def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = ()) -> None:
+    """Train a stage from where it was, unless it is finished.
+
+    A run that needs several processes has one of its own to start them: they repeat its command.
+    """
+    if _finished(stage, run):
+        return
+    if run.training.devices * run.training.nodes == 1:
+        train(run_file, stage, overrides, _resumable(stage))
+    else:
+        train_elsewhere(run_file, stage, overrides)
 
 
 def _resumable(stage: Path) -> bool:

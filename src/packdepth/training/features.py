@@ -1,0 +1,116 @@
+"""Features of the segmentation network that guides depth, computed once for each image and kept on disk.
+
+    CACHE/<network>-<height>x<width>/<image>.safetensors    the feature maps that guide, in half precision
+
+<network> is a hash of the network's layers and weights and of which of its maps guide, <image> one of the pixels that
+it is shown, mirrored or not: what is found there belongs to these pixels and to this network, however files are named.
+Each map is divided by its largest magnitude, so that half precision holds it; guidance sees directions alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from packdepth.data.dataset import ClipDataset
+from packdepth.errors import InputError
+from packdepth.files import check_room, make_folder, replacing, size_in_words
+from packdepth.networks.guided import NetworkGuidance, guidance_of
+from packdepth.networks.padding import pad_to_multiple
+from packdepth.networks.resnet import STRIDE
+from packdepth.training.module import DepthModule
+
+LEAST = 1e-12  # of the largest magnitude of a map
+
+
+class FeatureCache:
+    """What a segmentation network makes of images, looked up on disk before it is computed.
+
+    Args:
+        folder: that caches of any networks and sizes may share.
+        guidance: by the network.
+    """
+
+    def __init__(self, folder: Path, guidance: NetworkGuidance) -> None:
+        self.folder, self.network = folder, fingerprint(guidance)
+
+    def __call__(self, shown: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> list[Tensor]:
+        """Feature maps [B, C_s, h_s, w_s] of images [B, 3, H, W]; `compute` is asked for those that are missing."""
+        paths = [self._path(image) for image in shown.cpu()]
+        missing = [index for index, path in enumerate(paths) if not path.exists()]
+        if missing:
+            with torch.autocast(shown.device.type, enabled=False):
+                maps = compute(shown[missing].float())
+            for index, features in zip(missing, zip(*maps, strict=True), strict=True):
+                _write(paths[index], features)
+        read = [_read(path) for path in paths]
+        return [torch.stack(level).to(shown.device, torch.float32) for level in zip(*read, strict=True)]
+
+    def _path(self, image: Tensor) -> Path:
+        """Where the features of an image [3, H, W] are kept."""
+        height, width = image.shape[-2:]
+        digest = hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+        return self.folder / f"{self.network}-{height}x{width}" / f"{digest}.safetensors"
+
+
+def fingerprint(guidance: NetworkGuidance) -> str:
+    """A hash of a segmentation network's layers, weights and buffers, and of which of its feature maps guide."""
+    network = guidance.semantics
+    digest = hashlib.blake2b(f"{network!r} {guidance.guiding}".encode(), digest_size=8)
+    for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()]):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDataset]) -> str:
+    """Let the depth network's guidance look features up in a folder; what will be kept there at most, in words.
+
+    Args:
+        module: whose depth network a segmentation network guides.
+        folder: of the cache.
+        parts: the training samples, and those to validate on.
+
+    Raises InputError if the disk has no room for it.
+    """
+    guidance, depth = guidance_of(module.depth), module.run.networks.depth
+    assert isinstance(guidance, NetworkGuidance)
+    cache = FeatureCache(folder, guidance)
+    maps = guidance.computed(pad_to_multiple(torch.zeros(1, 3, *module.run.image_size), STRIDE))
+    views = 2 if depth.flip or module.run.data.augmentation.flip > 0 else 1
+    images = sum(_images(module, samples) for samples in parts)
+    needed = images * views * sum(level.numel() * torch.half.itemsize for level in maps)
+    there = sum(file.stat().st_size for file in folder.glob(f"{cache.network}-*/*"))
+    make_folder(folder)
+    check_room(folder, needed - there, "name another folder as networks.depth.guidance.cache, or leave it out")
+    guidance.cache = cache
+    mirrored = ", mirrored and not" if views == 2 else ""
+    return f"of {images} images{mirrored}: up to {size_in_words(needed)} in {folder}, {size_in_words(there)} are there"
+
+
+def _images(module: DepthModule, samples: ClipDataset) -> int:
+    """How many images of a data set the depth network predicts."""
+    outputs = module.objective.needed_outputs()
+    of_context = "context_inv_depths" in outputs or (module.pose is not None and module.pose.uses_depth)
+    offsets = (0, *samples.offsets) if of_context else (0,)
+    left = {(clip, index + offset) for clip, index in samples.targets for offset in offsets}
+    return len(left) + (len(samples) if "right_inv_depths" in outputs else 0)
+
+
+def _write(path: Path, features: tuple[Tensor, ...]) -> None:
+    half = {str(i): (x / x.abs().amax().clamp(min=LEAST)).half().contiguous().cpu() for i, x in enumerate(features)}
+    with replacing(path) as temporary:
+        save_file(half, temporary)
+
+
+def _read(path: Path) -> list[Tensor]:
+    try:
+        return [tensor for _, tensor in sorted(load_file(path).items(), key=lambda item: int(item[0]))]
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); remove it, it is computed again") from None

@@ -1,0 +1,64 @@
+"""Label maps that guide: read with their frame, checked, mirrored with it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from packdepth.config import Augmentation
+from packdepth.data.dataset import ClipDataset
+from packdepth.data.label_maps import check_ids, check_labelled
+from packdepth.errors import InputError
+from packdepth.sources.folder import read_clip
+
+FIELDS = frozenset({"semantic", "context_semantic"})
+
+
+@pytest.fixture
+def labelled_clip(moving_clip: Path, tmp_path: Path) -> Path:
+    """The rendered clip; the class of a pixel is 0 in the left half, and the number of its frame in the right."""
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    camera = read_clip(clip).camera
+    (clip / "semantic").mkdir()
+    for index, frame in enumerate(read_clip(clip).frames):
+        ids = np.zeros((camera.height, camera.width), dtype=np.uint8)
+        ids[:, camera.width // 2 :] = index
+        Image.fromarray(ids).save(clip / "semantic" / f"{frame.name}.png")
+    return clip
+
+
+def test_a_sample_holds_the_label_maps_of_its_frames(labelled_clip: Path) -> None:
+    always = Augmentation(flip=1.0, jitter=None)
+    plain, mirrored = (
+        ClipDataset([read_clip(labelled_clip)], (16, 32), (-1, 1), FIELDS, augmentation, label_classes=19)[0]
+        for augmentation in (None, always)
+    )
+    assert plain.semantic is not None
+    assert plain.context_semantic is not None
+    assert plain.semantic.shape == (1, 16, 32)
+    assert plain.semantic[0, 0].tolist() == [0] * 16 + [1] * 16  # the second frame is the first with all its context
+    assert plain.context_semantic[:, 0, 0, -1].tolist() == [0, 2]
+    assert mirrored.semantic is not None
+    assert mirrored.context_semantic is not None
+    assert (mirrored.semantic == plain.semantic.flip(-1)).all()
+    assert (mirrored.context_semantic == plain.context_semantic.flip(-1)).all()
+
+
+def test_more_classes_than_guide_are_refused(labelled_clip: Path) -> None:
+    samples = ClipDataset([read_clip(labelled_clip)], (16, 32), (-1, 1), FIELDS, label_classes=2)
+    with pytest.raises(InputError, match=r"000002.png: holds class 2, but .* 2 classes"):
+        samples[0]
+    check_ids(np.full((2, 2), 255, dtype=np.uint8), 2, "unlabelled")
+
+
+def test_a_frame_without_label_map_is_named(labelled_clip: Path) -> None:
+    clip = read_clip(labelled_clip)
+    check_labelled([clip])
+    frames = (*clip.frames[:2], replace(clip.frames[2], semantic=None), *clip.frames[3:])
+    with pytest.raises(InputError, match=r"000002.png: has no label map"):
+        check_labelled([replace(clip, frames=frames)])

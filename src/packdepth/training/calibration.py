@@ -32,12 +32,11 @@ from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
 
 FOCAL, ASPECT, CENTRE = 0.3, 0.02, 0.02  # standard deviations of the prior: log f, log fx / fy, centre (image widths)
-ROUNDS = 4  # of an adjustment
+ROUNDS = 6  # of an adjustment
 LONGEST = 0.2  # longest step of log f in a round
 CELL = 8  # pixels: side of the cells that are looked at
-DEPTH = 0.05  # standard deviation of the log depth of a cell of the ground
-SPREAD = 0.2  # of log depth at a place over the views, up to which there is ground
-UNUSUAL = 0.15  # of log depth: farther than this from the median at its place, a cell is not of the ground
+SPREAD = 0.2  # standard deviation over the views of log depth at a place, up to which it is one of the ground
+DEPTH = 0.05  # of log depth: farther than this from the ground a cell shows something else, and so well it is known
 NOISE = 0.02  # grey in [0, 1]: least difference of two images of the same
 PLACE = 0.5  # pixels: how well view synthesis tells a place, whatever the texture
 FARTHEST = 1.5  # pixels: longest shift of a cell that its gradients tell
@@ -144,7 +143,7 @@ def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
     usual = depths.median(0, keepdim=True).values
     unusual = (_cell_depths(depths) / _cell_depths(usual)).log().abs()
     spread = 1.4826 * unusual.median(0).values  # that of a normal distribution with this median
-    return usual, ((spread < SPREAD) & (unusual < UNUSUAL)).to(depths)
+    return usual, ((spread < SPREAD) & (unusual < DEPTH)).to(depths)
 
 
 def normal_equations(view: View, shown: Tensor, guess: Camera, change: Tensor) -> System:

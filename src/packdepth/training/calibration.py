@@ -37,6 +37,7 @@ LONGEST = 0.2  # longest step of log f in a round
 CELL = 8  # pixels: side of the cells that are looked at
 SPREAD = 0.2  # standard deviation over the views of log depth at a place, up to which it is one of the ground
 DEPTH = 0.05  # of log depth: farther than this from the ground a cell shows something else, and so well it is known
+TILT = 0.05  # standard deviation of log depth by which a view's ground leans a focal length aside, at its median depth
 NOISE = 0.02  # grey in [0, 1]: least difference of two images of the same
 PLACE = 0.5  # pixels: how well view synthesis tells a place, whatever the texture
 FARTHEST = 1.5  # pixels: longest shift of a cell that its gradients tell
@@ -149,8 +150,9 @@ def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
 def normal_equations(view: View, shown: Tensor, guess: Camera, change: Tensor) -> System:
     """How well a view of the ground tells the intrinsics, by the cells [C] that show it, and to which it pulls them.
 
-    Depth is known to 5 %, each cell for itself; the motion to each context frame is unknown. Both are eliminated by
-    Schur complements (the weak prior of 1 on metres and radians is for views that tell no motion).
+    Depth is known to 5 %, each cell for itself, and the whole may tilt a little, as the car does; the motion to each
+    context frame is unknown. All these are eliminated by Schur complements (the weak prior of 1 on metres and radians
+    is for views that tell no motion).
     """
     camera = changed(guess.resized(*view.depth.shape[-2:]), change)
     told = [_shifts(view, n, camera) for n in range(len(view.motions))]
@@ -163,11 +165,12 @@ def normal_equations(view: View, shown: Tensor, guess: Camera, change: Tensor) -
     nothing = torch.zeros(11, dtype=torch.float64)
     J = torch.stack([over_cells(nothing, pixels, depths, T) for T in view.motions], dim=1)  # [C, N, 2, 11]
     frames = len(view.motions)
-    shared = J.new_zeros(*J.shape[:3], 4 + 6 * frames)  # intrinsics, then the motion to each context frame
+    shared = J.new_zeros(*J.shape[:3], 6 + 6 * frames)  # intrinsics, the motion to each context frame, tilt
     shared[..., :4] = J[..., :4]
     for n in range(frames):
         shared[:, n, :, 4 + 6 * n : 10 + 6 * n] = J[:, n, :, 4:10]
     own = J[..., 10]  # of a cell: its depth
+    shared[..., -2:] = own[..., None] * _tilts(camera, pixels, depths, shown)[:, None, None]
 
     own_square = torch.einsum("cni,cnij,cnj->c", own, weights, own) + 1 / DEPTH**2
     own_pull = torch.einsum("cni,cnij,cnj->c", own, weights, shifts)
@@ -175,10 +178,10 @@ def normal_equations(view: View, shown: Tensor, guess: Camera, change: Tensor) -
     square = torch.einsum("cnik,cnij,cnjl->kl", shared, weights, shared) - (mixed / own_square[:, None]).T @ mixed
     pull = torch.einsum("cnik,cnij,cnj->k", shared, weights, shifts) - (own_pull / own_square) @ mixed
 
-    among = square[4:, 4:] + torch.eye(6 * frames, dtype=torch.float64)
-    motion = torch.linalg.solve(among, torch.cat([-square[4:, :4], pull[4:, None]], dim=1))
-    rest = square[:4, 4:] @ motion
-    return System(square[:4, :4] + rest[:, :4], pull[:4] - rest[:, 4], motion)
+    weak = torch.cat([square.new_ones(6 * frames), square.new_full((2,), 1 / TILT**2)]).diag()
+    others = torch.linalg.solve(square[4:, 4:] + weak, torch.cat([-square[4:, :4], pull[4:, None]], dim=1))
+    rest = square[:4, 4:] @ others
+    return System(square[:4, :4] + rest[:, :4], pull[:4] - rest[:, 4], others[:-2])
 
 
 def _moved(view: View, system: System, step: Tensor) -> View:
@@ -209,6 +212,13 @@ def _cell_middles(camera: Camera) -> Tensor:
     )
     v, u = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([u, v], dim=-1).view(-1, 2)
+
+
+def _tilts(camera: Camera, pixels: Tensor, depths: Tensor, shown: Tensor) -> Tensor:
+    """Changes [C, 2] of log depth as the ground leans aside and ahead: inverse depth changes with the ray's x and y."""
+    usual = depths[shown > 0].median() if shown.any() else depths.median()
+    centre, focal = pixels.new_tensor([camera.cx, camera.cy]), pixels.new_tensor([camera.fx, camera.fy])
+    return (pixels - centre) / focal * (depths / usual)[:, None]
 
 
 def _cell_depths(depths: Tensor) -> Tensor:

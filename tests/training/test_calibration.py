@@ -72,6 +72,13 @@ def test_a_wrong_camera_is_set_right_in_turns(factor: float) -> None:
     assert solution.change[:2].numpy() == pytest.approx(-np.log(factor), abs=0.03)
 
 
+def test_ground_that_may_tilt_tells_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What leans in a bend looks like another focal length."""
+    tilting = deviation(0.02, 10)
+    monkeypatch.setattr(calibration, "TILT", 1e-6)
+    assert deviation(0.02, 10) < 0.9 * tilting
+
+
 def test_motions_are_adjusted_too() -> None:
     """What the pose network gets wrong, and the scale of depth, do not bend the camera."""
     right = view(0.05)

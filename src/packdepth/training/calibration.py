@@ -218,7 +218,8 @@ def _tilts(camera: Camera, pixels: Tensor, depths: Tensor, shown: Tensor) -> Ten
     """Changes [C, 2] of log depth as the ground leans aside and ahead: inverse depth changes with the ray's x and y."""
     usual = depths[shown > 0].median() if shown.any() else depths.median()
     centre, focal = pixels.new_tensor([camera.cx, camera.cy]), pixels.new_tensor([camera.fx, camera.fy])
-    return (pixels - centre) / focal * (depths / usual)[:, None]
+    tilts: Tensor = (pixels - centre) / focal * (depths / usual)[:, None]
+    return tilts
 
 
 def _cell_depths(depths: Tensor) -> Tensor:

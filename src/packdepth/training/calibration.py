@@ -218,8 +218,7 @@ def _tilts(camera: Camera, pixels: Tensor, depths: Tensor, shown: Tensor) -> Ten
     """Changes [C, 2] of log depth as the ground leans aside and ahead: inverse depth changes with the ray's x and y."""
     usual = depths[shown > 0].median() if shown.any() else depths.median()
     centre, focal = pixels.new_tensor([camera.cx, camera.cy]), pixels.new_tensor([camera.fx, camera.fy])
-    tilts: Tensor = (pixels - centre) / focal * (depths / usual)[:, None]
-    return tilts
+    return (pixels - centre) / focal * (depths / usual)[:, None]
 
 
 def _cell_depths(depths: Tensor) -> Tensor:
@@ -231,7 +230,7 @@ def _inliers(shifts: Tensor, weights: Tensor) -> Tensor:
     """Weights [C, N] of shifts, by a Cauchy distribution: what moves by itself or is hidden stands out."""
     lengths, told = shifts.norm(dim=-1), weights.flatten(2).abs().sum(-1) > 0
     usual = max(USUAL, float(lengths[told].median())) if told.any() else USUAL
-    return 1 / (1 + (lengths / usual) ** 2)
+    return (1 + (lengths / usual).square()).reciprocal()
 
 
 def _shifts(view: View, n: int, camera: Camera) -> tuple[Tensor, Tensor]:

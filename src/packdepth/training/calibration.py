@@ -230,7 +230,8 @@ def _inliers(shifts: Tensor, weights: Tensor) -> Tensor:
     """Weights [C, N] of shifts, by a Cauchy distribution: what moves by itself or is hidden stands out."""
     lengths, told = shifts.norm(dim=-1), weights.flatten(2).abs().sum(-1) > 0
     usual = max(USUAL, float(lengths[told].median())) if told.any() else USUAL
-    return (1 + (lengths / usual).square()).reciprocal()
+    inliers: Tensor = 1 / (1 + (lengths / usual) ** 2)
+    return inliers
 
 
 def _shifts(view: View, n: int, camera: Camera) -> tuple[Tensor, Tensor]:

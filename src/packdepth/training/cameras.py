@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -43,12 +45,16 @@ class LearnedCameras(nn.Module):
 
     def camera(self, index: int) -> Camera:
         """One camera (floats) at the size of its images."""
-        guess, (log_fx, log_fy, cx, cy) = self.guesses[index], self.change[index]
-        return Camera(
-            fx=float(guess.fx * log_fx.exp()),
-            fy=float(guess.fy * log_fy.exp()),
-            cx=float(guess.cx + cx * guess.width),
-            cy=float(guess.cy + cy * guess.width),
-            width=guess.width,
-            height=guess.height,
-        )
+        return changed(self.guesses[index], self.change[index])
+
+
+def changed(guess: Camera, change: Tensor) -> Camera:
+    """A camera (floats) that differs from a guess by changes [4] of log fx and log fy, and of cx and cy in widths."""
+    log_fx, log_fy, cx, cy = change.tolist()
+    return replace(
+        guess,
+        fx=guess.fx * math.exp(log_fx),
+        fy=guess.fy * math.exp(log_fy),
+        cx=guess.cx + cx * guess.width,
+        cy=guess.cy + cy * guess.width,
+    )

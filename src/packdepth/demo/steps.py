@@ -55,9 +55,9 @@ class Plan:
 
 
 FULL = Plan(
-    train_drives=22, train_frames=240, test_drives=15, epochs=10, epoch_steps=84, odometry_frames=60, minutes=9.5
+    train_drives=19, train_frames=240, test_drives=15, epochs=10, epoch_steps=46, odometry_frames=60, minutes=9.5
 )
-QUICK = Plan(train_drives=8, train_frames=140, test_drives=6, epochs=2, epoch_steps=75, odometry_frames=40, minutes=3)
+QUICK = Plan(train_drives=8, train_frames=140, test_drives=6, epochs=2, epoch_steps=60, odometry_frames=40, minutes=3)
 
 
 def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:

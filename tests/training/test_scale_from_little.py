@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import segmenter
 import torch
 import world
 import yaml
@@ -77,6 +78,24 @@ def test_velocity_lidar_and_stereo_together(rich_file: Path, tmp_path: Path) -> 
     assert meta.scale_source == "velocity (speed), depth (lidar, 8 beams), stereo"
     for row in rows(tmp_path / "run"):
         assert all(float(row[name]) > 0 for name in ("photometric", "velocity", "stereo", "reprojected"))
+
+
+@pytest.mark.parametrize("fusion", ["early", "middle", "late"])
+def test_everything_together(fusion: str, rich_file: Path, rich_clip: Path, tmp_path: Path) -> None:
+    """A guided PackNet, two streams with lost pixels, and all that gives scale or consistency, in one run file."""
+    guidance = f"{{semantics: {{kind: fpn, checkpoint: {segmenter.write(tmp_path / 'semantics')}}}}}"
+    kinds = ("photometric", "smoothness", "velocity", "stereo", "reprojected", "depth_consistency", "pose_consistency")
+    options = (
+        f"networks.depth={{kind: packnet, preset: tiny, guidance: {guidance}}}",
+        f"networks.pose={{kind: two_stream, fusion: {fusion}, sparsity: {{}}}}",
+        f"objective=[{', '.join(f'{{kind: {kind}}}' for kind in kinds)}]",
+    )
+    train(rich_file, tmp_path / "run", (*SHORT, *options, "data.beams=8"))
+    for row in rows(tmp_path / "run"):
+        assert all(np.isfinite(float(row[kind])) for kind in kinds)
+    predictor = load(tmp_path / "run" / "last")
+    assert predictor.meta.scale_source == "velocity (speed), depth (lidar, 8 beams), stereo"
+    assert predictor.predict(rich_clip / "frames" / "000002.png").metric
 
 
 LACKS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_measured_motion_maps_the_current_camera_into_the_next() -> None:
 @pytest.mark.parametrize("poses", [[None, None], [np.eye(4), None, np.eye(4)], [np.eye(4)] * 3, [np.eye(4)]])
 def test_clips_that_tell_no_motion(poses: list[np.ndarray | None]) -> None:
     assert measured_motion(clip(poses)) is None
+
+
+def test_gaps_in_time_are_no_motion() -> None:
+    """Frames half a second apart of a clip of ten frames a second are no neighbours."""
+    poses = [np.eye(4), np.eye(4)]
+    poses[1][2, 3] = 3.0
+    apart = clip(poses)
+    apart = replace(apart, frames=(apart.frames[0], replace(apart.frames[1], time=0.5)))
+    assert measured_motion(apart) is not None
+    assert measured_motion(replace(apart, interval=0.1)) is None
 
 
 def test_the_constant_motion() -> None:

@@ -254,6 +254,14 @@ def test_truth_that_hardly_counts(raw: Path) -> None:
         judged_truth(RAW, [clip])
 
 
+def test_ego_motion_over_a_gap_in_time_is_not_judged(odometry: Path, seer: Seer) -> None:
+    (clip,) = ODOMETRY.clips(odometry)
+    frames = tuple(replace(frame, time=frame.time + 9 * (i > 20)) for i, frame in enumerate(clip.frames))
+    report = judge(FromCheckpoint("seer", seer()), ODOMETRY, [replace(clip, frames=frames)], {})
+    assert report.ego_motion is not None
+    assert (report.ego_motion.motions, report.ego_motion.distance) == pytest.approx((49, 39.2))
+
+
 def test_several_checkpoints_on_one_page(odometry: Path, trained: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(trained, other)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from packdepth.data.targets import gaps
 from packdepth.geometry import se3
 from packdepth.records import Clip
 
@@ -59,13 +60,14 @@ def ego_motion_errors(predicted: Tensor, measured: Tensor) -> EgoMotionErrors:
 
 
 def measured_motion(clip: Clip) -> Tensor | None:
-    """T_next_current [N - 1, 4, 4] (float64, metres) of a clip's N poses; None without poses or motion."""
+    """T_next_current [N - 1, 4, 4] (float64, m) of a clip's N poses; None without poses, or if neighbours stand."""
     poses = [frame.pose for frame in clip.frames if frame.pose is not None]
     if len(poses) < len(clip.frames) or clip.independent:
         return None
     T_world_camera = torch.from_numpy(np.stack(poses))
     motions = se3.compose(se3.inverse(T_world_camera[1:]), T_world_camera[:-1])
-    return motions if (motions[:, :3, 3].norm(dim=-1) > STANDING).any() else None
+    moved = motions[:, :3, 3].norm(dim=-1) > STANDING
+    return motions if (moved & torch.from_numpy(~gaps(clip))).any() else None
 
 
 def constant_motion(measured: Tensor) -> Tensor:

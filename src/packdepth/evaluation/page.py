@@ -13,9 +13,10 @@ import numpy as np
 
 from packdepth.charts import Line, key, svg
 from packdepth.colour import colour_range
+from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.parts import range_names
 from packdepth.evaluation.report import Report
-from packdepth.evaluation.scores import ImageScores
+from packdepth.evaluation.scores import ImageScores, Scores
 from packdepth.files import replacing
 from packdepth.html import STYLE, depth_panels, table
 from packdepth.inference.info import depth_unit
@@ -85,20 +86,22 @@ def _scores(reports: Sequence[Report]) -> str:
 
 
 def _parts(reports: Sequence[Report]) -> str:
-    """abs_rel of each part, of each checkpoint in the row it stands for."""
-    names = list(dict.fromkeys(part for report in reports for part in report.parts))
-    rows: dict[str, list[float | str | None]] = {
-        escape(part): [
-            report.parts[part][report.row]["abs_rel"] if part in report.parts else None for report in reports
-        ]
-        for part in names
-    }
-    means = [report.class_means for report in reports]
-    if any(means):
-        rows["mean of classes"] = [
-            mean[report.row]["abs_rel"] if mean else None for mean, report in zip(means, reports, strict=True)
-        ]
-    return table([f"{number}. {report.row}" for number, report in enumerate(reports, 1)], rows)
+    """What holds of parts and of boundaries, of each checkpoint in the row it stands for."""
+
+    def row(rows: Sequence[dict[str, Scores] | None], name: str) -> list[float | str | None]:
+        pairs = zip(rows, reports, strict=True)
+        return [(scores or {}).get(report.row, {}).get(name) for scores, report in pairs]
+
+    rows: dict[str, list[float | str | None]] = {}
+    for part in dict.fromkeys(part for report in reports for part in report.parts):
+        of_part = [report.parts.get(part) for report in reports]
+        rows[escape(part)] = row(of_part, "abs_rel")
+        rows[f"{escape(part)}: share too far"] = row(of_part, "too_far")
+    rows["mean of classes"] = row([report.class_means for report in reports], "abs_rel")
+    for name in BoundaryErrors._fields:
+        rows[f"{name}, pixels"] = row([report.boundaries for report in reports], name)
+    known = {title: values for title, values in rows.items() if values != [None] * len(reports)}
+    return table([f"{number}. {report.row}" for number, report in enumerate(reports, 1)], known)
 
 
 def _curves(reports: Sequence[Report], metric: str) -> list[Line]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from packdepth.data.beams import other_depth
 from packdepth.data.dataset import measured_depth
+from packdepth.data.targets import gaps
 from packdepth.errors import InputError
 from packdepth.evaluation.baseline import others_median, pixel_median
 from packdepth.evaluation.boundaries import boundary_errors
@@ -222,7 +223,8 @@ def judge_clip(
 
     measured = measured_motion(clip) if protocol.ego_motion else None
     if measured is not None and predictions.ego_motion is not None:
-        return Judged(found, (torch.from_numpy(predictions.ego_motion(images())), measured))
+        predicted, near = torch.from_numpy(predictions.ego_motion(images())), torch.from_numpy(~gaps(clip))
+        return Judged(found, (predicted[near], measured[near]))
     for _ in images():
         pass
     return Judged(found, None)

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from packdepth.city.classes import COLOURS
-from packdepth.city.drive import RATE, Drive, Recipe, Shot, View
+from packdepth.city.drive import Drive, Recipe, Shot, View
+from packdepth.city.ego import RATE
 from packdepth.city.lidar import ORIGIN
 from packdepth.colour import colourise
 from packdepth.files import claim, replacing, write_depth_png, write_image

@@ -39,8 +39,19 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "packdepth.cli", "train", *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
+
+
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores interrupts, and so would all that it starts itself."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str]) -> str:
@@ -134,16 +145,6 @@ def test_two_processes_train_like_one_with_the_same_batch(whole: Path, run_file:
         assert scores[1][name] == pytest.approx(value, rel=1e-2, abs=1e-2 if "/a" in name else 1e-5), name
 
 
-def interrupted(process: subprocess.Popen[str]) -> str:
-    """What a process says when it is interrupted. Python loses a signal that comes while it collects garbage."""
-    try:
-        os.killpg(process.pid, signal.SIGINT)
-        return process.communicate(timeout=30)[0]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGINT)
-        return process.communicate(timeout=30)[0]
-
-
 def test_ctrl_c_leaves_a_usable_checkpoint(run_file: Path, moving_clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "interrupted"
     process = start(run_file, "training.epoch_steps=10000", "--output", output)
@@ -151,7 +152,8 @@ def test_ctrl_c_leaves_a_usable_checkpoint(run_file: Path, moving_clip: Path, tm
     while not (output / "metrics.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1.0)  # a few steps
-    text = interrupted(process)
+    os.killpg(process.pid, signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in text
     assert "interrupted in the first epoch" in text

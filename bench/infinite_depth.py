@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from packdepth.city.drive import Drive
+from packdepth.city.drive import Drive, Recipe
 from packdepth.city.write import clip_folder, write_city
 from packdepth.config import Run
 from packdepth.data.dataset import ClipDataset
@@ -35,14 +35,18 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for name in ("train", "test"):
-            led = replace(recipe(name, 10, 7, lead_share=1.0), record=(1, 1))
-            write_city(Path(folder) / name, led, options.drives)
+            write_city(Path(folder) / name, led(name), options.drives)
         print(f"{'':>22} {'ratio on lead cars':>20} {'abs_rel on them':>16}")
         report("the demo's network", load(options.demo / "run" / "last"), Path(folder), options.drives)
         for automask in (True, False):
             predictor = load(options.demo / "run" / "last")
             go_on(predictor, Path(folder) / "train", automask, options.steps)
             report(f"automask {automask}", predictor, Path(folder), options.drives)
+
+
+def led(name: str) -> Recipe:
+    """Ten frames of drives that all follow a car."""
+    return replace(recipe(name, 10, 7, lead_share=1.0), record=(1, 1))
 
 
 def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
@@ -76,7 +80,7 @@ def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
 
 def report(title: str, predictor: Predictor, folder: Path, drives: int) -> None:
     """The median ratio of predicted to true depth on lead cars, and their mean relative error."""
-    test = replace(recipe("test", 10, 7, lead_share=1.0), record=(1, 1))
+    test = led("test")
     ratios = []
     for number in range(drives):
         leader = Drive(test, number).traffic.leader

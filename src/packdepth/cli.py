@@ -13,6 +13,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, 
 from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError
+from packdepth.studies.plan import Plan
 
 
 def train(
@@ -282,53 +283,27 @@ def data_check(
     print(report.text())
 
 
-def study_lidar_beams(
-    output: Positional[Path],
-    /,
-    *,
-    seeds: int = 3,
-    steps: int = 1200,
-    drives: int = 12,
-    size: tuple[int, int] = (64, 224),
-) -> None:
+def study_lidar_beams(output: Positional[Path], /, *, plan: Plan) -> None:
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
     Args:
         output: folder for drives, runs, and lidar_beams.json, .csv, .md and .html; what was stopped goes on.
-        seeds: trainings of each of the 14 kinds.
-        steps: of each training, 4 images each.
-        drives: to train on.
-        size: height and width of the images, in pixels.
+        plan: what every training may spend.
     """
     from packdepth.studies.lidar_beams import lidar_beams
-    from packdepth.studies.trials import Plan
 
-    plan = Plan(drives=drives, height=size[0], width=size[1], steps=steps, seeds=seeds)
     print(f"open {lidar_beams(output, plan)} in a browser")
 
 
-def study_superdepth(
-    output: Positional[Path],
-    /,
-    *,
-    seeds: int = 3,
-    steps: int = 1200,
-    drives: int = 12,
-    size: tuple[int, int] = (64, 224),
-) -> None:
+def study_superdepth(output: Positional[Path], /, *, plan: Plan) -> None:
     """Compare stereo trainings with and without the sub-pixel decoder and the flip layer, on rendered drives.
 
     Args:
         output: folder for drives, runs, and superdepth.json, .csv, .md and .html; what was stopped goes on.
-        seeds: trainings of each of the 6 kinds.
-        steps: of each training, 4 images each; of two kinds half as many.
-        drives: to train on.
-        size: height and width of the images, in pixels.
+        plan: what every training may spend.
     """
     from packdepth.studies.superdepth import superdepth
-    from packdepth.studies.trials import Plan
 
-    plan = Plan(drives=drives, height=size[0], width=size[1], steps=steps, seeds=seeds)
     print(f"open {superdepth(output, plan)} in a browser")
 
 

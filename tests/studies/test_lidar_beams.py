@@ -12,7 +12,8 @@ from packdepth.errors import InputError
 from packdepth.studies import lidar_beams as study
 from packdepth.studies import trials
 from packdepth.studies.lidar_beams import BEAMS, VARIANTS, Variant, lidar_beams, line, run_values
-from packdepth.studies.trials import Plan, Row, markdown
+from packdepth.studies.plan import Plan
+from packdepth.studies.trials import Row, markdown
 
 
 def rows() -> list[Row[Variant]]:
@@ -42,7 +43,7 @@ def test_the_table_and_the_plot() -> None:
 def test_a_tiny_study_runs_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     monkeypatch.setattr(study, "VARIANTS", (Variant("velocity"), Variant("reprojected", 4)))
-    plan = Plan(drives=1, frames=8, val_drives=1, height=32, width=64, steps=1, seeds=1)
+    plan = Plan(drives=1, frames=8, val_drives=1, size=(32, 64), steps=1, seeds=1)
     page = lidar_beams(tmp_path, plan)
     assert "<svg" in page.read_text()
     results = json.loads((tmp_path / "lidar_beams.json").read_text())

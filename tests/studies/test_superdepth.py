@@ -9,8 +9,9 @@ import pytest
 
 from packdepth.config import parse_run
 from packdepth.studies import superdepth as study
+from packdepth.studies.plan import Plan
 from packdepth.studies.superdepth import DECODERS, VARIANTS, WORK, Variant, lines, run_values, superdepth
-from packdepth.studies.trials import Plan, Row
+from packdepth.studies.trials import Row
 
 
 def test_variants_differ_in_decoder_and_flip_layer_alone() -> None:
@@ -38,7 +39,7 @@ def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     chosen = tuple(Variant(decoder, "half") for decoder in DECODERS)
     monkeypatch.setattr(study, "VARIANTS", chosen)
-    page = superdepth(tmp_path, Plan(drives=1, frames=8, val_drives=1, height=32, width=64, steps=2, seeds=1))
+    page = superdepth(tmp_path, Plan(drives=1, frames=8, val_drives=1, size=(32, 64), steps=2, seeds=1))
     assert "<svg" in page.read_text()
     with (tmp_path / "superdepth.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

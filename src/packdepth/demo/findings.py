@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from packdepth.config import Run
@@ -16,7 +15,6 @@ from packdepth.demo.scores import constants, judge
 from packdepth.evaluation.odometry import chained, from_first
 from packdepth.evaluation.scores import Scores
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.resize import resize_inv_depth
 from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import Folder
@@ -126,10 +124,8 @@ def find(output: Path) -> Findings:
 
 
 def _always(depth: np.ndarray, frame: Frame) -> np.ndarray:
-    """The same depth whatever the frame shows, at its size."""
-    assert frame.depth is not None
-    inv_depth = resize_inv_depth(torch.from_numpy(1 / depth)[None, None], *frame.depth.read().shape)
-    return (1 / inv_depth)[0, 0].numpy()
+    """The same depth whatever the frame shows."""
+    return depth
 
 
 def _example(predictor: Predictor, frame: Frame, index: int) -> Example:

@@ -88,9 +88,8 @@ def _scores(reports: Sequence[Report]) -> str:
 def _parts(reports: Sequence[Report]) -> str:
     """What holds of parts and of boundaries, of each checkpoint in the row it stands for."""
 
-    def row(rows: Sequence[dict[str, Scores] | None], name: str) -> list[float | str | None]:
-        pairs = zip(rows, reports, strict=True)
-        return [(scores or {}).get(report.row, {}).get(name) for scores, report in pairs]
+    def row(found: Sequence[dict[str, Scores] | None], name: str) -> list[float | str | None]:
+        return [(scores or {}).get(report.row, {}).get(name) for scores, report in zip(found, reports, strict=True)]
 
     rows: dict[str, list[float | str | None]] = {}
     for part in dict.fromkeys(part for report in reports for part in report.parts):

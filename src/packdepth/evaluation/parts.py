@@ -69,15 +69,14 @@ def part_masks(
         camera: of the frame, to find the lead car by; None to leave it out.
     """
     masks = range_masks(truth, bounds) | {"edges": edge_mask(truth)}
+    semantic = None if frame.semantic is None else _tensor(frame.semantic)
     if frame.moving is not None:
         moving = _tensor(frame.moving)
         masks |= {"moving": moving, "rest": ~moving}
         if frame.instance is not None and camera is not None:
-            semantic = None if frame.semantic is None else _tensor(frame.semantic)
             masks["lead car"] = lead_car_mask(truth, moving, _tensor(frame.instance), semantic, camera)
-    if classes and frame.semantic is not None:
-        ids = _tensor(frame.semantic)
-        masks |= {label.words: ids == label for label in Label if label.words in classes}
+    if classes and semantic is not None:
+        masks |= {label.words: semantic == label for label in Label if label.words in classes}
     known = ~truth.isnan()
     masks = {name: mask & known for name, mask in masks.items()}
     return {name: mask for name, mask in masks.items() if mask.sum() >= LEAST_PIXELS}

@@ -27,14 +27,15 @@ class Layout:
     features: int  # of the 3D convolutions (D)
     groups: int = GROUPS  # of the group normalisations
     add_skips: bool = False  # join skip connections by addition (B), not by concatenation (A)
+    refines: bool = False  # a level predicts what to change of the coarser level's inverse depth, not all of it anew
 
 
 PRESETS: dict[Preset, Layout] = {
     "1A": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8),
     "1B": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8, add_skips=True),
     "slim-1A": Layout(32, (32, 64, 128, 256, 512), (2, 2, 3, 3), features=4),
-    "small": Layout(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2),
-    "tiny": Layout(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8),
+    "small": Layout(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2, refines=True),
+    "tiny": Layout(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8, refines=True),
 }
 STRIDE = 32
 MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2)
@@ -47,7 +48,8 @@ class PackNet(nn.Module):
 
     Args:
         preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters);
-            `small` and `tiny` have the same topology, narrow enough to train on a CPU.
+            `small` and `tiny` have the same topology, narrow enough to train on a CPU, and each level refines the
+            inverse depth of the coarser one: they learn in fewer steps (docs/results.md).
         dropout: probability, on the shortcuts of the residual convolutions.
         initial_depth: metres that the untrained network predicts.
 
@@ -60,7 +62,7 @@ class PackNet(nn.Module):
         super().__init__()
         layout = PRESETS[preset]
         n0, (n1, n2, n3, n4, n5), d, g = layout.stem, layout.channels, layout.features, layout.groups
-        self.add_skips = layout.add_skips
+        self.add_skips, self.refines = layout.add_skips, layout.refines
 
         self.pre_calc = Conv2D(3, n0, 5, g)
         self.conv1 = Conv2D(n0, n1, 7, g)
@@ -102,8 +104,13 @@ class PackNet(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
-        for layer in (self.disp4_layer, self.disp3_layer, self.disp2_layer, self.disp1_layer):
+        finer = (self.disp3_layer, self.disp2_layer, self.disp1_layer)
+        for layer in (self.disp4_layer, *finer):
             self.head.start_at(initial_depth, layer.conv1)
+        if self.refines:
+            for layer in finer:
+                assert layer.conv1.bias is not None
+                nn.init.zeros_(layer.conv1.bias)
 
     def forward(self, image: Tensor, shown: Tensor | None = None) -> list[Tensor]:
         """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. `shown` is what the guidance sees, see there."""
@@ -119,13 +126,16 @@ class PackNet(nn.Module):
 
         y5 = self.iconv5(self._join(guide(self.unpack5(x5), 16), x4))
         y4 = self.iconv4(self._join(guide(self.unpack4(y5), 8), x3))
-        inv4 = self.head(self.disp4_layer(y4))
+        logits4 = self.disp4_layer(y4)
+        inv4 = self.head(logits4)
         y3 = self.iconv3(self._join(guide(self.unpack3(y4), 4), x2, inv4))
-        inv3 = self.head(self.disp3_layer(y3))
+        logits3 = self._refined(self.disp3_layer(y3), logits4)
+        inv3 = self.head(logits3)
         y2 = self.iconv2(self._join(guide(self.unpack2(y3), 2), x1, inv3))
-        inv2 = self.head(self.disp2_layer(y2))
+        logits2 = self._refined(self.disp2_layer(y2), logits3)
+        inv2 = self.head(logits2)
         y1 = self.iconv1(self._join(self.unpack1(y2), x0, inv2))
-        inv1 = self.head(self.disp1_layer(y1))
+        inv1 = self.head(self._refined(self.disp1_layer(y1), logits2))
         return crop_scales([inv1, inv2, inv3, inv4], height, width)
 
     def _join(self, x: Tensor, skip: Tensor, coarser: Tensor | None = None) -> Tensor:
@@ -134,3 +144,13 @@ class PackNet(nn.Module):
         if coarser is not None:
             parts.append(F.interpolate(coarser, scale_factor=2, mode="nearest").to(x.dtype))
         return torch.cat(parts, dim=1)
+
+    def _refined(self, logits: Tensor, coarser: Tensor) -> Tensor:
+        """Logits of inverse depth [B, 1, H, W] as they are, or added to those of the coarser level, [B, 1, H/2, W/2].
+
+        The coarser level finds what lies many pixels off, where the finer one's photometric error leads it astray.
+        """
+        if not self.refines:
+            return logits
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        return logits.to(wide) + F.interpolate(coarser.to(wide), scale_factor=2, mode="bilinear", align_corners=False)

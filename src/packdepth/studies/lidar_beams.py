@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from packdepth.charts import OURS, TRUE, Line
-from packdepth.studies.trials import Plan, Row, Study, carry_out, data_block, training_block
+from packdepth.studies.plan import Plan
+from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
 
 BEAMS = (64, 32, 16, 8, 4, 1)
 WEIGHTS = {"reprojected": 0.1, "sparse_l1": 5.0}  # about equal: 1/metre is some 50 pixels at 64x224

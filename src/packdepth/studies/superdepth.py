@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from packdepth.charts import OURS, TRUE, Line
-from packdepth.studies.trials import Plan, Row, Study, carry_out, data_block, training_block
+from packdepth.studies.plan import Plan
+from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
 
 Decoder = Literal["depth_resnet", "superdepth"]
 Flip = Literal["off", "half", "full"]

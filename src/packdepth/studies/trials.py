@@ -19,44 +19,12 @@ import yaml
 
 from packdepth.charts import Line, key, svg
 from packdepth.city.command import require_city
-from packdepth.errors import InputError
 from packdepth.files import claim, make_folder, replacing, write_json
 from packdepth.html import STYLE, table
+from packdepth.studies.plan import Plan
 from packdepth.training.elsewhere import finished_epochs, train_elsewhere
 
 SCORES = ("abs_rel", "a1", "abs_rel_scaled")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The budget of every training, and the drives it is spent on.
-
-    Args:
-        drives: to train on.
-        frames: of each.
-        val_drives: to judge on, 4 frames each.
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-        steps: of 4 samples.
-        seeds: trainings of each kind.
-
-    Raises InputError, naming the option, for a plan of nothing.
-    """
-
-    drives: int = 12
-    frames: int = 240
-    val_drives: int = 8
-    height: int = 64
-    width: int = 224
-    steps: int = 1200
-    seeds: int = 3
-
-    def __post_init__(self) -> None:
-        least = {"seeds": 1, "steps": 1, "drives": 1, "size": 16}
-        found = asdict(self) | {"size": min(self.height, self.width)}
-        for option, low in least.items():
-            if found[option] < low:
-                raise InputError(f"--{option}: is {found[option]}; it must be at least {low}")
 
 
 class Variant(Protocol):
@@ -143,8 +111,9 @@ def carry_out(study: Study[V], output: Path, plan: Plan) -> Path:
         output: folder for the drives, the runs, and the results as .json, .csv, .md and .html.
         plan: the budget.
 
-    Raises InputError if the folder holds a study with another budget, or a training fails.
+    Raises InputError for a plan of nothing, if the folder holds a study with another budget, or a training fails.
     """
+    plan.check()
     require_city()
     make_folder(output)
     claim(output / "plan.yaml", yaml.safe_dump(asdict(plan), sort_keys=False), "a study with another budget")
@@ -174,8 +143,8 @@ def render(study: Study[V], data: Path, plan: Plan) -> None:
             split=split,
             seed=1,
             frames=frames,
-            height=plan.height,
-            width=plan.width,
+            height=plan.size[0],
+            width=plan.size[1],
             lead_share=0.1,
             stop_share=0.1,
             speeds=(6.0, 12.0),
@@ -198,7 +167,7 @@ def data_block(plan: Plan, data: Path) -> dict[str, Any]:
     return {
         "train": [{"kind": "folder", "root": str(data / "train")}],
         "val": [{"kind": "folder", "root": str(data / "val")}],
-        "image_size": [plan.height, plan.width],
+        "image_size": list(plan.size),
         "augmentation": {"flip": 0.5, "jitter": None},
         "workers": 0,
         "cache": True,
@@ -262,7 +231,7 @@ def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
     return (
         f"<!doctype html><meta charset='utf-8'><title>{escape(study.title)}</title><style>{STYLE}</style>"
         f"<h1>{escape(study.title)}</h1>"
-        f"<p>{plan.steps} steps of 4 images at {plan.height}x{plan.width}, {seeds}</p>"
+        f"<p>{plan.steps} steps of 4 images at {plan.size[0]}x{plan.size[1]}, {seeds}</p>"
         f"<p>{key(names)}</p>{svg(lines, *study.axes)}"
         f"{table(SCORES, {escape(row.variant.title): row.cells() for row in rows})}"
     )

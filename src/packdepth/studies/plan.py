@@ -1,0 +1,37 @@
+"""The budget of a study on the rendered city: options of the command line, so light to import."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from packdepth.errors import InputError
+
+LEAST = {"drives": 1, "frames": 4, "val_drives": 1, "size": 16, "steps": 1, "seeds": 1}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The budget of every training, and the drives it is spent on.
+
+    Args:
+        drives: that are trained on.
+        frames: of each of them.
+        val_drives: that are judged on, 4 frames each.
+        size: height and width of images, in pixels.
+        steps: of each training, 4 images each, unless its kind says otherwise.
+        seeds: trainings of each kind.
+    """
+
+    drives: int = 12
+    frames: int = 240
+    val_drives: int = 8
+    size: tuple[int, int] = (64, 224)
+    steps: int = 1200
+    seeds: int = 3
+
+    def check(self) -> None:
+        """Raise InputError, naming the option, for a plan of nothing."""
+        found = asdict(self) | {"size": min(self.size)}
+        for option, low in LEAST.items():
+            if found[option] < low:
+                raise InputError(f"--{option.replace('_', '-')}: is {found[option]}; it must be at least {low}")

@@ -194,7 +194,7 @@ BLOCK = "must be a block of keys and values"
         ("data.image_size", 96, "data.image_size: must be a list (found 96)"),
         ("data.image_size", [96], "data.image_size[1]: is missing"),
         ("data.image_size", [3, 96, 320], "data.image_size: must hold at most 2 items, not 3"),
-        ("data.image_size", [96, -1], "data.image_size[1]: must be greater than or equal to 16 (found -1)"),
+        ("data.image_size", [96, -1], "data.image_size[1]: must be greater than or equal to 32 (found -1)"),
         ("data.train", [], "data.train: must hold at least 1 item, not 0"),
         ("data.train.0.root", 3, "data.train[0].root: must be a path (found 3)"),
         ("data.train.0.sequences", [6], "data.train[0].sequences[0]: must be text, in quotes (found 6)"),
@@ -205,6 +205,8 @@ BLOCK = "must be a block of keys and values"
         ("objective.0", "photometric", f"objective[0]: {BLOCK} (found 'photometric')"),
         ("objective.0.clip", 0.5, "objective[0]: padding and clip belong to convention: reference; add it, or remove "
          "them"),
+        ("objective.0", {"kind": "photometric", "scales": "pyramid", "convention": "reference"}, "objective[0]: scales: "
+         "pyramid is unknown to convention: reference; take own, or remove convention"),
         ("objective.0.convention", "packnet", "objective[0].convention: must be 'packdepth' or 'reference' (found "
          "'packnet')"),
         ("objective.1.weight", "x", "objective[1].weight: must be a number (found 'x')"),

@@ -31,7 +31,7 @@ class Jitter(Closed):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
 
 
-ImageSize = tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
+ImageSize = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
 
 
 class Augmentation(Closed):
@@ -303,6 +303,8 @@ class Initial(Closed):
 
 Scales = Literal["full", "own"]
 """Each scale at full resolution, upsampled, or at its own."""
+Comparison = Literal["full", "own", "pyramid"]
+"""Of images: as `Scales`, or each scale at its own resolution and the coarsest once more at half of that."""
 Convention = Literal["packdepth", "reference"]
 """packdepth's own conventions, or those of packnet-sfm, whose values the term then reproduces (docs/training.md)."""
 
@@ -318,8 +320,11 @@ class PhotometricConfig(Closed):
     """Take the best of the context frames at each pixel, not their mean."""
     automask: bool = True
     """Ignore pixels that the unmoved context explains better (standing camera, cars at our speed)."""
-    scales: Scales = "full"
-    """Compare each scale at full resolution, upsampled (as published), or at its own (cheaper, wider basin)."""
+    scales: Comparison = "full"
+    """Compare each scale at full resolution, upsampled (as published), or at its own (cheaper, wider basin).
+
+    pyramid: at its own, and the coarsest once more at half of that (widest basin).
+    """
     convention: Convention = "packdepth"
     """reference: pixels that no context frame sees count too, and scales are resized as in packnet-sfm."""
     padding: Literal["zeros", "border"] = "zeros"
@@ -331,6 +336,8 @@ class PhotometricConfig(Closed):
     def _of_the_reference(self) -> PhotometricConfig:
         if self.convention != "reference" and (self.padding != "zeros" or self.clip):
             raise ValueError("padding and clip belong to convention: reference; add it, or remove them")
+        if self.convention == "reference" and self.scales == "pyramid":
+            raise ValueError("scales: pyramid is unknown to convention: reference; take own, or remove convention")
         return self
 
 
@@ -363,8 +370,8 @@ class StereoConfig(Closed):
     """Share of the SSIM term; the rest is L1."""
     both: bool = True
     """Predict the depth of the right view too, and synthesise it from the left image: twice the work."""
-    scales: Scales = "full"
-    """Compare each scale at full resolution, upsampled, or at its own (cheaper, wider basin)."""
+    scales: Comparison = "full"
+    """As of `photometric`."""
 
 
 class OcclusionConfig(Closed):

@@ -31,8 +31,10 @@ def plain_error(x: Tensor, y: Tensor) -> Tensor:
 
 def plain_loss(term: Photometric, outputs: Outputs, batch: Batch) -> Tensor:
     """The term with everything computed anew for each context frame and scale."""
-    losses = []
-    for s, inv_depth in enumerate(outputs.inv_depths):
+    losses, levels = [], list(outputs.inv_depths)
+    if term.scales == "pyramid":
+        levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
+    for s, inv_depth in enumerate(levels):
         image, context, camera = batch.image, batch.context, batch.camera
         if term.scales == "full":
             inv_depth = enlarged(inv_depth, s, *image.shape[-2:])
@@ -51,7 +53,7 @@ def plain_loss(term: Photometric, outputs: Outputs, batch: Batch) -> Tensor:
     return torch.stack(losses).mean()
 
 
-@pytest.mark.parametrize("scales", ["full", "own"])
+@pytest.mark.parametrize("scales", ["full", "own", "pyramid"])
 @pytest.mark.parametrize("minimum", [True, False])
 @pytest.mark.parametrize("automask", [True, False])
 def test_value_and_gradients_are_those_of_the_plain_formulation(scales: str, minimum: bool, automask: bool) -> None:
@@ -106,7 +108,7 @@ def test_combination_over_context_frames() -> None:
     assert seen.flatten().tolist() == [True, True, False]
 
 
-@pytest.mark.parametrize("scales", ["full", "own"])
+@pytest.mark.parametrize("scales", ["full", "own", "pyramid"])
 @pytest.mark.parametrize("minimum", [True, False])
 @pytest.mark.parametrize("automask", [True, False])
 def test_gradients_in_float64(scales: str, minimum: bool, automask: bool) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.config import Convention, Scales
+from packdepth.config import Comparison, Convention
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.warp import Padding, synthesize
 from packdepth.objectives.scales import enlarged, reduced
@@ -81,7 +82,9 @@ class Photometric:
         ssim: share of the SSIM term.
         minimum: least error over the context frames, or else the mean.
         automask: compare with the unmoved context.
-        scales: `full` upsamples each inverse depth to full resolution; `own` compares at its own resolution.
+        scales: `full` upsamples each inverse depth to full resolution; `own` compares at its own resolution;
+            `pyramid` does too, and compares the coarsest once more at half of that: what moves by many pixels between
+            two frames is within reach there.
         convention: `reference` gives the values of packnet-sfm: pixels out of view count like all others, and images
             and inverse depths are resized as there (see `scales`).
         padding: what the reference sees beyond the borders of a context frame.
@@ -95,7 +98,7 @@ class Photometric:
         ssim: float = 0.85,
         minimum: bool = True,
         automask: bool = True,
-        scales: Scales = "full",
+        scales: Comparison = "full",
         convention: Convention = "packdepth",
         padding: Padding = "zeros",
         clip: float = 0.0,
@@ -109,13 +112,19 @@ class Photometric:
         height, width = batch.image.shape[-2:]
         scene, camera = self._scene(batch, 0), batch.camera
         losses = []
-        for s, inv_depth in enumerate(outputs.inv_depths):
+        for s, inv_depth in enumerate(self._levels(outputs.inv_depths)):
             if self.scales == "full":
                 inv_depth = enlarged(inv_depth, s, height, width, self.convention)
             elif s > 0:
                 scene, camera = self._scene(batch, s), batch.camera.pooled(2**s)
             losses.append(self._loss(inv_depth, outputs.T_context_target, scene, camera))
         return torch.stack(losses).mean()
+
+    def _levels(self, inv_depths: list[Tensor]) -> list[Tensor]:
+        """The inverse depths to judge, those of a pyramid and one that is coarser by half."""
+        if self.scales != "pyramid":
+            return inv_depths
+        return [*inv_depths, F.avg_pool2d(inv_depths[-1], 2, ceil_mode=True)]
 
     @torch.no_grad()
     def _scene(self, batch: Batch, scale: int) -> Scene:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from packdepth.config import Scales
+from packdepth.config import Comparison
 from packdepth.objectives.photometric import Photometric
 from packdepth.records import Batch, Outputs
 
@@ -31,7 +31,7 @@ class Stereo:
         scales: as in `Photometric`.
     """
 
-    def __init__(self, ssim: float = 0.85, both: bool = True, scales: Scales = "full") -> None:
+    def __init__(self, ssim: float = 0.85, both: bool = True, scales: Comparison = "full") -> None:
         self.both = both
         self.needs: tuple[str, ...] = ("right", "right_inv_depths") if both else ("right",)
         self.photometric = Photometric(ssim, automask=False, scales=scales)

@@ -205,8 +205,8 @@ BLOCK = "must be a block of keys and values"
         ("objective.0", "photometric", f"objective[0]: {BLOCK} (found 'photometric')"),
         ("objective.0.clip", 0.5, "objective[0]: padding and clip belong to convention: reference; add it, or remove "
          "them"),
-        ("objective.0", {"kind": "photometric", "scales": "pyramid", "convention": "reference"}, "objective[0]: scales: "
-         "pyramid is unknown to convention: reference; take own, or remove convention"),
+        ("objective.0", {"kind": "photometric", "scales": "pyramid", "convention": "reference"}, "objective[0]: "
+         "scales: pyramid is unknown to convention: reference; take own, or remove convention"),
         ("objective.0.convention", "packnet", "objective[0].convention: must be 'packdepth' or 'reference' (found "
          "'packnet')"),
         ("objective.1.weight", "x", "objective[1].weight: must be a number (found 'x')"),

@@ -478,11 +478,13 @@ class Adam(Closed):
 
 
 class Muon(Closed):
-    """Muon for the convolutions of the depth network, Adam for everything else: short trainings learn faster."""
+    """Muon for convolutions but those before the outputs, Adam for everything else: short trainings learn faster."""
 
     kind: Literal["muon"]
     learning_rate: PositiveFloat = 0.02
-    """Of those convolutions, in singular values; the schedule applies to it too."""
+    """Of the depth network's convolutions, in singular values; the schedule applies to it too."""
+    pose_learning_rate: PositiveFloat | None = None
+    """The same of the ego-motion network's; left out, Adam trains all of it."""
 
 
 class Training(Closed):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
+from packdepth.config import parse_run
+from packdepth.demo.steps import RUN_FILE
+from packdepth.networks.build import depth_network
+from packdepth.networks.posenet import PoseNet
 from packdepth.training.muon import MOMENTUM, Muon, orthogonalised
+from packdepth.training.optimizer import optimizer_and_schedule
 
 
 @pytest.mark.parametrize("shape", [(6, 40), (40, 6), (9, 9)])
@@ -66,3 +72,22 @@ def test_its_state_survives_a_checkpoint() -> None:
     second.load_state_dict(first.state_dict())
     run(half, second, range(3, 6))
     torch.testing.assert_close(half, whole, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("pose_learning_rate", [None, 0.02])
+def test_convolutions_of_the_networks_that_it_is_asked_for_are_stepped_as_matrices(
+    pose_learning_rate: float | None,
+) -> None:
+    values = yaml.safe_load(RUN_FILE.read_text())
+    values["training"]["optimizer"] = {"kind": "muon", "learning_rate": 0.04, "pose_learning_rate": pose_learning_rate}
+    run = parse_run(values, "test")
+    networks = {"depth": depth_network(run.networks.depth), "pose": PoseNet()}
+    optimizer, _ = optimizer_and_schedule(run, networks, steps=300)
+    stepped = {id(p): group["orthogonal"] for group in optimizer.param_groups for p in group["params"]}
+    assert len(stepped) == sum(len(list(network.parameters())) for network in networks.values())
+    for name, weight in networks["depth"].named_parameters():
+        convolution = weight.ndim == 4 and not name.startswith("disp")
+        assert stepped[id(weight)] == convolution, name
+    for name, weight in networks["pose"].named_parameters():
+        convolution = weight.ndim == 4 and not name.startswith("pose_pred")
+        assert stepped[id(weight)] == (convolution and pose_learning_rate is not None), name

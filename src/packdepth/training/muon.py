@@ -13,6 +13,7 @@ STEPS = 5  # of the Newton-Schulz iteration
 QUINTIC = (3.4445, -4.7750, 2.0315)  # its coefficients: every singular value ends between 0.7 and 1.2
 MOMENTUM = 0.95
 EPSILON = 1e-8
+LEAST = 8  # output channels of a convolution that is stepped as a matrix: those before a network's outputs have fewer
 
 
 class Muon(Adam):
@@ -60,10 +61,10 @@ class Muon(Adam):
 
 
 def matrices_apart(groups: list[dict[str, Any]], name: str, learning_rate: float) -> list[dict[str, Any]]:
-    """Parameter groups, with the weights of convolutions (those with several outputs) of one in a group for Muon."""
+    """Parameter groups, with the weights of one's convolutions, but those before its outputs, in a group for Muon."""
 
     def split(group: dict[str, Any]) -> list[dict[str, Any]]:
-        matrices = [parameter for parameter in group["params"] if parameter.ndim == 4 and len(parameter) > 1]
+        matrices = [parameter for parameter in group["params"] if parameter.ndim == 4 and len(parameter) >= LEAST]
         chosen = {id(parameter) for parameter in matrices}
         others = [parameter for parameter in group["params"] if id(parameter) not in chosen]
         apart = {"name": f"{name}, convolutions", "params": matrices, "lr": learning_rate, "orthogonal": True}

@@ -30,7 +30,10 @@ def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: i
     ]
     fused = training.precision == "32"  # Lightning clips no gradients of a fused optimiser under autocast
     if isinstance(training.optimizer, MuonConfig):
-        optimizer: Adam = Muon(matrices_apart(groups, "depth", training.optimizer.learning_rate), fused)
+        groups = matrices_apart(groups, "depth", training.optimizer.learning_rate)
+        if training.optimizer.pose_learning_rate is not None:
+            groups = matrices_apart(groups, "pose", training.optimizer.pose_learning_rate)
+        optimizer: Adam = Muon(groups, fused)
     else:
         optimizer = Adam(groups, fused=fused)
     return optimizer, LambdaLR(optimizer, lambda step: learning_rate_factor(run, step, steps))

@@ -1,4 +1,4 @@
-"""Time of a packing block's forms on this machine: as written, as a band, fused. Prints ratios of one run.
+"""Time of a packing block's forms on this machine: as written, as a band, by rows, fused. Prints ratios of one run.
 
     python bench/packing.py [--threads N] [--repeats N]
 
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.fused import compose, packed
-from packdepth.networks.packing import banded
+from packdepth.networks.packing import banded, row_by_row
 
 LAYERS = ((32, 8, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
 
@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {options.threads} threads; ratios to the 3D convolution as written")
-    print(f"{'channels':>8} {'kernel':>6} {'size':>8} {'3D [ms]':>9} {'band':>6} {'fused':>6}")
+    print(f"{'channels':>8} {'kernel':>6} {'size':>8} {'3D [ms]':>9} {'band':>6} {'rows':>6} {'fused':>6}")
     for channels, out, kernel, height, width in LAYERS:
         torch.manual_seed(0)
         x = torch.randn(4, channels, height, width, requires_grad=True)
@@ -47,10 +47,13 @@ def main() -> None:
         def band(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
             return conv(F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1))  # type: ignore[no-any-return]
 
+        def rows(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
+            return conv(row_by_row(x, conv3d))  # type: ignore[no-any-return]
+
         def fused(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
             return packed(x, compose(conv3d, conv))
 
-        forms = (plain, band, fused)
+        forms = (plain, band, rows, fused)
         best = [float("inf")] * len(forms)
         for _ in range(options.repeats):
             best = [min(least, seconds(form)) for least, form in zip(best, forms, strict=True)]

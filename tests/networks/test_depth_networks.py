@@ -139,9 +139,20 @@ def test_the_banded_form_equals_the_3d_convolution(dtype: torch.dtype, features:
     torch.testing.assert_close(channelwise_conv3d(x, conv3d), plain)
 
 
-def test_wide_maps_take_the_3d_convolution_itself() -> None:
-    x, conv3d = torch.randn(1, NARROW + 4, 3, 4), nn.Conv3d(1, 2, 3, padding=1)
-    torch.testing.assert_close(channelwise_conv3d(x, conv3d), conv3d(x.unsqueeze(1)).flatten(1, 2), rtol=0, atol=0)
+@pytest.mark.parametrize("features", [1, 2, 8])
+@pytest.mark.parametrize("size", [(3, 4), (1, 1), (6, 20)])
+def test_wide_maps_are_convolved_row_by_row_with_the_same_values_and_gradients(
+    size: tuple[int, int], features: int
+) -> None:
+    torch.manual_seed(0)
+    x, conv3d = torch.randn(2, NARROW + 4, *size), nn.Conv3d(1, features, 3, padding=1)
+    x.requires_grad_()
+    plain, found = conv3d(x.unsqueeze(1)).flatten(1, 2), channelwise_conv3d(x, conv3d)
+    torch.testing.assert_close(found, plain)
+    direction, inputs = torch.randn_like(plain), (x, conv3d.weight, conv3d.bias)
+    gradients = [torch.autograd.grad(result, inputs, direction) for result in (found, plain)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("features", [1, 2, 4, 8])

@@ -28,6 +28,8 @@ class Numbers:
 
     network: dict[str, Scores]
     """By part of the image, then by metric; nothing is scaled."""
+    flipped: dict[str, Scores]
+    """The same of each prediction fused with that of the mirrored image."""
     constants: dict[str, dict[str, Scores]]
     """The same of each constant of the training depth."""
     images: int
@@ -49,16 +51,19 @@ class Numbers:
         """The constant with the lowest abs_rel."""
         return min(self.constants, key=lambda name: self.constants[name]["all"]["abs_rel"])
 
+    @property
+    def rows(self) -> dict[str, dict[str, Scores]]:
+        """The scores of the network and of the constants, by what they are called in tables."""
+        own = {"packdepth, no depth seen": self.network, "the same, mirror image fused": self.flipped}
+        return own | {f"{name} of the training depth": scores for name, scores in self.constants.items()}
+
     def table(self) -> str:
         """The overall scores as text."""
-        rows = {"packdepth (no depth seen)": self.network} | {
-            f"{name} of the training depth": scores for name, scores in self.constants.items()
-        }
-        lines = [f"{'':32}{'abs_rel':>9}{'rmse':>9}{'a1':>9}{'moving':>9}"]
-        for name, scores in rows.items():
+        lines = [f"{'':34}{'abs_rel':>9}{'rmse':>9}{'a1':>9}{'moving':>9}"]
+        for name, scores in self.rows.items():
             row = scores["all"]
             moving = scores["moving"]["abs_rel"] if "moving" in scores else float("nan")
-            lines.append(f"{name:32}{row['abs_rel']:9.3f}{row['rmse']:9.2f}{row['a1']:9.3f}{moving:9.3f}")
+            lines.append(f"{name:34}{row['abs_rel']:9.3f}{row['rmse']:9.2f}{row['a1']:9.3f}{moving:9.3f}")
         return "\n".join(lines)
 
 
@@ -91,6 +96,7 @@ def find(output: Path) -> Findings:
     train, test = (Folder(kind="folder", root=data / part).clips() for part in ("train", "test"))
     frames = [frame for clip in test for frame in clip.frames]
     own = judge(frames, lambda frame: predictor.predict(frame.image.read()).depth)
+    flipped = judge(frames, lambda frame: predictor.predict(frame.image.read(), flip=True).depth)
     others = {name: judge(frames, partial(_always, depth)) for name, depth in constants(train).items()}
     (odometry,) = Folder(kind="folder", root=data / "odometry").clips()
     predicted, true = paths(predictor, odometry)
@@ -100,6 +106,7 @@ def find(output: Path) -> Findings:
     assert pose is not None
     numbers = Numbers(
         network=own,
+        flipped=flipped,
         constants=others,
         images=len(frames),
         train_drives=len(train),

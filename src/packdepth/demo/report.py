@@ -62,10 +62,8 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
 
 def _overall(findings: Findings) -> str:
     """The rows of the network and of the constants."""
-    numbers = findings.numbers
-    rows = {"<b>packdepth</b>, no depth seen": numbers.network}
-    rows |= {f"{name} of the training depth": scores for name, scores in numbers.constants.items()}
-    return table(STANDARD, {title: [scores["all"][name] for name in STANDARD] for title, scores in rows.items()})
+    rows = {title: [scores["all"][name] for name in STANDARD] for title, scores in findings.numbers.rows.items()}
+    return table(STANDARD, rows)
 
 
 def _parts(findings: Findings) -> str:

@@ -65,11 +65,13 @@ def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
 
     The feature is the slow index of the result. Source: PackNet, CVPR 2020, section 4.1.
 
-    CPUs have no fast kernel for one input channel. Narrow maps are convolved there in two dimensions instead, with
-    weights that are zero off a band of three channels: the same sum, several times faster (bench/packing.py).
+    CPUs have no fast kernel for one input channel, and convolve in two dimensions instead: the same sum, several times
+    faster (bench/packing.py); narrow maps with weights that are zero off a band of three channels, wide ones by rows.
     """
     if narrow_on_cpu(x):
         return F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1)
+    if x.device.type == "cpu":
+        return row_by_row(x, conv3d)
     features: Tensor = conv3d(x.unsqueeze(1))  # [B, D, C, H, W]
     return features.flatten(1, 2)
 
@@ -86,6 +88,16 @@ def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
     ones = weight.new_ones(channels)
     neighbours = torch.stack([torch.diag(ones[abs(k) :], k) for k in (-1, 0, 1)])  # [3, C, C]
     return torch.einsum("dkij,kcn->dcnij", weight, neighbours).flatten(0, 1), bias.repeat_interleave(channels)
+
+
+def row_by_row(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
+    """`channelwise_conv3d` as a 2D convolution over (channel, column), with a row and its neighbours as channels."""
+    B, C, H, W = x.shape
+    above_and_below = F.pad(x, (0, 0, 1, 1))
+    rows = torch.stack([above_and_below[:, :, i : i + H] for i in range(3)], dim=1)  # [B, 3, C, H, W]
+    rows = rows.permute(0, 3, 1, 2, 4).flatten(0, 1)  # [B * H, 3, C, W]
+    features = F.conv2d(rows, conv3d.weight[:, 0].transpose(1, 2), conv3d.bias, padding=1)  # [B * H, D, C, W]
+    return features.view(B, H, -1, C, W).permute(0, 2, 3, 1, 4).flatten(1, 2)
 
 
 class PackLayerConv3d(nn.Module):

@@ -150,7 +150,8 @@ def _depth_run(setting: Setting) -> dict[str, Any]:
         "data": _data(setting, setting.train),
         "networks": {"depth": _depth(), "pose": {"kind": "posenet"}},
         "objective": [{"kind": "sparse_l1"}, {"kind": "smoothness", "weight": 1e-4}],
-        "training": _training(setting.depth_steps, seed=0) | {"batch_size": 8, "depth_learning_rate": 2e-3},
+        "training": _training(setting.depth_steps, seed=0)
+        | {"batch_size": 8, "depth_learning_rate": 2e-3, "optimizer": {"kind": "muon", "learning_rate": 0.04}},
     }
 
 
@@ -161,7 +162,8 @@ def _pose_run(setting: Setting, depth: Path, pose: dict[str, Any], forward: floa
         "networks": {"depth": _depth() | {"frozen": True}, "pose": {"initial_forward": round(forward, 3)} | pose},
         "initial": {"depth": str(depth.resolve())},
         "objective": [{"kind": "photometric", "scales": "own"}, {"kind": "velocity", "weight": 0.05}],
-        "training": _training(setting.steps, seed) | {"pose_learning_rate": 1e-3},
+        "training": _training(setting.steps, seed)
+        | {"pose_learning_rate": 1e-3, "optimizer": {"kind": "muon", "pose_learning_rate": 0.02}},
     }
 
 

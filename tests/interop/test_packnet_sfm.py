@@ -250,7 +250,7 @@ def test_the_image_size(reference: Golden, tmp_path: Path, settings: object, siz
 
 def test_an_image_size_that_makes_no_sense(reference: Golden, tmp_path: Path) -> None:
     path = save(packnet_sfm(reference.hollow("packnet01_1A"), None, config((0, 640))), tmp_path / "model.ckpt")
-    assert refusal(path).startswith(f"{path}: image_size[0]: must be greater than or equal to 16")
+    assert refusal(path).startswith(f"{path}: image_size[0]: must be greater than or equal to 32")
 
 
 @pytest.mark.parametrize(("min_depth", "fits"), [(0.5, True), (0.1, False)])

@@ -177,7 +177,7 @@ def test_fused_packing_is_exact_to_the_border(
 
 def test_a_packing_block_is_composed_once_until_its_weights_change() -> None:
     torch.manual_seed(0)
-    pack, x = PackLayerConv3d(16, 3, 2), torch.randn(1, 16, 8, 8)
+    pack, x = PackLayerConv3d(16, 3, 2).eval(), torch.randn(1, 16, 8, 8)
     expected = pack(x).detach()
     with torch.inference_mode():
         torch.testing.assert_close(pack(x), expected)
@@ -200,6 +200,29 @@ def test_a_packing_block_is_composed_once_until_its_weights_change() -> None:
         "conv3d.weight",
         "conv3d.bias",
     }
+
+
+@pytest.mark.parametrize("modes", [True, False])
+def test_evaluation_after_a_fused_step_uses_the_new_weights(modes: bool) -> None:
+    """Fused Adam changes parameters without counting up their versions."""
+    torch.manual_seed(0)
+    pack, x = PackLayerConv3d(8, 3, features=2, groups=8).eval(), torch.rand(1, 8, 12, 16)
+    optimizer = torch.optim.Adam(pack.parameters(), lr=0.1, fused=True)
+    with torch.no_grad():
+        before = pack(x)
+    pack.train(modes)
+    pack(x).square().sum().backward()
+    if modes:
+        with torch.no_grad():
+            pack(x)  # in training mode nothing is kept
+    optimizer.step()
+    pack.eval()
+    with torch.no_grad():
+        after = pack(x)
+        fresh = PackLayerConv3d(8, 3, features=2, groups=8).eval()
+        fresh.load_state_dict(pack.state_dict())
+        torch.testing.assert_close(after, fresh(x))
+    assert not torch.allclose(before, after, atol=1e-2)
 
 
 def test_large_weights_are_composed_again_for_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,8 +103,8 @@ def row_by_row(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
 class PackLayerConv3d(nn.Module):
     """Halve the resolution by space-to-depth, 3D convolution and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2].
 
-    The two convolutions are computed as one where that is faster. Without gradients their composition is kept until a
-    parameter changes.
+    The two convolutions are computed as one where that is faster. In evaluation mode their composition is kept until a
+    parameter changes, or gradients are asked for: fused optimisers change parameters without counting it.
     """
 
     def __init__(self, channels: int, kernel: int, features: int, groups: int = GROUPS) -> None:
@@ -112,6 +112,11 @@ class PackLayerConv3d(nn.Module):
         self.conv = Conv2D(channels * 4 * features, channels, kernel, groups)
         self.conv3d = nn.Conv3d(1, features, 3, padding=1)
         self._composed: tuple[Versions, FusedKernels] | None = None
+
+    def train(self, mode: bool = True) -> PackLayerConv3d:
+        """Training or evaluation mode; what was composed before is forgotten."""
+        self._composed = None
+        return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pack."""
@@ -135,13 +140,16 @@ class PackLayerConv3d(nn.Module):
 
     def _kernels(self) -> FusedKernels:
         weight = self.conv.conv_base.weight
-        if torch.is_grad_enabled() and weight.numel() > LARGE:
-            # What composing goes through would be kept for the gradient, a few times the weights: it is done again.
-            kernels: FusedKernels = checkpoint(
-                compose, self.conv3d, self.conv.conv_base, use_reentrant=False, preserve_rng_state=False
-            )
-            return kernels
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or weight.is_inference():  # those count no changes
+        if torch.is_grad_enabled():
+            self._composed = None  # a step of an optimiser may follow
+            if weight.numel() > LARGE:
+                # What composing goes through would be kept for the gradient, a few times the weights: it is done again.
+                kernels: FusedKernels = checkpoint(
+                    compose, self.conv3d, self.conv.conv_base, use_reentrant=False, preserve_rng_state=False
+                )
+                return kernels
+        uncounted = torch.compiler.is_compiling() or weight.is_inference()  # changes of parameters
+        if torch.is_grad_enabled() or self.training or uncounted:
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())
         if self._composed is None or self._composed[0] != versions:

@@ -161,7 +161,7 @@ def _pose_run(setting: Setting, depth: Path, pose: dict[str, Any], forward: floa
         "data": _data(setting, setting.train),
         "networks": {"depth": _depth() | {"frozen": True}, "pose": {"initial_forward": round(forward, 3)} | pose},
         "initial": {"depth": str(depth.resolve())},
-        "objective": [{"kind": "photometric", "scales": "own"}, {"kind": "velocity", "weight": 0.05}],
+        "objective": [{"kind": "photometric", "scales": "pyramid"}, {"kind": "velocity", "weight": 0.05}],
         "training": _training(setting.steps, seed)
         | {"pose_learning_rate": 1e-3, "optimizer": {"kind": "muon", "pose_learning_rate": 0.02}},
     }

@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from packdepth.config import Run
 from packdepth.evaluation.metrics import DepthMetrics
@@ -21,7 +22,7 @@ from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.initial import is_frozen, load_initial
-from packdepth.training.optimizer import optimizer_and_schedule
+from packdepth.training.optimizer import learning_rate_factor, optimizer_and_schedule
 
 
 class DepthModule(pl.LightningModule):
@@ -120,6 +121,13 @@ class DepthModule(pl.LightningModule):
             if not any(value.isnan() for value in values.values()):
                 self.log_dict(values, sync_dist=True)
             metrics.reset()
+
+    def on_train_start(self) -> None:
+        """Learning rates by this run's schedule: a resumed run may be longer than the one that saved them."""
+        schedule, step = self.lr_schedulers(), self.trainer.global_step
+        assert isinstance(schedule, LambdaLR)
+        for group, rate in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=True):
+            group["lr"] = rate * learning_rate_factor(self.run, step, self.steps)
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Set what changes and seed what is random inside the networks by the step: a resumed run repeats it."""

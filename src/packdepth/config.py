@@ -485,6 +485,8 @@ class Muon(Closed):
     """Of the depth network's convolutions, in singular values; the schedule applies to it too."""
     pose_learning_rate: PositiveFloat | None = None
     """The same of the ego-motion network's; left out, Adam trains all of it."""
+    weight_decay: NonNegative = 0.0
+    """Each step shrinks those convolutions by the learning rate times this: for streets that were not seen."""
 
 
 class Training(Closed):

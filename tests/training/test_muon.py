@@ -27,17 +27,18 @@ def test_orthogonalised_matrices_keep_their_directions_and_lose_their_sizes(shap
     torch.testing.assert_close(inner, values.diag(), rtol=0, atol=1e-9)
 
 
-def test_a_step_is_the_orthogonalised_momentum() -> None:
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_a_step_is_the_orthogonalised_momentum_of_a_shrunken_weight(decay: float) -> None:
     torch.manual_seed(0)
     weight = nn.Parameter(torch.randn(8, 3, 3, 3, dtype=torch.float64))
-    optimizer = Muon([{"params": [weight], "lr": 0.1, "orthogonal": True}])
+    optimizer = Muon([{"params": [weight], "lr": 0.1, "orthogonal": True, "decay": decay}])
     expected, momentum = weight.detach().clone(), torch.zeros(8, 27, dtype=torch.float64)
     for _ in range(3):
         weight.grad = torch.randn_like(weight)
         gradient = weight.grad.flatten(1)
         momentum = MOMENTUM * momentum + (1 - MOMENTUM) * gradient
         direction = (1 - MOMENTUM) * gradient + MOMENTUM * momentum
-        expected -= 0.1 * orthogonalised(direction).view_as(weight)
+        expected = (1 - 0.1 * decay) * expected - 0.1 * orthogonalised(direction).view_as(weight)
         optimizer.step()
     torch.testing.assert_close(weight.detach(), expected)
 
@@ -79,11 +80,12 @@ def test_convolutions_of_the_networks_that_it_is_asked_for_are_stepped_as_matric
     pose_learning_rate: float | None,
 ) -> None:
     values = yaml.safe_load(RUN_FILE.read_text())
-    values["training"]["optimizer"] = {"kind": "muon", "learning_rate": 0.04, "pose_learning_rate": pose_learning_rate}
+    values["training"]["optimizer"] |= {"pose_learning_rate": pose_learning_rate, "weight_decay": 0.1}
     run = parse_run(values, "test")
     networks = {"depth": depth_network(run.networks.depth), "pose": PoseNet()}
     optimizer, _ = optimizer_and_schedule(run, networks, steps=300)
     stepped = {id(p): group["orthogonal"] for group in optimizer.param_groups for p in group["params"]}
+    assert all(group["decay"] == (0.1 if group["orthogonal"] else 0) for group in optimizer.param_groups)
     assert len(stepped) == sum(len(list(network.parameters())) for network in networks.values())
     for name, weight in networks["depth"].named_parameters():
         convolution = weight.ndim == 4 and not name.startswith("disp")

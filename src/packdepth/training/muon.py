@@ -24,12 +24,12 @@ class Muon(Adam):
 
     Args:
         groups: of parameters, with `lr`, and `orthogonal: True` where tensors [out, ...] are stepped as matrices
-            [out, everything else] by Muon.
+            [out, everything else] by Muon, and shrunk by `lr` times `decay` (0 if left out) before.
         fused: of Adam.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], fused: bool | None = None) -> None:
-        super().__init__([{"orthogonal": False} | group for group in groups], fused=fused)
+        super().__init__([{"orthogonal": False, "decay": 0.0} | group for group in groups], fused=fused)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -41,6 +41,7 @@ class Muon(Adam):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if group["orthogonal"] and parameter.grad is not None:
+                    parameter.mul_(1 - group["lr"] * group["decay"])
                     parameter.sub_(self._change(parameter), alpha=group["lr"])
                     parameter.grad = None  # what is left is for Adam
         super().step()
@@ -60,15 +61,15 @@ class Muon(Adam):
         return change
 
 
-def matrices_apart(groups: list[dict[str, Any]], name: str, learning_rate: float) -> list[dict[str, Any]]:
+def matrices_apart(groups: list[dict[str, Any]], name: str, learning_rate: float, decay: float) -> list[dict[str, Any]]:
     """Parameter groups, with the weights of one's convolutions, but those before its outputs, in a group for Muon."""
 
     def split(group: dict[str, Any]) -> list[dict[str, Any]]:
         matrices = [parameter for parameter in group["params"] if parameter.ndim == 4 and len(parameter) >= LEAST]
         chosen = {id(parameter) for parameter in matrices}
         others = [parameter for parameter in group["params"] if id(parameter) not in chosen]
-        apart = {"name": f"{name}, convolutions", "params": matrices, "lr": learning_rate, "orthogonal": True}
-        return [group | {"params": others}, apart]
+        apart = {"name": f"{name}, convolutions", "params": matrices, "lr": learning_rate}
+        return [group | {"params": others}, apart | {"orthogonal": True, "decay": decay}]
 
     return [part for group in groups for part in (split(group) if group["name"] == name else [group])]
 

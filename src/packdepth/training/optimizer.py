@@ -29,10 +29,11 @@ def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: i
         {"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()
     ]
     fused = training.precision == "32"  # Lightning clips no gradients of a fused optimiser under autocast
-    if isinstance(training.optimizer, MuonConfig):
-        groups = matrices_apart(groups, "depth", training.optimizer.learning_rate)
-        if training.optimizer.pose_learning_rate is not None:
-            groups = matrices_apart(groups, "pose", training.optimizer.pose_learning_rate)
+    muon = training.optimizer
+    if isinstance(muon, MuonConfig):
+        groups = matrices_apart(groups, "depth", muon.learning_rate, muon.weight_decay)
+        if muon.pose_learning_rate is not None:
+            groups = matrices_apart(groups, "pose", muon.pose_learning_rate, muon.weight_decay)
         optimizer: Adam = Muon(groups, fused)
     else:
         optimizer = Adam(groups, fused=fused)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from packdepth.errors import InputError
 
-LEAST = {"drives": 1, "frames": 4, "val_drives": 1, "size": 16, "steps": 1, "seeds": 1}
+LEAST = {"drives": 1, "frames": 4, "val_drives": 1, "size": 32, "steps": 1, "seeds": 1}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STEPS = 4
 # How many of how many frames of a drive are rendered, so that places vary: to train on them takes neighbours.
-STRETCHES = {"train": (5, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 1)}
+STRETCHES = {"train": (8, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 1)}
 # Height and width. The network sees smaller images: made smaller, rendered ones fit each other better than rendered so.
 SIZE = (96, 320)
 RUN_FILE = files("packdepth.demo") / "run.yaml"

@@ -142,14 +142,14 @@ class PackLayerConv3d(nn.Module):
         weight = self.conv.conv_base.weight
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimiser may follow
-            if weight.numel() > LARGE:
-                # What composing goes through would be kept for the gradient, a few times the weights: it is done again.
-                kernels: FusedKernels = checkpoint(
-                    compose, self.conv3d, self.conv.conv_base, use_reentrant=False, preserve_rng_state=False
-                )
-                return kernels
-        uncounted = torch.compiler.is_compiling() or weight.is_inference()  # changes of parameters
-        if torch.is_grad_enabled() or self.training or uncounted:
+            if weight.numel() <= LARGE:
+                return compose(self.conv3d, self.conv.conv_base)
+            # What composing goes through would be kept for the gradient, a few times the weights: it is done again.
+            kernels: FusedKernels = checkpoint(
+                compose, self.conv3d, self.conv.conv_base, use_reentrant=False, preserve_rng_state=False
+            )
+            return kernels
+        if self.training or torch.compiler.is_compiling() or weight.is_inference():  # the last two count no changes
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())
         if self._composed is None or self._composed[0] != versions:

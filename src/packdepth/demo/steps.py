@@ -44,6 +44,11 @@ class Plan:
     minutes: float  # that all of it takes on two cores, about
 
     @property
+    def steps(self) -> int:
+        """Of the training."""
+        return self.epochs * self.epoch_steps
+
+    @property
     def drives(self) -> dict[str, tuple[int, int]]:
         """Drives of each set, and how many frames long they are."""
         return {
@@ -54,10 +59,8 @@ class Plan:
         }
 
 
-FULL = Plan(
-    train_drives=36, train_frames=240, test_drives=15, epochs=10, epoch_steps=40, odometry_frames=60, minutes=9.5
-)
-QUICK = Plan(train_drives=8, train_frames=140, test_drives=6, epochs=2, epoch_steps=60, odometry_frames=40, minutes=3)
+FULL = Plan(train_drives=56, train_frames=240, test_drives=30, epochs=10, epoch_steps=56, odometry_frames=60, minutes=9)
+QUICK = Plan(train_drives=14, train_frames=140, test_drives=8, epochs=2, epoch_steps=80, odometry_frames=40, minutes=3)
 
 
 def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:
@@ -157,4 +160,6 @@ def _run_text(data: Path, plan: Plan, seed: int) -> str:
         run["data"][part][0]["root"] = str((data / part).resolve())
     run["networks"]["pose"]["initial_forward"] = round(mean_step(data), 3)
     run["training"] |= {"epochs": plan.epochs, "epoch_steps": plan.epoch_steps, "seed": seed}
+    schedule = run["training"]["schedule"]
+    schedule["warmup"] = min(schedule["warmup"], plan.steps // 4)  # a quick training has no steps to spare
     return yaml.safe_dump(run, sort_keys=False)

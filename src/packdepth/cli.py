@@ -283,31 +283,42 @@ def data_check(
     print(report.text())
 
 
-def study_lidar_beams(output: Positional[Path], /, *, plan: Plan) -> None:
+def _at_a_time(processes: int) -> int:
+    """The option `--processes`. Raises InputError for none."""
+    if processes < 1:
+        raise InputError(f"--processes: is {processes}; it must be at least 1")
+    return processes
+
+
+def study_lidar_beams(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
     Args:
         output: folder for drives, runs, and lidar_beams.json, .csv, .md and .html; what was stopped goes on.
         plan: what every training may spend.
+        processes: trainings at a time, of one thread each.
     """
     from packdepth.studies.lidar_beams import lidar_beams
 
-    print(f"open {lidar_beams(output, plan)} in a browser")
+    print(f"open {lidar_beams(output, plan, _at_a_time(processes))} in a browser")
 
 
-def study_superdepth(output: Positional[Path], /, *, plan: Plan) -> None:
+def study_superdepth(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
     """Compare stereo trainings with and without the sub-pixel decoder and the flip layer, on rendered drives.
 
     Args:
         output: folder for drives, runs, and superdepth.json, .csv, .md and .html; what was stopped goes on.
         plan: what every training may spend.
+        processes: trainings at a time, of one thread each.
     """
     from packdepth.studies.superdepth import superdepth
 
-    print(f"open {superdepth(output, plan)} in a browser")
+    print(f"open {superdepth(output, plan, _at_a_time(processes))} in a browser")
 
 
-def study_ego_motion(output: Positional[Path], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3) -> None:
+def study_ego_motion(
+    output: Positional[Path], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3, processes: int = 2
+) -> None:
     """Compare ego-motion networks on rendered drives that they have not been trained on.
 
     Args:
@@ -315,14 +326,22 @@ def study_ego_motion(output: Positional[Path], /, *, depth_steps: int = 400, ste
         depth_steps: of the depth network that all of them share.
         steps: of each ego-motion network.
         seeds: trainings of each.
+        processes: trainings at a time, of one thread each.
     """
     from packdepth.studies.ego_motion import city_study
 
-    print(city_study(output, depth_steps, steps, seeds))
+    print(city_study(output, depth_steps, steps, seeds, _at_a_time(processes)))
 
 
 def study_ego_motion_clip(
-    output: Positional[Path], /, *, data: Path, depth_steps: int = 400, steps: int = 250, seeds: int = 3
+    output: Positional[Path],
+    /,
+    *,
+    data: Path,
+    depth_steps: int = 400,
+    steps: int = 250,
+    seeds: int = 3,
+    processes: int = 2,
 ) -> None:
     """Compare ego-motion networks on the last frames of KITTI odometry's sequence 06, trained on the first.
 
@@ -332,10 +351,11 @@ def study_ego_motion_clip(
         depth_steps: of the depth network that all of them share.
         steps: of each ego-motion network.
         seeds: trainings of each.
+        processes: trainings at a time, of one thread each.
     """
     from packdepth.studies.ego_motion import clip_study
 
-    print(clip_study(output, data, depth_steps, steps, seeds))
+    print(clip_study(output, data, depth_steps, steps, seeds, _at_a_time(processes)))
 
 
 VERBS: dict[str, Callable[..., None]] = {

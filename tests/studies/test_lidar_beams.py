@@ -10,7 +10,7 @@ import pytest
 from packdepth.config import parse_run
 from packdepth.errors import InputError
 from packdepth.studies import lidar_beams as study
-from packdepth.studies import trials
+from packdepth.studies import side_by_side
 from packdepth.studies.lidar_beams import BEAMS, VARIANTS, Variant, lidar_beams, line, run_values
 from packdepth.studies.plan import Plan
 from packdepth.studies.trials import Row, markdown
@@ -50,7 +50,7 @@ def test_a_tiny_study_runs_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.
     assert [row["beams"] for row in results["rows"]] == [None, 4]
     assert all(row["mean"]["abs_rel"] > 0 for row in results["rows"])
     assert "reprojected, 4 beams" in (tmp_path / "lidar_beams.md").read_text()
-    monkeypatch.setattr(trials, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(side_by_side, "train_elsewhere", lambda *_, **__: pytest.fail("trained again"))
     lidar_beams(tmp_path, plan)
     with pytest.raises(InputError, match="a study with another budget"):
         lidar_beams(tmp_path, Plan(steps=2))

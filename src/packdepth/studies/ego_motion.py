@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from packdepth import checkpoint
 from packdepth.config import parse_run
 from packdepth.data.targets import distance, target_indices
 from packdepth.evaluation.odometry import chained, odometry_errors
 from packdepth.files import make_folder, replacing, write_json
 from packdepth.inference.predictor import load
 from packdepth.records import Clip
-from packdepth.training.run import train
+from packdepth.studies.side_by_side import train_side_by_side
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "posenet": {"kind": "posenet"},
@@ -60,7 +58,7 @@ class Setting:
     seeds: int
 
 
-def city_study(output: Path, depth_steps: int, steps: int, seeds: int) -> str:
+def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> str:
     """On rendered streets: 16 drives in stretches to train on, 4 others of 200 frames to judge by. See `study`."""
     from packdepth.city.drive import Recipe
     from packdepth.city.write import write_city
@@ -71,19 +69,19 @@ def city_study(output: Path, depth_steps: int, steps: int, seeds: int) -> str:
     write_city(train_drives, Recipe(split="train", frames=240, record=(8, 60), **look), drives=16)
     write_city(test_drives, Recipe(split="test", frames=200, **look), drives=4)
     seen, unseen = ({"kind": "folder", "root": str(folder.resolve())} for folder in (train_drives, test_drives))
-    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds))
+    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds), processes)
 
 
-def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int) -> str:
+def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> str:
     """On KITTI odometry, sequence 06: the first 35 frames to train on, the last 16 to judge by. See `study`."""
     root = str((data / "kitti_odometry" / "dataset").resolve())
     source: dict[str, Any] = {"kind": "kitti_odometry", "root": root, "sequences": ["06"], "cameras": ["left"]}
     seen, unseen = source | {"frames": [0, 35]}, source | {"frames": [35, 51]}
-    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds))
+    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds), processes)
 
 
-def study(output: Path, setting: Setting) -> str:
-    """Train and judge all networks; what an earlier study trained is used again.
+def study(output: Path, setting: Setting, processes: int = 2) -> str:
+    """Train and judge all networks, several at a time; what an earlier study trained is used again.
 
     Returns a table in Markdown, which output/table.md holds too: mean and standard deviation over the seeds of what
     each network has on average over the test drives. output/results.json holds each seed's.
@@ -93,12 +91,16 @@ def study(output: Path, setting: Setting) -> str:
     ahead = np.eye(4)
     ahead[2, 3] = -forward
     results = {"straight ahead at the mean speed": [errors((clip, [ahead] * (len(clip.frames) - 1)) for clip in clips)]}
-    _trained(output / "depth", _depth_run(setting))
+    train_side_by_side({output / "depth": _depth_run(setting)}, processes)
     for seed in range(1, setting.seeds + 1):
-        for name, pose in networks().items():
-            folder = output / name.replace(", ", "-").replace(": ", "-").replace(" ", "_") / str(seed)
-            _trained(folder, _pose_run(setting, output / "depth" / "last", pose, forward, seed))
-            predictor = load(folder / "last")
+        folders = {name: output / name.replace(", ", "-").replace(": ", "-").replace(" ", "_") for name in networks()}
+        runs = {
+            folders[name] / str(seed): _pose_run(setting, output / "depth" / "last", pose, forward, seed)
+            for name, pose in networks().items()
+        }
+        train_side_by_side(runs, processes)
+        for name, folder in folders.items():
+            predictor = load(folder / str(seed) / "last")
             motions = ((clip, predictor.motions(frame.image.read() for frame in clip.frames)) for clip in clips)
             results.setdefault(name, []).append(errors(motions))
             write_json(output / "results.json", results)
@@ -197,13 +199,3 @@ def _training(steps: int, seed: int) -> dict[str, Any]:
 def _clips(setting: Setting, source: Mapping[str, Any]) -> list[Clip]:
     run = parse_run(_depth_run(setting) | {"data": _data(setting, source)}, "study")
     return run.data.train[0].clips()
-
-
-def _trained(folder: Path, values: dict[str, Any]) -> None:
-    """Train the run that a run file would describe so, unless the folder holds it."""
-    if (folder / "last").exists() and checkpoint.read_description(folder / "last")[0] == parse_run(values, "study"):
-        return
-    file = folder.with_name(f"{folder.name}.yaml")
-    with replacing(file) as temporary:
-        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train(file, folder)

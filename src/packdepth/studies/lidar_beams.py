@@ -56,7 +56,7 @@ VARIANTS = (
 )
 
 
-def lidar_beams(output: Path, plan: Plan) -> Path:
+def lidar_beams(output: Path, plan: Plan, processes: int = 2) -> Path:
     """Carry out the study; the path of its page. See `trials.carry_out`."""
     study = Study(
         name="lidar_beams",
@@ -68,13 +68,13 @@ def lidar_beams(output: Path, plan: Plan) -> Path:
         record=(8, 60),
         sensors={"baseline": None},
     )
-    return carry_out(study, output, plan)
+    return carry_out(study, output, plan, processes)
 
 
 def run_values(variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str, Any]:
     """The content of a variant's run file."""
     objective: list[dict[str, Any]] = [
-        {"kind": "photometric", "scales": "own"},
+        {"kind": "photometric", "scales": "pyramid"},
         {"kind": "smoothness", "weight": 1e-3},
     ]
     if variant.supervision == "velocity":

@@ -18,15 +18,15 @@ class Plan:
         frames: of each of them.
         val_drives: that are judged on, 4 frames each.
         size: height and width of images, in pixels.
-        steps: of each training, 4 images each, unless its kind says otherwise.
+        steps: of each training, 8 images each, unless its kind says otherwise.
         seeds: trainings of each kind.
     """
 
-    drives: int = 12
+    drives: int = 24
     frames: int = 240
     val_drives: int = 8
-    size: tuple[int, int] = (64, 224)
-    steps: int = 1200
+    size: tuple[int, int] = (48, 160)
+    steps: int = 240
     seeds: int = 3
 
     def check(self) -> None:

@@ -59,7 +59,7 @@ WORK: tuple[Flip, ...] = ("off", "half", "full")
 VARIANTS = tuple(Variant(decoder, flip) for decoder, flip in product(DECODERS, WORK))
 
 
-def superdepth(output: Path, plan: Plan) -> Path:
+def superdepth(output: Path, plan: Plan, processes: int = 2) -> Path:
     """Carry out the study; the path of its page. See `trials.carry_out`."""
     study = Study(
         name="superdepth",
@@ -71,7 +71,7 @@ def superdepth(output: Path, plan: Plan) -> Path:
         record=(1, 8),
         sensors={"scanner": None},
     )
-    return carry_out(study, output, plan)
+    return carry_out(study, output, plan, processes)
 
 
 def run_values(variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def run_values(variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str,
         "data": data_block(plan, data) | {"context": []},
         "networks": {"depth": {"kind": variant.decoder, "initial_depth": 6.0, "flip": variant.flip != "off"}},
         "objective": [
-            {"kind": "stereo", "scales": "own", "both": False},
+            {"kind": "stereo", "scales": "pyramid", "both": False},
             {"kind": "smoothness", "weight": 1e-3},
         ],
         "training": training_block(variant.steps(plan), seed),

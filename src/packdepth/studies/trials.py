@@ -22,7 +22,7 @@ from packdepth.city.command import require_city
 from packdepth.files import claim, make_folder, replacing, write_json
 from packdepth.html import STYLE, table
 from packdepth.studies.plan import Plan
-from packdepth.training.elsewhere import finished_epochs, train_elsewhere
+from packdepth.studies.side_by_side import train_side_by_side
 
 SCORES = ("abs_rel", "a1", "abs_rel_scaled")
 
@@ -103,13 +103,14 @@ class Study(Generic[V]):
     """Of the car, where they are not those of every rendered drive, see `city.drive.Recipe`."""
 
 
-def carry_out(study: Study[V], output: Path, plan: Plan) -> Path:
+def carry_out(study: Study[V], output: Path, plan: Plan, processes: int = 2) -> Path:
     """Render, train and judge all variants; the path of the page. What an earlier call did is not done again.
 
     Args:
         study: the study.
         output: folder for the drives, the runs, and the results as .json, .csv, .md and .html.
         plan: the budget.
+        processes: trainings at a time.
 
     Raises InputError for a plan of nothing, if the folder holds a study with another budget, or a training fails.
     """
@@ -118,12 +119,10 @@ def carry_out(study: Study[V], output: Path, plan: Plan) -> Path:
     make_folder(output)
     claim(output / "plan.yaml", yaml.safe_dump(asdict(plan), sort_keys=False), "a study with another budget")
     render(study, output / "data", plan)
+    data = (output / "data").resolve()
     for seed in range(1, plan.seeds + 1):
-        for variant in study.variants:
-            run = output / "runs" / f"{variant.name}-{seed}"
-            if not finished_epochs(run):
-                print(f"{variant.name}, seed {seed} of {plan.seeds}", flush=True)
-                train(run, study.run_values(variant, plan, (output / "data").resolve(), seed))
+        runs = {folder(output, each, seed): study.run_values(each, plan, data, seed) for each in study.variants}
+        train_side_by_side(runs, processes)
         write(study, output, plan, [row(output, variant, seed) for variant in study.variants])  # of what there is
     return output / f"{study.name}.html"
 
@@ -154,12 +153,9 @@ def render(study: Study[V], data: Path, plan: Plan) -> None:
         write_city(data / split, recipe, drives)
 
 
-def train(run: Path, values: dict[str, Any]) -> None:
-    """Train what a run file of this content, beside the folder of the run, describes."""
-    run_file = run.parent / f"{run.name}.yaml"
-    with replacing(run_file) as temporary:
-        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_elsewhere(run_file, run)
+def folder(output: Path, variant: Variant, seed: int) -> Path:
+    """Of a variant's training with a seed."""
+    return output / "runs" / f"{variant.name}-{seed}"
 
 
 def data_block(plan: Plan, data: Path) -> dict[str, Any]:
@@ -179,10 +175,11 @@ def training_block(steps: int, seed: int) -> dict[str, Any]:
     return {
         "epochs": 1,
         "epoch_steps": steps,
-        "batch_size": 4,
-        "depth_learning_rate": 1e-3,
+        "batch_size": 8,
+        "depth_learning_rate": 2e-3,
         "pose_learning_rate": 1e-3,
-        "schedule": {"kind": "cosine", "warmup": min(100, steps // 2), "hold": 0.5},
+        "optimizer": {"kind": "muon", "learning_rate": 0.04, "pose_learning_rate": 0.02, "weight_decay": 0.1},
+        "schedule": {"kind": "cosine", "warmup": min(50, steps // 2), "hold": 0.3},
         "seed": seed,
         "accelerator": "cpu",
     }
@@ -195,7 +192,7 @@ def row(output: Path, variant: V, seeds: int) -> Row[V]:
     """The scores of the trainings of a variant with the first `seeds` seeds."""
     found = []
     for seed in range(1, seeds + 1):
-        meta = output / "runs" / f"{variant.name}-{seed}" / "last" / "meta.json"
+        meta = folder(output, variant, seed) / "last" / "meta.json"
         scores = json.loads(meta.read_text())["scores"]
         found.append({name: scores[f"val/{name}"] for name in SCORES})
     return Row(variant, found)
@@ -231,7 +228,7 @@ def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
     return (
         f"<!doctype html><meta charset='utf-8'><title>{escape(study.title)}</title><style>{STYLE}</style>"
         f"<h1>{escape(study.title)}</h1>"
-        f"<p>{plan.steps} steps of 4 images at {plan.size[0]}x{plan.size[1]}, {seeds}</p>"
+        f"<p>{plan.steps} steps of 8 images at {plan.size[0]}x{plan.size[1]}, {seeds}</p>"
         f"<p>{key(names)}</p>{svg(lines, *study.axes)}"
         f"{table(SCORES, {escape(row.variant.title): row.cells() for row in rows})}"
     )

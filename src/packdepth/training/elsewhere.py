@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,25 @@ def finished_epochs(output: Path) -> int:
     return int(json.loads(meta.read_text())["epoch"]) if meta.exists() else 0
 
 
-def train_elsewhere(run_file: Path, output: Path, overrides: tuple[str, ...] = ()) -> None:
+def train_elsewhere(run_file: Path, output: Path, overrides: tuple[str, ...] = (), log: Path | None = None) -> None:
     """Train a run file with overrides, or go on with what was stopped. The process starts others as the run needs them.
+
+    Args:
+        run_file: to train.
+        output: folder for the run.
+        overrides: such as "training.epochs=3".
+        log: for what the training says, where others run beside it: it then takes one thread.
 
     Raises InputError if it fails; what was wrong it says itself.
     """
     command = [sys.executable, "-m", "packdepth.cli", "train", str(run_file), *overrides, "--output", str(output)]
-    resume = ["--resume"] if finished_epochs(output) else []
-    code = subprocess.run([*command, *resume], check=False).returncode
+    command += ["--resume"] if finished_epochs(output) else []
+    if log is None:
+        code, place = subprocess.run(command, check=False).returncode, "above"
+    else:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        with log.open("w") as file:
+            process = subprocess.run(command, check=False, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        code, place = process.returncode, f"in {log}"
     if code:
-        raise InputError(f"{run_file}: training ended with status {code}; see its message above")
+        raise InputError(f"{run_file}: training ended with status {code}; see its message {place}")

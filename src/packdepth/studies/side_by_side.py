@@ -1,0 +1,56 @@
+"""Trainings of a study, several at a time, each in a process of one thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from packdepth import checkpoint
+from packdepth.clock import clock
+from packdepth.config import parse_run
+from packdepth.files import make_folder, replacing
+from packdepth.training.elsewhere import train_elsewhere
+
+
+def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> None:
+    """Train what run files of these contents would describe, each into its folder, unless the folder holds it.
+
+    The run file and what the training says stand beside the folder, with the endings .yaml and .log.
+
+    Args:
+        runs: contents of run files by folder.
+        processes: trainings at a time.
+
+    Raises InputError if one fails; those that have not begun by then are left out.
+    """
+    todo = {folder: values for folder, values in runs.items() if not _holds(folder, values)}
+    begun = time.monotonic()
+    with ThreadPoolExecutor(processes) as pool:
+        futures = {pool.submit(_train, folder, values): folder for folder, values in todo.items()}
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                left = (time.monotonic() - begun) / done * (len(todo) - done)
+                print(f"trained {futures[future]}: {done} of {len(todo)}, about {clock(left)} left", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _holds(folder: Path, values: dict[str, Any]) -> bool:
+    """Whether a folder holds the run, finished."""
+    last = folder / "last"
+    return last.exists() and checkpoint.read_description(last)[0] == parse_run(values, "study")
+
+
+def _train(folder: Path, values: dict[str, Any]) -> None:
+    make_folder(folder.parent)
+    run_file = folder.with_name(f"{folder.name}.yaml")
+    with replacing(run_file) as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
+    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"))

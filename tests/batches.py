@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 
@@ -35,3 +37,9 @@ def make_outputs(batch: Batch, scales: int = 4) -> Outputs:
     shapes = [(size, 1, -(-height // 2**s), -(-width // 2**s)) for s in range(scales)]
     inv_depths = [0.2 + 0.1 * torch.rand(shape, generator=generator, dtype=dtype) for shape in shapes]
     return Outputs(inv_depths, se3.from_vector(vectors))
+
+
+def paired(batch: Batch) -> Batch:
+    """A batch whose context frames serve as right images."""
+    right = batch.context[:, 0]
+    return replace(batch, right=right, network_right=right, baseline=torch.tensor([0.3, 0.5], dtype=right.dtype))

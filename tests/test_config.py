@@ -245,8 +245,8 @@ def test_an_unknown_kind_is_refused_with_the_valid_ones(tmp_path: Path, kind: ob
     message = refusal(path)
     assert message.startswith(f"{path}: objective[1]: ")
     kinds = (
-        "photometric, smoothness, velocity, reprojected, stereo, occlusion, depth_consistency, pose_consistency, "
-        "sparse_l1, mse, berhu, silog, abs_rel"
+        "photometric, smoothness, velocity, reprojected, stereo, hints, occlusion, depth_consistency, "
+        "pose_consistency, sparse_l1, mse, berhu, silog, abs_rel"
     )
     assert message.endswith(f"; valid kinds are {kinds}")
     assert ("did you mean 'photometric'?" in message) == (kind == "photometrc")

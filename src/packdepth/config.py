@@ -374,6 +374,13 @@ class StereoConfig(Closed):
     """As of `photometric`."""
 
 
+class HintsConfig(Closed):
+    """Stereo: where a search over depth explains the pair far better than the prediction, follow it (Watson et al.)."""
+
+    kind: Literal["hints"]
+    weight: NonNegative = 0.5
+
+
 class OcclusionConfig(Closed):
     """Occlusion regularisation: the mean inverse depth, so that what one image hides is taken for background."""
 
@@ -428,6 +435,7 @@ TermConfig = Annotated[
     | VelocityConfig
     | ReprojectedConfig
     | StereoConfig
+    | HintsConfig
     | OcclusionConfig
     | DepthConsistencyConfig
     | PoseConsistencyConfig

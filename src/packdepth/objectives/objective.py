@@ -8,6 +8,7 @@ from torch import Tensor
 
 from packdepth.config import (
     DepthConsistencyConfig,
+    HintsConfig,
     OcclusionConfig,
     PhotometricConfig,
     PoseConsistencyConfig,
@@ -19,6 +20,7 @@ from packdepth.config import (
 )
 from packdepth.geometry.se3 import with_length
 from packdepth.objectives.depth_consistency import DepthConsistency
+from packdepth.objectives.hints import Hints
 from packdepth.objectives.occlusion import Occlusion
 from packdepth.objectives.photometric import Photometric
 from packdepth.objectives.pose_consistency import PoseConsistency
@@ -53,6 +55,8 @@ def build_term(config: TermConfig) -> Term:
         return Reprojected()
     if isinstance(config, StereoConfig):
         return Stereo(config.ssim, config.both, config.scales)
+    if isinstance(config, HintsConfig):
+        return Hints()
     if isinstance(config, OcclusionConfig):
         return Occlusion()
     if isinstance(config, DepthConsistencyConfig):

@@ -32,6 +32,7 @@ from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
 
 FOCAL, ASPECT, CENTRE = 0.3, 0.02, 0.02  # standard deviations of the prior: log f, log fx / fy, centre (image widths)
+BELIEVABLE = 3  # standard deviations of the prior: a focal length farther off than this is not believed
 ROUNDS = 6  # of an adjustment
 LONGEST = 0.2  # longest step of log f in a round
 CELL = 8  # pixels: side of the cells that are looked at
@@ -106,6 +107,9 @@ def adjust(views: Sequence[View], guess: Camera, change: Tensor, rounds: int = R
     The prior is a normal distribution about the guess: pixels are square to 2 %, the principal point is central to 2 %
     of the width, the focal length is known to 30 %. Where the views tell nothing, the deviation is that of the prior.
 
+    Views of depth that has not been learned, or of traffic that moves along, may tell a focal length beyond belief:
+    three standard deviations of the prior off, 2.5 times too long or short. They then tell nothing: the guess holds.
+
     Args:
         views: of one camera.
         guess: of the camera, at any size.
@@ -124,6 +128,8 @@ def adjust(views: Sequence[View], guess: Camera, change: Tensor, rounds: int = R
         step = step * min(1.0, LONGEST / float(step[:2].abs().max() + 1e-12))
         views = [_moved(view, system, step) for view, system in zip(views, systems, strict=True)]
         change = change + step
+    if float(change[:2].mean().abs()) > BELIEVABLE * FOCAL:
+        return Solution(torch.zeros_like(change), FOCAL)
     return Solution(change, float(covariance[:2, :2].mean().sqrt()))
 
 

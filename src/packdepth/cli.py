@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, 
 
 from packdepth import __version__
 from packdepth.city.command import city
-from packdepth.errors import InputError
+from packdepth.errors import InputError, check_least
 from packdepth.studies.plan import Plan
 
 
@@ -283,13 +283,6 @@ def data_check(
     print(report.text())
 
 
-def _at_a_time(processes: int) -> int:
-    """The option `--processes`. Raises InputError for none."""
-    if processes < 1:
-        raise InputError(f"--processes: is {processes}; it must be at least 1")
-    return processes
-
-
 def study_lidar_beams(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
@@ -298,9 +291,10 @@ def study_lidar_beams(output: Positional[Path], /, *, plan: Plan, processes: int
         plan: what every training may spend.
         processes: trainings at a time, of one thread each.
     """
+    check_least("processes", processes, 1)
     from packdepth.studies.lidar_beams import lidar_beams
 
-    print(f"open {lidar_beams(output, plan, _at_a_time(processes))} in a browser")
+    print(f"open {lidar_beams(output, plan, processes)} in a browser")
 
 
 def study_superdepth(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
@@ -311,9 +305,10 @@ def study_superdepth(output: Positional[Path], /, *, plan: Plan, processes: int 
         plan: what every training may spend.
         processes: trainings at a time, of one thread each.
     """
+    check_least("processes", processes, 1)
     from packdepth.studies.superdepth import superdepth
 
-    print(f"open {superdepth(output, plan, _at_a_time(processes))} in a browser")
+    print(f"open {superdepth(output, plan, processes)} in a browser")
 
 
 def study_ego_motion(
@@ -328,9 +323,10 @@ def study_ego_motion(
         seeds: trainings of each.
         processes: trainings at a time, of one thread each.
     """
+    check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import city_study
 
-    print(city_study(output, depth_steps, steps, seeds, _at_a_time(processes)))
+    print(city_study(output, depth_steps, steps, seeds, processes))
 
 
 def study_ego_motion_clip(
@@ -353,9 +349,10 @@ def study_ego_motion_clip(
         seeds: trainings of each.
         processes: trainings at a time, of one thread each.
     """
+    check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import clip_study
 
-    print(clip_study(output, data, depth_steps, steps, seeds, _at_a_time(processes)))
+    print(clip_study(output, data, depth_steps, steps, seeds, processes))
 
 
 VERBS: dict[str, Callable[..., None]] = {

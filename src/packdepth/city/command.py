@@ -10,7 +10,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from packdepth.city.style import Split
-from packdepth.errors import InputError
+from packdepth.errors import InputError, check_least
 
 
 def city(
@@ -62,8 +62,7 @@ def city(
         ("azimuth-step", 0, azimuth_step),
         ("range-noise", 0, range_noise),
     ):
-        if value < low:
-            raise InputError(f"--{name}: is {value}; it must be at least {low}")
+        check_least(name, value, low)
     for name, share in (("lead-share", lead_share), ("stop-share", stop_share)):
         if not 0 <= share <= 1:
             raise InputError(f"--{name}: is {share}; a share lies between 0 and 1")

@@ -42,16 +42,13 @@ class Hints:
         assert batch.baseline is not None
         image, right = reduced(batch.image, SCALE), reduced(batch.right, SCALE)
         camera, size = batch.camera.pooled(2**SCALE), image.shape[-2:]
-        with torch.no_grad():
-            predicted = resize_inv_depth(outputs.inv_depths[0], *size)
-            hints, trusted = search(image, right, batch.baseline, camera, predicted)
-        losses = [
-            ((resize_inv_depth(inv_depth, *size).clamp(min=1e-6) / hints).log().abs() * trusted).mean()
-            for inv_depth in outputs.inv_depths
-        ]
+        inv_depths = [resize_inv_depth(inv_depth, *size).clamp(min=1e-6) for inv_depth in outputs.inv_depths]
+        hints, trusted = search(image, right, batch.baseline, camera, inv_depths[0])
+        losses = [((inv_depth / hints).log().abs() * trusted).mean() for inv_depth in inv_depths]
         return torch.stack(losses).mean()
 
 
+@torch.no_grad()
 def search(image: Tensor, right: Tensor, baseline: Tensor, camera: Camera, predicted: Tensor) -> tuple[Tensor, Tensor]:
     """The inverse depth that explains each pixel of a rectified pair best, and where it is to be trusted.
 
@@ -60,26 +57,25 @@ def search(image: Tensor, right: Tensor, baseline: Tensor, camera: Camera, predi
         right: [B, 3, H, W], of the other camera.
         baseline: [B] metres to that camera along x.
         camera: of both.
-        predicted: inverse depth [B, 1, H, W], 1/metres, that hints have to explain better.
+        predicted: inverse depth [B, 1, H, W], 1/metres, positive, that hints have to explain better.
 
     Returns:
         inverse depth [B, 1, H, W], 1/metres, and bool [B, 1, H, W].
     """
-    width = image.shape[-1]
-    disparities = torch.linspace(1, CANDIDATES, CANDIDATES) * (WIDEST * width / CANDIDATES)
+    step = WIDEST * image.shape[-1] / CANDIDATES  # pixels of disparity
     per_pixel = 1 / (camera.fx * baseline.abs())  # [B] inverse depth of a disparity of one pixel
     T, windows = pair_motion(baseline), Windows.of(image[:, None])
 
     def error(inv_depth: Tensor) -> Tensor:
-        view = synthesize(right, 1 / inv_depth.clamp(min=1e-6), T, camera)
+        view = synthesize(right, 1 / inv_depth, T, camera)
         each = photometric_error(view.image[:, None], image, windows=windows)
         averaged = F.avg_pool2d(each, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
         return averaged.masked_fill(~view.valid, torch.inf)
 
-    least, best = error(predicted), predicted
-    own = least
-    for disparity in disparities.tolist():
-        candidate = (disparity * per_pixel)[:, None, None, None].expand_as(predicted)
+    own = error(predicted)
+    least, best = own, predicted
+    for k in range(1, CANDIDATES + 1):
+        candidate = (k * step * per_pixel)[:, None, None, None].expand_as(predicted)
         found = error(candidate)
         best = torch.where(found < least, candidate, best)
         least = torch.minimum(found, least)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from packdepth.errors import InputError
+from packdepth.errors import check_least
 
 LEAST = {"drives": 1, "frames": 4, "val_drives": 1, "size": 32, "steps": 1, "seeds": 1}
 
@@ -33,5 +33,4 @@ class Plan:
         """Raise InputError, naming the option, for a plan of nothing."""
         found = asdict(self) | {"size": min(self.size)}
         for option, low in LEAST.items():
-            if found[option] < low:
-                raise InputError(f"--{option.replace('_', '-')}: is {found[option]}; it must be at least {low}")
+            check_least(option.replace("_", "-"), found[option], low)

@@ -311,6 +311,20 @@ def study_superdepth(output: Positional[Path], /, *, plan: Plan, processes: int 
     print(f"open {superdepth(output, plan, processes)} in a browser")
 
 
+def study_guidance(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
+    """Compare PackNet unguided, guided by a segmentation network, and by true label maps, on rendered drives.
+
+    Args:
+        output: folder for drives, runs, and guidance.json, .csv, .md and .html; what was stopped goes on.
+        plan: what every training may spend.
+        processes: trainings at a time, of one thread each.
+    """
+    check_least("processes", processes, 1)
+    from packdepth.studies.guidance import guidance
+
+    print(f"open {guidance(output, plan, processes)} in a browser")
+
+
 def study_ego_motion(
     output: Positional[Path], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3, processes: int = 2
 ) -> None:
@@ -375,6 +389,7 @@ SEMANTICS: dict[str, Callable[..., None]] = {"train": semantics_train, "label": 
 STUDIES: dict[str, Callable[..., None]] = {
     "ego-motion": study_ego_motion,
     "ego-motion-clip": study_ego_motion_clip,
+    "guidance": study_guidance,
     "lidar-beams": study_lidar_beams,
     "superdepth": study_superdepth,
 }

@@ -11,7 +11,7 @@ from packdepth.studies.lidar_beams import Variant
 from packdepth.studies.trials import SCORES, Row
 
 
-@pytest.mark.parametrize("name", ["lidar-beams", "superdepth"])
+@pytest.mark.parametrize("name", ["guidance", "lidar-beams", "superdepth"])
 @pytest.mark.parametrize("option", ["--seeds", "--steps", "--drives"])
 def test_a_study_of_nothing_is_refused(
     name: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

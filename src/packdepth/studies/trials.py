@@ -63,13 +63,13 @@ class Row(Generic[V]):
         """The standard deviation over the seeds; 0 of a single one."""
         return stdev(scores[score] for scores in self.seeds) if len(self.seeds) > 1 else 0.0
 
-    def cells(self) -> list[str]:
-        """The scores as text."""
+    def cells(self, scores: Sequence[str] = SCORES) -> list[str]:
+        """These scores as text."""
         return [
             f"{self.mean(name):.3f} \u00b1 {self.spread(name):.3f}"
             if self.variant.metric or name.endswith("_scaled")
             else "-"
-            for name in SCORES
+            for name in scores
         ]
 
     def values(self) -> dict[str, Any]:
@@ -77,9 +77,15 @@ class Row(Generic[V]):
         return {
             **asdict(self.variant),
             "seeds": len(self.seeds),
-            "mean": {name: self.mean(name) for name in SCORES},
-            "spread": {name: self.spread(name) for name in SCORES},
+            "mean": {name: self.mean(name) for name in self.seeds[0]},
+            "spread": {name: self.spread(name) for name in self.seeds[0]},
         }
+
+
+def last_scores(run: Path, data: Path) -> dict[str, float]:
+    """What a finished training noted of itself, on the validation drives."""
+    scores = json.loads((run / "last" / "meta.json").read_text())["scores"]
+    return {name: scores[f"val/{name}"] for name in SCORES}
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,12 @@ class Study(Generic[V]):
     """Of each m frames of a drive to train on, the first n are rendered: (n, m)."""
     sensors: Mapping[str, Any] = field(default_factory=dict)
     """Of the car, where they are not those of every rendered drive, see `city.drive.Recipe`."""
+    prepare: Callable[[Plan, Path], None] = lambda plan, data: None
+    """What all trainings need, made once, from the plan and the folder of the drives."""
+    judge: Callable[[Path, Path], Mapping[str, float]] = last_scores
+    """The scores of a training, from its folder and the folder of the drives; all trainings have the same ones."""
+    tables: Callable[[Sequence[str]], Sequence[Sequence[str]]] = lambda scores: [scores]
+    """Which of the scores, by name, stand in which table."""
 
 
 def carry_out(study: Study[V], output: Path, plan: Plan, processes: int = 2) -> Path:
@@ -120,10 +132,14 @@ def carry_out(study: Study[V], output: Path, plan: Plan, processes: int = 2) -> 
     claim(output / "plan.yaml", yaml.safe_dump(asdict(plan), sort_keys=False), "a study with another budget")
     render(study, output / "data", plan)
     data = (output / "data").resolve()
+    study.prepare(plan, data)
+    found: list[list[Mapping[str, float]]] = [[] for _ in study.variants]
     for seed in range(1, plan.seeds + 1):
         runs = {folder(output, each, seed): study.run_values(each, plan, data, seed) for each in study.variants}
         train_side_by_side(runs, processes)
-        write(study, output, plan, [row(output, variant, seed) for variant in study.variants])  # of what there is
+        for scores, run in zip(found, runs, strict=True):
+            scores.append(study.judge(run, data))
+        write(study, output, plan, [Row(*both) for both in zip(study.variants, found, strict=True)])  # of what there is
     return output / f"{study.name}.html"
 
 
@@ -188,36 +204,27 @@ def training_block(steps: int, seed: int) -> dict[str, Any]:
 # --- results ------------------------------------------------------------------------------------------------------
 
 
-def row(output: Path, variant: V, seeds: int) -> Row[V]:
-    """The scores of the trainings of a variant with the first `seeds` seeds."""
-    found = []
-    for seed in range(1, seeds + 1):
-        meta = folder(output, variant, seed) / "last" / "meta.json"
-        scores = json.loads(meta.read_text())["scores"]
-        found.append({name: scores[f"val/{name}"] for name in SCORES})
-    return Row(variant, found)
-
-
 def write(study: Study[V], output: Path, plan: Plan, rows: Sequence[Row[V]]) -> None:
     """The results as .json, .csv, .md and .html, each whole or not at all."""
     write_json(output / f"{study.name}.json", {"plan": asdict(plan), "rows": [row.values() for row in rows]})
     with replacing(output / f"{study.name}.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["variant", "seed", *SCORES])
+        writer.writerow(["variant", "seed", *rows[0].seeds[0]])
         for each in rows:
             for seed, scores in enumerate(each.seeds, start=1):
-                writer.writerow([each.variant.name, seed, *(scores[name] for name in SCORES)])
+                writer.writerow([each.variant.name, seed, *scores.values()])
     with replacing(output / f"{study.name}.md") as temporary:
-        temporary.write_text(markdown(rows), encoding="utf-8")
+        tables = [markdown(rows, scores) for scores in study.tables(list(rows[0].seeds[0]))]
+        temporary.write_text("\n".join(tables), encoding="utf-8")
     with replacing(output / f"{study.name}.html") as temporary:
         temporary.write_text(page(study, plan, rows), encoding="utf-8")
 
 
-def markdown(rows: Sequence[Row[V]]) -> str:
-    """The table in Markdown."""
-    head = f"| mean \u00b1 spread over {len(rows[0].seeds)} seeds | {' | '.join(SCORES)} |"
-    body = [f"| {row.variant.title} | {' | '.join(row.cells())} |" for row in rows]
-    return "\n".join([head, f"|{'---|' * (len(SCORES) + 1)}", *body]) + "\n"
+def markdown(rows: Sequence[Row[V]], scores: Sequence[str] = SCORES) -> str:
+    """A table of these scores in Markdown."""
+    head = f"| mean \u00b1 spread over {len(rows[0].seeds)} seeds | {' | '.join(scores)} |"
+    body = [f"| {row.variant.title} | {' | '.join(row.cells(scores))} |" for row in rows]
+    return "\n".join([head, f"|{'---|' * (len(scores) + 1)}", *body]) + "\n"
 
 
 def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
@@ -225,10 +232,14 @@ def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
     lines = study.lines(rows)
     names = list({line.name: line for line in lines}.values())
     seeds = f"{len(rows[0].seeds)} of {plan.seeds} seeds"
+    tables = [
+        table(scores, {escape(row.variant.title): row.cells(scores) for row in rows})
+        for scores in study.tables(list(rows[0].seeds[0]))
+    ]
     return (
         f"<!doctype html><meta charset='utf-8'><title>{escape(study.title)}</title><style>{STYLE}</style>"
         f"<h1>{escape(study.title)}</h1>"
         f"<p>{plan.steps} steps of 8 images at {plan.size[0]}x{plan.size[1]}, {seeds}</p>"
         f"<p>{key(names)}</p>{svg(lines, *study.axes)}"
-        f"{table(SCORES, {escape(row.variant.title): row.cells() for row in rows})}"
+        f"{''.join(tables)}"
     )

@@ -1,0 +1,149 @@
+"""`packdepth study guidance`: what semantic guidance is worth to a depth network, on an equal footing.
+
+PackNet `small` on drives through the rendered city, by view synthesis and speed: unguided, guided by a segmentation
+network (Guizilini et al., ICLR 2020) that is trained on the same drives first, and guided by their true label maps,
+the best that any segmentation network could see; all with the same steps, over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from packdepth.charts import OURS, TRUE, Line
+from packdepth.city.classes import Label
+from packdepth.files import make_folder, replacing
+from packdepth.studies.plan import Plan
+from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
+
+PRESET = "small"
+SEGMENTATION_STEPS = 400
+OVERALL = ("abs_rel", "a1", "mean of classes", "edges", "dbe_acc", "dbe_comp")
+CLASSES = tuple(label.words for label in Label)
+
+Guide = Literal["none", "network", "labels"]
+TITLES = {"none": "unguided", "network": "guided by a segmentation network", "labels": "guided by true label maps"}
+COLOURS = {"none": TRUE, "network": OURS, "labels": "#5d5a70"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A kind of training: what guides the depth network."""
+
+    guide: Guide
+
+    @property
+    def name(self) -> str:
+        """Such as "labels"."""
+        return self.guide
+
+    @property
+    def title(self) -> str:
+        """Such as "guided by true label maps"."""
+        return TITLES[self.guide]
+
+    @property
+    def metric(self) -> bool:
+        """Depth is in metres: all are trained with the speed."""
+        return True
+
+
+VARIANTS = (Variant("none"), Variant("network"), Variant("labels"))
+
+
+def guidance(output: Path, plan: Plan, processes: int = 2) -> Path:
+    """Carry out the study; the path of its page. See `trials.carry_out`."""
+    study = Study(
+        name="guidance",
+        title="Semantic guidance, on and off",
+        variants=VARIANTS,
+        run_values=partial(run_values, output.resolve()),
+        lines=lines,
+        axes=("0: all pixels, 1: mean of classes, 2: at depth edges", "abs_rel, not scaled"),
+        record=(8, 60),
+        sensors={"baseline": None, "scanner": None},
+        prepare=partial(train_segmentation, output.resolve()),
+        judge=judged,
+        tables=tables,
+    )
+    return carry_out(study, output, plan, processes)
+
+
+def segmentation(output: Path) -> Path:
+    """The folder of the segmentation network."""
+    return output / "segmentation"
+
+
+def train_segmentation(output: Path, plan: Plan, data: Path) -> None:
+    """Train the segmentation network on the training drives, unless it is there."""
+    from packdepth.training.semantics import train_semantics
+
+    if segmentation(output).exists():
+        return
+    drives = {split: [{"kind": "folder", "root": str(data / split)}] for split in ("train", "val")}
+    values = {
+        "data": {**drives, "image_size": list(plan.size), "workers": 0},
+        "training": {"steps": min(SEGMENTATION_STEPS, 2 * plan.steps), "batch_size": 8, "seed": 1},
+    }
+    make_folder(output)
+    run_file = output / "segmentation.yaml"
+    with replacing(run_file) as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
+    train_semantics(run_file, segmentation(output))
+
+
+def run_values(output: Path, variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str, Any]:
+    """The content of a variant's run file."""
+    depth: dict[str, Any] = {"kind": "packnet", "preset": PRESET, "initial_depth": 6.0}
+    if variant.guide == "network":
+        semantics = {"kind": "fpn", "checkpoint": str(segmentation(output))}
+        depth["guidance"] = {"semantics": semantics, "cache": str(output / "features")}
+    elif variant.guide == "labels":
+        depth["guidance"] = {"semantics": {"kind": "labels", "classes": len(Label)}}
+    return {
+        "data": data_block(plan, data),
+        "networks": {"depth": depth, "pose": {"kind": "posenet", "initial_forward": 0.7}},
+        "objective": [
+            {"kind": "photometric", "scales": "pyramid"},
+            {"kind": "smoothness", "weight": 1e-3},
+            {"kind": "velocity", "weight": 0.2},
+        ],
+        "training": training_block(plan.steps, seed),
+    }
+
+
+def judged(run: Path, data: Path) -> dict[str, float]:
+    """The scores of a training under the protocol `city`: OVERALL, and abs_rel of each class that occurs."""
+    from packdepth.evaluation.run import evaluate
+
+    report = evaluate(run / "last", "city", data / "val")
+    by_class = {part: rows["plain"]["abs_rel"] for part, rows in report.parts.items() if part in CLASSES}
+    all_pixels = report.metrics["plain"]
+    edges = report.parts["edges"]["plain"]["abs_rel"] if "edges" in report.parts else np.nan
+    boundaries = (report.boundaries or {}).get("plain", {"dbe_acc": np.nan, "dbe_comp": np.nan})
+    overall = (all_pixels["abs_rel"], all_pixels["a1"], float(np.mean([*by_class.values()])), edges)
+    return dict(zip(OVERALL, (*overall, *boundaries.values()), strict=True)) | by_class
+
+
+def tables(scores: Sequence[str]) -> list[Sequence[str]]:
+    """All pixels, classes and edges in one table; abs_rel of each class in another."""
+    return [OVERALL, [name for name in scores if name not in OVERALL]]
+
+
+def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
+    """abs_rel of all pixels, over classes, and at edges: a line for each variant and seed."""
+    return [
+        Line(
+            np.array([(place, scores[name]) for place, name in enumerate(("abs_rel", "mean of classes", "edges"))]),
+            COLOURS[row.variant.guide],
+            row.variant.title,
+        )
+        for row in rows
+        for scores in row.seeds
+    ]

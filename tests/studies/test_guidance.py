@@ -1,0 +1,49 @@
+"""`packdepth study guidance`: tiny, as a whole; its run files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from packdepth.config import parse_run
+from packdepth.studies import guidance as study
+from packdepth.studies.guidance import OVERALL, VARIANTS, Variant, guidance, lines, run_values, tables
+from packdepth.studies.plan import Plan
+from packdepth.studies.trials import Row
+
+
+def test_variants_differ_in_their_guidance_alone(tmp_path: Path) -> None:
+    runs = {
+        variant.guide: parse_run(run_values(tmp_path, variant, Plan(), Path("/data"), 2), variant.name)
+        for variant in VARIANTS
+    }
+    assert list(runs) == ["none", "network", "labels"]
+    without = [run.model_dump(exclude={"networks": {"depth": {"guidance"}}}) for run in runs.values()]
+    assert without[0] == without[1] == without[2]
+    guides = [run.networks.depth.guidance for run in runs.values()]
+    assert guides[0] is None
+    assert [guide.semantics.kind for guide in guides if guide is not None] == ["fpn", "labels"]
+
+
+def test_tables_and_lines() -> None:
+    scores = dict(zip((*OVERALL, "road", "car"), (0.1, 0.9, 0.2, 0.3, 2.0, 3.0, 0.05, 0.2), strict=True))
+    assert tables(list(scores)) == [OVERALL, ["road", "car"]]
+    found = lines([Row(Variant("none"), [scores]), Row(Variant("labels"), [scores, scores])])
+    assert [line.name for line in found] == ["unguided", *["guided by true label maps"] * 2]
+    assert found[0].points.tolist() == [[0, 0.1], [1, 0.2], [2, 0.3]]
+
+
+def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("embreex", reason="the extra 'city' is not installed")
+    monkeypatch.setattr(study, "PRESET", "tiny")
+    page = guidance(tmp_path, Plan(drives=1, frames=8, val_drives=1, size=(32, 64), steps=1, seeds=1))
+    assert "<svg" in page.read_text()
+    with (tmp_path / "guidance.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["variant"] for row in rows] == ["none", "network", "labels"]
+    assert all(float(row["abs_rel"]) > 0 and float(row["road"]) > 0 for row in rows)
+    overall, by_class = (tmp_path / "guidance.md").read_text().split("\n\n")
+    assert "mean of classes" in overall
+    assert "| building |" in by_class

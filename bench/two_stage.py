@@ -69,16 +69,16 @@ def lead_car(frame: Frame, leader: int | None) -> Tensor:
 
 
 def report_filter(output: Path, train: Recipe, drives: int) -> None:
-    """Of the frames that were dropped, how many show a lead car, and of those that do, how many were dropped."""
+    """Of the targets that were dropped, how many show a lead car, and of those that do, how many were dropped."""
     with (output / "run" / "ground" / "0" / COUNTS).open(newline="") as file:
-        dropped = {(row["clip"], row["frame"]) for row in csv.DictReader(file) if row["kept"] == "0"}
-    led = set()
+        kept = {(row["clip"], row["frame"]): row["kept"] == "1" for row in csv.DictReader(file)}
+    dropped, led = {frame for frame in kept if not kept[frame]}, set()
     for number in range(drives):
         clip = read_clip(clip_folder(output / "train", train, number, "front"))
         leader = Drive(train, number).traffic.leader
-        led |= {(clip.name, f.name) for f in clip.frames if lead_car(f, leader).sum() >= VISIBLE}
+        led |= {(clip.name, f.name) for f in clip.frames if lead_car(f, leader).sum() >= VISIBLE} & kept.keys()
     both = len(dropped & led)
-    print(f"filter: {len(dropped)} frames dropped, {len(led)} show a lead car, {both} both; ", end="")
+    print(f"filter: {len(dropped)} of {len(kept)} frames dropped, {len(led)} show a lead car, {both} both; ", end="")
     print(f"precision {both / len(dropped) if dropped else math.nan:.2f}, recall {both / max(len(led), 1):.2f}")
 
 

@@ -83,6 +83,15 @@ def test_judges_targets_alone_and_a_threshold_moves_it(
     assert not (tmp_path / "dropped.jpg").exists()
 
 
+def test_frames_without_their_context_are_no_targets(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, (0, 4)))
+    kept, dropped = filter_ground(Path("best"), [clip], tmp_path, context=(-1, 1))
+    assert [found.frame.name for found in kept] == [frame.name for frame in clip.frames[1:4]]
+    assert [found.frame.name for found in dropped] == [clip.frames[4].name]
+
+
 def test_all_dropped_is_an_error(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, range(6)))
     with pytest.raises(InputError, match="in every frame"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from packdepth.colour import colour_range, colourise
 from packdepth.data.ground import THRESHOLD, pixels_below_ground
-from packdepth.data.targets import check_calibrated
+from packdepth.data.targets import check_calibrated, target_indices
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.geometry.camera import Camera
@@ -40,7 +40,11 @@ class Counted:
 
 
 def filter_ground(
-    checkpoint: Path, clips: Sequence[Clip], output: Path, threshold: int = THRESHOLD
+    checkpoint: Path,
+    clips: Sequence[Clip],
+    output: Path,
+    threshold: int = THRESHOLD,
+    context: Sequence[int] = (),
 ) -> tuple[list[Counted], list[Counted]]:
     """Predict each target frame, and drop those with more than `threshold` pixels below the ground.
 
@@ -53,12 +57,13 @@ def filter_ground(
         clips: to filter.
         output: folder to write to.
         threshold: pixels.
+        context: offsets of context frames; target frames without them are no targets.
 
     Returns:
         The kept and the dropped frames. Raises InputError if none would be kept, or no camera of a clip is known.
     """
     predictor = load(checkpoint)
-    targets = [(clip, frame) for clip in clips for frame in clip.frames if clip.is_target(frame)]
+    targets = [(clip, clip.frames[index]) for clip in clips for index in target_indices(clip, context)]
     counted = [count(predictor, clip, frame) for clip, frame in progress(targets, "ground", len(targets))]
     kept = [found for found in counted if found.kept(threshold)]
     dropped = [found for found in counted if not found.kept(threshold)]

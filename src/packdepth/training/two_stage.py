@@ -40,7 +40,8 @@ def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (
     kept = [output / "ground" / str(index) / KEPT for index in range(len(run.data.train))]
     for source, path in zip(run.data.train, kept, strict=True):
         if not (resume and path.exists()):
-            frames = [len(part) for part in filter_ground(first / "best", source.clips(), path.parent)]
+            both = filter_ground(first / "best", source.clips(), path.parent, context=run.data.context)
+            frames = [len(part) for part in both]
             print(f"ground     {frames[1]} of {sum(frames)} frames dropped: {path.parent}", flush=True)
     sources = [
         source.model_copy(update={"split_file": path}) for source, path in zip(run.data.train, kept, strict=True)

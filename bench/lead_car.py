@@ -1,0 +1,132 @@
+"""A real car ahead: its predicted over its measured depth, without auto-masking, with it, and with semantic guidance.
+
+    python bench/lead_car.py OUTPUT [--data DIR] [--steps N] [--seeds N]
+
+Two clips are trained on their own, by images alone: KITTI drive 2011_09_26_0052, in which the camera's car brakes
+behind another, and KITTI 2015's frames behind a lead car. The guiding network is trained on CamVid first
+(configs/semantics/camvid.yaml). What is there already is used again. Depth is scaled by the median ratio over all that
+is measured and not the car; given are means over frames, and over seeds with their standard deviation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from packdepth.data.dataset import measured_depth
+from packdepth.evaluation.infinite import share_too_far
+from packdepth.geometry.camera import Camera
+from packdepth.inference.predictor import Predictor, load
+from packdepth.records import Clip
+from packdepth.sources.folder import read_clip
+from packdepth.sources.kitti_raw import KittiRaw
+from packdepth.studies.side_by_side import train_side_by_side
+from packdepth.training.semantics import train_semantics
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+WAYS = ("without auto-masking", "with auto-masking", "with both auto-masking and guidance")
+LANE, ROAD, ROOF, LENGTH = 0.9, 1.2, -0.3, 2.0  # metres: beside, below, above the camera, and along the car's rear
+SCORES = ("ratio", "too far", "abs_rel", "rest")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seeds", type=int, default=1)
+    options = parser.parse_args()
+    os.environ["PACKDEPTH_DATA"] = str(options.data.resolve())
+    segmentation = options.output.resolve() / "segmentation"
+    if not segmentation.exists():
+        train_semantics(CONFIGS / "semantics" / "camvid.yaml", segmentation)
+    clips = clips_of(options.data.resolve())
+    seeds = range(1, options.seeds + 1)
+    runs = {
+        folder(options.output, clip, way, seed): run_values(source, way, segmentation, options.steps, seed)
+        for clip, (source, _) in clips.items()
+        for way in WAYS
+        for seed in seeds
+    }
+    train_side_by_side(runs, processes=2)
+    print(f"{'':60}{'predicted / measured':>22}{'1.5 times too far':>22}{'abs_rel':>22}{'abs_rel of the rest':>22}")
+    for name, (_, clip) in clips.items():
+        for way in WAYS:
+            scores = [judged(load(folder(options.output, name, way, seed) / "last"), clip) for seed in seeds]
+            print(
+                f"{f'{name}, {way}':60}" + "".join(f"{_cell([row[score] for row in scores]):>22}" for score in SCORES)
+            )
+
+
+def clips_of(data: Path) -> dict[str, tuple[dict[str, Any], Clip]]:
+    """Of each clip the source as a run file names it, and the clip with what was measured."""
+    drive = yaml.safe_load((CONFIGS / "kitti_raw_clip.yaml").read_text())["data"]["train"][0]
+    drive["root"] = str(data / "kitti_raw")
+    lead_car = data / "clips" / "kitti2015_lead_car"
+    return {
+        "drive_0052": (drive, KittiRaw(**drive).clips()[0]),
+        "kitti2015_lead_car": ({"kind": "folder", "root": str(lead_car)}, read_clip(lead_car)),
+    }
+
+
+def folder(output: Path, clip: str, way: str, seed: int) -> Path:
+    """Of a training."""
+    return output / "runs" / f"{clip}-{WAYS.index(way)}-{seed}"
+
+
+def run_values(source: dict[str, Any], way: str, segmentation: Path, steps: int, seed: int) -> dict[str, Any]:
+    """configs/kitti_raw_clip.yaml on this source, in this way, in one process."""
+    run: dict[str, Any] = yaml.safe_load((CONFIGS / "kitti_raw_clip.yaml").read_text())
+    run["data"]["train"] = [source]
+    run["objective"][0]["automask"] = way != WAYS[0]
+    if way == WAYS[2]:
+        run["networks"]["depth"]["guidance"] = {"semantics": {"kind": "fpn", "checkpoint": str(segmentation)}}
+    run["training"] |= {"epochs": 1, "epoch_steps": steps, "seed": seed, "devices": 1}
+    return run
+
+
+def judged(predictor: Predictor, clip: Clip) -> Mapping[str, float]:
+    """The median ratio on the car, its share too far, its abs_rel, and that of the rest: means over measured frames."""
+    rows = []
+    for frame in clip.frames:
+        if frame.depth is None and frame.lidar is None:
+            continue
+        truth = measured_depth(clip, frame)[0]
+        depth = torch.from_numpy(predictor.predict(frame.image.read()).depth)
+        car = lead_car(truth, clip.camera)
+        rest = (truth > 0) & ~car
+        depth = depth * (truth[rest] / depth[rest]).median()
+        ratio = depth / truth
+        far, error = share_too_far(depth, truth, car), (ratio - 1).abs()
+        rows.append((ratio[car].median(), far, error[car].mean(), error[rest].mean()))
+    means = torch.tensor(rows).mean(0).tolist()
+    return dict(zip(SCORES, means, strict=True))
+
+
+def lead_car(truth: Tensor, camera: Camera) -> Tensor:
+    """What is measured of the rear of the car ahead, [H, W] bool: the nearest that stands in the camera's way.
+
+    Args:
+        truth: [H, W] metres, 0 where unknown.
+        camera: of that size, 1.65 m above the road.
+    """
+    x, y, z = camera.unproject(truth[None, None])[0].unbind()
+    ahead = (z > 0) & (x.abs() < LANE) & (y < ROAD) & (y > ROOF)
+    nearest = z[ahead].quantile(0.05)
+    return ahead.logical_and(z < nearest + LENGTH)
+
+
+def _cell(values: list[float]) -> str:
+    return f"{fmean(values):.3f}" + (f" +- {stdev(values):.3f}" if len(values) > 1 else "")
+
+
+if __name__ == "__main__":
+    main()

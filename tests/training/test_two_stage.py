@@ -41,10 +41,10 @@ def test_resumes_wherever_it_was(
     assert "1 of 4 frames dropped" in capsys.readouterr().out
 
     def interrupted(name: str, function: object):
-        def called(*args: object):
+        def called(*args: object, **options: object):
             if stop == name or (name == "train" and stop == f"train {Path(str(args[1])).name}"):
                 raise KeyboardInterrupt
-            return function(*args)  # type: ignore[operator]
+            return function(*args, **options)  # type: ignore[operator]
 
         return called
 

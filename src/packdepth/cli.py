@@ -100,7 +100,7 @@ def odometry(
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
-    scale_from_depth: bool = False,
+    align: bool = False,
     camera: Path | None = None,
 ) -> None:
     """Tell where the camera of consecutive frames has been.
@@ -109,12 +109,12 @@ def odometry(
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         source: video, folder of images, clip, or a sequence of KITTI odometry (.../sequences/09).
         output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured.
-        scale_from_depth: take the length of each motion from the predicted depth; needs a camera.
+        align: refine each motion so that the predicted depth explains the next frame; needs a camera.
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
     """
     from packdepth.evaluation.odometry_command import odometry
 
-    print(odometry(checkpoint, source, output, scale_from_depth, camera).text())
+    print(odometry(checkpoint, source, output, align, camera).text())
 
 
 def info(checkpoint: Positional[Path], /) -> None:

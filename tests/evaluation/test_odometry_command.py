@@ -135,15 +135,15 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path, monkeypatch: pytest
     assert peak(6 * PAIRS) < peak(2 * PAIRS) + 1e6  # less than a seventh of one more image
 
 
-def test_the_scale_of_depth_needs_a_camera(moving_clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no camera is known, but the scale of depth needs one; name its file with"):
-        judge("any", moving_clip / "frames", tmp_path / "out", scale_from_depth=True)
+def test_alignment_needs_a_camera(moving_clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no camera is known, but --align needs one; name its file with"):
+        judge("any", moving_clip / "frames", tmp_path / "out", align=True)
     assert not (tmp_path / "out").exists()
     report = judge("any", moving_clip / "frames", tmp_path / "named", True, moving_clip / "camera.yaml")
-    assert report.scale_source == "velocity (poses), by predicted depth"
+    assert report.scale_source == "velocity (poses), aligned with predicted depth"
 
 
-def test_depth_puts_the_length_right(
+def test_depth_puts_the_motion_right(
     moving_clip: Path, tmp_path: Path, seer: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network says STEP a frame; the true depth of the world says what is true."""
@@ -157,7 +157,7 @@ def test_depth_puts_the_length_right(
         return [torch.from_numpy(np.stack(maps))[:, None].float()]
 
     monkeypatch.setattr(predictor, "depth", depth)
-    report = judge("any", moving_clip, tmp_path, scale_from_depth=True)
+    report = judge("any", moving_clip, tmp_path, align=True)
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(1, rel=0.03)
     assert world.STEP / STEP < 0.7  # what it would be else

@@ -41,10 +41,11 @@ def test_the_truth_and_a_wrong_length(moving_clip: Path) -> None:
 
 def test_tables_leave_out_what_clips_are_too_short_for() -> None:
     row = dict.fromkeys(ego_motion.COLUMNS, 1.0) | {"t_rel": np.nan, "r_rel": np.nan}
-    text = table({"a": [row], "b": [row, row | {"ate": 3.0}]})
+    text = table({"a": [row], f"a{ego_motion.ALIGNED}": [row], "b": [row, row | {"ate": 3.0}]})
     assert "t_rel" not in text
     assert "| a | 1.000 | 1.000 | 1.000 | 1.000 |" in text
     assert "| b | 2.000 ± 1.414 | 1.000 ± 0.000 |" in text
+    assert [line.split(" | ")[0] for line in text.splitlines()[2:]] == ["| a", "| b", "| a, aligned with depth"]
 
 
 def test_a_study_trains_judges_and_goes_on(
@@ -57,6 +58,7 @@ def test_a_study_trains_judges_and_goes_on(
     text = study(tmp_path, setting)
     assert text == (tmp_path / "table.md").read_text()
     assert "| two_stream, early |" in text
+    assert "| two_stream, early, aligned with depth |" in text
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["straight ahead at the mean speed"][0]["ate"] == pytest.approx(0, abs=1e-6)
     assert "trained" in capsys.readouterr().out

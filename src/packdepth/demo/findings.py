@@ -143,7 +143,7 @@ def _example(predictor: Predictor, frame: Frame, index: int) -> Example:
 
 def paths(predictor: Predictor, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     """Predicted and true way of a clip seen from above, [N, 2] metres: right and ahead of where it starts."""
-    predicted = chained(predictor.motions(frame.image.read() for frame in clip.frames))
+    predicted = chained(predictor.motions((frame.image.read() for frame in clip.frames), clip.camera))
     true = from_first(np.stack([frame.pose for frame in clip.frames if frame.pose is not None]))
     return predicted[:, [0, 2], 3], true[:, [0, 2], 3]
 

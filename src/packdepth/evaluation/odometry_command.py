@@ -74,7 +74,7 @@ def odometry(
     checkpoint: str | Path,
     source: str | Path,
     output: str | Path,
-    scale_from_depth: bool = False,
+    align: bool = False,
     camera: Path | None = None,
 ) -> OdometryReport:
     """Chain the ego-motion of consecutive frames, write the trajectory and judge it where it was measured.
@@ -88,7 +88,7 @@ def odometry(
             two may hold measured poses.
         output: folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
             odometry.json and odometry.txt.
-        scale_from_depth: give each motion the length for which the predicted depth explains the next frame.
+        align: refine each motion so that the predicted depth explains the next frame best.
         camera: a camera.yaml for that; if left out, the one that lies with the source, or else that the source tells,
             or else that the checkpoint has learned.
 
@@ -99,17 +99,17 @@ def odometry(
     if not footage.consecutive:
         raise InputError(f"{source}: its images are independent; give consecutive frames of one camera")
     predictor = load(checkpoint)
-    scale_camera = known_camera(footage, Path(source), predictor.meta, camera)[0] if scale_from_depth else None
-    if scale_from_depth and scale_camera is None:
-        raise InputError(f"{source}: no camera is known, but the scale of depth needs one; name its file with --camera")
+    align_camera = known_camera(footage, Path(source), predictor.meta, camera)[0] if align else None
+    if align and align_camera is None:
+        raise InputError(f"{source}: no camera is known, but --align needs one; name its file with --camera")
     make_folder(output)
     images = (image.read() for image in footage.images.values())
-    poses = chained(predictor.motions(progress(images, "odometry", len(footage.images)), scale_camera))
+    poses = chained(predictor.motions(progress(images, "odometry", len(footage.images)), align_camera))
     report = OdometryReport(
         checkpoint=str(checkpoint),
         source=str(source),
         metric=predictor.meta.metric,
-        scale_source=predictor.meta.scale_source + (", by predicted depth" if scale_from_depth else ""),
+        scale_source=predictor.meta.scale_source + (", aligned with predicted depth" if align else ""),
         frames=len(poses),
         distance=float(distances(poses)[-1]),
         errors=None if footage.poses is None else odometry_errors(poses, footage.poses),

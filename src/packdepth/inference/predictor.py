@@ -17,9 +17,9 @@ from packdepth.data.label_maps import check_ids, label_map, read_label_map
 from packdepth.data.resized import resized_labels
 from packdepth.errors import InputError
 from packdepth.geometry import se3
+from packdepth.geometry.align import aligned
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
-from packdepth.inference.depth_scale import scaled_by_depth
 from packdepth.interop.pose import PacknetSfmPoseNet, imported_pose_network
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.build import depth_network
@@ -174,20 +174,20 @@ class Predictor:
         return np.stack(list(self.motions(images)))
 
     @torch.inference_mode()
-    def motions(self, images: Iterable[Image], scale_camera: Camera | None = None) -> Iterator[np.ndarray]:
+    def motions(self, images: Iterable[Image], camera: Camera | None = None) -> Iterator[np.ndarray]:
         """The motions of `ego_motion`, each [4, 4], as they come: of a video of any length, in constant memory.
 
         Args:
             images: as in `ego_motion`.
-            scale_camera: of the images. If given, the length of each motion is the one for which the predicted depth
-                explains the next frame best (see `scaled_by_depth`), within a factor of 2 of the ego-motion network's.
+            camera: of the images. If given, each motion is refined so that the predicted depth, moved so, explains the
+                next frame best (see `geometry.align`): it then has the scale of the depth.
         """
         if self.pose is None:
             raise InputError("the checkpoint holds a depth network alone; load one with a pose network for ego-motion")
-        if scale_camera is not None and self.run.networks.depth.label_classes is not None:
+        if camera is not None and self.run.networks.depth.label_classes is not None:
             raise InputError(
-                "label maps guide the depth network, so that images alone give no depth to scale motion by; "
-                "leave out --scale-from-depth"
+                "label maps guide the depth network, so that images alone give no depth to align with; "
+                "leave out --align"
             )
         offsets = self.pose.offsets if isinstance(self.pose, PacknetSfmPoseNet) else (1,)
         before = len(offsets) - 1  # frames that are seen before the one whose motion to the next is predicted
@@ -201,20 +201,20 @@ class Predictor:
             T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
             target = stacked[before:][:count]
             if before and first:  # the first frame has none before it: its motion is seen from the second
-                T = self._at_scale(target[:1], context[0][:1], T_context_target[:1, 0], scale_camera)
+                T = self._aligned(target[:1], context[0][:1], T_context_target[:1, 0], camera)
                 yield se3.inverse(T[0]).double().cpu().numpy()
-            yield from self._at_scale(target, context[-1], T_context_target[:, -1], scale_camera).double().cpu().numpy()
+            yield from self._aligned(target, context[-1], T_context_target[:, -1], camera).double().cpu().numpy()
             first = False
         if first:
             number = ("two", "three")[before]
             raise InputError(f"ego-motion is between frames: give at least {number} images")
 
-    def _at_scale(self, view: Tensor, following: Tensor, T: Tensor, camera: Camera | None) -> Tensor:
-        """Motions T_following_view [B, 4, 4] of views [B, C, h, w]; at the length by depth if there is a camera."""
+    def _aligned(self, view: Tensor, following: Tensor, T: Tensor, camera: Camera | None) -> Tensor:
+        """Motions T_following_view [B, 4, 4] of views [B, C, h, w]; aligned with their depth if there is a camera."""
         if camera is None:
             return T
         inv_depth = view[:, 3:] if view.shape[1] > 3 else self.depth(view)[0]
-        return scaled_by_depth(view[:, :3], following[:, :3], inv_depth, T, camera.resized(*self.run.image_size))
+        return aligned(view[:, :3], following[:, :3], inv_depth, T, camera.resized(*self.run.image_size))
 
     def _views(self, frames: Iterable[Tensor]) -> list[Tensor]:
         """Frames [1, 3, h, w] as the pose network looks at them: with their inverse depth if it uses that."""

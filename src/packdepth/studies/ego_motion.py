@@ -1,12 +1,13 @@
 """`packdepth study ego-motion`: which ego-motion network drifts least on drives that it has not been trained on.
 
 One depth network is trained on measured depth and then stays as it is. Every ego-motion network is trained on the same
-frames with it, for the same number of steps, by view synthesis and the distance travelled, with several seeds.
+frames with it, for the same number of steps, by view synthesis and the distance travelled, with several seeds, and
+judged twice: as it sees motion, and aligned with that depth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from packdepth.config import parse_run
 from packdepth.data.targets import distance, target_indices
 from packdepth.evaluation.odometry import chained, odometry_errors
 from packdepth.files import make_folder, replacing, write_json
-from packdepth.inference.predictor import load
+from packdepth.geometry.camera import Camera
+from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip
 from packdepth.studies.side_by_side import train_side_by_side
 
@@ -34,6 +36,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "two_stream, middle, sparse (grid)": {"kind": "two_stream", "sparsity": {"pattern": "grid"}},
     "two_stream, middle, sparse (blocks)": {"kind": "two_stream", "sparsity": {"pattern": "blocks"}},
 }
+ALIGNED = ", aligned with depth"  # see geometry.align
 SPARSE: dict[str, Any] = {"sparsity": {"pattern": "random"}}
 COLUMNS = {
     "ate": "ATE, m",
@@ -101,8 +104,9 @@ def study(output: Path, setting: Setting, processes: int = 2) -> str:
         train_side_by_side(runs, processes)
         for name, folder in folders.items():
             predictor = load(folder / str(seed) / "last")
-            motions = ((clip, predictor.motions(frame.image.read() for frame in clip.frames)) for clip in clips)
-            results.setdefault(name, []).append(errors(motions))
+            results.setdefault(name, []).append(errors((clip, seen(predictor, clip)) for clip in clips))
+            aligned = ((clip, seen(predictor, clip, clip.camera)) for clip in clips)
+            results.setdefault(f"{name}{ALIGNED}", []).append(errors(aligned))
             write_json(output / "results.json", results)
             with replacing(output / "table.md") as temporary:
                 temporary.write_text(table(results), encoding="utf-8")
@@ -122,6 +126,11 @@ def mean_step(clips: Sequence[Clip]) -> float:
     return float(np.mean([distance(clip, i, i + 1) for clip in clips for i in target_indices(clip, (1,))]))
 
 
+def seen(predictor: Predictor, clip: Clip, camera: Camera | None = None) -> Iterator[np.ndarray]:
+    """The motions that a checkpoint sees in a clip; aligned with its depth if there is a camera."""
+    return predictor.motions((frame.image.read() for frame in clip.frames), camera)
+
+
 def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
     """The mean over clips of the errors of motions T_next_current between their frames."""
     rows = []
@@ -132,11 +141,14 @@ def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
 
 
 def table(results: Mapping[str, Sequence[Errors]]) -> str:
-    """Markdown: a row a network, mean ± standard deviation over its seeds; what clips are too short for is left out."""
+    """Markdown: mean ± standard deviation over seeds, a row a network, as it sees motion and then as aligned.
+
+    What clips are too short for is left out.
+    """
     columns = [name for name in COLUMNS if all(np.isfinite(row[name]) for rows in results.values() for row in rows)]
     lines = [f"| | {' | '.join(COLUMNS[name] for name in columns)} |", f"|---|{'---|' * len(columns)}"]
-    for title, rows in results.items():
-        cells = [_cell([row[name] for row in rows]) for name in columns]
+    for title in sorted(results, key=lambda title: title.endswith(ALIGNED)):
+        cells = [_cell([row[name] for row in results[title]]) for name in columns]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

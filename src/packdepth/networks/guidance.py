@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.grad import conv2d_weight
 
 
 @dataclass(frozen=True)
@@ -186,20 +187,21 @@ class _PixelAdaptiveConv(torch.autograd.Function):
         centre = windows.centre(guide)
         for row, column in windows.taps():
             filters = weight[:, :, row, column]
-            seen, other = windows.tap(x, row, column), windows.tap(guide, row, column)
+            seen, other = windows.tap(x, row, column).contiguous(), windows.tap(guide, row, column)
             kernel, distance = _kernel(other, centre, precision)
             weighed = gradient * kernel.to(gradient.dtype)  # [B, O, H', W']
             if of_weight is not None:
-                of_weight[:, :, row, column] = torch.einsum("bohw,bchw->oc", weighed, seen)
+                shape = (*filters.shape, 1, 1)
+                of_weight[:, :, row, column] = conv2d_weight(seen, shape, weighed)[..., 0, 0]  # type: ignore[no-untyped-call]
             if of_x is not None:
                 windows.tap(of_x, row, column).add_(_mixed(weighed, filters.mT))
             if of_guide is None and of_precision is None:
                 continue
-            of_exponent = weighed.mul_(_mixed(seen, filters)).to(precision.dtype) * -0.5  # of precision * distance
+            product = weighed.mul_(_mixed(seen, filters)).to(precision.dtype).flatten(2)  # [B, O, H' W']
             if of_precision is not None:
-                of_precision += (of_exponent * distance).sum((0, 2, 3))
+                of_precision -= 0.5 * (product @ distance.flatten(2).mT).sum((0, 2))
             if of_guide is not None:
-                pull = (of_exponent * precision[:, None, None]).sum(1, keepdim=True) * 2 * (other - centre)
+                pull = -(precision @ product).view_as(distance) * (other - centre)
                 windows.tap(of_guide, row, column).add_(pull)
                 windows.centre(of_guide).sub_(pull)
         of_x, of_guide = (None if tensor is None else windows.unpadded(tensor) for tensor in (of_x, of_guide))

@@ -59,6 +59,13 @@ def test_depth_and_guess_in_another_unit_give_the_motion_in_that_unit(factor: fl
     torch.testing.assert_close(other[:, :3, :3], found[:, :3, :3], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(1.2, 0.0), (0.8, 0.05), (1.0, 0.1)])
+def test_exposure_does_not_matter(gain: float, offset: float) -> None:
+    image, following, inv_depth, T = frames(1, 2)
+    found = aligned(image, gain * following + offset, inv_depth, torch.eye(4)[None], world.CAMERA)
+    torch.testing.assert_close(found, T, atol=0.02 * world.STEP, rtol=0)
+
+
 def test_what_moves_by_itself_hardly_matters() -> None:
     """A fifth of the following frame is something else."""
     image, following, inv_depth, T = frames(1, 2)

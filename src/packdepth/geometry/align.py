@@ -24,7 +24,8 @@ def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, came
 
     Gauss-Newton steps on grey values, coarse to fine, with robust weights (Geman and McClure) and a normal distribution
     about the first guess as prior: where images tell nothing, the guess holds. So it does where the result explains
-    the pixels that both see no better. The length of the motion has the scale of the depth, whatever the guess's was.
+    the pixels that both see no better. Brightness and contrast of the frames may differ. The length of the motion has
+    the scale of the depth, whatever the guess's was.
 
     Args:
         image: [B, 3, H, W] RGB in [0, 1].
@@ -51,7 +52,7 @@ def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, came
             off = se3.to_vector(found @ back)
             step = torch.linalg.solve(information + prior.diag_embed(), -(pull + prior * off))
             found = se3.from_vector(step) @ found
-    before, after = (_differences(grey, other, 1 / inv_depth, each, camera) for each in (T, found))
+    before, after = (_explained(grey, other, 1 / inv_depth, each, camera) for each in (T, found))
     both = (before.isfinite() & after.isfinite()).flatten(1)
     better = (torch.where(both, (after - before).flatten(1), 0).sum(1) < 0) & found.isfinite().all((1, 2))
     return torch.where(better[:, None, None], found, T)
@@ -83,8 +84,10 @@ def _normal_equations(grey: Tensor, shown: Tensor, depth: Tensor, T: Tensor, cam
     )
     by_z = -(by_x * x + by_y * y) / z.maximum(nearest)
     columns = [by_x, by_y, by_z, y * by_z - z * by_y, z * by_x - x * by_z, x * by_y - y * by_x]
-    J = torch.cat(columns, dim=1).flatten(2)  # [B, 6, h w], of the difference by the motion
-    difference, valid = (seen - grey).flatten(1), (there.valid & (z > nearest)).flatten(1)
+    valid = there.valid & (z > nearest)
+    difference, gain = _difference(seen, grey, valid)
+    J = (gain * torch.cat(columns, dim=1)).flatten(2)  # [B, 6, h w], of the difference by the motion
+    difference, valid = difference.flatten(1), valid.flatten(1)
     absolute = difference.abs().masked_fill(~valid, torch.nan)
     sigma = (1.4826 * absolute.nanmedian(1, keepdim=True).values).nan_to_num(NOISE).clamp(min=NOISE)
     weight = valid / (sigma * (1 + (difference / (OUTLIER * sigma)) ** 2)) ** 2
@@ -92,7 +95,22 @@ def _normal_equations(grey: Tensor, shown: Tensor, depth: Tensor, T: Tensor, cam
     return weighted @ J.mT, (weighted @ difference[..., None])[..., 0]
 
 
-def _differences(grey: Tensor, other: Tensor, depth: Tensor, T: Tensor, camera: Camera) -> Tensor:
-    """|other - grey| [B, 1, H, W] where T carries each pixel, infinite where that is out of view."""
+def _difference(seen: Tensor, grey: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """What is seen less the grey values [B, 1, h, w], at their brightness and contrast, and the gain for that."""
+    weight = valid / valid.sum((2, 3), keepdim=True).clamp(min=1)
+    (mean_seen, spread_seen), (mean, spread) = (_moments(each, weight) for each in (seen, grey))
+    gain = spread / spread_seen.clamp(min=NOISE)
+    return gain * (seen - mean_seen) - (grey - mean), gain
+
+
+def _moments(values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [B, 1, 1, 1] of values [B, 1, h, w] by weights that add up to 1."""
+    mean = (weight * values).sum((2, 3), keepdim=True)
+    return mean, (weight * (values - mean).square()).sum((2, 3), keepdim=True).sqrt()
+
+
+def _explained(grey: Tensor, other: Tensor, depth: Tensor, T: Tensor, camera: Camera) -> Tensor:
+    """|difference| [B, 1, H, W] where T carries each pixel, infinite where that is out of view."""
     there = carry(depth, T, camera)
-    return (sample(other, there.pixels) - grey).abs().masked_fill(~there.valid, torch.inf)
+    difference, _ = _difference(sample(other, there.pixels), grey, there.valid)
+    return difference.abs().masked_fill(~there.valid, torch.inf)

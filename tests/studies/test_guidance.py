@@ -16,15 +16,26 @@ from packdepth.studies.trials import Row
 
 def test_variants_differ_in_their_guidance_alone(tmp_path: Path) -> None:
     runs = {
-        variant.guide: parse_run(run_values(tmp_path, variant, Plan(), Path("/data"), 2), variant.name)
+        variant.name: parse_run(run_values(tmp_path, variant, Plan(), Path("/data"), 2), variant.name)
         for variant in VARIANTS
     }
-    assert list(runs) == ["none", "network", "labels"]
+    assert list(runs) == [
+        "none",
+        "network",
+        "labels",
+        "network-strides_16_8",
+        "network-strides_4_2",
+        "network-kernel_5",
+    ]
     without = [run.model_dump(exclude={"networks": {"depth": {"guidance"}}}) for run in runs.values()]
-    assert without[0] == without[1] == without[2]
+    assert all(each == without[0] for each in without)
     guides = [run.networks.depth.guidance for run in runs.values()]
     assert guides[0] is None
-    assert [guide.semantics.kind for guide in guides if guide is not None] == ["fpn", "labels"]
+    found = [(guide.semantics.kind, guide.strides, guide.kernel) for guide in guides if guide is not None]
+    usual = (16, 8, 4, 2)
+    expected = [("fpn", usual, 3), ("labels", usual, 3), ("fpn", (16, 8), 3), ("fpn", (4, 2), 3), ("fpn", usual, 5)]
+    assert found == expected
+    assert VARIANTS[3].title == "guided by a segmentation network, strides 16 8"
 
 
 def test_tables_and_lines() -> None:
@@ -38,6 +49,7 @@ def test_tables_and_lines() -> None:
 def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     monkeypatch.setattr(study, "PRESET", "tiny")
+    monkeypatch.setattr(study, "VARIANTS", VARIANTS[:3])
     page = guidance(tmp_path, Plan(drives=1, frames=8, val_drives=1, size=(32, 64), steps=1, seeds=1))
     assert "<svg" in page.read_text()
     with (tmp_path / "guidance.csv").open(newline="") as file:

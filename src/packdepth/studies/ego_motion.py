@@ -2,24 +2,26 @@
 
 One depth network is trained on measured depth and then stays as it is. Every ego-motion network is trained on the same
 frames with it, for the same number of steps, by view synthesis and the distance travelled, with several seeds, and
-judged twice: as it sees motion, and aligned with that depth.
+judged as it sees motion, most of them once more, aligned with that depth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from packdepth.config import parse_run
 from packdepth.data.targets import distance, target_indices
 from packdepth.evaluation.odometry import chained, odometry_errors
 from packdepth.files import make_folder, replacing, write_json
-from packdepth.geometry.camera import Camera
-from packdepth.inference.predictor import Predictor, load
+from packdepth.inference.predictor import load
 from packdepth.records import Clip
 from packdepth.studies.side_by_side import train_side_by_side
 
@@ -102,14 +104,14 @@ def study(output: Path, setting: Setting, processes: int = 2) -> str:
             for name, pose in networks().items()
         }
         train_side_by_side(runs, processes)
-        for name, folder in folders.items():
-            predictor = load(folder / str(seed) / "last")
-            results.setdefault(name, []).append(errors((clip, seen(predictor, clip)) for clip in clips))
-            aligned = ((clip, seen(predictor, clip, clip.camera)) for clip in clips)
-            results.setdefault(f"{name}{ALIGNED}", []).append(errors(aligned))
-            write_json(output / "results.json", results)
-            with replacing(output / "table.md") as temporary:
-                temporary.write_text(table(results), encoding="utf-8")
+        judged = {name: (folder / str(seed) / "last", clips, False) for name, folder in folders.items()}
+        judged |= {f"{name}{ALIGNED}": (*judged[name][:2], True) for name in folders if name not in CHOICES}
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for name, found in zip(judged, pool.map(judge, *zip(*judged.values(), strict=True)), strict=True):
+                results.setdefault(name, []).append(found)
+        write_json(output / "results.json", results)
+        with replacing(output / "table.md") as temporary:
+            temporary.write_text(table(results), encoding="utf-8")
     return table(results)
 
 
@@ -126,9 +128,14 @@ def mean_step(clips: Sequence[Clip]) -> float:
     return float(np.mean([distance(clip, i, i + 1) for clip in clips for i in target_indices(clip, (1,))]))
 
 
-def seen(predictor: Predictor, clip: Clip, camera: Camera | None = None) -> Iterator[np.ndarray]:
-    """The motions that a checkpoint sees in a clip; aligned with its depth if there is a camera."""
-    return predictor.motions((frame.image.read() for frame in clip.frames), camera)
+def judge(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:
+    """The errors of what a checkpoint sees in clips, aligned with its depth or not; in a process of one thread."""
+    torch.set_num_threads(1)
+    predictor = load(checkpoint)
+    return errors(
+        (clip, predictor.motions((frame.image.read() for frame in clip.frames), clip.camera if aligned else None))
+        for clip in clips
+    )
 
 
 def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:

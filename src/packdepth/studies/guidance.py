@@ -2,8 +2,8 @@
 
 PackNet `small` on drives through the rendered city, by view synthesis and speed: unguided, guided by a segmentation
 network (Guizilini et al., ICLR 2020) that is trained on the same drives first, and guided by their true label maps,
-the best that any segmentation network could see; and what the paper leaves open tried otherwise. All with the same steps,
-over seeds.
+the best that any segmentation network could see; and what the paper leaves open tried otherwise. All with the same
+steps, over seeds.
 """
 
 from __future__ import annotations

@@ -195,6 +195,11 @@ def test_a_packing_block_is_composed_once_until_its_weights_change() -> None:
     pack.double()
     with torch.no_grad():
         torch.testing.assert_close(pack(x.double()), changed.double(), rtol=1e-5, atol=1e-5)
+    pack.bfloat16()
+    with torch.no_grad():
+        torch.testing.assert_close(pack(x.bfloat16()), changed.bfloat16(), rtol=0.1, atol=0.1)
+    assert pack._composed is not None
+    assert pack._composed[2].inside.dtype == torch.bfloat16  # as it is used: not converted at every call
     assert set(pack.state_dict()) == {
         *(f"conv.{part}.{name}" for part in ("conv_base", "normalize") for name in ("weight", "bias")),
         "conv3d.weight",

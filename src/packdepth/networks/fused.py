@@ -27,6 +27,11 @@ class FusedKernels:
     sides: tuple[Tensor, ...]  # [r * E, C, 1, k + 2] each: what the ring above, below, left and right of an image adds
     corners: tuple[Tensor, ...]  # [r * r * E, C] each: top left, top right, bottom left, bottom right
 
+    def to(self, dtype: torch.dtype) -> FusedKernels:
+        """The same of another type."""
+        sides, corners = (tuple(kernel.to(dtype) for kernel in kernels) for kernels in (self.sides, self.corners))
+        return FusedKernels(self.inside.to(dtype), self.bias.to(dtype), self.bias_taps.to(dtype), sides, corners)
+
 
 def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
     """The kernels of `conv(conv3d(x[:, None]).flatten(1, 2))`, differentiable, in float32 or wider.

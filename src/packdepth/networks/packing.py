@@ -111,7 +111,7 @@ class PackLayerConv3d(nn.Module):
         super().__init__()
         self.conv = Conv2D(channels * 4 * features, channels, kernel, groups)
         self.conv3d = nn.Conv3d(1, features, 3, padding=1)
-        self._composed: tuple[Versions, FusedKernels] | None = None
+        self._composed: tuple[Versions, torch.dtype, FusedKernels] | None = None
 
     def train(self, mode: bool = True) -> PackLayerConv3d:
         """Training or evaluation mode; what was composed before is forgotten."""
@@ -122,7 +122,7 @@ class PackLayerConv3d(nn.Module):
         """Pack."""
         x = F.pixel_unshuffle(x, 2)
         if narrow_on_cpu(x) or self._saves_multiplications(x):
-            return self.conv.activate(packed(x, self._kernels()))
+            return self.conv.activate(packed(x, self._kernels(x.dtype)))
         unfused: Tensor = self.conv(channelwise_conv3d(x, self.conv3d))
         return unfused
 
@@ -138,7 +138,8 @@ class PackLayerConv3d(nn.Module):
         composing = 2 * 3 * features * taps * wider if torch.is_grad_enabled() else 0
         return pixels * wider + composing < plain
 
-    def _kernels(self) -> FusedKernels:
+    def _kernels(self, dtype: torch.dtype) -> FusedKernels:
+        """The composition; where it is kept, in the type in which it is used."""
         weight = self.conv.conv_base.weight
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimiser may follow
@@ -152,9 +153,9 @@ class PackLayerConv3d(nn.Module):
         if self.training or torch.compiler.is_compiling() or weight.is_inference():  # the last two count no changes
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())
-        if self._composed is None or self._composed[0] != versions:
-            self._composed = versions, compose(self.conv3d, self.conv.conv_base)
-        return self._composed[1]
+        if self._composed is None or self._composed[:2] != (versions, dtype):
+            self._composed = versions, dtype, compose(self.conv3d, self.conv.conv_base).to(dtype)
+        return self._composed[2]
 
 
 class UnpackLayerConv3d(nn.Module):

@@ -12,8 +12,9 @@ from packdepth.geometry.warp import carry, sample
 
 LEVELS = 3  # from a quarter of the resolution to all of it: far motion is found first
 ROUNDS = 4  # Gauss-Newton steps at each
-TRANSLATION = 0.05  # harmonic mean depths, and
-ROTATION = 0.02  # radians: how far off the first guess is (standard deviations)
+TRANSLATION = 0.05  # harmonic mean depths,
+ROTATION = 0.02  # radians, and
+EXPOSURE = 0.3  # of gain and offset: how far off the first guess is (standard deviations)
 NOISE = 0.005  # grey in [0, 1]: least difference of two images of the same
 OUTLIER = 2.0  # standard deviations from where on a difference is one of moving objects, or of what is hidden
 NEAREST = 0.1  # of its depth in the image: a point that comes nearer than that to the other camera
@@ -22,10 +23,10 @@ NEAREST = 0.1  # of its depth in the image: a point that comes nearer than that 
 def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, camera: Camera) -> Tensor:
     """Motions, refined so that image and depth, moved so, explain the following frame best.
 
-    Gauss-Newton steps on grey values, coarse to fine, with robust weights (Geman and McClure) and a normal distribution
-    about the first guess as prior: where images tell nothing, the guess holds. So it does where the result explains
-    the pixels that both see no better. Brightness and contrast of the frames may differ. The length of the motion has
-    the scale of the depth, whatever the guess's was.
+    Gauss-Newton steps on grey values, coarse to fine, of motion, gain and offset, with robust weights (Geman and
+    McClure) and a normal distribution about the first guess as prior: where images tell nothing, the guess holds. So
+    it does where the result explains the pixels that both see no better. Where images tell it, the length of the motion
+    has the scale of the depth; guesses up to several times too long are put right.
 
     Args:
         image: [B, 3, H, W] RGB in [0, 1].
@@ -40,22 +41,30 @@ def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, came
     Source: direct alignment as in DSO (Engel et al., PAMI 2018, section 2.1), of two frames and with depth as it is.
     """
     inv_depth = inv_depth.clamp(min=1e-6)
-    deviation = TRANSLATION / inv_depth.mean((1, 2, 3))  # [B] metres
-    prior = torch.cat([deviation[:, None].expand(-1, 3), torch.full_like(T[:, 0, :3], ROTATION)], dim=1) ** -2
+    translation = (TRANSLATION / inv_depth.mean((1, 2, 3)))[:, None].expand(-1, 3)  # [B, 3] metres
+    others = translation.new_tensor([ROTATION] * 3 + [EXPOSURE] * 2).expand(len(T), -1)
+    prior = torch.cat([translation, others], dim=1) ** -2  # [B, 8]
     grey, other = (images.mean(1, keepdim=True) for images in (image, following))
-    found, back = T, se3.inverse(T)
+    usual = prior.new_tensor([1.0, 0.0]).expand(len(T), -1)
+    found, exposure, back = T, usual, se3.inverse(T)
     for level in reversed(range(LEVELS)):
         a, b, p = (F.avg_pool2d(x, 2**level, ceil_mode=True) for x in (grey, other, inv_depth))
+        a, b = smoothed(a), smoothed(b)
         shown, smaller = torch.cat([b, *gradients(b)], dim=1), camera.pooled(2**level)
         for _ in range(ROUNDS):
-            information, pull = _normal_equations(a, shown, 1 / p, found, smaller)
-            off = se3.to_vector(found @ back)
+            information, pull = _normal_equations(a, shown, 1 / p, found, exposure, smaller)
+            off = torch.cat([se3.to_vector(found @ back), exposure - usual], dim=1)
             step = torch.linalg.solve(information + prior.diag_embed(), -(pull + prior * off))
-            found = se3.from_vector(step) @ found
-    before, after = (_explained(grey, other, 1 / inv_depth, each, camera) for each in (T, found))
+            found, exposure = se3.from_vector(step[:, :6]) @ found, exposure + step[:, 6:]
+    before, after = (_unexplained(grey, other, 1 / inv_depth, each, exposure, camera) for each in (T, found))
     both = (before.isfinite() & after.isfinite()).flatten(1)
     better = (torch.where(both, (after - before).flatten(1), 0).sum(1) < 0) & found.isfinite().all((1, 2))
     return torch.where(better[:, None, None], found, T)
+
+
+def smoothed(image: Tensor) -> Tensor:
+    """Means [B, C, H, W] over squares of 3 pixels. Bilinear samples are smooth, and a sharper frame looks nearer."""
+    return F.avg_pool2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
 def gradients(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,14 +74,17 @@ def gradients(image: Tensor) -> tuple[Tensor, Tensor]:
     return along_x, along_y
 
 
-def _normal_equations(grey: Tensor, shown: Tensor, depth: Tensor, T: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Information [B, 6, 6] and pull [B, 6] of all pixels about a small motion that follows T.
+def _normal_equations(
+    grey: Tensor, shown: Tensor, depth: Tensor, T: Tensor, exposure: Tensor, camera: Camera
+) -> tuple[Tensor, Tensor]:
+    """Information [B, 8, 8] and pull [B, 8] of all pixels about a small motion that follows T, gain and offset.
 
     Args:
         grey: [B, 1, h, w].
         shown: [B, 3, h, w], the following frame with its gradients along x and y.
         depth: [B, 1, h, w] metres.
         T: T_following_image [B, 4, 4].
+        exposure: gain and offset that make the following frame's grey values the image's, [B, 2].
         camera: of that size.
     """
     there = carry(depth, T, camera)
@@ -83,11 +95,10 @@ def _normal_equations(grey: Tensor, shown: Tensor, depth: Tensor, T: Tensor, cam
         K[..., i, i].reshape(-1, 1, 1, 1) * along / z.maximum(nearest) for i, along in enumerate((along_x, along_y))
     )
     by_z = -(by_x * x + by_y * y) / z.maximum(nearest)
-    columns = [by_x, by_y, by_z, y * by_z - z * by_y, z * by_x - x * by_z, x * by_y - y * by_x]
-    valid = there.valid & (z > nearest)
-    difference, gain = _difference(seen, grey, valid)
-    J = (gain * torch.cat(columns, dim=1)).flatten(2)  # [B, 6, h w], of the difference by the motion
-    difference, valid = difference.flatten(1), valid.flatten(1)
+    motion = torch.cat([by_x, by_y, by_z, y * by_z - z * by_y, z * by_x - x * by_z, x * by_y - y * by_x], dim=1)
+    gain, offset = exposure[:, :, None, None, None].unbind(1)  # [B, 1, 1, 1] each
+    J = torch.cat([gain * motion, seen, torch.ones_like(seen)], dim=1).flatten(2)  # [B, 8, h w]
+    difference, valid = (gain * seen + offset - grey).flatten(1), (there.valid & (z > nearest)).flatten(1)
     absolute = difference.abs().masked_fill(~valid, torch.nan)
     sigma = (1.4826 * absolute.nanmedian(1, keepdim=True).values).nan_to_num(NOISE).clamp(min=NOISE)
     weight = valid / (sigma * (1 + (difference / (OUTLIER * sigma)) ** 2)) ** 2
@@ -95,22 +106,9 @@ def _normal_equations(grey: Tensor, shown: Tensor, depth: Tensor, T: Tensor, cam
     return weighted @ J.mT, (weighted @ difference[..., None])[..., 0]
 
 
-def _difference(seen: Tensor, grey: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """What is seen less the grey values [B, 1, h, w], at their brightness and contrast, and the gain for that."""
-    weight = valid / valid.sum((2, 3), keepdim=True).clamp(min=1)
-    (mean_seen, spread_seen), (mean, spread) = (_moments(each, weight) for each in (seen, grey))
-    gain = spread / spread_seen.clamp(min=NOISE)
-    return gain * (seen - mean_seen) - (grey - mean), gain
-
-
-def _moments(values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [B, 1, 1, 1] of values [B, 1, h, w] by weights that add up to 1."""
-    mean = (weight * values).sum((2, 3), keepdim=True)
-    return mean, (weight * (values - mean).square()).sum((2, 3), keepdim=True).sqrt()
-
-
-def _explained(grey: Tensor, other: Tensor, depth: Tensor, T: Tensor, camera: Camera) -> Tensor:
+def _unexplained(grey: Tensor, other: Tensor, depth: Tensor, T: Tensor, exposure: Tensor, camera: Camera) -> Tensor:
     """|difference| [B, 1, H, W] where T carries each pixel, infinite where that is out of view."""
     there = carry(depth, T, camera)
-    difference, _ = _difference(sample(other, there.pixels), grey, there.valid)
+    gain, offset = exposure[:, :, None, None, None].unbind(1)
+    difference = gain * sample(other, there.pixels) + offset - grey
     return difference.abs().masked_fill(~there.valid, torch.inf)

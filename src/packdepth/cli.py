@@ -202,6 +202,7 @@ def data_filter(
     ground: Path,
     kind: str | None = None,
     threshold: int = 10,
+    context: tuple[int, ...] = (-1, 1),
 ) -> None:
     """Drop frames in which something is predicted far below the ground: cars at the camera's own speed.
 
@@ -212,11 +213,12 @@ def data_filter(
         ground: the checkpoint that predicts, such as OUTPUT/best; its scale does not matter.
         kind: of the data set, such as kitti_raw; if left out, it is recognised.
         threshold: pixels that may lie below the ground, at the size that the network sees.
+        context: data.context of the run that is to train on the others; frames without these are not judged.
     """
     from packdepth.inference.ground import KEPT, filter_ground
     from packdepth.sources.recognise import source_at
 
-    kept, dropped = filter_ground(ground, source_at(source, kind, options).clips(), output, threshold)
+    kept, dropped = filter_ground(ground, source_at(source, kind, options).clips(), output, threshold, context)
     frames = f"{len(dropped)} of {len(kept) + len(dropped)} frames dropped"
     print(f"{frames}; in a run file, add to the source: split_file: {output / KEPT}")
 

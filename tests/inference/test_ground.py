@@ -92,6 +92,18 @@ def test_frames_without_their_context_are_no_targets(
     assert [found.frame.name for found in dropped] == [clip.frames[4].name]
 
 
+def test_no_target_is_an_error_before_anything_is_predicted(clip: Clip, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no frame has context frames at \[-9, 9\]; give longer clips"):
+        filter_ground(Path("nowhere"), [clip], tmp_path / "out", context=(-9, 9))
+    assert not (tmp_path / "out").exists()
+
+
+def test_unrelated_images_need_no_context(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, ()))
+    kept, _ = filter_ground(Path("best"), [replace(clip, independent=True)], tmp_path, context=(-1, 1))
+    assert len(kept) == len(clip.frames)
+
+
 def test_all_dropped_is_an_error(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, range(6)))
     with pytest.raises(InputError, match="in every frame"):

@@ -157,6 +157,13 @@ def test_ego_motion_maps_points_of_a_frame_into_the_next(predictor: Predictor) -
     assert abs(ahead[2] - (10 - FORWARD)) < 0.1
 
 
+def test_alignment_with_the_camera_of_another_size_is_refused(predictor: Predictor) -> None:
+    images = frames(2)
+    camera = Camera.from_fov(60, images[0].shape[1] + 1, images[0].shape[0])
+    with pytest.raises(InputError, match="give the camera of this image"):
+        list(predictor.motions(images, camera))
+
+
 def test_ego_motion_needs_two_frames(predictor: Predictor) -> None:
     for images in ([], frames(1)):
         with pytest.raises(InputError, match="at least two images"):

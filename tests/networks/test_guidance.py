@@ -134,6 +134,18 @@ def test_trains_under_autocast() -> None:
     not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")),
     reason="the extra `export` is not installed",
 )
+@pytest.mark.parametrize("guide_type", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layer_type", [torch.float32, torch.bfloat16])
+def test_guide_and_layer_may_differ_in_type(guide_type: torch.dtype, layer_type: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = PixelAdaptiveConv2d(4, 4, 3).to(layer_type)
+    x, guide = torch.randn(1, 4, 6, 8, dtype=layer_type), torch.randn(1, 3, 6, 8, dtype=guide_type, requires_grad=True)
+    layer(x, guide).float().square().mean().backward()
+    for parameter in (*layer.parameters(), guide):
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+
+
 def test_exports_to_onnx(tmp_path: Path) -> None:
     import onnxruntime
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from packdepth import checkpoint
+from packdepth.data import filters
 from packdepth.errors import InputError
 from packdepth.inference import ground
 from packdepth.records import Clip
@@ -74,3 +76,19 @@ def test_a_run_of_several_processes(run_file: Path, tmp_path: Path) -> None:
     train_two_stage(run_file, tmp_path, ("training.epochs=1", "training.epoch_steps=1", "training.devices=2"))
     for stage in ("stage1", "stage2"):
         assert checkpoint.read_description(tmp_path / stage / "last")[1].epoch == 1
+
+
+def test_the_filter_judges_no_frame_that_training_drops_as_static(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "static_by_image", lambda clip: np.arange(len(clip.frames)) == 0)
+    judged: list[Clip] = []
+
+    def caught(checkpoint: Path, clips: list[Clip], *args: object, **options: object) -> None:
+        judged.extend(clips)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(two_stage, "filter_ground", caught)
+    with pytest.raises(KeyboardInterrupt):
+        train_two_stage(run_file, tmp_path, (*SHORT, "data.drop_static={by: image}"))
+    assert [frame.name for frame in judged[0].frames][:2] == ["000001", "000002"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +49,11 @@ def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:
     times = [frame.time for frame in clip.frames]
     speeds = [distance(clip, i, i + 1) / (times[i + 1] - times[i]) for i in range(len(times) - 1)]
     return np.array([*speeds, *speeds[-1:]]) < slowest
+
+
+def moving(clips: Sequence[Clip], drop: DropStatic | None) -> list[Clip]:
+    """The clips less their static frames, if these are to be dropped."""
+    return [clip if drop is None else without_static(clip, drop) for clip in clips]
 
 
 def without_static(clip: Clip, drop: DropStatic) -> Clip:

@@ -57,13 +57,19 @@ def filter_ground(
         clips: to filter.
         output: folder to write to.
         threshold: pixels.
-        context: offsets of context frames; target frames without them are no targets.
+        context: offsets of context frames, without which a frame of a video is no target.
 
     Returns:
-        The kept and the dropped frames. Raises InputError if none would be kept, or no camera of a clip is known.
+        The kept and the dropped frames. Raises InputError if there is no target, none would be kept, or no camera of a
+        clip is known.
     """
+    indices = [target_indices(clip, () if clip.independent else context) for clip in clips]
+    targets = [(clip, clip.frames[index]) for clip, found in zip(clips, indices, strict=True) for index in found]
+    if not targets:
+        raise InputError(
+            f"{clips[0].path}: no frame has context frames at {list(context)}; give longer clips of consecutive frames"
+        )
     predictor = load(checkpoint)
-    targets = [(clip, clip.frames[index]) for clip in clips for index in target_indices(clip, context)]
     counted = [count(predictor, clip, frame) for clip, frame in progress(targets, "ground", len(targets))]
     kept = [found for found in counted if found.kept(threshold)]
     dropped = [found for found in counted if not found.kept(threshold)]

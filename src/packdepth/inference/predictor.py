@@ -118,13 +118,8 @@ class Predictor:
 
         Raises InputError if the image is none, the camera is for another size, or labels are missing or do not fit.
         """
-        pixels = image_tensor(image)
+        pixels = seen_by(camera, image_tensor(image))
         height, width = pixels.shape[-2:]
-        if camera is not None and (camera.height, camera.width) != (height, width):
-            raise InputError(
-                f"the camera is for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
-                f"give the camera of this image, or camera.resized({height}, {width}) if the image was resized"
-            )
         ids = label_tensor(labels)
         inv_depth = self.inv_depth(pixels, ids)
         if flip:
@@ -181,17 +176,19 @@ class Predictor:
             images: as in `ego_motion`.
             camera: of the images. If given, each motion is refined so that the predicted depth, moved so, explains the
                 next frame best (see `geometry.align`): it then has the scale of the depth.
+
+        Raises InputError without a pose network, for fewer than two images, or a camera for another size.
         """
         if self.pose is None:
             raise InputError("the checkpoint holds a depth network alone; load one with a pose network for ego-motion")
         if camera is not None and self.run.networks.depth.label_classes is not None:
             raise InputError(
                 "label maps guide the depth network, so that images alone give no depth to align with; "
-                "leave out --align"
+                "leave out the camera (--align)"
             )
         offsets = self.pose.offsets if isinstance(self.pose, PacknetSfmPoseNet) else (1,)
         before = len(offsets) - 1  # frames that are seen before the one whose motion to the next is predicted
-        frames = (self._resized(image_tensor(image)) for image in images)
+        frames = (self._resized(seen_by(camera, image_tensor(image))) for image in images)
         window = self._views(islice(frames, before + 1))
         first = True
         while chunk := self._views(islice(frames, PAIRS)):
@@ -238,6 +235,17 @@ class Predictor:
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)
+
+
+def seen_by(camera: Camera | None, image: Tensor) -> Tensor:
+    """The image [1, 3, H, W] as it is. Raises InputError if the camera, if there is one, is for another size."""
+    height, width = image.shape[-2:]
+    if camera is not None and (camera.height, camera.width) != (height, width):
+        raise InputError(
+            f"the camera is for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
+            f"give the camera of this image, or camera.resized({height}, {width}) if the image was resized"
+        )
+    return image
 
 
 def _device(name: str) -> torch.device:

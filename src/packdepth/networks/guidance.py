@@ -199,7 +199,7 @@ class _PixelAdaptiveConv(torch.autograd.Function):
                 continue
             product = weighed.mul_(_mixed(seen, filters)).to(precision.dtype).flatten(2)  # [B, O, H' W']
             if of_precision is not None:
-                of_precision -= 0.5 * (product @ distance.flatten(2).mT).sum((0, 2))
+                of_precision -= 0.5 * (product @ distance.to(product.dtype).flatten(2).mT).sum((0, 2))
             if of_guide is not None:
                 pull = -(precision @ product).view_as(distance) * (other - centre)
                 windows.tap(of_guide, row, column).add_(pull)

@@ -144,9 +144,10 @@ def judged(run: Path, data: Path) -> dict[str, float]:
     by_class = {part: rows["plain"]["abs_rel"] for part, rows in report.parts.items() if part in CLASSES}
     all_pixels = report.metrics["plain"]
     edges = report.parts["edges"]["plain"]["abs_rel"] if "edges" in report.parts else np.nan
-    boundaries = (report.boundaries or {}).get("plain", {"dbe_acc": np.nan, "dbe_comp": np.nan})
-    overall = (all_pixels["abs_rel"], all_pixels["a1"], float(np.mean([*by_class.values()])), edges)
-    return dict(zip(OVERALL, (*overall, *boundaries.values()), strict=True)) | by_class
+    boundaries = {"dbe_acc": np.nan, "dbe_comp": np.nan} if report.boundaries is None else report.boundaries["plain"]
+    assert report.class_means is not None
+    overall = (all_pixels["abs_rel"], all_pixels["a1"], report.class_means["plain"]["abs_rel"], edges)
+    return dict(zip(OVERALL, (*overall, boundaries["dbe_acc"], boundaries["dbe_comp"]), strict=True)) | by_class
 
 
 def tables(scores: Sequence[str]) -> list[Sequence[str]]:

@@ -116,7 +116,7 @@ class Study(Generic[V]):
 
 
 def carry_out(study: Study[V], output: Path, plan: Plan, processes: int = 2) -> Path:
-    """Render, train and judge all variants; the path of the page. What an earlier call did is not done again.
+    """Render, train and judge all variants; the path of the page. What an earlier call trained is not trained again.
 
     Args:
         study: the study.

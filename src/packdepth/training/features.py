@@ -86,7 +86,7 @@ def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDatase
     views = 2 if depth.flip or module.run.data.augmentation.flip > 0 else 1
     images = sum(_images(module, samples) for samples in parts)
     needed = images * views * sum(level.numel() * torch.half.itemsize for level in maps)
-    there = sum(file.stat().st_size for file in folder.glob(f"{cache.network}-*/*"))
+    there = sum(file.stat().st_size for file in folder.glob(f"{cache.network}-*/[!.]*"))
     make_folder(folder)
     check_room(folder, needed - there, "name another folder as networks.depth.guidance.cache, or leave it out")
     guidance.cache = cache

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
 from packdepth.config import Run, load_run
-from packdepth.data.filters import without_static
+from packdepth.data.filters import moving
 from packdepth.data.label_maps import check_labelled
 from packdepth.data.targets import (
     check_calibrated,
@@ -79,8 +79,7 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
     if not resume and (output / "last" / TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     found = [clip for source in run.data.train for clip in source.clips()]
-    drop = run.data.drop_static
-    clips = found if drop is None else [without_static(clip, drop) for clip in found]
+    clips = moving(found, run.data.drop_static)
     validation = [clip for source in run.data.val for clip in source.clips()]
     objective = Objective.build(run.objective)
     if not run.camera.learn:

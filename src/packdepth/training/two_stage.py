@@ -13,6 +13,7 @@ from pathlib import Path
 
 from packdepth.checkpoint import read_description
 from packdepth.config import Run, dump_run, load_run
+from packdepth.data.filters import moving
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.inference.ground import KEPT, filter_ground
@@ -40,7 +41,8 @@ def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (
     kept = [output / "ground" / str(index) / KEPT for index in range(len(run.data.train))]
     for source, path in zip(run.data.train, kept, strict=True):
         if not (resume and path.exists()):
-            both = filter_ground(first / "best", source.clips(), path.parent, context=run.data.context)
+            clips = moving(source.clips(), run.data.drop_static)
+            both = filter_ground(first / "best", clips, path.parent, context=run.data.context)
             frames = [len(part) for part in both]
             print(f"ground     {frames[1]} of {sum(frames)} frames dropped: {path.parent}", flush=True)
     sources = [

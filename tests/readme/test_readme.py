@@ -81,10 +81,3 @@ def test_the_evaluation_runs_on_real_data(place: Path, data: Path) -> None:
 def test_the_python_runs(place: Path) -> None:
     result = in_shell([sys.executable, "-c", blocks("python")[0]], place)
     assert result.returncode == 0, result.stderr
-
-
-def test_the_files_it_links_to_exist() -> None:
-    root = Path(__file__).parents[2]
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (root / link).exists()] == []

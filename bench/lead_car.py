@@ -22,6 +22,7 @@ import yaml
 from torch import Tensor
 
 from packdepth.data.dataset import measured_depth
+from packdepth.data.targets import has_measured_depth
 from packdepth.evaluation.infinite import share_too_far
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
@@ -97,7 +98,7 @@ def judged(predictor: Predictor, clip: Clip) -> Mapping[str, float]:
     """The median ratio on the car, its share too far, its abs_rel, and that of the rest: means over measured frames."""
     rows = []
     for frame in clip.frames:
-        if frame.depth is None and frame.lidar is None:
+        if not has_measured_depth(frame):
             continue
         truth = measured_depth(clip, frame)[0]
         depth = torch.from_numpy(predictor.predict(frame.image.read()).depth)

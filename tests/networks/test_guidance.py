@@ -130,10 +130,6 @@ def test_trains_under_autocast() -> None:
         assert (low - parameter.grad).norm() < 0.03 * parameter.grad.norm()
 
 
-@pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")),
-    reason="the extra `export` is not installed",
-)
 @pytest.mark.parametrize("guide_type", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layer_type", [torch.float32, torch.bfloat16])
 def test_guide_and_layer_may_differ_in_type(guide_type: torch.dtype, layer_type: torch.dtype) -> None:
@@ -146,6 +142,10 @@ def test_guide_and_layer_may_differ_in_type(guide_type: torch.dtype, layer_type:
         assert parameter.grad.isfinite().all()
 
 
+@pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")),
+    reason="the extra `export` is not installed",
+)
 def test_exports_to_onnx(tmp_path: Path) -> None:
     import onnxruntime
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from packdepth.charts import OURS, TRUE, Line
+from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.city.classes import Label
 from packdepth.files import make_folder, replacing
 from packdepth.studies.plan import Plan
@@ -33,7 +33,7 @@ USUAL = {"strides": STRIDES, "kernel": (3,)}
 
 Guide = Literal["none", "network", "labels"]
 TITLES = {"none": "unguided", "network": "guided by a segmentation network", "labels": "guided by true label maps"}
-COLOURS = {"none": TRUE, "network": OURS, "labels": "#5d5a70"}
+COLOURS = {"none": TRUE, "network": OURS, "labels": INK}
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from packdepth.charts import OURS, TRUE, Line
+from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.studies.plan import Plan
 from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
 
 BEAMS = (64, 32, 16, 8, 4, 1)
 WEIGHTS = {"reprojected": 0.02, "sparse_l1": 1.0}  # about equal: 1/metre is some 50 pixels at 64x224
-COLOURS = {"reprojected": OURS, "sparse_l1": TRUE, "velocity": "#5d5a70"}
+COLOURS = {"reprojected": OURS, "sparse_l1": TRUE, "velocity": INK}
 
 Supervision = Literal["none", "velocity", "reprojected", "sparse_l1"]
 

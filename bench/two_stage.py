@@ -1,9 +1,10 @@
 """Infinite depth and its cure: both stages and the filter between them, on cars ahead at the camera's own speed.
 
-    python bench/two_stage.py OUTPUT [--drives N] [--lead-share X] [key=value ...]
+    python bench/two_stage.py OUTPUT [--drives N] [--lead-share X] [--guide none|network|labels] [key=value ...]
 
 Renders drives, of which a share has a lead car, trains the demo's run without auto-masking in two stages (what is there
-already is used again), and prints: precision and recall of the filter for frames that show a lead car; on test drives
+already is used again), unguided, guided by a segmentation network that is trained on the same drives first, or by their
+true label maps, and prints: precision and recall of the filter for frames that show a lead car; on test drives
 that all have one, the share of pixels that each stage predicts more than 1.5 times too far, and abs_rel, on lead cars,
 on all that moves, and on the rest. An override changes the run, such as training.epochs=3.
 """
@@ -20,18 +21,22 @@ import torch
 import yaml
 from torch import Tensor
 
+from packdepth.city.classes import Label
 from packdepth.city.drive import Drive, Recipe
 from packdepth.city.write import clip_folder, write_city
-from packdepth.demo.steps import RUN_FILE, mean_step, recipe
+from packdepth.demo.steps import RUN_FILE, SIZE, mean_step, recipe
 from packdepth.evaluation.infinite import share_too_far
 from packdepth.inference.ground import COUNTS
 from packdepth.inference.predictor import load
 from packdepth.records import Frame
 from packdepth.sources.folder import read_clip
+from packdepth.studies.guidance import segment
 from packdepth.training.two_stage import train_two_stage
 
 SEED = 7
 TRAIN_FRAMES, TEST_FRAMES, TEST_DRIVES = 240, 10, 10
+SPEEDS = (10.0, 15.0)  # metres a second: the faster, the plainer that what stays the same is far
+SEGMENTATION_STEPS = 800
 VISIBLE = 30  # pixels of a lead car, for a frame to show it
 
 
@@ -39,26 +44,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("output", type=Path)
     parser.add_argument("overrides", nargs="*")
-    parser.add_argument("--drives", type=int, default=18)
+    parser.add_argument("--drives", type=int, default=56)
     parser.add_argument("--lead-share", type=float, default=0.4)
+    parser.add_argument("--guide", choices=("none", "network", "labels"), default="labels")
     options = parser.parse_intermixed_args()  # overrides may follow options
-    train = recipe("train", TRAIN_FRAMES, SEED, lead_share=options.lead_share)
+    train = replace(recipe("train", TRAIN_FRAMES, SEED, lead_share=options.lead_share), speeds=SPEEDS)
     test = replace(recipe("test", TEST_FRAMES, SEED, lead_share=1.0), record=(1, 1))
     write_city(options.output / "train", train, options.drives)
     write_city(options.output / "test", test, TEST_DRIVES)
+    if options.guide == "network":
+        drives = {"train": options.output / "train", "val": options.output / "test"}
+        segment(options.output / "segmentation", drives, SIZE, SEGMENTATION_STEPS)
     run = options.output / "run.yaml"
-    run.write_text(run_text(options.output))
+    run.write_text(run_text(options.output, options.guide))
     train_two_stage(run, options.output / "run", tuple(options.overrides), resume=True)
     report_filter(options.output, train, options.drives)
     report_stages(options.output, test)
 
 
-def run_text(output: Path) -> str:
-    """The demo's run file on these drives, without auto-masking."""
+def run_text(output: Path, guide: str) -> str:
+    """The demo's run file on these drives: no auto-masking, guided, and freer to be wrong, so that holes are deep."""
     run = yaml.safe_load(RUN_FILE.read_text())
     run["data"] |= {"train": [{"kind": "folder", "root": str(output / "train")}], "val": []}
     run["networks"]["pose"]["initial_forward"] = round(mean_step(output), 3)
-    run["objective"][0]["automask"] = False
+    photometric, smoothness, _ = run["objective"]
+    photometric["automask"], smoothness["weight"] = False, 1e-3
+    run["networks"]["depth"]["dropout"] = 0.0
+    run["training"]["optimizer"]["weight_decay"] = 0.1
+    run["training"]["epoch_steps"] = 112
+    if guide != "none":
+        network = {"kind": "fpn", "checkpoint": str(output / "segmentation")}
+        labels = {"kind": "labels", "classes": len(Label)}
+        run["networks"]["depth"]["guidance"] = {"semantics": network if guide == "network" else labels}
     return yaml.safe_dump(run, sort_keys=False)
 
 
@@ -94,7 +111,8 @@ def report_stages(output: Path, test: Recipe) -> None:
                 assert frame.depth is not None
                 assert frame.moving is not None
                 truth, moving = torch.from_numpy(frame.depth.read()), torch.from_numpy(frame.moving.read())
-                depth = torch.from_numpy(predictor.predict(frame.image.read()).depth)
+                image, labels = frame.image.read(), predictor.labels(frame.image, frame.semantic)
+                depth = torch.from_numpy(predictor.predict(image, labels=labels).depth)
                 for part, mask in (("lead car", lead_car(frame, leader)), ("moving", moving), ("rest", ~moving)):
                     judged = mask & (truth > 0)
                     if judged.sum() >= VISIBLE:

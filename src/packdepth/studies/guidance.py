@@ -8,7 +8,7 @@ steps, over seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,20 +99,33 @@ def segmentation(output: Path) -> Path:
 
 def train_segmentation(output: Path, plan: Plan, data: Path) -> None:
     """Train the segmentation network on the training drives, unless it is there."""
+    drives = {split: data / split for split in ("train", "val")}
+    segment(segmentation(output), drives, plan.size, min(SEGMENTATION_STEPS, 2 * plan.steps))
+
+
+def segment(output: Path, drives: Mapping[str, Path], size: tuple[int, int], steps: int) -> None:
+    """Train a segmentation network on rendered drives, unless it is there; its run file lies beside it.
+
+    Args:
+        output: folder of its checkpoint.
+        drives: folders of the drives to train on, "train", and to judge it by, "val".
+        size: height and width of images, in pixels.
+        steps: of 8 images.
+    """
     from packdepth.training.semantics import train_semantics
 
-    if segmentation(output).exists():
+    if output.exists():
         return
-    drives = {split: [{"kind": "folder", "root": str(data / split)}] for split in ("train", "val")}
+    sources = {split: [{"kind": "folder", "root": str(root)}] for split, root in drives.items()}
     values = {
-        "data": {**drives, "image_size": list(plan.size), "workers": 0},
-        "training": {"steps": min(SEGMENTATION_STEPS, 2 * plan.steps), "batch_size": 8, "seed": 1},
+        "data": {**sources, "image_size": list(size), "workers": 0},
+        "training": {"steps": steps, "batch_size": 8, "seed": 1},
     }
-    make_folder(output)
-    run_file = output / "segmentation.yaml"
+    make_folder(output.parent)
+    run_file = output.with_suffix(".yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_semantics(run_file, segmentation(output))
+    train_semantics(run_file, output)
 
 
 def run_values(output: Path, variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,17 @@ def test_svg() -> None:
     assert "a &lt; b" in drawing
     assert "a &lt; b" in key([LINE])
     assert "nothing was logged" in svg([Line(np.zeros((0, 2)), "#000000")], "step", "loss")
+
+
+def test_names_stand_in_place_of_numbers() -> None:
+    drawing = svg(
+        [Line(np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0]]), "#000000")], "", "loss", x_names=("a", "b", "c < d")
+    )
+    places = {name: float(x) for x, name in re.findall(r"<text x='([0-9.]+)' y='239' [^>]*>([^<]+)<", drawing)}
+    assert list(places) == ["a", "b", "c &lt; d"]
+    assert places["b"] - places["a"] == pytest.approx(places["c &lt; d"] - places["b"], abs=0.2)
+    corners = [point.split(",") for point in re.findall(r"points='([^']+)'", drawing)[0].split()]
+    assert [float(x) for x, _ in corners] == pytest.approx(list(places.values()), abs=0.11)
 
 
 def test_a_picture_holds_the_line_where_it_belongs() -> None:

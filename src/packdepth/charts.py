@@ -68,17 +68,21 @@ def ticks(low: float, high: float) -> np.ndarray:
     return np.asarray(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step + 0.0)  # -0 becomes 0
 
 
-def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False) -> str:
-    """Lines as SVG; `equal` gives both axes one scale."""
+def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, x_names: Sequence[str] = ()) -> str:
+    """Lines as SVG; `equal` gives both axes one scale, `x_names`, if any, stand at 0, 1, 2, ... of x."""
     width, height = 460.0, 260.0
     lines = [line for line in lines if len(line.points)]
     if not lines:
         return "<p class='note'>nothing was logged</p>"
-    axes = Axes.around(lines, width, height, equal)
+    room = [Line(np.array([[-0.5, 0.0], [len(x_names) - 0.5, 0.0]]), GRID)] if x_names else []  # half a name aside
+    axes = Axes.around([*lines, *room], width, height, equal)
+    marks = [(f"{value:g}", x) for value, x in axes.ticks(0)]
+    if x_names:
+        marks = [(escape(name), axes.place(np.array([at, 0.0]))[0]) for at, name in enumerate(x_names)]
     parts = []
-    for value, x in axes.ticks(0):
+    for name, x in marks:
         parts.append(f"<line x1='{x:.1f}' x2='{x:.1f}' y1='{MARGIN:g}' y2='{height - BOTTOM:g}'/>")
-        parts.append(f"<text x='{x:.1f}' y='{height - BOTTOM + 15:g}' text-anchor='middle'>{value:g}</text>")
+        parts.append(f"<text x='{x:.1f}' y='{height - BOTTOM + 15:g}' text-anchor='middle'>{name}</text>")
     for value, y in axes.ticks(1):
         parts.append(f"<line x1='{LEFT:g}' x2='{width - MARGIN:g}' y1='{y:.1f}' y2='{y:.1f}'/>")
         parts.append(f"<text x='{LEFT - 6:g}' y='{y + 4:.1f}' text-anchor='end'>{value:g}</text>")

@@ -41,7 +41,12 @@ def test_variants_differ_in_their_guidance_alone(tmp_path: Path) -> None:
 def test_tables_and_lines() -> None:
     scores = dict(zip((*OVERALL, "road", "car"), (0.1, 0.9, 0.2, 0.3, 2.0, 3.0, 0.05, 0.2), strict=True))
     assert tables(list(scores)) == [OVERALL, ["road", "car"]]
-    found = lines([Row(Variant("none"), [scores]), Row(Variant("labels"), [scores, scores])])
+    rows = [
+        Row(Variant("none"), [scores]),
+        Row(Variant("labels"), [scores, scores]),
+        Row(Variant("none", kernel=5), [scores]),
+    ]
+    found = lines(rows)
     assert [line.name for line in found] == ["unguided", *["guided by true label maps"] * 2]
     assert found[0].points.tolist() == [[0, 0.1], [1, 0.2], [2, 0.3]]
 

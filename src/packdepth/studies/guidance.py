@@ -26,6 +26,7 @@ from packdepth.studies.trials import Row, Study, carry_out, data_block, training
 PRESET = "small"
 SEGMENTATION_STEPS = 400
 OVERALL = ("abs_rel", "a1", "mean of classes", "edges", "dbe_acc", "dbe_comp")
+PLOTTED = {"abs_rel": "all pixels", "mean of classes": "mean of classes", "edges": "depth edges"}
 CLASSES = tuple(label.words for label in Label)
 
 STRIDES = (16, 8, 4, 2)
@@ -82,7 +83,8 @@ def guidance(output: Path, plan: Plan, processes: int = 2) -> Path:
         variants=VARIANTS,
         run_values=partial(run_values, output.resolve()),
         lines=lines,
-        axes=("0: all pixels, 1: mean of classes, 2: at depth edges", "abs_rel, not scaled"),
+        axes=("judged on", "abs_rel, not scaled"),
+        x_names=tuple(PLOTTED.values()),
         record=(8, 60),
         sensors={"baseline": None, "scanner": None},
         prepare=partial(train_segmentation, output.resolve()),
@@ -169,13 +171,14 @@ def tables(scores: Sequence[str]) -> list[Sequence[str]]:
 
 
 def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
-    """abs_rel of all pixels, over classes, and at edges: a line for each variant and seed."""
+    """abs_rel of all pixels, over classes, and at edges: a line for each guide and seed; the tables have the rest."""
     return [
         Line(
-            np.array([(place, scores[name]) for place, name in enumerate(("abs_rel", "mean of classes", "edges"))]),
+            np.array([(place, scores[name]) for place, name in enumerate(PLOTTED)]),
             COLOURS[row.variant.guide],
             row.variant.title,
         )
         for row in rows
+        if row.variant == Variant(row.variant.guide)
         for scores in row.seeds
     ]

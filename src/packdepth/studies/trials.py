@@ -105,6 +105,8 @@ class Study(Generic[V]):
     """The titles of the plot's axes."""
     record: tuple[int, int]
     """Of each m frames of a drive to train on, the first n are rendered: (n, m)."""
+    x_names: Sequence[str] = ()
+    """What stands at 0, 1, 2, ... of the plot's x axis, where it has names."""
     sensors: Mapping[str, Any] = field(default_factory=dict)
     """Of the car, where they are not those of every rendered drive, see `city.drive.Recipe`."""
     prepare: Callable[[Plan, Path], None] = lambda plan, data: None
@@ -240,6 +242,6 @@ def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
         f"<!doctype html><meta charset='utf-8'><title>{escape(study.title)}</title><style>{STYLE}</style>"
         f"<h1>{escape(study.title)}</h1>"
         f"<p>{plan.steps} steps of 8 images at {plan.size[0]}x{plan.size[1]}, {seeds}</p>"
-        f"<p>{key(names)}</p>{svg(lines, *study.axes)}"
+        f"<p>{key(names)}</p>{svg(lines, *study.axes, x_names=study.x_names)}"
         f"{''.join(tables)}"
     )

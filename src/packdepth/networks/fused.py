@@ -2,8 +2,8 @@
 
 Nothing nonlinear stands between the two, so their composition is a convolution whose kernel is two pixels wider. At
 the border they differ from it: the 2D convolution pads its input, the map in between, with zeros, where the composed
-kernel sees that map go on for one more pixel. What this ring adds is a small convolution of each border row, and is
-taken off; the corners, which two sides take off, are added once.
+kernel sees that map go on for one more pixel. What this ring adds is a small convolution of each border row and column,
+and is taken off; the corners, which a row and a column take off, are added once.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+ALL, FIRST, LAST = slice(None), slice(1), slice(-1, None)
 
 
 @dataclass(frozen=True)
@@ -22,19 +25,22 @@ class FusedKernels:
     """The composition of a 3D convolution (1 to D channels) and a 2D one (D * C to E channels, kernel k, radius r)."""
 
     inside: Tensor  # [E, C, k + 2, k + 2]
+    ring: tuple[Tensor, ...]  # [E, C, k + 2 or r, k + 2 or r] each: what puts right what the ring adds, see `compose`
     bias: Tensor  # [E], of the 2D convolution
     bias_taps: Tensor  # [E, 1, k, k]: what the 3D bias adds where the map in between is
-    sides: tuple[Tensor, ...]  # [r * E, C, 1, k + 2] each: what the ring above, below, left and right of an image adds
-    corners: tuple[Tensor, ...]  # [r * r * E, C] each: top left, top right, bottom left, bottom right
 
     def to(self, dtype: torch.dtype) -> FusedKernels:
         """The same of another type."""
-        sides, corners = (tuple(kernel.to(dtype) for kernel in kernels) for kernels in (self.sides, self.corners))
-        return FusedKernels(self.inside.to(dtype), self.bias.to(dtype), self.bias_taps.to(dtype), sides, corners)
+        ring = tuple(kernel.to(dtype) for kernel in self.ring)
+        return FusedKernels(self.inside.to(dtype), ring, self.bias.to(dtype), self.bias_taps.to(dtype))
 
 
 def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
     """The kernels of `conv(conv3d(x[:, None]).flatten(1, 2))`, differentiable, in float32 or wider.
+
+    The ring has eight kernels: along the rows of the image as along its columns it lies beside all of them, before the
+    first or behind the last; (all, all) is the inside. A pixel of the ring before the image meets the first pixel
+    through the last tap of the inner kernel, and the pixels from there on through the outer taps before the centre.
 
     Args:
         conv3d: 1 to D channels, kernel 3, padding 1.
@@ -49,91 +55,82 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
         wide = torch.promote_types(conv.weight.dtype, torch.float32)
         weight, inner, inner_bias = conv.weight.to(wide), conv3d.weight.to(wide), conv3d.bias.to(wide)
         outer = weight.view(conv.out_channels, len(inner), -1, *conv.kernel_size)  # [E, D, C, k, k]
-        return FusedKernels(
-            inside=_composed(outer, inner),
-            bias=conv.bias.to(wide),
-            bias_taps=torch.einsum("edcij,d->eij", outer, inner_bias)[:, None],
-            sides=tuple(
-                _side(_flipped(o, flip, False), _flipped(i, flip, False))
-                for o, i in ((outer, inner), (outer.mT, inner.mT))
-                for flip in (False, True)
-            ),
-            corners=tuple(
-                _corner(_flipped(outer, *flips), _flipped(inner, *flips)) for flips in product((False, True), repeat=2)
-            ),
+        k = conv.kernel_size[0]
+        taps = ((ALL, ALL), (LAST, slice(k // 2)), (FIRST, slice(k // 2 + 1, None)))  # inner and outer ones, an axis
+        spread = [
+            (-1) ** ((rows != ALL) + (columns != ALL)) * _spread(inner[..., rows, columns], k)[..., above, beside]
+            for (rows, above), (columns, beside) in product(taps, repeat=2)
+        ]
+        of_bias = torch.kron(inner_bias[:, None], torch.eye(k * k, dtype=wide, device=weight.device))
+        columns = torch.cat([*(part.flatten(1) for part in spread), of_bias], dim=1)
+        composed: Tensor = Product.apply(outer, columns)  # type: ignore[no-untyped-call]
+        *kernels, bias_taps = torch.split(composed, [*(part[0].numel() for part in spread), k * k], dim=2)
+        inside, *ring = (
+            _over_channels(kernel.view(*kernel.shape[:2], *part.shape[1:]))
+            for kernel, part in zip(kernels, spread, strict=True)
         )
+        return FusedKernels(inside, tuple(ring), conv.bias.to(wide), bias_taps.sum(1).view(-1, 1, k, k))
 
 
 def packed(x: Tensor, kernels: FusedKernels) -> Tensor:
     """Both convolutions of x [B, C, H, W] at once: [B, E, H, W], equal to one after the other less rounding."""
-    size = kernels.inside.shape[-1]
-    height, width = x.shape[-2:]
-    result = F.conv2d(x, kernels.inside.to(x.dtype), kernels.bias.to(x.dtype), padding=size // 2)
-    result = result + F.conv2d(x.new_ones(1, 1, height, width), kernels.bias_taps.to(x.dtype), padding=size // 2 - 1)
-    result = result.to(x.dtype)
-    top, bottom, left, right = kernels.sides
-    rows = min(size // 2 - 1, height)  # that the ring above, or below, adds to
-    result[:, :, :rows] -= _added(x[:, :, :1], top)[:, :, :rows]
-    result[:, :, -rows:] -= _added(x[:, :, -1:], bottom)[:, :, :rows].flip(2)
-    columns = min(size // 2 - 1, width)
-    result[..., :columns] -= _added(x[..., :1].mT, left)[:, :, :columns].mT
-    result[..., -columns:] -= _added(x[..., -1:].mT, right)[:, :, :columns].mT.flip(3)
-    places = product((slice(None, rows), slice(-rows, None)), (slice(None, columns), slice(-columns, None)))
-    for (vertical, horizontal), kernel in zip(places, kernels.corners, strict=True):
-        corner = x[:, :, -1 if vertical.start else 0, -1 if horizontal.start else 0] @ kernel.to(x.dtype).mT
-        radius = size // 2 - 1
-        added = corner.view(len(x), radius, radius, -1).permute(0, 3, 1, 2)[:, :, :rows, :columns]
-        result[:, :, vertical, horizontal] += _flipped(added, bool(vertical.start), bool(horizontal.start))
+    radius = kernels.bias_taps.shape[-1] // 2
+    result = F.conv2d(x, kernels.inside.to(x.dtype), kernels.bias.to(x.dtype), padding=radius + 1)
+    result += F.conv2d(x.new_ones(1, 1, *x.shape[-2:]), kernels.bias_taps.to(x.dtype), padding=radius)
+    vertical, horizontal = (
+        ((ALL, radius + 1, ALL), (FIRST, radius - 1, slice(reach)), (LAST, radius - 1, slice(-reach, None)))
+        for reach in (min(radius, size) for size in x.shape[-2:])
+    )  # of each axis: pixels that a kernel sees, with this padding, and where in the image they add to it
+    _, *places = product(vertical, horizontal)
+    for kernel, ((rows, above, high), (columns, beside, wide)) in zip(kernels.ring, places, strict=True):
+        added = F.conv2d(x[:, :, rows, columns], kernel.to(x.dtype), padding=(above, beside))
+        result[:, :, high, wide] += added[:, :, high, wide]
     return result
 
 
-def _added(row: Tensor, kernel: Tensor) -> Tensor:
-    """What the ring above a border row [B, C, 1, W] adds to the image, from there inwards: [B, E, r, W]."""
-    radius = kernel.shape[-1] // 2 - 1
-    added = F.conv2d(row, kernel.to(row.dtype), padding=(0, radius + 1))  # [B, r * E, 1, W]
-    return added.view(len(row), radius, -1, row.shape[-1]).transpose(1, 2)
+class Product(torch.autograd.Function):
+    """Kernels [E, D, C, k, k] times [D * k * k, S], summed over features and taps: [E, C, S].
 
-
-def _side(outer: Tensor, inner: Tensor) -> Tensor:
-    """The kernel of the ring above an image: [r * E, C, 1, k + 2].
-
-    Row i of the image meets the ring through row r - 1 - i of the outer kernel; the ring meets the image's first row
-    through the last row of the inner kernel.
+    As one matrix product, several times faster on a CPU than a transposed convolution. It needs a copy of the kernels,
+    which is not kept for the gradient but made again: they are PackNet's largest.
     """
-    radius = outer.shape[-1] // 2
-    taps = outer[..., :radius, :].flip(3).movedim(3, 0)  # [r, E, D, C, k]
-    return _composed(taps.flatten(0, 1).unsqueeze(-2), inner[..., 2:, :])
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Tensor, spread: Tensor) -> Tensor:
+        """Multiply."""
+        ctx.save_for_backward(kernels, spread)
+        return _by_channels(kernels) @ spread
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of kernels and spread."""
+        kernels, spread = ctx.saved_tensors
+        E, D, C, h, w = kernels.shape
+        of_kernels = (gradient @ spread.mT).view(E, C, D, h, w).transpose(1, 2)
+        return of_kernels, _by_channels(kernels).flatten(0, 1).mT @ gradient.flatten(0, 1)
 
 
-def _corner(outer: Tensor, inner: Tensor) -> Tensor:
-    """The kernel of the ring's pixel beyond the first row and column: [r * r * E, C]."""
-    radius = outer.shape[-1] // 2
-    taps = outer[..., :radius, :radius].flip(3, 4).permute(3, 4, 0, 1, 2)  # [r, r, E, D, C]
-    return _composed(taps.flatten(0, 2)[..., None, None], inner[..., 2:, 2:])[..., 0, 0]
+def _by_channels(kernels: Tensor) -> Tensor:
+    """[E, D, C, k, k] to [E, C, D * k * k]."""
+    return kernels.transpose(1, 2).flatten(2)
 
 
-def _flipped(values: Tensor, rows: bool, columns: bool) -> Tensor:
-    """The values with their last two axes reversed or not."""
-    axes = [axis for axis, flip in ((-2, rows), (-1, columns)) if flip]
-    return values.flip(axes) if axes else values
-
-
-def _composed(outer: Tensor, inner: Tensor) -> Tensor:
-    """Two kernels in one: full convolution over rows and columns; over channels it is cut to C.
+def _spread(inner: Tensor, k: int) -> Tensor:
+    """Where each feature and tap of an outer kernel k x k goes, composed with the inner one.
 
     Args:
-        outer: [E, D, C, h, w].
         inner: [D, 1, 3, m, n], the channel's neighbours first.
+        k: size of the outer kernel.
 
     Returns:
-        [E, C, h + m - 1, w + n - 1]. The sum over features and taps is one matrix product, several times faster on a
-        CPU than a transposed convolution.
+        [D * k * k, 3, k + m - 1, k + n - 1].
     """
-    E, D, C, h, w = outer.shape
-    m, n = inner.shape[-2:]
-    taps = torch.eye(h * w, dtype=outer.dtype, device=outer.device).view(h * w, 1, h, w)
-    spread = F.conv_transpose2d(taps, inner.reshape(1, D * 3, m, n))  # [h * w, D * 3, h + m - 1, w + n - 1]
-    spread = spread.view(h * w, D, -1).transpose(0, 1).flatten(0, 1)  # [D * h * w, 3 * (h + m - 1) * (w + n - 1)]
-    summed = outer.transpose(1, 2).reshape(E * C, -1) @ spread
-    below, same, above = summed.view(E, C, 3, h + m - 1, w + n - 1).unbind(2)
+    taps = torch.eye(k * k, dtype=inner.dtype, device=inner.device).view(-1, 1, k, k)
+    spread = F.conv_transpose2d(taps, inner.reshape(1, -1, *inner.shape[-2:]))  # [k * k, D * 3, k + m - 1, k + n - 1]
+    return spread.view(k * k, -1, 3, *spread.shape[-2:]).transpose(0, 1).flatten(0, 1)
+
+
+def _over_channels(kernel: Tensor) -> Tensor:
+    """What each channel C adds to itself and to the one below and above, [E, C, 3, h, w], summed: [E, C, h, w]."""
+    below, same, above = kernel.unbind(2)
     return same + F.pad(above[:, :-1], (0, 0, 0, 0, 1, 0)) + F.pad(below[:, 1:], (0, 0, 0, 0, 0, 1))

@@ -8,28 +8,36 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from packdepth.networks.fused import FusedKernels, compose, packed
 
 GROUPS = 16  # of the group normalisations, as published
 NARROW = 128  # channels
-LARGE = 1_000_000  # weights
+COMPOSING = 22  # multiplications that a convolution does in a training step while a composition does one
 
 Versions = tuple[tuple[int, torch.dtype, int], ...]  # of parameters: where they are and how often they changed in place
 
 
 class Conv2D(nn.Module):
-    """Convolution, group normalisation, ELU: [B, C, H, W] to [B, D, H, W]."""
+    """Convolution, group normalisation, ELU: [B, C, H, W] to [B, D, H, W].
+
+    The channels may come as several maps, one after the other: the convolution is the sum of theirs, and the copy that
+    joins them is neither made nor kept for the gradient.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, groups: int = GROUPS) -> None:
         super().__init__()
         self.conv_base = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
         self.normalize = nn.GroupNorm(groups, channels_out)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *maps: Tensor) -> Tensor:
         """Filter, normalise, activate."""
-        return self.activate(self.conv_base(x))
+        conv, (first, *others) = self.conv_base, maps
+        weight, *weights = torch.split(conv.weight, [x.shape[1] for x in maps], dim=1)
+        result = F.conv2d(first, weight, conv.bias, padding=conv.padding)
+        for x, weight in zip(others, weights, strict=True):
+            result += F.conv2d(x, weight, padding=conv.padding)
+        return self.activate(result)
 
     def activate(self, x: Tensor) -> Tensor:
         """Normalise, activate."""
@@ -121,21 +129,18 @@ class PackLayerConv3d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pack."""
         x = F.pixel_unshuffle(x, 2)
-        if narrow_on_cpu(x) or self._saves_multiplications(x):
+        if narrow_on_cpu(x) or self._is_faster_fused(x):
             return self.conv.activate(packed(x, self._kernels(x.dtype)))
         unfused: Tensor = self.conv(channelwise_conv3d(x, self.conv3d))
         return unfused
 
-    def _saves_multiplications(self, x: Tensor) -> bool:
-        """Whether fusing takes fewer of them for a map [B, C, H, W].
-
-        Where the composition cannot be kept, it counts twice: it is repeated for the gradient.
-        """
+    def _is_faster_fused(self, x: Tensor) -> bool:
+        """Whether a map [B, C, H, W] takes less time so: by multiplications, for each pair of channels."""
         conv, features = self.conv.conv_base, self.conv3d.out_channels
         taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
         pixels = x.numel() // x.shape[1]
-        plain = pixels * features * (taps + 27 / conv.out_channels)  # for each pair of channels, as are the others
-        composing = 2 * 3 * features * taps * wider if torch.is_grad_enabled() else 0
+        plain = pixels * features * (taps + 27 / conv.out_channels)
+        composing = COMPOSING * features * taps * wider if torch.is_grad_enabled() else 0  # else it is kept
         return pixels * wider + composing < plain
 
     def _kernels(self, dtype: torch.dtype) -> FusedKernels:
@@ -143,13 +148,7 @@ class PackLayerConv3d(nn.Module):
         weight = self.conv.conv_base.weight
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimiser may follow
-            if weight.numel() <= LARGE:
-                return compose(self.conv3d, self.conv.conv_base)
-            # What composing goes through would be kept for the gradient, a few times the weights: it is done again.
-            kernels: FusedKernels = checkpoint(
-                compose, self.conv3d, self.conv.conv_base, use_reentrant=False, preserve_rng_state=False
-            )
-            return kernels
+            return compose(self.conv3d, self.conv.conv_base)
         if self.training or torch.compiler.is_compiling() or weight.is_inference():  # the last two count no changes
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())

@@ -124,26 +124,26 @@ class PackNet(nn.Module):
         x4 = self.pack4(self.conv4(x3))  # [B, n4, H/16, W/16]
         x5 = self.pack5(self.conv5(x4))  # [B, n5, H/32, W/32]
 
-        y5 = self.iconv5(self._join(guide(self.unpack5(x5), 16), x4))
-        y4 = self.iconv4(self._join(guide(self.unpack4(y5), 8), x3))
+        y5 = self.iconv5(*self._joined(guide(self.unpack5(x5), 16), x4))
+        y4 = self.iconv4(*self._joined(guide(self.unpack4(y5), 8), x3))
         logits4 = self.disp4_layer(y4)
         inv4 = self.head(logits4)
-        y3 = self.iconv3(self._join(guide(self.unpack3(y4), 4), x2, inv4))
+        y3 = self.iconv3(*self._joined(guide(self.unpack3(y4), 4), x2, inv4))
         logits3 = self._refined(self.disp3_layer(y3), logits4)
         inv3 = self.head(logits3)
-        y2 = self.iconv2(self._join(guide(self.unpack2(y3), 2), x1, inv3))
+        y2 = self.iconv2(*self._joined(guide(self.unpack2(y3), 2), x1, inv3))
         logits2 = self._refined(self.disp2_layer(y2), logits3)
         inv2 = self.head(logits2)
-        y1 = self.iconv1(self._join(self.unpack1(y2), x0, inv2))
+        y1 = self.iconv1(*self._joined(self.unpack1(y2), x0, inv2))
         inv1 = self.head(self._refined(self.disp1_layer(y1), logits2))
         return crop_scales([inv1, inv2, inv3, inv4], height, width)
 
-    def _join(self, x: Tensor, skip: Tensor, coarser: Tensor | None = None) -> Tensor:
+    def _joined(self, x: Tensor, skip: Tensor, coarser: Tensor | None = None) -> list[Tensor]:
         """Decoder features with their skip connection and, upsampled, the coarser inverse depth."""
-        parts = [x + skip] if self.add_skips else [x, skip]
+        maps = [x + skip] if self.add_skips else [x, skip]
         if coarser is not None:
-            parts.append(F.interpolate(coarser, scale_factor=2, mode="nearest").to(x.dtype))
-        return torch.cat(parts, dim=1)
+            maps.append(F.interpolate(coarser, scale_factor=2, mode="nearest").to(x.dtype))
+        return maps
 
     def _refined(self, logits: Tensor, coarser: Tensor) -> Tensor:
         """Logits of inverse depth [B, 1, H, W] as they are, or added to those of the coarser level, [B, 1, H/2, W/2].

@@ -52,6 +52,7 @@ def predict(
     output: Annotated[Path, arg(aliases=["-o"])],
     save: str = "depth,color",
     camera: Path | None = None,
+    precision: Literal["32", "bf16"] = "32",
 ) -> None:
     """Predict the depth of an image, a folder of images or a video.
 
@@ -61,10 +62,11 @@ def predict(
         output: folder to write to.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
         camera: camera.yaml of the input, for point clouds; if left out, the one beside it.
+        precision: bf16 is up to twice as fast on processors that compute it; depth moves by about a percent.
     """
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera)
+    predict(checkpoint, input, output, save, camera, precision)
 
 
 def evaluate(

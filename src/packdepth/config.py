@@ -17,6 +17,7 @@ from packdepth.sources import AnySource
 
 Unit = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
+Precision = Literal["32", "bf16"]
 
 
 # --- data -------------------------------------------------------------------------------------------------------
@@ -511,7 +512,7 @@ class Training(Closed):
     schedule: Annotated[Constant | Step | Cosine, Field(discriminator="kind")] = Constant()
     clip_norm: PositiveFloat | None = None
     """Longest gradient, in its 2-norm."""
-    precision: Literal["32", "bf16"] = "32"
+    precision: Precision = "32"
     """bf16 computes networks in bfloat16 (autocast); weights and losses stay float32."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"

@@ -187,6 +187,23 @@ def test_a_device_that_is_not_there_is_refused(checkpoint_folder: Path, device: 
     assert "\n" not in str(error.value)
 
 
+def test_bfloat16_moves_inverse_depth_by_about_a_percent(checkpoint_folder: Path, image: np.ndarray) -> None:
+    precise, rough = load(checkpoint_folder), load(checkpoint_folder, precision="bf16")
+    assert {parameter.dtype for parameter in rough.depth.parameters()} == {torch.bfloat16}
+    expected, found = (each.predict(image, flip=True).inv_depth for each in (precise, rough))
+    assert found.dtype == np.float32
+    error = np.abs(found / expected - 1)
+    assert 0 < np.median(error) < 0.01
+    assert error.max() < 0.05
+    motions = [predictor.ego_motion([image, image[:, ::-1]]) for predictor in (precise, rough)]
+    np.testing.assert_array_equal(*motions)  # ego-motion is as precise as ever
+
+
+def test_a_precision_that_is_none_is_refused(checkpoint_folder: Path) -> None:
+    with pytest.raises(InputError, match="precision 'fp8' is not known; use 32 or bf16"):
+        load(checkpoint_folder, precision="fp8")
+
+
 def test_weights_of_other_networks_are_refused(checkpoint_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint_folder, tmp_path / "best")
     weights = load_file(folder / "weights.safetensors")

@@ -13,10 +13,11 @@ import world
 import yaml
 from PIL import Image
 
+from packdepth.cli import main
 from packdepth.colour import colour_range, colourise
 from packdepth.errors import InputError
 from packdepth.inference import run
-from packdepth.inference.predictor import Predictor, image_tensor
+from packdepth.inference.predictor import Predictor, image_tensor, load
 from packdepth.inference.run import find_footage, predict
 from packdepth.inference.writers import video_writer
 from packdepth.sources.files import DepthPng
@@ -85,6 +86,14 @@ def test_depth_files_hold_the_prediction(predicted: Path, predictor: Predictor, 
             assert str(content["scale_source"]) == "velocity (speed)"
         png = DepthPng(predicted / "depth" / f"{name}.png").read()
         np.testing.assert_allclose(png, expected.depth.clip(0, 65535 / 256), atol=0.5 / 256 + 1e-6)
+
+
+def test_the_command_line_predicts_in_bfloat16(checkpoint_folder: Path, moving_clip: Path, tmp_path: Path) -> None:
+    image = moving_clip / "frames" / f"{NAMES[0]}.png"
+    words = ["predict", str(checkpoint_folder), str(image), "-o", str(tmp_path), "--save", "depth"]
+    assert main([*words, "--precision", "bf16"]) == 0
+    expected = load(checkpoint_folder, precision="bf16").predict(image).depth
+    np.testing.assert_array_equal(np.load(tmp_path / "depth" / f"{NAMES[0]}.npz")["depth"], expected)
 
 
 def test_colours_mean_the_same_in_each_frame(predicted: Path, predictor: Predictor, moving_clip: Path) -> None:

@@ -44,6 +44,21 @@ def test_starts_out_as_the_unguided_network(network: Network) -> None:
             torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("by_labels", [False, True])
+def test_bfloat16_moves_inverse_depth_by_about_a_percent(network: Network, by_labels: bool) -> None:
+    network = guided(network).eval()
+    if by_labels:
+        network.guidance = LabelGuidance(2, {s: network.decoder_channels[s] for s in (16, 8, 4, 2)})
+    image = torch.rand(1, 3, 64, 96)
+    shown = (torch.randint(0, 2, (1, 1, 64, 96), dtype=torch.uint8),) if by_labels else ()
+    with torch.no_grad():
+        expected = network(image, *shown)[0]
+        found = network.bfloat16()(image.bfloat16(), *shown)[0]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0)
+    assert (found / expected - 1).abs().median() < 0.01
+
+
 @pytest.fixture
 def small() -> PackNet:
     torch.manual_seed(0)

@@ -16,6 +16,7 @@ from rich.progress import track
 from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.closed import nearest
 from packdepth.colour import colour_range, colourise
+from packdepth.config import Precision
 from packdepth.data.label_maps import label_map
 from packdepth.errors import InputError
 from packdepth.files import make_folder, write_depth_png, write_image
@@ -57,7 +58,14 @@ class Footage:
     labels: Mapping[str, Readable] = field(default_factory=dict)  # label maps by frame, where there are any
 
 
-def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,color", camera: Path | None = None) -> None:
+def predict(
+    checkpoint: Path,
+    input: Path,
+    output: Path,
+    save: str = "depth,color",
+    camera: Path | None = None,
+    precision: Precision = "32",
+) -> None:
     """Predict depth of each frame, write it and print what was written and what its unit is.
 
     Frames are read, predicted and written one at a time, so that a video of any length fits in memory. Colours mean
@@ -75,12 +83,13 @@ def predict(checkpoint: Path, input: Path, output: Path, save: str = "depth,colo
         camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
             an input file under its name with the suffix .yaml; without one, the camera is the one that the data set
             tells, or else the one that the checkpoint has learned for images of this size.
+        precision: of the depth network's arithmetic, see `load`.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
     kinds = _kinds(save)
     footage = find_footage(input)
-    predictor = load(checkpoint)
+    predictor = load(checkpoint, precision=precision)
     known, learned = known_camera(footage, input, predictor.meta, camera)
     if known is None and "cloud" in kinds:
         raise InputError(f"{input}: no camera is known, but point clouds need one; name its file with --camera")

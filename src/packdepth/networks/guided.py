@@ -153,7 +153,7 @@ class LabelGuidance(Guidance):
     def features(self, shown: Tensor) -> Features:
         """Of class ids [B, 1, H', W']; those beyond the classes are unlabelled."""
         ids = torch.arange(self.classes, dtype=shown.dtype, device=shown.device)
-        member = (shown == ids[:, None, None]).float()  # [B, K, H', W']
+        member = (shown == ids[:, None, None]).to(self.embedding.weight.dtype)  # [B, K, H', W']
 
         def embedded(stride: int, size: Sequence[int]) -> Tensor:
             shares = F.interpolate(member, tuple(size), mode="area")

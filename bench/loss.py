@@ -16,10 +16,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from memory import kept, peak
 from torch import Tensor
 
 from packdepth.geometry import se3
@@ -98,29 +100,6 @@ def step(loss: Loss, outputs: Outputs, batch: Batch) -> Step:
     return Step(time.perf_counter() - start, total, gradients)
 
 
-def kept(loss: Loss, outputs: Outputs, batch: Batch) -> float:
-    """MiB of tensors that the graph keeps for the gradient, each storage counted once."""
-    storages: dict[int, Tensor] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storages[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        value = loss(outputs, batch)
-    sizes = [tensor.untyped_storage().nbytes() for tensor in storages.values()]
-    del value
-    return float(sum(sizes)) / 2**20
-
-
-def peak(loss: Loss, outputs: Outputs, batch: Batch) -> float:
-    """MiB allocated on the GPU at most, beyond what was there."""
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    step(loss, outputs, batch)
-    return (torch.cuda.max_memory_allocated() - before) / 2**20
-
-
 def check_equal(ours: Step, theirs: Step) -> None:
     assert abs(ours.value - theirs.value) < 1e-12 * theirs.value, (ours.value, theirs.value)
     for a, b in zip(ours.gradients, theirs.gradients, strict=True):
@@ -150,11 +129,11 @@ def main() -> None:
                 for form, seconds in zip(forms, times, strict=True):
                     seconds.append(step(form, outputs, batch).seconds)
             theirs, ours = (1e3 * statistics.median(seconds) for seconds in times)
-            graph = [kept(form, outputs, batch) for form in forms]
+            graph = [kept(partial(form, outputs, batch)) for form in forms]
             line = f"{f'{height}x{width}':>8} {size:5} {theirs:14.1f} {ours:9.1f} {ours / theirs:6.2f}"
             line += f" {graph[0]:10.1f} {graph[1]:6.1f} {graph[1] / graph[0]:6.2f}"
             if gpu:
-                line += " {:10.1f} {:6.1f}".format(*(peak(form, outputs, batch) for form in forms))
+                line += " {:10.1f} {:6.1f}".format(*(peak(partial(step, form, outputs, batch)) for form in forms))
             print(line, flush=True)
 
 

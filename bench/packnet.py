@@ -4,10 +4,12 @@
 
 The reference's way is unfused, eager, float32, contiguous. Tests: `latency` (one image of 192x640), `large` (one of
 384x1280), `throughput` (eight of 192x640), `training` (a step with the whole loss at 192x640, one sample: forward,
-backward, Adam; in the reference's way with its photometric loss, too). Modes are timed in turn, so that a drift of the
-machine's speed meets all; times are medians. Outputs are compared with the reference's: `error` is the largest
-difference of inverse depth over the largest inverse depth. `peak` is the share of what a large matrix product reaches
-in the same type. Memory of training is what the graph keeps for the gradient; on a GPU the peak allocation, too.
+backward, Adam; in the reference's way with its photometric loss, too; bfloat16 by autocast, as with
+`training.precision: bf16`), `steps` (`latency` and `training` from the reference's way to ours, step by step). Modes
+are timed in turn, so that a drift of the machine's speed meets all; times are medians. Outputs are compared with the
+reference's: `error` is the largest difference of inverse depth over the largest inverse depth, in training that of the
+loss. `peak` is the share of what a large matrix product reaches in the same type. Memory of training is what the graph
+keeps for the gradient; on a GPU the peak allocation, too.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 import loss as loss_bench
 import torch
 import torch.nn.functional as F
+from memory import kept, peak
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -51,9 +54,10 @@ class ReferenceConv(nn.Module):
         super().__init__()
         self.conv_base, self.normalize = block.conv_base, block.normalize
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Filter, normalise, activate."""
-        return F.elu(self.normalize(self.conv_base(x)))
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Join, filter, normalise, activate."""
+        joined = torch.cat(maps, dim=1) if len(maps) > 1 else maps[0]
+        return F.elu(self.normalize(self.conv_base(joined)))
 
 
 class ReferenceResidual(nn.Module):
@@ -94,20 +98,22 @@ class ReferenceUnpack(nn.Module):
         return F.pixel_shuffle(self.conv3d(self.conv(x).unsqueeze(1)).flatten(1, 2), 2)
 
 
-REFERENCE = {
+REFERENCE: dict[type[nn.Module], Callable[..., nn.Module]] = {
     PackLayerConv3d: ReferencePack,
     UnpackLayerConv3d: ReferenceUnpack,
     ResidualConv: ReferenceResidual,
     Conv2D: ReferenceConv,
 }
+Blocks = frozenset[type[nn.Module]]
+ALL: Blocks = frozenset(REFERENCE)
 
 
-def as_published(network: nn.Module) -> nn.Module:
-    """A copy in which PackNet's blocks are computed as the reference computes them."""
+def as_published(network: nn.Module, blocks: Blocks = ALL) -> nn.Module:
+    """A copy in which these of PackNet's blocks are computed as the reference computes them."""
     network = copy.deepcopy(network)
     for parent in list(network.modules()):
         for name, block in list(parent.named_children()):
-            if type(block) in REFERENCE:
+            if type(block) in blocks and not isinstance(parent, PackLayerConv3d):
                 setattr(parent, name, REFERENCE[type(block)](block))
     return network
 
@@ -119,13 +125,14 @@ class Mode:
     name: str
     dtype: torch.dtype = torch.float32
     channels_last: bool = False
-    reference: bool = False
+    published: Blocks = frozenset()  # blocks computed as the reference computes them
+    published_step: bool = False  # the loss and the optimiser too
     compiled: bool = False
 
     @torch.inference_mode(False)  # weights made in that mode count no changes, so nothing made of them can be kept
     def prepared(self, network: nn.Module) -> Callable[[Tensor], list[Tensor]]:
         """The network, which is copied, in this mode."""
-        network = as_published(network) if self.reference else copy.deepcopy(network)
+        network = as_published(network, self.published)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         network = network.to(self.dtype)
         for parameter in network.parameters():
@@ -135,10 +142,22 @@ class Mode:
         return lambda images: run(images.to(self.dtype).to(memory_format=layout))
 
 
+PUBLISHED = Mode("reference", published=ALL, published_step=True)
+STEPS = [  # from the reference's way to ours, one after the other
+    PUBLISHED,
+    Mode("+ packing fused", published=ALL - {PackLayerConv3d}, published_step=True),
+    Mode("+ unpacking in 2D", published=ALL - {PackLayerConv3d, UnpackLayerConv3d}, published_step=True),
+    Mode("+ in place, unjoined", published_step=True),
+    Mode("+ loss, fused Adam"),
+    Mode("+ bfloat16", torch.bfloat16),
+    Mode("+ channels last", torch.bfloat16, channels_last=True),
+]
+
+
 def modes(gpu: bool) -> list[Mode]:
     """The reference first."""
     plain = [
-        Mode("reference", reference=True),
+        PUBLISHED,
         Mode("float32"),
         Mode("float32, channels last", channels_last=True),
         Mode("bfloat16", torch.bfloat16),
@@ -165,11 +184,11 @@ def medians(functions: list[Callable[[], object]], repeats: int, device: torch.d
     """Seconds of each, called in turn, after one call that is not counted."""
     times: list[list[float]] = [[] for _ in functions]
     for repeat in range(repeats + 1):
-        for function, kept in zip(functions, times, strict=True):
+        for function, counted in zip(functions, times, strict=True):
             taken = seconds(function, device)
             if repeat:
-                kept.append(taken)
-    return [statistics.median(kept) for kept in times]
+                counted.append(taken)
+    return [statistics.median(counted) for counted in times]
 
 
 def matmul_rate(dtype: torch.dtype, device: torch.device) -> float:
@@ -187,12 +206,13 @@ def multiply_adds(network: nn.Module, images: Tensor) -> float:
 
 
 @torch.inference_mode()
-def inference(network: nn.Module, shape: tuple[int, int, int], repeats: int, device: torch.device) -> None:
+def inference(
+    network: nn.Module, ways: list[Mode], shape: tuple[int, int, int], repeats: int, device: torch.device
+) -> None:
     """A table of modes."""
     batch, height, width = shape
     images = torch.rand(batch, 3, height, width, device=device)
     work = multiply_adds(network, images)
-    ways = modes(device.type == "cuda")
     runs = [mode.prepared(network) for mode in ways]
     outputs = [run(images)[0].float() for run in runs]
     errors = [((output - outputs[0]).abs().max() / outputs[0].max()).item() for output in outputs]
@@ -208,22 +228,25 @@ def inference(network: nn.Module, shape: tuple[int, int, int], repeats: int, dev
 
 
 class Trainer:
-    """A depth and a pose network with Adam, on one batch."""
+    """A depth and a pose network with Adam, on one batch; a mode of bfloat16 computes the networks in it (autocast)."""
 
-    def __init__(self, depth: nn.Module, pose: PairPoseNetwork, reference: bool, device: torch.device) -> None:
-        self.depth = (as_published(depth) if reference else copy.deepcopy(depth)).train()
+    def __init__(self, depth: nn.Module, pose: PairPoseNetwork, mode: Mode, device: torch.device) -> None:
+        self.mode = mode
+        self.depth = as_published(depth, mode.published).train()
         self.pose = copy.deepcopy(pose).train()
-        self.photometric = loss_bench.reference if reference else Photometric()
+        self.photometric = loss_bench.reference if mode.published_step else Photometric()
         self.smoothness = Smoothness()
         self.optimizer = torch.optim.Adam(
-            [*self.depth.parameters(), *self.pose.parameters()], lr=1e-4, fused=not reference
+            [*self.depth.parameters(), *self.pose.parameters()], lr=1e-4, fused=not mode.published_step
         )
         _, self.batch = loss_bench.example(1, 192, 640, device)
 
     def loss(self) -> Tensor:
         """The whole loss."""
-        batch = self.batch
-        outputs = Outputs(self.depth(batch.image), self.pose(batch.image, batch.context, batch.offsets))
+        batch, bfloat16 = self.batch, self.mode.dtype == torch.bfloat16
+        with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=bfloat16):
+            inv_depths = [inv_depth.float() for inv_depth in self.depth(batch.image)]
+            outputs = Outputs(inv_depths, self.pose(batch.image, batch.context, batch.offsets))
         return self.photometric(outputs, batch) + 1e-3 * self.smoothness(outputs, batch)
 
     def step(self) -> float:
@@ -235,39 +258,31 @@ class Trainer:
         return loss.item()
 
     def kept(self) -> float:
-        """MiB that the graph keeps for the gradient beside the parameters, each storage counted once."""
-        storages: dict[int, Tensor] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            storages[tensor.untyped_storage().data_ptr()] = tensor
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = self.loss()
-        for parameter in [*self.depth.parameters(), *self.pose.parameters()]:
-            storages.pop(parameter.untyped_storage().data_ptr(), None)
-        size = sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
-        del loss
-        return float(size) / 2**20
+        """MiB that the graph keeps for the gradient beside the parameters."""
+        return kept(self.loss, [*self.depth.parameters(), *self.pose.parameters()])
 
 
-def training(network: nn.Module, repeats: int, device: torch.device) -> None:
-    """A step of the reference's way and of ours."""
+def training(network: nn.Module, ways: list[Mode], repeats: int, device: torch.device) -> None:
+    """A table of steps, in bfloat16 by autocast."""
     pose = PoseNet(initial_forward=0.5).to(device)
-    trainers = [Trainer(network, pose, reference, device) for reference in (True, False)]
-    kept = [trainer.kept() for trainer in trainers]
-    first = [trainer.step() for trainer in trainers]
-    assert abs(first[1] - first[0]) < 1e-4 * first[0], first
+    trainers = [Trainer(network, pose, mode, device) for mode in ways]
+    sizes = [trainer.kept() for trainer in trainers]
+    losses = [trainer.step() for trainer in trainers]
+    errors = [abs(loss - losses[0]) / losses[0] for loss in losses]
+    assert errors[1] < 1e-4, errors
     times = medians([trainer.step for trainer in trainers], repeats, device)
-    print(f"  {'':26} {'ms':>9} {'speed-up':>9} {'kept [MiB]':>11} {'ratio':>6}")
-    for name, taken, size in zip(("reference", "float32"), times, kept, strict=True):
-        print(f"  {name:26} {1e3 * taken:9.1f} {times[0] / taken:9.2f} {size:11.1f} {size / kept[0]:6.2f}", flush=True)
+    gpu = device.type == "cuda"
+    head = f"  {'':26} {'ms':>9} {'speed-up':>9} {'error':>8} {'kept [MiB]':>11} {'ratio':>6}"
+    print(head + (f" {'peak [MiB]':>11}" if gpu else ""))
+    for mode, trainer, taken, error, size in zip(ways, trainers, times, errors, sizes, strict=True):
+        figures = f"{1e3 * taken:9.1f} {times[0] / taken:9.2f} {error:8.0e} {size:11.1f} {size / sizes[0]:6.2f}"
+        print(f"  {mode.name:26} {figures}" + (f" {peak(trainer.step):11.1f}" if gpu else ""), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--tests", nargs="+", choices=[*TESTS, "training"], default=[*TESTS, "training"])
+    parser.add_argument("--tests", nargs="+", choices=[*TESTS, "training", "steps"], default=[*TESTS, "training"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
@@ -281,10 +296,14 @@ def main() -> None:
         for test in options.tests:
             shape = TESTS.get(test)
             print(f"{name}, {test}" + (f", {shape[0]} x {shape[1]}x{shape[2]}" if shape else ", 1 x 192x640"))
-            if shape:
-                inference(network, shape, options.repeats, device)
+            if test == "steps":
+                inference(network, STEPS[:4] + STEPS[5:], TESTS["latency"], options.repeats, device)
+                training(network, STEPS[:-1], options.repeats, device)
+            elif shape:
+                inference(network, modes(device.type == "cuda"), shape, options.repeats, device)
             else:
-                training(network, options.repeats, device)
+                ways = [PUBLISHED, Mode("float32"), Mode("bfloat16", torch.bfloat16)]
+                training(network, ways, options.repeats, device)
             gc.collect()
 
 

@@ -3,29 +3,61 @@
     python bench/packing.py [--threads N] [--repeats N]
 
 Layers are those of PackNet `tiny` at 96x320 with 4 images, forward and backward; each figure is the least of several
-repeats, taken in turn so that a drift of the machine's speed meets all forms.
+repeats, taken in turn so that a drift of the machine's speed meets all forms. Then, for the packing blocks of `1A` and
+`slim-1A` at 192x640 in training: fused over unfused, and which of the two the block picks (`packing.COMPOSING`).
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.fused import compose, packed
-from packdepth.networks.packing import banded, row_by_row
+from packdepth.networks.packing import PackLayerConv3d, banded, channelwise_conv3d, row_by_row
 
 LAYERS = ((32, 8, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
+
+WIDE = ((8, 64, 5, 96), (8, 64, 3, 48), (8, 128, 3, 24), (8, 256, 3, 12), (8, 512, 3, 6)) + (
+    (4, 64, 3, 48),
+    (4, 128, 3, 24),
+    (4, 256, 3, 12),
+)  # features, channels, kernel, height of the result
 
 
 def seconds(function: Callable[[], Tensor]) -> float:
     start = time.perf_counter()
     torch.autograd.backward(function().sum())
     return time.perf_counter() - start
+
+
+def least_seconds(forms: Sequence[Callable[[], Tensor]], repeats: int) -> list[float]:
+    best = [float("inf")] * len(forms)
+    for _ in range(repeats):
+        best = [min(least, seconds(form)) for least, form in zip(best, forms, strict=True)]
+    return best
+
+
+def choices(repeats: int) -> None:
+    print(f"{'features':>8} {'channels':>8} {'kernel':>6} {'images':>6} {'unfused [ms]':>12} {'fused':>6} picked")
+    for features, channels, kernel, height in WIDE:
+        for images in (1, 4):
+            block = PackLayerConv3d(channels, kernel, features).train()
+            x = torch.randn(images, 4 * channels, height, height * 10 // 3, requires_grad=True)
+
+            def unfused(x: Tensor = x, block: PackLayerConv3d = block) -> Tensor:
+                return block.conv(channelwise_conv3d(x, block.conv3d))  # type: ignore[no-any-return]
+
+            def fused(x: Tensor = x, block: PackLayerConv3d = block) -> Tensor:
+                return block.conv.activate(packed(x, compose(block.conv3d, block.conv.conv_base)))
+
+            plain, ours = least_seconds((unfused, fused), repeats)
+            picked = "fused" if block._is_faster_fused(x) else "unfused"
+            print(f"{features:8} {channels:8} {kernel:6} {images:6} {1e3 * plain:12.1f} {ours / plain:6.2f} {picked}")
 
 
 def main() -> None:
@@ -54,11 +86,10 @@ def main() -> None:
             return packed(x, compose(conv3d, conv))
 
         forms = (plain, band, rows, fused)
-        best = [float("inf")] * len(forms)
-        for _ in range(options.repeats):
-            best = [min(least, seconds(form)) for least, form in zip(best, forms, strict=True)]
+        best = least_seconds(forms, options.repeats)
         ratios = " ".join(f"{least / best[0]:6.2f}" for least in best[1:])
         print(f"{channels:8} {kernel:6} {f'{height}x{width}':>8} {1e3 * best[0]:9.1f} {ratios}")
+    choices(options.repeats)
 
 
 if __name__ == "__main__":

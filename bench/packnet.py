@@ -216,7 +216,7 @@ def inference(
     runs = [mode.prepared(network) for mode in ways]
     outputs = [run(images)[0].float() for run in runs]
     errors = [((output - outputs[0]).abs().max() / outputs[0].max()).item() for output in outputs]
-    assert errors[1] < 1e-4, errors
+    assert all(error < 1e-4 for mode, error in zip(ways, errors, strict=True) if mode.dtype == torch.float32), errors
     times = medians([lambda run=run: run(images) for run in runs], repeats, device)  # type: ignore[misc]
     rates = {dtype: matmul_rate(dtype, device) for dtype in {mode.dtype for mode in ways}}
     print(f"  {work / 1e9:.1f} G multiply-adds as published")
@@ -269,7 +269,7 @@ def training(network: nn.Module, ways: list[Mode], repeats: int, device: torch.d
     sizes = [trainer.kept() for trainer in trainers]
     losses = [trainer.step() for trainer in trainers]
     errors = [abs(loss - losses[0]) / losses[0] for loss in losses]
-    assert errors[1] < 1e-4, errors
+    assert all(error < 1e-4 for mode, error in zip(ways, errors, strict=True) if mode.dtype == torch.float32), errors
     times = medians([trainer.step for trainer in trainers], repeats, device)
     gpu = device.type == "cuda"
     head = f"  {'':26} {'ms':>9} {'speed-up':>9} {'error':>8} {'kept [MiB]':>11} {'ratio':>6}"

@@ -1,6 +1,6 @@
 """Infinite depth and its cure: both stages and the filter between them, on cars ahead at the camera's own speed.
 
-    python bench/two_stage.py OUTPUT [--drives N] [--lead-share X] [--guide none|network|labels] [key=value ...]
+    python bench/two_stage.py OUTPUT [--drives N] [--lead-share X] [--seed N] [--guide none|network|labels] [KEY=VALUE]
 
 Renders drives, of which a share has a lead car, trains the demo's run without auto-masking in two stages (what is there
 already is used again), unguided, guided by a segmentation network that is trained on the same drives first, or by their
@@ -33,7 +33,6 @@ from packdepth.sources.folder import read_clip
 from packdepth.studies.guidance import segment
 from packdepth.training.two_stage import train_two_stage
 
-SEED = 7
 TRAIN_FRAMES, TEST_FRAMES, TEST_DRIVES = 240, 10, 10
 SPEEDS = (10.0, 15.0)  # metres a second: the faster, the plainer that what stays the same is far
 SEGMENTATION_STEPS = 800
@@ -46,10 +45,11 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--drives", type=int, default=56)
     parser.add_argument("--lead-share", type=float, default=0.4)
+    parser.add_argument("--seed", type=int, default=7, help="of the drives; that of the training is training.seed=N")
     parser.add_argument("--guide", choices=("none", "network", "labels"), default="labels")
     options = parser.parse_intermixed_args()  # overrides may follow options
-    train = replace(recipe("train", TRAIN_FRAMES, SEED, lead_share=options.lead_share), speeds=SPEEDS)
-    test = replace(recipe("test", TEST_FRAMES, SEED, lead_share=1.0), record=(1, 1))
+    train = replace(recipe("train", TRAIN_FRAMES, options.seed, lead_share=options.lead_share), speeds=SPEEDS)
+    test = replace(recipe("test", TEST_FRAMES, options.seed, lead_share=1.0), record=(1, 1))
     write_city(options.output / "train", train, options.drives)
     write_city(options.output / "test", test, TEST_DRIVES)
     if options.guide == "network":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import packdepth
+from packdepth.config import Precision
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
@@ -157,6 +159,17 @@ def test_ego_motion_maps_points_of_a_frame_into_the_next(predictor: Predictor) -
     assert abs(ahead[2] - (10 - FORWARD)) < 0.1
 
 
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_motions_are_aligned_with_depth_of_either_precision(checkpoint_folder: Path, precision: Precision) -> None:
+    camera = Camera(fx=50.0, fy=50.0, cx=31.5, cy=15.5, width=WIDTH, height=HEIGHT)
+    frames = [np.roll(np.random.default_rng(0).random((HEIGHT, WIDTH, 3)), shift, axis=1) for shift in range(3)]
+    predictor = load(checkpoint_folder, precision=precision)
+    aligned, plain = (np.stack(list(predictor.motions(frames, each))) for each in (camera, None))
+    assert aligned.shape == plain.shape == (2, 4, 4)
+    assert np.isfinite(aligned).all()
+    assert not np.allclose(aligned, plain, atol=1e-3)
+
+
 def test_alignment_with_the_camera_of_another_size_is_refused(predictor: Predictor) -> None:
     images = frames(2)
     camera = Camera.from_fov(60, images[0].shape[1] + 1, images[0].shape[0])
@@ -178,6 +191,8 @@ def test_the_networks_are_ready(checkpoint_folder: Path) -> None:
     assert predictor.device.type == "cpu"
     assert predictor.run.data.image_size == (HEIGHT, WIDTH)
     assert predictor.meta.step == 1200
+    for name, weight in predictor.depth.named_parameters():
+        assert weight.dim() != 4 or weight.is_contiguous(memory_format=torch.channels_last), name
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta:x"])
@@ -200,7 +215,7 @@ def test_bfloat16_moves_inverse_depth_by_about_a_percent(checkpoint_folder: Path
 
 
 def test_a_precision_that_is_none_is_refused(checkpoint_folder: Path) -> None:
-    with pytest.raises(InputError, match="precision 'fp8' is not known; use 32 or bf16"):
+    with pytest.raises(InputError, match="precision 'fp8' is not known; use '32' or 'bf16'"):
         load(checkpoint_folder, precision="fp8")
 
 
@@ -220,15 +235,16 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_two_stream_network_sees_the_depth_of_every_frame(predictor: Predictor) -> None:
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_a_two_stream_network_sees_the_depth_of_every_frame(predictor: Predictor, precision: Precision) -> None:
     torch.manual_seed(0)
-    pose = TwoStreamPoseNet(initial_forward=FORWARD)
-    both = Predictor(predictor.run, predictor.meta, predictor.depth, pose, torch.device("cpu"))
+    pose, depth = TwoStreamPoseNet(initial_forward=FORWARD), copy.deepcopy(predictor.depth)
+    both = Predictor(predictor.run, predictor.meta, depth, pose, torch.device("cpu"), precision)
     frames = [torch.rand(3, HEIGHT, WIDTH) for _ in range(PAIRS + 2)]
     found = both.ego_motion([frame.permute(1, 2, 0).numpy() for frame in frames])
     stacked = torch.stack(frames)
     with torch.no_grad():
-        seen = views(stacked, predictor.depth(stacked)[0])
+        seen = views(stacked, depth(stacked.to(both.dtype))[0])
         expected = pose(seen[:-1], seen[1:, None], (1,))[:, 0]
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
     assert found.shape == (PAIRS + 1, 4, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -12,7 +13,8 @@ from torch import nn
 
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.fused import compose, packed
-from packdepth.networks.packing import NARROW, PackLayerConv3d, UnpackLayerConv3d, banded, channelwise_conv3d
+from packdepth.networks.head import LogitConv2d
+from packdepth.networks.packing import NARROW, Conv2D, PackLayerConv3d, UnpackLayerConv3d, banded, channelwise_conv3d
 from packdepth.networks.packnet import PRESETS, PackNet, Preset
 from packdepth.networks.superdepth import SubPixelConv, SuperDepth
 
@@ -255,8 +257,44 @@ def test_packing_is_fused_where_that_is_faster() -> None:
     assert wide._is_faster_fused(large)
     assert not wide._is_faster_fused(small)  # not while composing is repeated for each step
     with torch.no_grad():
-        assert wide._is_faster_fused(small)
-        assert not one._is_faster_fused(large)  # 25 taps in place of 9
+        assert not wide._is_faster_fused(small)  # nor in training mode: nothing is kept
+        assert wide.eval()._is_faster_fused(small)
+        assert not one.eval()._is_faster_fused(large)  # 25 taps in place of 9
+
+
+def test_a_convolution_of_several_maps_is_that_of_all_their_channels() -> None:
+    torch.manual_seed(0)
+    conv = Conv2D(12, 16, 3).double()
+    maps = [torch.randn(2, channels, 7, 9, dtype=torch.float64, requires_grad=True) for channels in (8, 3, 1)]
+    joined, apart = conv(torch.cat(maps, dim=1)), conv(*maps)
+    torch.testing.assert_close(apart, joined)
+    direction, inputs = torch.randn_like(joined), [*maps, *conv.parameters()]
+    gradients = [torch.autograd.grad(result, inputs, direction) for result in (apart, joined)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_packing_block_has_a_functional_gradient() -> None:
+    torch.manual_seed(0)
+    pack, x = PackLayerConv3d(16, 3, 2), torch.randn(1, 16, 8, 8)
+    expected = torch.autograd.grad(pack(x).square().sum(), list(pack.parameters()))
+    weights = dict(pack.named_parameters())
+    found = torch.func.grad(lambda w: torch.func.functional_call(pack, w, x).square().sum())(weights)
+    for name, gradient in zip(weights, expected, strict=True):
+        torch.testing.assert_close(found[name], gradient)
+
+
+@pytest.mark.parametrize("kind", [lambda: PackNet("tiny"), DepthResNet, SuperDepth])
+def test_logits_are_float32_whatever_the_network(kind: Callable[[], nn.Module]) -> None:
+    """Those of -8 to -4 lie 1/32 apart in bfloat16: depth would move in steps of 3 %."""
+    with torch.device("meta"):
+        assert sum(isinstance(module, LogitConv2d) for module in kind().modules()) == 4
+    torch.manual_seed(0)
+    conv, x = LogitConv2d(8, 1, 3, padding=1).bfloat16(), torch.randn(1, 8, 20, 30).bfloat16()
+    expected = copy.deepcopy(conv).float()(x.float())
+    for autocast in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            torch.testing.assert_close(conv(x), expected)
 
 
 def test_packing_blocks_have_float64_gradients() -> None:

@@ -49,7 +49,7 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
     """
     place = _device(device)
     if precision not in PRECISIONS:
-        raise InputError(f"precision '{precision}' is not known; use 32 or bf16")
+        raise InputError(f"precision {precision!r} is not known; use '32' or 'bf16'")
     path = Path(checkpoint)
     content = read_foreign(path) if is_foreign(path) else read(path)
     networks = content.run.networks

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.guided import Guide, unguided
+from packdepth.networks.head import LogitConv2d
 from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth
 
 CHANNELS = (16, 32, 64, 128, 256)  # of the decoder, at strides 1 to 16
@@ -26,7 +27,7 @@ class DepthDecoder(ResNetDecoder):
         skips = [0, *encoder_channels[:-1]]
         self.before = nn.ModuleList(_conv(i, c) for i, c in zip(inputs, CHANNELS, strict=True))
         self.after = nn.ModuleList(_conv(c + s, c) for c, s in zip(CHANNELS, skips, strict=True))
-        self.disparity = nn.ModuleList(_conv(c, 1) for c in CHANNELS[:SCALES])
+        self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in CHANNELS[:SCALES])
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
         """Logits, finest first."""
@@ -49,5 +50,5 @@ class DepthResNet(ResNetDepth):
     decoder_type: ClassVar[type[ResNetDecoder]] = DepthDecoder
 
 
-def _conv(channels_in: int, channels_out: int) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode="reflect")
+def _conv(channels_in: int, channels_out: int, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Conv2d:
+    return kind(channels_in, channels_out, 3, padding=1, padding_mode="reflect")

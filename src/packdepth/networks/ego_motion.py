@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from packdepth.config import Sparsity
 from packdepth.geometry import se3
+from packdepth.networks.precision import without_autocast
 from packdepth.networks.sparsity import sparse
 
 
@@ -64,7 +65,7 @@ class PairPoseNetwork(nn.Module):
         if self.training and self.sparsity is not None:
             pairs = sparse(pairs, self.sparsity, self.progress)
         vectors = self.pair_motion(pairs).float()
-        with torch.autocast(vectors.device.type, enabled=False):  # bfloat16 would round metres to 0.4 %
+        with without_autocast(vectors.device):  # bfloat16 would round metres to 0.4 %
             T_second_first = se3.from_vector(vectors).view(len(context_first), -1, 4, 4)  # [N, B, 4, 4]
             motions = [se3.inverse(T) if first else T for T, first in zip(T_second_first, context_first, strict=True)]
         return torch.stack(motions, dim=1)

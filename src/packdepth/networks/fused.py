@@ -8,7 +8,6 @@ and is taken off; the corners, which a row and a column take off, are added once
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -16,6 +15,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from packdepth.networks.precision import without_autocast
 
 ALL, FIRST, LAST = slice(None), slice(1), slice(-1, None)
 
@@ -50,8 +51,7 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
     """
     assert conv3d.bias is not None
     assert conv.bias is not None
-    device = conv.weight.device.type
-    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
+    with without_autocast(conv.weight.device):
         wide = torch.promote_types(conv.weight.dtype, torch.float32)
         weight, inner, inner_bias = conv.weight.to(wide), conv3d.weight.to(wide), conv3d.bias.to(wide)
         outer = weight.view(conv.out_channels, len(inner), -1, *conv.kernel_size)  # [E, D, C, k, k]
@@ -63,7 +63,7 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
         ]
         of_bias = torch.kron(inner_bias[:, None], torch.eye(k * k, dtype=wide, device=weight.device))
         columns = torch.cat([*(part.flatten(1) for part in spread), of_bias], dim=1)
-        composed: Tensor = Product.apply(outer, columns)  # type: ignore[no-untyped-call]
+        composed: Tensor = TapProduct.apply(outer, columns)  # type: ignore[no-untyped-call]
         *kernels, bias_taps = torch.split(composed, [*(part[0].numel() for part in spread), k * k], dim=2)
         inside, *ring = (
             _over_channels(kernel.view(*kernel.shape[:2], *part.shape[1:]))
@@ -88,7 +88,7 @@ def packed(x: Tensor, kernels: FusedKernels) -> Tensor:
     return result
 
 
-class Product(torch.autograd.Function):
+class TapProduct(torch.autograd.Function):
     """Kernels [E, D, C, k, k] times [D * k * k, S], summed over features and taps: [E, C, S].
 
     As one matrix product, several times faster on a CPU than a transposed convolution. It needs a copy of the kernels,
@@ -96,18 +96,26 @@ class Product(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, kernels: Tensor, spread: Tensor) -> Tensor:
+    def forward(kernels: Tensor, spread: Tensor) -> Tensor:
         """Multiply."""
-        ctx.save_for_backward(kernels, spread)
         return _by_channels(kernels) @ spread
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of kernels and spread."""
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Keep the inputs."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients of kernels and spread, each if it is asked for."""
         kernels, spread = ctx.saved_tensors
         E, D, C, h, w = kernels.shape
-        of_kernels = (gradient @ spread.mT).view(E, C, D, h, w).transpose(1, 2)
-        return of_kernels, _by_channels(kernels).flatten(0, 1).mT @ gradient.flatten(0, 1)
+        of_kernels = of_spread = None
+        if ctx.needs_input_grad[0]:
+            of_kernels = (gradient @ spread.mT).view(E, C, D, h, w).transpose(1, 2)
+        if ctx.needs_input_grad[1]:
+            of_spread = _by_channels(kernels).flatten(0, 1).mT @ gradient.flatten(0, 1)
+        return of_kernels, of_spread
 
 
 def _by_channels(kernels: Tensor) -> Tensor:

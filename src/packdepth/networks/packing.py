@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.fused import FusedKernels, compose, packed
+from packdepth.networks.head import LogitConv2d
 
 GROUPS = 16  # of the group normalisations, as published
 NARROW = 128  # channels
-COMPOSING = 22  # multiplications that a convolution does in a training step while a composition does one
+COMPOSING = 22  # multiplications that a CPU's convolution does while a composition does one (bench/packing.py)
 
 Versions = tuple[tuple[int, torch.dtype, int], ...]  # of parameters: where they are and how often they changed in place
 
@@ -33,6 +34,8 @@ class Conv2D(nn.Module):
     def forward(self, *maps: Tensor) -> Tensor:
         """Filter, normalise, activate."""
         conv, (first, *others) = self.conv_base, maps
+        if not others:
+            return self.activate(conv(first))
         weight, *weights = torch.split(conv.weight, [x.shape[1] for x in maps], dim=1)
         result = F.conv2d(first, weight, conv.bias, padding=conv.padding)
         for x, weight in zip(others, weights, strict=True):
@@ -140,16 +143,20 @@ class PackLayerConv3d(nn.Module):
         taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
         pixels = x.numel() // x.shape[1]
         plain = pixels * features * (taps + 27 / conv.out_channels)
-        composing = COMPOSING * features * taps * wider if torch.is_grad_enabled() else 0  # else it is kept
+        composing = 0 if self._keeps() else COMPOSING * features * taps * wider
         return pixels * wider + composing < plain
+
+    def _keeps(self) -> bool:
+        """Whether the composition is kept from call to call; tensors of inference mode and graphs count no changes."""
+        weight = self.conv.conv_base.weight
+        uncounted = torch.compiler.is_compiling() or weight.is_inference()
+        return not (self.training or torch.is_grad_enabled() or uncounted)
 
     def _kernels(self, dtype: torch.dtype) -> FusedKernels:
         """The composition; where it is kept, in the type in which it is used."""
-        weight = self.conv.conv_base.weight
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimiser may follow
-            return compose(self.conv3d, self.conv.conv_base)
-        if self.training or torch.compiler.is_compiling() or weight.is_inference():  # the last two count no changes
+        if not self._keeps():
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())
         if self._composed is None or self._composed[:2] != (versions, dtype):
@@ -175,7 +182,7 @@ class InvDepth(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 1, 3, padding=1)
+        self.conv1 = LogitConv2d(channels, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.guided import Guide, unguided
+from packdepth.networks.head import LogitConv2d
 from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth
 
 CHANNELS = (32, 64, 128, 256)  # of the decoder, at strides 2 to 16
@@ -21,9 +22,9 @@ class SubPixelConv(nn.Module):
     et al. 2017).
     """
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kind: type[nn.Conv2d] = nn.Conv2d) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, 4 * channels_out, 3, padding=1, padding_mode="reflect")
+        self.conv = kind(channels_in, 4 * channels_out, 3, padding=1, padding_mode="reflect")
         with torch.no_grad():
             for parameter in self.conv.parameters():
                 parameter.copy_(parameter[::4].repeat_interleave(4, dim=0))
@@ -46,7 +47,7 @@ class SubPixelDecoder(ResNetDecoder):
             nn.Conv2d(c + skip, c, 3, padding=1, padding_mode="reflect")
             for c, skip in zip(CHANNELS, encoder_channels[:-1], strict=True)
         )
-        self.disparity = nn.ModuleList(SubPixelConv(c, 1) for c in CHANNELS)
+        self.disparity = nn.ModuleList(SubPixelConv(c, 1, LogitConv2d) for c in CHANNELS)
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
         """Logits, finest first."""

@@ -62,7 +62,7 @@ def predict(
         output: folder to write to.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
         camera: camera.yaml of the input, for point clouds; if left out, the one beside it.
-        precision: bf16 is up to twice as fast on processors that compute it; depth moves by about a percent.
+        precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
     """
     from packdepth.inference.run import predict
 

@@ -204,12 +204,12 @@ def test_a_device_that_is_not_there_is_refused(checkpoint_folder: Path, device: 
 
 def test_bfloat16_moves_inverse_depth_by_about_a_percent(checkpoint_folder: Path, image: np.ndarray) -> None:
     precise, rough = load(checkpoint_folder), load(checkpoint_folder, precision="bf16")
-    assert {parameter.dtype for parameter in rough.depth.parameters()} == {torch.bfloat16}
+    assert rough.depth.conv1.conv_base.weight.dtype == torch.bfloat16
     expected, found = (each.predict(image, flip=True).inv_depth for each in (precise, rough))
     assert found.dtype == np.float32
     error = np.abs(found / expected - 1)
-    assert 0 < np.median(error) < 0.01
-    assert error.max() < 0.05
+    assert 0 < np.median(error) < 0.005
+    assert error.max() < 0.03
     motions = [predictor.ego_motion([image, image[:, ::-1]]) for predictor in (precise, rough)]
     np.testing.assert_array_equal(*motions)  # ego-motion is as precise as ever
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +15,25 @@ QUIET = 0.1  # of their usual size: the initial weights before a head
 
 
 class LogitConv2d(nn.Conv2d):
-    """A convolution to logits of inverse depth, in float32 or wider whatever its parameters and autocast say.
+    """A convolution to logits of inverse depth, in float32 or wider whatever autocast says and a network is made.
 
-    Logits of -8 to -4 in bfloat16 would quantise depth in steps of 3 %.
+    In bfloat16, logits of -8 to -4 would quantise depth in steps of 3 %, and a rounded bias would shift all of it.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [B, D, H', W']."""
-        wide = torch.promote_types(x.dtype, torch.float32)
         with without_autocast(x.device):
-            bias = None if self.bias is None else self.bias.to(wide)
-            logits: Tensor = self._conv_forward(x.to(wide), self.weight.to(wide), bias)
+            logits: Tensor = super().forward(x.to(self.weight.dtype))
         return logits
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Move along to another device or type, but to none narrower than float32."""
+
+        def wide(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype.itemsize >= torch.float32.itemsize else tensor.to(moved.device)
+
+        return super()._apply(wide, recurse)  # type: ignore[no-untyped-call]
 
 
 class InverseDepthHead(nn.Module):

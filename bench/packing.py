@@ -22,11 +22,16 @@ from packdepth.networks.packing import PackLayerConv3d, banded, channelwise_conv
 
 LAYERS = ((32, 8, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
 
-WIDE = ((8, 64, 5, 96), (8, 64, 3, 48), (8, 128, 3, 24), (8, 256, 3, 12), (8, 512, 3, 6)) + (
+WIDE = (  # features, channels, kernel, height of the result
+    (8, 64, 5, 96),
+    (8, 64, 3, 48),
+    (8, 128, 3, 24),
+    (8, 256, 3, 12),
+    (8, 512, 3, 6),
     (4, 64, 3, 48),
     (4, 128, 3, 24),
     (4, 256, 3, 12),
-)  # features, channels, kernel, height of the result
+)
 
 
 def seconds(function: Callable[[], Tensor]) -> float:

@@ -31,6 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.ego_motion import PairPoseNetwork
+from packdepth.networks.layout import lay_channels_last
 from packdepth.networks.packing import Conv2D, PackLayerConv3d, ResidualConv, UnpackLayerConv3d
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.posenet import PoseNet
@@ -135,9 +136,8 @@ class Mode:
         network = as_published(network, self.published)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         network = network.to(self.dtype)
-        for parameter in network.parameters():
-            if parameter.dim() == 4:  # a 3D convolution has no such layout
-                parameter.data = parameter.data.contiguous(memory_format=layout)
+        if self.channels_last:
+            lay_channels_last(network)
         run = torch.compile(network, mode="max-autotune") if self.compiled else network
         return lambda images: run(images.to(self.dtype).to(memory_format=layout))
 
@@ -205,6 +205,11 @@ def multiply_adds(network: nn.Module, images: Tensor) -> float:
     return float(counter.get_total_flops()) / 2
 
 
+def check_equal(ways: list[Mode], errors: list[float]) -> None:
+    """Assert that those of float32 compute what the reference computes."""
+    assert all(error < 1e-4 for mode, error in zip(ways, errors, strict=True) if mode.dtype == torch.float32), errors
+
+
 @torch.inference_mode()
 def inference(
     network: nn.Module, ways: list[Mode], shape: tuple[int, int, int], repeats: int, device: torch.device
@@ -216,7 +221,7 @@ def inference(
     runs = [mode.prepared(network) for mode in ways]
     outputs = [run(images)[0].float() for run in runs]
     errors = [((output - outputs[0]).abs().max() / outputs[0].max()).item() for output in outputs]
-    assert all(error < 1e-4 for mode, error in zip(ways, errors, strict=True) if mode.dtype == torch.float32), errors
+    check_equal(ways, errors)
     times = medians([lambda run=run: run(images) for run in runs], repeats, device)  # type: ignore[misc]
     rates = {dtype: matmul_rate(dtype, device) for dtype in {mode.dtype for mode in ways}}
     print(f"  {work / 1e9:.1f} G multiply-adds as published")
@@ -245,8 +250,7 @@ class Trainer:
         """The whole loss."""
         batch, bfloat16 = self.batch, self.mode.dtype == torch.bfloat16
         with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=bfloat16):
-            inv_depths = [inv_depth.float() for inv_depth in self.depth(batch.image)]
-            outputs = Outputs(inv_depths, self.pose(batch.image, batch.context, batch.offsets))
+            outputs = Outputs(self.depth(batch.image), self.pose(batch.image, batch.context, batch.offsets))
         return self.photometric(outputs, batch) + 1e-3 * self.smoothness(outputs, batch)
 
     def step(self) -> float:
@@ -269,7 +273,7 @@ def training(network: nn.Module, ways: list[Mode], repeats: int, device: torch.d
     sizes = [trainer.kept() for trainer in trainers]
     losses = [trainer.step() for trainer in trainers]
     errors = [abs(loss - losses[0]) / losses[0] for loss in losses]
-    assert all(error < 1e-4 for mode, error in zip(ways, errors, strict=True) if mode.dtype == torch.float32), errors
+    check_equal(ways, errors)
     times = medians([trainer.step for trainer in trainers], repeats, device)
     gpu = device.type == "cuda"
     head = f"  {'':26} {'ms':>9} {'speed-up':>9} {'error':>8} {'kept [MiB]':>11} {'ratio':>6}"

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from graph import kept_for_the_gradient
 from torch import nn
 
 from packdepth.networks.depth_resnet import DepthResNet
@@ -233,14 +234,7 @@ def test_evaluation_after_a_fused_step_uses_the_new_weights(modes: bool) -> None
 
 def test_the_graph_keeps_kernels_but_no_copy_of_the_weights_they_are_composed_of() -> None:
     pack, x = PackLayerConv3d(16, 3, 8), torch.randn(1, 16, 8, 8)
-    kept: dict[int, int] = {}
-
-    def pack_hook(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack_hook, lambda tensor: tensor):
-        result = pack(x)
+    result, kept = kept_for_the_gradient(lambda: pack(x))
     weights = pack.conv.conv_base.weight
     assert kept.pop(weights.untyped_storage().data_ptr()) == 16 * 64 * 8 * 9 * 4
     assert sum(kept.values()) < 16 * 64 * 8 * 9 * 4

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from graph import kept_for_the_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -104,14 +105,7 @@ def test_the_graph_keeps_no_more_than_inputs_and_result() -> None:
     torch.manual_seed(0)
     layer = PixelAdaptiveConv2d(16, 16, 3)
     x, guide = torch.randn(1, 16, 24, 24, requires_grad=True), torch.randn(1, 16, 24, 24)
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        layer(x, guide)
+    _, kept = kept_for_the_gradient(lambda: layer(x, guide))
     parameters = sum(parameter.nbytes for parameter in layer.parameters())
     assert sum(kept.values()) <= x.nbytes + guide.nbytes + 2 * parameters
 

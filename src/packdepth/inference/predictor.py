@@ -25,6 +25,7 @@ from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.build import depth_network
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
+from packdepth.networks.layout import lay_channels_last
 from packdepth.records import Prediction, Readable
 from packdepth.sources.files import ImageFile, check_mode
 
@@ -116,9 +117,7 @@ class Predictor:
         self.dtype = PRECISIONS[precision]
         self.depth = depth.to(device, self.dtype).eval()
         if device.type == "cpu" or precision == "bf16":
-            for parameter in self.depth.parameters():
-                if parameter.dim() == 4:  # its faster layout there (bench/packnet.py); a 3D convolution has none
-                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            lay_channels_last(self.depth)  # is faster there (bench/packnet.py)
         self.pose = None if pose is None else pose.to(device).eval()
 
     @torch.inference_mode()
@@ -252,7 +251,7 @@ class Predictor:
     def _finest(self, images: Tensor, *shown: Tensor) -> Tensor:
         """Inverse depth [B, 1, h, w] float32 (1/metres) of images of the network's size, and what guidance is shown."""
         inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *shown)
-        return inv_depths[0].float()
+        return inv_depths[0]
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)

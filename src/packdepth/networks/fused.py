@@ -62,8 +62,8 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
             for (rows, above), (columns, beside) in product(taps, repeat=2)
         ]
         of_bias = torch.kron(inner_bias[:, None], torch.eye(k * k, dtype=wide, device=weight.device))
-        columns = torch.cat([*(part.flatten(1) for part in spread), of_bias], dim=1)
-        composed: Tensor = TapProduct.apply(outer, columns)  # type: ignore[no-untyped-call]
+        everywhere = torch.cat([*(part.flatten(1) for part in spread), of_bias], dim=1)
+        composed: Tensor = TapProduct.apply(outer, everywhere)  # type: ignore[no-untyped-call]
         *kernels, bias_taps = torch.split(composed, [*(part[0].numel() for part in spread), k * k], dim=2)
         inside, *ring = (
             _over_channels(kernel.view(*kernel.shape[:2], *part.shape[1:]))

@@ -47,8 +47,7 @@ class InverseDepthHead(nn.Module):
         self.high, self.low = 1 / min_depth, 1 / max_depth
 
     def forward(self, x: Tensor) -> Tensor:
-        """Inverse depth of any shape, in float32 or wider."""
-        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        """Inverse depth of any shape, from logits of it."""
         return self.low + (self.high - self.low) * x.sigmoid()
 
     def start_at(self, depth: float, conv: nn.Module) -> None:

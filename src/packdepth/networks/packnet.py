@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -152,5 +151,4 @@ class PackNet(nn.Module):
         """
         if not self.refines:
             return logits
-        wide = torch.promote_types(logits.dtype, torch.float32)
-        return logits.to(wide) + F.interpolate(coarser.to(wide), scale_factor=2, mode="bilinear", align_corners=False)
+        return logits + F.interpolate(coarser, scale_factor=2, mode="bilinear", align_corners=False)

@@ -23,6 +23,7 @@ from packdepth.errors import InputError
 from packdepth.files import check_room, make_folder, replacing, size_in_words
 from packdepth.networks.guided import NetworkGuidance, guidance_of
 from packdepth.networks.padding import pad_to_multiple
+from packdepth.networks.precision import without_autocast
 from packdepth.networks.resnet import STRIDE
 from packdepth.training.module import DepthModule
 
@@ -45,7 +46,7 @@ class FeatureCache:
         paths = [self._path(image) for image in shown.cpu()]
         missing = [index for index, path in enumerate(paths) if not path.exists()]
         if missing:
-            with torch.autocast(shown.device.type, enabled=False):
+            with without_autocast(shown.device):
                 maps = compute(shown[missing].float())
             for index, features in zip(missing, zip(*maps, strict=True), strict=True):
                 _write(paths[index], features)

@@ -18,6 +18,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.build import depth_network, pose_network
 from packdepth.networks.ego_motion import views
+from packdepth.networks.precision import without_autocast
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
@@ -111,7 +112,7 @@ class DepthModule(pl.LightningModule):
 
     def _loss(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective, in float32 whatever the precision of the networks."""
-        with torch.autocast(self.device.type, enabled=False):
+        with without_autocast(self.device):
             return self.objective(outputs, batch)
 
     def on_validation_epoch_end(self) -> None:

@@ -2,7 +2,7 @@
 
     python bench/loading.py [SOURCE] [--size H W] [--images N] [--batch N]
 
-SOURCE is any data set that packdepth recognises; if left out, KITTI raw in $PACKDEPTH_DATA. A sample is a target with
+SOURCE is any data set that packdepth recognizes; if left out, KITTI raw in $PACKDEPTH_DATA. A sample is a target with
 two context frames, so three images are read for each. Pre-resized data is what `packdepth data import --size` writes,
 here into a temporary folder. Files that were read lately come from the system's memory: for a disk's rate, take a data
 set larger than that. The step is that of PackNet's `tiny` preset with PoseNet and the photometric loss on this
@@ -28,7 +28,7 @@ from packdepth.data.dataset import ClipDataset, DrawSampler
 from packdepth.networks.build import depth_network, pose_network
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Clip, Outputs
-from packdepth.sources.recognise import source_at
+from packdepth.sources.recognize import source_at
 from packdepth.training.data import Batches
 
 OFFSETS = (-1, 1)
@@ -59,7 +59,7 @@ def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: i
     depth = depth_network(PackNetConfig(kind="packnet", preset="tiny")).to(device)
     pose = pose_network(PoseNetConfig(kind="posenet")).to(device)
     objective = Objective.build([PhotometricConfig(kind="photometric"), SmoothnessConfig(kind="smoothness")])
-    optimiser = torch.optim.Adam([*depth.parameters(), *pose.parameters()])
+    optimizer = torch.optim.Adam([*depth.parameters(), *pose.parameters()])
     data = next(iter(loader(clips, size, batch, workers=0))).to(device)
     start = 0.0
     for step in range(steps + 1):
@@ -67,9 +67,9 @@ def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: i
             start = time.perf_counter()
         motion = pose(data.network_image, data.network_context, data.offsets)
         loss, _ = objective(Outputs(depth(data.network_image), motion), data)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
+        optimizer.step()
         loss.item()  # waits for a GPU
     return 3 * batch * steps / (time.perf_counter() - start)
 

@@ -49,14 +49,14 @@ TESTS = {"latency": (1, 192, 640), "large": (1, 384, 1280), "throughput": (8, 19
 
 
 class ReferenceConv(nn.Module):
-    """Convolution, group normalisation, ELU as published: each keeps what it makes."""
+    """Convolution, group normalization, ELU as published: each keeps what it makes."""
 
     def __init__(self, block: Conv2D) -> None:
         super().__init__()
         self.conv_base, self.normalize = block.conv_base, block.normalize
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Join, filter, normalise, activate."""
+        """Join, filter, normalize, activate."""
         joined = torch.cat(maps, dim=1) if len(maps) > 1 else maps[0]
         return F.elu(self.normalize(self.conv_base(joined)))
 
@@ -127,7 +127,7 @@ class Mode:
     dtype: torch.dtype = torch.float32
     channels_last: bool = False
     published: Blocks = frozenset()  # blocks computed as the reference computes them
-    published_step: bool = False  # the loss and the optimiser too
+    published_step: bool = False  # the loss and the optimizer too
     compiled: bool = False
 
     @torch.inference_mode(False)  # weights made in that mode count no changes, so nothing made of them can be kept
@@ -254,7 +254,7 @@ class Trainer:
         return self.photometric(outputs, batch) + 1e-3 * self.smoothness(outputs, batch)
 
     def step(self) -> float:
-        """Forward, backward, optimiser."""
+        """Forward, backward, optimizer."""
         self.optimizer.zero_grad()
         loss = self.loss()
         torch.autograd.backward(loss)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from packdepth.closed import Closed, parse
+from packdepth.blocks import Closed, parse
 from packdepth.config import DepthResNetConfig, Run, dump_run, load_run, parse_run
 from packdepth.errors import InputError
 from packdepth.sources.kitti_odometry import KittiOdometry

@@ -8,16 +8,16 @@ import io
 import numpy as np
 from PIL import Image
 
-from packdepth.html import WIDTH, depth_panels, embedded, enlarged, error_colours, table
+from packdepth.html import WIDTH, depth_panels, embedded, enlarged, error_colors, table
 
 
-def test_colours_of_errors() -> None:
-    colours = error_colours(np.array([[0.0, 0.5, 9.0, -0.5, np.nan]]))[0]
-    np.testing.assert_array_equal(colours[0], [250, 250, 250])
-    np.testing.assert_array_equal(colours[1], colours[2])
-    assert colours[1][0] > colours[1][2]
-    assert colours[3][2] > colours[3][0]
-    np.testing.assert_array_equal(colours[4], [170, 170, 170])
+def test_colors_of_errors() -> None:
+    colors = error_colors(np.array([[0.0, 0.5, 9.0, -0.5, np.nan]]))[0]
+    np.testing.assert_array_equal(colors[0], [250, 250, 250])
+    np.testing.assert_array_equal(colors[1], colors[2])
+    assert colors[1][0] > colors[1][2]
+    assert colors[3][2] > colors[3][0]
+    np.testing.assert_array_equal(colors[4], [170, 170, 170])
 
 
 def test_a_table() -> None:

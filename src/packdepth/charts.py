@@ -19,7 +19,7 @@ class Line(NamedTuple):
     """A line of a chart."""
 
     points: np.ndarray  # [N, 2] of x and y
-    colour: str  # such as "#e64963"
+    color: str  # such as "#e64963"
     name: str = ""
 
 
@@ -89,7 +89,7 @@ def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, 
     for line in lines:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in axes.place(line.points))
         name = f"<title>{escape(line.name)}</title>" if line.name else ""
-        parts.append(f"<polyline points='{path}' stroke='{line.colour}'>{name}</polyline>")
+        parts.append(f"<polyline points='{path}' stroke='{line.color}'>{name}</polyline>")
     parts.append(f"<text x='{(LEFT + width) / 2:g}' y='{height - 4:g}' text-anchor='middle'>{x_title}</text>")
     middle = height / 2 - 10
     turned = f"transform='rotate(-90 12 {middle:g})' text-anchor='middle'"
@@ -99,8 +99,8 @@ def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, 
 
 
 def key(lines: Sequence[Line]) -> str:
-    """The names of lines beside their colours, as HTML."""
-    return " ".join(f"<span class='key' style='background:{line.colour}'></span>{escape(line.name)}" for line in lines)
+    """The names of lines beside their colors, as HTML."""
+    return " ".join(f"<span class='key' style='background:{line.color}'></span>{escape(line.name)}" for line in lines)
 
 
 def picture(lines: Sequence[Line], x_title: str, y_title: str, size: int = 900) -> np.ndarray:
@@ -111,11 +111,11 @@ def picture(lines: Sequence[Line], x_title: str, y_title: str, size: int = 900) 
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(11 * zoom)
 
-    def line(points: Sequence[Sequence[float]] | np.ndarray, colour: str, width: float) -> None:
-        draw.line([(zoom * x, zoom * y) for x, y in points], fill=colour, width=round(width * zoom), joint="curve")
+    def line(points: Sequence[Sequence[float]] | np.ndarray, color: str, width: float) -> None:
+        draw.line([(zoom * x, zoom * y) for x, y in points], fill=color, width=round(width * zoom), joint="curve")
 
-    def text(x: float, y: float, words: str, anchor: str, colour: str = INK) -> None:
-        draw.text((zoom * x, zoom * y), words, fill=colour, anchor=anchor, font=font)
+    def text(x: float, y: float, words: str, anchor: str, color: str = INK) -> None:
+        draw.text((zoom * x, zoom * y), words, fill=color, anchor=anchor, font=font)
 
     top, right, bottom = MARGIN, axes.width - MARGIN, axes.height - BOTTOM
     for value, x in axes.ticks(0):
@@ -124,9 +124,9 @@ def picture(lines: Sequence[Line], x_title: str, y_title: str, size: int = 900) 
     for value, y in axes.ticks(1):
         line([(LEFT, y), (right, y)], GRID, 1)
         text(LEFT - 6, y, f"{value:g}", "rm")
-    for number, (points, colour, name) in enumerate(lines):
-        line(axes.place(points), colour, 1.6)
-        text(right - 4, top + 4 + 15 * number, name, "rt", colour)
+    for number, (points, color, name) in enumerate(lines):
+        line(axes.place(points), color, 1.6)
+        text(right - 4, top + 4 + 15 * number, name, "rt", color)
     text((LEFT + right) / 2, axes.height - 4, x_title, "mb")
     text(LEFT + 4, top + 4, y_title, "lt")
     return np.asarray(canvas)

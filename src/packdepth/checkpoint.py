@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from packdepth.closed import Closed, parse
+from packdepth.blocks import Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
@@ -67,7 +67,7 @@ class Meta(Closed):
     epoch: int
     """Finished epochs; 0 if another project trained it, as with all that follows of the training."""
     step: int
-    """Finished optimiser steps."""
+    """Finished optimizer steps."""
     metric: bool
     """Whether depth is in metres."""
     scale_source: str

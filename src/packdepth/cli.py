@@ -159,7 +159,7 @@ def data_import(
         source: the data set: a folder or a file.
         output: folder to write to.
         options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
-        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        kind: of the data set, such as kitti_raw; if left out, it is recognized.
         size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
         format: of the images; those that have it already and are not resized are copied.
     """
@@ -185,7 +185,7 @@ def data_splits(
         source: the data set: a folder or a file.
         output: folder to write to.
         options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
-        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        kind: of the data set, such as kitti_raw; if left out, it is recognized.
         shares: of the drives, for train, val and test.
         seed: of the shuffling.
     """
@@ -213,12 +213,12 @@ def data_filter(
         output: folder for kept.txt (a split file to train on), counts.csv and dropped.jpg.
         options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
         ground: the checkpoint that predicts, such as OUTPUT/best; its scale does not matter.
-        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        kind: of the data set, such as kitti_raw; if left out, it is recognized.
         threshold: pixels that may lie below the ground, at the size that the network sees.
         context: data.context of the run that is to train on the others; frames without these are not judged.
     """
     from packdepth.inference.ground import KEPT, filter_ground
-    from packdepth.sources.recognise import source_at
+    from packdepth.sources.recognize import source_at
 
     kept, dropped = filter_ground(ground, source_at(source, kind, options).clips(), output, threshold, context)
     frames = f"{len(dropped)} of {len(kept) + len(dropped)} frames dropped"
@@ -276,7 +276,7 @@ def data_check(
     Args:
         source: a video, a clip's folder or a folder of them, a data set, or a drive or a sequence of KITTI.
         options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
-        kind: of the data set, such as kitti_raw; if left out, it is recognised.
+        kind: of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
     """
     from packdepth.data.check import check

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from packdepth.closed import Closed, parse
+from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
 from packdepth.sources import AnySource
 
@@ -24,7 +24,7 @@ Precision = Literal["32", "bf16"]
 
 
 class Jitter(Closed):
-    """Colour jitter of what networks see: each factor is drawn from [1 - x, 1 + x], the hue shift from [-x, x]."""
+    """Color jitter of what networks see: each factor is drawn from [1 - x, 1 + x], the hue shift from [-x, x]."""
 
     brightness: Unit = 0.2
     contrast: Unit = 0.2
@@ -63,7 +63,7 @@ class Data(Closed):
     context: tuple[int, ...] = (-1, 1)
     """The context frames, by their offset from the target frame: no zero, none twice.
 
-    Empty for training without ego-motion, by stereo pairs or measured depth: targets then need no neighbours.
+    Empty for training without ego-motion, by stereo pairs or measured depth: targets then need no neighbors.
     """
     beams: Literal[1, 4, 8, 16, 32, 64] | None = None
     """Train on this many beams of LiDAR scans, and on no other measured depth.
@@ -137,7 +137,7 @@ class LabelMaps(Closed):
 
     kind: Literal["labels"]
     classes: Annotated[int, Field(ge=1, le=255)] = 19
-    """How many: ids from 0 on, by default Cityscapes' train ids. 255 is unlabelled."""
+    """How many: ids from 0 on, by default Cityscapes' train ids. 255 is unlabeled."""
 
 
 class GuidanceConfig(Closed):
@@ -272,7 +272,7 @@ class TwoStreamConfig(PairPoseConfig):
 
     kind: Literal["two_stream"]
     fusion: Fusion = "middle"
-    """Where the streams of colour and depth meet: at the input, after four of seven layers, or after all of them."""
+    """Where the streams of color and depth meet: at the input, after four of seven layers, or after all of them."""
     encoding: DepthEncoding = "log"
     """How the depth stream sees depth: the logarithm of inverse depth over its mean, or that ratio itself."""
     unit: LengthUnit = "depth"
@@ -343,7 +343,7 @@ class PhotometricConfig(Closed):
 
 
 class SmoothnessConfig(Closed):
-    """Edge-aware smoothness of mean-normalised inverse depth (PackNet eq. 5)."""
+    """Edge-aware smoothness of mean-normalized inverse depth (PackNet eq. 5)."""
 
     kind: Literal["smoothness"]
     weight: NonNegative = 1e-3
@@ -354,7 +354,7 @@ class SmoothnessConfig(Closed):
 
 
 class VelocityConfig(Closed):
-    """Metric scale: the length of the ego-motion against the distance travelled (PackNet eq. 6)."""
+    """Metric scale: the length of the ego-motion against the distance traveled (PackNet eq. 6)."""
 
     kind: Literal["velocity"]
     weight: NonNegative = 0.05
@@ -370,7 +370,7 @@ class StereoConfig(Closed):
     ssim: Unit = 0.85
     """Share of the SSIM term; the rest is L1."""
     both: bool = True
-    """Predict the depth of the right view too, and synthesise it from the left image: twice the work."""
+    """Predict the depth of the right view too, and synthesize it from the left image: twice the work."""
     scales: Comparison = "full"
     """As of `photometric`."""
 
@@ -383,7 +383,7 @@ class HintsConfig(Closed):
 
 
 class OcclusionConfig(Closed):
-    """Occlusion regularisation: the mean inverse depth, so that what one image hides is taken for background."""
+    """Occlusion regularization: the mean inverse depth, so that what one image hides is taken for background."""
 
     kind: Literal["occlusion"]
     weight: NonNegative = 0.01

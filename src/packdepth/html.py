@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from packdepth.colour import colourise
+from packdepth.color import colorize
 
 ERROR_SPAN = 0.5  # relative error that is shown as full red or blue
 WIDTH = 640  # pixels, of a picture at most
@@ -61,9 +61,9 @@ def depth_panels(name: str, image: np.ndarray, depth: np.ndarray, truth: np.ndar
     """
     panels = (
         ("input", image),
-        ("predicted", colourise(1 / depth, low, high)),
-        ("true", colourise(np.nan_to_num(1 / enlarged(truth)), low, high)),
-        ("error", error_colours(enlarged(depth / truth - 1))),
+        ("predicted", colorize(1 / depth, low, high)),
+        ("true", colorize(np.nan_to_num(1 / enlarged(truth)), low, high)),
+        ("error", error_colors(enlarged(depth / truth - 1))),
     )
     pictures = "".join(
         f"<figure><img src='{embedded(panel)}' alt='{title}, {escape(name)}'><figcaption>{title}</figcaption></figure>"
@@ -73,7 +73,7 @@ def depth_panels(name: str, image: np.ndarray, depth: np.ndarray, truth: np.ndar
 
 
 def enlarged(values: np.ndarray) -> np.ndarray:
-    """Values [H, W], NaN where unknown, so that they can be seen: sparse ones spread over their neighbours."""
+    """Values [H, W], NaN where unknown, so that they can be seen: sparse ones spread over their neighbors."""
     if np.isnan(values).mean() < 1 - SPARSE:
         return values
     height, width = values.shape
@@ -84,9 +84,9 @@ def enlarged(values: np.ndarray) -> np.ndarray:
     return result
 
 
-def error_colours(error: np.ndarray) -> np.ndarray:
-    """Relative error [H, W] as colours [H, W, 3] uint8: red too far, blue too near, white right, grey unknown."""
+def error_colors(error: np.ndarray) -> np.ndarray:
+    """Relative error [H, W] as colors [H, W, 3] uint8: red too far, blue too near, white right, gray unknown."""
     share = np.nan_to_num(error / ERROR_SPAN).clip(-1, 1)[..., None]
     red, blue, white = np.array([200, 40, 40]), np.array([40, 80, 200]), np.array([250, 250, 250])
-    colours = np.where(share > 0, white + share * (red - white), white - share * (blue - white))
-    return np.where(np.isnan(error)[..., None], 170, colours).round().astype(np.uint8)
+    colors = np.where(share > 0, white + share * (red - white), white - share * (blue - white))
+    return np.where(np.isnan(error)[..., None], 170, colors).round().astype(np.uint8)

@@ -67,8 +67,8 @@ class Clip:
     camera: Camera
     frames: tuple[Frame, ...]
     baseline: float | None = None  # metres from the left camera to the right one
-    independent: bool = False  # frames are unrelated images, without temporal neighbours
-    interval: float | None = None  # seconds from a frame to its neighbour; None for the median of the clip's
+    independent: bool = False  # frames are unrelated images, without temporal neighbors
+    interval: float | None = None  # seconds from a frame to its neighbor; None for the median of the clip's
     targets: frozenset[str] | None = None  # names of the frames that may be targets, the others are context; None: all
     drive: str | None = None  # clips of one drive show one place at one time; None if nothing says so
     missing_camera: Path | None = None  # the file that would hold the camera, if none does: `camera` is then a guess
@@ -91,14 +91,14 @@ class Sample:
     camera: Camera
     image: Tensor  # [3, H, W] RGB in [0, 1]
     context: Tensor  # [N, 3, H, W]
-    network_image: Tensor  # [3, H, W], the image with colour jitter: what networks see
+    network_image: Tensor  # [3, H, W], the image with color jitter: what networks see
     network_context: Tensor  # [N, 3, H, W]
-    distance: Tensor | None = None  # [N] metres travelled between the target and each context frame
+    distance: Tensor | None = None  # [N] metres traveled between the target and each context frame
     truth: Tensor | None = None  # [1, h, w] measured z-depth in metres at its own resolution, 0 where unknown
     camera_index: Tensor | None = None  # [] int64, which of the run's cameras this is, where cameras are learned
     mirrored: Tensor | None = None  # [] bool, whether the images are mirrored, where cameras are learned
     right: Tensor | None = None  # [3, H, W] RGB in [0, 1], what the other camera of a rectified pair sees
-    network_right: Tensor | None = None  # [3, H, W], the same with colour jitter
+    network_right: Tensor | None = None  # [3, H, W], the same with color jitter
     baseline: Tensor | None = None  # [] metres along x to that camera; negative, to the left, in mirrored samples
     semantic: Tensor | None = None  # [1, H, W] uint8 class ids, where label maps guide the depth network
     context_semantic: Tensor | None = None  # [N, 1, H, W], those of the context frames

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from packdepth.blocks import Closed, parse
 from packdepth.checkpoint import META, RUN, WEIGHTS, replaced
 from packdepth.city.classes import Label
-from packdepth.closed import Closed, parse
 from packdepth.config import Augmentation, ImageSize, read_yaml
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STREET_CLASSES = tuple(label.words for label in Label)  # of Cityscapes, the city and whatever follows them
-UNLABELLED = 255  # a class id that is not judged and teaches nothing
+UNLABELED = 255  # a class id that is not judged and teaches nothing
 
 
 class SemanticData(Closed):
@@ -101,7 +101,7 @@ def classes_of(sources: Sequence[AnySource]) -> tuple[str, ...]:
     return next(iter(kinds.values()))
 
 
-def labelled(sources: Sequence[AnySource]) -> list[tuple[Clip, Frame]]:
+def labeled(sources: Sequence[AnySource]) -> list[tuple[Clip, Frame]]:
     """Their targets with classes. Raises InputError for a source that has none."""
     frames = []
     for source in sources:

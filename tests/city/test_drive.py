@@ -87,8 +87,8 @@ def test_nothing_stands_on_the_lanes(road: Road) -> None:
         mesh = street.chunk(index)
         assert np.isfinite(mesh.corners).all()
         assert (mesh.label <= 18).all()
-        centres = mesh.corners.mean(1)
-        solid = centres[(centres[:, 2] > 0.3) & (centres[:, 2] < 3.0)]
+        centers = mesh.corners.mean(1)
+        solid = centers[(centers[:, 2] > 0.3) & (centers[:, 2] < 3.0)]
         line = road.points[int(index * 100) - 100 : int(index * 100) + 300]
         distance = np.min(np.linalg.norm(solid[:, None, :2] - line[None, ::2], axis=-1), axis=1)
         assert distance.min() > 3.6
@@ -109,10 +109,10 @@ def test_surfaces_are_filtered() -> None:
         of = np.full(len(uv), material)
         spread, means = [], []
         for footprint in (0.01, 0.3, 3.0, 100.0):
-            colours = textures.lookup(of, uv, np.full(len(uv), footprint, np.float32))
-            assert ((colours > 0) & (colours <= 1)).all()
-            spread.append(colours.std(0).mean())
-            means.append(colours.mean(0))
+            colors = textures.lookup(of, uv, np.full(len(uv), footprint, np.float32))
+            assert ((colors > 0) & (colors <= 1)).all()
+            spread.append(colors.std(0).mean())
+            means.append(colors.mean(0))
         assert spread[0] > spread[1] > spread[2] >= spread[3]  # less and less is left to shimmer
         np.testing.assert_allclose(means[3], means[0], atol=0.03)  # and nothing gets lost
     assert len(textures.levels) == LEVELS

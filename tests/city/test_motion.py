@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from packdepth.city.drive import Drive, Shot
-from packdepth.data.motion import optical_flow, small_grey
+from packdepth.data.motion import optical_flow, small_gray
 
 
 def test_motion_of_a_drive(drive: Drive, shots: list[Shot]) -> None:
     camera = drive.recipe.camera
     first, second = shots[0], shots[1]
-    flow = optical_flow(small_grey(first.image), small_grey(second.image))
+    flow = optical_flow(small_gray(first.image), small_gray(second.image))
     u, v = flow.points.astype(int).T
     z = first.depth[v, u]
     rays = np.stack([(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z, np.ones_like(z)])

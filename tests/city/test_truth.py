@@ -1,4 +1,4 @@
-"""Everything that is said of a frame agrees: colours, depth, poses, stereo, LiDAR, classes, instances, motion."""
+"""Everything that is said of a frame agrees: colors, depth, poses, stereo, LiDAR, classes, instances, motion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from packdepth.city.classes import COLOURS, Label
+from packdepth.city.classes import COLORS, Label
 from packdepth.city.drive import Drive, Recipe, Shot
 from packdepth.geometry import lidar
 from packdepth.geometry.warp import synthesize
@@ -35,7 +35,7 @@ def residual(drive: Drive, target: Shot, sources: list[Tensor], T_source_target:
     return torch.where(best.isinf(), torch.nan, best)
 
 
-def test_depth_and_poses_rebuild_a_frame_from_its_neighbours(drive: Drive, shots: list[Shot]) -> None:
+def test_depth_and_poses_rebuild_a_frame_from_its_neighbors(drive: Drive, shots: list[Shot]) -> None:
     before, target, after = shots
     still = torch.from_numpy(~target.moving & ~before.moving & ~after.moving & (target.depth > 0))
     images = [tensor(before.image), tensor(after.image)]
@@ -96,7 +96,7 @@ def test_the_lead_car_keeps_its_distance(drive: Drive, shots: list[Shot]) -> Non
 
 def test_classes_and_instances(shots: list[Shot]) -> None:
     shot = shots[1]
-    assert shot.semantic.max() < len(COLOURS) == 19
+    assert shot.semantic.max() < len(COLORS) == 19
     assert set(np.unique(shot.semantic)) >= {Label.ROAD, Label.SIDEWALK, Label.BUILDING, Label.VEGETATION, Label.SKY}
     np.testing.assert_array_equal(shot.depth == 0, shot.semantic == Label.SKY)
     for number in np.unique(shot.instance)[1:]:

@@ -19,7 +19,7 @@ from packdepth.data.check import check
 from packdepth.data.survey import Survey, survey
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip
-from packdepth.sources.recognise import source_at
+from packdepth.sources.recognize import source_at
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def moved(i: int) -> np.ndarray:
 SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     "unrelated": (
         lambda s: replace(s, clip=replace(s.clip, independent=True)),
-        "no neighbours",
+        "no neighbors",
         "error",
         "none of its 21 frames",
     ),

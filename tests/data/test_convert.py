@@ -85,7 +85,7 @@ def test_an_import_goes_on_where_it_was(rich_clip: Path, tmp_path: Path, monkeyp
     with pytest.raises(InputError, match=image.name):
         import_data(rich_clip, output)
     assert not (output / "rich").exists()
-    assert Folder.recognises(output) is False
+    assert Folder.recognizes(output) is False
     image.write_bytes(content)
     written: list[str] = []
     write = convert.write_image

@@ -40,13 +40,13 @@ def test_a_gap_in_time_is_not_crossed(clip: Clip) -> None:
     assert target_indices(gap, (1,)) == [0, 1, 3, 4]
 
 
-def test_scattered_frames_are_no_neighbours(clip: Clip) -> None:
+def test_scattered_frames_are_no_neighbors(clip: Clip) -> None:
     scattered = with_times(clip, [0.0, 10.0, 20.0, 30.0, 30.1, 30.2])
     assert target_indices(scattered, (-1, 1)) == [1, 2, 3, 4]  # for all that is known, an image every ten seconds
     assert target_indices(replace(scattered, interval=0.1), (-1, 1)) == [4]
 
 
-def test_targets_are_chosen_and_neighbours_stay(clip: Clip) -> None:
+def test_targets_are_chosen_and_neighbors_stay(clip: Clip) -> None:
     names = frozenset(clip.frames[i].name for i in (0, 2))
     samples = ClipDataset([replace(clip, targets=names)], (16, 32), (-1, 1))
     assert [sample for _, sample in samples.targets] == [2]
@@ -74,7 +74,7 @@ def test_accelerating_speed_is_integrated(clip: Clip) -> None:
 def test_what_a_source_lacks_is_said_before_training(clip: Clip) -> None:
     check_offers([clip], {"velocity": ("distance",), "photometric": ()})
     bare = replace(clip, frames=tuple(replace(frame, speed=None, pose=None) for frame in clip.frames))
-    with pytest.raises(InputError, match=r"'velocity' needs the distance travelled.*moving_clip.*neither speed nor"):
+    with pytest.raises(InputError, match=r"'velocity' needs the distance traveled.*moving_clip.*neither speed nor"):
         check_offers([clip, bare], {"photometric": (), "velocity": ("distance",)})
 
 

@@ -15,7 +15,7 @@ from packdepth.data.targets import target_indices
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
-from packdepth.sources.recognise import source_at
+from packdepth.sources.recognize import source_at
 
 STANDS = [False, False, False, True, True, True, False, False, False, False]
 
@@ -72,7 +72,7 @@ def test_by_speed_and_by_poses(stopping: Clip) -> None:
     assert static_by_speed(replace(bare, frames=posed), 0.5).tolist() == [not stands for stands in STANDS]
 
 
-def test_what_is_left_has_no_neighbours_across_the_stop(stopping: Clip) -> None:
+def test_what_is_left_has_no_neighbors_across_the_stop(stopping: Clip) -> None:
     left = without_static(stopping, DropStatic(by="image"))
     assert [frame.name for frame in left.frames] == ["00", "01", "02", "06", "07", "08", "09"]
     assert target_indices(left, (-1, 1)) == [1, 4, 5]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from packdepth.config import Augmentation
 from packdepth.data.dataset import ClipDataset
-from packdepth.data.label_maps import check_ids, check_labelled
+from packdepth.data.label_maps import check_ids, check_labeled
 from packdepth.errors import InputError
 from packdepth.sources.folder import read_clip
 
@@ -20,7 +20,7 @@ FIELDS = frozenset({"semantic", "context_semantic"})
 
 
 @pytest.fixture
-def labelled_clip(moving_clip: Path, tmp_path: Path) -> Path:
+def labeled_clip(moving_clip: Path, tmp_path: Path) -> Path:
     """The rendered clip; the class of a pixel is 0 in the left half, and the number of its frame in the right."""
     clip = shutil.copytree(moving_clip, tmp_path / "clip")
     camera = read_clip(clip).camera
@@ -32,10 +32,10 @@ def labelled_clip(moving_clip: Path, tmp_path: Path) -> Path:
     return clip
 
 
-def test_a_sample_holds_the_label_maps_of_its_frames(labelled_clip: Path) -> None:
+def test_a_sample_holds_the_label_maps_of_its_frames(labeled_clip: Path) -> None:
     always = Augmentation(flip=1.0, jitter=None)
     plain, mirrored = (
-        ClipDataset([read_clip(labelled_clip)], (16, 32), (-1, 1), FIELDS, augmentation, label_classes=19)[0]
+        ClipDataset([read_clip(labeled_clip)], (16, 32), (-1, 1), FIELDS, augmentation, label_classes=19)[0]
         for augmentation in (None, always)
     )
     assert plain.semantic is not None
@@ -49,16 +49,16 @@ def test_a_sample_holds_the_label_maps_of_its_frames(labelled_clip: Path) -> Non
     assert (mirrored.context_semantic == plain.context_semantic.flip(-1)).all()
 
 
-def test_more_classes_than_guide_are_refused(labelled_clip: Path) -> None:
-    samples = ClipDataset([read_clip(labelled_clip)], (16, 32), (-1, 1), FIELDS, label_classes=2)
+def test_more_classes_than_guide_are_refused(labeled_clip: Path) -> None:
+    samples = ClipDataset([read_clip(labeled_clip)], (16, 32), (-1, 1), FIELDS, label_classes=2)
     with pytest.raises(InputError, match=r"000002.png: holds class 2, but .* 2 classes"):
         samples[0]
-    check_ids(np.full((2, 2), 255, dtype=np.uint8), 2, "unlabelled")
+    check_ids(np.full((2, 2), 255, dtype=np.uint8), 2, "unlabeled")
 
 
-def test_a_frame_without_label_map_is_named(labelled_clip: Path) -> None:
-    clip = read_clip(labelled_clip)
-    check_labelled([clip])
+def test_a_frame_without_label_map_is_named(labeled_clip: Path) -> None:
+    clip = read_clip(labeled_clip)
+    check_labeled([clip])
     frames = (*clip.frames[:2], replace(clip.frames[2], semantic=None), *clip.frames[3:])
     with pytest.raises(InputError, match=r"000002.png: has no label map"):
-        check_labelled([replace(clip, frames=frames)])
+        check_labeled([replace(clip, frames=frames)])

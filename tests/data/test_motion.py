@@ -9,7 +9,7 @@ from fill import smooth_image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packdepth.data.motion import mean_motion, optical_flow, pooled, small_grey
+from packdepth.data.motion import mean_motion, optical_flow, pooled, small_gray
 from packdepth.geometry.camera import Camera
 
 CAMERA = Camera(fx=180.0, fy=180.0, cx=143.5, cy=71.5, width=288, height=144)
@@ -68,8 +68,8 @@ def test_what_has_no_texture_is_not_found() -> None:
 
 def test_images_are_made_small_by_averaging() -> None:
     image = np.random.default_rng(0).integers(0, 256, (97, 700, 3), dtype=np.uint8)
-    grey = small_grey(image)
-    assert grey.shape == (32, 233)
+    gray = small_gray(image)
+    assert gray.shape == (32, 233)
     luma = image[:3, :3].mean((0, 1)) @ [0.299, 0.587, 0.114] / 255
-    assert grey[0, 0] == pytest.approx(luma, abs=1e-5)
+    assert gray[0, 0] == pytest.approx(luma, abs=1e-5)
     np.testing.assert_allclose(pooled(np.arange(12.0).reshape(2, 6), 2), [[3.5, 5.5, 7.5]])

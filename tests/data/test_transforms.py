@@ -1,4 +1,4 @@
-"""Mirroring; colour jitter: identity, range, what each factor does."""
+"""Mirroring; color jitter: identity, range, what each factor does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packdepth.config import Jitter
-from packdepth.data.transforms import ColourJitter, flipped, grey, rotate_hue
+from packdepth.data.transforms import ColorJitter, flipped, gray, rotate_hue
 from packdepth.geometry.camera import Camera
 from packdepth.records import Sample
 
@@ -47,28 +47,28 @@ def test_in_the_mirror_the_right_camera_stands_to_the_left() -> None:
 
 def test_no_change_is_no_change() -> None:
     images = torch.rand(2, 3, 4, 5)
-    torch.testing.assert_close(ColourJitter(1, 1, 1, 0)(images), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(ColorJitter(1, 1, 1, 0)(images), images, atol=1e-5, rtol=0)
 
 
 @given(factors, factors, factors, st.floats(-0.5, 0.5))
 def test_images_stay_images(brightness: float, contrast: float, saturation: float, hue: float) -> None:
     images = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    out = ColourJitter(brightness, contrast, saturation, hue)(images)
+    out = ColorJitter(brightness, contrast, saturation, hue)(images)
     assert out.shape == images.shape
     assert out.min() >= 0
     assert out.max() <= 1
     stills = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
     turned = rotate_hue(stills, hue)
-    torch.testing.assert_close(turned, stills, atol=1e-3, rtol=0)  # grey has no hue
+    torch.testing.assert_close(turned, stills, atol=1e-3, rtol=0)  # gray has no hue
 
 
 def test_brightness_and_saturation() -> None:
     images = 0.4 * torch.rand(1, 3, 4, 5)
-    torch.testing.assert_close(ColourJitter(1.5, 1, 1, 0)(images), 1.5 * images, atol=1e-5, rtol=0)
-    torch.testing.assert_close(ColourJitter(1, 1, 0, 0)(images), grey(images).expand_as(images), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ColorJitter(1.5, 1, 1, 0)(images), 1.5 * images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(ColorJitter(1, 1, 0, 0)(images), gray(images).expand_as(images), atol=1e-5, rtol=0)
 
 
-def test_hue_turns_colours_the_right_way_and_back() -> None:
+def test_hue_turns_colors_the_right_way_and_back() -> None:
     images = 0.3 + 0.2 * torch.rand(1, 3, 4, 5)
     torch.testing.assert_close(rotate_hue(rotate_hue(images, 0.1), -0.1), images, atol=1e-4, rtol=0)
     red = torch.tensor([0.6, 0.4, 0.4]).view(1, 3, 1, 1)
@@ -78,6 +78,6 @@ def test_hue_turns_colours_the_right_way_and_back() -> None:
 
 
 def test_all_frames_of_a_sample_share_a_draw() -> None:
-    jitter = ColourJitter.draw(Jitter(), np.random.default_rng(0))
+    jitter = ColorJitter.draw(Jitter(), np.random.default_rng(0))
     image = torch.rand(3, 4, 5)
     torch.testing.assert_close(jitter(torch.stack([image, image]))[1], jitter(image))

@@ -9,7 +9,7 @@ from packdepth.data.unmoved import FEWEST, unmoved
 
 
 def moving_images(count: int = 24) -> list[np.ndarray]:
-    """Grey images [96, 320] of a texture that slides by; its coarse cells are 6 pixels wide."""
+    """Gray images [96, 320] of a texture that slides by; its coarse cells are 6 pixels wide."""
     wide = np.repeat(np.repeat(uniform("unmoved", (16, 140)), 6, 0), 6, 1)
     return [0.1 + 0.8 * wide[:, 17 * i : 17 * i + 320] for i in range(count)]
 

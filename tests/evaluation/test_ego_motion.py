@@ -96,7 +96,7 @@ def test_clips_that_tell_no_motion(poses: list[np.ndarray | None]) -> None:
 
 
 def test_gaps_in_time_are_no_motion() -> None:
-    """Frames half a second apart of a clip of ten frames a second are no neighbours."""
+    """Frames half a second apart of a clip of ten frames a second are no neighbors."""
     poses = [np.eye(4), np.eye(4)]
     poses[1][2, 3] = 3.0
     apart = clip(poses)

@@ -154,7 +154,7 @@ def position(T: np.ndarray) -> np.ndarray:
 
 
 def best_fit(source: list[np.ndarray], target: list[np.ndarray], scaled: bool) -> list[np.ndarray]:
-    """Source moved onto target: centred, turned by scipy's solution of Wahba's problem, scaled by least squares."""
+    """Source moved onto target: centerd, turned by scipy's solution of Wahba's problem, scaled by least squares."""
     a, b = np.array(source), np.array(target)
     a0, b0 = a - a.mean(0), b - b.mean(0)
     turned = Rotation.align_vectors(b0, a0)[0].apply(a0)

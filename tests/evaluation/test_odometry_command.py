@@ -70,10 +70,10 @@ def test_images_without_poses(moving_clip: Path, tmp_path: Path) -> None:
 
 def test_the_picture_shows_both_paths(moving_clip: Path, tmp_path: Path) -> None:
     judge("any", moving_clip, tmp_path)
-    colours = np.asarray(Image.open(tmp_path / "path.png")).reshape(-1, 3)
-    for colour in (0xE64963, 0x3B0F6B):
-        rgb = [colour >> 16, colour >> 8 & 255, colour & 255]
-        assert (colours == rgb).all(1).sum() > 50
+    colors = np.asarray(Image.open(tmp_path / "path.png")).reshape(-1, 3)
+    for color in (0xE64963, 0x3B0F6B):
+        rgb = [color >> 16, color >> 8 & 255, color & 255]
+        assert (colors == rgb).all(1).sum() > 50
 
 
 def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path) -> None:

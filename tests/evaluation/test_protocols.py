@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from packdepth.closed import parse
+from packdepth.blocks import parse
 from packdepth.config import load_run
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError

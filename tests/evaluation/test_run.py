@@ -57,7 +57,7 @@ class Memory:
         return self.values
 
 
-def labelled(count: int) -> list[Clip]:
+def labeled(count: int) -> list[Clip]:
     """A clip of unrelated images in memory: road below, a moving car in it, sky without depth above."""
     semantic = np.full((HEIGHT, WIDTH), Label.ROAD, dtype=np.uint8)
     semantic[:10], semantic[20:30, 10:30] = Label.SKY, Label.CAR
@@ -296,7 +296,7 @@ def test_parts_are_told(odometry: Path, seer: Seer) -> None:
 
 def test_labels_and_unrelated_images(seer: Seer) -> None:
     """A clip in memory: classes, their mean, intervals over images."""
-    (clip,) = labelled(4)
+    (clip,) = labeled(4)
     report = judge(FromCheckpoint("seer", seer(factor=0.8)), CITY, [clip], {})
     assert list(report.parts) == ["0 to 10 m", "edges", "moving", "lead car", "rest", "road", "car"]
     assert report.class_means is not None
@@ -309,7 +309,7 @@ def test_labels_and_unrelated_images(seer: Seer) -> None:
 
 
 def test_what_moves_is_told_to_be_too_far(seer: Seer) -> None:
-    (clip,) = labelled(2)
+    (clip,) = labeled(2)
     report = judge(FromCheckpoint("seer", seer(factor=0.5)), CITY, [clip], {})
     for part in ("moving", "lead car", "rest"):
         assert report.parts[part]["plain"]["too_far"] == 1
@@ -354,7 +354,7 @@ def test_scans_as_monodepth2_projects_them(raw: Path) -> None:
     assert torch.equal(theirs[:-1, :-1], own[1:, 1:])
 
 
-def test_eigen_s_images_among_their_neighbours(raw: Path, seer: Seer) -> None:
+def test_eigen_s_images_among_their_neighbors(raw: Path, seer: Seer) -> None:
     """Of drives in memory only the targets are judged, and drives are what intervals are drawn from."""
     protocol = replace(find_protocol("kitti-eigen-original"), images=None)
     (clip,) = RAW.clips(raw)

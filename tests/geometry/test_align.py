@@ -66,12 +66,12 @@ def test_exposure_does_not_matter(gain: float, offset: float) -> None:
     torch.testing.assert_close(found, T, atol=0.02 * world.STEP, rtol=0)
 
 
-@pytest.mark.parametrize("colour", [0.0, 1.0])
+@pytest.mark.parametrize("color", [0.0, 1.0])
 @pytest.mark.parametrize("right", [True, False])
-def test_what_moves_by_itself_hardly_matters(colour: float, right: bool) -> None:
+def test_what_moves_by_itself_hardly_matters(color: float, right: bool) -> None:
     """A black or white strip drives along at the left; the guess is right, or a standstill."""
     image, following, inv_depth, T = frames(1, 2)
-    following[..., : following.shape[-1] // 10] = colour
+    following[..., : following.shape[-1] // 10] = color
     found = aligned(image, following, inv_depth, T if right else torch.eye(4)[None], world.CAMERA)
     torch.testing.assert_close(found, T, atol=0.1 * world.STEP, rtol=0)
 

@@ -93,7 +93,7 @@ def test_without_motion_the_image_is_itself() -> None:
     torch.testing.assert_close(warp.synthesize(context, depth, identity(2), CAMERA).image, context)
 
 
-def test_sampling_at_pixel_centres_and_between_them() -> None:
+def test_sampling_at_pixel_centers_and_between_them() -> None:
     image = torch.tensor([[[[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]]])
     #                       first  last  between  left of the image
     u = torch.tensor([[[[0.0, 2.0, 0.5, -3.0]]]])

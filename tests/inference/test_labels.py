@@ -18,7 +18,7 @@ from packdepth.networks.semantics import load_fpn
 from packdepth.sources.folder import read_clip
 
 
-def test_a_clip_is_labelled_once(moving_clip: Path, tmp_path: Path) -> None:
+def test_a_clip_is_labeled_once(moving_clip: Path, tmp_path: Path) -> None:
     clip = shutil.copytree(moving_clip, tmp_path / "clip")
     network = segmenter.write(tmp_path / "network")
     assert main(["semantics", "label", str(clip), "--network", str(network)]) == 0

@@ -75,17 +75,17 @@ def test_an_image_may_be_a_file(predictor: Predictor, image: np.ndarray, tmp_pat
         np.testing.assert_array_equal(predictor.predict(path).depth, expected)
 
 
-def test_grey_is_read_as_equal_channels(predictor: Predictor, image: np.ndarray) -> None:
-    grey = image[..., 0]
-    expected = predictor.predict(np.stack([grey] * 3, axis=-1)).depth
-    np.testing.assert_array_equal(predictor.predict(grey).depth, expected)
-    np.testing.assert_array_equal(predictor.predict(Image.fromarray(grey)).depth, expected)
+def test_gray_is_read_as_equal_channels(predictor: Predictor, image: np.ndarray) -> None:
+    gray = image[..., 0]
+    expected = predictor.predict(np.stack([gray] * 3, axis=-1)).depth
+    np.testing.assert_array_equal(predictor.predict(gray).depth, expected)
+    np.testing.assert_array_equal(predictor.predict(Image.fromarray(gray)).depth, expected)
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.zeros((4, 5, 4), np.uint8), r"shape \[H, W, 3\] \(RGB\) or \[H, W\] \(grey\); found \[4, 5, 4\]"),
+        (np.zeros((4, 5, 4), np.uint8), r"shape \[H, W, 3\] \(RGB\) or \[H, W\] \(gray\); found \[4, 5, 4\]"),
         (np.zeros((1, 3, 4, 5), np.uint8), r"found \[1, 3, 4, 5\]"),
         (np.zeros((0, 5), np.uint8), r"found \[0, 5\]"),
         (np.zeros((4, 5), np.int32), r"holds uint8, or floats in \[0, 1\]; found int32"),

@@ -28,7 +28,7 @@ def test_pixels_are_where_the_resized_camera_sees_them(resize, size: tuple[int, 
         return 0.5 + 0.3 * points[:, 0:1] - 0.4 * points[:, 1:2]
 
     result = resize(tilt(camera), *size)
-    inside = ..., slice(2, -2), slice(2, -2)  # beyond the centres of the border pixels, the edge is repeated
+    inside = ..., slice(2, -2), slice(2, -2)  # beyond the centers of the border pixels, the edge is repeated
     torch.testing.assert_close(result[inside], tilt(resized)[inside], atol=0.002, rtol=0)
 
 

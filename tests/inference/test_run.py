@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from packdepth.cli import main
-from packdepth.colour import colour_range, colourise
+from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
 from packdepth.inference import run
 from packdepth.inference.predictor import Predictor, image_tensor, load
@@ -96,12 +96,12 @@ def test_the_command_line_predicts_in_bfloat16(checkpoint_folder: Path, moving_c
     np.testing.assert_array_equal(np.load(tmp_path / "depth" / f"{NAMES[0]}.npz")["depth"], expected)
 
 
-def test_colours_mean_the_same_in_each_frame(predicted: Path, predictor: Predictor, moving_clip: Path) -> None:
+def test_colors_mean_the_same_in_each_frame(predicted: Path, predictor: Predictor, moving_clip: Path) -> None:
     images = [moving_clip / "frames" / f"{name}.png" for name in NAMES]
-    limits = colour_range([predictor.inv_depth(image_tensor(image)).numpy() for image in images])
+    limits = color_range([predictor.inv_depth(image_tensor(image)).numpy() for image in images])
     for name, image in zip(NAMES, images, strict=True):
-        colours = np.asarray(Image.open(predicted / "color" / f"{name}.png"))
-        np.testing.assert_array_equal(colours, colourise(predictor.predict(image).inv_depth, *limits))
+        colors = np.asarray(Image.open(predicted / "color" / f"{name}.png"))
+        np.testing.assert_array_equal(colors, colorize(predictor.predict(image).inv_depth, *limits))
 
 
 def test_clouds_reproject_to_their_pixels(predicted: Path) -> None:
@@ -117,8 +117,8 @@ def test_the_video_plays_the_clip_over_its_depth(predicted: Path, moving_clip: P
     assert len(pictures) == world.FRAMES
     for name, picture in zip(NAMES, pictures, strict=True):
         image = np.asarray(Image.open(moving_clip / "frames" / f"{name}.png")).astype(float)
-        colours = np.asarray(Image.open(predicted / "color" / f"{name}.png")).astype(float)
-        assert np.abs(picture - np.vstack([image, colours])).mean() < 20
+        colors = np.asarray(Image.open(predicted / "color" / f"{name}.png")).astype(float)
+        assert np.abs(picture - np.vstack([image, colors])).mean() < 20
     with av.open(str(predicted / "moving_clip.mp4")) as container:
         assert float(container.streams.video[0].average_rate) == pytest.approx(world.RATE)
 
@@ -130,7 +130,7 @@ def test_a_report_says_what_was_written_and_its_unit(
     output = capsys.readouterr().out.splitlines()
     assert output == [
         f"depth as npz and 16-bit png of 6 frames: {tmp_path / 'out' / 'depth'}",
-        f"colours of 6 frames: {tmp_path / 'out' / 'color'}",
+        f"colors of 6 frames: {tmp_path / 'out' / 'color'}",
         "depth is metric, its scale comes from velocity (speed)",
     ]
 
@@ -191,7 +191,7 @@ def test_frames_are_read_one_at_a_time(
     assert events == ["read", "write"] * world.FRAMES
 
 
-def test_the_range_of_colours_comes_from_few_frames(
+def test_the_range_of_colors_comes_from_few_frames(
     checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "SAMPLES", 2)
@@ -296,7 +296,7 @@ def test_a_truncated_frame_is_found_before_anything_is_written(
 def test_a_damaged_frame_leaves_whole_files_alone(
     checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "SAMPLES", 2)  # frames 0 and 3 set the colours
+    monkeypatch.setattr(run, "SAMPLES", 2)  # frames 0 and 3 set the colors
     damaged = folder / f"{NAMES[4]}.png"
     content = damaged.read_bytes()
     half = len(content) // 2

@@ -69,8 +69,8 @@ def test_cloud(tmp_path: Path, depth: np.ndarray, image: np.ndarray) -> None:
     np.testing.assert_allclose(u, columns, atol=1e-3)
     np.testing.assert_allclose(v, rows, atol=1e-3)
     np.testing.assert_array_equal(vertices["z"], depth[rows, columns])
-    colours = np.stack([vertices[name] for name in ("red", "green", "blue")], axis=-1)
-    np.testing.assert_array_equal(colours, image[rows, columns])
+    colors = np.stack([vertices[name] for name in ("red", "green", "blue")], axis=-1)
+    np.testing.assert_array_equal(colors, image[rows, columns])
 
 
 @pytest.mark.parametrize(("fps", "rate"), [(10.0, Fraction(10)), (29.97002997002997, Fraction(30000, 1001))])
@@ -124,7 +124,7 @@ def test_a_file_that_fails_leaves_the_old_one(
 
 
 def test_wide_images_are_stacked_and_tall_ones_set_side_by_side(image: np.ndarray) -> None:
-    colours = 255 - image
-    np.testing.assert_array_equal(writers.above(image, colours), np.vstack([image, colours]))
-    tall, tall_colours = image.transpose(1, 0, 2), colours.transpose(1, 0, 2)
-    np.testing.assert_array_equal(writers.above(tall, tall_colours), np.hstack([tall, tall_colours]))
+    colors = 255 - image
+    np.testing.assert_array_equal(writers.above(image, colors), np.vstack([image, colors]))
+    tall, tall_colors = image.transpose(1, 0, 2), colors.transpose(1, 0, 2)
+    np.testing.assert_array_equal(writers.above(tall, tall_colors), np.hstack([tall, tall_colors]))

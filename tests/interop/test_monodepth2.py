@@ -66,7 +66,7 @@ def sized(reference: Golden, name: str) -> dict[str, int]:
 def test_a_folder_predicts_what_the_reference_does(reference: Golden, tmp_path: Path) -> None:
     name = "depthresnet_18"
     folder = write(tmp_path / "mono", reference.weights(name), **sized(reference, name))
-    save({"state": {}, "param_groups": []}, folder / "adam.pth")  # the optimiser's, of no concern
+    save({"state": {}, "param_groups": []}, folder / "adam.pth")  # the optimizer's, of no concern
     prediction = packdepth.load(folder, "cpu").predict(reference.image(name))
     expected = reference.values(name)["inv_depth_eval"][0, 0]
     np.testing.assert_allclose(prediction.inv_depth, expected, rtol=1e-4, atol=1e-6)

@@ -95,7 +95,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_network_is_recognised(reference: Golden, tmp_path: Path, name: str) -> None:
+def test_the_network_is_recognized(reference: Golden, tmp_path: Path, name: str) -> None:
     run = imported(save(packnet_sfm(reference.hollow(name), None, config((192, 640))), tmp_path / "model.ckpt"))
     assert run.networks.depth.model_dump().items() >= KINDS[name].items()
     assert run.networks.pose is None
@@ -155,7 +155,7 @@ def test_every_layout_gives_the_same_weights(reference: Golden, layout: str) -> 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-def test_every_layout_is_recognised(reference: Golden, tmp_path: Path, layout: str, legacy: bool) -> None:
+def test_every_layout_is_recognized(reference: Golden, tmp_path: Path, layout: str, legacy: bool) -> None:
     content = packnet_sfm(reference.hollow("packnet01_1B"), reference.hollow("posenet"), config((96, 160)))
     content["state_dict"] = OrderedDict(LAYOUTS[layout](content["state_dict"]))
     run = imported(save(content, tmp_path / "model.pth.tar", legacy))

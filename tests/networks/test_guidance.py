@@ -32,11 +32,11 @@ def naive(
         for o in range(filters):
             for u in range(height):
                 for v in range(width):
-                    centre = f[b, :, u * stride + dilation * (rows // 2), v * stride + dilation * (columns // 2)]
+                    center = f[b, :, u * stride + dilation * (rows // 2), v * stride + dilation * (columns // 2)]
                     for r in range(rows):
                         for c in range(columns):
                             place = b, slice(None), u * stride + r * dilation, v * stride + c * dilation
-                            kernel = torch.exp(-((f[place] - centre) ** 2).sum() / (2 * sigma[o] ** 2))
+                            kernel = torch.exp(-((f[place] - center) ** 2).sum() / (2 * sigma[o] ** 2))
                             result[b, o, u, v] += kernel * (weight[o, :, r, c] @ x[place])
     return result
 

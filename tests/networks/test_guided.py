@@ -71,7 +71,7 @@ def test_all_that_is_added_learns_and_the_segmentation_network_does_not(small: P
     assert small.guidance is not None
     before = copy.deepcopy(small.guidance.semantics.state_dict())
     optimizer = torch.optim.SGD(small.train().parameters(), lr=1e-2)
-    for _ in range(2):  # bandwidths have no gradient before taps off the centre have weights
+    for _ in range(2):  # bandwidths have no gradient before taps off the center have weights
         optimizer.zero_grad()
         sum(inv_depth.mean() for inv_depth in small(torch.rand(1, 3, 64, 64))).backward()
         optimizer.step()
@@ -140,7 +140,7 @@ def test_the_embedding_of_classes_learns() -> None:
     ids = torch.randint(0, 5, (1, 1, 60, 64), dtype=torch.uint8)
     ids[ids == 4] = 255
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-2)
-    for _ in range(2):  # it has no gradient before taps off the centre have weights
+    for _ in range(2):  # it has no gradient before taps off the center have weights
         optimizer.zero_grad()
         sum(inv_depth.mean() for inv_depth in network(torch.rand(1, 3, 60, 64), ids)).backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""Ego-motion from colours and inferred depth: its scale, its gradients, what it does not see."""
+"""Ego-motion from colors and inferred depth: its scale, its gradients, what it does not see."""
 
 from __future__ import annotations
 

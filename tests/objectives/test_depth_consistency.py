@@ -48,7 +48,7 @@ def test_a_wall_in_closed_form() -> None:
     """5 m ahead; the camera goes 1 m nearer, where the network says 3 m: |4 - 3| / (4 + 3)."""
     error, valid = depth_consistency(flat(5), flat(3), shifted(z=-1), CAMERA)
     torch.testing.assert_close(error[valid], torch.full_like(error[valid], 1 / 7))
-    # The image grows by 5/4 about its centre: what was within four fifths of it is still in view.
+    # The image grows by 5/4 about its center: what was within four fifths of it is still in view.
     u, v = torch.meshgrid(torch.arange(24), torch.arange(16), indexing="xy")
     inside = ((u - 11.5).abs() * 1.25 <= 11.5) & ((v - 7.5).abs() * 1.25 <= 7.5)
     assert torch.equal(valid[0, 0], inside)

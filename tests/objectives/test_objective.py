@@ -15,10 +15,10 @@ from packdepth.objectives.velocity import Velocity, velocity_loss
 from packdepth.records import Outputs
 
 
-def test_smoothness_is_that_of_kornia_on_normalised_inverse_depth() -> None:
+def test_smoothness_is_that_of_kornia_on_normalized_inverse_depth() -> None:
     inv_depth, image = torch.rand(2, 1, 9, 12, dtype=torch.float64) + 0.1, torch.rand(2, 3, 9, 12, dtype=torch.float64)
-    normalised = inv_depth / inv_depth.mean((2, 3), keepdim=True)
-    expected = kornia.losses.inverse_depth_smoothness_loss(normalised, image)
+    normalized = inv_depth / inv_depth.mean((2, 3), keepdim=True)
+    expected = kornia.losses.inverse_depth_smoothness_loss(normalized, image)
     torch.testing.assert_close(smoothness(inv_depth, image), expected)
 
 

@@ -69,8 +69,8 @@ def test_an_exact_prediction_costs_nothing(vector: tuple[float, ...]) -> None:
 
 def test_a_standing_camera_and_the_focus_of_expansion_teach_nothing_and_harm_nothing() -> None:
     pixels, predicted, measured = points()
-    centre = torch.tensor([31.5, 15.5], dtype=torch.float64).view(1, 2, 1, 1).expand_as(pixels)
-    for T, seen in ((motion(0, 0, 0, 0.1, 0, 0), pixels), (motion(0, 0, -1, 0, 0, 0), centre)):
+    center = torch.tensor([31.5, 15.5], dtype=torch.float64).view(1, 2, 1, 1).expand_as(pixels)
+    for T, seen in ((motion(0, 0, 0, 0.1, 0, 0), pixels), (motion(0, 0, -1, 0, 0, 0), center)):
         T, depth = T.requires_grad_(), predicted.clone().requires_grad_()
         found, _ = distance(T, depth, measured, seen)
         gradients = torch.autograd.grad(found.sum(), [T, depth])

@@ -26,7 +26,7 @@ def test_reduced_images_of_the_reference_keep_their_corners() -> None:
 
 def test_enlarged_inverse_depth() -> None:
     inv_depth = torch.tensor([[[[0.0, 4.0]]]])
-    assert enlarged(inv_depth, 1, 1, 4)[0, 0, 0].tolist() == [0.0, 1.0, 3.0, 4.0]  # about pixel centres
+    assert enlarged(inv_depth, 1, 1, 4)[0, 0, 0].tolist() == [0.0, 1.0, 3.0, 4.0]  # about pixel centers
     assert enlarged(inv_depth, 1, 1, 4, "reference")[0, 0, 0].tolist() == [0.0, 0.0, 4.0, 4.0]
 
 

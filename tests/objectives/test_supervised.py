@@ -143,13 +143,13 @@ def test_the_batch_is_the_mean_of_its_samples(kind: SupervisedKind) -> None:
 
 
 def test_every_measurement_counts_where_it_was_made() -> None:
-    """A ramp of inverse depth, seen at three resolutions: interpolation about pixel centres is exact but at borders."""
+    """A ramp of inverse depth, seen at three resolutions: interpolation about pixel centers is exact but at borders."""
     ramp = torch.linspace(0.1, 0.6, 61, dtype=torch.float64)
-    centres = (ramp[1:] + ramp[:-1]) / 2  # of 60 pixels
+    centers = (ramp[1:] + ramp[:-1]) / 2  # of 60 pixels
     truth = torch.zeros(1, 1, 2, 60, dtype=torch.float64)
-    truth[..., 9:51] = 1 / centres[9:51]
+    truth[..., 9:51] = 1 / centers[9:51]
     batch = replace(make_batch(1, dtype=torch.float64), truth=truth)
-    inv_depths = [F.avg_pool2d(centres.expand(1, 1, 2, 60), (1, width)) for width in (1, 3, 6)]
+    inv_depths = [F.avg_pool2d(centers.expand(1, 1, 2, 60), (1, width)) for width in (1, 3, 6)]
     outputs = Outputs(inv_depths, make_outputs(batch).T_context_target)
     assert Supervised("sparse_l1")(outputs, batch) < 1e-12
 

@@ -22,7 +22,7 @@ def root(tmp_path, write_image) -> Path:
 
 
 def test_clip(root):
-    assert CamVid.recognises(root)
+    assert CamVid.recognizes(root)
     (clip,) = source(root).clips()
     assert (clip.name, clip.independent) == ("camvid/train", True)
     assert (clip.camera.width, clip.camera.height, clip.camera.cx) == (40, 12, 19.5)

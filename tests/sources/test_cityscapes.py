@@ -49,7 +49,7 @@ def root(tmp_path, write_image) -> Path:
 
 
 def test_snippets(root):
-    assert Cityscapes.recognises(root)
+    assert Cityscapes.recognizes(root)
     clips = source(root).clips()
     names = ["000000_000017", "000000_000032", "000001_000018"]
     assert [clip.name for clip in clips] == [f"cityscapes/aachen/{name}" for name in names]

@@ -238,7 +238,7 @@ def test_real_scans_are_seen_by_every_camera(real):
 
 
 def test_real_scan_hits_the_depth_that_tri_recorded(data, real):
-    """TRI keeps the last point in a pixel, which begins at its centre, so single points differ."""
+    """TRI keeps the last point in a pixel, which begins at its center, so single points differ."""
     clip = real["ddad/scene_02/CAMERA_01"]
     record = np.load(data / "ddad_format/golden_scene_02_camera_01.npz")
     np.testing.assert_allclose(clip.camera.matrix(), record["intrinsics_full"])

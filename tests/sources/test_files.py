@@ -30,14 +30,14 @@ def test_sources_import_without_torch_and_av():
 
 
 def test_images_are_rgb_whatever_their_mode(tmp_path, write_image):
-    colour, grey = write_image(tmp_path / "colour.png"), write_image(tmp_path / "grey.png", mode="L")
-    with Image.open(colour) as image:
-        np.testing.assert_array_equal(ImageFile(colour).read(), np.asarray(image))
-    pixels = ImageFile(grey).read()
+    color, gray = write_image(tmp_path / "color.png"), write_image(tmp_path / "gray.png", mode="L")
+    with Image.open(color) as image:
+        np.testing.assert_array_equal(ImageFile(color).read(), np.asarray(image))
+    pixels = ImageFile(gray).read()
     assert pixels.shape == (12, 40, 3)
     assert pixels.dtype == np.uint8
     assert (pixels == pixels[..., :1]).all()
-    assert image_size(grey) == (12, 40)
+    assert image_size(gray) == (12, 40)
 
 
 def test_depth_is_metres(tmp_path):
@@ -58,7 +58,7 @@ def test_labels_are_class_ids(tmp_path, write_image, complaint):
     path = write_image(tmp_path / "labels.png", mode="L")
     with Image.open(path) as image:
         np.testing.assert_array_equal(LabelPng(path).read(), np.asarray(image))
-    path = write_image(tmp_path / "colours.png")
+    path = write_image(tmp_path / "colors.png")
     complaint(LabelPng(path).read, path, "8-bit")
 
 

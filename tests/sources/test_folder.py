@@ -190,8 +190,8 @@ def test_real_clips(data):
     positions = np.array([frame.pose[:3, 3] for frame in driving.frames])
     times = np.array([frame.time for frame in driving.frames])
     speeds = np.array([frame.speed for frame in driving.frames])
-    travelled = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-    np.testing.assert_allclose(travelled.sum(), (speeds[:-1] * np.diff(times)).sum(), rtol=0.05)
+    traveled = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    np.testing.assert_allclose(traveled.sum(), (speeds[:-1] * np.diff(times)).sum(), rtol=0.05)
     ahead = np.linalg.inv(driving.frames[0].pose) @ driving.frames[10].pose
     assert ahead[2, 3] > 0.9 * np.linalg.norm(ahead[:3, 3])
     points = driving.frames[0].lidar.read()

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from packdepth.blocks import parse
 from packdepth.sources.kitti_odometry import KittiOdometry
+from packdepth.sources.recognize import KINDS
 
 K = np.array([[30.0, 0, 19.5], [0, 30, 5.5], [0, 0, 1]])
 OFFSETS = {0: [0, 0, 0], 1: [-0.5, 0, 0], 2: [0.06, 0.001, 0.003], 3: [-0.47, 0.002, 0.003]}
@@ -32,7 +34,7 @@ def root(tmp_path, write_image) -> Path:
 
 
 def test_all_sequences_that_are_there(root, complaint):
-    assert KittiOdometry.recognises(root)
+    assert KittiOdometry.recognizes(root)
     assert [clip.name for clip in source(root, sequences=None).clips()] == ["kitti_odometry/07/left"]
     complaint(source(root / "poses", sequences=None).clips, "sequences/NN/times.txt")
 
@@ -57,7 +59,7 @@ def test_clip(root):
 
 
 def test_poses_are_those_of_the_camera(root):
-    left, right = source(root, cameras=["left", "right"], colour=True).clips()
+    left, right = source(root, cameras=["left", "right"], color=True).clips()
     assert left.baseline == pytest.approx(0.53)
     assert left.frames[0].image.path.parent.name == "image_2"
     assert right.frames[0].image.path.parent.name == "image_3"
@@ -143,3 +145,12 @@ def test_real_sequence(data):
     depth = first.depth.read()
     assert 0.5 < (depth > 0).mean() < 0.8
     assert 3 < np.median(depth[depth > 0]) < 30
+
+
+@pytest.mark.parametrize("kind", ["kitti_odometry", "kitti_raw"])
+def test_the_option_color_may_be_spelled_as_in_earlier_versions(kind: str) -> None:
+    for value in (True, False):
+        block = {"kind": kind, "root": "somewhere"}
+        assert parse(KINDS[kind], block | {"colour": value}, "run.yaml") == parse(
+            KINDS[kind], block | {"color": value}, "run.yaml"
+        )

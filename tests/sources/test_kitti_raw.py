@@ -78,7 +78,7 @@ def test_images_and_calibration_are_enough(root):
 
 
 def test_cameras(root):
-    left, right = source(root, cameras=["left", "right"], colour=False).clips()
+    left, right = source(root, cameras=["left", "right"], color=False).clips()
     assert (left.baseline, right.baseline) == (pytest.approx(0.5), None)
     assert right.frames[0].right is None
     assert left.frames[0].image.path.parents[1].name == "image_00"
@@ -212,8 +212,8 @@ def test_errors(root, write_image, complaint):
 def test_all_drives_that_are_there(root):
     (clip,) = source(root, drives=None).clips()
     assert clip.name == f"kitti_raw/{DRIVE}/left"
-    assert KittiRaw.recognises(root)
-    assert not KittiRaw.recognises(root / DRIVE[:10] / DRIVE / "image_02")
+    assert KittiRaw.recognizes(root)
+    assert not KittiRaw.recognizes(root / DRIVE[:10] / DRIVE / "image_02")
 
 
 def test_a_split_names_drives_cameras_and_targets(root, tmp_path, complaint):

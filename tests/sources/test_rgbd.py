@@ -113,8 +113,8 @@ def test_published_cameras(scenes, tum, write_image, complaint, tmp_path):
 
 
 def test_errors(scenes, tum, complaint, write_image):
-    assert all(map(Rgbd.recognises, (scenes, scenes / "seq-01", tum)))
-    assert not Rgbd.recognises(tum / "rgb")
+    assert all(map(Rgbd.recognizes, (scenes, scenes / "seq-01", tum)))
+    assert not Rgbd.recognizes(tum / "rgb")
     complaint(source(scenes, sequences=["seq-1"]).clips, "holds no 'seq-1'", "'seq-01'")
     complaint(source(tum / "rgb", camera=tum / "camera.yaml").clips, tum / "rgb", "7-Scenes", "TUM")
     pose = scenes / "seq-01/frame-000001.pose.txt"

@@ -46,8 +46,8 @@ class Recording:
         kind = message.__msgtype__
         if topic not in self.connections:
             self.connections[topic] = self.writer.add_connection(topic, kind, typestore=self.types)
-        serialise = self.types.serialize_ros1 if self.ros == 1 else self.types.serialize_cdr
-        self.writer.write(self.connections[topic], time + 50_000_000, bytes(serialise(message, kind)))
+        serialize = self.types.serialize_ros1 if self.ros == 1 else self.types.serialize_cdr
+        self.writer.write(self.connections[topic], time + 50_000_000, bytes(serialize(message, kind)))
 
     def image(self, topic: str, time: int, pixels: np.ndarray = PIXELS, encoding: str = "rgb8", pad: int = 0) -> None:
         rows = np.pad(pixels.reshape(len(pixels), -1), ((0, 0), (0, pad)))
@@ -129,7 +129,7 @@ def drive(bag: Recording) -> None:
 
 def test_images_in_order_of_their_stamps(record):
     path = record(drive)
-    assert Rosbag.recognises(path)
+    assert Rosbag.recognizes(path)
     (clip,) = pickle.loads(pickle.dumps(source(path, speed="/odometry").clips()))
     assert clip.name == "rosbag/drive"
     assert (clip.camera.fx, clip.camera.fy, clip.camera.width, clip.camera.height) == (30, 31, 40, 12)
@@ -156,8 +156,8 @@ def test_compressed_images_and_a_camera_of_ones_own(record, tmp_path):
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
 def test_encodings(tmp_path, encoding):
-    grey = encoding == "mono8"
-    pixels = PIXELS[..., :1] if grey else PIXELS[..., ::-1] if encoding.startswith("bgr") else PIXELS
+    gray = encoding == "mono8"
+    pixels = PIXELS[..., :1] if gray else PIXELS[..., ::-1] if encoding.startswith("bgr") else PIXELS
     if encoding.endswith("a8"):
         pixels = np.concatenate([pixels, PIXELS[..., :1]], axis=-1)
     with Writer1(tmp_path / "x.bag") as writer:
@@ -165,7 +165,7 @@ def test_encodings(tmp_path, encoding):
         bag.info("/camera/camera_info")
         bag.image("/camera/image", START, pixels, encoding, pad=3)
     (clip,) = source(tmp_path / "x.bag").clips()
-    np.testing.assert_array_equal(clip.frames[0].image.read(), PIXELS[..., [0, 0, 0]] if grey else PIXELS)
+    np.testing.assert_array_equal(clip.frames[0].image.read(), PIXELS[..., [0, 0, 0]] if gray else PIXELS)
 
 
 def test_speed_far_from_the_images_is_unknown(record):

@@ -18,7 +18,7 @@ def clip(moving_clip):
     return Folder(kind="folder", root=moving_clip).clips()[0]
 
 
-def test_neighbours_of_targets_remain_context(moving_clip, tmp_path, clip):
+def test_neighbors_of_targets_remain_context(moving_clip, tmp_path, clip):
     split = tmp_path / "split.txt"
     split.write_text(f"{clip.name} {clip.frames[2].name}\n# a remark\n\n{clip.name} {clip.frames[0].name}\n")
     (selected,) = Folder(kind="folder", root=moving_clip, split_file=split).clips()
@@ -80,14 +80,14 @@ DRIVE = "2011_09_26_drive_0001_sync"
     ],
 )
 def test_notations_of_kitti(line, clip, frame):
-    assert kitti_entry("x", line, colour=True) == (clip, frame, "x")
+    assert kitti_entry("x", line, color=True) == (clip, frame, "x")
 
 
 def test_a_split_of_other_cameras_is_refused(complaint):
     line = f"2011_09_26/{DRIVE}/image_01/data/0000000010.png"
-    assert kitti_entry("x", line, colour=False).clip.endswith("/right")
-    complaint(lambda: kitti_entry("s.txt: line 3", line, colour=True), "s.txt: line 3", "image_01", "colour: false")
-    complaint(lambda: kitti_entry("x", line.replace("01/d", "02/d"), colour=False), "image_02", "colour: true")
+    assert kitti_entry("x", line, color=False).clip.endswith("/right")
+    complaint(lambda: kitti_entry("s.txt: line 3", line, color=True), "s.txt: line 3", "image_01", "color: false")
+    complaint(lambda: kitti_entry("x", line.replace("01/d", "02/d"), color=False), "image_02", "color: true")
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab/_ 0\n#\r\t") | st.characters(), max_size=60))

@@ -27,9 +27,9 @@ def check_exact(path: Path, expected: list[np.ndarray]) -> None:
     """Frames by number are those of decoding from the beginning, in whatever order they are read."""
     numbers = list(range(len(expected)))
     shuffled = random.Random(0).sample(numbers, len(numbers))
-    neighbours = [number + offset for number in shuffled[:10] for offset in (0, -1, 1)]
-    neighbours = [number for number in neighbours if 0 <= number < len(expected)]
-    for number in [*shuffled, *numbers[::-1], *neighbours, *numbers[::5]]:
+    neighbors = [number + offset for number in shuffled[:10] for offset in (0, -1, 1)]
+    neighbors = [number for number in neighbors if 0 <= number < len(expected)]
+    for number in [*shuffled, *numbers[::-1], *neighbors, *numbers[::5]]:
         np.testing.assert_array_equal(VideoFrame(path, number).read(), expected[number])
 
 
@@ -172,9 +172,9 @@ def test_a_folder_of_videos(tmp_path, write_video, complaint):
     first, second = Video(kind="video", file=tmp_path).clips()
     assert (first.name, second.name) == ("video/a", "video/b")
     assert (first.missing_camera, second.missing_camera) == (tmp_path / "a.yaml", None)
-    assert Video.recognises(tmp_path)
+    assert Video.recognizes(tmp_path)
     (tmp_path / "frames").mkdir()
-    assert not Video.recognises(tmp_path)
+    assert not Video.recognizes(tmp_path)
 
 
 def test_errors_of_the_source(tmp_path, write_video, complaint):

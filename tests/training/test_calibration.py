@@ -15,7 +15,7 @@ from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.warp import sample
 from packdepth.training import calibration
-from packdepth.training.calibration import ASPECT, CENTRE, FOCAL, View, adjust, ground, normal_equations, prior
+from packdepth.training.calibration import ASPECT, CENTER, FOCAL, View, adjust, ground, normal_equations, prior
 
 CAMERA = Camera(fx=150.0, fy=150.0, cx=127.5, cy=63.5, width=256, height=128)
 NO_CHANGE = torch.zeros(4, dtype=torch.float64)
@@ -36,8 +36,8 @@ def view(turn: float, forward: float = 0.5) -> View:
 
 
 def blank() -> View:
-    grey = torch.full((1, 3, 128, 256), 0.5, dtype=torch.float64)
-    return view(0.05)._replace(image=grey, context=grey)
+    gray = torch.full((1, 3, 128, 256), 0.5, dtype=torch.float64)
+    return view(0.05)._replace(image=gray, context=gray)
 
 
 def stretched(factor: float) -> Camera:
@@ -157,8 +157,8 @@ def test_the_prior_counts_standard_deviations() -> None:
     for change, expected in (
         ([FOCAL, FOCAL, 0, 0], 1),
         ([ASPECT / 2, -ASPECT / 2, 0, 0], 1),
-        ([0, 0, 2 * CENTRE, 0], 4),
-        ([0, 0, 0, -CENTRE], 1),
+        ([0, 0, 2 * CENTER, 0], 4),
+        ([0, 0, 0, -CENTER], 1),
     ):
         vector = torch.tensor(change, dtype=torch.float64)
         assert float(vector @ prior() @ vector) == pytest.approx(expected)

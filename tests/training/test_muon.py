@@ -11,16 +11,16 @@ from packdepth.config import parse_run
 from packdepth.demo.steps import RUN_FILE
 from packdepth.networks.build import depth_network
 from packdepth.networks.posenet import PoseNet
-from packdepth.training.muon import MOMENTUM, Muon, orthogonalised
+from packdepth.training.muon import MOMENTUM, Muon, orthogonalized
 from packdepth.training.optimizer import optimizer_and_schedule
 
 
 @pytest.mark.parametrize("shape", [(6, 40), (40, 6), (9, 9)])
-def test_orthogonalised_matrices_keep_their_directions_and_lose_their_sizes(shape: tuple[int, int]) -> None:
+def test_orthogonalized_matrices_keep_their_directions_and_lose_their_sizes(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     matrix = torch.randn(shape, dtype=torch.float64)
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    inner = u.T @ orthogonalised(matrix) @ v.T
+    inner = u.T @ orthogonalized(matrix) @ v.T
     values = inner.diagonal()
     assert values.min() > 0.65
     assert values.max() < 1.25
@@ -28,7 +28,7 @@ def test_orthogonalised_matrices_keep_their_directions_and_lose_their_sizes(shap
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
-def test_a_step_is_the_orthogonalised_momentum_of_a_shrunken_weight(decay: float) -> None:
+def test_a_step_is_the_orthogonalized_momentum_of_a_shrunken_weight(decay: float) -> None:
     torch.manual_seed(0)
     weight = nn.Parameter(torch.randn(8, 3, 3, 3, dtype=torch.float64))
     optimizer = Muon([{"params": [weight], "lr": 0.1, "orthogonal": True, "decay": decay}])
@@ -38,7 +38,7 @@ def test_a_step_is_the_orthogonalised_momentum_of_a_shrunken_weight(decay: float
         gradient = weight.grad.flatten(1)
         momentum = MOMENTUM * momentum + (1 - MOMENTUM) * gradient
         direction = (1 - MOMENTUM) * gradient + MOMENTUM * momentum
-        expected = (1 - 0.1 * decay) * expected - 0.1 * orthogonalised(direction).view_as(weight)
+        expected = (1 - 0.1 * decay) * expected - 0.1 * orthogonalized(direction).view_as(weight)
         optimizer.step()
     torch.testing.assert_close(weight.detach(), expected)
 

@@ -275,7 +275,7 @@ def test_velocity_without_speed_stops_before_the_first_step(run_file: Path, movi
     (clip / "camera.yaml").write_text((moving_clip / "camera.yaml").read_text())
     lines = (moving_clip / "frames.csv").read_text().splitlines()
     (clip / "frames.csv").write_text("\n".join(",".join(line.split(",")[:2]) for line in lines) + "\n")
-    with pytest.raises(InputError, match=r"'velocity' needs the distance travelled between frames, but clip .*clip"):
+    with pytest.raises(InputError, match=r"'velocity' needs the distance traveled between frames, but clip .*clip"):
         train(run_file, tmp_path / "run", (f"data.train.0.root={clip}",))
     assert not (tmp_path / "run").exists()
 

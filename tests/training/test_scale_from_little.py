@@ -99,7 +99,7 @@ def test_everything_together(fusion: str, rich_file: Path, rich_clip: Path, tmp_
 
 
 LACKS = {
-    "velocity": "'velocity' needs the distance travelled between frames, but clip .*/lacking .* has neither speed nor",
+    "velocity": "'velocity' needs the distance traveled between frames, but clip .*/lacking .* has neither speed nor",
     "stereo": "'stereo' needs right images, but clip .*/lacking .* has no right image for each of its frames",
     "reprojected": "'reprojected' needs measured depth, but clip .*/lacking .* has neither a depth map nor a LiDAR",
 }

@@ -14,14 +14,14 @@ from packdepth.cli import main
 from packdepth.errors import InputError
 from packdepth.evaluation.segmentation import class_iou, confusion, mean_iou
 from packdepth.networks.semantics import load_fpn
-from packdepth.semantic_run import labelled, read_semantic
+from packdepth.semantic_run import labeled, read_semantic
 from packdepth.sources.camvid import CamVid
 from packdepth.training.semantics import train_semantics
 
 
 @pytest.fixture
 def camvid(tmp_path: Path) -> Path:
-    """Bright sky over dark road, the border at a different height in each image; the last rows are unlabelled."""
+    """Bright sky over dark road, the border at a different height in each image; the last rows are unlabeled."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 6), ("val", 2)):
         for folder in (part, f"{part}annot"):
@@ -57,7 +57,7 @@ def run_file(camvid: Path, tmp_path: Path) -> Path:
 def test_learns_and_says_how_well(run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["semantics", "train", str(run_file), "--output", str(tmp_path / "out")]) == 0
     meta = read_semantic(tmp_path / "out")[1]
-    assert list(meta.iou) == ["sky", "road"]  # no other class occurs, and what is unlabelled is none
+    assert list(meta.iou) == ["sky", "road"]  # no other class occurs, and what is unlabeled is none
     assert meta.mean_iou == pytest.approx(sum(meta.iou.values()) / 2)
     assert meta.mean_iou > 0.5  # one class everywhere has at most that of its share, and 0 of the other
     assert f"mIoU {meta.mean_iou:.3f} over 2 classes" in capsys.readouterr().out
@@ -75,11 +75,11 @@ def test_is_the_same_every_time(run_file: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_used(run_file: Path, tmp_path: Path, moving_clip: Path) -> None:
-    unlabelled = f"data.train=[{{kind: folder, root: {moving_clip}}}]"
+    unlabeled = f"data.train=[{{kind: folder, root: {moving_clip}}}]"
     with pytest.raises(InputError, match="have different classes"):
-        train_semantics(run_file, tmp_path / "out", (unlabelled,))
+        train_semantics(run_file, tmp_path / "out", (unlabeled,))
     with pytest.raises(InputError, match="no frame of this folder data has classes"):
-        train_semantics(run_file, tmp_path / "out", (unlabelled, "data.val=[]"))
+        train_semantics(run_file, tmp_path / "out", (unlabeled, "data.val=[]"))
     with pytest.raises(InputError, match=r"unknown key 'step': did you mean 'steps'"):
         train_semantics(run_file, tmp_path / "out", ("training.step=2",))
     with pytest.raises(InputError, match="is no checkpoint of a segmentation network"):
@@ -100,5 +100,5 @@ def test_only_what_a_split_lists_is_trained_on(camvid: Path, tmp_path: Path) -> 
     (clip,) = source.clips()
     split = tmp_path / "split.txt"
     split.write_text(f"{clip.name} 1\n{clip.name} 4\n")
-    listed = labelled([source.model_copy(update={"split_file": split})])
+    listed = labeled([source.model_copy(update={"split_file": split})])
     assert [frame.name for _, frame in listed] == ["1", "4"]

@@ -36,7 +36,7 @@ class Label(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
-COLOURS = np.array(  # [19, 3] uint8, Cityscapes' palette
+COLORS = np.array(  # [19, 3] uint8, Cityscapes' palette
     [
         (128, 64, 128),
         (244, 35, 232),

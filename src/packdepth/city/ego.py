@@ -91,7 +91,7 @@ class Ego:
             pace.append(v)
         if waiting_since is not None and crossing is not None:
             self.stops.append(Stop(crossing, waiting_since, waiting_since + wait))
-        self.places, self.pace = np.array(places), np.array(pace)  # [T] metres, metres a second, along the centre line
+        self.places, self.pace = np.array(places), np.array(pace)  # [T] metres, metres a second, along the center line
 
     def _bend_limit(self, s: float) -> float:
         """Metres a second that the bends ahead allow."""
@@ -104,7 +104,7 @@ class Ego:
         return float(np.interp(time * RATE, np.arange(len(self.places)), self.places))
 
     def speed(self, frame: int) -> float:
-        """Metres a second of the camera, which in a bend is not on the centre line."""
+        """Metres a second of the camera, which in a bend is not on the center line."""
         return float(self.pace[frame] * (1 - LATERAL * self.road.bend(self.places[frame])))
 
     def pose(self, frame: int, yaw: float = 0.0) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from packdepth.city.classes import Label
 from packdepth.city.mesh import Look, Mesh, ball, box, cylinder, hexahedron, quads, rectangle
-from packdepth.city.style import Colour, Style
+from packdepth.city.style import Color, Style
 from packdepth.city.textures import Material
 
 PLASTER = Look(Material.PLAIN, Label.BUILDING)
@@ -26,8 +26,8 @@ def tree(style: Style, rng: np.random.Generator) -> Mesh:
     crown = np.array(style.crown) * (height - trunk) * 0.75
     middle = trunk + (height - trunk) / 2
     for _ in range(rng.integers(3, 6)):
-        centre = rng.normal(0, 0.30, 3) * crown + (0, 0, middle)
-        parts.append(ball(centre, crown * rng.uniform(0.55, 0.85, 3), leaf, lumps=rng))
+        center = rng.normal(0, 0.30, 3) * crown + (0, 0, middle)
+        parts.append(ball(center, crown * rng.uniform(0.55, 0.85, 3), leaf, lumps=rng))
     for _ in range(3):
         angle = rng.uniform(0, 6.28)
         end = (np.cos(angle) * crown[0] * 0.6, np.sin(angle) * crown[1] * 0.6, middle)
@@ -42,7 +42,7 @@ def bush(rng: np.random.Generator) -> Mesh:
     return Mesh.join([ball((0.5 * (i - 1), 0, s[2] * 0.7), s, leaf, lumps=rng) for i, s in enumerate(sizes)])
 
 
-def _shade(rng: np.random.Generator) -> Colour:
+def _shade(rng: np.random.Generator) -> Color:
     bright = rng.uniform(0.8, 1.3)
     return (bright * rng.uniform(0.9, 1.15), bright, bright * rng.uniform(0.8, 1.1))
 
@@ -63,8 +63,8 @@ def lamp(rng: np.random.Generator) -> Mesh:
 def sign(rng: np.random.Generator) -> Mesh:
     """A traffic sign whose face looks along -x."""
     height = rng.uniform(2.1, 2.8)
-    colours: tuple[Colour, ...] = ((0.75, 0.05, 0.05), (0.04, 0.14, 0.5), (0.75, 0.6, 0.05), (0.9, 0.9, 0.9))
-    face = Look(Material.SIGN, Label.TRAFFIC_SIGN, colours[rng.integers(4)])
+    colors: tuple[Color, ...] = ((0.75, 0.05, 0.05), (0.04, 0.14, 0.5), (0.75, 0.6, 0.05), (0.9, 0.9, 0.9))
+    face = Look(Material.SIGN, Label.TRAFFIC_SIGN, colors[rng.integers(4)])
     back = Look(Material.METAL, Label.TRAFFIC_SIGN)
     pole = cylinder((0, 0, 0), (0, 0, height + 0.3), 0.035, POLE, 8)
     if rng.random() < 0.5:
@@ -79,10 +79,10 @@ def sign(rng: np.random.Generator) -> Mesh:
 def traffic_light() -> Mesh:
     """A signal that looks along -x."""
     case = Look(Material.RUBBER, Label.TRAFFIC_LIGHT)
-    lights: tuple[Colour, ...] = ((0.1, 0.9, 0.2), (0.35, 0.25, 0.02), (0.9, 0.05, 0.05))
+    lights: tuple[Color, ...] = ((0.1, 0.9, 0.2), (0.35, 0.25, 0.02), (0.9, 0.05, 0.05))
     lamps = [
-        cylinder((-0.19, 0, z), (-0.15, 0, z), 0.1, Look(Material.PLAIN, Label.TRAFFIC_LIGHT, colour), 12)
-        for z, colour in zip((2.55, 2.83, 3.11), lights, strict=True)
+        cylinder((-0.19, 0, z), (-0.15, 0, z), 0.1, Look(Material.PLAIN, Label.TRAFFIC_LIGHT, color), 12)
+        for z, color in zip((2.55, 2.83, 3.11), lights, strict=True)
     ]
     return Mesh.join(
         [

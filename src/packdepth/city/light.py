@@ -9,23 +9,23 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """The light of a drive; colours are linear."""
+    """The light of a drive; colors are linear."""
 
     sun: np.ndarray  # [3] unit, towards the sun
-    sun_colour: np.ndarray  # [3]
+    sun_color: np.ndarray  # [3]
     ambient: np.ndarray  # [3], from straight above
-    zenith: np.ndarray  # [3], the sky's colour overhead
+    zenith: np.ndarray  # [3], the sky's color overhead
     horizon: np.ndarray  # [3]
     clouds: np.ndarray  # [W, 3] waves that make up the clouds: two frequencies and a phase
 
     def sky(self, directions: np.ndarray) -> np.ndarray:
-        """Colours [N, 3] of the sky in unit directions [N, 3]."""
+        """Colors [N, 3] of the sky in unit directions [N, 3]."""
         up = directions[:, 2].clip(0.0, 1.0)
-        colour = self.horizon + (self.zenith - self.horizon) * np.sqrt(up)[:, None]
+        color = self.horizon + (self.zenith - self.horizon) * np.sqrt(up)[:, None]
         plane = directions[:, :2] / (up + 0.12)[:, None]  # a layer of clouds far above
         wave = np.sin(plane @ self.clouds[:, :2].T + self.clouds[:, 2]).sum(-1) / np.sqrt(len(self.clouds))
         cover = (0.5 * wave * np.minimum(up * 6, 1)).clip(0, 0.6)[:, None]
-        return np.asarray(colour + cover * (np.array([0.95, 0.95, 0.97]) - colour))
+        return np.asarray(color + cover * (np.array([0.95, 0.95, 0.97]) - color))
 
 
 TIMES = {  # elevation in radians, sun, ambient, zenith, horizon

@@ -11,10 +11,10 @@ import trimesh.creation
 from numpy.typing import ArrayLike
 
 from packdepth.city.classes import Label
-from packdepth.city.style import Colour
+from packdepth.city.style import Color
 from packdepth.city.textures import Material
 
-WHITE: Colour = (1.0, 1.0, 1.0)
+WHITE: Color = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Mesh:
     normals: np.ndarray  # [F, 3, 3] float32, unit, at the corners
     uv: np.ndarray  # [F, 3, 2] float32, metres along the surface: where the texture is anchored
     material: np.ndarray  # [F] uint8, see Material
-    tint: np.ndarray  # [F, 3] float32, what the texture's colour is multiplied by
+    tint: np.ndarray  # [F, 3] float32, what the texture's color is multiplied by
     label: np.ndarray  # [F] uint8, see Label
     instance: np.ndarray  # [F] int32, 0 for what is no countable object
 
@@ -75,7 +75,7 @@ class Look:
 
     material: Material
     label: Label
-    tint: Colour = WHITE
+    tint: Color = WHITE
 
 
 def face_normals(corners: np.ndarray) -> np.ndarray:
@@ -157,7 +157,7 @@ def cylinder(
 
 
 def ball(
-    centre: ArrayLike, radii: ArrayLike, look: Look, detail: int = 2, lumps: np.random.Generator | None = None
+    center: ArrayLike, radii: ArrayLike, look: Look, detail: int = 2, lumps: np.random.Generator | None = None
 ) -> Mesh:
     """An ellipsoid, made lumpy if a generator of random numbers comes along."""
     vertices, faces = _unit_sphere(detail)
@@ -167,7 +167,7 @@ def ball(
         size += 0.07 * np.sin(vertices @ waves.T + lumps.uniform(0, 6.28, 6)).sum(-1)
     normals = vertices / np.asarray(radii)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    corners = (vertices * size[:, None] * np.asarray(radii) + np.asarray(centre))[faces]
+    corners = (vertices * size[:, None] * np.asarray(radii) + np.asarray(center))[faces]
     return Mesh.of(corners, normals[faces], None, look)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from packdepth.city.classes import Label
 from packdepth.city.mesh import Look, Mesh, ball, cylinder
-from packdepth.city.style import Colour
+from packdepth.city.style import Color
 from packdepth.city.textures import Material
 
-SKINS: tuple[Colour, ...] = ((0.55, 0.36, 0.27), (0.35, 0.21, 0.14), (0.18, 0.10, 0.07))
+SKINS: tuple[Color, ...] = ((0.55, 0.36, 0.27), (0.35, 0.21, 0.14), (0.18, 0.10, 0.07))
 
 
 def pedestrian(rng: np.random.Generator) -> Mesh:

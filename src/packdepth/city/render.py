@@ -15,7 +15,7 @@ from packdepth.city.textures import Textures
 from packdepth.geometry.camera import Camera
 
 FAR = 250.0  # metres of z-depth; what is further is sky
-SAMPLES = 2  # along each side of a pixel, for colours
+SAMPLES = 2  # along each side of a pixel, for colors
 SHADOW_OFFSET = 0.02  # metres off a surface, where a ray to the sun starts
 
 
@@ -98,8 +98,8 @@ class World:
     def image(self, camera: Camera, T_world_camera: np.ndarray) -> np.ndarray:
         """The picture [H, W, 3] uint8, averaged over SAMPLES x SAMPLES rays a pixel."""
         origins, directions = rays(camera, T_world_camera, SAMPLES)
-        colours = self._colours(origins, directions, pixel=1 / (float(camera.fx) * SAMPLES))
-        fine = colours.reshape(camera.height, SAMPLES, camera.width, SAMPLES, 3).mean((1, 3))
+        colors = self._colors(origins, directions, pixel=1 / (float(camera.fx) * SAMPLES))
+        fine = colors.reshape(camera.height, SAMPLES, camera.width, SAMPLES, 3).mean((1, 3))
         return np.asarray((255 * _tone(fine) + 0.5).astype(np.uint8))
 
     def truth(self, camera: Camera, T_world_camera: np.ndarray) -> Seen:
@@ -116,7 +116,7 @@ class World:
         depth = np.where(near, hits.distance, 0).astype(np.float32)
         return Seen(depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))
 
-    def _colours(self, origins: np.ndarray, directions: np.ndarray, pixel: float) -> np.ndarray:
+    def _colors(self, origins: np.ndarray, directions: np.ndarray, pixel: float) -> np.ndarray:
         """Light [N, 3] that comes back along rays whose directions have length 1 along the camera's axis.
 
         Args:
@@ -126,14 +126,14 @@ class World:
         """
         hits = self.cast(origins, directions)
         length = np.linalg.norm(directions, axis=-1)
-        colours = np.empty(directions.shape, np.float32)
+        colors = np.empty(directions.shape, np.float32)
         far = hits.distance >= FAR
-        colours[far] = self.light.sky(directions[far] / length[far, None])
+        colors[far] = self.light.sky(directions[far] / length[far, None])
         for index, body in enumerate(self.bodies):
             here = np.flatnonzero((hits.body == index) & ~far)
             if len(here):
-                colours[here] = self._surface(body, hits, here, origins[here], directions[here], length[here], pixel)
-        return colours
+                colors[here] = self._surface(body, hits, here, origins[here], directions[here], length[here], pixel)
+        return colors
 
     def _surface(
         self,
@@ -145,7 +145,7 @@ class World:
         length: np.ndarray,
         pixel: float,
     ) -> np.ndarray:
-        """Colours of the rays `here`, all of which met one body."""
+        """Colors of the rays `here`, all of which met one body."""
         mesh, face, distance = body.mesh, hits.face[here], hits.distance[here]
         u, v = hits.u[here, None], hits.v[here, None]
         towards = directions / length[:, None]
@@ -169,7 +169,7 @@ class World:
             bright = bright[lit[bright] > 0]
             starts, rays_up = points[bright], rays_up[: len(bright)]
         from_sky = (0.62 + 0.38 * normal[:, 2:]) * self.light.ambient
-        from_sun = lit[:, None] * self.light.sun_colour
+        from_sun = lit[:, None] * self.light.sun_color
         return np.asarray(albedo * (from_sky + from_sun))
 
 

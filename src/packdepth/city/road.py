@@ -15,7 +15,7 @@ EASE = 12.0  # metres in which a curve sets in
 
 
 class Road:
-    """The centre line, and where crossings are. It is made block by block, so that a longer one begins the same.
+    """The center line, and where crossings are. It is made block by block, so that a longer one begins the same.
 
     Args:
         style: lengths of blocks, radii and angles of curves.

@@ -59,7 +59,7 @@ class Street:
 
     Args:
         style: the split's looks.
-        road: the centre line.
+        road: the center line.
         habits: where what holds all along the street comes from: how far back its houses stand, how green it is.
         generator: gives the generator of random numbers of a chunk.
     """

@@ -9,15 +9,15 @@ import numpy as np
 
 Split = Literal["train", "val", "test"]
 Range = tuple[float, float]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Facade:
     """A pattern of walls and windows on a tile of 12 x 12 metres."""
 
-    colour: Colour
-    trim: Colour  # of frames and sills
+    color: Color
+    trim: Color  # of frames and sills
     windows: tuple[int, int]  # across and up
     window_size: tuple[float, float]  # share of a window's cell
     bar: float  # where the crossbar of a window is, -0.5 to 0.5 of its height
@@ -68,47 +68,47 @@ class Style:
     dash: float  # share of 12 metres that a lane mark covers
     slabs: tuple[int, int]  # of the sidewalk, on 4 x 4 metres
     slab_shift: bool
-    slab_colour: Colour
-    grass: Colour
-    dry_grass: Colour
-    leaf: Colour
-    roof: Colour
-    paints: tuple[Colour, ...]
+    slab_color: Color
+    grass: Color
+    dry_grass: Color
+    leaf: Color
+    roof: Color
+    paints: tuple[Color, ...]
     cars: tuple[CarModel, ...]
     lorries: tuple[Lorry, ...]
 
     def varied(self, rng: np.random.Generator) -> Style:
-        """A street of this style: its colours and windows are its own, its patterns and models those of the split."""
+        """A street of this style: its colors and windows are its own, its patterns and models those of the split."""
         first, second, third = (_varied_facade(facade, rng) for facade in self.facades)
         return replace(
             self,
             facades=(first, second, third),
             asphalt=self.asphalt * rng.uniform(0.75, 1.3),
             dash=self.dash * rng.uniform(0.85, 1.15),
-            slab_colour=_shade(self.slab_colour, rng),
+            slab_color=_shade(self.slab_color, rng),
             grass=_shade(self.grass, rng),
             dry_grass=_shade(self.dry_grass, rng),
             leaf=_shade(self.leaf, rng),
             roof=_shade(self.roof, rng),
-            paints=tuple(_shade(paint, rng) for paint in self.paints) + tuple(_any_colour(rng) for _ in range(3)),
+            paints=tuple(_shade(paint, rng) for paint in self.paints) + tuple(_any_color(rng) for _ in range(3)),
         )
 
 
 def _varied_facade(facade: Facade, rng: np.random.Generator) -> Facade:
     across, up = (max(2, count + int(rng.integers(-1, 2))) for count in facade.windows)
     width, height = (min(0.92, share * rng.uniform(0.85, 1.15)) for share in facade.window_size)
-    colour = _any_colour(rng) if rng.random() < 0.4 else _shade(facade.colour, rng)
+    color = _any_color(rng) if rng.random() < 0.4 else _shade(facade.color, rng)
     trim = _shade(facade.trim, rng)
-    return replace(facade, colour=colour, trim=trim, windows=(across, up), window_size=(width, height))
+    return replace(facade, color=color, trim=trim, windows=(across, up), window_size=(width, height))
 
 
-def _shade(colour: Colour, rng: np.random.Generator) -> Colour:
-    """The colour, brighter or darker, warmer or colder."""
-    r, g, b = np.clip(np.array(colour) * rng.uniform(0.65, 1.35) * rng.uniform(0.88, 1.14, 3), 0.02, 0.8).tolist()
+def _shade(color: Color, rng: np.random.Generator) -> Color:
+    """The color, brighter or darker, warmer or colder."""
+    r, g, b = np.clip(np.array(color) * rng.uniform(0.65, 1.35) * rng.uniform(0.88, 1.14, 3), 0.02, 0.8).tolist()
     return (r, g, b)
 
 
-def _any_colour(rng: np.random.Generator) -> Colour:
+def _any_color(rng: np.random.Generator) -> Color:
     r, g, b = (rng.uniform(0.15, 1.0, 3) * rng.uniform(0.15, 0.6)).tolist()
     return (r, g, b)
 
@@ -132,7 +132,7 @@ TRAIN = Style(
     dash=0.42,
     slabs=(8, 8),
     slab_shift=False,
-    slab_colour=(0.33, 0.32, 0.30),
+    slab_color=(0.33, 0.32, 0.30),
     grass=(0.10, 0.17, 0.05),
     dry_grass=(0.24, 0.22, 0.10),
     leaf=(0.09, 0.17, 0.05),
@@ -164,7 +164,7 @@ VAL = Style(
     dash=0.30,
     slabs=(6, 10),
     slab_shift=True,
-    slab_colour=(0.28, 0.27, 0.28),
+    slab_color=(0.28, 0.27, 0.28),
     grass=(0.13, 0.18, 0.06),
     dry_grass=(0.20, 0.20, 0.09),
     leaf=(0.11, 0.16, 0.06),
@@ -195,7 +195,7 @@ TEST = Style(
     dash=0.35,
     slabs=(10, 6),
     slab_shift=True,
-    slab_colour=(0.36, 0.34, 0.31),
+    slab_color=(0.36, 0.34, 0.31),
     grass=(0.09, 0.15, 0.05),
     dry_grass=(0.22, 0.19, 0.09),
     leaf=(0.07, 0.14, 0.05),

@@ -68,7 +68,7 @@ TILES: dict[Material, tuple[float, float]] = {  # metres across and up (or along
 
 
 class Textures:
-    """The tiles of a drive, with their mips. Colours are linear light in [0, 1].
+    """The tiles of a drive, with their mips. Colors are linear light in [0, 1].
 
     Args:
         style: what this split's surfaces look like.
@@ -92,7 +92,7 @@ class Textures:
         self.tiles = np.array([TILES[material] for material in Material], np.float32)
 
     def lookup(self, material: np.ndarray, uv: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-        """Colours [N, 3], trilinear.
+        """Colors [N, 3], trilinear.
 
         Args:
             material: [N].
@@ -160,9 +160,9 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
     return u, v
 
 
-def _toned(colour: np.ndarray | tuple[float, ...], value: np.ndarray) -> np.ndarray:
-    """A colour whose brightness varies by the factor `value` [SIZE, SIZE]."""
-    return np.asarray(colour, np.float32) * value[..., None]
+def _toned(color: np.ndarray | tuple[float, ...], value: np.ndarray) -> np.ndarray:
+    """A color whose brightness varies by the factor `value` [SIZE, SIZE]."""
+    return np.asarray(color, np.float32) * value[..., None]
 
 
 def _where(mask: np.ndarray, inside: ArrayLike, outside: ArrayLike) -> np.ndarray:
@@ -212,14 +212,14 @@ def _slabs(rng: np.random.Generator, across: int, up: int, shift: bool, gap: flo
 def _sidewalk(style: Style, rng: np.random.Generator) -> np.ndarray:
     shade, gaps = _slabs(rng, *style.slabs, shift=style.slab_shift, gap=0.03)
     value = 1 + 0.09 * shade + 0.10 * noise(rng, 0.7)
-    return _toned(np.array(style.slab_colour), value * _where(gaps, 0.6, 1.0))
+    return _toned(np.array(style.slab_color), value * _where(gaps, 0.6, 1.0))
 
 
 def _grass(style: Style, rng: np.random.Generator) -> np.ndarray:
     value = 1 + 0.30 * noise(rng, 0.8) + 0.15 * noise(rng, 1.6)
     dry = (0.5 + 0.35 * noise(rng, 1.5)).clip(0, 1)[..., None]
-    colour = dry * np.array(style.dry_grass, np.float32) + (1 - dry) * np.array(style.grass, np.float32)
-    return colour * value[..., None]
+    color = dry * np.array(style.dry_grass, np.float32) + (1 - dry) * np.array(style.grass, np.float32)
+    return color * value[..., None]
 
 
 def _facade(which: int) -> Painter:
@@ -230,12 +230,12 @@ def _facade(which: int) -> Painter:
 
 
 def _wall(facade: Facade, rng: np.random.Generator) -> np.ndarray:
-    colour = np.array(facade.colour) * rng.uniform(0.85, 1.15)
+    color = np.array(facade.color) * rng.uniform(0.85, 1.15)
     value = 1 + 0.10 * noise(rng, 1.2)
     if facade.bricks is not None:
         shade, gaps = _slabs(rng, *facade.bricks, shift=facade.bond, gap=0.09)
         value = (value + 0.10 * shade) * _where(gaps, 1.25, 1.0)
-    return _toned(colour, value + 0.06 * noise(rng, 0.4))
+    return _toned(color, value + 0.06 * noise(rng, 0.4))
 
 
 def _windows(wall: np.ndarray, facade: Facade, rng: np.random.Generator) -> np.ndarray:
@@ -265,12 +265,12 @@ def _shop(style: Style, rng: np.random.Generator) -> np.ndarray:
     shop = np.floor(u * 3).astype(int)
     wall = _wall(style.facades[0], rng) * 0.8
     board = (v > 0.74) & (v < 0.9) & (x > 0.06) & (x < 0.94)
-    colours = rng.uniform(0.08, 0.6, (3, 3))[shop]
+    colors = rng.uniform(0.08, 0.6, (3, 3))[shop]
     letters = board & (np.abs(v - 0.82) < 0.04) & (noise(rng, 0.5, (0.5, 3.0)) > 0.4) & (x > 0.15) & (x < 0.85)
     pane = (v > 0.14) & (v < 0.7) & (((x > 0.08) & (x < 0.62)) | ((x > 0.7) & (x < 0.92)))
     shelves, _ = _slabs(rng, 24, 12, shift=True, gap=0.05)
     goods = _toned((1.0, 0.94, 0.85), (0.13 + 0.07 * shelves + 0.03 * noise(rng, 1.4)).clip(0.03, 0.6))
-    picture = _where(board[..., None], colours, wall)
+    picture = _where(board[..., None], colors, wall)
     picture = _where(letters[..., None], 0.75, picture)
     return _where(pane[..., None], goods, picture)
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from packdepth.city.classes import Label
 from packdepth.city.mesh import Look, Mesh, box, cylinder, extruded, hexahedron, quads
-from packdepth.city.style import CarModel, Colour, Lorry
+from packdepth.city.style import CarModel, Color, Lorry
 from packdepth.city.textures import Material
 
 CLEARANCE = 0.22  # metres below a car
 
 
 @cache
-def car(model: CarModel, paint: Colour) -> Mesh:
+def car(model: CarModel, paint: Color) -> Mesh:
     """A car with its middle at the origin."""
     body = Look(Material.PAINT, Label.CAR, paint)
     glass = Look(Material.GLASS, Label.CAR)
@@ -113,7 +113,7 @@ def _lights(front: float, back: float, half: float, z: float, label: Label) -> l
 
 
 @cache
-def lorry(model: Lorry, paint: Colour) -> Mesh:
+def lorry(model: Lorry, paint: Color) -> Mesh:
     """A lorry with its middle at the origin."""
     body, cargo = Look(Material.PAINT, Label.TRUCK, paint), Look(Material.CARGO, Label.TRUCK)
     dark, glass = Look(Material.METAL, Label.TRUCK, (0.4, 0.4, 0.4)), Look(Material.GLASS, Label.TRUCK)

@@ -18,7 +18,7 @@ from packdepth.data.findings import Finding, findings, frame_rate
 from packdepth.data.sheet import mask, write_sheet
 from packdepth.data.survey import Survey, survey
 from packdepth.files import make_folder, replacing, write_image
-from packdepth.sources.recognise import source_at
+from packdepth.sources.recognize import source_at
 
 COLUMNS = 110  # characters of a line
 
@@ -74,7 +74,7 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> R
 
     Args:
         path: of the data set, or of KITTI of a date, a drive or a sequence.
-        kind: of the data set; recognised by its content if left out.
+        kind: of the data set; recognized by its content if left out.
         options: of its source, as `key=value`.
 
     Raises InputError for data that cannot be read.

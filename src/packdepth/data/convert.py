@@ -28,7 +28,7 @@ from packdepth.files import check_room, claim, make_folder, replacing, size_in_w
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import PLACE
-from packdepth.sources.recognise import source_at
+from packdepth.sources.recognize import source_at
 from packdepth.sources.rigid import quaternion
 from packdepth.sources.split import own_line, write_split
 
@@ -49,7 +49,7 @@ def import_data(
     Args:
         path: of the data set.
         output: folder to write to.
-        kind: of the data set; recognised by its content if left out.
+        kind: of the data set; recognized by its content if left out.
         options: of its source, as `key=value`.
         size: height and width of the images to write, pixels; their own if left out.
         image_format: of the images. Those that have it already and are not resized are copied.

@@ -13,7 +13,7 @@ from packdepth.config import Augmentation
 from packdepth.data.label_maps import label_map, read_label_map
 from packdepth.data.resized import resized_labels
 from packdepth.data.targets import camera_index, check_calibrated, distance, target_indices
-from packdepth.data.transforms import ColourJitter, flipped
+from packdepth.data.transforms import ColorJitter, flipped
 from packdepth.errors import InputError
 from packdepth.geometry import lidar
 from packdepth.geometry.camera import Camera
@@ -114,7 +114,7 @@ class ClipDataset(Dataset[Sample]):
         if self.augmentation is None:
             return sample
         if self.augmentation.jitter is not None:
-            jitter = ColourJitter.draw(self.augmentation.jitter, rng)
+            jitter = ColorJitter.draw(self.augmentation.jitter, rng)
             sample.network_image, sample.network_context = jitter(sample.image), jitter(sample.context)
             if sample.right is not None:
                 sample.network_right = jitter(sample.right)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from packdepth.config import DropStatic
-from packdepth.data.motion import mean_motion, optical_flow, small_grey
+from packdepth.data.motion import mean_motion, optical_flow, small_gray
 from packdepth.data.survey import STATIC
 from packdepth.data.targets import distance, distance_source
 from packdepth.errors import InputError
@@ -22,12 +22,12 @@ def static_by_image(clip: Clip) -> np.ndarray:
     CVPR 2017, who drop frames with a mean flow of less than a pixel in images 416 pixels wide. Where no flow can be
     told, and after the last frame, a frame is like the one before.
     """
-    greys = (small_grey(frame.image.read()) for frame in clip.frames)
-    before = next(greys)
+    grays = (small_gray(frame.image.read()) for frame in clip.frames)
+    before = next(grays)
     motion = []
-    for grey in greys:
-        motion.append(mean_motion(optical_flow(before, grey), grey.shape[1]))
-        before = grey
+    for gray in grays:
+        motion.append(mean_motion(optical_flow(before, gray), gray.shape[1]))
+        before = gray
     static: list[bool] = []
     for share in [*motion, np.nan]:
         unknown = bool(np.isnan(share))
@@ -57,7 +57,7 @@ def moving(clips: Sequence[Clip], drop: DropStatic | None) -> list[Clip]:
 
 
 def without_static(clip: Clip, drop: DropStatic) -> Clip:
-    """The clip less its static frames; those on two sides of what was left out are no neighbours.
+    """The clip less its static frames; those on two sides of what was left out are no neighbors.
 
     Raises InputError if hardly a frame is left.
     """

@@ -16,12 +16,12 @@ Severity = Literal["error", "warning", "note"]
 """Training would fail or learn what is false; it would suffer; worth knowing."""
 
 SLOWEST, FASTEST = 2.5, 250.0  # frames a second of a camera; beyond, stamps are in another unit
-SMALL, USUAL, LARGE = 0.004, 0.012, 0.05  # mean image motion between neighbours, shares of the width
+SMALL, USUAL, LARGE = 0.004, 0.012, 0.05  # mean image motion between neighbors, shares of the width
 BLURRED, SOFT = 0.75, 0.4  # sharpness over the clip's median; sharpness itself
 JUMP = 1.2  # brightness of a frame over that of the one before
 CLIPPED = 0.3  # share of black or white pixels
 NARROW, WIDE = 25.0, 120.0  # degrees across, of a camera that a pinhole describes
-OFF_CENTRE = 0.15  # of the width: the principal point from the middle of the image
+OFF_CENTER = 0.15  # of the width: the principal point from the middle of the image
 SQUARE = 1.05  # fx over fy
 HIT = 0.02  # share of a scan's returns that fall into the image
 
@@ -52,13 +52,13 @@ def frame_rate(clip: Clip) -> float:
 # --- frames and time --------------------------------------------------------------------------------------------
 
 
-def no_neighbours(survey: Survey) -> Finding | None:
+def no_neighbors(survey: Survey) -> Finding | None:
     """Too few frames, or unrelated ones."""
     clip = survey.clip
     if target_indices(clip, (-1, 1)):
         return None
     return Finding(
-        "no neighbours",
+        "no neighbors",
         "error",
         f"none of its {len(clip.frames)} frames has one just before and one just after it",
         "Train on longer clips of consecutive frames; this one is good for evaluation alone.",
@@ -133,7 +133,7 @@ def breaks(survey: Survey) -> Finding | None:
         "gaps",
         "warning" if share > 0.1 else "note",
         f"{count} gaps in time between {len(clip.frames)} frames ({share:.0%})",
-        "Frames on two sides of a gap are not taken for neighbours: there is less to train on; see what dropped them.",
+        "Frames on two sides of a gap are not taken for neighbors: there is less to train on; see what dropped them.",
     )
 
 
@@ -155,7 +155,7 @@ def standing(survey: Survey) -> Finding | None:
 
 
 def small_motion(survey: Survey) -> Finding | None:
-    """Neighbouring frames that hardly differ."""
+    """Neighboring frames that hardly differ."""
     motion = survey.typical_motion
     if not motion < SMALL:
         return None
@@ -163,19 +163,19 @@ def small_motion(survey: Survey) -> Finding | None:
     return Finding(
         "small motion",
         "warning",
-        f"the image moves by {motion:.2%} of its width between neighbours, {survey.clip.camera.width * motion:.1f} px",
+        f"the image moves by {motion:.2%} of its width between neighbors, {survey.clip.camera.width * motion:.1f} px",
         f"Use a frame stride of {stride}: context: [-{stride}, {stride}] in the data block, or, of a video, "
         f"step: {stride}.",
     )
 
 
 def large_motion(survey: Survey) -> Finding | None:
-    """Neighbouring frames that hardly overlap."""
+    """Neighboring frames that hardly overlap."""
     motion = survey.typical_motion
     lost = float(np.isnan(survey.motion).mean())
     if survey.clip.independent or not (motion > LARGE or lost > 0.5):
         return None
-    found = f"the image moves by {motion:.2%} of its width between neighbours" if motion > LARGE else ""
+    found = f"the image moves by {motion:.2%} of its width between neighbors" if motion > LARGE else ""
     unknown = f"in {lost:.0%} of the frames no motion could be followed to the next" if lost > 0.5 else ""
     return Finding(
         "large motion",
@@ -272,7 +272,7 @@ def intrinsics(survey: Survey) -> Finding | None:
     complaints = []
     if not NARROW <= fov <= WIDE:
         complaints.append(f"a field of view of {fov:.0f} degrees across")
-    if max(map(abs, off)) > OFF_CENTRE * camera.width:
+    if max(map(abs, off)) > OFF_CENTER * camera.width:
         complaints.append(f"a principal point ({camera.cx:.0f}, {camera.cy:.0f}) far from the middle of the image")
     if not 1 / SQUARE < camera.fx / camera.fy < SQUARE:
         complaints.append(f"pixels that are not square (fx {camera.fx:.0f}, fy {camera.fy:.0f})")
@@ -303,7 +303,7 @@ def scans(survey: Survey) -> Finding | None:
 
 
 FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
-    no_neighbours,
+    no_neighbors,
     time_order,
     time_unit,
     corrected,

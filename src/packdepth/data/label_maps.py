@@ -8,10 +8,10 @@ import numpy as np
 
 from packdepth.errors import InputError
 from packdepth.records import Clip, Readable
-from packdepth.semantic_run import UNLABELLED
+from packdepth.semantic_run import UNLABELED
 
 
-def check_labelled(clips: Sequence[Clip]) -> None:
+def check_labeled(clips: Sequence[Clip]) -> None:
     """Raise InputError, naming the image, unless each frame has a label map."""
     for clip in clips:
         for frame in clip.frames:
@@ -36,10 +36,10 @@ def read_label_map(file: Readable, classes: int) -> np.ndarray:
 
 
 def check_ids(ids: np.ndarray, classes: int, name: str) -> None:
-    """Raise InputError, which begins with `name`, for class ids beyond those that guide, but for unlabelled pixels."""
-    found = int(ids.max(where=ids != UNLABELLED, initial=0))
+    """Raise InputError, which begins with `name`, for class ids beyond those that guide, but for unlabeled pixels."""
+    found = int(ids.max(where=ids != UNLABELED, initial=0))
     if found >= classes:
         raise InputError(
             f"{name}: holds class {found}, but the depth network is guided by {classes} classes, 0 to {classes - 1} "
-            f"(guidance.semantics.classes); give label maps of these classes, with {UNLABELLED} where there is none"
+            f"(guidance.semantics.classes); give label maps of these classes, with {UNLABELED} where there is none"
         )

@@ -11,8 +11,8 @@ SPACING = 16  # pixels between points
 RADIUS = 5  # of the window about a point, pixels
 SMALLEST = 12  # pixels of the shorter side of the coarsest level
 ITERATIONS = 4  # on each level
-LEAST_GRADIENT = 0.01  # grey in [0, 1] per pixel: root of the smaller eigenvalue of a window's mean structure tensor
-MOST_RESIDUAL = 0.06  # grey: root mean square difference of two windows that show the same
+LEAST_GRADIENT = 0.01  # gray in [0, 1] per pixel: root of the smaller eigenvalue of a window's mean structure tensor
+MOST_RESIDUAL = 0.06  # gray: root mean square difference of two windows that show the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +24,10 @@ class Flow:
     found: np.ndarray  # [N] bool: the window has texture in all directions and was found again
 
 
-def small_grey(image: np.ndarray) -> np.ndarray:
+def small_gray(image: np.ndarray) -> np.ndarray:
     """Luma [h, w] float32 in [0, 1] of an RGB image [H, W, 3] uint8, averaged over whole pixels to at most 320 wide."""
-    grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32) / 255
-    return pooled(grey, -(-image.shape[1] // WIDTH))
+    gray = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32) / 255
+    return pooled(gray, -(-image.shape[1] // WIDTH))
 
 
 def pooled(image: np.ndarray, factor: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def pooled(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def optical_flow(first: np.ndarray, second: np.ndarray) -> Flow:
-    """The motion of a grid of points from one grey image [H, W] to another of the same size.
+    """The motion of a grid of points from one gray image [H, W] to another of the same size.
 
     Coarse to fine, with windows compared less their means, so that a change of exposure is no motion. Source: Lucas
     and Kanade, IJCAI 1981; pyramids as in Bouguet 2001.
@@ -78,19 +78,19 @@ def _refined(
     down, across = np.gradient(first)
     slopes = np.stack([_sampled(across, windows), _sampled(down, windows)], axis=-1)  # [N, P, 2]
     slopes -= slopes.mean(1, keepdims=True)
-    template = _centred(_sampled(first, windows))
+    template = _centerd(_sampled(first, windows))
     tensor = np.einsum("npi,npj->nij", slopes, slopes) / len(offsets)  # [N, 2, 2]
     inverse = np.linalg.inv(tensor + 1e-6 * np.eye(2, dtype=np.float32))
     for _ in range(ITERATIONS):
-        difference = template - _centred(_sampled(second, windows + vectors[:, None]))
+        difference = template - _centerd(_sampled(second, windows + vectors[:, None]))
         step = np.einsum("nij,npj,np->ni", inverse, slopes, difference, optimize=True) / len(offsets)
         vectors = vectors + step.clip(-RADIUS, RADIUS)
-    difference = template - _centred(_sampled(second, windows + vectors[:, None]))
+    difference = template - _centerd(_sampled(second, windows + vectors[:, None]))
     textured = np.linalg.eigvalsh(tensor)[:, 0] > LEAST_GRADIENT**2
     return vectors, textured & ((difference**2).mean(1) < MOST_RESIDUAL**2)
 
 
-def _centred(windows: np.ndarray) -> np.ndarray:
+def _centerd(windows: np.ndarray) -> np.ndarray:
     return np.asarray(windows - windows.mean(1, keepdims=True))
 
 

@@ -28,7 +28,7 @@ def resized_depth(depth: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resized_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Labels [..., H, W] at another size: each pixel has the label that lies at its centre."""
+    """Labels [..., H, W] at another size: each pixel has the label that lies at its center."""
     rows = (2 * np.arange(height) + 1) * labels.shape[-2] // (2 * height)
     columns = (2 * np.arange(width) + 1) * labels.shape[-1] // (2 * width)
     taken: np.ndarray = labels[..., rows[:, None], columns]

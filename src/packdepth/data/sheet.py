@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from packdepth.colour import colourise
-from packdepth.data.motion import optical_flow, small_grey
+from packdepth.color import colorize
+from packdepth.data.motion import optical_flow, small_gray
 from packdepth.data.survey import Survey
 from packdepth.files import write_image
 from packdepth.geometry.lidar import depth_map
@@ -18,7 +18,7 @@ from packdepth.geometry.lidar import depth_map
 WIDTH = 480  # pixels of a panel
 CLIPS = 12  # on a sheet, at most
 PLACES = (0.15, 0.5, 0.85)  # of a clip, from its beginning to its end
-NEAREST = 0.2  # inverse depth, 1/metres, of the warmest colour
+NEAREST = 0.2  # inverse depth, 1/metres, of the warmest color
 ARROW, TINT = (120, 255, 120), (255, 40, 40)
 
 
@@ -58,9 +58,9 @@ def _moving(survey: Survey, index: int) -> Image.Image:
     panel = _panel(image, f"{clip.name} {clip.frames[index].name}")
     if clip.independent or index + 1 == len(clip.frames):
         return panel
-    grey = small_grey(image)
-    flow = optical_flow(grey, small_grey(clip.frames[index + 1].image.read()))
-    draw, scale = ImageDraw.Draw(panel), WIDTH / grey.shape[1]
+    gray = small_gray(image)
+    flow = optical_flow(gray, small_gray(clip.frames[index + 1].image.read()))
+    draw, scale = ImageDraw.Draw(panel), WIDTH / gray.shape[1]
     for start, vector in zip(flow.points[flow.found] * scale, flow.vectors[flow.found] * scale, strict=True):
         draw.line([tuple(start), tuple(start + 5 * vector)], fill=ARROW)
         draw.ellipse([*(start - 1), *(start + 1)], fill=ARROW)
@@ -74,8 +74,8 @@ def _overlay(survey: Survey, index: int) -> Image.Image:
     panel = _panel(frame.image.read() // 2, "")
     camera = clip.camera.resized(panel.height, panel.width)
     depth = depth_map(torch.from_numpy(frame.lidar.read()), camera)[0].numpy()
-    colours = colourise(1 / np.maximum(depth, 0.1), 0, NEAREST)
-    laid = Image.fromarray(np.where(depth[..., None] > 0, colours, np.asarray(panel)))
+    colors = colorize(1 / np.maximum(depth, 0.1), 0, NEAREST)
+    laid = Image.fromarray(np.where(depth[..., None] > 0, colors, np.asarray(panel)))
     return _captioned(laid, f"LiDAR on {frame.name}")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from packdepth.errors import InputError
 from packdepth.records import Clip
-from packdepth.sources.recognise import source_at
+from packdepth.sources.recognize import source_at
 from packdepth.sources.split import own_line, write_split
 
 PARTS = ("train", "val", "test")
@@ -28,7 +28,7 @@ def make_splits(
     Args:
         path: of the data set.
         output: folder to write to.
-        kind: of the data set; recognised by its content if left out.
+        kind: of the data set; recognized by its content if left out.
         options: of its source, as `key=value`.
         shares: of the drives, for train, val and test; a part with a share of 0 is not written.
         seed: of the shuffling.

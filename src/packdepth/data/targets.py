@@ -51,12 +51,12 @@ def has_poses(clip: Clip) -> bool:
 
 
 def distance_source(clip: Clip) -> str | None:
-    """What tells the distance travelled: "speed" before "poses"; None if neither is there."""
+    """What tells the distance traveled: "speed" before "poses"; None if neither is there."""
     return "speed" if has_speed(clip) else "poses" if has_poses(clip) else None
 
 
 def distance(clip: Clip, target: int, context: int) -> float:
-    """Metres travelled between two frames: speed integrated over time, or else how far the measured poses lie apart."""
+    """Metres traveled between two frames: speed integrated over time, or else how far the measured poses lie apart."""
     if has_speed(clip):
         low, high = sorted((target, context))
         times = np.array([frame.time for frame in clip.frames[low : high + 1]])
@@ -81,7 +81,7 @@ def depth_source(clip: Clip) -> str | None:
 
 OFFERS: dict[str, tuple[str, Callable[[Clip], bool], str]] = {
     "distance": (
-        "the distance travelled between frames",
+        "the distance traveled between frames",
         lambda clip: distance_source(clip) is not None,
         "neither speed nor poses for all its frames; add speed_mps or poses",
     ),

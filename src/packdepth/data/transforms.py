@@ -43,16 +43,16 @@ def flipped(sample: Sample) -> Sample:
 
 
 @dataclass(frozen=True)
-class ColourJitter:
-    """One draw of colour jitter. Applied in the order brightness, contrast, saturation, hue."""
+class ColorJitter:
+    """One draw of color jitter. Applied in the order brightness, contrast, saturation, hue."""
 
     brightness: float  # factor
-    contrast: float  # factor, about the mean grey of the image
+    contrast: float  # factor, about the mean gray of the image
     saturation: float  # factor
-    hue: float  # turns of the colour circle
+    hue: float  # turns of the color circle
 
     @classmethod
-    def draw(cls, limits: Jitter, rng: np.random.Generator) -> ColourJitter:
+    def draw(cls, limits: Jitter, rng: np.random.Generator) -> ColorJitter:
         """Factors uniform in [1 - x, 1 + x], hue uniform in [-x, x]."""
         brightness, contrast, saturation, hue = rng.uniform(-1, 1, 4)
         return cls(
@@ -65,20 +65,20 @@ class ColourJitter:
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., 3, H, W], RGB in [0, 1], to the same shape and range."""
         x = (images * self.brightness).clamp(0, 1)
-        mean = grey(x).mean((-3, -2, -1), keepdim=True)
+        mean = gray(x).mean((-3, -2, -1), keepdim=True)
         x = (mean + (x - mean) * self.contrast).clamp(0, 1)
-        x = (grey(x) + (x - grey(x)) * self.saturation).clamp(0, 1)
+        x = (gray(x) + (x - gray(x)) * self.saturation).clamp(0, 1)
         return rotate_hue(x, self.hue).clamp(0, 1)
 
 
-def grey(images: Tensor) -> Tensor:
+def gray(images: Tensor) -> Tensor:
     """Luma [..., 1, H, W] of RGB images [..., 3, H, W] (ITU-R BT.601)."""
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=images.dtype, device=images.device)
     return (images * weights[:, None, None]).sum(-3, keepdim=True)
 
 
 def rotate_hue(images: Tensor, turns: float) -> Tensor:
-    """RGB images [..., 3, H, W] with their chroma turned in the YIQ plane; grey stays grey, luma stays."""
+    """RGB images [..., 3, H, W] with their chroma turned in the YIQ plane; gray stays gray, luma stays."""
     to_yiq = torch.tensor(
         [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], dtype=torch.float64
     )

@@ -11,13 +11,13 @@ from packdepth.data.motion import pooled
 FEWEST = 12  # images, below which edges of the world have not averaged out
 CELL = 4  # pixels: masks are made of cells of this size
 PERSISTENT = 0.9  # share of an edge that survives averaging over time
-STEADY = 0.02  # grey in [0, 1]: standard deviation over time of the steadiest pixel of a cell, at most
-EDGE = 0.015  # grey per pixel: least mean gradient of a cell that shows something
+STEADY = 0.02  # gray in [0, 1]: standard deviation over time of the steadiest pixel of a cell, at most
+EDGE = 0.015  # gray per pixel: least mean gradient of a cell that shows something
 LEAST_SHARE = 0.002  # of the image: what is smaller is chance
 
 
 def unmoved(images: Sequence[np.ndarray]) -> np.ndarray:
-    """The mask [H, W] bool of what never moves, of grey images [H, W] in [0, 1] among which the camera moved.
+    """The mask [H, W] bool of what never moves, of gray images [H, W] in [0, 1] among which the camera moved.
 
     Edges of the world blur when images are averaged, edges that are fixed to the camera stay: cells where the gradient
     of the mean is nearly the mean of the gradients, and that are partly steady in brightness. If such an edge spans
@@ -31,11 +31,11 @@ def unmoved(images: Sequence[np.ndarray]) -> np.ndarray:
     gradients = np.mean([_gradient(image) for image in stack], axis=0)
     persistent, mean = pooled(_gradient(stack.mean(0)), CELL), pooled(gradients, CELL)
     cells = (mean > EDGE) & (persistent > PERSISTENT * mean) & (_least(stack.std(0)) < STEADY)
-    cells &= _neighbours(cells) >= 2
+    cells &= _neighbors(cells) >= 2
     cells = _with_hood(cells)
     if cells.mean() < LEAST_SHARE:
         return mask
-    grown = cells | (_neighbours(cells) > 0)
+    grown = cells | (_neighbors(cells) > 0)
     mask[: grown.shape[0] * CELL, : grown.shape[1] * CELL] = grown.repeat(CELL, 0).repeat(CELL, 1)
     return mask
 
@@ -52,7 +52,7 @@ def _least(image: np.ndarray) -> np.ndarray:
     return np.asarray(cut.reshape(height, CELL, width, CELL).min((1, 3)))
 
 
-def _neighbours(cells: np.ndarray) -> np.ndarray:
+def _neighbors(cells: np.ndarray) -> np.ndarray:
     """How many of the eight cells around each are set."""
     padded = np.pad(cells.astype(int), 1)
     height, width = cells.shape

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
 
 STEPS = 4
-# How many of how many frames of a drive are rendered, so that places vary: to train on them takes neighbours.
+# How many of how many frames of a drive are rendered, so that places vary: to train on them takes neighbors.
 STRETCHES = {"train": (5, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 1)}
 # Height and width. The network sees smaller images: made smaller, rendered ones fit each other better than rendered so.
 SIZE = (96, 320)

@@ -85,12 +85,12 @@ def _ridges(slope: Tensor, across: Tensor, down: Tensor) -> Tensor:
     padded = F.pad(slope, [1] * 4)
     height, width = slope.shape
 
-    def neighbour(row: int, column: int) -> Tensor:
+    def neighbor(row: int, column: int) -> Tensor:
         return padded[1 + row : 1 + row + height, 1 + column : 1 + column + width]
 
     ridges = torch.zeros_like(slope, dtype=torch.bool)
     for index, (row, column) in enumerate(((0, 1), (1, 1), (1, 0), (1, -1))):
-        steepest = (slope > neighbour(row, column)) & (slope >= neighbour(-row, -column))
+        steepest = (slope > neighbor(row, column)) & (slope >= neighbor(-row, -column))
         ridges |= (octant == index) & steepest
     return ridges
 

@@ -22,7 +22,7 @@ class EgoMotionErrors:
     motions: int
     """How many were compared."""
     distance: float
-    """Metres travelled: the sum of the measured lengths."""
+    """Metres traveled: the sum of the measured lengths."""
     translation: float
     """Sum of |t_predicted - t_measured|, as a share of the distance."""
     translation_scaled: float
@@ -60,7 +60,7 @@ def ego_motion_errors(predicted: Tensor, measured: Tensor) -> EgoMotionErrors:
 
 
 def measured_motion(clip: Clip) -> Tensor | None:
-    """T_next_current [N - 1, 4, 4] (float64, m) of a clip's N poses; None without poses, or if neighbours stand."""
+    """T_next_current [N - 1, 4, 4] (float64, m) of a clip's N poses; None without poses, or if neighbors stand."""
     poses = [frame.pose for frame in clip.frames if frame.pose is not None]
     if len(poses) < len(clip.frames) or clip.independent:
         return None

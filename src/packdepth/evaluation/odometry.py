@@ -38,7 +38,7 @@ def stretched(poses: np.ndarray, scale: float) -> np.ndarray:
 
 
 def distances(poses: np.ndarray) -> np.ndarray:
-    """Metres travelled from the first frame to each, [N]."""
+    """Metres traveled from the first frame to each, [N]."""
     steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
@@ -135,10 +135,10 @@ def segment_errors(predicted: np.ndarray, true: np.ndarray) -> SegmentErrors:
     Segments start at every tenth frame and end at the first frame that is farther than their length along the true
     path. The mean is over all segments of all lengths.
     """
-    travelled = distances(true)
+    traveled = distances(true)
     starts = np.arange(0, len(true), SEGMENT_STEP)
     first, length = (grid.ravel() for grid in np.meshgrid(starts, LENGTHS, indexing="ij"))
-    last = np.searchsorted(travelled, travelled[first] + length, side="right")
+    last = np.searchsorted(traveled, traveled[first] + length, side="right")
     whole = last < len(true)
     if not whole.any():
         return SegmentErrors(t_rel=np.nan, r_rel=np.nan, segments=0)
@@ -153,8 +153,8 @@ def segment_errors(predicted: np.ndarray, true: np.ndarray) -> SegmentErrors:
 def drift(predicted: np.ndarray, true: np.ndarray) -> float:
     """How far the end is off when both begin at one pose, as a percentage of the distance; NaN without motion."""
     off = np.linalg.norm(from_first(predicted)[-1, :3, 3] - from_first(true)[-1, :3, 3])
-    travelled = distances(true)[-1]
-    return float(100 * off / travelled) if travelled > 0 else np.nan
+    traveled = distances(true)[-1]
+    return float(100 * off / traveled) if traveled > 0 else np.nan
 
 
 def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
@@ -163,11 +163,11 @@ def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
     The standard deviation, over stretches of 50 metres, of the predicted length over the true one, as a percentage of
     its mean. NaN for less than two stretches.
     """
-    travelled, steps = distances(true), distances(predicted)
-    ends = np.searchsorted(travelled, STRETCH * np.arange(int(travelled[-1] // STRETCH) + 1))
+    traveled, steps = distances(true), distances(predicted)
+    ends = np.searchsorted(traveled, STRETCH * np.arange(int(traveled[-1] // STRETCH) + 1))
     if len(ends) < 3:
         return np.nan
-    ratios = np.diff(steps[ends]) / np.diff(travelled[ends])
+    ratios = np.diff(steps[ends]) / np.diff(traveled[ends])
     return float(100 * ratios.std() / ratios.mean()) if ratios.mean() > 0 else np.nan
 
 
@@ -180,7 +180,7 @@ class OdometryErrors:
 
     frames: int
     distance: float
-    """Metres travelled in truth."""
+    """Metres traveled in truth."""
     scale: float
     """The factor of the best similarity, from predicted to true."""
     ate: float

@@ -18,7 +18,7 @@ from packdepth.inference.predictor import load
 from packdepth.inference.run import Footage, find_footage, known_camera, progress
 
 MEANINGS = {
-    "distance": "metres travelled, measured",
+    "distance": "metres traveled, measured",
     "scale": "factor of the best similarity, from predicted to measured",
     "ate": "m, RMSE of all positions after the best rigid motion",
     "ate_scaled": "m, the same after the best similarity",

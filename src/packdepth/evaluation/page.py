@@ -12,7 +12,7 @@ from string import Template
 import numpy as np
 
 from packdepth.charts import Line, key, svg
-from packdepth.colour import colour_range
+from packdepth.color import color_range
 from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.parts import range_names
 from packdepth.evaluation.report import Report
@@ -22,7 +22,7 @@ from packdepth.html import STYLE, depth_panels, table
 from packdepth.inference.info import depth_unit
 
 TEMPLATE = files("packdepth.evaluation") / "page.html"
-COLOURS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of checkpoints, in turn
+COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of checkpoints, in turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +112,14 @@ def _curves(reports: Sequence[Report], metric: str) -> list[Line]:
         parts = report.parts
         points = [(middle, parts[name][report.row][metric]) for name, middle in middles.items() if name in parts]
         name = f"{number + 1}. {report.checkpoint}, {report.row}"
-        lines.append(Line(np.array(points).reshape(-1, 2), COLOURS[number % len(COLOURS)], name))
+        lines.append(Line(np.array(points).reshape(-1, 2), COLORS[number % len(COLORS)], name))
     return lines
 
 
 def _examples(report: Report, examples: Sequence[Maps]) -> str:
     """Best, median and worst image of a checkpoint; scaled where that is the row it stands for."""
     known = [1 / maps.truth[~np.isnan(maps.truth)] for maps in examples]
-    low, high = colour_range(known)
+    low, high = color_range(known)
     parts = [f"<h3>{escape(report.checkpoint)}, {report.row}</h3>"]
     for title, maps in zip(("best", "median", "worst"), examples, strict=False):
         name = f"{maps.scores.clip} {maps.scores.frame}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from packdepth.blocks import Closed, nearest, parse
 from packdepth.city.classes import Label
-from packdepth.closed import Closed, nearest, parse
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources import AnySource
@@ -136,7 +136,7 @@ class Protocol:
                 f"give the folder that holds {root}"
             )
         block["root"] = str(places[0])
-        if self.folders and Folder.recognises(places[0]):
+        if self.folders and Folder.recognizes(places[0]):
             block["kind"] = "folder"
         if "split_file" in block:
             block["split_file"] = str(places[0] / block["split_file"])
@@ -288,7 +288,7 @@ PROTOCOLS = {
         Protocol(
             name="kitti-odometry-clip",
             about=(
-                "KITTI odometry, sequence 06, frames 0 to 50 of the left grey camera, against depth_0 "
+                "KITTI odometry, sequence 06, frames 0 to 50 of the left gray camera, against depth_0 "
                 "(semi-global matching of the stereo pair)"
             ),
             source={"kind": "kitti_odometry", "root": "kitti_odometry/dataset", "sequences": ["06"], "frames": [0, 51]},
@@ -303,7 +303,7 @@ PROTOCOLS = {
         Protocol(
             name="kitti-raw-clip",
             about=(
-                "KITTI raw, drive 2011_09_26_drive_0052_sync, frames 0, 12, ..., 72 of the left colour camera, against "
+                "KITTI raw, drive 2011_09_26_drive_0052_sync, frames 0, 12, ..., 72 of the left color camera, against "
                 "their Velodyne scans (of several returns in a pixel the nearest); from frame 51 on the car stands, "
                 "so that the last two see one scene"
             ),
@@ -385,7 +385,7 @@ PROTOCOLS = {
             _DDAD,
             name="ddad-val-classes",
             about=(
-                "DDAD, labelled images of the front camera, against the full LiDAR; "
+                "DDAD, labeled images of the front camera, against the full LiDAR; "
                 "by class, as the challenge of 2021 scores"
             ),
             images=None,

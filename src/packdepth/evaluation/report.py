@@ -221,7 +221,7 @@ class Report:
             return []
         both = {"network": self.ego_motion, "baseline": self.ego_motion_baseline}
         rows = {
-            "translation": "error as a share of the distance travelled",
+            "translation": "error as a share of the distance traveled",
             "translation_scaled": "the same after one factor for all motions",
             "scale": "that factor",
             "length_ratio": "mean length, predicted over measured",

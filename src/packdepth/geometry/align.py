@@ -15,7 +15,7 @@ ROUNDS = 4  # Gauss-Newton steps at each
 TRANSLATION = 0.05  # harmonic mean depths,
 ROTATION = 0.02  # radians, and
 EXPOSURE = 0.3  # of gain and offset: how far off the first guess is (standard deviations)
-NOISE = 0.005  # grey in [0, 1]: least difference of two images of the same
+NOISE = 0.005  # gray in [0, 1]: least difference of two images of the same
 OUTLIER = 2.0  # standard deviations from where on a difference is one of moving objects, or of what is hidden
 NEAREST = 0.1  # of its depth in the image: a point that comes nearer than that to the other camera
 
@@ -23,7 +23,7 @@ NEAREST = 0.1  # of its depth in the image: a point that comes nearer than that 
 def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, camera: Camera) -> Tensor:
     """Motions, refined so that image and depth, moved so, explain the following frame best.
 
-    Gauss-Newton steps on grey values, coarse to fine, of motion, gain and offset, with robust weights (Geman and
+    Gauss-Newton steps on gray values, coarse to fine, of motion, gain and offset, with robust weights (Geman and
     McClure) and a normal distribution about the first guess as prior: where images tell nothing, the guess holds. So
     it does where the result explains the pixels that both see no better. Where images tell it, the length of the motion
     has the scale of the depth; guesses up to several times too long are put right.
@@ -44,11 +44,11 @@ def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, came
     translation = (TRANSLATION / inv_depth.mean((1, 2, 3)))[:, None].expand(-1, 3)  # [B, 3] metres
     others = translation.new_tensor([ROTATION] * 3 + [EXPOSURE] * 2).expand(len(T), -1)
     prior = torch.cat([translation, others], dim=1) ** -2  # [B, 8]
-    grey, other = (images.mean(1, keepdim=True) for images in (image, following))
+    gray, other = (images.mean(1, keepdim=True) for images in (image, following))
     usual = prior.new_tensor([1.0, 0.0]).expand(len(T), -1)
     found, exposure, back = T, usual, se3.inverse(T)
     for level in reversed(range(LEVELS)):
-        a, b, p = (F.avg_pool2d(x, 2**level, ceil_mode=True) for x in (grey, other, inv_depth))
+        a, b, p = (F.avg_pool2d(x, 2**level, ceil_mode=True) for x in (gray, other, inv_depth))
         a, b = smoothed(a), smoothed(b)
         shown, smaller = torch.cat([b, *gradients(b)], dim=1), camera.pooled(2**level)
         for _ in range(ROUNDS):
@@ -56,7 +56,7 @@ def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, came
             off = torch.cat([se3.to_vector(found @ back), exposure - usual], dim=1)
             step = torch.linalg.solve(information + prior.diag_embed(), -(pull + prior * off))
             found, exposure = se3.from_vector(step[:, :6]) @ found, exposure + step[:, 6:]
-    before, after = (_unexplained(grey, other, 1 / inv_depth, each, exposure, camera) for each in (T, found))
+    before, after = (_unexplained(gray, other, 1 / inv_depth, each, exposure, camera) for each in (T, found))
     both = (before.isfinite() & after.isfinite()).flatten(1)
     better = (torch.where(both, (after - before).flatten(1), 0).sum(1) < 0) & found.isfinite().all((1, 2))
     return torch.where(better[:, None, None], found, T)
@@ -75,16 +75,16 @@ def gradients(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _normal_equations(
-    grey: Tensor, shown: Tensor, depth: Tensor, T: Tensor, exposure: Tensor, camera: Camera
+    gray: Tensor, shown: Tensor, depth: Tensor, T: Tensor, exposure: Tensor, camera: Camera
 ) -> tuple[Tensor, Tensor]:
     """Information [B, 8, 8] and pull [B, 8] of all pixels about a small motion that follows T, gain and offset.
 
     Args:
-        grey: [B, 1, h, w].
+        gray: [B, 1, h, w].
         shown: [B, 3, h, w], the following frame with its gradients along x and y.
         depth: [B, 1, h, w] metres.
         T: T_following_image [B, 4, 4].
-        exposure: gain and offset that make the following frame's grey values the image's, [B, 2].
+        exposure: gain and offset that make the following frame's gray values the image's, [B, 2].
         camera: of that size.
     """
     there = carry(depth, T, camera)
@@ -98,7 +98,7 @@ def _normal_equations(
     motion = torch.cat([by_x, by_y, by_z, y * by_z - z * by_y, z * by_x - x * by_z, x * by_y - y * by_x], dim=1)
     gain, offset = exposure[:, :, None, None, None].unbind(1)  # [B, 1, 1, 1] each
     J = torch.cat([gain * motion, seen, torch.ones_like(seen)], dim=1).flatten(2)  # [B, 8, h w]
-    difference, valid = (gain * seen + offset - grey).flatten(1), (there.valid & (z > nearest)).flatten(1)
+    difference, valid = (gain * seen + offset - gray).flatten(1), (there.valid & (z > nearest)).flatten(1)
     absolute = difference.abs().masked_fill(~valid, torch.nan)
     sigma = (1.4826 * absolute.nanmedian(1, keepdim=True).values).nan_to_num(NOISE).clamp(min=NOISE)
     weight = valid / (sigma * (1 + (difference / (OUTLIER * sigma)) ** 2)) ** 2
@@ -106,9 +106,9 @@ def _normal_equations(
     return weighted @ J.mT, (weighted @ difference[..., None])[..., 0]
 
 
-def _unexplained(grey: Tensor, other: Tensor, depth: Tensor, T: Tensor, exposure: Tensor, camera: Camera) -> Tensor:
+def _unexplained(gray: Tensor, other: Tensor, depth: Tensor, T: Tensor, exposure: Tensor, camera: Camera) -> Tensor:
     """|difference| [B, 1, H, W] where T carries each pixel, infinite where that is out of view."""
     there = carry(depth, T, camera)
     gain, offset = exposure[:, :, None, None, None].unbind(1)
-    difference = gain * sample(other, there.pixels) + offset - grey
+    difference = gain * sample(other, there.pixels) + offset - gray
     return difference.abs().masked_fill(~there.valid, torch.inf)

@@ -1,6 +1,6 @@
 """The pinhole camera.
 
-Pixel centres are integers: the image spans [-0.5, W - 0.5] x [-0.5, H - 0.5], its first pixel is (0, 0).
+Pixel centers are integers: the image spans [-0.5, W - 0.5] x [-0.5, H - 0.5], its first pixel is (0, 0).
 This module imports without torch, because sources parse cameras from disk without it.
 """
 
@@ -40,7 +40,7 @@ class Camera:
 
     @classmethod
     def from_fov(cls, fov: float, width: int, height: int) -> Camera:
-        """The camera of square pixels, centred, that sees `fov` degrees from the left border to the right one."""
+        """The camera of square pixels, centerd, that sees `fov` degrees from the left border to the right one."""
         focal = width / 2 / math.tan(math.radians(fov) / 2)
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
 

@@ -12,7 +12,7 @@ from packdepth.geometry.camera import Camera
 
 Padding = Literal["border", "zeros"]
 """What lies beyond an image: its edges, extended, or black."""
-ROUNDING = 1e-3  # pixels beyond the outermost centres that still count: where a row stays in its place, as in stereo
+ROUNDING = 1e-3  # pixels beyond the outermost centers that still count: where a row stays in its place, as in stereo
 MIN_DEPTH = 1e-3  # metres; what is nearer to the context camera, or behind it, is not seen
 
 
@@ -37,7 +37,7 @@ def sample(image: Tensor, pixels: Tensor, padding: Padding = "border") -> Tensor
     A pixel that is NaN gives some value of the image, and no gradient.
     """
     height, width = image.shape[-2:]
-    # Integer pixel centres, hence align_corners=True: -1 and 1 are the centres of the first and last pixel.
+    # Integer pixel centers, hence align_corners=True: -1 and 1 are the centers of the first and last pixel.
     u = 2 * pixels[:, 0] / max(width - 1, 1) - 1
     v = 2 * pixels[:, 1] / max(height - 1, 1) - 1
     grid = u.new_empty(*u.shape, 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from packdepth.colour import colour_range, colourise
+from packdepth.color import color_range, colorize
 from packdepth.data.ground import THRESHOLD, pixels_below_ground
 from packdepth.data.targets import check_calibrated, target_indices
 from packdepth.errors import InputError
@@ -113,11 +113,11 @@ def sheet(predictor: Predictor, frames: Sequence[Counted]) -> np.ndarray:
     rows = []
     for found in frames:
         inv_depth, below = _judged(predictor, found.clip, found.frame)
-        colours = colourise(inv_depth, *colour_range([inv_depth]))
+        colors = colorize(inv_depth, *color_range([inv_depth]))
         if below is not None:
-            colours[below] = RED
+            colors[below] = RED
         image = resize_image(image_tensor(found.frame.image.read()), *inv_depth.shape)[0]
-        rows.append(np.concatenate([(image.permute(1, 2, 0) * 255).round().byte().numpy(), colours], axis=1))
+        rows.append(np.concatenate([(image.permute(1, 2, 0) * 255).round().byte().numpy(), colors], axis=1))
     return np.concatenate(rows)
 
 

@@ -60,11 +60,11 @@ def describe(checkpoint: str | Path) -> str:
         rows += [
             ("trained on", f"{_count(meta.frames, 'frame')} of {_count(len(meta.clips), 'clip')}"),
             *[("", clip) for clip in meta.clips],
-            *_labelled("objective", [(term.kind, f"weight {term.weight:g}") for term in run.objective]),
+            *_labeled("objective", [(term.kind, f"weight {term.weight:g}") for term in run.objective]),
             unit,
             *[("camera", str(camera)) for camera in meta.cameras],
             ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
-            *_labelled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
+            *_labeled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
             written,
             ("git commit", meta.git_commit or "unknown"),
         ]
@@ -76,7 +76,7 @@ def depth_unit(metric: bool, scale_source: str) -> str:
     return f"metric, its scale comes from {scale_source}" if metric else f"up to a factor (scale: {scale_source})"
 
 
-def _labelled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Rows of name and value in two columns, the label on the first."""
     width = max((len(name) for name, _ in pairs), default=0)
     return [("" if i else label, f"{name:<{width}}  {value}") for i, (name, value) in enumerate(pairs)]

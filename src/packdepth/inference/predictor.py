@@ -70,7 +70,7 @@ def image_tensor(image: Image) -> Tensor:
     """An image as networks read it: [1, 3, H, W] float32, RGB in [0, 1], at its own size.
 
     Args:
-        image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] grey, uint8 or float in [0, 1].
+        image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
 
     Raises InputError for anything else.
     """
@@ -174,7 +174,7 @@ class Predictor:
 
         Args:
             images: N >= 2 frames, in order of time; they are read as they are needed. packnet-sfm's PoseNet, which
-                looks at a frame and both its neighbours, needs N >= 3.
+                looks at a frame and both its neighbors, needs N >= 3.
 
         Returns:
             T_next_current [N - 1, 4, 4] float64: maps points of a frame's camera into the next frame's; its
@@ -285,7 +285,7 @@ def _check_array(image: object) -> None:
     if not isinstance(image, np.ndarray):
         raise InputError(f"an image is a path, a Pillow image or a numpy array; found {type(image).__name__}")
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or image.size == 0:
-        raise InputError(f"an image array has shape [H, W, 3] (RGB) or [H, W] (grey); found {list(image.shape)}")
+        raise InputError(f"an image array has shape [H, W, 3] (RGB) or [H, W] (gray); found {list(image.shape)}")
     if image.dtype != np.uint8:
         if not np.issubdtype(image.dtype, np.floating):
             raise InputError(f"an image array holds uint8, or floats in [0, 1]; found {image.dtype}")

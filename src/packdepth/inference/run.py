@@ -13,9 +13,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from packdepth.blocks import nearest
 from packdepth.checkpoint import LearnedCamera, Meta
-from packdepth.closed import nearest
-from packdepth.colour import colour_range, colourise
+from packdepth.color import color_range, colorize
 from packdepth.config import Precision
 from packdepth.data.label_maps import label_map
 from packdepth.errors import InputError
@@ -34,10 +34,10 @@ from packdepth.sources.camera_file import read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
 from packdepth.sources.folder import read_clip
-from packdepth.sources.recognise import source_at
+from packdepth.sources.recognize import source_at
 
 KINDS = ("depth", "color", "video", "cloud")
-SAMPLES = 16  # frames that set the colours of a clip
+SAMPLES = 16  # frames that set the colors of a clip
 IMAGES_PER_SECOND = 10.0  # of a video made from images whose times are unknown
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def predict(
 ) -> None:
     """Predict depth of each frame, write it and print what was written and what its unit is.
 
-    Frames are read, predicted and written one at a time, so that a video of any length fits in memory. Colours mean
+    Frames are read, predicted and written one at a time, so that a video of any length fits in memory. Colors mean
     the same depth in each frame: their range comes from up to 16 frames spread over the clip, predicted beforehand.
 
     Args:
@@ -77,9 +77,9 @@ def predict(
         output: the folder to write to.
         save: what to write, separated by commas:
             `depth`: depth/NAME.npz and depth/NAME.png (16 bit, metres x 256) for each frame;
-            `color`: color/NAME.png for each frame, inverse depth in colours;
-            `video`: <input's name>.mp4, the images over their depth in colours;
-            `cloud`: cloud/NAME.ply for each frame, its pixels as coloured points; needs a camera.
+            `color`: color/NAME.png for each frame, inverse depth in colors;
+            `video`: <input's name>.mp4, the images over their depth in colors;
+            `cloud`: cloud/NAME.ply for each frame, its pixels as colored points; needs a camera.
         camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
             an input file under its name with the suffix .yaml; without one, the camera is the one that the data set
             tells, or else the one that the checkpoint has learned for images of this size.
@@ -213,20 +213,20 @@ def _write(predictor: Predictor, footage: Footage, camera: Camera | None, places
     low = high = 0.0
     if "color" in places or "video" in places:
         chosen = names[:: math.ceil(len(names) / SAMPLES)]
-        low, high = colour_range([small(name) for name in progress(chosen, "colours", len(chosen))])
+        low, high = color_range([small(name) for name in progress(chosen, "colors", len(chosen))])
     with ExitStack() as stack:
         append = stack.enter_context(video_writer(places["video"], footage.fps)) if "video" in places else None
         for name, image in progress(footage.images.items(), "depth", len(names)):
             rgb = image.read()
             prediction = predictor.predict(rgb, camera, labels=labels(name))
-            colours = colourise(prediction.inv_depth, low, high)
+            colors = colorize(prediction.inv_depth, low, high)
             if "depth" in places:
                 write_depth_npz(places["depth"] / f"{name}.npz", prediction)
                 write_depth_png(places["depth"] / f"{name}.png", prediction.depth)
             if "color" in places:
-                write_image(places["color"] / f"{name}.png", colours)
+                write_image(places["color"] / f"{name}.png", colors)
             if append is not None:
-                append(above(rgb, colours))
+                append(above(rgb, colors))
             if "cloud" in places and camera is not None:
                 write_cloud(places["cloud"] / f"{name}.ply", prediction.depth, rgb, camera)
 
@@ -237,7 +237,7 @@ def progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
 
 
 def _report(predictor: Predictor, frames: int, places: dict[str, Path]) -> None:
-    what = {"depth": "depth as npz and 16-bit png", "color": "colours", "video": "video", "cloud": "point clouds"}
+    what = {"depth": "depth as npz and 16-bit png", "color": "colors", "video": "video", "cloud": "point clouds"}
     for kind, place in places.items():
         print(f"{what[kind]} of {frames} frame{'' if frames == 1 else 's'}: {place}")
     print(f"depth is {depth_unit(predictor.meta.metric, predictor.meta.scale_source)}")

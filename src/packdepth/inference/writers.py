@@ -16,7 +16,7 @@ from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
 from packdepth.records import Prediction
 
-BT601 = 6  # the number, in a video, of the colour matrix that FFmpeg converts RGB with; players guess without it
+BT601 = 6  # the number, in a video, of the color matrix that FFmpeg converts RGB with; players guess without it
 
 
 def write_depth_npz(path: Path, prediction: Prediction) -> None:
@@ -37,7 +37,7 @@ def write_depth_npz(path: Path, prediction: Prediction) -> None:
 
 
 def write_cloud(path: Path, depth: np.ndarray, image: np.ndarray, camera: Camera) -> None:
-    """A coloured point cloud as binary PLY: one vertex a pixel with depth, row by row.
+    """A colored point cloud as binary PLY: one vertex a pixel with depth, row by row.
 
     Args:
         path: of the file.
@@ -45,10 +45,10 @@ def write_cloud(path: Path, depth: np.ndarray, image: np.ndarray, camera: Camera
         image: [H, W, 3] uint8, RGB.
         camera: of the size of both.
     """
-    points, colours = cloud_points(depth, image, camera)
-    layout = [(axis, "<f4") for axis in ("x", "y", "z")] + [(colour, "u1") for colour in ("red", "green", "blue")]
+    points, colors = cloud_points(depth, image, camera)
+    layout = [(axis, "<f4") for axis in ("x", "y", "z")] + [(color, "u1") for color in ("red", "green", "blue")]
     vertices = np.empty(len(points), dtype=layout)
-    for (name, _), column in zip(layout, [*points.T, *colours.T], strict=True):
+    for (name, _), column in zip(layout, [*points.T, *colors.T], strict=True):
         vertices[name] = column
     properties = [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in layout]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
@@ -57,7 +57,7 @@ def write_cloud(path: Path, depth: np.ndarray, image: np.ndarray, camera: Camera
 
 
 def cloud_points(depth: np.ndarray, image: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Points [N, 3] in the camera's frame and their colours [N, 3], of the pixels with depth, row by row."""
+    """Points [N, 3] in the camera's frame and their colors [N, 3], of the pixels with depth, row by row."""
     points = camera.unproject(torch.from_numpy(depth)[None, None])[0].permute(1, 2, 0).numpy()
     known = np.isfinite(depth) & (depth > 0)
     return points[known], image[known]
@@ -85,7 +85,7 @@ def video_writer(path: Path, fps: float) -> Iterator[Callable[[np.ndarray], None
         container.mux(stream.encode())
 
 
-def above(image: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Image over depth colours, both [H, W, 3]; side by side where the image is taller than wide."""
+def above(image: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Image over depth colors, both [H, W, 3]; side by side where the image is taller than wide."""
     height, width = image.shape[:2]
-    return np.concatenate([image, colours], axis=0 if width >= height else 1)
+    return np.concatenate([image, colors], axis=0 if width >= height else 1)

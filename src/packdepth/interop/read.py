@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packdepth import __version__
+from packdepth.blocks import parse
 from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta
-from packdepth.closed import parse
 from packdepth.config import Imported
 from packdepth.errors import InputError
 

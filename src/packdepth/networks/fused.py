@@ -41,7 +41,7 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
 
     The ring has eight kernels: along the rows of the image as along its columns it lies beside all of them, before the
     first or behind the last; (all, all) is the inside. A pixel of the ring before the image meets the first pixel
-    through the last tap of the inner kernel, and the pixels from there on through the outer taps before the centre.
+    through the last tap of the inner kernel, and the pixels from there on through the outer taps before the center.
 
     Args:
         conv3d: 1 to D channels, kernel 3, padding 1.
@@ -127,7 +127,7 @@ def _spread(inner: Tensor, k: int) -> Tensor:
     """Where each feature and tap of an outer kernel k x k goes, composed with the inner one.
 
     Args:
-        inner: [D, 1, 3, m, n], the channel's neighbours first.
+        inner: [D, 1, 3, m, n], the channel's neighbors first.
         k: size of the outer kernel.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Pixel-adaptive convolution: a convolution whose taps count less where a guide differs from the window's centre.
+"""Pixel-adaptive convolution: a convolution whose taps count less where a guide differs from the window's center.
 
     v'_oi = sum_j K_o(f_i, f_j) W_o[p_i - p_j] v_j + b_o,    K_o(f_i, f_j) = exp(-|f_i - f_j|^2 / (2 sigma_o^2))
 
@@ -56,7 +56,7 @@ class Windows:
         """All of them, by (row, column)."""
         return product(range(self.kernel[0]), range(self.kernel[1]))
 
-    def centre(self, padded: Tensor) -> Tensor:
+    def center(self, padded: Tensor) -> Tensor:
         """The middle tap; of an even kernel the one after the middle."""
         return self.tap(padded, self.kernel[0] // 2, self.kernel[1] // 2)
 
@@ -142,19 +142,19 @@ class PixelAdaptiveConv2d(nn.Module):
 def _convolved(x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, windows: Windows) -> Tensor:
     """The sum over the taps; precision is 1 / sigma^2 [O]."""
     x, guide = windows.padded(x), windows.padded(guide)
-    centre = windows.centre(guide)
+    center = windows.center(guide)
     result: Tensor | None = None
     for row, column in windows.taps():
-        kernel = _kernel(windows.tap(guide, row, column), centre, precision)[0].to(x.dtype)
+        kernel = _kernel(windows.tap(guide, row, column), center, precision)[0].to(x.dtype)
         mixed = _mixed(windows.tap(x, row, column), weight[:, :, row, column]) * kernel
         result = mixed if result is None else result + mixed
     assert result is not None
     return result
 
 
-def _kernel(other: Tensor, centre: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+def _kernel(other: Tensor, center: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
     """K [B, O, H', W'] of a tap, and the squared distance [B, 1, H', W'] that it comes from."""
-    distance = (other - centre).square().sum(1, keepdim=True)
+    distance = (other - center).square().sum(1, keepdim=True)
     return (distance * (-0.5 * precision[:, None, None])).exp_(), distance
 
 
@@ -184,11 +184,11 @@ class _PixelAdaptiveConv(torch.autograd.Function):
             torch.zeros_like(tensor) if needed else None
             for tensor, needed in zip((x, guide, weight, precision), ctx.needs_input_grad[:4], strict=True)
         )
-        centre = windows.centre(guide)
+        center = windows.center(guide)
         for row, column in windows.taps():
             filters = weight[:, :, row, column]
             seen, other = windows.tap(x, row, column).contiguous(), windows.tap(guide, row, column)
-            kernel, distance = _kernel(other, centre, precision)
+            kernel, distance = _kernel(other, center, precision)
             weighed = gradient * kernel.to(gradient.dtype)  # [B, O, H', W']
             if of_weight is not None:
                 shape = (*filters.shape, 1, 1)
@@ -201,8 +201,8 @@ class _PixelAdaptiveConv(torch.autograd.Function):
             if of_precision is not None:
                 of_precision -= 0.5 * (product @ distance.to(product.dtype).flatten(2).mT).sum((0, 2))
             if of_guide is not None:
-                pull = -(precision @ product).view_as(distance) * (other - centre)
+                pull = -(precision @ product).view_as(distance) * (other - center)
                 windows.tap(of_guide, row, column).add_(pull)
-                windows.centre(of_guide).sub_(pull)
+                windows.center(of_guide).sub_(pull)
         of_x, of_guide = (None if tensor is None else windows.unpadded(tensor) for tensor in (of_x, of_guide))
         return of_x, of_guide, of_weight, of_precision, None

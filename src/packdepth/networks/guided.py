@@ -57,7 +57,7 @@ class Guidance(nn.Module):
         Args:
             image: [B, 3, H', W'], as the encoder sees it: padded.
             shown: [B, C, H, W], what the guidance is shown in place of the image, not padded: label maps, or the image
-                without colour jitter.
+                without color jitter.
         """
         features = self.features(image if shown is None else padded_to(shown.to(image.dtype), *image.shape[-2:]))
 
@@ -130,7 +130,7 @@ class NetworkGuidance(Guidance):
 class LabelGuidance(Guidance):
     """Guidance by label maps: by the share of each class in each pixel of a stage, embedded as is learned.
 
-    The embedding starts out as the identity: pixels of different classes lie sqrt(2) apart. Unlabelled pixels have the
+    The embedding starts out as the identity: pixels of different classes lie sqrt(2) apart. Unlabeled pixels have the
     embedding zero, which is one apart from any class.
 
     Args:
@@ -151,7 +151,7 @@ class LabelGuidance(Guidance):
         return super().forward(image, shown)
 
     def features(self, shown: Tensor) -> Features:
-        """Of class ids [B, 1, H', W']; those beyond the classes are unlabelled."""
+        """Of class ids [B, 1, H', W']; those beyond the classes are unlabeled."""
         ids = torch.arange(self.classes, dtype=shown.dtype, device=shown.device)
         member = (shown == ids[:, None, None]).to(self.embedding.weight.dtype)  # [B, K, H', W']
 

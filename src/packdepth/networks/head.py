@@ -17,7 +17,7 @@ QUIET = 0.1  # of their usual size: the initial weights before a head
 class LogitConv2d(nn.Conv2d):
     """A convolution to logits of inverse depth, in float32 or wider whatever autocast says and a network is made.
 
-    In bfloat16, logits of -8 to -4 would quantise depth in steps of 3 %, and a rounded bias would shift all of it.
+    In bfloat16, logits of -8 to -4 would quantize depth in steps of 3 %, and a rounded bias would shift all of it.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class InverseDepthHead(nn.Module):
         return self.low + (self.high - self.low) * x.sigmoid()
 
     def start_at(self, depth: float, conv: nn.Module) -> None:
-        """Initialise the convolution before this head so that an untrained network predicts about `depth` metres.
+        """Initialize the convolution before this head so that an untrained network predicts about `depth` metres.
 
         The bias is set to that depth; weights are made small, so that it holds at every pixel. A first guess that is
         uniform and of the right size is what lets short runs converge (docs/results.md).

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from packdepth.networks.fused import FusedKernels, compose, packed
 from packdepth.networks.head import LogitConv2d
 
-GROUPS = 16  # of the group normalisations, as published
+GROUPS = 16  # of the group normalizations, as published
 NARROW = 128  # channels
 COMPOSING = 22  # multiplications that a CPU's convolution does while a composition does one (bench/packing.py)
 
@@ -20,7 +20,7 @@ Versions = tuple[tuple[int, torch.dtype, int], ...]  # of parameters: where they
 
 
 class Conv2D(nn.Module):
-    """Convolution, group normalisation, ELU: [B, C, H, W] to [B, D, H, W].
+    """Convolution, group normalization, ELU: [B, C, H, W] to [B, D, H, W].
 
     The channels may come as several maps, one after the other: the convolution is the sum of theirs, and the copy that
     joins them is neither made nor kept for the gradient.
@@ -32,7 +32,7 @@ class Conv2D(nn.Module):
         self.normalize = nn.GroupNorm(groups, channels_out)
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Filter, normalise, activate."""
+        """Filter, normalize, activate."""
         conv, (first, *others) = self.conv_base, maps
         if not others:
             return self.activate(conv(first))
@@ -43,7 +43,7 @@ class Conv2D(nn.Module):
         return self.activate(result)
 
     def activate(self, x: Tensor) -> Tensor:
-        """Normalise, activate."""
+        """Normalize, activate."""
         return F.elu(self.normalize(x), inplace=True)  # its gradient needs its result alone
 
 
@@ -97,12 +97,12 @@ def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
     weight, bias = conv3d.weight[:, 0], conv3d.bias  # [D, 3, 3, 3] by (feature, channel offset, row, column), [D]
     assert bias is not None
     ones = weight.new_ones(channels)
-    neighbours = torch.stack([torch.diag(ones[abs(k) :], k) for k in (-1, 0, 1)])  # [3, C, C]
-    return torch.einsum("dkij,kcn->dcnij", weight, neighbours).flatten(0, 1), bias.repeat_interleave(channels)
+    neighbors = torch.stack([torch.diag(ones[abs(k) :], k) for k in (-1, 0, 1)])  # [3, C, C]
+    return torch.einsum("dkij,kcn->dcnij", weight, neighbors).flatten(0, 1), bias.repeat_interleave(channels)
 
 
 def row_by_row(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
-    """`channelwise_conv3d` as a 2D convolution over (channel, column), with a row and its neighbours as channels."""
+    """`channelwise_conv3d` as a 2D convolution over (channel, column), with a row and its neighbors as channels."""
     B, C, H, W = x.shape
     above_and_below = F.pad(x, (0, 0, 1, 1))
     rows = torch.stack([above_and_below[:, :, i : i + H] for i in range(3)], dim=1)  # [B, 3, C, H, W]
@@ -115,7 +115,7 @@ class PackLayerConv3d(nn.Module):
     """Halve the resolution by space-to-depth, 3D convolution and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2].
 
     The two convolutions are computed as one where that is faster. In evaluation mode their composition is kept until a
-    parameter changes, or gradients are asked for: fused optimisers change parameters without counting it.
+    parameter changes, or gradients are asked for: fused optimizers change parameters without counting it.
     """
 
     def __init__(self, channels: int, kernel: int, features: int, groups: int = GROUPS) -> None:
@@ -155,7 +155,7 @@ class PackLayerConv3d(nn.Module):
     def _kernels(self, dtype: torch.dtype) -> FusedKernels:
         """The composition; where it is kept, in the type in which it is used."""
         if torch.is_grad_enabled():
-            self._composed = None  # a step of an optimiser may follow
+            self._composed = None  # a step of an optimizer may follow
         if not self._keeps():
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())

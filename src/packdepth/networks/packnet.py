@@ -24,7 +24,7 @@ class Layout:
     channels: tuple[int, int, int, int, int]  # of the five levels, at strides 2 to 32
     blocks: tuple[int, int, int, int]  # residual convolutions at levels 2 to 5
     features: int  # of the 3D convolutions (D)
-    groups: int = GROUPS  # of the group normalisations
+    groups: int = GROUPS  # of the group normalizations
     add_skips: bool = False  # join skip connections by addition (B), not by concatenation (A)
     refines: bool = False  # a level predicts what to change of the coarser level's inverse depth, not all of it anew
 
@@ -95,9 +95,9 @@ class PackNet(nn.Module):
         self.head = InverseDepthHead(MIN_DEPTH)
         self.decoder_channels = dict(zip((16, 8, 4, 2, 1), unpacked, strict=True))
         self.guidance: Guidance | None = None
-        self._initialise(initial_depth)
+        self._initialize(initial_depth)
 
-    def _initialise(self, initial_depth: float) -> None:
+    def _initialize(self, initial_depth: float) -> None:
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.xavier_uniform_(module.weight)

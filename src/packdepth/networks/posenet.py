@@ -28,7 +28,7 @@ class PoseNet(PairPoseNetwork):
             self.add_module(f"conv{index + 1}", pose_layer(index, previous))
             previous = channels
         self.pose_pred = nn.Conv2d(previous, 6 * (images - 1), 1)
-        initialise(self)
+        initialize(self)
         start_forward(self.pose_pred, initial_forward, translation_z=2, scale=SCALE)
 
     def vectors(self, images: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def pose_layer(index: int, channels_in: int) -> nn.Sequential:
     return nn.Sequential(conv, nn.GroupNorm(GROUPS, channels), nn.ReLU())
 
 
-def initialise(network: nn.Module) -> None:
+def initialize(network: nn.Module) -> None:
     """Set the first weights of all convolutions."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -17,7 +17,7 @@ from packdepth.networks.padding import pad_to_multiple
 from packdepth.networks.resnet import STRIDE, ResNetEncoder
 from packdepth.semantic_run import SemanticMeta, SemanticRun, read_semantic, write_semantic
 
-GROUPS = 8  # of the group normalisations
+GROUPS = 8  # of the group normalizations
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ CHANNELS = (32, 64, 128, 256)  # of the decoder, at strides 2 to 16
 class SubPixelConv(nn.Module):
     """Double the resolution by a 3x3 convolution to four channels for each and depth-to-space (Shi et al. 2016).
 
-    Initialised so that it begins as a convolution followed by nearest upsampling, without a checkerboard (ICNR, Aitken
+    Initialized so that it begins as a convolution followed by nearest upsampling, without a checkerboard (ICNR, Aitken
     et al. 2017).
     """
 

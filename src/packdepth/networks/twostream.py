@@ -1,4 +1,4 @@
-"""TwoStreamPoseNet: ego-motion from colours and inferred depth (after Ambrus et al., CoRL 2019, arXiv 1910.01764).
+"""TwoStreamPoseNet: ego-motion from colors and inferred depth (after Ambrus et al., CoRL 2019, arXiv 1910.01764).
 
 The paper gives the idea: one stream sees the pair of images, the other the pair of depth maps that the depth network
 infers, and both are fused. Its layers are not public; those of PoseNet are used here, the rest is this project's own.
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from packdepth.config import DepthEncoding, Fusion, LengthUnit
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
-from packdepth.networks.posenet import CHANNELS, SCALE, initialise, pose_layer
+from packdepth.networks.posenet import CHANNELS, SCALE, initialize, pose_layer
 
 APART: dict[Fusion, int] = {"early": 0, "middle": 4, "late": len(CHANNELS)}  # layers that each stream goes alone
-COLOURS, DEPTHS = (0, 1, 2, 4, 5, 6), (3, 7)  # channels of a pair of views
+COLORS, DEPTHS = (0, 1, 2, 4, 5, 6), (3, 7)  # channels of a pair of views
 TYPICAL = 10.0  # metres: at this mean depth a motion in units of depth is one in metres
 LEAST = 0.01  # of the mean inverse depth: what is farther looks like this
 
@@ -54,11 +54,12 @@ class TwoStreamPoseNet(PairPoseNetwork):
         super().__init__()
         self.encoding, self.unit, self.depth_gradient = encoding, unit, depth_gradient
         apart = APART[fusion]
-        self.colour, colour_channels = _layers(0, apart, len(COLOURS))
+        # Spelled so in the checkpoints of every version.
+        self.colour, color_channels = _layers(0, apart, len(COLORS))
         self.depth, depth_channels = _layers(0, apart, len(DEPTHS))
-        self.joint, channels = _layers(apart, len(CHANNELS), colour_channels + depth_channels)
+        self.joint, channels = _layers(apart, len(CHANNELS), color_channels + depth_channels)
         self.pose_pred = nn.Conv2d(channels, 6, 1)
-        initialise(self)
+        initialize(self)
         start_forward(self.pose_pred, initial_forward, translation_z=2, scale=SCALE)
 
     def pair_motion(self, pair: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ class TwoStreamPoseNet(PairPoseNetwork):
         mean = (
             mean_inv_depth(inv_depth) if self.unit == "depth" else inv_depth.new_full((len(pair), 1, 1, 1), 1 / TYPICAL)
         )
-        streams = [self.colour(pair[:, COLOURS]), self.depth(encoded(inv_depth / mean, self.encoding))]
+        streams = [self.colour(pair[:, COLORS]), self.depth(encoded(inv_depth / mean, self.encoding))]
         motion = SCALE * self.pose_pred(self.joint(torch.cat(streams, dim=1))).mean((2, 3)).float()
         return torch.cat([motion[:, :3] / (TYPICAL * mean.flatten(1)), motion[:, 3:]], dim=1)
 

@@ -1,1 +1,1 @@
-"""What training minimises: a list of weighted terms, one file each."""
+"""What training minimizes: a list of weighted terms, one file each."""

@@ -1,4 +1,4 @@
-"""Occlusion regularisation: what one image of a stereo pair hides from the other is background."""
+"""Occlusion regularization: what one image of a stereo pair hides from the other is background."""
 
 from __future__ import annotations
 

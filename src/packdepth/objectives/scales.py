@@ -11,7 +11,7 @@ from packdepth.config import Convention
 def enlarged(inv_depth: Tensor, scale: int, height: int, width: int, convention: Convention = "packdepth") -> Tensor:
     """Inverse depth [B, 1, h, w] of scale s, h = H / 2^s rounded up or full already, at full size: [B, 1, H, W].
 
-    Bilinear about pixel centres; by the reference's convention each value is repeated.
+    Bilinear about pixel centers; by the reference's convention each value is repeated.
     """
     if inv_depth.shape[-2:] != (height, width):
         mode, aligned = ("nearest", None) if convention == "reference" else ("bilinear", False)

@@ -20,11 +20,11 @@ def smoothness(inv_depth: Tensor, image: Tensor) -> Tensor:
     Returns:
         a scalar. Source: PackNet, CVPR 2020, eq. 5.
     """
-    normalised = inv_depth / inv_depth.mean((2, 3), keepdim=True).clamp(min=1e-6)
+    normalized = inv_depth / inv_depth.mean((2, 3), keepdim=True).clamp(min=1e-6)
     total = inv_depth.new_zeros(())
     for axis in (2, 3):
         edge = image.diff(dim=axis).abs().mean(1, keepdim=True)
-        total = total + (normalised.diff(dim=axis).abs() * torch.exp(-edge)).mean()
+        total = total + (normalized.diff(dim=axis).abs() * torch.exp(-edge)).mean()
     return total
 
 

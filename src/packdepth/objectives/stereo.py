@@ -50,6 +50,6 @@ class Stereo:
     def _synthesis(
         self, inv_depths: list[Tensor], batch: Batch, image: Tensor, other: Tensor, baseline: Tensor
     ) -> Tensor:
-        """The error of an image [B, 3, H, W] with these inverse depths, synthesised from the other at the baseline."""
+        """The error of an image [B, 3, H, W] with these inverse depths, synthesized from the other at the baseline."""
         pair = replace(batch, image=image, context=other[:, None])
         return self.photometric(Outputs(inv_depths, pair_motion(baseline)[:, None]), pair)

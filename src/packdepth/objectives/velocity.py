@@ -1,4 +1,4 @@
-"""Velocity supervision: metric scale from the distance travelled."""
+"""Velocity supervision: metric scale from the distance traveled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def velocity_loss(T_context_target: Tensor, distance: Tensor) -> Tensor:
 
     Args:
         T_context_target: [B, N, 4, 4] predicted ego-motion.
-        distance: [B, N] metres travelled between the target and each context frame: speed times time.
+        distance: [B, N] metres traveled between the target and each context frame: speed times time.
 
     Returns:
         a scalar. Source: PackNet, CVPR 2020, eq. 6.

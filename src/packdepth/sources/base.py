@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from packdepth.closed import Closed
+from packdepth.blocks import Closed
 from packdepth.errors import InputError
 from packdepth.records import Clip
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 
 
 def median_step(times: Sequence[float]) -> float | None:
-    """The usual time between two neighbours of all that a list names, whether they are on disk or not."""
+    """The usual time between two neighbors of all that a list names, whether they are on disk or not."""
     return float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
@@ -37,7 +37,7 @@ class Source(Closed, ABC):
 
     @classmethod
     @abstractmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a file or folder looks like this format."""
 
     @classmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import PositiveFloat, PositiveInt
 
-from packdepth.closed import Closed, parse
+from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.sources.files import read_text
@@ -25,16 +25,16 @@ class CameraFile(Closed):
     fy: PositiveFloat
     """Focal length down, in pixels."""
     cx: float
-    """Principal point, in pixels from the centre of the first pixel."""
+    """Principal point, in pixels from the center of the first pixel."""
     cy: float
-    """Principal point, in pixels from the centre of the first pixel."""
+    """Principal point, in pixels from the center of the first pixel."""
     baseline_m: PositiveFloat | None = None
     """Metres from this camera to the right one of a rectified stereo pair."""
     independent: bool = False
-    """The frames are unrelated images, without temporal neighbours."""
+    """The frames are unrelated images, without temporal neighbors."""
 
     interval_s: PositiveFloat | None = None
-    """Seconds from a frame to its neighbour; if left out, the median of the clip's. Frames farther apart are none."""
+    """Seconds from a frame to its neighbor; if left out, the median of the clip's. Frames farther apart are none."""
     drive: str | None = None
     """Clips of one drive show one place at one time, such as those of several cameras; splits keep them together."""
 

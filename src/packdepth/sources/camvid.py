@@ -29,7 +29,7 @@ CLASSES = (
     "car",
     "pedestrian",
     "bicyclist",
-    "unlabelled",
+    "unlabeled",
 )
 """By class id."""
 
@@ -46,7 +46,7 @@ class CamVid(Source):
     """camera.yaml of the images. CamVid has none; if left out, a nominal one stands for it, as long as wide."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a folder holds images and their classes."""
         return any((path / part).is_dir() and (path / f"{part}annot").is_dir() for part in ("train", "val", "test"))
 

@@ -18,12 +18,12 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from packdepth.closed import nearest
+from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.files import ImageFile, LabelPng, check_sizes, common_size, read_grey16, require
+from packdepth.sources.files import ImageFile, LabelPng, check_sizes, common_size, read_gray16, require
 from packdepth.sources.json_file import Content, read_json
 
 RATE = 17.0  # frames a second
@@ -48,7 +48,7 @@ class Cityscapes(Source):
     """Such as ["aachen"]; all that are there if left out."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a folder holds the snippets' images."""
         return (path / "leftImg8bit_sequence").is_dir()
 
@@ -131,7 +131,7 @@ class DisparityPng:
 
     def read(self) -> np.ndarray:
         """[H, W] float32, metres, 0 where unknown; a disparity of zero tells nothing."""
-        values = read_grey16(self.path, "disparity maps hold 1 + 256 x pixels in 16 bits")
+        values = read_gray16(self.path, "disparity maps hold 1 + 256 x pixels in 16 bits")
         disparity = (values.astype(np.float32) - 1) / 256
         depth: np.ndarray = np.where(disparity > 0, self.product / np.maximum(disparity, 1e-6), 0).astype(np.float32)
         return depth
@@ -172,7 +172,7 @@ def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:
     height, width = common_size(frame.image for frame in frames)
     if not (0.25 * width < K.u0 < 0.75 * width and 0.25 * height < K.v0 < 0.75 * height):
         raise InputError(
-            f"{calibration}: its principal point ({K.u0:.0f}, {K.v0:.0f}) is far from the centre of images of "
+            f"{calibration}: its principal point ({K.u0:.0f}, {K.v0:.0f}) is far from the center of images of "
             f"{width}x{height} pixels; resize them back"
         )
     first = frames[0].image.path

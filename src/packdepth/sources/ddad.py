@@ -18,7 +18,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import AwareDatetime, Field
 
-from packdepth.closed import nearest
+from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -51,7 +51,7 @@ class Ddad(Source):
     """The scanner."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a JSON lists scenes, or a folder holds one that does."""
         return any(map(_lists_scenes, path.glob("*.json"))) if path.is_dir() else _lists_scenes(path)
 

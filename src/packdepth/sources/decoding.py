@@ -96,7 +96,7 @@ class _Decoder:
         self._container: InputContainer
         self._coming: Iterator[tuple[int, av.VideoFrame]]  # numbers and frames, from `_next` on
         self._next: int
-        self._recent: deque[tuple[int, av.VideoFrame]] = deque(maxlen=8)  # neighbours are read in any order
+        self._recent: deque[tuple[int, av.VideoFrame]] = deque(maxlen=8)  # neighbors are read in any order
         self._enter(0)
 
     def read(self, number: int) -> np.ndarray:

@@ -129,11 +129,11 @@ def _pixels(path: Path, mode: str | None) -> np.ndarray:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
 
 
-def read_grey16(path: Path, holds: str) -> np.ndarray:
-    """The values [H, W] of a 16-bit grey PNG. Raises InputError if it is none; `holds` says what it should be."""
+def read_gray16(path: Path, holds: str) -> np.ndarray:
+    """The values [H, W] of a 16-bit gray PNG. Raises InputError if it is none; `holds` says what it should be."""
     values = _pixels(path, None)
     if values.ndim != 2 or values.dtype.itemsize < 2:
-        raise InputError(f"{path}: is no 16-bit grey PNG; {holds}")
+        raise InputError(f"{path}: is no 16-bit gray PNG; {holds}")
     return values
 
 
@@ -151,7 +151,7 @@ def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.n
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image of any kind that Pillow reads; grey ones become RGB."""
+    """An image of any kind that Pillow reads; gray ones become RGB."""
 
     path: Path
 
@@ -170,7 +170,7 @@ class DepthPng:
 
     def read(self) -> np.ndarray:
         """[H, W] float32, metres, 0 where unknown."""
-        values = read_grey16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
+        values = read_gray16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
         return np.where(values == self.unknown, 0, values).astype(np.float32) / self.steps
 
 
@@ -184,7 +184,7 @@ class LabelPng:
         """[H, W] uint8, class ids."""
         values = _pixels(self.path, None)
         if values.ndim != 2 or values.dtype != np.uint8:
-            raise InputError(f"{self.path}: is no 8-bit grey or palette PNG; labels are class ids from 0 to 255")
+            raise InputError(f"{self.path}: is no 8-bit gray or palette PNG; labels are class ids from 0 to 255")
         return values
 
 
@@ -196,7 +196,7 @@ class InstancePng:
 
     def read(self) -> np.ndarray:
         """[H, W] int32."""
-        return read_grey16(self.path, "instances are numbers from 0 to 65535").astype(np.int32)
+        return read_gray16(self.path, "instances are numbers from 0 to 65535").astype(np.int32)
 
 
 @dataclass(frozen=True)

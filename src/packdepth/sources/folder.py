@@ -24,7 +24,7 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 import numpy as np
 from pydantic import Field
 
-from packdepth.closed import nearest
+from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import Source
@@ -58,7 +58,7 @@ class Folder(Source):
     """Of the clip folders in `root` to use; all of them if left out."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a folder means to be a clip, or holds one."""
         children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
         return any(map(_is_clip, [path, *children]))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from packdepth.closed import parse
+from packdepth.blocks import parse
 from packdepth.errors import InputError
 from packdepth.sources.files import read_text
 

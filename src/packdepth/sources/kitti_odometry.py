@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -43,6 +44,7 @@ class KittiOdometry(Source):
     `image_<i>` (16-bit PNG, metres x 256), no part of the benchmark, gives measured depth where it exists.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"colour": "color"}
     kind: Literal["kitti_odometry"]
     root: Path
     """The folder that holds `sequences/` and `poses/`."""
@@ -50,23 +52,23 @@ class KittiOdometry(Source):
     """Such as ["06"]; all that are there if left out."""
     cameras: Annotated[tuple[Side, ...], Field(min_length=1)] = ("left",)
     """One clip each; a left clip carries its right images."""
-    colour: bool = False
-    """Use the colour cameras (image_2, image_3), not the grey ones (image_0, image_1)."""
+    color: bool = False
+    """Use the color cameras (image_2, image_3), not the gray ones (image_0, image_1)."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a folder holds sequences with times, or is one."""
         return path.is_dir() and bool(_sequences_at(path))
 
     @classmethod
     def block(cls, path: Path) -> dict[str, Any]:
-        """Root and sequences of the root, the folder above it or a sequence; the colour cameras where there are any."""
+        """Root and sequences of the root, the folder above it or a sequence; the color cameras where there are any."""
         sequences = _sequences_at(path)
         if not sequences:
             return super().block(path)
-        colour = any((sequence / "image_2").is_dir() for sequence in sequences)
+        color = any((sequence / "image_2").is_dir() for sequence in sequences)
         names = [sequence.name for sequence in sequences]
-        return {"root": str(sequences[0].parents[1]), "sequences": names, "colour": colour}
+        return {"root": str(sequences[0].parents[1]), "sequences": names, "color": color}
 
     def find(self) -> list[Clip]:
         """One clip for each sequence and camera."""
@@ -77,7 +79,7 @@ class KittiOdometry(Source):
 
     def _clip(self, sequence: str, side: Side) -> Clip:
         folder = require(self.root / "sequences" / sequence, f"KITTI odometry sequence {sequence}")
-        left, right = (2, 3) if self.colour else (0, 1)
+        left, right = (2, 3) if self.color else (0, 1)
         index = left if side == "left" else right
         images = required(folder / f"image_{index}", IMAGES, ImageFile, f"the images of the {side} camera")
         rights = found(folder / f"image_{right}", IMAGES, ImageFile) if side == "left" else {}
@@ -86,7 +88,7 @@ class KittiOdometry(Source):
         projections = read_matrices(calibration, {f"P{left}": (3, 4), f"P{right}": (3, 4)})
         projection = projections[f"P{index}"]
         height, width = common_size(images.values())
-        _check_centre(calibration, projection, height, width)
+        _check_center(calibration, projection, height, width)
         check_sizes([*rights.values(), *depths.values()], height, width, calibration)
         times = _read_table(folder / "times.txt", 1)[:, 0]
         poses = self._poses(sequence, projection)
@@ -120,13 +122,13 @@ class KittiOdometry(Source):
         return self.root / "poses" / f"{sequence}.txt"
 
     def _poses(self, sequence: str, projection: np.ndarray) -> np.ndarray | None:
-        """T_world_camera [N, 4, 4] of a camera, from the poses of the left grey one; None without a file."""
+        """T_world_camera [N, 4, 4] of a camera, from the poses of the left gray one; None without a file."""
         if not self._pose_file(sequence).exists():
             return None
         rows = _read_table(self._pose_file(sequence), 12)
         poses = np.tile(np.eye(4), (len(rows), 1, 1))
         poses[:, :3] = rows.reshape(-1, 3, 4)
-        poses @= rigid(translation=-camera_offset(projection))  # T_grey_camera
+        poses @= rigid(translation=-camera_offset(projection))  # T_gray_camera
         return poses
 
 
@@ -138,12 +140,12 @@ def _sequences_at(path: Path) -> list[Path]:
     return sorted(folder for folder in folders if (folder / "times.txt").exists() or (folder / "calib.txt").exists())
 
 
-def _check_centre(calibration: Path, projection: np.ndarray, height: int, width: int) -> None:
+def _check_center(calibration: Path, projection: np.ndarray, height: int, width: int) -> None:
     """Raise InputError if the calibration, which names no image size, is clearly for another than this."""
     cx, cy = projection[0, 2], projection[1, 2]
     if not (0.25 * width < cx < 0.75 * width and 0.1 * height < cy < 0.9 * height):
         raise InputError(
-            f"{calibration}: its principal point ({cx:.1f}, {cy:.1f}) is far from the centre of images of "
+            f"{calibration}: its principal point ({cx:.1f}, {cy:.1f}) is far from the center of images of "
             f"{width}x{height} pixels; give the calibration of these images, or resize them back"
         )
 

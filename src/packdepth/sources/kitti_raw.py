@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -51,6 +52,7 @@ class KittiRaw(Source):
     IMU (x ahead, y left, z up) at the drive's first oxts packet, the same for all cameras.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {"colour": "color"}
     kind: Literal["kitti_raw"]
     root: Path
     """The folder that holds the folders of dates, such as 2011_09_26."""
@@ -58,8 +60,8 @@ class KittiRaw(Source):
     """Such as ["2011_09_26_drive_0052_sync"]; if left out, those of the split file, or else all that are there."""
     cameras: Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
     """One clip each; a left clip carries its right images. If left out, those of the split file, or else the left."""
-    colour: bool = True
-    """Use the colour cameras (image_02, image_03), not the grey ones (image_00, image_01)."""
+    color: bool = True
+    """Use the color cameras (image_02, image_03), not the gray ones (image_00, image_01)."""
 
     @model_validator(mode="after")
     def _split_names_drives(self) -> KittiRaw:
@@ -68,18 +70,18 @@ class KittiRaw(Source):
         return self
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a folder holds drives below their dates, or is a date or a drive."""
         return path.is_dir() and bool(_drives_at(path))
 
     @classmethod
     def block(cls, path: Path) -> dict[str, Any]:
-        """Root and drives of the root, a date or a drive; the grey cameras where there are no others."""
+        """Root and drives of the root, a date or a drive; the gray cameras where there are no others."""
         drives = _drives_at(path)
         if not drives:
             return super().block(path)
-        colour = any((drive / "image_02").is_dir() for drive in drives)
-        return {"root": str(drives[0].parents[1]), "drives": [drive.name for drive in drives], "colour": colour}
+        color = any((drive / "image_02").is_dir() for drive in drives)
+        return {"root": str(drives[0].parents[1]), "drives": [drive.name for drive in drives], "color": color}
 
     def find(self) -> list[Clip]:
         """One clip for each drive and camera."""
@@ -87,7 +89,7 @@ class KittiRaw(Source):
 
     def entry(self, where: str, line: str) -> Entry:
         """A line of the split file, in packdepth's, packnet-sfm's or monodepth2's notation."""
-        return kitti_entry(where, line, self.colour)
+        return kitti_entry(where, line, self.color)
 
     def _wanted(self) -> list[tuple[str, Side]]:
         """Drives and cameras to use. With a split file and `partial`, those that are on disk."""
@@ -101,7 +103,7 @@ class KittiRaw(Source):
 
     def _images(self, drive: str, side: Side) -> Path:
         """The folder of a camera's images."""
-        index = ("02" if self.colour else "00") if side == "left" else ("03" if self.colour else "01")
+        index = ("02" if self.color else "00") if side == "left" else ("03" if self.color else "01")
         return self.root / drive[:10] / drive / f"image_{index}" / "data"
 
     def _clip(self, drive: str, side: Side) -> Clip:
@@ -112,7 +114,7 @@ class KittiRaw(Source):
             )
         date = self.root / drive[:10]
         folder = require(date / drive, f"KITTI raw drive {drive}")
-        left, right = ("02", "03") if self.colour else ("00", "01")
+        left, right = ("02", "03") if self.color else ("00", "01")
         index = left if side == "left" else right
 
         calibration = date / "calib_cam_to_cam.txt"

@@ -19,17 +19,17 @@ MONODEPTH2 = re.compile(DRIVE + r"\s+(?P<frame>\d+)\s+(?P<side>[lr])")
 OWN = re.compile(r"kitti_raw/[^/\s]+/(left|right)(\s+\S+)?")
 
 
-def kitti_entry(where: str, line: str, colour: bool) -> Entry:
-    """A line in any of three notations. `colour` says which cameras are used: a line that names another is refused."""
+def kitti_entry(where: str, line: str, color: bool) -> Entry:
+    """A line in any of three notations. `color` says which cameras are used: a line that names another is refused."""
     if OWN.fullmatch(line):
         return own_entry(where, line)
     if match := MONODEPTH2.fullmatch(line):
         return Entry(f"kitti_raw/{match['drive']}/{SIDES[match['side']]}", f"{int(match['frame']):010d}", where)
     if match := PACKNET_SFM.fullmatch(line):
         camera = int(match["camera"])
-        if (camera >= 2) != colour:
-            kind = "colour" if camera >= 2 else "grey"
-            raise InputError(f"{where}: image_0{camera} is a {kind} camera; say 'colour: {str(not colour).lower()}'")
+        if (camera >= 2) != color:
+            kind = "color" if camera >= 2 else "gray"
+            raise InputError(f"{where}: image_0{camera} is a {kind} camera; say 'color: {str(not color).lower()}'")
         side = "left" if camera % 2 == 0 else "right"
         return Entry(f"kitti_raw/{match['drive']}/{side}", match["frame"], where)
     raise InputError(

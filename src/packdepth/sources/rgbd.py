@@ -3,7 +3,7 @@
     7-Scenes    <sequence>/frame-000000.{color.png, depth.png, pose.txt}; depth in millimetres, 65535 where unknown
     TUM         <sequence>/{rgb.txt, depth.txt, groundtruth.txt}, rgb/, depth/; depth in metres x 5000
 
-Depth is taken to lie on the pixels of the colour image: so it does in TUM's, and nearly in 7-Scenes.
+Depth is taken to lie on the pixels of the color image: so it does in TUM's, and nearly in 7-Scenes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from packdepth.closed import nearest
+from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -47,10 +47,10 @@ class Rgbd(Source):
     sequences: Annotated[list[str], Field(min_length=1)] | None = None
     """The folders in `root` to use, such as ["seq-01"]; all of them if left out."""
     camera: Path | None = None
-    """camera.yaml of the colour images; if left out, what the data set publishes."""
+    """camera.yaml of the color images; if left out, what the data set publishes."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a folder is a sequence, or holds one."""
         return path.is_dir() and any(map(_is_sequence, [path, *path.iterdir()]))
 

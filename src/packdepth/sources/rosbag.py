@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from PIL import Image
 
-from packdepth.closed import nearest
+from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -70,7 +70,7 @@ class Rosbag(Source):
     """Topic of odometry or twist, from which speed is taken; none if left out."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a file has a suffix of recordings, or a folder the metadata of one."""
         if path.is_dir():
             metadata = path / "metadata.yaml"

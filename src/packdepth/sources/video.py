@@ -32,7 +32,7 @@ class Video(Source):
     """Use every `step`-th frame."""
 
     @classmethod
-    def recognises(cls, path: Path) -> bool:
+    def recognizes(cls, path: Path) -> bool:
         """Whether a file has a suffix that videos have, or a folder holds such files and their cameras alone."""
         if path.is_dir():
             suffixes = {child.suffix.lower() for child in path.iterdir() if child.name[0] != "."}

@@ -1,7 +1,7 @@
 """`packdepth study ego-motion`: which ego-motion network drifts least on drives that it has not been trained on.
 
 One depth network is trained on measured depth and then stays as it is. Every ego-motion network is trained on the same
-frames with it, for the same number of steps, by view synthesis and the distance travelled, with several seeds, and
+frames with it, for the same number of steps, by view synthesis and the distance traveled, with several seeds, and
 judged as it sees motion, most of them once more, aligned with that depth.
 """
 
@@ -124,7 +124,7 @@ def networks() -> dict[str, dict[str, Any]]:
 
 
 def mean_step(clips: Sequence[Clip]) -> float:
-    """Metres between neighbouring frames, on average."""
+    """Metres between neighboring frames, on average."""
     return float(np.mean([distance(clip, i, i + 1) for clip in clips for i in target_indices(clip, (1,))]))
 
 

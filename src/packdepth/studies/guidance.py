@@ -34,7 +34,7 @@ USUAL = {"strides": STRIDES, "kernel": (3,)}
 
 Guide = Literal["none", "network", "labels"]
 TITLES = {"none": "unguided", "network": "guided by a segmentation network", "labels": "guided by true label maps"}
-COLOURS = {"none": TRUE, "network": OURS, "labels": INK}
+COLORS = {"none": TRUE, "network": OURS, "labels": INK}
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
     return [
         Line(
             np.array([(place, scores[name]) for place, name in enumerate(PLOTTED)]),
-            COLOURS[row.variant.guide],
+            COLORS[row.variant.guide],
             row.variant.title,
         )
         for row in rows

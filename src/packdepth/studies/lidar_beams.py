@@ -20,7 +20,7 @@ from packdepth.studies.trials import Row, Study, carry_out, data_block, training
 
 BEAMS = (64, 32, 16, 8, 4, 1)
 WEIGHTS = {"reprojected": 0.02, "sparse_l1": 1.0}  # about equal: 1/metre is some 50 pixels at 64x224
-COLOURS = {"reprojected": OURS, "sparse_l1": TRUE, "velocity": INK}
+COLORS = {"reprojected": OURS, "sparse_l1": TRUE, "velocity": INK}
 
 Supervision = Literal["none", "velocity", "reprojected", "sparse_l1"]
 
@@ -105,4 +105,4 @@ def line(rows: Sequence[Row[Variant]], supervision: Supervision) -> Line:
         if row.variant.supervision == supervision
         for beams in ((BEAMS[0], BEAMS[-1]) if row.variant.beams is None else (row.variant.beams,))
     ]
-    return Line(np.array(points), COLOURS[supervision], supervision)
+    return Line(np.array(points), COLORS[supervision], supervision)

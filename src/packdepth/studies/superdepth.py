@@ -23,7 +23,7 @@ Decoder = Literal["depth_resnet", "superdepth"]
 Flip = Literal["off", "half", "full"]
 TITLES = {"depth_resnet": "upsampling decoder", "superdepth": "sub-pixel decoder"}
 FLIPS = {"off": "no flip layer", "half": "flip layer, half the steps", "full": "flip layer"}
-COLOURS = {"depth_resnet": TRUE, "superdepth": OURS}
+COLORS = {"depth_resnet": TRUE, "superdepth": OURS}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
     return [
         Line(
             np.array([(WORK.index(row.variant.flip), row.seeds[seed]["abs_rel"]) for row in chosen]),
-            COLOURS[decoder],
+            COLORS[decoder],
             TITLES[decoder],
         )
         for decoder in DECODERS

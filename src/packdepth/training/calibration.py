@@ -1,6 +1,6 @@
 """Learning a camera: its intrinsics from the ground in turns, and how well the video determines the focal length.
 
-Within an epoch the networks learn with the camera as it is. At its end, views that they synthesise are adjusted: how
+Within an epoch the networks learn with the camera as it is. At its end, views that they synthesize are adjusted: how
 would each cell of them have to be shifted to fit, and which intrinsics and motions explain that? Motions begin as the
 networks see them and are then forgotten. (By the gradient of the loss alone focal lengths shrink: a shorter one makes
 less of what the pose network gets wrong.)
@@ -31,7 +31,7 @@ from packdepth.training.cameras import changed
 from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
 
-FOCAL, ASPECT, CENTRE = 0.3, 0.02, 0.02  # standard deviations of the prior: log f, log fx / fy, centre (image widths)
+FOCAL, ASPECT, CENTER = 0.3, 0.02, 0.02  # standard deviations of the prior: log f, log fx / fy, center (image widths)
 BELIEVABLE = 3  # standard deviations of the prior: a focal length farther off than this is not believed
 ROUNDS = 6  # of an adjustment
 LONGEST = 0.2  # longest step of log f in a round
@@ -39,7 +39,7 @@ CELL = 8  # pixels: side of the cells that are looked at
 SPREAD = 0.2  # standard deviation over the views of log depth at a place, up to which it is one of the ground
 DEPTH = 0.05  # of log depth: farther than this from the ground a cell shows something else, and so well it is known
 TILT = 0.05  # standard deviation of log depth by which a view's ground leans a focal length aside, at its median depth
-NOISE = 0.02  # grey in [0, 1]: least difference of two images of the same
+NOISE = 0.02  # gray in [0, 1]: least difference of two images of the same
 PLACE = 0.5  # pixels: how well view synthesis tells a place, whatever the texture
 FARTHEST = 1.5  # pixels: longest shift of a cell that its gradients tell
 USUAL = 0.25  # pixels: shifts up to this, or up to the view's median, are no outliers
@@ -137,8 +137,8 @@ def prior() -> Tensor:
     """Information [4, 4] that a guess holds about log fx, log fy, and cx and cy in image widths."""
     focal = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64) / FOCAL
     aspect = torch.tensor([1.0, -1, 0, 0], dtype=torch.float64) / ASPECT
-    centre = torch.tensor([0.0, 0, 1, 1], dtype=torch.float64) / CENTRE**2
-    return torch.outer(focal, focal) + torch.outer(aspect, aspect) + torch.diag(centre)
+    center = torch.tensor([0.0, 0, 1, 1], dtype=torch.float64) / CENTER**2
+    return torch.outer(focal, focal) + torch.outer(aspect, aspect) + torch.diag(center)
 
 
 def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
@@ -223,8 +223,8 @@ def _cell_middles(camera: Camera) -> Tensor:
 def _tilts(camera: Camera, pixels: Tensor, depths: Tensor, shown: Tensor) -> Tensor:
     """Changes [C, 2] of log depth as the ground leans aside and ahead: inverse depth changes with the ray's x and y."""
     usual = depths[shown > 0].median() if shown.any() else depths.median()
-    centre, focal = pixels.new_tensor([camera.cx, camera.cy]), pixels.new_tensor([camera.fx, camera.fy])
-    return (pixels - centre) / focal * (depths / usual)[:, None]
+    center, focal = pixels.new_tensor([camera.cx, camera.cy]), pixels.new_tensor([camera.fx, camera.fy])
+    return (pixels - center) / focal * (depths / usual)[:, None]
 
 
 def _cell_depths(depths: Tensor) -> Tensor:

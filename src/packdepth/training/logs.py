@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from packdepth.colour import colour_range, colourise
+from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.warp import synthesize
@@ -123,7 +123,7 @@ def panel(batch: Batch, outputs: Outputs) -> np.ndarray:
     depth = 1 / outputs.inv_depths[0].float().clamp(min=1e-6)
     rows = [_pixels(batch.image[0])]
     inv_depth = outputs.inv_depths[0][0, 0].float().cpu().numpy()
-    rows.append(colourise(inv_depth, *colour_range([inv_depth])))
+    rows.append(colorize(inv_depth, *color_range([inv_depth])))
     for i in range(batch.context.shape[1]):
         warped = synthesize(batch.context[:, i], depth, outputs.T_context_target[:, i], batch.camera)
         rows.append(_pixels((warped.image * warped.valid)[0]))

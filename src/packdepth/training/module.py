@@ -137,14 +137,14 @@ class DepthModule(pl.LightningModule):
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:
-        """The optimiser of what is not frozen, and the schedule of the run."""
+        """The optimizer of what is not frozen, and the schedule of the run."""
         trained = {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
         optimizer, schedule = optimizer_and_schedule(self.run, trained, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def shown(image: Tensor, semantic: Tensor | None) -> Tensor:
-    """What guides a depth network: label maps where there are any, or else the image, without colour jitter.
+    """What guides a depth network: label maps where there are any, or else the image, without color jitter.
 
     A segmentation network that is fixed sees the same in training as in prediction.
     """

@@ -1,4 +1,4 @@
-"""Muon: orthogonalised momentum for the weights of convolutions, Adam for everything else (Jordan et al., 2024)."""
+"""Muon: orthogonalized momentum for the weights of convolutions, Adam for everything else (Jordan et al., 2024)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Muon(Adam):
         return loss
 
     def _change(self, parameter: Tensor) -> Tensor:
-        """Nesterov's momentum, orthogonalised; of tall matrices larger, so that outputs change alike."""
+        """Nesterov's momentum, orthogonalized; of tall matrices larger, so that outputs change alike."""
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if not state:
@@ -57,7 +57,7 @@ class Muon(Adam):
         mean = state["exp_avg"].lerp_(gradient, 1 - MOMENTUM)
         matrix = gradient.lerp(mean, MOMENTUM).flatten(1)
         rows, columns = matrix.shape
-        change: Tensor = orthogonalised(matrix).view_as(gradient) * max(1.0, rows / columns) ** 0.5
+        change: Tensor = orthogonalized(matrix).view_as(gradient) * max(1.0, rows / columns) ** 0.5
         return change
 
 
@@ -74,13 +74,13 @@ def matrices_apart(groups: list[dict[str, Any]], name: str, learning_rate: float
     return [part for group in groups for part in (split(group) if group["name"] == name else [group])]
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
+def orthogonalized(matrix: Tensor) -> Tensor:
     """The matrix [N, M] with all singular values brought near 1 by Newton and Schulz's quintic iteration.
 
     It runs on the smaller Gram matrix: each iterate is a polynomial of that times the first one.
     """
     if matrix.shape[0] > matrix.shape[1]:
-        return orthogonalised(matrix.T).T
+        return orthogonalized(matrix.T).T
     matrix = matrix / (matrix.norm() + EPSILON)
     gram = matrix @ matrix.T
     factor = torch.eye(len(gram), dtype=matrix.dtype, device=matrix.device)

@@ -1,4 +1,4 @@
-"""The optimiser of a run and the schedule of its learning rates."""
+"""The optimizer of a run and the schedule of its learning rates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from packdepth.training.muon import Muon, matrices_apart
 
 
 def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: int) -> tuple[Adam, LambdaLR]:
-    """An optimiser with a learning rate for each network, and the schedule of the run.
+    """An optimizer with a learning rate for each network, and the schedule of the run.
 
     Args:
         run: the run.
-        networks: to train, by their names, `depth` and `pose`; the names of the optimiser's groups begin so.
+        networks: to train, by their names, `depth` and `pose`; the names of the optimizer's groups begin so.
         steps: of the whole training.
     """
     training = run.training
@@ -28,7 +28,7 @@ def optimizer_and_schedule(run: Run, networks: Mapping[str, nn.Module], steps: i
     groups: list[dict[str, Any]] = [
         {"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()
     ]
-    fused = training.precision == "32"  # Lightning clips no gradients of a fused optimiser under autocast
+    fused = training.precision == "32"  # Lightning clips no gradients of a fused optimizer under autocast
     muon = training.optimizer
     if isinstance(muon, MuonConfig):
         groups = matrices_apart(groups, "depth", muon.learning_rate, muon.weight_decay)

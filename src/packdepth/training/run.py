@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from packdepth import checkpoint
 from packdepth.config import Run, load_run
 from packdepth.data.filters import moving
-from packdepth.data.label_maps import check_labelled
+from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import (
     check_calibrated,
     check_offers,
@@ -88,7 +88,7 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
     if run.data.beams is not None:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
-        check_labelled([*clips, *validation])
+        check_labeled([*clips, *validation])
     if "truth" in objective.fields() and run.training.batch_size > processes:
         check_one_size(clips)
     data = RunData(run, clips, validation, epoch)

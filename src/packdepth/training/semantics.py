@@ -15,18 +15,18 @@ from torch.utils.data import DataLoader
 
 from packdepth import __version__
 from packdepth.data.dataset import DrawSampler
-from packdepth.data.labelled import LabelledImages, read_labelled
+from packdepth.data.labeled import LabeledImages, read_labeled
 from packdepth.errors import InputError
 from packdepth.evaluation.segmentation import class_iou, confusion, mean_iou
 from packdepth.geometry.resize import resize_image
 from packdepth.networks.semantics import FPN, SemanticNetwork
 from packdepth.records import Clip, Frame
 from packdepth.semantic_run import (
-    UNLABELLED,
+    UNLABELED,
     SemanticMeta,
     SemanticRun,
     classes_of,
-    labelled,
+    labeled,
     load_semantic_run,
     write_semantic,
 )
@@ -49,7 +49,7 @@ def train_semantics(run_file: Path, output: Path, overrides: tuple[str, ...] = (
     if output.exists():
         raise InputError(f"{output}: exists already; name another --output, or remove it")
     classes = classes_of([*run.data.train, *run.data.val])
-    frames, validation = labelled(run.data.train), labelled(run.data.val)
+    frames, validation = labeled(run.data.train), labeled(run.data.val)
     device = torch.device("cuda" if run.training.accelerator == "auto" and torch.cuda.is_available() else "cpu")
     torch.manual_seed(run.training.seed)
     network = FPN(classes, run.network.layers, run.network.width).to(device)
@@ -76,7 +76,7 @@ def batches(run: SemanticRun, frames: Sequence[tuple[Clip, Frame]], classes: int
     """Images [B, 3, H, W] and class ids [B, H, W] of each step."""
     training = run.training
     sampler = DrawSampler(len(frames), training.batch_size, training.steps, training.seed)
-    images = LabelledImages(frames, classes, run.data, training.seed)
+    images = LabeledImages(frames, classes, run.data, training.seed)
     return iter(DataLoader(images, batch_sampler=sampler, num_workers=run.data.workers))
 
 
@@ -93,7 +93,7 @@ def _train(
     for step, (image, labels) in enumerate(stream, start=1):
         logits = network(image.to(device)).logits
         logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=False)
-        loss = F.cross_entropy(logits, labels.to(device), ignore_index=UNLABELLED)
+        loss = F.cross_entropy(logits, labels.to(device), ignore_index=UNLABELED)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -121,7 +121,7 @@ def judge(
     classes = len(network.classes)
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for _, frame in frames:
-        image, truth = read_labelled(frame, classes)
+        image, truth = read_labeled(frame, classes)
         logits = network(resize_image(image[None].to(device), *image_size)).logits
         predicted = F.interpolate(logits, truth.shape, mode="bilinear", align_corners=False)[0].argmax(0)
         matrix += confusion(predicted.cpu(), truth, classes)

@@ -7,7 +7,7 @@ import pytest
 from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_odometry import KittiOdometry
 from packdepth.sources.kitti_raw import KittiRaw
-from packdepth.sources.recognise import KINDS, recognise, source_at
+from packdepth.sources.recognize import KINDS, recognize, source_at
 
 
 @pytest.mark.parametrize(
@@ -29,26 +29,26 @@ from packdepth.sources.recognise import KINDS, recognise, source_at
     ],
 )
 def test_real_data(data, path, kind):
-    assert recognise(data / path) == kind
+    assert recognize(data / path) == kind
     assert source_at(data / path).clips()
 
 
 def test_a_part_of_kitti_stands_for_itself_alone(tmp_path: Path, monkeypatch):
     for name in ("2011_09_26/2011_09_26_drive_0001_sync", "2011_09_26/2011_09_26_drive_0002_sync"):
         (tmp_path / name / "image_02").mkdir(parents=True)
-    grey = tmp_path / "2011_09_28/2011_09_28_drive_0001_sync"
-    (grey / "image_00").mkdir(parents=True)
+    gray = tmp_path / "2011_09_28/2011_09_28_drive_0001_sync"
+    (gray / "image_00").mkdir(parents=True)
 
     def drives(path: Path) -> tuple[Path, list[str] | None, bool]:
         source = source_at(path)
         assert isinstance(source, KittiRaw)
-        return source.root, [drive[5:-5] for drive in source.drives or ()], source.colour
+        return source.root, [drive[5:-5] for drive in source.drives or ()], source.color
 
     assert drives(tmp_path) == (tmp_path, ["09_26_drive_0001", "09_26_drive_0002", "09_28_drive_0001"], True)
     assert drives(tmp_path / "2011_09_26") == (tmp_path, ["09_26_drive_0001", "09_26_drive_0002"], True)
-    assert drives(grey) == (tmp_path, ["09_28_drive_0001"], False)
-    monkeypatch.chdir(grey)
-    assert drives(Path()) == drives(grey)
+    assert drives(gray) == (tmp_path, ["09_28_drive_0001"], False)
+    monkeypatch.chdir(gray)
+    assert drives(Path()) == drives(gray)
 
 
 def test_a_sequence_of_kitti_stands_for_itself_alone(tmp_path: Path):
@@ -59,7 +59,7 @@ def test_a_sequence_of_kitti_stands_for_itself_alone(tmp_path: Path):
     def sequences(path: Path) -> tuple[Path, list[str] | None, bool]:
         source = source_at(path)
         assert isinstance(source, KittiOdometry)
-        return source.root, source.sequences, source.colour
+        return source.root, source.sequences, source.color
 
     root = tmp_path / "dataset"
     assert sequences(tmp_path) == sequences(root) == (root, ["00", "01"], True)
@@ -78,7 +78,7 @@ def test_options_are_those_of_the_kind(moving_clip, complaint):
     complaint(lambda: source_at(moving_clip, options=["frames=[1"]), "frames=[1", "YAML")
 
 
-def test_what_is_not_recognised(tmp_path, moving_clip, complaint):
+def test_what_is_not_recognized(tmp_path, moving_clip, complaint):
     complaint(lambda: source_at(tmp_path / "none"), tmp_path / "none", "not found")
     complaint(lambda: source_at(tmp_path), tmp_path, "no data set that is known", *KINDS)
     complaint(lambda: source_at(moving_clip, "kitty_raw"), "--kind", "'kitti_raw'")
@@ -90,4 +90,4 @@ def test_what_is_not_recognised(tmp_path, moving_clip, complaint):
 def test_a_file_of_any_kind_is_asked_of_every_source(tmp_path: Path):
     path = tmp_path / "notes.json"
     path.write_text("{}")
-    assert not any(source.recognises(path) for source in KINDS.values())
+    assert not any(source.recognizes(path) for source in KINDS.values())

@@ -1,4 +1,4 @@
-"""A data set on disk as a source: recognised by its content, or of a given kind."""
+"""A data set on disk as a source: recognized by its content, or of a given kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import get_args
 
 import yaml
 
-from packdepth.closed import nearest, parse
+from packdepth.blocks import nearest, parse
 from packdepth.errors import InputError
 from packdepth.sources import AnySource
 from packdepth.sources.base import Source
@@ -24,13 +24,13 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
 
     Args:
         path: of the data: what `root` or `file` names, or of KITTI a date, a drive or a sequence.
-        kind: of the source; recognised by the content if left out.
+        kind: of the source; recognized by the content if left out.
         options: of the source, as `key=value`, such as `cameras=[left, right]`.
 
     Raises InputError for data of no known kind or of several, and for an option that the kind does not take.
     """
     require(path, "a data set")
-    kind = kind or recognise(path)
+    kind = kind or recognize(path)
     if kind not in KINDS:
         raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, list(KINDS))}")
     values = {"kind": kind, **KINDS[kind].block(path)}
@@ -45,9 +45,9 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
     return parse(KINDS[kind], values, f"{kind} of {path}")
 
 
-def recognise(path: Path) -> str:
+def recognize(path: Path) -> str:
     """The kind of the data at a path, by its content."""
-    kinds = [kind for kind, source in KINDS.items() if source.recognises(path)]
+    kinds = [kind for kind, source in KINDS.items() if source.recognizes(path)]
     if len(kinds) != 1:
         found = f"looks like {' and '.join(kinds)}" if kinds else "looks like no data set that is known"
         raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or KINDS)}")

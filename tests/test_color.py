@@ -1,10 +1,10 @@
-"""Colours of inverse depth."""
+"""Colors of inverse depth."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from packdepth.colour import TABLE, colour_range, colourise
+from packdepth.color import TABLE, color_range, colorize
 
 
 def test_lightness_rises_evenly() -> None:
@@ -17,7 +17,7 @@ def test_lightness_rises_evenly() -> None:
 
 
 def test_far_is_dark_and_near_is_bright_and_warm() -> None:
-    far, near = colourise(np.array([[0.0, 1.0]], dtype=np.float32), 0.0, 1.0)[0]
+    far, near = colorize(np.array([[0.0, 1.0]], dtype=np.float32), 0.0, 1.0)[0]
     assert far.max() < 40
     assert near.min() > 150
     assert near[0] > near[2]
@@ -25,20 +25,20 @@ def test_far_is_dark_and_near_is_bright_and_warm() -> None:
 
 def test_the_range_is_the_callers() -> None:
     inv_depth = np.linspace(0.1, 0.5, 12, dtype=np.float32).reshape(3, 4)
-    colours = colourise(inv_depth, 0.2, 0.4)
-    assert colours.shape == (3, 4, 3)
-    assert colours.dtype == np.uint8
-    assert (colours[inv_depth <= 0.2] == TABLE[0]).all()
-    assert (colours[inv_depth >= 0.4] == TABLE[-1]).all()
-    np.testing.assert_array_equal(colourise(inv_depth[:, :2], 0.2, 0.4), colours[:, :2])
+    colors = colorize(inv_depth, 0.2, 0.4)
+    assert colors.shape == (3, 4, 3)
+    assert colors.dtype == np.uint8
+    assert (colors[inv_depth <= 0.2] == TABLE[0]).all()
+    assert (colors[inv_depth >= 0.4] == TABLE[-1]).all()
+    np.testing.assert_array_equal(colorize(inv_depth[:, :2], 0.2, 0.4), colors[:, :2])
 
 
-def test_a_flat_map_has_a_colour() -> None:
+def test_a_flat_map_has_a_color() -> None:
     flat = np.full((2, 2), 0.1, dtype=np.float32)
-    assert (colourise(flat, *colour_range([flat])) == TABLE[0]).all()
+    assert (colorize(flat, *color_range([flat])) == TABLE[0]).all()
 
 
 def test_the_range_is_that_of_all_maps_together() -> None:
-    low, high = colour_range([np.linspace(0, 1, 101), np.linspace(1, 2, 101).reshape(1, 101)])
+    low, high = color_range([np.linspace(0, 1, 101), np.linspace(1, 2, 101).reshape(1, 101)])
     assert abs(low - 0.04) < 0.01
     assert abs(high - 1.96) < 0.01

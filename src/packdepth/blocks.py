@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -21,12 +22,17 @@ class Closed(BaseModel):
     """A part of a run file. An unknown key is an error that names the nearest valid one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Today's name of each key that had another name in earlier versions, whose run files remain valid."""
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
         names = list(cls.model_fields)
-        for key in values if isinstance(values, dict) else ():
+        values = {cls.renamed.get(key, key): value for key, value in values.items()}
+        for key in values:
             if key not in names:
                 raise ValueError(f"unknown key '{key}': {nearest(str(key), names)}")
             # Python takes True for 1 and pydantic 1 for True; who writes the one does not mean the other.

@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import tyro
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
 
 from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError, check_least
 from packdepth.studies.plan import Plan
+
+Use = Annotated[tuple[str, ...], arg(name="use", metavar="FILE|MODULE"), UseAppendAction]
+
+
+def _use(names: tuple[str, ...]) -> None:
+    """Import what the command line names with --use."""
+    from packdepth.blocks import use
+
+    for name in names:
+        use(name)
 
 
 def train(
@@ -24,6 +34,7 @@ def train(
     output: Path,
     resume: bool = False,
     two_stage: bool = False,
+    use: Use = (),
 ) -> None:
     """Train a depth and an ego-motion network on video.
 
@@ -33,15 +44,17 @@ def train(
         output: folder for the checkpoints best/ and last/, metrics.csv and TensorBoard's files.
         resume: go on from OUTPUT/last, exactly.
         two_stage: train, drop the frames with infinite depth, train again: OUTPUT/stage1, OUTPUT/stage2.
+        use: Python file or installed module whose terms, networks and sources the run file names; repeatable.
     """
+    _use(use)
     if two_stage:
         from packdepth.training.two_stage import train_two_stage
 
-        train_two_stage(run, output, overrides, resume)
+        train_two_stage(run, output, overrides, resume, use)
         return
     from packdepth.training.run import train
 
-    train(run, output, overrides, resume)
+    train(run, output, resume=resume, overrides=overrides)
 
 
 def predict(

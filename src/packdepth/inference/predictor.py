@@ -20,9 +20,8 @@ from packdepth.geometry import se3
 from packdepth.geometry.align import aligned
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
-from packdepth.interop.pose import PacknetSfmPoseNet, imported_pose_network
+from packdepth.interop.pose import PacknetSfmPoseNet
 from packdepth.interop.read import is_foreign, read_foreign
-from packdepth.networks.build import depth_network
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.layout import lay_channels_last
@@ -54,8 +53,8 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
     path = Path(checkpoint)
     content = read_foreign(path) if is_foreign(path) else read(path)
     networks = content.run.networks
-    depth = depth_network(networks.depth, semantics_copy(path))
-    pose = None if networks.pose is None else imported_pose_network(networks.pose)
+    depth = networks.depth.assemble(semantics_copy(path))
+    pose = None if networks.pose is None else networks.pose.assemble()
     try:
         nn.ModuleDict({"depth": depth} | ({"pose": pose} if pose else {})).load_state_dict(content.weights)
     except RuntimeError as error:

@@ -10,9 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from packdepth.config import DepthConfig, DepthNetworkConfig, ImportedPoseConfig
-from packdepth.interop.pose import imported_pose_network
-from packdepth.networks.build import depth_network
+from packdepth.networks.blocks import DepthNetworkBlock, PoseBlock
 
 RESNETS: tuple[Literal[18, 34, 50], ...] = (18, 34, 50)  # numbers of layers
 GROUPS = 6  # of tensors that an error lists in full
@@ -34,15 +32,13 @@ class Layout:
     """One of our networks under the names that another project gives its tensors."""
 
     title: str  # the other project's name of the network
-    config: DepthConfig | ImportedPoseConfig
+    config: DepthNetworkBlock | PoseBlock
     name: Callable[[str], str] = lambda ours: ours  # their name of a tensor of ours
     extra: Extra | None = None
 
     def build(self) -> nn.Module:
         """The network, with initial weights."""
-        if isinstance(self.config, DepthNetworkConfig):
-            return depth_network(self.config)
-        return imported_pose_network(self.config)
+        return self.config.assemble()
 
 
 @dataclass(frozen=True)

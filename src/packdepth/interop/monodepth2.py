@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-from packdepth.config import DepthResNetConfig, PoseResNetConfig
 from packdepth.errors import InputError
 from packdepth.interop.found import Found, Part, state_dict
 from packdepth.interop.layouts import CLASSIFIER, RESNETS, Layout
 from packdepth.interop.pickles import read_pickle
+from packdepth.networks.depth_resnet import DepthResNetBlock
+from packdepth.networks.pose_resnet import PoseResNetBlock
 
 ENCODER, DEPTH, POSE_ENCODER, POSE = "encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"
 ABOUT = ("height", "width", "use_stereo")  # what encoder.pth holds beside tensors
@@ -38,10 +39,10 @@ def pose_name(ours: str) -> str:
 
 
 DEPTH_LAYOUTS = [
-    Layout(f"ResNet {n}", DepthResNetConfig(kind="depth_resnet", layers=n), depth_name, CLASSIFIER) for n in RESNETS
+    Layout(f"ResNet {n}", DepthResNetBlock(kind="depth_resnet", layers=n), depth_name, CLASSIFIER) for n in RESNETS
 ]
 POSE_LAYOUTS = [
-    Layout(f"pose ResNet {n}", PoseResNetConfig(kind="pose_resnet", layers=n), pose_name, CLASSIFIER) for n in RESNETS
+    Layout(f"pose ResNet {n}", PoseResNetBlock(kind="pose_resnet", layers=n), pose_name, CLASSIFIER) for n in RESNETS
 ]
 
 

@@ -9,18 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from packdepth.config import (
-    DepthResNetConfig,
-    PackNetConfig,
-    PacknetSfmPoseNetConfig,
-    PacknetSfmPoseResNetConfig,
-)
 from packdepth.errors import InputError
 from packdepth.interop import monodepth2
 from packdepth.interop.found import Found, Part, state_dict
 from packdepth.interop.layouts import CLASSIFIER, RESNETS, Extra, Layout
 from packdepth.interop.pickles import read_pickle
-from packdepth.networks.packnet import MIN_DEPTH
+from packdepth.interop.pose import PacknetSfmPoseNetBlock, PacknetSfmPoseResNetBlock
+from packdepth.networks.depth_resnet import DepthResNetBlock
+from packdepth.networks.packnet import MIN_DEPTH, PackNetBlock
 
 
 def depth_resnet_name(ours: str) -> str:
@@ -45,21 +41,21 @@ def _nested(name: str) -> str:
 
 SPARSE_BRANCH = Extra(r"mconvs\..*|weight|bias", "the branch for LiDAR input, so that depth is that of images alone")
 DEPTH_LAYOUTS = [
-    Layout("PackNet01 1A", PackNetConfig(kind="packnet", preset="1A")),
-    Layout("PackNet01 1B", PackNetConfig(kind="packnet", preset="1B")),
-    Layout("PackNetSlim01 1A", PackNetConfig(kind="packnet", preset="slim-1A")),
-    Layout("PackNetSAN01 1A", PackNetConfig(kind="packnet", preset="slim-1A"), san_name, SPARSE_BRANCH),
+    Layout("PackNet01 1A", PackNetBlock(kind="packnet", preset="1A")),
+    Layout("PackNet01 1B", PackNetBlock(kind="packnet", preset="1B")),
+    Layout("PackNetSlim01 1A", PackNetBlock(kind="packnet", preset="slim-1A")),
+    Layout("PackNetSAN01 1A", PackNetBlock(kind="packnet", preset="slim-1A"), san_name, SPARSE_BRANCH),
     *[
-        Layout(f"DepthResNet {n}", DepthResNetConfig(kind="depth_resnet", layers=n), depth_resnet_name, CLASSIFIER)
+        Layout(f"DepthResNet {n}", DepthResNetBlock(kind="depth_resnet", layers=n), depth_resnet_name, CLASSIFIER)
         for n in RESNETS
     ],
 ]
 POSE_LAYOUTS = [
-    Layout("PoseNet", PacknetSfmPoseNetConfig(kind="packnet_sfm_posenet")),
+    Layout("PoseNet", PacknetSfmPoseNetBlock(kind="packnet_sfm_posenet")),
     *[
         Layout(
             f"PoseResNet {n}",
-            PacknetSfmPoseResNetConfig(kind="packnet_sfm_pose_resnet", layers=n),
+            PacknetSfmPoseResNetBlock(kind="packnet_sfm_pose_resnet", layers=n),
             pose_resnet_name,
             CLASSIFIER,
         )

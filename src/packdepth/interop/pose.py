@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from packdepth.config import (
-    ImportedPoseConfig,
-    PacknetSfmPoseNetConfig,
-    PacknetSfmPoseResNetConfig,
-)
 from packdepth.geometry import se3
-from packdepth.networks.build import pose_network
-from packdepth.networks.ego_motion import PairPoseNetwork
+from packdepth.networks.blocks import Layers, PoseBlock
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
 
 
-def imported_pose_network(config: ImportedPoseConfig) -> PairPoseNetwork:
-    """The pose network of a checkpoint, ours or another project's."""
-    if isinstance(config, PacknetSfmPoseNetConfig):
+class PacknetSfmPoseNetBlock(PoseBlock):
+    """packnet-sfm's PoseNet: a frame with the one before and the one after at once, rotation in Euler angles."""
+
+    kind: Literal["packnet_sfm_posenet"] = "packnet_sfm_posenet"
+
+    def build(self) -> PacknetSfmPoseNet:
+        """Return the network with random weights."""
         return PacknetSfmPoseNet()
-    if isinstance(config, PacknetSfmPoseResNetConfig):
-        return PacknetSfmPoseResNet(config.layers)
-    return pose_network(config)
+
+
+class PacknetSfmPoseResNetBlock(PoseBlock):
+    """packnet-sfm's PoseResNet: pairs of target and context in no order of time, rotation in Euler angles."""
+
+    kind: Literal["packnet_sfm_pose_resnet"] = "packnet_sfm_pose_resnet"
+    layers: Layers = 18
+    """Layers of the encoder."""
+
+    def build(self) -> PacknetSfmPoseResNet:
+        """Return the network with random weights."""
+        return PacknetSfmPoseResNet(self.layers, initial_forward=0.0)
 
 
 def from_euler(vector: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from packdepth.config import Sparsity
 from packdepth.geometry import se3
+from packdepth.networks.blocks import Sparsity
 from packdepth.networks.precision import without_autocast
 from packdepth.networks.sparsity import sparse
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from packdepth.errors import InputError
 from packdepth.networks.padding import pad_to_multiple
-from packdepth.networks.semantics import SemanticNetwork, Semantics
+from packdepth.networks.semantic_network import SemanticNetwork, Semantics
 
 STRIDE = 32  # image sizes are padded to multiples of it
 PROBE = 128  # pixels, of the image whose features tell the strides

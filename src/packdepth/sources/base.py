@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from packdepth.blocks import Closed
+from packdepth.blocks import Block, ByKind, Family
 from packdepth.errors import InputError
 from packdepth.records import Clip
 from packdepth.sources.split import Entry, own_entry, read_lines, select
@@ -22,7 +22,7 @@ def median_step(times: Sequence[float]) -> float | None:
     return float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
-class Source(Closed, ABC):
+class Source(Block, ABC):
     """A data set in one format on disk. `kind`, in each format, is its name in a run file."""
 
     place: ClassVar[str] = "root"
@@ -91,3 +91,7 @@ class Source(Closed, ABC):
         if not self.partial or len(absent) == listed:
             raise InputError(f"{absent[0]}: not found ({count}); get it, or use what is there with 'partial: true'")
         warnings.warn(f"{count}; the others are used", stacklevel=2)
+
+
+SOURCES = Family(Source, "packdepth.sources", ("packdepth.sources",))  # type: ignore[type-abstract]
+AnySource = Annotated[Source, ByKind(SOURCES, keep_unknown=True)]

@@ -37,7 +37,7 @@ CLASSES = (
 class CamVid(Source):
     """CamVid's images and their classes (`CLASSES`). Frames are independent: they are not for self-supervision."""
 
-    kind: Literal["camvid"]
+    kind: Literal["camvid"] = "camvid"
     root: Path
     """The folder that holds train/ and trainannot/, and so on."""
     parts: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1)] = ("train",)

@@ -40,7 +40,7 @@ class Cityscapes(Source):
     where there is none; depth is that of disparity maps.
     """
 
-    kind: Literal["cityscapes"]
+    kind: Literal["cityscapes"] = "cityscapes"
     root: Path
     """The folder that holds leftImg8bit_sequence/ and camera/."""
     split: Literal["train", "val", "test"] = "train"

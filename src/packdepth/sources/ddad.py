@@ -38,7 +38,7 @@ class Ddad(Source):
     and of the scan, so that scans lie where the camera sees them, in spite of the car's motion in between.
     """
 
-    kind: Literal["ddad"]
+    kind: Literal["ddad"] = "ddad"
     root: Path
     """The data set's JSON, such as ddad.json, or the folder that holds it."""
     split: Literal["train", "val", "test", "train_overfit"] = "train"

@@ -51,7 +51,7 @@ R = TypeVar("R", bound=Readable)
 class Folder(Source):
     """Clips in packdepth's own folder contract (see `packdepth.sources.folder`)."""
 
-    kind: Literal["folder"]
+    kind: Literal["folder"] = "folder"
     root: Path
     """A clip's folder, or a folder of them."""
     names: Annotated[list[str], Field(min_length=1)] | None = None

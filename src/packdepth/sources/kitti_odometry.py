@@ -45,7 +45,7 @@ class KittiOdometry(Source):
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"colour": "color"}
-    kind: Literal["kitti_odometry"]
+    kind: Literal["kitti_odometry"] = "kitti_odometry"
     root: Path
     """The folder that holds `sequences/` and `poses/`."""
     sequences: Annotated[list[str], Field(min_length=1)] | None = None

@@ -53,7 +53,7 @@ class KittiRaw(Source):
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"colour": "color"}
-    kind: Literal["kitti_raw"]
+    kind: Literal["kitti_raw"] = "kitti_raw"
     root: Path
     """The folder that holds the folders of dates, such as 2011_09_26."""
     drives: Annotated[list[str], Field(min_length=1)] | None = None

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import yaml
 
 from packdepth.blocks import nearest, parse
 from packdepth.errors import InputError
-from packdepth.sources import AnySource
-from packdepth.sources.base import Source
+from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.files import require
-
-KINDS: dict[str, type[Source]] = {
-    get_args(source.model_fields["kind"].annotation)[0]: source for source in get_args(get_args(AnySource)[0])
-}
 
 
 def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> Source:
@@ -31,9 +25,11 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
     """
     require(path, "a data set")
     kind = kind or recognize(path)
-    if kind not in KINDS:
-        raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, list(KINDS))}")
-    values = {"kind": kind, **KINDS[kind].block(path)}
+    try:
+        found = SOURCES.find(kind)
+    except ValueError:
+        raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, SOURCES.kinds())}") from None
+    values = {"kind": kind, **found.block(path)}
     for option in options:
         key, equals, text = option.partition("=")
         if not equals:
@@ -42,13 +38,15 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
             values[key] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise InputError(f"option {option}: '{text}' is not valid YAML") from None
-    return parse(KINDS[kind], values, f"{kind} of {path}")
+    return parse(found, values, f"{kind} of {path}")
 
 
 def recognize(path: Path) -> str:
     """The kind of the data at a path, by its content."""
-    kinds = [kind for kind, source in KINDS.items() if source.recognizes(path)]
+    kinds = [kind for kind, source in SOURCES.own().items() if source.recognizes(path)]
+    if not kinds:
+        kinds = [kind for kind in SOURCES.kinds() if SOURCES.find(kind).recognizes(path)]
     if len(kinds) != 1:
         found = f"looks like {' and '.join(kinds)}" if kinds else "looks like no data set that is known"
-        raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or KINDS)}")
+        raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or SOURCES.kinds())}")
     return kinds[0]

@@ -41,7 +41,7 @@ TumDepth = partial(DepthPng, steps=5000)
 class Rgbd(Source):
     """RGB-D sequences with poses, in the layout of 7-Scenes or of the TUM benchmark, whichever is found."""
 
-    kind: Literal["rgbd"]
+    kind: Literal["rgbd"] = "rgbd"
     root: Path
     """A sequence's folder, or a folder of them."""
     sequences: Annotated[list[str], Field(min_length=1)] | None = None

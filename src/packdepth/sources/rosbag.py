@@ -55,7 +55,7 @@ class Rosbag(Source):
 
     place: ClassVar[str] = "file"
 
-    kind: Literal["rosbag"]
+    kind: Literal["rosbag"] = "rosbag"
     file: Path
     """A .bag, .db3 or .mcap, or the folder of a ROS 2 recording."""
     image: str | None = None

@@ -23,7 +23,7 @@ class Video(Source):
 
     place: ClassVar[str] = "file"
 
-    kind: Literal["video"]
+    kind: Literal["video"] = "video"
     file: Path
     """The video, or a folder of videos and nothing else but their cameras."""
     camera: Path | None = None

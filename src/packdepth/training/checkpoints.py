@@ -13,13 +13,12 @@ from typing import Any
 import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
-from packdepth.config import Run, TransformersSemantics
+from packdepth.config import Run, packages_of
 from packdepth.networks.guided import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
-from packdepth.training.scale import scale_source
 
 TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
 
@@ -34,13 +33,13 @@ class Checkpoints(pl.Callback):
         output: the folder of the run.
         run: the run.
         clips: it is trained on.
+        scale_source: where metric scale comes from, or "none".
         log: of the run's losses.
     """
 
-    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
+    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], scale_source: str, log: RunLog) -> None:
         self.output, self.run, self.clips, self.run_log = output, run, clips, log
-        self.scale_source = scale_source(run, clips)
-        self.metric = self.scale_source != "none"
+        self.scale_source, self.metric = scale_source, scale_source != "none"
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -104,6 +103,7 @@ class Checkpoints(pl.Callback):
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
             cameras=[] if module.cameras is None else _learned(module.cameras),
+            packages=packages_of(self.run),
         )
         weights = {
             name: value.detach().cpu()
@@ -128,7 +128,7 @@ def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
     guidance, config = guidance_of(module.depth), module.run.networks.depth.guidance
     if config is None or not isinstance(guidance, NetworkGuidance):
         return
-    if isinstance(config.semantics, TransformersSemantics) and config.semantics.store == "reference":
+    if not config.semantics.held:
         return
     (folder / checkpoint.SEMANTICS).mkdir()
     guidance.semantics.save(folder / checkpoint.SEMANTICS)

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, PositiveFloat
 from torch import Tensor
 from torch.optim import Adam
+
+from packdepth.optimization.blocks import Groups, OptimizerBlock
 
 STEPS = 5  # of the Newton-Schulz iteration
 QUINTIC = (3.4445, -4.7750, 2.0315)  # its coefficients: every singular value ends between 0.7 and 1.2
 MOMENTUM = 0.95
 EPSILON = 1e-8
-LEAST = 8  # output channels of a convolution that is stepped as a matrix: those before a network's outputs have fewer
+MIN_CHANNELS = 8  # output channels of a convolution that is stepped as a matrix: output layers have fewer
+
+
+class MuonBlock(OptimizerBlock):
+    """Muon for convolutions except output layers, Adam for everything else: short trainings learn faster."""
+
+    kind: Literal["muon"] = "muon"
+    learning_rate: PositiveFloat = 0.02
+    """Learning rate of the depth network's convolutions, in singular values; the schedule applies to it too."""
+    pose_learning_rate: PositiveFloat | None = None
+    """Learning rate of the ego-motion network's convolutions; if left out, Adam trains all of that network."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Each step shrinks those convolutions by the learning rate times this: for streets that were not seen."""
+
+    def build(self, groups: Groups, fused: bool) -> Muon:
+        """Return the optimizer, with the convolutions of each network in a group of their own."""
+        groups = with_matrix_group(groups, "depth", self.learning_rate, self.weight_decay)
+        if self.pose_learning_rate is not None:
+            groups = with_matrix_group(groups, "pose", self.pose_learning_rate, self.weight_decay)
+        return Muon(groups, fused)
 
 
 class Muon(Adam):
     """Adam, but for chosen groups steps whose directions are all of one size.
 
     Where Adam scales each weight, Muon scales each singular value. Short trainings from scratch need fewer
-    steps of it (docs/results.md).
+    steps of it (docs/results/index.md).
 
     Args:
         groups: of parameters, with `lr`, and `orthogonal: True` where tensors [out, ...] are stepped as matrices
@@ -61,11 +83,20 @@ class Muon(Adam):
         return change
 
 
-def matrices_apart(groups: list[dict[str, Any]], name: str, learning_rate: float, decay: float) -> list[dict[str, Any]]:
-    """Parameter groups, with the weights of one's convolutions, but those before its outputs, in a group for Muon."""
+def with_matrix_group(groups: Groups, name: str, learning_rate: float, decay: float) -> Groups:
+    """Move the convolution weights of group `name`, except those of the output layers, into a Muon group.
 
-    def split(group: dict[str, Any]) -> list[dict[str, Any]]:
-        matrices = [parameter for parameter in group["params"] if parameter.ndim == 4 and len(parameter) >= LEAST]
+    Args:
+        groups: of parameters.
+        name: of the group that is split.
+        learning_rate: of the new group.
+        decay: weight decay of the new group.
+    """
+
+    def split(group: dict[str, Any]) -> Groups:
+        matrices = [
+            parameter for parameter in group["params"] if parameter.ndim == 4 and len(parameter) >= MIN_CHANNELS
+        ]
         chosen = {id(parameter) for parameter in matrices}
         others = [parameter for parameter in group["params"] if id(parameter) not in chosen]
         apart = {"name": f"{name}, convolutions", "params": matrices, "lr": learning_rate}

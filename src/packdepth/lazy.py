@@ -1,0 +1,35 @@
+"""Public names of a package that are imported when they are first used, so that importing the package is instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def lazy_names(
+    package: str, modules: Mapping[str, str]
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__all__`, `__getattr__` and `__dir__` for the `__init__.py` of a package.
+
+    Args:
+        package: the package's own `__name__`.
+        modules: the public names, each with the module that defines it.
+
+    >>> names, get, _ = lazy_names("packdepth", {"Camera": "packdepth.geometry.camera"})
+    >>> names, get("Camera").__name__
+    (['Camera'], 'Camera')
+    """
+
+    def get(name: str) -> Any:
+        """Return a public name. Raises AttributeError for any other."""
+        if name not in modules:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        return getattr(importlib.import_module(modules[name]), name)
+
+    def names() -> list[str]:
+        """Return the names that completion shows: the public ones and what the package holds already."""
+        return sorted({*modules, *vars(sys.modules[package])})
+
+    return list(modules), get, names

@@ -97,7 +97,7 @@ def evaluate(
     Args:
         checkpoints: folders that training wrote, such as OUTPUT/best, others' checkpoints (see convert), or folders
             that predict --save depth wrote.
-        protocol: such as kitti-odometry-clip; docs/evaluation.md lists them.
+        protocol: such as kitti-odometry-clip; docs/reference/protocols.md lists them.
         data: the folder that holds the protocol's data.
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
@@ -171,7 +171,7 @@ def data_import(
     Args:
         source: the data set: a folder or a file.
         output: folder to write to.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
         format: of the images; those that have it already and are not resized are copied.
@@ -197,7 +197,7 @@ def data_splits(
     Args:
         source: the data set: a folder or a file.
         output: folder to write to.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         shares: of the drives, for train, val and test.
         seed: of the shuffling.
@@ -224,7 +224,7 @@ def data_filter(
     Args:
         source: the data set: a folder or a file.
         output: folder for kept.txt (a split file to train on), counts.csv and dropped.jpg.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         ground: the checkpoint that predicts, such as OUTPUT/best; its scale does not matter.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         threshold: pixels that may lie below the ground, at the size that the network sees.
@@ -288,7 +288,7 @@ def data_check(
 
     Args:
         source: a video, a clip's folder or a folder of them, a data set, or a drive or a sequence of KITTI.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
     """

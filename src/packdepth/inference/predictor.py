@@ -43,7 +43,7 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
             nothing is executed, or a folder of monodepth2.
         device: as torch names it; "auto" is a GPU if there is one.
         precision: of the depth network's arithmetic. bf16 (bfloat16) moves depth by less than a percent; it is 1.1 to
-            1.8 times as fast where the processor has it, and slower where it has not (docs/performance.md).
+            1.8 times as fast where the processor has it, and slower where it has not (docs/explanation/performance.md).
 
     Raises InputError if the checkpoint cannot be read, the device cannot be used or the precision is none.
     """

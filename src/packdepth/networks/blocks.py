@@ -117,7 +117,7 @@ SEMANTICS = Family(
 
 
 class GuidanceBlock(Closed):
-    """Guidance of the decoder by a fixed segmentation network, or by label maps (ICLR 2020): docs/semantics.md."""
+    """Guidance of the decoder by a fixed segmentation network, or by label maps (ICLR 2020): docs/how-to/semantics.md."""
 
     semantics: Annotated[SemanticsBlock, ByKind(SEMANTICS)]
     """What guides: `fpn`, `transformers` or `labels`."""
@@ -223,7 +223,7 @@ class PoseBlock(Block, ABC):
 
 
 class Sparsity(Closed):
-    """Pixels that the ego-motion network loses in training (docs/odometry.md).
+    """Pixels that the ego-motion network loses in training (docs/explanation/ego_motion.md).
 
     Each pair of frames loses a share of its pixels that is drawn anew between 0 and a limit, which goes from `start` to
     `end` in the course of the training.

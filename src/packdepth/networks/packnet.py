@@ -68,7 +68,7 @@ class PackNet(nn.Module):
     Args:
         preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters);
             `small` and `tiny` have the same topology, narrow enough to train on a CPU, and each level refines the
-            inverse depth of the coarser one: they learn in fewer steps (docs/results.md).
+            inverse depth of the coarser one: they learn in fewer steps (docs/results/2026-11-21-demo.md).
         dropout: probability, on the shortcuts of the residual convolutions.
         initial_depth: metres that the untrained network predicts.
 

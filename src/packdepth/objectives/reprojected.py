@@ -79,7 +79,7 @@ class Reprojected(Term):
 
     Predictions are read off where each return was measured, as in `Supervised`, so that every return counts once. The
     ego-motion is a constant here: its error is none that depth could measure, and a shorter motion would always be the
-    cheaper one (docs/training.md). Other terms teach it. A sample without a return counts as zero.
+    cheaper one (docs/explanation/published_methods.md). Other terms teach it. A sample without a return counts as zero.
     """
 
     kind: Literal["reprojected"] = "reprojected"

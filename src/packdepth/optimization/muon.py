@@ -42,7 +42,7 @@ class Muon(Adam):
     """Adam, but for chosen groups steps whose directions are all of one size.
 
     Where Adam scales each weight, Muon scales each singular value. Short trainings from scratch need fewer
-    steps of it (docs/results/index.md).
+    steps of it (docs/results/2026-11-21-demo.md).
 
     Args:
         groups: of parameters, with `lr`, and `orthogonal: True` where tensors [out, ...] are stepped as matrices

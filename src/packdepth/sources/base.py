@@ -29,7 +29,7 @@ class Source(Block, ABC):
     """The field that says where the data is."""
 
     split_file: Path | None = None
-    """A file of the clips and frames that may be targets (see docs/sources.md); other frames remain context."""
+    """A file of the clips and frames that may be targets (see docs/reference/files.md); other frames remain context."""
     partial: bool = False
     """Use what is on disk of what is listed, with a warning of how much is not; if false, that is an error."""
     frames: tuple[int, int] | None = None

@@ -12,8 +12,9 @@ import yaml
 from pydantic import ValidationError
 
 from packdepth.blocks import Closed, parse
-from packdepth.config import DepthResNetConfig, Run, dump_run, load_run, parse_run
+from packdepth.config import Run, dump_run, load_run, parse_run
 from packdepth.errors import InputError
+from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.sources.kitti_odometry import KittiOdometry
 
 RUN: dict[str, Any] = {
@@ -126,7 +127,7 @@ def test_overrides_replace_add_and_reach_into_lists(tmp_path: Path) -> None:
     assert run.data.augmentation.jitter is not None
     assert (run.data.augmentation.jitter.hue, run.data.augmentation.jitter.brightness) == (0.1, 0.2)
     assert run.data.context == (-1,)
-    assert run.networks.depth == DepthResNetConfig(kind="depth_resnet", layers=34)
+    assert run.networks.depth == DepthResNetBlock(kind="depth_resnet", layers=34)
     assert isinstance(run.data.train[0], KittiOdometry)
     assert run.data.train[0].root == Path("/elsewhere=there")
     assert run.training.batch_size == 4

@@ -23,7 +23,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from packdepth.errors import InputError
@@ -275,6 +284,12 @@ class ByKind:
                 lambda block, info: block.model_dump(mode=info.mode), info_arg=True
             ),
         )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the JSON schema of such a field: any of packdepth's own blocks."""
+        return {"anyOf": [handler(block.__pydantic_core_schema__) for block in dict.fromkeys(self.family.own().values())]}
 
     def _validated(self, value: Any, info: ValidationInfo) -> Block:
         context: CheckpointContext = info.context or CheckpointContext()

@@ -28,7 +28,6 @@ from packdepth.evaluation.scores import Scores, scores_by_part
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, image_tensor, load
 from packdepth.inference.run import predict
-from packdepth.networks.build import depth_network, pose_network
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import ImageFile
 
@@ -82,9 +81,7 @@ def trained(tmp_path: Path, seer: Seer) -> Path:
     """A checkpoint of networks with random weights."""
     run, meta = seer().run, seer().meta
     torch.manual_seed(0)
-    networks = torch.nn.ModuleDict(
-        {"depth": depth_network(run.networks.depth), "pose": pose_network(run.networks.pose)}
-    )
+    networks = torch.nn.ModuleDict({"depth": run.networks.depth.assemble(), "pose": run.networks.pose.assemble()})
     folder = tmp_path / "checkpoint"
     checkpoint.write(folder, checkpoint.Checkpoint(run, meta, networks.state_dict()))
     return folder

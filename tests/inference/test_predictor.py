@@ -21,7 +21,7 @@ from packdepth.geometry.resize import resize_image
 from packdepth.inference.predictor import PAIRS, Predictor, image_tensor, load
 from packdepth.networks.ego_motion import views
 from packdepth.networks.flip import fuse_flipped
-from packdepth.networks.twostream import TwoStreamPoseNet
+from packdepth.networks.twostream import TwoStreamBlock
 
 from .conftest import FORWARD, HEIGHT, WIDTH
 
@@ -238,7 +238,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_a_two_stream_network_sees_the_depth_of_every_frame(predictor: Predictor, precision: Precision) -> None:
     torch.manual_seed(0)
-    pose, depth = TwoStreamPoseNet(initial_forward=FORWARD), copy.deepcopy(predictor.depth)
+    pose, depth = TwoStreamBlock(initial_forward=FORWARD).build(), copy.deepcopy(predictor.depth)
     both = Predictor(predictor.run, predictor.meta, depth, pose, torch.device("cpu"), precision)
     frames = [torch.rand(3, HEIGHT, WIDTH) for _ in range(PAIRS + 2)]
     found = both.ego_motion([frame.permute(1, 2, 0).numpy() for frame in frames])

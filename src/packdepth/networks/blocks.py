@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from packdepth.networks.semantic_network import SemanticNetwork
 
 Unit = Annotated[float, Field(ge=0, le=1)]
+Pattern = Literal["random", "grid", "blocks"]
 Layers = Literal[18, 34, 50]
 """Layers of a ResNet encoder."""
+LAYERS: Layers = 18  # of an encoder, if nothing else is said
 INITIAL_DEPTH = 12.0  # metres: a typical depth of streets
 
 
@@ -117,7 +119,7 @@ SEMANTICS = Family(
 
 
 class GuidanceBlock(Closed):
-    """Guidance of the decoder by a fixed segmentation network, or by label maps (ICLR 2020): docs/how-to/semantics.md."""
+    """Guidance of the decoder by a fixed segmentation network, or by label maps (ICLR 2020)."""
 
     semantics: Annotated[SemanticsBlock, ByKind(SEMANTICS)]
     """What guides: `fpn`, `transformers` or `labels`."""
@@ -229,7 +231,7 @@ class Sparsity(Closed):
     `end` in the course of the training.
     """
 
-    pattern: Literal["random", "grid", "blocks"] = "random"
+    pattern: Pattern = "random"
     """Pixels by themselves; all but the crossings of a grid of lines; squares of 16 pixels."""
     start: Unit = 0.8
     """The limit at the beginning of the training."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import Layers, PoseNetworkBlock
+from packdepth.networks.blocks import LAYERS, Layers, PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.resnet import ResNetEncoder
 
@@ -19,7 +19,7 @@ class PoseResNetBlock(PoseNetworkBlock):
     """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order."""
 
     kind: Literal["pose_resnet"] = "pose_resnet"
-    layers: Layers = 18
+    layers: Layers = LAYERS
     """Layers of the encoder."""
 
     def build(self) -> PoseResNet:
@@ -38,7 +38,7 @@ class PoseResNet(PairPoseNetwork):
         initial_forward: metres along the optical axis between two frames that the untrained network predicts.
     """
 
-    def __init__(self, layers: int, initial_forward: float = 0.0) -> None:
+    def __init__(self, layers: int = LAYERS, initial_forward: float = 0.0) -> None:
         super().__init__()
         self.encoder = ResNetEncoder(layers, channels_in=6)
         self.squeeze = nn.Conv2d(self.encoder.channels[-1], 256, 1)

@@ -7,23 +7,24 @@ from typing import ClassVar
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import INITIAL_DEPTH, DepthNetworkBlock, Layers
+from packdepth.networks.blocks import INITIAL_DEPTH, LAYERS, DepthNetworkBlock, Layers
 from packdepth.networks.guided import Guidance, Guide, unguided
 from packdepth.networks.head import InverseDepthHead
 from packdepth.networks.padding import crop_scales, pad_to_multiple
 from packdepth.networks.resnet import STRIDE, ResNetEncoder
 
+MIN_DEPTH, MAX_DEPTH = 0.1, 100.0  # metres, as in monodepth2
 MIN_COARSEST = 2  # pixels, height and width of the coarsest features: reflection padding needs that many
 
 
 class ResNetDepthBlock(DepthNetworkBlock):
     """The options of depth networks with a ResNet encoder."""
 
-    layers: Layers = 18
+    layers: Layers = LAYERS
     """Layers of the encoder."""
-    min_depth: PositiveFloat = 0.1
+    min_depth: PositiveFloat = MIN_DEPTH
     """Metres: the smallest depth that the network can predict."""
-    max_depth: PositiveFloat = 100.0
+    max_depth: PositiveFloat = MAX_DEPTH
     """Metres: the largest depth that the network can predict."""
     initial_depth: PositiveFloat = INITIAL_DEPTH
     """Metres that an untrained network predicts, between the two."""
@@ -76,7 +77,13 @@ class ResNetDepth(nn.Module):
 
     decoder_type: ClassVar[type[ResNetDecoder]]
 
-    def __init__(self, layers: int, min_depth: float, max_depth: float, initial_depth: float) -> None:
+    def __init__(
+        self,
+        layers: int = LAYERS,
+        min_depth: float = MIN_DEPTH,
+        max_depth: float = MAX_DEPTH,
+        initial_depth: float = INITIAL_DEPTH,
+    ) -> None:
         super().__init__()
         self.encoder = ResNetEncoder(layers)
         self.decoder = self.decoder_type(self.encoder.channels)

@@ -6,18 +6,16 @@ remains in every sparse view is how pixels move. The paper names the idea; patte
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.networks.blocks import Sparsity
+from packdepth.networks.blocks import Pattern, Sparsity
 
 BLOCK = 16  # pixels, the side of a square of `blocks`
 
 
-def kept(pattern: Literal["random", "grid", "blocks"], lost: Tensor, height: int, width: int) -> Tensor:
+def kept(pattern: Pattern, lost: Tensor, height: int, width: int) -> Tensor:
     """A random mask of the pixels that stay.
 
     Args:

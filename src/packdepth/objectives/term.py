@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NonNegative = Annotated[float, Field(ge=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Convention = Literal["packdepth", "reference"]
-"""packdepth's own conventions, or those of packnet-sfm, whose values the term then reproduces (docs/explanation/published_methods.md)."""
+"""packdepth's own conventions, or those of packnet-sfm (docs/explanation/published_methods.md)."""
 
 
 class Term(Block, ABC):

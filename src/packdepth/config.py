@@ -13,6 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
+from packdepth.segmentation.blocks import FpnSemantics, TransformersSemantics
 from packdepth.sources import AnySource
 
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -113,23 +114,6 @@ TRAINING_OPTIONS: Mapping[str, Any] = dict.fromkeys(
     ("dropout", "initial_depth", "initial_forward", "frozen", "sparsity", "depth_gradient"), True
 ) | {"guidance": {"cache": True}}
 """Options of networks that tell how they are trained, and nothing to who uses their weights (as pydantic's exclude)."""
-
-
-class FpnSemantics(Closed):
-    """A network that `packdepth semantics train` wrote. Checkpoints of the depth network hold a copy of it."""
-
-    kind: Literal["fpn"]
-    checkpoint: Path
-
-
-class TransformersSemantics(Closed):
-    """A segmentation network of Hugging Face's transformers: SegFormer and its like, or Mask2Former and its like."""
-
-    kind: Literal["transformers"]
-    model: str
-    """Its name on the Hub, or a folder."""
-    store: Literal["value", "reference"] = "value"
-    """Whether checkpoints of the depth network hold a copy of it, or its name alone."""
 
 
 class LabelMaps(Closed):

@@ -8,11 +8,12 @@ import numpy as np
 import segmenter
 import torch
 
-from packdepth.config import FpnSemantics, GuidanceConfig, PackNetConfig, SuperDepthConfig
+from packdepth.config import GuidanceConfig, PackNetConfig, SuperDepthConfig
 from packdepth.networks.build import depth_network
 from packdepth.networks.flip import FlipFused, fuse_flipped
 from packdepth.networks.guided import guidance_of
 from packdepth.networks.packnet import PackNet
+from packdepth.segmentation.blocks import FpnSemantics
 
 
 def test_the_reference(golden: Path) -> None:

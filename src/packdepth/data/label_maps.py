@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from packdepth.classes import UNLABELED
 from packdepth.errors import InputError
 from packdepth.records import Clip, Readable
-from packdepth.semantic_run import UNLABELED
 
 
 def check_labeled(clips: Sequence[Clip]) -> None:

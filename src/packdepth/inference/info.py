@@ -12,7 +12,6 @@ from packdepth.checkpoint import WEIGHTS, read_description, semantics_copy
 from packdepth.config import (
     TRAINING_OPTIONS,
     DepthConfig,
-    FpnSemantics,
     GuidanceConfig,
     Imported,
     ImportedPoseConfig,
@@ -100,10 +99,9 @@ def _semantics(guidance: GuidanceConfig, path: Path) -> str:
             f"label maps of {semantics.classes} classes at strides {strides} (on disk: images are predicted "
             f"with the semantic/ of their clip, which is not part of this checkpoint)"
         )
-    name = str(semantics.checkpoint) if isinstance(semantics, FpnSemantics) else semantics.model
     copy = semantics_copy(path)
     held = "by value: a copy is part of this checkpoint" if copy else "by reference: loaded from there when needed"
-    return f"{semantics.kind} {name} at strides {strides} ({held})"
+    return f"{semantics.kind} {semantics.name} at strides {strides} ({held})"
 
 
 def _parameters(path: Path) -> dict[str, int]:

@@ -8,14 +8,12 @@ from torch import nn
 
 from packdepth.config import (
     DepthConfig,
-    FpnSemantics,
     GuidanceConfig,
     LabelMaps,
     PackNetConfig,
     PoseConfig,
     PoseNetConfig,
     SuperDepthConfig,
-    TransformersSemantics,
     TwoStreamConfig,
 )
 from packdepth.networks.depth_resnet import DepthResNet
@@ -25,9 +23,7 @@ from packdepth.networks.guided import Guidance, LabelGuidance, NetworkGuidance
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
-from packdepth.networks.pretrained import load_pretrained
 from packdepth.networks.resnet_depth import ResNetDepth
-from packdepth.networks.semantics import SemanticNetwork, load_fpn
 from packdepth.networks.superdepth import SuperDepth
 from packdepth.networks.twostream import TwoStreamPoseNet
 
@@ -55,14 +51,7 @@ def depth_network(config: DepthConfig, semantics: Path | None = None) -> nn.Modu
 def _guidance(config: GuidanceConfig, channels: dict[int, int], semantics: Path | None) -> Guidance:
     if isinstance(config.semantics, LabelMaps):
         return LabelGuidance(config.semantics.classes, channels, config.kernel)
-    return NetworkGuidance(semantic_network(config.semantics, semantics), channels, config.kernel)
-
-
-def semantic_network(config: FpnSemantics | TransformersSemantics, copy: Path | None = None) -> SemanticNetwork:
-    """The segmentation network that a config names, or a copy of it. Raises InputError if it is not there."""
-    if isinstance(config, FpnSemantics):
-        return load_fpn(copy or config.checkpoint)
-    return load_pretrained(str(copy or config.model))
+    return NetworkGuidance(config.semantics.build(semantics), channels, config.kernel)
 
 
 def pose_network(config: PoseConfig) -> PairPoseNetwork:

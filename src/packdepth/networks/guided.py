@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from packdepth.errors import InputError
 from packdepth.networks.guidance import PixelAdaptiveConv2d
 from packdepth.networks.padding import padded_to
-from packdepth.networks.semantics import SemanticNetwork
+from packdepth.networks.semantic_network import SemanticNetwork
 
 Guide = Callable[[Tensor, int], Tensor]
 """Decoder features [B, C, H / s, W / s] and their stride s to the same, filtered."""

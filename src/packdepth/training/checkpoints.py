@@ -13,15 +13,14 @@ from typing import Any
 import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
-from packdepth.config import Run, TransformersSemantics
+from packdepth.config import Run
 from packdepth.networks.guided import NetworkGuidance, guidance_of
+from packdepth.networks.semantics_block import SemanticsBlock
 from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
 from packdepth.training.scale import scale_source
-
-TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
 
 
 class Checkpoints(pl.Callback):
@@ -60,7 +59,7 @@ class Checkpoints(pl.Callback):
         score = scores[self._monitored(scores)]
         better = score < self.best
         self.best = min(self.best, score)
-        state = self.output / f".{TRAINER_STATE}"
+        state = self.output / f".{checkpoint.TRAINER_STATE}"
         trainer.save_checkpoint(state)
         if trainer.is_global_zero:
             content = self._content(trainer, module, scores, trainer.current_epoch + 1)
@@ -74,7 +73,7 @@ class Checkpoints(pl.Callback):
         if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
             return
         last = self.output / "last"
-        if (last / TRAINER_STATE).exists():
+        if (last / checkpoint.TRAINER_STATE).exists():
             print(f"interrupted: {last} holds the latest finished epoch; go on with --resume")
         elif trainer.global_step > 0:
             scores = {"train/loss": self.run_log.mean_loss()}
@@ -126,10 +125,9 @@ def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
     """Write the segmentation network that guides depth, where there is one that the checkpoint is to hold."""
     assert isinstance(module, DepthModule)
     guidance, config = guidance_of(module.depth), module.run.networks.depth.guidance
-    if config is None or not isinstance(guidance, NetworkGuidance):
+    if config is None or not isinstance(config.semantics, SemanticsBlock) or not config.semantics.held:
         return
-    if isinstance(config.semantics, TransformersSemantics) and config.semantics.store == "reference":
-        return
+    assert isinstance(guidance, NetworkGuidance)
     (folder / checkpoint.SEMANTICS).mkdir()
     guidance.semantics.save(folder / checkpoint.SEMANTICS)
 
@@ -137,7 +135,7 @@ def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
 def _add_state(module: pl.LightningModule, state: Path, folder: Path) -> None:
     """The same, with the trainer's state."""
     _add_semantics(module, folder)
-    state.replace(folder / TRAINER_STATE)
+    state.replace(folder / checkpoint.TRAINER_STATE)
 
 
 def _git_commit() -> str | None:

@@ -1,4 +1,4 @@
-"""Semantic classes: the nineteen train ids of Cityscapes."""
+"""Class ids of street scenes: the nineteen train ids of Cityscapes, which the rendered city uses too."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from enum import IntEnum
 
 import numpy as np
 
+UNLABELED = 255
+"""The class id of pixels without a class. They are neither trained on nor evaluated."""
+
 
 class Label(IntEnum):
-    """Cityscapes' train ids, under Cityscapes' names."""
+    """Train ids of Cityscapes, under the names of Cityscapes.
+
+    >>> Label.TRAFFIC_LIGHT.value, Label.TRAFFIC_LIGHT.words
+    (6, 'traffic light')
+    """
 
     ROAD = 0
     SIDEWALK = 1
@@ -32,11 +39,14 @@ class Label(IntEnum):
 
     @property
     def words(self) -> str:
-        """Such as "traffic light"."""
+        """Return the name in lower case with spaces, such as "traffic light"."""
         return self.name.lower().replace("_", " ")
 
 
-COLORS = np.array(  # [19, 3] uint8, Cityscapes' palette
+STREET_CLASSES = tuple(label.words for label in Label)
+"""Names of the classes, by id."""
+
+PALETTE = np.array(  # [19, 3] uint8, RGB: the color in which Cityscapes draws each class, by id
     [
         (128, 64, 128),
         (244, 35, 232),

@@ -289,7 +289,9 @@ class ByKind:
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the JSON schema of such a field: any of packdepth's own blocks."""
-        return {"anyOf": [handler(block.__pydantic_core_schema__) for block in dict.fromkeys(self.family.own().values())]}
+        return {
+            "anyOf": [handler(block.__pydantic_core_schema__) for block in dict.fromkeys(self.family.own().values())]
+        }
 
     def _validated(self, value: Any, info: ValidationInfo) -> Block:
         context: CheckpointContext = info.context or CheckpointContext()

@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
+TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: the state from which its training can be resumed
 SEMANTICS = "semantics"  # a folder in it: the copy of the segmentation network that guides depth, where it holds one
 
 
@@ -159,6 +161,31 @@ def semantics_copy(folder: Path) -> Path | None:
     """The checkpoint's copy of the segmentation network that guides its depth network, if it holds one."""
     copy = folder / SEMANTICS
     return copy if copy.is_dir() else None
+
+
+def check_unchanged(output: Path, before: Closed, after: Closed, free: AbstractSet[str]) -> None:
+    """Raise InputError if a training is to be resumed with other values than it began with.
+
+    Args:
+        output: the output of the training.
+        before: the run file that it began with.
+        after: the run file that it is to be resumed with.
+        free: dotted names of the values that may change, such as "data.workers".
+    """
+    changed = _changes(before.model_dump(mode="json"), after.model_dump(mode="json"))
+    changed = [name for name in changed if name not in free]
+    if changed:
+        raise InputError(
+            f"{output}: was trained with other values of {', '.join(changed)}; "
+            f"resume with the same run file, or train into another --output"
+        )
+
+
+def _changes(before: object, after: object, name: str = "") -> list[str]:
+    """Return the dotted names of the values that differ."""
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        return [change for key in before for change in _changes(before[key], after[key], f"{name}.{key}".lstrip("."))]
+    return [] if before == after else [name]
 
 
 def recover(path: Path) -> None:

@@ -238,29 +238,37 @@ def data_filter(
     print(f"{frames}; in a run file, add to the source: split_file: {output / KEPT}")
 
 
-def semantics_train(run: Positional[Path], overrides: Positional[tuple[str, ...]] = (), /, *, output: Path) -> None:
+def semantics_train(
+    run: Positional[Path],
+    overrides: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    output: Path,
+    resume: bool = False,
+) -> None:
     """Train a segmentation network on images with classes.
 
     Args:
         run: the run file (YAML), such as configs/semantics/camvid.yaml.
         overrides: values to change in it, such as training.steps=2000.
         output: folder for the checkpoint.
+        resume: continue the training in the output folder, exactly as if it had not been interrupted.
     """
-    from packdepth.training.semantics import train_semantics
+    from packdepth.segmentation.training import train_semantics
 
-    train_semantics(run, output, overrides)
+    train_semantics(run, output, overrides, resume)
 
 
 def semantics_label(source: Positional[Path], /, *, network: str) -> None:
-    """Write the classes that a segmentation network sees into clip folders, as their semantic/.
+    """Predict label maps with a segmentation network and write them into clip folders, as semantic/.
 
     Args:
         source: a clip's folder, or a folder of them (see data import).
         network: a checkpoint of semantics train, or a model of transformers by its name or folder.
     """
-    from packdepth.inference.labels import label
+    from packdepth.segmentation.label import label_clips
 
-    label(source, network)
+    label_clips(source, network)
 
 
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from packdepth import checkpoint
-from packdepth.city.classes import Label
+from packdepth.classes import Label
 from packdepth.data.beams import beam_depth
 from packdepth.errors import InputError
 from packdepth.evaluation.ego_motion import EgoMotionErrors

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import segmenter
 import torch
-from packdepth.segmentation.blocks import FpnSemantics
 
 from packdepth.networks.blocks import GuidanceBlock
 from packdepth.networks.flip import FlipFused, fuse_flipped
 from packdepth.networks.guided import guidance_of
 from packdepth.networks.packnet import PackNet, PackNetBlock
 from packdepth.networks.superdepth import SuperDepthBlock
+from packdepth.segmentation.fpn import FpnSemantics
 
 
 def test_the_reference(golden: Path) -> None:

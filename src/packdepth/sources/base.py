@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from packdepth.blocks import Block, ByKind, Family
+from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
 from packdepth.records import Clip
 from packdepth.sources.split import Entry, own_entry, read_lines, select
@@ -27,6 +28,8 @@ class Source(Block, ABC):
 
     place: ClassVar[str] = "root"
     """The field that says where the data is."""
+    class_names: ClassVar[tuple[str, ...]] = STREET_CLASSES
+    """Names of the classes of its label maps, by class id; pixels with other ids are unlabeled."""
 
     split_file: Path | None = None
     """A file of the clips and frames that may be targets (see docs/reference/files.md); other frames remain context."""

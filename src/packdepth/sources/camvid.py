@@ -6,7 +6,7 @@ This is the layout of SegNet's tutorial: 480x360 pixels and eleven classes.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,8 @@ CLASSES = (
 
 class CamVid(Source):
     """CamVid's images and their classes (`CLASSES`). Frames are independent: they are not for self-supervision."""
+
+    class_names: ClassVar[tuple[str, ...]] = CLASSES[:-1]  # the last one is "unlabeled"
 
     kind: Literal["camvid"] = "camvid"
     root: Path

@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from packdepth.blocks import nearest
+from packdepth.classes import UNLABELED, Label
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -29,8 +30,8 @@ from packdepth.sources.json_file import Content, read_json
 RATE = 17.0  # frames a second
 BEFORE, AFTER = 19, 10  # frames of a snippet before and after the annotated one
 NAME = re.compile(r"(?P<city>.+)_(?P<sequence>\d{6})_(?P<frame>\d{6})_(?P<what>.+)")
-TRAIN_IDS = np.full(256, 255, dtype=np.uint8)  # by label id; 255 for what is not judged
-TRAIN_IDS[[7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]] = np.arange(19)
+TRAIN_IDS = np.full(256, UNLABELED, dtype=np.uint8)  # by label id of Cityscapes
+TRAIN_IDS[[7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]] = list(Label)
 
 
 class Cityscapes(Source):

@@ -20,8 +20,6 @@ from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
 
-TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
-
 
 class Checkpoints(pl.Callback):
     """Writes `last` at the end of every epoch and `best` when its score is the lowest so far.
@@ -59,7 +57,7 @@ class Checkpoints(pl.Callback):
         score = scores[self._monitored(scores)]
         better = score < self.best
         self.best = min(self.best, score)
-        state = self.output / f".{TRAINER_STATE}"
+        state = self.output / f".{checkpoint.TRAINER_STATE}"
         trainer.save_checkpoint(state)
         if trainer.is_global_zero:
             content = self._content(trainer, module, scores, trainer.current_epoch + 1)
@@ -73,7 +71,7 @@ class Checkpoints(pl.Callback):
         if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
             return
         last = self.output / "last"
-        if (last / TRAINER_STATE).exists():
+        if (last / checkpoint.TRAINER_STATE).exists():
             print(f"interrupted: {last} holds the latest finished epoch; go on with --resume")
         elif trainer.global_step > 0:
             scores = {"train/loss": self.run_log.mean_loss()}
@@ -125,11 +123,11 @@ def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
 def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
     """Write the segmentation network that guides depth, where there is one that the checkpoint is to hold."""
     assert isinstance(module, DepthModule)
-    guidance, config = guidance_of(module.depth), module.run.networks.depth.guidance
-    if config is None or not isinstance(guidance, NetworkGuidance):
+    block = module.run.networks.depth.guidance
+    if block is None or not block.semantics.held:
         return
-    if not config.semantics.held:
-        return
+    guidance = guidance_of(module.depth)
+    assert isinstance(guidance, NetworkGuidance)
     (folder / checkpoint.SEMANTICS).mkdir()
     guidance.semantics.save(folder / checkpoint.SEMANTICS)
 
@@ -137,7 +135,7 @@ def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
 def _add_state(module: pl.LightningModule, state: Path, folder: Path) -> None:
     """The same, with the trainer's state."""
     _add_semantics(module, folder)
-    state.replace(folder / TRAINER_STATE)
+    state.replace(folder / checkpoint.TRAINER_STATE)
 
 
 def _git_commit() -> str | None:

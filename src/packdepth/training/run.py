@@ -34,7 +34,7 @@ from packdepth.networks.guided import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
 from packdepth.training.calibration import Calibration
-from packdepth.training.checkpoints import TRAINER_STATE, Checkpoints
+from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.data import RunData
 from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
@@ -87,7 +87,7 @@ def train(
             f"{processes} processes; give a multiple of {processes}"
         )
     state, epoch = _resumable(output, run) if resume else (None, 0)
-    if not resume and (output / "last" / TRAINER_STATE).exists():
+    if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     found = [clip for source in run.data.train for clip in source.clips()]
     clips = moving(found, run.data.drop_static)
@@ -246,22 +246,9 @@ def _resumable(output: Path, run: Run) -> tuple[Path, int]:
     """The trainer state to go on from and the epochs it has seen, if `output/last` is a checkpoint of the same run."""
     for name in ("best", "last"):
         checkpoint.recover(output / name)
-    state = output / "last" / TRAINER_STATE
+    state = output / "last" / checkpoint.TRAINER_STATE
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")
     before, meta = checkpoint.read_description(output / "last")
-    changed = _changes(before.model_dump(mode="json"), run.model_dump(mode="json"))
-    changed = [name for name in changed if name not in FREE_ON_RESUME]
-    if changed:
-        raise InputError(
-            f"{output}: was trained with other values of {', '.join(changed)}; "
-            f"resume with the same run file, or train into another --output"
-        )
+    checkpoint.check_unchanged(output, before, run, FREE_ON_RESUME)
     return state, meta.epoch
-
-
-def _changes(before: object, after: object, name: str = "") -> list[str]:
-    """Dotted names of the values that differ."""
-    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
-        return [change for key in before for change in _changes(before[key], after[key], f"{name}.{key}".lstrip("."))]
-    return [] if before == after else [name]

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from packdepth.checkpoint import read_description
+from packdepth.checkpoint import TRAINER_STATE, read_description
 from packdepth.config import Run, dump_run, load_run
 from packdepth.data.filters import moving
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.inference.ground import KEPT, filter_ground
-from packdepth.training.checkpoints import TRAINER_STATE
 from packdepth.training.elsewhere import train_elsewhere
 from packdepth.training.run import train
 

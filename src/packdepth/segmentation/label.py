@@ -1,4 +1,4 @@
-"""`packdepth semantics label`: the classes that a segmentation network sees, as label maps of clips."""
+"""Label maps of clips, predicted by a segmentation network: `packdepth semantics label`."""
 
 from __future__ import annotations
 
@@ -7,43 +7,47 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from rich.console import Console
+from rich.progress import track
 
 from packdepth.checkpoint import META, replaced
-from packdepth.config import FpnSemantics, TransformersSemantics
 from packdepth.errors import InputError
 from packdepth.files import replacing, write_image
-from packdepth.inference.predictor import image_tensor
-from packdepth.inference.run import progress
-from packdepth.networks.build import semantic_network
+from packdepth.segmentation.fpn import FpnSemantics
+from packdepth.segmentation.transformers_network import TransformersSemantics
 from packdepth.sources.folder import Folder
 
 
-def label(source: Path, network: str) -> list[Path]:
-    """Write `semantic/` into clip folders: an 8-bit PNG of class ids for each frame, at the image's own resolution.
+def label_clips(source: Path, network: str) -> list[Path]:
+    """Write `semantic/` into clip folders: for each frame a PNG of 8-bit class ids, at the resolution of the image.
 
-    `semantic.yaml` beside it names the network and its classes, by id.
+    `semantic.yaml` beside it holds the name of the network and its classes, by class id.
 
     Args:
-        source: a clip's folder, or a folder of them.
+        source: the folder of a clip, or a folder of such folders.
         network: a checkpoint of `packdepth semantics train`, or a model of transformers by its name or folder.
 
     Returns:
-        The folders of label maps. Raises InputError, before anything is written, for a clip that has labels already.
+        The folders of the label maps.
+
+    Raises InputError, before anything is written, for a clip that has label maps already.
     """
     clips = Folder(kind="folder", root=source).clips()
     for clip in clips:
         if (clip.path / "semantic").exists():
             raise InputError(f"{clip.path / 'semantic'}: exists already; remove it to label this clip again")
     folder = Path(network)
-    segment = semantic_network(
+    block = (
         FpnSemantics(kind="fpn", checkpoint=folder)
         if (folder / META).is_file()
         else TransformersSemantics(kind="transformers", model=network)
-    ).eval()
+    )
+    segment = block.build().eval()
     for clip in clips:
         with replaced(clip.path / "semantic") as temporary, torch.inference_mode():
-            for frame in progress(clip.frames, clip.name, len(clip.frames)):
-                ids = segment.labels(image_tensor(frame.image.read()))[0]
+            for frame in track(clip.frames, description=clip.name, console=Console(stderr=True)):
+                pixels = torch.from_numpy(frame.image.read().copy())
+                ids = segment.labels(pixels.permute(2, 0, 1)[None].float() / 255)[0]
                 write_image(temporary / f"{frame.name}.png", ids.numpy().astype(np.uint8))
         with replacing(clip.path / "semantic.yaml") as temporary:
             temporary.write_text(yaml.safe_dump({"network": network, "classes": list(segment.classes)}))

@@ -1,4 +1,4 @@
-"""Segmentation networks: our own, and those of transformers, built from configurations and saved to folders."""
+"""Segmentation networks of transformers, built from configurations and saved to folders."""
 
 from __future__ import annotations
 
@@ -10,27 +10,11 @@ import pytest
 import torch
 
 from packdepth.errors import InputError
-from packdepth.networks import pretrained
-from packdepth.networks.pretrained import load_pretrained
-from packdepth.networks.semantics import FPN
+from packdepth.segmentation.transformers_network import load_pretrained
 
 needs_transformers = pytest.mark.skipif(
     not importlib.util.find_spec("transformers"), reason="the extra `semantic` is not installed"
 )
-
-
-@pytest.mark.parametrize("size", [(64, 96), (50, 70)])
-def test_the_pyramid_gives_features_at_its_strides_and_logits_over_the_image(size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    network = FPN(("road", "sky", "car"), width=16).eval()
-    image = torch.rand(2, 3, *size)
-    with torch.no_grad():
-        result = network(image)
-        labels = network.labels(image)
-    assert [tuple(feature.shape) for feature in result.features] == [(2, 16, 64 // s, 96 // s) for s in network.strides]
-    assert result.logits.shape == (2, 3, -(-size[0] // 4), -(-size[1] // 4))
-    assert labels.shape == (2, *size)
-    assert labels.max() < 3
 
 
 def segformer(folder: Path) -> Any:
@@ -138,6 +122,6 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'packdepth\[semantic\]'"):
         load_pretrained("nvidia/segformer-b0-finetuned-cityscapes-1024-1024")

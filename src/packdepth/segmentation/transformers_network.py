@@ -1,4 +1,7 @@
-"""Segmentation networks of Hugging Face's transformers (extra `semantic`), which is imported when one is loaded."""
+"""Segmentation networks of Hugging Face's transformers (extra `semantic`).
+
+The package transformers is imported when a network is loaded, not before.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,66 @@ import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from packdepth.errors import InputError
+from packdepth.networks.blocks import NetworkSemantics
 from packdepth.networks.padding import pad_to_multiple
 from packdepth.networks.semantic_network import SemanticNetwork, Semantics
 
-STRIDE = 32  # image sizes are padded to multiples of it
-PROBE = 128  # pixels, of the image whose features tell the strides
+STRIDE = 32  # images are padded to multiples of it, because the encoders of these models have this stride
+PROBE = 128  # pixels, height and width of the image from whose feature maps the strides are read; a multiple of STRIDE
 PREPROCESSOR = "preprocessor_config.json"
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet; of models that do not tell theirs
-KINDS = ("ForSemanticSegmentation", "ForUniversalSegmentation")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for models that come without their own
+KINDS = ("ForSemanticSegmentation", "ForUniversalSegmentation")  # endings of the names of model classes that are used
+
+
+class TransformersSemantics(NetworkSemantics):
+    """A segmentation network of Hugging Face's transformers, such as SegFormer or Mask2Former.
+
+    >>> TransformersSemantics(model="models/segformer", store="reference").held
+    False
+    """
+
+    kind: Literal["transformers"] = "transformers"
+    model: str
+    """The name of the model on the Hub, or a folder."""
+    store: Literal["value", "reference"] = "value"
+    """Whether checkpoints of the depth network hold a copy of the model, or only its name."""
+
+    @property
+    def name(self) -> str:
+        """The name or the folder of the model."""
+        return self.model
+
+    @property
+    def held(self) -> bool:
+        """Whether checkpoints of the depth network hold a copy of the model."""
+        return self.store == "value"
+
+    def build(self, copy: Path | None = None) -> SemanticNetwork:
+        """Return the network. Raises InputError if it cannot be loaded.
+
+        Args:
+            copy: a copy of the model to load in its place.
+        """
+        return load_pretrained(str(copy or self.model))
 
 
 class Pretrained(SemanticNetwork):
-    """A model of transformers: one that gives logits of classes (SegFormer), or queries with masks (Mask2Former).
+    """A model of transformers that predicts logits of classes (SegFormer), or queries with masks (Mask2Former).
 
-    Its features are the maps of the pixel decoder where it has one, else those of the encoder.
+    Its feature maps are those of the pixel decoder if there is one, otherwise those of the encoder.
 
     Args:
-        model: the model.
-        mean, std: of the images that it was trained on, RGB in [0, 1].
+        model: the model, an instance of a class of transformers.
+        mean: mean of the model's training images, three values for RGB in [0, 1].
+        std: standard deviation of the model's training images, three values for RGB in [0, 1].
 
-    Raises InputError if the model gives no feature maps.
+    Raises InputError if the model has no feature maps.
     """
 
     mean: Tensor
@@ -51,11 +88,18 @@ class Pretrained(SemanticNetwork):
         self.channels = tuple(feature.shape[1] for feature in features)
 
     def forward(self, image: Tensor) -> Semantics:
-        """Features, and logits of classes (of queries with masks, their sum weighed by the masks)."""
+        """Return feature maps and logits.
+
+        For queries with masks, the score of a class at a pixel is the sum of the queries' scores, weighted by their
+        masks.
+
+        Args:
+            image: [B, 3, H, W], RGB in [0, 1].
+        """
         padded = pad_to_multiple((image - self.mean) / self.std, STRIDE)
         output = self.model(pixel_values=padded, output_hidden_states=True, return_dict=True)
         if "masks_queries_logits" in output:
-            scores = output.class_queries_logits.softmax(-1)[..., :-1]  # [B, Q, K], less that of no object
+            scores = output.class_queries_logits.softmax(-1)[..., :-1]  # [B, Q, K], without the class "no object"
             logits = torch.einsum("bqk,bqhw->bkhw", scores, output.masks_queries_logits.sigmoid())
             maps = output.pixel_decoder_hidden_states
         else:
@@ -68,16 +112,23 @@ class Pretrained(SemanticNetwork):
         return Semantics(tuple(finest_first), logits[..., :height, :width])
 
     def save(self, folder: Path) -> None:
-        """Write the model as `load_pretrained` reads it."""
+        """Write the model so that `load_pretrained` can read it.
+
+        Args:
+            folder: an existing folder.
+        """
         self.model.save_pretrained(folder)
         content = {"image_mean": self.mean.flatten().tolist(), "image_std": self.std.flatten().tolist()}
         (folder / PREPROCESSOR).write_text(json.dumps(content) + "\n")
 
 
 def load_pretrained(name: str) -> Pretrained:
-    """A model by its name on the Hub or from a folder. Only safetensors are read; no code of a model's is executed.
+    """Load a model from the Hub or from a folder. Only safetensors are read; no code of the model is executed.
 
-    Raises InputError if the extra is not installed, and if there is no such model or it is none for segmentation.
+    Args:
+        name: the name of the model on the Hub, or the path of a folder.
+
+    Raises InputError if the extra is not installed, if there is no such model, or if it is not a segmentation network.
     """
     if not importlib.util.find_spec("transformers"):
         raise InputError("networks of transformers need the extra semantic: pip install 'packdepth[semantic]'")

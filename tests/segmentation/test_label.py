@@ -12,9 +12,9 @@ import yaml
 
 from packdepth.cli import main
 from packdepth.errors import InputError
-from packdepth.inference.labels import label
 from packdepth.inference.predictor import image_tensor
-from packdepth.networks.semantics import load_fpn
+from packdepth.segmentation.fpn import load_fpn
+from packdepth.segmentation.label import label_clips
 from packdepth.sources.folder import read_clip
 
 
@@ -29,4 +29,4 @@ def test_a_clip_is_labeled_once(moving_clip: Path, tmp_path: Path) -> None:
     assert (torch.from_numpy(frame.semantic.read().copy()) == expected).all()
     assert yaml.safe_load((clip / "semantic.yaml").read_text())["classes"] == list(segmenter.CLASSES)
     with pytest.raises(InputError, match="exists already"):
-        label(clip, str(network))
+        label_clips(clip, str(network))

@@ -143,7 +143,7 @@ class Family(Generic[AnyBlock]):
     def kinds(self) -> list[str]:
         """Return every kind that `find` knows, packdepth's own first. Installed packages are not imported for it."""
         others = {*self._defined(), *(point.name for point in importlib.metadata.entry_points(group=self.group))}
-        return [*self.own(), *sorted(others - set(self.own()))]
+        return [*sorted(self.own()), *sorted(others - set(self.own()))]
 
     def check_name(self, block: type[Block]) -> None:
         """Raise ValueError if a class of somebody else's has a kind that is one of packdepth's own."""
@@ -300,11 +300,9 @@ class ByKind:
             return value
         if not isinstance(value, Mapping):
             raise ValueError(f"must be a block of keys and values (found {_described(value)})")
-        kind = value.get("kind")
-        if kind is not None and not isinstance(kind, str):
-            raise ValueError(f"kind must be text (found {_described(kind)})")
+        kind = str(value.get("kind") or "")
         try:
-            block: type[Block] = self.family.find(kind or "", context.packages)
+            block: type[Block] = self.family.find(kind, context.packages)
         except ValueError as error:
             if isinstance(error, InputError) or not (self.keep_unknown and context.is_checkpoint and kind):
                 raise

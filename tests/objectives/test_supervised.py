@@ -132,7 +132,7 @@ def test_images_without_a_return_are_finite_and_count_as_zero(kind: SupervisedKi
 
 @ALL
 def test_the_batch_is_the_mean_of_its_samples(kind: SupervisedKind) -> None:
-    batch, term = measured_batch(), Supervised(kind)
+    batch, term = measured_batch(), Supervised(kind=kind)
     outputs = make_outputs(batch)
     single = [
         term(

@@ -23,8 +23,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from packdepth.config import Augmentation, PackNetConfig, PhotometricConfig, PoseNetConfig, SmoothnessConfig
-from packdepth.data.convert import import_data
 from packdepth.data.dataset import ClipDataset, DrawSampler
+from packdepth.inspection.import_data import import_data
 from packdepth.networks.build import depth_network, pose_network
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Clip, Outputs

@@ -19,11 +19,12 @@ TOP = {"training", "evaluation", "inference", "interop", "demo", "studies", "cli
 # What a room must not import, of ours or of others'.
 FORBIDDEN = {
     "geometry": TOP,
-    "networks": TOP | {"data", "sources"},
-    "objectives": TOP | {"data", "sources"},
-    "sources": TOP | {"torch", "lightning"},
+    "networks": TOP | {"data", "sources", "inspection"},
+    "objectives": TOP | {"data", "sources", "inspection"},
+    "sources": TOP | {"data", "inspection", "torch", "lightning"},
     "city": TOP,
-    "data": TOP,
+    "data": TOP | {"inspection"},
+    "inspection": TOP,
     "config": TOP | {"torch", "lightning"},
     "semantic_run": TOP | {"lightning"},  # torch's tensors are named, its module is not imported
 }

@@ -1,4 +1,4 @@
-"""Formats on disk, one file each, parsed into Clips without torch."""
+"""Sources: data sets on disk, one module for each format, parsed into clips without torch."""
 
 from __future__ import annotations
 

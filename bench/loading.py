@@ -23,8 +23,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from packdepth.config import Augmentation
-from packdepth.data.convert import import_data
 from packdepth.data.dataset import ClipDataset, DrawSampler
+from packdepth.inspection.import_data import import_data
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.posenet import PoseNet
 from packdepth.objectives import Objective, Photometric, Smoothness

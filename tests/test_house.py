@@ -19,11 +19,12 @@ TOP = {"training", "evaluation", "inference", "interop", "demo", "studies", "cli
 # What a room must not import, of ours or of others'.
 FORBIDDEN = {
     "geometry": TOP,
-    "networks": TOP | {"data", "sources", "segmentation"},
-    "objectives": TOP | {"data", "sources", "segmentation"},
-    "sources": TOP | {"torch", "lightning", "segmentation"},
+    "networks": TOP | {"data", "sources", "inspection", "segmentation"},
+    "objectives": TOP | {"data", "sources", "inspection", "segmentation"},
+    "sources": TOP | {"data", "inspection", "torch", "lightning", "segmentation"},
     "city": TOP | {"segmentation"},
-    "data": TOP | {"segmentation"},
+    "data": TOP | {"inspection", "segmentation"},
+    "inspection": TOP,
     "evaluation": {"segmentation"},
     "config": TOP | {"torch", "lightning"},
     "segmentation": TOP | {"lightning", "city"},

@@ -176,7 +176,7 @@ def data_import(
         size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
         format: of the images; those that have it already and are not resized are copied.
     """
-    from packdepth.data.convert import import_data
+    from packdepth.inspection.import_data import import_data
 
     folders = import_data(source, output, kind, options, size, format)
     print(f"{len(folders)} clips in {output}; in a run file: {{kind: folder, root: {output}}}")
@@ -202,7 +202,7 @@ def data_splits(
         shares: of the drives, for train, val and test.
         seed: of the shuffling.
     """
-    from packdepth.data.splits import make_splits
+    from packdepth.inspection.splits import make_splits
 
     for path, value in make_splits(source, output, kind, options, shares, seed).items():
         print(f"{path}  sha256 {value}")
@@ -300,12 +300,12 @@ def data_check(
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
     """
-    from packdepth.data.check import check
+    from packdepth.inspection.check import check
 
-    report = check(source, kind, options)
+    checked = check(source, kind, options)
     if output is not None:
-        report.write(output)
-    print(report.text())
+        checked.write(output)
+    print(checked.text())
 
 
 def study_lidar_beams(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:

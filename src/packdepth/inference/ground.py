@@ -1,14 +1,17 @@
-"""`packdepth data filter --ground`: frames without infinite depth, as a split file to train on."""
+"""Command `packdepth data filter --ground`: writes a split file of the frames without infinite depth."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
+from packdepth.checkpoint import Meta
 from packdepth.color import color_range, colorize
 from packdepth.data.ground import THRESHOLD, pixels_below_ground
 from packdepth.data.targets import check_calibrated, target_indices
@@ -16,26 +19,44 @@ from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
-from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, label_tensor, load
+from packdepth.inference.predictor import MIN_INV_DEPTH, image_tensor, label_tensor, load
 from packdepth.inference.run import progress
-from packdepth.records import Clip, Frame
+from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.split import own_line, write_split
 
-KEPT, COUNTS, SHEET = "kept.txt", "counts.csv", "dropped.jpg"
-SHOWN = 12  # dropped frames on the contact sheet, those with the most pixels below the ground
-RED = (255, 0, 0)
+KEPT, COUNTS, SHEET = "kept.txt", "counts.csv", "dropped.jpg"  # files that the filter writes
+MAX_SHEET_FRAMES = 12  # dropped frames on the contact sheet, those with the most pixels below the ground
+RED = (255, 0, 0)  # RGB
+
+
+class DepthPredictor(Protocol):
+    """Part of `packdepth.inference.predictor.Predictor` that the filter uses."""
+
+    @property
+    def meta(self) -> Meta:
+        """Description of the checkpoint."""
+
+    def labels(self, image: Readable, semantic: Readable | None) -> np.ndarray | None:
+        """Return the class ids that guide the network for an image on disk, if any do."""
+
+    def inv_depth(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return inverse depth [B, 1, h, w] of images [B, 3, H, W]."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What the filter found in a frame."""
+    """Number of pixels below the ground in a frame."""
 
     clip: Clip
     frame: Frame
-    below: int | None  # pixels below the ground; None where no ground was found
+    below: int | None  # pixels below the ground; None if no ground was found
 
     def kept(self, threshold: int) -> bool:
-        """Whether training may use it; a frame without ground says nothing and is kept."""
+        """Return whether training may use the frame. A frame without a ground is kept.
+
+        Args:
+            threshold: pixels that may lie below the ground.
+        """
         return self.below is None or self.below <= threshold
 
 
@@ -45,23 +66,25 @@ def filter_ground(
     output: Path,
     threshold: int = THRESHOLD,
     context: Sequence[int] = (),
+    load_predictor: Callable[[Path], DepthPredictor] = load,
 ) -> tuple[list[Counted], list[Counted]]:
-    """Predict each target frame, and drop those with more than `threshold` pixels below the ground.
+    """Predict each target frame, and drop the frames with more than `threshold` pixels below the ground.
 
-    Writes `kept.txt`, a split file of the frames that are kept (the dropped ones remain context); `counts.csv`, with
-    the pixels below the ground of each frame; `dropped.jpg`, the worst of the dropped ones, if any: the image, and
-    its depth with these pixels in red.
+    Writes three files: `kept.txt`, a split file of the kept frames (dropped frames remain context); `counts.csv`, the
+    number of pixels below the ground in each frame; and, if a frame is dropped, `dropped.jpg`, which shows the worst of
+    them: the image, and its depth with the pixels below the ground in red.
 
     Args:
-        checkpoint: of a depth network; its image size is the one at which pixels are counted.
-        clips: to filter.
+        checkpoint: checkpoint of a depth network. Pixels are counted at its image size.
+        clips: clips to filter.
         output: folder to write to.
-        threshold: pixels.
-        context: offsets of context frames, without which a frame of a video is no target.
+        threshold: pixels of a frame that may lie below the ground.
+        context: offsets of the context frames, in frames. A frame of a video without all of them is no target.
+        load_predictor: function that loads the checkpoint.
 
     Returns:
-        The kept and the dropped frames. Raises InputError if there is no target, none would be kept, or no camera of a
-        clip is known.
+        The kept and the dropped frames. Raises InputError if there is no target, if no frame would be kept, and for a
+        clip whose camera is unknown.
     """
     indices = [target_indices(clip, () if clip.independent else context) for clip in clips]
     targets = [(clip, clip.frames[index]) for clip, found in zip(clips, indices, strict=True) for index in found]
@@ -69,7 +92,7 @@ def filter_ground(
         raise InputError(
             f"{clips[0].path}: no frame has context frames at {list(context)}; give longer clips of consecutive frames"
         )
-    predictor = load(checkpoint)
+    predictor = load_predictor(checkpoint)
     counted = [count(predictor, clip, frame) for clip, frame in progress(targets, "ground", len(targets))]
     kept = [found for found in counted if found.kept(threshold)]
     dropped = [found for found in counted if not found.kept(threshold)]
@@ -86,15 +109,20 @@ def filter_ground(
             table.writerow([found.clip.name, found.frame.name, below, int(found.kept(threshold))])
     (output / SHEET).unlink(missing_ok=True)
     if dropped:
-        worst = sorted(dropped, key=lambda found: -(found.below or 0))[:SHOWN]
+        worst = sorted(dropped, key=lambda found: -(found.below or 0))[:MAX_SHEET_FRAMES]
         write_image(output / SHEET, sheet(predictor, worst))
     lines = [own_line(found.clip.name, found.frame.name) for found in kept]
     write_split(output / KEPT, lines, f"{len(kept)} of {len(counted)} frames, without pixels below the ground")
     return kept, dropped
 
 
-def camera_of(predictor: Predictor, clip: Clip) -> Camera:
-    """The camera of a clip, or where nobody knows it the one learned with the checkpoint. Raises InputError if none."""
+def camera_of(predictor: DepthPredictor, clip: Clip) -> Camera:
+    """Return the camera of a clip; if it is unknown, the camera of this size that was learned with the checkpoint.
+
+    Args:
+        predictor: predictor of the checkpoint.
+        clip: the clip. Raises InputError if its camera is unknown and was not learned either.
+    """
     learned = predictor.meta.camera_for(clip.camera.height, clip.camera.width)
     if clip.missing_camera is not None and learned is not None:
         return learned.camera
@@ -102,17 +130,28 @@ def camera_of(predictor: Predictor, clip: Clip) -> Camera:
     return clip.camera
 
 
-def count(predictor: Predictor, clip: Clip, frame: Frame) -> Counted:
-    """The pixels of a frame that are predicted below the ground."""
-    _, below = _judged(predictor, clip, frame)
+def count(predictor: DepthPredictor, clip: Clip, frame: Frame) -> Counted:
+    """Count the pixels of a frame that are predicted below the ground.
+
+    Args:
+        predictor: predictor of the checkpoint.
+        clip: the frame's clip.
+        frame: the frame.
+    """
+    _, below = _predicted(predictor, clip, frame)
     return Counted(clip, frame, None if below is None else int(below.sum()))
 
 
-def sheet(predictor: Predictor, frames: Sequence[Counted]) -> np.ndarray:
-    """Image and depth, pixels below the ground in red, side by side, a row for each frame: [h, w, 3] uint8."""
+def sheet(predictor: DepthPredictor, frames: Sequence[Counted]) -> np.ndarray:
+    """Draw a row for each frame, its image beside its depth with pixels below the ground in red: [h, w, 3] uint8.
+
+    Args:
+        predictor: predictor of the checkpoint.
+        frames: frames to draw, at least one.
+    """
     rows = []
     for found in frames:
-        inv_depth, below = _judged(predictor, found.clip, found.frame)
+        inv_depth, below = _predicted(predictor, found.clip, found.frame)
         colors = colorize(inv_depth, *color_range([inv_depth]))
         if below is not None:
             colors[below] = RED
@@ -121,8 +160,8 @@ def sheet(predictor: Predictor, frames: Sequence[Counted]) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def _judged(predictor: Predictor, clip: Clip, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inverse depth [h, w] of a frame at the network's size, and where it lies below the ground."""
+def _predicted(predictor: DepthPredictor, clip: Clip, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Predict inverse depth [h, w] of a frame at the network's size, and which pixels [h, w] lie below the ground."""
     labels = label_tensor(predictor.labels(frame.image, frame.semantic))
     inv_depth = predictor.inv_depth(image_tensor(frame.image.read()), labels)[0, 0].cpu()
     camera = camera_of(predictor, clip).resized(*inv_depth.shape)

@@ -1,11 +1,11 @@
-"""What never moves, found in images that do."""
+"""The static region: found as a whole in images that move, and nowhere else."""
 
 from __future__ import annotations
 
 import numpy as np
 from fill import uniform
 
-from packdepth.data.unmoved import FEWEST, unmoved
+from packdepth.inspection.static_region import MIN_IMAGES, static_region
 
 
 def moving_images(count: int = 24) -> list[np.ndarray]:
@@ -26,11 +26,11 @@ def with_hood(image: np.ndarray) -> np.ndarray:
 
 
 def test_nothing_is_found_where_all_moves() -> None:
-    assert not unmoved(moving_images()).any()
+    assert not static_region(moving_images()).any()
 
 
 def test_a_logo_is_found_where_it_is() -> None:
-    mask = unmoved([with_logo(image) for image in moving_images()])
+    mask = static_region([with_logo(image) for image in moving_images()])
     assert mask[8:32, 16:80].mean() > 0.9
     mask[4:36, 12:84] = False
     assert not mask.any()
@@ -38,12 +38,12 @@ def test_a_logo_is_found_where_it_is() -> None:
 
 def test_all_of_a_hood_is_found() -> None:
     images = moving_images()
-    mask = unmoved([with_hood(image) for image in images])
+    mask = static_region([with_hood(image) for image in images])
     hood = with_hood(images[0]) == np.float32(0.02)
     assert mask[hood].mean() > 0.95
     assert mask[:68].sum() == 0
 
 
 def test_a_few_images_tell_nothing() -> None:
-    assert not unmoved([with_hood(image) for image in moving_images(FEWEST - 1)]).any()
-    assert unmoved([]).shape == (0, 0)
+    assert not static_region([with_hood(image) for image in moving_images(MIN_IMAGES - 1)]).any()
+    assert static_region([]).shape == (0, 0)

@@ -1,4 +1,4 @@
-"""Lists of clips for training, validation and test that share no drive: `packdepth data splits`."""
+"""Command `packdepth data splits`: writes lists of clips for training, validation and test that share no drive."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def make_splits(
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> dict[Path, str]:
-    """Write train.txt, val.txt and test.txt, split files by drive; returns their hashes.
+    """Write the split files train.txt, val.txt and test.txt, and return the hash of each.
 
     Args:
-        path: of the data set.
+        path: path of the data set.
         output: folder to write to.
-        kind: of the data set; recognized by its content if left out.
-        options: of its source, as `key=value`.
-        shares: of the drives, for train, val and test; a part with a share of 0 is not written.
-        seed: of the shuffling.
+        kind: kind of the data set, such as "kitti_raw"; if None, it is recognized by its content.
+        options: fields of the source as `key=value`, such as "cameras=[left]".
+        shares: shares of the drives for train, val and test; a part with a share of 0 is not written.
+        seed: seed of the random choice of drives.
 
     Raises InputError for data that cannot be used and for fewer drives than parts.
     """
@@ -40,7 +40,7 @@ def make_splits(
     drives = by_drive(source_at(path, kind, options).clips())
     names = [sorted(drives)[i] for i in np.random.default_rng(seed).permutation(len(drives))]
     hashes, start = {}, 0
-    for part, count in zip(PARTS, _counts(len(names), shares, path), strict=True):
+    for part, count in zip(PARTS, drives_per_part(len(names), shares, path), strict=True):
         chosen = sorted(names[start : start + count])
         start += count
         if chosen:
@@ -51,15 +51,30 @@ def make_splits(
 
 
 def by_drive(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    """Clips by the drive that they are of, or else by the place where they were found."""
+    """Group clips by their drive. A clip without a drive forms a group of its own, named by its path.
+
+    Args:
+        clips: the clips to group.
+    """
     drives: dict[str, list[Clip]] = {}
     for clip in clips:
         drives.setdefault(clip.drive or str(clip.path), []).append(clip)
     return drives
 
 
-def _counts(drives: int, shares: Sequence[float], path: Path) -> list[int]:
-    """Drives of each part: at least one where the share is not 0, and what rounding leaves to the largest."""
+def drives_per_part(drives: int, shares: Sequence[float], path: Path) -> list[int]:
+    """Return the number of drives of each part: at least one where the share is not 0.
+
+    The part with the largest share takes what rounding leaves.
+
+    Args:
+        drives: number of drives.
+        shares: share of each part; they add up to 1.
+        path: path of the data set, for the message of the InputError that is raised for fewer drives than parts.
+
+    >>> drives_per_part(12, (0.8, 0.1, 0.1), Path("clips"))
+    [10, 1, 1]
+    """
     counts = [max(round(share * drives), 1) if share > 0 else 0 for share in shares]
     largest = int(np.argmax(shares))
     counts[largest] += drives - sum(counts)
@@ -72,6 +87,7 @@ def _counts(drives: int, shares: Sequence[float], path: Path) -> list[int]:
 
 
 def _lines(clips: Sequence[Clip]) -> list[str]:
+    """Return the lines of a split file: each clip, or its targets where it restricts them."""
     lines = []
     for clip in clips:
         frames = [frame.name for frame in clip.frames if clip.targets is not None and clip.is_target(frame)]

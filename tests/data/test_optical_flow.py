@@ -9,7 +9,7 @@ from fill import smooth_image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packdepth.data.motion import mean_motion, optical_flow, pooled, small_gray
+from packdepth.data.optical_flow import mean_motion, optical_flow, pooled, small_gray
 from packdepth.geometry.camera import Camera
 
 CAMERA = Camera(fx=180.0, fy=180.0, cx=143.5, cy=71.5, width=288, height=144)

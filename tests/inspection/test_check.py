@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from packdepth.cli import main
-from packdepth.data import findings as f
-from packdepth.data.check import check
-from packdepth.data.survey import Survey, survey
 from packdepth.geometry.camera import Camera
+from packdepth.inspection.check import check
+from packdepth.inspection.findings import findings
+from packdepth.inspection.survey import Survey, survey
 from packdepth.records import Clip
 from packdepth.sources.recognize import source_at
 
@@ -86,7 +86,12 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     "soft": (lambda s: replace(s, sharpness=s.sharpness / 2), "blur", "warning", "little detail"),
     "flash": (lambda s: replace(s, change=some(s.change, 1.5, 1)), "exposure", "note", "the first is 19"),
     "black": (lambda s: replace(s, clipped=0.5 + s.clipped), "clipping", "warning", "50% of the pixels"),
-    "hood": (lambda s: replace(s, unmoved=np.indices((48, 96))[0] > 40), "fixed parts", "warning", "14.6% .* 85%"),
+    "hood": (
+        lambda s: replace(s, static_region=np.indices((48, 96))[0] > 40),
+        "fixed parts",
+        "warning",
+        "14.6% .* 85%",
+    ),
     "uncalibrated": (
         lambda s: replace(s, clip=replace(s.clip, missing_camera=Path("drive.yaml"))),
         "calibration",
@@ -101,20 +106,20 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
 
 
 def test_a_sound_clip_has_no_findings(sound: Survey) -> None:
-    assert f.findings(sound) == []
+    assert findings(sound) == []
 
 
 @pytest.mark.parametrize("spoilt", SPOILT)
 def test_what_is_wrong_is_found_and_nothing_else(spoilt: str, sound: Survey) -> None:
     spoil, name, severity, text = SPOILT[spoilt]
-    (finding,) = f.findings(spoil(sound))
+    (finding,) = findings(spoil(sound))
     assert (finding.name, finding.severity) == (name, severity)
     assert re.search(text, finding.found), finding.found
     assert finding.advice.endswith(".")
 
 
 def test_the_stride_that_is_advised(sound: Survey) -> None:
-    (finding,) = f.findings(replace(sound, motion=sound.motion / 4))
+    (finding,) = findings(replace(sound, motion=sound.motion / 4))
     assert "frame stride of 4: context: [-4, 4]" in finding.advice
 
 
@@ -123,25 +128,26 @@ def test_scans_that_miss_the_image(moving_clip: Path, tmp_path: Path) -> None:
     (folder / "lidar").mkdir()
     ahead = np.random.default_rng(0).uniform([-2, -1, 9], [2, 1, 11], (500, 3))
     np.savez(folder / "lidar" / "000001.npz", points=ahead)
-    (note,) = [finding for finding in f.findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
+    (note,) = [finding for finding in findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
     assert note.severity == "note"
     np.savez(folder / "lidar" / "000001.npz", points=ahead[:, [1, 2, 0]])  # axes in another order
-    (error,) = [finding for finding in f.findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
+    (error,) = [finding for finding in findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
     assert error.severity == "error"
-    report = check(folder)
-    report.write(tmp_path / "out")
+    check(folder).write(tmp_path / "out")
     with Image.open(tmp_path / "out" / "contact_sheet.jpg") as sheet:
         assert sheet.width == 4 * 480  # three frames and the overlay
 
 
 def test_the_survey_of_a_clip(clip: Clip) -> None:
     measured = survey(clip)
-    assert measured.looked.tolist() == [0, 1, 2, 3, 4]
-    assert (measured.motion[np.isfinite(measured.motion)] > 0.01).all()
-    assert not measured.static.any()
-    blurred = survey(replace(clip, frames=clip.frames[:1]))
-    assert np.isnan(blurred.motion).all()
-    assert np.isnan(blurred.typical_motion)
+    assert measured.indices.tolist() == [0, 1, 2, 3, 4]
+    moving = measured.motion[~np.isnan(measured.motion)]
+    assert ((moving > 0.01) & (moving < 0.1)).all()
+    assert measured.typical_motion == pytest.approx(np.median(moving))
+    assert not measured.static_frames.any()
+    single = survey(replace(clip, frames=clip.frames[:1]))
+    assert np.isnan(single.motion).tolist() == [True]
+    assert np.isnan(single.typical_motion)
 
 
 def test_text_json_and_sheet(moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +158,8 @@ def test_text_json_and_sheet(moving_clip: Path, tmp_path: Path, capsys: pytest.C
     values = json.loads((tmp_path / "out" / "check.json").read_text())
     assert (values["kind"], values["clips"][0]["frames"]) == ("folder", 6)
     assert values["clips"][0]["camera"]["fx"] == 60
-    assert (tmp_path / "out" / "contact_sheet.jpg").stat().st_size > 1000
+    with Image.open(tmp_path / "out" / "contact_sheet.jpg") as sheet:
+        assert sheet.size == (3 * 480, 240 + 4)  # three frames of 96x48, and a gap
 
 
 def test_without_an_output_nothing_is_written(
@@ -183,8 +190,10 @@ def test_a_car_that_stops_and_a_camera_that_nobody_knows(data: Path) -> None:
 
 
 def test_stamps_that_are_ten_times_too_large(data: Path) -> None:
-    report = check(data / "ddad_format", options=["scenes=[scene_02]"])
-    assert len(report.clips) == 6
-    for _, found in report.clips:
+    checked = check(data / "ddad_format", options=["scenes=[scene_02]"])
+    assert [surveyed.clip.name for surveyed, _ in checked.clips] == [
+        f"ddad/scene_02/CAMERA_0{number}" for number in (1, 5, 6, 7, 8, 9)
+    ]
+    for _, found in checked.clips:
         assert ["time stamps are ten times too large" in finding.found for finding in found].count(True) == 1
         assert {finding.severity for finding in found} == {"note"}

@@ -1,7 +1,7 @@
-"""Any source as folders of packdepth's own contract: `packdepth data import`.
+"""Command `packdepth data import`: writes the clips of any source as folders of packdepth's own contract.
 
-A clip is written into a hidden folder, which takes its name when it is whole; a file that is there already is kept, so
-that an import that was stopped goes on where it was.
+A clip is written into a hidden folder, which gets its final name when the clip is complete. Files that exist already
+are kept, so that an import that was stopped continues where it stopped.
 """
 
 from __future__ import annotations
@@ -27,13 +27,17 @@ from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_depth_png, write_image
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.files import ImageFile
-from packdepth.sources.folder import PLACE
+from packdepth.sources.folder import POSE_COLUMNS
 from packdepth.sources.recognize import source_at
 from packdepth.sources.rigid import quaternion
 from packdepth.sources.split import own_line, write_split
 
 Size = tuple[int, int] | None
-SAMPLED = 10  # clips, by which disk space is estimated
+"""Height and width of the images to write, in pixels; None for their own size."""
+
+MIN_SIDE = 16  # pixels, of the images to write: a smaller number is a typing error
+SAMPLED_CLIPS = 10  # clips, spread over all, whose first files are written to estimate the disk space: some seconds
+MOVING = 255  # gray level of moving objects in moving/, so that the mask can be looked at; readers take any but 0
 
 
 def import_data(
@@ -44,20 +48,20 @@ def import_data(
     size: Size = None,
     image_format: Literal["jpg", "png"] = "jpg",
 ) -> list[Path]:
-    """Write the clips of a data set as folders of packdepth's contract; returns these.
+    """Write the clips of a data set as folders of packdepth's contract, and return these folders.
 
     Args:
-        path: of the data set.
+        path: path of the data set.
         output: folder to write to.
-        kind: of the data set; recognized by its content if left out.
-        options: of its source, as `key=value`.
-        size: height and width of the images to write, pixels; their own if left out.
-        image_format: of the images. Those that have it already and are not resized are copied.
+        kind: kind of the data set, such as "kitti_raw"; if None, it is recognized by its content.
+        options: fields of the source as `key=value`, such as "cameras=[left]".
+        size: height and width of the images to write, in pixels; None for their own size.
+        image_format: format of the images. Images that have it already and are not resized are copied.
 
     Raises InputError for data that cannot be used, a disk that is too small and a folder that holds another import.
     """
-    if size is not None and min(size) < 16:
-        raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of 16 pixels at least")
+    if size is not None and min(size) < MIN_SIDE:
+        raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of {MIN_SIDE} pixels at least")
     source = source_at(path, kind, options)
     clips = source.clips()
     check_calibrated(clips)
@@ -88,19 +92,25 @@ def import_data(
 
 
 class Piece(NamedTuple):
-    """A file of a clip folder."""
+    """One file of a clip folder."""
 
-    name: str  # such as "frames/000012.jpg"
-    write: Callable[[Path], None]
+    name: str  # path within the clip folder, such as "frames/000012.jpg"
+    write: Callable[[Path], None]  # writes the file to a path
 
     @property
     def kind(self) -> str:
-        """The folder that it stands in."""
+        """Subfolder that holds the file, such as "frames"."""
         return self.name.split("/")[0]
 
 
 def pieces(frame: Frame, size: Size, suffix: str) -> Iterator[Piece]:
-    """The files of a frame."""
+    """Yield the files of a frame.
+
+    Args:
+        frame: the frame to write.
+        size: height and width of its images, in pixels; None for their own size.
+        suffix: suffix of image files, ".jpg" or ".png".
+    """
     for kind, image in (("frames", frame.image), ("right", frame.right)):
         if image is not None:
             yield Piece(f"{kind}/{frame.name}{suffix}", partial(_write_image, image, size))
@@ -113,10 +123,11 @@ def pieces(frame: Frame, size: Size, suffix: str) -> Iterator[Piece]:
     if frame.instance is not None:
         yield Piece(f"instance/{frame.name}.png", partial(_write_labels, frame.instance, size, np.uint16, 1))
     if frame.moving is not None:
-        yield Piece(f"moving/{frame.name}.png", partial(_write_labels, frame.moving, size, np.uint8, 255))
+        yield Piece(f"moving/{frame.name}.png", partial(_write_labels, frame.moving, size, np.uint8, MOVING))
 
 
 def _write_image(image: Readable, size: Size, path: Path) -> None:
+    """Write an image; copy its file if it is neither resized nor converted."""
     same = image.path.suffix.lower().replace(".jpeg", ".jpg") == path.suffix
     if size is None and same and isinstance(image, ImageFile):
         with replacing(path) as temporary:
@@ -127,16 +138,19 @@ def _write_image(image: Readable, size: Size, path: Path) -> None:
 
 
 def _write_depth(depth: Readable, size: Size, path: Path) -> None:
+    """Write a depth map as a 16-bit PNG."""
     values = depth.read()
     write_depth_png(path, values if size is None else resized_depth(values, *size))
 
 
 def _write_points(scan: Scan, path: Path) -> None:
+    """Write a LiDAR scan as an npz."""
     with replacing(path) as temporary:
         np.savez_compressed(temporary, points=scan.read(), origin=scan.origin)
 
 
 def _write_labels(labels: Readable, size: Size, dtype: type[np.unsignedinteger], factor: int, path: Path) -> None:
+    """Write label values, converted to `dtype` and multiplied by `factor`, as a PNG."""
     values = labels.read().astype(dtype) * dtype(factor)
     write_image(path, values if size is None else resized_labels(values, *size))
 
@@ -145,7 +159,13 @@ def _write_labels(labels: Readable, size: Size, dtype: type[np.unsignedinteger],
 
 
 def write_tables(folder: Path, clip: Clip, size: Size) -> None:
-    """camera.yaml and frames.csv of a clip."""
+    """Write camera.yaml and frames.csv of a clip.
+
+    Args:
+        folder: the clip folder to write to.
+        clip: the clip.
+        size: height and width of the written images, in pixels; None for their own size.
+    """
     camera = clip.camera if size is None else clip.camera.resized(*size)
     values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
     if clip.baseline is not None:
@@ -162,25 +182,25 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
     poses = any(frame.pose is not None for frame in clip.frames)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["frame", "time_s", *(["speed_mps"] if speeds else []), *(PLACE if poses else [])])
+    table.writerow(["frame", "time_s", *(["speed_mps"] if speeds else []), *(POSE_COLUMNS if poses else [])])
     for frame in clip.frames:
         row: list[object] = [frame.name, frame.time]
         row += ["" if frame.speed is None else frame.speed] if speeds else []
-        row += _place(frame.pose) if poses else []
+        row += _pose_cells(frame.pose) if poses else []
         table.writerow(row)
     with replacing(folder / "frames.csv") as temporary:
         temporary.write_text(text.getvalue())
 
 
-def _place(pose: np.ndarray | None) -> list[object]:
-    """x, y, z, qx, qy, qz, qw of T_world_camera; empty cells if it is unknown."""
+def _pose_cells(pose: np.ndarray | None) -> list[object]:
+    """Return x, y, z, qx, qy, qz, qw of T_world_camera [4, 4]; empty cells if the pose is unknown."""
     if pose is None:
-        return [""] * len(PLACE)
+        return [""] * len(POSE_COLUMNS)
     return [*pose[:3, 3].tolist(), *quaternion(pose[:3, :3]).tolist()]
 
 
 def _write_targets(path: Path, clips: Sequence[Clip], folders: dict[str, Path]) -> None:
-    """A split file of the targets, if any clip names its own."""
+    """Write a split file of the targets, if any clip restricts its targets."""
     if all(clip.targets is None for clip in clips):
         return
     lines = []
@@ -195,8 +215,8 @@ def _write_targets(path: Path, clips: Sequence[Clip], folders: dict[str, Path]) 
 
 
 def _check_space(clips: Sequence[Clip], pieces_of: Callable[[Frame], Iterator[Piece]], output: Path) -> None:
-    """Say how much will be written, by files of some clips; raise InputError if the disk has no room for it."""
-    sampled = clips[:: -(-len(clips) // SAMPLED) or 1]
+    """Print how much will be written, estimated from some clips. Raises InputError if the disk is too small."""
+    sampled = clips[:: -(-len(clips) // SAMPLED_CLIPS) or 1]
     sizes: dict[str, list[int]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for clip in sampled:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packdepth.cli import main
-from packdepth.data.splits import _counts, make_splits
 from packdepth.errors import InputError
+from packdepth.inspection.splits import drives_per_part, make_splits
 from packdepth.sources.folder import Folder
 
 
@@ -50,7 +50,7 @@ def test_the_seed_decides(clips: Path, tmp_path: Path) -> None:
 
 @given(drives=st.integers(3, 300), parts=st.lists(st.integers(0, 9), min_size=3, max_size=3).filter(sum))
 def test_every_drive_is_in_one_part(drives: int, parts: list[int]) -> None:
-    counts = _counts(drives, [part / sum(parts) for part in parts], Path("x"))
+    counts = drives_per_part(drives, [part / sum(parts) for part in parts], Path("x"))
     assert sum(counts) == drives
     for part, count in zip(parts, counts, strict=True):
         assert (count > 0) == (part > 0)

@@ -11,9 +11,8 @@ import yaml
 from PIL import Image
 
 from packdepth.cli import main
-from packdepth.data import convert
-from packdepth.data.convert import import_data
 from packdepth.errors import InputError
+from packdepth.inspection.import_data import import_data
 from packdepth.records import Clip
 from packdepth.sources.folder import Folder
 
@@ -52,7 +51,6 @@ def test_a_clip_comes_out_as_it_went_in(rich_clip: Path, tmp_path: Path) -> None
     assert vars(before.camera) == vars(after.camera)
     assert after.interval == before.interval == 0.1
     assert (after.baseline, after.drive) == (0.5, str(rich_clip))
-    assert len(before.frames) == len(after.frames)
     for one, other in zip(before.frames, after.frames, strict=True):
         assert (one.name, one.time, one.speed) == (other.name, other.time, other.speed)
         np.testing.assert_allclose(one.pose, other.pose, atol=1e-12)
@@ -75,8 +73,14 @@ def test_the_size_that_was_asked_for(rich_clip: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.frames[2].lidar.read(), before.frames[2].lidar.read())
 
 
-def test_an_import_goes_on_where_it_was(rich_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = rich_clip / "frames" / f"{clip_at(rich_clip).frames[3].name}.png"
+def written(folder: Path) -> dict[str, int]:
+    """Return when each image of a clip was written; writing a file again changes it."""
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "frames").iterdir()}
+
+
+def test_an_import_continues_where_it_stopped(rich_clip: Path, tmp_path: Path) -> None:
+    names = [frame.name for frame in clip_at(rich_clip).frames]
+    image = rich_clip / "frames" / f"{names[3]}.png"
     content = image.read_bytes()
     broken = bytearray(content)
     broken[len(content) // 2] ^= 255  # its end is there, so only reading it finds out
@@ -86,18 +90,15 @@ def test_an_import_goes_on_where_it_was(rich_clip: Path, tmp_path: Path, monkeyp
         import_data(rich_clip, output)
     assert not (output / "rich").exists()
     assert Folder.recognizes(output) is False
+    before = written(output / ".rich")
+    assert sorted(before) == [f"{name}.jpg" for name in names[:3]]
     image.write_bytes(content)
-    written: list[str] = []
-    write = convert.write_image
-    monkeypatch.setattr(convert, "write_image", lambda path, pixels: (written.append(path.name), write(path, pixels)))
-    monkeypatch.setattr(convert, "_check_space", lambda *_: None)
     (folder,) = import_data(rich_clip, output)
-    first = clip_at(rich_clip).frames[0].name
-    assert f"{first}.jpg" not in written
-    assert len(clip_at(folder).frames) == len(clip_at(rich_clip).frames)
-    written.clear()
+    after = written(folder)
+    assert {name: after[name] for name in before} == before
+    assert [frame.name for frame in clip_at(folder).frames] == names
     assert import_data(rich_clip, output) == [folder]
-    assert written == []
+    assert written(folder) == after
 
 
 def test_another_import_is_refused(moving_clip: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +19,19 @@ from PIL import Image
 from packdepth import cli
 from packdepth.errors import InputError
 from packdepth.evaluation import odometry_command
-from packdepth.evaluation.odometry_command import odometry as judge
+from packdepth.evaluation.odometry_command import OdometryReport, clip_odometry
+from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import PAIRS, Predictor
-from packdepth.inference.run import Footage
+from packdepth.records import Clip, Frame
 
 from .conftest import STEP
+
+
+def judge(*args: Any, **kwargs: Any) -> OdometryReport:
+    """The report on a source of one clip."""
+    (report,) = odometry_command.odometry(*args, **kwargs)
+    return report
+
 
 FILES = ["odometry.json", "odometry.txt", "path.png", "trajectory_kitti.txt", "trajectory_tum.txt"]
 
@@ -119,14 +128,14 @@ class Blank:
         return np.zeros((1080, 2160, 3), dtype=np.uint8)
 
 
-def test_memory_does_not_grow_with_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_video(straight: Predictor, tmp_path: Path) -> None:
+    camera = Camera.from_fov(60, 2160, 1080)
+
     def peak(count: int) -> int:
-        images = {f"{i:06d}": Blank() for i in range(count)}
-        times = [i / 10 for i in range(count)]
-        footage = Footage("long", dict(images), [(1080, 2160)] * count, times, 10.0)
-        monkeypatch.setattr(odometry_command, "find_footage", lambda path: footage)
+        frames = tuple(Frame(name=f"{i:06d}", time=i / 10, image=Blank()) for i in range(count))
+        clip = Clip("long", Path("long"), camera, frames)
         tracemalloc.start()
-        judge("any", "long", tmp_path)
+        clip_odometry(straight, clip, tmp_path, None, checkpoint="any", source="long")
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -161,3 +170,13 @@ def test_depth_puts_the_motion_right(
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(1, rel=0.03)
     assert world.STEP / STEP < 0.7  # what it would be else
+
+
+def test_several_clips_get_a_folder_each(moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("monday", "tuesday"):
+        shutil.copytree(moving_clip, tmp_path / "clips" / name)
+    assert cli.main(["odometry", "any", str(tmp_path / "clips"), "-o", str(tmp_path / "out")]) == 0
+    texts = [(tmp_path / "out" / name / "odometry.txt").read_text() for name in ("monday", "tuesday")]
+    assert capsys.readouterr().out == "\n".join(texts)
+    assert texts[0].startswith("6 frames of folder/monday\n")
+    assert sorted(path.name for path in (tmp_path / "out" / "tuesday").iterdir()) == FILES

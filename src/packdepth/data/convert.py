@@ -61,7 +61,7 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_calibrated(clips)
-    folders = {clip.name: output / "-".join(clip.name.split("/")[1:]) for clip in clips}
+    folders = {clip.name: output / clip.short_name for clip in clips}
     twice = [name for name, count in Counter(folders.values()).items() if count > 1]
     if twice or len(folders) < len(clips):
         raise InputError(f"{path}: has several clips of one name ({twice or clips[0].name}); import them one by one")

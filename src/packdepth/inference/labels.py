@@ -13,8 +13,8 @@ from packdepth.config import FpnSemantics, TransformersSemantics
 from packdepth.errors import InputError
 from packdepth.files import replacing, write_image
 from packdepth.inference.predictor import image_tensor
-from packdepth.inference.run import progress
 from packdepth.networks.build import semantic_network
+from packdepth.progress import progress
 from packdepth.sources.folder import Folder
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -39,14 +41,14 @@ def from_euler(vector: Tensor) -> Tensor:
 class PacknetSfmPoseNet(PoseNet):
     """PoseNet on three stacked frames: the target, the one before it and the one after it."""
 
-    offsets = (-1, 1)  # of its context from the target, in frames
+    context_offsets: ClassVar[tuple[int, ...]] = (-1, 1)
 
     def __init__(self) -> None:
         super().__init__(images=3)
 
     def forward(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:
         """T_context_target [B, 2, 4, 4] of target [B, 3, H, W] and context [B, 2, 3, H, W]; offsets are (-1, 1)."""
-        assert offsets == self.offsets
+        assert offsets == self.context_offsets
         return from_euler(self.vectors(torch.cat([target, context.flatten(1, 2)], dim=1)))
 
 

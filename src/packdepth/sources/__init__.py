@@ -10,6 +10,7 @@ from packdepth.sources.camvid import CamVid
 from packdepth.sources.cityscapes import Cityscapes
 from packdepth.sources.ddad import Ddad
 from packdepth.sources.folder import Folder
+from packdepth.sources.images import Images
 from packdepth.sources.kitti_odometry import KittiOdometry
 from packdepth.sources.kitti_raw import KittiRaw
 from packdepth.sources.rgbd import Rgbd
@@ -17,5 +18,6 @@ from packdepth.sources.rosbag import Rosbag
 from packdepth.sources.video import Video
 
 AnySource = Annotated[
-    KittiOdometry | KittiRaw | Ddad | Cityscapes | Rgbd | CamVid | Folder | Video | Rosbag, Field(discriminator="kind")
+    KittiOdometry | KittiRaw | Ddad | Cityscapes | Rgbd | CamVid | Folder | Video | Images | Rosbag,
+    Field(discriminator="kind"),
 ]

@@ -22,6 +22,17 @@ def median_step(times: Sequence[float]) -> float | None:
     return float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
+def check_one_size(clip: Clip) -> None:
+    """Raise InputError for the first image of a clip that is not of the size of the others."""
+    for frame in clip.frames:
+        if frame.size is not None:
+            height, width = frame.size
+            raise InputError(
+                f"{frame.image.path}: is {width}x{height} pixels, but other images of {clip.path} are "
+                f"{clip.camera.width}x{clip.camera.height}; give images of one size, as for all but prediction"
+            )
+
+
 class Source(Closed, ABC):
     """A data set in one format on disk. `kind`, in each format, is its name in a run file."""
 
@@ -41,6 +52,11 @@ class Source(Closed, ABC):
         """Whether a file or folder looks like this format."""
 
     @classmethod
+    def tries(cls, path: Path) -> bool:
+        """Return whether this format is to be tried for a file or folder that no format recognizes."""
+        return False
+
+    @classmethod
     def block(cls, path: Path) -> dict[str, Any]:
         """What a run file says to get the data at a path, besides `kind`: of a part of a data set, which part it is."""
         return {cls.place: str(path)}
@@ -57,9 +73,18 @@ class Source(Closed, ABC):
         """What the split file lists; nothing without one."""
         return [self.entry(*line) for line in read_lines(self.split_file)] if self.split_file else []
 
-    def clips(self) -> list[Clip]:
-        """The clips of the source, those of the split file alone, cut to `frames`."""
+    def clips(self, one_size: bool = True) -> list[Clip]:
+        """Return the clips of the source, those of the split file alone, cut to `frames`.
+
+        Args:
+            one_size: refuse clips whose images differ in size, which only prediction can use.
+
+        Raises InputError if something is missing, does not fit together or is refused.
+        """
         clips = self.find()
+        if one_size:
+            for clip in clips:
+                check_one_size(clip)
         if self.split_file is not None:
             entries = self.entries()
             clips, absent = select(clips, entries)

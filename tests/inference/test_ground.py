@@ -71,7 +71,7 @@ def test_drops_the_frames_with_a_hole(
     assert (red[..., 0] > red[..., 1] + 100).mean() > 0.8
 
 
-def test_judges_targets_alone_and_a_threshold_moves_it(
+def test_targets_alone_are_counted_and_a_threshold_keeps_more(
     clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, (1, 4)))

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, as text."""
+"""The description of a checkpoint as text: `packdepth info`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ from packdepth.config import (
 from packdepth.errors import InputError
 from packdepth.interop.read import is_foreign, read_foreign
 
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm: saved, but no parameters
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # tensors of BatchNorm that are no parameters
 
 
 def describe(checkpoint: str | Path) -> str:
-    """A checkpoint, ours or another project's, in lines of aligned text. Raises InputError if it is none.
+    """Return the description of a checkpoint, ours or another project's, in lines of aligned text.
 
-    Of ours, weights are not loaded, only their shapes.
+    The weights of our own checkpoints are not loaded, only their shapes.
+
+    Args:
+        checkpoint: the folder that training wrote, or another project's file or folder.
+
+    Raises InputError if there is no checkpoint.
     """
     path = Path(checkpoint)
     if is_foreign(path):
@@ -72,12 +77,20 @@ def describe(checkpoint: str | Path) -> str:
 
 
 def depth_unit(metric: bool, scale_source: str) -> str:
-    """Whether depth is metric and where the scale comes from, in half a sentence."""
+    """Return, as the end of a sentence, whether depth is metric and where its scale comes from.
+
+    Args:
+        metric: whether depth is in metres.
+        scale_source: where the scale comes from.
+
+    >>> depth_unit(True, "velocity (speed)")
+    'metric, its scale comes from velocity (speed)'
+    """
     return f"metric, its scale comes from {scale_source}" if metric else f"up to a factor (scale: {scale_source})"
 
 
 def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Rows of name and value in two columns, the label on the first."""
+    """Return rows of name and value in two columns, with the label on the first row."""
     width = max((len(name) for name, _ in pairs), default=0)
     return [("" if i else label, f"{name:<{width}}  {value}") for i, (name, value) in enumerate(pairs)]
 
@@ -85,7 +98,14 @@ def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _network(
     config: DepthConfig | ImportedPoseConfig, sizes: dict[str, int], prefix: str, hidden: AbstractSet[str]
 ) -> str:
-    """Kind, options but the hidden ones, and number of parameters of the network whose weights begin with `prefix`."""
+    """Return kind, options and number of parameters of a network.
+
+    Args:
+        config: the block of the network.
+        sizes: the number of values of each tensor of the checkpoint.
+        prefix: the beginning of the names of the network's tensors.
+        hidden: the names of options to leave out.
+    """
     values = config.model_dump(exclude={"kind", "guidance", *hidden})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
@@ -93,7 +113,7 @@ def _network(
 
 
 def _semantics(guidance: GuidanceConfig, path: Path) -> str:
-    """What guides depth, where it came from, and whether the checkpoint holds it."""
+    """Return a phrase that says what guides the depth network and whether the checkpoint holds it."""
     semantics, strides = guidance.semantics, ", ".join(map(str, guidance.strides))
     if isinstance(semantics, LabelMaps):
         return (
@@ -107,7 +127,7 @@ def _semantics(guidance: GuidanceConfig, path: Path) -> str:
 
 
 def _parameters(path: Path) -> dict[str, int]:
-    """Number of values of each tensor of a safetensors file, from its header."""
+    """Return the number of values of each tensor of a safetensors file, from its header."""
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: math.prod(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

@@ -25,7 +25,7 @@ from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sources.open import open_clips
 
-SAMPLES = 16  # frames that determine the colors of a clip: enough to meet its near and its far scenes, chosen by eye
+SAMPLES = 16  # frames, spread over a clip, that determine its colors
 IMAGES_PER_SECOND = 10.0  # of a video that is made from images without times
 
 

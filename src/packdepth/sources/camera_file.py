@@ -12,7 +12,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.sources.files import read_text
 
-GUESSED_FOV = 60.0  # degrees across: typical of a phone's or an action camera's video, chosen by eye
+GUESSED_FOV = 60.0  # degrees from the left border to the right one, of a camera that nobody has measured
 
 
 class CameraFile(Closed):

@@ -14,11 +14,12 @@ import pytest
 import packdepth
 
 SOURCE = Path(packdepth.__file__).parent
-FOUNDATIONS = {"errors", "blocks", "records", "classes", "geometry"}
+FOUNDATIONS = {"errors", "files", "color", "blocks", "records", "classes", "geometry"}
 TOP = {"training", "evaluation", "inference", "interop", "demo", "studies", "cli"}
 # What a room must not import, of ours or of others'.
 FORBIDDEN = {
     "geometry": TOP,
+    "interop": TOP - {"interop"},  # inference imports it
     "networks": TOP | {"data", "sources", "inspection", "segmentation"},
     "objectives": TOP | {"data", "sources", "inspection", "segmentation"},
     "sources": TOP | {"data", "inspection", "torch", "lightning", "segmentation"},
@@ -97,7 +98,7 @@ def run(code: str) -> str:
         "import packdepth.segmentation.checkpoint",
         "import packdepth.segmentation.run_file",
         "import packdepth.interop.read",
-        "import packdepth; packdepth.Camera; packdepth.Prediction",
+        "import packdepth; packdepth.Camera; packdepth.Prediction; packdepth.open",
     ],
 )
 def test_torch_stays_out(code: str) -> None:
@@ -135,7 +136,7 @@ def test_the_command_is_installed() -> None:
 
 
 def test_the_public_names() -> None:
-    assert set(packdepth.__all__) == {"Camera", "PackNet", "Prediction", "Predictor", "load", "__version__"}
+    assert set(packdepth.__all__) == {"Camera", "PackNet", "Prediction", "Predictor", "load", "open", "__version__"}
 
 
 @pytest.mark.parametrize("name", packdepth.__all__)

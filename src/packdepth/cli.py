@@ -60,26 +60,30 @@ def train(
 def predict(
     checkpoint: Positional[Path],
     input: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
     save: str = "depth,color",
     camera: Path | None = None,
     precision: Literal["32", "bf16"] = "32",
+    kind: str | None = None,
 ) -> None:
-    """Predict the depth of an image, a folder of images or a video.
+    """Predict the depth of an image, a folder of images, a video or a data set.
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
-        input: image, folder or video.
-        output: folder to write to.
+        input: image, folder, video or data set.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        output: folder to write to; of several clips, each gets a folder in it.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
-        camera: camera.yaml of the input, for point clouds; if left out, the one beside it.
+        camera: camera.yaml of the input, for point clouds; if left out, the one beside it, or that of the data set.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
+        kind: of the input, such as kitti_raw; if left out, it is recognized.
     """
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera, precision)
+    predict(checkpoint, input, output, save, camera, precision, kind, options)
 
 
 def evaluate(
@@ -112,24 +116,30 @@ def evaluate(
 def odometry(
     checkpoint: Positional[Path],
     source: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
     align: bool = False,
     camera: Path | None = None,
+    kind: str | None = None,
 ) -> None:
-    """Tell where the camera of consecutive frames has been.
+    """Compute the trajectory of the camera from consecutive frames.
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
-        source: video, folder of images, clip, or a sequence of KITTI odometry (.../sequences/09).
-        output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured.
+        source: video, folder of images, clip, or data set, such as a sequence of KITTI odometry (.../sequences/09).
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured;
+            of several clips, each gets a folder in it.
         align: refine each motion so that the predicted depth explains the next frame; needs a camera.
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
+        kind: of the source, such as kitti_raw; if left out, it is recognized.
     """
     from packdepth.evaluation.odometry_command import odometry
 
-    print(odometry(checkpoint, source, output, align, camera).text())
+    reports = odometry(checkpoint, source, output, align, camera, kind, options)
+    print("\n\n".join(report.text() for report in reports))
 
 
 def info(checkpoint: Positional[Path], /) -> None:
@@ -151,9 +161,11 @@ def convert(input: Positional[Path], output: Positional[Path], /, *, image_size:
         output: the folder to write.
         image_size: height and width of what the networks see, in pixels; if left out, what the file says.
     """
+    from packdepth.inference.info import describe
     from packdepth.interop.convert import convert
 
     convert(input, output, image_size)
+    print(describe(output))
 
 
 def data_import(
@@ -295,7 +307,8 @@ def data_check(
     """Say why training on some data would fail, before an hour is spent on it.
 
     Args:
-        source: a video, a clip's folder or a folder of them, a data set, or a drive or a sequence of KITTI.
+        source: an image, a folder of images, a video, a clip's folder or a folder of them, or a data set; of KITTI
+            also a date, a drive or a sequence.
         options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.

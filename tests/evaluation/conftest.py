@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from packdepth.checkpoint import Meta
 from packdepth.config import parse_run
 from packdepth.inference.predictor import Predictor
+from packdepth.networks.ego_motion import PairPoseNetwork
 
 HEIGHT, WIDTH = 40, 60
 FOCAL, CX, CY = 40.0, 29.5, 19.5
@@ -98,7 +99,7 @@ class Reader(nn.Module):
         return [inv_depth]
 
 
-class Straight(nn.Module):
+class Straight(PairPoseNetwork):
     """Ego-motion straight ahead."""
 
     def forward(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:

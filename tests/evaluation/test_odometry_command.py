@@ -7,6 +7,7 @@ import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +19,19 @@ from PIL import Image
 from packdepth import cli
 from packdepth.errors import InputError
 from packdepth.evaluation import odometry_command
-from packdepth.evaluation.odometry_command import odometry as judge
+from packdepth.evaluation.odometry_command import OdometryReport, clip_odometry
+from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import PAIRS, Predictor
-from packdepth.inference.run import Footage
+from packdepth.records import Clip, Frame
 
 from .conftest import STEP
+
+
+def report_on(*args: Any, **kwargs: Any) -> OdometryReport:
+    """The report on a source of one clip."""
+    (report,) = odometry_command.odometry(*args, **kwargs)
+    return report
+
 
 FILES = ["odometry.json", "odometry.txt", "path.png", "trajectory_kitti.txt", "trajectory_tum.txt"]
 
@@ -54,7 +63,7 @@ def test_a_kitti_sequence(odometry: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
-    report = judge("any", moving_clip, tmp_path)
+    report = report_on("any", moving_clip, tmp_path)
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(world.STEP / STEP)
     assert report.errors.ate_scaled == pytest.approx(0, abs=1e-5)
@@ -62,14 +71,14 @@ def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
 
 
 def test_images_without_poses(moving_clip: Path, tmp_path: Path) -> None:
-    report = judge("any", moving_clip / "frames", tmp_path)
+    report = report_on("any", moving_clip / "frames", tmp_path)
     assert report.errors is None
     assert "no measured poses" in report.text()
     assert json.loads((tmp_path / "odometry.json").read_text())["errors"] is None
 
 
 def test_the_picture_shows_both_paths(moving_clip: Path, tmp_path: Path) -> None:
-    judge("any", moving_clip, tmp_path)
+    report_on("any", moving_clip, tmp_path)
     colors = np.asarray(Image.open(tmp_path / "path.png")).reshape(-1, 3)
     for color in (0xE64963, 0x3B0F6B):
         rgb = [color >> 16, color >> 8 & 255, color & 255]
@@ -81,7 +90,7 @@ def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path
     camera = yaml.safe_load((clip / "camera.yaml").read_text())
     (clip / "camera.yaml").write_text(yaml.safe_dump(camera | {"independent": True}))
     with pytest.raises(InputError, match="its images are independent"):
-        judge("any", clip, tmp_path / "out")
+        report_on("any", clip, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -91,7 +100,7 @@ def test_a_damaged_image_leaves_no_file(moving_clip: Path, tmp_path: Path) -> No
     damaged[200:400] = bytes(200)
     (folder / "000004.png").write_bytes(damaged)
     with pytest.raises(InputError, match=r"000004\.png"):
-        judge("any", folder, tmp_path / "out")
+        report_on("any", folder, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -119,14 +128,14 @@ class Blank:
         return np.zeros((1080, 2160, 3), dtype=np.uint8)
 
 
-def test_memory_does_not_grow_with_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_video(straight: Predictor, tmp_path: Path) -> None:
+    camera = Camera.from_fov(60, 2160, 1080)
+
     def peak(count: int) -> int:
-        images = {f"{i:06d}": Blank() for i in range(count)}
-        times = [i / 10 for i in range(count)]
-        footage = Footage("long", dict(images), [(1080, 2160)] * count, times, 10.0)
-        monkeypatch.setattr(odometry_command, "find_footage", lambda path: footage)
+        frames = tuple(Frame(name=f"{i:06d}", time=i / 10, image=Blank()) for i in range(count))
+        clip = Clip("long", Path("long"), camera, frames)
         tracemalloc.start()
-        judge("any", "long", tmp_path)
+        clip_odometry(straight, clip, tmp_path, None, checkpoint="any", source="long")
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -137,9 +146,9 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path, monkeypatch: pytest
 
 def test_alignment_needs_a_camera(moving_clip: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no camera is known, but --align needs one; name its file with"):
-        judge("any", moving_clip / "frames", tmp_path / "out", align=True)
+        report_on("any", moving_clip / "frames", tmp_path / "out", align=True)
     assert not (tmp_path / "out").exists()
-    report = judge("any", moving_clip / "frames", tmp_path / "named", True, moving_clip / "camera.yaml")
+    report = report_on("any", moving_clip / "frames", tmp_path / "named", True, moving_clip / "camera.yaml")
     assert report.scale_source == "velocity (poses), aligned with predicted depth"
 
 
@@ -157,7 +166,17 @@ def test_depth_puts_the_motion_right(
         return [torch.from_numpy(np.stack(maps))[:, None].float()]
 
     monkeypatch.setattr(predictor, "depth", depth)
-    report = judge("any", moving_clip, tmp_path, align=True)
+    report = report_on("any", moving_clip, tmp_path, align=True)
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(1, rel=0.03)
     assert world.STEP / STEP < 0.7  # what it would be else
+
+
+def test_several_clips_get_a_folder_each(moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("monday", "tuesday"):
+        shutil.copytree(moving_clip, tmp_path / "clips" / name)
+    assert cli.main(["odometry", "any", str(tmp_path / "clips"), "-o", str(tmp_path / "out")]) == 0
+    texts = [(tmp_path / "out" / name / "odometry.txt").read_text() for name in ("monday", "tuesday")]
+    assert capsys.readouterr().out == "\n".join(texts)
+    assert texts[0].startswith("6 frames of folder/monday\n")
+    assert sorted(path.name for path in (tmp_path / "out" / "tuesday").iterdir()) == FILES

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.errors import InputError
-from packdepth.inference.ground import Counted, filter_ground
+from packdepth.inference.ground import FrameCount, filter_ground
+from packdepth.inference.predictor import Predictor
 from packdepth.records import Clip, Readable
 from packdepth.sources.folder import Folder, read_clip
 
@@ -46,8 +47,12 @@ class Seer:
         return 0.01 * inv_depth  # of unknown scale
 
 
-def filter_with(seer: Seer, clips: Sequence[Clip], output: Path, **options: Any) -> tuple[list[Counted], list[Counted]]:
-    return filter_ground(Path("best"), clips, output, load_predictor=lambda checkpoint: seer, **options)
+def filter_with(
+    seer: Seer, clips: Sequence[Clip], output: Path, **options: Any
+) -> tuple[list[FrameCount], list[FrameCount]]:
+    return filter_ground(
+        Path("best"), clips, output, load_predictor=lambda checkpoint: cast(Predictor, seer), **options
+    )
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from packdepth.evaluation.parts import range_names
 from packdepth.evaluation.protocols import STANDARD
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import points_from_depth
 from packdepth.html import STYLE, depth_panels, table
-from packdepth.inference.writers import cloud_points
 
 TEMPLATE = files("packdepth.demo") / "report.html"
 RANGE = (0.0, 0.16)  # inverse depth, 1/metres, that colors span
@@ -91,9 +91,9 @@ def _example(example: Example) -> str:
 def _cloud(example: Example, camera: Camera) -> str:
     """Points of a prediction for the viewer: x, y, z as int16 centimetres, then red, green, blue, in base64."""
     near = np.where(example.depth < CLOUD_REACH, example.depth, 0)
-    points, colors = cloud_points(near, example.image, camera)
+    points, known = points_from_depth(near, camera)
     record = np.zeros(len(points), [("p", "<i2", 3), ("c", "u1", 3), ("_", "u1")])
-    record["p"], record["c"] = (points * 100).round().clip(-32768, 32767), colors
+    record["p"], record["c"] = (points * 100).round().clip(-32768, 32767), example.image[known]
     return base64.b64encode(record.tobytes()).decode()
 
 

@@ -1,7 +1,8 @@
-"""`packdepth odometry`: where the camera of a video, a folder or a clip has been."""
+"""Trajectories of the camera of whatever is at a path: `packdepth odometry`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ from packdepth.errors import InputError
 from packdepth.evaluation.odometry import OdometryErrors, chained, distances, from_first, odometry_errors, stretched
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, write_image, write_json
+from packdepth.geometry.camera import Camera
+from packdepth.inference.cameras import known_camera
 from packdepth.inference.info import depth_unit
-from packdepth.inference.predictor import load
-from packdepth.inference.run import Footage, find_footage, known_camera, progress
+from packdepth.inference.predictor import Predictor, load
+from packdepth.progress import progress
+from packdepth.records import Clip
+from packdepth.sources.open import open_clips
 
 MEANINGS = {
     "distance": "metres traveled, measured",
@@ -76,55 +81,87 @@ def odometry(
     output: str | Path,
     align: bool = False,
     camera: Path | None = None,
-) -> OdometryReport:
-    """Chain the ego-motion of consecutive frames, write the trajectory and judge it where it was measured.
+    kind: str | None = None,
+    options: Sequence[str] = (),
+) -> list[OdometryReport]:
+    """Chain the ego-motion of consecutive frames, write the trajectory, and evaluate it where poses were measured.
 
-    Images are read as they are needed, looked at in batches of a few pairs, and forgotten; of a frame only its pose is
-    kept.
+    Images are read as they are needed, go through the network in batches of a few pairs, and are forgotten; of a frame
+    only its pose is kept.
 
     Args:
         checkpoint: a folder that training wrote, or another project's checkpoint (see `load`).
-        source: a video, a folder of images, a clip in the folder contract or a sequence of KITTI odometry; the last
-            two may hold measured poses.
+        source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
         output: folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
-            odometry.json and odometry.txt.
-        align: refine each motion so that the predicted depth explains the next frame best.
-        camera: a camera.yaml for that; if left out, the one that lies with the source, or else that the source tells,
+            odometry.json and odometry.txt; of several clips, each gets a folder of its name in it.
+        align: refine each motion so that the next frame, synthesized with the predicted depth, matches best.
+        camera: a camera.yaml for that; if left out, the one that lies with the source, or else that the source knows,
             or else that the checkpoint has learned.
+        kind: the kind of source; if left out, it is recognized by the content.
+        options: options of the source, each as `key=value`.
 
-    Raises InputError before anything is written, unless an image turns out to be damaged when its turn comes.
+    Returns:
+        A report on each clip. Raises InputError before anything is written, unless an image turns out to be damaged
+        when its turn comes.
     """
     output = Path(output)
-    footage = find_footage(Path(source))
-    if not footage.consecutive:
-        raise InputError(f"{source}: its images are independent; give consecutive frames of one camera")
+    clips = open_clips(source, kind, options, camera)
+    for clip in clips:
+        if clip.independent:
+            raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
     predictor = load(checkpoint)
-    align_camera = known_camera(footage, Path(source), predictor.meta, camera)[0] if align else None
-    if align and align_camera is None:
-        raise InputError(f"{source}: no camera is known, but --align needs one; name its file with --camera")
+    cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
+    for clip, found in zip(clips, cameras, strict=True):
+        if align and found is None:
+            raise InputError(f"{clip.path}: no camera is known, but --align needs one; name its file with --camera")
+    one = len(clips) == 1
+    return [
+        clip_odometry(
+            predictor,
+            clip,
+            output if one else output / clip.short_name,
+            found,
+            checkpoint=str(checkpoint),
+            source=str(source) if one else clip.name,
+        )
+        for clip, found in zip(clips, cameras, strict=True)
+    ]
+
+
+def clip_odometry(
+    predictor: Predictor, clip: Clip, output: Path, align: Camera | None, *, checkpoint: str, source: str
+) -> OdometryReport:
+    """Write the trajectory of one clip and evaluate it where poses were measured.
+
+    Args:
+        predictor: the networks.
+        clip: consecutive frames.
+        output: the folder to write to.
+        align: the camera to align each motion with predicted depth by; None for motions as the network predicts them.
+        checkpoint: the name of the checkpoint, for the report.
+        source: the name of the clip, for the report.
+    """
     make_folder(output)
-    images = (image.read() for image in footage.images.values())
-    poses = chained(predictor.motions(progress(images, "odometry", len(footage.images)), align_camera))
+    images = (frame.image.read() for frame in clip.frames)
+    poses = chained(predictor.motions(progress(images, "odometry", len(clip.frames)), align))
+    measured = [frame.pose for frame in clip.frames if frame.pose is not None]
+    true = np.stack(measured) if len(measured) == len(clip.frames) else None
     report = OdometryReport(
-        checkpoint=str(checkpoint),
-        source=str(source),
+        checkpoint=checkpoint,
+        source=source,
         metric=predictor.meta.metric,
-        scale_source=predictor.meta.scale_source + (", aligned with predicted depth" if align else ""),
+        scale_source=predictor.meta.scale_source + ("" if align is None else ", aligned with predicted depth"),
         frames=len(poses),
         distance=float(distances(poses)[-1]),
-        errors=None if footage.poses is None else odometry_errors(poses, footage.poses),
+        errors=None if true is None else odometry_errors(poses, true),
     )
-    _write(output, footage, poses, report)
-    return report
-
-
-def _write(output: Path, footage: Footage, poses: np.ndarray, report: OdometryReport) -> None:
-    write_tum(output / "trajectory_tum.txt", footage.times, poses)
+    write_tum(output / "trajectory_tum.txt", [frame.time for frame in clip.frames], poses)
     write_kitti(output / "trajectory_kitti.txt", poses)
-    write_image(output / "path.png", path_picture(poses, footage.poses, report))
+    write_image(output / "path.png", path_picture(poses, true, report))
     write_json(output / "odometry.json", report.to_json())
     with replacing(output / "odometry.txt") as temporary:
         temporary.write_text(report.text() + "\n", encoding="utf-8")
+    return report
 
 
 def path_picture(poses: np.ndarray, true: np.ndarray | None, report: OdometryReport) -> np.ndarray:

@@ -31,8 +31,8 @@ from packdepth.evaluation.protocols import Protocol, Resizing, find_protocol
 from packdepth.evaluation.report import Report, write_reports
 from packdepth.evaluation.scores import ImageScores, Scores, mean_scores, scores_by_part
 from packdepth.files import make_folder
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.inference.predictor import MIN_INV_DEPTH
 from packdepth.records import Clip, Frame
 
 SHARE = 8  # frames that a process judges at once, of clips without ego-motion

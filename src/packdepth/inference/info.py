@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, as text."""
+"""The description of a checkpoint as text: `packdepth info`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.blocks import DepthNetworkBlock, GuidanceBlock, NetworkBlock, PoseBlock
 from packdepth.objectives.term import Term
 
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm: saved, but no parameters
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # tensors of BatchNorm that are no parameters
 
 
 def describe(checkpoint: str | Path) -> str:
-    """A checkpoint, ours or another project's, in lines of aligned text. Raises InputError if it is none.
+    """Return the description of a checkpoint, ours or another project's, in lines of aligned text.
 
-    Of ours, weights are not loaded, only their shapes.
+    The weights of our own checkpoints are not loaded, only their shapes.
+
+    Args:
+        checkpoint: the folder that training wrote, or another project's file or folder.
+
+    Raises InputError if there is no checkpoint.
     """
     path = Path(checkpoint)
     if is_foreign(path):
@@ -68,12 +73,20 @@ def describe(checkpoint: str | Path) -> str:
 
 
 def depth_unit(metric: bool, scale_source: str) -> str:
-    """Whether depth is metric and where the scale comes from, in half a sentence."""
+    """Return, as the end of a sentence, whether depth is metric and where its scale comes from.
+
+    Args:
+        metric: whether depth is in metres.
+        scale_source: where the scale comes from.
+
+    >>> depth_unit(True, "velocity (speed)")
+    'metric, its scale comes from velocity (speed)'
+    """
     return f"metric, its scale comes from {scale_source}" if metric else f"up to a factor (scale: {scale_source})"
 
 
 def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Rows of name and value in two columns, the label on the first."""
+    """Return rows of name and value in two columns, with the label on the first row."""
     width = max((len(name) for name, _ in pairs), default=0)
     return [("" if i else label, f"{name:<{width}}  {value}") for i, (name, value) in enumerate(pairs)]
 
@@ -103,7 +116,7 @@ def _semantics(guidance: GuidanceBlock, path: Path) -> str:
 
 
 def _parameters(path: Path) -> dict[str, int]:
-    """Number of values of each tensor of a safetensors file, from its header."""
+    """Return the number of values of each tensor of a safetensors file, from its header."""
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: math.prod(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

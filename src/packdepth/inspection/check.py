@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
 from packdepth.inspection.findings import Finding, findings, frame_rate
 from packdepth.inspection.survey import Survey, survey
+from packdepth.progress import progress
 from packdepth.sources.recognize import source_at
 
 # Layout of the text, in characters
@@ -89,7 +88,7 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     """
     source = source_at(path, kind, options)
     clips = source.clips()
-    surveys = [survey(clip) for clip in track(clips, description="looking", console=Console(stderr=True))]
+    surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
     found = [(surveyed, findings(surveyed)) for surveyed in surveys]
     return DataCheck(path, str(source.model_dump()["kind"]), found)
 

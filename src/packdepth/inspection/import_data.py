@@ -18,13 +18,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import yaml
-from rich.console import Console
-from rich.progress import track
 
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import check_calibrated
 from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_depth_png, write_image
+from packdepth.progress import progress
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import POSE_COLUMNS
@@ -65,7 +64,7 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_calibrated(clips)
-    folders = {clip.name: output / "-".join(clip.name.split("/")[1:]) for clip in clips}
+    folders = {clip.name: output / clip.short_name for clip in clips}
     twice = [name for name, count in Counter(folders.values()).items() if count > 1]
     if twice or len(folders) < len(clips):
         raise InputError(f"{path}: has several clips of one name ({twice or clips[0].name}); import them one by one")
@@ -76,7 +75,7 @@ def import_data(
     pieces_of = partial(pieces, size=size, suffix=f".{image_format}")
     _check_space(todo, pieces_of, output)
     steps = [(clip, frame) for clip in todo for frame in clip.frames]
-    for clip, frame in track(steps, description="importing", console=Console(stderr=True)):
+    for clip, frame in progress(steps, "importing", len(steps)):
         hidden = output / f".{folders[clip.name].name}"
         for piece in pieces_of(frame):
             if not (hidden / piece.name).exists():

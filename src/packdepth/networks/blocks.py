@@ -19,6 +19,7 @@ from packdepth.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
+    from packdepth.networks.ego_motion import PairPoseNetwork
     from packdepth.networks.guided import Guidance
     from packdepth.networks.semantic_network import SemanticNetwork
 
@@ -216,10 +217,10 @@ class PoseBlock(Block, ABC):
     """The block of an ego-motion network, packdepth's or one that another project trained."""
 
     @abstractmethod
-    def build(self) -> nn.Module:
+    def build(self) -> PairPoseNetwork:
         """Return the network with random weights."""
 
-    def assemble(self) -> nn.Module:
+    def assemble(self) -> PairPoseNetwork:
         """Return the network as its options say."""
         return self.build()
 
@@ -256,10 +257,14 @@ class PoseNetworkBlock(NetworkBlock, PoseBlock):
     uses_depth: ClassVar[bool] = False
     """Whether the network sees the predicted depth of both frames."""
 
-    def assemble(self) -> nn.Module:
+    @abstractmethod
+    def build(self) -> PairPoseNetwork:
+        """Return the network with random weights."""
+
+    def assemble(self) -> PairPoseNetwork:
         """Return the network, which loses pixels in training if the block says so."""
         network = self.build()
-        network.sparsity = self.sparsity  # type: ignore[assignment]
+        network.sparsity = self.sparsity
         return network
 
 

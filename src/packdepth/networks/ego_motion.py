@@ -27,6 +27,9 @@ class PairPoseNetwork(nn.Module):
     """
 
     uses_depth: ClassVar[bool] = False
+    context_offsets: ClassVar[tuple[int, ...]] = (1,)
+    """Offsets, in frames from the target, of the context frames that it needs at once to predict the motion from the
+    target to the next frame, which is the last of them."""
     depth_gradient: bool = False  # whether the depth in its views is to have a gradient
 
     def __init__(self) -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from rich.console import Console
-from rich.progress import track
 
 from packdepth.checkpoint import META, replaced
 from packdepth.errors import InputError
 from packdepth.files import replacing, write_image
+from packdepth.progress import progress
 from packdepth.segmentation.fpn import FpnSemantics
 from packdepth.segmentation.transformers_network import TransformersSemantics
 from packdepth.sources.folder import Folder
@@ -45,7 +44,7 @@ def label_clips(source: Path, network: str) -> list[Path]:
     segment = block.build().eval()
     for clip in clips:
         with replaced(clip.path / "semantic") as temporary, torch.inference_mode():
-            for frame in track(clip.frames, description=clip.name, console=Console(stderr=True)):
+            for frame in progress(clip.frames, clip.name, len(clip.frames)):
                 pixels = torch.from_numpy(frame.image.read().copy())
                 ids = segment.labels(pixels.permute(2, 0, 1)[None].float() / 255)[0]
                 write_image(temporary / f"{frame.name}.png", ids.numpy().astype(np.uint8))

@@ -30,6 +30,17 @@ def median_step(times: Sequence[float]) -> float | None:
     return float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
+def check_one_size(clip: Clip) -> None:
+    """Raise InputError for the first image of a clip that is not of the size of the others."""
+    for frame in clip.frames:
+        if frame.size is not None:
+            height, width = frame.size
+            raise InputError(
+                f"{frame.image.path}: is {width}x{height} pixels, but other images of {clip.path} are "
+                f"{clip.camera.width}x{clip.camera.height}; give images of one size, as for all but prediction"
+            )
+
+
 class Source(Block, ABC):
     """Data set in one format on disk. The field `kind` of each format is its name in a run file."""
 
@@ -39,7 +50,7 @@ class Source(Block, ABC):
     """Names of the classes of its label maps, by class id; pixels with other ids are unlabeled."""
 
     split_file: Path | None = None
-    """Split file: the clips and frames that may be targets (see docs/reference/files.md); other frames remain context."""
+    """The clips and frames that may be targets (see docs/reference/files.md); other frames remain context."""
     partial: bool = False
     """Use what is on disk and warn how much of what is listed is missing; if false, missing data is an error."""
     frames: tuple[int, int] | None = None
@@ -53,6 +64,11 @@ class Source(Block, ABC):
         Args:
             path: file or folder, which exists.
         """
+
+    @classmethod
+    def tries(cls, path: Path) -> bool:
+        """Return whether this format is to be tried for a file or folder that no format recognizes."""
+        return False
 
     @classmethod
     def block(cls, path: Path) -> dict[str, Any]:
@@ -80,9 +96,18 @@ class Source(Block, ABC):
         """Return the entries of the split file; none if there is no split file."""
         return [self.entry(*line) for line in read_lines(self.split_file)] if self.split_file else []
 
-    def clips(self) -> list[Clip]:
-        """Return the clips of the source: only those that the split file lists, if there is one, cut to `frames`."""
+    def clips(self, one_size: bool = True) -> list[Clip]:
+        """Return the clips of the source, those of the split file alone, cut to `frames`.
+
+        Args:
+            one_size: refuse clips whose images differ in size, which only prediction can use.
+
+        Raises InputError if something is missing, does not fit together or is refused.
+        """
         clips = self.find()
+        if one_size:
+            for clip in clips:
+                check_one_size(clip)
         if self.split_file is not None:
             entries = self.entries()
             clips, absent = select(clips, entries)

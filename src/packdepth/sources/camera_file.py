@@ -12,6 +12,8 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.sources.files import read_text
 
+GUESSED_FOV = 60.0  # degrees from the left border to the right one, of a camera that nobody has measured
+
 
 class CameraFile(Closed):
     """Content of a camera.yaml."""
@@ -47,6 +49,16 @@ class CameraFile(Closed):
     def baseline(self) -> float | None:
         """Distance from this camera to the right one, in metres."""
         return self.baseline_m
+
+
+def guessed_camera(height: int, width: int) -> Camera:
+    """Return the guess at a camera that nobody has measured: centered, of square pixels, `GUESSED_FOV` degrees across.
+
+    Args:
+        height: the height of its images, in pixels.
+        width: the width of its images, in pixels.
+    """
+    return Camera.from_fov(GUESSED_FOV, width, height)
 
 
 def read_camera(path: Path) -> CameraFile:

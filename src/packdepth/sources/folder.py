@@ -44,6 +44,7 @@ from packdepth.sources.files import (
     require,
     required,
 )
+from packdepth.sources.images import image_folder
 from packdepth.sources.rigid import pose
 
 R = TypeVar("R", bound=Readable)
@@ -60,13 +61,9 @@ class Folder(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a folder is a clip, if only in part, or holds one.
-
-        Args:
-            path: file or folder.
-        """
+        """Return whether a folder means to be a clip, or holds one. Images without a frames.csv are no clip."""
         children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
-        return any(map(_is_clip, [path, *children]))
+        return (_is_clip(path) and image_folder(path) is None) or any(map(_is_clip, children))
 
     def find(self) -> list[Clip]:
         """Find one clip for each clip folder, sorted by name or in the order of `names`."""

@@ -1,4 +1,4 @@
-"""A data set on disk as a source: recognized by its content, or of a given kind."""
+"""The source of the data at a path, recognized by its content or of a given kind."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from packdepth.sources.files import require
 
 
 def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> Source:
-    """The source of the data at a path.
+    """Return the source of the data at a path.
 
     Args:
-        path: of the data: what `root` or `file` names, or of KITTI a date, a drive or a sequence.
-        kind: of the source; recognized by the content if left out.
-        options: of the source, as `key=value`, such as `cameras=[left, right]`.
+        path: an image, a folder of images, a video, a data set; of KITTI also a date, a drive or a sequence.
+        kind: the kind of source; if left out, it is recognized by the content.
+        options: options of the source, each as `key=value`, such as `cameras=[left, right]`.
 
     Raises InputError for data of no known kind or of several, and for an option that the kind does not take.
     """
-    require(path, "a data set")
+    require(path, "an image, a folder of images, a video or a data set")
     kind = kind or recognize(path)
     try:
         found = SOURCES.find(kind)
@@ -42,11 +42,21 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
 
 
 def recognize(path: Path) -> str:
-    """The kind of the data at a path, by its content."""
-    kinds = [kind for kind, source in SOURCES.own().items() if source.recognizes(path)]
-    if not kinds:
-        kinds = [kind for kind in SOURCES.kinds() if SOURCES.find(kind).recognizes(path)]
+    """Return the kind of the data at a path, by its content.
+
+    Packdepth's own kinds come first, then those of installed packages, then those that take what nothing else claims.
+
+    Args:
+        path: of the data.
+
+    Raises InputError if the content says nothing, or two things.
+    """
+    own = SOURCES.own()
+    kinds = [kind for kind, source in own.items() if source.recognizes(path)]
+    kinds = kinds or [kind for kind in SOURCES.kinds() if kind not in own and SOURCES.find(kind).recognizes(path)]
+    kinds = kinds or [kind for kind, source in own.items() if source.tries(path)]
     if len(kinds) != 1:
-        found = f"looks like {' and '.join(kinds)}" if kinds else "looks like no data set that is known"
+        nothing = "holds no image and looks like no data set that is known"
+        found = f"looks like {' and '.join(kinds)}" if kinds else nothing
         raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or SOURCES.kinds())}")
     return kinds[0]

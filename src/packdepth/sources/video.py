@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 
 from packdepth.errors import InputError
-from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.camera_file import guessed_camera, read_camera
 from packdepth.sources.decoding import VideoFrame, probe
+from packdepth.sources.files import IMAGES
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 GUESSED_FOV = 60.0  # degrees across, of a camera without calibration: about a phone's; chosen by eye
@@ -46,6 +46,11 @@ class Video(Source):
             return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, ".yaml"}
         return path.is_file() and path.suffix.lower() in VIDEOS
 
+    @classmethod
+    def tries(cls, path: Path) -> bool:
+        """Return whether a path is a file, but no image: FFmpeg knows more formats than have a suffix here."""
+        return path.is_file() and path.suffix.lower() not in IMAGES
+
     def find(self) -> list[Clip]:
         """Find one clip for each video; its frames are named by their numbers in the video."""
         return [self._clip(file) for file in videos_at(self.file)]
@@ -56,11 +61,11 @@ class Video(Source):
         camera_path = self.camera or file.with_suffix(".yaml")
         unknown = self.camera is None and not camera_path.exists()
         camera_file = None if unknown else read_camera(camera_path)
-        camera = camera_file.camera if camera_file else Camera.from_fov(GUESSED_FOV, info.width, info.height)
+        camera = camera_file.camera if camera_file else guessed_camera(info.height, info.width)
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
                 f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
-                f"{camera.width}x{camera.height}; give the camera of this video"
+                f"{camera.width}x{camera.height}; give the camera of these images"
             )
         frames = tuple(
             Frame(name=f"{index:06d}", time=info.times[index], image=VideoFrame(file, index))
@@ -74,6 +79,7 @@ class Video(Source):
             baseline=camera_file.baseline if camera_file else None,
             independent=camera_file.independent if camera_file else False,
             missing_camera=camera_path if unknown else None,
+            rate=float(info.fps) / self.step,
         )
 
 

@@ -61,9 +61,7 @@ class DepthModule(pl.LightningModule):
         self.pose: PairPoseNetwork | None = None
         self.networks: dict[str, nn.Module] = {"depth": self.depth}
         if run.networks.pose is not None:
-            pose = run.networks.pose.assemble()
-            assert isinstance(pose, PairPoseNetwork)
-            self.pose = pose
+            self.pose = run.networks.pose.assemble()
         self.is_guided = guidance_of(self.depth) is not None
         if self.pose is not None:
             self.networks["pose"] = self.pose

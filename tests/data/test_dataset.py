@@ -11,7 +11,8 @@ import torch
 
 from packdepth.config import Augmentation, Jitter
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler, measured_depth
-from packdepth.data.targets import check_offers, check_one_size, depth_source, distance, distance_source, target_indices
+from packdepth.data.fields import check_offers
+from packdepth.data.targets import check_one_size, depth_source, distance, distance_source, target_indices
 from packdepth.errors import InputError
 from packdepth.records import Batch, Clip
 from packdepth.sources.folder import Folder
@@ -248,3 +249,8 @@ def test_validation_sees_each_sample_once() -> None:
     shards = [[i for batch in ShardSampler(7, rank, 3) for i in batch] for rank in range(3)]
     assert sorted(i for shard in shards for i in shard) == list(range(7))
     assert [len(ShardSampler(7, rank, 3)) for rank in range(3)] == [3, 2, 2]
+
+
+def test_a_field_that_is_not_there_is_named_with_the_nearest_one(clip: Clip) -> None:
+    with pytest.raises(InputError, match=r"^objective term 'mine' needs 'distanse', .* did you mean 'distance'\?$"):
+        check_offers([clip], {"mine": ("distanse",)})

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from packdepth.data.check import check
 
 import packdepth
+from packdepth.inspection.check import check
 from packdepth.sources.images import Images
 from packdepth.sources.open import open_clips
 from packdepth.sources.recognize import recognize, source_at

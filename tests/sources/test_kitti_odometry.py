@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from packdepth.blocks import parse
+from packdepth.sources.base import SOURCES
 from packdepth.sources.kitti_odometry import KittiOdometry
-from packdepth.sources.recognize import KINDS
 
 K = np.array([[30.0, 0, 19.5], [0, 30, 5.5], [0, 0, 1]])
 OFFSETS = {0: [0, 0, 0], 1: [-0.5, 0, 0], 2: [0.06, 0.001, 0.003], 3: [-0.47, 0.002, 0.003]}
@@ -151,6 +151,6 @@ def test_real_sequence(data):
 def test_the_option_color_may_be_spelled_as_in_earlier_versions(kind: str) -> None:
     for value in (True, False):
         block = {"kind": kind, "root": "somewhere"}
-        assert parse(KINDS[kind], block | {"colour": value}, "run.yaml") == parse(
-            KINDS[kind], block | {"color": value}, "run.yaml"
+        assert parse(SOURCES.find(kind), block | {"colour": value}, "run.yaml") == parse(
+            SOURCES.find(kind), block | {"color": value}, "run.yaml"
         )

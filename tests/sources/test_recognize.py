@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from packdepth.sources.base import SOURCES
 from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_odometry import KittiOdometry
 from packdepth.sources.kitti_raw import KittiRaw
-from packdepth.sources.recognize import KINDS, recognize, source_at
+from packdepth.sources.recognize import recognize, source_at
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_options_are_those_of_the_kind(moving_clip, complaint):
 
 def test_what_is_not_recognized(tmp_path, moving_clip, complaint):
     complaint(lambda: source_at(tmp_path / "none"), tmp_path / "none", "not found")
-    complaint(lambda: source_at(tmp_path), tmp_path, "no data set that is known", *KINDS)
+    complaint(lambda: source_at(tmp_path), tmp_path, "no data set that is known", *SOURCES.own())
     complaint(lambda: source_at(moving_clip, "kitty_raw"), "--kind", "'kitti_raw'")
     (tmp_path / "frames").mkdir()
     (tmp_path / "rgb.txt").touch()
@@ -90,4 +91,4 @@ def test_what_is_not_recognized(tmp_path, moving_clip, complaint):
 def test_a_file_of_any_kind_is_asked_of_every_source(tmp_path: Path):
     path = tmp_path / "notes.json"
     path.write_text("{}")
-    assert not any(source.recognizes(path) for source in KINDS.values())
+    assert not any(source.recognizes(path) for source in SOURCES.own().values())

@@ -83,7 +83,7 @@ def test_run_file_trains_a_step(
         monkeypatch.setenv(variable, str(checkpoint_folder))
     small = ("training.epochs=1", "training.epoch_steps=1", "training.batch_size=1")
     options = (*small, "training.accelerator=cpu", "training.devices=1")
-    train(path, tmp_path / "run", options)
+    train(path, tmp_path / "run", overrides=options)
     meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
     assert meta.step == 1
     assert 0 < meta.scores["train/loss"] < 1

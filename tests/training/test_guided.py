@@ -61,7 +61,7 @@ def test_a_guided_run_from_end_to_end(
     run_file.write_text(yaml.safe_dump(run_values))
     train(run_file, tmp_path / "whole")
     assert "guided by  a segmentation network of" in capsys.readouterr().out
-    train(run_file, tmp_path / "parts", ("training.epochs=2",))
+    train(run_file, tmp_path / "parts", overrides=("training.epochs=2",))
     shutil.rmtree(place)  # the checkpoint holds a copy
     train(run_file, tmp_path / "parts", resume=True)
 
@@ -99,7 +99,11 @@ def test_a_guided_network_with_a_flip_layer_stays_when_it_is_frozen(
     run_file.write_text(yaml.safe_dump(run_values))
     train(run_file, tmp_path / "first")
     first = f"initial.depth={tmp_path / 'first' / 'last'}"
-    train(run_file, tmp_path / "second", (first, "networks.depth.frozen=true", "networks.pose={kind: two_stream}"))
+    train(
+        run_file,
+        tmp_path / "second",
+        overrides=(first, "networks.depth.frozen=true", "networks.pose={kind: two_stream}"),
+    )
     assert "by value: a copy is part of this checkpoint" in describe(tmp_path / "second" / "last")
     image = moving_clip / "frames" / "000002.png"
     one, other = (load(tmp_path / name / "last", "cpu") for name in ("first", "second"))

@@ -13,6 +13,7 @@ from batches import make_batch
 from packdepth import checkpoint
 from packdepth.config import parse_run
 from packdepth.errors import InputError
+from packdepth.objectives import Objective
 from packdepth.records import Outputs
 from packdepth.training.module import DepthModule
 from packdepth.training.run import train
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def first(folder: Path, run_file: Path) -> Path:
     """A metric checkpoint of PackNet and PoseNet; made by the first test that needs it."""
     if not folder.exists():
-        train(run_file, folder, SHORT)
+        train(run_file, folder, overrides=SHORT)
     return folder / "last"
 
 
@@ -58,7 +59,7 @@ def second(run_values: dict[str, Any], first: Path, tmp_path: Path) -> Path:
 def test_a_two_stream_network_learns_on_depth_that_stays(
     first: Path, second: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(second, tmp_path / "run", SHORT)
+    train(second, tmp_path / "run", overrides=SHORT)
     depth = weights(first, "depth")
     for name, value in weights(tmp_path / "run/last", "depth").items():
         assert torch.equal(value, depth[name]), name
@@ -68,10 +69,10 @@ def test_a_two_stream_network_learns_on_depth_that_stays(
 
 
 def test_joint_training_goes_on_from_both(first: Path, second: Path, tmp_path: Path) -> None:
-    train(second, tmp_path / "fixed", SHORT)
+    train(second, tmp_path / "fixed", overrides=SHORT)
     both = f"initial={{depth: {tmp_path / 'fixed/last'}, pose: {tmp_path / 'fixed/last'}}}"
     options = (*SHORT, both, "networks.depth.frozen=false", "networks.pose.depth_gradient=true")
-    train(second, tmp_path / "joint", options)
+    train(second, tmp_path / "joint", overrides=options)
     for name in ("depth", "pose"):
         before, after = weights(tmp_path / "fixed/last", name), weights(tmp_path / "joint/last", name)
         change = [(after[key] - before[key]).abs().max().item() for key in before]
@@ -80,7 +81,8 @@ def test_joint_training_goes_on_from_both(first: Path, second: Path, tmp_path: P
 
 
 def test_a_frozen_network_has_no_gradient_and_no_dropout(first: Path, second: Path) -> None:
-    module = DepthModule(parse_run(yaml.safe_load(second.read_text()), "second"), 10)
+    run = parse_run(yaml.safe_load(second.read_text()), "second")
+    module = DepthModule(run, Objective(run.objective), 10)
     for state in (module, module.eval().train()):
         assert state.pose.training
         assert not any(part.training for part in state.depth.modules())
@@ -93,23 +95,23 @@ def test_pixels_are_lost_as_if_a_resumed_run_had_not_been_interrupted(second: Pa
     ends = {}
     for end in (0.8, 0.1):
         options = ("training.epochs=2", "training.epoch_steps=2", "data.val=[]", constant)
-        train(second, tmp_path / f"{end}", (*options, f"networks.pose.sparsity={{start: 0.8, end: {end}}}"))
+        train(second, tmp_path / f"{end}", overrides=(*options, f"networks.pose.sparsity={{start: 0.8, end: {end}}}"))
         ends[end] = weights(tmp_path / f"{end}" / "last", "pose")
     assert any(not torch.equal(value, ends[0.1][key]) for key, value in ends[0.8].items())
     options = ("training.epoch_steps=2", "data.val=[]", constant, "networks.pose.sparsity={start: 0.8, end: 0.8}")
-    train(second, tmp_path / "run", (*options, "training.epochs=1"))
-    train(second, tmp_path / "run", (*options, "training.epochs=2"), resume=True)
+    train(second, tmp_path / "run", overrides=(*options, "training.epochs=1"))
+    train(second, tmp_path / "run", overrides=(*options, "training.epochs=2"), resume=True)
     for key, value in weights(tmp_path / "run/last", "pose").items():
         assert torch.equal(value, ends[0.8][key]), key
 
 
 def test_a_checkpoint_of_another_network_is_refused(second: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"initial\.depth: .* holds the network .*'packnet'.*, but networks\.depth is"):
-        train(second, tmp_path / "run", ("networks.depth={kind: depth_resnet, frozen: true}",))
+        train(second, tmp_path / "run", overrides=("networks.depth={kind: depth_resnet, frozen: true}",))
     with pytest.raises(InputError, match=r"was trained on images of \[32, 64\], but data\.image_size is \[64, 96\]"):
-        train(second, tmp_path / "run", ("data.image_size=[64, 96]",))
+        train(second, tmp_path / "run", overrides=("data.image_size=[64, 96]",))
     with pytest.raises(InputError, match="is no checkpoint"):
-        train(second, tmp_path / "run", (f"initial.depth={tmp_path / 'nothing'}",))
+        train(second, tmp_path / "run", overrides=(f"initial.depth={tmp_path / 'nothing'}",))
     assert not (tmp_path / "run").exists()
 
 
@@ -117,15 +119,16 @@ def test_what_is_frozen_must_come_from_somewhere(second: Path, tmp_path: Path) -
     with pytest.raises(
         InputError, match=r"networks\.depth is frozen but random; give the checkpoint .* initial\.depth"
     ):
-        train(second, tmp_path / "run", ("initial={}",))
+        train(second, tmp_path / "run", overrides=("initial={}",))
     both = (f"initial.pose={tmp_path}", "networks.pose.frozen=true")
     with pytest.raises(InputError, match="all networks are frozen, so nothing would be trained"):
-        train(second, tmp_path / "run", both)
+        train(second, tmp_path / "run", overrides=both)
 
 
 def outputs_of(values: dict[str, Any], pose: dict[str, Any], terms: list[str]) -> Outputs:
     changes = {"networks": values["networks"] | {"pose": pose}, "objective": [{"kind": kind} for kind in terms]}
-    return cast(Outputs, DepthModule(parse_run(values | changes, "run"), 10)(make_batch(height=32, width=64)))
+    run = parse_run(values | changes, "run")
+    return cast(Outputs, DepthModule(run, Objective(run.objective), 10)(make_batch(height=32, width=64)))
 
 
 def test_what_is_not_asked_for_is_not_made(run_values: dict[str, Any]) -> None:

@@ -42,8 +42,8 @@ def test_a_video_without_a_camera_trains_and_predicts_clouds(
     run_file = tmp_path / "run.yaml"
     run_file.write_text(yaml.safe_dump(of_video(run_values, video)))
     with pytest.raises(InputError, match=r"drive\.yaml: not found; .* learn it with camera: \{learn: true\}"):
-        train(run_file, tmp_path / "run", ("training.epochs=1",))
-    train(run_file, tmp_path / "run", LEARN)
+        train(run_file, tmp_path / "run", overrides=("training.epochs=1",))
+    train(run_file, tmp_path / "run", overrides=LEARN)
     (camera,) = checkpoint.read_description(tmp_path / "run" / "last")[1].cameras
     assert (camera.width, camera.height) == (96, 48)
     guess = Camera.from_fov(70, 96, 48)
@@ -72,16 +72,16 @@ def test_calibrations_are_left_unread(run_file: Path, tmp_path: Path) -> None:
         values = yaml.safe_load((source.root / "camera.yaml").read_text()) | {"fx": calibration}
         (clip / "camera.yaml").write_text(yaml.safe_dump(values))
         options = (*LEARN, f"data.train.0.root={clip}", "data.val=[]")
-        train(run_file, tmp_path / f"run{number}", options)
+        train(run_file, tmp_path / f"run{number}", overrides=options)
     first, second = (checkpoint.read_description(tmp_path / f"run{i}" / "last")[1].cameras for i in (0, 1))
     assert first == second
 
 
 def test_a_resumed_run_learns_the_same_camera(run_file: Path, tmp_path: Path) -> None:
     camera = ("camera={learn: true, fov: 70}",)
-    train(run_file, tmp_path / "whole", (*camera, "training.epochs=2"))
-    train(run_file, tmp_path / "halves", (*camera, "training.epochs=1"))
-    train(run_file, tmp_path / "halves", (*camera, "training.epochs=2"), resume=True)
+    train(run_file, tmp_path / "whole", overrides=(*camera, "training.epochs=2"))
+    train(run_file, tmp_path / "halves", overrides=(*camera, "training.epochs=1"))
+    train(run_file, tmp_path / "halves", overrides=(*camera, "training.epochs=2"), resume=True)
     whole, halves = (checkpoint.read_description(tmp_path / name / "last")[1].cameras for name in ("whole", "halves"))
     assert whole[0].fx == pytest.approx(halves[0].fx, rel=1e-6)
 
@@ -94,7 +94,7 @@ def test_validation_on_another_camera_is_refused(run_file: Path, moving_clip: Pa
     values = yaml.safe_load((moving_clip / "camera.yaml").read_text()) | {"fx": 75.0}
     (clip / "camera.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(InputError, match="clip folder/clip has a camera that no training clip has"):
-        train(run_file, tmp_path / "run", (*LEARN, f"data.val=[{{kind: folder, root: {clip}}}]"))
+        train(run_file, tmp_path / "run", overrides=(*LEARN, f"data.val=[{{kind: folder, root: {clip}}}]"))
     assert not (tmp_path / "run").exists()
 
 
@@ -102,7 +102,7 @@ def test_static_frames_are_left_out_and_counted(
     run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ("training.epochs=1", "data.drop_static={by: speed, slowest: 1}")
-    train(run_file, tmp_path / "run", options)
+    train(run_file, tmp_path / "run", overrides=options)
     assert "static     0 of 6 frames left out, by speed" in capsys.readouterr().out
     with pytest.raises(InputError, match="drop_static leaves 0 of the 6 frames"):
-        train(run_file, tmp_path / "none", ("data.drop_static={by: speed, slowest: 100}",))
+        train(run_file, tmp_path / "none", overrides=("data.drop_static={by: speed, slowest: 100}",))

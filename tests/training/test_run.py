@@ -21,6 +21,7 @@ from packdepth import checkpoint
 from packdepth.config import load_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
+from packdepth.objectives import Objective
 from packdepth.training.run import train
 from packdepth.training.scale import scale_source
 
@@ -159,7 +160,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(run_file: Path, moving_clip: Path, tm
     assert "interrupted in the first epoch" in text
     assert checkpoint.read_description(output / "last")[1].step > 0
     assert load(output / "last").predict(moving_clip / "frames" / "000002.png").depth.shape == (48, 96)
-    train(run_file, output, ("training.epochs=1",))  # there is nothing to resume, so it may start anew
+    train(run_file, output, overrides=("training.epochs=1",))  # there is nothing to resume, so it may start anew
 
 
 def test_a_loss_that_is_no_number_ends_the_run(run_file: Path, tmp_path: Path) -> None:
@@ -175,21 +176,21 @@ def test_validation_needs_a_frame_for_each_process_and_what_the_terms_need(
     run_file: Path, moving_clip: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="4 frames are too few for 5 processes"):
-        train(run_file, tmp_path / "run", ("training.devices=5", "training.batch_size=5"))
+        train(run_file, tmp_path / "run", overrides=("training.devices=5", "training.batch_size=5"))
 
 
 def test_bfloat16_trains(run_file: Path, tmp_path: Path) -> None:
     # oneDNN reads memory it has not written in the bf16 gradient of a strided convolution of a single pixel, which is
     # what PoseNet comes to in images of 64 pixels and less.
     options = ("training.precision=bf16", "training.epochs=1", "data.image_size=[64, 128]")
-    train(run_file, tmp_path / "run", options)
+    train(run_file, tmp_path / "run", overrides=options)
     assert all(value.dtype == torch.float32 for value in weights(tmp_path / "run" / "last").values())
     assert all(float(row["loss"]) < 1 for row in losses(tmp_path / "run"))
 
 
 def test_other_networks_and_loading_workers_train(run_file: Path, tmp_path: Path) -> None:
     options = ("networks={depth: {kind: depth_resnet}, pose: {kind: pose_resnet}}", "data.workers=1", "data.val=[]")
-    train(run_file, tmp_path / "run", (*options, "training.epochs=1", "training.epoch_steps=1"))
+    train(run_file, tmp_path / "run", overrides=(*options, "training.epochs=1", "training.epoch_steps=1"))
     meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
     assert meta.scores.keys() == {"train/loss"}
 
@@ -200,7 +201,7 @@ def test_two_streams_and_all_terms_combine(depth: str, run_file: Path, tmp_path:
     kinds = ["photometric", "smoothness", "velocity", "depth_consistency", "pose_consistency", "sparse_l1"]
     terms = ", ".join(f"{{kind: {kind}}}" for kind in kinds)
     options = (f"networks={{depth: {depth}, pose: {pose}}}", f"objective=[{terms}]", "training.epochs=1")
-    train(run_file, tmp_path / "run", (*options, "training.epoch_steps=1"))
+    train(run_file, tmp_path / "run", overrides=(*options, "training.epoch_steps=1"))
     (row,) = losses(tmp_path / "run")
     assert row.keys() == {"step", "epoch", "loss", *kinds}
     assert all(0 < float(row[kind]) < 10 for kind in kinds)
@@ -211,7 +212,11 @@ def test_two_streams_and_all_terms_combine(depth: str, run_file: Path, tmp_path:
 def test_without_velocity_the_scale_is_unknown(
     run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(run_file, tmp_path / "run", ("objective=[{kind: photometric}]", "training.epochs=1", "data.cache=true"))
+    train(
+        run_file,
+        tmp_path / "run",
+        overrides=("objective=[{kind: photometric}]", "training.epochs=1", "data.cache=true"),
+    )
     meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
     assert (meta.metric, meta.scale_source) == (False, "none")
     assert "unknown: depth up to a factor" in capsys.readouterr().out
@@ -221,7 +226,7 @@ def test_measured_depth_makes_depth_metric(
     run_file: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terms = "objective=[{kind: photometric, weight: 0.1, scales: own}, {kind: sparse_l1}, {kind: silog, weight: 0.01}]"
-    train(run_file, tmp_path / "run", (terms, "training.epochs=1"))
+    train(run_file, tmp_path / "run", overrides=(terms, "training.epochs=1"))
     meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
     assert (meta.metric, meta.scale_source) == (True, "depth (maps)")
     rows = losses(tmp_path / "run")
@@ -234,9 +239,9 @@ def test_measured_depth_makes_depth_metric(
 def test_two_sources_of_scale_are_both_named(run_file: Path) -> None:
     run = load_run(run_file, ("objective=[{kind: photometric}, {kind: berhu}, {kind: velocity}]",))
     clips = run.data.train[0].clips()
-    assert scale_source(run, clips) == "velocity (speed), depth (maps)"
+    assert scale_source(run, Objective(run.objective), clips) == "velocity (speed), depth (maps)"
     unused = load_run(run_file, ("objective=[{kind: photometric}, {kind: berhu, weight: 0}]",))
-    assert scale_source(unused, clips) == "none"
+    assert scale_source(unused, Objective(unused.objective), clips) == "none"
 
 
 def test_supervision_without_measured_depth_stops_before_the_first_step(
@@ -247,7 +252,7 @@ def test_supervision_without_measured_depth_stops_before_the_first_step(
     for name in ("frames", "frames.csv", "camera.yaml"):
         (clip / name).symlink_to(moving_clip / name)
     with pytest.raises(InputError, match=r"'sparse_l1' needs measured depth, but clip .* has neither a depth map nor"):
-        train(run_file, tmp_path / "run", ("objective=[{kind: sparse_l1}]", f"data.train.0.root={clip}"))
+        train(run_file, tmp_path / "run", overrides=("objective=[{kind: sparse_l1}]", f"data.train.0.root={clip}"))
     assert not (tmp_path / "run").exists()
 
 
@@ -263,9 +268,9 @@ def test_measured_depth_of_two_sizes_stops_before_the_first_step(
     sources = f"data.train=[{{kind: folder, root: {moving_clip}}}, {{kind: folder, root: {clip}}}]"
     options = (sources, "objective=[{kind: photometric}, {kind: sparse_l1}]", "training.epochs=1")
     with pytest.raises(InputError, match=r"is 96x48 and clip folder/half .* is 48x24; train on clips of one size"):
-        train(run_file, tmp_path / "run", options)
+        train(run_file, tmp_path / "run", overrides=options)
     assert not (tmp_path / "run").exists()
-    train(run_file, tmp_path / "run", (*options, "training.batch_size=1"))
+    train(run_file, tmp_path / "run", overrides=(*options, "training.batch_size=1"))
 
 
 def test_velocity_without_speed_stops_before_the_first_step(run_file: Path, moving_clip: Path, tmp_path: Path) -> None:
@@ -276,7 +281,7 @@ def test_velocity_without_speed_stops_before_the_first_step(run_file: Path, movi
     lines = (moving_clip / "frames.csv").read_text().splitlines()
     (clip / "frames.csv").write_text("\n".join(",".join(line.split(",")[:2]) for line in lines) + "\n")
     with pytest.raises(InputError, match=r"'velocity' needs the distance traveled between frames, but clip .*clip"):
-        train(run_file, tmp_path / "run", (f"data.train.0.root={clip}",))
+        train(run_file, tmp_path / "run", overrides=(f"data.train.0.root={clip}",))
     assert not (tmp_path / "run").exists()
 
 
@@ -289,9 +294,9 @@ def test_resuming_needs_the_same_run(whole: Path, run_file: Path, tmp_path: Path
     with pytest.raises(InputError, match="no run to go on with"):
         train(run_file, tmp_path / "nothing", resume=True)
     with pytest.raises(InputError, match=r"other values of training\.batch_size, training\.seed;"):
-        train(run_file, whole, ("training.batch_size=4", "training.seed=5"), resume=True)
+        train(run_file, whole, overrides=("training.batch_size=4", "training.seed=5"), resume=True)
 
 
 def test_a_batch_that_processes_cannot_share_is_an_error(run_file: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="2 samples cannot be shared evenly by 3 processes"):
-        train(run_file, tmp_path / "run", ("training.devices=3",))
+        train(run_file, tmp_path / "run", overrides=("training.devices=3",))

@@ -60,7 +60,7 @@ def test_stereo_alone_is_metric_and_needs_no_motion(
     rich_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = (*SHORT, *ALONE, "objective=[{kind: stereo}, {kind: occlusion}, {kind: smoothness}]")
-    train(rich_file, tmp_path / "run", options)
+    train(rich_file, tmp_path / "run", overrides=options)
     meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
     assert (meta.metric, meta.scale_source) == (True, "stereo")
     output = capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_stereo_alone_is_metric_and_needs_no_motion(
 
 def test_velocity_lidar_and_stereo_together(rich_file: Path, tmp_path: Path) -> None:
     terms = ["{kind: photometric, scales: own}", "{kind: velocity}", "{kind: stereo}", "{kind: reprojected}"]
-    train(rich_file, tmp_path / "run", (*SHORT, f"objective=[{', '.join(terms)}]", "data.beams=8"))
+    train(rich_file, tmp_path / "run", overrides=(*SHORT, f"objective=[{', '.join(terms)}]", "data.beams=8"))
     meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
     assert meta.scale_source == "velocity (speed), depth (lidar, 8 beams), stereo"
     for row in rows(tmp_path / "run"):
@@ -90,7 +90,7 @@ def test_everything_together(fusion: str, rich_file: Path, rich_clip: Path, tmp_
         f"networks.pose={{kind: two_stream, fusion: {fusion}, sparsity: {{}}}}",
         f"objective=[{', '.join(f'{{kind: {kind}}}' for kind in kinds)}]",
     )
-    train(rich_file, tmp_path / "run", (*SHORT, *options, "data.beams=8"))
+    train(rich_file, tmp_path / "run", overrides=(*SHORT, *options, "data.beams=8"))
     for row in rows(tmp_path / "run"):
         assert all(np.isfinite(float(row[kind])) for kind in kinds)
     predictor = load(tmp_path / "run" / "last")
@@ -117,14 +117,14 @@ def test_each_of_the_three_stops_a_run_on_data_that_lacks_it(
         shutil.rmtree(clip / {"stereo": "right", "reprojected": "lidar"}[term])
     terms = ", ".join(f"{{kind: {kind}}}" for kind in ("photometric", *LACKS))
     with pytest.raises(InputError, match=LACKS[term]) as found:
-        train(rich_file, tmp_path / "run", (*SHORT, f"objective=[{terms}]", f"data.train.0.root={clip}"))
+        train(rich_file, tmp_path / "run", overrides=(*SHORT, f"objective=[{terms}]", f"data.train.0.root={clip}"))
     assert "\n" not in str(found.value)
     assert not (tmp_path / "run").exists()
 
 
 def test_measured_depth_alone_trains_without_a_pose_network(rich_file: Path, tmp_path: Path) -> None:
     options = ("objective=[{kind: sparse_l1}]", "training.epochs=1", "training.epoch_steps=30", "data.val=[]")
-    train(rich_file, tmp_path / "run", (*ALONE, *options))
+    train(rich_file, tmp_path / "run", overrides=(*ALONE, *options))
     losses = [float(row["sparse_l1"]) for row in rows(tmp_path / "run")]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
@@ -133,7 +133,7 @@ def test_beams_train_and_the_others_judge(rich_file: Path, rich_clip: Path, tmp_
     source = f"data.val=[{{kind: folder, root: {rich_clip}}}]"
     for beams, judged in ((8, True), (64, False)):
         options = ("training.epochs=1", "training.epoch_steps=1", "objective=[{kind: silog}]", f"data.beams={beams}")
-        train(rich_file, tmp_path / f"{beams}", (*ALONE, *options, source))
+        train(rich_file, tmp_path / f"{beams}", overrides=(*ALONE, *options, source))
         scores = checkpoint.read_description(tmp_path / f"{beams}" / "last")[1].scores
         assert ("val/abs_rel" in scores) == judged
 
@@ -149,7 +149,7 @@ def test_what_data_lacks_stops_a_run_before_its_first_step(
     option: str, message: str, run_file: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        train(run_file, tmp_path / "run", (option,))
+        train(run_file, tmp_path / "run", overrides=(option,))
     assert not (tmp_path / "run").exists()
 
 
@@ -171,10 +171,10 @@ def test_run_files_that_contradict_themselves(options: tuple[str, ...], message:
 
 
 def test_a_frozen_depth_network_teaches_ego_motion_its_scale(rich_file: Path, tmp_path: Path) -> None:
-    train(rich_file, tmp_path / "stereo", (*SHORT, *ALONE, "objective=[{kind: stereo}]"))
+    train(rich_file, tmp_path / "stereo", overrides=(*SHORT, *ALONE, "objective=[{kind: stereo}]"))
     first = f"initial.depth={tmp_path / 'stereo' / 'best'}"
     frozen = (*SHORT, first, "networks.depth.frozen=true")
-    train(rich_file, tmp_path / "pose", (*frozen, "objective=[{kind: photometric}]"))
+    train(rich_file, tmp_path / "pose", overrides=(*frozen, "objective=[{kind: photometric}]"))
     before, after = (checkpoint.read(tmp_path / name / "last") for name in ("stereo", "pose"))
     for name, value in before.weights.items():
         assert torch.equal(after.weights[name], value), name
@@ -182,6 +182,6 @@ def test_a_frozen_depth_network_teaches_ego_motion_its_scale(rich_file: Path, tm
     assert any(name.startswith("pose.") for name in after.weights)
     pose = f"initial.pose={tmp_path / 'stereo' / 'best'}"
     with pytest.raises(InputError, match=r"initial\.pose: .* holds no networks\.pose"):
-        train(rich_file, tmp_path / "other", (*SHORT, pose))
+        train(rich_file, tmp_path / "other", overrides=(*SHORT, pose))
     with pytest.raises(InputError, match="all networks are frozen"):
         load_run(rich_file, (*frozen, *ALONE, "objective=[{kind: stereo}]"))

@@ -24,9 +24,9 @@ SHORT = ("training.epochs=2", "training.epoch_steps=1")
 def one_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The filter finds a hole in the second frame."""
 
-    def count(predictor: object, clip: Clip, frame: object) -> ground.Counted:
+    def count(predictor: object, clip: Clip, frame: object) -> ground.FrameCount:
         below = 99 if frame is clip.frames[1] else 0
-        return ground.Counted(clip, frame, below)  # type: ignore[arg-type]
+        return ground.FrameCount(clip, frame, below)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ground, "count", count)
 

@@ -1,8 +1,9 @@
-"""`packdepth odometry`: where the camera of a video, a folder or a clip has been."""
+"""`packdepth.odometry`: the trajectory of the camera of a video, a folder or a clip."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +15,57 @@ from packdepth.evaluation.odometry import OdometryErrors, chained, distances, fr
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, write_image, write_json
 from packdepth.inference.info import depth_unit
-from packdepth.inference.predictor import load
-from packdepth.inference.run import Footage, find_footage, known_camera, progress
+from packdepth.inference.predictor import Predictor, load
+from packdepth.inference.run import find_footage, known_camera, progress
 
 MEANINGS = {
-    "distance": "metres traveled, measured",
+    "distance": "m, distance traveled as measured",
     "scale": "factor of the best similarity, from predicted to measured",
     "ate": "m, RMSE of all positions after the best rigid motion",
-    "ate_scaled": "m, the same after the best similarity",
+    "ate_scaled": "m, RMSE of all positions after the best similarity",
     "snippet_ate": "m, over snippets of five frames, not scaled",
-    "snippet_ate_std": "m, standard deviation of that",
-    "snippet_ate_scaled": "m, each snippet scaled: what SfMLearner's tables hold",
-    "snippet_ate_scaled_std": "m, standard deviation of that",
+    "snippet_ate_std": "m, standard deviation of snippet_ate",
+    "snippet_ate_scaled": "m, each snippet scaled: the number in SfMLearner's tables",
+    "snippet_ate_scaled_std": "m, standard deviation of snippet_ate_scaled",
     "rpe_translation": "m, RMSE from frame to frame",
     "rpe_rotation": "degrees, RMSE from frame to frame",
     "t_rel": "%, KITTI's, over segments of 100 to 800 m",
-    "r_rel": "degrees for 100 m, KITTI's",
-    "t_rel_scaled": "%, as t_rel, of the trajectory times scale",
-    "drift": "% of the distance that the end is off",
-    "scale_drift": "%, by how much the scale varies over stretches of 50 m",
+    "r_rel": "degrees per 100 m, KITTI's",
+    "t_rel_scaled": "%, t_rel of the trajectory multiplied by scale",
+    "drift": "% of the distance, error of the last position",
+    "scale_drift": "%, variation of the scale over stretches of 50 m",
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OdometryReport:
-    """What was predicted, and how far off it is."""
+    """A predicted trajectory and its errors."""
 
     checkpoint: str
+    """The path of the checkpoint; of a predictor, its representation."""
     source: str
+    """The path of the source."""
     metric: bool
     """Whether the trajectory is in metres."""
     scale_source: str
+    """The origin of the scale, such as "velocity (speed)"."""
     frames: int
+    """The number of frames."""
     distance: float
-    """Predicted metres, or units where the trajectory is not metric."""
+    """The length of the predicted trajectory, metres; of a trajectory that is not metric, units."""
     errors: OdometryErrors | None
-    """None where the source holds no pose for some frame."""
+    """The errors; None if the source lacks the pose of any frame."""
+    times: Sequence[float] = field(repr=False)
+    """The times of the frames, seconds."""
+    poses: np.ndarray = field(repr=False)
+    """The predicted trajectory, T_first_current [N, 4, 4] float64."""
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON holds it, with NaN for what a short trajectory does not tell."""
-        return asdict(self)
+        """Return the report without the trajectory, as JSON holds it. Errors of too short trajectories are NaN."""
+        return {name: value for name, value in asdict(self).items() if name not in ("times", "poses")}
 
     def text(self) -> str:
-        """The report in lines."""
+        """Return the report without the trajectory, as text."""
         unit = "m" if self.metric else "units"
         lines = [
             f"{self.frames} frames of {self.source}",
@@ -71,65 +80,80 @@ class OdometryReport:
 
 
 def odometry(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Predictor,
     source: str | Path,
-    output: str | Path,
+    output: str | Path | None = None,
     align: bool = False,
-    camera: Path | None = None,
+    camera: str | Path | None = None,
 ) -> OdometryReport:
-    """Chain the ego-motion of consecutive frames, write the trajectory and judge it where it was measured.
+    """Predict the trajectory of a camera, and compute its errors if its poses are measured.
 
-    Images are read as they are needed, looked at in batches of a few pairs, and forgotten; of a frame only its pose is
-    kept.
+    Images are read as they are needed, used in pairs of consecutive frames, and dropped.
+
+        import packdepth
+
+        report = packdepth.odometry("runs/mine/best", "drive.mp4")
+        report.poses  # T_first_current [N, 4, 4]
 
     Args:
-        checkpoint: a folder that training wrote, or another project's checkpoint (see `load`).
-        source: a video, a folder of images, a clip in the folder contract or a sequence of KITTI odometry; the last
-            two may hold measured poses.
-        output: folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
-            odometry.json and odometry.txt.
-        align: refine each motion so that the predicted depth explains the next frame best.
-        camera: a camera.yaml for that; if left out, the one that lies with the source, or else that the source tells,
-            or else that the checkpoint has learned.
+        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), or a predictor.
+        source: a video, a folder of images, a clip in the folder contract or a sequence of KITTI odometry. The last two
+            may hold measured poses.
+        output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
+            odometry.json and odometry.txt. With None, nothing is written.
+        align: whether each motion is refined so that the predicted depth explains the next frame best. This needs the
+            camera.
+        camera: a camera.yaml. If left out, the camera is the one that lies with the source, or else the source's own,
+            or else the one that the checkpoint has learned.
 
     Raises InputError before anything is written, unless an image turns out to be damaged when its turn comes.
     """
-    output = Path(output)
-    footage = find_footage(Path(source))
+    place, file = Path(source), None if camera is None else Path(camera)
+    footage = find_footage(place)
     if not footage.consecutive:
         raise InputError(f"{source}: its images are independent; give consecutive frames of one camera")
-    predictor = load(checkpoint)
-    align_camera = known_camera(footage, Path(source), predictor.meta, camera)[0] if align else None
+    predictor = checkpoint if isinstance(checkpoint, Predictor) else load(checkpoint)
+    align_camera = known_camera(footage, place, predictor.meta, file)[0] if align else None
     if align and align_camera is None:
         raise InputError(f"{source}: no camera is known, but --align needs one; name its file with --camera")
-    make_folder(output)
+    if output is not None:
+        make_folder(Path(output))
     images = (image.read() for image in footage.images.values())
     poses = chained(predictor.motions(progress(images, "odometry", len(footage.images)), align_camera))
     report = OdometryReport(
-        checkpoint=str(checkpoint),
+        checkpoint=repr(checkpoint) if isinstance(checkpoint, Predictor) else str(checkpoint),
         source=str(source),
         metric=predictor.meta.metric,
         scale_source=predictor.meta.scale_source + (", aligned with predicted depth" if align else ""),
         frames=len(poses),
         distance=float(distances(poses)[-1]),
         errors=None if footage.poses is None else odometry_errors(poses, footage.poses),
+        times=footage.times,
+        poses=poses,
     )
-    _write(output, footage, poses, report)
+    if output is not None:
+        _write(Path(output), report, footage.poses)
     return report
 
 
-def _write(output: Path, footage: Footage, poses: np.ndarray, report: OdometryReport) -> None:
-    write_tum(output / "trajectory_tum.txt", footage.times, poses)
-    write_kitti(output / "trajectory_kitti.txt", poses)
-    write_image(output / "path.png", path_picture(poses, footage.poses, report))
+def _write(output: Path, report: OdometryReport, true: np.ndarray | None) -> None:
+    """Write the files of a report into a folder that exists."""
+    write_tum(output / "trajectory_tum.txt", report.times, report.poses)
+    write_kitti(output / "trajectory_kitti.txt", report.poses)
+    write_image(output / "path.png", path_picture(report, true))
     write_json(output / "odometry.json", report.to_json())
     with replacing(output / "odometry.txt") as temporary:
         temporary.write_text(report.text() + "\n", encoding="utf-8")
 
 
-def path_picture(poses: np.ndarray, true: np.ndarray | None, report: OdometryReport) -> np.ndarray:
-    """The way seen from above, [H, W, 3] uint8: predicted beside measured; scaled to it where it is not metric."""
-    name, lines = "predicted", []
+def path_picture(report: OdometryReport, true: np.ndarray | None) -> np.ndarray:
+    """Return a picture of a trajectory seen from above, [H, W, 3] uint8.
+
+    Args:
+        report: the predicted trajectory. One that is not metric is scaled to the measured one.
+        true: measured poses T_world_camera [N, 4, 4], metres; None if there are none.
+    """
+    poses, name, lines = report.poses, "predicted", []
     if true is not None and report.errors is not None:
         lines.append(Line(_from_above(true), TRUE, "measured"))
         if not report.metric:
@@ -140,5 +164,5 @@ def path_picture(poses: np.ndarray, true: np.ndarray | None, report: OdometryRep
 
 
 def _from_above(poses: np.ndarray) -> np.ndarray:
-    """[N, 2]: right and ahead of the first camera."""
+    """Return positions to the right of and ahead of the first camera, [N, 2]."""
     return from_first(poses)[:, [0, 2], 3]

@@ -1,11 +1,11 @@
-"""`packdepth odometry`: sources, files, what is said."""
+"""`packdepth.odometry`: sources, files, the record."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,47 +14,63 @@ import torch
 import world
 import yaml
 from PIL import Image
+from torch import Tensor, nn
 
-from packdepth import cli
+from packdepth import cli, odometry
 from packdepth.errors import InputError
-from packdepth.evaluation import odometry_command
-from packdepth.evaluation.odometry_command import odometry as judge
 from packdepth.inference.predictor import PAIRS, Predictor
-from packdepth.inference.run import Footage
 
-from .conftest import STEP
+from .conftest import META, STEP, Straight, reader, run
 
 FILES = ["odometry.json", "odometry.txt", "path.png", "trajectory_kitti.txt", "trajectory_tum.txt"]
 
 
-@pytest.fixture(autouse=True)
-def straight(seer: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch) -> Predictor:
-    """Whatever checkpoint is asked for, its network moves STEP ahead a frame."""
-    predictor = seer()
-    monkeypatch.setattr(odometry_command, "load", lambda checkpoint: predictor)
-    return predictor
+@pytest.fixture
+def sequence(request: pytest.FixtureRequest) -> Path:
+    """A sequence of KITTI odometry with poses."""
+    data: Path = request.getfixturevalue("odometry")
+    return data / "kitti_odometry/dataset/sequences/06"
 
 
-def test_a_kitti_sequence(odometry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sequence = odometry / "kitti_odometry/dataset/sequences/06"
-    assert cli.main(["odometry", "any", str(sequence), "-o", str(tmp_path / "out")]) == 0
+def test_a_kitti_sequence(sequence: Path, tmp_path: Path) -> None:
+    report = odometry(reader(), sequence, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
     content = json.loads((tmp_path / "out/odometry.json").read_text())
-    assert content["frames"] == 51
+    assert content["frames"] == report.frames == 51
     assert content["distance"] == pytest.approx(50 * STEP)
     assert content["errors"]["ate"] == pytest.approx(0, abs=1e-5)
     assert content["errors"]["scale"] == pytest.approx(1)
     assert content["errors"]["t_rel"] is None  # 40 metres
-    text = (tmp_path / "out/odometry.txt").read_text()
-    assert "snippet_ate_scaled" in text
-    assert capsys.readouterr().out == text
+    assert (tmp_path / "out/odometry.txt").read_text() == f"{report.text()}\n"
     tum = np.loadtxt(tmp_path / "out/trajectory_tum.txt")
     np.testing.assert_allclose(tum[:, 0], np.arange(51) / 10)
     np.testing.assert_allclose(tum[:, 3], STEP * np.arange(51), rtol=1e-5)
 
 
+def test_the_record_holds_the_trajectory_and_no_file_is_written(
+    sequence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = odometry(reader(), sequence)
+    assert list(tmp_path.iterdir()) == []
+    np.testing.assert_allclose(report.poses[:, 2, 3], STEP * np.arange(51), rtol=1e-5)
+    np.testing.assert_allclose(report.times, np.arange(51) / 10)
+    assert report.poses[0].tolist() == np.eye(4).tolist()
+
+
+def test_the_command_line_writes_the_numbers_of_the_record(
+    moving_clip: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = odometry(trained, moving_clip, tmp_path / "record")
+    assert cli.main(["odometry", str(trained), str(moving_clip), "-o", str(tmp_path / "command")]) == 0
+    assert capsys.readouterr().out == f"{report.text()}\n"
+    for name in FILES:
+        assert (tmp_path / "record" / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
+    assert json.loads((tmp_path / "command/odometry.json").read_text())["distance"] == report.distance
+
+
 def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
-    report = judge("any", moving_clip, tmp_path)
+    report = odometry(reader(), moving_clip, tmp_path)
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(world.STEP / STEP)
     assert report.errors.ate_scaled == pytest.approx(0, abs=1e-5)
@@ -62,14 +78,14 @@ def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
 
 
 def test_images_without_poses(moving_clip: Path, tmp_path: Path) -> None:
-    report = judge("any", moving_clip / "frames", tmp_path)
+    report = odometry(reader(), moving_clip / "frames", tmp_path)
     assert report.errors is None
     assert "no measured poses" in report.text()
     assert json.loads((tmp_path / "odometry.json").read_text())["errors"] is None
 
 
 def test_the_picture_shows_both_paths(moving_clip: Path, tmp_path: Path) -> None:
-    judge("any", moving_clip, tmp_path)
+    odometry(reader(), moving_clip, tmp_path)
     colors = np.asarray(Image.open(tmp_path / "path.png")).reshape(-1, 3)
     for color in (0xE64963, 0x3B0F6B):
         rgb = [color >> 16, color >> 8 & 255, color & 255]
@@ -81,7 +97,7 @@ def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path
     camera = yaml.safe_load((clip / "camera.yaml").read_text())
     (clip / "camera.yaml").write_text(yaml.safe_dump(camera | {"independent": True}))
     with pytest.raises(InputError, match="its images are independent"):
-        judge("any", clip, tmp_path / "out")
+        odometry(reader(), clip, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -91,11 +107,11 @@ def test_a_damaged_image_leaves_no_file(moving_clip: Path, tmp_path: Path) -> No
     damaged[200:400] = bytes(200)
     (folder / "000004.png").write_bytes(damaged)
     with pytest.raises(InputError, match=r"000004\.png"):
-        judge("any", folder, tmp_path / "out")
+        odometry(reader(), folder, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_images_are_read_as_they_are_needed(straight: Predictor) -> None:
+def test_images_are_read_as_they_are_needed() -> None:
     read = 0
 
     def endless() -> Iterator[np.ndarray]:
@@ -104,60 +120,56 @@ def test_images_are_read_as_they_are_needed(straight: Predictor) -> None:
             read += 1
             yield np.zeros((40, 60, 3), dtype=np.uint8)
 
-    motions = straight.motions(endless())
+    motions = reader().motions(endless())
     for _ in range(3 * PAIRS):
         next(motions)
     assert read == 3 * PAIRS + 1
 
 
-class Blank:
-    """An image of 7 MB, made when it is read."""
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
+    """An image has 7 MB when it is decoded."""
 
-    path = Path("blank.png")
-
-    def read(self) -> np.ndarray:
-        return np.zeros((1080, 2160, 3), dtype=np.uint8)
-
-
-def test_memory_does_not_grow_with_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def peak(count: int) -> int:
-        images = {f"{i:06d}": Blank() for i in range(count)}
-        times = [i / 10 for i in range(count)]
-        footage = Footage("long", dict(images), [(1080, 2160)] * count, times, 10.0)
-        monkeypatch.setattr(odometry_command, "find_footage", lambda path: footage)
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        Image.new("RGB", (2160, 1080)).save(folder / "000000.png")
+        for index in range(1, count):
+            (folder / f"{index:06d}.png").hardlink_to(folder / "000000.png")
         tracemalloc.start()
-        judge("any", "long", tmp_path)
+        odometry(reader(), folder)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
 
-    peak(2)  # what is imported and drawn for the first time
+    peak(2)  # imports, on first use
     assert peak(6 * PAIRS) < peak(2 * PAIRS) + 1e6  # less than a seventh of one more image
 
 
 def test_alignment_needs_a_camera(moving_clip: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no camera is known, but --align needs one; name its file with"):
-        judge("any", moving_clip / "frames", tmp_path / "out", align=True)
+        odometry(reader(), moving_clip / "frames", tmp_path / "out", align=True)
     assert not (tmp_path / "out").exists()
-    report = judge("any", moving_clip / "frames", tmp_path / "named", True, moving_clip / "camera.yaml")
+    report = odometry(reader(), moving_clip / "frames", align=True, camera=moving_clip / "camera.yaml")
     assert report.scale_source == "velocity (poses), aligned with predicted depth"
 
 
-def test_depth_puts_the_motion_right(
-    moving_clip: Path, tmp_path: Path, seer: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The network says STEP a frame; the true depth of the world says what is true."""
-    predictor = seer()
-    predictor.run.data.__dict__["image_size"] = (world.CAMERA.height, world.CAMERA.width)
-    monkeypatch.setattr(odometry_command, "load", lambda checkpoint: predictor)
-    truth = iter(range(world.FRAMES))
+class TrueDepth(nn.Module):
+    """Predicts the exact depth of the frames of the rendered world, in their order."""
 
-    def depth(images: torch.Tensor) -> list[torch.Tensor]:
-        maps = [1 / world.render(next(truth))[1] for _ in images]
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = iter(range(world.FRAMES))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = [1 / world.render(next(self.frames))[1] for _ in images]
         return [torch.from_numpy(np.stack(maps))[:, None].float()]
 
-    monkeypatch.setattr(predictor, "depth", depth)
-    report = judge("any", moving_clip, tmp_path, align=True)
+
+def test_depth_corrects_the_motion(moving_clip: Path) -> None:
+    """The network predicts STEP per frame; depth is that of the rendered world."""
+    of_world = run(world.CAMERA.height, world.CAMERA.width)
+    predictor = Predictor(of_world, META, TrueDepth(), Straight(), torch.device("cpu"))
+    report = odometry(predictor, moving_clip, align=True)
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(1, rel=0.03)
-    assert world.STEP / STEP < 0.7  # what it would be else
+    assert world.STEP / STEP < 0.7  # the scale without alignment

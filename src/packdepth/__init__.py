@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from packdepth.lazy import lazy_names
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from packdepth.evaluation.odometry_command import odometry as odometry
@@ -27,4 +26,15 @@ _HOMES = {
     "odometry": "packdepth.evaluation.odometry_command",
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the keys are names
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that `import packdepth` is instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'packdepth' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the names that completion shows."""
+    return sorted({*globals(), *__all__})

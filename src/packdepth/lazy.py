@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the functions `__getattr__` and `__dir__` of a package with lazy names.
-
-        __all__ = list(HOMES)
-        __getattr__, __dir__ = lazy_names(__name__, HOMES)
+def lazy_names(
+    package: str, modules: Mapping[str, str]
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__all__`, `__getattr__` and `__dir__` for the `__init__.py` of a package.
 
     Args:
-        package: the name of the package, such as "packdepth.evaluation".
-        homes: the name of the module that defines each public name.
+        package: the package's own `__name__`.
+        modules: the public names, each with the module that defines it.
 
-    >>> get, names = lazy_names("packdepth", {"Camera": "packdepth.geometry.camera"})
-    >>> get("Camera").__module__
-    'packdepth.geometry.camera'
-    >>> names()
-    ['Camera']
+    >>> names, get, _ = lazy_names("packdepth", {"Camera": "packdepth.geometry.camera"})
+    >>> names, get("Camera").__name__
+    (['Camera'], 'Camera')
     """
 
     def get(name: str) -> Any:
-        if name not in homes:
+        """Return a public name. Raises AttributeError for any other."""
+        if name not in modules:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
-        return getattr(importlib.import_module(homes[name]), name)
+        return getattr(importlib.import_module(modules[name]), name)
 
     def names() -> list[str]:
-        return sorted(homes)
+        """Return the names that completion shows: the public ones and what the package holds already."""
+        return sorted({*modules, *vars(sys.modules[package])})
 
-    return get, names
+    return list(modules), get, names

@@ -31,27 +31,28 @@ if TYPE_CHECKING:
     from packdepth.evaluation.run import evaluate as evaluate
     from packdepth.evaluation.scores import ImageScores as ImageScores
 
-_HOMES = {
-    "BoundaryErrors": "packdepth.evaluation.boundaries",
-    "DepthMetrics": "packdepth.evaluation.metrics",
-    "DepthScores": "packdepth.evaluation.metrics",
-    "EgoMotionErrors": "packdepth.evaluation.ego_motion",
-    "ImageScores": "packdepth.evaluation.scores",
-    "OdometryErrors": "packdepth.evaluation.odometry",
-    "OdometryReport": "packdepth.evaluation.odometry_command",
-    "Protocol": "packdepth.evaluation.protocol",
-    "Report": "packdepth.evaluation.report",
-    "boundary_errors": "packdepth.evaluation.boundaries",
-    "depth_metrics": "packdepth.evaluation.metrics",
-    "ego_motion_errors": "packdepth.evaluation.ego_motion",
-    "evaluate": "packdepth.evaluation.run",
-    "find_protocol": "packdepth.evaluation.protocols",
-    "median_scale": "packdepth.evaluation.metrics",
-    "odometry_errors": "packdepth.evaluation.odometry",
-    "others_median": "packdepth.evaluation.baseline",
-    "pixel_median": "packdepth.evaluation.baseline",
-    "protocol_names": "packdepth.evaluation.protocols",
-    "share_too_far": "packdepth.evaluation.metrics",
-}
-__all__ = list(_HOMES)
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BoundaryErrors": "packdepth.evaluation.boundaries",
+        "DepthMetrics": "packdepth.evaluation.metrics",
+        "DepthScores": "packdepth.evaluation.metrics",
+        "EgoMotionErrors": "packdepth.evaluation.ego_motion",
+        "ImageScores": "packdepth.evaluation.scores",
+        "OdometryErrors": "packdepth.evaluation.odometry",
+        "OdometryReport": "packdepth.evaluation.odometry_command",
+        "Protocol": "packdepth.evaluation.protocol",
+        "Report": "packdepth.evaluation.report",
+        "boundary_errors": "packdepth.evaluation.boundaries",
+        "depth_metrics": "packdepth.evaluation.metrics",
+        "ego_motion_errors": "packdepth.evaluation.ego_motion",
+        "evaluate": "packdepth.evaluation.run",
+        "find_protocol": "packdepth.evaluation.protocols",
+        "median_scale": "packdepth.evaluation.metrics",
+        "odometry_errors": "packdepth.evaluation.odometry",
+        "others_median": "packdepth.evaluation.baseline",
+        "pixel_median": "packdepth.evaluation.baseline",
+        "protocol_names": "packdepth.evaluation.protocols",
+        "share_too_far": "packdepth.evaluation.metrics",
+    },
+)

@@ -57,10 +57,10 @@ def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
     terms = [
         term.model_copy(update={"automask": automask}) if term.kind == "photometric" else term for term in run.objective
     ]
-    objective = Objective.build(terms)
+    objective = Objective(terms)
     clips = Folder(kind="folder", root=data).clips()
     samples = ClipDataset(
-        clips, run.data.image_size, run.data.context, objective.fields(), run.data.augmentation, cache=True
+        clips, run.data.image_size, run.data.context, objective.batch_fields, run.data.augmentation, cache=True
     )
     torch.manual_seed(0)
     networks = torch.nn.ModuleList([predictor.depth, predictor.pose]).train()

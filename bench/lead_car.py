@@ -27,10 +27,11 @@ from packdepth.evaluation.metrics import share_too_far
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip
+from packdepth.segmentation.checkpoint import is_unfinished
+from packdepth.segmentation.training import train_semantics
 from packdepth.sources.folder import read_clip
 from packdepth.sources.kitti_raw import KittiRaw
 from packdepth.studies.side_by_side import train_side_by_side
-from packdepth.training.semantics import train_semantics
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 WAYS = ("without auto-masking", "with auto-masking", "with both auto-masking and guidance")
@@ -47,8 +48,9 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["PACKDEPTH_DATA"] = str(options.data.resolve())
     segmentation = options.output.resolve() / "segmentation"
-    if not segmentation.exists():
-        train_semantics(CONFIGS / "semantics" / "camvid.yaml", segmentation)
+    unfinished = is_unfinished(segmentation)
+    if unfinished or not segmentation.exists():
+        train_semantics(CONFIGS / "semantics" / "camvid.yaml", segmentation, resume=unfinished)
     clips = clips_of(options.data.resolve())
     seeds = range(1, options.seeds + 1)
     runs = {

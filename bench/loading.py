@@ -22,11 +22,12 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from packdepth.config import Augmentation, PackNetConfig, PhotometricConfig, PoseNetConfig, SmoothnessConfig
-from packdepth.data.convert import import_data
+from packdepth.config import Augmentation
 from packdepth.data.dataset import ClipDataset, DrawSampler
-from packdepth.networks.build import depth_network, pose_network
-from packdepth.objectives.objective import Objective
+from packdepth.inspection.import_data import import_data
+from packdepth.networks.packnet import PackNet
+from packdepth.networks.posenet import PoseNet
+from packdepth.objectives import Objective, Photometric, Smoothness
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.recognize import source_at
 from packdepth.training.data import Batches
@@ -56,9 +57,9 @@ def loading_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, worke
 def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: int = 3) -> float:
     """Images per second that training consumes."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    depth = depth_network(PackNetConfig(kind="packnet", preset="tiny")).to(device)
-    pose = pose_network(PoseNetConfig(kind="posenet")).to(device)
-    objective = Objective.build([PhotometricConfig(kind="photometric"), SmoothnessConfig(kind="smoothness")])
+    depth = PackNet("tiny").to(device)
+    pose = PoseNet().to(device)
+    objective = Objective([Photometric(), Smoothness()])
     optimizer = torch.optim.Adam([*depth.parameters(), *pose.parameters()])
     data = next(iter(loader(clips, size, batch, workers=0))).to(device)
     start = 0.0

@@ -29,7 +29,7 @@ from memory import kept, peak
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from packdepth.networks.depth_resnet import DepthResNet
+from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.ego_motion import PairPoseNetwork
 from packdepth.networks.layout import lay_channels_last
 from packdepth.networks.packing import Conv2D, PackLayerConv3d, ResidualConv, UnpackLayerConv3d
@@ -43,7 +43,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "1A": lambda: PackNet("1A"),
     "slim-1A": lambda: PackNet("slim-1A"),
     "small": lambda: PackNet("small"),
-    "resnet18": lambda: DepthResNet(18),
+    "resnet18": lambda: DepthResNetBlock(layers=18).build(),
 }
 TESTS = {"latency": (1, 192, 640), "large": (1, 384, 1280), "throughput": (8, 192, 640)}  # images, height, width
 

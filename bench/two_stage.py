@@ -21,9 +21,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from packdepth.city.classes import Label
 from packdepth.city.drive import Drive, Recipe
 from packdepth.city.write import clip_folder, write_city
+from packdepth.classes import STREET_CLASSES
 from packdepth.demo.steps import RUN_FILE, SIZE, mean_step, recipe
 from packdepth.evaluation.metrics import share_too_far
 from packdepth.inference.ground import COUNTS
@@ -74,7 +74,7 @@ def run_text(output: Path, guide: str) -> str:
     run["training"]["epoch_steps"] = 112
     if guide != "none":
         network = {"kind": "fpn", "checkpoint": str(output / "segmentation")}
-        labels = {"kind": "labels", "classes": len(Label)}
+        labels = {"kind": "labels", "classes": len(STREET_CLASSES)}
         run["networks"]["depth"]["guidance"] = {"semantics": network if guide == "network" else labels}
     return yaml.safe_dump(run, sort_keys=False)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from packdepth.networks.semantics import FPN
-from packdepth.semantic_run import SemanticMeta, SemanticRun, write_semantic
+from packdepth.segmentation.checkpoint import SemanticMeta, write_checkpoint
+from packdepth.segmentation.fpn import FPN
+from packdepth.segmentation.run_file import SemanticRun
 
 CLASSES = ("road", "sky", "car")
 
@@ -23,5 +24,5 @@ def write(folder: Path) -> Path:
         }
     )
     meta = SemanticMeta(packdepth="0", created="2026-01-01", steps=1, classes=list(CLASSES), images=1)
-    write_semantic(folder, run, meta, FPN(CLASSES, width=8).state_dict())
+    write_checkpoint(folder, run, meta, FPN(CLASSES, layers=18, width=8).state_dict())
     return folder

@@ -12,7 +12,7 @@ import yaml
 
 from packdepth import __version__
 from packdepth.cli import main
-from packdepth.inference.writers import video_writer
+from packdepth.inference.writers.video import video_writer
 from packdepth.sources.folder import Folder
 
 RUN: dict[str, Any] = {

@@ -13,7 +13,6 @@ from packdepth.checkpoint import Checkpoint, Meta
 from packdepth.city.command import require_city
 from packdepth.config import dump_run, load_run, parse_run
 from packdepth.errors import InputError
-from packdepth.networks.build import depth_network, pose_network
 from packdepth.training.run import train
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -30,9 +29,9 @@ def first_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ):
         (path,) = (path for path in CONFIGS if path.stem == stem)
         run = load_run(path)
-        networks = {"depth": depth_network(run.networks.depth)}
+        networks = {"depth": run.networks.depth.assemble()}
         if run.networks.pose is not None:
-            networks["pose"] = pose_network(run.networks.pose)
+            networks["pose"] = run.networks.pose.assemble()
         meta = Meta(
             packdepth="0", created="", epoch=0, step=0, metric=True, scale_source="velocity (poses)", clips=[], frames=0
         )

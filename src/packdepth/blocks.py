@@ -1,19 +1,49 @@
-"""The base of everything a run file may say: typed, closed, immutable. And what is said when a file says more."""
+"""The blocks of a run file: typed, closed, immutable, and found by their `kind`, here or in installed packages.
+
+A component owns its block: the class that says what a run file may say about a loss term, a network or a source stands
+in the file of what it describes. No list of them exists. A `Family` finds the class of a `kind` in three places:
+
+1. packdepth's own: the classes that the modules of a package, such as `packdepth.objectives`, define;
+2. classes that were defined in this process: in a notebook, or in a file that `packdepth train --use FILE` imports;
+3. entry points of installed packages, which are imported only when a kind is in neither of the other places.
+"""
 
 from __future__ import annotations
 
 import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from packdepth.errors import InputError
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """Half a sentence that names the valid name nearest to a misspelt one, or all valid names."""
+    """Return half a sentence that names the valid name nearest to a misspelled one, or all valid names.
+
+    >>> nearest("smothness", ["photometric", "smoothness"])
+    "did you mean 'smoothness'?"
+    """
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"valid names are {', '.join(names)}"
 
@@ -44,24 +74,294 @@ class Closed(BaseModel):
         return values
 
 
+class Block(Closed):
+    """A part of a run file whose `kind` says what it describes.
+
+    A subclass narrows `kind` to one literal text, or to several: `kind: Literal["my_term"] = "my_term"`.
+    """
+
+    kind: str
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """Return the kinds that this class describes; none for a base class."""
+        return tuple(kind for kind in get_args(cls.model_fields["kind"].annotation) if isinstance(kind, str))
+
+
+class Unknown(Block):
+    """A block whose class is not installed, of a part that nothing but training needs. It keeps what was written."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        return values
+
+
+AnyBlock = TypeVar("AnyBlock", bound=Block)
+
+
+@dataclass(frozen=True)
+class Family(Generic[AnyBlock]):
+    """All blocks that may stand in one place of a run file.
+
+    Attributes:
+        base: the class that they derive from.
+        group: of entry points, by which installed packages offer theirs; the name of an entry point is the kind.
+        packages: whose modules define packdepth's own.
+    """
+
+    base: type[AnyBlock]
+    group: str
+    packages: tuple[str, ...]
+
+    def find(self, kind: str, packages: Mapping[str, str] | None = None) -> type[AnyBlock]:
+        """Return the class of a kind.
+
+        Args:
+            kind: as a run file names it.
+            packages: the packages that a checkpoint was trained with, by kind: an error names the one that is missing.
+
+        Raises:
+            ValueError: if there is none; one sentence that lists the kinds there are.
+            InputError: if an installed package offers the kind but cannot be imported.
+        """
+        defined = self._defined().get(kind)
+        if defined is not None:
+            self.check_name(defined)
+            return defined
+        found = self.own().get(kind) or self._installed(kind)
+        if found is None:
+            raise ValueError(self._unknown(kind, packages or {}))
+        return found
+
+    def own(self) -> Mapping[str, type[AnyBlock]]:
+        """Return packdepth's own classes by kind."""
+        return _own(self)
+
+    def kinds(self) -> list[str]:
+        """Return every kind that `find` knows, packdepth's own first. Installed packages are not imported for it."""
+        others = {*self._defined(), *(point.name for point in importlib.metadata.entry_points(group=self.group))}
+        return [*sorted(self.own()), *sorted(others - set(self.own()))]
+
+    def check_name(self, block: type[Block]) -> None:
+        """Raise ValueError if a class of somebody else's has a kind that is one of packdepth's own."""
+        for kind in block.kinds():
+            if self.own().get(kind, block) is not block:
+                raise ValueError(f"{block.__name__}: its kind '{kind}' is one of packdepth's own; give it another kind")
+
+    def _defined(self) -> dict[str, type[AnyBlock]]:
+        """Return the classes of this process that are not packdepth's own, by kind; of one kind the latest."""
+        classes = [block for block in descendants(self.base) if block not in self.own().values()]
+        return {kind: block for block in classes for kind in block.kinds()}
+
+    def _installed(self, kind: str) -> type[AnyBlock] | None:
+        """Return the class that an installed package offers for a kind, if one does."""
+        for point in importlib.metadata.entry_points(group=self.group, name=kind):
+            block = load_entry_point(point)
+            if not (isinstance(block, type) and issubclass(block, self.base) and kind in block.kinds()):
+                raise InputError(
+                    f"entry point {kind} = {point.value} of group {self.group}: is no {self.base.__name__} of kind "
+                    f"'{kind}'; see docs/extending.md"
+                )
+            return block
+        return None
+
+    def _unknown(self, kind: str, packages: Mapping[str, str]) -> str:
+        kinds = self.kinds()
+        close = difflib.get_close_matches(kind, kinds, n=1)
+        what = f"unknown kind '{kind}'" if kind else "its kind is missing"
+        if kind in packages:
+            what += (
+                f", which comes from {packages[kind]} and is not installed here: install that, or name it with --use"
+            )
+        elif close:
+            what += f" (did you mean '{close[0]}'?)"
+        return f"{what}; valid kinds are {', '.join(kinds)}"
+
+
+@cache
+def _own(family: Family[AnyBlock]) -> Mapping[str, type[AnyBlock]]:
+    modules = [module for package in family.packages for module in submodules(package)]
+    classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    found = [value for value in classes if issubclass(value, family.base) and value.__module__.startswith("packdepth.")]
+    return {kind: block for block in found for kind in block.kinds()}
+
+
+def submodules(package: str) -> Iterator[Any]:
+    """Import the modules of a package, one after the other in the order of their names.
+
+    >>> [module.__name__ for module in submodules("packdepth.geometry")][:2]
+    ['packdepth.geometry.align', 'packdepth.geometry.camera']
+    """
+    path = importlib.import_module(package).__path__
+    for module in sorted(pkgutil.iter_modules(path), key=lambda module: module.name):
+        yield importlib.import_module(f"{package}.{module.name}")
+
+
+def descendants(base: type[AnyBlock]) -> Iterator[type[AnyBlock]]:
+    """Yield all classes that derive from a class, in the order of their definition."""
+    for block in base.__subclasses__():
+        yield block
+        yield from descendants(block)
+
+
+def load_entry_point(point: importlib.metadata.EntryPoint) -> Any:
+    """Return the object of an entry point. Raises InputError, naming its package, if it cannot be imported."""
+    try:
+        return point.load()
+    except Exception as error:
+        owner = point.dist.name if point.dist is not None else point.value
+        raise InputError(
+            f"the installed package {owner}: its {point.name} ({point.value}) cannot be imported "
+            f"({type(error).__name__}: {' '.join(str(error).split())}); mend or remove the package"
+        ) from error
+
+
+def use(name: str) -> None:
+    """Import a Python file or an installed module, so that the blocks that it defines are found by their kind.
+
+    Only the command line calls this, with what a person wrote there: no run file and no checkpoint can name code.
+
+    Raises InputError if it is not there, if it fails, or if a kind of its is one of packdepth's own.
+    """
+    path = Path(name)
+    is_file = path.suffix == ".py" or path.exists()
+    module = re.sub(r"\W", "_", path.stem) if is_file else name
+    try:
+        if is_file:
+            if not path.is_file():
+                raise InputError(f"--use {name}: not found; give a Python file or the name of an installed module")
+            spec = importlib.util.spec_from_file_location(module, path)
+            if spec is None or spec.loader is None:
+                raise InputError(f"--use {name}: is no Python file; give one whose name ends in .py")
+            loaded = importlib.util.module_from_spec(spec)
+            sys.modules[module] = loaded
+            spec.loader.exec_module(loaded)
+        else:
+            loaded = importlib.import_module(name)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"--use {name}: cannot be imported ({reason}); give a Python file or a module") from error
+
+
+def package_of(block: type[Block]) -> str | None:
+    """Return what somebody must have to use a class: the name and version of its package, or its file.
+
+    None for packdepth's own.
+    """
+    top = block.__module__.partition(".")[0]
+    if top == __name__.partition(".")[0]:
+        return None
+    names = importlib.metadata.packages_distributions().get(top)
+    if names:
+        return f"{names[0]} {importlib.metadata.version(names[0])}"
+    file = getattr(sys.modules.get(block.__module__), "__file__", None)
+    return f"the file {Path(file).name}" if file else "a notebook or script"
+
+
+class ByKind:
+    """The annotation of a field whose class is found by its `kind`: `Annotated[Term, ByKind(TERMS)]`.
+
+    The field takes a block of the family as it is, or a mapping that describes one.
+
+    Args:
+        family: the blocks that may stand there.
+        keep_unknown: keep a block of unknown kind as `Unknown` where a checkpoint is read, instead of refusing it.
+    """
+
+    def __init__(self, family: Family[Any], keep_unknown: bool = False) -> None:
+        self.family, self.keep_unknown = family, keep_unknown
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Return how pydantic validates and writes such a field."""
+        return core_schema.with_info_plain_validator_function(
+            self._validated,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda block, info: block.model_dump(mode=info.mode), info_arg=True
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the JSON schema of such a field: any of packdepth's own blocks."""
+        return {
+            "anyOf": [handler(block.__pydantic_core_schema__) for block in dict.fromkeys(self.family.own().values())]
+        }
+
+    def _validated(self, value: Any, info: ValidationInfo) -> Block:
+        context: CheckpointContext = info.context or CheckpointContext()
+        if isinstance(value, (self.family.base, Unknown)):
+            self.family.check_name(type(value))
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f"must be a block of keys and values (found {_described(value)})")
+        kind = str(value.get("kind") or "")
+        try:
+            block: type[Block] = self.family.find(kind, context.packages)
+        except ValueError as error:
+            if isinstance(error, InputError) or not (self.keep_unknown and context.is_checkpoint and kind):
+                raise
+            block = Unknown
+        try:
+            return block.model_validate(dict(value), context=info.context)
+        except ValidationError as error:
+            raise _InsideError(error) from None
+
+
+@dataclass(frozen=True)
+class CheckpointContext:
+    """What is known where the run file of a checkpoint is read.
+
+    Attributes:
+        is_checkpoint: whether it is one: what only training needs may then be unknown.
+        packages: the packages that it was trained with, by kind.
+    """
+
+    is_checkpoint: bool = False
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+class _InsideError(ValueError):
+    """An error inside a block that was found by its kind: the place in it, and what is wrong there."""
+
+    def __init__(self, error: ValidationError) -> None:
+        self.where, self.what = _place_and_wording(error)
+        super().__init__(f"{self.where}: {self.what}" if self.where else self.what)
+
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse(model: type[Model], values: Any, origin: str) -> Model:
-    """`values` as a `model`; `origin`, such as the file they were read from, begins the sentence of an error."""
+def parse(model: type[Model], values: Any, origin: str, context: CheckpointContext | None = None) -> Model:
+    """Return `values` as a `model`.
+
+    Args:
+        model: the class.
+        values: as YAML or JSON gives them.
+        origin: where they were read, such as a file's path; it begins the sentence of an error.
+        context: of the checkpoint that they belong to, if they do.
+
+    Raises InputError, one sentence that names the place, what was found and what to do.
+    """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context)
     except ValidationError as error:
-        first = error.errors()[0]
-    if first["type"] == "union_tag_not_found":
-        # Asked again with a wrong kind in place of the missing one, pydantic says which kinds there are.
-        first["input"]["kind"] = ""
-        try:
-            return parse(model, values, origin)
-        finally:
-            del first["input"]["kind"]
-    where = _location(first["loc"], values)
-    raise InputError(f"{origin}: {f'{where}: ' if where else ''}{_wording(first)}")
+        where, what = _place_and_wording(error)
+    raise InputError(f"{origin}: {where}: {what}" if where else f"{origin}: {what}")
+
+
+def _place_and_wording(error: ValidationError) -> tuple[str, str]:
+    """Return the place of the first of pydantic's errors, such as `data.train[0].root`, and what is wrong there."""
+    first: Any = error.errors()[0]
+    where, inside = _location(first["loc"]), first.get("ctx", {}).get("error")
+    if isinstance(inside, _InsideError):
+        return ".".join(filter(None, (where, inside.where))), inside.what
+    return where, _wording(first)
 
 
 _WORDINGS = {
@@ -84,17 +384,12 @@ _WORDINGS = {
 
 
 def _wording(error: Any) -> str:
-    """What is wrong, of one entry of pydantic's list of errors."""
+    """Return what is wrong, from one entry of pydantic's list of errors."""
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "missing":
         return _WORDINGS[kind]
     if kind == "value_error":  # raised by a validator of ours, in our words
         return str(context["error"])
-    if kind == "union_tag_invalid":
-        kinds = re.findall(r"'([^']*)'", context["expected_tags"])
-        close = difflib.get_close_matches(context["tag"], kinds, n=1)
-        unknown = "its kind is missing" if found["kind"] in ("", None) else f"unknown kind '{context['tag']}'"
-        return f"{unknown}{f' (did you mean {close[0]!r}?)' if close else ''}; valid kinds are {', '.join(kinds)}"
     if kind in ("too_short", "too_long"):
         bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         return f"must hold {bound} item{'' if bound.endswith(' 1') else 's'}, not {context['actual_length']}"
@@ -105,7 +400,7 @@ def _wording(error: Any) -> str:
 
 
 def _described(found: Any) -> str:
-    """What was found in place of something else."""
+    """Return what was found, in a few words."""
     if found is None:
         return "nothing"
     if isinstance(found, (dict, list)):
@@ -113,18 +408,6 @@ def _described(found: Any) -> str:
     return repr(found)
 
 
-def _location(parts: tuple[int | str, ...], values: Any) -> str:
-    """`data.train[0].root` of pydantic's location, less the tags of unions that it contains."""
-    text, tagged = "", False
-    for part in parts:
-        if isinstance(part, int):
-            text += f"[{part}]"
-            values = values[part] if isinstance(values, list) and part < len(values) else None
-        elif not tagged and isinstance(values, dict) and values.get("kind") == part:
-            tagged = True
-            continue
-        else:
-            text += f".{part}"
-            values = values.get(part) if isinstance(values, dict) else None
-        tagged = False
-    return text.removeprefix(".")
+def _location(parts: tuple[int | str, ...]) -> str:
+    """Return pydantic's location as text, such as `data.train[0].root`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")

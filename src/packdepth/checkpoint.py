@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from packdepth.blocks import Closed, parse
+from packdepth.blocks import CheckpointContext, Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
+TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: the state from which its training can be resumed
 SEMANTICS = "semantics"  # a folder in it: the copy of the segmentation network that guides depth, where it holds one
 
 
@@ -79,7 +81,9 @@ class Meta(Closed):
     scores: dict[str, float] = {}
     """Of the last validation, or the training loss."""
     cameras: list[LearnedCamera] = []
-    """Where cameras were learned."""
+    """The cameras that were learned, if any."""
+    packages: dict[str, str] = {}
+    """The packages, beside packdepth, that the kinds of the run file come from, by kind."""
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
         """The camera that was learned for images of this size, if it is one."""
@@ -106,7 +110,8 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
         (temporary / RUN).write_text(dump_run(checkpoint.run))
-        (temporary / META).write_text(checkpoint.meta.model_dump_json(indent=2) + "\n")
+        unused = {"packages"} if not checkpoint.meta.packages else set()
+        (temporary / META).write_text(checkpoint.meta.model_dump_json(indent=2, exclude=unused) + "\n")
         if extra is not None:
             extra(temporary)
 
@@ -124,7 +129,13 @@ def read(folder: Path) -> Checkpoint:
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
-    """The run and the description of a checkpoint, without its weights and without torch."""
+    """Return the run and the description of a checkpoint, without its weights.
+
+    Terms, sources and optimizers of packages that are not installed are kept as `blocks.Unknown`: only the networks
+    must be known.
+
+    Raises InputError if `folder` is no checkpoint, or if its networks are not known here.
+    """
     missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
     if missing:
         raise InputError(
@@ -132,23 +143,49 @@ def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
             f"give a folder that training wrote, such as OUTPUT/best"
         )
     try:
-        run = _parse_run(yaml.safe_load((folder / RUN).read_text()), str(folder / RUN))
         meta = parse(Meta, json.loads((folder / META).read_text()), str(folder / META))
+        context = CheckpointContext(is_checkpoint=True, packages=meta.packages)
+        run = _parse_run(yaml.safe_load((folder / RUN).read_text()), str(folder / RUN), context)
     except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
     return run, meta
 
 
-def _parse_run(values: Any, origin: str) -> Run | Imported:
+def _parse_run(values: Any, origin: str, context: CheckpointContext) -> Run | Imported:
     if isinstance(values, dict) and "imported_from" in values:
-        return parse(Imported, values, origin)
-    return parse_run(values, origin)
+        return parse(Imported, values, origin, context)
+    return parse_run(values, origin, context)
 
 
 def semantics_copy(folder: Path) -> Path | None:
     """The checkpoint's copy of the segmentation network that guides its depth network, if it holds one."""
     copy = folder / SEMANTICS
     return copy if copy.is_dir() else None
+
+
+def check_unchanged(output: Path, before: Closed, after: Closed, free: AbstractSet[str]) -> None:
+    """Raise InputError if a training is to be resumed with other values than it began with.
+
+    Args:
+        output: the output of the training.
+        before: the run file that it began with.
+        after: the run file that it is to be resumed with.
+        free: dotted names of the values that may change, such as "data.workers".
+    """
+    changed = _changes(before.model_dump(mode="json"), after.model_dump(mode="json"))
+    changed = [name for name in changed if name not in free]
+    if changed:
+        raise InputError(
+            f"{output}: was trained with other values of {', '.join(changed)}; "
+            f"resume with the same run file, or train into another --output"
+        )
+
+
+def _changes(before: object, after: object, name: str = "") -> list[str]:
+    """Return the dotted names of the values that differ."""
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        return [change for key in before for change in _changes(before[key], after[key], f"{name}.{key}".lstrip("."))]
+    return [] if before == after else [name]
 
 
 def recover(path: Path) -> None:

@@ -8,12 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import tyro
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
 
 from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError, check_least
 from packdepth.studies.budget import Budget
+
+Use = Annotated[tuple[str, ...], arg(name="use", metavar="FILE|MODULE"), UseAppendAction]
+
+
+def _use(names: tuple[str, ...]) -> None:
+    """Import what the command line names with --use."""
+    from packdepth.blocks import use
+
+    for name in names:
+        use(name)
 
 
 def train(
@@ -24,6 +34,7 @@ def train(
     output: Path,
     resume: bool = False,
     two_stage: bool = False,
+    use: Use = (),
 ) -> None:
     """Train a depth and an ego-motion network on video.
 
@@ -33,40 +44,46 @@ def train(
         output: folder for the checkpoints best/ and last/, metrics.csv and TensorBoard's files.
         resume: go on from OUTPUT/last, exactly.
         two_stage: train, drop the frames with infinite depth, train again: OUTPUT/stage1, OUTPUT/stage2.
+        use: Python file or installed module whose terms, networks and sources the run file names; repeatable.
     """
+    _use(use)
     if two_stage:
         from packdepth.training.two_stage import train_two_stage
 
-        train_two_stage(run, output, overrides, resume)
+        train_two_stage(run, output, overrides, resume, use)
         return
     from packdepth.training.run import train
 
-    train(run, output, overrides, resume)
+    train(run, output, resume=resume, overrides=overrides)
 
 
 def predict(
     checkpoint: Positional[Path],
     input: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
     save: str = "depth,color",
     camera: Path | None = None,
     precision: Literal["32", "bf16"] = "32",
+    kind: str | None = None,
 ) -> None:
-    """Predict the depth of an image, a folder of images or a video.
+    """Predict the depth of an image, a folder of images, a video or a data set.
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
-        input: image, folder or video.
-        output: folder to write to.
+        input: image, folder, video or data set.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        output: folder to write to; of several clips, each gets a folder in it.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
-        camera: camera.yaml of the input, for point clouds; if left out, the one beside it.
+        camera: camera.yaml of the input, for point clouds; if left out, the one beside it, or that of the data set.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
+        kind: of the input, such as kitti_raw; if left out, it is recognized.
     """
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera, precision)
+    predict(checkpoint, input, output, save, camera, precision, kind, options)
 
 
 def evaluate(
@@ -84,7 +101,7 @@ def evaluate(
     Args:
         checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), or
             folders that predict --save depth wrote.
-        protocol: name of the protocol, such as kitti-odometry-clip; docs/evaluation.md lists them.
+        protocol: name of the protocol, such as kitti-odometry-clip; docs/reference/protocols.md lists them.
         data: folder that holds the protocol's data.
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
@@ -99,24 +116,30 @@ def evaluate(
 def odometry(
     checkpoint: Positional[Path],
     source: Positional[Path],
+    options: Positional[tuple[str, ...]] = (),
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
     align: bool = False,
     camera: Path | None = None,
+    kind: str | None = None,
 ) -> None:
-    """Predict the trajectory of a camera from consecutive frames.
+    """Compute the trajectory of the camera from consecutive frames.
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
-        source: video, folder of images, clip, or a sequence of KITTI odometry (.../sequences/09).
-        output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured.
+        source: video, folder of images, clip, or data set, such as a sequence of KITTI odometry (.../sequences/09).
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured;
+            of several clips, each gets a folder in it.
         align: refine each motion so that the predicted depth explains the next frame; needs a camera.
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
+        kind: of the source, such as kitti_raw; if left out, it is recognized.
     """
     from packdepth.evaluation.odometry_command import odometry
 
-    print(odometry(checkpoint, source, output, align, camera).text())
+    reports = odometry(checkpoint, source, output, align, camera, kind, options)
+    print("\n\n".join(report.text() for report in reports))
 
 
 def info(checkpoint: Positional[Path], /) -> None:
@@ -138,9 +161,11 @@ def convert(input: Positional[Path], output: Positional[Path], /, *, image_size:
         output: the folder to write.
         image_size: height and width of what the networks see, in pixels; if left out, what the file says.
     """
+    from packdepth.inference.info import describe
     from packdepth.interop.convert import convert
 
     convert(input, output, image_size)
+    print(describe(output))
 
 
 def data_import(
@@ -158,12 +183,12 @@ def data_import(
     Args:
         source: the data set: a folder or a file.
         output: folder to write to.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
         format: of the images; those that have it already and are not resized are copied.
     """
-    from packdepth.data.convert import import_data
+    from packdepth.inspection.import_data import import_data
 
     folders = import_data(source, output, kind, options, size, format)
     print(f"{len(folders)} clips in {output}; in a run file: {{kind: folder, root: {output}}}")
@@ -184,12 +209,12 @@ def data_splits(
     Args:
         source: the data set: a folder or a file.
         output: folder to write to.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         shares: of the drives, for train, val and test.
         seed: of the shuffling.
     """
-    from packdepth.data.splits import make_splits
+    from packdepth.inspection.splits import make_splits
 
     for path, value in make_splits(source, output, kind, options, shares, seed).items():
         print(f"{path}  sha256 {value}")
@@ -211,7 +236,7 @@ def data_filter(
     Args:
         source: the data set: a folder or a file.
         output: folder for kept.txt (a split file to train on), counts.csv and dropped.jpg.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         ground: the checkpoint that predicts, such as OUTPUT/best; its scale does not matter.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         threshold: pixels that may lie below the ground, at the size that the network sees.
@@ -225,29 +250,37 @@ def data_filter(
     print(f"{frames}; in a run file, add to the source: split_file: {output / KEPT}")
 
 
-def semantics_train(run: Positional[Path], overrides: Positional[tuple[str, ...]] = (), /, *, output: Path) -> None:
+def semantics_train(
+    run: Positional[Path],
+    overrides: Positional[tuple[str, ...]] = (),
+    /,
+    *,
+    output: Path,
+    resume: bool = False,
+) -> None:
     """Train a segmentation network on images with classes.
 
     Args:
         run: the run file (YAML), such as configs/semantics/camvid.yaml.
         overrides: values to change in it, such as training.steps=2000.
         output: folder for the checkpoint.
+        resume: continue the training in the output folder, exactly as if it had not been interrupted.
     """
-    from packdepth.training.semantics import train_semantics
+    from packdepth.segmentation.training import train_semantics
 
-    train_semantics(run, output, overrides)
+    train_semantics(run, output, overrides, resume)
 
 
 def semantics_label(source: Positional[Path], /, *, network: str) -> None:
-    """Write the classes that a segmentation network sees into clip folders, as their semantic/.
+    """Predict label maps with a segmentation network and write them into clip folders, as semantic/.
 
     Args:
         source: a clip's folder, or a folder of them (see data import).
         network: a checkpoint of semantics train, or a model of transformers by its name or folder.
     """
-    from packdepth.inference.labels import label
+    from packdepth.segmentation.label import label_clips
 
-    label(source, network)
+    label_clips(source, network)
 
 
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
@@ -274,17 +307,18 @@ def data_check(
     """Say why training on some data would fail, before an hour is spent on it.
 
     Args:
-        source: a video, a clip's folder or a folder of them, a data set, or a drive or a sequence of KITTI.
-        options: of the data set, such as cameras=[left, right]; docs/sources.md lists them.
+        source: an image, a folder of images, a video, a clip's folder or a folder of them, or a data set; of KITTI
+            also a date, a drive or a sequence.
+        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
     """
-    from packdepth.data.check import check
+    from packdepth.inspection.check import check
 
-    report = check(source, kind, options)
+    checked = check(source, kind, options)
     if output is not None:
-        report.write(output)
-    print(report.text())
+        checked.write(output)
+    print(checked.text())
 
 
 def study_lidar_beams(output: Positional[Path], /, *, budget: Budget, processes: int = 2) -> None:

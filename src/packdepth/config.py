@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from packdepth.blocks import Closed, parse
+from packdepth.blocks import Block, ByKind, CheckpointContext, Closed, package_of, parse
 from packdepth.errors import InputError
-from packdepth.sources import AnySource
+from packdepth.networks.blocks import IMPORTED_POSE_NETWORKS, AnyDepthNetwork, AnyPoseNetwork, PoseBlock, Unit
+from packdepth.objectives.term import AnyTerm, Term
+from packdepth.optimization.adam import AdamBlock
+from packdepth.optimization.blocks import AnyOptimizer, AnySchedule
+from packdepth.optimization.schedules import Constant
+from packdepth.sources.base import AnySource
 
-Unit = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
 Precision = Literal["32", "bf16"]
 
 
@@ -101,194 +103,11 @@ class CameraConfig(Closed):
 # --- networks ---------------------------------------------------------------------------------------------------
 
 
-class NetworkConfig(Closed):
-    """What all networks can be told."""
-
-    kind: str
-    frozen: bool = False
-    """Keep the weights that `initial` loads as they are: metric depth teaches metric ego-motion."""
-
-
-TRAINING_OPTIONS: Mapping[str, Any] = dict.fromkeys(
-    ("dropout", "initial_depth", "initial_forward", "frozen", "sparsity", "depth_gradient"), True
-) | {"guidance": {"cache": True}}
-"""Options of networks that tell how they are trained, and nothing to who uses their weights (as pydantic's exclude)."""
-
-
-class FpnSemantics(Closed):
-    """A network that `packdepth semantics train` wrote. Checkpoints of the depth network hold a copy of it."""
-
-    kind: Literal["fpn"]
-    checkpoint: Path
-
-
-class TransformersSemantics(Closed):
-    """A segmentation network of Hugging Face's transformers: SegFormer and its like, or Mask2Former and its like."""
-
-    kind: Literal["transformers"]
-    model: str
-    """Its name on the Hub, or a folder."""
-    store: Literal["value", "reference"] = "value"
-    """Whether checkpoints of the depth network hold a copy of it, or its name alone."""
-
-
-class LabelMaps(Closed):
-    """Label maps on disk, the `semantic/` of clips: each image needs its own, in prediction too."""
-
-    kind: Literal["labels"]
-    classes: Annotated[int, Field(ge=1, le=255)] = 19
-    """How many: ids from 0 on, by default Cityscapes' train ids. 255 is unlabeled."""
-
-
-class GuidanceConfig(Closed):
-    """Features of a fixed segmentation network, or label maps, guide the decoder (ICLR 2020): docs/semantics.md."""
-
-    semantics: Annotated[FpnSemantics | TransformersSemantics | LabelMaps, Field(discriminator="kind")]
-    strides: Annotated[tuple[Literal[2, 4, 8, 16], ...], Field(min_length=1)] = (16, 8, 4, 2)
-    """The decoder stages that are guided, each by the features of the nearest stride."""
-    kernel: Literal[3, 5] = 3
-    """Of the pixel-adaptive convolutions."""
-    cache: Path | None = None
-    """A folder in which training keeps the features of its images, computed once; they are not kept if left out."""
-
-    @model_validator(mode="after")
-    def _cache_of_features(self) -> GuidanceConfig:
-        if self.cache is not None and isinstance(self.semantics, LabelMaps):
-            raise ValueError("cache keeps features of a segmentation network, but label maps guide; remove it")
-        return self
-
-
-class DepthNetworkConfig(NetworkConfig):
-    """What all depth networks can be told."""
-
-    flip: bool = False
-    """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
-    guidance: GuidanceConfig | None = None
-
-    @property
-    def label_classes(self) -> int | None:
-        """The number of classes of the label maps that guide the network; None where none do."""
-        semantics = None if self.guidance is None else self.guidance.semantics
-        return semantics.classes if isinstance(semantics, LabelMaps) else None
-
-
-class PackNetConfig(DepthNetworkConfig):
-    """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
-
-    kind: Literal["packnet"]
-    preset: Literal["1A", "1B", "slim-1A", "small", "tiny"] = "1A"
-    """1A, 1B, slim-1A as published; small and tiny are narrow enough to train on a CPU."""
-    dropout: Unit = 0.0
-    initial_depth: Annotated[float, Field(gt=0.5)] = 12.0
-    """Metres that an untrained network predicts, beyond the least of 0.5. A typical depth lets short runs learn."""
-
-
-class ResNetDepthConfig(DepthNetworkConfig):
-    """What depth networks with a ResNet encoder have."""
-
-    layers: Literal[18, 34, 50] = 18
-    min_depth: PositiveFloat = 0.1
-    """Metres."""
-    max_depth: PositiveFloat = 100.0
-    """Metres."""
-    initial_depth: PositiveFloat = 12.0
-    """Metres that an untrained network predicts, between the two."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ResNetDepthConfig:
-        if not self.min_depth < self.initial_depth < self.max_depth:
-            raise ValueError(
-                f"initial_depth {self.initial_depth:g} must lie between min_depth {self.min_depth:g} "
-                f"and max_depth {self.max_depth:g}"
-            )
-        return self
-
-
-class DepthResNetConfig(ResNetDepthConfig):
-    """ResNet encoder and monodepth2's decoder."""
-
-    kind: Literal["depth_resnet"]
-
-
-class SuperDepthConfig(ResNetDepthConfig):
-    """ResNet encoder and a decoder of sub-pixel convolutions (SuperDepth, ICRA 2019)."""
-
-    kind: Literal["superdepth"]
-
-
-DepthConfig = Annotated[PackNetConfig | DepthResNetConfig | SuperDepthConfig, Field(discriminator="kind")]
-
-
-Pattern = Literal["random", "grid", "blocks"]
-
-
-class Sparsity(Closed):
-    """Pixels that the ego-motion network loses in training (docs/odometry.md).
-
-    Each pair of frames loses a share of its pixels that is drawn anew between 0 and a limit, which goes from `start` to
-    `end` in the course of the training.
-    """
-
-    pattern: Pattern = "random"
-    """Pixels by themselves; all but the crossings of a grid of lines; squares of 16 pixels."""
-    start: Unit = 0.8
-    end: Unit = 0.0
-    same: bool = False
-    """Both frames of a pair lose the same pixels, or else each its own."""
-
-
-class PairPoseConfig(NetworkConfig):
-    """What all ego-motion networks that look at pairs can be told."""
-
-    initial_forward: float = 0.0
-    """Metres per frame along the optical axis that an untrained network predicts."""
-    sparsity: Sparsity | None = None
-    """Pixels that it loses in training; none if left out."""
-
-
-class PoseNetConfig(PairPoseConfig):
-    """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order."""
-
-    kind: Literal["posenet"]
-
-
-class PoseResNetConfig(PairPoseConfig):
-    """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order."""
-
-    kind: Literal["pose_resnet"]
-    layers: Literal[18, 34, 50] = 18
-
-
-Fusion = Literal["early", "middle", "late"]
-DepthEncoding = Literal["log", "inverse"]
-LengthUnit = Literal["depth", "metre"]
-
-
-class TwoStreamConfig(PairPoseConfig):
-    """Ego-motion from a pair of images and the depth inferred for both (after Ambrus et al., CoRL 2019).
-
-    `initial_forward` is that of a scene whose harmonic mean depth is 10 metres.
-    """
-
-    kind: Literal["two_stream"]
-    fusion: Fusion = "middle"
-    """Where the streams of color and depth meet: at the input, after four of seven layers, or after all of them."""
-    encoding: DepthEncoding = "log"
-    """How the depth stream sees depth: the logarithm of inverse depth over its mean, or that ratio itself."""
-    unit: LengthUnit = "depth"
-    """Of the translation that layers predict: the mean depth, so that it has the scale of the depth, or a metre."""
-    depth_gradient: bool = False
-    """Let the ego-motion's gradient into the depth network."""
-
-
-PoseConfig = Annotated[PoseNetConfig | PoseResNetConfig | TwoStreamConfig, Field(discriminator="kind")]
-
-
 class Networks(Closed):
     """The two networks of self-supervised training."""
 
-    depth: DepthConfig
-    pose: PoseConfig | None = None
+    depth: AnyDepthNetwork
+    pose: AnyPoseNetwork | None = None
     """Ego-motion to the context frames; none where data.context is empty."""
 
 
@@ -299,203 +118,7 @@ class Initial(Closed):
     pose: Path | None = None
 
 
-# --- objective --------------------------------------------------------------------------------------------------
-
-
-Scales = Literal["full", "own"]
-"""Each scale at full resolution, upsampled, or at its own."""
-Comparison = Literal["full", "own", "pyramid"]
-"""Of images: as `Scales`, or each scale at its own resolution and the coarsest once more at half of that."""
-Convention = Literal["packdepth", "reference"]
-"""packdepth's own conventions, or those of packnet-sfm, whose values the term then reproduces (docs/training.md)."""
-
-
-class PhotometricConfig(Closed):
-    """How unlike the target is to its synthesis from the context: SSIM and L1 (PackNet eq. 2 to 4)."""
-
-    kind: Literal["photometric"]
-    weight: NonNegative = 1.0
-    ssim: Unit = 0.85
-    """Share of the SSIM term; the rest is L1."""
-    minimum: bool = True
-    """Take the best of the context frames at each pixel, not their mean."""
-    automask: bool = True
-    """Ignore pixels that the unmoved context explains better (standing camera, cars at our speed)."""
-    scales: Comparison = "full"
-    """Compare each scale at full resolution, upsampled (as published), or at its own (cheaper, wider basin).
-
-    pyramid: at its own, and the coarsest once more at half of that (widest basin).
-    """
-    convention: Convention = "packdepth"
-    """reference: pixels that no context frame sees count too, and scales are resized as in packnet-sfm."""
-    padding: Literal["zeros", "border"] = "zeros"
-    """Of the reference alone: pixels out of view are black (as published), or show the border of the frame."""
-    clip: NonNegative = 0.0
-    """Of the reference alone: cut off errors this many standard deviations above their mean; 0 does not."""
-
-    @model_validator(mode="after")
-    def _of_the_reference(self) -> PhotometricConfig:
-        if self.convention != "reference" and (self.padding != "zeros" or self.clip):
-            raise ValueError("padding and clip belong to convention: reference; add it, or remove them")
-        if self.convention == "reference" and self.scales == "pyramid":
-            raise ValueError("scales: pyramid is unknown to convention: reference; take own, or remove convention")
-        return self
-
-
-class SmoothnessConfig(Closed):
-    """Edge-aware smoothness of mean-normalized inverse depth (PackNet eq. 5)."""
-
-    kind: Literal["smoothness"]
-    weight: NonNegative = 1e-3
-    scales: Scales = "own"
-    """Smooth each scale at its own resolution, or upsampled at full resolution (as packnet-sfm does)."""
-    convention: Convention = "packdepth"
-    """reference: scales are resized as in packnet-sfm."""
-
-
-class VelocityConfig(Closed):
-    """Metric scale: the length of the ego-motion against the distance traveled (PackNet eq. 6)."""
-
-    kind: Literal["velocity"]
-    weight: NonNegative = 0.05
-    impose: bool = False
-    """Show the other terms the ego-motion at the measured length: they then teach its direction and rotation only."""
-
-
-class StereoConfig(Closed):
-    """How unlike each image of a stereo pair is to its synthesis from the other (Godard et al. 2017): metric scale."""
-
-    kind: Literal["stereo"]
-    weight: NonNegative = 1.0
-    ssim: Unit = 0.85
-    """Share of the SSIM term; the rest is L1."""
-    both: bool = True
-    """Predict the depth of the right view too, and synthesize it from the left image: twice the work."""
-    scales: Comparison = "full"
-    """As of `photometric`."""
-
-
-class HintsConfig(Closed):
-    """Stereo: where a search over depth explains the pair far better than the prediction, follow it (Watson et al.)."""
-
-    kind: Literal["hints"]
-    weight: NonNegative = 0.5
-
-
-class OcclusionConfig(Closed):
-    """Occlusion regularization: the mean inverse depth, so that what one image hides is taken for background."""
-
-    kind: Literal["occlusion"]
-    weight: NonNegative = 0.01
-
-
-class ReprojectedConfig(Closed):
-    """Measured depth: how far apart measured and predicted points lie in the context frames (CoRL 2019)."""
-
-    kind: Literal["reprojected"]
-    weight: NonNegative = 0.1
-    """Of pixels; packdepth's own, the published one is not known."""
-
-
-class DepthConsistencyConfig(Closed):
-    """Depth of the target, carried into each context frame, against the depth predicted there (Bian et al. 2019)."""
-
-    kind: Literal["depth_consistency"]
-    weight: NonNegative = 0.1
-
-
-class PoseConsistencyConfig(Closed):
-    """Ego-motion seen with frames in the order of time against ego-motion seen with them in reverse order."""
-
-    kind: Literal["pose_consistency"]
-    weight: NonNegative = 0.1
-    lever: PositiveFloat = 10.0
-    """Metres that a radian counts as: how far ahead the points are whose displacement is to be small."""
-
-
-SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
-
-
-class SupervisedConfig(Closed):
-    """Measured depth (depth maps or LiDAR) against predicted, as inverse depth: one of five losses.
-
-    Source: Guizilini et al., CoRL 2019. Frames without a measurement count as zero.
-    """
-
-    kind: SupervisedKind
-    """Mean |e|; mean e^2; reverse Huber; scale-invariant log; mean |e| over the measured inverse depth."""
-    weight: NonNegative = 1.0
-    """packnet-sfm weighs this 0.9 and the self-supervised terms 0.1 of their weights."""
-    convention: Convention = "packdepth"
-    """reference: berhu and abs_rel are what packnet-sfm calls so, and measurements are resized to each scale."""
-
-
-TermConfig = Annotated[
-    PhotometricConfig
-    | SmoothnessConfig
-    | VelocityConfig
-    | ReprojectedConfig
-    | StereoConfig
-    | HintsConfig
-    | OcclusionConfig
-    | DepthConsistencyConfig
-    | PoseConsistencyConfig
-    | SupervisedConfig,
-    Field(discriminator="kind"),
-]
-OF_CONTEXT = (
-    PhotometricConfig,
-    VelocityConfig,
-    ReprojectedConfig,
-    DepthConsistencyConfig,
-    PoseConsistencyConfig,
-)
-"""Terms that say nothing without context frames."""
-
-
 # --- training ---------------------------------------------------------------------------------------------------
-
-
-class Constant(Closed):
-    """The learning rate stays as it is."""
-
-    kind: Literal["constant"] = "constant"
-
-
-class Step(Closed):
-    """The learning rate is multiplied by `factor` every `epochs` epochs (as published: 0.5 every 40)."""
-
-    kind: Literal["step"]
-    epochs: PositiveInt = 40
-    factor: PositiveFloat = 0.5
-
-
-class Cosine(Closed):
-    """The learning rate rises linearly for `warmup` steps, stays, and falls along a cosine to `final` of itself."""
-
-    kind: Literal["cosine"]
-    warmup: Annotated[int, Field(ge=0)] = 0
-    hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the steps after the warm-up before it begins to fall."""
-    final: Unit = 0.0
-
-
-class Adam(Closed):
-    """Adam, as published."""
-
-    kind: Literal["adam"] = "adam"
-
-
-class Muon(Closed):
-    """Muon for convolutions but those before the outputs, Adam for everything else: short trainings learn faster."""
-
-    kind: Literal["muon"]
-    learning_rate: PositiveFloat = 0.02
-    """Of the depth network's convolutions, in singular values; the schedule applies to it too."""
-    pose_learning_rate: PositiveFloat | None = None
-    """The same of the ego-motion network's; left out, Adam trains all of it."""
-    weight_decay: NonNegative = 0.0
-    """Each step shrinks those convolutions by the learning rate times this: for streets that were not seen."""
 
 
 class Training(Closed):
@@ -508,8 +131,10 @@ class Training(Closed):
     """Samples a step, over all processes together."""
     depth_learning_rate: PositiveFloat = 2e-4
     pose_learning_rate: PositiveFloat = 2e-4
-    optimizer: Annotated[Adam | Muon, Field(discriminator="kind")] = Adam()
-    schedule: Annotated[Constant | Step | Cosine, Field(discriminator="kind")] = Constant()
+    optimizer: AnyOptimizer = AdamBlock()
+    """`adam` or `muon`."""
+    schedule: AnySchedule = Constant()
+    """Schedule of the learning rates: `constant`, `step` or `cosine`."""
     clip_norm: PositiveFloat | None = None
     """Longest gradient, in its 2-norm."""
     precision: Precision = "32"
@@ -529,12 +154,12 @@ class Run(Closed):
     camera: CameraConfig = CameraConfig()
     networks: Networks
     initial: Initial = Initial()
-    objective: Annotated[list[TermConfig], Field(min_length=1)]
+    objective: Annotated[list[AnyTerm], Field(min_length=1)]
     training: Training
 
     @field_validator("objective")
     @classmethod
-    def _each_once(cls, terms: list[TermConfig]) -> list[TermConfig]:
+    def _each_once(cls, terms: list[AnyTerm]) -> list[AnyTerm]:
         kinds = [term.kind for term in terms]
         for kind in kinds:
             if kinds.count(kind) > 1:
@@ -553,7 +178,7 @@ class Run(Closed):
         if not self.data.context and self.networks.pose is not None:
             raise ValueError("data.context is empty, so that networks.pose is never trained; remove it")
         for term in self.objective if not self.data.context else ():
-            if isinstance(term, OF_CONTEXT):
+            if isinstance(term, Term) and term.needs_context:
                 raise ValueError(f"objective: '{term.kind}' needs context frames, but data.context is empty; add some")
         return self
 
@@ -561,16 +186,16 @@ class Run(Closed):
     def _label_maps(self) -> Run:
         if self.networks.depth.label_classes is None:
             return self
-        if isinstance(self.networks.pose, TwoStreamConfig):
+        if self.networks.pose is not None and self.networks.pose.uses_depth:
             raise ValueError(
-                "networks.pose: two_stream looks at the depth of any image, but label maps guide networks.depth and "
-                "belong to clips; use another pose network, or guide by a segmentation network"
+                f"networks.pose: {self.networks.pose.kind} looks at the depth of any image, but label maps guide "
+                f"networks.depth and belong to clips; use another pose network, or guide by a segmentation network"
             )
         for term in self.objective:
-            if isinstance(term, StereoConfig) and term.both:
+            if isinstance(term, Term) and "right_inv_depths" in term.needs:
                 raise ValueError(
-                    "objective: 'stereo' predicts the depth of right images, which have no label maps to guide "
-                    "networks.depth; set both: false, or guide by a segmentation network"
+                    f"objective: '{term.kind}' predicts the depth of right images, which have no label maps to guide "
+                    f"networks.depth; do without (of stereo: both: false), or guide by a segmentation network"
                 )
         return self
 
@@ -600,30 +225,11 @@ class Run(Closed):
 # --- networks of other projects ---------------------------------------------------------------------------------
 
 
-class PacknetSfmPoseNetConfig(Closed):
-    """packnet-sfm's PoseNet: a frame with the one before and the one after at once, rotation in Euler angles."""
-
-    kind: Literal["packnet_sfm_posenet"]
-
-
-class PacknetSfmPoseResNetConfig(Closed):
-    """packnet-sfm's PoseResNet: pairs of target and context in no order of time, rotation in Euler angles."""
-
-    kind: Literal["packnet_sfm_pose_resnet"]
-    layers: Literal[18, 34, 50] = 18
-
-
-ImportedPoseConfig = Annotated[
-    PoseNetConfig | PoseResNetConfig | TwoStreamConfig | PacknetSfmPoseNetConfig | PacknetSfmPoseResNetConfig,
-    Field(discriminator="kind"),
-]
-
-
 class ImportedNetworks(Closed):
     """The networks of a checkpoint that another project trained."""
 
-    depth: DepthConfig
-    pose: ImportedPoseConfig | None = None
+    depth: AnyDepthNetwork
+    pose: Annotated[PoseBlock, ByKind(IMPORTED_POSE_NETWORKS)] | None = None
     """None if the checkpoint tells no ego-motion."""
 
 
@@ -636,6 +242,17 @@ class Imported(Closed):
     networks: ImportedNetworks
     notes: list[str] = []
     """What was assumed and what was left out."""
+
+
+def packages_of(run: Run) -> dict[str, str]:
+    """Return the packages, beside packdepth itself, that the blocks of a run come from, by kind."""
+    guidance = run.networks.depth.guidance
+    blocks: list[Block | None] = [
+        *(*run.data.train, *run.data.val, *run.objective, run.networks.depth, run.networks.pose),
+        *(run.training.optimizer, run.training.schedule, None if guidance is None else guidance.semantics),
+    ]
+    packages = {block.kind: package_of(type(block)) for block in blocks if block is not None}
+    return {kind: package for kind, package in packages.items() if package is not None}
 
 
 # --- reading and writing ----------------------------------------------------------------------------------------
@@ -662,9 +279,17 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
     return _expand(values, str(path))
 
 
-def parse_run(values: Any, origin: str) -> Run:
-    """The run that the content of a run file describes; `origin` names it in errors."""
-    return parse(Run, values, origin)
+def parse_run(values: Any, origin: str, context: CheckpointContext | None = None) -> Run:
+    """Return the run that the content of a run file describes.
+
+    Args:
+        values: the content.
+        origin: its name in errors, such as the path of the file.
+        context: of the checkpoint that it belongs to, if it does: terms of unknown kinds are then kept as they are.
+
+    Raises InputError, one sentence, for an unknown key or kind, or a wrong type.
+    """
+    return parse(Run, values, origin, context)
 
 
 def dump_run(run: Run | Imported) -> str:

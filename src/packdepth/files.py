@@ -1,4 +1,4 @@
-"""Writing files so that a failure leaves nothing half-written."""
+"""Files written so that a failure leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -63,6 +63,24 @@ def write_depth_png(path: Path, depth: np.ndarray) -> None:
     steps = (np.where(known, depth, 0) * PNG_STEPS).round().clip(1, 65535)
     with replacing(path) as temporary:
         Image.fromarray(np.where(known, steps, 0).astype(np.uint16)).save(temporary)
+
+
+def write_cloud(path: Path, points: np.ndarray, colors: np.ndarray) -> None:
+    """Write a colored point cloud as binary PLY, one vertex for each point.
+
+    Args:
+        path: the file.
+        points: points [N, 3]; written as float32.
+        colors: colors [N, 3] uint8, RGB.
+    """
+    layout = [(axis, "<f4") for axis in ("x", "y", "z")] + [(color, "u1") for color in ("red", "green", "blue")]
+    vertices = np.empty(len(points), dtype=layout)
+    for (name, _), column in zip(layout, [*points.T, *colors.T], strict=True):
+        vertices[name] = column
+    properties = [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in layout]
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
+    with replacing(path) as temporary:
+        temporary.write_bytes("\n".join([*header, ""]).encode() + vertices.tobytes())
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
+from packdepth.files import replacing, write_cloud, write_depth_png
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import points_from_depth
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +59,7 @@ class Frame:
     moving: Readable | None = None  # [H, W] bool, on objects that move at this moment
     speed: float | None = None  # metres per second
     pose: np.ndarray | None = None  # T_world_camera [4, 4] float64, metres
+    size: tuple[int, int] | None = None  # height and width of the image in pixels, where the clip's camera has others
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,16 @@ class Clip:
     drive: str | None = None  # clips of one drive show one place at one time; None if nothing says so
     missing_camera: Path | None = None  # the file that would hold the camera, if none does: `camera` is then a guess
     corrected: str | None = None  # what the source has put right in the data, in words
+    rate: float | None = None  # nominal frames per second, where a video says so; None: only `time` of the frames says
+
+    @property
+    def short_name(self) -> str:
+        """The name without the kind of its source, as the name of a file or folder: "06-left"."""
+        return "-".join(self.name.split("/")[1:]) or self.name
+
+    def image_size(self, frame: Frame) -> tuple[int, int]:
+        """Return height and width of a frame's image, in pixels."""
+        return frame.size or (self.camera.height, self.camera.width)
 
     def is_target(self, frame: Frame) -> bool:
         """Whether a frame of the clip may be a target."""
@@ -182,13 +196,105 @@ class Outputs:
     T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion, seen with the later frame first
 
 
+def scale_in_words(metric: bool, scale_source: str) -> str:
+    """Return the scale of depth in a few words.
+
+    Args:
+        metric: whether depth is in metres.
+        scale_source: where the scale comes from.
+
+    >>> scale_in_words(True, "velocity (speed)")
+    'metric from velocity (speed)'
+    >>> scale_in_words(False, "none")
+    'up to a factor'
+    """
+    return f"metric from {scale_source}" if metric else "up to a factor"
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Depth of one image at its own resolution."""
+    """Depth of one image at its own resolution.
+
+    >>> depth = np.array([[2.0, 4.0]], dtype=np.float32)
+    >>> image = np.zeros((1, 2, 3), dtype=np.uint8)
+    >>> prediction = Prediction(depth, 1 / depth, metric=True, scale_source="velocity (speed)", image=image)
+    >>> prediction
+    Prediction(1x2, metric from velocity (speed), 2.0 to 4.0 m)
+    >>> prediction.color().shape
+    (1, 2, 3)
+    """
 
     depth: np.ndarray  # [H, W] float32 z-depth, metres where `metric`
     inv_depth: np.ndarray  # [H, W] float32, 1 / depth
-    metric: bool  # whether depth is in metres
-    scale: float  # the factor that was applied to the network's depth
+    metric: bool  # whether depth is in metres; if not, it is known up to a factor
     scale_source: str  # where the scale comes from, such as "velocity (speed)" or "none"
-    camera: Camera | None = None  # at the resolution of `depth`
+    image: np.ndarray  # [H, W, 3] uint8, RGB: the image that depth was predicted of
+    camera: Camera | None = None  # the camera of the image, at the resolution of `depth`, where it is known
+    time: float | None = None  # seconds, of a frame of a clip
+
+    def __repr__(self) -> str:
+        (height, width), low, high = self.depth.shape, self.depth.min(), self.depth.max()
+        reach = f"{low:.1f} to {high:.1f} m" if self.metric else f"{low:.3g} to {high:.3g}"
+        return f"Prediction({height}x{width}, {scale_in_words(self.metric, self.scale_source)}, {reach})"
+
+    def color(self, low: float | None = None, high: float | None = None) -> np.ndarray:
+        """Return inverse depth in colors: far is dark, near is bright and warm.
+
+        Args:
+            low: inverse depth (1/metres) that is darkest; if left out, percentile 2 of this prediction.
+            high: inverse depth (1/metres) that is brightest; if left out, percentile 98 of this prediction.
+
+        Returns:
+            Colors [H, W, 3] uint8, RGB.
+        """
+        own_low, own_high = (0.0, 0.0) if low is not None and high is not None else color_range([self.inv_depth])
+        return colorize(self.inv_depth, own_low if low is None else low, own_high if high is None else high)
+
+    def points(self) -> np.ndarray:
+        """Return the points of all pixels with depth, row by row.
+
+        Returns:
+            Points [N, 3] float32 in the camera's frame (x right, y down, z forward), metres where `metric`. Raises
+            InputError without a camera.
+        """
+        return self._points_and_mask()[0]
+
+    def save(self, path: str | Path) -> None:
+        """Write the prediction to a file in the format of its suffix. The file appears whole or not at all.
+
+        `.npz` is read by `np.load` without pickle. It holds `depth` [H, W] float32; `metric`, a bool; `scale_source`, a
+        text; and, if the camera is known, `intrinsics`, K [3, 3] float64 in pixels of this depth map.
+        `.png` is a depth map of 16 bits, metres x 256, as KITTI keeps it.
+        `.ply` is a colored point cloud, one vertex for each pixel with depth; it needs a camera.
+
+        Args:
+            path: the file; folders on the way are made.
+
+        Raises InputError for another suffix, and for a point cloud without a camera.
+        """
+        path = Path(path)
+        if path.suffix == ".npz":
+            arrays: dict[str, Any] = {
+                "depth": self.depth,
+                "metric": self.metric,
+                "scale_source": self.scale_source,
+            }
+            if self.camera is not None:
+                arrays["intrinsics"] = self.camera.matrix().numpy()
+            with replacing(path) as temporary:
+                np.savez(temporary, **arrays)
+        elif path.suffix == ".png":
+            write_depth_png(path, self.depth)
+        elif path.suffix == ".ply":
+            points, known = self._points_and_mask()
+            write_cloud(path, points, self.image[known])
+        else:
+            raise InputError(
+                f"{path}: a prediction is not saved as '{path.suffix}'; name a file .npz (depth), .png (depth in 16 "
+                f"bits) or .ply (points)"
+            )
+
+    def _points_and_mask(self) -> tuple[np.ndarray, np.ndarray]:
+        if self.camera is None:
+            raise InputError("points need a camera, but this prediction has none; predict the image with its camera")
+        return points_from_depth(self.depth, self.camera)

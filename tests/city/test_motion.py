@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from packdepth.city.drive import Drive, Shot
-from packdepth.data.motion import optical_flow, small_gray
+from packdepth.data.optical_flow import optical_flow, small_gray
 
 
 def test_motion_of_a_drive(drive: Drive, shots: list[Shot]) -> None:

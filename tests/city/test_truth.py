@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from packdepth.city.classes import COLORS, Label
 from packdepth.city.drive import Drive, Recipe, Shot
+from packdepth.classes import PALETTE, Label
 from packdepth.geometry import lidar
 from packdepth.geometry.warp import synthesize
 from packdepth.objectives.photometric import photometric_error
@@ -96,7 +96,7 @@ def test_the_lead_car_keeps_its_distance(drive: Drive, shots: list[Shot]) -> Non
 
 def test_classes_and_instances(shots: list[Shot]) -> None:
     shot = shots[1]
-    assert shot.semantic.max() < len(COLORS) == 19
+    assert shot.semantic.max() < len(PALETTE) == 19
     assert set(np.unique(shot.semantic)) >= {Label.ROAD, Label.SIDEWALK, Label.BUILDING, Label.VEGETATION, Label.SKY}
     np.testing.assert_array_equal(shot.depth == 0, shot.semantic == Label.SKY)
     for number in np.unique(shot.instance)[1:]:

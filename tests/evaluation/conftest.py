@@ -17,7 +17,7 @@ from packdepth import checkpoint
 from packdepth.checkpoint import Meta
 from packdepth.config import Run, parse_run
 from packdepth.inference.predictor import Predictor
-from packdepth.networks.build import depth_network, pose_network
+from packdepth.networks.ego_motion import PairPoseNetwork
 
 HEIGHT, WIDTH = 40, 60
 FOCAL, CX, CY = 40.0, 29.5, 19.5
@@ -99,7 +99,7 @@ class Reader(nn.Module):
         return [inv_depth]
 
 
-class Straight(nn.Module):
+class Straight(PairPoseNetwork):
     """Ego-motion straight ahead."""
 
     def forward(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:
@@ -147,7 +147,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     networks = run().networks
     assert networks.pose is not None
-    weights = torch.nn.ModuleDict({"depth": depth_network(networks.depth), "pose": pose_network(networks.pose)})
+    weights = torch.nn.ModuleDict({"depth": networks.depth.assemble(), "pose": networks.pose.assemble()})
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
     checkpoint.write(folder, checkpoint.Checkpoint(run(), META, weights.state_dict()))
     return folder

@@ -16,9 +16,12 @@ import yaml
 from PIL import Image
 from torch import Tensor, nn
 
-from packdepth import cli, odometry
+from packdepth import cli
 from packdepth.errors import InputError
+from packdepth.evaluation.odometry_command import clip_odometry, odometry
+from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import PAIRS, Predictor
+from packdepth.records import Clip, Frame
 
 from .conftest import META, STEP, Straight, reader, run
 
@@ -33,7 +36,7 @@ def sequence(request: pytest.FixtureRequest) -> Path:
 
 
 def test_a_kitti_sequence(sequence: Path, tmp_path: Path) -> None:
-    report = odometry(reader(), sequence, tmp_path / "out")
+    (report,) = odometry(reader(), sequence, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
     content = json.loads((tmp_path / "out/odometry.json").read_text())
     assert content["frames"] == report.frames == 51
@@ -51,7 +54,7 @@ def test_the_record_holds_the_trajectory_and_no_file_is_written(
     sequence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = odometry(reader(), sequence)
+    (report,) = odometry(reader(), sequence)
     assert list(tmp_path.iterdir()) == []
     np.testing.assert_allclose(report.poses[:, 2, 3], STEP * np.arange(51), rtol=1e-5)
     np.testing.assert_allclose(report.times, np.arange(51) / 10)
@@ -61,7 +64,7 @@ def test_the_record_holds_the_trajectory_and_no_file_is_written(
 def test_the_command_line_writes_the_numbers_of_the_record(
     moving_clip: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = odometry(trained, moving_clip, tmp_path / "record")
+    (report,) = odometry(trained, moving_clip, tmp_path / "record")
     assert cli.main(["odometry", str(trained), str(moving_clip), "-o", str(tmp_path / "command")]) == 0
     assert capsys.readouterr().out == f"{report.text()}\n"
     for name in FILES:
@@ -70,7 +73,7 @@ def test_the_command_line_writes_the_numbers_of_the_record(
 
 
 def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
-    report = odometry(reader(), moving_clip, tmp_path)
+    (report,) = odometry(reader(), moving_clip, tmp_path)
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(world.STEP / STEP)
     assert report.errors.ate_scaled == pytest.approx(0, abs=1e-5)
@@ -78,7 +81,7 @@ def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
 
 
 def test_images_without_poses(moving_clip: Path, tmp_path: Path) -> None:
-    report = odometry(reader(), moving_clip / "frames", tmp_path)
+    (report,) = odometry(reader(), moving_clip / "frames", tmp_path)
     assert report.errors is None
     assert "no measured poses" in report.text()
     assert json.loads((tmp_path / "odometry.json").read_text())["errors"] is None
@@ -126,17 +129,23 @@ def test_images_are_read_as_they_are_needed() -> None:
     assert read == 3 * PAIRS + 1
 
 
-def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
-    """An image has 7 MB when it is decoded."""
+class Blank:
+    """An image of 7 MB, made when it is read."""
+
+    path = Path("blank.png")
+
+    def read(self) -> np.ndarray:
+        return np.zeros((1080, 2160, 3), dtype=np.uint8)
+
+
+def test_memory_does_not_grow_with_the_video() -> None:
+    camera = Camera.from_fov(60, 2160, 1080)
 
     def peak(count: int) -> int:
-        folder = tmp_path / str(count)
-        folder.mkdir()
-        Image.new("RGB", (2160, 1080)).save(folder / "000000.png")
-        for index in range(1, count):
-            (folder / f"{index:06d}.png").hardlink_to(folder / "000000.png")
+        frames = tuple(Frame(name=f"{i:06d}", time=i / 10, image=Blank()) for i in range(count))
+        clip = Clip("long", Path("long"), camera, frames)
         tracemalloc.start()
-        odometry(reader(), folder)
+        clip_odometry(reader(), clip, None, None, checkpoint="any", source="long")
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -149,7 +158,7 @@ def test_alignment_needs_a_camera(moving_clip: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no camera is known, but --align needs one; name its file with"):
         odometry(reader(), moving_clip / "frames", tmp_path / "out", align=True)
     assert not (tmp_path / "out").exists()
-    report = odometry(reader(), moving_clip / "frames", align=True, camera=moving_clip / "camera.yaml")
+    (report,) = odometry(reader(), moving_clip / "frames", align=True, camera=moving_clip / "camera.yaml")
     assert report.scale_source == "velocity (poses), aligned with predicted depth"
 
 
@@ -169,7 +178,19 @@ def test_depth_corrects_the_motion(moving_clip: Path) -> None:
     """The network predicts STEP per frame; depth is that of the rendered world."""
     of_world = run(world.CAMERA.height, world.CAMERA.width)
     predictor = Predictor(of_world, META, TrueDepth(), Straight(), torch.device("cpu"))
-    report = odometry(predictor, moving_clip, align=True)
+    (report,) = odometry(predictor, moving_clip, align=True)
     assert report.errors is not None
     assert report.errors.scale == pytest.approx(1, rel=0.03)
     assert world.STEP / STEP < 0.7  # the scale without alignment
+
+
+def test_several_clips_get_a_folder_each(
+    moving_clip: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("monday", "tuesday"):
+        shutil.copytree(moving_clip, tmp_path / "clips" / name)
+    assert cli.main(["odometry", str(trained), str(tmp_path / "clips"), "-o", str(tmp_path / "out")]) == 0
+    texts = [(tmp_path / "out" / name / "odometry.txt").read_text() for name in ("monday", "tuesday")]
+    assert capsys.readouterr().out == "\n".join(texts)
+    assert texts[0].startswith("6 frames of folder/monday\n")
+    assert sorted(path.name for path in (tmp_path / "out" / "tuesday").iterdir()) == FILES

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from packdepth.city.classes import Label
+from packdepth.classes import Label
 from packdepth.evaluation.parts import MIN_PIXELS, edge_mask, lead_car_mask, part_masks, range_masks, range_names
 from packdepth.geometry.camera import Camera
 from packdepth.records import Frame

@@ -265,8 +265,8 @@ def test_an_installed_package_is_imported_only_when_it_is_needed(installed: Path
     ("name", "message"),
     [
         ("harbor-noon", "the package harbor provides a protocol named 'harbor-day' under this name"),
-        ("harbor-path", "protocol 'harbor-path': the package harbor that provides it fails"),
-        ("harbor-gone", "the package harbor that provides it fails .*No module named"),
+        ("harbor-path", "protocol 'harbor-path': the package harbor provides NoneType under this name"),
+        ("harbor-gone", "the installed package harbor: its harbor-gone .* cannot be imported .*No module named"),
     ],
 )
 def test_an_installed_package_that_cannot_be_used(installed: Path, name: str, message: str) -> None:

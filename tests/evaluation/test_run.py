@@ -16,7 +16,7 @@ import world
 
 import packdepth
 from packdepth import cli
-from packdepth.city.classes import Label
+from packdepth.classes import Label
 from packdepth.data.beams import beam_depth
 from packdepth.errors import InputError
 from packdepth.evaluation import Protocol, Report, evaluate, find_protocol

@@ -13,7 +13,6 @@ from packdepth import checkpoint
 from packdepth.checkpoint import Checkpoint, Meta
 from packdepth.config import parse_run
 from packdepth.inference.predictor import Predictor, load
-from packdepth.networks.build import depth_network, pose_network
 
 HEIGHT, WIDTH = 32, 64  # of what the networks see
 FORWARD = 0.5  # metres a frame that the pose network predicts, roughly
@@ -59,7 +58,7 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores={"abs_rel": 0.12345678, "loss": 0.25},
     )
     torch.manual_seed(0)
-    depth, pose = depth_network(run.networks.depth), pose_network(run.networks.pose)
+    depth, pose = run.networks.depth.assemble(), run.networks.pose.assemble()
     weights = {f"depth.{name}": value for name, value in depth.state_dict().items()}
     weights |= {f"pose.{name}": value for name, value in pose.state_dict().items()}
     folder = tmp_path_factory.mktemp("checkpoint") / "best"

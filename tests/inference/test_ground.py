@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.errors import InputError
-from packdepth.inference import ground
-from packdepth.inference.ground import filter_ground
+from packdepth.inference.ground import FrameCount, filter_ground
+from packdepth.inference.predictor import Predictor
 from packdepth.records import Clip, Readable
 from packdepth.sources.folder import Folder, read_clip
 
@@ -26,7 +27,7 @@ META = Meta(
 
 
 class Seer:
-    """Predicts the exact inverse depth of the rendered world, with a hole in the road of some frames."""
+    """Predictor of the exact inverse depth of the rendered world, with a hole in the road of some frames."""
 
     def __init__(self, clip: Clip, holes: Sequence[int]) -> None:
         self.images = [frame.image.read().astype(int) for frame in clip.frames]
@@ -35,10 +36,10 @@ class Seer:
         self.meta = META
 
     def labels(self, image: Readable, semantic: Readable | None) -> None:
-        """No label maps guide it."""
+        """Return None: no label maps guide it."""
 
-    def inv_depth(self, image: Tensor, labels: None) -> Tensor:
-        pixels = (image[0].permute(1, 2, 0) * 255).round().int().numpy()
+    def inv_depth(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        pixels = (images[0].permute(1, 2, 0) * 255).round().int().numpy()
         index = int(np.argmin([np.abs(other - pixels).sum() for other in self.images]))
         inv_depth = 1 / torch.from_numpy(self.depths[index].copy())[None, None]
         if index in self.holes:
@@ -46,22 +47,27 @@ class Seer:
         return 0.01 * inv_depth  # of unknown scale
 
 
+def filter_with(
+    seer: Seer, clips: Sequence[Clip], output: Path, **options: Any
+) -> tuple[list[FrameCount], list[FrameCount]]:
+    return filter_ground(
+        Path("best"), clips, output, load_predictor=lambda checkpoint: cast(Predictor, seer), **options
+    )
+
+
 @pytest.fixture
 def clip(moving_clip: Path) -> Clip:
     return read_clip(moving_clip)
 
 
-def test_drops_the_frames_with_a_hole(
-    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moving_clip: Path
-) -> None:
-    monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, (1, 4)))
-    kept, dropped = filter_ground(Path("best"), [clip], tmp_path)
+def test_drops_the_frames_with_a_hole(clip: Clip, tmp_path: Path, moving_clip: Path) -> None:
+    kept, dropped = filter_with(Seer(clip, (1, 4)), [clip], tmp_path)
     assert [found.frame.name for found in dropped] == [clip.frames[1].name, clip.frames[4].name]
     assert [found.below for found in dropped] == [60, 60]
-    assert len(kept) == len(clip.frames) - 2
+    assert [found.frame.name for found in kept] == [clip.frames[index].name for index in (0, 2, 3, 5)]
     (selected,) = Folder(kind="folder", root=moving_clip, split_file=tmp_path / "kept.txt").clips()
     assert selected.targets == {found.frame.name for found in kept}
-    assert len(selected.frames) == len(clip.frames)
+    assert [frame.name for frame in selected.frames] == [frame.name for frame in clip.frames]  # dropped ones too
     with (tmp_path / "counts.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["kept"] for row in rows] == ["1", "0", "1", "1", "0", "1"]
@@ -71,23 +77,20 @@ def test_drops_the_frames_with_a_hole(
     assert (red[..., 0] > red[..., 1] + 100).mean() > 0.8
 
 
-def test_judges_targets_alone_and_a_threshold_moves_it(
-    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, (1, 4)))
-    some = replace(clip, targets=frozenset(frame.name for frame in clip.frames[:3]))
-    kept, dropped = filter_ground(Path("best"), [some], tmp_path)
-    assert (len(kept), len(dropped)) == (2, 1)
-    kept, dropped = filter_ground(Path("best"), [some], tmp_path, threshold=60)
-    assert (len(kept), len(dropped)) == (3, 0)
+def test_only_targets_are_filtered_by_the_threshold(clip: Clip, tmp_path: Path) -> None:
+    names = [frame.name for frame in clip.frames[:3]]
+    some = replace(clip, targets=frozenset(names))
+    kept, dropped = filter_with(Seer(clip, (1, 4)), [some], tmp_path, threshold=59)
+    assert [found.frame.name for found in kept] == [names[0], names[2]]
+    assert [found.frame.name for found in dropped] == [names[1]]
+    kept, dropped = filter_with(Seer(clip, (1, 4)), [some], tmp_path, threshold=60)
+    assert [found.frame.name for found in kept] == names
+    assert dropped == []
     assert not (tmp_path / "dropped.jpg").exists()
 
 
-def test_frames_without_their_context_are_no_targets(
-    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, (0, 4)))
-    kept, dropped = filter_ground(Path("best"), [clip], tmp_path, context=(-1, 1))
+def test_frames_without_their_context_are_no_targets(clip: Clip, tmp_path: Path) -> None:
+    kept, dropped = filter_with(Seer(clip, (0, 4)), [clip], tmp_path, context=(-1, 1))
     assert [found.frame.name for found in kept] == [frame.name for frame in clip.frames[1:4]]
     assert [found.frame.name for found in dropped] == [clip.frames[4].name]
 
@@ -98,31 +101,26 @@ def test_no_target_is_an_error_before_anything_is_predicted(clip: Clip, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_unrelated_images_need_no_context(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, ()))
-    kept, _ = filter_ground(Path("best"), [replace(clip, independent=True)], tmp_path, context=(-1, 1))
-    assert len(kept) == len(clip.frames)
+def test_unrelated_images_need_no_context(clip: Clip, tmp_path: Path) -> None:
+    kept, _ = filter_with(Seer(clip, ()), [replace(clip, independent=True)], tmp_path, context=(-1, 1))
+    assert [found.frame for found in kept] == list(clip.frames)
 
 
-def test_all_dropped_is_an_error(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ground, "load", lambda checkpoint: Seer(clip, range(6)))
-    with pytest.raises(InputError, match="in every frame"):
-        filter_ground(Path("best"), [clip], tmp_path / "out")
+def test_all_dropped_is_an_error(clip: Clip, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"best: .* in every frame"):
+        filter_with(Seer(clip, range(6)), [clip], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_camera_that_nobody_knows_is_the_learned_one(
-    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_camera_is_replaced_by_the_learned_one(clip: Clip, tmp_path: Path) -> None:
     seer, known = Seer(clip, (1,)), clip.camera
-    monkeypatch.setattr(ground, "load", lambda checkpoint: seer)
     guess = replace(known, fx=3 * float(known.fx), cy=0.0)
     unknown = replace(clip, camera=guess, missing_camera=tmp_path / "camera.yaml")
     with pytest.raises(InputError, match="not found; it would be the camera of clip"):
-        filter_ground(Path("best"), [unknown], tmp_path / "out")
+        filter_with(seer, [unknown], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     numbers = {name: float(getattr(known, name)) for name in ("fx", "fy", "cx", "cy")}
     learned = LearnedCamera(width=known.width, height=known.height, focal_deviation=0.01, **numbers)
     seer.meta = META.model_copy(update={"cameras": [learned]})
-    _, dropped = filter_ground(Path("best"), [unknown], tmp_path / "out")
+    _, dropped = filter_with(seer, [unknown], tmp_path / "out")
     assert [found.frame.name for found in dropped] == [clip.frames[1].name]

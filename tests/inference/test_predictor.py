@@ -6,6 +6,7 @@ import copy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,11 @@ from packdepth.config import Precision
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
-from packdepth.inference.predictor import PAIRS, Predictor, image_tensor, load
+from packdepth.inference.predictor import BATCH, PAIRS, Predictor, image_tensor, load
 from packdepth.networks.ego_motion import views
 from packdepth.networks.flip import fuse_flipped
-from packdepth.networks.twostream import TwoStreamPoseNet
+from packdepth.networks.twostream import TwoStreamBlock
+from packdepth.sources.files import ImageFile
 
 from .conftest import FORWARD, HEIGHT, WIDTH
 
@@ -36,7 +38,8 @@ def test_depth_has_the_size_of_the_image(predictor: Predictor, image: np.ndarray
         assert (array > 0).all()
     np.testing.assert_allclose(prediction.depth * prediction.inv_depth, 1, rtol=1e-6)
     assert prediction.inv_depth.std() > 0.05 * prediction.inv_depth.mean()
-    assert (prediction.metric, prediction.scale, prediction.scale_source) == (True, 1.0, "velocity (speed)")
+    assert (prediction.metric, prediction.scale_source) == (True, "velocity (speed)")
+    np.testing.assert_array_equal(prediction.image, image)
     assert prediction.camera is CAMERA
     assert predictor.predict(image).camera is None
 
@@ -127,6 +130,91 @@ def test_each_orientation_can_be_inferred_once_for_a_batch(predictor: Predictor,
     )
     single = predictor.predict(255 - image, flip=True).inv_depth
     np.testing.assert_allclose(fused[1, 0].numpy(), single, rtol=1e-4)
+
+
+# --- batches and clips --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_batch_predicts_as_one_image_at_a_time(predictor: Predictor, image: np.ndarray, flip: bool) -> None:
+    images = np.stack([np.roll(image, shift, axis=1) for shift in range(BATCH + 3)])
+    for batch in (images, images.astype(np.float32) / 255, list(images)):
+        found = predictor.predict_batch(batch, CAMERA, flip=flip)
+        assert len(found) == BATCH + 3
+        for each, picture in zip(found, images, strict=True):
+            expected = predictor.predict(picture, CAMERA, flip=flip)
+            np.testing.assert_allclose(each.depth, expected.depth, rtol=1e-4)
+            np.testing.assert_array_equal(each.image, picture)
+            assert each.camera is CAMERA
+
+
+def test_a_batch_may_hold_images_of_any_form_and_size(predictor: Predictor, image: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(image).save(tmp_path / "a.png")
+    images = [tmp_path / "a.png", image[:30, :50], Image.fromarray(image).resize((20, 30)), image[..., 0]]
+    cameras = [CAMERA, None, CAMERA.resized(30, 20), None]
+    found = predictor.predict_batch(images, cameras)
+    assert [each.depth.shape for each in found] == [(45, 83), (30, 50), (30, 20), (45, 83)]
+    assert [each.camera for each in found] == cameras
+    for each, single in zip(found, images, strict=True):
+        np.testing.assert_allclose(each.depth, predictor.predict(single).depth, rtol=1e-4)
+    assert predictor.predict_batch([]) == []
+
+
+@pytest.mark.parametrize(
+    ("batch", "camera", "message"),
+    [
+        (
+            np.zeros((4, 5, 3), np.uint8),
+            None,
+            r"is an array \[B, H, W, 3\] or a list of images; found an array",
+        ),
+        ("image.png", None, "or a list of images; found str"),
+        (np.zeros((2, 4, 5, 3), np.uint8), [CAMERA], "2 images comes with 1 cameras"),
+        (np.zeros((2, 4, 5, 3), np.uint8), CAMERA, "the camera is for 83x45 pixels, but the image has 5x4"),
+        (np.zeros((2, 4, 5, 4), np.uint8), None, r"found \[4, 5, 4\]"),
+    ],
+)
+def test_what_is_no_batch_is_refused(predictor: Predictor, batch: Any, camera: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        predictor.predict_batch(batch, camera)
+
+
+def test_a_video_is_predicted_frame_by_frame(predictor: Predictor, moving_clip: Path) -> None:
+    (clip,) = packdepth.open(moving_clip)
+    found = list(predictor.video(moving_clip))
+    assert [each.time for each in found] == [frame.time for frame in clip.frames]
+    for each, frame in zip(found, clip.frames, strict=True):
+        expected = predictor.predict(frame.image.path, clip.camera)
+        np.testing.assert_array_equal(each.depth, expected.depth)
+        np.testing.assert_array_equal(each.points(), expected.points())
+        np.testing.assert_array_equal(each.image, frame.image.read())
+
+
+def test_a_video_is_read_as_it_is_needed(
+    predictor: Predictor, moving_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, paths = ImageFile.read, []
+    monkeypatch.setattr(ImageFile, "read", lambda self: paths.append(self.path.stem) or read(self))
+    predictions = predictor.video(moving_clip)
+    assert paths == []
+    next(predictions)
+    next(predictions)
+    assert paths == ["000000", "000001"]
+
+
+def test_a_video_is_one_clip(predictor: Predictor, moving_clip: Path, tmp_path: Path) -> None:
+    for name in ("monday", "tuesday"):
+        shutil.copytree(moving_clip, tmp_path / name)
+    with pytest.raises(InputError, match=r"holds 2 clips \(folder/monday, folder/tuesday\); give the path or"):
+        predictor.video(tmp_path)
+    assert len(list(predictor.video(tmp_path, options=["names=[monday]", "frames=[2, 4]"]))) == 2
+
+
+def test_a_predictor_is_printed_in_one_line(predictor: Predictor) -> None:
+    assert repr(predictor) == "Predictor(packnet 32x64, posenet, metric from velocity (speed), cpu)"
+
+
+# --- ego-motion ---------------------------------------------------------------------------------------------------
 
 
 def frames(number: int) -> list[np.ndarray]:
@@ -238,7 +326,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_a_two_stream_network_sees_the_depth_of_every_frame(predictor: Predictor, precision: Precision) -> None:
     torch.manual_seed(0)
-    pose, depth = TwoStreamPoseNet(initial_forward=FORWARD), copy.deepcopy(predictor.depth)
+    pose, depth = TwoStreamBlock(initial_forward=FORWARD).build(), copy.deepcopy(predictor.depth)
     both = Predictor(predictor.run, predictor.meta, depth, pose, torch.device("cpu"), precision)
     frames = [torch.rand(3, HEIGHT, WIDTH) for _ in range(PAIRS + 2)]
     found = both.ego_motion([frame.permute(1, 2, 0).numpy() for frame in frames])

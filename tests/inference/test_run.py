@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import ply
 import pytest
 import world
 import yaml
@@ -18,11 +19,11 @@ from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
 from packdepth.inference import run
 from packdepth.inference.predictor import Predictor, image_tensor, load
-from packdepth.inference.run import find_footage, predict
-from packdepth.inference.writers import video_writer
-from packdepth.sources.files import DepthPng
-
-from . import ply
+from packdepth.inference.run import frames_per_second, predict
+from packdepth.inference.writers.depth import DepthWriter
+from packdepth.inference.writers.video import video_writer
+from packdepth.sources.files import DepthPng, ImageFile
+from packdepth.sources.open import open_clips
 
 ALL = "depth,color,video,cloud"
 NAMES = [f"{index:06d}" for index in range(world.FRAMES)]
@@ -145,9 +146,10 @@ def test_a_folder_of_images(checkpoint_folder: Path, folder: Path, tmp_path: Pat
 
 def test_a_clip_whose_times_and_camera_are_unknown(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
     shutil.move(folder, tmp_path / "clip" / "frames")
-    footage = find_footage(tmp_path / "clip")
-    assert (footage.name, list(footage.images), footage.fps) == ("clip", NAMES, 10)
-    predict(checkpoint_folder, tmp_path / "clip", tmp_path / "out", "depth")
+    (clip,) = open_clips(tmp_path / "clip")
+    assert (clip.name, [frame.name for frame in clip.frames], frames_per_second(clip)) == ("images/clip", NAMES, 10)
+    predict(checkpoint_folder, tmp_path / "clip", tmp_path / "out", "depth,video")
+    assert (tmp_path / "out" / "clip.mp4").exists()
     assert "intrinsics" not in np.load(tmp_path / "out" / "depth" / f"{NAMES[0]}.npz")
 
 
@@ -184,9 +186,9 @@ def test_frames_are_read_one_at_a_time(
     checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    read, write = run.ImageFile.read, run.write_depth_npz
-    monkeypatch.setattr(run.ImageFile, "read", lambda self: events.append("read") or read(self))
-    monkeypatch.setattr(run, "write_depth_npz", lambda *args: events.append("write") or write(*args))
+    read, write = ImageFile.read, DepthWriter.append
+    monkeypatch.setattr(ImageFile, "read", lambda self: events.append("read") or read(self))
+    monkeypatch.setattr(DepthWriter, "append", lambda *args: events.append("write") or write(*args))
     predict(checkpoint_folder, folder, tmp_path / "out", "depth")
     assert events == ["read", "write"] * world.FRAMES
 
@@ -195,10 +197,48 @@ def test_the_range_of_colors_comes_from_few_frames(
     checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "SAMPLES", 2)
-    read, paths = run.ImageFile.read, []
-    monkeypatch.setattr(run.ImageFile, "read", lambda self: paths.append(self.path.stem) or read(self))
+    read, paths = ImageFile.read, []
+    monkeypatch.setattr(ImageFile, "read", lambda self: paths.append(self.path.stem) or read(self))
     predict(checkpoint_folder, folder, tmp_path / "out", "color")
     assert paths == [NAMES[0], NAMES[3], *NAMES]  # spread over the clip
+
+
+# --- several clips -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clips(moving_clip: Path, tmp_path: Path) -> Path:
+    """A folder of two clips."""
+    for name in ("monday", "tuesday"):
+        shutil.copytree(moving_clip, tmp_path / "clips" / name)
+    return tmp_path / "clips"
+
+
+def test_several_clips_get_a_folder_each(
+    checkpoint_folder: Path, clips: Path, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(checkpoint_folder, clips, tmp_path / "out", ALL)
+    for name in ("monday", "tuesday"):
+        video = [each.replace("moving_clip", name) for each in files(predicted)]
+        assert files(tmp_path / "out" / name) == sorted(video)
+        for file in (f"depth/{NAMES[1]}.npz", f"color/{NAMES[1]}.png", f"cloud/{NAMES[1]}.ply"):
+            assert (tmp_path / "out" / name / file).read_bytes() == (predicted / file).read_bytes()
+    assert capsys.readouterr().out.splitlines()[-1] == "depth is metric, its scale comes from velocity (speed)"
+
+
+def test_a_clip_among_several_is_not_written_over(checkpoint_folder: Path, clips: Path) -> None:
+    before = files(clips)
+    message = refusal(checkpoint=checkpoint_folder, input=clips, output=clips, save="depth")
+    assert message.endswith(f"over the input {clips}; name another folder")
+    assert files(clips) == before
+
+
+def test_a_drive_of_kitti(checkpoint_folder: Path, data: Path, tmp_path: Path) -> None:
+    drive = data / "kitti_raw/2011_09_26/2011_09_26_drive_0052_sync"
+    words = ["predict", str(checkpoint_folder), str(drive), "frames=[0, 2]", "-o", str(tmp_path), "--save", "cloud"]
+    assert main(words) == 0
+    (clip,) = open_clips(drive)
+    assert files(tmp_path) == [f"cloud/{frame.name}.ply" for frame in clip.frames[:2]]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------
@@ -230,7 +270,7 @@ def test_an_unknown_kind(refused: dict, folder: Path) -> None:
 def test_an_input_that_is_not_there_or_empty(refused: dict, tmp_path: Path) -> None:
     assert refusal(**refused, input=tmp_path / "x.mp4").startswith(f"{tmp_path / 'x.mp4'}: not found; it would be an ")
     (tmp_path / "empty").mkdir()
-    assert "holds no .png or .jpg or .jpeg file" in refusal(**refused, input=tmp_path / "empty")
+    assert "holds no image and looks like no data set" in refusal(**refused, input=tmp_path / "empty")
     assert "no video that can be opened" in refusal(**refused, input=Path(__file__))
 
 

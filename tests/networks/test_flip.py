@@ -8,11 +8,12 @@ import numpy as np
 import segmenter
 import torch
 
-from packdepth.config import FpnSemantics, GuidanceConfig, PackNetConfig, SuperDepthConfig
-from packdepth.networks.build import depth_network
+from packdepth.networks.blocks import GuidanceBlock
 from packdepth.networks.flip import FlipFused, fuse_flipped
 from packdepth.networks.guided import guidance_of
-from packdepth.networks.packnet import PackNet
+from packdepth.networks.packnet import PackNet, PackNetBlock
+from packdepth.networks.superdepth import SuperDepthBlock
+from packdepth.segmentation.fpn import FpnSemantics
 
 
 def test_the_reference(golden: Path) -> None:
@@ -59,19 +60,19 @@ def test_the_layer_fuses_every_scale_and_mirrors_with_its_image() -> None:
 
 
 def test_any_depth_network_may_have_the_layer() -> None:
-    for config in (PackNetConfig(kind="packnet", preset="tiny"), SuperDepthConfig(kind="superdepth")):
-        assert not isinstance(depth_network(config), FlipFused)
-        assert isinstance(depth_network(config.model_copy(update={"flip": True})), FlipFused)
+    for config in (PackNetBlock(kind="packnet", preset="tiny"), SuperDepthBlock(kind="superdepth")):
+        assert not isinstance(config.assemble(), FlipFused)
+        assert isinstance(config.model_copy(update={"flip": True}).assemble(), FlipFused)
 
 
 def test_a_guided_network_may_have_the_layer(tmp_path: Path) -> None:
     semantics = FpnSemantics(kind="fpn", checkpoint=segmenter.write(tmp_path / "semantics"))
-    guidance = GuidanceConfig(semantics=semantics, strides=(8,))
+    guidance = GuidanceBlock(semantics=semantics, strides=(8,))
     for flip in (False, True):
-        config = PackNetConfig(kind="packnet", preset="tiny", flip=flip, guidance=guidance)
-        network = depth_network(config)
+        config = PackNetBlock(kind="packnet", preset="tiny", flip=flip, guidance=guidance)
+        network = config.assemble()
         found = guidance_of(network)
         assert found is not None
         assert list(found.layers) == ["8"]
         assert network(torch.rand(1, 3, 32, 64))[0].shape == (1, 1, 32, 64)
-    assert guidance_of(depth_network(PackNetConfig(kind="packnet", preset="tiny"))) is None
+    assert guidance_of(PackNetBlock(kind="packnet", preset="tiny").assemble()) is None

@@ -14,8 +14,8 @@ from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.flip import FlipFused
 from packdepth.networks.guided import LabelGuidance, NetworkGuidance
 from packdepth.networks.packnet import PRESETS, PackNet
-from packdepth.networks.semantics import FPN
 from packdepth.networks.superdepth import SuperDepth
+from packdepth.segmentation.fpn import FPN
 
 Network = PackNet | DepthResNet | SuperDepth
 
@@ -32,7 +32,8 @@ def guided(network: Network) -> Network:
     network = copy.deepcopy(network)
     strides = (16, 8, 4, 2)
     torch.manual_seed(1)
-    network.guidance = NetworkGuidance(FPN(("road", "sky"), width=8), {s: network.decoder_channels[s] for s in strides})
+    semantics = FPN(("road", "sky"), layers=18, width=8)
+    network.guidance = NetworkGuidance(semantics, {s: network.decoder_channels[s] for s in strides})
     return network
 
 

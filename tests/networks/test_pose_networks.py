@@ -7,15 +7,15 @@ import torch
 
 from packdepth.geometry import se3
 from packdepth.networks.ego_motion import PairPoseNetwork
-from packdepth.networks.pose_resnet import PoseResNet
-from packdepth.networks.posenet import PoseNet
-from packdepth.networks.twostream import TwoStreamPoseNet
+from packdepth.networks.pose_resnet import PoseResNet, PoseResNetBlock
+from packdepth.networks.posenet import PoseNet, PoseNetBlock
+from packdepth.networks.twostream import TwoStreamBlock
 
 
-@pytest.fixture(scope="module", params=[PoseNet, PoseResNet, TwoStreamPoseNet])
+@pytest.fixture(scope="module", params=[PoseNetBlock, PoseResNetBlock, TwoStreamBlock])
 def network(request: pytest.FixtureRequest) -> PairPoseNetwork:
     torch.manual_seed(0)
-    pose: PairPoseNetwork = request.param().eval()
+    pose: PairPoseNetwork = request.param().assemble().eval()
     return pose
 
 

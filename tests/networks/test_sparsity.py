@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packdepth.config import Pattern, Sparsity
+from packdepth.networks.blocks import Pattern, Sparsity
 from packdepth.networks.posenet import PoseNet
 from packdepth.networks.sparsity import BLOCK, kept, sparse
 

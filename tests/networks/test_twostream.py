@@ -8,9 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from packdepth.config import DepthEncoding, Fusion, Sparsity
+from packdepth.networks.blocks import Sparsity
 from packdepth.networks.ego_motion import views
-from packdepth.networks.twostream import TwoStreamPoseNet, encoded, mean_inv_depth
+from packdepth.networks.twostream import (
+    DepthEncoding,
+    Fusion,
+    TwoStreamBlock,
+    TwoStreamPoseNet,
+    encoded,
+    mean_inv_depth,
+)
 
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 ALL = pytest.mark.parametrize("fusion", FUSIONS)
@@ -27,7 +34,7 @@ def scene(scale: float = 1.0) -> tuple[Tensor, Tensor]:
 
 def network(fusion: Fusion = "middle", **options: object) -> TwoStreamPoseNet:
     torch.manual_seed(0)
-    return TwoStreamPoseNet(fusion, initial_forward=0.5, **options).eval()  # type: ignore[arg-type]
+    return TwoStreamBlock(fusion=fusion, initial_forward=0.5, **options).build().eval()  # type: ignore[arg-type]
 
 
 @ALL

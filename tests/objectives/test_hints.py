@@ -9,7 +9,6 @@ import torch
 from batches import make_batch, make_outputs, paired
 from torch import Tensor
 
-from packdepth.config import HintsConfig
 from packdepth.data.transforms import flipped
 from packdepth.objectives.hints import CANDIDATES, WIDEST, Hints, search
 from packdepth.objectives.objective import Objective
@@ -73,6 +72,6 @@ def test_gradients_in_float64() -> None:
 
 
 def test_a_run_file_names_it_and_it_needs_the_right_image() -> None:
-    objective = Objective.build([HintsConfig(kind="hints")])
-    assert objective.fields() == {"right"}
-    assert not objective.needed_outputs()
+    objective = Objective([Hints(kind="hints")])
+    assert objective.batch_fields == {"right"}
+    assert not objective.output_fields

@@ -6,8 +6,8 @@ import kornia.losses
 import torch
 from batches import make_batch, make_outputs
 
-from packdepth.config import PhotometricConfig, SmoothnessConfig, VelocityConfig
 from packdepth.geometry import se3
+from packdepth.objectives import Photometric
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.scales import enlarged
 from packdepth.objectives.smoothness import Smoothness, smoothness
@@ -44,7 +44,7 @@ def test_smoothness_at_full_resolution_is_that_of_enlarged_scales() -> None:
     for convention in ("packdepth", "reference"):
         full = [enlarged(d, s, *batch.image.shape[-2:], convention) for s, d in enumerate(outputs.inv_depths)]
         expected = torch.stack([smoothness(inv_depth, batch.image) / 2**s for s, inv_depth in enumerate(full)]).mean()
-        torch.testing.assert_close(Smoothness("full", convention)(outputs, batch), expected)
+        torch.testing.assert_close(Smoothness(scales="full", convention=convention)(outputs, batch), expected)
 
 
 def test_velocity_is_the_error_of_the_length_in_metres() -> None:
@@ -57,11 +57,11 @@ def test_velocity_is_the_error_of_the_length_in_metres() -> None:
 
 
 def test_the_objective_is_the_weighted_sum_of_its_terms() -> None:
-    objective = Objective.build(
+    objective = Objective(
         [
-            PhotometricConfig(kind="photometric", weight=2.0),
-            SmoothnessConfig(kind="smoothness", weight=0.5),
-            VelocityConfig(kind="velocity", weight=0.0),
+            Photometric(kind="photometric", weight=2.0),
+            Smoothness(kind="smoothness", weight=0.5),
+            Velocity(kind="velocity", weight=0.0),
         ]
     )
     batch = make_batch()
@@ -77,16 +77,16 @@ def test_ego_motion_has_a_gradient_even_of_terms_on_depth_alone() -> None:
     batch = make_batch()
     outputs = make_outputs(batch)
     outputs.T_context_target.requires_grad_()
-    total, _ = Objective.build([SmoothnessConfig(kind="smoothness")])(outputs, batch)
+    total, _ = Objective([Smoothness(kind="smoothness")])(outputs, batch)
     total.backward()
     assert outputs.T_context_target.grad is not None
     assert not outputs.T_context_target.grad.any()
 
 
 def test_an_imposed_length_is_what_the_other_terms_see() -> None:
-    photometric = PhotometricConfig(kind="photometric")
-    imposing = Objective.build([photometric, VelocityConfig(kind="velocity", impose=True)])
-    plain = Objective.build([photometric, VelocityConfig(kind="velocity")])
+    photometric = Photometric(kind="photometric")
+    imposing = Objective([photometric, Velocity(kind="velocity", impose=True)])
+    plain = Objective([photometric, Velocity(kind="velocity")])
     batch = make_batch()
     outputs = make_outputs(batch)
     assert batch.distance is not None

@@ -9,8 +9,8 @@ import pytest
 import torch
 from batches import make_batch, make_outputs
 
-from packdepth.config import DepthConsistencyConfig, PhotometricConfig, PoseConsistencyConfig, VelocityConfig
 from packdepth.geometry import se3
+from packdepth.objectives import DepthConsistency, Photometric, Velocity
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.pose_consistency import PoseConsistency, pose_consistency
 
@@ -41,13 +41,13 @@ def test_agreement_has_a_finite_gradient() -> None:
 
 
 def test_an_objective_says_which_outputs_it_needs() -> None:
-    terms = [PhotometricConfig(kind="photometric"), VelocityConfig(kind="velocity")]
-    assert Objective.build(terms).needed_outputs() == frozenset()
-    objective = Objective.build(
-        [*terms, DepthConsistencyConfig(kind="depth_consistency"), PoseConsistencyConfig(kind="pose_consistency")]
+    terms = [Photometric(kind="photometric"), Velocity(kind="velocity")]
+    assert Objective(terms).output_fields == frozenset()
+    objective = Objective(
+        [*terms, DepthConsistency(kind="depth_consistency"), PoseConsistency(kind="pose_consistency")]
     )
-    assert objective.needed_outputs() == {"context_inv_depths", "T_context_target_reversed"}
-    assert objective.fields() == {"distance"}
+    assert objective.output_fields == {"context_inv_depths", "T_context_target_reversed"}
+    assert objective.batch_fields == {"distance"}
     assert objective.needs()["depth_consistency"] == ()
 
 
@@ -56,7 +56,5 @@ def test_both_estimates_are_compared_as_they_were_predicted() -> None:
     batch = make_batch()
     outputs = make_outputs(batch)
     outputs = replace(outputs, T_context_target_reversed=outputs.T_context_target.roll(1, 0))
-    objective = Objective.build(
-        [VelocityConfig(kind="velocity", impose=True), PoseConsistencyConfig(kind="pose_consistency", lever=2.0)]
-    )
-    assert objective(outputs, batch)[1]["pose_consistency"] == PoseConsistency(2.0)(outputs, batch) > 0
+    objective = Objective([Velocity(kind="velocity", impose=True), PoseConsistency(kind="pose_consistency", lever=2.0)])
+    assert objective(outputs, batch)[1]["pose_consistency"] == PoseConsistency(lever=2.0)(outputs, batch) > 0

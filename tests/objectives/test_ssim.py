@@ -8,7 +8,7 @@ from graph import kept_for_the_gradient
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from packdepth.objectives.ssim import Windows, ssim_distance, window_means
+from packdepth.objectives.ssim import WindowStatistics, ssim_distance, window_means
 
 
 def expected_distance(x: Tensor, y: Tensor) -> Tensor:
@@ -25,28 +25,28 @@ def expected_distance(x: Tensor, y: Tensor) -> Tensor:
 @pytest.mark.parametrize("size", [(12, 15), (3, 3), (2, 5)])
 def test_it_is_that_of_scipys_windows(size: tuple[int, int]) -> None:
     x, y = torch.rand(2, 4, 3, *size, dtype=torch.float64), torch.rand(2, 1, 3, *size, dtype=torch.float64)
-    torch.testing.assert_close(ssim_distance(x, Windows.of(y)), expected_distance(x, y.expand_as(x)))
+    torch.testing.assert_close(ssim_distance(x, WindowStatistics.of(y)), expected_distance(x, y.expand_as(x)))
 
 
 @pytest.mark.parametrize("size", [(5, 6), (2, 3)])
 def test_gradient_in_float64(size: tuple[int, int]) -> None:
     x, y = torch.rand(2, 2, 1, *size, dtype=torch.float64), torch.rand(2, 1, 1, *size, dtype=torch.float64)
-    target = Windows.of(y)
+    target = WindowStatistics.of(y)
     assert torch.autograd.gradcheck(lambda x: ssim_distance(x, target), x.requires_grad_())
 
 
 def test_equal_images_have_no_distance_and_others_at_most_one() -> None:
     x = torch.rand(2, 1, 3, 20, 30)
-    assert ssim_distance(x, Windows.of(x)).max() == 0  # to the last bit: auto-masking compares such errors
+    assert ssim_distance(x, WindowStatistics.of(x)).max() == 0  # to the last bit: auto-masking compares such errors
     stripes = torch.zeros(1, 1, 1, 8, 8)
     stripes[..., ::2] = 1
-    distance = ssim_distance(1 - stripes, Windows.of(stripes))
+    distance = ssim_distance(1 - stripes, WindowStatistics.of(stripes))
     assert 0.8 < distance.max() <= 1
 
 
 def test_little_is_kept_for_the_gradient() -> None:
     """The image, the target's windows and three derivatives."""
-    x, target = torch.rand(1, 2, 3, 16, 16, requires_grad=True), Windows.of(torch.rand(1, 1, 3, 16, 16))
+    x, target = torch.rand(1, 2, 3, 16, 16, requires_grad=True), WindowStatistics.of(torch.rand(1, 1, 3, 16, 16))
     _, kept = kept_for_the_gradient(lambda: ssim_distance(x, target))
     assert len(kept) == 5
 

@@ -9,10 +9,11 @@ import torch
 from batches import make_batch, make_outputs, paired
 from torch import Tensor
 
-from packdepth.config import OcclusionConfig, PhotometricConfig, Scales, StereoConfig, VelocityConfig
 from packdepth.data.transforms import flipped
+from packdepth.objectives import Photometric, Velocity
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.occlusion import Occlusion
+from packdepth.objectives.scales import Scales
 from packdepth.objectives.stereo import Stereo, pair_motion
 from packdepth.records import Batch, Outputs, Sample
 
@@ -116,18 +117,18 @@ def test_occlusion_is_the_mean_inverse_depth_of_all_that_is_predicted() -> None:
 
 
 def test_terms_combine_and_say_what_they_need() -> None:
-    objective = Objective.build(
+    objective = Objective(
         [
-            PhotometricConfig(kind="photometric"),
-            StereoConfig(kind="stereo", weight=0.5),
-            VelocityConfig(kind="velocity"),
-            OcclusionConfig(kind="occlusion"),
+            Photometric(kind="photometric"),
+            Stereo(kind="stereo", weight=0.5),
+            Velocity(kind="velocity"),
+            Occlusion(kind="occlusion"),
         ]
     )
-    assert objective.needed_outputs() == {"right_inv_depths"}
-    assert objective.fields() == {"right", "distance"}
+    assert objective.output_fields == {"right_inv_depths"}
+    assert objective.batch_fields == {"right", "distance"}
     batch = paired(make_batch())
     total, terms = objective(both_views(batch), batch)
     expected = terms["photometric"] + 0.5 * terms["stereo"] + 0.05 * terms["velocity"] + 0.01 * terms["occlusion"]
     torch.testing.assert_close(total, expected)
-    assert not Objective.build([StereoConfig(kind="stereo", both=False)]).needed_outputs()
+    assert not Objective([Stereo(kind="stereo", both=False)]).output_fields

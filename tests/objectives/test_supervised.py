@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from batches import make_batch, make_outputs
 from torch import Tensor
 
-from packdepth.config import Convention, SupervisedConfig, SupervisedKind
 from packdepth.objectives.objective import Objective
-from packdepth.objectives.supervised import LOSSES, REFERENCE_LOSSES, Supervised, reverse_huber
+from packdepth.objectives.supervised import LOSSES, REFERENCE_LOSSES, Supervised, SupervisedKind, reverse_huber
+from packdepth.objectives.term import Convention
 from packdepth.records import Batch, Outputs
 
 KINDS: tuple[SupervisedKind, ...] = get_args(SupervisedKind)
@@ -84,11 +84,11 @@ def test_gradients_of_terms_reach_every_scale(kind: SupervisedKind, convention: 
     batch = measured_batch(torch.float64)
     outputs = make_outputs(batch)
     inputs = [inv_depth.requires_grad_() for inv_depth in outputs.inv_depths]
-    gradients = torch.autograd.grad(Supervised(kind, convention)(outputs, batch), inputs)
+    gradients = torch.autograd.grad(Supervised(kind=kind, convention=convention)(outputs, batch), inputs)
     assert all(gradient.isfinite().all() and gradient.abs().max() > 0 for gradient in gradients)
     if kind != "berhu":
         fine = Outputs([inputs[2]], outputs.T_context_target)
-        term = Supervised(kind, convention)
+        term = Supervised(kind=kind, convention=convention)
         assert torch.autograd.gradcheck(lambda x: term(replace(fine, inv_depths=[x]), batch), inputs[2])
 
 
@@ -99,7 +99,9 @@ def test_an_exact_prediction_costs_nothing_and_moves_nothing(kind: SupervisedKin
     assert batch.truth is not None
     batch = replace(batch, truth=torch.where(batch.truth > 0, 8.0, 0.0)[..., :16, :24])
     inv_depth = torch.full((2, 1, 16, 24), 1 / 8).requires_grad_()
-    loss = Supervised(kind, convention)(Outputs([inv_depth], make_outputs(batch).T_context_target), batch)
+    loss = Supervised(kind=kind, convention=convention)(
+        Outputs([inv_depth], make_outputs(batch).T_context_target), batch
+    )
     loss.backward()
     assert loss == 0
     assert inv_depth.grad is not None
@@ -113,7 +115,7 @@ def test_images_without_a_return_are_finite_and_count_as_zero(kind: SupervisedKi
     assert batch.truth is not None
     outputs = make_outputs(batch)
     inputs = [inv_depth.requires_grad_() for inv_depth in outputs.inv_depths]
-    term = Supervised(kind, convention)
+    term = Supervised(kind=kind, convention=convention)
     nothing = term(outputs, replace(batch, truth=torch.zeros_like(batch.truth)))
     nothing.backward()
     assert nothing == 0
@@ -130,7 +132,7 @@ def test_images_without_a_return_are_finite_and_count_as_zero(kind: SupervisedKi
 
 @ALL
 def test_the_batch_is_the_mean_of_its_samples(kind: SupervisedKind) -> None:
-    batch, term = measured_batch(), Supervised(kind)
+    batch, term = measured_batch(), Supervised(kind=kind)
     outputs = make_outputs(batch)
     single = [
         term(
@@ -151,12 +153,12 @@ def test_every_measurement_counts_where_it_was_made() -> None:
     batch = replace(make_batch(1, dtype=torch.float64), truth=truth)
     inv_depths = [F.avg_pool2d(centers.expand(1, 1, 2, 60), (1, width)) for width in (1, 3, 6)]
     outputs = Outputs(inv_depths, make_outputs(batch).T_context_target)
-    assert Supervised("sparse_l1")(outputs, batch) < 1e-12
+    assert Supervised(kind="sparse_l1")(outputs, batch) < 1e-12
 
 
 def test_a_run_file_names_them() -> None:
     batch = measured_batch()
-    objective = Objective.build([SupervisedConfig(kind=kind, weight=2.0) for kind in KINDS])
+    objective = Objective([Supervised(kind=kind, weight=2.0) for kind in KINDS])
     total, terms = objective(make_outputs(batch), batch)
     assert tuple(terms) == KINDS
     assert objective.needs() == dict.fromkeys(KINDS, ("truth",))

@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from packdepth.config import Scales, SupervisedKind
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.warp import synthesize
 from packdepth.objectives.photometric import Photometric
+from packdepth.objectives.scales import Scales
 from packdepth.objectives.smoothness import Smoothness
-from packdepth.objectives.supervised import Supervised
+from packdepth.objectives.supervised import Supervised, SupervisedKind
 from packdepth.objectives.velocity import velocity_loss
 from packdepth.records import Batch, Outputs
 
@@ -88,13 +88,15 @@ class Setting:
 
 
 SETTINGS = {
-    "paper": Setting(Photometric(convention="reference"), Smoothness("full", "reference"), 1e-3, "full"),
+    "paper": Setting(
+        Photometric(convention="reference"), Smoothness(scales="full", convention="reference"), 1e-3, "full"
+    ),
     "multiscale": Setting(
-        Photometric(scales="own", convention="reference"), Smoothness("own", "reference"), 1e-3, "own"
+        Photometric(scales="own", convention="reference"), Smoothness(scales="own", convention="reference"), 1e-3, "own"
     ),
     "mean_clip_border": Setting(
         Photometric(minimum=False, automask=False, convention="reference", padding="border", clip=0.5),
-        Smoothness("full", "reference"),
+        Smoothness(scales="full", convention="reference"),
         0.1,
         "full",
     ),
@@ -139,7 +141,7 @@ SUPERVISED: dict[str, SupervisedKind] = {
 
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_supervised_losses(values: Values, batch: Batch, name: str) -> None:
-    term = Supervised(SUPERVISED[name], "reference")
+    term = Supervised(kind=SUPERVISED[name], convention="reference")
     expected = values[f"supervised_{name}"].squeeze()
     torch.testing.assert_close(term(outputs(values, "full"), batch), expected, rtol=1e-4, atol=1e-7)
 

@@ -1,4 +1,4 @@
-"""Links of the README and of docs/ lead somewhere: to files that are there, to headings that they have."""
+"""Links of the README, the changelog and the pages in docs/ lead to existing files and headings."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:
-    """Those of a page's headings, as GitHub makes them."""
+    """Return the anchors of the headings of a page, as GitHub generates them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def broken(page: Path, text: str) -> list[str]:
-    """The links of a page's text that lead nowhere."""
+    """Return the links in the text of a page that lead nowhere."""
     lost = []
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" in link:
@@ -30,12 +30,12 @@ def broken(page: Path, text: str) -> list[str]:
     return lost
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert broken(page, page.read_text()) == []
 
 
 def test_what_leads_nowhere_is_found() -> None:
     readme = PAGES[0]
-    text = "[a](docs/training.md#stereo) [b](docs/training.md#no-such) [c](no.md) [d](#install) [e](https://x.y/z#q)"
-    assert broken(readme, text) == ["docs/training.md#no-such", "no.md"]
+    text = "[a](docs/how-to/training.md#write-a-run-file) [b](docs/index.md#no-such) [c](no.md) [d](#install) [e](https://x.y#q)"
+    assert broken(readme, text) == ["docs/index.md#no-such", "no.md"]

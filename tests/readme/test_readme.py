@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from packdepth.inference.writers import video_writer
+from packdepth.inference.writers.video import video_writer
 from packdepth.interop.packnet_sfm import depth_resnet_name
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.sources.folder import Folder

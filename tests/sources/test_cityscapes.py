@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from packdepth.city.classes import Label
+from packdepth.classes import Label
 from packdepth.sources.cityscapes import TRAIN_IDS, CameraJson, Cityscapes, DisparityPng, VehicleJson
 from packdepth.sources.json_file import read_json
 

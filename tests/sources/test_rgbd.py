@@ -142,12 +142,15 @@ def test_errors(scenes, tum, complaint, write_image):
     complaint(source(tum).clips, truth, "no line")
 
 
-@given(text=st.text(alphabet=st.sampled_from("0123456789.-einfa \n#") | st.characters(), max_size=80))
+@given(text=st.text(alphabet=st.sampled_from("0123456789.-einfa \n#") | st.characters(codec="utf-8"), max_size=80))
 def test_any_text_is_read_or_refused_in_a_sentence(tmp_path_factory, read_or_refused, text):
     path = tmp_path_factory.mktemp("rgbd") / "file.txt"
     path.write_text(text, encoding="utf-8")
     rows = read_or_refused(lambda: read_stamped(path, 1), path)
-    assert rows is None or (rows and all(np.isfinite(time) and len(words) == 1 for time, words in rows))
+    if rows is not None:
+        times = [time for time, _ in rows]
+        assert times == sorted(set(times))
+        assert all(words[0] in text and len(words) == 1 for _, words in rows)
     assert read_or_refused(lambda: read_pose(path), path) is None
 
 
@@ -156,4 +159,16 @@ def test_any_matrix_is_a_rigid_motion_or_refused(tmp_path_factory, read_or_refus
     path = tmp_path_factory.mktemp("rgbd") / "frame.pose.txt"
     path.write_text(" ".join(map(repr, values)))
     T = read_or_refused(lambda: read_pose(path), path)
-    assert T is None or np.isfinite(T).all()
+    if T is not None:
+        assert T.ravel().tolist() == values
+        np.testing.assert_allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=0.02)
+        np.testing.assert_allclose(T[3], [0, 0, 0, 1], atol=1e-4)
+
+
+@given(place=st.lists(st.floats(-99, 99), min_size=3, max_size=3), turn=st.floats(-3, 3))
+def test_a_pose_is_read_as_it_was_written(tmp_path_factory, place, turn):
+    path = tmp_path_factory.mktemp("rgbd") / "frame.pose.txt"
+    cosine, sine = np.cos(turn), np.sin(turn)
+    T = np.array([[cosine, 0, sine, place[0]], [0, 1, 0, place[1]], [-sine, 0, cosine, place[2]], [0, 0, 0, 1]])
+    np.savetxt(path, T, fmt="%.17g")
+    np.testing.assert_array_equal(read_pose(path), T)

@@ -90,7 +90,7 @@ def test_a_split_of_other_cameras_is_refused(complaint):
     complaint(lambda: kitti_entry("x", line.replace("01/d", "02/d"), color=False), "image_02", "color: true")
 
 
-@given(text=st.text(alphabet=st.sampled_from("ab/_ 0\n#\r\t") | st.characters(), max_size=60))
+@given(text=st.text(alphabet=st.sampled_from("ab/_ 0\n#\r\t") | st.characters(codec="utf-8"), max_size=60))
 def test_any_text_is_a_split_or_refused_in_a_sentence(tmp_path_factory, read_or_refused, text):
     path: Path = tmp_path_factory.mktemp("split") / "split.txt"
     path.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from packdepth.sources.decoding import VideoFrame, _shown, iterate, probe
+from packdepth.sources.decoding import VideoFrame, display_order, iterate, probe
 from packdepth.sources.video import Video
 
 CAMERA = "width: 96\nheight: 64\nfx: 80\nfy: 80\ncx: 47.5\ncy: 31.5\n"
@@ -109,12 +109,12 @@ def test_video_that_begins_between_key_frames(tmp_path, write_video):
 
 
 def test_stamps_that_do_not_tell_the_order():
-    assert _shown([0, 3, 1, 2], reorders=True) == [0, 1, 2, 3]
-    assert _shown([0, 1, 2, 3], reorders=False) == [0, 1, 2, 3]
-    assert _shown([0, 1, 2, 3], reorders=True) == []  # stamps of decoding
-    assert _shown([None, 1, 2], reorders=False) == []
-    assert _shown([0, 1, 1, 2], reorders=False) == []
-    assert _shown([*range(100, 150), *range(50)], reorders=False) == []  # two recordings in one
+    assert display_order([0, 3, 1, 2], reorders=True) == [0, 1, 2, 3]
+    assert display_order([0, 1, 2, 3], reorders=False) == [0, 1, 2, 3]
+    assert display_order([0, 1, 2, 3], reorders=True) == []  # stamps of decoding
+    assert display_order([None, 1, 2], reorders=False) == []
+    assert display_order([0, 1, 1, 2], reorders=False) == []
+    assert display_order([*range(100, 150), *range(50)], reorders=False) == []  # two recordings in one
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
+import segmenter
 
 from packdepth.config import parse_run
+from packdepth.segmentation.checkpoint import read_description
+from packdepth.segmentation.dataset import LabeledImages
+from packdepth.segmentation.label import label_clips
 from packdepth.studies import guidance as study
 from packdepth.studies.budget import Budget
-from packdepth.studies.guidance import OVERALL, VARIANTS, Variant, guidance, lines, run_values, tables
+from packdepth.studies.guidance import OVERALL, VARIANTS, Variant, guidance, lines, run_values, segment, tables
 from packdepth.studies.trials import Row
 
 
@@ -64,3 +69,29 @@ def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overall, by_class = (tmp_path / "guidance.md").read_text().split("\n\n")
     assert "mean of classes" in overall
     assert "| building |" in by_class
+
+
+def test_a_segmentation_network_whose_training_was_interrupted_is_trained_on(
+    moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    label_clips(clip, str(segmenter.write(tmp_path / "segmenter")))
+    drives = {"train": clip, "val": clip}
+    read, seen = LabeledImages.__getitem__, []
+
+    def failing(self: LabeledImages, draw: int) -> object:
+        seen.append(draw)
+        if len(seen) == 10:  # in the second step of 8 images
+            raise OSError("the disk is gone")
+        return read(self, draw)
+
+    monkeypatch.setattr(LabeledImages, "__getitem__", failing)
+    with pytest.raises(OSError, match="the disk is gone"):
+        segment(tmp_path / "network", drives, (64, 64), steps=2)
+    assert read_description(tmp_path / "network")[1].steps == 1
+    segment(tmp_path / "network", drives, (64, 64), steps=2)
+    meta = read_description(tmp_path / "network")[1]
+    assert meta.steps == 2
+    assert meta.mean_iou is not None
+    segment(tmp_path / "network", drives, (64, 64), steps=2)
+    assert read_description(tmp_path / "network")[1] == meta  # it is there, and nothing is trained again

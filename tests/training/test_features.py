@@ -16,7 +16,7 @@ from packdepth import files
 from packdepth.config import load_run
 from packdepth.errors import InputError
 from packdepth.networks.guided import NetworkGuidance
-from packdepth.networks.semantics import FPN
+from packdepth.segmentation.fpn import FPN
 from packdepth.training.features import FeatureCache, fingerprint
 from packdepth.training.run import train
 
@@ -25,7 +25,7 @@ CHANNELS = {16: 4, 4: 4, 2: 4}
 
 def guidance(seed: int = 0) -> NetworkGuidance:
     torch.manual_seed(seed)
-    return NetworkGuidance(FPN(("road", "sky"), width=8), CHANNELS)
+    return NetworkGuidance(FPN(("road", "sky"), layers=18, width=8), CHANNELS)
 
 
 def counted(guide: NetworkGuidance) -> tuple[list[int], Callable[[Tensor], list[Tensor]]]:

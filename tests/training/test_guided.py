@@ -18,8 +18,8 @@ from packdepth.config import load_run
 from packdepth.errors import InputError
 from packdepth.evaluation import evaluate
 from packdepth.inference.info import describe
-from packdepth.inference.labels import label
 from packdepth.inference.predictor import load
+from packdepth.segmentation.label import label_clips
 from packdepth.training.run import train
 
 
@@ -121,7 +121,7 @@ def test_label_maps_guide_from_end_to_end(
     with pytest.raises(InputError, match="has no label map, but label maps guide"):
         train(run_file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    label(clip, str(segmenter.write(tmp_path / "segmenter")))
+    label_clips(clip, str(segmenter.write(tmp_path / "segmenter")))
     train(run_file, tmp_path / "out")
     best = tmp_path / "out" / "best"
     assert "guided by  label maps of 3 classes on disk" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.inference.info import describe
 from packdepth.inference.run import predict
-from packdepth.inference.writers import video_writer
+from packdepth.inference.writers.video import video_writer
 from packdepth.sources.folder import Folder
 from packdepth.training.run import train
 

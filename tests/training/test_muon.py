@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 import yaml
+from packdepth.training.muon import MOMENTUM, Muon, orthogonalized
 from torch import nn
 
 from packdepth.config import parse_run
 from packdepth.demo.steps import RUN_FILE
-from packdepth.networks.build import depth_network
 from packdepth.networks.posenet import PoseNet
-from packdepth.training.muon import MOMENTUM, Muon, orthogonalized
 from packdepth.training.optimizer import optimizer_and_schedule
 
 
@@ -82,7 +81,7 @@ def test_convolutions_of_the_networks_that_it_is_asked_for_are_stepped_as_matric
     values = yaml.safe_load(RUN_FILE.read_text())
     values["training"]["optimizer"] |= {"pose_learning_rate": pose_learning_rate, "weight_decay": 0.1}
     run = parse_run(values, "test")
-    networks = {"depth": depth_network(run.networks.depth), "pose": PoseNet()}
+    networks = {"depth": run.networks.depth.assemble(), "pose": PoseNet()}
     optimizer, _ = optimizer_and_schedule(run, networks, steps=300)
     stepped = {id(p): group["orthogonal"] for group in optimizer.param_groups for p in group["params"]}
     assert all(group["decay"] == (0.1 if group["orthogonal"] else 0) for group in optimizer.param_groups)

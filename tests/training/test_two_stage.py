@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from packdepth import checkpoint
+from packdepth.checkpoint import TRAINER_STATE
 from packdepth.data import filters
 from packdepth.errors import InputError
 from packdepth.inference import ground
 from packdepth.records import Clip
 from packdepth.training import two_stage
-from packdepth.training.checkpoints import TRAINER_STATE
 from packdepth.training.two_stage import train_two_stage
 
 SHORT = ("training.epochs=2", "training.epoch_steps=1")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from packdepth.city.classes import Label
 from packdepth.city.mesh import Look, Mesh, ball, box, cylinder, hexahedron, quads, rectangle
 from packdepth.city.style import Color, Style
 from packdepth.city.textures import Material
+from packdepth.classes import Label
 
 PLASTER = Look(Material.PLAIN, Label.BUILDING)
 POLE = Look(Material.METAL, Label.POLE)

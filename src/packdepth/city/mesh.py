@@ -10,9 +10,9 @@ import numpy as np
 import trimesh.creation
 from numpy.typing import ArrayLike
 
-from packdepth.city.classes import Label
 from packdepth.city.style import Color
 from packdepth.city.textures import Material
+from packdepth.classes import Label
 
 WHITE: Color = (1.0, 1.0, 1.0)
 

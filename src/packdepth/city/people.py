@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from packdepth.city.classes import Label
 from packdepth.city.mesh import Look, Mesh, ball, cylinder
 from packdepth.city.style import Color
 from packdepth.city.textures import Material
+from packdepth.classes import Label
 
 SKINS: tuple[Color, ...] = ((0.55, 0.36, 0.27), (0.35, 0.21, 0.14), (0.18, 0.10, 0.07))
 

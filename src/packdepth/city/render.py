@@ -8,10 +8,10 @@ import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
-from packdepth.city.classes import Label
 from packdepth.city.light import Light
 from packdepth.city.mesh import Mesh, face_normals
 from packdepth.city.textures import Textures
+from packdepth.classes import Label
 from packdepth.geometry.camera import Camera
 
 FAR = 250.0  # metres of z-depth; what is further is sky

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from packdepth.city.classes import Label
 from packdepth.city.furniture import bollard, building, bush, fence, lamp, litter_bin, sign, traffic_light, tree
 from packdepth.city.mesh import Look, Mesh, place, quads
 from packdepth.city.people import pedestrian
@@ -16,6 +15,7 @@ from packdepth.city.road import Road
 from packdepth.city.style import Style
 from packdepth.city.textures import ROAD_HALF_WIDTH, Material
 from packdepth.city.vehicles import car, lorry
+from packdepth.classes import Label
 
 CHUNK = 50.0  # metres
 KERB = 0.12  # metres: height of the sidewalk

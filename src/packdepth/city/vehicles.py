@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from packdepth.city.classes import Label
 from packdepth.city.mesh import Look, Mesh, box, cylinder, extruded, hexahedron, quads
 from packdepth.city.style import CarModel, Color, Lorry
 from packdepth.city.textures import Material
+from packdepth.classes import Label
 
 CLEARANCE = 0.22  # metres below a car
 

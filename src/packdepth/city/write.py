@@ -15,10 +15,10 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from packdepth.city.classes import COLORS
 from packdepth.city.drive import Drive, Recipe, Shot, View
 from packdepth.city.ego import RATE
 from packdepth.city.lidar import ORIGIN
+from packdepth.classes import PALETTE
 from packdepth.color import colorize
 from packdepth.files import claim, replacing, write_depth_png, write_image
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
@@ -174,7 +174,7 @@ def write_sheet(path: Path, folders: Iterable[Path], recipe: Recipe) -> None:
         depth = DepthPng(folder / "depth" / name).read()
         inverse = np.where(depth > 0, 1 / np.maximum(depth, 0.1), 0)
         semantic = LabelPng(folder / "semantic" / name).read()
-        panels = [ImageFile(folder / "frames" / name).read(), colorize(inverse, 0, 0.2), COLORS[semantic]]
+        panels = [ImageFile(folder / "frames" / name).read(), colorize(inverse, 0, 0.2), PALETTE[semantic]]
         row = Image.fromarray(np.concatenate(panels, axis=1))
         ImageDraw.Draw(row).text((4, 2), f"{folder.name} {frame}", fill=(255, 255, 255))
         rows.append(np.asarray(row))

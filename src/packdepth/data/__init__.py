@@ -1,1 +1,1 @@
-"""Clips to samples."""
+"""From clips to training samples."""

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from packdepth.classes import UNLABELED
 from packdepth.config import Augmentation
+from packdepth.data.fields import FIELDS
 from packdepth.data.label_maps import label_map, read_label_map
 from packdepth.data.resized import resized_labels
-from packdepth.data.targets import camera_index, check_calibrated, distance, target_indices
+from packdepth.data.targets import camera_index, check_calibrated, target_indices
 from packdepth.data.transforms import ColorJitter, flipped
 from packdepth.errors import InputError
 from packdepth.geometry import lidar
@@ -37,7 +39,7 @@ class ClipDataset(Dataset[Sample]):
         cache: keep resized images in memory.
         cameras: that are learned: samples tell which of them is theirs. Empty where calibrations are used.
         measure: gives measured depth of a frame, where it is asked for: by default all that there is.
-        label_classes: how many classes label maps may hold, where they are asked for.
+        label_classes: number of classes that label maps may hold, if they are asked for; by default any.
 
     Raises InputError for a clip without targets, and for one whose camera is neither known nor learned.
     """
@@ -53,13 +55,13 @@ class ClipDataset(Dataset[Sample]):
         cache: bool = False,
         cameras: Sequence[Camera] = (),
         measure: Callable[[Clip, Frame], Tensor] | None = None,
-        label_classes: int | None = None,
+        label_classes: int = UNLABELED,
     ) -> None:
         if not cameras:
             check_calibrated(clips)
         self.cameras = {clip: camera_index(clip, cameras) for clip in clips} if cameras else {}
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
-        self.augmentation, self.seed, self.measure = augmentation, seed, measure or measured_depth
+        self.augmentation, self.seed, self._measure = augmentation, seed, measure or measured_depth
         self.label_classes = label_classes
         self.targets: list[tuple[Clip, int]] = []
         for clip in clips:
@@ -80,10 +82,10 @@ class ClipDataset(Dataset[Sample]):
         repeat, index = divmod(draw, len(self))
         clip, target = self.targets[index]
         frame = clip.frames[target]
-        image = self._image(clip, frame.image)
+        image = self.read_image(clip, frame.image)
         context = image.new_empty(len(self.offsets), *image.shape)
         for i, offset in enumerate(self.offsets):
-            context[i] = self._image(clip, clip.frames[target + offset].image)
+            context[i] = self.read_image(clip, clip.frames[target + offset].image)
         sample = Sample(
             names=[f"{clip.name}/{frame.name}"],
             offsets=self.offsets,
@@ -93,18 +95,8 @@ class ClipDataset(Dataset[Sample]):
             network_image=image,
             network_context=context,
         )
-        if "distance" in self.fields:
-            sample.distance = torch.tensor([distance(clip, target, target + o) for o in self.offsets])
-        if "truth" in self.fields:
-            sample.truth = self.measure(clip, frame)
-        if "right" in self.fields:
-            assert frame.right is not None
-            sample.right = sample.network_right = self._image(clip, frame.right)
-            sample.baseline = torch.tensor(clip.baseline)
-        if "semantic" in self.fields:
-            sample.semantic = self._labels(frame)
-        if "context_semantic" in self.fields:
-            sample.context_semantic = torch.stack([self._labels(clip.frames[target + o]) for o in self.offsets])
+        for name in self.fields:
+            FIELDS[name].fill(sample, self, clip, target)
         if self.cameras:
             sample.camera_index = torch.tensor(self.cameras[clip])
             sample.mirrored = torch.tensor(False)
@@ -120,8 +112,8 @@ class ClipDataset(Dataset[Sample]):
                 sample.network_right = jitter(sample.right)
         return flipped(sample) if rng.random() < self.augmentation.flip else sample
 
-    def _image(self, clip: Clip, file: Readable) -> Tensor:
-        """An image of the clip, [3, H, W] RGB in [0, 1] at the image size."""
+    def read_image(self, clip: Clip, file: Readable) -> Tensor:
+        """Return an image of the clip, [3, H, W] RGB in [0, 1] at the image size."""
         if self._cache is not None and file in self._cache:
             return self._cache[file]
         pixels = file.read()
@@ -136,9 +128,12 @@ class ClipDataset(Dataset[Sample]):
             self._cache[file] = image
         return image
 
-    def _labels(self, frame: Frame) -> Tensor:
-        """The class ids of a frame at the image size, [1, H, W] uint8."""
-        assert self.label_classes is not None
+    def read_depth(self, clip: Clip, frame: Frame) -> Tensor:
+        """Return the measured depth of a frame at its own resolution, [1, h, w] metres, 0 where unknown."""
+        return self._measure(clip, frame)
+
+    def read_labels(self, frame: Frame) -> Tensor:
+        """Return the class ids of a frame at the image size, [1, H, W] uint8."""
         ids = read_label_map(label_map(frame.image, frame.semantic), self.label_classes)
         return torch.from_numpy(resized_labels(ids, *self.image_size))[None]
 

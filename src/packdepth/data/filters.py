@@ -1,4 +1,7 @@
-"""Which frames of a clip are worth training on: those between which the camera moves."""
+"""Filter of static frames: those in which the camera stands still, so that they teach no depth.
+
+It stays in `data`, and not in `inspection`, because training applies it (`drop_static` of a run file).
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,23 @@ from dataclasses import replace
 import numpy as np
 
 from packdepth.config import DropStatic
-from packdepth.data.motion import mean_motion, optical_flow, small_gray
-from packdepth.data.survey import STATIC
+from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source
 from packdepth.errors import InputError
 from packdepth.records import Clip
 
+STATIC_MOTION = 1 / 416  # of the image's width: the camera stands if the mean optical flow is below. Zhou et al., CVPR
+# 2017, drop frames with less than one pixel of mean flow in images 416 pixels wide.
+
 
 def static_by_image(clip: Clip) -> np.ndarray:
-    """Whether the camera stands at each frame, by its images: [frames] bool.
+    """Return whether the camera stands at each frame, measured by optical flow: [frames] bool.
 
-    A frame is static if the mean optical flow to the next frame is less than 1/416 of the width. Source: Zhou et al.,
-    CVPR 2017, who drop frames with a mean flow of less than a pixel in images 416 pixels wide. Where no flow can be
-    told, and after the last frame, a frame is like the one before.
+    A frame is static if the mean flow to the next frame is below `STATIC_MOTION`. The last frame, and a frame whose
+    flow is unknown, is static if the frame before it is.
+
+    Args:
+        clip: frames of a moving camera, at least one.
     """
     grays = (small_gray(frame.image.read()) for frame in clip.frames)
     before = next(grays)
@@ -31,15 +38,16 @@ def static_by_image(clip: Clip) -> np.ndarray:
     static: list[bool] = []
     for share in [*motion, np.nan]:
         unknown = bool(np.isnan(share))
-        static.append((bool(static) and static[-1]) if unknown else bool(share < STATIC))
+        static.append((bool(static) and static[-1]) if unknown else bool(share < STATIC_MOTION))
     return np.array(static)
 
 
 def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:
-    """Whether the camera stands at each frame, by measured speed or, without one, by poses: [frames] bool.
+    """Return whether the camera stands at each frame, by measured speed or, without speed, by poses: [frames] bool.
 
-    A frame is static if the mean speed to the next frame is less than `slowest` metres a second. Raises InputError if
-    the clip has neither speed nor poses for all frames.
+    Args:
+        clip: at least two frames. Raises InputError if it has neither speed nor poses for all of them.
+        slowest: metres per second. A frame is static if the mean speed to the next frame is below.
     """
     if distance_source(clip) is None:
         raise InputError(
@@ -52,14 +60,25 @@ def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:
 
 
 def moving(clips: Sequence[Clip], drop: DropStatic | None) -> list[Clip]:
-    """The clips less their static frames, if these are to be dropped."""
+    """Return clips without their static frames.
+
+    Args:
+        clips: the clips to filter.
+        drop: how static frames are recognized; None keeps all frames.
+    """
     return [clip if drop is None else without_static(clip, drop) for clip in clips]
 
 
 def without_static(clip: Clip, drop: DropStatic) -> Clip:
-    """The clip less its static frames; those on two sides of what was left out are no neighbors.
+    """Return a clip without its static frames.
 
-    Raises InputError if hardly a frame is left.
+    Frames before and after a dropped frame do not become neighbors: the times of frames show the gap.
+
+    Args:
+        clip: the clip to filter. A clip of unrelated images, or of a single frame, is returned unchanged.
+        drop: how static frames are recognized.
+
+    Raises InputError if fewer than two frames are left.
     """
     if clip.independent or len(clip.frames) < 2:
         return clip

@@ -1,4 +1,4 @@
-"""Label maps that guide a depth network."""
+"""Label maps (semantic class ids) that guide a depth network, read from disk and checked."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from packdepth.classes import UNLABELED
 from packdepth.errors import InputError
 from packdepth.records import Clip, Readable
-from packdepth.semantic_run import UNLABELED
 
 
 def check_labeled(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming the image, unless each frame has a label map."""
+    """Raise InputError, naming the image, unless each frame has a label map.
+
+    Args:
+        clips: clips to train on.
+    """
     for clip in clips:
         for frame in clip.frames:
             label_map(frame.image, frame.semantic)
 
 
 def label_map(image: Readable, semantic: Readable | None) -> Readable:
-    """The label map that belongs to an image. Raises InputError, naming the image, if there is none."""
+    """Return the label map of an image. Raises InputError, naming the image, if there is none.
+
+    Args:
+        image: the image, for the message.
+        semantic: its label map, if there is one.
+    """
     if semantic is None:
         raise InputError(
             f"{image.path}: has no label map, but label maps guide the depth network; "
@@ -29,14 +38,27 @@ def label_map(image: Readable, semantic: Readable | None) -> Readable:
 
 
 def read_label_map(file: Readable, classes: int) -> np.ndarray:
-    """Class ids [H, W] uint8. Raises InputError if they are of more classes than the depth network is guided by."""
+    """Return the class ids of a label map: [H, W] uint8. Raises InputError for an id that is too large.
+
+    Args:
+        file: the label map.
+        classes: number of classes that guide the depth network; ids are smaller, or `UNLABELED`.
+    """
     ids = file.read()
     check_ids(ids, classes, str(file.path))
     return ids
 
 
 def check_ids(ids: np.ndarray, classes: int, name: str) -> None:
-    """Raise InputError, which begins with `name`, for class ids beyond those that guide, but for unlabeled pixels."""
+    """Raise InputError for class ids that are too large. Unlabeled pixels (`UNLABELED`) are allowed.
+
+    Args:
+        ids: [H, W] uint8.
+        classes: number of classes that guide the depth network.
+        name: file or argument that the message begins with.
+
+    >>> check_ids(np.array([[0, 18, 255]], dtype=np.uint8), classes=19, name="a.png")
+    """
     found = int(ids.max(where=ids != UNLABELED, initial=0))
     if found >= classes:
         raise InputError(

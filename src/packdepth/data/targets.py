@@ -1,8 +1,8 @@
-"""Which frames of a clip can be targets, and what a clip can offer the terms of an objective."""
+"""Target frames of a clip, the distances between them, and checks of clips before training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -77,44 +77,6 @@ def depth_source(clip: Clip) -> str | None:
     """What measures the depth of its frames: "maps", "lidar" or "lidar and maps"; None if nothing does."""
     names = {"lidar" if frame.depth is None else "maps" for frame in clip.frames if has_measured_depth(frame)}
     return " and ".join(sorted(names)) or None
-
-
-OFFERS: dict[str, tuple[str, Callable[[Clip], bool], str]] = {
-    "distance": (
-        "the distance traveled between frames",
-        lambda clip: distance_source(clip) is not None,
-        "neither speed nor poses for all its frames; add speed_mps or poses",
-    ),
-    "right": (
-        "right images",
-        lambda clip: clip.baseline is not None and all(frame.right is not None for frame in clip.frames),
-        "no right image for each of its frames, or no baseline; add them",
-    ),
-    "truth": (
-        "measured depth",
-        lambda clip: depth_source(clip) is not None,
-        "neither a depth map nor a LiDAR scan for any of its frames; add some",
-    ),
-}
-"""Optional fields of a sample: what they are, whether a clip offers them, and what it lacks if not."""
-
-
-def check_offers(clips: Sequence[Clip], needs: dict[str, tuple[str, ...]]) -> None:
-    """Raise InputError, naming term and clip, unless every clip offers what every term needs.
-
-    Args:
-        clips: of the training data.
-        needs: the fields that each term needs, by the term's name.
-    """
-    for term, names in needs.items():
-        for name in names:
-            what, offered, lack = OFFERS[name]
-            for clip in clips:
-                if not offered(clip):
-                    raise InputError(
-                        f"objective term '{term}' needs {what}, but clip {clip.name} ({clip.path}) has {lack}, "
-                        f"or remove the term"
-                    )
 
 
 def check_calibrated(clips: Sequence[Clip]) -> None:

@@ -1,4 +1,4 @@
-"""Random changes of a sample: drawn once, applied to all its frames. Pure functions of tensors."""
+"""Augmentation of samples. A random change is drawn once and applied to all frames of a sample."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from torch import Tensor
 from packdepth.config import Jitter
 from packdepth.records import Sample
 
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
+YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))  # rows Y, I, Q of RGB (NTSC, FCC 1953)
+
 
 def flipped(sample: Sample) -> Sample:
-    """The sample as a mirrored camera sees it: images, measured depth and intrinsics.
+    """Mirror a sample left to right: images, measured depth, label maps and intrinsics.
 
-    In the mirror the right camera stands to the left: its image stays the other one of the pair, at the negative
-    baseline, so that context, measured depth and ego-motion remain those of the target's own camera.
+    After mirroring, the right camera of a stereo pair stands to the left of the target's camera. Its image therefore
+    stays in the field `right` and the baseline becomes negative. Context frames, measured depth and ego-motion still
+    belong to the target's own camera.
+
+    Args:
+        sample: the sample; it is not changed.
     """
 
     def mirror(image: Tensor) -> Tensor:
@@ -44,16 +51,26 @@ def flipped(sample: Sample) -> Sample:
 
 @dataclass(frozen=True)
 class ColorJitter:
-    """One draw of color jitter. Applied in the order brightness, contrast, saturation, hue."""
+    """One draw of color jitter. It changes brightness, contrast, saturation and hue, in this order.
+
+    >>> darker = ColorJitter(brightness=0.5, contrast=1.0, saturation=1.0, hue=0.0)
+    >>> darker(torch.full((3, 1, 1), 0.8)).flatten()
+    tensor([0.4000, 0.4000, 0.4000])
+    """
 
     brightness: float  # factor
-    contrast: float  # factor, about the mean gray of the image
-    saturation: float  # factor
-    hue: float  # turns of the color circle
+    contrast: float  # factor, relative to the mean gray of the image
+    saturation: float  # factor, relative to the gray of each pixel
+    hue: float  # turns around the color circle
 
     @classmethod
     def draw(cls, limits: Jitter, rng: np.random.Generator) -> ColorJitter:
-        """Factors uniform in [1 - x, 1 + x], hue uniform in [-x, x]."""
+        """Draw factors uniformly from [1 - x, 1 + x] and the hue shift from [-x, x].
+
+        Args:
+            limits: x of each change.
+            rng: source of random numbers; four are taken.
+        """
         brightness, contrast, saturation, hue = rng.uniform(-1, 1, 4)
         return cls(
             1 + limits.brightness * brightness,
@@ -63,7 +80,11 @@ class ColorJitter:
         )
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images [..., 3, H, W], RGB in [0, 1], to the same shape and range."""
+        """Return the changed images, of the same shape and range.
+
+        Args:
+            images: [..., 3, H, W] RGB in [0, 1].
+        """
         x = (images * self.brightness).clamp(0, 1)
         mean = gray(x).mean((-3, -2, -1), keepdim=True)
         x = (mean + (x - mean) * self.contrast).clamp(0, 1)
@@ -72,16 +93,26 @@ class ColorJitter:
 
 
 def gray(images: Tensor) -> Tensor:
-    """Luma [..., 1, H, W] of RGB images [..., 3, H, W] (ITU-R BT.601)."""
-    weights = torch.tensor([0.299, 0.587, 0.114], dtype=images.dtype, device=images.device)
+    """Return the luma of images: [..., 1, H, W].
+
+    Args:
+        images: [..., 3, H, W] RGB.
+
+    >>> gray(torch.ones(3, 1, 1))
+    tensor([[[1.]]])
+    """
+    weights = torch.tensor(LUMA, dtype=images.dtype, device=images.device)
     return (images * weights[:, None, None]).sum(-3, keepdim=True)
 
 
 def rotate_hue(images: Tensor, turns: float) -> Tensor:
-    """RGB images [..., 3, H, W] with their chroma turned in the YIQ plane; gray stays gray, luma stays."""
-    to_yiq = torch.tensor(
-        [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], dtype=torch.float64
-    )
+    """Shift the hue of images by rotating their chroma in the YIQ color space. Luma and gray pixels do not change.
+
+    Args:
+        images: [..., 3, H, W] RGB.
+        turns: angle of the rotation, as a share of a full turn.
+    """
+    to_yiq = torch.tensor(YIQ, dtype=torch.float64)
     cosine, sine = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)
     turn = torch.tensor([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]], dtype=torch.float64)
     matrix = (torch.linalg.inv(to_yiq) @ turn @ to_yiq).to(images)

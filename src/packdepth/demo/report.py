@@ -16,8 +16,8 @@ from packdepth.evaluation.choices import STANDARD_METRICS
 from packdepth.evaluation.parts import range_names
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import points_from_depth
 from packdepth.html import STYLE, depth_panels, table
-from packdepth.inference.writers import cloud_points
 
 TEMPLATE = files("packdepth.demo") / "report.html"
 COLOR_RANGE = (0.0, 0.16)  # 1/metres, inverse depth of the darkest and the brightest color; chosen by eye
@@ -99,9 +99,10 @@ def _example(example: Example) -> str:
 def _cloud(example: Example, camera: Camera) -> str:
     """Return the points of a prediction in the viewer's format: base64 of x, y, z (int16 centimetres) and color."""
     near = np.where(example.depth < CLOUD_REACH, example.depth, 0)
-    points, colors = cloud_points(near, example.image, camera)
+    points, known = points_from_depth(near, camera)
     record = np.zeros(len(points), [("p", "<i2", 3), ("c", "u1", 3), ("_", "u1")])
-    record["p"], record["c"] = (points * 100).round().clip(-32768, 32767), colors  # centimetres as int16
+    record["p"] = (points * 100).round().clip(-32768, 32767)  # centimetres as int16
+    record["c"] = example.image[known]
     return base64.b64encode(record.tobytes()).decode()
 
 

@@ -16,6 +16,8 @@ from packdepth.evaluation.odometry import chained, from_first
 from packdepth.evaluation.scores import Scores
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
+from packdepth.networks.blocks import PoseNetworkBlock
+from packdepth.networks.packnet import PackNetBlock
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import Folder
 
@@ -111,8 +113,9 @@ def collect_results(output: Path) -> Results:
     predicted, true = paths(predictor, odometry)
     distance = float(np.linalg.norm(np.diff(true, axis=0), axis=1).sum())
     assert isinstance(predictor.run, Run)
-    pose = predictor.run.networks.pose
-    assert pose is not None
+    depth, pose = predictor.run.networks.depth, predictor.run.networks.pose
+    assert isinstance(depth, PackNetBlock)
+    assert isinstance(pose, PoseNetworkBlock)
     numbers = Numbers(
         network=own,
         flipped=flipped,
@@ -122,7 +125,7 @@ def collect_results(output: Path) -> Results:
         train_frames=sum(len(clip.frames) for clip in train),
         test_drives=len(test),
         steps=predictor.meta.step,
-        initial_depth=predictor.run.networks.depth.initial_depth,
+        initial_depth=depth.initial_depth,
         initial_forward=pose.initial_forward,
         drift=float(np.linalg.norm(predicted[-1] - true[-1])) / distance,
         distance=distance,

@@ -1,4 +1,4 @@
-"""`packdepth.odometry`: the trajectory of the camera of a video, a folder or a clip."""
+"""`packdepth.odometry`: the trajectory of the camera of a video, a folder of images or a data set."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from packdepth.errors import InputError
 from packdepth.evaluation.odometry import OdometryErrors, chained, distances, from_first, odometry_errors, stretched
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, write_image, write_json
+from packdepth.geometry.camera import Camera
+from packdepth.inference.cameras import known_camera
 from packdepth.inference.info import depth_unit
 from packdepth.inference.predictor import Predictor, load
-from packdepth.inference.run import find_footage, known_camera, progress
+from packdepth.progress import progress
+from packdepth.records import Clip
+from packdepth.sources.open import open_clips
 
 MEANINGS = {
     "distance": "m, distance traveled as measured",
@@ -85,54 +89,88 @@ def odometry(
     output: str | Path | None = None,
     align: bool = False,
     camera: str | Path | None = None,
-) -> OdometryReport:
-    """Predict the trajectory of a camera, and compute its errors if its poses are measured.
+    kind: str | None = None,
+    options: Sequence[str] = (),
+) -> list[OdometryReport]:
+    """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
     Images are read as they are needed, used in pairs of consecutive frames, and dropped.
 
         import packdepth
 
-        report = packdepth.odometry("runs/mine/best", "drive.mp4")
+        (report,) = packdepth.odometry("runs/mine/best", "drive.mp4")
         report.poses  # T_first_current [N, 4, 4]
 
     Args:
         checkpoint: a folder that training wrote, another project's checkpoint (see `load`), or a predictor.
-        source: a video, a folder of images, a clip in the folder contract or a sequence of KITTI odometry. The last two
-            may hold measured poses.
+        source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
         output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
-            odometry.json and odometry.txt. With None, nothing is written.
-        align: whether each motion is refined so that the predicted depth explains the next frame best. This needs the
-            camera.
+            odometry.json and odometry.txt. If there are several clips, each gets a folder of its name in it. With
+            None, nothing is written.
+        align: whether each motion is refined so that the next frame, synthesized with the predicted depth, matches
+            best. This needs the camera.
         camera: a camera.yaml. If left out, the camera is the one that lies with the source, or else the source's own,
             or else the one that the checkpoint has learned.
+        kind: the kind of the source. If left out, it is recognized by its content.
+        options: options of the source, each as `key=value`.
 
-    Raises InputError before anything is written, unless an image turns out to be damaged when its turn comes.
+    Returns:
+        A report on each clip. Raises InputError before anything is written, unless an image turns out to be damaged
+        when its turn comes.
     """
-    place, file = Path(source), None if camera is None else Path(camera)
-    footage = find_footage(place)
-    if not footage.consecutive:
-        raise InputError(f"{source}: its images are independent; give consecutive frames of one camera")
+    clips = open_clips(source, kind, options, None if camera is None else Path(camera))
+    for clip in clips:
+        if clip.independent:
+            raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
     predictor = checkpoint if isinstance(checkpoint, Predictor) else load(checkpoint)
-    align_camera = known_camera(footage, place, predictor.meta, file)[0] if align else None
-    if align and align_camera is None:
-        raise InputError(f"{source}: no camera is known, but --align needs one; name its file with --camera")
+    cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
+    for clip, found in zip(clips, cameras, strict=True):
+        if align and found is None:
+            raise InputError(f"{clip.path}: no camera is known, but --align needs one; name its file with --camera")
+    one = len(clips) == 1
+    reports = []
+    for clip, found in zip(clips, cameras, strict=True):
+        folder = None if output is None else Path(output) if one else Path(output) / clip.short_name
+        names = {
+            "checkpoint": repr(checkpoint) if isinstance(checkpoint, Predictor) else str(checkpoint),
+            "source": str(source) if one else clip.name,
+        }
+        reports.append(clip_odometry(predictor, clip, folder, found, **names))
+    return reports
+
+
+def clip_odometry(
+    predictor: Predictor, clip: Clip, output: Path | None, align: Camera | None, *, checkpoint: str, source: str
+) -> OdometryReport:
+    """Predict the trajectory of one clip, and compute its errors if its poses are measured.
+
+    Args:
+        predictor: the networks.
+        clip: consecutive frames.
+        output: a folder for the files that `odometry` writes. With None, nothing is written.
+        align: the camera with which each motion is aligned with predicted depth. With None, motions are not aligned.
+        checkpoint: the name of the checkpoint in the report.
+        source: the name of the clip in the report.
+    """
     if output is not None:
-        make_folder(Path(output))
-    images = (image.read() for image in footage.images.values())
-    poses = chained(predictor.motions(progress(images, "odometry", len(footage.images)), align_camera))
+        make_folder(output)
+    images = (frame.image.read() for frame in clip.frames)
+    poses = chained(predictor.motions(progress(images, "odometry", len(clip.frames)), align))
+    measured = [frame.pose for frame in clip.frames if frame.pose is not None]
+    true = np.stack(measured) if len(measured) == len(clip.frames) else None
     report = OdometryReport(
-        checkpoint=repr(checkpoint) if isinstance(checkpoint, Predictor) else str(checkpoint),
-        source=str(source),
+        checkpoint=checkpoint,
+        source=source,
         metric=predictor.meta.metric,
-        scale_source=predictor.meta.scale_source + (", aligned with predicted depth" if align else ""),
+        scale_source=predictor.meta.scale_source + ("" if align is None else ", aligned with predicted depth"),
         frames=len(poses),
         distance=float(distances(poses)[-1]),
-        errors=None if footage.poses is None else odometry_errors(poses, footage.poses),
-        times=footage.times,
+        errors=None if true is None else odometry_errors(poses, true),
+        times=[frame.time for frame in clip.frames],
         poses=poses,
     )
     if output is not None:
-        _write(Path(output), report, footage.poses)
+        _write(output, report, true)
     return report
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.city.classes import Label
+from packdepth.classes import Label
 from packdepth.geometry.camera import Camera
 from packdepth.records import Frame, Readable
 

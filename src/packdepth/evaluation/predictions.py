@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from packdepth.errors import InputError
-from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, label_tensor, load
+from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, load
 from packdepth.networks.flip import fuse_flipped
 from packdepth.records import Clip, Frame
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from packdepth.blocks import Closed, nearest, parse
-from packdepth.city.classes import Label
+from packdepth.classes import Label
 from packdepth.errors import InputError
 from packdepth.evaluation.choices import (
     BASELINES,

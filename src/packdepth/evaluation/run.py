@@ -31,8 +31,9 @@ from packdepth.evaluation.protocols import find_protocol
 from packdepth.evaluation.report import Report, write_reports
 from packdepth.evaluation.scores import ImageScores, Scores, scores_by_part
 from packdepth.files import make_folder
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor
+from packdepth.inference.predictor import Predictor
 from packdepth.records import Clip, Frame
 
 PART_FRAMES = 8  # frames in a unit of work; small enough to keep all processes busy, large enough to be worth sending

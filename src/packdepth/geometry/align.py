@@ -8,6 +8,7 @@ from torch import Tensor
 
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.warp import carry, sample
 
 LEVELS = 3  # from a quarter of the resolution to all of it: far motion is found first
@@ -40,7 +41,7 @@ def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, came
 
     Source: direct alignment as in DSO (Engel et al., PAMI 2018, section 2.1), of two frames and with depth as it is.
     """
-    inv_depth = inv_depth.clamp(min=1e-6)
+    inv_depth = inv_depth.clamp(min=MIN_INV_DEPTH)
     translation = (TRANSLATION / inv_depth.mean((1, 2, 3)))[:, None].expand(-1, 3)  # [B, 3] metres
     others = translation.new_tensor([ROTATION] * 3 + [EXPOSURE] * 2).expand(len(T), -1)
     prior = torch.cat([translation, others], dim=1) ** -2  # [B, 8]

@@ -1,1 +1,1 @@
-"""A checkpoint and images in, depth and ego-motion out, and the files that hold them."""
+"""Prediction of depth and ego-motion from a checkpoint and images, and the files that hold it."""

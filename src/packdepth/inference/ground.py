@@ -1,9 +1,9 @@
-"""`packdepth data filter --ground`: frames without infinite depth, as a split file to train on."""
+"""Frames without infinite depth, as a split file to train on: `packdepth data filter --ground`."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,27 +15,33 @@ from packdepth.data.targets import check_calibrated, target_indices
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image
-from packdepth.inference.predictor import MIN_INV_DEPTH, Predictor, image_tensor, label_tensor, load
-from packdepth.inference.run import progress
+from packdepth.inference.cameras import known_camera
+from packdepth.inference.predictor import Predictor, frame_inv_depth, image_tensor, load
+from packdepth.progress import progress
 from packdepth.records import Clip, Frame
 from packdepth.sources.split import own_line, write_split
 
 KEPT, COUNTS, SHEET = "kept.txt", "counts.csv", "dropped.jpg"
-SHOWN = 12  # dropped frames on the contact sheet, those with the most pixels below the ground
+SHEET_ROWS = 12  # dropped frames on the contact sheet, those with the most pixels below the ground
 RED = (255, 0, 0)
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What the filter found in a frame."""
+class FrameCount:
+    """The number of a frame's pixels that are predicted below the ground."""
 
     clip: Clip
     frame: Frame
     below: int | None  # pixels below the ground; None where no ground was found
 
     def kept(self, threshold: int) -> bool:
-        """Whether training may use it; a frame without ground says nothing and is kept."""
+        """Return whether training may use the frame; one without ground is kept.
+
+        Args:
+            threshold: the most pixels that may lie below the ground.
+        """
         return self.below is None or self.below <= threshold
 
 
@@ -45,19 +51,21 @@ def filter_ground(
     output: Path,
     threshold: int = THRESHOLD,
     context: Sequence[int] = (),
-) -> tuple[list[Counted], list[Counted]]:
+    load_predictor: Callable[[Path], Predictor] = load,
+) -> tuple[list[FrameCount], list[FrameCount]]:
     """Predict each target frame, and drop those with more than `threshold` pixels below the ground.
 
     Writes `kept.txt`, a split file of the frames that are kept (the dropped ones remain context); `counts.csv`, with
-    the pixels below the ground of each frame; `dropped.jpg`, the worst of the dropped ones, if any: the image, and
+    the pixels below the ground of each frame; and, if any are dropped, `dropped.jpg`, the worst of them: the image, and
     its depth with these pixels in red.
 
     Args:
-        checkpoint: of a depth network; its image size is the one at which pixels are counted.
-        clips: to filter.
-        output: folder to write to.
-        threshold: pixels.
+        checkpoint: the checkpoint of a depth network; pixels are counted at its image size.
+        clips: the clips to filter.
+        output: the folder to write to.
+        threshold: the most pixels that may lie below the ground.
         context: offsets of context frames, without which a frame of a video is no target.
+        load_predictor: loads the checkpoint.
 
     Returns:
         The kept and the dropped frames. Raises InputError if there is no target, none would be kept, or no camera of a
@@ -69,10 +77,10 @@ def filter_ground(
         raise InputError(
             f"{clips[0].path}: no frame has context frames at {list(context)}; give longer clips of consecutive frames"
         )
-    predictor = load(checkpoint)
-    counted = [count(predictor, clip, frame) for clip, frame in progress(targets, "ground", len(targets))]
-    kept = [found for found in counted if found.kept(threshold)]
-    dropped = [found for found in counted if not found.kept(threshold)]
+    predictor = load_predictor(checkpoint)
+    counts = [count(predictor, clip, frame) for clip, frame in progress(targets, "ground", len(targets))]
+    kept = [each for each in counts if each.kept(threshold)]
+    dropped = [each for each in counts if not each.kept(threshold)]
     if not kept:
         raise InputError(
             f"{checkpoint}: finds more than {threshold} pixels below the ground in every frame; train it longer"
@@ -81,50 +89,67 @@ def filter_ground(
     with replacing(output / COUNTS) as temporary, temporary.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["clip", "frame", "pixels_below_ground", "kept"])
-        for found in counted:
-            below = "" if found.below is None else found.below
-            table.writerow([found.clip.name, found.frame.name, below, int(found.kept(threshold))])
+        for each in counts:
+            below = "" if each.below is None else each.below
+            table.writerow([each.clip.name, each.frame.name, below, int(each.kept(threshold))])
     (output / SHEET).unlink(missing_ok=True)
     if dropped:
-        worst = sorted(dropped, key=lambda found: -(found.below or 0))[:SHOWN]
+        worst = sorted(dropped, key=lambda each: -(each.below or 0))[:SHEET_ROWS]
         write_image(output / SHEET, sheet(predictor, worst))
-    lines = [own_line(found.clip.name, found.frame.name) for found in kept]
-    write_split(output / KEPT, lines, f"{len(kept)} of {len(counted)} frames, without pixels below the ground")
+    lines = [own_line(each.clip.name, each.frame.name) for each in kept]
+    write_split(output / KEPT, lines, f"{len(kept)} of {len(counts)} frames, without pixels below the ground")
     return kept, dropped
 
 
 def camera_of(predictor: Predictor, clip: Clip) -> Camera:
-    """The camera of a clip, or where nobody knows it the one learned with the checkpoint. Raises InputError if none."""
-    learned = predictor.meta.camera_for(clip.camera.height, clip.camera.width)
-    if clip.missing_camera is not None and learned is not None:
-        return learned.camera
-    check_calibrated([clip])
-    return clip.camera
+    """Return the camera of a clip, or, where nobody knows it, the one that was learned with the checkpoint.
+
+    Args:
+        predictor: the predictor of the checkpoint.
+        clip: the clip.
+
+    Raises InputError without either.
+    """
+    camera = known_camera(clip, predictor.meta)
+    if camera is None:
+        check_calibrated([clip])
+    assert camera is not None
+    return camera
 
 
-def count(predictor: Predictor, clip: Clip, frame: Frame) -> Counted:
-    """The pixels of a frame that are predicted below the ground."""
-    _, below = _judged(predictor, clip, frame)
-    return Counted(clip, frame, None if below is None else int(below.sum()))
+def count(predictor: Predictor, clip: Clip, frame: Frame) -> FrameCount:
+    """Count the pixels of a frame that are predicted below the ground.
+
+    Args:
+        predictor: the predictor.
+        clip: the clip of the frame.
+        frame: the frame.
+    """
+    _, below = _inv_depth_and_below(predictor, clip, frame)
+    return FrameCount(clip, frame, None if below is None else int(below.sum()))
 
 
-def sheet(predictor: Predictor, frames: Sequence[Counted]) -> np.ndarray:
-    """Image and depth, pixels below the ground in red, side by side, a row for each frame: [h, w, 3] uint8."""
+def sheet(predictor: Predictor, frames: Sequence[FrameCount]) -> np.ndarray:
+    """Return a contact sheet [h, w, 3] uint8: a row for each frame, image and depth, pixels below the ground in red.
+
+    Args:
+        predictor: the predictor.
+        frames: the frames, from top to bottom.
+    """
     rows = []
-    for found in frames:
-        inv_depth, below = _judged(predictor, found.clip, found.frame)
+    for each in frames:
+        inv_depth, below = _inv_depth_and_below(predictor, each.clip, each.frame)
         colors = colorize(inv_depth, *color_range([inv_depth]))
         if below is not None:
             colors[below] = RED
-        image = resize_image(image_tensor(found.frame.image.read()), *inv_depth.shape)[0]
+        image = resize_image(image_tensor(each.frame.image.read()), *inv_depth.shape)[0]
         rows.append(np.concatenate([(image.permute(1, 2, 0) * 255).round().byte().numpy(), colors], axis=1))
     return np.concatenate(rows)
 
 
-def _judged(predictor: Predictor, clip: Clip, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inverse depth [h, w] of a frame at the network's size, and where it lies below the ground."""
-    labels = label_tensor(predictor.labels(frame.image, frame.semantic))
-    inv_depth = predictor.inv_depth(image_tensor(frame.image.read()), labels)[0, 0].cpu()
+def _inv_depth_and_below(predictor: Predictor, clip: Clip, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return inverse depth [h, w] of a frame at the network's size, and the mask [h, w] of pixels below the ground."""
+    inv_depth = frame_inv_depth(predictor, frame)[0, 0].cpu()
     camera = camera_of(predictor, clip).resized(*inv_depth.shape)
-    below = pixels_below_ground(1 / inv_depth.clamp(min=MIN_INV_DEPTH), camera)
+    below = pixels_below_ground(depth_from_inverse(inv_depth), camera)
     return inv_depth.numpy(), None if below is None else below.numpy()

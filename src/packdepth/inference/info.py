@@ -1,33 +1,32 @@
-"""What a checkpoint says of itself, as text."""
+"""The description of a checkpoint as text: `packdepth info`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from packdepth.checkpoint import WEIGHTS, read_description, semantics_copy
-from packdepth.config import (
-    TRAINING_OPTIONS,
-    DepthConfig,
-    FpnSemantics,
-    GuidanceConfig,
-    Imported,
-    ImportedPoseConfig,
-    LabelMaps,
-)
+from packdepth.blocks import Unknown
+from packdepth.checkpoint import WEIGHTS, Meta, read_description, semantics_copy
+from packdepth.config import Imported
 from packdepth.errors import InputError
 from packdepth.interop.read import is_foreign, read_foreign
+from packdepth.networks.blocks import DepthNetworkBlock, GuidanceBlock, NetworkBlock, PoseBlock
+from packdepth.objectives.term import Term
 
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of BatchNorm: saved, but no parameters
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # tensors of BatchNorm that are no parameters
 
 
 def describe(checkpoint: str | Path) -> str:
-    """A checkpoint, ours or another project's, in lines of aligned text. Raises InputError if it is none.
+    """Return the description of a checkpoint, ours or another project's, in lines of aligned text.
 
-    Of ours, weights are not loaded, only their shapes.
+    The weights of our own checkpoints are not loaded, only their shapes.
+
+    Args:
+        checkpoint: the folder that training wrote, or another project's file or folder.
+
+    Raises InputError if there is no checkpoint.
     """
     path = Path(checkpoint)
     if is_foreign(path):
@@ -37,14 +36,16 @@ def describe(checkpoint: str | Path) -> str:
     else:
         run, meta = read_description(path)
         sizes = _parameters(path / WEIGHTS)
-    hidden = TRAINING_OPTIONS.keys() if isinstance(run, Imported) else set()
-    depth, pose = run.networks.depth, run.networks.pose
+    depth, pose, is_imported = run.networks.depth, run.networks.pose, isinstance(run, Imported)
     height, width = run.image_size
     rows = [
         ("checkpoint", str(path)),
-        ("depth network", _network(depth, sizes, "depth.", hidden)),
+        ("depth network", _network(depth, sizes, "depth.", is_imported)),
         *([] if depth.guidance is None else [("guided by", _semantics(depth.guidance, path))]),
-        ("pose network", "none: no ego-motion" if pose is None else _network(pose, sizes, "pose.", hidden)),
+        (
+            "pose network",
+            "none: no ego-motion" if pose is None else _network(pose, sizes, "pose.", is_imported),
+        ),
         ("image size", f"{height} x {width} (height x width)"),
     ]
     unit = ("depth", depth_unit(meta.metric, meta.scale_source))
@@ -60,7 +61,7 @@ def describe(checkpoint: str | Path) -> str:
         rows += [
             ("trained on", f"{_count(meta.frames, 'frame')} of {_count(len(meta.clips), 'clip')}"),
             *[("", clip) for clip in meta.clips],
-            *_labeled("objective", [(term.kind, f"weight {term.weight:g}") for term in run.objective]),
+            *_labeled("objective", [(term.kind, _weight(term, meta)) for term in run.objective]),
             unit,
             *[("camera", str(camera)) for camera in meta.cameras],
             ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
@@ -72,42 +73,50 @@ def describe(checkpoint: str | Path) -> str:
 
 
 def depth_unit(metric: bool, scale_source: str) -> str:
-    """Whether depth is metric and where the scale comes from, in half a sentence."""
+    """Return, as the end of a sentence, whether depth is metric and where its scale comes from.
+
+    Args:
+        metric: whether depth is in metres.
+        scale_source: where the scale comes from.
+
+    >>> depth_unit(True, "velocity (speed)")
+    'metric, its scale comes from velocity (speed)'
+    """
     return f"metric, its scale comes from {scale_source}" if metric else f"up to a factor (scale: {scale_source})"
 
 
 def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Rows of name and value in two columns, the label on the first."""
+    """Return rows of name and value in two columns, with the label on the first row."""
     width = max((len(name) for name, _ in pairs), default=0)
     return [("" if i else label, f"{name:<{width}}  {value}") for i, (name, value) in enumerate(pairs)]
 
 
-def _network(
-    config: DepthConfig | ImportedPoseConfig, sizes: dict[str, int], prefix: str, hidden: AbstractSet[str]
-) -> str:
-    """Kind, options but the hidden ones, and number of parameters of the network whose weights begin with `prefix`."""
-    values = config.model_dump(exclude={"kind", "guidance", *hidden})
+def _weight(term: Term | Unknown, meta: Meta) -> str:
+    """Return the weight of a term; of one that is not installed here, the package that it comes from."""
+    if isinstance(term, Unknown):
+        return f"of {meta.packages.get(term.kind, 'a package')}, which is not installed here"
+    return f"weight {term.weight:g}"
+
+
+def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix: str, is_imported: bool) -> str:
+    """Return kind, options and number of parameters of the network whose weights begin with `prefix`.
+
+    The options of an imported network's training are not known.
+    """
+    hidden = block.training_options if is_imported and isinstance(block, NetworkBlock) else set()
+    values = block.model_dump(exclude={"kind", "guidance", *hidden})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
-    return ", ".join([config.kind, *options, _count(parameters, "parameter")])
+    return ", ".join([block.kind, *options, _count(parameters, "parameter")])
 
 
-def _semantics(guidance: GuidanceConfig, path: Path) -> str:
-    """What guides depth, where it came from, and whether the checkpoint holds it."""
-    semantics, strides = guidance.semantics, ", ".join(map(str, guidance.strides))
-    if isinstance(semantics, LabelMaps):
-        return (
-            f"label maps of {semantics.classes} classes at strides {strides} (on disk: images are predicted "
-            f"with the semantic/ of their clip, which is not part of this checkpoint)"
-        )
-    name = str(semantics.checkpoint) if isinstance(semantics, FpnSemantics) else semantics.model
-    copy = semantics_copy(path)
-    held = "by value: a copy is part of this checkpoint" if copy else "by reference: loaded from there when needed"
-    return f"{semantics.kind} {name} at strides {strides} ({held})"
+def _semantics(guidance: GuidanceBlock, path: Path) -> str:
+    """Return what guides depth, where it came from, and whether the checkpoint holds it."""
+    return guidance.semantics.describe(", ".join(map(str, guidance.strides)), semantics_copy(path) is not None)
 
 
 def _parameters(path: Path) -> dict[str, int]:
-    """Number of values of each tensor of a safetensors file, from its header."""
+    """Return the number of values of each tensor of a safetensors file, from its header."""
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: math.prod(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118

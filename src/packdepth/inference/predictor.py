@@ -1,8 +1,9 @@
-"""From a checkpoint and images to depth and ego-motion."""
+"""Prediction of depth and ego-motion with the networks of a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,34 +20,35 @@ from packdepth.errors import InputError
 from packdepth.geometry import se3
 from packdepth.geometry.align import aligned
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_image, resize_inv_depth
-from packdepth.interop.pose import PacknetSfmPoseNet, imported_pose_network
+from packdepth.inference.cameras import known_camera
 from packdepth.interop.read import is_foreign, read_foreign
-from packdepth.networks.build import depth_network
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.layout import lay_channels_last
-from packdepth.records import Prediction, Readable
+from packdepth.records import Clip, Frame, Prediction, Readable, scale_in_words
 from packdepth.sources.files import ImageFile, check_mode
+from packdepth.sources.open import open_clips
 
 Image = str | Path | PIL.Image.Image | np.ndarray
 PRECISIONS: dict[Precision, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16}
 
-MIN_INV_DEPTH = 1e-6  # 1/metres; keeps depth finite where a network's head underflows to zero
-PAIRS = 8  # of frames in one step of the pose network
+BATCH = 8  # images in one step of the depth network, so that a batch of any size fits in memory
+PAIRS = 8  # pairs of frames in one step of the pose network
 
 
 def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "32") -> Predictor:
-    """The networks of a checkpoint, ready to predict.
+    """Load the networks of a checkpoint, ready to predict.
 
     Args:
-        checkpoint: the folder that training wrote; or another project's: a file of packnet-sfm or vidar, of which
-            nothing is executed, or a folder of monodepth2.
-        device: as torch names it; "auto" is a GPU if there is one.
-        precision: of the depth network's arithmetic. bf16 (bfloat16) moves depth by less than a percent; it is 1.1 to
-            1.8 times as fast where the processor has it, and slower where it has not (docs/performance.md).
+        checkpoint: the folder that training wrote, or another project's checkpoint: a file of packnet-sfm or vidar, of
+            which nothing is executed, or a folder of monodepth2.
+        device: a device as torch names it; "auto" is a GPU if there is one.
+        precision: the arithmetic of the depth network. bf16 (bfloat16) changes depth by less than a percent; it is 1.1
+            to 1.8 times as fast on processors that compute it, and slower on others (docs/explanation/performance.md).
 
-    Raises InputError if the checkpoint cannot be read, the device cannot be used or the precision is none.
+    Raises InputError if the checkpoint cannot be read, the device cannot be used or the precision is unknown.
     """
     place = _device(device)
     if precision not in PRECISIONS:
@@ -54,8 +56,8 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
     path = Path(checkpoint)
     content = read_foreign(path) if is_foreign(path) else read(path)
     networks = content.run.networks
-    depth = depth_network(networks.depth, semantics_copy(path))
-    pose = None if networks.pose is None else imported_pose_network(networks.pose)
+    depth = networks.depth.assemble(semantics_copy(path))
+    pose = None if networks.pose is None else networks.pose.assemble()
     try:
         nn.ModuleDict({"depth": depth} | ({"pose": pose} if pose else {})).load_state_dict(content.weights)
     except RuntimeError as error:
@@ -67,12 +69,15 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
 
 
 def image_tensor(image: Image) -> Tensor:
-    """An image as networks read it: [1, 3, H, W] float32, RGB in [0, 1], at its own size.
+    """Return an image as networks read it: [1, 3, H, W] float32, RGB in [0, 1], at its own size.
 
     Args:
         image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
 
     Raises InputError for anything else.
+
+    >>> image_tensor(np.zeros((2, 4, 3), dtype=np.uint8)).shape
+    torch.Size([1, 3, 2, 4])
     """
     if isinstance(image, (str, Path)):
         image = ImageFile(Path(image)).read()
@@ -89,19 +94,35 @@ def image_tensor(image: Image) -> Tensor:
 
 
 def label_tensor(labels: np.ndarray | None) -> Tensor | None:
-    """Class ids [H, W] of an image, if there are any, as `Predictor.inv_depth` takes them: [1, 1, H, W]."""
+    """Return the label map of an image as `Predictor.inv_depth` takes it: [1, 1, H, W] uint8; None if there is none.
+
+    Args:
+        labels: class ids [H, W] uint8.
+    """
     return None if labels is None else torch.from_numpy(labels.copy())[None, None]
+
+
+def frame_inv_depth(predictor: Predictor, frame: Frame) -> Tensor:
+    """Return the inverse depth [1, 1, h, w] (1/metres) of a frame on disk, at the network's size.
+
+    Args:
+        predictor: the predictor.
+        frame: the frame, with its label map where label maps guide the depth network.
+    """
+    labels = label_tensor(predictor.labels(frame.image, frame.semantic))
+    return predictor.inv_depth(image_tensor(frame.image.read()), labels)
 
 
 class Predictor:
     """The networks of one checkpoint on one device.
 
     Attributes:
-        run: the run file they were trained with, or what is known of another project's.
-        meta: what the checkpoint says of itself.
-        depth, pose: the networks, in evaluation mode; pose is None where another project's file holds none.
-        device: where they are.
-        dtype: of the depth network.
+        run: the run file that they were trained with, or what is known of another project's training.
+        meta: the description of the checkpoint.
+        depth: the depth network, in evaluation mode.
+        pose: the pose network, in evaluation mode; None where another project's file holds none.
+        device: the device of both.
+        dtype: the dtype of the depth network.
     """
 
     def __init__(
@@ -109,7 +130,7 @@ class Predictor:
         run: Run | Imported,
         meta: Meta,
         depth: nn.Module,
-        pose: nn.Module | None,
+        pose: PairPoseNetwork | None,
         device: torch.device,
         precision: Precision = "32",
     ) -> None:
@@ -120,57 +141,142 @@ class Predictor:
             lay_channels_last(self.depth)  # is faster there (bench/packnet.py)
         self.pose = None if pose is None else pose.to(device).eval()
 
-    @torch.inference_mode()
+    def __repr__(self) -> str:
+        (height, width), networks = self.run.image_size, self.run.networks
+        pose = "no pose network" if networks.pose is None else networks.pose.kind
+        scale = scale_in_words(self.meta.metric, self.meta.scale_source)
+        return f"Predictor({networks.depth.kind} {height}x{width}, {pose}, {scale}, {self.device})"
+
     def predict(
         self, image: Image, camera: Camera | None = None, *, flip: bool = False, labels: np.ndarray | None = None
     ) -> Prediction:
-        """Depth of one image at its own resolution.
+        """Predict the depth of one image at its own resolution.
 
         Args:
-            image: as `image_tensor` takes it, of any size.
-            camera: of the image, to be handed on with its depth; prediction itself needs none.
-            flip: fuse with the prediction of the mirrored image; better at the borders, twice the time.
+            image: an image as `image_tensor` takes it, of any size.
+            camera: the camera of the image. Prediction itself needs none, but points do.
+            flip: fuse the prediction with that of the mirrored image; better at the borders, twice the time.
             labels: class ids [H, W] uint8 of the image, where label maps guide the depth network.
 
-        Raises InputError if the image is none, the camera is for another size, or labels are missing or do not fit.
+        Raises InputError if the image cannot be used, the camera is for another size, or labels are missing or do not
+        fit.
         """
-        pixels = seen_by(camera, image_tensor(image))
-        height, width = pixels.shape[-2:]
-        ids = label_tensor(labels)
-        inv_depth = self.inv_depth(pixels, ids)
-        if flip:
-            inv_depth = fuse_flipped(inv_depth, self.inv_depth(pixels.flip(-1), None if ids is None else ids.flip(-1)))
-        full = resize_inv_depth(inv_depth, height, width).clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
-        return Prediction(
-            depth=1 / full,
-            inv_depth=full,
-            metric=self.meta.metric,
-            scale=1.0,
-            scale_source=self.meta.scale_source,
-            camera=camera,
-        )
+        (prediction,) = self.predict_batch([image], camera, flip=flip, labels=[labels])
+        return prediction
+
+    def predict_batch(
+        self,
+        images: np.ndarray | Sequence[Image],
+        camera: Camera | Sequence[Camera | None] | None = None,
+        *,
+        flip: bool = False,
+        labels: Sequence[np.ndarray | None] | None = None,
+    ) -> list[Prediction]:
+        """Predict the depth of several images, each at its own resolution.
+
+        All of them go through the depth network at its own size, `BATCH` at a time. Each prediction equals that of
+        `predict` up to the rounding of floats.
+
+        Args:
+            images: an array [B, H, W, 3] (RGB, uint8 or float in [0, 1]), or a list of images as `image_tensor` takes
+                them, of any sizes.
+            camera: the camera of all images, or a list with one for each, in which None stands for no camera.
+            flip: fuse each prediction with that of the mirrored image; better at the borders, twice the time.
+            labels: the label map [H, W] uint8 of each image, where label maps guide the depth network.
+
+        Raises InputError as `predict` does, and if the numbers of images, cameras and label maps differ.
+        """
+        if isinstance(images, (str, Path, PIL.Image.Image)) or (isinstance(images, np.ndarray) and images.ndim != 4):
+            found = f"an array {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise InputError(f"a batch is an array [B, H, W, 3] or a list of images; found {found}")
+        cameras = camera if isinstance(camera, Sequence) else [camera] * len(images)
+        maps = [None] * len(images) if labels is None else labels
+        if not len(images) == len(cameras) == len(maps):
+            raise InputError(
+                f"a batch of {len(images)} images comes with {len(cameras)} cameras and {len(maps)} label maps; "
+                f"give one for each image"
+            )
+        return [
+            prediction
+            for start in range(0, len(images), BATCH)
+            for prediction in self._predictions(
+                images[start : start + BATCH], cameras[start : start + BATCH], maps[start : start + BATCH], flip
+            )
+        ]
+
+    def predict_clip(self, clip: Clip, camera: Camera | None = None, *, flip: bool = False) -> Iterator[Prediction]:
+        """Predict the depth of each frame of a clip, in order and in constant memory.
+
+        Args:
+            clip: the clip; its images are read as they are needed.
+            camera: the camera of its images; points need one.
+            flip: fuse each prediction with that of the mirrored image.
+
+        Yields:
+            A prediction with its `time` for each frame.
+        """
+        for frame in clip.frames:
+            labels = self.labels(frame.image, frame.semantic)
+            yield replace(self.predict(frame.image.read(), camera, flip=flip, labels=labels), time=frame.time)
+
+    def video(
+        self,
+        path: str | Path,
+        kind: str | None = None,
+        options: Sequence[str] = (),
+        *,
+        camera: Path | None = None,
+        flip: bool = False,
+    ) -> Iterator[Prediction]:
+        """Predict the depth of each frame of a video, or of anything else that `packdepth.open` opens as one clip.
+
+        Frames are read and predicted one at a time, so that a video of any length fits in memory. `prediction.time` is
+        when the frame was taken, in seconds; `prediction.camera` is the camera of the clip, or else the one that the
+        checkpoint has learned.
+
+        Args:
+            path: a file or folder as `packdepth.open` takes it.
+            kind: the kind of source; if left out, it is recognized.
+            options: options of the source, each as `key=value`.
+            camera: a camera.yaml for the images, in place of the camera that the source knows.
+            flip: fuse each prediction with that of the mirrored image; better at the borders, twice the time.
+
+        Raises InputError, before the first prediction, if the path cannot be opened or holds several clips.
+        """
+        clips = open_clips(path, kind, options, camera)
+        if len(clips) > 1:
+            names = ", ".join(clip.name for clip in clips[:3]) + (", ..." if len(clips) > 3 else "")
+            raise InputError(f"{path}: holds {len(clips)} clips ({names}); give the path or the options of one of them")
+        return self.predict_clip(clips[0], known_camera(clips[0], self.meta), flip=flip)
 
     @torch.inference_mode()
     def inv_depth(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Inverse depth [B, 1, h, w] (1/metres) at the network's size, of images [B, 3, H, W] of any size.
+        """Return inverse depth [B, 1, h, w] (1/metres) at the network's size.
 
-        Images are RGB in [0, 1], on any device. `resize_inv_depth` brings the result to another size, `fuse_flipped`
-        joins it with that of `images.flip(-1)`. `labels` are class ids [B, 1, H, W] uint8, where label maps guide the
-        depth network, which ignores them otherwise. Raises InputError if they are missing or do not fit.
+        `resize_inv_depth` brings the result to another size, `fuse_flipped` joins it with that of `images.flip(-1)`.
+
+        Args:
+            images: images [B, 3, H, W] of any size, RGB in [0, 1], on any device.
+            labels: class ids [B, 1, H, W] uint8, where label maps guide the depth network; ignored otherwise.
+
+        Raises InputError if labels are missing or do not fit.
         """
-        shown = () if self.run.networks.depth.label_classes is None else (self._resized_labels(labels, images),)
-        return self._finest(self._resized(images), *shown)
+        return self._inv_depth([images], [labels])
 
     def labels(self, image: Readable, semantic: Readable | None) -> np.ndarray | None:
-        """Class ids [H, W] of an image on disk, to predict it with; None where no label maps guide the network.
+        """Return the label map [H, W] of an image on disk, to predict it with; None where no label maps guide.
 
-        Raises InputError, naming the image, if label maps guide but there is none.
+        Args:
+            image: the image.
+            semantic: its label map on disk, if there is one.
+
+        Raises InputError, naming the image, if label maps guide the depth network but there is none.
         """
         classes = self.run.networks.depth.label_classes
         return None if classes is None else read_label_map(label_map(image, semantic), classes)
 
     def ego_motion(self, images: Iterable[Image]) -> np.ndarray:
-        """Motion between consecutive frames of one camera.
+        """Predict the motion between consecutive frames of one camera.
 
         Args:
             images: N >= 2 frames, in order of time; they are read as they are needed. packnet-sfm's PoseNet, which
@@ -185,12 +291,12 @@ class Predictor:
 
     @torch.inference_mode()
     def motions(self, images: Iterable[Image], camera: Camera | None = None) -> Iterator[np.ndarray]:
-        """The motions of `ego_motion`, each [4, 4], as they come: of a video of any length, in constant memory.
+        """Yield the motions of `ego_motion`, each [4, 4], of a video of any length in constant memory.
 
         Args:
-            images: as in `ego_motion`.
-            camera: of the images. If given, each motion is refined so that the predicted depth, moved so, explains the
-                next frame best (see `geometry.align`): it then has the scale of the depth.
+            images: frames as in `ego_motion`.
+            camera: the camera of the images. If given, each motion is refined so that the next frame, synthesized with
+                the predicted depth, matches best (see `geometry.align`): it then has the scale of the depth.
 
         Raises InputError without a pose network, for fewer than two images, or a camera for another size.
         """
@@ -201,9 +307,9 @@ class Predictor:
                 "label maps guide the depth network, so that images alone give no depth to align with; "
                 "leave out the camera (--align)"
             )
-        offsets = self.pose.offsets if isinstance(self.pose, PacknetSfmPoseNet) else (1,)
-        before = len(offsets) - 1  # frames that are seen before the one whose motion to the next is predicted
-        frames = (self._resized(seen_by(camera, image_tensor(image))) for image in images)
+        offsets = self.pose.context_offsets
+        before = len(offsets) - 1  # frames before the one whose motion to the next is predicted
+        frames = (self._resized(checked_size(image_tensor(image), camera)) for image in images)
         window = self._views(islice(frames, before + 1))
         first = True
         while chunk := self._views(islice(frames, PAIRS)):
@@ -212,7 +318,7 @@ class Predictor:
             context = [stacked[before + offset :][:count] for offset in offsets]
             T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
             target = stacked[before:][:count]
-            if before and first:  # the first frame has none before it: its motion is seen from the second
+            if before and first:  # nothing is before the first frame: its motion is predicted from the second
                 T = self._aligned(target[:1], context[0][:1], T_context_target[:1, 0], camera)
                 yield se3.inverse(T[0]).double().cpu().numpy()
             yield from self._aligned(target, context[-1], T_context_target[:, -1], camera).double().cpu().numpy()
@@ -221,23 +327,67 @@ class Predictor:
             number = ("two", "three")[before]
             raise InputError(f"ego-motion is between frames: give at least {number} images")
 
+    @torch.inference_mode()
+    def _predictions(
+        self,
+        images: Sequence[Image] | np.ndarray,
+        cameras: Sequence[Camera | None],
+        labels: Sequence[np.ndarray | None],
+        flip: bool,
+    ) -> list[Prediction]:
+        """Return the predictions of images that go through the depth network at once."""
+        pixels = [checked_size(image_tensor(image), camera) for image, camera in zip(images, cameras, strict=True)]
+        ids = [label_tensor(each) for each in labels]
+        inv_depths = self._inv_depth(pixels, ids)  # [B, 1, h, w]
+        if flip:
+            mirrored = [None if each is None else each.flip(-1) for each in ids]
+            inv_depths = fuse_flipped(inv_depths, self._inv_depth([each.flip(-1) for each in pixels], mirrored))
+        predictions = []
+        for image, camera, inv_depth in zip(pixels, cameras, inv_depths, strict=True):
+            full = resize_inv_depth(inv_depth[None], *image.shape[-2:]).clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
+            predictions.append(
+                Prediction(
+                    depth=1 / full,
+                    inv_depth=full,
+                    metric=self.meta.metric,
+                    scale_source=self.meta.scale_source,
+                    image=(image[0].permute(1, 2, 0) * 255).round().byte().numpy(),
+                    camera=camera,
+                )
+            )
+        return predictions
+
+    def _inv_depth(self, images: Sequence[Tensor], labels: Sequence[Tensor | None]) -> Tensor:
+        """Return inverse depth [B, 1, h, w] at the network's size of images [b, 3, H, W], each b of a size of its own.
+
+        Label maps [b, 1, H, W] are of the same sizes.
+        """
+        resized = torch.cat([self._resized(each) for each in images])
+        if self.run.networks.depth.label_classes is None:
+            return self._finest(resized)
+        pairs = zip(images, labels, strict=True)
+        return self._finest(resized, torch.cat([self._resized_labels(ids, each) for each, ids in pairs]))
+
     def _aligned(self, view: Tensor, following: Tensor, T: Tensor, camera: Camera | None) -> Tensor:
-        """Motions T_following_view [B, 4, 4] of views [B, C, h, w]; aligned with their depth if there is a camera."""
+        """Return motions T_following_view [B, 4, 4] of views [B, C, h, w], aligned with depth if there is a camera."""
         if camera is None:
             return T
         inv_depth = view[:, 3:] if view.shape[1] > 3 else self._finest(view)
         return aligned(view[:, :3], following[:, :3], inv_depth, T, camera.resized(*self.run.image_size))
 
     def _views(self, frames: Iterable[Tensor]) -> list[Tensor]:
-        """Frames [1, 3, h, w] as the pose network looks at them: with their inverse depth if it uses that."""
+        """Return frames [1, 3, h, w] as input of the pose network: with their inverse depth if it uses that."""
         images = list(frames)
-        if images and isinstance(self.pose, PairPoseNetwork) and self.pose.uses_depth:
+        if images and self.pose is not None and self.pose.uses_depth:
             stacked = torch.cat(images)
             images = list(views(stacked, self._finest(stacked))[:, None].unbind())
         return images
 
     def _resized_labels(self, labels: Tensor | None, images: Tensor) -> Tensor:
-        """Class ids [B, 1, H, W] of images [B, 3, H, W] at the network's size. Raises InputError if they do not fit."""
+        """Return label maps [B, 1, H, W] of images [B, 3, H, W] at the network's size.
+
+        Raises InputError if they are missing or do not fit.
+        """
         classes = self.run.networks.depth.label_classes
         assert classes is not None
         if labels is None:
@@ -248,17 +398,27 @@ class Predictor:
         check_ids(labels.numpy(), classes, "the label map")
         return torch.from_numpy(resized_labels(labels.numpy(), *self.run.image_size)).to(self.device)
 
-    def _finest(self, images: Tensor, *shown: Tensor) -> Tensor:
-        """Inverse depth [B, 1, h, w] float32 (1/metres) of images of the network's size, and what guidance is shown."""
-        inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *shown)
+    def _finest(self, images: Tensor, *guide: Tensor) -> Tensor:
+        """Return the finest inverse depth [B, 1, h, w] float32 (1/metres) of images [B, 3, h, w].
+
+        `guide` is the second input of a network that label maps guide, and is left out for others.
+        """
+        inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *guide)
         return inv_depths[0]
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)
 
 
-def seen_by(camera: Camera | None, image: Tensor) -> Tensor:
-    """The image [1, 3, H, W] as it is. Raises InputError if the camera, if there is one, is for another size."""
+def checked_size(image: Tensor, camera: Camera | None) -> Tensor:
+    """Return an image as it is, after a check that the camera is for its size.
+
+    Args:
+        image: an image [1, 3, H, W].
+        camera: its camera, if there is one.
+
+    Raises InputError if the camera is for another size.
+    """
     height, width = image.shape[-2:]
     if camera is not None and (camera.height, camera.width) != (height, width):
         raise InputError(

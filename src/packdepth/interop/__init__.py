@@ -1,1 +1,1 @@
-"""Other people's checkpoints: read without trusting them, and turned into packdepth's own."""
+"""Other projects' checkpoints, read without executing anything and converted to packdepth's own."""

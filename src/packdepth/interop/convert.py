@@ -1,4 +1,4 @@
-"""`packdepth convert`: another project's checkpoint in, packdepth's own out."""
+"""Conversion of another project's checkpoint to packdepth's own: `packdepth convert`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from pathlib import Path
 
 from packdepth import checkpoint
 from packdepth.errors import InputError
-from packdepth.inference.info import describe
 from packdepth.interop.read import is_foreign, read_foreign
 
 
 def convert(source: Path, output: Path, image_size: tuple[int, int] | None = None) -> None:
-    """Write another project's checkpoint as one of ours and print what it is.
+    """Write another project's checkpoint as one of packdepth's own.
 
     Args:
         source: a file of packnet-sfm or vidar, or a folder of monodepth2.
         output: the folder to write; it must not exist, or be empty.
-        image_size: height and width of what the networks see, in pixels; if left out, what the file says.
+        image_size: height and width of the networks' input, in pixels; if left out, the size that the file names.
 
     Raises InputError if the source cannot be used (see `read_foreign`) or something is in the way of the output.
     """
@@ -30,4 +29,3 @@ def convert(source: Path, output: Path, image_size: tuple[int, int] | None = Non
     # Tensors of one storage would be refused: each gets its own.
     weights = {name: tensor.detach().clone() for name, tensor in content.weights.items()}
     checkpoint.write(output, replace(content, weights=weights))
-    print(describe(output))

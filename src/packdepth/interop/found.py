@@ -1,4 +1,4 @@
-"""What is found in another project's files, before it is known which networks it makes."""
+"""The content of another project's checkpoint before its networks are identified."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from packdepth.interop.layouts import Layout
 
 @dataclass(frozen=True)
 class Part:
-    """The tensors of one network, and which it might be."""
+    """The tensors of one network, and the layouts that it may have."""
 
-    tensors: dict[str, Tensor]
-    layouts: Sequence[Layout]
+    tensors: dict[str, Tensor]  # the tensors under the other project's names
+    layouts: Sequence[Layout]  # the layouts to compare them with
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,22 @@ class Found:
     """The content of a checkpoint under the names that its project gives."""
 
     project: Literal["packnet-sfm", "vidar", "monodepth2"]
-    networks: dict[str, Part]  # `depth` and, if there is one, `pose`
-    others: list[str]  # tensors and other entries that belong to neither
-    image_size: tuple[int, int] | None  # height and width in pixels, if the files say
-    metric: bool
-    scale_source: str  # as in `Meta`
+    networks: dict[str, Part]  # keys are `depth` and, if there is a pose network, `pose`
+    others: list[str]  # names of tensors and other entries that belong to neither network
+    image_size: tuple[int, int] | None  # height and width of the networks' input in pixels, where the files name them
+    metric: bool  # whether depth is in metres
+    scale_source: str  # where the scale comes from, as in `Meta`
 
 
 def state_dict(content: object, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of a network's state dict, and its other entries. Raises InputError if `content` is none."""
+    """Return the tensors of a network's state dict, and its other entries.
+
+    Args:
+        content: the state dict as it was read.
+        path: its file, for messages.
+
+    Raises InputError if `content` is no state dict.
+    """
     if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
         raise InputError(f"{path}: holds no weights of a network; give a checkpoint")
     values = {str(name): value for name, value in content.items()}

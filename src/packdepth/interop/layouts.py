@@ -1,4 +1,4 @@
-"""Which of our networks a set of foreign tensors is, by their names and shapes."""
+"""Identification of foreign networks: which of ours a set of tensors is, by their names and shapes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from packdepth.config import DepthConfig, DepthNetworkConfig, ImportedPoseConfig
-from packdepth.interop.pose import imported_pose_network
-from packdepth.networks.build import depth_network
+from packdepth.networks.blocks import DepthNetworkBlock, PoseBlock
 
 RESNETS: tuple[Literal[18, 34, 50], ...] = (18, 34, 50)  # numbers of layers
-GROUPS = 6  # of tensors that an error lists in full
+GROUPS = 6  # groups of tensors that an error lists before it counts the others, so that it stays readable
 
 
 @dataclass(frozen=True)
 class Extra:
     """Tensors that a file holds beside a network's own and that are knowingly left out."""
 
-    pattern: str  # of their names
-    what: str
+    pattern: str  # regular expression that their names match
+    what: str  # what they are, in words
 
 
 CLASSIFIER = Extra(r"(.*\.)?fc\.(weight|bias)", "the encoder's classifier, which nothing uses")
@@ -34,31 +32,29 @@ class Layout:
     """One of our networks under the names that another project gives its tensors."""
 
     title: str  # the other project's name of the network
-    config: DepthConfig | ImportedPoseConfig
-    name: Callable[[str], str] = lambda ours: ours  # their name of a tensor of ours
-    extra: Extra | None = None
+    config: DepthNetworkBlock | PoseBlock  # the block of our network
+    name: Callable[[str], str] = lambda ours: ours  # maps our name of a tensor to theirs
+    extra: Extra | None = None  # tensors to leave out
 
     def build(self) -> nn.Module:
-        """The network, with initial weights."""
-        if isinstance(self.config, DepthNetworkConfig):
-            return depth_network(self.config)
-        return imported_pose_network(self.config)
+        """Return the network with initial weights."""
+        return self.config.assemble()
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How well tensors fit a layout; all of them do if `problems` is empty."""
+    """The result of a comparison of tensors with a layout; all of them fit if `problems` is empty."""
 
     layout: Layout
-    weights: dict[str, Tensor]  # that fit, under our names
-    missing: list[str]  # this and what follows: under their names
-    unexpected: list[str]
-    misshapen: list[str]  # with both shapes
-    left_out: list[str]
+    weights: dict[str, Tensor]  # tensors that fit, under our names
+    missing: list[str]  # names, as in the other fields theirs, of tensors that the network needs but the file lacks
+    unexpected: list[str]  # names of tensors that the network does not have
+    misshapen: list[str]  # names of tensors of another shape, with both shapes
+    left_out: list[str]  # names of tensors that are knowingly left out
 
     @property
     def problems(self) -> str:
-        """What does not fit, in part of a sentence."""
+        """All that does not fit, as the end of a sentence; empty if everything fits."""
         parts = {"missing": self.missing, "unexpected": self.unexpected}
         texts = [f"{label} {grouped(names)}" for label, names in parts.items() if names]
         if self.misshapen:
@@ -69,7 +65,12 @@ class Fit:
 
 
 def best_fit(tensors: dict[str, Tensor], layouts: Sequence[Layout]) -> Fit:
-    """The layout that the tensors fit, or else the one that most of them fit."""
+    """Return the fit of the first layout that the tensors fit, or else of the one that most of them fit.
+
+    Args:
+        tensors: the tensors under their own names.
+        layouts: the layouts to compare them with.
+    """
     fits = []
     for layout in layouts:
         fits.append(fit(tensors, layout))
@@ -79,7 +80,12 @@ def best_fit(tensors: dict[str, Tensor], layouts: Sequence[Layout]) -> Fit:
 
 
 def fit(tensors: dict[str, Tensor], layout: Layout) -> Fit:
-    """Compare tensors, by their own names, with a layout."""
+    """Compare tensors with a layout.
+
+    Args:
+        tensors: the tensors under their own names.
+        layout: the layout.
+    """
     with torch.device("meta"):
         own = layout.build().state_dict()
     names = {layout.name(ours): ours for ours in own}
@@ -103,7 +109,14 @@ def fit(tensors: dict[str, Tensor], layout: Layout) -> Fit:
 
 
 def grouped(names: Iterable[str]) -> str:
-    """Names of tensors by the module that they belong to: `conv1.0 (weight, bias), pack1 (6 tensors)`."""
+    """Return names of tensors as text, grouped by the module that they belong to.
+
+    Args:
+        names: the names.
+
+    >>> grouped(["conv1.0.weight", "conv1.0.bias", "scale"])
+    'conv1.0 (weight, bias), scale'
+    """
     names = list(names)
     modules = _by(names, lambda name: name.rpartition(".")[0])
     if len(modules) <= GROUPS:

@@ -1,4 +1,4 @@
-"""monodepth2's checkpoints (Godard et al. 2019): a folder with a file for each half of a network."""
+"""Checkpoints of monodepth2 (Godard et al. 2019): a folder with a file for each half of a network."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from typing import Any
 
 from torch import Tensor
 
-from packdepth.config import DepthResNetConfig, PoseResNetConfig
 from packdepth.errors import InputError
 from packdepth.interop.found import Found, Part, state_dict
 from packdepth.interop.layouts import CLASSIFIER, RESNETS, Layout
 from packdepth.interop.pickles import read_pickle
+from packdepth.networks.depth_resnet import DepthResNetBlock
+from packdepth.networks.pose_resnet import PoseResNetBlock
 
 ENCODER, DEPTH, POSE_ENCODER, POSE = "encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"
-ABOUT = ("height", "width", "use_stereo")  # what encoder.pth holds beside tensors
-POSE_LAYERS = ("squeeze", "pose0", "pose1", "pose2")  # of our PoseResNet, in order of use
+ABOUT = ("height", "width", "use_stereo")  # entries of encoder.pth that are no tensors
+POSE_LAYERS = ("squeeze", "pose0", "pose1", "pose2")  # layers of our PoseResNet, in order of use
 STEREO = "stereo with a baseline of 0.1, so that times 5.4 it is metres on KITTI's rig"
 
 
 def depth_name(ours: str) -> str:
-    """monodepth2's name of a tensor of DepthResNet: its decoder numbers convolutions in order of use."""
+    """Return monodepth2's name of a tensor of DepthResNet. Its decoder numbers convolutions in order of use.
+
+    Args:
+        ours: our name of the tensor.
+
+    >>> depth_name("decoder.disparity.0.weight")
+    'decoder.10.conv.weight'
+    """
     match = re.fullmatch(r"decoder\.(before|after|disparity)\.(\d)\.(\w+)", ours)
     if not match:
         return ours
@@ -32,21 +40,34 @@ def depth_name(ours: str) -> str:
 
 
 def pose_name(ours: str) -> str:
-    """monodepth2's name of a tensor of PoseResNet."""
+    """Return monodepth2's name of a tensor of PoseResNet.
+
+    Args:
+        ours: our name of the tensor.
+
+    >>> pose_name("squeeze.bias")
+    'net.0.bias'
+    """
     layer, _, kind = ours.partition(".")
     return f"net.{POSE_LAYERS.index(layer)}.{kind}" if layer in POSE_LAYERS else ours
 
 
 DEPTH_LAYOUTS = [
-    Layout(f"ResNet {n}", DepthResNetConfig(kind="depth_resnet", layers=n), depth_name, CLASSIFIER) for n in RESNETS
+    Layout(f"ResNet {n}", DepthResNetBlock(kind="depth_resnet", layers=n), depth_name, CLASSIFIER) for n in RESNETS
 ]
 POSE_LAYOUTS = [
-    Layout(f"pose ResNet {n}", PoseResNetConfig(kind="pose_resnet", layers=n), pose_name, CLASSIFIER) for n in RESNETS
+    Layout(f"pose ResNet {n}", PoseResNetBlock(kind="pose_resnet", layers=n), pose_name, CLASSIFIER) for n in RESNETS
 ]
 
 
 def read(folder: Path) -> Found:
-    """The content of a folder. Raises InputError if a file is missing or broken."""
+    """Return the content of a checkpoint.
+
+    Args:
+        folder: the folder of the checkpoint.
+
+    Raises InputError if a file is missing or broken.
+    """
     depth, about = _network(folder, ENCODER, DEPTH)
     networks, others = {"depth": Part(depth, DEPTH_LAYOUTS)}, [name for name in about if name not in ABOUT]
     if any((folder / name).exists() for name in (POSE_ENCODER, POSE)):
@@ -65,7 +86,7 @@ def read(folder: Path) -> Found:
 
 
 def _network(folder: Path, encoder: str, decoder: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of the two halves of a network, and what lies beside them."""
+    """Return the tensors of the two halves of a network, and the other entries of their files."""
     for name, other in ((encoder, decoder), (decoder, encoder)):
         if not (folder / name).is_file():
             advice = "add it" if name in (ENCODER, DEPTH) else f"add it, or move {other} away to use depth alone"

@@ -1,4 +1,4 @@
-"""packnet-sfm's checkpoints (TRI-ML, 2020 and 2021), older ones (`.pth.tar`), and those of its successor vidar.
+"""Checkpoints of packnet-sfm (TRI-ML, 2020 and 2021), older ones (`.pth.tar`), and those of its successor vidar.
 
 They are dicts with a `state_dict` of both networks and, mostly, the configuration of the training.
 """
@@ -9,64 +9,75 @@ import re
 from pathlib import Path
 from typing import Any
 
-from packdepth.config import (
-    DepthResNetConfig,
-    PackNetConfig,
-    PacknetSfmPoseNetConfig,
-    PacknetSfmPoseResNetConfig,
-)
 from packdepth.errors import InputError
 from packdepth.interop import monodepth2
 from packdepth.interop.found import Found, Part, state_dict
 from packdepth.interop.layouts import CLASSIFIER, RESNETS, Extra, Layout
 from packdepth.interop.pickles import read_pickle
-from packdepth.networks.packnet import MIN_DEPTH
+from packdepth.interop.pose import PacknetSfmPoseNetBlock, PacknetSfmPoseResNetBlock
+from packdepth.networks.depth_resnet import DepthResNetBlock
+from packdepth.networks.packnet import MIN_DEPTH, PackNetBlock
 
 
 def depth_resnet_name(ours: str) -> str:
-    """packnet-sfm's name of a tensor of DepthResNet."""
+    """Return packnet-sfm's name of a tensor of DepthResNet.
+
+    Args:
+        ours: our name of the tensor.
+    """
     return _nested(monodepth2.depth_name(ours))
 
 
 def pose_resnet_name(ours: str) -> str:
-    """packnet-sfm's name of a tensor of PoseResNet."""
+    """Return packnet-sfm's name of a tensor of PoseResNet.
+
+    Args:
+        ours: our name of the tensor.
+    """
     return _nested(monodepth2.pose_name(ours))
 
 
 def san_name(ours: str) -> str:
-    """PackNetSAN01's name of a tensor of PackNet."""
+    """Return the name of a tensor of PackNet in PackNetSAN01.
+
+    Args:
+        ours: our name of the tensor.
+
+    >>> san_name("pack1.conv3d.weight")
+    'encoder.pack1.conv3d.weight'
+    """
     return f"{'encoder' if re.match('pre_calc|conv|pack', ours) else 'decoder'}.{ours}"
 
 
 def _nested(name: str) -> str:
-    """The name of a tensor of monodepth2 inside a module that holds encoder and decoder."""
+    """Return the name of a tensor of monodepth2 inside a module that holds encoder and decoder."""
     return f"{'encoder' if name.startswith('encoder.') else 'decoder'}.{name}"
 
 
 SPARSE_BRANCH = Extra(r"mconvs\..*|weight|bias", "the branch for LiDAR input, so that depth is that of images alone")
 DEPTH_LAYOUTS = [
-    Layout("PackNet01 1A", PackNetConfig(kind="packnet", preset="1A")),
-    Layout("PackNet01 1B", PackNetConfig(kind="packnet", preset="1B")),
-    Layout("PackNetSlim01 1A", PackNetConfig(kind="packnet", preset="slim-1A")),
-    Layout("PackNetSAN01 1A", PackNetConfig(kind="packnet", preset="slim-1A"), san_name, SPARSE_BRANCH),
+    Layout("PackNet01 1A", PackNetBlock(kind="packnet", preset="1A")),
+    Layout("PackNet01 1B", PackNetBlock(kind="packnet", preset="1B")),
+    Layout("PackNetSlim01 1A", PackNetBlock(kind="packnet", preset="slim-1A")),
+    Layout("PackNetSAN01 1A", PackNetBlock(kind="packnet", preset="slim-1A"), san_name, SPARSE_BRANCH),
     *[
-        Layout(f"DepthResNet {n}", DepthResNetConfig(kind="depth_resnet", layers=n), depth_resnet_name, CLASSIFIER)
+        Layout(f"DepthResNet {n}", DepthResNetBlock(kind="depth_resnet", layers=n), depth_resnet_name, CLASSIFIER)
         for n in RESNETS
     ],
 ]
 POSE_LAYOUTS = [
-    Layout("PoseNet", PacknetSfmPoseNetConfig(kind="packnet_sfm_posenet")),
+    Layout("PoseNet", PacknetSfmPoseNetBlock(kind="packnet_sfm_posenet")),
     *[
         Layout(
             f"PoseResNet {n}",
-            PacknetSfmPoseResNetConfig(kind="packnet_sfm_pose_resnet", layers=n),
+            PacknetSfmPoseResNetBlock(kind="packnet_sfm_pose_resnet", layers=n),
             pose_resnet_name,
             CLASSIFIER,
         )
         for n in RESNETS
     ],
 ]
-NETWORKS = {  # by the prefix of their tensors
+NETWORKS = {  # the network that tensors with this prefix belong to
     "depth_net": "depth",
     "disp_network": "depth",
     "networks.depth": "depth",
@@ -74,7 +85,7 @@ NETWORKS = {  # by the prefix of their tensors
     "pose_network": "pose",
     "networks.pose": "pose",
 }
-SCALES = {  # by the model's name: whether depth is in metres, and why
+SCALES = {  # whether the model of this name predicts depth in metres, and where the scale comes from
     "SelfSupModel": (False, "none"),
     "VelSupModel": (True, "velocity"),
     "SemiSupModel": (True, "lidar"),
@@ -84,7 +95,13 @@ UNKNOWN_SCALE = (False, "unknown, as the file does not say")
 
 
 def read(path: Path) -> Found:
-    """The content of a file. Raises InputError if it holds no depth network, or nothing to be trusted."""
+    """Return the content of a checkpoint.
+
+    Args:
+        path: the file.
+
+    Raises InputError if it holds no depth network, or names functions that are not allowed (see `read_pickle`).
+    """
     content = read_pickle(path)
     config = content.get("config") if isinstance(content, dict) else None
     tensors, others = state_dict(content.get("state_dict", content) if isinstance(content, dict) else None, path)
@@ -120,10 +137,16 @@ def read(path: Path) -> Found:
 
 
 def network_name(name: str) -> tuple[str | None, str]:
-    """`depth`, `pose` or None for neither, and the name inside that network, of a tensor in any layout.
+    """Return the network that a tensor belongs to, `depth`, `pose` or None for neither, and its name inside of it.
 
     Layouts differ in wrappers (`model.`, `model.model.`, DDP's `module.`), in the names of the networks, and in
     `conv3.0` of residual convolutions with dropout, which is `conv3` without.
+
+    Args:
+        name: the name in the file.
+
+    >>> network_name("model.depth_net.conv2.conv3.0.bias")
+    ('depth', 'conv2.conv3.bias')
     """
     bare = re.sub(r"(^|\.)(module\.)+", r"\1", name)
     match = re.fullmatch(rf"(?:model\.)*({'|'.join(map(re.escape, NETWORKS))})\.(.+)", bare)
@@ -133,20 +156,36 @@ def network_name(name: str) -> tuple[str | None, str]:
 
 
 def image_size(config: object) -> tuple[int, int] | None:
-    """Height and width of what the networks were trained on, if the configuration says."""
+    """Return height and width of the networks' input in training; None if the configuration does not say.
+
+    Args:
+        config: the configuration.
+
+    >>> image_size({"datasets": {"augmentation": {"image_shape": [192, 640]}}})
+    (192, 640)
+    """
     for key in ("datasets.augmentation.image_shape", "datasets.train.augmentation.resize"):
         match setting(config, key):
             case [int(height), int(width)]:
                 return height, width
     match setting(config, "datasets.augmentation.crop_train_borders"):
-        # Top or bottom, height, left or right, width; a height of 0 reaches to the border that the first counts from.
+        # Offset from top or bottom, height, offset from left or right, width. A height of 0 means: all rows from the
+        # offset to the border that it counts from.
         case [int(top), int(height), _, int(width)] if width > 0 and (height > 0 or top < 0 == height):
             return height or -top, width
     return None
 
 
 def setting(config: object, key: str) -> Any:
-    """The value at a dotted key of nested dicts; None if there is none."""
+    """Return the value at a dotted key of nested dicts; None if there is none.
+
+    Args:
+        config: the nested dicts.
+        key: the names of the way to the value, joined by dots.
+
+    >>> setting({"model": {"name": "SelfSupModel"}}, "model.name")
+    'SelfSupModel'
+    """
     for part in key.split("."):
         config = config.get(part) if isinstance(config, dict) else None
     return config

@@ -1,8 +1,8 @@
-"""Reading what `torch.save` wrote without trusting it.
+"""A reader of files of `torch.save` that does not trust them.
 
-A pickle is a program: it names functions, which reading it calls. So the names are looked at first, by a reader to
-which they all mean nothing, and a file that names anything beyond tensors and configurations is refused. What passes
-is read by torch's own reader for weights, which calls nothing else either.
+A pickle is a program: it names functions, and reading it calls them. So a first reader, which imports and calls
+nothing, collects the names, and a file that names anything beyond tensors and configurations is refused. Other files
+are read by torch's own reader for weights, which calls nothing else either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from packdepth.errors import InputError
 
 STORAGES = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
 ALLOWED = {
-    "__builtin__.set",  # as Python 2 called it, and pickles of protocol 2 still do
+    "__builtin__.set",  # the name in Python 2, and in pickles of protocol 2 to this day
     "builtins.set",
     "collections.Counter",
     "collections.OrderedDict",
@@ -37,10 +37,14 @@ ZIP = b"PK\x03\x04"
 
 
 def read_pickle(path: Path) -> Any:
-    """What `torch.save` wrote, in its zip format or the one before 1.6: tensors on the CPU, configurations as dicts.
+    """Return the content of a file that `torch.save` wrote, in its zip format or in the one before torch 1.6.
 
-    Raises InputError if the file names a function or class that is not in `ALLOWED`, before anything of it is
-    called, and if it cannot be read.
+    Args:
+        path: the file.
+
+    Returns:
+        The content, with tensors on the CPU and configurations as dicts. Raises InputError if the file names a function
+        or class that is not in `ALLOWED`, before anything of it is called, and if it cannot be read.
     """
     try:
         _check_names(path)
@@ -54,13 +58,13 @@ def read_pickle(path: Path) -> Any:
 
 
 class _Attributes(dict[str, Any]):
-    """Stands in for a class whose attributes are its content."""
+    """A stand-in for a class whose attributes are its content."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.update(state)
 
 
-# For classes that are not imported: torch's reader fills OrderedDicts, and calls __setstate__ of what it is given.
+# Stand-ins for classes that are not imported. torch's reader fills an OrderedDict, and calls __setstate__ of others.
 STAND_INS: tuple[tuple[Callable[..., Any], str], ...] = (
     (OrderedDict, "yacs.config.CfgNode"),
     (_Attributes, "vidar.utils.config.Config"),
@@ -71,7 +75,7 @@ STAND_INS: tuple[tuple[Callable[..., Any], str], ...] = (
 
 
 def _check_names(path: Path) -> None:
-    """Raise InputError if a pickle in the file names what is not in `ALLOWED`, or if there is none."""
+    """Raise InputError if a pickle in the file names anything that is not in `ALLOWED`, or if there is no pickle."""
     with path.open("rb") as file:
         if file.read(len(ZIP)) == ZIP:
             with zipfile.ZipFile(file) as archive:
@@ -83,14 +87,14 @@ def _check_names(path: Path) -> None:
         else:
             file.seek(0)
             known = _Names(path, file).load() == MAGIC_NUMBER
-            for _ in range(4 if known else 0):  # its version, the machine, the content, the keys of its storages
+            for _ in range(4 if known else 0):  # version, machine, content, keys of the storages
                 _Names(path, file).load()
     if not known:
         raise InputError(f"{path}: was not written by torch.save, so it is no checkpoint; give one")
 
 
 class _Names(pickle.Unpickler):
-    """Reads a pickle in which every name stands for `_Inert`, so that nothing is imported and nothing is called."""
+    """A reader to which every name means `_Inert`, so that nothing is imported and nothing is called."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         super().__init__(file)
@@ -105,11 +109,11 @@ class _Names(pickle.Unpickler):
         return _Inert
 
     def persistent_load(self, key: object) -> None:
-        """Storages stay where they are."""
+        """Leave the storages unread."""
 
 
 class _Inert:
-    """Takes whatever a pickle does to an object, and does nothing."""
+    """An object that accepts whatever a pickle does to it, and does nothing."""
 
     def __init__(self, *arguments: object) -> None: ...
 

@@ -1,4 +1,4 @@
-"""From another project's files to a checkpoint of ours."""
+"""Another project's files, read as a checkpoint of ours."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ if TYPE_CHECKING:
     from packdepth.interop.found import Found
     from packdepth.interop.layouts import Fit
 
-ASSUMED_SIZE = (192, 640)  # height and width in pixels, of most published checkpoints
+ASSUMED_SIZE = (192, 640)  # height and width in pixels: those of most published checkpoints
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether `path` is to be read by `read_foreign`: a file, or a folder of monodepth2. Takes no torch."""
+    """Return whether a path is another project's checkpoint: a file, or a folder of monodepth2. Needs no torch.
+
+    Args:
+        path: the file or folder.
+    """
     own = any((path / name).exists() for name in (WEIGHTS, RUN, META))
     return path.is_file() or (not own and any((path / name).is_file() for name in ("encoder.pth", "depth.pth")))
 
 
 def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Checkpoint:
-    """A checkpoint of packnet-sfm or vidar (a file) or of monodepth2 (a folder) as one of ours.
+    """Read a checkpoint of packnet-sfm or vidar (a file) or of monodepth2 (a folder) as one of ours.
 
-    Nothing of a file is executed. Which network it holds follows from its tensors.
+    Nothing in a file is executed. Its networks are identified by their tensors.
 
     Args:
         path: the file or folder.
-        image_size: height and width of what the networks see, in pixels; if left out, what the file says. A file that
-            says nothing gets 192 x 640, with a warning.
+        image_size: height and width of the networks' input, in pixels; if left out, the size that the file names. A
+            file that names none gets 192 x 640, with a warning.
 
     Raises InputError if the files name anything but tensors and configurations, are damaged, or hold networks that
-    fit ours only in part; the last lists which tensors are missing, unexpected or of another shape.
+    fit ours only in part; the message then lists the tensors that are missing, unexpected or of another shape.
     """
     from packdepth.interop import monodepth2, packnet_sfm
     from packdepth.interop.layouts import best_fit
@@ -80,7 +84,7 @@ def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Check
 
 
 def _check(path: Path, found: Found, fits: dict[str, Fit]) -> None:
-    """Raise InputError unless every tensor has found its place."""
+    """Raise InputError unless every tensor belongs to a network and fits it."""
     from packdepth.interop.layouts import grouped
 
     problems = []

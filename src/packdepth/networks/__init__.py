@@ -1,1 +1,41 @@
-"""Networks: images in, inverse depths or ego-motion out; no losses and no data."""
+"""Networks: images in, tensors out. One file a network, which holds its block and its layers.
+
+To add a network, add a file with a subclass of `DepthNetworkBlock` or `PoseNetworkBlock`; nothing else changes.
+`docs/extending.md` shows networks of an installed package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packdepth.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from packdepth.networks.blocks import DepthNetworkBlock as DepthNetworkBlock
+    from packdepth.networks.blocks import PoseNetworkBlock as PoseNetworkBlock
+    from packdepth.networks.contract import DepthNetwork as DepthNetwork
+    from packdepth.networks.contract import GuidedDepthNetwork as GuidedDepthNetwork
+    from packdepth.networks.depth_resnet import DepthResNet as DepthResNet
+    from packdepth.networks.ego_motion import PairPoseNetwork as PairPoseNetwork
+    from packdepth.networks.packnet import PackNet as PackNet
+    from packdepth.networks.pose_resnet import PoseResNet as PoseResNet
+    from packdepth.networks.posenet import PoseNet as PoseNet
+    from packdepth.networks.superdepth import SuperDepth as SuperDepth
+    from packdepth.networks.twostream import TwoStreamPoseNet as TwoStreamPoseNet
+
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "DepthNetwork": "packdepth.networks.contract",
+        "DepthNetworkBlock": "packdepth.networks.blocks",
+        "DepthResNet": "packdepth.networks.depth_resnet",
+        "GuidedDepthNetwork": "packdepth.networks.contract",
+        "PackNet": "packdepth.networks.packnet",
+        "PairPoseNetwork": "packdepth.networks.ego_motion",
+        "PoseNet": "packdepth.networks.posenet",
+        "PoseNetworkBlock": "packdepth.networks.blocks",
+        "PoseResNet": "packdepth.networks.pose_resnet",
+        "SuperDepth": "packdepth.networks.superdepth",
+        "TwoStreamPoseNet": "packdepth.networks.twostream",
+    },
+)

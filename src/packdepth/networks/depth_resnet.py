@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.guided import Guide, unguided
 from packdepth.networks.head import LogitConv2d
-from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth
+from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth, ResNetDepthBlock
 
 CHANNELS = (16, 32, 64, 128, 256)  # of the decoder, at strides 1 to 16
 SCALES = 4
@@ -42,6 +42,16 @@ class DepthDecoder(ResNetDecoder):
             if level < SCALES:
                 logits.insert(0, self.disparity[level](x))
         return logits
+
+
+class DepthResNetBlock(ResNetDepthBlock):
+    """ResNet encoder and monodepth2's decoder."""
+
+    kind: Literal["depth_resnet"] = "depth_resnet"
+
+    def build(self) -> DepthResNet:
+        """Return the network with random weights."""
+        return DepthResNet(self.layers, self.min_depth, self.max_depth, self.initial_depth)
 
 
 class DepthResNet(ResNetDepth):

@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from packdepth.config import Sparsity
 from packdepth.geometry import se3
+from packdepth.networks.blocks import Sparsity
 from packdepth.networks.precision import without_autocast
 from packdepth.networks.sparsity import sparse
 
@@ -27,6 +27,9 @@ class PairPoseNetwork(nn.Module):
     """
 
     uses_depth: ClassVar[bool] = False
+    context_offsets: ClassVar[tuple[int, ...]] = (1,)
+    """Offsets, in frames from the target, of the context frames that it needs at once to predict the motion from the
+    target to the next frame, which is the last of them."""
     depth_gradient: bool = False  # whether the depth in its views is to have a gradient
 
     def __init__(self) -> None:

@@ -41,9 +41,10 @@ class FlipFused(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor, shown: Tensor | None = None) -> list[Tensor]:
-        """Inverse depths [B, 1, H / 2^s, W / 2^s], finest first."""
-        both: list[Tensor] = self.network(with_mirrored(image), None if shown is None else with_mirrored(shown))
+    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
+        """Return inverse depths [B, 1, H / 2^s, W / 2^s], finest first. Guidance sees `guide_input`, if it is given."""
+        inputs = (image,) if guide_input is None else (image, guide_input)
+        both: list[Tensor] = self.network(*map(with_mirrored, inputs))
         return [fuse_flipped(*inv_depth.chunk(2)) for inv_depth in both]
 
 

@@ -13,28 +13,28 @@ from torch import Tensor, nn
 from packdepth.errors import InputError
 from packdepth.networks.guidance import PixelAdaptiveConv2d
 from packdepth.networks.padding import padded_to
-from packdepth.networks.semantics import SemanticNetwork
+from packdepth.networks.semantic_network import SemanticNetwork
 
 Guide = Callable[[Tensor, int], Tensor]
-"""Decoder features [B, C, H / s, W / s] and their stride s to the same, filtered."""
+"""Signature: `(features [B, C, H / s, W / s], stride s) -> filtered features` of a decoder stage."""
 
 Features = Callable[[int, Sequence[int]], Tensor]
-"""The stride of a decoder stage, and height and width of its features, to what guides it, [B, G, h, w]."""
+"""Signature: `(stride, (h, w)) -> guidance features [B, G, h, w]` of a decoder stage."""
 
 Cache = Callable[[Tensor, Callable[[Tensor], list[Tensor]]], list[Tensor]]
-"""Images and what computes feature maps of some of them to the feature maps of all."""
+"""Signature: `(images, compute) -> features`; `compute` is called with the images that the cache lacks."""
 
 
 def unguided(x: Tensor, stride: int) -> Tensor:
-    """The features as they are."""
+    """Return the features as they are."""
     return x
 
 
 class Guidance(nn.Module):
     """One pixel-adaptive convolution for each guided decoder stage; the encoder is not guided.
 
-    What guides a stage has length one at each pixel: whatever the scale of the features, two pixels lie between 0 and
-    2 apart. The convolutions start out as the identity, so that an untrained guided network is the unguided one. A
+    The vector that guides a pixel has length one: whatever the scale of the features, two pixels lie between 0 and 2
+    apart. The convolutions start out as the identity, so that an untrained guided network is the unguided one. A
     subclass says what guides.
 
     Args:
@@ -51,15 +51,16 @@ class Guidance(nn.Module):
             assert isinstance(layer, PixelAdaptiveConv2d)
             nn.init.dirac_(layer.weight)
 
-    def forward(self, image: Tensor, shown: Tensor | None = None) -> Guide:
-        """What filters the decoder's features.
+    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> Guide:
+        """Return the function that filters the decoder's features.
 
         Args:
             image: [B, 3, H', W'], as the encoder sees it: padded.
-            shown: [B, C, H, W], what the guidance is shown in place of the image, not padded: label maps, or the image
+            guide_input: [B, C, H, W], what guidance sees in place of the image, not padded: label maps, or the image
                 without color jitter.
         """
-        features = self.features(image if shown is None else padded_to(shown.to(image.dtype), *image.shape[-2:]))
+        seen = image if guide_input is None else padded_to(guide_input.to(image.dtype), *image.shape[-2:])
+        features = self.features(seen)
 
         def guide(x: Tensor, stride: int) -> Tensor:
             if str(stride) not in self.layers:
@@ -69,9 +70,18 @@ class Guidance(nn.Module):
 
         return guide
 
-    def features(self, shown: Tensor) -> Features:
-        """What guides, of what it is shown, [B, C, H', W']."""
+    def features(self, guide_input: Tensor) -> Features:
+        """Return the guidance features of images or label maps [B, C, H', W']."""
         raise NotImplementedError
+
+    def describe(self) -> str:
+        """Return in a few words what guides which stages."""
+        raise NotImplementedError
+
+    @property
+    def strides(self) -> str:
+        """The strides of the guided stages, in words."""
+        return f"at strides {', '.join(self.layers)}"
 
 
 class NetworkGuidance(Guidance):
@@ -86,7 +96,7 @@ class NetworkGuidance(Guidance):
 
     Attributes:
         guiding: the indices of those of its feature maps that guide a stage.
-        cache: looks the maps up before it has them computed, where training is to; None for what always computes.
+        cache: looks the maps up before it computes them, if training wants that; None: always compute them.
     """
 
     def __init__(self, semantics: SemanticNetwork, channels: Mapping[int, int], kernel: int = 3) -> None:
@@ -100,9 +110,9 @@ class NetworkGuidance(Guidance):
         """The segmentation network."""
         return self._semantics[0]
 
-    def features(self, shown: Tensor) -> Features:
-        """Of images [B, 3, H', W']."""
-        maps = self.computed(shown) if self.cache is None else self.cache(shown, self.computed)
+    def features(self, guide_input: Tensor) -> Features:
+        """Return the guidance features of images [B, 3, H', W']."""
+        maps = self.computed(guide_input) if self.cache is None else self.cache(guide_input, self.computed)
 
         def resized(stride: int, size: Sequence[int]) -> Tensor:
             nearest = maps[self.guiding.index(self._nearest(stride))]
@@ -110,10 +120,14 @@ class NetworkGuidance(Guidance):
 
         return resized
 
+    def describe(self) -> str:
+        """Return in a few words what guides which stages."""
+        return f"a segmentation network of {len(self.semantics.classes)} classes, {self.strides}"
+
     @torch.no_grad()
-    def computed(self, shown: Tensor) -> list[Tensor]:
-        """Those feature maps of images [B, 3, H', W'] that guide a stage."""
-        features = self.semantics(shown).features
+    def computed(self, images: Tensor) -> list[Tensor]:
+        """Return those feature maps of images [B, 3, H', W'] that guide a stage."""
+        features = self.semantics(images).features
         return [features[index] for index in self.guiding]
 
     def _nearest(self, stride: int) -> int:
@@ -128,7 +142,7 @@ class NetworkGuidance(Guidance):
 
 
 class LabelGuidance(Guidance):
-    """Guidance by label maps: by the share of each class in each pixel of a stage, embedded as is learned.
+    """Guidance by label maps: by the share of each class in each pixel of a stage, in a learned embedding.
 
     The embedding starts out as the identity: pixels of different classes lie sqrt(2) apart. Unlabeled pixels have the
     embedding zero, which is one apart from any class.
@@ -144,16 +158,27 @@ class LabelGuidance(Guidance):
         self.embedding = nn.Conv2d(classes, classes, 1, bias=False)
         nn.init.dirac_(self.embedding.weight)
 
-    def forward(self, image: Tensor, shown: Tensor | None = None) -> Guide:
-        """What filters the decoder's features, by `shown`: class ids [B, 1, H, W]. Raises InputError without them."""
-        if shown is None:
-            raise InputError("label maps guide this depth network; give the label map of each image with it")
-        return super().forward(image, shown)
+    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> Guide:
+        """Return the function that filters the decoder's features.
 
-    def features(self, shown: Tensor) -> Features:
-        """Of class ids [B, 1, H', W']; those beyond the classes are unlabeled."""
-        ids = torch.arange(self.classes, dtype=shown.dtype, device=shown.device)
-        member = (shown == ids[:, None, None]).to(self.embedding.weight.dtype)  # [B, K, H', W']
+        Args:
+            image: [B, 3, H', W'], as the encoder sees it: padded.
+            guide_input: class ids [B, 1, H, W], not padded.
+
+        Raises InputError without class ids.
+        """
+        if guide_input is None:
+            raise InputError("label maps guide this depth network; give the label map of each image with it")
+        return super().forward(image, guide_input)
+
+    def describe(self) -> str:
+        """Return in a few words what guides which stages."""
+        return f"label maps of {self.classes} classes on disk, {self.strides}"
+
+    def features(self, guide_input: Tensor) -> Features:
+        """Return the guidance features of class ids [B, 1, H', W']; ids beyond the classes are unlabeled."""
+        ids = torch.arange(self.classes, dtype=guide_input.dtype, device=guide_input.device)
+        member = (guide_input == ids[:, None, None]).to(self.embedding.weight.dtype)  # [B, K, H', W']
 
         def embedded(stride: int, size: Sequence[int]) -> Tensor:
             shares = F.interpolate(member, tuple(size), mode="area")
@@ -164,5 +189,5 @@ class LabelGuidance(Guidance):
 
 
 def guidance_of(network: nn.Module) -> Guidance | None:
-    """What guides a depth network, flip layer or not; None if nothing does."""
+    """Return what guides a depth network, with or without a flip layer; None if nothing does."""
     return next((module for module in network.modules() if isinstance(module, Guidance)), None)

@@ -54,7 +54,7 @@ class InverseDepthHead(nn.Module):
         """Initialize the convolution before this head so that an untrained network predicts about `depth` metres.
 
         The bias is set to that depth; weights are made small, so that it holds at every pixel. A first guess that is
-        uniform and of the right size is what lets short runs converge (docs/results.md).
+        uniform and of the right size is what lets short runs converge (docs/results/2026-11-21-short-trials.md).
         """
         share = (1 / depth - self.low) / (self.high - self.low)
         if not 0 < share < 1:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
+from packdepth.networks.blocks import INITIAL_DEPTH, DepthNetworkBlock, Unit
 from packdepth.networks.guided import Guidance, unguided
 from packdepth.networks.head import InverseDepthHead
 from packdepth.networks.packing import GROUPS, Conv2D, InvDepth, PackLayerConv3d, UnpackLayerConv3d, residual_block
@@ -16,9 +18,27 @@ from packdepth.networks.padding import crop_scales, pad_to_multiple
 Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
 
 
+class PackNetBlock(DepthNetworkBlock):
+    """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
+
+    kind: Literal["packnet"] = "packnet"
+    preset: Preset = "1A"
+    """1A, 1B, slim-1A as published; small and tiny are narrow enough to train on a CPU."""
+    dropout: Unit = 0.0
+    """Probability of dropout on the shortcuts of the residual convolutions."""
+    initial_depth: Annotated[float, Field(gt=0.5)] = INITIAL_DEPTH
+    """Metres that an untrained network predicts, more than 0.5. A typical depth lets short runs learn."""
+
+    training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {"dropout", "initial_depth"}
+
+    def build(self) -> PackNet:
+        """Return the network with random weights."""
+        return PackNet(self.preset, self.dropout, self.initial_depth)
+
+
 @dataclass(frozen=True)
-class Layout:
-    """What tells one PackNet from another."""
+class Architecture:
+    """The numbers that distinguish one PackNet from another."""
 
     stem: int  # channels of the first convolution
     channels: tuple[int, int, int, int, int]  # of the five levels, at strides 2 to 32
@@ -29,12 +49,12 @@ class Layout:
     refines: bool = False  # a level predicts what to change of the coarser level's inverse depth, not all of it anew
 
 
-PRESETS: dict[Preset, Layout] = {
-    "1A": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8),
-    "1B": Layout(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8, add_skips=True),
-    "slim-1A": Layout(32, (32, 64, 128, 256, 512), (2, 2, 3, 3), features=4),
-    "small": Layout(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2, refines=True),
-    "tiny": Layout(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8, refines=True),
+PRESETS: dict[Preset, Architecture] = {
+    "1A": Architecture(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8),
+    "1B": Architecture(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8, add_skips=True),
+    "slim-1A": Architecture(32, (32, 64, 128, 256, 512), (2, 2, 3, 3), features=4),
+    "small": Architecture(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2, refines=True),
+    "tiny": Architecture(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8, refines=True),
 }
 STRIDE = 32
 MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2)
@@ -48,7 +68,7 @@ class PackNet(nn.Module):
     Args:
         preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters);
             `small` and `tiny` have the same topology, narrow enough to train on a CPU, and each level refines the
-            inverse depth of the coarser one: they learn in fewer steps (docs/results.md).
+            inverse depth of the coarser one: they learn in fewer steps (docs/results/2026-11-21-demo.md).
         dropout: probability, on the shortcuts of the residual convolutions.
         initial_depth: metres that the untrained network predicts.
 
@@ -57,18 +77,23 @@ class PackNet(nn.Module):
         decoder_channels: of these features, by stride.
     """
 
-    def __init__(self, preset: Preset = "1A", dropout: float = 0.0, initial_depth: float = 12.0) -> None:
+    def __init__(self, preset: Preset, dropout: float = 0.0, initial_depth: float = INITIAL_DEPTH) -> None:
         super().__init__()
-        layout = PRESETS[preset]
-        n0, (n1, n2, n3, n4, n5), d, g = layout.stem, layout.channels, layout.features, layout.groups
-        self.add_skips, self.refines = layout.add_skips, layout.refines
+        architecture = PRESETS[preset]
+        n0, (n1, n2, n3, n4, n5), d, g = (
+            architecture.stem,
+            architecture.channels,
+            architecture.features,
+            architecture.groups,
+        )
+        self.add_skips, self.refines = architecture.add_skips, architecture.refines
 
         self.pre_calc = Conv2D(3, n0, 5, g)
         self.conv1 = Conv2D(n0, n1, 7, g)
-        self.conv2 = residual_block(n1, n2, layout.blocks[0], dropout, g)
-        self.conv3 = residual_block(n2, n3, layout.blocks[1], dropout, g)
-        self.conv4 = residual_block(n3, n4, layout.blocks[2], dropout, g)
-        self.conv5 = residual_block(n4, n5, layout.blocks[3], dropout, g)
+        self.conv2 = residual_block(n1, n2, architecture.blocks[0], dropout, g)
+        self.conv3 = residual_block(n2, n3, architecture.blocks[1], dropout, g)
+        self.conv4 = residual_block(n3, n4, architecture.blocks[2], dropout, g)
+        self.conv5 = residual_block(n4, n5, architecture.blocks[3], dropout, g)
         self.pack1 = PackLayerConv3d(n1, 5, d, g)
         self.pack2 = PackLayerConv3d(n2, 3, d, g)
         self.pack3 = PackLayerConv3d(n3, 3, d, g)
@@ -94,6 +119,7 @@ class PackNet(nn.Module):
         self.disp1_layer = InvDepth(n1)
         self.head = InverseDepthHead(MIN_DEPTH)
         self.decoder_channels = dict(zip((16, 8, 4, 2, 1), unpacked, strict=True))
+        self.stride = STRIDE
         self.guidance: Guidance | None = None
         self._initialize(initial_depth)
 
@@ -111,11 +137,11 @@ class PackNet(nn.Module):
                 assert layer.conv1.bias is not None
                 nn.init.zeros_(layer.conv1.bias)
 
-    def forward(self, image: Tensor, shown: Tensor | None = None) -> list[Tensor]:
-        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. `shown` is what the guidance sees, see there."""
+    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
+        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. Guidance sees `guide_input`."""
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE)
-        guide = unguided if self.guidance is None else self.guidance(image, shown)
+        guide = unguided if self.guidance is None else self.guidance(image, guide_input)
         x0 = self.pre_calc(image)
         x1 = self.pack1(self.conv1(x0))  # [B, n1, H/2, W/2]
         x2 = self.pack2(self.conv2(x1))  # [B, n2, H/4, W/4]

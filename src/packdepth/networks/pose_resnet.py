@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.networks.blocks import LAYERS, Layers, PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.resnet import ResNetEncoder
 
 SCALE = 0.01  # of the output: a network starts out nearly still
+
+
+class PoseResNetBlock(PoseNetworkBlock):
+    """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order."""
+
+    kind: Literal["pose_resnet"] = "pose_resnet"
+    layers: Layers = LAYERS
+    """Layers of the encoder."""
+
+    def build(self) -> PoseResNet:
+        """Return the network with random weights."""
+        return PoseResNet(self.layers, self.initial_forward)
 
 
 class PoseResNet(PairPoseNetwork):
@@ -23,7 +38,7 @@ class PoseResNet(PairPoseNetwork):
         initial_forward: metres along the optical axis between two frames that the untrained network predicts.
     """
 
-    def __init__(self, layers: int = 18, initial_forward: float = 0.0) -> None:
+    def __init__(self, layers: int = LAYERS, initial_forward: float = 0.0) -> None:
         super().__init__()
         self.encoder = ResNetEncoder(layers, channels_in=6)
         self.squeeze = nn.Conv2d(self.encoder.channels[-1], 256, 1)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.packing import GROUPS
 
 CHANNELS = (16, 32, 64, 128, 256, 256, 256)
 KERNELS = (7, 5, 3, 3, 3, 3, 3)
 SCALE = 0.01  # of the output: a network starts out nearly still
+
+
+class PoseNetBlock(PoseNetworkBlock):
+    """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order."""
+
+    kind: Literal["posenet"] = "posenet"
+
+    def build(self) -> PoseNet:
+        """Return the network with random weights."""
+        return PoseNet(initial_forward=self.initial_forward)
 
 
 class PoseNet(PairPoseNetwork):

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
+from packdepth.networks.blocks import INITIAL_DEPTH, LAYERS, DepthNetworkBlock, Layers
 from packdepth.networks.guided import Guidance, Guide, unguided
 from packdepth.networks.head import InverseDepthHead
 from packdepth.networks.padding import crop_scales, pad_to_multiple
 from packdepth.networks.resnet import STRIDE, ResNetEncoder
 
-LEAST = 2  # pixels of the coarsest features that reflection padding needs
+MIN_DEPTH, MAX_DEPTH = 0.1, 100.0  # metres, as in monodepth2
+MIN_COARSEST = 2  # pixels, height and width of the coarsest features: reflection padding needs that many
+
+
+class ResNetDepthBlock(DepthNetworkBlock):
+    """The options of depth networks with a ResNet encoder."""
+
+    layers: Layers = LAYERS
+    """Layers of the encoder."""
+    min_depth: PositiveFloat = MIN_DEPTH
+    """Metres: the smallest depth that the network can predict."""
+    max_depth: PositiveFloat = MAX_DEPTH
+    """Metres: the largest depth that the network can predict."""
+    initial_depth: PositiveFloat = INITIAL_DEPTH
+    """Metres that an untrained network predicts, between the two."""
+
+    training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {"initial_depth"}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ResNetDepthBlock:
+        if not self.min_depth < self.initial_depth < self.max_depth:
+            raise ValueError(
+                f"initial_depth {self.initial_depth:g} must lie between min_depth {self.min_depth:g} "
+                f"and max_depth {self.max_depth:g}"
+            )
+        return self
 
 
 class ResNetDecoder(nn.Module):
@@ -51,7 +78,11 @@ class ResNetDepth(nn.Module):
     decoder_type: ClassVar[type[ResNetDecoder]]
 
     def __init__(
-        self, layers: int = 18, min_depth: float = 0.1, max_depth: float = 100.0, initial_depth: float = 12.0
+        self,
+        layers: int = LAYERS,
+        min_depth: float = MIN_DEPTH,
+        max_depth: float = MAX_DEPTH,
+        initial_depth: float = INITIAL_DEPTH,
     ) -> None:
         super().__init__()
         self.encoder = ResNetEncoder(layers)
@@ -61,12 +92,13 @@ class ResNetDepth(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 self.head.start_at(initial_depth, layer)
         self.decoder_channels = self.decoder.channels
+        self.stride = STRIDE
         self.guidance: Guidance | None = None
 
-    def forward(self, image: Tensor, shown: Tensor | None = None) -> list[Tensor]:
-        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. `shown` is what the guidance sees, see there."""
+    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
+        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. Guidance sees `guide_input`."""
         height, width = image.shape[-2:]
-        image = pad_to_multiple(image, STRIDE, LEAST)
-        guide = unguided if self.guidance is None else self.guidance(image, shown)
+        image = pad_to_multiple(image, STRIDE, MIN_COARSEST)
+        guide = unguided if self.guidance is None else self.guidance(image, guide_input)
         logits = self.decoder(self.encoder(image), guide)
         return crop_scales([self.head(x) for x in logits], height, width)

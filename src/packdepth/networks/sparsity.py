@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.config import Pattern, Sparsity
+from packdepth.networks.blocks import Pattern, Sparsity
 
 BLOCK = 16  # pixels, the side of a square of `blocks`
 

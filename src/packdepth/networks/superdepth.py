@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.guided import Guide, unguided
 from packdepth.networks.head import LogitConv2d
-from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth
+from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth, ResNetDepthBlock
 
 CHANNELS = (32, 64, 128, 256)  # of the decoder, at strides 2 to 16
 
@@ -59,6 +59,16 @@ class SubPixelDecoder(ResNetDecoder):
             x = F.elu(self.join[level](x))
             logits.insert(0, self.disparity[level](x))
         return logits
+
+
+class SuperDepthBlock(ResNetDepthBlock):
+    """ResNet encoder and a decoder of sub-pixel convolutions (SuperDepth, ICRA 2019)."""
+
+    kind: Literal["superdepth"] = "superdepth"
+
+    def build(self) -> SuperDepth:
+        """Return the network with random weights."""
+        return SuperDepth(self.layers, self.min_depth, self.max_depth, self.initial_depth)
 
 
 class SuperDepth(ResNetDepth):

@@ -6,19 +6,47 @@ infers, and both are fused. Its layers are not public; those of PoseNet are used
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from packdepth.config import DepthEncoding, Fusion, LengthUnit
+from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.posenet import CHANNELS, SCALE, initialize, pose_layer
+
+Fusion = Literal["early", "middle", "late"]
+DepthEncoding = Literal["log", "inverse"]
+LengthUnit = Literal["depth", "metre"]
 
 APART: dict[Fusion, int] = {"early": 0, "middle": 4, "late": len(CHANNELS)}  # layers that each stream goes alone
 COLORS, DEPTHS = (0, 1, 2, 4, 5, 6), (3, 7)  # channels of a pair of views
 TYPICAL = 10.0  # metres: at this mean depth a motion in units of depth is one in metres
-LEAST = 0.01  # of the mean inverse depth: what is farther looks like this
+MIN_RATIO = 0.01  # of the mean inverse depth: depth that is farther is seen as this far
+
+
+class TwoStreamBlock(PoseNetworkBlock):
+    """Ego-motion from a pair of images and the depth inferred for both (after Ambrus et al., CoRL 2019).
+
+    `initial_forward` is that of a scene whose harmonic mean depth is 10 metres.
+    """
+
+    kind: Literal["two_stream"] = "two_stream"
+    fusion: Fusion = "middle"
+    """Where the streams of color and depth meet: at the input, after four of seven layers, or after all of them."""
+    encoding: DepthEncoding = "log"
+    """How the depth stream sees depth: the logarithm of inverse depth over its mean, or that ratio itself."""
+    unit: LengthUnit = "depth"
+    """Unit of the predicted translation: the mean depth, so that it has the scale of the depth, or a metre."""
+    depth_gradient: bool = False
+    """Let the ego-motion's gradient into the depth network."""
+
+    training_options: ClassVar[frozenset[str]] = PoseNetworkBlock.training_options | {"depth_gradient"}
+    uses_depth: ClassVar[bool] = True
+
+    def build(self) -> TwoStreamPoseNet:
+        """Return the network with random weights."""
+        return TwoStreamPoseNet(self.fusion, self.encoding, self.unit, self.depth_gradient, self.initial_forward)
 
 
 class TwoStreamPoseNet(PairPoseNetwork):
@@ -45,9 +73,9 @@ class TwoStreamPoseNet(PairPoseNetwork):
 
     def __init__(
         self,
-        fusion: Fusion = "middle",
-        encoding: DepthEncoding = "log",
-        unit: LengthUnit = "depth",
+        fusion: Fusion,
+        encoding: DepthEncoding,
+        unit: LengthUnit,
         depth_gradient: bool = False,
         initial_forward: float = 0.0,
     ) -> None:
@@ -86,7 +114,7 @@ def mean_inv_depth(inv_depth: Tensor) -> Tensor:
 
 def encoded(ratio: Tensor, encoding: DepthEncoding) -> Tensor:
     """Inverse depth in a unit, as a stream sees it: of any shape, 0 where it is unknown (0) or 1."""
-    shown = ratio.clamp(min=LEAST).log() if encoding == "log" else ratio - 1
+    shown = ratio.clamp(min=MIN_RATIO).log() if encoding == "log" else ratio - 1
     return torch.where(ratio > 0, shown, 0)
 
 

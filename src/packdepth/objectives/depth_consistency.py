@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor
 
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.warp import carry, sample
-from packdepth.objectives.term import masked_mean
+from packdepth.objectives.term import NonNegative, Term, masked_mean
 from packdepth.records import Batch, Outputs
 
 HIDDEN = 1.1  # a point that far behind the nearest one in its pixel, as a factor of its depth, is hidden by it
@@ -31,7 +34,7 @@ def depth_consistency(
         the error [B, 1, H, W] and where it is valid [B, 1, H, W] bool. Source: the geometry consistency loss of Bian
         et al., NeurIPS 2019 (SC-SfMLearner); the mask of hidden points is this project's own.
     """
-    pixels, z, inside = carry(1 / inv_depth.clamp(min=1e-6), T_context_target, camera)
+    pixels, z, inside = carry(depth_from_inverse(inv_depth), T_context_target, camera)
     product = z * sample(context_inv_depth, pixels)  # z / z'
     error = (product - 1).abs() / (product.abs() + 1)
     return error, inside & _nearest(pixels, z, inside)
@@ -48,10 +51,17 @@ def _nearest(pixels: Tensor, z: Tensor, inside: Tensor) -> Tensor:
     return (depth <= HIDDEN * nearest.gather(1, place)).view(count, 1, height, width)
 
 
-class DepthConsistency:
-    """The term `depth_consistency`, at the finest scale."""
+class DepthConsistency(Term):
+    """Depth of the target, carried into each context frame, against the depth predicted there, at the finest scale.
 
-    needs: tuple[str, ...] = ("context_inv_depths",)
+    Source: Bian et al., NeurIPS 2019.
+    """
+
+    kind: Literal["depth_consistency"] = "depth_consistency"
+    weight: NonNegative = 0.1
+
+    needs: ClassVar[tuple[str, ...]] = ("context_inv_depths",)
+    needs_context: ClassVar[bool] = True
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean over valid pixels, context frames and samples, a scalar."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.geometry.warp import synthesize
 from packdepth.objectives.photometric import photometric_error
 from packdepth.objectives.scales import reduced
-from packdepth.objectives.ssim import Windows
+from packdepth.objectives.ssim import WindowStatistics
 from packdepth.objectives.stereo import pair_motion
+from packdepth.objectives.term import NonNegative, Term
 from packdepth.records import Batch, Outputs
 
 SCALE = 1  # the search is done at half resolution
@@ -23,8 +27,8 @@ BETTER = 0.8  # of the prediction's error, which a hint's must stay below,
 MARGIN = 0.01  # and by this much
 
 
-class Hints:
-    """The term `hints`: mean |log d - log h| over pixels with a hint h, and 0 at all others, averaged over scales.
+class Hints(Term):
+    """Depth hints: mean |log d - log h| over pixels with a hint h, and 0 at all others, averaged over the scales.
 
     View synthesis pulls depth to the nearest match: a trunk or a post that moves by many times its width between the
     two images stays at the depth of what is behind it. A search over depths equally far apart in disparity has no such
@@ -34,7 +38,10 @@ class Hints:
     these come from the photometric error itself, and need a clear margin for that.
     """
 
-    needs: tuple[str, ...] = ("right",)
+    kind: Literal["hints"] = "hints"
+    weight: NonNegative = 0.5
+
+    needs: ClassVar[tuple[str, ...]] = ("right",)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """A scalar."""
@@ -42,7 +49,7 @@ class Hints:
         assert batch.baseline is not None
         image, right = reduced(batch.image, SCALE), reduced(batch.right, SCALE)
         camera, size = batch.camera.pooled(2**SCALE), image.shape[-2:]
-        inv_depths = [resize_inv_depth(inv_depth, *size).clamp(min=1e-6) for inv_depth in outputs.inv_depths]
+        inv_depths = [resize_inv_depth(inv_depth, *size).clamp(min=MIN_INV_DEPTH) for inv_depth in outputs.inv_depths]
         hints, trusted = search(image, right, batch.baseline, camera, inv_depths[0])
         losses = [((inv_depth / hints).log().abs() * trusted).mean() for inv_depth in inv_depths]
         return torch.stack(losses).mean()
@@ -64,7 +71,7 @@ def search(image: Tensor, right: Tensor, baseline: Tensor, camera: Camera, predi
     """
     step = WIDEST * image.shape[-1] / CANDIDATES  # pixels of disparity
     per_pixel = 1 / (camera.fx * baseline.abs())  # [B] inverse depth of a disparity of one pixel
-    T, windows = pair_motion(baseline), Windows.of(image[:, None])
+    T, windows = pair_motion(baseline), WindowStatistics.of(image[:, None])
 
     def error(inv_depth: Tensor) -> Tensor:
         view = synthesize(right, 1 / inv_depth, T, camera)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
+from packdepth.objectives.term import NonNegative, Term
 from packdepth.records import Batch, Outputs
 
 
-class Occlusion:
-    """The term `occlusion`: the mean inverse depth over pixels and scales, of the right view too where it is predicted.
+class Occlusion(Term):
+    """Occlusion regularization: the mean inverse depth over pixels and scales.
 
     Beside an edge no view synthesis tells the depth of what only one image sees; a small pull of all inverse depths
     towards zero decides for the background. For metric depth: where scale is free, it is satisfied by growing.
     Source: Yang et al., ECCV 2018 (DVSO); SuperDepth, ICRA 2019.
     """
 
-    needs: tuple[str, ...] = ()
+    kind: Literal["occlusion"] = "occlusion"
+    weight: NonNegative = 0.01
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """A scalar, 1/metres."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from pydantic import model_validator
 from torch import Tensor
 
-from packdepth.config import Comparison, Convention
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.warp import Padding, synthesize
-from packdepth.objectives.scales import enlarged, reduced
-from packdepth.objectives.ssim import Windows, ssim_distance
-from packdepth.objectives.term import masked_mean
+from packdepth.objectives.scales import Comparison, enlarged, reduced
+from packdepth.objectives.ssim import WindowStatistics, ssim_distance
+from packdepth.objectives.term import Convention, NonNegative, Term, Unit, masked_mean
 from packdepth.records import Batch, Outputs
 
+SSIM_SHARE = 0.85  # of the photometric error, as published; L1 has the rest
 
-def photometric_error(images: Tensor, target: Tensor, ssim: float = 0.85, windows: Windows | None = None) -> Tensor:
+
+def photometric_error(
+    images: Tensor, target: Tensor, ssim: float = SSIM_SHARE, windows: WindowStatistics | None = None
+) -> Tensor:
     """Error at each pixel, `ssim` (1 - SSIM) / 2 + (1 - `ssim`) L1, averaged over channels.
 
     Args:
@@ -30,7 +35,7 @@ def photometric_error(images: Tensor, target: Tensor, ssim: float = 0.85, window
         [B, N, H, W]. Source: PackNet, CVPR 2020, eq. 2.
     """
     difference = (images - target[:, None]).abs().mean(2)
-    distance = ssim_distance(images, windows or Windows.of(target[:, None])).mean(2)
+    distance = ssim_distance(images, windows or WindowStatistics.of(target[:, None])).mean(2)
     return ssim * distance + (1 - ssim) * difference
 
 
@@ -66,46 +71,51 @@ class Scene(NamedTuple):
     """What a synthesis is made from and compared with, at one resolution: nothing that the networks change."""
 
     image: Tensor  # [B, 3, H, W], the target
-    windows: Windows  # of the target
+    windows: WindowStatistics  # of the target
     context: Tensor  # [B, N, 3, H, W]
     unmoved: Tensor | None  # [B, N, H, W] errors of the context as it is, for auto-masking
 
 
-class Photometric:
-    """The term `photometric`: minimum reprojection, auto-masking and validity mask over four scales.
+class Photometric(Term):
+    """Photometric loss of view synthesis: minimum reprojection, auto-masking and validity mask over four scales.
 
-    Source: PackNet, CVPR 2020, eq. 1 to 4; Godard et al. 2019. Pixels that no context frame sees are left out of the
-    mean. Where the unmoved context explains a pixel better than the synthesis does (eq. 4), the pixel has that
-    constant error, so that it pulls at nothing.
+    Pixels that no context frame sees are left out of the mean. Where the identity reprojection, which is the context
+    frame without any motion, explains a pixel better than the synthesis does (eq. 4), the pixel has that constant
+    error, which has no gradient. Source: PackNet, CVPR 2020, eq. 1 to 4; Godard et al., ICCV 2019.
 
-    Args:
-        ssim: share of the SSIM term.
-        minimum: least error over the context frames, or else the mean.
-        automask: compare with the unmoved context.
-        scales: `full` upsamples each inverse depth to full resolution; `own` compares at its own resolution;
-            `pyramid` does too, and compares the coarsest once more at half of that: what moves by many pixels between
-            two frames is within reach there.
-        convention: `reference` gives the values of packnet-sfm: pixels out of view count like all others, and images
-            and inverse depths are resized as there (see `scales`).
-        padding: what the reference sees beyond the borders of a context frame.
-        clip: standard deviations above the mean at which the reference cuts off errors; 0 does not.
+    >>> Photometric(scales="pyramid").automask
+    True
     """
 
-    needs: tuple[str, ...] = ()
+    kind: Literal["photometric"] = "photometric"
+    ssim: Unit = SSIM_SHARE
+    """Share of the SSIM term; the rest is L1."""
+    minimum: bool = True
+    """Take the smallest error over the context frames at each pixel, not their mean."""
+    automask: bool = True
+    """Ignore pixels that the identity reprojection explains better (standing camera, cars at our speed)."""
+    scales: Comparison = "full"
+    """Compare each scale at full resolution, upsampled (as published), or at its own (cheaper, wider basin).
 
-    def __init__(
-        self,
-        ssim: float = 0.85,
-        minimum: bool = True,
-        automask: bool = True,
-        scales: Comparison = "full",
-        convention: Convention = "packdepth",
-        padding: Padding = "zeros",
-        clip: float = 0.0,
-    ) -> None:
-        self.ssim, self.minimum, self.automask, self.scales = ssim, minimum, automask, scales
-        self.convention, self.clip = convention, clip
-        self.padding: Padding = padding if convention == "reference" else "border"
+    pyramid: at its own, and the coarsest once more at half of that (widest basin): within its reach is what moves by
+    many pixels between two frames.
+    """
+    convention: Convention = "packdepth"
+    """reference: pixels that no context frame sees count too, and scales are resized as in packnet-sfm."""
+    padding: Padding = "zeros"
+    """Option of the reference alone: pixels out of view are black (as published), or show the border of the frame."""
+    clip: NonNegative = 0.0
+    """Option of the reference alone: cut off errors at this many standard deviations above their mean; 0: never."""
+
+    needs_context: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _options_of_the_reference(self) -> Photometric:
+        if self.convention != "reference" and (self.padding != "zeros" or self.clip):
+            raise ValueError("padding and clip belong to convention: reference; add it, or remove them")
+        if self.convention == "reference" and self.scales == "pyramid":
+            raise ValueError("scales: pyramid is unknown to convention: reference; take own, or remove convention")
+        return self
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean error over samples and scales, a scalar."""
@@ -129,18 +139,19 @@ class Photometric:
     @torch.no_grad()
     def _scene(self, batch: Batch, scale: int) -> Scene:
         image, context = (reduced(images, scale, self.convention) for images in (batch.image, batch.context))
-        windows = Windows.of(image[:, None])
+        windows = WindowStatistics.of(image[:, None])
         unmoved = self._errors(context, image, windows) if self.automask else None
         return Scene(image, windows, context, unmoved)
 
-    def _errors(self, images: Tensor, target: Tensor, windows: Windows) -> Tensor:
+    def _errors(self, images: Tensor, target: Tensor, windows: WindowStatistics) -> Tensor:
         errors = photometric_error(images, target, self.ssim, windows)
         return clipped(errors, self.clip) if self.clip else errors
 
     def _loss(self, inv_depth: Tensor, T_context_target: Tensor, scene: Scene, camera: Camera) -> Tensor:
-        depth = 1 / inv_depth.clamp(min=1e-6)
+        depth = depth_from_inverse(inv_depth)
         motions = zip(scene.context.unbind(1), T_context_target.unbind(1), strict=True)
-        views = [synthesize(context, depth, T, camera, padding=self.padding) for context, T in motions]
+        padding = self.padding if self.convention == "reference" else "border"
+        views = [synthesize(context, depth, T, camera, padding=padding) for context, T in motions]
         valid = torch.cat([view.valid for view in views], dim=1)  # [B, N, H, W]
         if self.convention == "reference":
             valid = torch.ones_like(valid)

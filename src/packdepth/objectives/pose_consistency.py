@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from packdepth.geometry import se3
+from packdepth.objectives.term import NonNegative, Term
 from packdepth.records import Batch, Outputs
 
 
@@ -30,20 +33,21 @@ def pose_consistency(T: Tensor, reversed_T: Tensor, lever: float) -> Tensor:
     return loss
 
 
-class PoseConsistency:
-    """The term `pose_consistency`.
+class PoseConsistency(Term):
+    """Ego-motion from frames in the order of time against ego-motion from the same frames in reverse order.
 
     Pose networks look at pairs in the order of time, and take motion back in time as the inverse of motion forward:
     that agreement is built in. This term shows them each pair in reverse order too, where they have to see the inverse.
-
-    Args:
-        lever: metres that a radian counts as.
     """
 
-    needs: tuple[str, ...] = ("T_context_target_reversed",)
+    kind: Literal["pose_consistency"] = "pose_consistency"
+    weight: NonNegative = 0.1
+    lever: PositiveFloat = 10.0
+    """Metres that a radian counts as: the distance ahead of the points whose displacement is to be small."""
 
-    def __init__(self, lever: float = 10.0) -> None:
-        self.lever = lever
+    needs: ClassVar[tuple[str, ...]] = ("T_context_target_reversed",)
+    needs_context: ClassVar[bool] = True
+    sees_prepared: ClassVar[bool] = False
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """A scalar, metres."""

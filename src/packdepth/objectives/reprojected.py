@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor
 
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.warp import sample
-from packdepth.objectives.term import sample_means
+from packdepth.objectives.term import NonNegative, Term, sample_means
 from packdepth.records import Batch, Outputs
 
 NEAREST = 0.1  # of its depth in the target view: a point that comes nearer than that to the context camera
@@ -70,15 +72,23 @@ def reprojected_distance(
     return torch.linalg.vector_norm(pixels, dim=1, keepdim=True), valid
 
 
-class Reprojected:
-    """The term `reprojected`: the distance in pixels of the run's image size, over returns, contexts and scales.
+class Reprojected(Term):
+    """Reprojected distance: how many pixels apart measured and predicted points lie in the context frames.
+
+    It is the mean over LiDAR returns, context frames and scales, in pixels of the run's image size.
 
     Predictions are read off where each return was measured, as in `Supervised`, so that every return counts once. The
     ego-motion is a constant here: its error is none that depth could measure, and a shorter motion would always be the
-    cheaper one (docs/training.md). Other terms teach it. A sample without a return counts as zero.
+    cheaper one (docs/explanation/published_methods.md). Other terms teach it. A sample without a return counts as zero.
     """
 
-    needs: tuple[str, ...] = ("truth",)
+    kind: Literal["reprojected"] = "reprojected"
+    weight: NonNegative = 0.1
+    """Per pixel of distance. It is packdepth's own: the published weight is not known."""
+
+    needs: ClassVar[tuple[str, ...]] = ("truth",)
+    needs_context: ClassVar[bool] = True
+    metric_field: ClassVar[str | None] = "truth"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean over samples, a scalar, pixels."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.config import Convention
+from packdepth.objectives.term import Convention
+
+Scales = Literal["full", "own"]
+"""Each scale at full resolution, upsampled, or at its own."""
+Comparison = Literal["full", "own", "pyramid"]
+"""Resolutions at which images are compared: as `Scales`, or at each scale's own and the coarsest once more at half."""
 
 
 def enlarged(inv_depth: Tensor, scale: int, height: int, width: int, convention: Convention = "packdepth") -> Tensor:

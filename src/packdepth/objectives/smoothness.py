@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from packdepth.config import Convention, Scales
-from packdepth.objectives.scales import enlarged, reduced
+from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.objectives.scales import Scales, enlarged, reduced
+from packdepth.objectives.term import Convention, NonNegative, Term
 from packdepth.records import Batch, Outputs
 
 
@@ -20,7 +23,7 @@ def smoothness(inv_depth: Tensor, image: Tensor) -> Tensor:
     Returns:
         a scalar. Source: PackNet, CVPR 2020, eq. 5.
     """
-    normalized = inv_depth / inv_depth.mean((2, 3), keepdim=True).clamp(min=1e-6)
+    normalized = inv_depth / inv_depth.mean((2, 3), keepdim=True).clamp(min=MIN_INV_DEPTH)
     total = inv_depth.new_zeros(())
     for axis in (2, 3):
         edge = image.diff(dim=axis).abs().mean(1, keepdim=True)
@@ -28,18 +31,19 @@ def smoothness(inv_depth: Tensor, image: Tensor) -> Tensor:
     return total
 
 
-class Smoothness:
-    """The term `smoothness`: at each scale s, halved with each: 1 / 2^s.
+class Smoothness(Term):
+    """Edge-aware smoothness of mean-normalized inverse depth (PackNet eq. 5); scale s has the weight 1 / 2^s.
 
-    Args:
-        scales: `full` upsamples each inverse depth to full resolution, as the reference does; `own` does not.
-        convention: `reference` resizes images and inverse depths as packnet-sfm does (see `scales`).
+    >>> Smoothness().weight
+    0.001
     """
 
-    needs: tuple[str, ...] = ()
-
-    def __init__(self, scales: Scales = "own", convention: Convention = "packdepth") -> None:
-        self.scales, self.convention = scales, convention
+    kind: Literal["smoothness"] = "smoothness"
+    weight: NonNegative = 1e-3
+    scales: Scales = "own"
+    """Smooth each scale at its own resolution, or upsampled at full resolution (as packnet-sfm does)."""
+    convention: Convention = "packdepth"
+    """reference: scales are resized as in packnet-sfm."""
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean over the scales, a scalar."""

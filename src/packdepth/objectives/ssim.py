@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 C1, C2 = 0.01**2, 0.03**2
 
 
-class Windows(NamedTuple):
+class WindowStatistics(NamedTuple):
     """Images and the statistics of their 3x3 windows: worth keeping of an image that is compared more than once."""
 
     reflected: Tensor  # [B, N, C, H + 2, W + 2], continued beyond the borders as in a mirror
@@ -20,7 +20,7 @@ class Windows(NamedTuple):
     variance: Tensor  # [B, N, C, H, W]
 
     @classmethod
-    def of(cls, images: Tensor) -> Windows:
+    def of(cls, images: Tensor) -> WindowStatistics:
         """Of images [B, N, C, H, W]."""
         x = F.pad(images, (1, 1, 1, 1, 0, 0), mode="reflect")
         mean = window_means(x)
@@ -40,7 +40,7 @@ def window_means(images: Tensor) -> Tensor:
     return windows.div_(9)
 
 
-def ssim_distance(images: Tensor, target: Windows) -> Tensor:
+def ssim_distance(images: Tensor, target: WindowStatistics) -> Tensor:
     """(1 - SSIM) / 2 in [0, 1] at each pixel, differentiable in `images`; `target` is a constant.
 
     Args:
@@ -64,7 +64,7 @@ class _SsimDistance(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, images: Tensor, y: Tensor, mean_y: Tensor, variance_y: Tensor) -> Tensor:
-        x, mean_x, variance_x = Windows.of(images)
+        x, mean_x, variance_x = WindowStatistics.of(images)
         product = mean_x * mean_y
         a1 = (2 * product).add_(C1)
         a2 = window_means(x * y).sub_(product).mul_(2).add_(C2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from packdepth.config import Comparison
-from packdepth.objectives.photometric import Photometric
+from packdepth.objectives.photometric import SSIM_SHARE, Photometric
+from packdepth.objectives.scales import Comparison
+from packdepth.objectives.term import Term, Unit
 from packdepth.records import Batch, Outputs
 
 
@@ -19,22 +21,27 @@ def pair_motion(baseline: Tensor) -> Tensor:
     return T
 
 
-class Stereo:
-    """The term `stereo`: the photometric loss with the other image of the pair as context and the baseline as motion.
+class Stereo(Term):
+    """Photometric loss of a rectified stereo pair: the other image is the context, the baseline is the motion.
 
     The baseline is metric and known, so that depth is too, and whatever stands still has a parallax: nothing is
     auto-masked. Source: Godard et al., CVPR 2017; SuperDepth, ICRA 2019, section III.
-
-    Args:
-        ssim: share of the SSIM term.
-        both: judge the depth of the right view too, by the right image's synthesis from the left one.
-        scales: as in `Photometric`.
     """
 
-    def __init__(self, ssim: float = 0.85, both: bool = True, scales: Comparison = "full") -> None:
-        self.both = both
-        self.needs: tuple[str, ...] = ("right", "right_inv_depths") if both else ("right",)
-        self.photometric = Photometric(ssim, automask=False, scales=scales)
+    kind: Literal["stereo"] = "stereo"
+    ssim: Unit = SSIM_SHARE
+    """Share of the SSIM term; the rest is L1."""
+    both: bool = True
+    """Predict the depth of the right view too, and synthesize it from the left image: twice the work."""
+    scales: Comparison = "full"
+    """Resolutions at which images are compared, as in `photometric`."""
+
+    metric_field: ClassVar[str | None] = "right"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The right image and, if both views are synthesized, the depth predicted for it."""
+        return ("right", "right_inv_depths") if self.both else ("right",)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean error over directions, samples and scales, a scalar."""
@@ -52,4 +59,5 @@ class Stereo:
     ) -> Tensor:
         """The error of an image [B, 3, H, W] with these inverse depths, synthesized from the other at the baseline."""
         pair = replace(batch, image=image, context=other[:, None])
-        return self.photometric(Outputs(inv_depths, pair_motion(baseline)[:, None]), pair)
+        photometric = Photometric(ssim=self.ssim, automask=False, scales=self.scales)
+        return photometric(Outputs(inv_depths, pair_motion(baseline)[:, None]), pair)

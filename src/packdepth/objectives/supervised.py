@@ -7,19 +7,21 @@ both. Each gives one number for each sample, 0 for a sample without a measuremen
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.config import Convention, SupervisedKind
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.objectives.term import sample_means
+from packdepth.objectives.term import Convention, NonNegative, Term, sample_means
 from packdepth.records import Batch, Outputs
 
-MIN_INV_DEPTH = 1e-6  # 1/metres
 BERHU_SHARE = 0.2  # of the largest error, where BerHu goes over from linear to quadratic
 SILOG_BALANCE = 0.85  # share of the squared mean log error that is forgiven
+
+SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """p, g and where there is a measurement (bool), all [B, 1, H, W], to [B]. p and g are positive everywhere."""
@@ -94,24 +96,29 @@ LOSSES: dict[SupervisedKind, Loss] = {
 REFERENCE_LOSSES: dict[SupervisedKind, Loss] = LOSSES | {"berhu": reference_berhu, "abs_rel": reference_abs_rel}
 
 
-class Supervised:
-    """A term of supervision by measured depth: one of the losses, averaged over the scales.
+class Supervised(Term):
+    """Supervision by measured depth: one of five losses of inverse depth, averaged over the scales.
 
     Each scale is brought to the resolution of the measurement, as predictions are, so that every measurement counts
     once and where it was made, whatever the resolutions of data and network. A sample without a measurement counts as
     zero. Source: Guizilini et al., CoRL 2019 (semi-supervision), for the setting; the losses name theirs.
 
-    Args:
-        kind: the loss.
-        convention: `reference` gives the values of packnet-sfm: the measured inverse depth is brought to the resolution
-            of each scale, nearest, the batch counts as one image, and `berhu` and `abs_rel` are those of packnet-sfm.
+    >>> Supervised(kind="berhu").metric_from
+    'truth'
     """
 
-    needs: tuple[str, ...] = ("truth",)
+    kind: SupervisedKind
+    """Mean |e|; mean e^2; reverse Huber; scale-invariant log; mean |e| over the measured inverse depth."""
+    weight: NonNegative = 1.0
+    """packnet-sfm weighs this 0.9 and the self-supervised terms 0.1 of their weights."""
+    convention: Convention = "packdepth"
+    """reference: measured inverse depth is resized to each scale, nearest, and the batch counts as one image.
 
-    def __init__(self, kind: SupervisedKind, convention: Convention = "packdepth") -> None:
-        self.convention = convention
-        self.loss = (REFERENCE_LOSSES if convention == "reference" else LOSSES)[kind]
+    berhu and abs_rel are then what packnet-sfm calls so.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("truth",)
+    metric_field: ClassVar[str | None] = "truth"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Mean over samples and scales, a scalar."""
@@ -128,7 +135,8 @@ class Supervised:
         else:
             inv_depth = resize_inv_depth(inv_depth, *measured.shape[-2:])
         valid = measured > 0
-        return self.loss(inv_depth.clamp(min=MIN_INV_DEPTH), torch.where(valid, measured, 1), valid).mean()
+        loss = (REFERENCE_LOSSES if self.convention == "reference" else LOSSES)[self.kind]
+        return loss(inv_depth.clamp(min=MIN_INV_DEPTH), torch.where(valid, measured, 1), valid).mean()
 
 
 def _largest(values: Tensor) -> Tensor:

@@ -1,36 +1,96 @@
-"""What a term of the objective is."""
+"""The base of all terms of an objective. Importing it takes no torch."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from torch import Tensor
+from pydantic import Field
 
-from packdepth.records import Batch, Outputs
+from packdepth.blocks import Block, ByKind, Family
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from packdepth.records import Batch, Outputs
+
+NonNegative = Annotated[float, Field(ge=0)]
+Unit = Annotated[float, Field(ge=0, le=1)]
+Convention = Literal["packdepth", "reference"]
+"""packdepth's own conventions, or those of packnet-sfm (docs/explanation/published_methods.md)."""
 
 
-class Term(Protocol):
-    """A loss: it states which optional fields of batch and outputs it needs, and maps outputs and batch to a scalar.
+class Term(Block, ABC):
+    """A loss term: its options in a run file, what it needs, and how it is computed.
 
     Every term is a mean over the batch of one number for each sample, so that the average over processes equals the
     value of one process with the whole batch.
+
+    A subclass gives `kind` its literal text and computes the term in `__call__`. It may also state:
+
+    * `needs`: the optional fields of `Batch` and `Outputs` that it reads. They are checked before the first step and
+      made only if a term needs them.
+    * `needs_context`: whether the term is undefined without context frames.
+    * `metric_field`: the field of the batch that gives depth its scale in metres, such as "distance" or "truth".
+    * `sees_prepared`: whether it is computed from what the `prepare` methods of other terms make of the outputs, or
+      from the outputs as the networks give them.
+
+    >>> from typing import Literal
+    >>> class Nearness(Term):
+    ...     kind: Literal["nearness"] = "nearness"
+    ...     weight: float = 0.1
+    ...     def __call__(self, outputs, batch):
+    ...         return outputs.inv_depths[0].mean()
+    >>> Nearness()
+    Nearness(kind='nearness', weight=0.1)
     """
 
-    needs: tuple[str, ...]
+    weight: NonNegative = 1.0
+    """Factor of the term in the objective."""
 
+    needs_context: ClassVar[bool] = False
+    metric_field: ClassVar[str | None] = None
+    sees_prepared: ClassVar[bool] = True
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The optional fields of `Batch` and `Outputs` that the term reads."""
+        return ()
+
+    @property
+    def metric_from(self) -> str | None:
+        """The field of the batch from which depth gets its scale in metres; None if the term gives it none."""
+        return self.metric_field if self.weight > 0 else None
+
+    def prepare(self, outputs: Outputs, batch: Batch) -> Outputs:
+        """Return the outputs that the other terms are computed from: by default as they are."""
+        return outputs
+
+    @abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """The value of the term, a scalar, before its weight."""
+        """Return the value of the term before its weight, a scalar."""
+
+
+TERMS = Family(Term, "packdepth.terms", ("packdepth.objectives",))  # type: ignore[type-abstract]
+AnyTerm = Annotated[Term, ByKind(TERMS, keep_unknown=True)]
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid pixels of each sample, then over the batch: [B, 1, H, W] twice to a scalar.
+    """Return the mean over the valid pixels of each sample, averaged over the batch: a scalar.
 
-    A sample without a valid pixel counts as zero.
+    Args:
+        values: [B, 1, H, W].
+        valid: [B, 1, H, W] bool. A sample without a valid pixel counts as zero.
     """
     return sample_means(values, valid).mean()
 
 
 def sample_means(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid elements of each sample, 0 where there are none: [B, ...] twice to [B]."""
+    """Return the mean over the valid elements of each sample, [B]; 0 for a sample without any.
+
+    Args:
+        values: [B, ...].
+        valid: [B, ...] bool.
+    """
     weight = valid.to(values.dtype)
     return (values * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1)

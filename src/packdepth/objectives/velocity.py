@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor
 
+from packdepth.geometry.se3 import with_length
+from packdepth.objectives.term import NonNegative, Term
 from packdepth.records import Batch, Outputs
 
 
@@ -22,18 +27,38 @@ def velocity_loss(T_context_target: Tensor, distance: Tensor) -> Tensor:
     return error.abs().mean()
 
 
-class Velocity:
-    """The term `velocity`.
+class Velocity(Term):
+    """Velocity supervision: the length of the ego-motion against the distance traveled gives metric scale (eq. 6).
 
-    Args:
-        impose: whether the objective shows the other terms the ego-motion at the measured length. Depth then has its
-            scale from the first step on, and the ego-motion network learns its length from this term alone.
+    >>> Velocity(weight=0, impose=True).metric_from
+    'distance'
     """
 
-    needs: tuple[str, ...] = ("distance",)
+    kind: Literal["velocity"] = "velocity"
+    weight: NonNegative = 0.05
+    impose: bool = False
+    """Show the other terms the ego-motion at the measured length.
 
-    def __init__(self, impose: bool = False) -> None:
-        self.impose = impose
+    They then teach its direction and rotation only. Depth has its scale from the first step on, and the ego-motion
+    network learns its length from this term alone.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("distance",)
+    needs_context: ClassVar[bool] = True
+    metric_field: ClassVar[str | None] = "distance"
+    sees_prepared: ClassVar[bool] = False
+
+    @property
+    def metric_from(self) -> str | None:
+        """The distance traveled, if the term has a weight or imposes the length."""
+        return self.metric_field if self.weight > 0 or self.impose else None
+
+    def prepare(self, outputs: Outputs, batch: Batch) -> Outputs:
+        """Return the outputs with the ego-motion at the measured length, if it is imposed."""
+        if not self.impose:
+            return outputs
+        assert batch.distance is not None
+        return replace(outputs, T_context_target=with_length(outputs.T_context_target, batch.distance))
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """A scalar, metres."""

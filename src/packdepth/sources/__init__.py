@@ -1,21 +1,19 @@
-"""Formats on disk, one file each, parsed into Clips without torch."""
+"""Formats on disk, one file each, parsed into Clips without torch.
+
+To add a format, add a file with a subclass of `Source`; nothing else changes. `docs/extending.md` shows a source of an
+installed package.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from packdepth.lazy import lazy_names
 
-from packdepth.sources.camvid import CamVid
-from packdepth.sources.cityscapes import Cityscapes
-from packdepth.sources.ddad import Ddad
-from packdepth.sources.folder import Folder
-from packdepth.sources.kitti_odometry import KittiOdometry
-from packdepth.sources.kitti_raw import KittiRaw
-from packdepth.sources.rgbd import Rgbd
-from packdepth.sources.rosbag import Rosbag
-from packdepth.sources.video import Video
+if TYPE_CHECKING:
+    from packdepth.sources.base import AnySource as AnySource
+    from packdepth.sources.base import Source as Source
 
-AnySource = Annotated[
-    KittiOdometry | KittiRaw | Ddad | Cityscapes | Rgbd | CamVid | Folder | Video | Rosbag, Field(discriminator="kind")
-]
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__, {"AnySource": "packdepth.sources.base", "Source": "packdepth.sources.base"}
+)

@@ -1,4 +1,4 @@
-"""What all sources share: a block of the run file that knows how to find its clips on disk."""
+"""Base of all sources: a block of the run file that finds its clips on disk."""
 
 from __future__ import annotations
 
@@ -7,59 +7,107 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from packdepth.blocks import Closed
+from packdepth.blocks import Block, ByKind, Family
+from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
 from packdepth.records import Clip
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 
 
 def median_step(times: Sequence[float]) -> float | None:
-    """The usual time between two neighbors of all that a list names, whether they are on disk or not."""
+    """Return the median step between times, None if there are fewer than two.
+
+    Args:
+        times: seconds, rising, of all frames that a data set lists, also of those that are not on disk.
+
+    >>> median_step([0.0, 0.1, 0.2, 0.9])
+    0.1
+    """
     return float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
-class Source(Closed, ABC):
-    """A data set in one format on disk. `kind`, in each format, is its name in a run file."""
+def check_one_size(clip: Clip) -> None:
+    """Raise InputError for the first image of a clip that is not of the size of the others."""
+    for frame in clip.frames:
+        if frame.size is not None:
+            height, width = frame.size
+            raise InputError(
+                f"{frame.image.path}: is {width}x{height} pixels, but other images of {clip.path} are "
+                f"{clip.camera.width}x{clip.camera.height}; give images of one size, as for all but prediction"
+            )
+
+
+class Source(Block, ABC):
+    """Data set in one format on disk. The field `kind` of each format is its name in a run file."""
 
     place: ClassVar[str] = "root"
-    """The field that says where the data is."""
+    """Name of the field that holds the path of the data."""
+    class_names: ClassVar[tuple[str, ...]] = STREET_CLASSES
+    """Names of the classes of its label maps, by class id; pixels with other ids are unlabeled."""
 
     split_file: Path | None = None
-    """A file of the clips and frames that may be targets (see docs/sources.md); other frames remain context."""
+    """The clips and frames that may be targets (see docs/reference/files.md); other frames remain context."""
     partial: bool = False
-    """Use what is on disk of what is listed, with a warning of how much is not; if false, that is an error."""
+    """Use what is on disk and warn how much of what is listed is missing; if false, missing data is an error."""
     frames: tuple[int, int] | None = None
-    """Use these frames of each clip alone: the first, and one past the last."""
+    """Use only these frames of each clip: the number of the first, and one past that of the last."""
 
     @classmethod
     @abstractmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a file or folder looks like this format."""
+        """Return whether a file or folder looks like this format.
+
+        Args:
+            path: file or folder, which exists.
+        """
+
+    @classmethod
+    def tries(cls, path: Path) -> bool:
+        """Return whether this format is to be tried for a file or folder that no format recognizes."""
+        return False
 
     @classmethod
     def block(cls, path: Path) -> dict[str, Any]:
-        """What a run file says to get the data at a path, besides `kind`: of a part of a data set, which part it is."""
+        """Return the fields, besides `kind`, that select the data at a path.
+
+        Args:
+            path: path of the data set, or of a part of it; a format that knows its parts then selects only this part.
+        """
         return {cls.place: str(path)}
 
     @abstractmethod
     def find(self) -> list[Clip]:
-        """All clips of the source. Raises InputError if something is missing or does not fit together."""
+        """Find all clips of the source. Raises InputError if something is missing or does not fit together."""
 
     def entry(self, where: str, line: str) -> Entry:
-        """A line of the split file; a format may know further notations."""
+        """Parse a line of the split file. A format may override this to read further notations.
+
+        Args:
+            where: file and line number, for messages.
+            line: text of the line.
+        """
         return own_entry(where, line)
 
     def entries(self) -> list[Entry]:
-        """What the split file lists; nothing without one."""
+        """Return the entries of the split file; none if there is no split file."""
         return [self.entry(*line) for line in read_lines(self.split_file)] if self.split_file else []
 
-    def clips(self) -> list[Clip]:
-        """The clips of the source, those of the split file alone, cut to `frames`."""
+    def clips(self, one_size: bool = True) -> list[Clip]:
+        """Return the clips of the source, those of the split file alone, cut to `frames`.
+
+        Args:
+            one_size: refuse clips whose images differ in size, which only prediction can use.
+
+        Raises InputError if something is missing, does not fit together or is refused.
+        """
         clips = self.find()
+        if one_size:
+            for clip in clips:
+                check_one_size(clip)
         if self.split_file is not None:
             entries = self.entries()
             clips, absent = select(clips, entries)
@@ -77,13 +125,13 @@ class Source(Closed, ABC):
         return [replace(clip, frames=clip.frames[first:last]) for clip in clips]
 
     def missing(self, absent: Sequence[object], listed: int, what: str, where: Path) -> None:
-        """Raise InputError for what is listed but not on disk; where `partial`, warn, unless all of it is absent.
+        """Raise InputError for listed items that are not on disk. If `partial`, warn instead, unless all are absent.
 
         Args:
-            absent: what is not on disk, as it is to be named.
-            listed: how much is listed.
-            what: is listed, in the plural.
-            where: it is listed.
+            absent: items that are not on disk, as the message names them.
+            listed: number of items that are listed.
+            what: word for these items, in the plural, such as "images".
+            where: file that lists them.
         """
         if not absent:
             return
@@ -91,3 +139,7 @@ class Source(Closed, ABC):
         if not self.partial or len(absent) == listed:
             raise InputError(f"{absent[0]}: not found ({count}); get it, or use what is there with 'partial: true'")
         warnings.warn(f"{count}; the others are used", stacklevel=2)
+
+
+SOURCES = Family(Source, "packdepth.sources", ("packdepth.sources",))  # type: ignore[type-abstract]
+AnySource = Annotated[Source, ByKind(SOURCES, keep_unknown=True)]

@@ -1,4 +1,4 @@
-"""camera.yaml: the camera of a clip folder or of a video."""
+"""Camera file (camera.yaml): the calibration of a clip folder or of a video."""
 
 from __future__ import annotations
 
@@ -12,45 +12,61 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.sources.files import read_text
 
+GUESSED_FOV = 60.0  # degrees from the left border to the right one, of a camera that nobody has measured
+
 
 class CameraFile(Closed):
-    """What a camera.yaml may say."""
+    """Content of a camera.yaml."""
 
     width: PositiveInt
-    """Of the images, in pixels."""
+    """Width of the images, in pixels."""
     height: PositiveInt
-    """Of the images, in pixels."""
+    """Height of the images, in pixels."""
     fx: PositiveFloat
-    """Focal length across, in pixels."""
+    """Horizontal focal length, in pixels."""
     fy: PositiveFloat
-    """Focal length down, in pixels."""
+    """Vertical focal length, in pixels."""
     cx: float
-    """Principal point, in pixels from the center of the first pixel."""
+    """Column of the principal point, in pixels from the center of the first pixel."""
     cy: float
-    """Principal point, in pixels from the center of the first pixel."""
+    """Row of the principal point, in pixels from the center of the first pixel."""
     baseline_m: PositiveFloat | None = None
-    """Metres from this camera to the right one of a rectified stereo pair."""
+    """Distance from this camera to the right camera of a rectified stereo pair, in metres."""
     independent: bool = False
-    """The frames are unrelated images, without temporal neighbors."""
+    """True if the frames are unrelated images, without temporal neighbors."""
 
     interval_s: PositiveFloat | None = None
-    """Seconds from a frame to its neighbor; if left out, the median of the clip's. Frames farther apart are none."""
+    """Time from a frame to the next, in seconds; if left out, the clip's median. A longer step is a gap in the clip."""
     drive: str | None = None
-    """Clips of one drive show one place at one time, such as those of several cameras; splits keep them together."""
+    """Name of the drive. Clips of one drive, such as those of several cameras, stay together in splits."""
 
     @property
     def camera(self) -> Camera:
-        """The camera of the images."""
+        """Camera of the images."""
         return Camera(self.fx, self.fy, self.cx, self.cy, width=self.width, height=self.height)
 
     @property
     def baseline(self) -> float | None:
-        """Metres from this camera to the right one."""
+        """Distance from this camera to the right one, in metres."""
         return self.baseline_m
 
 
+def guessed_camera(height: int, width: int) -> Camera:
+    """Return the guess at a camera that nobody has measured: centered, of square pixels, `GUESSED_FOV` degrees across.
+
+    Args:
+        height: the height of its images, in pixels.
+        width: the width of its images, in pixels.
+    """
+    return Camera.from_fov(GUESSED_FOV, width, height)
+
+
 def read_camera(path: Path) -> CameraFile:
-    """The camera.yaml at `path`. Raises InputError for a missing file, an unknown key or a wrong value."""
+    """Read a camera.yaml.
+
+    Args:
+        path: the file. Raises InputError if it is missing, has an unknown key or a wrong value.
+    """
     try:
         values = yaml.safe_load(read_text(path, "the camera: width, height, fx, fy, cx, cy in pixels"))
     except yaml.YAMLError as error:

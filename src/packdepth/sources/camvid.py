@@ -1,12 +1,12 @@
-"""CamVid: unrelated street images with classes, as `<part>/<name>.*` and `<part>annot/<name>.png`.
+"""CamVid: unrelated street images with semantic labels, in `<part>/<name>.*` and `<part>annot/<name>.png`.
 
-This is the layout of SegNet's tutorial: 480x360 pixels and eleven classes.
+This is the layout of SegNet's tutorial: images of 480x360 pixels and eleven classes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,30 +31,40 @@ CLASSES = (
     "bicyclist",
     "unlabeled",
 )
-"""By class id."""
+"""Names of the classes; the index is the class id."""
 
 
 class CamVid(Source):
-    """CamVid's images and their classes (`CLASSES`). Frames are independent: they are not for self-supervision."""
+    """CamVid's images with their semantic labels (`CLASSES`).
 
-    kind: Literal["camvid"]
+    Frames are independent images, so they cannot be used for self-supervised training.
+    """
+
+    class_names: ClassVar[tuple[str, ...]] = CLASSES[:-1]  # the last one is "unlabeled"
+
+    kind: Literal["camvid"] = "camvid"
     root: Path
-    """The folder that holds train/ and trainannot/, and so on."""
+    """Folder that holds train/ and trainannot/, and so on."""
     parts: Annotated[tuple[Literal["train", "val", "test"], ...], Field(min_length=1)] = ("train",)
-    """One clip each."""
+    """Parts to use; each becomes a clip."""
     camera: Path | None = None
-    """camera.yaml of the images. CamVid has none; if left out, a nominal one stands for it, as long as wide."""
+    """camera.yaml of the images. CamVid has none; if left out, the focal length is set to the width of the images."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a folder holds images and their classes."""
+        """Return whether a folder holds images and their labels.
+
+        Args:
+            path: file or folder.
+        """
         return any((path / part).is_dir() and (path / f"{part}annot").is_dir() for part in ("train", "val", "test"))
 
     def find(self) -> list[Clip]:
-        """One clip for each part."""
+        """Find one clip for each part."""
         return [self._clip(part) for part in self.parts]
 
     def _clip(self, part: str) -> Clip:
+        """Make the clip of a part."""
         folder = self.root / part
         images = required(folder, IMAGES, ImageFile, "the images of CamVid")
         labels = found(self.root / f"{part}annot", (".png",), LabelPng)

@@ -1,11 +1,11 @@
-"""Cityscapes' video snippets, below a split such as train/ and a city such as aachen/.
+"""Cityscapes' video snippets. Each folder has subfolders for a split, such as train/, and a city, such as aachen/.
 
-leftImg8bit_sequence/   <city>_<sequence>_<frame>_leftImg8bit.png; the frames of a snippet, 17 a second
+leftImg8bit_sequence/   <city>_<sequence>_<frame>_leftImg8bit.png: frames of a snippet, 17 per second
 rightImg8bit_sequence/  ..._rightImg8bit.png
-camera/                 ..._camera.json, of a snippet's annotated frame, its 20th of 30
-vehicle_sequence/       ..._vehicle.json, with the speed of each frame (or vehicle/, of the annotated ones alone)
-gtFine/                 ..._gtFine_labelIds.png, of annotated frames
-disparity/              ..._disparity.png, of annotated frames: 1 + 256 x pixels in 16 bits, 0 where unknown
+camera/                 ..._camera.json: calibration, for the annotated frame of a snippet, its 20th of 30
+vehicle_sequence/       ..._vehicle.json: speed of each frame (or vehicle/: only of annotated frames)
+gtFine/                 ..._gtFine_labelIds.png: label ids of annotated frames
+disparity/              ..._disparity.png: disparity of annotated frames, 1 + 256 x pixels in 16 bits, 0 where unknown
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from packdepth.blocks import nearest
+from packdepth.classes import UNLABELED, Label
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -26,34 +27,43 @@ from packdepth.sources.base import Source
 from packdepth.sources.files import ImageFile, LabelPng, check_sizes, common_size, read_gray16, require
 from packdepth.sources.json_file import Content, read_json
 
-RATE = 17.0  # frames a second
+RATE = 17.0  # frames per second
 BEFORE, AFTER = 19, 10  # frames of a snippet before and after the annotated one
+CENTER = (0.25, 0.75)  # of width and height: limits of a plausible principal point; chosen by eye
+MIN_DISPARITY = 1e-6  # pixels: avoids division by zero where disparity is unknown
 NAME = re.compile(r"(?P<city>.+)_(?P<sequence>\d{6})_(?P<frame>\d{6})_(?P<what>.+)")
-TRAIN_IDS = np.full(256, 255, dtype=np.uint8)  # by label id; 255 for what is not judged
-TRAIN_IDS[[7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]] = np.arange(19)
+TRAIN_IDS = np.full(
+    256, UNLABELED, dtype=np.uint8
+)  # train id of each label id; UNLABELED for classes that are not evaluated
+TRAIN_IDS[[7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]] = list(Label)
 
 
 class Cityscapes(Source):
     """Cityscapes' video snippets.
 
-    Images and calibration are required; right images, speed, classes and depth are optional. Classes are train ids, 255
-    where there is none; depth is that of disparity maps.
+    Images and calibration are required; right images, speed, label maps and depth are optional. Label maps hold train
+    ids, 255 where a pixel has none. Depth is computed from disparity maps.
     """
 
-    kind: Literal["cityscapes"]
+    kind: Literal["cityscapes"] = "cityscapes"
     root: Path
-    """The folder that holds leftImg8bit_sequence/ and camera/."""
+    """Folder that holds leftImg8bit_sequence/ and camera/."""
     split: Literal["train", "val", "test"] = "train"
+    """Split of the data set to use."""
     cities: Annotated[list[str], Field(min_length=1)] | None = None
-    """Such as ["aachen"]; all that are there if left out."""
+    """Cities to use, such as ["aachen"]; all that exist if left out."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a folder holds the snippets' images."""
+        """Return whether a folder holds images of snippets.
+
+        Args:
+            path: file or folder.
+        """
         return (path / "leftImg8bit_sequence").is_dir()
 
     def find(self) -> list[Clip]:
-        """One clip for each snippet."""
+        """Find one clip for each snippet."""
         folder = require(self.root / "leftImg8bit_sequence" / self.split, f"the {self.split} images of Cityscapes")
         cities = [path.name for path in sorted(folder.iterdir()) if path.is_dir()]
         for name in self.cities or ():
@@ -65,7 +75,7 @@ class Cityscapes(Source):
         return clips
 
     def _city(self, city: str) -> list[Clip]:
-        """The snippets of a city."""
+        """Make the clips of a city."""
         images = self._files("leftImg8bit_sequence", city, "leftImg8bit.png")
         rights = self._files("rightImg8bit_sequence", city, "rightImg8bit.png")
         vehicles = self._files("vehicle", city, "vehicle.json") | self._files("vehicle_sequence", city, "vehicle.json")
@@ -93,7 +103,7 @@ class Cityscapes(Source):
         return [_clip(city, cameras[key], tuple(frames)) for key, frames in snippets.items()]
 
     def _files(self, folder: str, city: str, what: str) -> dict[Moment, Path]:
-        """The files of a city of one kind, in order."""
+        """Return the files of one kind of a city, by moment, sorted."""
         files = {}
         for path in sorted((self.root / folder / self.split / city).glob(f"*_{what}")):
             match = NAME.fullmatch(path.name)
@@ -104,7 +114,7 @@ class Cityscapes(Source):
 
 
 class Moment(NamedTuple):
-    """When a file was recorded, as its name says: six digits each."""
+    """Sequence and frame number in the name of a file, of six digits each."""
 
     sequence: str
     frame: str
@@ -112,33 +122,35 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainIds:
-    """Classes as Cityscapes keeps them, made train ids."""
+    """Label map of Cityscapes, converted from label ids to train ids."""
 
     path: Path
 
     def read(self) -> np.ndarray:
-        """[H, W] uint8, train ids, 255 where there is none."""
+        """Read the label map: [H, W] uint8, train ids, 255 where there is none."""
         ids: np.ndarray = TRAIN_IDS[LabelPng(self.path).read()]
         return ids
 
 
 @dataclass(frozen=True)
 class DisparityPng:
-    """Depth as Cityscapes keeps it: the disparity of the stereo pair, found by semi-global matching."""
+    """Disparity map of Cityscapes, computed by semi-global matching of the stereo pair, converted to depth."""
 
     path: Path
-    product: float  # of focal length (pixels) and baseline (metres)
+    product: float  # focal length (pixels) times baseline (metres)
 
     def read(self) -> np.ndarray:
-        """[H, W] float32, metres, 0 where unknown; a disparity of zero tells nothing."""
+        """Compute depth: [H, W] float32, metres, 0 where disparity is unknown or zero."""
         values = read_gray16(self.path, "disparity maps hold 1 + 256 x pixels in 16 bits")
         disparity = (values.astype(np.float32) - 1) / 256
-        depth: np.ndarray = np.where(disparity > 0, self.product / np.maximum(disparity, 1e-6), 0).astype(np.float32)
+        depth: np.ndarray = np.where(disparity > 0, self.product / np.maximum(disparity, MIN_DISPARITY), 0).astype(
+            np.float32
+        )
         return depth
 
 
 class Intrinsic(Content):
-    """Pixels."""
+    """Intrinsics of a camera, in pixels."""
 
     fx: PositiveFloat
     fy: PositiveFloat
@@ -147,30 +159,31 @@ class Intrinsic(Content):
 
 
 class Extrinsic(Content):
-    """Metres."""
+    """Distance between the two cameras, in metres."""
 
     baseline: PositiveFloat
 
 
 class CameraJson(Content):
-    """The calibration of a snippet."""
+    """Calibration of a snippet."""
 
     intrinsic: Intrinsic
     extrinsic: Extrinsic
 
 
 class VehicleJson(Content):
-    """What the car measures."""
+    """Odometry of the car at a frame."""
 
     speed: NonNegativeFloat  # metres per second
 
 
 def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:
-    """The clip of a snippet."""
+    """Make the clip of a snippet."""
     content = _calibration(calibration)
     K = content.intrinsic
     height, width = common_size(frame.image for frame in frames)
-    if not (0.25 * width < K.u0 < 0.75 * width and 0.25 * height < K.v0 < 0.75 * height):
+    low, high = CENTER
+    if not (low * width < K.u0 < high * width and low * height < K.v0 < high * height):
         raise InputError(
             f"{calibration}: its principal point ({K.u0:.0f}, {K.v0:.0f}) is far from the center of images of "
             f"{width}x{height} pixels; resize them back"
@@ -190,19 +203,22 @@ def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:
 
 
 def _annotated(moment: Moment) -> list[Moment]:
-    """The frames that may be the annotated one of a moment's snippet."""
+    """Return the moments that may be the annotated frame of the snippet that a moment belongs to."""
     number = int(moment.frame)
     return [Moment(moment.sequence, f"{n:06d}") for n in range(number - AFTER, number + BEFORE + 1) if n >= 0]
 
 
 def _calibration(path: Path) -> CameraJson:
+    """Read the calibration of a snippet."""
     return read_json(path, CameraJson, "the calibration of a snippet")
 
 
 def _depth(disparity: Path, calibration: Path) -> DisparityPng:
+    """Return the depth of a frame, from its disparity map and the calibration of its snippet."""
     content = _calibration(calibration)
     return DisparityPng(disparity, content.intrinsic.fx * content.extrinsic.baseline)
 
 
 def _speed(path: Path) -> float:
+    """Read the speed of a frame, in metres per second."""
     return read_json(path, VehicleJson, "the odometry of a frame").speed

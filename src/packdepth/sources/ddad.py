@@ -1,8 +1,8 @@
-"""DDAD and other data sets in TRI's DGP format, read from their JSON.
+"""DDAD and other data sets in TRI's DGP format, read from their JSON files.
 
-<root>/ddad.json                                    scenes by split
-<root>/<scene>/scene_<hash>.json                    samples; images and scans with their poses
-<root>/<scene>/calibration/<key>.json               intrinsics, and T_vehicle_sensor
+<root>/ddad.json                                    scenes of each split
+<root>/<scene>/scene_<hash>.json                    samples: images and scans with their poses
+<root>/<scene>/calibration/<key>.json               intrinsics and T_vehicle_sensor of each sensor
 <root>/<scene>/rgb/<CAMERA>/<stamp>.jpg
 <root>/<scene>/point_cloud/<LIDAR>/<stamp>.npz      `data` [N, 4]: x, y, z in metres in the scanner's frame, intensity
 """
@@ -27,40 +27,45 @@ from packdepth.sources.files import ImageFile, check_sizes, common_size, read_ar
 from packdepth.sources.json_file import Content, read_json
 from packdepth.sources.rigid import pose
 
-SPLITS = {"train": "0", "val": "1", "test": "2", "train_overfit": "3"}
-LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # seconds; DDAD's stamps are ten times as large as they should be
+SPLITS = {"train": "0", "val": "1", "test": "2", "train_overfit": "3"}  # keys of the JSON
+LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # seconds since 1970: a later time stamp is wrong
+STAMP_ERROR = 10  # factor by which DDAD's time stamps are too large: they lie in the year 2463
 
 
 class Ddad(Source):
     """DDAD or another data set in the DGP format.
 
-    Images and calibration are required; a scan is used where it is there. Poses are those at the moment of the image
-    and of the scan, so that scans lie where the camera sees them, in spite of the car's motion in between.
+    Images and calibration are required; scans are used where they exist. Image and scan have poses of their own, so a
+    scan is moved to where the camera sees it, although the car moves between scan and image.
     """
 
-    kind: Literal["ddad"]
+    kind: Literal["ddad"] = "ddad"
     root: Path
-    """The data set's JSON, such as ddad.json, or the folder that holds it."""
+    """JSON of the data set, such as ddad.json, or the folder that holds it."""
     split: Literal["train", "val", "test", "train_overfit"] = "train"
-    """Of the JSON."""
+    """Split of the JSON to use."""
     scenes: Annotated[list[str], Field(min_length=1)] | None = None
-    """The folders of scenes to use, such as ["000150"]; all of the split if left out."""
+    """Folders of the scenes to use, such as ["000150"]; all of the split if left out."""
     cameras: Annotated[list[str], Field(min_length=1)] | None = None
-    """One clip each, such as ["CAMERA_01"]; all of a scene's if left out."""
+    """Cameras to use, such as ["CAMERA_01"]; each becomes a clip. All cameras of a scene if left out."""
     lidar: str = "LIDAR"
-    """The scanner."""
+    """Name of the scanner."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a JSON lists scenes, or a folder holds one that does."""
+        """Return whether a JSON lists scenes, or a folder holds such a JSON.
+
+        Args:
+            path: file or folder.
+        """
         return any(map(_lists_scenes, path.glob("*.json"))) if path.is_dir() else _lists_scenes(path)
 
     def find(self) -> list[Clip]:
-        """One clip for each scene and camera."""
+        """Find one clip for each scene and camera."""
         return [clip for path in self._scene_files() for clip in self._clips_of(path)]
 
     def _scene_files(self) -> list[Path]:
-        """The JSON of each scene to use."""
+        """Return the JSON of each scene to use."""
         path = self.root
         if require(path, "the JSON of a DGP data set, or its folder").is_dir():
             lists = [file for file in sorted(path.glob("*.json")) if _lists_scenes(file)]
@@ -83,7 +88,7 @@ class Ddad(Source):
         return there
 
     def _clips_of(self, path: Path) -> list[Clip]:
-        """One clip for each camera of a scene."""
+        """Make one clip for each camera of a scene."""
         scene = read_json(path, Scene, "a scene of a DGP data set")
         data = {entry.key: entry for entry in scene.data}
         samples: list[dict[str, Entry]] = []
@@ -107,6 +112,7 @@ class Ddad(Source):
         return [self._clip(path, name, samples, rigs) for name in cameras]
 
     def _clip(self, path: Path, name: str, samples: list[dict[str, Entry]], rigs: list[dict[str, Sensor]]) -> Clip:
+        """Make the clip of camera `name`, from the entries and the sensors of each sample by name."""
         scene, frames, images, sensors = path.parent, [], [], []
         for sample, rig in zip(samples, rigs, strict=True):
             if name not in sample:
@@ -153,7 +159,7 @@ class Ddad(Source):
         )
 
     def _scan(self, path: Path, sample: dict[str, Entry], rig: dict[str, Sensor], camera: str) -> DgpScan | None:
-        """The scan of a sample in the frame of a camera; None if there is none, or it is not on disk."""
+        """Return the scan of a sample in the frame of a camera; None if there is none, or it is not on disk."""
         lidar = self.lidar.upper()
         scan = sample[lidar].datum.point_cloud if lidar in sample else None
         image = sample[camera].datum.image
@@ -161,7 +167,7 @@ class Ddad(Source):
             return None
         T_world_lidar = _motion(scan.pose, f"{path}: {scan.filename}")
         T_world_camera = _motion(image.pose, f"{path}: {image.filename}")
-        if T_world_lidar is None or T_world_camera is None:  # nothing tells how the car moved in between
+        if T_world_lidar is None or T_world_camera is None:  # the car's motion between scan and image is unknown
             if lidar not in rig:
                 raise InputError(f"{path}: {scan.filename} has neither pose nor calibration; copy the scene again")
             T_world_lidar, T_world_camera = rig[lidar].T_vehicle_sensor, rig[camera].T_vehicle_sensor
@@ -170,18 +176,18 @@ class Ddad(Source):
 
 @dataclass(frozen=True, eq=False)
 class DgpScan:
-    """A scan as DGP keeps it: an npz with `data` [N, 3 or more], metres in the scanner's frame."""
+    """LiDAR scan of the DGP format: an npz with `data` [N, 3 or more], in metres in the scanner's frame."""
 
     path: Path
-    T_camera_lidar: np.ndarray  # [4, 4] float64, metres; the camera where it is when it takes its image
+    T_camera_lidar: np.ndarray  # [4, 4] float64, metres, to the camera's pose at the time of its image
 
     @property
     def origin(self) -> np.ndarray:
-        """The camera's place: DDAD's scans are of several scanners at once, in the frame of the car's rear axle."""
+        """Position of the camera, [3] zeros: DDAD merges several scanners, so the scan has no single position."""
         return np.zeros(3)
 
     def read(self) -> np.ndarray:
-        """[N, 3] float32, metres, in the camera frame: all points, those behind the camera too."""
+        """Read all points, also those behind the camera: [N, 3] float32, metres, in the camera frame."""
         points = read_array(self.path, "data")
         if points.ndim != 2 or points.shape[1] < 3 or not len(points):
             raise InputError(f"{self.path}: 'data' has shape {list(points.shape)}; it must be points [N, 3 or more]")
@@ -190,13 +196,20 @@ class DgpScan:
 
 
 def seconds(stamp: datetime) -> float:
-    """Seconds since 1970 of a time stamp. DDAD's, in the year 2463, are ten times too large, and are put right."""
+    """Return the seconds since 1970 of a time stamp. Stamps that are ten times too large, as in DDAD, are corrected.
+
+    Args:
+        stamp: time stamp of a datum.
+
+    >>> seconds(datetime(2019, 5, 3, tzinfo=UTC))
+    1556841600.0
+    """
     value = stamp.timestamp()
-    return value / 10 if value > LATEST else value
+    return value / STAMP_ERROR if value > LATEST else value
 
 
 def _correction(stamps: Sequence[datetime]) -> str | None:
-    """What `seconds` puts right in the stamps of a clip, in words."""
+    """Describe what `seconds` corrects in the time stamps of a clip; None if nothing."""
     late = [stamp for stamp in stamps if stamp.timestamp() > LATEST]
     if not late:
         return None
@@ -204,7 +217,7 @@ def _correction(stamps: Sequence[datetime]) -> str | None:
 
 
 def _lists_scenes(path: Path) -> bool:
-    """Whether a file is the JSON of a data set."""
+    """Return whether a file is the JSON of a data set."""
     if path.suffix != ".json":
         return False
     try:
@@ -215,11 +228,11 @@ def _lists_scenes(path: Path) -> bool:
 
 
 # --- the JSON -----------------------------------------------------------------------------------------------------
-# A number that is zero may be left out, as protobuf does.
+# protobuf leaves out numbers that are zero, so zero is the default.
 
 
 class Vector(Content):
-    """Metres."""
+    """Translation, in metres."""
 
     x: float = 0.0
     y: float = 0.0
@@ -227,7 +240,7 @@ class Vector(Content):
 
 
 class Quaternion(Content):
-    """A rotation."""
+    """Rotation as a unit quaternion."""
 
     qx: float = 0.0
     qy: float = 0.0
@@ -236,14 +249,14 @@ class Quaternion(Content):
 
 
 class Motion(Content):
-    """T_world_sensor or T_vehicle_sensor."""
+    """Rigid motion: T_world_sensor or T_vehicle_sensor."""
 
     rotation: Quaternion
     translation: Vector = Vector()
 
 
 class Intrinsics(Content):
-    """Pixels."""
+    """Intrinsics of a camera, in pixels."""
 
     fx: float = 0.0
     fy: float = 0.0
@@ -253,7 +266,7 @@ class Intrinsics(Content):
 
 
 class Image(Content):
-    """An image."""
+    """Image with its pose."""
 
     filename: str
     height: int | None = None
@@ -262,28 +275,28 @@ class Image(Content):
 
 
 class PointCloud(Content):
-    """A scan."""
+    """LiDAR scan with its pose."""
 
     filename: str
     pose: Motion | None = None
 
 
 class Datum(Content):
-    """One of several kinds of data."""
+    """Image or scan; what is neither has both fields empty."""
 
     image: Image | None = None
     point_cloud: PointCloud | None = None
 
 
 class Identity(Content):
-    """Which sensor, and when."""
+    """Sensor and time of a datum."""
 
     name: str
     timestamp: AwareDatetime
 
 
 class Entry(Content):
-    """A datum with its sensor and time."""
+    """Datum with its key, sensor and time."""
 
     key: str
     id: Identity
@@ -291,33 +304,33 @@ class Entry(Content):
 
 
 class Sample(Content):
-    """What all sensors saw at about one moment."""
+    """Keys of the data that all sensors recorded at about one moment."""
 
     calibration_key: str
     datum_keys: list[str]
 
 
 class Scene(Content):
-    """A drive."""
+    """Scene: a short drive."""
 
     samples: Annotated[list[Sample], Field(min_length=1)]
     data: list[Entry]
 
 
 class SceneFiles(Content):
-    """The scenes of a split."""
+    """Scenes of a split."""
 
     filenames: list[str]
 
 
 class DataSet(Content):
-    """Scenes by split."""
+    """Scenes of each split."""
 
     scene_splits: dict[str, SceneFiles]
 
 
 class Calibration(Content):
-    """Sensors of a car, as parallel lists."""
+    """Sensors of a car, in parallel lists."""
 
     names: list[str]
     intrinsics: list[Intrinsics]
@@ -325,14 +338,14 @@ class Calibration(Content):
 
 
 class Sensor(NamedTuple):
-    """A camera or scanner on its car."""
+    """Camera or scanner of a car."""
 
     intrinsics: Intrinsics
     T_vehicle_sensor: np.ndarray  # [4, 4], metres
 
 
 def _read_calibration(path: Path) -> dict[str, Sensor]:
-    """The sensors of a calibration file, by their names in capitals."""
+    """Read the sensors of a calibration file, by their names in capitals."""
     content = read_json(path, Calibration, "the calibration of a scene")
     lists = content.names, content.intrinsics, content.extrinsics
     if len({len(values) for values in lists}) > 1:
@@ -347,9 +360,11 @@ def _read_calibration(path: Path) -> dict[str, Sensor]:
 
 
 def _motion(motion: Motion | None, where: str) -> np.ndarray | None:
+    """Return the matrix [4, 4] of a motion; None if it is unknown."""
     return None if motion is None else _matrix(motion, where)
 
 
 def _matrix(motion: Motion, where: str) -> np.ndarray:
+    """Return the matrix [4, 4] of a motion."""
     t, q = motion.translation, motion.rotation
     return pose((t.x, t.y, t.z, q.qx, q.qy, q.qz, q.qw), where)

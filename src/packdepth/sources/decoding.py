@@ -1,7 +1,7 @@
-"""Video files: frames by number for training, in order for prediction.
+"""Decoding of video files: frames by number for training, frames in order for prediction.
 
-A frame's number is its place in the order of showing. Numbers and times come from the stamps of the packets, which are
-read without decoding. PyAV is imported when a video is opened.
+The number of a frame is its position in display order. Numbers and times come from the time stamps of the packets,
+which are read without decoding. PyAV is imported when a video is opened.
 """
 
 from __future__ import annotations
@@ -25,39 +25,46 @@ if TYPE_CHECKING:
     import av
     from av.container import InputContainer
 
-REORDERING = 16  # frames that a codec may hold back: the most that H.264 and H.265 allow
+MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and H.265
+OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
+RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order
+INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video is, without decoding more than its first frame."""
+    """Description of a video, for which only its first frame is decoded."""
 
     times: tuple[float, ...]  # seconds, of each frame
     fps: Fraction  # nominal frames per second, such as 30000/1001
-    height: int  # pixels, as it is shown: a rotation that the file asks for is applied
-    width: int
+    height: int  # pixels, after the rotation that the file asks for
+    width: int  # pixels, after the rotation that the file asks for
 
     @property
     def frames(self) -> int:
-        """How many frames there are."""
+        """Number of frames."""
         return len(self.times)
 
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One frame of a video. Reading frames in rising order is fast: each process keeps its last videos open."""
+    """Frame of a video. Each process keeps its last videos open, so reading frames in rising order is fast."""
 
-    path: Path
-    index: int  # of the frame, from 0
+    path: Path  # video file
+    index: int  # number of the frame, from 0
 
     def read(self) -> np.ndarray:
-        """[H, W, 3] uint8, RGB."""
+        """Decode the frame: [H, W, 3] uint8, RGB."""
         modified = require(self.path, "a video").stat().st_mtime_ns
         return _decoder(self.path, modified, os.getpid()).read(self.index)
 
 
 def probe(path: Path) -> VideoInfo:
-    """Times, rate and size of a video. Raises InputError if it cannot be decoded or is cut off."""
+    """Return times, frame rate and size of a video.
+
+    Args:
+        path: the video file. Raises InputError if it cannot be decoded or is truncated.
+    """
     index = _index(path)
     with _open(path) as container:
         for _, frame in _frames(container, index, path):
@@ -67,7 +74,11 @@ def probe(path: Path) -> VideoInfo:
 
 
 def iterate(path: Path) -> Iterator[tuple[float, np.ndarray]]:
-    """Time (seconds) and image [H, W, 3] (uint8, RGB) of each frame, in order."""
+    """Yield time (seconds) and image [H, W, 3] (uint8, RGB) of each frame, in order.
+
+    Args:
+        path: the video file. Raises InputError if it cannot be decoded or is damaged.
+    """
     index = _index(path)
     with _open(path) as container:
         container.streams.video[0].thread_type = "AUTO"
@@ -78,16 +89,20 @@ def iterate(path: Path) -> Iterator[tuple[float, np.ndarray]]:
 # --- frames by number -------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=OPEN_VIDEOS)
 def _decoder(path: Path, modified: int, process: int) -> _Decoder:
-    """The open video of a process: a forked one opens its own, so as not to share the place in the file."""
+    """Open a video, once per process: a forked process opens its own, so that they do not share a file position.
+
+    `modified` (time of the last change, nanoseconds) and `process` (its id) distinguish entries of the cache.
+    """
     return _Decoder(path)
 
 
 class _Decoder:
-    """An open video. It is read forward; to go back, or past a key frame ahead, it is entered at a key frame.
+    """Open video. It is decoded forward; to reach an earlier frame, or one behind a later key frame, it seeks.
 
-    It decodes in one thread: the workers of a data loader fill the cores already, and no thread survives a fork.
+    It decodes in one thread, because the workers of a data loader use all cores already, and threads do not survive a
+    fork.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,11 +111,15 @@ class _Decoder:
         self._container: InputContainer
         self._coming: Iterator[tuple[int, av.VideoFrame]]  # numbers and frames, from `_next` on
         self._next: int
-        self._recent: deque[tuple[int, av.VideoFrame]] = deque(maxlen=8)  # neighbors are read in any order
+        self._recent: deque[tuple[int, av.VideoFrame]] = deque(maxlen=RECENT_FRAMES)
         self._enter(0)
 
     def read(self, number: int) -> np.ndarray:
-        """[H, W, 3] uint8, RGB, of a frame."""
+        """Return a frame: [H, W, 3] uint8, RGB.
+
+        Args:
+            number: number of the frame, from 0. Raises InputError if there is no such frame.
+        """
         if not 0 <= number < len(self._index.times):
             raise InputError(f"{self._path}: has no frame {number}; it has {len(self._index.times)} frames")
         for recent, frame in self._recent:
@@ -109,6 +128,7 @@ class _Decoder:
         return _upright(self._find(number))
 
     def _find(self, number: int) -> av.VideoFrame:
+        """Decode until a frame is reached, after seeking if that is needed."""
         key = bisect_right(self._index.keys, number) - 1
         if not self._index.keys[key] <= self._next <= number:
             self._enter(key)
@@ -122,18 +142,18 @@ class _Decoder:
                     break
             if key == 0:
                 raise InputError(f"{self._path}: frame {number} cannot be decoded; convert the video to H.264 in mp4")
-            key //= 2  # the video was entered too late: seeking is not exact in every format
+            key //= 2  # Seeking is not exact in every format and led behind the frame: try an earlier key frame.
             self._enter(key)
 
     def _enter(self, key: int) -> None:
-        """Go to a key frame, so that it is the next frame to come, or one of the next."""
+        """Seek to the key frame with this index, so that it is the next decoded frame, or one of the next."""
         import av
 
         if key > 0:
             try:
                 number = self._index.keys[key]
                 self._container.seek(self._index.stamps[number], stream=self._container.streams.video[0])
-            except av.FFmpegError:  # a format without seeking
+            except av.FFmpegError:  # The format does not support seeking.
                 key = 0
         if key == 0:
             self._container = _open(self._path)
@@ -147,37 +167,45 @@ class _Decoder:
 
 @dataclass(frozen=True)
 class _Index:
-    """The frames of a video in the order of showing."""
+    """Index of the frames of a video, in display order."""
 
     times: tuple[float, ...]  # seconds
-    stamps: tuple[int, ...]  # presentation stamps; empty if they do not tell the order, frames are then counted
-    entries: dict[int, int]  # bytes of each packet where decoding can start, by stamp; empty without stamps
-    fps: Fraction
+    stamps: tuple[int, ...]  # presentation time stamps; empty if they do not give the order: frames are then counted
+    entries: dict[int, int]  # size in bytes of each packet where decoding can start, by stamp; empty without stamps
+    fps: Fraction  # nominal frames per second
 
     @cached_property
     def numbers(self) -> dict[int | None, int]:
-        """Frame numbers by stamp."""
+        """Frame numbers by time stamp."""
         return {stamp: number for number, stamp in enumerate(self.stamps)}
 
     @cached_property
     def keys(self) -> list[int]:
-        """Numbers of the frames where decoding can start, in order; 0 is the first."""
+        """Numbers of the frames where decoding can start, sorted; the first is 0."""
         return sorted({0, *(self.numbers[stamp] for stamp in self.entries if stamp in self.numbers)})
 
     def is_entry(self, packet: av.Packet[av.VideoStream]) -> bool:
-        """Whether decoding can start at a packet: one that the scan met: seeking spoils the stamps of some formats."""
+        """Return whether decoding can start at a packet.
+
+        The packet must be one that the scan has met with the same stamp, because seeking corrupts the stamps of some
+        formats.
+
+        Args:
+            packet: packet of the video stream.
+        """
         if not self.stamps:
             return packet.is_keyframe
         return packet.pts is not None and self.entries.get(packet.pts) == packet.size
 
 
 def _index(path: Path) -> _Index:
+    """Return the index of a video; it is made anew if the file was changed."""
     return _scan(path, require(path, "a video").stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=INDEXED_VIDEOS)
 def _scan(path: Path, modified: int) -> _Index:
-    """The index of a video, from its packets: those from the first key frame on, which are to be shown."""
+    """Make the index of a video from its packets: those that are displayed, from the first key frame on."""
     import av
 
     entries: dict[int, int] = {}
@@ -201,34 +229,43 @@ def _scan(path: Path, modified: int) -> _Index:
                 f"{path}: is damaged after {len(stamps)} frames ({error.strerror}); copy it again, or convert it"
             ) from None
         fps, time_base = stream.guessed_rate or stream.average_rate, stream.time_base
-        shown = _shown(stamps, stream.codec_context.has_b_frames)
+        displayed = display_order(stamps, stream.codec_context.has_b_frames)
     if not stamps or not fps or not time_base:
         raise InputError(f"{path}: holds no frame that can be decoded; convert it to H.264 in mp4")
-    if not shown:
+    if not displayed:
         return _Index(times=tuple(float(number / fps) for number in range(len(stamps))), stamps=(), entries={}, fps=fps)
-    # Frames that are shown before the first key frame lack what they refer to.
-    shown = shown[bisect_left(shown, next(iter(entries), shown[0])) :]
-    times = tuple(float(stamp * time_base) for stamp in shown)
-    return _Index(times, stamps=tuple(shown), entries=entries, fps=fps)
+    # Frames that are displayed before the first key frame cannot be decoded: they refer to frames that are missing.
+    displayed = displayed[bisect_left(displayed, next(iter(entries), displayed[0])) :]
+    times = tuple(float(stamp * time_base) for stamp in displayed)
+    return _Index(times, stamps=tuple(displayed), entries=entries, fps=fps)
 
 
-def _shown(stamps: list[int | None], reorders: bool) -> list[int]:
-    """The stamps of packets in the order of showing; empty if they do not tell it.
+def display_order(stamps: list[int | None], reorders: bool) -> list[int]:
+    """Sort the time stamps of packets into display order; return none if the stamps do not give that order.
 
-    They do not if some are missing or doubled, if they are in the order of decoding though the codec reorders frames
-    (AVI has no other), or if they jump, as in recordings that were joined.
+    Stamps do not give the order in three cases: some are missing or doubled; they follow the order of decoding although
+    the codec reorders frames (as in AVI); they jump, as in recordings that were joined.
+
+    Args:
+        stamps: presentation time stamp of each packet, in the order of decoding; None where it is missing.
+        reorders: whether the codec displays frames in another order than it decodes them.
+
+    >>> display_order([0, 3, 1, 2], reorders=True)
+    [0, 1, 2, 3]
+    >>> display_order([0, 1, 2, 3], reorders=True)
+    []
     """
     known = [stamp for stamp in stamps if stamp is not None]
-    shown = sorted(set(known))
-    if len(shown) < len(stamps) or (reorders and shown == known):
+    displayed = sorted(set(known))
+    if len(displayed) < len(stamps) or (reorders and displayed == known):
         return []
-    places = {stamp: place for place, stamp in enumerate(shown)}
-    jumps = any(abs(places[stamp] - place) > REORDERING for place, stamp in enumerate(known))
-    return [] if jumps else shown
+    places = {stamp: place for place, stamp in enumerate(displayed)}
+    jumps = any(abs(places[stamp] - place) > MAX_REORDERING for place, stamp in enumerate(known))
+    return [] if jumps else displayed
 
 
 def _open(path: Path) -> InputContainer:
-    """An open video file with a video stream."""
+    """Open a video file. Raises InputError if it has no video stream."""
     import av
 
     try:
@@ -242,7 +279,7 @@ def _open(path: Path) -> InputContainer:
 
 
 def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Number and content of the frames to come, from the next entry on."""
+    """Decode the frames that follow, from the next packet where decoding can start: number and content of each."""
     from av.error import FFmpegError
 
     entered, count, at = False, 0, 0
@@ -262,6 +299,6 @@ def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tu
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """[H, W, 3] uint8, RGB, of a decoded frame, turned as the file asks for."""
+    """Return a decoded frame as [H, W, 3] uint8, RGB, rotated as the file asks for."""
     image = frame.to_ndarray(format="rgb24", threads=1)
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))

@@ -1,4 +1,4 @@
-"""Files that hold one frame's image, depth, points or labels, read when they are needed."""
+"""Files that hold the image, depth, points or labels of one frame. They are read when they are needed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from PIL import Image, UnidentifiedImageError
 from packdepth.errors import InputError
 from packdepth.records import Readable
 
-IMAGES = (".png", ".jpg", ".jpeg")
-ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}  # what a whole file closes with
-TAIL = 4096  # bytes; some cameras write a little after the end
+IMAGES = (".png", ".jpg", ".jpeg")  # suffixes of images
+ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}  # bytes at the end of a complete file
+TAIL = 4096  # bytes at the end of a file in which `ENDS` is sought: some cameras append a little data
+POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
 
 T = TypeVar("T")
 
@@ -23,14 +24,24 @@ T = TypeVar("T")
 
 
 def require(path: Path, what: str) -> Path:
-    """`path`, if it exists; else an error that says what it would be."""
+    """Return a path that exists. Raises InputError if it does not.
+
+    Args:
+        path: file or folder.
+        what: description of the file or folder, for the message.
+    """
     if not path.exists():
         raise InputError(f"{path}: not found; it would be {what}")
     return path
 
 
 def read_text(path: Path, what: str) -> str:
-    """The content of a text file; an error says what it would be."""
+    """Read a text file. Raises InputError if it is missing or not UTF-8.
+
+    Args:
+        path: the file.
+        what: description of the file, for the message.
+    """
     try:
         return require(path, what).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -38,9 +49,14 @@ def read_text(path: Path, what: str) -> str:
 
 
 def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) -> dict[str, T]:
-    """The files of a folder with one of these suffixes, each as a `kind`, by name; none where there is no folder.
+    """Return the files of a folder by name (without suffix), sorted; none if the folder does not exist.
 
-    Names are without suffix and sorted. Two files of one name are an error.
+    Args:
+        folder: the folder.
+        suffixes: suffixes of the files to return, in lower case.
+        kind: function that turns a path into the value that is returned for it, such as `ImageFile`.
+
+    Raises InputError for two files of one name.
     """
     paths: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -52,7 +68,14 @@ def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) ->
 
 
 def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T], what: str) -> dict[str, T]:
-    """As `found`, but an empty or missing folder is an error that says what it should hold."""
+    """Return the files of a folder like `found`. Raises InputError if the folder is missing or empty.
+
+    Args:
+        folder: the folder.
+        suffixes: suffixes of the files to return, in lower case.
+        kind: function that turns a path into the value that is returned for it, such as `ImageFile`.
+        what: description of what the folder should hold, for the message.
+    """
     files = found(require(folder, f"the folder of {what}"), suffixes, kind)
     if not files:
         raise InputError(f"{folder}: holds no {' or '.join(suffixes)} file; it should hold {what}")
@@ -63,7 +86,11 @@ def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T],
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image file, from its header. Raises InputError for a file that was cut short."""
+    """Return height and width of an image file in pixels, read from its header.
+
+    Args:
+        path: the image file. Raises InputError if it is missing, no image, or truncated.
+    """
     with _opened(path) as image:
         size = image.height, image.width
     with path.open("rb") as file:
@@ -74,7 +101,11 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def common_size(images: Iterable[Readable]) -> tuple[int, int]:
-    """Height and width that all these image files share. Raises InputError for the first that differs."""
+    """Return height and width, in pixels, that all image files share.
+
+    Args:
+        images: image files, at least one. Raises InputError for the first one of another size.
+    """
     first, *others = images
     height, width = image_size(first.path)
     for image in others:
@@ -88,7 +119,14 @@ def common_size(images: Iterable[Readable]) -> tuple[int, int]:
 
 
 def check_sizes(images: Iterable[Readable], height: int, width: int, calibration: Path) -> None:
-    """Raise InputError unless these image files are all of the size that their calibration is for."""
+    """Raise InputError unless all image files have the size that their calibration is for.
+
+    Args:
+        images: image files.
+        height: height that the calibration is for, in pixels.
+        width: width that the calibration is for, in pixels.
+        calibration: file of the calibration, for the message.
+    """
     for image in images:
         size = image_size(image.path)
         if size != (height, width):
@@ -102,6 +140,7 @@ def check_sizes(images: Iterable[Readable], height: int, width: int, calibration
 
 
 def _opened(path: Path) -> Image.Image:
+    """Open an image file; its pixels are not read yet."""
     try:
         return Image.open(path)
     except FileNotFoundError:
@@ -113,12 +152,18 @@ def _opened(path: Path) -> Image.Image:
 
 
 def check_mode(image: Image.Image, name: str) -> None:
-    """Raise InputError for pixels of more than 8 bits a channel, which Pillow would cut to white."""
+    """Raise InputError for pixels of more than 8 bits a channel, which Pillow would cut to white.
+
+    Args:
+        image: an open image.
+        name: file or argument that the message begins with.
+    """
     if image.mode[0] in "IF":
         raise InputError(f"{name}: has pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
 
 
 def _pixels(path: Path, mode: str | None) -> np.ndarray:
+    """Read the pixels of an image file, converted to one of Pillow's modes, or as they are if it is None."""
     with _opened(path) as image:
         if mode == "RGB":
             check_mode(image, str(path))
@@ -130,7 +175,12 @@ def _pixels(path: Path, mode: str | None) -> np.ndarray:
 
 
 def read_gray16(path: Path, holds: str) -> np.ndarray:
-    """The values [H, W] of a 16-bit gray PNG. Raises InputError if it is none; `holds` says what it should be."""
+    """Read a 16-bit gray PNG: [H, W].
+
+    Args:
+        path: the file. Raises InputError if it is no 16-bit gray PNG.
+        holds: half a sentence that describes the content, for the message.
+    """
     values = _pixels(path, None)
     if values.ndim != 2 or values.dtype.itemsize < 2:
         raise InputError(f"{path}: is no 16-bit gray PNG; {holds}")
@@ -138,7 +188,13 @@ def read_gray16(path: Path, holds: str) -> np.ndarray:
 
 
 def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.ndarray:
-    """An array of numbers of an npz file. Raises InputError if it is damaged, or not there and has no default."""
+    """Read an array of numbers from an npz file.
+
+    Args:
+        path: the file. Raises InputError if it is damaged.
+        name: name of the array in the file.
+        default: array to return if the file holds none of this name; None to raise InputError then.
+    """
     try:
         with np.load(path, allow_pickle=False) as content:
             array: np.ndarray = content[name] if default is None or name in content else default
@@ -151,37 +207,37 @@ def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.n
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image of any kind that Pillow reads; gray ones become RGB."""
+    """Image file of any format that Pillow reads. Gray images become RGB."""
 
     path: Path
 
     def read(self) -> np.ndarray:
-        """[H, W, 3] uint8, RGB."""
+        """Read the image: [H, W, 3] uint8, RGB."""
         return _pixels(self.path, "RGB")
 
 
 @dataclass(frozen=True)
 class DepthPng:
-    """A depth map in a 16-bit PNG: metres x 256 as KITTI keeps it, or in other steps; 0 where unknown."""
+    """Depth map in a 16-bit PNG, 0 where depth is unknown. KITTI stores metres x 256."""
 
     path: Path
-    steps: int = 256  # of a metre
-    unknown: int = 0  # a value that, like 0, stands for none
+    steps: int = 256  # value of one metre
+    unknown: int = 0  # further value that stands for unknown depth, besides 0
 
     def read(self) -> np.ndarray:
-        """[H, W] float32, metres, 0 where unknown."""
+        """Read the depth map: [H, W] float32, metres, 0 where unknown."""
         values = read_gray16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
         return np.where(values == self.unknown, 0, values).astype(np.float32) / self.steps
 
 
 @dataclass(frozen=True)
 class LabelPng:
-    """Semantic class ids: 8-bit PNG."""
+    """Label map in an 8-bit PNG: semantic class ids."""
 
     path: Path
 
     def read(self) -> np.ndarray:
-        """[H, W] uint8, class ids."""
+        """Read the label map: [H, W] uint8, class ids."""
         values = _pixels(self.path, None)
         if values.ndim != 2 or values.dtype != np.uint8:
             raise InputError(f"{self.path}: is no 8-bit gray or palette PNG; labels are class ids from 0 to 255")
@@ -190,34 +246,34 @@ class LabelPng:
 
 @dataclass(frozen=True)
 class InstancePng:
-    """Numbers of countable objects: 16-bit PNG, 0 for what is none."""
+    """Instance map in a 16-bit PNG: a number for each countable object, 0 elsewhere."""
 
     path: Path
 
     def read(self) -> np.ndarray:
-        """[H, W] int32."""
+        """Read the instance map: [H, W] int32."""
         return read_gray16(self.path, "instances are numbers from 0 to 65535").astype(np.int32)
 
 
 @dataclass(frozen=True)
 class MaskPng:
-    """A mask: 8-bit PNG, 0 for no."""
+    """Mask in an 8-bit PNG: 0 for False, any other value for True."""
 
     path: Path
 
     def read(self) -> np.ndarray:
-        """[H, W] bool."""
+        """Read the mask: [H, W] bool."""
         return LabelPng(self.path).read() > 0
 
 
 @dataclass(frozen=True)
 class PointsNpz:
-    """Points of a scan in the camera frame: an npz with `points` [N, 3] and, if known, `origin` [3], metres."""
+    """LiDAR scan in an npz: `points` [N, 3] and, if known, `origin` [3], in metres in the camera frame."""
 
     path: Path
 
     def read(self) -> np.ndarray:
-        """[N, 3] float32, metres, in the camera frame."""
+        """Read the points: [N, 3] float32, metres, in the camera frame."""
         points = read_array(self.path, "points")
         if points.ndim != 2 or points.shape[1] < 3:
             raise InputError(f"{self.path}: 'points' has shape {points.shape}; it must be [N, 3], metres")
@@ -225,7 +281,7 @@ class PointsNpz:
 
     @property
     def origin(self) -> np.ndarray:
-        """Where the scanner stands in the camera frame, [3] metres: `origin` of the file, or else zeros."""
+        """Position of the scanner in the camera frame, [3] metres; zeros if the file holds no `origin`."""
         try:
             origin = read_array(self.path, "origin", np.zeros(3))
             return origin.astype(np.float64).reshape(3)
@@ -235,25 +291,26 @@ class PointsNpz:
 
 @dataclass(frozen=True, eq=False)
 class VelodyneBin:
-    """A scan as KITTI keeps it: float32 x, y, z (metres, in the scanner's frame) and reflectance."""
+    """LiDAR scan as KITTI stores it: float32 x, y, z (metres, in the scanner's frame) and reflectance."""
 
     path: Path
     T_camera_velodyne: np.ndarray  # [4, 4] float64, metres
 
     @property
     def origin(self) -> np.ndarray:
-        """Where the scanner stands in the camera frame, [3] metres."""
+        """Position of the scanner in the camera frame, [3] metres."""
         return self.T_camera_velodyne[:3, 3]
 
     def read(self) -> np.ndarray:
-        """[N, 3] float32, metres, in the camera frame: all points, those behind the camera too."""
+        """Read all points, also those behind the camera: [N, 3] float32, metres, in the camera frame."""
         try:
             content = self.path.read_bytes()
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read ({error.strerror}); copy it again") from None
-        if not content or len(content) % 16:
+        if not content or len(content) % POINT_BYTES:
             raise InputError(
-                f"{self.path}: is truncated: its {len(content)} bytes are not whole points of 16 bytes; copy it again"
+                f"{self.path}: is truncated: its {len(content)} bytes are not whole points of {POINT_BYTES} bytes; "
+                f"copy it again"
             )
         points = np.frombuffer(content, dtype="<f4").reshape(-1, 4)[:, :3]
         rotation, translation = self.T_camera_velodyne[:3, :3], self.T_camera_velodyne[:3, 3]

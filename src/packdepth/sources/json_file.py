@@ -1,4 +1,4 @@
-"""JSON files of data sets, checked against what we need of them."""
+"""JSON files of data sets, checked for the fields that packdepth needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from packdepth.sources.files import read_text
 
 
 class Content(BaseModel):
-    """A part of a JSON file that others write: what is not named here is passed over."""
+    """Part of a JSON file that another project writes. Keys that the model does not name are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -23,7 +23,13 @@ Model = TypeVar("Model", bound=Content)
 
 
 def read_json(path: Path, model: type[Model], what: str) -> Model:
-    """The content of a JSON file. Raises InputError, naming the field, where it is not what it should be."""
+    """Read a JSON file and check its fields.
+
+    Args:
+        path: the file. Raises InputError, naming the field, if its content does not fit the model.
+        model: class of the content.
+        what: description of the file, for the message.
+    """
     try:
         values = json.loads(read_text(path, what))
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What KITTI's formats share: calibration files, projection matrices, frame numbers."""
+"""Common parts of KITTI's two formats: calibration files, projection matrices, frame numbers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.sources.files import read_text
 
-Side = Literal["left", "right"]
+Side = Literal["left", "right"]  # camera of a stereo pair
 
 
 def read_matrices(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """The matrices of these names and shapes, float64, from a calibration file of lines `name: numbers`."""
+    """Read matrices from a calibration file of lines `name: numbers`: float64, by name.
+
+    Args:
+        path: the calibration file. Raises InputError if a matrix is missing or damaged.
+        shapes: shape of each matrix to read, by its name.
+    """
     wanted = f"a calibration file with the lines {', '.join(f'{name}:' for name in shapes)}"
     lines = dict(line.split(":", 1) for line in read_text(path, wanted).splitlines() if ":" in line)
     matrices = {}
@@ -32,26 +37,51 @@ def read_matrices(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, n
 
 
 def camera_offset(projection: np.ndarray) -> np.ndarray:
-    """Metres [3] from a rectified camera to the first one, which P [3, 4] is relative to: K^-1 times its last column.
+    """Return the translation from KITTI's first rectified camera to another one: [3] metres.
 
-    A point of the first camera's rectified frame plus the offset is the point in this camera's.
+    A point in the first camera's frame plus this offset is the point in the other camera's frame. The offset is K^-1
+    times the last column of the projection matrix.
+
+    Args:
+        projection: [3, 4] projection matrix P of the other camera.
+
+    >>> camera_offset(np.array([[700.0, 0, 600, -378], [0, 700, 180, 0], [0, 0, 1, 0]])).round(2)[0]
+    np.float64(-0.54)
     """
     return np.linalg.solve(projection[:, :3], projection[:, 3])
 
 
 def baseline(left: np.ndarray, right: np.ndarray) -> float:
-    """Metres from the left camera to the right one, along x, of their projection matrices [3, 4]."""
+    """Return the distance from the left camera to the right one along x, in metres.
+
+    Args:
+        left: [3, 4] projection matrix of the left camera.
+        right: [3, 4] projection matrix of the right camera.
+    """
     return float(camera_offset(left)[0] - camera_offset(right)[0])
 
 
 def frame_number(image: Path) -> int:
-    """The frame number that an image is named by."""
+    """Return the frame number in the name of an image.
+
+    Args:
+        image: path of the image. Raises InputError if its name is no number.
+
+    >>> frame_number(Path("image_02/data/0000000012.png"))
+    12
+    """
     if not image.stem.isdecimal():
         raise InputError(f"{image}: is not named by its frame number, such as 0000000000.png; rename it")
     return int(image.stem)
 
 
 def check_covered(image: Path, rows: int, table: Path) -> None:
-    """Raise InputError unless a table of `rows` lines, one a frame, has a line for this image."""
+    """Raise InputError if a table with one line for each frame has no line for an image.
+
+    Args:
+        image: path of the image, named by its frame number.
+        rows: number of lines of the table.
+        table: path of the table, for the message.
+    """
     if frame_number(image) >= rows:
         raise InputError(f"{image}: {table} has only {rows} lines, none for this frame; copy the file again")

@@ -34,35 +34,45 @@ from packdepth.sources.kitti import (
 )
 from packdepth.sources.rigid import rigid
 
-RATE = 10.0  # nominal frames a second
+RATE = 10.0  # nominal frames per second
+CENTER_COLUMNS = (0.25, 0.75)  # of the width: limits of a plausible principal point; chosen by eye
+CENTER_ROWS = (0.1, 0.9)  # of the height: limits of a plausible principal point; chosen by eye
 
 
 class KittiOdometry(Source):
     """Sequences of the KITTI odometry benchmark.
 
-    Times, images and calibration are required, poses are used where they exist. A folder `depth_<i>` beside
-    `image_<i>` (16-bit PNG, metres x 256), no part of the benchmark, gives measured depth where it exists.
+    Times, images and calibration are required; poses are used where they exist. Measured depth is read from a folder
+    `depth_<i>` beside `image_<i>` (16-bit PNG, metres x 256), if there is one; it is not part of the benchmark.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"colour": "color"}
-    kind: Literal["kitti_odometry"]
+    kind: Literal["kitti_odometry"] = "kitti_odometry"
     root: Path
-    """The folder that holds `sequences/` and `poses/`."""
+    """Folder that holds `sequences/` and `poses/`."""
     sequences: Annotated[list[str], Field(min_length=1)] | None = None
-    """Such as ["06"]; all that are there if left out."""
+    """Sequences to use, such as ["06"]; all that exist if left out."""
     cameras: Annotated[tuple[Side, ...], Field(min_length=1)] = ("left",)
-    """One clip each; a left clip carries its right images."""
+    """Cameras to use; each becomes a clip. A left clip also holds the right images."""
     color: bool = False
-    """Use the color cameras (image_2, image_3), not the gray ones (image_0, image_1)."""
+    """Use the color cameras (image_2, image_3) instead of the gray ones (image_0, image_1)."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a folder holds sequences with times, or is one."""
+        """Return whether a folder holds sequences, or is one.
+
+        Args:
+            path: file or folder.
+        """
         return path.is_dir() and bool(_sequences_at(path))
 
     @classmethod
     def block(cls, path: Path) -> dict[str, Any]:
-        """Root and sequences of the root, the folder above it or a sequence; the color cameras where there are any."""
+        """Return root and sequences of the data at a path, and the color cameras if there are any.
+
+        Args:
+            path: root, the folder above it, or one sequence.
+        """
         sequences = _sequences_at(path)
         if not sequences:
             return super().block(path)
@@ -71,13 +81,14 @@ class KittiOdometry(Source):
         return {"root": str(sequences[0].parents[1]), "sequences": names, "color": color}
 
     def find(self) -> list[Clip]:
-        """One clip for each sequence and camera."""
+        """Find one clip for each sequence and camera."""
         sequences = self.sequences or sorted(path.parent.name for path in self.root.glob("sequences/*/times.txt"))
         if not sequences:
             raise InputError(f"{self.root}: holds no sequences/NN/times.txt; give the folder that holds sequences/")
         return [self._clip(sequence, side) for sequence in sequences for side in self.cameras]
 
     def _clip(self, sequence: str, side: Side) -> Clip:
+        """Make the clip of a sequence and camera."""
         folder = require(self.root / "sequences" / sequence, f"KITTI odometry sequence {sequence}")
         left, right = (2, 3) if self.color else (0, 1)
         index = left if side == "left" else right
@@ -90,7 +101,7 @@ class KittiOdometry(Source):
         height, width = common_size(images.values())
         _check_center(calibration, projection, height, width)
         check_sizes([*rights.values(), *depths.values()], height, width, calibration)
-        times = _read_table(folder / "times.txt", 1)[:, 0]
+        times = read_table(folder / "times.txt", 1)[:, 0]
         poses = self._poses(sequence, projection)
         frames = []
         for name, image in images.items():
@@ -119,13 +130,14 @@ class KittiOdometry(Source):
         )
 
     def _pose_file(self, sequence: str) -> Path:
+        """Return the path of a sequence's poses."""
         return self.root / "poses" / f"{sequence}.txt"
 
     def _poses(self, sequence: str, projection: np.ndarray) -> np.ndarray | None:
-        """T_world_camera [N, 4, 4] of a camera, from the poses of the left gray one; None without a file."""
+        """Compute T_world_camera [N, 4, 4] of a camera from the left gray camera's poses; None if there is no file."""
         if not self._pose_file(sequence).exists():
             return None
-        rows = _read_table(self._pose_file(sequence), 12)
+        rows = read_table(self._pose_file(sequence), 12)
         poses = np.tile(np.eye(4), (len(rows), 1, 1))
         poses[:, :3] = rows.reshape(-1, 3, 4)
         poses @= rigid(translation=-camera_offset(projection))  # T_gray_camera
@@ -133,7 +145,7 @@ class KittiOdometry(Source):
 
 
 def _sequences_at(path: Path) -> list[Path]:
-    """The sequences of a root or of the folder above it, or the one sequence that the path is."""
+    """Return the sequences of a root or of the folder above it; of a path that is a sequence, this one."""
     path = path.absolute()
     single = path.parent.name == "sequences"
     folders = [path] if single else [*path.glob("sequences/*"), *path.glob("dataset/sequences/*")]
@@ -141,17 +153,23 @@ def _sequences_at(path: Path) -> list[Path]:
 
 
 def _check_center(calibration: Path, projection: np.ndarray, height: int, width: int) -> None:
-    """Raise InputError if the calibration, which names no image size, is clearly for another than this."""
+    """Raise InputError if the calibration is clearly for another image size; its file does not hold the size."""
     cx, cy = projection[0, 2], projection[1, 2]
-    if not (0.25 * width < cx < 0.75 * width and 0.1 * height < cy < 0.9 * height):
+    (left, right), (top, bottom) = CENTER_COLUMNS, CENTER_ROWS
+    if not (left * width < cx < right * width and top * height < cy < bottom * height):
         raise InputError(
             f"{calibration}: its principal point ({cx:.1f}, {cy:.1f}) is far from the center of images of "
             f"{width}x{height} pixels; give the calibration of these images, or resize them back"
         )
 
 
-def _read_table(path: Path, columns: int) -> np.ndarray:
-    """A text table [N, columns], float64."""
+def read_table(path: Path, columns: int) -> np.ndarray:
+    """Read a text table of numbers: [N, columns] float64.
+
+    Args:
+        path: the table. Raises InputError if it is empty, or holds something else than finite numbers.
+        columns: numbers in each line.
+    """
     text = read_text(path, f"a text file with {columns} numbers a line")
     if not text.strip():
         raise InputError(f"{path}: is empty; copy the file again")

@@ -38,45 +38,57 @@ from packdepth.sources.kitti_split import clip_parts, kitti_entry
 from packdepth.sources.rigid import rigid
 from packdepth.sources.split import Entry
 
-RATE = 10.0  # nominal frames a second
-EARTH_RADIUS = 6378137.0  # metres
-DATE = "????_??_??"  # a folder of a day's drives
-DRIVE = f"{DATE}_drive_*_sync"
+RATE = 10.0  # nominal frames per second
+EARTH_RADIUS = 6378137.0  # metres, as in KITTI's development kit
+DATE = "????_??_??"  # pattern of a folder that holds the drives of one day
+DRIVE = f"{DATE}_drive_*_sync"  # pattern of a drive's folder
 
 
 class KittiRaw(Source):
-    """Drives of the KITTI raw data, synchronised and rectified.
+    """Synchronized and rectified drives of KITTI raw.
 
-    Images and calib_cam_to_cam.txt are required. Velodyne scans (lidar), oxts (pose and speed) and the depth
-    benchmark's maps (proj_depth/groundtruth) are used for the frames that have them. The world of the poses is the
-    IMU (x ahead, y left, z up) at the drive's first oxts packet, the same for all cameras.
+    Images and calib_cam_to_cam.txt are required. Velodyne scans (lidar), oxts packets (pose and speed) and the depth
+    maps of the depth benchmark (proj_depth/groundtruth) are used for the frames that have them. The world frame of the
+    poses is the IMU (x ahead, y left, z up) at the first oxts packet of the drive; it is the same for all cameras.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"colour": "color"}
-    kind: Literal["kitti_raw"]
+    kind: Literal["kitti_raw"] = "kitti_raw"
     root: Path
-    """The folder that holds the folders of dates, such as 2011_09_26."""
+    """Folder that holds the folders of dates, such as 2011_09_26."""
     drives: Annotated[list[str], Field(min_length=1)] | None = None
-    """Such as ["2011_09_26_drive_0052_sync"]; if left out, those of the split file, or else all that are there."""
+    """Drives to use, such as ["2011_09_26_drive_0052_sync"]; if left out, those of the split file, or else all."""
     cameras: Annotated[tuple[Side, ...], Field(min_length=1)] | None = None
-    """One clip each; a left clip carries its right images. If left out, those of the split file, or else the left."""
+    """Cameras to use; each becomes a clip. A left clip also holds the right images.
+
+    If left out, the cameras that the split file names, or the left one if there is no split file.
+    """
     color: bool = True
-    """Use the color cameras (image_02, image_03), not the gray ones (image_00, image_01)."""
+    """Use the color cameras (image_02, image_03) instead of the gray ones (image_00, image_01)."""
 
     @model_validator(mode="after")
     def _split_names_drives(self) -> KittiRaw:
+        """Refuse drives and cameras beside a split file, which names them already."""
         if self.split_file is not None and (self.drives is not None or self.cameras is not None):
             raise ValueError("drives and cameras are those that the split_file names; remove them, or the split_file")
         return self
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a folder holds drives below their dates, or is a date or a drive."""
+        """Return whether a folder holds drives below their dates, or is a date or a drive.
+
+        Args:
+            path: file or folder.
+        """
         return path.is_dir() and bool(_drives_at(path))
 
     @classmethod
     def block(cls, path: Path) -> dict[str, Any]:
-        """Root and drives of the root, a date or a drive; the gray cameras where there are no others."""
+        """Return root and drives of the data at a path, and the gray cameras if there are no others.
+
+        Args:
+            path: root, a date, or one drive.
+        """
         drives = _drives_at(path)
         if not drives:
             return super().block(path)
@@ -84,15 +96,20 @@ class KittiRaw(Source):
         return {"root": str(drives[0].parents[1]), "drives": [drive.name for drive in drives], "color": color}
 
     def find(self) -> list[Clip]:
-        """One clip for each drive and camera."""
+        """Find one clip for each drive and camera."""
         return [self._clip(drive, side) for drive, side in self._wanted()]
 
     def entry(self, where: str, line: str) -> Entry:
-        """A line of the split file, in packdepth's, packnet-sfm's or monodepth2's notation."""
+        """Parse a line of the split file, in packdepth's, packnet-sfm's or monodepth2's notation.
+
+        Args:
+            where: file and line number, for messages.
+            line: text of the line.
+        """
         return kitti_entry(where, line, self.color)
 
     def _wanted(self) -> list[tuple[str, Side]]:
-        """Drives and cameras to use. With a split file and `partial`, those that are on disk."""
+        """Return the drives and cameras to use; with a split file and `partial`, only those that are on disk."""
         if self.split_file is not None:
             wanted = dict.fromkeys(clip_parts(entry) for entry in self.entries())
             return [clip for clip in wanted if not self.partial or self._images(*clip).is_dir()]
@@ -102,11 +119,12 @@ class KittiRaw(Source):
         return [(drive, side) for drive in drives for side in self.cameras or ("left",)]
 
     def _images(self, drive: str, side: Side) -> Path:
-        """The folder of a camera's images."""
+        """Return the folder of a camera's images."""
         index = ("02" if self.color else "00") if side == "left" else ("03" if self.color else "01")
         return self.root / drive[:10] / drive / f"image_{index}" / "data"
 
     def _clip(self, drive: str, side: Side) -> Clip:
+        """Make the clip of a drive and camera."""
         if not re.fullmatch(r"\d{4}_\d\d_\d\d_drive_\d{4}_sync", drive):
             raise InputError(
                 f"{self.root}: '{drive}' is no synchronised drive of KITTI raw; "
@@ -127,7 +145,7 @@ class KittiRaw(Source):
         rights = found(folder / f"image_{right}/data", IMAGES, ImageFile) if side == "left" else {}
         depths = found(folder / f"proj_depth/groundtruth/image_{index}", (".png",), DepthPng)
         check_sizes([*images.values(), *rights.values(), *depths.values()], height, width, calibration)
-        times = _times(folder / f"image_{index}/timestamps.txt", images)
+        times = read_times(folder / f"image_{index}/timestamps.txt", images)
 
         scans = found(folder / "velodyne_points/data", (".bin",), Path)
         oxts = found(folder / "oxts/data", (".txt",), read_oxts)
@@ -169,7 +187,7 @@ class KittiRaw(Source):
 
 
 def _drives_at(path: Path) -> list[Path]:
-    """The drives of a root or of a date, or the one drive that the path is."""
+    """Return the drives of a root or of a date; of a path that is a drive, this one."""
     path = path.absolute()
     if fnmatch(path.name, DRIVE):
         return [path]
@@ -177,10 +195,13 @@ def _drives_at(path: Path) -> list[Path]:
 
 
 def read_oxts(path: Path) -> np.ndarray:
-    """The 30 numbers of a GPS/IMU packet, float64.
+    """Read a GPS/IMU packet: [30] float64.
 
-    The first are latitude, longitude (degrees), altitude (metres), roll, pitch, yaw (radians, yaw 0 is east), velocity
-    to the north, east (m/s), and 8 to 10 the velocity forward, left and up (m/s).
+    Numbers 0 to 5 are latitude and longitude (degrees), altitude (metres), roll, pitch and yaw (radians; yaw 0 is
+    east). Numbers 6 and 7 are the velocity to the north and to the east, 8 to 10 that forward, left and up (m/s).
+
+    Args:
+        path: text file of the packet. Raises InputError if it does not hold 30 finite numbers.
     """
     what = "a GPS/IMU packet of 30 numbers"
     try:
@@ -193,10 +214,16 @@ def read_oxts(path: Path) -> np.ndarray:
 
 
 def imu_poses(packets: np.ndarray) -> np.ndarray:
-    """T_world_imu [N, 4, 4] in metres of oxts packets [N, 30]; the world is the IMU at the first of them.
+    """Compute T_world_imu [N, 4, 4] in metres. The world frame is the IMU at the first packet.
 
-    As in KITTI's development kit: places by a Mercator projection that is true to scale at the first packet's latitude,
-    orientation Rz(yaw) Ry(pitch) Rx(roll).
+    This follows KITTI's development kit: positions come from a Mercator projection that is true to scale at the first
+    packet's latitude, the orientation is Rz(yaw) Ry(pitch) Rx(roll).
+
+    Args:
+        packets: [N, 30] GPS/IMU packets, see `read_oxts`.
+
+    >>> imu_poses(np.zeros((1, 30)))[0, :3, 3]
+    array([0., 0., 0.])
     """
     latitude, longitude = np.radians(packets[:, 0]), np.radians(packets[:, 1])
     scale = np.cos(latitude[0]) * EARTH_RADIUS
@@ -210,7 +237,7 @@ def imu_poses(packets: np.ndarray) -> np.ndarray:
 
 
 def _rotation(roll: float, pitch: float, yaw: float) -> np.ndarray:
-    """Rz(yaw) Ry(pitch) Rx(roll), [3, 3]."""
+    """Return Rz(yaw) Ry(pitch) Rx(roll), [3, 3], of angles in radians."""
     (cx, cy, cz), (sx, sy, sz) = np.cos([roll, pitch, yaw]), np.sin([roll, pitch, yaw])
     Rx = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     Ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -220,15 +247,20 @@ def _rotation(roll: float, pitch: float, yaw: float) -> np.ndarray:
 
 
 def _read_rigid(path: Path) -> np.ndarray:
-    """The rigid motion [4, 4] of a calibration file with R and T, metres."""
+    """Read the rigid motion [4, 4] of a calibration file with R and T, in metres."""
     matrices = read_matrices(path, {"R": (3, 3), "T": (3,)})
     return rigid(matrices["R"], matrices["T"])
 
 
-def _times(path: Path, images: dict[str, ImageFile]) -> dict[str, float]:
-    """Seconds since frame 0 of each image: by its line of timestamps.txt, or at the nominal rate without that file.
+def read_times(path: Path, images: dict[str, ImageFile]) -> dict[str, float]:
+    """Return the time of each image, in seconds since frame 0.
 
-    Either way by its number, so that a gap in the numbers is a gap in time.
+    The frame number of an image is its line in timestamps.txt. If that file is missing, times follow from frame numbers
+    at the nominal rate. In both cases a gap in the numbers is a gap in time.
+
+    Args:
+        path: timestamps.txt. Raises InputError if it has no line for an image, or holds something else than times.
+        images: images by name, named by their frame numbers.
     """
     numbers = {name: frame_number(image.path) for name, image in images.items()}
     if not path.exists():

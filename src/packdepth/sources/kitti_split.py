@@ -1,6 +1,6 @@
 """Split files of KITTI raw in the notations of packnet-sfm and monodepth2.
 
-2011_09_26/2011_09_26_drive_0001_sync/image_02/data/0000000010.png ...     packnet-sfm; only the first word counts
+2011_09_26/2011_09_26_drive_0001_sync/image_02/data/0000000010.png ...     packnet-sfm; further words are ignored
 2011_09_26/2011_09_26_drive_0001_sync 10 l                                 monodepth2
 """
 
@@ -12,7 +12,7 @@ from packdepth.errors import InputError
 from packdepth.sources.kitti import Side
 from packdepth.sources.split import Entry, own_entry
 
-SIDES: dict[str, Side] = {"l": "left", "r": "right"}
+SIDES: dict[str, Side] = {"l": "left", "r": "right"}  # monodepth2's letters
 DRIVE = r"(?:\d{4}_\d\d_\d\d/)?(?P<drive>\d{4}_\d\d_\d\d_drive_\d{4}_sync)"
 PACKNET_SFM = re.compile(DRIVE + r"/image_0(?P<camera>[0-3])/data/(?P<frame>\d+)\.\w+(\s.*)?")
 MONODEPTH2 = re.compile(DRIVE + r"\s+(?P<frame>\d+)\s+(?P<side>[lr])")
@@ -20,7 +20,16 @@ OWN = re.compile(r"kitti_raw/[^/\s]+/(left|right)(\s+\S+)?")
 
 
 def kitti_entry(where: str, line: str, color: bool) -> Entry:
-    """A line in any of three notations. `color` says which cameras are used: a line that names another is refused."""
+    """Parse a line in packnet-sfm's, monodepth2's or packdepth's notation.
+
+    Args:
+        where: file and line number, for messages.
+        line: text of the line.
+        color: whether the source uses the color cameras. Raises InputError for a line that names another camera.
+
+    >>> kitti_entry("split.txt: line 1", "2011_09_26/2011_09_26_drive_0001_sync 10 l", color=True)[:2]
+    ('kitti_raw/2011_09_26_drive_0001_sync/left', '0000000010')
+    """
     if OWN.fullmatch(line):
         return own_entry(where, line)
     if match := MONODEPTH2.fullmatch(line):
@@ -39,6 +48,10 @@ def kitti_entry(where: str, line: str, color: bool) -> Entry:
 
 
 def clip_parts(entry: Entry) -> tuple[str, Side]:
-    """Drive and camera of an entry."""
+    """Return drive and camera of an entry.
+
+    Args:
+        entry: entry whose clip is named `kitti_raw/<drive>/<side>`.
+    """
     _, drive, side = entry.clip.split("/")
     return drive, "left" if side == "left" else "right"

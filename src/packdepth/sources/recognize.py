@@ -1,39 +1,35 @@
-"""A data set on disk as a source: recognized by its content, or of a given kind."""
+"""The source of the data at a path, recognized by its content or of a given kind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import yaml
 
 from packdepth.blocks import nearest, parse
 from packdepth.errors import InputError
-from packdepth.sources import AnySource
-from packdepth.sources.base import Source
+from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.files import require
-
-KINDS: dict[str, type[Source]] = {
-    get_args(source.model_fields["kind"].annotation)[0]: source for source in get_args(get_args(AnySource)[0])
-}
 
 
 def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> Source:
-    """The source of the data at a path.
+    """Return the source of the data at a path.
 
     Args:
-        path: of the data: what `root` or `file` names, or of KITTI a date, a drive or a sequence.
-        kind: of the source; recognized by the content if left out.
-        options: of the source, as `key=value`, such as `cameras=[left, right]`.
+        path: an image, a folder of images, a video, a data set; of KITTI also a date, a drive or a sequence.
+        kind: the kind of source; if left out, it is recognized by the content.
+        options: options of the source, each as `key=value`, such as `cameras=[left, right]`.
 
     Raises InputError for data of no known kind or of several, and for an option that the kind does not take.
     """
-    require(path, "a data set")
+    require(path, "an image, a folder of images, a video or a data set")
     kind = kind or recognize(path)
-    if kind not in KINDS:
-        raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, list(KINDS))}")
-    values = {"kind": kind, **KINDS[kind].block(path)}
+    try:
+        found = SOURCES.find(kind)
+    except ValueError:
+        raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, SOURCES.kinds())}") from None
+    values = {"kind": kind, **found.block(path)}
     for option in options:
         key, equals, text = option.partition("=")
         if not equals:
@@ -42,13 +38,25 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
             values[key] = yaml.safe_load(text)
         except yaml.YAMLError:
             raise InputError(f"option {option}: '{text}' is not valid YAML") from None
-    return parse(KINDS[kind], values, f"{kind} of {path}")
+    return parse(found, values, f"{kind} of {path}")
 
 
 def recognize(path: Path) -> str:
-    """The kind of the data at a path, by its content."""
-    kinds = [kind for kind, source in KINDS.items() if source.recognizes(path)]
+    """Return the kind of the data at a path, by its content.
+
+    Packdepth's own kinds come first, then those of installed packages, then those that take what nothing else claims.
+
+    Args:
+        path: of the data.
+
+    Raises InputError if the content says nothing, or two things.
+    """
+    own = SOURCES.own()
+    kinds = [kind for kind, source in own.items() if source.recognizes(path)]
+    kinds = kinds or [kind for kind in SOURCES.kinds() if kind not in own and SOURCES.find(kind).recognizes(path)]
+    kinds = kinds or [kind for kind, source in own.items() if source.tries(path)]
     if len(kinds) != 1:
-        found = f"looks like {' and '.join(kinds)}" if kinds else "looks like no data set that is known"
-        raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or KINDS)}")
+        nothing = "holds no image and looks like no data set that is known"
+        found = f"looks like {' and '.join(kinds)}" if kinds else nothing
+        raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or SOURCES.kinds())}")
     return kinds[0]

@@ -3,7 +3,7 @@
     7-Scenes    <sequence>/frame-000000.{color.png, depth.png, pose.txt}; depth in millimetres, 65535 where unknown
     TUM         <sequence>/{rgb.txt, depth.txt, groundtruth.txt}, rgb/, depth/; depth in metres x 5000
 
-Depth is taken to lie on the pixels of the color image: so it does in TUM's, and nearly in 7-Scenes.
+Depth maps are assumed to be aligned with the color images. This holds for TUM, and nearly for 7-Scenes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from packdepth.sources.camera_file import read_camera
 from packdepth.sources.files import DepthPng, ImageFile, check_sizes, read_text, require
 from packdepth.sources.rigid import pose
 
-SCENES_RATE = 30.0  # frames a second of 7-Scenes, nominal
-APART = 0.02  # seconds; what TUM's files record within this time belongs together
-SCENES_CAMERA = Camera(585.0, 585.0, 320.0, 240.0, width=640, height=480)
-TUM_CAMERAS = {  # by what the names of sequences hold
+SCENES_RATE = 30.0  # nominal frames per second of 7-Scenes
+MAX_APART = 0.02  # seconds between an image and its depth map or pose: the default of TUM's associate.py
+RIGID_TOLERANCE = 1e-2  # of the entries of R R^T: far above the rounding of text files; chosen by eye
+SCENES_CAMERA = Camera(585.0, 585.0, 320.0, 240.0, width=640, height=480)  # as 7-Scenes publishes it
+TUM_CAMERAS = {  # as TUM publishes them, by a part of the sequence's name
     "freiburg1": Camera(517.3, 516.5, 318.6, 255.3, width=640, height=480),
     "freiburg2": Camera(520.9, 521.0, 325.1, 249.7, width=640, height=480),
     "freiburg3": Camera(535.4, 539.2, 320.1, 247.6, width=640, height=480),
@@ -39,23 +40,27 @@ TumDepth = partial(DepthPng, steps=5000)
 
 
 class Rgbd(Source):
-    """RGB-D sequences with poses, in the layout of 7-Scenes or of the TUM benchmark, whichever is found."""
+    """RGB-D sequences with poses, in the layout of 7-Scenes or of the TUM benchmark; the layout is recognized."""
 
-    kind: Literal["rgbd"]
+    kind: Literal["rgbd"] = "rgbd"
     root: Path
-    """A sequence's folder, or a folder of them."""
+    """Folder of a sequence, or a folder that holds sequences."""
     sequences: Annotated[list[str], Field(min_length=1)] | None = None
-    """The folders in `root` to use, such as ["seq-01"]; all of them if left out."""
+    """Folders in `root` to use, such as ["seq-01"]; all of them if left out."""
     camera: Path | None = None
-    """camera.yaml of the color images; if left out, what the data set publishes."""
+    """camera.yaml of the color images; if left out, the calibration that the data set publishes."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a folder is a sequence, or holds one."""
+        """Return whether a folder is a sequence, or holds one.
+
+        Args:
+            path: file or folder.
+        """
         return path.is_dir() and any(map(_is_sequence, [path, *path.iterdir()]))
 
     def find(self) -> list[Clip]:
-        """One clip for each sequence."""
+        """Find one clip for each sequence."""
         require(self.root, "an RGB-D sequence, or a folder of them")
         if self.sequences is None and _is_sequence(self.root):
             return [self._clip(self.root)]
@@ -71,6 +76,7 @@ class Rgbd(Source):
         return [self._clip(folders[name]) for name in self.sequences or folders]
 
     def _clip(self, folder: Path) -> Clip:
+        """Make the clip of a sequence."""
         tum = (folder / "rgb.txt").exists()
         frames, interval = self._tum_frames(folder) if tum else (_scenes_frames(folder), 1 / SCENES_RATE)
         camera = self._camera(folder, tum)
@@ -88,6 +94,7 @@ class Rgbd(Source):
         )
 
     def _camera(self, folder: Path, tum: bool) -> Camera:
+        """Return the camera of a sequence, of TUM's layout or of 7-Scenes'."""
         if self.camera is not None:
             return read_camera(self.camera).camera
         if not tum:
@@ -101,7 +108,7 @@ class Rgbd(Source):
         )
 
     def _tum_frames(self, folder: Path) -> tuple[list[Frame], float | None]:
-        """Frames with the depth map and the pose that are nearest in time, and the usual time between images."""
+        """Return frames with the depth map and pose nearest in time, and the median time between images."""
         images = read_stamped(folder / "rgb.txt", 1)
         maps = read_stamped(folder / "depth.txt", 1) if (folder / "depth.txt").exists() else []
         path = folder / "groundtruth.txt"
@@ -129,7 +136,7 @@ class Rgbd(Source):
 
 
 def _is_sequence(folder: Path) -> bool:
-    """Whether a folder is a sequence of either layout."""
+    """Return whether a folder is a sequence of either layout."""
     return (folder / "rgb.txt").is_file() or any(True for _ in folder.glob("frame-*.color.*"))
 
 
@@ -137,7 +144,7 @@ def _is_sequence(folder: Path) -> bool:
 
 
 def _scenes_frames(folder: Path) -> list[Frame]:
-    """Frames by number, with the depth maps and poses that are there."""
+    """Return the frames of a sequence, sorted by number, with the depth maps and poses that exist."""
     frames = []
     for image in sorted(folder.glob("frame-*.color.*")):
         match = re.fullmatch(r"frame-(\d+)\.color\.(png|jpg)", image.name)
@@ -158,7 +165,11 @@ def _scenes_frames(folder: Path) -> list[Frame]:
 
 
 def read_pose(path: Path) -> np.ndarray:
-    """T_world_camera [4, 4] in metres of a text file of 16 numbers."""
+    """Read T_world_camera [4, 4] in metres from a text file of 16 numbers.
+
+    Args:
+        path: the text file. Raises InputError if it does not hold a rigid motion.
+    """
     what = "a camera-to-world pose: 4 lines of 4 numbers, a rigid motion"
     try:
         T = np.array(read_text(path, what).split(), dtype=np.float64).reshape(4, 4)
@@ -166,7 +177,7 @@ def read_pose(path: Path) -> np.ndarray:
         T = np.full((4, 4), np.nan)
     rotation = T[:3, :3]
     with np.errstate(over="ignore", invalid="ignore"):
-        rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-2) and np.linalg.det(rotation) > 0
+        rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=RIGID_TOLERANCE) and np.linalg.det(rotation) > 0
     if not (np.isfinite(T).all() and rigid and np.allclose(T[3], [0, 0, 0, 1])):
         raise InputError(f"{path}: is not {what}; copy it again, or remove it to do without this pose")
     return T
@@ -176,9 +187,12 @@ def read_pose(path: Path) -> np.ndarray:
 
 
 def read_stamped(path: Path, values: int) -> list[tuple[float, list[str]]]:
-    """Time (seconds) and values, sorted by time, of a text file of lines `time value ...`; # begins a remark.
+    """Read a text file of lines `time value ...`: time (seconds) and values of each line, sorted by time.
 
-    Raises InputError for a line with another number of values, a time that is no number or one that stands there twice.
+    Args:
+        path: the text file; lines that begin with # are comments. Raises InputError for a line with another number of
+            values, for a time that is no number, and for one that occurs twice.
+        values: values in each line.
     """
     what = f"lines of a time and {values} value{'s' if values > 1 else ''}"
     rows: dict[float, list[str]] = {}
@@ -201,7 +215,7 @@ def read_stamped(path: Path, values: int) -> list[tuple[float, list[str]]]:
 
 
 def _tum_pose(words: list[str], where: str) -> np.ndarray:
-    """T_world_camera [4, 4] of tx ty tz qx qy qz qw."""
+    """Return T_world_camera [4, 4] of the words tx ty tz qx qy qz qw."""
     try:
         return pose([float(word) for word in words], where)
     except ValueError as error:
@@ -211,8 +225,8 @@ def _tum_pose(words: list[str], where: str) -> np.ndarray:
 
 
 def _nearest(times: list[float], time: float) -> int | None:
-    """Index of the sorted time that is nearest to a time; None if it is too far away."""
+    """Return the index of the sorted time that is nearest to a time; None if it is farther than `MAX_APART`."""
     place = bisect_left(times, time)
     candidates = range(max(place - 1, 0), min(place + 1, len(times)))
     best = min(candidates, key=lambda i: abs(times[i] - time), default=None)
-    return best if best is not None and abs(times[best] - time) <= APART else None
+    return best if best is not None and abs(times[best] - time) <= MAX_APART else None

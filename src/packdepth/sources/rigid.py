@@ -1,4 +1,4 @@
-"""Rigid motions as files write them: a rotation and a translation, or a place and a quaternion."""
+"""Rigid motions as files store them: rotation and translation, or position and quaternion."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ import numpy as np
 
 from packdepth.errors import InputError
 
+LENGTH_TOLERANCE = 0.01  # of a quaternion's length 1: two decimals, as files round their numbers
+
 
 def rigid(rotation: np.ndarray | None = None, translation: np.ndarray | None = None) -> np.ndarray:
-    """The motion [4, 4] of a rotation [3, 3] and a translation [3]; what is left out is none."""
+    """Return the matrix [4, 4] of a rigid motion.
+
+    Args:
+        rotation: [3, 3]; None for no rotation.
+        translation: [3]; None for no translation.
+
+    >>> rigid(translation=np.array([1.0, 2.0, 3.0]))[:, 3]
+    array([1., 2., 3., 1.])
+    """
     T = np.eye(4)
     if rotation is not None:
         T[:3, :3] = rotation
@@ -20,15 +30,21 @@ def rigid(rotation: np.ndarray | None = None, translation: np.ndarray | None = N
 
 
 def pose(place: Sequence[float], where: str) -> np.ndarray:
-    """T_world_camera [4, 4] of x, y, z in metres and a unit quaternion qx, qy, qz, qw.
+    """Return the pose [4, 4] of a position and a quaternion.
 
-    Raises InputError, beginning with `where`, for a number that is not finite and a quaternion of another length.
+    Args:
+        place: x, y, z in metres, and a unit quaternion qx, qy, qz, qw.
+        where: file and line that the message of an InputError begins with. It is raised for a number that is not
+            finite and for a quaternion of another length.
+
+    >>> pose([1, 2, 3, 0, 0, 0, 1], "frames.csv: line 2")[:3, 3]
+    array([1., 2., 3.])
     """
     if not np.isfinite(place).all():
         raise InputError(f"{where}: its pose holds a number that is not finite; write one, or leave the pose out")
     quaternion = np.array(place[3:])
     length = np.linalg.norm(quaternion)
-    if not 0.99 < length < 1.01:
+    if not 1 - LENGTH_TOLERANCE < length < 1 + LENGTH_TOLERANCE:
         raise InputError(f"{where}: qx, qy, qz, qw have length {length:.4f}; a rotation needs a quaternion of length 1")
     x, y, z, w = quaternion / length
     rotation = np.array(
@@ -42,7 +58,16 @@ def pose(place: Sequence[float], where: str) -> np.ndarray:
 
 
 def quaternion(R: np.ndarray) -> np.ndarray:
-    """qx, qy, qz, qw of a rotation [3, 3]: the eigenvector of the largest eigenvalue of Bar-Itzhack's matrix."""
+    """Return the unit quaternion qx, qy, qz, qw of a rotation, with qw >= 0.
+
+    It is the eigenvector of the largest eigenvalue of Bar-Itzhack's matrix (Bar-Itzhack, 2000).
+
+    Args:
+        R: [3, 3] rotation matrix.
+
+    >>> quaternion(np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))[2:].round(4)
+    array([0.7071, 0.7071])
+    """
     (a, b, c), (d, e, f), (g, h, i) = R
     K = np.array(
         [

@@ -1,6 +1,6 @@
 """Recordings of ROS 1 (.bag) and ROS 2 (a folder, .db3 or .mcap): images, camera_info, and odometry or twist for speed.
 
-The library rosbags, which is the extra `ros`, is imported when a recording is opened. No ROS is needed.
+The library rosbags (extra `ros`) is imported when a recording is opened. ROS need not be installed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO = "sensor_msgs/msg/CameraInfo"
-SPEEDS = {  # where the linear velocity of a message stands, by its type
+SPEEDS = {  # path of fields to the linear velocity in a message, by the type of the message
     "nav_msgs/msg/Odometry": ("twist", "twist", "linear"),
     "geometry_msgs/msg/TwistWithCovarianceStamped": ("twist", "twist", "linear"),
     "geometry_msgs/msg/TwistStamped": ("twist", "linear"),
     "geometry_msgs/msg/Twist": ("linear",),
 }
-CHANNELS = {  # of a pixel, as red, green and blue stand in it
+CHANNELS = {  # channels of a pixel, and indices of red, green and blue among them, by encoding
     "rgb8": (3, [0, 1, 2]),
     "bgr8": (3, [2, 1, 0]),
     "8UC3": (3, [2, 1, 0]),
@@ -47,38 +47,46 @@ CHANNELS = {  # of a pixel, as red, green and blue stand in it
     "mono8": (1, [0, 0, 0]),
     "8UC1": (1, [0, 0, 0]),
 }
-APART = 0.1  # seconds; images this far from all speeds have none
+MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
+OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
 
 
 class Rosbag(Source):
-    """A recording of ROS 1 or ROS 2. Finding its frames reads it once; frames are named by their order in time."""
+    """Recording of ROS 1 or ROS 2.
+
+    To find its frames, the recording is read once. Frames are named by their number in the order of time.
+    """
 
     place: ClassVar[str] = "file"
 
-    kind: Literal["rosbag"]
+    kind: Literal["rosbag"] = "rosbag"
     file: Path
-    """A .bag, .db3 or .mcap, or the folder of a ROS 2 recording."""
+    """Recording: a .bag, .db3 or .mcap, or the folder of a ROS 2 recording."""
     image: str | None = None
-    """Topic of the images, compressed or not; may be left out if there is one alone."""
+    """Topic of the images, compressed or not; may be left out if there is only one."""
     camera_info: str | None = None
-    """Topic of the calibration; if left out, `camera_info` beside the images."""
+    """Topic of the calibration; if left out, `camera_info` beside the topic of the images."""
     camera: Path | None = None
-    """camera.yaml of the images, in place of a topic."""
+    """camera.yaml of the images, instead of a topic."""
     rectified: bool = False
-    """The images are rectified: the camera is the calibration's P, not K."""
+    """True if the images are rectified. The camera is then matrix P of the calibration instead of K."""
     speed: str | None = None
-    """Topic of odometry or twist, from which speed is taken; none if left out."""
+    """Topic of odometry or twist that gives the speed; if left out, frames have no speed."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a file has a suffix of recordings, or a folder the metadata of one."""
+        """Return whether a file has a recording's suffix, or a folder holds the metadata of one.
+
+        Args:
+            path: file or folder.
+        """
         if path.is_dir():
             metadata = path / "metadata.yaml"
             return metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()
         return path.suffix in (".bag", ".db3", ".mcap")
 
     def find(self) -> list[Clip]:
-        """The one clip."""
+        """Find the one clip of the recording."""
         if importlib.util.find_spec("rosbags") is None:
             raise InputError(f"{self.file}: recordings of ROS need rosbags: pip install 'packdepth[ros]'")
         with _reading(self.file) as reader:
@@ -114,7 +122,7 @@ class Rosbag(Source):
         ]
 
     def _topic(self, reader: AnyReader) -> str:
-        """The topic of the images."""
+        """Return the topic of the images. Raises InputError if it does not exist or is not named where needed."""
         topics = sorted({c.topic for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED)})
         if self.image is None and len(topics) == 1:
             return topics[0]
@@ -124,7 +132,7 @@ class Rosbag(Source):
         return self.image
 
     def _camera(self, reader: AnyReader, topic: str) -> Camera:
-        """The camera that the first message of a calibration tells."""
+        """Return the camera in the first message of the calibration's topic."""
         parent = topic.removesuffix("/compressed").rpartition("/")[0]
         info_topic = self.camera_info or f"{parent}/camera_info"
         connections = [c for c in reader.connections if c.topic == info_topic and c.msgtype == INFO]
@@ -146,14 +154,14 @@ class Rosbag(Source):
 
 @dataclass(frozen=True)
 class BagImage:
-    """An image of a recording. Each process keeps its last recordings open."""
+    """Image of a recording. Each process keeps its last recordings open."""
 
-    path: Path
+    path: Path  # recording
     topic: str
-    received: int  # nanoseconds, at which the recording files it
+    received: int  # nanoseconds: time at which the message was recorded
 
     def read(self) -> np.ndarray:
-        """[H, W, 3] uint8, RGB."""
+        """Read the image: [H, W, 3] uint8, RGB."""
         modified = require(self.path, "a recording of ROS").stat().st_mtime_ns
         with _refusing(self.path):
             reader = _open(self.path, modified, os.getpid())
@@ -169,19 +177,19 @@ class BagImage:
 
 @contextmanager
 def _refusing(path: Path) -> Iterator[None]:
-    """What rosbags raises for a damaged file, as InputError."""
+    """Turn whatever rosbags raises for a damaged file into InputError."""
     try:
         yield
     except InputError:
         raise
-    except Exception as error:  # its own, and those of sqlite, of the decompressors and of the parser
+    except Exception as error:  # errors of rosbags, and those of sqlite, the decompressors and the parser
         detail = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: is no recording of ROS that can be read ({detail}); copy it again") from None
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[AnyReader]:
-    """An open recording."""
+    """Open a recording and close it at the end."""
     require(path, "a recording of ROS")
     with _refusing(path):
         reader = _reader(path)
@@ -190,15 +198,19 @@ def _reading(path: Path) -> Iterator[AnyReader]:
 
 
 def _reader(path: Path) -> AnyReader:
+    """Return the reader of a recording, not yet opened."""
     from rosbags.highlevel import AnyReader
     from rosbags.typesys import Stores, get_typestore
 
-    return AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))  # for those that hold no definitions
+    return AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))  # for recordings without types
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=OPEN_RECORDINGS)
 def _open(path: Path, modified: int, process: int) -> AnyReader:
-    """The open recording of a process: a forked one opens its own, so as not to share the place in the file."""
+    """Open a recording, once per process: a forked process opens its own, so that they do not share a file position.
+
+    `modified` (time of the last change, nanoseconds) and `process` (its id) distinguish entries of the cache.
+    """
     reader = _reader(path)
     reader.open()
     return reader
@@ -206,16 +218,16 @@ def _open(path: Path, modified: int, process: int) -> AnyReader:
 
 @dataclass(frozen=True)
 class Stamp:
-    """When an image was taken, and what can be said of it without decoding."""
+    """Time and size of an image, known without decoding it."""
 
-    time: float  # seconds, by its header
-    received: int  # nanoseconds, at which the recording files it
-    height: int
-    width: int
+    time: float  # seconds, from its header
+    received: int  # nanoseconds: time at which the message was recorded
+    height: int  # pixels
+    width: int  # pixels
 
 
 def _images(reader: AnyReader, topic: str, path: Path) -> Iterator[Stamp]:
-    """All images of a topic."""
+    """Yield time and size of each image of a topic."""
     received = set()
     for connection, filed, data in reader.messages([c for c in reader.connections if c.topic == topic]):
         message: Any = reader.deserialize(data, connection.msgtype)
@@ -232,7 +244,7 @@ def _images(reader: AnyReader, topic: str, path: Path) -> Iterator[Stamp]:
 
 
 def _speeds(reader: AnyReader, topic: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Times (seconds, rising) and speeds (metres per second) of a topic of odometry or twist."""
+    """Return times (seconds, rising) and speeds (metres per second) of a topic of odometry or twist."""
     topics = sorted({c.topic for c in reader.connections if c.msgtype in SPEEDS})
     if topic not in topics:
         raise InputError(f"{path}: speed: has no odometry or twist on '{topic}'; {nearest(topic, topics or ['none'])}")
@@ -250,21 +262,21 @@ def _speeds(reader: AnyReader, topic: str, path: Path) -> tuple[np.ndarray, np.n
 
 
 def _at(time: float, times: np.ndarray, speeds: np.ndarray) -> float | None:
-    """The speed at a time, between those that are measured; None far from all of them."""
-    if not times[0] - APART <= time <= times[-1] + APART:
+    """Interpolate the speed at a time; None more than `MAX_APART` before the first or after the last measurement."""
+    if not times[0] - MAX_APART <= time <= times[-1] + MAX_APART:
         return None
     return float(np.interp(time, times, speeds))
 
 
 def _time(message: Any, filed: int) -> float:
-    """Seconds: those of the header, or, without one, when the message was filed."""
+    """Return the time of a message in seconds: that of its header, or if it has none, when it was recorded."""
     stamp = getattr(getattr(message, "header", None), "stamp", None)
     taken = stamp.sec * 10**9 + stamp.nanosec if stamp is not None else 0
     return (taken or filed) / 1e9
 
 
 def _field(message: Any, name: str) -> Any:
-    """A field that ROS 1 names by a capital and ROS 2 does not."""
+    """Return a field of a message whose name is a capital letter in ROS 1 and a small one in ROS 2."""
     return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())
 
 
@@ -272,7 +284,7 @@ def _field(message: Any, name: str) -> Any:
 
 
 def _pixels(message: Any, kind: str, where: str) -> np.ndarray:
-    """[H, W, 3] uint8, RGB, of a message."""
+    """Decode the image of a message of type `kind`: [H, W, 3] uint8, RGB."""
     if kind == COMPRESSED:
         image = _compressed(message, where)
         check_mode(image, where)
@@ -291,7 +303,7 @@ def _pixels(message: Any, kind: str, where: str) -> np.ndarray:
 
 
 def _compressed(message: Any, where: str) -> Image.Image:
-    """A compressed image, of which the header alone is read."""
+    """Open a compressed image, of which only the header is read."""
     try:
         return Image.open(io.BytesIO(bytes(message.data)))
     except (OSError, SyntaxError, ValueError):

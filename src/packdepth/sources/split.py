@@ -1,12 +1,12 @@
-"""Split files: which clips and frames may be targets, one a line.
+"""Split files: text files that list the clips and frames that may be targets, one in each line.
 
     # packdepth split: 12 clips of 9 drives; seed 1
     # sha256 f3a1...
     kitti_raw/2011_09_26_drive_0001_sync/left
     kitti_raw/2011_09_26_drive_0002_sync/left 0000000010
 
-A line names a clip, or a clip and one of its frames. Lines that begin with # are remarks. A split that packdepth wrote
-carries the hash of its other lines; a file that was changed since is refused.
+A line names a clip, or a clip and one of its frames. Lines that begin with # are comments. A split file that packdepth
+has written holds the hash of its entries, so that a file that was changed afterwards is refused.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from packdepth.files import replacing
 from packdepth.records import Clip
 from packdepth.sources.files import read_text
 
-HASH = re.compile(r"#\s*sha256\s+([0-9a-f]{64})\s*")
+HASH = re.compile(r"#\s*sha256\s+([0-9a-f]{64})\s*")  # comment that holds the hash of the entries
 
 
 class Entry(NamedTuple):
-    """A line of a split file."""
+    """Entry of a split file."""
 
-    clip: str
+    clip: str  # name of the clip
     frame: str | None  # None for all frames of the clip
     where: str  # file and line, for messages
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:
-    """Where it stands and what it says, of each line of a split file that is no remark.
+    """Read the lines of a split file that are no comments: file and line number, and text of each.
 
-    Raises InputError for a file that is missing, empty, or not what its hash is of.
+    Args:
+        path: the split file. Raises InputError if it is missing, lists nothing, or does not match its hash.
     """
     text = read_text(path, "a split file: a clip, or a clip and a frame, a line").splitlines()
     lines = [(f"{path}: line {number}", line.strip()) for number, line in enumerate(text, 1)]
@@ -54,7 +55,15 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
 
 
 def own_entry(where: str, line: str) -> Entry:
-    """A line in packdepth's own notation."""
+    """Parse a line in packdepth's own notation.
+
+    Args:
+        where: file and line number, for messages.
+        line: text of the line. Raises InputError if it has more than two words.
+
+    >>> own_entry("split.txt: line 1", "folder/drive 000012")
+    Entry(clip='folder/drive', frame='000012', where='split.txt: line 1')
+    """
     words = line.split()
     if len(words) > 2:
         raise InputError(f"{where}: has {len(words)} words; write a clip, or a clip and a frame")
@@ -62,7 +71,17 @@ def own_entry(where: str, line: str) -> Entry:
 
 
 def own_line(clip: str, frame: str | None = None) -> str:
-    """A clip, or one of its frames, in packdepth's own notation."""
+    """Return the line of a split file for a clip or for one of its frames.
+
+    Args:
+        clip: name of the clip.
+        frame: name of the frame; None for all frames of the clip.
+
+    Raises InputError for a name that holds a space.
+
+    >>> own_line("folder/drive", "000012")
+    'folder/drive 000012'
+    """
     for name in filter(None, (clip, frame)):
         if len(name.split()) != 1:
             raise InputError(f"'{name}': a name with a space cannot stand in a split file; rename it")
@@ -70,7 +89,15 @@ def own_line(clip: str, frame: str | None = None) -> str:
 
 
 def select(clips: Iterable[Clip], entries: Sequence[Entry]) -> tuple[list[Clip], list[Entry]]:
-    """The clips that are listed, with their targets, and the entries that none of the clips answers."""
+    """Select the clips that are listed and restrict their targets to the listed frames.
+
+    Args:
+        clips: clips to select from.
+        entries: entries of a split file.
+
+    Returns:
+        The selected clips, and the entries whose clip or frame does not exist.
+    """
     wanted: dict[str, set[str | None]] = {}
     for entry in entries:
         wanted.setdefault(entry.clip, set()).add(entry.frame)
@@ -86,7 +113,13 @@ def select(clips: Iterable[Clip], entries: Sequence[Entry]) -> tuple[list[Clip],
 
 
 def write_split(path: Path, lines: Sequence[str], remark: str) -> str:
-    """Write a split file; returns its hash."""
+    """Write a split file and return the hash of its lines.
+
+    Args:
+        path: file to write.
+        lines: its entries, see `own_line`.
+        remark: comment for the first line.
+    """
     value = _hash(lines)
     with replacing(path) as temporary:
         temporary.write_text("\n".join([f"# packdepth split: {remark}", f"# sha256 {value}", *lines]) + "\n")
@@ -94,4 +127,5 @@ def write_split(path: Path, lines: Sequence[str], remark: str) -> str:
 
 
 def _hash(lines: Iterable[str]) -> str:
+    """Return the SHA-256 of lines."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -8,51 +8,64 @@ from typing import ClassVar, Literal
 from pydantic import PositiveInt
 
 from packdepth.errors import InputError
-from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.camera_file import guessed_camera, read_camera
 from packdepth.sources.decoding import VideoFrame, probe
+from packdepth.sources.files import IMAGES
 
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
-GUESSED_FOV = 60.0  # degrees across, of a camera that nobody has measured
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
+GUESSED_FOV = 60.0  # degrees across, of a camera without calibration: about a phone's; chosen by eye
 
 
 class Video(Source):
-    """Videos, in any format that FFmpeg reads, with the camera that took them; those without are for learning it."""
+    """Videos in any format that FFmpeg reads.
+
+    Each video has a camera.yaml. The camera of a video without one is a guess, to be learned in training.
+    """
 
     place: ClassVar[str] = "file"
 
-    kind: Literal["video"]
+    kind: Literal["video"] = "video"
     file: Path
-    """The video, or a folder of videos and nothing else but their cameras."""
+    """Video, or a folder that holds only videos and their cameras."""
     camera: Path | None = None
-    """The camera.yaml; if left out, the file beside the video with the suffix .yaml, if there is one."""
+    """camera.yaml of the videos; if left out, the file beside each video with the suffix .yaml, if there is one."""
     step: PositiveInt = 1
     """Use every `step`-th frame."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Whether a file has a suffix that videos have, or a folder holds such files and their cameras alone."""
+        """Return whether a file has a video's suffix, or a folder holds only such files and their cameras.
+
+        Args:
+            path: file or folder.
+        """
         if path.is_dir():
             suffixes = {child.suffix.lower() for child in path.iterdir() if child.name[0] != "."}
             return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, ".yaml"}
         return path.is_file() and path.suffix.lower() in VIDEOS
 
+    @classmethod
+    def tries(cls, path: Path) -> bool:
+        """Return whether a path is a file, but no image: FFmpeg knows more formats than have a suffix here."""
+        return path.is_file() and path.suffix.lower() not in IMAGES
+
     def find(self) -> list[Clip]:
-        """One clip for each video; its frames are named by their numbers in the video."""
+        """Find one clip for each video; its frames are named by their numbers in the video."""
         return [self._clip(file) for file in videos_at(self.file)]
 
     def _clip(self, file: Path) -> Clip:
+        """Make the clip of a video."""
         info = probe(file)
         camera_path = self.camera or file.with_suffix(".yaml")
         unknown = self.camera is None and not camera_path.exists()
         camera_file = None if unknown else read_camera(camera_path)
-        camera = camera_file.camera if camera_file else Camera.from_fov(GUESSED_FOV, info.width, info.height)
+        camera = camera_file.camera if camera_file else guessed_camera(info.height, info.width)
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
                 f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
-                f"{camera.width}x{camera.height}; give the camera of this video"
+                f"{camera.width}x{camera.height}; give the camera of these images"
             )
         frames = tuple(
             Frame(name=f"{index:06d}", time=info.times[index], image=VideoFrame(file, index))
@@ -66,11 +79,16 @@ class Video(Source):
             baseline=camera_file.baseline if camera_file else None,
             independent=camera_file.independent if camera_file else False,
             missing_camera=camera_path if unknown else None,
+            rate=float(info.fps) / self.step,
         )
 
 
 def videos_at(path: Path) -> list[Path]:
-    """The videos of a folder, by name, or the one video that the path is. Raises InputError if a folder has none."""
+    """Return the videos of a folder, sorted by name; a path that is no folder is returned alone.
+
+    Args:
+        path: video or folder. Raises InputError if the folder holds no video.
+    """
     if not path.is_dir():
         return [path]
     videos = sorted(child for child in path.iterdir() if child.suffix.lower() in VIDEOS and child.name[0] != ".")

@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 
 from packdepth.charts import INK, OURS, TRUE, Line
-from packdepth.city.classes import Label
+from packdepth.classes import STREET_CLASSES
 from packdepth.files import make_folder, replacing
 from packdepth.studies.budget import Budget
 from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
@@ -27,7 +27,6 @@ PRESET = "small"
 SEGMENTATION_STEPS = 400  # of the guiding network, at most
 OVERALL = ("abs_rel", "a1", "mean of classes", "edges", "dbe_acc", "dbe_comp")
 PLOTTED = {"abs_rel": "all pixels", "mean of classes": "mean of classes", "edges": "depth edges"}
-CLASSES = tuple(label.words for label in Label)
 
 STRIDES = (16, 8, 4, 2)
 DEFAULTS = {"strides": STRIDES, "kernel": (3,)}  # these do not appear in names
@@ -124,15 +123,19 @@ def train_segmentation(output: Path, budget: Budget, data: Path) -> None:
 def segment(output: Path, drives: Mapping[str, Path], size: tuple[int, int], steps: int) -> None:
     """Train a segmentation network on rendered drives, unless it exists already. Its run file is written beside it.
 
+    A training that was interrupted is resumed.
+
     Args:
         output: folder for the checkpoint.
         drives: folder of the training drives, "train", and of the validation drives, "val".
         size: height and width of images, in pixels.
         steps: number of steps, of 8 images each.
     """
-    from packdepth.training.semantics import train_semantics
+    from packdepth.segmentation.checkpoint import is_unfinished
+    from packdepth.segmentation.training import train_semantics
 
-    if output.exists():
+    unfinished = is_unfinished(output)
+    if output.exists() and not unfinished:
         return
     sources = {split: [{"kind": "folder", "root": str(root)}] for split, root in drives.items()}
     values = {
@@ -143,7 +146,7 @@ def segment(output: Path, drives: Mapping[str, Path], size: tuple[int, int], ste
     run_file = output.with_suffix(".yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_semantics(run_file, output)
+    train_semantics(run_file, output, resume=unfinished)
 
 
 def run_values(output: Path, variant: Variant, budget: Budget, data: Path, seed: int) -> dict[str, Any]:
@@ -162,7 +165,7 @@ def run_values(output: Path, variant: Variant, budget: Budget, data: Path, seed:
         semantics = {"kind": "fpn", "checkpoint": str(segmentation(output))}
         depth["guidance"] = guidance | {"semantics": semantics, "cache": str(output / "features")}
     elif variant.guide == "labels":
-        depth["guidance"] = guidance | {"semantics": {"kind": "labels", "classes": len(Label)}}
+        depth["guidance"] = guidance | {"semantics": {"kind": "labels", "classes": len(STREET_CLASSES)}}
     return {
         "data": data_block(budget, data),
         "networks": {"depth": depth, "pose": {"kind": "posenet", "initial_forward": 0.7}},
@@ -185,7 +188,7 @@ def evaluated(run: Path, data: Path) -> dict[str, float]:
     from packdepth.evaluation.run import evaluate
 
     (report,) = evaluate(run / "last", "city", data / "val")
-    by_class = {part: rows["plain"]["abs_rel"] for part, rows in report.parts.items() if part in CLASSES}
+    by_class = {part: rows["plain"]["abs_rel"] for part, rows in report.parts.items() if part in STREET_CLASSES}
     all_pixels = report.rows["plain"]
     edges = report.parts["edges"]["plain"]["abs_rel"] if "edges" in report.parts else np.nan
     boundaries = {"dbe_acc": np.nan, "dbe_comp": np.nan} if report.boundaries is None else report.boundaries["plain"]

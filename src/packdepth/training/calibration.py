@@ -25,6 +25,7 @@ from torch.func import jacfwd, vmap
 
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.warp import synthesize
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import changed
@@ -97,7 +98,7 @@ class System(NamedTuple):
 
 def view_of(batch: Batch, outputs: Outputs) -> View:
     """A view of a batch of one unmirrored sample, and of what the networks make of it."""
-    depth = 1 / outputs.inv_depths[0].clamp(min=1e-6).double()
+    depth = 1 / outputs.inv_depths[0].clamp(min=MIN_INV_DEPTH).double()
     return View(batch.image.cpu(), batch.context[0].cpu(), depth.cpu(), outputs.T_context_target[0].double().cpu())
 
 

@@ -13,15 +13,12 @@ from typing import Any
 import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
-from packdepth.config import Run, TransformersSemantics
+from packdepth.config import Run, packages_of
 from packdepth.networks.guided import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
-from packdepth.training.scale import scale_source
-
-TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: what Lightning needs to go on exactly
 
 
 class Checkpoints(pl.Callback):
@@ -34,13 +31,13 @@ class Checkpoints(pl.Callback):
         output: the folder of the run.
         run: the run.
         clips: it is trained on.
+        scale_source: where metric scale comes from, or "none".
         log: of the run's losses.
     """
 
-    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], log: RunLog) -> None:
+    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], scale_source: str, log: RunLog) -> None:
         self.output, self.run, self.clips, self.run_log = output, run, clips, log
-        self.scale_source = scale_source(run, clips)
-        self.metric = self.scale_source != "none"
+        self.scale_source, self.metric = scale_source, scale_source != "none"
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -60,7 +57,7 @@ class Checkpoints(pl.Callback):
         score = scores[self._monitored(scores)]
         better = score < self.best
         self.best = min(self.best, score)
-        state = self.output / f".{TRAINER_STATE}"
+        state = self.output / f".{checkpoint.TRAINER_STATE}"
         trainer.save_checkpoint(state)
         if trainer.is_global_zero:
             content = self._content(trainer, module, scores, trainer.current_epoch + 1)
@@ -74,7 +71,7 @@ class Checkpoints(pl.Callback):
         if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
             return
         last = self.output / "last"
-        if (last / TRAINER_STATE).exists():
+        if (last / checkpoint.TRAINER_STATE).exists():
             print(f"interrupted: {last} holds the latest finished epoch; go on with --resume")
         elif trainer.global_step > 0:
             scores = {"train/loss": self.run_log.mean_loss()}
@@ -104,6 +101,7 @@ class Checkpoints(pl.Callback):
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
             cameras=[] if module.cameras is None else _learned(module.cameras),
+            packages=packages_of(self.run),
         )
         weights = {
             name: value.detach().cpu()
@@ -125,11 +123,11 @@ def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
 def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
     """Write the segmentation network that guides depth, where there is one that the checkpoint is to hold."""
     assert isinstance(module, DepthModule)
-    guidance, config = guidance_of(module.depth), module.run.networks.depth.guidance
-    if config is None or not isinstance(guidance, NetworkGuidance):
+    block = module.run.networks.depth.guidance
+    if block is None or not block.semantics.held:
         return
-    if isinstance(config.semantics, TransformersSemantics) and config.semantics.store == "reference":
-        return
+    guidance = guidance_of(module.depth)
+    assert isinstance(guidance, NetworkGuidance)
     (folder / checkpoint.SEMANTICS).mkdir()
     guidance.semantics.save(folder / checkpoint.SEMANTICS)
 
@@ -137,7 +135,7 @@ def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
 def _add_state(module: pl.LightningModule, state: Path, folder: Path) -> None:
     """The same, with the trainer's state."""
     _add_semantics(module, folder)
-    state.replace(folder / TRAINER_STATE)
+    state.replace(folder / checkpoint.TRAINER_STATE)
 
 
 def _git_commit() -> str | None:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from packdepth.classes import UNLABELED
 from packdepth.config import Run
 from packdepth.data.beams import beam_depth, other_depth
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler
-from packdepth.data.targets import distinct_cameras
+from packdepth.geometry.camera import Camera
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Clip
 
@@ -34,12 +35,22 @@ class RunData(pl.LightningDataModule):
 
     Args:
         run: the run.
+        objective: of the run.
         train: clips to train on.
-        val: clips to validate on; may be empty.
-        epoch: to begin with, of a resumed run.
+        val: clips to validate on.
+        cameras: of the training clips, each once, if they are learned.
+        epoch: first epoch of a resumed run.
     """
 
-    def __init__(self, run: Run, train: Sequence[Clip], val: Sequence[Clip], epoch: int = 0) -> None:
+    def __init__(
+        self,
+        run: Run,
+        objective: Objective,
+        train: Sequence[Clip],
+        val: Sequence[Clip] = (),
+        cameras: Sequence[Camera] = (),
+        epoch: int = 0,
+    ) -> None:
         super().__init__()
         data = run.data
         self.run, self.epoch = run, epoch
@@ -49,13 +60,12 @@ class RunData(pl.LightningDataModule):
             offsets=data.context,
             seed=run.training.seed,
             cache=data.cache,
-            cameras=distinct_cameras(train) if run.camera.learn else (),
-            label_classes=run.networks.depth.label_classes,
+            cameras=cameras,
+            label_classes=run.networks.depth.label_classes or UNLABELED,
         )
-        objective = Objective.build(run.objective)
-        fields = objective.fields()
+        fields = objective.batch_fields
         if run.networks.depth.label_classes is not None:
-            in_context = {"context_semantic"} if "context_inv_depths" in objective.needed_outputs() else set()
+            in_context = {"context_semantic"} if "context_inv_depths" in objective.output_fields else set()
             fields |= {"semantic"} | in_context
         kept = None if data.beams is None else partial(beam_depth, beams=data.beams)
         others = None if data.beams is None else partial(other_depth, beams=data.beams)

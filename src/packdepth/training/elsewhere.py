@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from packdepth.errors import InputError
@@ -17,18 +18,28 @@ def finished_epochs(output: Path) -> int:
     return int(json.loads(meta.read_text())["epoch"]) if meta.exists() else 0
 
 
-def train_elsewhere(run_file: Path, output: Path, overrides: tuple[str, ...] = (), log: Path | None = None) -> None:
-    """Train a run file with overrides, or go on with what was stopped. The process starts others as the run needs them.
+def train_elsewhere(
+    run_file: Path,
+    output: Path,
+    overrides: tuple[str, ...] = (),
+    log: Path | None = None,
+    use: Sequence[str] = (),
+) -> None:
+    """Train a run file in a process of its own, or go on where an earlier one was stopped.
+
+    The process starts others if the run needs several.
 
     Args:
-        run_file: to train.
+        run_file: run file to train.
         output: folder for the run.
-        overrides: such as "training.epochs=3".
-        log: for what the training says, where others run beside it: it then takes one thread.
+        overrides: values to change in the run file, such as "training.epochs=3".
+        log: file for the output of the training, if others run beside it: it then takes one thread.
+        use: files or modules that the run file needs, as on the command line.
 
-    Raises InputError if it fails; what was wrong it says itself.
+    Raises InputError if the training fails; the process has then printed the cause.
     """
     command = [sys.executable, "-m", "packdepth.cli", "train", str(run_file), *overrides, "--output", str(output)]
+    command += [argument for name in use for argument in ("--use", name)]
     command += ["--resume"] if finished_epochs(output) else []
     if log is None:
         code, place = subprocess.run(command, check=False).returncode, "above"

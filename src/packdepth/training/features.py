@@ -3,7 +3,7 @@
     CACHE/<network>-<height>x<width>/<image>.safetensors    the feature maps that guide, in half precision
 
 <network> is a hash of the network's layers and weights and of which of its maps guide, <image> one of the pixels that
-it is shown, mirrored or not: what is found there belongs to these pixels and to this network, however files are named.
+it is images, mirrored or not: what is found there belongs to these pixels and to this network, however files are named.
 Each map is divided by its largest magnitude, so that half precision holds it; guidance sees directions alone.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import torch
@@ -21,13 +22,13 @@ from torch import Tensor
 from packdepth.data.dataset import ClipDataset
 from packdepth.errors import InputError
 from packdepth.files import check_room, make_folder, replacing, size_in_words
-from packdepth.networks.guided import NetworkGuidance, guidance_of
+from packdepth.networks.contract import GuidedDepthNetwork
+from packdepth.networks.guided import NetworkGuidance
 from packdepth.networks.padding import pad_to_multiple
 from packdepth.networks.precision import without_autocast
-from packdepth.networks.resnet import STRIDE
 from packdepth.training.module import DepthModule
 
-LEAST = 1e-12  # of the largest magnitude of a map
+MIN_MAGNITUDE = 1e-12  # lower bound of the largest magnitude of a map, which it is divided by
 
 
 class FeatureCache:
@@ -41,17 +42,17 @@ class FeatureCache:
     def __init__(self, folder: Path, guidance: NetworkGuidance) -> None:
         self.folder, self.network = folder, fingerprint(guidance)
 
-    def __call__(self, shown: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> list[Tensor]:
+    def __call__(self, images: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> list[Tensor]:
         """Feature maps [B, C_s, h_s, w_s] of images [B, 3, H, W]; `compute` is asked for those that are missing."""
-        paths = [self._path(image) for image in shown.cpu()]
+        paths = [self._path(image) for image in images.cpu()]
         missing = [index for index, path in enumerate(paths) if not path.exists()]
         if missing:
-            with without_autocast(shown.device):
-                maps = compute(shown[missing].float())
+            with without_autocast(images.device):
+                maps = compute(images[missing].float())
             for index, features in zip(missing, zip(*maps, strict=True), strict=True):
                 _write(paths[index], features)
         read = [_read(path) for path in paths]
-        return [torch.stack(level).to(shown.device, torch.float32) for level in zip(*read, strict=True)]
+        return [torch.stack(level).to(images.device, torch.float32) for level in zip(*read, strict=True)]
 
     def _path(self, image: Tensor) -> Path:
         """Where the features of an image [3, H, W] are kept."""
@@ -80,12 +81,13 @@ def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDatase
 
     Raises InputError if the disk has no room for it.
     """
-    guidance, depth = guidance_of(module.depth), module.run.networks.depth
+    network = next(part for part in module.depth.modules() if isinstance(part, GuidedDepthNetwork))
+    guidance = network.guidance
     assert isinstance(guidance, NetworkGuidance)
     cache = FeatureCache(folder, guidance)
-    maps = guidance.computed(pad_to_multiple(torch.zeros(1, 3, *module.run.image_size), STRIDE))
-    views = 2 if depth.flip or module.run.data.augmentation.flip > 0 else 1
-    images = sum(_images(module, samples) for samples in parts)
+    maps = guidance.computed(pad_to_multiple(torch.zeros(1, 3, *module.run.image_size), network.stride))
+    views = 2 if module.run.networks.depth.flip or module.run.data.augmentation.flip > 0 else 1
+    images = sum(count_images(samples, module.depth_views) for samples in parts)
     needed = images * views * sum(level.numel() * torch.half.itemsize for level in maps)
     there = sum(file.stat().st_size for file in folder.glob(f"{cache.network}-*/[!.]*"))
     make_folder(folder)
@@ -95,17 +97,22 @@ def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDatase
     return f"of {images} images{mirrored}: up to {size_in_words(needed)} in {folder}, {size_in_words(there)} are there"
 
 
-def _images(module: DepthModule, samples: ClipDataset) -> int:
-    """How many images of a data set the depth network predicts."""
-    outputs = module.objective.needed_outputs()
-    of_context = "context_inv_depths" in outputs or (module.pose is not None and module.pose.uses_depth)
-    offsets = (0, *samples.offsets) if of_context else (0,)
+def count_images(samples: ClipDataset, views: AbstractSet[str]) -> int:
+    """Return the number of different images of a data set whose depth is predicted.
+
+    Args:
+        samples: of the data set.
+        views: whose depth is predicted: "target", "context", "right".
+    """
+    offsets = (0, *samples.offsets) if "context" in views else (0,)
     left = {(clip, index + offset) for clip, index in samples.targets for offset in offsets}
-    return len(left) + (len(samples) if "right_inv_depths" in outputs else 0)
+    return len(left) + (len(samples) if "right" in views else 0)
 
 
 def _write(path: Path, features: tuple[Tensor, ...]) -> None:
-    half = {str(i): (x / x.abs().amax().clamp(min=LEAST)).half().contiguous().cpu() for i, x in enumerate(features)}
+    half = {
+        str(i): (x / x.abs().amax().clamp(min=MIN_MAGNITUDE)).half().contiguous().cpu() for i, x in enumerate(features)
+    }
     with replacing(path) as temporary:
         save_file(half, temporary)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from packdepth import checkpoint
-from packdepth.config import TRAINING_OPTIONS, Run
+from packdepth.config import Run
 from packdepth.errors import InputError
 
 
@@ -44,7 +44,7 @@ def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:
     ours, theirs = getattr(run.networks, name), getattr(content.run.networks, name)
     if theirs is None:
         raise InputError(f"initial.{name}: {path} holds no networks.{name}; give a checkpoint that does")
-    own, other = ours.model_dump(exclude=dict(TRAINING_OPTIONS)), theirs.model_dump(exclude=dict(TRAINING_OPTIONS))
+    own, other = ours.architecture(), theirs.architecture()
     if own != other:
         raise InputError(
             f"initial.{name}: {path} holds the network {other}, but networks.{name} is {own}; "

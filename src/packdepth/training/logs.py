@@ -16,6 +16,7 @@ from torch import Tensor
 from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
 from packdepth.files import replacing
+from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.warp import synthesize
 from packdepth.records import Batch, Outputs
 from packdepth.training.module import DepthModule
@@ -120,7 +121,7 @@ def panel(batch: Batch, outputs: Outputs) -> np.ndarray:
 
     Pixels that a context frame does not see are black.
     """
-    depth = 1 / outputs.inv_depths[0].float().clamp(min=1e-6)
+    depth = depth_from_inverse(outputs.inv_depths[0].float())
     rows = [_pixels(batch.image[0])]
     inv_depth = outputs.inv_depths[0][0, 0].float().cpu().numpy()
     rows.append(colorize(inv_depth, *color_range([inv_depth])))

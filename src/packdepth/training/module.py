@@ -15,15 +15,16 @@ from torch.optim.lr_scheduler import LambdaLR
 from packdepth.config import Run
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.networks.build import depth_network, pose_network
-from packdepth.networks.ego_motion import views
+from packdepth.networks.ego_motion import PairPoseNetwork, views
+from packdepth.networks.guided import guidance_of
 from packdepth.networks.precision import without_autocast
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.initial import is_frozen, load_initial
-from packdepth.training.optimizer import learning_rate_factor, optimizer_and_schedule
+from packdepth.training.optimizer import optimizer_and_schedule
 
 
 class DepthModule(pl.LightningModule):
@@ -33,24 +34,47 @@ class DepthModule(pl.LightningModule):
 
     Args:
         run: the run.
-        steps: of the whole training, for the schedule of the learning rate.
-        cameras: of the clips, where they are to be learned: of these, only the sizes are used.
+        objective: of the run.
+        steps: steps of the whole training, for the schedule of the learning rate.
+        cameras: of the clips, if they are to be learned: only their sizes are used.
         semantics: a checkpoint's copy of the network that guides depth; None for the one that the run names.
+
+    Attributes:
+        depth: the depth network.
+        pose: the ego-motion network; None without context frames.
+        depth_views: the views of a batch whose depth is predicted: "target", and "context" or "right" if a term of the
+            objective or the ego-motion network needs them.
     """
 
-    def __init__(self, run: Run, steps: int, cameras: Sequence[Camera] = (), semantics: Path | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        objective: Objective,
+        steps: int,
+        cameras: Sequence[Camera] = (),
+        semantics: Path | None = None,
+    ) -> None:
         super().__init__()
-        self.run, self.steps = run, steps
+        self.run, self.objective, self.steps = run, objective, steps
         torch.manual_seed(run.training.seed)
-        self.depth = depth_network(run.networks.depth, semantics)
-        self.pose = None if run.networks.pose is None else pose_network(run.networks.pose)
+        self.depth = run.networks.depth.assemble(semantics)
+        self.pose: PairPoseNetwork | None = None
         self.networks: dict[str, nn.Module] = {"depth": self.depth}
+        if run.networks.pose is not None:
+            self.pose = run.networks.pose.assemble()
+        self.is_guided = guidance_of(self.depth) is not None
         if self.pose is not None:
             self.networks["pose"] = self.pose
         load_initial(run, self.networks)
         guesses = [Camera.from_fov(run.camera.fov, camera.width, camera.height) for camera in cameras]
         self.cameras = LearnedCameras(guesses) if run.camera.learn else None
-        self.objective = Objective.build(run.objective)
+        needed, pose_needs_depth = objective.output_fields, self.pose is not None and self.pose.uses_depth
+        needs = {
+            "target": True,
+            "context": "context_inv_depths" in needed or pose_needs_depth,
+            "right": "right_inv_depths" in needed,
+        }
+        self.depth_views = frozenset(view for view, is_needed in needs.items() if is_needed)
         self.metrics, self.scaled_metrics = DepthMetrics(), DepthMetrics(scaled=True)
         self.train()
 
@@ -63,21 +87,23 @@ class DepthModule(pl.LightningModule):
         return self
 
     def forward(self, batch: Batch) -> Outputs:
-        """Inverse depths of the targets, ego-motion to their context frames, and what else the objective needs."""
-        needed = self.objective.needed_outputs()
-        inv_depths = self.depth(batch.network_image, shown(batch.image, batch.semantic))
+        """Return inverse depths of the targets, ego-motion to their context, and what else the objective needs."""
+        needed = self.objective.output_fields
+        inv_depths = self.inv_depths(batch.network_image, batch.image, batch.semantic)
         outputs = Outputs(inv_depths, batch.image.new_zeros(len(batch), 0, 4, 4))
-        if "right_inv_depths" in needed:
-            outputs.right_inv_depths = self.depth(batch.network_right, batch.right)
+        if "right" in self.depth_views:
+            assert batch.network_right is not None
+            assert batch.right is not None
+            outputs.right_inv_depths = self.inv_depths(batch.network_right, batch.right)
         if self.pose is None:
             return outputs
         target, context = batch.network_image, batch.network_context
-        if self.pose.uses_depth or "context_inv_depths" in needed:
+        if "context" in self.depth_views:
             with_gradient = self.pose.depth_gradient or "context_inv_depths" in needed
+            labels = None if batch.context_semantic is None else batch.context_semantic.flatten(0, 1)
             with torch.set_grad_enabled(torch.is_grad_enabled() and with_gradient):
-                labels_or_images = shown(batch.context, batch.context_semantic)
-                inv_depth = self.depth(context.flatten(0, 1), labels_or_images.flatten(0, 1))[0]
-            outputs.context_inv_depths = inv_depth.unflatten(0, context.shape[:2])
+                inv_depth = self.inv_depths(context.flatten(0, 1), batch.context.flatten(0, 1), labels)[0]
+            outputs.context_inv_depths = inv_depth.view(*context.shape[:2], *inv_depth.shape[1:])
         if self.pose.uses_depth:
             assert outputs.context_inv_depths is not None
             target, context = views(target, outputs.inv_depths[0]), views(context, outputs.context_inv_depths)
@@ -85,6 +111,18 @@ class DepthModule(pl.LightningModule):
         if "T_context_target_reversed" in needed:
             outputs.T_context_target_reversed = self.pose.reversed_motion(target, context, batch.offsets)
         return outputs
+
+    def inv_depths(self, network_image: Tensor, image: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """Return the inverse depths of images, finest first.
+
+        Args:
+            network_image: [B, 3, H, W] RGB in [0, 1], with color jitter.
+            image: [B, 3, H, W], without it. A segmentation network that guides sees this, in training as in prediction.
+            labels: [B, 1, H, W] class ids, where label maps guide.
+        """
+        guide_inputs = (image if labels is None else labels,) if self.is_guided else ()
+        inv_depths: list[Tensor] = self.depth(network_image, *guide_inputs)
+        return inv_depths
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """The loss, and the terms it is made of."""
@@ -98,7 +136,7 @@ class DepthModule(pl.LightningModule):
         self.log("val/loss", loss, batch_size=len(batch), sync_dist=True)
         if batch.truth is not None:
             inv_depth = resize_inv_depth(outputs.inv_depths[0], *batch.truth.shape[-2:])
-            depth = 1 / inv_depth.clamp(min=1e-6)
+            depth = depth_from_inverse(inv_depth)
             self.metrics.update(depth, batch.truth)
             self.scaled_metrics.update(depth, batch.truth)
 
@@ -125,10 +163,11 @@ class DepthModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Learning rates by this run's schedule: a resumed run may be longer than the one that saved them."""
-        schedule, step = self.lr_schedulers(), self.trainer.global_step
+        schedule, training = self.lr_schedulers(), self.run.training
         assert isinstance(schedule, LambdaLR)
+        multiplier = training.schedule.multiplier(self.trainer.global_step, self.steps, training.epochs)
         for group, rate in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=True):
-            group["lr"] = rate * learning_rate_factor(self.run, step, self.steps)
+            group["lr"] = rate * multiplier
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """Set what changes and seed what is random inside the networks by the step: a resumed run repeats it."""
@@ -139,13 +178,5 @@ class DepthModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer of what is not frozen, and the schedule of the run."""
         trained = {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
-        optimizer, schedule = optimizer_and_schedule(self.run, trained, self.steps)
+        optimizer, schedule = optimizer_and_schedule(self.run.training, trained, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def shown(image: Tensor, semantic: Tensor | None) -> Tensor:
-    """What guides a depth network: label maps where there are any, or else the image, without color jitter.
-
-    A segmentation network that is fixed sees the same in training as in prediction.
-    """
-    return image if semantic is None else semantic

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
-from packdepth.config import Run, load_run
+from packdepth.blocks import package_of
+from packdepth.config import Run, load_run, parse_run
+from packdepth.data.fields import check_offers
 from packdepth.data.filters import moving
 from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import (
     check_calibrated,
-    check_offers,
     check_one_size,
     check_scans,
     distinct_cameras,
@@ -26,11 +29,12 @@ from packdepth.data.targets import (
 )
 from packdepth.errors import InputError
 from packdepth.files import make_folder
-from packdepth.networks.guided import Guidance, LabelGuidance, NetworkGuidance, guidance_of
+from packdepth.networks.contract import check_inverse_depths
+from packdepth.networks.guided import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
 from packdepth.training.calibration import Calibration
-from packdepth.training.checkpoints import TRAINER_STATE, Checkpoints
+from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.data import RunData
 from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
@@ -55,33 +59,40 @@ FREE_ON_RESUME = {
 }
 
 
-def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume: bool = False) -> None:
-    """Train the networks of a run file.
+def train(
+    run: Run | Path | str | Mapping[str, Any],
+    output: Path | str,
+    *,
+    resume: bool = False,
+    overrides: Sequence[str] = (),
+) -> Path:
+    """Train the networks of a run and return the folder of the best checkpoint, `output/best`.
 
     Args:
-        run_file: YAML, see packdepth.config.Run.
+        run: a `Run`, the path of a run file (YAML), or the content of one as a mapping.
         output: folder for `best/`, `last/`, `metrics.csv` and TensorBoard's files.
-        overrides: such as "training.epochs=5".
         resume: go on from `output/last`, exactly as if the run had not been interrupted.
+        overrides: values to change in a run file, such as "training.epochs=5".
 
     Raises:
-        InputError: before the first step and before anything is written, if the run file, its data or the output
-            cannot be used.
+        InputError: before the first step and before anything is written, if the run, its data or the output cannot be
+            used.
     """
-    run = load_run(run_file, overrides)
+    output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
+    run = as_run(run, overrides)
     processes = run.training.devices * run.training.nodes
     if run.training.batch_size % processes:
         raise InputError(
-            f"{run_file}: training.batch_size: {run.training.batch_size} samples cannot be shared evenly by "
+            f"{origin}: training.batch_size: {run.training.batch_size} samples cannot be shared evenly by "
             f"{processes} processes; give a multiple of {processes}"
         )
     state, epoch = _resumable(output, run) if resume else (None, 0)
-    if not resume and (output / "last" / TRAINER_STATE).exists():
+    if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     found = [clip for source in run.data.train for clip in source.clips()]
     clips = moving(found, run.data.drop_static)
     validation = [clip for source in run.data.val for clip in source.clips()]
-    objective = Objective.build(run.objective)
+    objective = Objective(run.objective)
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
@@ -89,17 +100,17 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
-    if "truth" in objective.fields() and run.training.batch_size > processes:
+    if "truth" in objective.batch_fields and run.training.batch_size > processes:
         check_one_size(clips)
-    data = RunData(run, clips, validation, epoch)
-    if data.val is not None and len(data.val) < processes:
-        raise InputError(
-            f"{run_file}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips"
-        )
     cameras = distinct_cameras(clips) if run.camera.learn else []
+    data = RunData(run, objective, clips, validation, cameras, epoch)
+    if data.val is not None and len(data.val) < processes:
+        raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
-    module = DepthModule(run, run.training.epochs * data.epoch_steps(), cameras, semantics)
-    trainer = _trainer(run, output, clips, data)
+    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), cameras, semantics)
+    check_contract(module)
+    scale = scale_source(run, objective, clips)
+    trainer = _trainer(run, output, clips, data, scale)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
@@ -107,16 +118,55 @@ def train(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume:
             print(f"features   {cached}", flush=True)
     make_folder(output)
     if trainer.is_global_zero:
-        print(summary(run, clips, data, module, frames=_frames(found)), flush=True)
+        print(summary(run, clips, data, module, scale, frames=_frames(found)), flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
             print(f"camera: {camera}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
+    return output / "best"
 
 
-def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule, frames: int) -> str:
-    """What is about to be trained on what, in a few lines; `frames` is how many the sources hold."""
+def as_run(run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] = ()) -> Run:
+    """Return the run that an object, a run file or a mapping describes.
+
+    Args:
+        run: a `Run`, the path of a run file, or the content of one.
+        overrides: values to change in a run file, such as "training.epochs=5".
+
+    Raises InputError, one sentence, if it cannot be used.
+    """
+    if isinstance(run, (Path, str)):
+        return load_run(Path(run), tuple(overrides))
+    if overrides:
+        raise InputError("overrides change a run file; change the Run or the mapping itself")
+    return run if isinstance(run, Run) else parse_run(dict(run), "run")
+
+
+def check_contract(module: DepthModule) -> None:
+    """Raise InputError, one sentence, if somebody else's depth network does not keep the contract of depth networks."""
+    block = module.run.networks.depth
+    if package_of(type(block)) is None:
+        return
+    image = torch.full((1, 3, *module.run.image_size), 0.5)
+    module.eval()
+    with torch.no_grad():
+        inv_depths = module.inv_depths(image, image)
+    module.train()
+    check_inverse_depths(inv_depths, image, block.kind)
+
+
+def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule, scale: str, frames: int) -> str:
+    """Return what is about to be trained on what, in a few lines.
+
+    Args:
+        run: the run.
+        clips: to train on.
+        data: of the run.
+        module: with its networks.
+        scale: where metric scale comes from, or "none".
+        frames: number of frames that the sources hold, static ones included.
+    """
 
     def network(name: str) -> str:
         millions = sum(parameter.numel() for parameter in module.networks[name].parameters()) / 1e6
@@ -140,11 +190,11 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {network('depth')}",
-        *([] if guidance is None else [f"guided by  {_semantics(guidance)}"]),
+        *([] if guidance is None else [f"guided by  {guidance.describe()}"]),
         f"pose       {'none' if module.pose is None else network('pose')}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
-        f"scale      {_scale(scale_source(run, clips))}",
+        f"scale      {_scale(scale)}",
         *(
             [f"cameras    {len(module.cameras.guesses)}, learned from {run.camera.fov:g} degrees"]
             if module.cameras
@@ -158,20 +208,11 @@ def _frames(clips: Sequence[Clip]) -> int:
     return sum(len(clip.frames) for clip in clips)
 
 
-def _semantics(guidance: Guidance) -> str:
-    """What guides depth."""
-    strides = f"at strides {', '.join(guidance.layers)}"
-    if isinstance(guidance, LabelGuidance):
-        return f"label maps of {guidance.classes} classes on disk, {strides}"
-    assert isinstance(guidance, NetworkGuidance)
-    return f"a segmentation network of {len(guidance.semantics.classes)} classes, {strides}"
-
-
 def _scale(source: str) -> str:
     return "unknown: depth up to a factor" if source == "none" else f"metric, from {source}"
 
 
-def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData) -> pl.Trainer:
+def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale: str) -> pl.Trainer:
     training = run.training
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in LIGHTNING_CHATTER:
@@ -187,7 +228,7 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData) -> pl
             max_epochs=training.epochs,
             gradient_clip_val=training.clip_norm,
             logger=TensorBoardLogger(output, name=None, version="tensorboard"),
-            callbacks=[Calibration(data), log, Checkpoints(output, run, clips, log), RunProgress(run, log)],
+            callbacks=[Calibration(data), log, Checkpoints(output, run, clips, scale, log), RunProgress(run, log)],
             log_every_n_steps=1,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -205,22 +246,9 @@ def _resumable(output: Path, run: Run) -> tuple[Path, int]:
     """The trainer state to go on from and the epochs it has seen, if `output/last` is a checkpoint of the same run."""
     for name in ("best", "last"):
         checkpoint.recover(output / name)
-    state = output / "last" / TRAINER_STATE
+    state = output / "last" / checkpoint.TRAINER_STATE
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")
     before, meta = checkpoint.read_description(output / "last")
-    changed = _changes(before.model_dump(mode="json"), run.model_dump(mode="json"))
-    changed = [name for name in changed if name not in FREE_ON_RESUME]
-    if changed:
-        raise InputError(
-            f"{output}: was trained with other values of {', '.join(changed)}; "
-            f"resume with the same run file, or train into another --output"
-        )
+    checkpoint.check_unchanged(output, before, run, FREE_ON_RESUME)
     return state, meta.epoch
-
-
-def _changes(before: object, after: object, name: str = "") -> list[str]:
-    """Dotted names of the values that differ."""
-    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
-        return [change for key in before for change in _changes(before[key], after[key], f"{name}.{key}".lstrip("."))]
-    return [] if before == after else [name]

@@ -9,20 +9,26 @@ Source: Guizilini et al., ICLR 2020, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from packdepth.checkpoint import read_description
+from packdepth.checkpoint import TRAINER_STATE, read_description
 from packdepth.config import Run, dump_run, load_run
 from packdepth.data.filters import moving
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.inference.ground import KEPT, filter_ground
-from packdepth.training.checkpoints import TRAINER_STATE
 from packdepth.training.elsewhere import train_elsewhere
 from packdepth.training.run import train
 
 
-def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume: bool = False) -> None:
+def train_two_stage(
+    run_file: Path,
+    output: Path,
+    overrides: tuple[str, ...] = (),
+    resume: bool = False,
+    use: Sequence[str] = (),
+) -> None:
     """Train the networks of a run file in two stages.
 
     Args:
@@ -30,6 +36,7 @@ def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (
         output: folder for both stages.
         overrides: such as "training.epochs=5".
         resume: go on where an earlier call was interrupted, whatever it was at.
+        use: files or modules that the command line names with --use, for stages in processes of their own.
 
     Raises InputError as `train` does, and if the filter would keep no frame.
     """
@@ -37,7 +44,7 @@ def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (
     first, second = output / "stage1", output / "stage2"
     if not resume and (_resumable(first) or _resumable(second)):
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
-    _train(run, run_file, first, overrides)
+    _train(run, run_file, first, overrides, use)
     kept = [output / "ground" / str(index) / KEPT for index in range(len(run.data.train))]
     for source, path in zip(run.data.train, kept, strict=True):
         if not (resume and path.exists()):
@@ -51,10 +58,10 @@ def train_two_stage(run_file: Path, output: Path, overrides: tuple[str, ...] = (
     stage = run.model_copy(update={"data": run.data.model_copy(update={"train": sources})})
     with replacing(output / "stage2.yaml") as temporary:
         temporary.write_text(dump_run(stage))
-    _train(stage, output / "stage2.yaml", second)
+    _train(stage, output / "stage2.yaml", second, use=use)
 
 
-def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = ()) -> None:
+def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = (), use: Sequence[str] = ()) -> None:
     """Train a stage from where it was, unless it is finished.
 
     A run that needs several processes has one of its own to start them: they repeat its command.
@@ -62,9 +69,9 @@ def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = (
     if _finished(stage, run):
         return
     if run.training.devices * run.training.nodes == 1:
-        train(run_file, stage, overrides, _resumable(stage))
+        train(run_file, stage, resume=_resumable(stage), overrides=overrides)
     else:
-        train_elsewhere(run_file, stage, overrides)
+        train_elsewhere(run_file, stage, overrides, use=use)
 
 
 def _resumable(stage: Path) -> bool:

@@ -8,10 +8,9 @@ or class that returns one when it is called without arguments.
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
 from importlib.metadata import EntryPoint, entry_points
 
+from packdepth.blocks import load_entry_point, submodules
 from packdepth.errors import InputError
 from packdepth.evaluation.protocol import Protocol
 
@@ -35,7 +34,7 @@ def find_protocol(name: str) -> Protocol:
     if name in ours:
         return ours[name]
     for entry_point in entry_points(group=GROUP, name=name):
-        return load_entry_point(entry_point)
+        return installed_protocol(entry_point)
     names = protocol_names()
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
@@ -53,11 +52,11 @@ def protocol_names() -> list[str]:
 
 def our_protocols() -> dict[str, Protocol]:
     """Return the protocols of the files in this folder by name."""
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return {value.name: value for module in modules for value in vars(module).values() if isinstance(value, Protocol)}
+    values = [value for module in submodules(__name__) for value in vars(module).values()]
+    return {value.name: value for value in values if isinstance(value, Protocol)}
 
 
-def load_entry_point(entry_point: EntryPoint) -> Protocol:
+def installed_protocol(entry_point: EntryPoint) -> Protocol:
     """Import an entry point and return its protocol.
 
     Args:
@@ -65,17 +64,10 @@ def load_entry_point(entry_point: EntryPoint) -> Protocol:
 
     Raises InputError, which names the package, if that fails or if the result is not a protocol of that name.
     """
-    package = entry_point.dist.name if entry_point.dist else entry_point.module
-    try:
-        found = entry_point.load()
-        protocol = found if isinstance(found, Protocol) else found()
-    except Exception as error:  # other people's code may raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(
-            f"protocol '{entry_point.name}': the package {package} that provides it fails ({reason}); "
-            "repair the package or uninstall it"
-        ) from error
+    found = load_entry_point(entry_point)
+    protocol = found() if callable(found) else found
     if not isinstance(protocol, Protocol) or protocol.name != entry_point.name:
+        package = entry_point.dist.name if entry_point.dist else entry_point.module
         what = f"a protocol named '{protocol.name}'" if isinstance(protocol, Protocol) else type(protocol).__name__
         raise InputError(
             f"protocol '{entry_point.name}': the package {package} provides {what} under this name; "

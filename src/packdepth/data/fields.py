@@ -1,0 +1,158 @@
+"""The optional fields of a sample: who offers each, how it is read, and which metric scale it gives.
+
+A loss term names the fields that it needs. To give terms a new field, add it to `records.Sample` and to `FIELDS` here;
+if it is not symmetric, `data.transforms.flipped` must mirror it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from packdepth.blocks import nearest
+from packdepth.data.targets import depth_source, distance, distance_source
+from packdepth.errors import InputError
+from packdepth.records import Clip, Frame, Readable, Sample
+
+
+class SampleReader(Protocol):
+    """Reads images and measurements at the size of a sample: `data.dataset.ClipDataset`."""
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Offsets of the context frames from the target, in frames."""
+
+    def read_image(self, clip: Clip, file: Readable) -> Tensor:
+        """Return an image of the clip, [3, H, W] RGB in [0, 1]."""
+
+    def read_labels(self, frame: Frame) -> Tensor:
+        """Return the class ids of a frame, [1, H, W] uint8."""
+
+    def read_depth(self, clip: Clip, frame: Frame) -> Tensor:
+        """Return the measured depth of a frame at its own resolution, [1, h, w] metres, 0 where unknown."""
+
+
+@dataclass(frozen=True)
+class SampleField:
+    """An optional field of a sample.
+
+    Attributes:
+        name: of the field.
+        what: the field in words.
+        is_offered: whether a clip can fill it.
+        lack: the data that a clip lacks if it cannot, and what to do.
+        fill: reads it: `(sample, reader, clip, index of the target frame)`.
+        scale: the source of metric scale in words, if the field gives it: `(clips, beams of LiDAR or None) -> words`.
+    """
+
+    name: str
+    what: str
+    is_offered: Callable[[Clip], bool]
+    lack: str
+    fill: Callable[[Sample, SampleReader, Clip, int], None]
+    scale: Callable[[Sequence[Clip], int | None], str] | None = None
+
+
+def _fill_distance(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    sample.distance = torch.tensor([distance(clip, index, index + offset) for offset in reader.offsets])
+
+
+def _fill_truth(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    sample.truth = reader.read_depth(clip, clip.frames[index])
+
+
+def _fill_right(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    right = clip.frames[index].right
+    assert right is not None
+    sample.right = sample.network_right = reader.read_image(clip, right)
+    sample.baseline = torch.tensor(clip.baseline)
+
+
+def _fill_semantic(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    sample.semantic = reader.read_labels(clip.frames[index])
+
+
+def _fill_context_semantic(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    frames = [clip.frames[index + offset] for offset in reader.offsets]
+    sample.context_semantic = torch.stack([reader.read_labels(frame) for frame in frames])
+
+
+def _has_right_images(clip: Clip) -> bool:
+    return clip.baseline is not None and all(frame.right is not None for frame in clip.frames)
+
+
+def _has_label_maps(clip: Clip) -> bool:
+    return all(frame.semantic is not None for frame in clip.frames)
+
+
+def _together(source: Callable[[Clip], str | None], clips: Sequence[Clip]) -> str:
+    """Return the sources of all clips in words, each once."""
+    return ", ".join(sorted({source(clip) or "nothing" for clip in clips}))
+
+
+def _depth_scale(clips: Sequence[Clip], beams: int | None) -> str:
+    return f"depth ({_together(depth_source, clips) if beams is None else f'lidar, {beams} beams'})"
+
+
+_NO_LABELS = "no label map for each of its frames; write them with packdepth semantics label"
+FIELDS: Mapping[str, SampleField] = {
+    field.name: field
+    for field in (
+        SampleField(
+            name="distance",
+            what="the distance traveled between frames",
+            is_offered=lambda clip: distance_source(clip) is not None,
+            lack="neither speed nor poses for all its frames; add speed_mps or poses",
+            fill=_fill_distance,
+            scale=lambda clips, beams: f"velocity ({_together(distance_source, clips)})",
+        ),
+        SampleField(
+            name="truth",
+            what="measured depth",
+            is_offered=lambda clip: depth_source(clip) is not None,
+            lack="neither a depth map nor a LiDAR scan for any of its frames; add some",
+            fill=_fill_truth,
+            scale=_depth_scale,
+        ),
+        SampleField(
+            name="right",
+            what="right images",
+            is_offered=_has_right_images,
+            lack="no right image for each of its frames, or no baseline; add them",
+            fill=_fill_right,
+            scale=lambda clips, beams: "stereo",
+        ),
+        SampleField("semantic", "label maps", _has_label_maps, _NO_LABELS, _fill_semantic),
+        SampleField(
+            "context_semantic", "label maps of context frames", _has_label_maps, _NO_LABELS, _fill_context_semantic
+        ),
+    )
+}
+"""The fields by name; scale sources are named in this order."""
+
+
+def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise InputError, naming term and clip, unless every clip offers what every term needs.
+
+    Args:
+        clips: of the training data.
+        needs: the fields of the batch that each term needs, by the term's kind.
+    """
+    for term, names in needs.items():
+        for name in names:
+            if name not in FIELDS:
+                raise InputError(
+                    f"objective term '{term}' needs '{name}', which is no optional field of Batch or Outputs: "
+                    f"{nearest(name, list(FIELDS))}"
+                )
+            field = FIELDS[name]
+            for clip in clips:
+                if not field.is_offered(clip):
+                    raise InputError(
+                        f"objective term '{term}' needs {field.what}, but clip {clip.name} ({clip.path}) has "
+                        f"{field.lack}, or remove the term"
+                    )

@@ -1,0 +1,53 @@
+"""Conversions between inverse depth, depth and points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from packdepth.geometry.camera import Camera
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MIN_INV_DEPTH = 1e-6  # 1/metres: keeps depth finite (1000 km at most) where a network's output underflows to zero
+
+
+def depth_from_inverse(inv_depth: Tensor) -> Tensor:
+    """Return depth of inverse depth, with inverse depth clamped to `MIN_INV_DEPTH` from below.
+
+    Args:
+        inv_depth: inverse depth of any shape, in 1/metres.
+
+    Returns:
+        Depth of the same shape, in metres, at most 1 / `MIN_INV_DEPTH`.
+
+    >>> import torch
+    >>> depth_from_inverse(torch.tensor([0.5, 0.0]))
+    tensor([2.0000e+00, 1.0000e+06])
+    """
+    return 1 / inv_depth.clamp(min=MIN_INV_DEPTH)
+
+
+def points_from_depth(depth: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of all pixels that have a depth, row by row.
+
+    Args:
+        depth: z-depth [H, W]; pixels that are not finite or not positive have none.
+        camera: the camera of the depth map, of its size.
+
+    Returns:
+        Points [N, 3] in the camera's frame (x right, y down, z forward) in the unit of `depth`, and the mask [H, W]
+        (bool) of their pixels.
+
+    >>> camera = Camera(fx=1.0, fy=1.0, cx=0.0, cy=0.0, width=2, height=1)
+    >>> points, known = points_from_depth(np.array([[0.0, 5.0]], dtype=np.float32), camera)
+    >>> points.tolist(), known.tolist()
+    ([[5.0, 0.0, 5.0]], [[False, True]])
+    """
+    import torch
+
+    points: np.ndarray = camera.unproject(torch.from_numpy(depth)[None, None])[0].permute(1, 2, 0).numpy()
+    known = np.isfinite(depth) & (depth > 0)
+    return points[known], known

@@ -1,0 +1,20 @@
+"""Colored point clouds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from packdepth.inference.writers import Writer
+from packdepth.records import Prediction
+
+
+class CloudWriter(Writer):
+    """Writes `cloud/FRAME.ply` (see `Prediction.save`)."""
+
+    kind: ClassVar[str] = "cloud"
+    content: ClassVar[str] = "point clouds"
+    needs_camera: ClassVar[bool] = True
+
+    def append(self, name: str, prediction: Prediction) -> None:
+        """Write the file of a frame."""
+        prediction.save(self.path / f"{name}.ply")

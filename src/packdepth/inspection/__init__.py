@@ -1,0 +1,1 @@
+"""Commands that look at data before training: check, import, splits, contact sheets."""

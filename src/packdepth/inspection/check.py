@@ -1,0 +1,132 @@
+"""Command `packdepth data check`: reports, before training, why training on some data would fail."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from packdepth.files import make_folder, replacing, write_image
+from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
+from packdepth.inspection.findings import Finding, findings, frame_rate
+from packdepth.inspection.survey import Survey, survey
+from packdepth.progress import progress
+from packdepth.sources.recognize import source_at
+
+# Layout of the text, in characters
+LINE = 110  # of a line; chosen by eye
+SEVERITY, NAME = 9, 15  # of the columns: the longest entry ("warning", "static frames") and a gap
+INDENT = 2 + SEVERITY + NAME  # of what was found and of the advice
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """Result of a data check: measurements and findings of each clip."""
+
+    source: Path  # path of the data set
+    kind: str  # kind of the source, as a run file names it
+    clips: Sequence[tuple[Survey, list[Finding]]]
+
+    def text(self) -> str:
+        """Return a page of text that lists the findings of each clip."""
+        lines = [f"{self.source}: {self.kind}, {len(self.clips)} clip{'' if len(self.clips) == 1 else 's'}"]
+        for surveyed, found in self.clips:
+            lines += ["", _headline(surveyed)]
+            for finding in found:
+                lines += _wrapped(f"  {finding.severity:<{SEVERITY}}{finding.name:<{NAME}}", f"{finding.found}.")
+                lines += _wrapped(" " * INDENT, finding.advice)
+            if not found:
+                lines.append("  nothing speaks against training on it")
+        return "\n".join([*lines, "", self.verdict()])
+
+    def verdict(self) -> str:
+        """Return one line that counts the errors and warnings of all clips."""
+        severities = [finding.severity for _, found in self.clips for finding in found]
+        errors, warnings = severities.count("error"), severities.count("warning")
+        if not errors and not warnings:
+            return "fit to train on"
+        return f"{errors} to see to before training, {warnings} that would make it worse"
+
+    def values(self) -> dict[str, Any]:
+        """Return the content of check.json: measurements and findings of each clip."""
+        clips = [_measurements(surveyed) | {"findings": [asdict(f) for f in found]} for surveyed, found in self.clips]
+        return {"source": str(self.source), "kind": self.kind, "clips": clips}
+
+    def write(self, folder: Path) -> None:
+        """Write check.txt, check.json, contact_sheet.jpg and, for clips with a static region, masks/CLIP.png.
+
+        Args:
+            folder: folder to write to; it is made if it does not exist.
+        """
+        make_folder(folder)
+        with replacing(folder / "check.txt") as path:
+            path.write_text(self.text() + "\n")
+        with replacing(folder / "check.json") as path:
+            path.write_text(json.dumps(self.values(), indent=1) + "\n")
+        write_contact_sheet(folder / "contact_sheet.jpg", [surveyed for surveyed, _ in self.clips])
+        for surveyed, _ in self.clips:
+            if surveyed.static_region.any():
+                name = surveyed.clip.name.replace("/", "-")
+                write_image(folder / "masks" / f"{name}.png", region_mask(surveyed))
+
+
+def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> DataCheck:
+    """Check all clips of a data set.
+
+    Args:
+        path: path of the data set, or of a date, a drive or a sequence of KITTI.
+        kind: kind of the data set, such as "kitti_raw"; if None, it is recognized by its content.
+        options: fields of the source as `key=value`, such as "cameras=[left]".
+
+    Raises InputError for data that cannot be read.
+    """
+    source = source_at(path, kind, options)
+    clips = source.clips()
+    surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
+    found = [(surveyed, findings(surveyed)) for surveyed in surveys]
+    return DataCheck(path, str(source.model_dump()["kind"]), found)
+
+
+def _headline(surveyed: Survey) -> str:
+    """Describe a clip in one line: frames, image size, rate, motion and field of view."""
+    clip, rate = surveyed.clip, frame_rate(surveyed.clip)
+    parts = [f"{len(clip.frames)} frames", f"{clip.camera.width}x{clip.camera.height}"]
+    if rate and not clip.independent:
+        parts.append(f"{rate:.3g} frames a second")
+    if not math.isnan(surveyed.typical_motion):
+        parts.append(f"the image moves by {surveyed.typical_motion:.1%} of its width a frame")
+    if clip.missing_camera is None:
+        parts.append(f"{clip.camera.fov():.0f} degrees across")
+    return f"{clip.name}: {', '.join(parts)}"
+
+
+def _wrapped(start: str, text: str) -> list[str]:
+    """Break text into lines, the first of which begins with `start`."""
+    return textwrap.wrap(text, LINE, initial_indent=start, subsequent_indent=" " * INDENT, break_long_words=False)
+
+
+def _measurements(surveyed: Survey) -> dict[str, Any]:
+    """Return the measurements of a clip as check.json holds them, rounded to what they are known to."""
+    clip, camera = surveyed.clip, surveyed.clip.camera
+    known = clip.missing_camera is None
+    return {
+        "name": clip.name,
+        "path": str(clip.path),
+        "frames": len(clip.frames),
+        "width": camera.width,
+        "height": camera.height,
+        "frames_per_second": frame_rate(clip),
+        "camera": {name: getattr(camera, name) for name in ("fx", "fy", "cx", "cy")} if known else None,
+        "field_of_view": camera.fov() if known else None,
+        "static_share": float(surveyed.static_frames.mean()),
+        "looked_at": [clip.frames[index].name for index in surveyed.indices],
+        "motion": [None if math.isnan(value) else round(float(value), 6) for value in surveyed.motion],
+        "sharpness": np.round(surveyed.sharpness, 4).tolist(),
+        "brightness": np.round(surveyed.brightness, 4).tolist(),
+    }

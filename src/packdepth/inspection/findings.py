@@ -1,0 +1,384 @@
+"""Findings of a data check: one function for each problem that may keep training on a clip from working.
+
+Each function reports what was measured and what to do about it, or None if the clip does not have the problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from packdepth.data.targets import gaps, has_poses, has_speed, target_indices
+from packdepth.inspection.survey import Survey
+from packdepth.records import Clip
+
+Severity = Literal["error", "warning", "note"]
+"""error: training would fail or learn something false; warning: results would be worse; note: worth knowing."""
+
+# Thresholds. "Measured" refers to the clips of KITTI, KITTI-360, DDAD, a handheld camera (HoloLens) and a dash cam
+# that the project is tested on: a threshold lies beyond what these clips have. The others are chosen by eye.
+
+# Frames and time
+MIN_RATE, MAX_RATE = 2.5, 250.0  # frames per second: a camera of 25, with stamps ten times too large or too small
+WRONG_UNIT = 10  # factor: time stamps in a wrong unit are usually off by a power of ten (DDAD's are: by ten)
+MIN_PATH = 1.0  # metres: on a shorter path the noise of poses makes a large share
+MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = (
+    0.8,
+    1.25,
+)  # distance by speed over that by poses: a wrong unit is off by more
+MANY_GAPS = 0.1  # of the steps between frames: more gaps take away a noticeable part of the targets
+
+# Motion
+MIN_MOTION = 0.004  # of the width, mean between neighbors: less than twice the motion of a standing camera (1/416)
+USUAL_MOTION = 0.012  # of the width: median of KITTI's drives at 10 frames per second (measured: 0.010 to 0.015)
+MAX_MOTION = 0.05  # of the width: views hardly overlap beyond (measured: 0.049 with the handheld camera)
+LOST_MOTION = 0.5  # of the frames: if optical flow fails in more, it fails for a reason
+MANY_STATIC, NEARLY_ALL_STATIC = 0.05, 0.9  # of the frames: worth a filter; too few are left to train on
+
+# Images
+MIN_RELATIVE_SHARPNESS = 0.75  # of the clip's median sharpness: a blurred frame is below (measured: 0.89 at least)
+MIN_SHARPNESS = 0.4  # see `survey.sharpness`; a blur of one pixel brings images below (measured: 0.43 at least)
+SOME_BLURRED, MANY_BLURRED = 0.02, 0.1  # of the frames: worth a note; a noticeable part of the targets
+MAX_BRIGHTNESS_RATIO = 1.2  # of a frame to the one before (measured: 1.10 on drives, 1.20 with the handheld camera)
+MANY_JUMPS = 0.05  # of the frames: a noticeable part of the targets
+MAX_CLIPPED = 0.3  # of the pixels, median over frames (measured: 0.26 at most, where the car's body is in view)
+LARGE_STATIC_REGION = 0.05  # of the image: a larger one is worth cropping
+
+# Calibration
+MIN_FOV, MAX_FOV = 25.0, 120.0  # degrees across: a tele lens, and what a pinhole describes (measured: 48 to 104)
+MAX_CENTER_OFFSET = 0.15  # of the width: principal point from the middle of the image (measured: 0.04 at most)
+MAX_ASPECT = 1.05  # fx over fy, or fy over fx (measured: 1.005 at most)
+CHECKED_SCANS = 3  # scans of a clip, about, whose returns are projected: a wrong calibration shows in each
+MIN_RANGE = 0.1  # metres: nearer returns come from the car itself, or have no projection
+MIN_HIT_SHARE = 0.02  # of a scan's returns that fall into the image (measured: 0.11 at least, with a narrow camera)
+
+MAX_RANGES = 5  # ranges of static frames that are listed by name; nobody reads a longer list
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a clip that its user should know."""
+
+    name: str  # short title, such as "time stamps"
+    severity: Severity
+    found: str  # what was measured
+    advice: str  # one sentence: what to do
+
+
+def findings(survey: Survey) -> list[Finding]:
+    """Return all findings of a clip, the most severe first.
+
+    Args:
+        survey: measurements of the clip.
+    """
+    found = [finding for find in FINDINGS if (finding := find(survey)) is not None]
+    return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
+
+
+def frame_rate(clip: Clip) -> float:
+    """Return the frames per second of a clip: one over the median step in time; 0 if there is no such step.
+
+    Args:
+        clip: the clip, of any number of frames.
+    """
+    steps = np.diff([frame.time for frame in clip.frames])
+    median = float(np.median(steps)) if len(steps) else 0.0
+    return 1 / median if median > 0 else 0.0
+
+
+# --- frames and time --------------------------------------------------------------------------------------------
+
+
+def _no_neighbors(survey: Survey) -> Finding | None:
+    """Report a clip with too few frames, or with frames that are unrelated images."""
+    clip = survey.clip
+    if target_indices(clip, (-1, 1)):
+        return None
+    return Finding(
+        "no neighbors",
+        "error",
+        f"none of its {len(clip.frames)} frames has one just before and one just after it",
+        "Train on longer clips of consecutive frames; this one is good for evaluation alone.",
+    )
+
+
+def _time_order(survey: Survey) -> Finding | None:
+    """Report time stamps that stand still or run backwards."""
+    clip = survey.clip
+    steps = np.diff([frame.time for frame in clip.frames])
+    if clip.independent or (steps > 0).all():
+        return None
+    first = int(np.flatnonzero(steps <= 0)[0])
+    return Finding(
+        "time stamps",
+        "error",
+        f"{int((steps <= 0).sum())} frames are not later than those before, the first is {clip.frames[first + 1].name}",
+        "Sort the frames by time, and give each a stamp of its own.",
+    )
+
+
+def _time_unit(survey: Survey) -> Finding | None:
+    """Report a frame rate that no camera has, because time stamps are in a wrong unit."""
+    clip, rate = survey.clip, frame_rate(survey.clip)
+    if clip.independent or rate == 0 or MIN_RATE <= rate <= MAX_RATE:
+        return None
+    likely, word = (rate * WRONG_UNIT, "large") if rate < MIN_RATE else (rate / WRONG_UNIT, "small")
+    return Finding(
+        "time stamps",
+        "error",
+        f"{rate:.3g} frames a second: no driving video has this rate, a ten-fold error in its stamps would explain it",
+        f"See whether the time stamps are ten times too {word} ({likely:.3g} frames a second would be right): "
+        f"speed times time would give false distances.",
+    )
+
+
+def _corrected(survey: Survey) -> Finding | None:
+    """Report what the source has corrected in the data."""
+    correction = survey.clip.corrected
+    if correction is None:
+        return None
+    return Finding("corrected", "note", correction, "Nothing to do here; other tools may read the data as it is.")
+
+
+def _time_against_poses(survey: Survey) -> Finding | None:
+    """Report that speed times time and measured poses disagree about the distance traveled."""
+    clip = survey.clip
+    if clip.independent or not (has_speed(clip) and has_poses(clip)) or len(clip.frames) < 2:
+        return None
+    places = np.array([frame.pose[:3, 3] for frame in clip.frames if frame.pose is not None])
+    by_poses = float(np.linalg.norm(np.diff(places, axis=0), axis=-1).sum())
+    speeds = np.array([frame.speed for frame in clip.frames], dtype=np.float64)
+    by_speed = float(np.trapezoid(speeds, [frame.time for frame in clip.frames]))
+    if by_poses < MIN_PATH or MIN_DISTANCE_RATIO < by_speed / by_poses < MAX_DISTANCE_RATIO:
+        return None
+    return Finding(
+        "time stamps",
+        "error",
+        f"speed times time makes {by_speed:.1f} m, the poses lie {by_poses:.1f} m apart",
+        "See which of time stamps, speeds (m/s) and poses (metres) is in another unit before depth is scaled by it.",
+    )
+
+
+def _time_gaps(survey: Survey) -> Finding | None:
+    """Report gaps in time between frames."""
+    clip = survey.clip
+    count = 0 if clip.independent else int(gaps(clip).sum())
+    if not count:
+        return None
+    share = count / (len(clip.frames) - 1)
+    return Finding(
+        "gaps",
+        "warning" if share > MANY_GAPS else "note",
+        f"{count} gaps in time between {len(clip.frames)} frames ({share:.0%})",
+        "Frames on two sides of a gap are not taken for neighbors: there is less to train on; see what dropped them.",
+    )
+
+
+# --- motion -----------------------------------------------------------------------------------------------------
+
+
+def _static_frames(survey: Survey) -> Finding | None:
+    """Report frames in which the camera stands still."""
+    static = survey.static_frames
+    if not static.any():
+        return None
+    share, ranges = static.mean(), _static_ranges(survey)
+    return Finding(
+        "static frames",
+        "error" if share > NEARLY_ALL_STATIC else "warning" if share > MANY_STATIC else "note",
+        f"{share:.0%} of the frames show a camera that stands (mean image motion below 1/416 of the width): {ranges}",
+        "Leave them out with drop_static: {by: image} in the data block, or cut the clip with frames.",
+    )
+
+
+def _small_motion(survey: Survey) -> Finding | None:
+    """Report neighboring frames that hardly differ."""
+    motion = survey.typical_motion
+    if not motion < MIN_MOTION:
+        return None
+    stride = round(USUAL_MOTION / motion)
+    return Finding(
+        "small motion",
+        "warning",
+        f"the image moves by {motion:.2%} of its width between neighbors, {survey.clip.camera.width * motion:.1f} px",
+        f"Use a frame stride of {stride}: context: [-{stride}, {stride}] in the data block, or, of a video, "
+        f"step: {stride}.",
+    )
+
+
+def _large_motion(survey: Survey) -> Finding | None:
+    """Report neighboring frames that hardly overlap."""
+    motion = survey.typical_motion
+    lost = float(np.isnan(survey.motion).mean())
+    if survey.clip.independent or not (motion > MAX_MOTION or lost > LOST_MOTION):
+        return None
+    found = f"the image moves by {motion:.2%} of its width between neighbors" if motion > MAX_MOTION else ""
+    unknown = f"in {lost:.0%} of the frames no motion could be followed to the next" if lost > LOST_MOTION else ""
+    return Finding(
+        "large motion",
+        "warning",
+        "; ".join(text for text in (found, unknown) if text),
+        "Use every frame that was recorded, or a higher frame rate: view synthesis finds motions of a few per cent.",
+    )
+
+
+# --- images -----------------------------------------------------------------------------------------------------
+
+
+def _blur(survey: Survey) -> Finding | None:
+    """Report blurred frames, or a clip that is soft throughout."""
+    median = float(np.median(survey.sharpness))
+    share = float((survey.sharpness < MIN_RELATIVE_SHARPNESS * median).mean())
+    if share < SOME_BLURRED and median >= MIN_SHARPNESS:
+        return None
+    soft = f"its images hold little detail at their size (sharpness {median:.2f}, sharp ones have 0.5 to 0.8)"
+    blurred = f"{share:.0%} of the frames are blurred, compared with the others"
+    parts = ((soft, median < MIN_SHARPNESS), (blurred, share >= SOME_BLURRED))
+    return Finding(
+        "blur",
+        "warning" if share > MANY_BLURRED or median < MIN_SHARPNESS else "note",
+        "; ".join(text for text, holds in parts if holds),
+        "Train at a smaller image_size, at which the blur vanishes, or record with a shorter exposure.",
+    )
+
+
+def _exposure(survey: Survey) -> Finding | None:
+    """Report jumps of brightness between neighboring frames."""
+    jumps = np.maximum(survey.change, 1 / survey.change) > MAX_BRIGHTNESS_RATIO
+    if not jumps.any():
+        return None
+    first = survey.clip.frames[survey.indices[np.flatnonzero(jumps)[0]]].name
+    return Finding(
+        "exposure",
+        "warning" if jumps.mean() > MANY_JUMPS else "note",
+        f"brightness jumps by more than {MAX_BRIGHTNESS_RATIO - 1:.0%} after {int(jumps.sum())} frames, "
+        f"the first is {first}",
+        "Fix the exposure when recording, or cut the clip there: the photometric loss takes brightness for motion.",
+    )
+
+
+def _clipping(survey: Survey) -> Finding | None:
+    """Report images that are black or white in large parts."""
+    share = float(np.median(survey.clipped))
+    if share < MAX_CLIPPED:
+        return None
+    return Finding(
+        "clipping",
+        "warning",
+        f"{share:.0%} of the pixels are black or white",
+        "Crop black borders away, or correct the exposure: such pixels teach nothing.",
+    )
+
+
+def _static_region(survey: Survey) -> Finding | None:
+    """Report a region that moves with the camera, such as a hood, a logo or a date."""
+    share = float(survey.static_region.mean())
+    if share == 0:
+        return None
+    rows = np.flatnonzero(survey.static_region.any(1)) / survey.static_region.shape[0]
+    return Finding(
+        "fixed parts",
+        "warning" if share > LARGE_STATIC_REGION else "note",
+        f"{share:.1%} of the image, between {rows[0]:.0%} and {rows[-1]:.0%} of its height, never moves: a hood, a "
+        f"logo, or the horizon of a straight road (see its mask)",
+        "Keep automask on, which leaves it out of the loss, and crop a hood away if it takes much of the image.",
+    )
+
+
+# --- calibration ------------------------------------------------------------------------------------------------
+
+
+def _calibration(survey: Survey) -> Finding | None:
+    """Report a missing calibration."""
+    missing = survey.clip.missing_camera
+    if missing is None:
+        return None
+    return Finding(
+        "calibration",
+        "error",
+        f"none: {missing} is not there",
+        "Write that file (width, height, fx, fy, cx, cy in pixels), or learn it with camera: {learn: true} in the run.",
+    )
+
+
+def _intrinsics(survey: Survey) -> Finding | None:
+    """Report intrinsics that do not suit the size of the images."""
+    clip = survey.clip
+    if clip.missing_camera is not None:
+        return None
+    camera, fov = clip.camera, clip.camera.fov()
+    offset = float(camera.cx) - (camera.width - 1) / 2, float(camera.cy) - (camera.height - 1) / 2
+    complaints = []
+    if not MIN_FOV <= fov <= MAX_FOV:
+        complaints.append(f"a field of view of {fov:.0f} degrees across")
+    if max(map(abs, offset)) > MAX_CENTER_OFFSET * camera.width:
+        complaints.append(f"a principal point ({camera.cx:.0f}, {camera.cy:.0f}) far from the middle of the image")
+    if not 1 / MAX_ASPECT < camera.fx / camera.fy < MAX_ASPECT:
+        complaints.append(f"pixels that are not square (fx {camera.fx:.0f}, fy {camera.fy:.0f})")
+    if not complaints:
+        return None
+    return Finding(
+        "intrinsics",
+        "warning",
+        f"{' and '.join(complaints)}, for {camera.width}x{camera.height} pixels",
+        "See whether the calibration is for images of another size or crop, or for a lens that is no pinhole.",
+    )
+
+
+def _scans(survey: Survey) -> Finding | None:
+    """Report how many LiDAR returns fall into the image; hardly any do if the scanner's calibration is wrong."""
+    clip = survey.clip
+    frames = [frame for frame in clip.frames if frame.lidar is not None]
+    if not frames:
+        return None
+    step = max(len(frames) // CHECKED_SCANS, 1)
+    share = float(np.mean([_hit_share(clip, frame.lidar.read()) for frame in frames[::step] if frame.lidar]))
+    return Finding(
+        "LiDAR",
+        "note" if share > MIN_HIT_SHARE else "error",
+        f"{len(frames)} of {len(clip.frames)} frames have a scan, {share:.0%} of whose returns fall into the image",
+        "Look at the overlay on the contact sheet: edges of depth must lie on edges of the image.",
+    )
+
+
+FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
+    _no_neighbors,
+    _time_order,
+    _time_unit,
+    _corrected,
+    _time_against_poses,
+    _time_gaps,
+    _static_frames,
+    _small_motion,
+    _large_motion,
+    _blur,
+    _exposure,
+    _clipping,
+    _static_region,
+    _calibration,
+    _intrinsics,
+    _scans,
+)
+
+
+def _static_ranges(survey: Survey) -> str:
+    """List the static frames by name, such as "000051 to 000076"."""
+    names = [survey.clip.frames[index].name for index in survey.indices]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], survey.static_frames.astype(int), [0]])))
+    ranges = [
+        names[first] if first == last - 1 else f"{names[first]} to {names[last - 1]}"
+        for first, last in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    more = len(ranges) - MAX_RANGES
+    return ", ".join(ranges[:MAX_RANGES]) + (f" and {more} more ranges" if more > 0 else "")
+
+
+def _hit_share(clip: Clip, points: np.ndarray) -> float:
+    """Return the share of the points [N, 3] (metres, camera frame) that fall into the image."""
+    camera, ahead = clip.camera, points[points[:, 2] > MIN_RANGE]
+    u, v = (ahead[:, :2] / ahead[:, 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]).T
+    inside = (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1)
+    return float(inside.sum() / max(len(points), 1))

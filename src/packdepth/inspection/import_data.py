@@ -1,0 +1,233 @@
+"""Command `packdepth data import`: writes the clips of any source as folders of packdepth's own contract.
+
+A clip is written into a hidden folder, which gets its final name when the clip is complete. Files that exist already
+are kept, so that an import that was stopped continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import yaml
+
+from packdepth.data.resized import resized_depth, resized_image, resized_labels
+from packdepth.data.targets import check_calibrated
+from packdepth.errors import InputError
+from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_depth_png, write_image
+from packdepth.progress import progress
+from packdepth.records import Clip, Frame, Readable, Scan
+from packdepth.sources.files import ImageFile
+from packdepth.sources.folder import POSE_COLUMNS
+from packdepth.sources.recognize import source_at
+from packdepth.sources.rigid import quaternion
+from packdepth.sources.split import own_line, write_split
+
+Size = tuple[int, int] | None
+"""Height and width of the images to write, in pixels; None for their own size."""
+
+MIN_SIDE = 16  # pixels, of the images to write: a smaller number is a typing error
+SAMPLED_CLIPS = 10  # clips, spread over all, whose first files are written to estimate the disk space: some seconds
+MOVING = 255  # gray level of moving objects in moving/, so that the mask can be looked at; readers take any but 0
+
+
+def import_data(
+    path: Path,
+    output: Path,
+    kind: str | None = None,
+    options: Sequence[str] = (),
+    size: Size = None,
+    image_format: Literal["jpg", "png"] = "jpg",
+) -> list[Path]:
+    """Write the clips of a data set as folders of packdepth's contract, and return these folders.
+
+    Args:
+        path: path of the data set.
+        output: folder to write to.
+        kind: kind of the data set, such as "kitti_raw"; if None, it is recognized by its content.
+        options: fields of the source as `key=value`, such as "cameras=[left]".
+        size: height and width of the images to write, in pixels; None for their own size.
+        image_format: format of the images. Images that have it already and are not resized are copied.
+
+    Raises InputError for data that cannot be used, a disk that is too small and a folder that holds another import.
+    """
+    if size is not None and min(size) < MIN_SIDE:
+        raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of {MIN_SIDE} pixels at least")
+    source = source_at(path, kind, options)
+    clips = source.clips()
+    check_calibrated(clips)
+    folders = {clip.name: output / clip.short_name for clip in clips}
+    twice = [name for name, count in Counter(folders.values()).items() if count > 1]
+    if twice or len(folders) < len(clips):
+        raise InputError(f"{path}: has several clips of one name ({twice or clips[0].name}); import them one by one")
+    recipe = {"source": source.model_dump(mode="json"), "size": list(size) if size else None, "format": image_format}
+    claim(output / "import.yaml", yaml.safe_dump(recipe, sort_keys=False), "another import")
+
+    todo = [clip for clip in clips if not folders[clip.name].exists()]
+    pieces_of = partial(pieces, size=size, suffix=f".{image_format}")
+    _check_space(todo, pieces_of, output)
+    steps = [(clip, frame) for clip in todo for frame in clip.frames]
+    for clip, frame in progress(steps, "importing", len(steps)):
+        hidden = output / f".{folders[clip.name].name}"
+        for piece in pieces_of(frame):
+            if not (hidden / piece.name).exists():
+                piece.write(hidden / piece.name)
+        if frame is clip.frames[-1]:
+            write_tables(hidden, clip, size)
+            hidden.rename(folders[clip.name])
+    _write_targets(output / "split.txt", clips, folders)
+    return list(folders.values())
+
+
+# --- frames -------------------------------------------------------------------------------------------------------
+
+
+class Piece(NamedTuple):
+    """One file of a clip folder."""
+
+    name: str  # path within the clip folder, such as "frames/000012.jpg"
+    write: Callable[[Path], None]  # writes the file to a path
+
+    @property
+    def kind(self) -> str:
+        """Subfolder that holds the file, such as "frames"."""
+        return self.name.split("/")[0]
+
+
+def pieces(frame: Frame, size: Size, suffix: str) -> Iterator[Piece]:
+    """Yield the files of a frame.
+
+    Args:
+        frame: the frame to write.
+        size: height and width of its images, in pixels; None for their own size.
+        suffix: suffix of image files, ".jpg" or ".png".
+    """
+    for kind, image in (("frames", frame.image), ("right", frame.right)):
+        if image is not None:
+            yield Piece(f"{kind}/{frame.name}{suffix}", partial(_write_image, image, size))
+    if frame.depth is not None:
+        yield Piece(f"depth/{frame.name}.png", partial(_write_depth, frame.depth, size))
+    if frame.lidar is not None:
+        yield Piece(f"lidar/{frame.name}.npz", partial(_write_points, frame.lidar))
+    if frame.semantic is not None:
+        yield Piece(f"semantic/{frame.name}.png", partial(_write_labels, frame.semantic, size, np.uint8, 1))
+    if frame.instance is not None:
+        yield Piece(f"instance/{frame.name}.png", partial(_write_labels, frame.instance, size, np.uint16, 1))
+    if frame.moving is not None:
+        yield Piece(f"moving/{frame.name}.png", partial(_write_labels, frame.moving, size, np.uint8, MOVING))
+
+
+def _write_image(image: Readable, size: Size, path: Path) -> None:
+    """Write an image; copy its file if it is neither resized nor converted."""
+    same = image.path.suffix.lower().replace(".jpeg", ".jpg") == path.suffix
+    if size is None and same and isinstance(image, ImageFile):
+        with replacing(path) as temporary:
+            shutil.copyfile(image.path, temporary)
+    else:
+        pixels = image.read()
+        write_image(path, pixels if size is None else resized_image(pixels, *size))
+
+
+def _write_depth(depth: Readable, size: Size, path: Path) -> None:
+    """Write a depth map as a 16-bit PNG."""
+    values = depth.read()
+    write_depth_png(path, values if size is None else resized_depth(values, *size))
+
+
+def _write_points(scan: Scan, path: Path) -> None:
+    """Write a LiDAR scan as an npz."""
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, points=scan.read(), origin=scan.origin)
+
+
+def _write_labels(labels: Readable, size: Size, dtype: type[np.unsignedinteger], factor: int, path: Path) -> None:
+    """Write label values, converted to `dtype` and multiplied by `factor`, as a PNG."""
+    values = labels.read().astype(dtype) * dtype(factor)
+    write_image(path, values if size is None else resized_labels(values, *size))
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def write_tables(folder: Path, clip: Clip, size: Size) -> None:
+    """Write camera.yaml and frames.csv of a clip.
+
+    Args:
+        folder: the clip folder to write to.
+        clip: the clip.
+        size: height and width of the written images, in pixels; None for their own size.
+    """
+    camera = clip.camera if size is None else clip.camera.resized(*size)
+    values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    if clip.baseline is not None:
+        values["baseline_m"] = clip.baseline
+    if clip.independent:
+        values["independent"] = True
+    if clip.interval is not None:
+        values["interval_s"] = clip.interval
+    values["drive"] = clip.drive or str(clip.path)
+    with replacing(folder / "camera.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    speeds = any(frame.speed is not None for frame in clip.frames)
+    poses = any(frame.pose is not None for frame in clip.frames)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["frame", "time_s", *(["speed_mps"] if speeds else []), *(POSE_COLUMNS if poses else [])])
+    for frame in clip.frames:
+        row: list[object] = [frame.name, frame.time]
+        row += ["" if frame.speed is None else frame.speed] if speeds else []
+        row += _pose_cells(frame.pose) if poses else []
+        table.writerow(row)
+    with replacing(folder / "frames.csv") as temporary:
+        temporary.write_text(text.getvalue())
+
+
+def _pose_cells(pose: np.ndarray | None) -> list[object]:
+    """Return x, y, z, qx, qy, qz, qw of T_world_camera [4, 4]; empty cells if the pose is unknown."""
+    if pose is None:
+        return [""] * len(POSE_COLUMNS)
+    return [*pose[:3, 3].tolist(), *quaternion(pose[:3, :3]).tolist()]
+
+
+def _write_targets(path: Path, clips: Sequence[Clip], folders: dict[str, Path]) -> None:
+    """Write a split file of the targets, if any clip restricts its targets."""
+    if all(clip.targets is None for clip in clips):
+        return
+    lines = []
+    for clip in clips:
+        name = f"folder/{folders[clip.name].name}"
+        frames = [frame.name for frame in clip.frames if clip.is_target(frame)]
+        lines += [own_line(name)] if clip.targets is None else [own_line(name, frame) for frame in frames]
+    write_split(path, lines, f"the targets of {len(clips)} imported clips")
+
+
+# --- disk space ---------------------------------------------------------------------------------------------------
+
+
+def _check_space(clips: Sequence[Clip], pieces_of: Callable[[Frame], Iterator[Piece]], output: Path) -> None:
+    """Print how much will be written, estimated from some clips. Raises InputError if the disk is too small."""
+    sampled = clips[:: -(-len(clips) // SAMPLED_CLIPS) or 1]
+    sizes: dict[str, list[int]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in sampled:
+            firsts = {piece.kind: piece for frame in reversed(clip.frames) for piece in pieces_of(frame)}
+            for kind, piece in firsts.items():
+                file = Path(folder) / piece.name
+                piece.write(file)
+                sizes.setdefault(kind, []).append(file.stat().st_size)
+                file.unlink()
+    counts = Counter(piece.kind for clip in clips for frame in clip.frames for piece in pieces_of(frame))
+    typical = {kind: float(np.mean(sizes.get(kind, [0]))) for kind in counts}
+    needed = sum(count * typical[kind] for kind, count in counts.items())
+    make_folder(output)
+    print(f"{counts['frames']} frames of {len(clips)} clips to write: about {size_in_words(needed)}")
+    check_room(output, needed, "name another folder, or a smaller --size")

@@ -1,0 +1,279 @@
+"""What a run file may say about any network: the bases of the networks' blocks. Importing this takes no torch.
+
+The block of a network stands in the network's own file. It derives from `DepthNetworkBlock` or `PoseNetworkBlock`, and
+its `build` makes the network. To add a network, add a file; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from packdepth.blocks import Block, ByKind, Closed, Family
+from packdepth.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from packdepth.networks.ego_motion import PairPoseNetwork
+    from packdepth.networks.guided import Guidance
+    from packdepth.networks.semantic_network import SemanticNetwork
+
+Unit = Annotated[float, Field(ge=0, le=1)]
+Pattern = Literal["random", "grid", "blocks"]
+Layers = Literal[18, 34, 50]
+"""Layers of a ResNet encoder."""
+LAYERS: Layers = 18  # of an encoder, if nothing else is said
+INITIAL_DEPTH = 12.0  # metres: a typical depth of streets
+
+
+# --- guidance -----------------------------------------------------------------------------------------------------
+
+
+class SemanticsBlock(Block, ABC):
+    """What guides a depth network: a segmentation network, or label maps."""
+
+    @property
+    def label_classes(self) -> int | None:
+        """The number of classes of the label maps that guide; None if a segmentation network does."""
+        return None
+
+    @property
+    def held(self) -> bool:
+        """Whether a checkpoint of the depth network holds a copy of the network that guides it."""
+        return False
+
+    @abstractmethod
+    def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
+        """Return what filters the features of a decoder.
+
+        Args:
+            channels: of the guided decoder stages, by stride.
+            kernel: side of the pixel-adaptive convolutions, in pixels of each stage.
+            copy: a checkpoint's copy of the segmentation network; None for the one that the block names.
+        """
+
+    @abstractmethod
+    def describe(self, strides: str, has_copy: bool) -> str:
+        """Return one line about what guides at these strides, and whether the checkpoint has a copy of it."""
+
+
+class NetworkSemantics(SemanticsBlock):
+    """A fixed segmentation network that guides a depth network."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Where the network comes from: a folder or a name."""
+
+    @abstractmethod
+    def build(self, copy: Path | None = None) -> SemanticNetwork:
+        """Return the network, or a checkpoint's copy of it. Raises InputError if it is not there."""
+
+    def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
+        """Return guidance by features of the network."""
+        from packdepth.networks.guided import NetworkGuidance
+
+        return NetworkGuidance(self.build(copy), channels, kernel)
+
+    def describe(self, strides: str, has_copy: bool) -> str:
+        """Return kind and name of the network, the strides, and where it is."""
+        held = "by value: a copy is part of this checkpoint" if has_copy else "by reference: loaded from there"
+        return f"{self.kind} {self.name} at strides {strides} ({held}{'' if has_copy else ' when needed'})"
+
+
+class LabelMaps(SemanticsBlock):
+    """Label maps on disk, the `semantic/` of clips: each image needs its own, in prediction too."""
+
+    kind: Literal["labels"] = "labels"
+    classes: Annotated[int, Field(ge=1, le=255)] = 19
+    """Number of classes: ids from 0 on, by default Cityscapes' train ids. 255 is unlabeled."""
+
+    @property
+    def label_classes(self) -> int | None:
+        """The number of classes."""
+        return self.classes
+
+    def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
+        """Return guidance by a learned embedding of the classes."""
+        from packdepth.networks.guided import LabelGuidance
+
+        return LabelGuidance(self.classes, channels, kernel)
+
+    def describe(self, strides: str, has_copy: bool) -> str:
+        """Return the number of classes, the strides, and where the label maps are."""
+        return (
+            f"label maps of {self.classes} classes at strides {strides} (on disk: images are predicted "
+            f"with the semantic/ of their clip, which is not part of this checkpoint)"
+        )
+
+
+SEMANTICS = Family(
+    SemanticsBlock,  # type: ignore[type-abstract]
+    "packdepth.semantics",
+    ("packdepth.networks", "packdepth.segmentation"),
+)
+
+
+class GuidanceBlock(Closed):
+    """Guidance of the decoder by a fixed segmentation network, or by label maps (ICLR 2020)."""
+
+    semantics: Annotated[SemanticsBlock, ByKind(SEMANTICS)]
+    """What guides: `fpn`, `transformers` or `labels`."""
+    strides: Annotated[tuple[Literal[2, 4, 8, 16], ...], Field(min_length=1)] = (16, 8, 4, 2)
+    """The decoder stages that are guided, each by the features of the nearest stride."""
+    kernel: Literal[3, 5] = 3
+    """Side of the pixel-adaptive convolutions, in pixels of each stage."""
+    cache: Path | None = None
+    """A folder in which training keeps the features of its images, computed once; they are not kept if left out."""
+
+    @model_validator(mode="after")
+    def _cache_of_features(self) -> GuidanceBlock:
+        if self.cache is not None and self.semantics.label_classes is not None:
+            raise ValueError("cache keeps features of a segmentation network, but label maps guide; remove it")
+        return self
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+class NetworkBlock(Block, ABC):
+    """The options of all networks that packdepth trains."""
+
+    frozen: bool = False
+    """Keep the weights that `initial` loads as they are: metric depth teaches metric ego-motion."""
+
+    training_options: ClassVar[frozenset[str]] = frozenset({"frozen"})
+    """Options that affect training only: weights fit a network whatever their values."""
+
+    def architecture(self) -> dict[str, Any]:
+        """Return the options that the weights depend on."""
+        return self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Return the network with random weights."""
+
+
+class DepthNetworkBlock(NetworkBlock):
+    """The block of a depth network: its options in a run file, and how the network is made.
+
+    `build` returns a module that maps an image [B, 3, H, W], RGB in [0, 1], to a list of inverse depths in 1/metres at
+    strides 1, 2, 4 and 8, finest first: `packdepth.networks.DepthNetwork` is the contract. `flip` works with every such
+    network; `guidance` with those that fulfill `packdepth.networks.GuidedDepthNetwork`.
+
+    >>> import torch
+    >>> from packdepth.networks.packnet import PackNetBlock
+    >>> network = PackNetBlock(preset="tiny").assemble()
+    >>> [tuple(level.shape) for level in network(torch.rand(1, 3, 64, 96))]
+    [(1, 1, 64, 96), (1, 1, 32, 48), (1, 1, 16, 24), (1, 1, 8, 12)]
+    """
+
+    flip: bool = False
+    """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
+    guidance: GuidanceBlock | None = None
+    """Guidance by semantics; none if left out."""
+
+    @property
+    def label_classes(self) -> int | None:
+        """The number of classes of the label maps that guide the network; None if none do."""
+        return None if self.guidance is None else self.guidance.semantics.label_classes
+
+    def assemble(self, semantics_copy: Path | None = None) -> nn.Module:
+        """Return the network with its guidance and its flip layer.
+
+        Args:
+            semantics_copy: a checkpoint's copy of the segmentation network that guides; None for the one that the
+                block names.
+
+        Raises InputError if the segmentation network is not there, or if the network cannot be guided as asked for.
+        """
+        from packdepth.networks.contract import GuidedDepthNetwork
+        from packdepth.networks.flip import FlipFused
+
+        network = self.build()
+        if self.guidance is not None:
+            if not isinstance(network, GuidedDepthNetwork):
+                raise InputError(
+                    f"networks.depth.guidance: the network '{self.kind}' cannot be guided (it has no "
+                    f"decoder_channels); remove the guidance, or use another network"
+                )
+            missing = [stride for stride in self.guidance.strides if stride not in network.decoder_channels]
+            if missing:
+                raise InputError(
+                    f"networks.depth.guidance.strides: the network '{self.kind}' has no decoder stage of stride "
+                    f"{missing[0]}; it has {', '.join(map(str, sorted(network.decoder_channels)))}"
+                )
+            channels: dict[int, int] = {s: network.decoder_channels[s] for s in self.guidance.strides}
+            network.guidance = self.guidance.semantics.guidance(channels, self.guidance.kernel, semantics_copy)
+        return FlipFused(network) if self.flip else network
+
+
+class PoseBlock(Block, ABC):
+    """The block of an ego-motion network, packdepth's or one that another project trained."""
+
+    @abstractmethod
+    def build(self) -> PairPoseNetwork:
+        """Return the network with random weights."""
+
+    def assemble(self) -> PairPoseNetwork:
+        """Return the network as its options say."""
+        return self.build()
+
+
+class Sparsity(Closed):
+    """Pixels that the ego-motion network loses in training (docs/explanation/ego_motion.md).
+
+    Each pair of frames loses a share of its pixels that is drawn anew between 0 and a limit, which goes from `start` to
+    `end` in the course of the training.
+    """
+
+    pattern: Pattern = "random"
+    """Pixels by themselves; all but the crossings of a grid of lines; squares of 16 pixels."""
+    start: Unit = 0.8
+    """The limit at the beginning of the training."""
+    end: Unit = 0.0
+    """The limit at its end."""
+    same: bool = False
+    """Both frames of a pair lose the same pixels; if false, each loses its own."""
+
+
+class PoseNetworkBlock(NetworkBlock, PoseBlock):
+    """The block of an ego-motion network: its options in a run file, and how the network is made.
+
+    `build` returns a `packdepth.networks.PairPoseNetwork`, which sees pairs of frames, the earlier one first.
+    """
+
+    initial_forward: float = 0.0
+    """Metres per frame along the optical axis that an untrained network predicts."""
+    sparsity: Sparsity | None = None
+    """Pixels that it loses in training; none if left out."""
+
+    training_options: ClassVar[frozenset[str]] = NetworkBlock.training_options | {"initial_forward", "sparsity"}
+    uses_depth: ClassVar[bool] = False
+    """Whether the network sees the predicted depth of both frames."""
+
+    @abstractmethod
+    def build(self) -> PairPoseNetwork:
+        """Return the network with random weights."""
+
+    def assemble(self) -> PairPoseNetwork:
+        """Return the network, which loses pixels in training if the block says so."""
+        network = self.build()
+        network.sparsity = self.sparsity
+        return network
+
+
+DEPTH_NETWORKS = Family(DepthNetworkBlock, "packdepth.depth_networks", ("packdepth.networks",))  # type: ignore[type-abstract]
+POSE_NETWORKS = Family(PoseNetworkBlock, "packdepth.pose_networks", ("packdepth.networks",))  # type: ignore[type-abstract]
+IMPORTED_POSE_NETWORKS = Family(
+    PoseBlock,  # type: ignore[type-abstract]
+    POSE_NETWORKS.group,
+    ("packdepth.networks", "packdepth.interop"),
+)
+AnyDepthNetwork = Annotated[DepthNetworkBlock, ByKind(DEPTH_NETWORKS)]
+AnyPoseNetwork = Annotated[PoseNetworkBlock, ByKind(POSE_NETWORKS)]

@@ -1,0 +1,77 @@
+"""The contract of a depth network: what training, prediction and export rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from packdepth.errors import InputError
+from packdepth.networks.guided import Guidance
+
+SCALES = 4  # inverse depths of a network, at strides 1, 2, 4 and 8
+
+
+class DepthNetwork(Protocol):
+    """A module that predicts inverse depth from an image, in training and evaluation alike.
+
+    The image is [B, 3, H, W], RGB in [0, 1], of any height and width; a network that wants it normalized does that
+    itself. The result is a list of inverse depths [B, 1, ceil(H / s), ceil(W / s)] in 1/metres, at strides s = 1, 2, 4
+    and 8, finest first. They are positive, and their range belongs to the network.
+    """
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """Return the inverse depths."""
+
+
+@runtime_checkable
+class GuidedDepthNetwork(Protocol):
+    """A depth network whose decoder semantics can guide.
+
+    Attributes:
+        stride: the network pads height and width of its image to a multiple of this many pixels, at the right and the
+            bottom; guidance sees images of that size.
+        decoder_channels: channels of the features that can be guided, by their stride. They are guided before they
+            meet a skip connection.
+        guidance: what guides them; None if nothing does. The network calls it once for each image, and then what it
+            returns for each stage of its decoder: `guide(features, stride)`.
+    """
+
+    stride: int
+    decoder_channels: Mapping[int, int]
+    guidance: Guidance | None
+
+    def __call__(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
+        """Return the inverse depths, as a `DepthNetwork` does.
+
+        Args:
+            image: [B, 3, H, W], RGB in [0, 1].
+            guide_input: what guidance sees in place of the image: label maps [B, 1, H, W], or the image without color
+                jitter [B, 3, H, W]. None: the image.
+        """
+
+
+def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
+    """Raise InputError, one sentence, unless a network has kept the contract of `DepthNetwork`.
+
+    Args:
+        inv_depths: what the network returned.
+        image: [B, 3, H, W], of which.
+        name: of the network, for the sentence.
+    """
+    height, width = image.shape[-2:]
+    wanted = [(len(image), 1, -(-height // 2**s), -(-width // 2**s)) for s in range(SCALES)]
+    is_list = isinstance(inv_depths, (list, tuple)) and all(isinstance(level, Tensor) for level in inv_depths)
+    found = [tuple(level.shape) for level in inv_depths] if is_list else type(inv_depths).__name__  # type: ignore[attr-defined]
+    if found != wanted:
+        raise InputError(
+            f"networks.depth: '{name}' returns {found} for an image {list(image.shape)}, but a depth network returns a "
+            f"list of inverse depths {wanted}, finest first"
+        )
+    for level in inv_depths:  # type: ignore[attr-defined]
+        if not bool((level > 0).all()):
+            raise InputError(
+                f"networks.depth: '{name}' predicts inverse depths that are not positive ({float(level.min()):g}); "
+                f"end the network in a sigmoid or a softplus"
+            )

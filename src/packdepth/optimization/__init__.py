@@ -1,0 +1,1 @@
+"""Optimizers and schedules of the learning rate: each block stands in the file of what it describes."""

@@ -1,0 +1,48 @@
+"""The bases of optimizers and schedules in a run file. Importing this takes no torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any
+
+from packdepth.blocks import Block, ByKind, Family
+
+if TYPE_CHECKING:
+    from torch.optim import Adam
+
+Groups = list[dict[str, Any]]
+"""Parameter groups of an optimizer, each with `name` ("depth" or "pose"), `params` and `lr`."""
+
+
+class OptimizerBlock(Block, ABC):
+    """The block of an optimizer: its options in a run file, and how the optimizer is made."""
+
+    @abstractmethod
+    def build(self, groups: Groups, fused: bool) -> Adam:
+        """Return the optimizer.
+
+        Args:
+            groups: the parameters of each network, with its learning rate.
+            fused: whether to use torch's fused implementation.
+        """
+
+
+class Schedule(Block, ABC):
+    """A schedule of the learning rate: its options in a run file, and the multiplier at each step."""
+
+    @abstractmethod
+    def multiplier(self, step: int, steps: int, epochs: int) -> float:
+        """Return the number that the learning rates are multiplied by.
+
+        Args:
+            step: number of finished steps.
+            steps: steps of the whole training.
+            epochs: epochs of the whole training.
+        """
+
+
+_HOME = ("packdepth.optimization",)
+OPTIMIZERS = Family(OptimizerBlock, "packdepth.optimizers", _HOME)  # type: ignore[type-abstract]
+SCHEDULES = Family(Schedule, "packdepth.schedules", _HOME)  # type: ignore[type-abstract]
+AnyOptimizer = Annotated[OptimizerBlock, ByKind(OPTIMIZERS, keep_unknown=True)]
+AnySchedule = Annotated[Schedule, ByKind(SCHEDULES, keep_unknown=True)]

@@ -1,0 +1,1 @@
+"""Segmentation: run file, networks, training, label maps and mIoU."""

@@ -1,0 +1,159 @@
+"""Checkpoints of segmentation networks. Importing this module does not import torch.
+
+A checkpoint is a folder, as for depth networks: `weights.safetensors`, `run.yaml`, `meta.json`. Until the training has
+finished, `trainer.ckpt` stands beside them: the state from which the training can be resumed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from packdepth.blocks import Closed, parse
+from packdepth.checkpoint import META, RUN, TRAINER_STATE, WEIGHTS, check_unchanged, recover, replaced
+from packdepth.errors import InputError
+from packdepth.segmentation.run_file import SemanticRun
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FREE_ON_RESUME = {"training.checkpoint_steps", "training.accelerator", "data.workers"}
+"""Values of the run file that may change when a training is resumed, because no step depends on them.
+
+`training.steps` is not one of them: the cosine of the learning rate ends with the last step, so that every step depends
+on their number.
+"""
+
+
+class SemanticMeta(Closed):
+    """The description of a checkpoint of a segmentation network."""
+
+    packdepth: str
+    """The version that wrote it."""
+    created: str
+    """Date and time, UTC."""
+    steps: int
+    """Number of finished optimizer steps."""
+    classes: list[str]
+    """Names of the classes, by class id."""
+    images: int
+    """Number of training images."""
+    mean_iou: float | None = None
+    """Mean of `iou` over the classes; None without validation images and before the training has finished."""
+    iou: dict[str, float] = {}
+    """Intersection over union of each class that occurs in the validation images, over all their pixels together."""
+
+
+def write_checkpoint(
+    folder: Path,
+    run: SemanticRun,
+    meta: SemanticMeta,
+    weights: dict[str, Tensor],
+    trainer: dict[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint so that `folder` always holds the old one or the new one, never a part.
+
+    Args:
+        folder: the folder of the checkpoint.
+        run: the run that trains the network.
+        meta: the description of the checkpoint.
+        weights: the state dict of the network.
+        trainer: the state from which the training can be resumed, of tensors, numbers and texts; None if it has
+            finished.
+    """
+    from safetensors.torch import save_file
+
+    with replaced(folder) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary / WEIGHTS)
+        (temporary / RUN).write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
+        (temporary / META).write_text(meta.model_dump_json(indent=2) + "\n")
+        if trainer is not None:
+            import torch
+
+            torch.save(trainer, temporary / TRAINER_STATE)
+
+
+def read_description(folder: Path) -> tuple[SemanticRun, SemanticMeta]:
+    """Return the run and the description of a checkpoint. Raises InputError if `folder` is no checkpoint.
+
+    Args:
+        folder: the folder of the checkpoint.
+    """
+    missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder}: is no checkpoint of a segmentation network (it lacks {', '.join(missing)}); "
+            f"give a folder that `packdepth semantics train` wrote"
+        )
+    try:
+        run = parse(SemanticRun, yaml.safe_load((folder / RUN).read_text()), str(folder / RUN))
+        meta = parse(SemanticMeta, json.loads((folder / META).read_text()), str(folder / META))
+    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
+    return run, meta
+
+
+def load_weights(network: nn.Module, folder: Path) -> None:
+    """Load the weights of a checkpoint into a network. Raises InputError if they cannot be read or do not fit.
+
+    Args:
+        network: the network, on any device.
+        folder: the folder of the checkpoint.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise InputError(
+            f"{folder / WEIGHTS}: cannot be used ({' '.join(str(error).split())[:200]}); train again or copy it again"
+        ) from None
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Return whether a folder holds a training that has not finished and can be resumed.
+
+    Args:
+        folder: the output of the training; it need not exist.
+    """
+    return (folder / TRAINER_STATE).is_file()
+
+
+def check_resumable(folder: Path, run: SemanticRun) -> None:
+    """Raise InputError unless a folder holds a training of the same run, finished or not.
+
+    Args:
+        folder: the output of the training.
+        run: the run to resume.
+    """
+    recover(folder)
+    if not folder.exists():
+        raise InputError(f"{folder}: holds no run to go on with; train without --resume")
+    before, meta = read_description(folder)
+    check_unchanged(folder, before, run, FREE_ON_RESUME)
+    if meta.steps < before.training.steps and not is_unfinished(folder):
+        raise InputError(f"{folder}: lacks {TRAINER_STATE}, without which it cannot go on; train into another --output")
+
+
+def read_trainer_state(folder: Path) -> dict[str, Any]:
+    """Return the state from which a training can be resumed. Raises InputError if it cannot be read.
+
+    Only tensors, numbers and texts are read; no code in the file is executed.
+
+    Args:
+        folder: the output of the training.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        state: dict[str, Any] = torch.load(folder / TRAINER_STATE, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder / TRAINER_STATE}: cannot be read ({reason}); train into another --output") from None
+    return state

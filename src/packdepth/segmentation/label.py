@@ -1,0 +1,53 @@
+"""Label maps of clips, predicted by a segmentation network: `packdepth semantics label`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from packdepth.checkpoint import META, replaced
+from packdepth.errors import InputError
+from packdepth.files import replacing, write_image
+from packdepth.progress import progress
+from packdepth.segmentation.fpn import FpnSemantics
+from packdepth.segmentation.transformers_network import TransformersSemantics
+from packdepth.sources.folder import Folder
+
+
+def label_clips(source: Path, network: str) -> list[Path]:
+    """Write `semantic/` into clip folders: for each frame a PNG of 8-bit class ids, at the resolution of the image.
+
+    `semantic.yaml` beside it holds the name of the network and its classes, by class id.
+
+    Args:
+        source: the folder of a clip, or a folder of such folders.
+        network: a checkpoint of `packdepth semantics train`, or a model of transformers by its name or folder.
+
+    Returns:
+        The folders of the label maps.
+
+    Raises InputError, before anything is written, for a clip that has label maps already.
+    """
+    clips = Folder(kind="folder", root=source).clips()
+    for clip in clips:
+        if (clip.path / "semantic").exists():
+            raise InputError(f"{clip.path / 'semantic'}: exists already; remove it to label this clip again")
+    folder = Path(network)
+    block = (
+        FpnSemantics(kind="fpn", checkpoint=folder)
+        if (folder / META).is_file()
+        else TransformersSemantics(kind="transformers", model=network)
+    )
+    segment = block.build().eval()
+    for clip in clips:
+        with replaced(clip.path / "semantic") as temporary, torch.inference_mode():
+            for frame in progress(clip.frames, clip.name, len(clip.frames)):
+                pixels = torch.from_numpy(frame.image.read().copy())
+                ids = segment.labels(pixels.permute(2, 0, 1)[None].float() / 255)[0]
+                write_image(temporary / f"{frame.name}.png", ids.numpy().astype(np.uint8))
+        with replacing(clip.path / "semantic.yaml") as temporary:
+            temporary.write_text(yaml.safe_dump({"network": network, "classes": list(segment.classes)}))
+    return [clip.path / "semantic" for clip in clips]

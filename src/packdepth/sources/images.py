@@ -1,0 +1,88 @@
+"""Images whose times nobody wrote down: a single one, or a folder of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import PositiveFloat
+
+from packdepth.errors import InputError
+from packdepth.records import Clip, Frame
+from packdepth.sources.base import Source
+from packdepth.sources.camera_file import guessed_camera, read_camera
+from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
+
+
+class Images(Source):
+    """A single image, or the images of a folder as consecutive frames in the order of their names.
+
+    Training and `packdepth data` need images of one size. Prediction takes images of several sizes as well.
+    """
+
+    kind: Literal["images"] = "images"
+    root: Path
+    """An image (.png, .jpg or .jpeg), or a folder that holds images itself or in `frames/`."""
+    camera: Path | None = None
+    """The camera.yaml; if left out, the one in the folder, or beside a single image under its name with the suffix
+    .yaml, if there is one."""
+    rate: PositiveFloat = 10.0
+    """Images per second. Nothing says when they were taken, so this is an assumption."""
+
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        """Return whether a path is an image."""
+        return path.is_file() and path.suffix.lower() in IMAGES
+
+    @classmethod
+    def tries(cls, path: Path) -> bool:
+        """Return whether a folder holds images but no frames.csv."""
+        return image_folder(path) is not None
+
+    def find(self) -> list[Clip]:
+        """Return the one clip. Its images may be of several sizes (see `Frame.size`) where no camera is known."""
+        require(self.root, "an image, or a folder of images")
+        if self.root.is_dir():
+            folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
+            images = required(folder, IMAGES, ImageFile, "images")
+            name, beside = self.root.resolve().name, self.root / "camera.yaml"
+        elif self.recognizes(self.root):
+            images = {self.root.stem: ImageFile(self.root)}
+            name, beside = self.root.stem, self.root.with_suffix(".yaml")
+        else:
+            raise InputError(f"{self.root}: is no {' or '.join(IMAGES)} file; give an image, or a folder of images")
+        sizes = [image_size(image.path) for image in images.values()]
+        camera_path = self.camera or beside
+        unknown = self.camera is None and not beside.exists()
+        camera_file = None if unknown else read_camera(camera_path)
+        camera = camera_file.camera if camera_file else guessed_camera(*sizes[0])
+        usual = camera.height, camera.width
+        for image, (height, width) in zip(images.values(), sizes, strict=True):
+            if not unknown and (height, width) != usual:
+                raise InputError(
+                    f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
+                    f"{camera.width}x{camera.height}; give the camera of these images"
+                )
+        frames = tuple(
+            Frame(name=name, time=index / self.rate, image=image, size=None if size == usual else size)
+            for index, ((name, image), size) in enumerate(zip(images.items(), sizes, strict=True))
+        )
+        return [
+            Clip(
+                name=f"images/{name}",
+                path=self.root,
+                camera=camera,
+                frames=frames,
+                independent=camera_file.independent if camera_file else False,
+                missing_camera=camera_path if unknown else None,
+            )
+        ]
+
+
+def image_folder(path: Path) -> Path | None:
+    """Return the folder of images at a path without a frames.csv: its `frames/`, or else itself; None if it is none."""
+    if not path.is_dir() or (path / "frames.csv").exists():
+        return None
+    folder = path / "frames" if (path / "frames").is_dir() else path
+    names = (child for child in folder.iterdir() if child.name[0] != ".")
+    return folder if any(child.suffix.lower() in IMAGES for child in names) else None

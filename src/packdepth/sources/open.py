@@ -1,0 +1,47 @@
+"""The one way to the clips of whatever is at a path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from packdepth.errors import InputError
+from packdepth.records import Clip
+from packdepth.sources.camera_file import read_camera
+from packdepth.sources.recognize import source_at
+
+
+def open_clips(
+    path: str | Path, kind: str | None = None, options: Sequence[str] = (), camera: Path | None = None
+) -> list[Clip]:
+    """Return the clips of whatever is at a path: an image, a folder of images, a video or a data set of any kind.
+
+    Images are read when they are needed (`frame.image.read()`). Those of a plain folder may be of several sizes.
+
+    Args:
+        path: a file or a folder; of KITTI also a date, a drive or a sequence.
+        kind: the kind of source, such as "kitti_raw"; if left out, it is recognized by the content.
+        options: options of the source, each as `key=value`, such as "cameras=[left, right]".
+        camera: a camera.yaml for the images, in place of the camera that the source knows.
+
+    Raises InputError for data of no known kind or of several, for data that cannot be read, for an unknown option, and
+    for a camera of another image size.
+    """
+    source = source_at(Path(path), kind, options)
+    if camera is None:
+        return source.clips(one_size=False)
+    if "camera" in type(source).model_fields:
+        return source.model_copy(update={"camera": camera}).clips(one_size=False)
+    return [_with_camera(clip, camera) for clip in source.clips(one_size=False)]
+
+
+def _with_camera(clip: Clip, file: Path) -> Clip:
+    """Return a clip with the camera of a file. Raises InputError if that is for images of another size."""
+    camera, own = read_camera(file).camera, clip.camera
+    if (camera.height, camera.width) != (own.height, own.width):
+        raise InputError(
+            f"{clip.frames[0].image.path}: is {own.width}x{own.height} pixels, but {file} is for "
+            f"{camera.width}x{camera.height}; give the camera of these images"
+        )
+    return replace(clip, camera=camera, missing_camera=None)

@@ -1,0 +1,199 @@
+"""`packdepth data check`: each finding on a clip that has it and not on one that has not; what is written."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from packdepth.cli import main
+from packdepth.geometry.camera import Camera
+from packdepth.inspection.check import check
+from packdepth.inspection.findings import findings
+from packdepth.inspection.survey import Survey, survey
+from packdepth.records import Clip
+from packdepth.sources.recognize import source_at
+
+
+@pytest.fixture(scope="module")
+def clip(moving_clip: Path) -> Clip:
+    return source_at(moving_clip).clips()[0]
+
+
+@pytest.fixture(scope="module")
+def sound(clip: Clip) -> Survey:
+    """Measurements of twenty frames that nothing is wrong with."""
+    frames = tuple(replace(clip.frames[0], name=f"{i:02d}", time=i / 10, speed=None, pose=None) for i in range(21))
+    camera = Camera.from_fov(70, 96, 48)
+    ones = np.ones(20)
+    still = np.zeros((48, 96), dtype=bool)
+    bare = replace(clip, camera=camera, frames=frames)
+    return Survey(bare, np.arange(20), 0.012 * ones, 0.6 * ones, 0.4 * ones, ones, 0 * ones, still)
+
+
+def with_frames(survey: Survey, change: Callable[[int], dict[str, object]]) -> Survey:
+    frames = tuple(replace(frame, **change(i)) for i, frame in enumerate(survey.clip.frames))
+    return replace(survey, clip=replace(survey.clip, frames=frames))
+
+
+def with_camera(survey: Survey, **changes: object) -> Survey:
+    return replace(survey, clip=replace(survey.clip, camera=replace(survey.clip.camera, **changes)))
+
+
+def some(values: np.ndarray, value: float, count: int) -> np.ndarray:
+    return np.concatenate([values[:-count], np.full(count, value)])
+
+
+def moved(i: int) -> np.ndarray:
+    pose = np.eye(4)
+    pose[2, 3] = i
+    return pose
+
+
+SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
+    "unrelated": (
+        lambda s: replace(s, clip=replace(s.clip, independent=True)),
+        "no neighbors",
+        "error",
+        "none of its 21 frames",
+    ),
+    "order": (lambda s: with_frames(s, lambda i: {"time": (i - (i > 1)) / 10}), "time stamps", "error", "is 02"),
+    "ten times": (lambda s: with_frames(s, lambda i: {"time": float(i)}), "time stamps", "error", "1 frames a second"),
+    "poses": (
+        lambda s: with_frames(s, lambda i: {"speed": 1.0, "pose": moved(i)}),
+        "time stamps",
+        "error",
+        "makes 2.0 m, the poses lie 20.0 m",
+    ),
+    "gap": (lambda s: with_frames(s, lambda i: {"time": i / 10 + (i > 9)}), "gaps", "note", "1 gaps in time"),
+    "stops": (lambda s: replace(s, motion=some(s.motion, 0.0, 6)), "static frames", "warning", "30% .* 14 to 19"),
+    "slow": (lambda s: replace(s, motion=0.3 * s.motion), "small motion", "warning", "0.36%"),
+    "fast": (lambda s: replace(s, motion=6 * s.motion), "large motion", "warning", "7.20%"),
+    "lost": (
+        lambda s: replace(s, motion=some(s.motion, np.nan, 12)),
+        "large motion",
+        "warning",
+        "in 60% of the frames",
+    ),
+    "blurred": (lambda s: replace(s, sharpness=some(s.sharpness, 0.2, 4)), "blur", "warning", "20% of the frames"),
+    "soft": (lambda s: replace(s, sharpness=s.sharpness / 2), "blur", "warning", "little detail"),
+    "flash": (lambda s: replace(s, change=some(s.change, 1.5, 1)), "exposure", "note", "the first is 19"),
+    "black": (lambda s: replace(s, clipped=0.5 + s.clipped), "clipping", "warning", "50% of the pixels"),
+    "hood": (
+        lambda s: replace(s, static_region=np.indices((48, 96))[0] > 40),
+        "fixed parts",
+        "warning",
+        "14.6% .* 85%",
+    ),
+    "uncalibrated": (
+        lambda s: replace(s, clip=replace(s.clip, missing_camera=Path("drive.yaml"))),
+        "calibration",
+        "error",
+        "drive.yaml is not there",
+    ),
+    "corrected": (lambda s: replace(s, clip=replace(s.clip, corrected="it is")), "corrected", "note", "it is"),
+    "other size": (lambda s: with_camera(s, cx=10.0), "intrinsics", "warning", r"principal point \(10, 24\)"),
+    "fisheye": (lambda s: with_camera(s, fx=20.0, fy=20.0), "intrinsics", "warning", "135 degrees"),
+    "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "warning", "not square"),
+}
+
+
+def test_a_sound_clip_has_no_findings(sound: Survey) -> None:
+    assert findings(sound) == []
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_what_is_wrong_is_found_and_nothing_else(spoilt: str, sound: Survey) -> None:
+    spoil, name, severity, text = SPOILT[spoilt]
+    (finding,) = findings(spoil(sound))
+    assert (finding.name, finding.severity) == (name, severity)
+    assert re.search(text, finding.found), finding.found
+    assert finding.advice.endswith(".")
+
+
+def test_the_stride_that_is_advised(sound: Survey) -> None:
+    (finding,) = findings(replace(sound, motion=sound.motion / 4))
+    assert "frame stride of 4: context: [-4, 4]" in finding.advice
+
+
+def test_scans_that_miss_the_image(moving_clip: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    (folder / "lidar").mkdir()
+    ahead = np.random.default_rng(0).uniform([-2, -1, 9], [2, 1, 11], (500, 3))
+    np.savez(folder / "lidar" / "000001.npz", points=ahead)
+    (note,) = [finding for finding in findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
+    assert note.severity == "note"
+    np.savez(folder / "lidar" / "000001.npz", points=ahead[:, [1, 2, 0]])  # axes in another order
+    (error,) = [finding for finding in findings(survey(source_at(folder).clips()[0])) if finding.name == "LiDAR"]
+    assert error.severity == "error"
+    check(folder).write(tmp_path / "out")
+    with Image.open(tmp_path / "out" / "contact_sheet.jpg") as sheet:
+        assert sheet.width == 4 * 480  # three frames and the overlay
+
+
+def test_the_survey_of_a_clip(clip: Clip) -> None:
+    measured = survey(clip)
+    assert measured.indices.tolist() == [0, 1, 2, 3, 4]
+    moving = measured.motion[~np.isnan(measured.motion)]
+    assert ((moving > 0.01) & (moving < 0.1)).all()
+    assert measured.typical_motion == pytest.approx(np.median(moving))
+    assert not measured.static_frames.any()
+    single = survey(replace(clip, frames=clip.frames[:1]))
+    assert np.isnan(single.motion).tolist() == [True]
+    assert np.isnan(single.typical_motion)
+
+
+def test_text_json_and_sheet(moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(moving_clip), "-o", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "folder/moving_clip: 6 frames, 96x48, 10 frames a second" in text
+    assert (tmp_path / "out" / "check.txt").read_text() == text
+    values = json.loads((tmp_path / "out" / "check.json").read_text())
+    assert (values["kind"], values["clips"][0]["frames"]) == ("folder", 6)
+    assert values["clips"][0]["camera"]["fx"] == 60
+    with Image.open(tmp_path / "out" / "contact_sheet.jpg") as sheet:
+        assert sheet.size == (3 * 480, 240 + 4)  # three frames of 96x48, and a gap
+
+
+def test_without_an_output_nothing_is_written(
+    moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "check", str(moving_clip)]) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_source_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(tmp_path)]) == 2
+    assert "looks like no data set that is known" in capsys.readouterr().err
+
+
+def test_options_of_the_source(moving_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(moving_clip), "frames=[0, 4]", "--kind", "folder"]) == 0
+    assert "folder/moving_clip: 4 frames" in capsys.readouterr().out
+
+
+def test_a_car_that_stops_and_a_camera_that_nobody_knows(data: Path) -> None:
+    ((_, braking),) = check(data / "kitti_raw/2011_09_26/2011_09_26_drive_0052_sync").clips
+    (static,) = [finding for finding in braking if finding.name == "static frames"]
+    assert "to 0000000076" in static.found
+    ((_, dashcam),) = check(data / "video/highway_dashcam.mp4").clips
+    assert dashcam[0].name == "calibration"
+    assert dashcam[0].severity == "error"
+
+
+def test_stamps_that_are_ten_times_too_large(data: Path) -> None:
+    checked = check(data / "ddad_format", options=["scenes=[scene_02]"])
+    assert [surveyed.clip.name for surveyed, _ in checked.clips] == [
+        f"ddad/scene_02/CAMERA_0{number}" for number in (1, 5, 6, 7, 8, 9)
+    ]
+    for _, found in checked.clips:
+        assert ["time stamps are ten times too large" in finding.found for finding in found].count(True) == 1
+        assert {finding.severity for finding in found} == {"note"}

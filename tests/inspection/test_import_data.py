@@ -1,0 +1,142 @@
+"""`packdepth data import`: what comes out is the clip that went in."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from packdepth.cli import main
+from packdepth.errors import InputError
+from packdepth.inspection.import_data import import_data
+from packdepth.records import Clip
+from packdepth.sources.folder import Folder
+
+FIELDS = ("right", "depth", "lidar", "semantic", "instance", "moving")
+
+
+def clip_at(folder: Path, **options: object) -> Clip:
+    (clip,) = Folder(kind="folder", root=folder, **options).clips()
+    return clip
+
+
+@pytest.fixture
+def rich_clip(moving_clip: Path, tmp_path: Path) -> Path:
+    """The rendered clip, with something of everything."""
+    folder = Path(shutil.copytree(moving_clip, tmp_path / "rich"))
+    clip = clip_at(folder)
+    height, width = clip.camera.height, clip.camera.width
+    rng = np.random.default_rng(0)
+    for name in ("right", "semantic", "instance", "moving", "lidar"):
+        (folder / name).mkdir()
+    for frame in clip.frames:
+        shutil.copy(frame.image.path, folder / "right" / frame.image.path.name)
+    name = clip.frames[2].name
+    np.savez(folder / "lidar" / f"{name}.npz", points=rng.random((9, 3)).astype(np.float32), origin=np.ones(3))
+    Image.fromarray(rng.integers(0, 9, (height, width), np.uint8)).save(folder / "semantic" / f"{name}.png")
+    Image.fromarray(rng.integers(0, 999, (height, width)).astype(np.uint16)).save(folder / "instance" / f"{name}.png")
+    Image.fromarray(rng.integers(0, 2, (height, width), np.uint8)).save(folder / "moving" / f"{name}.png")
+    values = yaml.safe_load((folder / "camera.yaml").read_text())
+    (folder / "camera.yaml").write_text(yaml.safe_dump(values | {"baseline_m": 0.5, "interval_s": 0.1}))
+    return folder
+
+
+def test_a_clip_comes_out_as_it_went_in(rich_clip: Path, tmp_path: Path) -> None:
+    (folder,) = import_data(rich_clip, tmp_path / "out", image_format="png")
+    before, after = clip_at(rich_clip), clip_at(folder)
+    assert vars(before.camera) == vars(after.camera)
+    assert after.interval == before.interval == 0.1
+    assert (after.baseline, after.drive) == (0.5, str(rich_clip))
+    for one, other in zip(before.frames, after.frames, strict=True):
+        assert (one.name, one.time, one.speed) == (other.name, other.time, other.speed)
+        np.testing.assert_allclose(one.pose, other.pose, atol=1e-12)
+        assert one.image.path.read_bytes() == other.image.path.read_bytes()
+        for field in FIELDS:
+            value, copy = getattr(one, field), getattr(other, field)
+            assert (value is None) == (copy is None)
+            if value is not None:
+                np.testing.assert_array_equal(value.read(), copy.read())
+            if field == "lidar" and value is not None:
+                np.testing.assert_array_equal(value.origin, copy.origin)
+
+
+def test_the_size_that_was_asked_for(rich_clip: Path, tmp_path: Path) -> None:
+    (folder,) = import_data(rich_clip, tmp_path / "out", size=(20, 36))
+    before, after = clip_at(rich_clip), clip_at(folder)  # which checks the size of every file
+    assert vars(after.camera) == vars(before.camera.resized(20, 36))
+    assert after.frames[0].image.path.suffix == ".jpg"
+    assert (after.frames[2].depth.read() > 0).mean() > 0.5
+    np.testing.assert_array_equal(after.frames[2].lidar.read(), before.frames[2].lidar.read())
+
+
+def written(folder: Path) -> dict[str, int]:
+    """Return when each image of a clip was written; writing a file again changes it."""
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "frames").iterdir()}
+
+
+def test_an_import_continues_where_it_stopped(rich_clip: Path, tmp_path: Path) -> None:
+    names = [frame.name for frame in clip_at(rich_clip).frames]
+    image = rich_clip / "frames" / f"{names[3]}.png"
+    content = image.read_bytes()
+    broken = bytearray(content)
+    broken[len(content) // 2] ^= 255  # its end is there, so only reading it finds out
+    image.write_bytes(broken)
+    output = tmp_path / "out"
+    with pytest.raises(InputError, match=image.name):
+        import_data(rich_clip, output)
+    assert not (output / "rich").exists()
+    assert Folder.recognizes(output) is False
+    before = written(output / ".rich")
+    assert sorted(before) == [f"{name}.jpg" for name in names[:3]]
+    image.write_bytes(content)
+    (folder,) = import_data(rich_clip, output)
+    after = written(folder)
+    assert {name: after[name] for name in before} == before
+    assert [frame.name for frame in clip_at(folder).frames] == names
+    assert import_data(rich_clip, output) == [folder]
+    assert written(folder) == after
+
+
+def test_another_import_is_refused(moving_clip: Path, tmp_path: Path) -> None:
+    import_data(moving_clip, tmp_path / "out", size=(20, 36))
+    with pytest.raises(InputError, match=r"import\.yaml: this folder holds another import"):
+        import_data(moving_clip, tmp_path / "out")
+
+
+def test_a_disk_that_is_too_small(moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(InputError, match=r"has 0\.0 MB free, but about .* needed"):
+        import_data(moving_clip, tmp_path / "out")
+    assert not any((tmp_path / "out").glob("*/frames"))
+
+
+def test_targets_become_a_split_file(moving_clip: Path, tmp_path: Path) -> None:
+    clip = clip_at(moving_clip)
+    split = tmp_path / "split.txt"
+    split.write_text(f"{clip.name} {clip.frames[2].name}\n")
+    (folder,) = import_data(moving_clip, tmp_path / "out", options=[f"split_file={split}"])
+    assert clip_at(folder, split_file=tmp_path / "out/split.txt").targets == {clip.frames[2].name}
+
+
+def test_the_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    assert (
+        main(["data", "import", str(data / "ddad_format"), str(output), "scenes=[scene_02]", "--size", "76", "121"])
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert "18 frames of 6 clips to write" in printed
+    assert "6 clips in" in printed
+    clips = Folder(kind="folder", root=output).clips()
+    assert {clip.drive for clip in clips} == {"scene_02"}
+    assert clips[0].name == "folder/scene_02-CAMERA_01"
+    assert clips[0].camera.fx == pytest.approx(2181.53 / 16, rel=1e-5)
+    assert all(frame.lidar is not None and frame.pose is not None for clip in clips for frame in clip.frames)
+    assert main(["data", "import", str(tmp_path / "none"), str(output)]) == 2
+    assert main(["data", "import", str(data / "ddad_format"), str(output), "--size", "3", "4"]) == 2
+    assert "--size" in capsys.readouterr().err

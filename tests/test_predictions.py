@@ -1,0 +1,99 @@
+"""The record of a prediction: colors, points, files and the line that it is printed as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import ply
+import pytest
+from PIL import Image
+
+from packdepth.color import color_range, colorize
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.records import Prediction
+from packdepth.sources.files import DepthPng
+
+CAMERA = Camera(fx=50.0, fy=40.0, cx=41.0, cy=22.0, width=83, height=45)
+
+
+def prediction(camera: Camera | None = CAMERA, metric: bool = True) -> Prediction:
+    """A prediction of random depth between 0.5 and 80 m, two pixels of which have none."""
+    generator = np.random.default_rng(0)
+    depth = generator.uniform(0.5, 80, (45, 83)).astype(np.float32)
+    depth[3, 4], depth[5, 6] = 0, np.inf
+    image = generator.integers(0, 256, (45, 83, 3), dtype=np.uint8)
+    with np.errstate(divide="ignore"):
+        inv_depth = 1 / depth
+    return Prediction(depth, inv_depth, metric, "velocity (poses)", image, camera)
+
+
+def test_npz(tmp_path: Path) -> None:
+    saved = prediction()
+    saved.save(tmp_path / "new" / "a.npz")
+    with np.load(tmp_path / "new" / "a.npz", allow_pickle=False) as content:
+        assert set(content) == {"depth", "metric", "scale_source", "intrinsics"}
+        np.testing.assert_array_equal(content["depth"], saved.depth)
+        assert content["depth"].dtype == np.float32
+        assert bool(content["metric"]) is True
+        assert str(content["scale_source"]) == "velocity (poses)"
+        np.testing.assert_array_equal(content["intrinsics"], [[50, 0, 41], [0, 40, 22], [0, 0, 1]])
+    prediction(camera=None).save(str(tmp_path / "a.npz"))
+    assert "intrinsics" not in np.load(tmp_path / "a.npz")
+
+
+def test_png_holds_metres_times_256(tmp_path: Path) -> None:
+    saved = prediction()
+    saved.save(tmp_path / "a.png")
+    assert Image.open(tmp_path / "a.png").mode == "I;16"
+    expected = np.where(np.isfinite(saved.depth), saved.depth, 0)
+    np.testing.assert_allclose(DepthPng(tmp_path / "a.png").read(), expected, atol=0.5 / 256 + 1e-6)
+
+
+def test_ply_holds_points_and_their_colors(tmp_path: Path) -> None:
+    saved = prediction()
+    saved.save(tmp_path / "a.ply")
+    vertices = ply.read(tmp_path / "a.ply")
+    rows, columns = np.nonzero(np.isfinite(saved.depth) & (saved.depth > 0))
+    assert len(vertices) == saved.depth.size - 2
+    u = CAMERA.fx * vertices["x"] / vertices["z"] + CAMERA.cx
+    v = CAMERA.fy * vertices["y"] / vertices["z"] + CAMERA.cy
+    np.testing.assert_allclose(u, columns, atol=1e-3)
+    np.testing.assert_allclose(v, rows, atol=1e-3)
+    np.testing.assert_array_equal(vertices["z"], saved.depth[rows, columns])
+    colors = np.stack([vertices[name] for name in ("red", "green", "blue")], axis=-1)
+    np.testing.assert_array_equal(colors, saved.image[rows, columns])
+    points = np.stack([vertices[name] for name in ("x", "y", "z")], axis=-1)
+    np.testing.assert_array_equal(saved.points(), points)
+
+
+def test_points_need_a_camera(tmp_path: Path) -> None:
+    for call in (prediction(None).points, lambda: prediction(None).save(tmp_path / "a.ply")):
+        with pytest.raises(InputError, match="points need a camera, but this prediction has none"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_that_holds_no_prediction(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not saved as '\.exr'; name a file \.npz .*, \.png .* or \.ply") as error:
+        prediction().save(tmp_path / "a.exr")
+    assert "\n" not in str(error.value)
+
+
+def test_colors_span_the_prediction_or_what_is_asked_for() -> None:
+    depth = np.linspace(2, 20, 12, dtype=np.float32).reshape(3, 4)
+    plain = Prediction(depth, 1 / depth, True, "lidar", np.zeros((3, 4, 3), np.uint8))
+    np.testing.assert_array_equal(plain.color(), colorize(1 / depth, *color_range([1 / depth])))
+    np.testing.assert_array_equal(plain.color(0.1, 0.4), colorize(1 / depth, 0.1, 0.4))
+    low, _ = color_range([1 / depth])
+    np.testing.assert_array_equal(plain.color(high=0.4), colorize(1 / depth, low, 0.4))
+
+
+def test_a_prediction_is_printed_in_one_line() -> None:
+    depth = np.array([[2.06, 80.0]], dtype=np.float32)
+    image = np.zeros((1, 2, 3), dtype=np.uint8)
+    metric = Prediction(depth, 1 / depth, True, "velocity (speed)", image)
+    assert repr(metric) == "Prediction(1x2, metric from velocity (speed), 2.1 to 80.0 m)"
+    relative = Prediction(depth / 100, 100 / depth, False, "none", image)
+    assert repr(relative) == "Prediction(1x2, up to a factor, 0.0206 to 0.8)"

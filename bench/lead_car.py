@@ -23,7 +23,7 @@ from torch import Tensor
 
 from packdepth.data.dataset import measured_depth
 from packdepth.data.targets import has_measured_depth
-from packdepth.evaluation.infinite import share_too_far
+from packdepth.evaluation.metrics import share_too_far
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip

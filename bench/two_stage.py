@@ -25,7 +25,7 @@ from packdepth.city.drive import Drive, Recipe
 from packdepth.city.write import clip_folder, write_city
 from packdepth.classes import STREET_CLASSES
 from packdepth.demo.steps import RUN_FILE, SIZE, mean_step, recipe
-from packdepth.evaluation.infinite import share_too_far
+from packdepth.evaluation.metrics import share_too_far
 from packdepth.inference.ground import COUNTS
 from packdepth.inference.predictor import load
 from packdepth.records import Frame

@@ -99,6 +99,7 @@ def run(code: str) -> str:
         "import packdepth.segmentation.run_file",
         "import packdepth.interop.read",
         "import packdepth; packdepth.Camera; packdepth.Prediction; packdepth.open",
+        "from packdepth.evaluation import Protocol, find_protocol; find_protocol('city')",
     ],
 )
 def test_torch_stays_out(code: str) -> None:
@@ -136,7 +137,9 @@ def test_the_command_is_installed() -> None:
 
 
 def test_the_public_names() -> None:
-    assert set(packdepth.__all__) == {"Camera", "PackNet", "Prediction", "Predictor", "load", "open", "__version__"}
+    public = {"Camera", "PackNet", "Prediction", "Predictor", "evaluate", "load", "odometry", "open"}
+    assert set(packdepth.__all__) == {*public, "__version__"}
+    assert public <= set(dir(packdepth))
 
 
 @pytest.mark.parametrize("name", packdepth.__all__)

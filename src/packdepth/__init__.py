@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from packdepth.evaluation.odometry_command import odometry as odometry
+    from packdepth.evaluation.run import evaluate as evaluate
     from packdepth.geometry.camera import Camera as Camera
     from packdepth.inference.predictor import Predictor as Predictor
     from packdepth.inference.predictor import load as load
@@ -20,7 +22,9 @@ _HOMES = {  # the module of each public name, with the name that it has there if
     "PackNet": "packdepth.networks.packnet",
     "Prediction": "packdepth.records",
     "Predictor": "packdepth.inference.predictor",
+    "evaluate": "packdepth.evaluation.run",
     "load": "packdepth.inference.predictor",
+    "odometry": "packdepth.evaluation.odometry_command",
     "open": "packdepth.sources.open:open_clips",
 }
 __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - the keys are names
@@ -32,3 +36,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'packdepth' has no attribute '{name}'")
     module, _, attribute = _HOMES[name].partition(":")
     return getattr(importlib.import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    """Return the names that completion shows."""
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAp
 from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError, check_least
-from packdepth.studies.plan import Plan
+from packdepth.studies.budget import Budget
 
 Use = Annotated[tuple[str, ...], arg(name="use", metavar="FILE|MODULE"), UseAppendAction]
 
@@ -96,21 +96,21 @@ def evaluate(
     html: Path | None = None,
     processes: int = 1,
 ) -> None:
-    """Measure checkpoints by a named protocol.
+    """Evaluate checkpoints under a named protocol.
 
     Args:
-        checkpoints: folders that training wrote, such as OUTPUT/best, others' checkpoints (see convert), or folders
-            that predict --save depth wrote.
-        protocol: such as kitti-odometry-clip; docs/reference/protocols.md lists them.
-        data: the folder that holds the protocol's data.
+        checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), or
+            folders that predict --save depth wrote.
+        protocol: name of the protocol, such as kitti-odometry-clip; docs/reference/protocols.md lists them.
+        data: folder that holds the protocol's data.
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
-        processes: that share out the clips.
+        processes: number of processes that share the work.
     """
-    from packdepth.evaluation.report import text
-    from packdepth.evaluation.run import evaluate_all
+    from packdepth.evaluation.report import reports_text
+    from packdepth.evaluation.run import evaluate
 
-    print(text(evaluate_all(checkpoints, protocol, data, json, html, processes)))
+    print(reports_text(evaluate(checkpoints, protocol, data, json=json, html=html, processes=processes)))
 
 
 def odometry(
@@ -284,12 +284,12 @@ def semantics_label(source: Positional[Path], /, *, network: str) -> None:
 
 
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
-    """Show the whole method in ten minutes: render drives, train on their video, judge, and write a report.
+    """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
     Args:
         output: folder for data, checkpoints and report.html; what an earlier demo left there is used again.
-        quick: less of everything, in three minutes, and worse for it.
-        seed: of the city and of the training.
+        quick: less data and training, in three minutes, with worse results.
+        seed: seed of the city and of the training.
     """
     from packdepth.demo.steps import demo
 
@@ -321,59 +321,59 @@ def data_check(
     print(checked.text())
 
 
-def study_lidar_beams(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
+def study_lidar_beams(output: Positional[Path], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
     Args:
-        output: folder for drives, runs, and lidar_beams.json, .csv, .md and .html; what was stopped goes on.
-        plan: what every training may spend.
-        processes: trainings at a time, of one thread each.
+        output: folder for drives, runs, and lidar_beams.json, .csv, .md and .html; an interrupted study is resumed.
+        budget: budget of every training.
+        processes: number of trainings at a time, of one thread each.
     """
     check_least("processes", processes, 1)
     from packdepth.studies.lidar_beams import lidar_beams
 
-    print(f"open {lidar_beams(output, plan, processes)} in a browser")
+    print(f"open {lidar_beams(output, budget, processes)} in a browser")
 
 
-def study_superdepth(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
+def study_superdepth(output: Positional[Path], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare stereo trainings with and without the sub-pixel decoder and the flip layer, on rendered drives.
 
     Args:
-        output: folder for drives, runs, and superdepth.json, .csv, .md and .html; what was stopped goes on.
-        plan: what every training may spend.
-        processes: trainings at a time, of one thread each.
+        output: folder for drives, runs, and superdepth.json, .csv, .md and .html; an interrupted study is resumed.
+        budget: budget of every training.
+        processes: number of trainings at a time, of one thread each.
     """
     check_least("processes", processes, 1)
     from packdepth.studies.superdepth import superdepth
 
-    print(f"open {superdepth(output, plan, processes)} in a browser")
+    print(f"open {superdepth(output, budget, processes)} in a browser")
 
 
-def study_guidance(output: Positional[Path], /, *, plan: Plan, processes: int = 2) -> None:
-    """Compare PackNet unguided, guided by a segmentation network, and by true label maps, on rendered drives.
+def study_guidance(output: Positional[Path], /, *, budget: Budget, processes: int = 2) -> None:
+    """Compare PackNet without guidance, guided by a segmentation network, and by true label maps, on rendered drives.
 
     Args:
-        output: folder for drives, runs, and guidance.json, .csv, .md and .html; what was stopped goes on.
-        plan: what every training may spend.
-        processes: trainings at a time, of one thread each.
+        output: folder for drives, runs, and guidance.json, .csv, .md and .html; an interrupted study is resumed.
+        budget: budget of every training.
+        processes: number of trainings at a time, of one thread each.
     """
     check_least("processes", processes, 1)
     from packdepth.studies.guidance import guidance
 
-    print(f"open {guidance(output, plan, processes)} in a browser")
+    print(f"open {guidance(output, budget, processes)} in a browser")
 
 
 def study_ego_motion(
     output: Positional[Path], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3, processes: int = 2
 ) -> None:
-    """Compare ego-motion networks on rendered drives that they have not been trained on.
+    """Compare ego-motion networks on rendered drives that they were not trained on.
 
     Args:
         output: folder for drives, checkpoints and table.md; what an earlier study left there is used again.
-        depth_steps: of the depth network that all of them share.
-        steps: of each ego-motion network.
-        seeds: trainings of each.
-        processes: trainings at a time, of one thread each.
+        depth_steps: training steps of the depth network that all of them share.
+        steps: training steps of each ego-motion network.
+        seeds: trainings of each ego-motion network.
+        processes: number of trainings at a time, of one thread each.
     """
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import city_study
@@ -396,10 +396,10 @@ def study_ego_motion_clip(
     Args:
         output: folder for checkpoints and table.md; what an earlier study left there is used again.
         data: the folder that holds kitti_odometry.
-        depth_steps: of the depth network that all of them share.
-        steps: of each ego-motion network.
-        seeds: trainings of each.
-        processes: trainings at a time, of one thread each.
+        depth_steps: training steps of the depth network that all of them share.
+        steps: training steps of each ego-motion network.
+        seeds: trainings of each ego-motion network.
+        processes: number of trainings at a time, of one thread each.
     """
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import clip_study

@@ -16,12 +16,12 @@ pytest.importorskip("embreex", reason="the extra 'city' is not installed")
 
 from packdepth import cli
 from packdepth.demo import steps
-from packdepth.demo.findings import find
 from packdepth.demo.report import write_report
-from packdepth.demo.scores import constants, judge
+from packdepth.demo.results import collect_results
+from packdepth.demo.scores import constant_depths, part_scores
 from packdepth.sources.folder import Folder
 
-TINY = steps.Plan(
+TINY = steps.DemoSize(
     train_drives=2, train_frames=4, test_drives=2, epochs=1, epoch_steps=2, odometry_frames=5, minutes=0.5
 )
 
@@ -62,7 +62,7 @@ def test_a_second_demo_starts_from_what_exists(
 
 def test_the_constants_score_what_they_must(output: Path) -> None:
     clips = Folder(kind="folder", root=output / "data" / "train").clips()
-    statistics = constants(clips)
+    statistics = constant_depths(clips)
     depths = np.stack([frame.depth.read() for clip in clips for frame in clip.frames])  # type: ignore[union-attr]
     row, column = 90, 160  # on the road, in every frame
     values = depths[:, row, column]
@@ -70,7 +70,7 @@ def test_the_constants_score_what_they_must(output: Path) -> None:
     assert statistics["mean"][row, column] == pytest.approx(values.mean())
     assert statistics["inverse mean"][row, column] == pytest.approx(1 / (1 / values).mean())
     assert statistics["median"][row, column] == pytest.approx(np.median(values))
-    scores = judge(clips[0].frames, lambda frame: frame.depth.read() * 0.9)  # type: ignore[union-attr]
+    scores = part_scores(clips[0].frames, lambda frame: frame.depth.read() * 0.9)  # type: ignore[union-attr]
     for part in scores.values():
         assert part["abs_rel"] == pytest.approx(0.1, abs=1e-3)
         assert part["a1"] == 1
@@ -102,5 +102,5 @@ def test_the_report_in_a_browser(output: Path, tmp_path: Path) -> None:
 
 
 def test_a_report_says_that_it_was_quick(output: Path, tmp_path: Path) -> None:
-    write_report(tmp_path / "quick.html", find(output), quick=True)
+    write_report(tmp_path / "quick.html", collect_results(output), quick=True)
     assert "QUICK=1" in (tmp_path / "quick.html").read_text()

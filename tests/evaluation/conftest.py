@@ -5,7 +5,6 @@ The red channel of an image is its inverse depth: 1 / depth = NEAR * red, depths
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from packdepth import checkpoint
 from packdepth.checkpoint import Meta
-from packdepth.config import parse_run
+from packdepth.config import Run, parse_run
 from packdepth.inference.predictor import Predictor
 from packdepth.networks.ego_motion import PairPoseNetwork
 
@@ -108,26 +108,46 @@ class Straight(PairPoseNetwork):
         return T
 
 
-@pytest.fixture
-def seer() -> Callable[..., Predictor]:
-    """Makes a predictor of a `Reader` with these arguments."""
-    run = parse_run(
+META = Meta(
+    packdepth="0.1.0",
+    created="2026-01-01T00:00:00Z",
+    epoch=1,
+    step=1,
+    metric=True,
+    scale_source="velocity (poses)",
+    clips=["a/b"],
+    frames=6,
+)
+
+
+def run(height: int = HEIGHT, width: int = WIDTH) -> Run:
+    """The run file of networks that see images of this size."""
+    return parse_run(
         {
-            "data": {"train": [{"kind": "kitti_odometry", "root": "/k", "sequences": ["06"]}], "image_size": [40, 60]},
+            "data": {
+                "train": [{"kind": "kitti_odometry", "root": "/k", "sequences": ["06"]}],
+                "image_size": [height, width],
+            },
             "networks": {"depth": {"kind": "depth_resnet"}, "pose": {"kind": "posenet"}},
             "objective": [{"kind": "photometric"}],
             "training": {"epochs": 1},
         },
         "test",
     )
-    meta = Meta(
-        packdepth="0.1.0",
-        created="2026-01-01T00:00:00Z",
-        epoch=1,
-        step=1,
-        metric=True,
-        scale_source="velocity (poses)",
-        clips=["a/b"],
-        frames=6,
-    )
-    return lambda *args, **kwargs: Predictor(run, meta, Reader(*args, **kwargs), Straight(), torch.device("cpu"))
+
+
+def reader(factor: float = 1.0, blind: int = 0) -> Predictor:
+    """A predictor of a `Reader` with these arguments, and of a network that moves straight ahead."""
+    return Predictor(run(), META, Reader(factor, blind), Straight(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of networks with random weights. Not to be written to."""
+    torch.manual_seed(0)
+    networks = run().networks
+    assert networks.pose is not None
+    weights = torch.nn.ModuleDict({"depth": networks.depth.assemble(), "pose": networks.pose.assemble()})
+    folder = tmp_path_factory.mktemp("trained") / "checkpoint"
+    checkpoint.write(folder, checkpoint.Checkpoint(run(), META, weights.state_dict()))
+    return folder

@@ -1,4 +1,4 @@
-"""Baselines that never look at an image."""
+"""Baselines that do not depend on the image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAN = torch.nan
 
 
 def sparse(count: int = 5, share: float = 0.1) -> Tensor:
-    """Truth [N, 9, 14] of which a share of pixels has a value."""
+    """Ground truth [N, 9, 14] of which a share of pixels has a value."""
     generator = torch.Generator().manual_seed(0)
     truth = 1 + 9 * torch.rand(count, 9, 14, generator=generator)
     return torch.where(torch.rand(truth.shape, generator=generator) < share, truth, NAN)
@@ -34,9 +34,9 @@ def test_the_window_grows_until_the_others_have_a_value() -> None:
     for index in range(len(truth)):
         found = others_median(truth, index).numpy()
         others = np.delete(truth.numpy(), index, axis=0)
-        judged = ~truth[index].isnan().numpy()
-        assert (np.isnan(found) == ~judged).all()
-        for y, x in np.argwhere(judged):
+        known = ~truth[index].isnan().numpy()
+        assert (np.isnan(found) == ~known).all()
+        for y, x in np.argwhere(known):
             for radius in (0, 1, 2, 4, 8, 16):
                 window = others[:, max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
                 if not np.isnan(window).all():
@@ -44,7 +44,7 @@ def test_the_window_grows_until_the_others_have_a_value() -> None:
             assert found[y, x] == lower_median(window)
 
 
-def test_an_image_does_not_see_its_own_truth() -> None:
+def test_an_image_does_not_use_its_own_ground_truth() -> None:
     truth = sparse()
     changed = truth.clone()
     changed[2] *= 7

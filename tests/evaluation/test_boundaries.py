@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from packdepth.evaluation.boundaries import FARTHEST, boundaries, boundary_errors, distance_to
+from packdepth.evaluation.boundaries import MAX_DISTANCE, boundaries, boundary_errors, distance_to
 
 
 def step(column: int, far: float = 20.0, height: int = 30, width: int = 60) -> torch.Tensor:
@@ -49,7 +49,7 @@ def test_a_slope_is_no_boundary() -> None:
     assert not boundaries(ramp, nothing(ramp)).any()
 
 
-def test_boundaries_at_unknown_pixels_are_not_judged() -> None:
+def test_there_are_no_boundaries_at_unknown_pixels() -> None:
     truth = step(30)
     truth[:15] = torch.nan  # the sky
     found = boundaries(truth.nan_to_num(1.0), truth.isnan())
@@ -59,9 +59,9 @@ def test_boundaries_at_unknown_pixels_are_not_judged() -> None:
 
 def test_distances_are_those_of_scipy_within_ten_pixels() -> None:
     mask = torch.from_numpy(np.random.default_rng(0).random((40, 50)) < 0.005)
-    expected = np.minimum(distance_transform_edt(~mask.numpy()), FARTHEST)
+    expected = np.minimum(distance_transform_edt(~mask.numpy()), MAX_DISTANCE)
     np.testing.assert_allclose(distance_to(mask).numpy(), expected)
-    assert (distance_to(mask & False) == FARTHEST).all()
+    assert (distance_to(mask & False) == MAX_DISTANCE).all()
 
 
 @pytest.mark.parametrize("shift", [0, 1, 3, 7])
@@ -74,7 +74,7 @@ def test_what_is_missing_and_what_is_made_up() -> None:
     truth = step(20)
     truth[:, 40:] = 50.0
     found_one = boundary_errors(step(20), truth)
-    assert found_one == pytest.approx((0, FARTHEST / 2))  # half of the true ones are 20 pixels from any
+    assert found_one == pytest.approx((0, MAX_DISTANCE / 2))  # half of the true ones are 20 pixels from any
     made_up = boundary_errors(truth, step(20))
     assert made_up == pytest.approx((0, 0))  # the other lies beyond the 10 pixels
     truth[:, 25:] = 50.0
@@ -83,5 +83,5 @@ def test_what_is_missing_and_what_is_made_up() -> None:
 
 def test_nothing_predicted_or_nothing_there() -> None:
     flat = torch.full((30, 60), 10.0)
-    assert boundary_errors(flat, step(30)) == boundary_errors(step(45), step(30)) == (FARTHEST, FARTHEST)
+    assert boundary_errors(flat, step(30)) == boundary_errors(step(45), step(30)) == (MAX_DISTANCE, MAX_DISTANCE)
     assert all(map(math.isnan, boundary_errors(step(30), flat)))

@@ -37,7 +37,7 @@ def clip(poses: list[np.ndarray | None]) -> Clip:
     return Clip("clip", Path(), Camera(1.0, 1.0, 0.0, 0.0, 1, 1), frames)
 
 
-def test_the_truth_has_no_error() -> None:
+def test_ground_truth_has_no_error() -> None:
     found = ego_motion_errors(motions().float(), motions())  # networks predict float32
     assert (found.translation, found.translation_scaled) == pytest.approx((0, 0), abs=1e-6)
     assert (found.scale, found.length_ratio) == pytest.approx((1, 1))

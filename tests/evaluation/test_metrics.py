@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from packdepth.evaluation.metrics import DepthMetrics, DepthScores, crop_mask, depth_metrics, median_scale, valid_truth
+from packdepth.evaluation.metrics import (
+    DepthMetrics,
+    DepthScores,
+    crop_mask,
+    depth_metrics,
+    median_scale,
+    share_too_far,
+    valid_truth,
+)
 
 
 def images(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -156,9 +164,9 @@ def test_two_kinds_of_medians() -> None:
 
 
 def test_a_range_that_begins_at_zero() -> None:
-    """Predictions of zero, which clamping to zero would leave, have an infinite logarithm."""
+    """Predictions of zero have an infinite logarithm, so they are clamped to a millimetre."""
     found = scores(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 10.0), min_depth=0.0)
-    assert all(math.isfinite(value) for value in found.values())
+    assert found["rmse_log"] == pytest.approx(math.log(10 / 1e-3))
 
 
 @pytest.mark.parametrize("sky", [0.0, math.inf, math.nan, 65535 / 256])
@@ -168,3 +176,12 @@ def test_the_sky_does_not_count(sky: float) -> None:
     truth[..., :2, :] = sky
     found = scores(1.1 * truth.nan_to_num(5, posinf=5).clamp(1, 50), truth)
     assert found["abs_rel"] == pytest.approx(0.1)
+
+
+def test_the_share_too_far_is_over_known_pixels_of_the_mask() -> None:
+    truth = torch.tensor([10.0, 10.0, 10.0, 10.0, 0.0, torch.nan])
+    depth = torch.tensor([9.0, 14.9, 15.1, 80.0, 80.0, 80.0])
+    everything = torch.ones(6, dtype=torch.bool)
+    assert share_too_far(depth, truth, everything) == 0.5
+    assert share_too_far(depth, truth, everything & (depth > 15)) == 1
+    assert share_too_far(depth, truth, ~everything).isnan()

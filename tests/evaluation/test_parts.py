@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from packdepth.classes import Label
-from packdepth.evaluation.parts import LEAST_PIXELS, edge_mask, lead_car_mask, part_masks, range_masks, range_names
+from packdepth.evaluation.parts import MIN_PIXELS, edge_mask, lead_car_mask, part_masks, range_masks, range_names
 from packdepth.geometry.camera import Camera
 from packdepth.records import Frame
 
@@ -59,7 +59,7 @@ def test_parts_of_a_frame() -> None:
     semantic = np.full((20, 20), Label.ROAD, dtype=np.uint8)
     semantic[:10] = Label.SKY
     semantic[:2] = Label.CAR  # of no known depth
-    semantic[10, : LEAST_PIXELS - 20] = Label.PERSON  # too few
+    semantic[10, : MIN_PIXELS - 20] = Label.PERSON  # too few
     moving = np.zeros((20, 20), dtype=bool)
     moving[8:12] = True
     frame = Frame("a", 0.0, Memory(semantic), semantic=Memory(semantic), moving=Memory(moving))
@@ -68,7 +68,7 @@ def test_parts_of_a_frame() -> None:
     assert found["0 to 10 m"].sum() == 300
     assert found["moving"].sum() == 80
     assert found["rest"].sum() == 300 - 80
-    assert found["road"].sum() == 200 - (LEAST_PIXELS - 20)
+    assert found["road"].sum() == 200 - (MIN_PIXELS - 20)
     assert not any((mask & truth.isnan()).any() for mask in found.values())
 
 

@@ -1,25 +1,32 @@
-"""Named protocols: what they fix, what they find and what they refuse."""
+"""Protocols: their settings, their images, and the lookup by name."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from packdepth.blocks import parse
 from packdepth.config import load_run
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError
+from packdepth.evaluation import Protocol, find_protocol, protocol_names, protocols
+from packdepth.evaluation.baseline import baseline_scores
 from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
-from packdepth.evaluation.protocols import PROTOCOLS, Block, find_protocol
-from packdepth.evaluation.run import baseline_scores, judged_truth
+from packdepth.evaluation.ground_truth import stacked_ground_truth
+from packdepth.evaluation.protocols import our_protocols
+from packdepth.sources.folder import Folder
+from packdepth.sources.video import Video
+
+OURS = our_protocols()
 
 
 @pytest.fixture
@@ -27,14 +34,7 @@ def odometry_copy(odometry: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(odometry, tmp_path / "data"))
 
 
-def test_the_nearest_name_is_named() -> None:
-    with pytest.raises(InputError, match="no protocol is named 'kitti-odom-clip': did you mean 'kitti-odometry-clip'"):
-        find_protocol("kitti-odom-clip")
-    with pytest.raises(InputError, match="valid names are kitti-odometry-clip, kitti-raw-clip"):
-        find_protocol("nyu")
-
-
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", OURS)
 def test_a_protocol_says_all_it_fixes(name: str) -> None:
     protocol = find_protocol(name)
     text = protocol.describe()
@@ -45,9 +45,15 @@ def test_a_protocol_says_all_it_fixes(name: str) -> None:
     assert max(map(len, protocol.settings())) <= 8  # the column of describe()
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_a_protocol_names_a_source_as_run_files_do(name: str) -> None:
-    parse(Block, {"source": dict(PROTOCOLS[name].source)}, name)
+@pytest.mark.parametrize("name", OURS)
+def test_the_source_of_a_protocol_is_a_valid_block(name: str, tmp_path: Path) -> None:
+    """An empty data set is refused for what is missing, not for what the block says."""
+    protocol = OURS[name]
+    assert isinstance(protocol.source, Mapping)
+    (tmp_path / protocol.source["root"] / (protocol.marker or "")).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(InputError) as caught:
+        protocol.clips(tmp_path)
+    assert not str(caught.value).startswith("protocol")
 
 
 @pytest.mark.parametrize("name", ["city", "rgbd"])
@@ -68,7 +74,7 @@ def test_rgbd_takes_sequences_of_7_scenes(tmp_path: Path) -> None:
     assert [float(frame.depth.read().max()) for frame in clip.frames if frame.depth] == [2, 2]
 
 
-def test_cityscapes_is_judged_by_its_disparity(tmp_path: Path) -> None:
+def test_cityscapes_is_evaluated_against_its_disparity(tmp_path: Path) -> None:
     def place(folder: str, number: int, what: str) -> Path:
         path = tmp_path / "cityscapes" / folder / f"test/berlin/berlin_000000_{number:06d}_{what}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,18 +85,18 @@ def test_cityscapes_is_judged_by_its_disparity(tmp_path: Path) -> None:
     Image.fromarray(np.full((12, 40), 513, dtype=np.uint16)).save(place("disparity", 19, "disparity.png"))
     camera = {"extrinsic": {"baseline": 0.2}, "intrinsic": {"fx": 30, "fy": 30, "u0": 19.5, "v0": 5.5}}
     place("camera", 19, "camera.json").write_text(json.dumps(camera))
-    with pytest.raises(InputError, match="protocol cityscapes judges 1525 images"):
+    with pytest.raises(InputError, match="protocol cityscapes evaluates 1525 images"):
         find_protocol("cityscapes").clips(tmp_path)
     (clip,) = replace(find_protocol("cityscapes"), images=1).clips(tmp_path)
-    (judged,) = [frame for frame in clip.frames if frame.depth]
-    assert judged.name == "000000_000019"
-    assert float(judged.depth.read()[6, 20]) == pytest.approx(3)  # 30 x 0.2 m / 2 pixels
+    (frame,) = [frame for frame in clip.frames if frame.depth]
+    assert frame.name == "000000_000019"
+    assert float(frame.depth.read()[6, 20]) == pytest.approx(3)  # 30 x 0.2 m / 2 pixels
 
 
 def test_a_folder_without_depth(moving_clip: Path, tmp_path: Path) -> None:
     clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
     shutil.rmtree(clip / "depth")
-    with pytest.raises(InputError, match="no frame has depth, by which protocol city judges; add it"):
+    with pytest.raises(InputError, match="no frame has depth, against which protocol city evaluates; add it"):
         find_protocol("city").clips(clip)
 
 
@@ -98,17 +104,17 @@ def test_other_images_are_another_split(odometry_copy: Path) -> None:
     """Renamed frames: as many, but not those of the protocol."""
     protocol = replace(find_protocol("kitti-odometry-clip"), split="0123456789abcdef")
     with pytest.raises(
-        InputError, match=r"judges other images \(its split is 0123456789abcdef, this one is a44524fec8d83b75"
+        InputError, match=r"evaluates other images \(its split is 0123456789abcdef, this one is a44524fec8d83b75"
     ):
         protocol.clips(odometry_copy)
 
 
-def test_only_targets_of_a_split_are_judged(odometry: Path) -> None:
+def test_only_targets_of_a_split_are_evaluated(odometry: Path) -> None:
     protocol = find_protocol("kitti-odometry-clip")
     (clip,) = protocol.clips(odometry)
     clip = replace(clip, targets=frozenset(["000003", "000005"]))
-    assert [i for i in range(51) if protocol.judges(clip, i)] == [3, 5]
-    assert [i for i in range(51) if replace(protocol, step=5).judges(clip, i)] == [5]
+    assert [i for i in range(51) if protocol.evaluates(clip, i)] == [3, 5]
+    assert [i for i in range(51) if replace(protocol, step=5).evaluates(clip, i)] == [5]
 
 
 @pytest.mark.parametrize("below", ["", "kitti_odometry/dataset"])
@@ -121,14 +127,14 @@ def test_the_odometry_clip_carries_depth(odometry: Path, below: str) -> None:
 @pytest.mark.parametrize("below", ["", "kitti_raw"])
 def test_the_raw_clip_carries_every_twelfth_scan(raw: Path, below: str) -> None:
     (clip,) = find_protocol("kitti-raw-clip").clips(raw / below)
-    judged = [frame for frame in clip.frames if frame.lidar]
-    assert [frame.name for frame in judged] == [f"{index:010d}" for index in range(0, 73, 12)]
+    scanned = [frame for frame in clip.frames if frame.lidar]
+    assert [frame.name for frame in scanned] == [f"{index:010d}" for index in range(0, 73, 12)]
     assert not any(frame.depth for frame in clip.frames)
-    truth = measured_depth(clip, judged[1])[0].numpy()
+    truth = measured_depth(clip, scanned[1])[0].numpy()
     grid = np.zeros_like(truth, dtype=bool)
     grid[::3, 1::3] = True
     assert ((truth > 0) == grid).all()
-    image = judged[1].image.read()[..., 0]
+    image = scanned[1].image.read()[..., 0]
     np.testing.assert_allclose(truth[grid], 255 / (0.5 * image[grid]), rtol=1e-6)  # the nearest return
 
 
@@ -137,7 +143,7 @@ def test_no_data_folder(tmp_path: Path) -> None:
         find_protocol("kitti-odometry-clip").clips(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", [name for name, protocol in PROTOCOLS.items() if protocol.marker])
+@pytest.mark.parametrize("name", [name for name, protocol in OURS.items() if protocol.marker])
 def test_a_folder_of_something_else(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{tmp_path}: protocol {name} finds neither"):
         find_protocol(name).clips(tmp_path)
@@ -145,7 +151,7 @@ def test_a_folder_of_something_else(name: str, tmp_path: Path) -> None:
 
 def test_truth_that_is_missing(odometry_copy: Path) -> None:
     next(odometry_copy.rglob("depth_0/000003.png")).unlink()
-    with pytest.raises(InputError, match=r"000003.png: has no depth, but protocol kitti-odometry-clip judges"):
+    with pytest.raises(InputError, match=r"000003.png: has no depth, but protocol kitti-odometry-clip evaluates"):
         find_protocol("kitti-odometry-clip").clips(odometry_copy)
 
 
@@ -155,23 +161,138 @@ def test_a_clip_that_is_too_short(odometry_copy: Path) -> None:
         find_protocol("kitti-odometry-clip").clips(odometry_copy)
 
 
-def test_a_protocol_takes_no_torch() -> None:
-    code = "import sys, packdepth.evaluation.protocols; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
-
-
-def test_the_clips_that_judge_what_training_left_out(data: Path) -> None:
-    """The pairs of kitti2015-left-out are none that its run file trains on; scans are judged by returns left out."""
-    (judged,) = find_protocol("kitti2015-left-out").clips(data)
+def test_evaluated_images_and_returns_are_left_out_of_training(data: Path) -> None:
+    """The images of kitti2015-left-out are none that its run file trains on; kitti360-4-beams has scans."""
+    (evaluated,) = find_protocol("kitti2015-left-out").clips(data)
     run = load_run(Path(__file__).parents[2] / "configs/kitti2015_stereo.yaml", (f"data.train.1.root={data}/clips",))
     (trained,) = run.data.train[1].clips()
-    assert (len(judged.frames), len(trained.frames)) == (8, 25)
-    assert not {frame.name for frame in judged.frames} & {frame.name for frame in trained.frames}
+    assert (len(evaluated.frames), len(trained.frames)) == (8, 25)
+    assert not {frame.name for frame in evaluated.frames} & {frame.name for frame in trained.frames}
     protocol = find_protocol("kitti360-4-beams")
     (clip,) = protocol.clips(data)
     assert sum(frame.lidar is not None for frame in clip.frames) == 25
     assert "that data.beams: 4 leaves out" in protocol.describe()
 
+
+# --- protocols of one's own ---------------------------------------------------------------------------------------
+
+
+def test_a_protocol_in_a_few_lines_has_the_usual_settings() -> None:
+    protocol = Protocol(name="mine", about="my drives", source={"kind": "folder", "root": "."})
+    city = find_protocol("city")
+    assert protocol == replace(city, name="mine", about="my drives", boundaries=False)
+    assert (protocol.crop, protocol.cap, protocol.min_depth, protocol.ranges[-1]) == ("none", 80, 1e-3, 80)
+
+
+def test_a_source_is_a_block_or_an_object(moving_clip: Path) -> None:
+    data = moving_clip.parent
+    block = Protocol(name="a", about="", source={"kind": "folder", "root": moving_clip.name, "frames": [1, 4]})
+    other = replace(block, source=Folder(kind="folder", root=Path(moving_clip.name), frames=(1, 4)))
+    names = [[frame.name for clip in protocol.clips(data) for frame in clip.frames] for protocol in (block, other)]
+    assert names == [["000001", "000002", "000003"]] * 2
+
+
+def test_a_source_that_is_one_file(tmp_path: Path) -> None:
+    protocol = Protocol(name="film", about="", source=Video(kind="video", file=Path("drive.mp4")))
+    with pytest.raises(InputError, match=r"drive\.mp4"):
+        protocol.clips(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"crop": "gerg"}, "protocol mine: crop cannot be 'gerg': did you mean 'garg'"),
+        ({"truth": "scan"}, "truth cannot be 'scan': valid names are depth, lidar"),
+        ({"metrics": ("abs_rel", "a1", "a9")}, "metrics cannot be 'a9'"),
+        ({"metrics": ("rmse", "a1")}, "metrics lack abs_rel, which reports need"),
+    ],
+)
+def test_choices_that_do_not_exist(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Protocol(name="mine", about="", source={}, **values)  # type: ignore[arg-type]
+
+
+def test_a_source_that_does_not_exist(moving_clip: Path) -> None:
+    protocol = Protocol(name="mine", about="", source={"kind": "folder", "root": ".", "rooot": "."})
+    with pytest.raises(InputError, match=r"protocol mine: source.*unknown key 'rooot': did you mean 'root'"):
+        protocol.clips(moving_clip)
+
+
+# --- lookup by name -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with an installed package `harbor`, which has entry points of protocols, good and bad ones."""
+    (tmp_path / "harbor.py").write_text(
+        "from packdepth.evaluation import Protocol\n"
+        "day = Protocol(name='harbor-day', about='by day', source={'kind': 'folder', 'root': '.'}, cap=50.0)\n"
+        "def night(): return Protocol(name='harbor-night', about='by night', source=day.source)\n"
+    )
+    metadata = tmp_path / "harbor-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: harbor\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[packdepth.protocols]\n"
+        "harbor-day = harbor:day\n"
+        "harbor-night = harbor:night\n"
+        "harbor-noon = harbor:day\n"
+        "harbor-path = harbor:__doc__\n"
+        "harbor-gone = harbor.gone:day\n"
+        "city = harbor:night\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("harbor", None)
+
+
+def test_protocols_of_installed_packages_are_found(installed: Path) -> None:
+    assert find_protocol("harbor-day").cap == 50
+    assert find_protocol("harbor-night").about == "by night"
+
+
+def test_an_installed_package_is_imported_only_when_it_is_needed(installed: Path) -> None:
+    assert find_protocol("city") is OURS["city"]
+    assert {"harbor-day", "harbor-night"} < set(protocol_names())
+    with pytest.raises(InputError):
+        find_protocol("harbour")
+    assert "harbor" not in sys.modules
+    find_protocol("harbor-day")
+    assert "harbor" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("harbor-noon", "the package harbor provides a protocol named 'harbor-day' under this name"),
+        ("harbor-path", "protocol 'harbor-path': the package harbor provides NoneType under this name"),
+        ("harbor-gone", "the installed package harbor: its harbor-gone .* cannot be imported .*No module named"),
+    ],
+)
+def test_an_installed_package_that_cannot_be_used(installed: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        find_protocol(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_lists_all_names_and_the_nearest(installed: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"no protocol is named 'harbor-dy' \(did you mean 'harbor-day'\?\); the protocols are city, "
+    ) as caught:
+        find_protocol("harbor-dy")
+    for name in (*OURS, "harbor-day", "harbor-night"):
+        assert name in str(caught.value)
+    with pytest.raises(InputError, match="no protocol is named 'xyz'; the protocols are"):
+        find_protocol("xyz")
+
+
+def test_our_names_are_unique() -> None:
+    modules = [import_module(f"{protocols.__name__}.{module.name}") for module in iter_modules(protocols.__path__)]
+    found = [value.name for module in modules for value in vars(module).values() if isinstance(value, Protocol)]
+    assert sorted(found) == sorted(OURS)
+
+
+# --- real data ----------------------------------------------------------------------------------------------------
 
 REAL = {  # measured; a row-wise prior, for comparison, has abs_rel 0.38 on the first clip
     "kitti-odometry-clip": {
@@ -196,7 +317,7 @@ REAL = {  # measured; a row-wise prior, for comparison, has abs_rel 0.38 on the 
 @pytest.mark.parametrize("name", REAL)
 def test_baselines_on_real_data(data: Path, name: str) -> None:
     protocol = find_protocol(name)
-    found = baseline_scores(protocol, judged_truth(protocol, protocol.clips(data)))
+    found = baseline_scores(protocol, stacked_ground_truth(protocol, protocol.clips(data)))
     assert found.keys() == REAL[name].keys()
     for row, expected in REAL[name].items():
         assert {metric: found[row][metric] for metric in expected} == pytest.approx(expected, abs=6e-4)

@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from packdepth.evaluation.boundaries import BoundaryErrors
-from packdepth.evaluation.metrics import METRICS, depth_metrics, median_scale
-from packdepth.evaluation.protocols import find_protocol
+from packdepth.evaluation.choices import METRICS, STANDARD_METRICS
+from packdepth.evaluation.metrics import DepthScores, depth_metrics, median_scale
+from packdepth.evaluation.protocols.city import CITY
 from packdepth.evaluation.scores import (
     ImageScores,
     class_mean,
     interval,
     mean_boundaries,
     mean_scores,
-    parts_of,
+    part_counts,
     ranked,
     scores_by_part,
 )
 
-PROTOCOL = find_protocol("city")
 NAN = torch.nan
 
 
@@ -49,7 +49,7 @@ def test_each_part_has_the_metrics_of_its_pixels(scaled: bool) -> None:
     """All at once by a product of matrices, against each on its own."""
     depth, truth = images()
     near = truth < 20
-    found = scores_by_part(PROTOCOL, depth, truth, {"near": near}, scaled)
+    found = scores_by_part(CITY, depth, truth, {"near": near}, scaled)
     factor = median_scale(depth, truth, ~truth.isnan()) if scaled else 1.0
     for part, mask in (("all", ~truth.isnan()), ("near", near)):
         expected = depth_metrics((depth * factor).clamp(1e-3, 80).double(), truth.double(), mask)
@@ -58,10 +58,10 @@ def test_each_part_has_the_metrics_of_its_pixels(scaled: bool) -> None:
 
 def test_silog_forgives_a_factor() -> None:
     _, truth = images()
-    assert scores_by_part(PROTOCOL, 0.9 * truth, truth, {}, scaled=False)["all"][7] == pytest.approx(0, abs=1e-3)
+    assert scores_by_part(CITY, 0.9 * truth, truth, {}, scaled=False)["all"][7] == pytest.approx(0, abs=1e-3)
     depth = torch.where(torch.arange(30) < 15, truth, truth * np.e)
     share = (~truth.isnan())[:, :15].sum() / (~truth.isnan()).sum()
-    within = replace(PROTOCOL, cap=1000.0)
+    within = replace(CITY, cap=1000.0)
     expected = 100 * float((share * (1 - share)).sqrt())  # the logarithmic error is 0 or 1
     assert scores_by_part(within, depth, truth, {}, scaled=False)["all"][7] == pytest.approx(expected)
 
@@ -70,16 +70,16 @@ def test_the_last_metric_is_the_share_too_far() -> None:
     _, truth = images()
     depth = torch.where(torch.arange(30) < 15, 1.4 * truth, 1.6 * truth)
     share = (~truth.isnan())[:, 15:].sum() / (~truth.isnan()).sum()
-    within = replace(PROTOCOL, cap=1000.0)
+    within = replace(CITY, cap=1000.0)
     found = scores_by_part(within, depth, truth, {}, scaled=False)["all"]
     assert found[METRICS.index("too_far")] == pytest.approx(float(share))
 
 
 def test_boundary_errors_are_averaged_over_the_images_whose_truth_has_boundaries() -> None:
     pairs = [(1.0, 2.0), (NAN, NAN), (3.0, 6.0)]
-    judged = [replace(image(str(i), 0.1), boundaries={"plain": BoundaryErrors(*pair)}) for i, pair in enumerate(pairs)]
-    assert mean_boundaries([*judged, EMPTY]) == {"plain": {"dbe_acc": 2.0, "dbe_comp": 4.0}}
-    assert mean_boundaries([judged[1], EMPTY]) == {}
+    scored = [replace(image(str(i), 0.1), boundaries={"plain": BoundaryErrors(*pair)}) for i, pair in enumerate(pairs)]
+    assert mean_boundaries([*scored, EMPTY]) == {"plain": {"dbe_acc": 2.0, "dbe_comp": 4.0}}
+    assert mean_boundaries([scored[1], EMPTY]) == {}
 
 
 def test_classes_can_be_scaled_on_their_own() -> None:
@@ -91,19 +91,24 @@ def test_classes_can_be_scaled_on_their_own() -> None:
     depth = torch.where(cars, 2 * truth, truth)
     factor = median_scale(depth, truth, ~truth.isnan()).item()
     for by_class, expected in ((False, 2 * factor - 1), (True, 0.0)):
-        protocol = replace(PROTOCOL, cap=1000.0, scaled_by_class=by_class)
+        protocol = replace(CITY, cap=1000.0, scaled_by_class=by_class)
         found = scores_by_part(protocol, depth, truth, {"car": cars}, scaled=True)
         assert found["car"][0] == pytest.approx(expected, abs=1e-6)
         assert found["all"][0] > 0.05
 
 
-def test_a_prediction_of_zero_stays_finite() -> None:
+def test_a_prediction_of_zero_is_taken_for_a_millimetre() -> None:
     """Even where the range begins at zero, as in packnet-sfm's settings."""
     _, truth = images()
+    expected = float((1e-3 / truth).log().square().nanmean().sqrt())
     for min_depth in (0.0, 1e-3):
-        protocol = replace(PROTOCOL, min_depth=min_depth)
+        protocol = replace(CITY, min_depth=min_depth)
         found = scores_by_part(protocol, torch.zeros_like(truth), truth, {}, scaled=False)["all"]
-        assert np.isfinite(found).all()
+        assert found[METRICS.index("rmse_log")] == pytest.approx(expected)
+
+
+def test_the_standard_metrics_are_those_of_one_image() -> None:
+    assert DepthScores._fields == STANDARD_METRICS
 
 
 def test_images_without_truth_do_not_count() -> None:
@@ -114,7 +119,7 @@ def test_images_without_truth_do_not_count() -> None:
 
 def test_a_part_is_averaged_over_the_images_that_have_it() -> None:
     some = [image("a", 0.1, car=0.5), image("b", 0.3), image("c", 0.2, car=0.7, road=0.1), EMPTY]
-    assert parts_of(some) == {"car": 2, "road": 1}
+    assert part_counts(some) == {"car": 2, "road": 1}
     assert mean_scores(some, "plain", "car")["abs_rel"] == pytest.approx(0.6)
     mean = class_mean(some, "plain", ("road", "car", "bus"))
     assert mean is not None

@@ -48,7 +48,7 @@ def test_tables_leave_out_what_clips_are_too_short_for() -> None:
     assert [line.split(" | ")[0] for line in text.splitlines()[2:]] == ["| a", "| b", "| a, aligned with depth"]
 
 
-def test_a_study_trains_judges_and_goes_on(
+def test_a_study_trains_evaluates_and_is_resumed(
     moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = {"two_stream, early": ego_motion.NETWORKS["two_stream, early"]}

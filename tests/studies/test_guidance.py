@@ -14,14 +14,14 @@ from packdepth.segmentation.checkpoint import read_description
 from packdepth.segmentation.dataset import LabeledImages
 from packdepth.segmentation.label import label_clips
 from packdepth.studies import guidance as study
+from packdepth.studies.budget import Budget
 from packdepth.studies.guidance import OVERALL, VARIANTS, Variant, guidance, lines, run_values, segment, tables
-from packdepth.studies.plan import Plan
 from packdepth.studies.trials import Row
 
 
 def test_variants_differ_in_their_guidance_alone(tmp_path: Path) -> None:
     runs = {
-        variant.name: parse_run(run_values(tmp_path, variant, Plan(), Path("/data"), 2), variant.name)
+        variant.name: parse_run(run_values(tmp_path, variant, Budget(), Path("/data"), 2), variant.name)
         for variant in VARIANTS
     }
     assert list(runs) == [
@@ -60,7 +60,7 @@ def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     monkeypatch.setattr(study, "PRESET", "tiny")
     monkeypatch.setattr(study, "VARIANTS", VARIANTS[:3])
-    page = guidance(tmp_path, Plan(drives=1, frames=8, val_drives=1, size=(32, 64), steps=1, seeds=1))
+    page = guidance(tmp_path, Budget(drives=1, frames=8, val_drives=1, size=(32, 64), steps=1, seeds=1))
     assert "<svg" in page.read_text()
     with (tmp_path / "guidance.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -11,8 +11,8 @@ from packdepth.config import parse_run
 from packdepth.errors import InputError
 from packdepth.studies import lidar_beams as study
 from packdepth.studies import side_by_side
+from packdepth.studies.budget import Budget
 from packdepth.studies.lidar_beams import BEAMS, VARIANTS, Variant, lidar_beams, line, run_values
-from packdepth.studies.plan import Plan
 from packdepth.studies.trials import Row, markdown
 
 
@@ -22,7 +22,7 @@ def rows() -> list[Row[Variant]]:
 
 
 def test_variants_differ_in_their_supervision_alone() -> None:
-    runs = [parse_run(run_values(variant, Plan(), Path("/data"), 2), variant.name) for variant in VARIANTS]
+    runs = [parse_run(run_values(variant, Budget(), Path("/data"), 2), variant.name) for variant in VARIANTS]
     assert len(runs) == len({variant.name for variant in VARIANTS}) == 2 + 2 * len(BEAMS)
     assert len({run.training.model_dump_json() for run in runs}) == 1
     assert len({run.networks.model_dump_json() for run in runs}) == 1
@@ -43,14 +43,14 @@ def test_the_table_and_the_plot() -> None:
 def test_a_tiny_study_runs_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     monkeypatch.setattr(study, "VARIANTS", (Variant("velocity"), Variant("reprojected", 4)))
-    plan = Plan(drives=1, frames=8, val_drives=1, size=(32, 64), steps=1, seeds=1)
-    page = lidar_beams(tmp_path, plan)
+    budget = Budget(drives=1, frames=8, val_drives=1, size=(32, 64), steps=1, seeds=1)
+    page = lidar_beams(tmp_path, budget)
     assert "<svg" in page.read_text()
     results = json.loads((tmp_path / "lidar_beams.json").read_text())
     assert [row["beams"] for row in results["rows"]] == [None, 4]
     assert all(row["mean"]["abs_rel"] > 0 for row in results["rows"])
     assert "reprojected, 4 beams" in (tmp_path / "lidar_beams.md").read_text()
     monkeypatch.setattr(side_by_side, "train_elsewhere", lambda *_, **__: pytest.fail("trained again"))
-    lidar_beams(tmp_path, plan)
+    lidar_beams(tmp_path, budget)
     with pytest.raises(InputError, match="a study with another budget"):
-        lidar_beams(tmp_path, Plan(steps=2))
+        lidar_beams(tmp_path, Budget(steps=2))

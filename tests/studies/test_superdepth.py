@@ -9,13 +9,13 @@ import pytest
 
 from packdepth.config import parse_run
 from packdepth.studies import superdepth as study
-from packdepth.studies.plan import Plan
-from packdepth.studies.superdepth import DECODERS, VARIANTS, WORK, Variant, lines, run_values, superdepth
+from packdepth.studies.budget import Budget
+from packdepth.studies.superdepth import DECODERS, FLIP_USES, VARIANTS, Variant, lines, run_values, superdepth
 from packdepth.studies.trials import Row
 
 
 def test_variants_differ_in_decoder_and_flip_layer_alone() -> None:
-    runs = {variant: parse_run(run_values(variant, Plan(), Path("/data"), 2), variant.name) for variant in VARIANTS}
+    runs = {variant: parse_run(run_values(variant, Budget(), Path("/data"), 2), variant.name) for variant in VARIANTS}
     assert len({variant.name for variant in VARIANTS}) == len({variant.title for variant in VARIANTS}) == 6
     assert len({run.data.model_dump_json() for run in runs.values()}) == 1
     for variant, run in runs.items():
@@ -31,7 +31,7 @@ def test_the_plot_has_a_line_for_each_decoder_and_seed() -> None:
     values = {variant: 0.1 * i for i, variant in enumerate(VARIANTS)}
     found = lines([Row(v, [{"abs_rel": value}, {"abs_rel": value + 1}]) for v, value in values.items()])
     assert [line.name for line in found] == [study.TITLES[decoder] for decoder in DECODERS for _ in range(2)]
-    assert found[3].points[:, 0].tolist() == list(range(len(WORK)))
+    assert found[3].points[:, 0].tolist() == list(range(len(FLIP_USES)))
     assert found[3].points[:, 1].tolist() == pytest.approx([1.3, 1.4, 1.5])
 
 
@@ -39,7 +39,7 @@ def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     chosen = tuple(Variant(decoder, "half") for decoder in DECODERS)
     monkeypatch.setattr(study, "VARIANTS", chosen)
-    page = superdepth(tmp_path, Plan(drives=1, frames=8, val_drives=1, size=(32, 64), steps=2, seeds=1))
+    page = superdepth(tmp_path, Budget(drives=1, frames=8, val_drives=1, size=(32, 64), steps=2, seeds=1))
     assert "<svg" in page.read_text()
     with (tmp_path / "superdepth.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""What studies on the city share: plans, rows of results."""
+"""The common parts of studies on the city: budgets, rows of results."""
 
 from __future__ import annotations
 

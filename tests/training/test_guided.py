@@ -16,7 +16,7 @@ import yaml
 from packdepth.cli import main
 from packdepth.config import load_run
 from packdepth.errors import InputError
-from packdepth.evaluation.run import evaluate
+from packdepth.evaluation import evaluate
 from packdepth.inference.info import describe
 from packdepth.inference.predictor import load
 from packdepth.segmentation.label import label_clips
@@ -132,8 +132,8 @@ def test_label_maps_guide_from_end_to_end(
     assert "label maps of 3 classes at strides 16, 8, 4, 2 (on disk" in describe(best)
 
     assert main(["predict", str(best), str(clip), "-o", str(tmp_path / "depth")]) == 0
-    whole, saved = (evaluate(path, "city", clip).metrics["plain"]["abs_rel"] for path in (best, tmp_path / "depth"))
-    assert whole == pytest.approx(saved, rel=1e-3)
+    whole, saved = evaluate([best, tmp_path / "depth"], "city", clip)
+    assert whole["abs_rel"] == pytest.approx(saved["abs_rel"], rel=1e-3)
     shutil.rmtree(clip / "semantic")
     with pytest.raises(InputError, match="has no label map"):
         evaluate(best, "city", clip)

@@ -1,1 +1,1 @@
-"""The demo: a rendered city, a network trained on its video, and a report that shows what it learned."""
+"""The demo: a rendered city, a network that is trained on its video, and a report of the results."""

@@ -1,4 +1,4 @@
-"""The demo's report: one HTML file that needs nothing else."""
+"""The report of the demo: one HTML file that needs no other file."""
 
 from __future__ import annotations
 
@@ -10,28 +10,36 @@ from string import Template
 import numpy as np
 
 from packdepth.charts import OURS, TRUE, Line, svg
-from packdepth.demo.findings import Example, Findings
-from packdepth.demo.scores import CAP, DISTANCES
+from packdepth.demo.results import Example, Results
+from packdepth.demo.scores import DISTANCES, PROTOCOL
+from packdepth.evaluation.choices import STANDARD_METRICS
 from packdepth.evaluation.parts import range_names
-from packdepth.evaluation.protocols import STANDARD
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import points_from_depth
 from packdepth.html import STYLE, depth_panels, table
 
 TEMPLATE = files("packdepth.demo") / "report.html"
-RANGE = (0.0, 0.16)  # inverse depth, 1/metres, that colors span
-CLOUD_REACH = 45.0  # metres
+COLOR_RANGE = (0.0, 0.16)  # 1/metres, inverse depth of the darkest and the brightest color; chosen by eye
+CLOUD_REACH = 45.0  # metres; farther points are left out of the cloud; chosen by eye
 
 
-def write_report(path: Path, findings: Findings, quick: bool) -> None:
-    """Write the report; it appears whole or not at all."""
-    numbers = findings.numbers
+def write_report(path: Path, results: Results, quick: bool) -> None:
+    """Write the report. If that fails, the file is as it was.
+
+    Args:
+        path: the file.
+        results: the results of the demo.
+        quick: whether the demo was the quick one.
+    """
+    numbers = results.numbers
     best = numbers.constants[numbers.best_constant]["all"]
     own = numbers.network["all"]
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         style=STYLE,
-        quick="<p class='note'>Made with QUICK=1: less data and training, and worse for it.</p>" if quick else "",
+        quick="<p class='note'>This is the quick demo (QUICK=1): less data, less training, and worse results.</p>"
+        if quick
+        else "",
         abs_rel=f"{own['abs_rel']:.3f}",
         a1=f"{100 * own['a1']:.0f} %",
         ratio=f"{own['abs_rel'] / best['abs_rel']:.2f}",
@@ -43,15 +51,15 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
         steps=numbers.steps,
         initial_depth=f"{numbers.initial_depth:g}",
         initial_forward=f"{numbers.initial_forward:.2f}",
-        overall=_overall(findings),
-        parts=_parts(findings),
-        examples="".join(map(_example, findings.examples)),
-        cloud=_cloud(findings.examples[len(findings.examples) // 2], findings.camera),
-        path=_path(findings),
+        overall=_overall(results),
+        parts=_parts(results),
+        examples="".join(map(_example, results.examples)),
+        cloud=_cloud(results.examples[len(results.examples) // 2], results.camera),
+        path=_path(results),
         drift=f"{100 * numbers.drift:.1f} %",
         distance=f"{numbers.distance:.0f}",
-        loss=svg([Line(findings.loss, OURS)], "step", "loss"),
-        validation=svg([Line(findings.validation, OURS)], "step", "abs_rel, validation drives"),
+        loss=svg([Line(results.loss, OURS)], "step", "loss"),
+        validation=svg([Line(results.validation, OURS)], "step", "abs_rel, validation drives"),
     )
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -60,16 +68,16 @@ def write_report(path: Path, findings: Findings, quick: bool) -> None:
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
-def _overall(findings: Findings) -> str:
-    """The rows of the network and of the constants."""
-    rows = {title: [scores["all"][name] for name in STANDARD] for title, scores in findings.numbers.rows.items()}
-    return table(STANDARD, rows)
+def _overall(results: Results) -> str:
+    """Return a table of the overall scores of the network and of the constants."""
+    rows = {title: [scores["all"][name] for name in STANDARD_METRICS] for title, scores in results.numbers.rows.items()}
+    return table(STANDARD_METRICS, rows)
 
 
-def _parts(findings: Findings) -> str:
-    """abs_rel and a1 of moving objects and of ranges of distance, next to the best constant."""
-    best = findings.numbers.best_constant
-    both = findings.numbers.network, findings.numbers.constants[best]
+def _parts(results: Results) -> str:
+    """Return a table of the network and the best constant on moving objects and in ranges of distance."""
+    best = results.numbers.best_constant
+    both = results.numbers.network, results.numbers.constants[best]
     parts = {"moving objects": "moving"} | {name: name for name in range_names(DISTANCES)}
     rows = {
         title: [scores[part][name] for scores in both for name in ("abs_rel", "a1")]
@@ -83,23 +91,25 @@ def _parts(findings: Findings) -> str:
 
 
 def _example(example: Example) -> str:
-    """Input, prediction, truth and error of a frame."""
-    truth = np.where((example.truth > 0) & (example.truth < CAP), example.truth, np.nan)
-    return depth_panels(example.name, example.image, example.depth, truth, *RANGE)
+    """Return the pictures of a frame: input, prediction, ground truth and error."""
+    truth = np.where((example.truth > 0) & (example.truth < PROTOCOL.cap), example.truth, np.nan)
+    return depth_panels(example.name, example.image, example.depth, truth, *COLOR_RANGE)
 
 
 def _cloud(example: Example, camera: Camera) -> str:
-    """Points of a prediction for the viewer: x, y, z as int16 centimetres, then red, green, blue, in base64."""
+    """Return the points of a prediction in the viewer's format: base64 of x, y, z (int16 centimetres) and color."""
     near = np.where(example.depth < CLOUD_REACH, example.depth, 0)
     points, known = points_from_depth(near, camera)
     record = np.zeros(len(points), [("p", "<i2", 3), ("c", "u1", 3), ("_", "u1")])
-    record["p"], record["c"] = (points * 100).round().clip(-32768, 32767), example.image[known]
+    record["p"] = (points * 100).round().clip(-32768, 32767)  # centimetres as int16
+    record["c"] = example.image[known]
     return base64.b64encode(record.tobytes()).decode()
 
 
 # --- charts -------------------------------------------------------------------------------------------------------
 
 
-def _path(findings: Findings) -> str:
-    lines = [Line(findings.true_path, TRUE, "true"), Line(findings.predicted_path, OURS, "predicted")]
+def _path(results: Results) -> str:
+    """Return the chart of the true and the predicted path."""
+    lines = [Line(results.true_path, TRUE, "true"), Line(results.predicted_path, OURS, "predicted")]
     return svg(lines, "metres to the right", "metres ahead", equal=True)

@@ -1,4 +1,4 @@
-"""How good depth is on test drives: overall, on what moves and by distance, next to constants of training depth."""
+"""Scores of depth on the demo's test drives: overall, by part of the image, and of constants of the training depth."""
 
 from __future__ import annotations
 
@@ -9,37 +9,44 @@ import numpy as np
 import torch
 
 from packdepth.evaluation.parts import part_masks
-from packdepth.evaluation.protocols import find_protocol
-from packdepth.evaluation.scores import ImageScores, Scores, mean_scores, parts_of, scores_by_part
+from packdepth.evaluation.protocols.city import CITY
+from packdepth.evaluation.scores import ImageScores, Scores, mean_scores, part_counts, scores_by_part
 from packdepth.records import Clip, Frame
 
-CAP = 80.0  # metres
-DISTANCES = (0, 10, 20, 40, 80)  # metres
-PROTOCOL = replace(find_protocol("city"), cap=CAP, ranges=DISTANCES, classes=())
+DISTANCES = (0, 10, 20, 40, 80)  # metres, bounds of ranges; fewer than the protocol's, for a short table
+PROTOCOL = replace(CITY, ranges=DISTANCES, classes=())
 
 
-def judge(frames: Iterable[Frame], predict: Callable[[Frame], np.ndarray]) -> dict[str, Scores]:
-    """The scores by part of depth [H, W] (metres) that `predict` gives for each frame with exact depth, not scaled."""
+def part_scores(frames: Iterable[Frame], predict: Callable[[Frame], np.ndarray]) -> dict[str, Scores]:
+    """Return the scores of predicted depth by part of the image. Predictions are not scaled.
+
+    Args:
+        frames: frames with exact depth.
+        predict: a function that returns the predicted depth of a frame, [H, W] metres.
+    """
     images = []
     for frame in frames:
         assert frame.depth is not None
         truth = torch.from_numpy(frame.depth.read())
-        truth = torch.where((truth > 0) & (truth < CAP), truth, torch.nan)
+        truth = torch.where((truth > 0) & (truth < PROTOCOL.cap), truth, torch.nan)
         depth = torch.from_numpy(np.ascontiguousarray(predict(frame)))
         parts = part_masks(truth, frame, PROTOCOL.ranges, PROTOCOL.classes)
         scores = {"plain": scores_by_part(PROTOCOL, depth, truth, parts, scaled=False)}
         images.append(ImageScores("", frame.name, "", scores))
-    return {part: mean_scores(images, "plain", part) for part in ("all", *parts_of(images))}
+    return {part: mean_scores(images, "plain", part) for part in ("all", *part_counts(images))}
 
 
-def constants(clips: Iterable[Clip]) -> dict[str, np.ndarray]:
-    """What looks at no image: each pixel's mean, inverse mean and median [H, W] of the training depth, metres.
+def constant_depths(clips: Iterable[Clip]) -> dict[str, np.ndarray]:
+    """Return each pixel's mean, inverse mean and median of the training depth, [H, W] metres each.
 
-    They use the truth of the training drives, which self-supervised training does not.
+    These baselines use no image. They use the ground truth of the training drives, which the network has not used.
+
+    Args:
+        clips: the training drives.
     """
     depths = np.stack([frame.depth.read() for clip in clips for frame in clip.frames if frame.depth is not None])
-    known = np.where((depths > 0) & (depths < CAP), depths, np.nan)
-    known[:, np.isnan(known).all(0)] = CAP  # pixels that only ever saw the sky
+    known = np.where((depths > 0) & (depths < PROTOCOL.cap), depths, np.nan)
+    known[:, np.isnan(known).all(0)] = PROTOCOL.cap  # pixels that show the sky in all frames
     return {
         "mean": np.nanmean(known, axis=0),
         "inverse mean": 1 / np.nanmean(1 / known, axis=0),

@@ -1,4 +1,4 @@
-"""`packdepth demo`: render, train, judge, report. What is there already is not made again."""
+"""`packdepth demo`: render, train, evaluate, report. Steps that were finished before are not repeated."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
 
 STEPS = 4
-# How many of how many frames of a drive are rendered, so that places vary: to train on them takes neighbors.
+# (n, m): of each m frames of a drive, the first n are rendered, so that places vary. Training needs neighbors.
 STRETCHES = {"train": (5, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 1)}
-# Height and width. The network sees smaller images: made smaller, rendered ones fit each other better than rendered so.
+# Height and width in pixels. The network's images are smaller: frames that are rendered large and then resized match
+# each other better in view synthesis than frames that are rendered small.
 SIZE = (96, 320)
+RATE = 10.0  # frames per second of rendered drives
 RUN_FILE = files("packdepth.demo") / "run.yaml"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much of everything: what the demo's time is spent on."""
+class DemoSize:
+    """The amount of data and training, which decides how long the demo takes."""
 
     train_drives: int
     train_frames: int
@@ -41,16 +43,16 @@ class Plan:
     epochs: int
     epoch_steps: int
     odometry_frames: int
-    minutes: float  # that all of it takes on two cores, about
+    minutes: float  # approximate duration of the demo on two cores
 
     @property
     def steps(self) -> int:
-        """Of the training."""
+        """The number of training steps."""
         return self.epochs * self.epoch_steps
 
     @property
     def drives(self) -> dict[str, tuple[int, int]]:
-        """Drives of each set, and how many frames long they are."""
+        """The number of drives of each set, and their length in frames."""
         return {
             "train": (self.train_drives, self.train_frames),
             "val": (4, 124),
@@ -59,47 +61,57 @@ class Plan:
         }
 
 
-FULL = Plan(train_drives=56, train_frames=240, test_drives=30, epochs=10, epoch_steps=56, odometry_frames=60, minutes=9)
-QUICK = Plan(train_drives=14, train_frames=140, test_drives=8, epochs=2, epoch_steps=80, odometry_frames=40, minutes=3)
+FULL = DemoSize(
+    train_drives=56, train_frames=240, test_drives=30, epochs=10, epoch_steps=56, odometry_frames=60, minutes=9
+)
+QUICK = DemoSize(
+    train_drives=14, train_frames=140, test_drives=8, epochs=2, epoch_steps=80, odometry_frames=40, minutes=3
+)
 
 
 def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:
-    """Run the demo; the path of its report.
+    """Run the demo and return the path of its report.
 
     Args:
-        output: folder for data, checkpoints and report.html; what an earlier demo left there is used again.
-        quick: less of everything: in three minutes, and worse for it.
-        seed: of the city and of the training.
+        output: folder for data, checkpoints and report.html. What an earlier demo left there is used again.
+        quick: whether to take less data and training: three minutes, and worse results.
+        seed: seed of the city and of the training.
     """
     require_city()
-    plan = QUICK if quick else FULL
+    size = QUICK if quick else FULL
     output = output / "quick" if quick else output
     make_folder(output)
-    print(f"packdepth demo: about {plan.minutes:g} minutes on two cores" + (", of lower quality" if quick else ""))
+    print(f"packdepth demo: about {size.minutes:g} minutes on two cores" + (", of lower quality" if quick else ""))
     started = time.monotonic()
     with step(1, "render drives through a city, with exact ground truth", started):
-        render(output / "data", plan, seed)
+        render(output / "data", size, seed)
     with step(2, "train PackNet on video and speed alone", started):
-        train(output, plan, seed)
-    with step(3, "judge it on streets it has never seen", started):
-        from packdepth.demo.findings import find
+        train(output, size, seed)
+    with step(3, "evaluate it on streets that it has never seen", started):
+        from packdepth.demo.results import collect_results
 
-        findings = find(output)
+        results = collect_results(output)
         with replacing(output / "findings.json") as temporary:
-            temporary.write_text(json.dumps(asdict(findings.numbers), indent=1))
+            temporary.write_text(json.dumps(asdict(results.numbers), indent=1))
     with step(4, "write the report", started):
         from packdepth.demo.report import write_report
 
         report = output / "report.html"
-        write_report(report, findings, quick)
-    print(findings.numbers.table())
+        write_report(report, results, quick)
+    print(results.numbers.table())
     print(f"open {report} in a browser")
     return report
 
 
 @contextmanager
 def step(number: int, title: str, started: float) -> Iterator[None]:
-    """Say what begins, and how long it took."""
+    """Print the title of a step when it begins and its duration when it ends.
+
+    Args:
+        number: the number of the step, from 1.
+        title: the title of the step.
+        started: the time at which the demo started, as `time.monotonic` gives it.
+    """
     print(f"\n[{number}/{STEPS}] {title}", flush=True)
     begun = time.monotonic()
     yield
@@ -108,7 +120,14 @@ def step(number: int, title: str, started: float) -> Iterator[None]:
 
 
 def recipe(name: str, frames: int, seed: int, lead_share: float = 0.1) -> Recipe:
-    """The drives of a set: on the long one for odometry nobody drives ahead."""
+    """Return how the drives of a set are rendered.
+
+    Args:
+        name: the set: "train", "val", "test" or "odometry". In the last, no car drives ahead.
+        frames: the length of a drive, in frames.
+        seed: seed of the city.
+        lead_share: share of the drives in which a car drives ahead.
+    """
     from packdepth.city.drive import Recipe
 
     return Recipe(
@@ -126,40 +145,56 @@ def recipe(name: str, frames: int, seed: int, lead_share: float = 0.1) -> Recipe
     )
 
 
-def render(data: Path, plan: Plan, seed: int) -> None:
-    """Render the sets that are not there yet."""
+def render(data: Path, size: DemoSize, seed: int) -> None:
+    """Render the sets that do not exist yet.
+
+    Args:
+        data: folder for the sets.
+        size: the amount of data.
+        seed: seed of the city.
+    """
     from packdepth.city.write import write_city
 
-    for name, (drives, frames) in plan.drives.items():
+    for name, (drives, frames) in size.drives.items():
         drive = recipe(name, frames, seed)
         print(f"{name}: {drives} drives of {len(drive.recorded)} frames", flush=True)
         write_city(data / name, drive, drives)
 
 
 def mean_step(data: Path) -> float:
-    """Metres between two frames that the training drives' speed gives on average."""
+    """Return the mean distance between two frames of the training drives, from their speed, metres.
+
+    Args:
+        data: folder of the sets.
+    """
     frames = [frame for clip in Folder(kind="folder", root=data / "train").clips() for frame in clip.frames]
-    return float(np.mean([frame.speed for frame in frames if frame.speed is not None])) / 10
+    return float(np.mean([frame.speed for frame in frames if frame.speed is not None])) / RATE
 
 
-def train(output: Path, plan: Plan, seed: int) -> None:
-    """Train, or go on with a training that was stopped. A process of its own, which starts others as it needs."""
+def train(output: Path, size: DemoSize, seed: int) -> None:
+    """Train in a process of its own, or resume a training that was stopped.
+
+    Args:
+        output: folder of the demo.
+        size: the amount of training.
+        seed: seed of the training.
+    """
     run, data = output / "run", output / "data"
-    if finished_epochs(run) >= plan.epochs:
+    if finished_epochs(run) >= size.epochs:
         print("trained already")
         return
     with replacing(output / "run.yaml") as temporary:
-        temporary.write_text(_run_text(data, plan, seed))
+        temporary.write_text(_run_text(data, size, seed))
     train_elsewhere(output / "run.yaml", run)
 
 
-def _run_text(data: Path, plan: Plan, seed: int) -> str:
-    """The run file, filled in. The one prior that it takes from the speed is the mean step between frames."""
+def _run_text(data: Path, size: DemoSize, seed: int) -> str:
+    """Return the text of the run file. Its ego-motion network begins with the mean step that the speed gives."""
     run = yaml.safe_load(RUN_FILE.read_text())
     for part in ("train", "val"):
         run["data"][part][0]["root"] = str((data / part).resolve())
     run["networks"]["pose"]["initial_forward"] = round(mean_step(data), 3)
-    run["training"] |= {"epochs": plan.epochs, "epoch_steps": plan.epoch_steps, "seed": seed}
+    run["training"] |= {"epochs": size.epochs, "epoch_steps": size.epoch_steps, "seed": seed}
     schedule = run["training"]["schedule"]
-    schedule["warmup"] = min(schedule["warmup"], plan.steps // 4)  # a quick training has no steps to spare
+    schedule["warmup"] = min(schedule["warmup"], size.steps // 4)  # a quick training has no steps to spare
     return yaml.safe_dump(run, sort_keys=False)

@@ -1,7 +1,7 @@
-"""What a constant of the camera's place scores: a depth for each pixel that never looks at the image.
+"""Baselines: a depth for each pixel that does not depend on the image.
 
-A network that does not beat it has not been shown to see. All functions take the truth of N images as one tensor with
-NaN where it does not count, and take lower medians, as all of the evaluation does.
+A network that does not beat the baseline has not been shown to use its input. All functions take the ground truth of N
+images as one tensor with NaN where it is invalid, and compute lower medians (see `metrics.median_scale`).
 """
 
 from __future__ import annotations
@@ -10,27 +10,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-VALUES = 2**22  # read in one step; bounds the memory of `others_median`
+from packdepth.evaluation.ground_truth import has_valid_pixels
+from packdepth.evaluation.protocol import Protocol
+from packdepth.evaluation.scores import ImageScores, Scores, mean_scores, scores_by_part
+
+CHUNK = 2**22  # values that `others_median` reads in one step, which bounds its memory to about 16 MB
 
 
 def pixel_median(truth: Tensor) -> Tensor:
-    """Each pixel's median [H, W] over the images of truth [N, H, W], metres; NaN where no image has a value."""
+    """Return each pixel's median over the images, [H, W] metres, NaN where no image has a value.
+
+    Args:
+        truth: ground truth [N, H, W], metres, NaN where it is invalid.
+
+    >>> pixel_median(torch.tensor([[[1.0, 5.0]], [[2.0, torch.nan]], [[4.0, torch.nan]]]))
+    tensor([[2., 5.]])
+    """
     return truth.nanmedian(dim=0).values
 
 
 def others_median(truth: Tensor, index: int) -> Tensor:
-    """For one image of sparse truth: the median of the other images' values at and around each pixel.
+    """Return, for one image with sparse ground truth, the median of the other images at and around each pixel.
 
-    Where scans are sparse, most pixels have a value in one image alone, and a median over all images would repeat the
-    very value it is judged by. So the image itself is left out, and the window around a pixel grows (the pixel alone,
-    then a radius of 1, 2, 4, 8, ... pixels) until the other images have a value in it.
+    In sparse scans, most pixels have a value in one image alone, so that a median over all images would repeat the
+    value that it is compared with. Therefore the image itself is left out, and the window around a pixel grows (the
+    pixel alone, then a radius of 1, 2, 4, 8, ... pixels) until the other images have a value in it.
 
     Args:
-        truth: [N, H, W], metres, NaN where it does not count.
-        index: of the image.
+        truth: ground truth [N, H, W], metres, NaN where it is invalid.
+        index: the number of the image.
 
     Returns:
-        [H, W] metres, NaN where the image has no truth to judge by, and everywhere if no other image has any.
+        [H, W] metres, NaN where the image has no valid ground truth, and everywhere if no other image has any.
     """
     others = torch.cat([truth[:index], truth[index + 1 :]])
     y, x = (~truth[index].isnan()).nonzero(as_tuple=True)
@@ -41,8 +52,35 @@ def others_median(truth: Tensor, index: int) -> Tensor:
             break
         side = 2 * radius + 1
         windows = F.pad(others, [radius] * 4, value=torch.nan).unfold(1, side, 1).unfold(2, side, 1)
-        for part in torch.split(missing, max(1, VALUES // (len(truth) * side**2))):
+        for part in torch.split(missing, max(1, CHUNK // (len(truth) * side**2))):
             values[part] = windows[:, y[part], x[part]].transpose(0, 1).flatten(1).nanmedian(dim=1).values
     result = torch.full_like(truth[index], torch.nan)
     result[y, x] = values
     return result
+
+
+def baseline_scores(protocol: Protocol, truth: Tensor) -> dict[str, Scores]:
+    """Return the scores of a protocol's baseline by row: none, or baseline and baseline_scaled.
+
+    If the baseline is `others_median`, there are also pixel_median and pixel_median_scaled.
+
+    Args:
+        protocol: the protocol.
+        truth: ground truth [N, H, W], metres, NaN where it is invalid.
+    """
+    if protocol.baseline == "none":
+        return {}
+    rows = {"baseline": pixel_median(truth).expand_as(truth)}
+    if protocol.baseline == "others_median":
+        others = torch.stack([others_median(truth, index) for index in range(len(truth))])
+        rows = {"baseline": others, "pixel_median": rows["baseline"]}
+    scores = {}
+    for row, depths in rows.items():
+        for name, scaled in ((row, False), (f"{row}_scaled", True)):
+            images = [
+                ImageScores("", "", "", {row: scores_by_part(protocol, depth, known, {}, scaled)})
+                for depth, known in zip(depths, truth, strict=True)
+                if has_valid_pixels(known)
+            ]
+            scores[name] = mean_scores(images, row)
+    return scores

@@ -1,4 +1,4 @@
-"""Ego-motion between consecutive frames against measured poses."""
+"""Errors of the ego-motion between consecutive frames, against measured poses."""
 
 from __future__ import annotations
 
@@ -12,41 +12,50 @@ from packdepth.data.targets import gaps
 from packdepth.geometry import se3
 from packdepth.records import Clip
 
-STANDING = 0.01  # metres a frame; shorter motions are left out of the ratio of lengths
+STANDING = 0.01  # metres per frame; with shorter motions, the ratio of lengths would be noise (chosen by eye)
 
 
 @dataclass(frozen=True)
 class EgoMotionErrors:
-    """How far predicted ego-motion is from measured."""
+    """The errors of predicted ego-motion."""
 
     motions: int
-    """How many were compared."""
+    """The number of motions."""
     distance: float
-    """Metres traveled: the sum of the measured lengths."""
+    """The distance traveled, metres: the sum of the measured lengths."""
     translation: float
-    """Sum of |t_predicted - t_measured|, as a share of the distance."""
+    """The sum of |t_predicted - t_measured|, as a share of the distance."""
     translation_scaled: float
-    """The same after one factor, `scale`, on all predicted translations."""
+    """The same sum after all predicted translations were multiplied by `scale`."""
     scale: float
-    """Measured distance over predicted distance."""
+    """Measured distance / predicted distance."""
     length_ratio: float
-    """Mean of |t_predicted| / |t_measured|, over frames that moved more than 1 cm; NaN if none did."""
+    """The mean of |t_predicted| / |t_measured|, over motions of more than 1 cm; NaN if there are none."""
     rotation: float
-    """Mean angle between predicted and measured rotation, degrees a frame."""
+    """The mean angle between predicted and measured rotation, degrees per frame."""
 
 
 def ego_motion_errors(predicted: Tensor, measured: Tensor) -> EgoMotionErrors:
-    """Compare motions T_next_current [N, 4, 4] (metres), N >= 1. Shares of no distance at all are NaN.
+    """Return the errors of predicted motions. Shares of a distance of zero are NaN.
 
-    The factor of `translation_scaled` matches distances. Least squares would allow a negative factor, and so forgive
-    a network that takes forward for backward.
+    The factor `scale` equates distances. A least-squares factor could be negative, and would then not punish a network
+    that confuses forward and backward.
+
+    >>> motion = torch.eye(4).repeat(3, 1, 1)
+    >>> motion[:, 2, 3] = -1.0  # one metre ahead per frame
+    >>> ego_motion_errors(motion, motion).length_ratio
+    1.0
+
+    Args:
+        predicted: T_next_current [N, 4, 4], metres, N >= 1.
+        measured: T_next_current [N, 4, 4], metres.
     """
     predicted, measured = predicted.double(), measured.double()
     p, m = predicted[:, :3, 3], measured[:, :3, 3]
-    lengths, truths = p.norm(dim=-1), m.norm(dim=-1)
-    distance = truths.sum()
+    lengths, true_lengths = p.norm(dim=-1), m.norm(dim=-1)
+    distance = true_lengths.sum()
     scale = distance / lengths.sum() if lengths.any() else torch.ones_like(distance)
-    moved = truths > STANDING
+    moved = true_lengths > STANDING
     angles = se3.rotation_log(predicted[:, :3, :3].mT @ measured[:, :3, :3]).norm(dim=-1)
     return EgoMotionErrors(
         motions=len(measured),
@@ -54,13 +63,17 @@ def ego_motion_errors(predicted: Tensor, measured: Tensor) -> EgoMotionErrors:
         translation=((p - m).norm(dim=-1).sum() / distance).item(),
         translation_scaled=((scale * p - m).norm(dim=-1).sum() / distance).item(),
         scale=scale.item(),
-        length_ratio=(lengths[moved] / truths[moved]).mean().item(),
+        length_ratio=(lengths[moved] / true_lengths[moved]).mean().item(),
         rotation=angles.rad2deg().mean().item(),
     )
 
 
 def measured_motion(clip: Clip) -> Tensor | None:
-    """T_next_current [N - 1, 4, 4] (float64, m) of a clip's N poses; None without poses, or if neighbors stand."""
+    """Return the measured motions T_next_current of a clip of N frames, [N - 1, 4, 4] float64, metres.
+
+    Args:
+        clip: the clip. Without poses, or if no two neighboring frames are apart, the result is None.
+    """
     poses = [frame.pose for frame in clip.frames if frame.pose is not None]
     if len(poses) < len(clip.frames) or clip.independent:
         return None
@@ -71,7 +84,11 @@ def measured_motion(clip: Clip) -> Tensor | None:
 
 
 def constant_motion(measured: Tensor) -> Tensor:
-    """The baseline that looks at no image: the mean translation of motions [N, 4, 4], no rotation; [N, 4, 4]."""
+    """Return the baseline that uses no image: the mean translation without rotation, N times, [N, 4, 4].
+
+    Args:
+        measured: T_next_current [N, 4, 4].
+    """
     T = torch.eye(4, dtype=measured.dtype).repeat(len(measured), 1, 1)
     T[:, :3, 3] = measured[:, :3, 3].mean(dim=0)
     return T

@@ -1,28 +1,27 @@
-"""The seven depth metrics of the KITTI literature, first as functions of one image, then summed over many.
+"""The seven depth metrics of the KITTI literature: as functions of one image, and summed over many images.
 
-Source: Eigen et al., NeurIPS 2014; median scaling: Zhou et al., CVPR 2017; crop: Garg et al., ECCV 2016. An evaluation
-is `valid_truth`, `median_scale` (or not), a clamp and `depth_metrics`, in this order; `DepthMetrics` composes them.
+Sources: metrics, Eigen et al., NeurIPS 2014; median scaling, Zhou et al., CVPR 2017; crop, Garg et al., ECCV 2016.
+An evaluation is `valid_truth`, then `median_scale` (or not), then `clamped`, then `depth_metrics`. `DepthMetrics`
+composes them.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from packdepth.evaluation.infinite import too_far
+from packdepth.evaluation.choices import CAP, MIN_DEPTH, Crop, Median
 
-Crop = Literal["none", "garg", "cityscapes"]
-Median = Literal["lower", "mean"]
-
-WINDOWS = {  # top, bottom, left, right, as shares of height and width
+CROP_BOUNDS: dict[Crop, tuple[float, float, float, float]] = {  # top, bottom, left, right: shares of height and width
     "none": (0.0, 1.0, 0.0, 1.0),
     "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
     "cityscapes": (0.25, 0.75, 0.09375, 0.90625),
 }
-NEAREST = 1e-3  # metres that predictions are clamped to at least: logarithms and ratios of zero are infinite
+MIN_PREDICTION = 1e-3  # metres; predictions are at least this, because logarithms and ratios of zero are infinite
+TOO_FAR = 1.5  # predicted / true depth; chosen well above the 1.25 of a1, so that usual errors do not count
 
 
 class DepthScores(NamedTuple):
@@ -33,15 +32,17 @@ class DepthScores(NamedTuple):
     rmse: Tensor  # metres
     rmse_log: Tensor  # of natural logarithms
     a1: Tensor  # share of pixels with max(d / t, t / d) < 1.25
-    a2: Tensor  # < 1.25^2
-    a3: Tensor  # < 1.25^3
-
-
-METRICS = (*DepthScores._fields, "silog", "too_far")
+    a2: Tensor  # share with < 1.25^2
+    a3: Tensor  # share with < 1.25^3
 
 
 def pixel_errors(depth: Tensor, truth: Tensor) -> Tensor:
-    """What the metrics are means of: [9, N] for depth and truth [N], metres, both positive."""
+    """Return the errors of each pixel, whose means give the metrics: [9, N].
+
+    Args:
+        depth: predicted depth [N], metres, positive.
+        truth: ground truth [N], metres, positive.
+    """
     error, log_error = depth - truth, depth.log() - truth.log()
     ratio = torch.maximum(depth / truth, truth / depth)
     near = [(ratio < 1.25**power).to(depth.dtype) for power in (1, 2, 3)]
@@ -51,11 +52,14 @@ def pixel_errors(depth: Tensor, truth: Tensor) -> Tensor:
     )
 
 
-def from_means(means: Tensor) -> Tensor:
-    """The METRICS [..., 9] of the means [..., 9] of `pixel_errors`.
+def metrics_from_means(means: Tensor) -> Tensor:
+    """Return `choices.METRICS` [..., 9], computed from mean pixel errors.
 
-    SILog is 100 times the standard deviation of the logarithmic error (Eigen et al., NeurIPS 2014); the last is the
-    share of pixels that are predicted more than 1.5 times too far.
+    SILog is 100 times the standard deviation of the logarithmic error (Eigen et al., NeurIPS 2014). The last metric is
+    the share of pixels that are `too_far`.
+
+    Args:
+        means: means over pixels of `pixel_errors`, [..., 9].
     """
     abs_rel, sq_rel, square, log_square, a1, a2, a3, log, far = means.unbind(-1)
     silog = 100 * (log_square - log.square()).clamp(min=0).sqrt()
@@ -63,21 +67,34 @@ def from_means(means: Tensor) -> Tensor:
 
 
 def depth_metrics(depth: Tensor, truth: Tensor, valid: Tensor) -> DepthScores:
-    """Metrics of one image over its valid pixels; NaN if there is none.
+    """Return the metrics of one image over its valid pixels. They are NaN without a valid pixel.
+
+    >>> truth = torch.tensor([10.0, 20.0, 0.0])
+    >>> depth_metrics(1.5 * truth, truth, truth > 0).abs_rel
+    tensor(0.5000)
 
     Args:
         depth: predicted z-depth, any shape, metres, positive.
         truth: measured z-depth, the same shape, metres, positive where valid.
-        valid: bool, the same shape.
+        valid: valid mask, the same shape, bool.
     """
-    return DepthScores(*from_means(pixel_errors(depth[valid], truth[valid]).mean(-1))[:7])
+    scores = metrics_from_means(pixel_errors(depth[valid], truth[valid]).mean(-1))
+    return DepthScores(*scores[: len(DepthScores._fields)])
 
 
 def median_scale(depth: Tensor, truth: Tensor, valid: Tensor, median: Median = "lower") -> Tensor:
-    """The factor (a scalar) that gives the depth of one image the median of its truth, both over the valid pixels.
+    """Return the factor (a scalar) that gives the depth of one image the median of its ground truth.
 
-    Medians are lower medians, as of `torch.median` and the published PackNet numbers: of an even number of values the
-    lower of the middle two. `mean` takes the mean of those two, as numpy and monodepth2 do. NaN without a valid pixel.
+    Args:
+        depth: predicted depth, any shape.
+        truth: ground truth, the same shape.
+        valid: valid mask, the same shape, bool; both medians are over these pixels. Without one the factor is NaN.
+        median: how an even number of values is treated. "lower" takes the lower of the middle two, as `torch.median`
+            and the published PackNet numbers do; "mean" takes their mean, as numpy and monodepth2 do.
+
+    >>> depth, truth = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 4.0, 9.0])
+    >>> median_scale(depth, truth, truth > 0)
+    tensor(2.)
     """
     return _median(truth[valid], median) / _median(depth[valid], median)
 
@@ -88,51 +105,110 @@ def _median(values: Tensor, median: Median) -> Tensor:
 
 
 def crop_mask(crop: Crop, height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """The pixels [H, W] (bool) that a crop keeps. The borders of its window are rounded down.
+    """Return the pixels that a crop keeps, [H, W] bool. Its bounds are rounded down to whole pixels.
 
-    `garg` is the window of Garg et al. (ECCV 2016); `cityscapes` the one of ManyDepth (Watson et al., CVPR 2021).
+    Args:
+        crop: "garg" is the crop of Garg et al. (ECCV 2016), "cityscapes" that of ManyDepth (Watson et al., CVPR 2021).
+        height: H.
+        width: W.
+        device: the device of the mask.
+
+    >>> crop_mask("cityscapes", 8, 4)[:, 0].tolist()
+    [False, False, True, True, True, True, False, False]
     """
-    top, bottom, left, right = WINDOWS[crop]
+    top, bottom, left, right = CROP_BOUNDS[crop]
     mask = torch.zeros(height, width, dtype=torch.bool, device=device)
     mask[int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = True
     return mask
 
 
 def clamped(depth: Tensor, min_depth: float, cap: float) -> Tensor:
-    """Predictions within the range of the truth, and positive even where that begins at zero."""
-    return depth.clamp(max(min_depth, NEAREST), cap)
+    """Return predictions clamped to the range of the ground truth, and positive even if that begins at zero.
+
+    Args:
+        depth: predicted depth, metres.
+        min_depth: the lower end of the range, metres.
+        cap: the upper end of the range, metres.
+    """
+    return depth.clamp(max(min_depth, MIN_PREDICTION), cap)
 
 
 def valid_truth(truth: Tensor, min_depth: float, cap: float, crop: Crop) -> Tensor:
-    """The pixels that count (bool): min_depth < truth < cap, within the crop. `truth` is [..., H, W], metres."""
+    """Return the valid mask of ground truth: min_depth < truth < cap, within the crop. The shape is that of `truth`.
+
+    Args:
+        truth: [..., H, W] metres.
+        min_depth: metres.
+        cap: metres.
+        crop: the part of the image that is evaluated.
+    """
     height, width = truth.shape[-2:]
     return (truth > min_depth) & (truth < cap) & crop_mask(crop, height, width, truth.device)
 
 
-class DepthMetrics(Metric):
-    """Mean over images of the seven metrics, summed over batches and over processes.
-
-    An image without a valid pixel does not count. State is float32, which every device has.
+def too_far(depth: Tensor, truth: Tensor) -> Tensor:
+    """Return the pixels that are predicted more than 1.5 times as far as they are, bool, in the shape of `depth`.
 
     Args:
-        min_depth: metres; truth must be beyond it, predictions are clamped to it.
-        cap: metres; truth must be nearer, predictions are clamped to it.
-        crop: the part of each image that counts.
-        scaled: multiply each image's depth by its `median_scale`, before the clamp.
+        depth: predicted z-depth, any shape.
+        truth: ground truth in the same unit, the same shape.
+    """
+    return depth > TOO_FAR * truth
+
+
+def share_too_far(depth: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """Return the share of pixels that are `too_far`, a scalar. It is NaN if no pixel is evaluated.
+
+    Args:
+        depth: predicted z-depth, any shape.
+        truth: ground truth in the same unit, the same shape, 0 or NaN where it is unknown.
+        mask: the pixels to evaluate, such as those of dynamic objects, the same shape, bool.
+
+    >>> truth = torch.tensor([10.0, 10.0, 0.0])
+    >>> share_too_far(torch.tensor([11.0, 80.0, 80.0]), truth, truth >= 0)
+    tensor(0.5000, dtype=torch.float64)
+    """
+    evaluated = mask & (truth > 0)
+    return too_far(depth[evaluated], truth[evaluated]).to(torch.float64).mean()
+
+
+class DepthMetrics(Metric):
+    """The mean over images of the seven metrics, summed over batches and over processes.
+
+    An image without a valid pixel does not count. The state is float32, which every device supports.
+
+    >>> metrics = DepthMetrics(cap=80.0)
+    >>> truth = torch.full((2, 1, 4, 6), 10.0)
+    >>> metrics.update(1.1 * truth, truth)
+    >>> metrics.compute()["abs_rel"]
+    tensor(0.1000)
+
+    Args:
+        min_depth: metres; ground truth must be greater, predictions are clamped to it.
+        cap: metres; ground truth must be less, predictions are clamped to it.
+        crop: the part of each image that is evaluated.
+        scaled: whether each image's depth is multiplied by its `median_scale` before it is clamped.
     """
 
     full_state_update = False
     sums: Tensor  # [7]
-    images: Tensor  # how many images counted
+    images: Tensor  # number of images with a valid pixel
 
-    def __init__(self, min_depth: float = 1e-3, cap: float = 80.0, crop: Crop = "none", scaled: bool = False) -> None:
+    def __init__(
+        self, min_depth: float = MIN_DEPTH, cap: float = CAP, crop: Crop = "none", scaled: bool = False
+    ) -> None:
         super().__init__()
         self.min_depth, self.cap, self.crop, self.scaled = min_depth, cap, crop, scaled
         self.add_state("sums", torch.zeros(len(DepthScores._fields)), dist_reduce_fx="sum")
         self.add_state("images", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, depth: Tensor, truth: Tensor) -> None:
-        """Add images: depth and truth are [B, 1, H, W], metres, truth 0 where unknown."""
+        """Add images.
+
+        Args:
+            depth: predicted depth [B, 1, H, W], metres.
+            truth: ground truth [B, 1, H, W], metres, 0 where unknown.
+        """
         for d, t in zip(depth.float(), truth.float(), strict=True):
             valid = valid_truth(t, self.min_depth, self.cap, self.crop)
             if valid.any():
@@ -141,5 +217,5 @@ class DepthMetrics(Metric):
                 self.images += 1
 
     def compute(self) -> dict[str, Tensor]:
-        """Each metric by its name, a scalar; NaN if no image counted."""
+        """Return each metric by its name, a scalar. It is NaN if no image counted."""
         return dict(zip(DepthScores._fields, self.sums / self.images, strict=True))

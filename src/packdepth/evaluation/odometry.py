@@ -1,6 +1,6 @@
-"""Trajectories against measured ones: pure functions of poses T_world_camera [N, 4, 4] (float64, metres).
+"""Errors of trajectories: pure functions of poses T_world_camera [N, 4, 4] (float64, metres).
 
-Predicted and true poses belong to the same N frames, in order; their worlds may differ.
+Predicted and true poses belong to the same N frames, in the same order. The two world frames may differ.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ from typing import Literal
 
 import numpy as np
 
-SNIPPET = 5  # frames
-LENGTHS = (100, 200, 300, 400, 500, 600, 700, 800)  # metres of KITTI's segments
-SEGMENT_STEP = 10  # frames between the starts of KITTI's segments
-STRETCH = 50.0  # metres, over which the scale is looked at
+SNIPPET = 5  # frames in a snippet (Zhou et al., CVPR 2017)
+LENGTHS = (100, 200, 300, 400, 500, 600, 700, 800)  # metres, lengths of segments in KITTI's development kit
+SEGMENT_STEP = 10  # frames between the starts of segments in KITTI's development kit
+STRETCH = 50.0  # metres; scale drift compares the scale of stretches of this length. Half of KITTI's shortest segment.
 
 
 def chained(motions: Iterable[np.ndarray]) -> np.ndarray:
-    """Poses T_first_current [N + 1, 4, 4] of N motions T_next_current between consecutive frames."""
+    """Return the poses T_first_current [N + 1, 4, 4] that result from motions between consecutive frames.
+
+    >>> step = np.eye(4)
+    >>> step[2, 3] = -1.5  # points come 1.5 metres nearer with each frame
+    >>> chained([step, step])[:, 2, 3].tolist()
+    [0.0, 1.5, 3.0]
+
+    Args:
+        motions: N motions T_next_current, each [4, 4].
+    """
     poses = [np.eye(4)]
     for T_next_current in motions:
         poses.append(poses[-1] @ np.linalg.inv(T_next_current))
@@ -26,19 +35,32 @@ def chained(motions: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def from_first(poses: np.ndarray) -> np.ndarray:
-    """The same trajectory in the frame of its first camera: T_first_current [N, 4, 4]."""
+    """Return a trajectory relative to its first camera: T_first_current [N, 4, 4].
+
+    Args:
+        poses: T_world_camera [N, 4, 4].
+    """
     return np.asarray(np.linalg.inv(poses[0]) @ poses)
 
 
 def stretched(poses: np.ndarray, scale: float) -> np.ndarray:
-    """The trajectory with all its translations times a factor."""
+    """Return a trajectory with all translations multiplied by a factor, [N, 4, 4].
+
+    Args:
+        poses: T_world_camera [N, 4, 4].
+        scale: the factor.
+    """
     result = poses.copy()
     result[:, :3, 3] *= scale
     return result
 
 
 def distances(poses: np.ndarray) -> np.ndarray:
-    """Metres traveled from the first frame to each, [N]."""
+    """Return the distances traveled from the first frame to each frame, [N] metres.
+
+    Args:
+        poses: T_world_camera [N, 4, 4], metres.
+    """
     steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
@@ -48,21 +70,28 @@ def distances(poses: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """A rotation [3, 3], a translation [3] (metres) and a scale."""
+    """A similarity transform of points."""
 
-    rotation: np.ndarray
-    translation: np.ndarray
+    rotation: np.ndarray  # [3, 3]
+    translation: np.ndarray  # [3] metres
     scale: float
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Points [N, 3], moved."""
+        """Return transformed points.
+
+        Args:
+            points: [N, 3] metres.
+        """
         return np.asarray(self.scale * points @ self.rotation.T + self.translation)
 
 
 def umeyama(source: np.ndarray, target: np.ndarray, with_scale: bool) -> Similarity:
-    """The motion of points [N, 3] that brings them nearest to others in least squares (Umeyama, PAMI 1991, eq. 40-43).
+    """Return the transform of points that is nearest to other points in least squares (Umeyama, PAMI 1991, eq. 40-43).
 
-    The scale is 1 if none is asked for, or if the points are one and the same.
+    Args:
+        source: the points to transform, [N, 3].
+        target: the points to reach, [N, 3].
+        with_scale: whether the transform has a scale. Otherwise, or if all points coincide, its scale is 1.
     """
     from_mean, to_mean = source - source.mean(0), target - target.mean(0)
     U, singular, Vt = np.linalg.svd(to_mean.T @ from_mean / len(source))
@@ -74,9 +103,12 @@ def umeyama(source: np.ndarray, target: np.ndarray, with_scale: bool) -> Similar
 
 
 def ate(predicted: np.ndarray, true: np.ndarray, alignment: Literal["se3", "sim3"]) -> float:
-    """Absolute trajectory error: RMSE of the positions in metres, after the best rigid motion, or similarity.
+    """Return the absolute trajectory error: RMSE of all positions after alignment, metres (Sturm et al., IROS 2012).
 
-    Source: Sturm et al., IROS 2012.
+    Args:
+        predicted: T_world_camera [N, 4, 4].
+        true: T_world_camera [N, 4, 4], metres.
+        alignment: "se3" aligns by the best rigid motion, "sim3" by the best similarity.
     """
     source, target = predicted[:, :3, 3], true[:, :3, 3]
     moved = umeyama(source, target, with_scale=alignment == "sim3")(source)
@@ -84,11 +116,16 @@ def ate(predicted: np.ndarray, true: np.ndarray, alignment: Literal["se3", "sim3
 
 
 def snippet_ate(predicted: np.ndarray, true: np.ndarray, scaled: bool, length: int = SNIPPET) -> np.ndarray:
-    """Absolute trajectory error of each snippet of `length` frames, [N - length + 1] metres.
+    """Return the absolute trajectory error of each snippet, [N - length + 1] metres.
 
-    Both sides of a snippet begin at its first pose; `scaled` multiplies the predicted one by the factor of least
-    squares. The error is the root of the summed squares over the number of frames, not over its root: so in the code
-    of SfMLearner (Zhou et al., CVPR 2017), and so in the tables since.
+    Both trajectories of a snippet begin at its first pose. The error is the root of the summed squares divided by the
+    number of frames, not by its root, as in the code of SfMLearner (Zhou et al., CVPR 2017) and in the tables since.
+
+    Args:
+        predicted: T_world_camera [N, 4, 4].
+        true: T_world_camera [N, 4, 4], metres.
+        scaled: whether the predicted positions of each snippet are multiplied by the least-squares factor.
+        length: the number of frames in a snippet.
     """
     errors = []
     for start in range(len(true) - length + 1):
@@ -103,7 +140,14 @@ def snippet_ate(predicted: np.ndarray, true: np.ndarray, scaled: bool, length: i
 
 
 def relative_errors(predicted: np.ndarray, true: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """How far the motion between pairs of frames [M] is off: [M, 2] metres and radians."""
+    """Return the errors of the motion between pairs of frames, [M, 2]: metres and radians.
+
+    Args:
+        predicted: T_world_camera [N, 4, 4].
+        true: T_world_camera [N, 4, 4], metres.
+        first: the index of the first frame of each pair, [M].
+        last: the index of the last frame of each pair, [M].
+    """
     p, t = (np.linalg.inv(poses[first]) @ poses[last] for poses in (predicted, true))
     error = np.linalg.inv(p) @ t
     cosine = (np.trace(error[:, :3, :3], axis1=1, axis2=2) - 1) / 2
@@ -111,7 +155,12 @@ def relative_errors(predicted: np.ndarray, true: np.ndarray, first: np.ndarray, 
 
 
 def rpe(predicted: np.ndarray, true: np.ndarray) -> tuple[float, float]:
-    """Relative pose error from frame to frame: RMSE in metres and in degrees. Source: Sturm et al., IROS 2012."""
+    """Return the relative pose error from frame to frame: RMSE in metres and in degrees (Sturm et al., IROS 2012).
+
+    Args:
+        predicted: T_world_camera [N, 4, 4].
+        true: T_world_camera [N, 4, 4], metres.
+    """
     frames = np.arange(len(true))
     metres, radians = np.sqrt(np.square(relative_errors(predicted, true, frames[:-1], frames[1:])).mean(0))
     return float(metres), float(np.degrees(radians))
@@ -119,21 +168,25 @@ def rpe(predicted: np.ndarray, true: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class SegmentErrors:
-    """KITTI's errors over segments of 100 to 800 metres; NaN where no segment is that long."""
+    """The errors of KITTI's benchmark over segments of 100 to 800 metres; NaN without such a segment."""
 
     t_rel: float
-    """Metres that the end of a segment is off, as a percentage of its length."""
+    """The mean error of a segment's end, per cent of its length."""
     r_rel: float
-    """Degrees that it is turned, for 100 metres."""
+    """The mean error of a segment's rotation, degrees per 100 metres."""
     segments: int
-    """How many there are."""
+    """The number of segments."""
 
 
 def segment_errors(predicted: np.ndarray, true: np.ndarray) -> SegmentErrors:
-    """The errors of the KITTI odometry benchmark (Geiger et al., CVPR 2012), as its development kit computes them.
+    """Return the errors of the KITTI odometry benchmark (Geiger et al., CVPR 2012), as its development kit does.
 
     Segments start at every tenth frame and end at the first frame that is farther than their length along the true
     path. The mean is over all segments of all lengths.
+
+    Args:
+        predicted: T_world_camera [N, 4, 4].
+        true: T_world_camera [N, 4, 4], metres.
     """
     traveled = distances(true)
     starts = np.arange(0, len(true), SEGMENT_STEP)
@@ -151,17 +204,26 @@ def segment_errors(predicted: np.ndarray, true: np.ndarray) -> SegmentErrors:
 
 
 def drift(predicted: np.ndarray, true: np.ndarray) -> float:
-    """How far the end is off when both begin at one pose, as a percentage of the distance; NaN without motion."""
+    """Return the error of the last position, per cent of the distance traveled. It is NaN without motion.
+
+    Args:
+        predicted: T_world_camera [N, 4, 4]; it is moved so that it begins at the first true pose.
+        true: T_world_camera [N, 4, 4], metres.
+    """
     off = np.linalg.norm(from_first(predicted)[-1, :3, 3] - from_first(true)[-1, :3, 3])
     traveled = distances(true)[-1]
     return float(100 * off / traveled) if traveled > 0 else np.nan
 
 
 def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
-    """How much the scale changes along the way, per cent: 0 if it is held, whatever it is.
+    """Return how much the scale varies along the path, per cent. A constant scale gives 0, whatever its value.
 
-    The standard deviation, over stretches of 50 metres, of the predicted length over the true one, as a percentage of
-    its mean. NaN for less than two stretches.
+    The ratio of predicted to true length is computed for stretches of 50 metres. The result is its standard deviation
+    in per cent of its mean, and NaN for less than two stretches.
+
+    Args:
+        predicted: T_world_camera [N, 4, 4].
+        true: T_world_camera [N, 4, 4], metres.
     """
     traveled, steps = distances(true), distances(predicted)
     ends = np.searchsorted(traveled, STRETCH * np.arange(int(traveled[-1] // STRETCH) + 1))
@@ -171,47 +233,61 @@ def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
     return float(100 * ratios.std() / ratios.mean()) if ratios.mean() > 0 else np.nan
 
 
-# --- everything -------------------------------------------------------------------------------------------------
+# --- all errors -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class OdometryErrors:
-    """All errors of one trajectory. Those of lengths are in metres and NaN where the trajectory is too short."""
+    """All errors of one trajectory. Errors are NaN if the trajectory is too short for them."""
 
     frames: int
+    """The number of frames."""
     distance: float
-    """Metres traveled in truth."""
+    """The measured distance traveled, metres."""
     scale: float
-    """The factor of the best similarity, from predicted to true."""
+    """The scale of the best similarity from predicted to true positions."""
     ate: float
-    """After the best rigid motion."""
+    """Absolute trajectory error after the best rigid motion, metres."""
     ate_scaled: float
-    """After the best similarity."""
+    """Absolute trajectory error after the best similarity, metres."""
     snippet_ate: float
-    """Mean over snippets of five frames, not scaled."""
+    """Mean absolute trajectory error of snippets of five frames, not scaled, metres."""
     snippet_ate_std: float
+    """Standard deviation of that error over snippets, metres."""
     snippet_ate_scaled: float
-    """The same, each snippet scaled: the number of the tables."""
+    """Mean absolute trajectory error of snippets, each scaled, metres: the number in the literature's tables."""
     snippet_ate_scaled_std: float
+    """Standard deviation of that error over snippets, metres."""
     rpe_translation: float
-    """From frame to frame, metres."""
+    """Relative pose error from frame to frame, metres."""
     rpe_rotation: float
-    """From frame to frame, degrees."""
+    """Relative pose error from frame to frame, degrees."""
     t_rel: float
-    """Per cent, over segments of 100 to 800 m."""
+    """Error over segments of 100 to 800 m, per cent of their length."""
     r_rel: float
-    """Degrees for 100 m."""
+    """Error over segments of 100 to 800 m, degrees per 100 m."""
     t_rel_scaled: float
-    """As t_rel, of the trajectory times `scale`."""
+    """The error t_rel of the trajectory multiplied by `scale`, per cent."""
     segments: int
+    """The number of segments."""
     drift: float
-    """Per cent of the distance that the end is off."""
+    """Error of the last position, per cent of the distance."""
     scale_drift: float
-    """Per cent by which the scale varies along the way."""
+    """Variation of the scale along the path, per cent."""
 
 
 def odometry_errors(predicted: np.ndarray, true: np.ndarray) -> OdometryErrors:
-    """All errors of predicted poses against true ones, both T_world_camera [N, 4, 4], N >= 2."""
+    """Return all errors of a trajectory.
+
+    >>> true = np.tile(np.eye(4), (6, 1, 1))
+    >>> true[:, 2, 3] = np.arange(6)  # one metre ahead per frame
+    >>> odometry_errors(stretched(true, 2.0), true).scale
+    0.5
+
+    Args:
+        predicted: T_world_camera [N, 4, 4], N >= 2.
+        true: T_world_camera [N, 4, 4], metres.
+    """
     scale = umeyama(predicted[:, :3, 3], true[:, :3, 3], with_scale=True).scale
     snippets = [snippet_ate(predicted, true, scaled) for scaled in (False, True)]
     (mean, std), (mean_scaled, std_scaled) = (

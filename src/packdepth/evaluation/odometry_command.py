@@ -1,9 +1,9 @@
-"""Trajectories of the camera of whatever is at a path: `packdepth odometry`."""
+"""`packdepth.odometry`: the trajectory of the camera of a video, a folder of images or a data set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,45 +23,53 @@ from packdepth.records import Clip
 from packdepth.sources.open import open_clips
 
 MEANINGS = {
-    "distance": "metres traveled, measured",
+    "distance": "m, distance traveled as measured",
     "scale": "factor of the best similarity, from predicted to measured",
     "ate": "m, RMSE of all positions after the best rigid motion",
-    "ate_scaled": "m, the same after the best similarity",
+    "ate_scaled": "m, RMSE of all positions after the best similarity",
     "snippet_ate": "m, over snippets of five frames, not scaled",
-    "snippet_ate_std": "m, standard deviation of that",
-    "snippet_ate_scaled": "m, each snippet scaled: what SfMLearner's tables hold",
-    "snippet_ate_scaled_std": "m, standard deviation of that",
+    "snippet_ate_std": "m, standard deviation of snippet_ate",
+    "snippet_ate_scaled": "m, each snippet scaled: the number in SfMLearner's tables",
+    "snippet_ate_scaled_std": "m, standard deviation of snippet_ate_scaled",
     "rpe_translation": "m, RMSE from frame to frame",
     "rpe_rotation": "degrees, RMSE from frame to frame",
     "t_rel": "%, KITTI's, over segments of 100 to 800 m",
-    "r_rel": "degrees for 100 m, KITTI's",
-    "t_rel_scaled": "%, as t_rel, of the trajectory times scale",
-    "drift": "% of the distance that the end is off",
-    "scale_drift": "%, by how much the scale varies over stretches of 50 m",
+    "r_rel": "degrees per 100 m, KITTI's",
+    "t_rel_scaled": "%, t_rel of the trajectory multiplied by scale",
+    "drift": "% of the distance, error of the last position",
+    "scale_drift": "%, variation of the scale over stretches of 50 m",
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OdometryReport:
-    """What was predicted, and how far off it is."""
+    """A predicted trajectory and its errors."""
 
     checkpoint: str
+    """The path of the checkpoint; of a predictor, its representation."""
     source: str
+    """The path of the source."""
     metric: bool
     """Whether the trajectory is in metres."""
     scale_source: str
+    """The origin of the scale, such as "velocity (speed)"."""
     frames: int
+    """The number of frames."""
     distance: float
-    """Predicted metres, or units where the trajectory is not metric."""
+    """The length of the predicted trajectory, metres; of a trajectory that is not metric, units."""
     errors: OdometryErrors | None
-    """None where the source holds no pose for some frame."""
+    """The errors; None if the source lacks the pose of any frame."""
+    times: Sequence[float] = field(repr=False)
+    """The times of the frames, seconds."""
+    poses: np.ndarray = field(repr=False)
+    """The predicted trajectory, T_first_current [N, 4, 4] float64."""
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON holds it, with NaN for what a short trajectory does not tell."""
-        return asdict(self)
+        """Return the report without the trajectory, as JSON holds it. Errors of too short trajectories are NaN."""
+        return {name: value for name, value in asdict(self).items() if name not in ("times", "poses")}
 
     def text(self) -> str:
-        """The report in lines."""
+        """Return the report without the trajectory, as text."""
         unit = "m" if self.metric else "units"
         lines = [
             f"{self.frames} frames of {self.source}",
@@ -76,72 +84,76 @@ class OdometryReport:
 
 
 def odometry(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Predictor,
     source: str | Path,
-    output: str | Path,
+    output: str | Path | None = None,
     align: bool = False,
-    camera: Path | None = None,
+    camera: str | Path | None = None,
     kind: str | None = None,
     options: Sequence[str] = (),
 ) -> list[OdometryReport]:
-    """Chain the ego-motion of consecutive frames, write the trajectory, and evaluate it where poses were measured.
+    """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
-    Images are read as they are needed, go through the network in batches of a few pairs, and are forgotten; of a frame
-    only its pose is kept.
+    Images are read as they are needed, used in pairs of consecutive frames, and dropped.
+
+        import packdepth
+
+        (report,) = packdepth.odometry("runs/mine/best", "drive.mp4")
+        report.poses  # T_first_current [N, 4, 4]
 
     Args:
-        checkpoint: a folder that training wrote, or another project's checkpoint (see `load`).
+        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), or a predictor.
         source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
-        output: folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
-            odometry.json and odometry.txt; of several clips, each gets a folder of its name in it.
-        align: refine each motion so that the next frame, synthesized with the predicted depth, matches best.
-        camera: a camera.yaml for that; if left out, the one that lies with the source, or else that the source knows,
-            or else that the checkpoint has learned.
-        kind: the kind of source; if left out, it is recognized by the content.
+        output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
+            odometry.json and odometry.txt. If there are several clips, each gets a folder of its name in it. With
+            None, nothing is written.
+        align: whether each motion is refined so that the next frame, synthesized with the predicted depth, matches
+            best. This needs the camera.
+        camera: a camera.yaml. If left out, the camera is the one that lies with the source, or else the source's own,
+            or else the one that the checkpoint has learned.
+        kind: the kind of the source. If left out, it is recognized by its content.
         options: options of the source, each as `key=value`.
 
     Returns:
         A report on each clip. Raises InputError before anything is written, unless an image turns out to be damaged
         when its turn comes.
     """
-    output = Path(output)
-    clips = open_clips(source, kind, options, camera)
+    clips = open_clips(source, kind, options, None if camera is None else Path(camera))
     for clip in clips:
         if clip.independent:
             raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
-    predictor = load(checkpoint)
+    predictor = checkpoint if isinstance(checkpoint, Predictor) else load(checkpoint)
     cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
     for clip, found in zip(clips, cameras, strict=True):
         if align and found is None:
             raise InputError(f"{clip.path}: no camera is known, but --align needs one; name its file with --camera")
     one = len(clips) == 1
-    return [
-        clip_odometry(
-            predictor,
-            clip,
-            output if one else output / clip.short_name,
-            found,
-            checkpoint=str(checkpoint),
-            source=str(source) if one else clip.name,
-        )
-        for clip, found in zip(clips, cameras, strict=True)
-    ]
+    reports = []
+    for clip, found in zip(clips, cameras, strict=True):
+        folder = None if output is None else Path(output) if one else Path(output) / clip.short_name
+        names = {
+            "checkpoint": repr(checkpoint) if isinstance(checkpoint, Predictor) else str(checkpoint),
+            "source": str(source) if one else clip.name,
+        }
+        reports.append(clip_odometry(predictor, clip, folder, found, **names))
+    return reports
 
 
 def clip_odometry(
-    predictor: Predictor, clip: Clip, output: Path, align: Camera | None, *, checkpoint: str, source: str
+    predictor: Predictor, clip: Clip, output: Path | None, align: Camera | None, *, checkpoint: str, source: str
 ) -> OdometryReport:
-    """Write the trajectory of one clip and evaluate it where poses were measured.
+    """Predict the trajectory of one clip, and compute its errors if its poses are measured.
 
     Args:
         predictor: the networks.
         clip: consecutive frames.
-        output: the folder to write to.
-        align: the camera to align each motion with predicted depth by; None for motions as the network predicts them.
-        checkpoint: the name of the checkpoint, for the report.
-        source: the name of the clip, for the report.
+        output: a folder for the files that `odometry` writes. With None, nothing is written.
+        align: the camera with which each motion is aligned with predicted depth. With None, motions are not aligned.
+        checkpoint: the name of the checkpoint in the report.
+        source: the name of the clip in the report.
     """
-    make_folder(output)
+    if output is not None:
+        make_folder(output)
     images = (frame.image.read() for frame in clip.frames)
     poses = chained(predictor.motions(progress(images, "odometry", len(clip.frames)), align))
     measured = [frame.pose for frame in clip.frames if frame.pose is not None]
@@ -154,19 +166,32 @@ def clip_odometry(
         frames=len(poses),
         distance=float(distances(poses)[-1]),
         errors=None if true is None else odometry_errors(poses, true),
+        times=[frame.time for frame in clip.frames],
+        poses=poses,
     )
-    write_tum(output / "trajectory_tum.txt", [frame.time for frame in clip.frames], poses)
-    write_kitti(output / "trajectory_kitti.txt", poses)
-    write_image(output / "path.png", path_picture(poses, true, report))
-    write_json(output / "odometry.json", report.to_json())
-    with replacing(output / "odometry.txt") as temporary:
-        temporary.write_text(report.text() + "\n", encoding="utf-8")
+    if output is not None:
+        _write(output, report, true)
     return report
 
 
-def path_picture(poses: np.ndarray, true: np.ndarray | None, report: OdometryReport) -> np.ndarray:
-    """The way seen from above, [H, W, 3] uint8: predicted beside measured; scaled to it where it is not metric."""
-    name, lines = "predicted", []
+def _write(output: Path, report: OdometryReport, true: np.ndarray | None) -> None:
+    """Write the files of a report into a folder that exists."""
+    write_tum(output / "trajectory_tum.txt", report.times, report.poses)
+    write_kitti(output / "trajectory_kitti.txt", report.poses)
+    write_image(output / "path.png", path_picture(report, true))
+    write_json(output / "odometry.json", report.to_json())
+    with replacing(output / "odometry.txt") as temporary:
+        temporary.write_text(report.text() + "\n", encoding="utf-8")
+
+
+def path_picture(report: OdometryReport, true: np.ndarray | None) -> np.ndarray:
+    """Return a picture of a trajectory seen from above, [H, W, 3] uint8.
+
+    Args:
+        report: the predicted trajectory. One that is not metric is scaled to the measured one.
+        true: measured poses T_world_camera [N, 4, 4], metres; None if there are none.
+    """
+    poses, name, lines = report.poses, "predicted", []
     if true is not None and report.errors is not None:
         lines.append(Line(_from_above(true), TRUE, "measured"))
         if not report.metric:
@@ -177,5 +202,5 @@ def path_picture(poses: np.ndarray, true: np.ndarray | None, report: OdometryRep
 
 
 def _from_above(poses: np.ndarray) -> np.ndarray:
-    """[N, 2]: right and ahead of the first camera."""
+    """Return positions to the right of and ahead of the first camera, [N, 2]."""
     return from_first(poses)[:, [0, 2], 3]

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else."""
+"""The page of an evaluation: one HTML file that needs no other file."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from packdepth.html import STYLE, depth_panels, table
 from packdepth.inference.info import depth_unit
 
 TEMPLATE = files("packdepth.evaluation") / "page.html"
-COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of checkpoints, in turn
+COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of the checkpoints, repeated if needed
 
 
 @dataclass(frozen=True, eq=False)
-class Maps:
-    """A judged image."""
+class ExampleMaps:
+    """The image and the depth maps of an evaluated frame."""
 
     scores: ImageScores
     image: np.ndarray  # [H, W, 3] uint8
     depth: np.ndarray  # [H, W] metres, predicted, not scaled
-    truth: np.ndarray  # [H, W] metres, NaN where it does not count
+    truth: np.ndarray  # [H, W] metres, ground truth, NaN where it is invalid
 
 
-def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequence[Maps]]) -> None:
-    """Write the page; it appears whole or not at all.
+def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequence[ExampleMaps]]) -> None:
+    """Write the page. If that fails, the file is as it was.
 
     Args:
-        path: of the file.
-        reports: of checkpoints under one protocol.
-        examples: of each report its best, median and worst image.
+        path: the file.
+        reports: the reports on checkpoints under one protocol.
+        examples: the best, median and worst image of each report.
     """
     protocol = reports[0].protocol
     curves = {name: _curves(reports, name) for name in ("abs_rel", "a1")}
@@ -62,20 +62,19 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
 
 
 def _images(report: Report) -> str:
-    left_out = (
-        f"; {report.without_truth} more have no truth that counts and are left out" if report.without_truth else ""
-    )
-    return f"{report.images} images of {escape(report.data)}, split {report.split}{left_out}"
+    missing = report.images_without_truth
+    left_out = f"; {missing} more have no valid ground truth and are left out" if missing else ""
+    return f"{report.image_count} images of {escape(report.data)}, split {report.split}{left_out}"
 
 
 def _scores(reports: Sequence[Report]) -> str:
-    """The means of each checkpoint and of the baselines, with half the width of their intervals."""
+    """Return a table of the means of each checkpoint, with their confidence intervals, and of the baselines."""
     metrics = reports[0].protocol.metrics
     rows: dict[str, list[float | str | None]] = {}
     for number, report in enumerate(reports, 1):
         unit = depth_unit(report.metric, report.scale_source)
         rows[f"{number}. {escape(report.checkpoint)}: depth is {escape(unit)}"] = []
-        for row, scores in report.metrics.items():
+        for row, scores in report.rows.items():
             limits = (report.intervals or {}).get(row)
             rows[f"{number}. {row}"] = [
                 f"{scores[name]:.3f}" + (f" [{limits[name][0]:.3f}, {limits[name][1]:.3f}]" if limits else "")
@@ -86,25 +85,26 @@ def _scores(reports: Sequence[Report]) -> str:
 
 
 def _parts(reports: Sequence[Report]) -> str:
-    """What holds of parts and of boundaries, of each checkpoint in the row it stands for."""
+    """Return a table of the scores of parts and of boundaries; each checkpoint has a column for its own row."""
 
-    def row(found: Sequence[dict[str, Scores] | None], name: str) -> list[float | str | None]:
-        return [(scores or {}).get(report.row, {}).get(name) for scores, report in zip(found, reports, strict=True)]
+    def cells(scores: Sequence[dict[str, Scores] | None], name: str) -> list[float | str | None]:
+        """Return a score of each report, from its scores by row; None if it is missing."""
+        return [(by_row or {}).get(report.row, {}).get(name) for by_row, report in zip(scores, reports, strict=True)]
 
     rows: dict[str, list[float | str | None]] = {}
     for part in dict.fromkeys(part for report in reports for part in report.parts):
         of_part = [report.parts.get(part) for report in reports]
-        rows[escape(part)] = row(of_part, "abs_rel")
-        rows[f"{escape(part)}: share too far"] = row(of_part, "too_far")
-    rows["mean of classes"] = row([report.class_means for report in reports], "abs_rel")
+        rows[escape(part)] = cells(of_part, "abs_rel")
+        rows[f"{escape(part)}: share too far"] = cells(of_part, "too_far")
+    rows["mean of classes"] = cells([report.class_means for report in reports], "abs_rel")
     for name in BoundaryErrors._fields:
-        rows[f"{name}, pixels"] = row([report.boundaries for report in reports], name)
+        rows[f"{name}, pixels"] = cells([report.boundaries for report in reports], name)
     known = {title: values for title, values in rows.items() if values != [None] * len(reports)}
     return table([f"{number}. {report.row}" for number, report in enumerate(reports, 1)], known)
 
 
 def _curves(reports: Sequence[Report], metric: str) -> list[Line]:
-    """A metric over distance: a point in the middle of each range that has images."""
+    """Return a line for each report: a metric over distance, with a point in the middle of each range with images."""
     bounds = np.array(reports[0].protocol.ranges)
     middles = dict(zip(range_names(bounds.tolist()), (bounds[1:] + bounds[:-1]) / 2, strict=True))
     lines = []
@@ -116,8 +116,8 @@ def _curves(reports: Sequence[Report], metric: str) -> list[Line]:
     return lines
 
 
-def _examples(report: Report, examples: Sequence[Maps]) -> str:
-    """Best, median and worst image of a checkpoint; scaled where that is the row it stands for."""
+def _examples(report: Report, examples: Sequence[ExampleMaps]) -> str:
+    """Return pictures of the best, median and worst image of a checkpoint; depth is scaled if its own row is."""
     known = [1 / maps.truth[~np.isnan(maps.truth)] for maps in examples]
     low, high = color_range(known)
     parts = [f"<h3>{escape(report.checkpoint)}, {report.row}</h3>"]

@@ -1,4 +1,4 @@
-"""Parts of an image that are judged on their own: ranges of distance, depth edges, what moves, classes."""
+"""Parts of an image that are evaluated separately: ranges of distance, depth edges, dynamic objects, classes."""
 
 from __future__ import annotations
 
@@ -14,30 +14,42 @@ from packdepth.classes import Label
 from packdepth.geometry.camera import Camera
 from packdepth.records import Frame, Readable
 
-LEAST_PIXELS = 30  # of an image, for it to count in a part
-EDGE_RADIUS = 2  # pixels
-EDGE_RATIO = 1.25  # of the farthest to the nearest truth within that radius
-OF_MOTION = ("moving", "lead car", "rest")  # parts by what moves; the rest does not
-LANE = 3.5  # metres
+MIN_PIXELS = 30  # an image must have this many pixels of a part to count in it; chosen by eye
+EDGE_RADIUS = 2  # pixels around a pixel that are searched for a jump of depth; chosen by eye
+EDGE_RATIO = 1.25  # farthest / nearest ground truth within that radius; the ratio of the metric a1
+LANE_WIDTH = 3.5  # metres; a usual lane of a road
+MOTION_PARTS = ("moving", "lead car", "rest")  # dynamic objects, one of them, and everything that stands still
 LEADERS = (Label.CAR, Label.TRUCK, Label.BUS)
 
 
 def range_names(bounds: Sequence[float]) -> list[str]:
-    """The names of the ranges of distance between these bounds, metres."""
+    """Return the names of the ranges of distance between these bounds.
+
+    Args:
+        bounds: metres, ascending.
+
+    >>> range_names((0, 10, 80))
+    ['0 to 10 m', '10 to 80 m']
+    """
     return [f"{low:g} to {high:g} m" for low, high in pairwise(bounds)]
 
 
 def range_masks(truth: Tensor, bounds: Sequence[float]) -> dict[str, Tensor]:
-    """Where truth (metres) lies in each range, its lower bound included; the same shape, bool."""
+    """Return the pixels of each range of distance by its name, bool, in the shape of `truth`.
+
+    Args:
+        truth: ground truth, any shape, metres.
+        bounds: metres, ascending. A range includes its lower bound.
+    """
     masks = ((truth >= low) & (truth < high) for low, high in pairwise(bounds))
     return dict(zip(range_names(bounds), masks, strict=True))
 
 
 def edge_mask(truth: Tensor) -> Tensor:
-    """Where depth jumps: known pixels around which (5x5) the farthest truth is 1.25 times the nearest or more.
+    """Return the depth edges: known pixels around which (5x5) the farthest depth is at least 1.25 times the nearest.
 
     Args:
-        truth: [H, W] metres, NaN where unknown.
+        truth: ground truth [H, W], metres, NaN where unknown.
 
     Returns:
         [H, W] bool.
@@ -52,21 +64,26 @@ def edge_mask(truth: Tensor) -> Tensor:
 
 
 def part_names(bounds: Sequence[float], classes: Sequence[str]) -> list[str]:
-    """All parts that there can be, in the order of reports."""
-    return [*range_names(bounds), "edges", *OF_MOTION, *classes]
+    """Return the names of all possible parts, in the order of reports.
+
+    Args:
+        bounds: bounds of the ranges of distance, metres.
+        classes: names of the classes.
+    """
+    return [*range_names(bounds), "edges", *MOTION_PARTS, *classes]
 
 
 def part_masks(
     truth: Tensor, frame: Frame, bounds: Sequence[float], classes: Sequence[str], camera: Camera | None = None
 ) -> dict[str, Tensor]:
-    """The parts of a frame by name, each [H, W] bool and at least 30 pixels large.
+    """Return the parts of a frame by name, each [H, W] bool with at least 30 pixels.
 
     Args:
-        truth: [H, W] metres, NaN where it does not count.
-        frame: whose `moving`, `instance` and `semantic` (Cityscapes' train ids) are used where it has them.
-        bounds: of the ranges of distance, metres.
-        classes: names of the classes to judge.
-        camera: of the frame, to find the lead car by; None to leave it out.
+        truth: ground truth [H, W], metres, NaN where it is invalid.
+        frame: the frame; its `moving`, `instance` and `semantic` (Cityscapes' train ids) are used if it has them.
+        bounds: bounds of the ranges of distance, metres.
+        classes: names of the classes to evaluate.
+        camera: the camera of the frame, for finding the lead car. With None, no lead car is found.
     """
     masks = range_masks(truth, bounds) | {"edges": edge_mask(truth)}
     semantic = None if frame.semantic is None else _tensor(frame.semantic)
@@ -79,20 +96,20 @@ def part_masks(
         masks |= {label.words: semantic == label for label in Label if label.words in classes}
     known = ~truth.isnan()
     masks = {name: mask & known for name, mask in masks.items()}
-    return {name: mask for name, mask in masks.items() if mask.sum() >= LEAST_PIXELS}
+    return {name: mask for name, mask in masks.items() if mask.sum() >= MIN_PIXELS}
 
 
 def lead_car_mask(truth: Tensor, moving: Tensor, instance: Tensor, semantic: Tensor | None, camera: Camera) -> Tensor:
-    """The pixels of the car, truck or bus that drives ahead in the camera's lane, [H, W] bool; none if none does.
+    """Return the pixels of the lead car, [H, W] bool. It is empty if nothing drives ahead.
 
-    Of the objects that move, it is the nearest whose median point is less than half a lane to the side of the camera.
+    The lead car is the nearest moving car, truck or bus whose median point is less than half a lane beside the camera.
 
     Args:
-        truth: [H, W] metres, NaN where unknown.
-        moving: [H, W] bool.
-        instance: [H, W] numbers of countable objects, 0 for what is none.
-        semantic: [H, W] Cityscapes' train ids; without them, whatever moves ahead is taken for a car.
-        camera: of that size.
+        truth: ground truth [H, W], metres, NaN where unknown.
+        moving: pixels of moving objects, [H, W] bool.
+        instance: numbers of countable objects, [H, W], 0 elsewhere.
+        semantic: Cityscapes' train ids [H, W]. With None, every moving object is taken for a car.
+        camera: the camera, for images of that size.
     """
     known = moving & ~truth.isnan() & (instance > 0)
     if semantic is not None:
@@ -102,11 +119,11 @@ def lead_car_mask(truth: Tensor, moving: Tensor, instance: Tensor, semantic: Ten
     ahead = {
         float(truth[pixels].median()): pixels
         for pixels in (known & (instance == number) for number in instance[known].unique())  # type: ignore[no-untyped-call]
-        if pixels.sum() >= LEAST_PIXELS and aside[pixels].median() < LANE / 2
+        if pixels.sum() >= MIN_PIXELS and aside[pixels].median() < LANE_WIDTH / 2
     }
     return ahead[min(ahead)] if ahead else torch.zeros_like(moving)
 
 
 def _tensor(file: Readable) -> Tensor:
-    """The content of a file, as a tensor of its own."""
+    """Return the content of a file as a tensor with memory of its own."""
     return torch.from_numpy(file.read().copy())

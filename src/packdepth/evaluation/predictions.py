@@ -1,8 +1,10 @@
-"""What is judged: a checkpoint's networks, or depth that was saved before."""
+"""Predictions to evaluate: those of a checkpoint's networks, or depth that was saved before."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,34 +16,72 @@ from packdepth.inference.predictor import Predictor, image_tensor, label_tensor,
 from packdepth.networks.flip import fuse_flipped
 from packdepth.records import Clip, Frame
 
+EgoMotion = Callable[[Iterable[np.ndarray]], np.ndarray]  # N images [H, W, 3] to T_next_current [N - 1, 4, 4]
 
-class FromCheckpoint:
-    """The networks of a checkpoint."""
 
-    def __init__(self, path: str, predictor: Predictor) -> None:
-        self.path, self.predictor = path, predictor
+class Predictions(Protocol):
+    """The interface of everything that can be evaluated."""
+
+    name: str
+    """The name in reports: the path of the checkpoint or of the saved depth."""
+    metric: bool
+    """Whether depth is in metres."""
+    scale_source: str
+    """The origin of the scale, such as "velocity (speed)"."""
+
+    @property
+    def ego_motion(self) -> EgoMotion | None:
+        """The function that predicts ego-motion, see `Predictor.ego_motion`; None if there is none."""
+
+    def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
+        """Return inverse depth [1, 1, h, w] (1/metres) by row: plain, and flip if there is any.
+
+        Args:
+            clip: the clip of the frame.
+            frame: the frame.
+            image: the image of the frame, [H, W, 3].
+        """
+
+
+class NetworkPredictions:
+    """The predictions of a checkpoint's networks.
+
+    Args:
+        name: the name in reports.
+        predictor: the networks.
+    """
+
+    def __init__(self, name: str, predictor: Predictor) -> None:
+        self.name, self.predictor = name, predictor
         self.metric, self.scale_source = predictor.meta.metric, predictor.meta.scale_source
         self.ego_motion = None if predictor.pose is None else predictor.ego_motion
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
-        """Inverse depth [1, 1, h, w] (1/metres) of an image [H, W, 3] by row, plain and flip."""
+        """Return inverse depth [1, 1, h, w] (1/metres) at the network's size, see `Predictions`."""
         pixels, labels = image_tensor(image), label_tensor(self.predictor.labels(frame.image, frame.semantic))
         inv_depth = self.predictor.inv_depth(pixels, labels)
         of_mirrored = self.predictor.inv_depth(pixels.flip(-1), None if labels is None else labels.flip(-1))
         return {"plain": inv_depth, "flip": fuse_flipped(inv_depth, of_mirrored)}
 
 
-class FromFolder:
-    """What `packdepth predict --save depth` wrote: depth/FRAME.npz, of several clips CLIP/depth/FRAME.npz."""
+class SavedPredictions:
+    """The depth that `packdepth predict --save depth` wrote.
+
+    The files are depth/FRAME.npz, or CLIP/depth/FRAME.npz if there are several clips.
+
+    Args:
+        folder: the folder that was written.
+        example: one of its npz files.
+    """
 
     ego_motion = None
 
-    def __init__(self, path: str, one: Path) -> None:
-        self.path, self.folder = path, Path(path)
-        _, self.metric, self.scale_source = read_depth(one)
+    def __init__(self, folder: Path, example: Path) -> None:
+        self.name, self.folder = str(folder), folder
+        _, self.metric, self.scale_source = read_depth(example)
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
-        """Inverse depth [1, 1, H, W] (1/metres) of a frame as it was saved, in the row plain."""
+        """Return the saved inverse depth [1, 1, H, W] (1/metres) in the row plain, see `Predictions`."""
         places = [folder / "depth" / f"{frame.name}.npz" for folder in (self.folder / clip.path.name, self.folder)]
         path = next((place for place in places if place.exists()), None)
         if path is None:
@@ -50,16 +90,31 @@ class FromFolder:
         return {"plain": 1 / torch.from_numpy(depth)[None, None].clamp(max=1 / MIN_INV_DEPTH)}
 
 
-def open_predictions(path: str | Path) -> FromCheckpoint | FromFolder:
-    """What is to be judged at `path`. Raises InputError if it is neither a checkpoint nor saved depth."""
-    saved = next(Path(path).glob("**/depth/*.npz"), None)
+def open_predictions(checkpoint: str | Path | Predictor) -> Predictions:
+    """Return the predictions of a checkpoint, of a predictor, or of saved depth.
+
+    Args:
+        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), a folder of depth that
+            `packdepth predict --save depth` wrote, or a predictor.
+
+    Raises InputError if a path is neither a checkpoint nor saved depth.
+    """
+    if isinstance(checkpoint, Predictor):
+        return NetworkPredictions(repr(checkpoint), checkpoint)
+    saved = next(Path(checkpoint).glob("**/depth/*.npz"), None)
     if saved is not None:
-        return FromFolder(str(path), saved)
-    return FromCheckpoint(str(path), load(path))
+        return SavedPredictions(Path(checkpoint), saved)
+    return NetworkPredictions(str(checkpoint), load(checkpoint))
 
 
 def read_depth(path: Path) -> tuple[np.ndarray, bool, str]:
-    """Depth [H, W] of an npz that `write_depth_npz` wrote, whether it is metric, and where its scale comes from."""
+    """Read an npz file that `write_depth_npz` wrote: depth [H, W], whether it is metric, and the origin of its scale.
+
+    Args:
+        path: the file.
+
+    Raises InputError if it is no such file.
+    """
     try:
         with np.load(path, allow_pickle=False) as content:
             return content["depth"].astype(np.float32), bool(content["metric"]), str(content["scale_source"])

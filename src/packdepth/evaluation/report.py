@@ -1,4 +1,4 @@
-"""What an evaluation found, as text and as JSON."""
+"""The report of an evaluation, as an object, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.ego_motion import EgoMotionErrors
-from packdepth.evaluation.parts import OF_MOTION, part_names
-from packdepth.evaluation.protocols import Protocol, split_hash
+from packdepth.evaluation.parts import MOTION_PARTS, part_names
+from packdepth.evaluation.protocol import Protocol, split_hash
 from packdepth.evaluation.scores import (
     DRAWS,
     SEED,
@@ -21,122 +21,150 @@ from packdepth.evaluation.scores import (
     interval,
     mean_boundaries,
     mean_scores,
-    parts_of,
+    part_counts,
     ranked,
 )
 from packdepth.files import write_json
 from packdepth.inference.info import depth_unit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """One checkpoint under one protocol."""
+    """The scores of one checkpoint under one protocol.
+
+    `report["abs_rel"]` is a score of the checkpoint's own row, `report.rows["flip"]["abs_rel"]` one of another row.
+    """
 
     protocol: Protocol
     data: str
-    """The clip's folder, or the folder of the clips."""
+    """The folder of the clip, or the folder of the clips."""
     checkpoint: str
-    """Its path, or that of the saved depth."""
+    """The path of the checkpoint or of the saved depth; of a predictor, its representation."""
     metric: bool
     """Whether the checkpoint's depth is in metres."""
     scale_source: str
-    scores: Sequence[ImageScores]
-    """Of each image."""
+    """The origin of the scale, such as "velocity (speed)"."""
+    images: Sequence[ImageScores]
+    """The scores of each image; those of images without valid ground truth are empty."""
     baselines: Mapping[str, Scores]
-    """What needs no network: baseline, baseline_scaled, and for sparse truth pixel_median, pixel_median_scaled."""
+    """The scores of the baselines by row, see `evaluation.baseline.baseline_scores`."""
     ego_motion: EgoMotionErrors | None
-    """Of the network; None where the clip has no poses or stands."""
+    """The errors of the network's ego-motion; None if the clip has no poses or does not move."""
     ego_motion_baseline: EgoMotionErrors | None
-    """Of the clip's mean translation, without rotation: what the clip gives away."""
+    """The errors of the clip's mean translation without rotation, which any method could reach without an image."""
 
-    @property
-    def images(self) -> int:
-        """How many images were judged."""
-        return sum(bool(image.rows) for image in self.scores)
+    def __repr__(self) -> str:
+        score = f"abs_rel {self['abs_rel']:.3f} ({self.row})"
+        return f"<Report {self.protocol.name}: {self.checkpoint}, {self.image_count} images, {score}>"
 
-    @property
-    def without_truth(self) -> int:
-        """How many images were left out, because none of their truth counts."""
-        return len(self.scores) - self.images
+    def __getitem__(self, metric: str) -> float:
+        """Return a score of the checkpoint's own row.
 
-    @property
-    def split(self) -> str:
-        """Which images these are, see `split_hash`."""
-        return split_hash([f"{image.clip} {image.frame}" for image in self.scores])
+        Args:
+            metric: the name of the metric, such as "abs_rel".
 
-    @cached_property
-    def rows(self) -> list[str]:
-        """Of the network: plain, scaled, flip, flip_scaled; of saved depth the first two."""
-        return list(next(image.rows for image in self.scores if image.rows))
+        Raises KeyError, which lists the metrics, if there is none of this name.
+        """
+        scores = self.scores
+        if metric not in scores:
+            raise KeyError(f"there is no metric '{metric}'; the metrics are {', '.join(scores)}")
+        return scores[metric]
 
     @property
     def row(self) -> str:
-        """The row that the checkpoint stands for: plain if it is metric, else scaled."""
+        """The checkpoint's own row: plain if its depth is metric, else scaled."""
         return "plain" if self.metric else "scaled"
 
     @property
-    def metrics(self) -> dict[str, Scores]:
-        """The means over images, by row."""
-        return {row: self._chosen(mean_scores(self.scores, row)) for row in self.rows}
+    def scores(self) -> Scores:
+        """The means over images in the checkpoint's own row, by metric."""
+        return self.rows[self.row]
+
+    @cached_property
+    def rows(self) -> dict[str, Scores]:
+        """The means over images, by row and metric.
+
+        The rows of a network are plain, scaled, flip and flip_scaled; those of saved depth are plain and scaled.
+        """
+        return {row: self._selected(mean_scores(self.images, row)) for row in self._row_names}
+
+    @cached_property
+    def _row_names(self) -> list[str]:
+        return list(next(image.rows for image in self.images if image.rows))
+
+    @property
+    def image_count(self) -> int:
+        """The number of evaluated images."""
+        return sum(bool(image.rows) for image in self.images)
+
+    @property
+    def images_without_truth(self) -> int:
+        """The number of images that were left out, because they have no valid ground truth."""
+        return len(self.images) - self.image_count
+
+    @property
+    def split(self) -> str:
+        """The hash that identifies the images, see `split_hash`."""
+        return split_hash([f"{image.clip} {image.frame}" for image in self.images])
 
     @cached_property
     def part_images(self) -> dict[str, int]:
-        """How many images have each part, in the order of the protocol."""
-        counts = parts_of(self.scores)
+        """The number of images that have each part, in the order of the protocol."""
+        counts = part_counts(self.images)
         return {
             part: counts[part] for part in part_names(self.protocol.ranges, self.protocol.classes) if part in counts
         }
 
     @cached_property
     def parts(self) -> dict[str, dict[str, Scores]]:
-        """The means by part and by row; of what moves and the rest also the share too far."""
+        """The means over images by part, row and metric. The parts of dynamic objects also have the share too_far."""
 
-        def chosen(part: str, row: str) -> Scores:
-            scores = mean_scores(self.scores, row, part)
-            return self._chosen(scores) | ({"too_far": scores["too_far"]} if part in OF_MOTION else {})
+        def selected(part: str, row: str) -> Scores:
+            scores = mean_scores(self.images, row, part)
+            return self._selected(scores) | ({"too_far": scores["too_far"]} if part in MOTION_PARTS else {})
 
-        return {part: {row: chosen(part, row) for row in self.rows} for part in self.part_images}
+        return {part: {row: selected(part, row) for row in self._row_names} for part in self.part_images}
 
     @property
     def boundaries(self) -> dict[str, Scores] | None:
-        """Both boundary errors, pixels, by row; None where boundaries are not judged or there are none."""
-        return mean_boundaries(self.scores) or None
+        """The depth boundary errors by row, pixels; None if they are not evaluated or there are no boundaries."""
+        return mean_boundaries(self.images) or None
 
     @property
     def class_means(self) -> dict[str, Scores] | None:
-        """The means over classes, by row; None without labels."""
-        means = {row: class_mean(self.scores, row, self.protocol.classes) for row in self.rows}
-        return {row: self._chosen(scores) for row, scores in means.items() if scores is not None} or None
+        """The means over classes by row and metric; None without label maps."""
+        means = {row: class_mean(self.images, row, self.protocol.classes) for row in self._row_names}
+        return {row: self._selected(scores) for row, scores in means.items() if scores is not None} or None
 
     @cached_property
     def intervals(self) -> dict[str, dict[str, tuple[float, float]]] | None:
-        """95 % intervals by row and metric; None of a single clip."""
-        found = {row: interval(self.scores, row) for row in self.rows}
-        return {row: self._chosen(limits) for row, limits in found.items() if limits is not None} or None
+        """The 95 % confidence intervals by row and metric; None for a single clip."""
+        found = {row: interval(self.images, row) for row in self._row_names}
+        return {row: self._selected(limits) for row, limits in found.items() if limits is not None} or None
 
     @property
     def units(self) -> int:
-        """How many clips, drives or unrelated images there are."""
-        return len({image.unit for image in self.scores if image.rows})
+        """The number of clips, drives or unrelated images from which the bootstrap draws."""
+        return len({image.unit for image in self.images if image.rows})
 
     def examples(self) -> list[ImageScores]:
-        """The best, the median and the worst image by abs_rel, as far as there are as many."""
-        images = ranked(self.scores, self.row)
+        """Return the best, the median and the worst image by abs_rel; fewer if there are fewer images."""
+        images = ranked(self.images, self.row)
         return [images[i] for i in dict.fromkeys((0, len(images) // 2, len(images) - 1))]
 
-    def _chosen(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        """The metrics that the protocol gives."""
+    def _selected(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the metrics that the protocol reports."""
         return {name: scores[name] for name in self.protocol.metrics}
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON holds it."""
+        """Return the report as JSON holds it."""
         return {
             "protocol": self.protocol.name,
-            "images": self.images,
-            "images_without_truth": self.without_truth,
+            "images": self.image_count,
+            "images_without_truth": self.images_without_truth,
             "split": self.split,
-            "metrics": self.metrics,
-            **{row: self._chosen(scores) for row, scores in self.baselines.items()},
+            "metrics": self.rows,
+            **{row: self._selected(scores) for row, scores in self.baselines.items()},
             "parts": self.parts,
             "part_images": self.part_images,
             "class_mean": self.class_means,
@@ -152,17 +180,18 @@ class Report:
             "checkpoint": {"path": self.checkpoint, "metric": self.metric, "scale_source": self.scale_source},
         }
 
-    def table(self) -> str:
-        """The report as text: what the protocol fixes, the scores, parts, ego-motion."""
-        return f"{self.protocol.describe()}\n\n{self.findings()}"
+    def text(self) -> str:
+        """Return the report as text: the settings of the protocol, the scores, parts, ego-motion."""
+        return f"{self.protocol.describe()}\n\n{self.results_text()}"
 
-    def findings(self) -> str:
-        """The same without the protocol."""
-        left_out = f" ({self.without_truth} more have no truth that counts)" if self.without_truth else ""
-        rows = self.metrics | {row: self._chosen(scores) for row, scores in self.baselines.items()}
+    def results_text(self) -> str:
+        """Return the text without the settings of the protocol."""
+        missing = self.images_without_truth
+        left_out = f" ({missing} more have no valid ground truth)" if missing else ""
+        rows = self.rows | {row: self._selected(scores) for row, scores in self.baselines.items()}
         return "\n".join(
             [
-                f"{self.images} images of {self.data}{left_out}, split {self.split}",
+                f"{self.image_count} images of {self.data}{left_out}, split {self.split}",
                 f"checkpoint {self.checkpoint}: depth is {depth_unit(self.metric, self.scale_source)}",
                 "",
                 *columns(self.protocol.metrics, rows),
@@ -188,11 +217,11 @@ class Report:
     def _too_far_lines(self) -> list[str]:
         parts = {
             part: {row: scores["too_far"] for row, scores in self.parts[part].items()}
-            for part in OF_MOTION
+            for part in MOTION_PARTS
             if part in self.parts
         }
-        title = "share of pixels predicted more than 1.5 times too far, on what moves and on the rest"
-        return ["", title, "", *columns(self.rows, parts)] if parts else []
+        title = "share of pixels predicted more than 1.5 times too far, on moving objects and on the rest"
+        return ["", title, "", *columns(self._row_names, parts)] if parts else []
 
     def _boundary_lines(self) -> list[str]:
         if self.boundaries is None:
@@ -206,11 +235,13 @@ class Report:
             parts["mean of classes"] = {row: scores["abs_rel"] for row, scores in self.class_means.items()}
         if not parts:
             return []
-        header, *lines = columns(self.rows, parts)
-        named = [f"{line}{self.part_images.get(part, self.images):>8}" for part, line in zip(parts, lines, strict=True)]
+        header, *lines = columns(self._row_names, parts)
+        named = [
+            f"{line}{self.part_images.get(part, self.image_count):>8}" for part, line in zip(parts, lines, strict=True)
+        ]
         return [
             "",
-            "abs_rel by distance, at depth edges, of what moves and of classes, with the number of images",
+            "abs_rel by distance, at depth edges, of moving objects and of classes, with the number of images",
             "",
             f"{header}{'images':>8}",
             *named,
@@ -239,32 +270,45 @@ class Report:
 
 
 def columns(names: Sequence[str], rows: Mapping[str, Scores]) -> list[str]:
-    """A table as lines: the names of the columns, then each row's numbers."""
+    """Return a table as lines: the names of the columns, then the numbers of each row.
+
+    Args:
+        names: the names of the columns.
+        rows: the numbers by row and column.
+
+    >>> columns(["a1"], {"plain": {"a1": 0.5}})
+    ['                            a1', 'plain                   0.5000']
+    """
     width = max(10, *(len(name) + 2 for name in names))
     header = f"{'':<20}" + "".join(f"{name:>{width}}" for name in names)
     return [header, *(f"{row:<20}" + "".join(f"{rows[row][n]:>{width}.4f}" for n in names) for row in rows)]
 
 
-def text(reports: Sequence[Report]) -> str:
-    """The reports as text: the protocol once; of several, first their scores side by side."""
+def reports_text(reports: Sequence[Report]) -> str:
+    """Return several reports as text: the protocol once, the scores side by side, then the results of each report.
+
+    Args:
+        reports: reports under one protocol. The text of a single one is `Report.text`.
+    """
     if len(reports) == 1:
-        return reports[0].table()
+        return reports[0].text()
     metrics = reports[0].protocol.metrics
     lines = []
     for row in reports[0].rows:
-        scores = {report.checkpoint: report.metrics[row] for report in reports if row in report.rows}
-        side_by_side = [
-            f"{line}  {name}"
-            for name, line in zip(
-                scores, columns(metrics, {str(i): s for i, s in enumerate(scores.values(), 1)})[1:], strict=True
-            )
-        ]
+        having = [report for report in reports if row in report.rows]
+        numbers = columns(metrics, {str(i): report.rows[row] for i, report in enumerate(having, 1)})[1:]
+        side_by_side = [f"{line}  {report.checkpoint}" for line, report in zip(numbers, having, strict=True)]
         lines += ["", row, columns(metrics, {})[0], *side_by_side]
-    return "\n".join([reports[0].protocol.describe(), *lines, *(f"\n{report.findings()}" for report in reports)])
+    return "\n".join([reports[0].protocol.describe(), *lines, *(f"\n{report.results_text()}" for report in reports)])
 
 
 def write_reports(path: Path, reports: Sequence[Report]) -> None:
-    """Write the JSON: of one report the report itself; a failure leaves what was there."""
+    """Write reports as JSON. If that fails, the file is as it was.
+
+    Args:
+        path: the file.
+        reports: reports under one protocol. A single one is written as itself.
+    """
     if len(reports) == 1:
         write_json(path, reports[0].to_json())
     else:

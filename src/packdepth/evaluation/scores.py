@@ -1,7 +1,7 @@
-"""Scores of single images, and what they come to: means, parts, classes, intervals.
+"""Scores of single images, and what follows from them: means, parts, classes, confidence intervals.
 
-Every number of a report is a mean of the same records, one an image, so that it does not depend on how the images
-were shared out over batches and processes.
+Every number of a report is a mean over records of single images, so that it does not depend on how the images were
+distributed over batches and processes.
 """
 
 from __future__ import annotations
@@ -14,40 +14,45 @@ import torch
 from torch import Tensor
 
 from packdepth.evaluation.boundaries import BoundaryErrors
-from packdepth.evaluation.metrics import METRICS, clamped, from_means, median_scale, pixel_errors
-from packdepth.evaluation.protocols import Protocol
+from packdepth.evaluation.choices import METRICS
+from packdepth.evaluation.metrics import clamped, median_scale, metrics_from_means, pixel_errors
+from packdepth.evaluation.protocol import Protocol
 
-DRAWS, SEED = 1000, 0  # of the bootstrap
-CONFIDENCE = 0.95
+DRAWS = 1000  # resamples of the bootstrap; a usual number
+SEED = 0  # of the bootstrap's random generator, so that intervals are reproducible
+CONFIDENCE = 0.95  # probability that an interval holds the mean; the field's usual value
 
 Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
 class ImageScores:
-    """One judged image. Without truth that counts, `rows` is empty."""
+    """The scores of one image. Without valid ground truth, `rows` is empty."""
 
     clip: str
+    """The name of its clip."""
     frame: str
+    """The name of its frame."""
     unit: str
-    """What it was drawn with: its drive or clip, or itself where a clip's images are unrelated."""
+    """The unit that the bootstrap draws: the image's drive or clip, or the image itself if the clip is independent."""
     rows: dict[str, dict[str, list[float]]]
     """The METRICS by row (plain, scaled, ...) and part (all, 0 to 10 m, ...)."""
     boundaries: dict[str, BoundaryErrors] = field(default_factory=dict)
-    """By row, plain and flip alone: the scale does not change them. Empty where boundaries are not judged."""
+    """Depth boundary errors by row. Only plain and flip, because scaling does not change them; empty if they are not
+    evaluated."""
 
 
 def scores_by_part(
     protocol: Protocol, depth: Tensor, truth: Tensor, parts: dict[str, Tensor], scaled: bool
 ) -> dict[str, list[float]]:
-    """The METRICS of one image by part; "all" is the whole of it.
+    """Return the METRICS of one image by part. The part "all" is the whole image.
 
     Args:
-        protocol: with the range, the median and what is scaled by it.
-        depth: [H, W] metres, predicted.
-        truth: [H, W] metres, NaN where it does not count; at least one pixel does.
-        parts: by name, [H, W] bool, within the truth that counts, none of them empty.
-        scaled: multiply the depth by its median scale, before the clamp.
+        protocol: the protocol, with the range, the kind of median and what is scaled by it.
+        depth: predicted depth [H, W], metres.
+        truth: ground truth [H, W], metres, NaN where it is invalid; at least one pixel is valid.
+        parts: masks by name, [H, W] bool, within the valid pixels, none of them empty.
+        scaled: whether the depth is multiplied by its median scale before it is clamped.
     """
     valid = ~truth.isnan()
     parts = {"all": valid, **parts}
@@ -56,38 +61,50 @@ def scores_by_part(
     t = truth[valid].double()
     errors = pixel_errors(clamped(depth[valid].double() * factor, protocol.min_depth, protocol.cap), t)  # [9, N]
     masks = torch.stack([mask[valid] for mask in parts.values()]).double()  # [P, N]
-    means = masks @ errors.T / masks.sum(1, keepdim=True)
+    means = masks @ errors.T / masks.sum(1, keepdim=True)  # [P, 9]
     for name in own:
         factor = median_scale(depth, truth, parts[name], protocol.median)
         d = clamped(depth[parts[name]].double() * factor, protocol.min_depth, protocol.cap)
         means[list(parts).index(name)] = pixel_errors(d, truth[parts[name]].double()).mean(1)
-    return dict(zip(parts, from_means(means).tolist(), strict=True))
+    return dict(zip(parts, metrics_from_means(means).tolist(), strict=True))
 
 
 # --- over images --------------------------------------------------------------------------------------------------
 
 
 def mean_scores(images: Sequence[ImageScores], row: str, part: str = "all") -> Scores:
-    """Each of the METRICS, averaged over the images that have the part; NaN if none has."""
+    """Return each of the METRICS, averaged over the images that have a part; NaN if no image has it.
+
+    Args:
+        images: scores of images.
+        row: the row, such as "plain".
+        part: the part, such as "0 to 10 m".
+    """
     values = [image.rows[row][part] for image in images if part in image.rows.get(row, {})]
     means = np.mean(values, axis=0) if values else np.full(len(METRICS), np.nan)
     return dict(zip(METRICS, means.tolist(), strict=True))
 
 
 def mean_boundaries(images: Sequence[ImageScores]) -> dict[str, Scores]:
-    """Both boundary errors by row, averaged over the images whose truth has boundaries; empty if none has."""
+    """Return the depth boundary errors by row, averaged over the images whose ground truth has boundaries.
+
+    Args:
+        images: scores of images. If none of them has boundaries, the result is empty.
+    """
     found = [image.boundaries for image in images if image.boundaries]
-    judged = [errors for errors in found if not np.isnan(errors["plain"]).any()]
+    known = [errors for errors in found if not np.isnan(errors["plain"]).any()]
     return {
-        row: dict(
-            zip(BoundaryErrors._fields, np.mean([errors[row] for errors in judged], axis=0).tolist(), strict=True)
-        )
-        for row in (judged[0] if judged else ())
+        row: dict(zip(BoundaryErrors._fields, np.mean([errors[row] for errors in known], axis=0).tolist(), strict=True))
+        for row in (known[0] if known else ())
     }
 
 
-def parts_of(images: Sequence[ImageScores]) -> dict[str, int]:
-    """The parts but "all", each with the number of images that have it."""
+def part_counts(images: Sequence[ImageScores]) -> dict[str, int]:
+    """Return the number of images that have each part; "all" is left out.
+
+    Args:
+        images: scores of images.
+    """
     counts: dict[str, int] = {}
     for image in images:
         for part in next(iter(image.rows.values()), {}):
@@ -96,16 +113,27 @@ def parts_of(images: Sequence[ImageScores]) -> dict[str, int]:
 
 
 def class_mean(images: Sequence[ImageScores], row: str, classes: Sequence[str]) -> Scores | None:
-    """The mean over classes of each class's mean over images; None without labels."""
-    there = [name for name in classes if name in parts_of(images)]
-    scores = [mean_scores(images, row, name) for name in there]
+    """Return the mean over classes of each class's mean over images; None if no image has a class.
+
+    Args:
+        images: scores of images.
+        row: the row, such as "plain".
+        classes: the names of the classes.
+    """
+    present = [name for name in classes if name in part_counts(images)]
+    scores = [mean_scores(images, row, name) for name in present]
     return {name: float(np.mean([each[name] for each in scores])) for name in METRICS} if scores else None
 
 
 def interval(images: Sequence[ImageScores], row: str) -> dict[str, tuple[float, float]] | None:
-    """A 95 % interval of each mean: its percentiles over 1000 draws of the units with replacement, always the same.
+    """Return a bootstrapped 95 % confidence interval of the mean of each of the METRICS, reproducibly.
 
-    None with fewer than two units: the frames of one clip say little of other clips.
+    The units of the images are drawn 1000 times with replacement; the bounds are percentiles of the means. With fewer
+    than two units the result is None, because the frames of one clip say little about other clips.
+
+    Args:
+        images: scores of images.
+        row: the row, such as "plain".
     """
     counted = [image for image in images if row in image.rows]
     units = sorted({image.unit for image in counted})
@@ -120,5 +148,10 @@ def interval(images: Sequence[ImageScores], row: str) -> dict[str, tuple[float, 
 
 
 def ranked(images: Sequence[ImageScores], row: str) -> list[ImageScores]:
-    """The images that counted, the one with the least abs_rel first."""
+    """Return the images with scores, sorted by ascending abs_rel.
+
+    Args:
+        images: scores of images.
+        row: the row, such as "plain".
+    """
     return sorted((image for image in images if row in image.rows), key=lambda image: image.rows[row]["all"][0])

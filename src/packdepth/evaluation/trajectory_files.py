@@ -1,4 +1,4 @@
-"""Trajectories in the two formats that other tools read. Each file appears whole or not at all."""
+"""Writers of trajectories in the formats of TUM RGB-D and of KITTI. If writing fails, a file is as it was."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from packdepth.sources.rigid import quaternion
 
 
 def write_tum(path: Path, times: Sequence[float], poses: np.ndarray) -> None:
-    """TUM RGB-D's format: a line `time x y z qx qy qz qw` for each frame.
+    """Write a trajectory in TUM RGB-D's format: a line `time x y z qx qy qz qw` for each frame.
 
     Args:
-        path: of the file.
-        times: of the N frames, seconds.
+        path: the file.
+        times: the times of the N frames, seconds.
         poses: T_world_camera [N, 4, 4], metres.
     """
     rows = ((time, *T[:3, 3], *quaternion(T[:3, :3])) for time, T in zip(times, poses, strict=True))
@@ -24,7 +24,12 @@ def write_tum(path: Path, times: Sequence[float], poses: np.ndarray) -> None:
 
 
 def write_kitti(path: Path, poses: np.ndarray) -> None:
-    """KITTI odometry's format: the first three rows of T_world_camera [N, 4, 4] (metres), a line for each frame."""
+    """Write a trajectory in KITTI odometry's format: the first three rows of each pose, a line for each frame.
+
+    Args:
+        path: the file.
+        poses: T_world_camera [N, 4, 4], metres.
+    """
     _write(path, poses[:, :3].reshape(-1, 12), " ".join(["%.9g"] * 12))
 
 

@@ -1,1 +1,1 @@
-"""Experiments that anyone can repeat: data, trainings and results of each by one command, `packdepth study`."""
+"""Experiments that anyone can repeat: one command of `packdepth study` renders data, trains, and writes results."""

@@ -1,8 +1,8 @@
-"""`packdepth study ego-motion`: which ego-motion network drifts least on drives that it has not been trained on.
+"""`packdepth study ego-motion`: a comparison of how much ego-motion networks drift on drives they were not trained on.
 
-One depth network is trained on measured depth and then stays as it is. Every ego-motion network is trained on the same
-frames with it, for the same number of steps, by view synthesis and the distance traveled, with several seeds, and
-judged as it sees motion, most of them once more, aligned with that depth.
+One depth network is trained on measured depth and then frozen. Every ego-motion network is trained on the same frames
+with it, for the same number of steps, by view synthesis and the distance traveled, with several seeds. It is evaluated
+with its own motions, and most networks once more with motions that are aligned with that depth.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "two_stream, middle, sparse (grid)": {"kind": "two_stream", "sparsity": {"pattern": "grid"}},
     "two_stream, middle, sparse (blocks)": {"kind": "two_stream", "sparsity": {"pattern": "blocks"}},
 }
-ALIGNED = ", aligned with depth"  # see geometry.align
+ALIGNED = ", aligned with depth"  # suffix of the titles of aligned motions, see geometry.align
 SPARSE: dict[str, Any] = {"sparsity": {"pattern": "random"}}
 COLUMNS = {
     "ate": "ATE, m",
@@ -53,18 +53,26 @@ Errors = dict[str, float]
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained on, what is judged by, and for how long."""
+    """The data and the budget of a study."""
 
-    train: Mapping[str, Any]  # a source, as a run file names it
-    test: Mapping[str, Any]
-    image_size: tuple[int, int]
-    depth_steps: int
-    steps: int  # of each ego-motion network
-    seeds: int
+    train: Mapping[str, Any]  # the source of training clips, as a block of a run file
+    test: Mapping[str, Any]  # the source of test clips
+    image_size: tuple[int, int]  # height and width, pixels
+    depth_steps: int  # training steps of the depth network
+    steps: int  # training steps of each ego-motion network
+    seeds: int  # trainings of each ego-motion network
 
 
 def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> str:
-    """On rendered streets: 16 drives in stretches to train on, 4 others of 200 frames to judge by. See `study`."""
+    """Carry out the study on rendered streets: 16 training drives, and 4 other test drives of 200 frames.
+
+    Args:
+        output: the folder of the study, see `study`.
+        depth_steps: training steps of the depth network that all share.
+        steps: training steps of each ego-motion network.
+        seeds: trainings of each ego-motion network.
+        processes: number of trainings at a time.
+    """
     from packdepth.city.drive import Recipe
     from packdepth.city.write import write_city
 
@@ -78,7 +86,16 @@ def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes
 
 
 def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> str:
-    """On KITTI odometry, sequence 06: the first 35 frames to train on, the last 16 to judge by. See `study`."""
+    """Carry out the study on KITTI odometry, sequence 06: training on the first 35 frames, testing on the last 16.
+
+    Args:
+        output: the folder of the study, see `study`.
+        data: the folder that holds kitti_odometry.
+        depth_steps: training steps of the depth network that all share.
+        steps: training steps of each ego-motion network.
+        seeds: trainings of each ego-motion network.
+        processes: number of trainings at a time.
+    """
     root = str((data / "kitti_odometry" / "dataset").resolve())
     source: dict[str, Any] = {"kind": "kitti_odometry", "root": root, "sequences": ["06"], "cameras": ["left"]}
     seen, unseen = source | {"frames": [0, 35]}, source | {"frames": [35, 51]}
@@ -86,10 +103,15 @@ def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: in
 
 
 def study(output: Path, setting: Setting, processes: int = 2) -> str:
-    """Train and judge all networks, several at a time; what an earlier study trained is used again.
+    """Train and evaluate all networks, and return a table of the results in Markdown.
 
-    Returns a table in Markdown, which output/table.md holds too: mean and standard deviation over the seeds of what
-    each network has on average over the test drives. output/results.json holds each seed's.
+    The table has the mean and the standard deviation over the seeds of each network's mean errors over the test drives.
+
+    Args:
+        output: the folder for the networks, table.md and results.json, which has the errors of each seed. What an
+            earlier study trained there is used again.
+        setting: the data and the budget.
+        processes: number of trainings at a time.
     """
     make_folder(output)
     forward, clips = mean_step(_clips(setting, setting.train)), _clips(setting, setting.test)
@@ -104,10 +126,10 @@ def study(output: Path, setting: Setting, processes: int = 2) -> str:
             for name, pose in networks().items()
         }
         train_side_by_side(runs, processes)
-        judged = {name: (folder / str(seed) / "last", clips, False) for name, folder in folders.items()}
-        judged |= {f"{name}{ALIGNED}": (*judged[name][:2], True) for name in folders if name not in CHOICES}
+        tasks = {name: (folder / str(seed) / "last", clips, False) for name, folder in folders.items()}
+        tasks |= {f"{name}{ALIGNED}": (*tasks[name][:2], True) for name in folders if name not in CHOICES}
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for name, found in zip(judged, pool.map(judge, *zip(*judged.values(), strict=True)), strict=True):
+            for name, found in zip(tasks, pool.map(evaluate, *zip(*tasks.values(), strict=True)), strict=True):
                 results.setdefault(name, []).append(found)
         write_json(output / "results.json", results)
         with replacing(output / "table.md") as temporary:
@@ -116,7 +138,7 @@ def study(output: Path, setting: Setting, processes: int = 2) -> str:
 
 
 def networks() -> dict[str, dict[str, Any]]:
-    """All ego-motion networks, as a run file names them."""
+    """Return the blocks of all ego-motion networks by title."""
     sparse = {f"{name}, sparse": config | SPARSE for name, config in NETWORKS.items()}
     return {
         name: config for pair in zip(NETWORKS.items(), sparse.items(), strict=True) for name, config in pair
@@ -124,12 +146,22 @@ def networks() -> dict[str, dict[str, Any]]:
 
 
 def mean_step(clips: Sequence[Clip]) -> float:
-    """Metres between neighboring frames, on average."""
+    """Return the mean distance between neighboring frames, metres.
+
+    Args:
+        clips: clips with poses or speed.
+    """
     return float(np.mean([distance(clip, i, i + 1) for clip in clips for i in target_indices(clip, (1,))]))
 
 
-def judge(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:
-    """The errors of what a checkpoint sees in clips, aligned with its depth or not; in a process of one thread."""
+def evaluate(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:
+    """Return the errors of a checkpoint's motions, computed in one thread.
+
+    Args:
+        checkpoint: the folder of the checkpoint.
+        clips: the test clips.
+        aligned: whether the motions are aligned with the checkpoint's depth.
+    """
     torch.set_num_threads(1)
     predictor = load(checkpoint)
     return errors(
@@ -139,7 +171,11 @@ def judge(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:
 
 
 def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
-    """The mean over clips of the errors of motions T_next_current between their frames."""
+    """Return the mean over clips of each error in COLUMNS.
+
+    Args:
+        motions: clips, each with the predicted motions T_next_current between its frames.
+    """
     rows = []
     for clip, predicted in motions:
         true = np.stack([frame.pose for frame in clip.frames if frame.pose is not None])
@@ -148,9 +184,10 @@ def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
 
 
 def table(results: Mapping[str, Sequence[Errors]]) -> str:
-    """Markdown: mean ± standard deviation over seeds, a row a network, as it sees motion and then as aligned.
+    """Return a table in Markdown: mean ± standard deviation over seeds, first of all own motions, then of aligned ones.
 
-    What clips are too short for is left out.
+    Args:
+        results: the errors of each seed by title. Errors for which clips are too short are left out.
     """
     columns = [name for name in COLUMNS if all(np.isfinite(row[name]) for rows in results.values() for row in rows)]
     lines = [f"| | {' | '.join(COLUMNS[name] for name in columns)} |", f"|---|{'---|' * len(columns)}"]
@@ -161,12 +198,13 @@ def table(results: Mapping[str, Sequence[Errors]]) -> str:
 
 
 def _cell(values: list[float]) -> str:
+    """Return the mean of the values and, of several, their standard deviation as text."""
     spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
     return f"{np.mean(values):.3f}{spread}"
 
 
 def _depth_run(setting: Setting) -> dict[str, Any]:
-    """The run of the depth network, by measured depth."""
+    """Return the run of the depth network, which is trained on measured depth."""
     return {
         "data": _data(setting, setting.train),
         "networks": {"depth": _depth(), "pose": {"kind": "posenet"}},
@@ -177,7 +215,7 @@ def _depth_run(setting: Setting) -> dict[str, Any]:
 
 
 def _pose_run(setting: Setting, depth: Path, pose: dict[str, Any], forward: float, seed: int) -> dict[str, Any]:
-    """The run of an ego-motion network on depth that stays as it is."""
+    """Return the run of an ego-motion network with a frozen depth network."""
     return {
         "data": _data(setting, setting.train),
         "networks": {"depth": _depth() | {"frozen": True}, "pose": {"initial_forward": round(forward, 3)} | pose},
@@ -189,6 +227,7 @@ def _pose_run(setting: Setting, depth: Path, pose: dict[str, Any], forward: floa
 
 
 def _data(setting: Setting, source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data block of a run."""
     return {
         "train": [dict(source)],
         "image_size": list(setting.image_size),
@@ -200,10 +239,12 @@ def _data(setting: Setting, source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _depth() -> dict[str, Any]:
+    """Return the block of the depth network."""
     return {"kind": "packnet", "preset": "tiny", "initial_depth": 8.0}
 
 
 def _training(steps: int, seed: int) -> dict[str, Any]:
+    """Return the training block of a run."""
     schedule = {"kind": "cosine", "warmup": min(20, steps // 2), "hold": 0.5}
     return {
         "epochs": 1,
@@ -216,5 +257,6 @@ def _training(steps: int, seed: int) -> dict[str, Any]:
 
 
 def _clips(setting: Setting, source: Mapping[str, Any]) -> list[Clip]:
+    """Return the clips of a source that is given as a block of a run file."""
     run = parse_run(_depth_run(setting) | {"data": _data(setting, source)}, "study")
     return run.data.train[0].clips()

@@ -1,9 +1,9 @@
-"""`packdepth study guidance`: what semantic guidance is worth to a depth network, on an equal footing.
+"""`packdepth study guidance`: a comparison of depth networks with and without semantic guidance.
 
-PackNet `small` on drives through the rendered city, by view synthesis and speed: unguided, guided by a segmentation
-network (Guizilini et al., ICLR 2020) that is trained on the same drives first, and guided by their true label maps,
-the best that any segmentation network could see; and what the paper leaves open tried otherwise. All with the same
-steps, over seeds.
+PackNet `small` is trained on drives through the rendered city, by view synthesis and speed: unguided; guided by a
+segmentation network (Guizilini et al., ICLR 2020) that is trained on the same drives first; and guided by their true
+label maps, an upper bound for every segmentation network. Further variants change what the paper leaves open. All have
+the same number of steps, over several seeds.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import yaml
 from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.classes import STREET_CLASSES
 from packdepth.files import make_folder, replacing
-from packdepth.studies.plan import Plan
+from packdepth.studies.budget import Budget
 from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
 
 PRESET = "small"
-SEGMENTATION_STEPS = 400
+SEGMENTATION_STEPS = 400  # of the guiding network, at most
 OVERALL = ("abs_rel", "a1", "mean of classes", "edges", "dbe_acc", "dbe_comp")
 PLOTTED = {"abs_rel": "all pixels", "mean of classes": "mean of classes", "edges": "depth edges"}
 
 STRIDES = (16, 8, 4, 2)
-USUAL = {"strides": STRIDES, "kernel": (3,)}
+DEFAULTS = {"strides": STRIDES, "kernel": (3,)}  # these do not appear in names
 
 Guide = Literal["none", "network", "labels"]
 TITLES = {"none": "unguided", "network": "guided by a segmentation network", "labels": "guided by true label maps"}
@@ -38,29 +38,29 @@ COLORS = {"none": TRUE, "network": OURS, "labels": INK}
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of training: what guides the depth network."""
+    """A variant of the training: the guidance of the depth network."""
 
     guide: Guide
     strides: tuple[int, ...] = STRIDES
-    """Of the decoder stages that are guided."""
+    """The strides of the decoder stages that are guided."""
     kernel: int = 3
-    """Of the pixel-adaptive convolutions."""
+    """The kernel size of the pixel-adaptive convolutions."""
 
     @property
     def name(self) -> str:
-        """Such as "network-strides_16_8"."""
+        """The name in files, such as "network-strides_16_8"."""
         choices = {"strides": self.strides, "kernel": (self.kernel,)}
-        named = [f"-{key}_{'_'.join(map(str, value))}" for key, value in choices.items() if value != USUAL[key]]
+        named = [f"-{key}_{'_'.join(map(str, value))}" for key, value in choices.items() if value != DEFAULTS[key]]
         return self.guide + "".join(named)
 
     @property
     def title(self) -> str:
-        """Such as "guided by a segmentation network, strides 16 8"."""
+        """The title in tables, such as "guided by a segmentation network, strides 16 8"."""
         return TITLES[self.guide] + self.name.removeprefix(self.guide).replace("-", ", ").replace("_", " ")
 
     @property
     def metric(self) -> bool:
-        """Depth is in metres: all are trained with the speed."""
+        """True: depth is in metres, because all variants are trained with the speed."""
         return True
 
 
@@ -74,46 +74,62 @@ VARIANTS = (
 )
 
 
-def guidance(output: Path, plan: Plan, processes: int = 2) -> Path:
-    """Carry out the study; the path of its page. See `trials.carry_out`."""
+def guidance(output: Path, budget: Budget, processes: int = 2) -> Path:
+    """Carry out the study and return the path of its page.
+
+    Args:
+        output: the folder of the study, see `trials.carry_out`.
+        budget: the budget of every training.
+        processes: number of trainings at a time.
+    """
     study = Study(
         name="guidance",
         title="Semantic guidance, on and off",
         variants=VARIANTS,
         run_values=partial(run_values, output.resolve()),
         lines=lines,
-        axes=("judged on", "abs_rel, not scaled"),
+        axes=("evaluated on", "abs_rel, not scaled"),
         x_names=tuple(PLOTTED.values()),
         record=(8, 60),
         sensors={"baseline": None, "scanner": None},
         prepare=partial(train_segmentation, output.resolve()),
-        judge=judged,
+        evaluate=evaluated,
         tables=tables,
     )
-    return carry_out(study, output, plan, processes)
+    return carry_out(study, output, budget, processes)
 
 
 def segmentation(output: Path) -> Path:
-    """The folder of the segmentation network."""
+    """Return the folder of the segmentation network.
+
+    Args:
+        output: the folder of the study.
+    """
     return output / "segmentation"
 
 
-def train_segmentation(output: Path, plan: Plan, data: Path) -> None:
-    """Train the segmentation network on the training drives, unless it is there."""
+def train_segmentation(output: Path, budget: Budget, data: Path) -> None:
+    """Train the segmentation network on the training drives, unless it exists already.
+
+    Args:
+        output: the folder of the study.
+        budget: the budget of the study.
+        data: the folder of the drives.
+    """
     drives = {split: data / split for split in ("train", "val")}
-    segment(segmentation(output), drives, plan.size, min(SEGMENTATION_STEPS, 2 * plan.steps))
+    segment(segmentation(output), drives, budget.size, min(SEGMENTATION_STEPS, 2 * budget.steps))
 
 
 def segment(output: Path, drives: Mapping[str, Path], size: tuple[int, int], steps: int) -> None:
-    """Train a segmentation network on rendered drives, unless it is there; its run file lies beside it.
+    """Train a segmentation network on rendered drives, unless it exists already. Its run file is written beside it.
 
     A training that was interrupted is resumed.
 
     Args:
-        output: folder of its checkpoint.
-        drives: folders of the drives to train on, "train", and to judge it by, "val".
+        output: folder for the checkpoint.
+        drives: folder of the training drives, "train", and of the validation drives, "val".
         size: height and width of images, in pixels.
-        steps: of 8 images.
+        steps: number of steps, of 8 images each.
     """
     from packdepth.segmentation.checkpoint import is_unfinished
     from packdepth.segmentation.training import train_semantics
@@ -133,8 +149,16 @@ def segment(output: Path, drives: Mapping[str, Path], size: tuple[int, int], ste
     train_semantics(run_file, output, resume=unfinished)
 
 
-def run_values(output: Path, variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str, Any]:
-    """The content of a variant's run file."""
+def run_values(output: Path, variant: Variant, budget: Budget, data: Path, seed: int) -> dict[str, Any]:
+    """Return the content of a variant's run file.
+
+    Args:
+        output: the folder of the study.
+        variant: the variant.
+        budget: the budget of the study.
+        data: the folder of the drives.
+        seed: the seed of the training.
+    """
     depth: dict[str, Any] = {"kind": "packnet", "preset": PRESET, "initial_depth": 6.0}
     guidance = {"strides": list(variant.strides), "kernel": variant.kernel}
     if variant.guide == "network":
@@ -143,24 +167,29 @@ def run_values(output: Path, variant: Variant, plan: Plan, data: Path, seed: int
     elif variant.guide == "labels":
         depth["guidance"] = guidance | {"semantics": {"kind": "labels", "classes": len(STREET_CLASSES)}}
     return {
-        "data": data_block(plan, data),
+        "data": data_block(budget, data),
         "networks": {"depth": depth, "pose": {"kind": "posenet", "initial_forward": 0.7}},
         "objective": [
             {"kind": "photometric", "scales": "pyramid"},
             {"kind": "smoothness", "weight": 1e-3},
             {"kind": "velocity", "weight": 0.2},
         ],
-        "training": training_block(plan.steps, seed),
+        "training": training_block(budget.steps, seed),
     }
 
 
-def judged(run: Path, data: Path) -> dict[str, float]:
-    """The scores of a training under the protocol `city`: OVERALL, and abs_rel of each class that occurs."""
+def evaluated(run: Path, data: Path) -> dict[str, float]:
+    """Return the scores of a training under the protocol `city`: OVERALL, and abs_rel of each class that occurs.
+
+    Args:
+        run: the folder of the training.
+        data: the folder of the drives.
+    """
     from packdepth.evaluation.run import evaluate
 
-    report = evaluate(run / "last", "city", data / "val")
+    (report,) = evaluate(run / "last", "city", data / "val")
     by_class = {part: rows["plain"]["abs_rel"] for part, rows in report.parts.items() if part in STREET_CLASSES}
-    all_pixels = report.metrics["plain"]
+    all_pixels = report.rows["plain"]
     edges = report.parts["edges"]["plain"]["abs_rel"] if "edges" in report.parts else np.nan
     boundaries = {"dbe_acc": np.nan, "dbe_comp": np.nan} if report.boundaries is None else report.boundaries["plain"]
     assert report.class_means is not None
@@ -169,12 +198,20 @@ def judged(run: Path, data: Path) -> dict[str, float]:
 
 
 def tables(scores: Sequence[str]) -> list[Sequence[str]]:
-    """All pixels, classes and edges in one table; abs_rel of each class in another."""
+    """Return the scores of two tables: all pixels, classes and edges in one; abs_rel of each class in the other.
+
+    Args:
+        scores: the names of all scores.
+    """
     return [OVERALL, [name for name in scores if name not in OVERALL]]
 
 
 def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
-    """abs_rel of all pixels, over classes, and at edges: a line for each guide and seed; the tables have the rest."""
+    """Return a line for each guide and seed: abs_rel of all pixels, of classes, and at edges.
+
+    Args:
+        rows: the results of all variants. Those that differ from the defaults are left out.
+    """
     return [
         Line(
             np.array([(place, scores[name]) for place, name in enumerate(PLOTTED)]),

@@ -1,7 +1,8 @@
-"""`packdepth study lidar-beams`: from how few LiDAR beams depth gets its scale, and by which term.
+"""`packdepth study lidar-beams`: a comparison of how few LiDAR beams give depth its scale, and by which term.
 
-The setting of figure 4 of Guizilini et al., CoRL 2019, on drives through the rendered city: self-supervised, with
-speed, and with 64 to 1 beams by reprojected distance and by L1 on inverse depth; all with the same budget, over seeds.
+The setting is that of figure 4 of Guizilini et al., CoRL 2019, on drives through the rendered city: self-supervised,
+with speed, and with 64 to 1 beams by reprojected distance and by L1 on inverse depth, all with the same budget, over
+several seeds.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import Any, Literal
 import numpy as np
 
 from packdepth.charts import INK, OURS, TRUE, Line
-from packdepth.studies.plan import Plan
+from packdepth.studies.budget import Budget
 from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
 
 BEAMS = (64, 32, 16, 8, 4, 1)
-WEIGHTS = {"reprojected": 0.02, "sparse_l1": 1.0}  # about equal: 1/metre is some 50 pixels at 64x224
+WEIGHTS = {"reprojected": 0.02, "sparse_l1": 1.0}  # of about equal effect: 1/metre is some 50 pixels at 64x224
 COLORS = {"reprojected": OURS, "sparse_l1": TRUE, "velocity": INK}
 
 Supervision = Literal["none", "velocity", "reprojected", "sparse_l1"]
@@ -27,25 +28,25 @@ Supervision = Literal["none", "velocity", "reprojected", "sparse_l1"]
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of training: what supervises scale, from how many beams."""
+    """A variant of the training: the supervision of scale, and the number of LiDAR beams."""
 
     supervision: Supervision
     beams: int | None = None
 
     @property
     def name(self) -> str:
-        """Such as "reprojected-4"."""
+        """The name in files, such as "reprojected-4"."""
         return self.supervision if self.beams is None else f"{self.supervision}-{self.beams}"
 
     @property
     def title(self) -> str:
-        """Such as "reprojected, 4 beams"."""
+        """The title in tables, such as "reprojected, 4 beams"."""
         name = {"none": "self-supervised", "velocity": "speed"}.get(self.supervision, self.supervision)
         return name if self.beams is None else f"{name}, {self.beams} {'beam' if self.beams == 1 else 'beams'}"
 
     @property
     def metric(self) -> bool:
-        """Whether anything supervises scale."""
+        """Whether depth is in metres, because something supervises scale."""
         return self.supervision != "none"
 
 
@@ -56,8 +57,14 @@ VARIANTS = (
 )
 
 
-def lidar_beams(output: Path, plan: Plan, processes: int = 2) -> Path:
-    """Carry out the study; the path of its page. See `trials.carry_out`."""
+def lidar_beams(output: Path, budget: Budget, processes: int = 2) -> Path:
+    """Carry out the study and return the path of its page.
+
+    Args:
+        output: the folder of the study, see `trials.carry_out`.
+        budget: the budget of every training.
+        processes: number of trainings at a time.
+    """
     study = Study(
         name="lidar_beams",
         title="Scale from few LiDAR beams",
@@ -68,11 +75,18 @@ def lidar_beams(output: Path, plan: Plan, processes: int = 2) -> Path:
         record=(8, 60),
         sensors={"baseline": None},
     )
-    return carry_out(study, output, plan, processes)
+    return carry_out(study, output, budget, processes)
 
 
-def run_values(variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str, Any]:
-    """The content of a variant's run file."""
+def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[str, Any]:
+    """Return the content of a variant's run file.
+
+    Args:
+        variant: the variant.
+        budget: the budget of the study.
+        data: the folder of the drives.
+        seed: the seed of the training.
+    """
     objective: list[dict[str, Any]] = [
         {"kind": "photometric", "scales": "pyramid"},
         {"kind": "smoothness", "weight": 1e-3},
@@ -82,23 +96,32 @@ def run_values(variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str,
     elif variant.supervision != "none":
         objective.append({"kind": variant.supervision, "weight": WEIGHTS[variant.supervision]})
     return {
-        "data": data_block(plan, data) | {"beams": variant.beams},
+        "data": data_block(budget, data) | {"beams": variant.beams},
         "networks": {
             "depth": {"kind": "packnet", "preset": "tiny", "initial_depth": 6.0},
             "pose": {"kind": "posenet", "initial_forward": 0.7},
         },
         "objective": objective,
-        "training": training_block(plan.steps, seed),
+        "training": training_block(budget.steps, seed),
     }
 
 
 def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
-    """The lines of the plot."""
+    """Return the lines of the plot.
+
+    Args:
+        rows: the results of all variants.
+    """
     return [line(rows, supervision) for supervision in ("reprojected", "sparse_l1", "velocity")]
 
 
 def line(rows: Sequence[Row[Variant]], supervision: Supervision) -> Line:
-    """abs_rel over the binary logarithm of the beams; of what needs no beams, the same everywhere."""
+    """Return abs_rel over the binary logarithm of the number of beams. Without beams, the line is horizontal.
+
+    Args:
+        rows: the results of all variants.
+        supervision: the supervision that the line shows.
+    """
     points = [
         (math.log2(beams), row.mean("abs_rel"))
         for row in rows

@@ -1,4 +1,4 @@
-"""Trainings of a study, several at a time, each in a process of one thread."""
+"""Trainings of a study that run side by side, each in a process of one thread."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from packdepth.training.elsewhere import train_elsewhere
 
 
 def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> None:
-    """Train what run files of these contents would describe, each into its folder, unless the folder holds it.
+    """Train several runs, each into its own folder. A run that its folder holds already is skipped.
 
-    The run file and what the training says stand beside the folder, with the endings .yaml and .log.
+    The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log.
 
     Args:
         runs: contents of run files by folder.
-        processes: trainings at a time.
+        processes: number of trainings at a time.
 
-    Raises InputError if one fails; those that have not begun by then are left out.
+    Raises InputError if a training fails; trainings that have not begun by then are canceled.
     """
-    todo = {folder: values for folder, values in runs.items() if not _holds(folder, values)}
+    todo = {folder: values for folder, values in runs.items() if not _is_finished(folder, values)}
     begun = time.monotonic()
     with ThreadPoolExecutor(processes) as pool:
         futures = {pool.submit(_train, folder, values): folder for folder, values in todo.items()}
@@ -42,13 +42,14 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> N
             raise
 
 
-def _holds(folder: Path, values: dict[str, Any]) -> bool:
-    """Whether a folder holds the run, finished."""
+def _is_finished(folder: Path, values: dict[str, Any]) -> bool:
+    """Return whether a folder holds the finished training of a run."""
     last = folder / "last"
     return last.exists() and checkpoint.read_description(last)[0] == parse_run(values, "study")
 
 
 def _train(folder: Path, values: dict[str, Any]) -> None:
+    """Train a run in a process of its own."""
     make_folder(folder.parent)
     run_file = folder.with_name(f"{folder.name}.yaml")
     with replacing(run_file) as temporary:

@@ -1,8 +1,8 @@
-"""`packdepth study superdepth`: what SuperDepth's two ideas are worth on an equal footing.
+"""`packdepth study superdepth`: a comparison of SuperDepth's two ideas under equal conditions.
 
-The sub-pixel decoder and the flip layer (Pillai et al., ICRA 2019) switched on and off, with the same encoder, stereo
-pairs of the rendered city, and budget, over seeds. The flip layer sees every image twice, so it is trained at equal
-steps and, at half of them, with equal work.
+The sub-pixel decoder and the flip layer (Pillai et al., ICRA 2019) are switched on and off, with the same encoder,
+stereo pairs of the rendered city, and budget, over several seeds. The network runs twice on each image with the flip
+layer, which is therefore trained with equal steps and also, with half of the steps, at equal cost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from packdepth.charts import OURS, TRUE, Line
-from packdepth.studies.plan import Plan
+from packdepth.studies.budget import Budget
 from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
 
 Decoder = Literal["depth_resnet", "superdepth"]
@@ -28,39 +28,49 @@ COLORS = {"depth_resnet": TRUE, "superdepth": OURS}
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of training: which decoder follows the encoder, and whether the flip layer follows that."""
+    """A variant of the training: the decoder, and whether the flip layer follows it."""
 
     decoder: Decoder
     flip: Flip
-    """The share of the steps that a network with the layer is trained for."""
+    """Whether the network has the flip layer: "off", "half" with half of the steps, or "full" with all steps."""
 
     @property
     def name(self) -> str:
-        """Such as "superdepth-flip_half"."""
+        """The name in files, such as "superdepth-flip_half"."""
         return f"{self.decoder}-flip_{self.flip}"
 
     @property
     def title(self) -> str:
-        """Such as "sub-pixel decoder, flip layer"."""
+        """The title in tables, such as "sub-pixel decoder, flip layer"."""
         return f"{TITLES[self.decoder]}, {FLIPS[self.flip]}"
 
     @property
     def metric(self) -> bool:
-        """Depth is in metres: stereo pairs have a known baseline."""
+        """True: depth is in metres, because stereo pairs have a known baseline."""
         return True
 
-    def steps(self, plan: Plan) -> int:
-        """Of its training."""
-        return max(plan.steps // 2, 1) if self.flip == "half" else plan.steps
+    def steps(self, budget: Budget) -> int:
+        """Return the number of training steps.
+
+        Args:
+            budget: the budget of the study.
+        """
+        return max(budget.steps // 2, 1) if self.flip == "half" else budget.steps
 
 
 DECODERS: tuple[Decoder, ...] = ("depth_resnet", "superdepth")
-WORK: tuple[Flip, ...] = ("off", "half", "full")
-VARIANTS = tuple(Variant(decoder, flip) for decoder, flip in product(DECODERS, WORK))
+FLIP_USES: tuple[Flip, ...] = ("off", "half", "full")
+VARIANTS = tuple(Variant(decoder, flip) for decoder, flip in product(DECODERS, FLIP_USES))
 
 
-def superdepth(output: Path, plan: Plan, processes: int = 2) -> Path:
-    """Carry out the study; the path of its page. See `trials.carry_out`."""
+def superdepth(output: Path, budget: Budget, processes: int = 2) -> Path:
+    """Carry out the study and return the path of its page.
+
+    Args:
+        output: the folder of the study, see `trials.carry_out`.
+        budget: the budget of every training.
+        processes: number of trainings at a time.
+    """
     study = Study(
         name="superdepth",
         title="Sub-pixel decoder and flip layer, on and off",
@@ -71,27 +81,38 @@ def superdepth(output: Path, plan: Plan, processes: int = 2) -> Path:
         record=(1, 8),
         sensors={"scanner": None},
     )
-    return carry_out(study, output, plan, processes)
+    return carry_out(study, output, budget, processes)
 
 
-def run_values(variant: Variant, plan: Plan, data: Path, seed: int) -> dict[str, Any]:
-    """The content of a variant's run file."""
+def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[str, Any]:
+    """Return the content of a variant's run file.
+
+    Args:
+        variant: the variant.
+        budget: the budget of the study.
+        data: the folder of the drives.
+        seed: the seed of the training.
+    """
     return {
-        "data": data_block(plan, data) | {"context": []},
+        "data": data_block(budget, data) | {"context": []},
         "networks": {"depth": {"kind": variant.decoder, "initial_depth": 6.0, "flip": variant.flip != "off"}},
         "objective": [
             {"kind": "stereo", "scales": "pyramid", "both": False},
             {"kind": "smoothness", "weight": 1e-3},
         ],
-        "training": training_block(variant.steps(plan), seed),
+        "training": training_block(variant.steps(budget), seed),
     }
 
 
 def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
-    """abs_rel over the work on the flip layer, a line for each decoder and seed."""
+    """Return a line for each decoder and seed: abs_rel over the use of the flip layer.
+
+    Args:
+        rows: the results of all variants.
+    """
     return [
         Line(
-            np.array([(WORK.index(row.variant.flip), row.seeds[seed]["abs_rel"]) for row in chosen]),
+            np.array([(FLIP_USES.index(row.variant.flip), row.seeds[seed]["abs_rel"]) for row in chosen]),
             COLORS[decoder],
             TITLES[decoder],
         )

@@ -1,7 +1,7 @@
-"""What studies on the rendered city share: trainings of several variants with one budget, over seeds, and their scores.
+"""The common parts of studies on the rendered city.
 
-A study renders its drives once, trains each variant with each seed in a process of its own, and writes what there is so
-far after every seed, so that it can be stopped at any time and goes on where it was.
+A study renders its drives once and trains each variant with each seed in a process of its own, all with one budget. It
+writes the results after every seed, so that it can be stopped at any time and resumed.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from packdepth.charts import Line, key, svg
 from packdepth.city.command import require_city
 from packdepth.files import claim, make_folder, replacing, write_json
 from packdepth.html import STYLE, table
-from packdepth.studies.plan import Plan
+from packdepth.studies.budget import Budget
 from packdepth.studies.side_by_side import train_side_by_side
 
 SCORES = ("abs_rel", "a1", "abs_rel_scaled")
+VAL_FRAMES = 4  # frames of each validation drive
 
 
 class Variant(Protocol):
-    """A kind of training; a frozen dataclass, whose fields stand beside its scores in the results."""
+    """A variant of the training: a frozen dataclass, whose fields stand beside its scores in the results."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """The name in files."""
 
     @property
     def title(self) -> str:
-        """Of its row in tables."""
+        """The title in tables."""
 
     @property
     def metric(self) -> bool:
-        """Whether its depth is in metres: if not, only scaled scores mean anything."""
+        """Whether its depth is in metres. If not, only scaled scores are meaningful."""
 
 
 V = TypeVar("V", bound=Variant)
@@ -50,21 +51,33 @@ V = TypeVar("V", bound=Variant)
 
 @dataclass(frozen=True)
 class Row(Generic[V]):
-    """What came out of the trainings of a variant: the scores of each seed."""
+    """The scores of a variant's trainings, one for each seed."""
 
     variant: V
     seeds: Sequence[Mapping[str, float]]
 
     def mean(self, score: str) -> float:
-        """Over the seeds."""
+        """Return the mean of a score over the seeds.
+
+        Args:
+            score: the name of the score.
+        """
         return fmean(scores[score] for scores in self.seeds)
 
     def spread(self, score: str) -> float:
-        """The standard deviation over the seeds; 0 of a single one."""
+        """Return the standard deviation of a score over the seeds, 0 for a single seed.
+
+        Args:
+            score: the name of the score.
+        """
         return stdev(scores[score] for scores in self.seeds) if len(self.seeds) > 1 else 0.0
 
     def cells(self, scores: Sequence[str] = SCORES) -> list[str]:
-        """These scores as text."""
+        """Return scores as text, mean and standard deviation.
+
+        Args:
+            scores: the names of the scores. Those that are not meaningful are replaced by "-".
+        """
         return [
             f"{self.mean(name):.3f} \u00b1 {self.spread(name):.3f}"
             if self.variant.metric or name.endswith("_scaled")
@@ -73,7 +86,7 @@ class Row(Generic[V]):
         ]
 
     def values(self) -> dict[str, Any]:
-        """As the results hold it."""
+        """Return the row as the results hold it."""
         return {
             **asdict(self.variant),
             "seeds": len(self.seeds),
@@ -83,7 +96,12 @@ class Row(Generic[V]):
 
 
 def last_scores(run: Path, data: Path) -> dict[str, float]:
-    """What a finished training noted of itself, on the validation drives."""
+    """Return the scores on the validation drives that a finished training wrote into its checkpoint.
+
+    Args:
+        run: the folder of the training.
+        data: the folder of the drives, which is not needed.
+    """
     scores = json.loads((run / "last" / "meta.json").read_text())["scores"]
     return {name: scores[f"val/{name}"] for name in SCORES}
 
@@ -93,75 +111,85 @@ class Study(Generic[V]):
     """A comparison of variants."""
 
     name: str
-    """Of its files."""
+    """The name in files."""
     title: str
-    """Of its page."""
+    """The title of the page."""
     variants: Sequence[V]
-    run_values: Callable[[V, Plan, Path, int], dict[str, Any]]
-    """The content of the run file of a variant, from the plan, the folder of the drives and the seed."""
+    """The variants of the training."""
+    run_values: Callable[[V, Budget, Path, int], dict[str, Any]]
+    """The content of a variant's run file. Signature: `(variant, budget, folder of the drives, seed) -> values`."""
     lines: Callable[[Sequence[Row[V]]], list[Line]]
-    """Of the plot, from the rows."""
+    """The lines of the plot. Signature: `(rows) -> lines`."""
     axes: tuple[str, str]
     """The titles of the plot's axes."""
     record: tuple[int, int]
-    """Of each m frames of a drive to train on, the first n are rendered: (n, m)."""
+    """(n, m): of each m frames of a training drive, the first n are rendered."""
     x_names: Sequence[str] = ()
-    """What stands at 0, 1, 2, ... of the plot's x axis, where it has names."""
+    """The names at 0, 1, 2, ... of the plot's x axis, if it has names instead of numbers."""
     sensors: Mapping[str, Any] = field(default_factory=dict)
-    """Of the car, where they are not those of every rendered drive, see `city.drive.Recipe`."""
-    prepare: Callable[[Plan, Path], None] = lambda plan, data: None
-    """What all trainings need, made once, from the plan and the folder of the drives."""
-    judge: Callable[[Path, Path], Mapping[str, float]] = last_scores
-    """The scores of a training, from its folder and the folder of the drives; all trainings have the same ones."""
+    """The sensors of the car that differ from the defaults of `city.drive.Recipe`."""
+    prepare: Callable[[Budget, Path], None] = lambda budget, data: None
+    """A preparation that all trainings share. Signature: `(budget, folder of the drives) -> None`."""
+    evaluate: Callable[[Path, Path], Mapping[str, float]] = last_scores
+    """The scores of a training, the same ones for all. Signature: `(its folder, folder of the drives) -> scores`."""
     tables: Callable[[Sequence[str]], Sequence[Sequence[str]]] = lambda scores: [scores]
-    """Which of the scores, by name, stand in which table."""
+    """The distribution of scores over tables. Signature: `(names of the scores) -> names for each table`."""
 
 
-def carry_out(study: Study[V], output: Path, plan: Plan, processes: int = 2) -> Path:
-    """Render, train and judge all variants; the path of the page. What an earlier call trained is not trained again.
+def carry_out(study: Study[V], output: Path, budget: Budget, processes: int = 2) -> Path:
+    """Render, train and evaluate all variants, and return the path of the page.
 
     Args:
         study: the study.
-        output: folder for the drives, the runs, and the results as .json, .csv, .md and .html.
-        plan: the budget.
-        processes: trainings at a time.
+        output: folder for the drives, the runs, and the results as .json, .csv, .md and .html. What an earlier call
+            trained there is not trained again.
+        budget: the budget of every training.
+        processes: number of trainings at a time.
 
-    Raises InputError for a plan of nothing, if the folder holds a study with another budget, or a training fails.
+    Raises InputError if the budget is too small, if the folder holds a study with another budget, or if a training
+    fails.
     """
-    plan.check()
+    budget.check()
     require_city()
     make_folder(output)
-    claim(output / "plan.yaml", yaml.safe_dump(asdict(plan), sort_keys=False), "a study with another budget")
-    render(study, output / "data", plan)
+    claim(output / "plan.yaml", yaml.safe_dump(asdict(budget), sort_keys=False), "a study with another budget")
+    render(study, output / "data", budget)
     data = (output / "data").resolve()
-    study.prepare(plan, data)
-    found: list[list[Mapping[str, float]]] = [[] for _ in study.variants]
-    for seed in range(1, plan.seeds + 1):
-        runs = {folder(output, each, seed): study.run_values(each, plan, data, seed) for each in study.variants}
+    study.prepare(budget, data)
+    scores: list[list[Mapping[str, float]]] = [[] for _ in study.variants]  # [variant][seed]
+    for seed in range(1, budget.seeds + 1):
+        runs = {folder(output, each, seed): study.run_values(each, budget, data, seed) for each in study.variants}
         train_side_by_side(runs, processes)
-        for scores, run in zip(found, runs, strict=True):
-            scores.append(study.judge(run, data))
-        write(study, output, plan, [Row(*both) for both in zip(study.variants, found, strict=True)])  # of what there is
+        for of_variant, run in zip(scores, runs, strict=True):
+            of_variant.append(study.evaluate(run, data))
+        rows = [Row(variant, seeds) for variant, seeds in zip(study.variants, scores, strict=True)]
+        write(study, output, budget, rows)
     return output / f"{study.name}.html"
 
 
-def render(study: Study[V], data: Path, plan: Plan) -> None:
-    """Render the drives that are not there yet."""
+def render(study: Study[V], data: Path, budget: Budget) -> None:
+    """Render the drives that do not exist yet.
+
+    Args:
+        study: the study.
+        data: folder for the drives.
+        budget: the budget, which has the number and the length of drives.
+    """
     from packdepth.city.drive import Recipe
     from packdepth.city.style import Split
     from packdepth.city.write import write_city
 
     parts: tuple[tuple[Split, int, int, tuple[int, int]], ...] = (
-        ("train", plan.drives, plan.frames, study.record),
-        ("val", plan.val_drives, 4, (1, 1)),
+        ("train", budget.drives, budget.frames, study.record),
+        ("val", budget.val_drives, VAL_FRAMES, (1, 1)),
     )
     for split, drives, frames, record in parts:
         recipe = Recipe(
             split=split,
             seed=1,
             frames=frames,
-            height=plan.size[0],
-            width=plan.size[1],
+            height=budget.size[0],
+            width=budget.size[1],
             lead_share=0.1,
             stop_share=0.1,
             speeds=(6.0, 12.0),
@@ -172,16 +200,27 @@ def render(study: Study[V], data: Path, plan: Plan) -> None:
 
 
 def folder(output: Path, variant: Variant, seed: int) -> Path:
-    """Of a variant's training with a seed."""
+    """Return the folder of a variant's training.
+
+    Args:
+        output: the folder of the study.
+        variant: the variant.
+        seed: the seed of the training.
+    """
     return output / "runs" / f"{variant.name}-{seed}"
 
 
-def data_block(plan: Plan, data: Path) -> dict[str, Any]:
-    """What the run files of a study say of their data."""
+def data_block(budget: Budget, data: Path) -> dict[str, Any]:
+    """Return the data block that the run files of a study share.
+
+    Args:
+        budget: the budget of the study.
+        data: the folder of the drives.
+    """
     return {
         "train": [{"kind": "folder", "root": str(data / "train")}],
         "val": [{"kind": "folder", "root": str(data / "val")}],
-        "image_size": list(plan.size),
+        "image_size": list(budget.size),
         "augmentation": {"flip": 0.5, "jitter": None},
         "workers": 0,
         "cache": True,
@@ -189,7 +228,12 @@ def data_block(plan: Plan, data: Path) -> dict[str, Any]:
 
 
 def training_block(steps: int, seed: int) -> dict[str, Any]:
-    """What they say of a training of so many steps, in one epoch."""
+    """Return the training block that the run files of a study share, of one epoch.
+
+    Args:
+        steps: the number of steps.
+        seed: the seed of the training.
+    """
     return {
         "epochs": 1,
         "epoch_steps": steps,
@@ -206,9 +250,16 @@ def training_block(steps: int, seed: int) -> dict[str, Any]:
 # --- results ------------------------------------------------------------------------------------------------------
 
 
-def write(study: Study[V], output: Path, plan: Plan, rows: Sequence[Row[V]]) -> None:
-    """The results as .json, .csv, .md and .html, each whole or not at all."""
-    write_json(output / f"{study.name}.json", {"plan": asdict(plan), "rows": [row.values() for row in rows]})
+def write(study: Study[V], output: Path, budget: Budget, rows: Sequence[Row[V]]) -> None:
+    """Write the results as .json, .csv, .md and .html. If that fails, a file is as it was.
+
+    Args:
+        study: the study.
+        output: the folder of the study.
+        budget: the budget of the study.
+        rows: the results of all variants.
+    """
+    write_json(output / f"{study.name}.json", {"plan": asdict(budget), "rows": [row.values() for row in rows]})
     with replacing(output / f"{study.name}.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["variant", "seed", *rows[0].seeds[0]])
@@ -219,21 +270,32 @@ def write(study: Study[V], output: Path, plan: Plan, rows: Sequence[Row[V]]) -> 
         tables = [markdown(rows, scores) for scores in study.tables(list(rows[0].seeds[0]))]
         temporary.write_text("\n".join(tables), encoding="utf-8")
     with replacing(output / f"{study.name}.html") as temporary:
-        temporary.write_text(page(study, plan, rows), encoding="utf-8")
+        temporary.write_text(page(study, budget, rows), encoding="utf-8")
 
 
 def markdown(rows: Sequence[Row[V]], scores: Sequence[str] = SCORES) -> str:
-    """A table of these scores in Markdown."""
+    """Return a table of scores in Markdown.
+
+    Args:
+        rows: the results of all variants.
+        scores: the names of the scores.
+    """
     head = f"| mean \u00b1 spread over {len(rows[0].seeds)} seeds | {' | '.join(scores)} |"
     body = [f"| {row.variant.title} | {' | '.join(row.cells(scores))} |" for row in rows]
     return "\n".join([head, f"|{'---|' * (len(scores) + 1)}", *body]) + "\n"
 
 
-def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
-    """The plot and the table as a page that needs no other file."""
+def page(study: Study[V], budget: Budget, rows: Sequence[Row[V]]) -> str:
+    """Return a page with the plot and the tables that needs no other file.
+
+    Args:
+        study: the study.
+        budget: the budget of the study.
+        rows: the results of all variants.
+    """
     lines = study.lines(rows)
     names = list({line.name: line for line in lines}.values())
-    seeds = f"{len(rows[0].seeds)} of {plan.seeds} seeds"
+    seeds = f"{len(rows[0].seeds)} of {budget.seeds} seeds"
     tables = [
         table(scores, {escape(row.variant.title): row.cells(scores) for row in rows})
         for scores in study.tables(list(rows[0].seeds[0]))
@@ -241,7 +303,7 @@ def page(study: Study[V], plan: Plan, rows: Sequence[Row[V]]) -> str:
     return (
         f"<!doctype html><meta charset='utf-8'><title>{escape(study.title)}</title><style>{STYLE}</style>"
         f"<h1>{escape(study.title)}</h1>"
-        f"<p>{plan.steps} steps of 8 images at {plan.size[0]}x{plan.size[1]}, {seeds}</p>"
+        f"<p>{budget.steps} steps of 8 images at {budget.size[0]}x{budget.size[1]}, {seeds}</p>"
         f"<p>{key(names)}</p>{svg(lines, *study.axes, x_names=study.x_names)}"
         f"{''.join(tables)}"
     )

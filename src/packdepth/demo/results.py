@@ -1,4 +1,4 @@
-"""What the demo found out: numbers, pictures, a cloud of points and a trajectory."""
+"""The results of the demo: scores, example images, a trajectory and learning curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from packdepth.config import Run
-from packdepth.demo.scores import constants, judge
+from packdepth.demo.scores import constant_depths, part_scores
 from packdepth.evaluation.odometry import chained, from_first
 from packdepth.evaluation.scores import Scores
 from packdepth.geometry.camera import Camera
@@ -21,32 +21,35 @@ from packdepth.networks.packnet import PackNetBlock
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import Folder
 
-EXAMPLES = 5
+EXAMPLES = 5  # images in the report
+LOSS_POINTS = 50  # averages that the curve of the loss consists of, at most
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """All that is counted, for findings.json and the tables."""
+    """All numbers of the demo, for findings.json and the tables."""
 
     network: dict[str, Scores]
-    """By part of the image, then by metric; nothing is scaled."""
+    """The scores of the network by part of the image and metric; predictions are not scaled."""
     flipped: dict[str, Scores]
-    """The same of each prediction fused with that of the mirrored image."""
+    """The scores of predictions that are fused with those of the mirrored images."""
     constants: dict[str, dict[str, Scores]]
-    """The same of each constant of the training depth."""
+    """The scores of each constant of the training depth, by name of the constant."""
     images: int
+    """The number of test images."""
     train_drives: int
     train_frames: int
     test_drives: int
     steps: int
+    """The number of training steps."""
     initial_depth: float
-    """Metres that the untrained depth network predicted everywhere."""
+    """The depth that the untrained depth network predicted everywhere, metres."""
     initial_forward: float
-    """Metres between frames that the untrained ego-motion network predicted: the mean that the speed gives."""
+    """The motion between frames that the untrained ego-motion network predicted, metres ahead."""
     drift: float
-    """End of the trajectory from its true end, as a share of its length."""
+    """The error of the trajectory's last position, as a share of its length."""
     distance: float
-    """Metres of that trajectory."""
+    """The length of that trajectory, metres."""
 
     @property
     def best_constant(self) -> str:
@@ -55,12 +58,12 @@ class Numbers:
 
     @property
     def rows(self) -> dict[str, dict[str, Scores]]:
-        """The scores of the network and of the constants, by what they are called in tables."""
-        own = {"packdepth, no depth seen": self.network, "the same, mirror image fused": self.flipped}
+        """The scores of the network and of the constants, by their titles in tables."""
+        own = {"packdepth, trained without depth": self.network, "packdepth, mirror image fused": self.flipped}
         return own | {f"{name} of the training depth": scores for name, scores in self.constants.items()}
 
     def table(self) -> str:
-        """The overall scores as text."""
+        """Return the overall scores as text."""
         lines = [f"{'':34}{'abs_rel':>9}{'rmse':>9}{'a1':>9}{'moving':>9}"]
         for name, scores in self.rows.items():
             row = scores["all"]
@@ -71,35 +74,41 @@ class Numbers:
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A test frame."""
+    """A test image with its predicted depth and its ground truth."""
 
     name: str
     image: np.ndarray  # [H, W, 3] uint8
     depth: np.ndarray  # [H, W] metres, predicted
-    truth: np.ndarray  # [H, W] metres, 0 for the sky
+    truth: np.ndarray  # [H, W] metres, ground truth, 0 for the sky
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
-    """Everything that the report shows."""
+class Results:
+    """Everything that the report contains."""
 
     numbers: Numbers
     examples: list[Example]
     predicted_path: np.ndarray  # [N, 2] metres: right and ahead of the start
-    true_path: np.ndarray  # [N, 2]
+    true_path: np.ndarray  # [N, 2] metres: right and ahead of the start
     loss: np.ndarray  # [S, 2] step, loss
     validation: np.ndarray  # [E, 2] step, abs_rel on validation drives
     camera: Camera  # of the examples
 
 
-def find(output: Path) -> Findings:
-    """Judge the last checkpoint of a demo: the best one would be chosen by measured depth."""
+def collect_results(output: Path) -> Results:
+    """Evaluate the last checkpoint of a demo and return the results.
+
+    The best checkpoint is not used, because it would be chosen by measured depth.
+
+    Args:
+        output: the folder of the demo.
+    """
     data, predictor = output / "data", load(output / "run" / "last")
     train, test = (Folder(kind="folder", root=data / part).clips() for part in ("train", "test"))
     frames = [frame for clip in test for frame in clip.frames]
-    own = judge(frames, lambda frame: predictor.predict(frame.image.read()).depth)
-    flipped = judge(frames, lambda frame: predictor.predict(frame.image.read(), flip=True).depth)
-    others = {name: judge(frames, partial(_always, depth)) for name, depth in constants(train).items()}
+    own = part_scores(frames, lambda frame: predictor.predict(frame.image.read()).depth)
+    flipped = part_scores(frames, lambda frame: predictor.predict(frame.image.read(), flip=True).depth)
+    others = {name: part_scores(frames, partial(_constant, depth)) for name, depth in constant_depths(train).items()}
     (odometry,) = Folder(kind="folder", root=data / "odometry").clips()
     predicted, true = paths(predictor, odometry)
     distance = float(np.linalg.norm(np.diff(true, axis=0), axis=1).sum())
@@ -122,7 +131,7 @@ def find(output: Path) -> Findings:
         distance=distance,
     )
     places = np.linspace(0, len(frames) - 1, EXAMPLES).round().astype(int)
-    return Findings(
+    return Results(
         numbers=numbers,
         examples=[_example(predictor, frames[i], i) for i in places],
         predicted_path=predicted,
@@ -133,8 +142,8 @@ def find(output: Path) -> Findings:
     )
 
 
-def _always(depth: np.ndarray, frame: Frame) -> np.ndarray:
-    """The same depth whatever the frame shows."""
+def _constant(depth: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return the same depth for every frame."""
     return depth
 
 
@@ -145,21 +154,26 @@ def _example(predictor: Predictor, frame: Frame, index: int) -> Example:
 
 
 def paths(predictor: Predictor, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted and true way of a clip seen from above, [N, 2] metres: right and ahead of where it starts."""
+    """Return the predicted and the true path of a clip seen from above, [N, 2] metres: right and ahead of the start.
+
+    Args:
+        predictor: the networks.
+        clip: a clip with a pose for every frame.
+    """
     predicted = chained(predictor.motions((frame.image.read() for frame in clip.frames), clip.camera))
     true = from_first(np.stack([frame.pose for frame in clip.frames if frame.pose is not None]))
     return predicted[:, [0, 2], 3], true[:, [0, 2], 3]
 
 
 def _losses(path: Path) -> np.ndarray:
-    """[S, 2] step and loss, averaged over windows of a fiftieth of the run."""
+    """Return the loss over the steps, averaged over up to fifty intervals of the run: [S, 2] step, loss."""
     with path.open(newline="") as file:
         values = np.array([(float(row["step"]), float(row["loss"])) for row in csv.DictReader(file)])
-    return np.stack([part.mean(0) for part in np.array_split(values, min(50, len(values)))])
+    return np.stack([part.mean(0) for part in np.array_split(values, min(LOSS_POINTS, len(values)))])
 
 
 def _scalars(folder: Path, name: str) -> np.ndarray:
-    """[E, 2] step and value of what was logged under a name."""
+    """Return the values that TensorBoard logged under a name: [E, 2] step, value."""
     events = EventAccumulator(str(folder))
     events.Reload()
     if name not in events.Tags()["scalars"]:

@@ -1,0 +1,70 @@
+"""The ground truth of frames under a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from packdepth.data.beams import other_depth
+from packdepth.data.dataset import measured_depth
+from packdepth.errors import InputError
+from packdepth.evaluation.metrics import valid_truth
+from packdepth.evaluation.protocol import Protocol
+from packdepth.records import Clip, Frame
+
+
+def has_ground_truth(frame: Frame) -> bool:
+    """Return whether a frame of a protocol's clips carries ground truth.
+
+    Args:
+        frame: a frame of `Protocol.clips`.
+    """
+    return frame.depth is not None or frame.lidar is not None
+
+
+def ground_truth(protocol: Protocol, clip: Clip, frame: Frame) -> Tensor:
+    """Return the ground truth of a frame, [1, 1, H, W] metres, NaN where it is invalid.
+
+    Args:
+        protocol: the protocol, which decides what is valid.
+        clip: a clip of `Protocol.clips`.
+        frame: a frame of that clip with ground truth.
+    """
+    camera = clip.camera
+    if protocol.projection == "monodepth2":
+        clip = replace(clip, camera=camera.cropped(1, 1, camera.height, camera.width))
+    measured = measured_depth(clip, frame) if protocol.left_out is None else other_depth(clip, frame, protocol.left_out)
+    depth = measured[None]
+    valid = valid_truth(depth, protocol.min_depth, protocol.cap, protocol.crop)
+    return torch.where(valid, depth, torch.nan)
+
+
+def has_valid_pixels(truth: Tensor) -> bool:
+    """Return whether any pixel of an image's ground truth is valid.
+
+    Args:
+        truth: ground truth of any shape, NaN where it is invalid.
+    """
+    return not bool(truth.isnan().all())
+
+
+def stacked_ground_truth(protocol: Protocol, clips: Sequence[Clip]) -> Tensor:
+    """Return the ground truth of all evaluated frames, [N, H, W] metres, NaN where it is invalid.
+
+    Args:
+        protocol: the protocol.
+        clips: clips of `Protocol.clips`.
+
+    Raises InputError unless at least two frames have valid pixels, because baselines compare frames.
+    """
+    truth = [
+        ground_truth(protocol, clip, frame)[0] for clip in clips for frame in clip.frames if has_ground_truth(frame)
+    ]
+    if sum(map(has_valid_pixels, truth)) < 2:
+        raise InputError(
+            f"{clips[0].path}: hardly any measured depth is valid under {protocol.name}; copy the data again"
+        )
+    return torch.cat(truth)

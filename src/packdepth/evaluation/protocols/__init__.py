@@ -1,0 +1,76 @@
+"""Named protocols, one file per data set, and the lookup by name. Importing this package loads no torch.
+
+A protocol is added by a `Protocol` in a file of this folder, or by an installed package that declares an entry point of
+the group `packdepth.protocols`. The entry point has the name of the protocol; its object is a `Protocol`, or a function
+or class that returns one when it is called without arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+
+from packdepth.blocks import load_entry_point, submodules
+from packdepth.errors import InputError
+from packdepth.evaluation.protocol import Protocol
+
+GROUP = "packdepth.protocols"
+
+
+def find_protocol(name: str) -> Protocol:
+    """Return the protocol of this name, one of ours or of an installed package.
+
+    An installed package is imported only if none of our protocols has the name.
+
+    Args:
+        name: the name of the protocol, such as "kitti-odometry-clip".
+
+    >>> find_protocol("city").cap
+    80.0
+
+    Raises InputError if there is none, or if the package that provides it cannot be used.
+    """
+    ours = our_protocols()
+    if name in ours:
+        return ours[name]
+    for entry_point in entry_points(group=GROUP, name=name):
+        return installed_protocol(entry_point)
+    names = protocol_names()
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    raise InputError(f"no protocol is named '{name}'{hint}; the protocols are {', '.join(names)}")
+
+
+def protocol_names() -> list[str]:
+    """Return the names of all protocols: ours, then those of installed packages, which are not imported.
+
+    >>> "kitti-odometry-clip" in protocol_names()
+    True
+    """
+    return list(dict.fromkeys([*our_protocols(), *sorted(entry_points(group=GROUP).names)]))
+
+
+def our_protocols() -> dict[str, Protocol]:
+    """Return the protocols of the files in this folder by name."""
+    values = [value for module in submodules(__name__) for value in vars(module).values()]
+    return {value.name: value for value in values if isinstance(value, Protocol)}
+
+
+def installed_protocol(entry_point: EntryPoint) -> Protocol:
+    """Import an entry point and return its protocol.
+
+    Args:
+        entry_point: an entry point of the group `packdepth.protocols`.
+
+    Raises InputError, which names the package, if that fails or if the result is not a protocol of that name.
+    """
+    found = load_entry_point(entry_point)
+    protocol = found() if callable(found) else found
+    if not isinstance(protocol, Protocol) or protocol.name != entry_point.name:
+        package = entry_point.dist.name if entry_point.dist else entry_point.module
+        what = f"a protocol named '{protocol.name}'" if isinstance(protocol, Protocol) else type(protocol).__name__
+        raise InputError(
+            f"protocol '{entry_point.name}': the package {package} provides {what} under this name; "
+            "let its entry point return the Protocol of this name"
+        )
+    return protocol

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from packdepth.networks.guidance import pixel_adaptive_conv2d
+from packdepth.networks.layers.pixel_adaptive import pixel_adaptive_conv2d
 
 LAYERS = ((256, 12, 40), (256, 24, 80), (128, 48, 160), (64, 96, 320))  # channels, height, width
 GUIDE = 64  # channels

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.fused import compose, packed
-from packdepth.networks.packing import PackLayerConv3d, banded, channelwise_conv3d, row_by_row
+from packdepth.networks.layers.fused import compose, packed
+from packdepth.networks.layers.packing import PackLayerConv3d, banded, channelwise_conv3d, row_by_row
 
 LAYERS = ((32, 8, 5, 48, 160), (64, 16, 3, 24, 80), (128, 32, 3, 12, 40), (256, 64, 3, 6, 20), (512, 128, 3, 3, 10))
 

@@ -31,8 +31,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.ego_motion import PairPoseNetwork
-from packdepth.networks.layout import lay_channels_last
-from packdepth.networks.packing import Conv2D, PackLayerConv3d, ResidualConv, UnpackLayerConv3d
+from packdepth.networks.layers.formats import use_channels_last
+from packdepth.networks.layers.packing import Conv2D, PackLayerConv3d, ResidualConv, UnpackLayerConv3d
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.posenet import PoseNet
 from packdepth.objectives.photometric import Photometric
@@ -137,7 +137,7 @@ class Mode:
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         network = network.to(self.dtype)
         if self.channels_last:
-            lay_channels_last(network)
+            use_channels_last(network)
         run = torch.compile(network, mode="max-autotune") if self.compiled else network
         return lambda images: run(images.to(self.dtype).to(memory_format=layout))
 

@@ -148,7 +148,7 @@ def test_a_file_that_the_command_line_names_is_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, "not found; give a Python file or the name of an installed module"),
+        (None, "is no Python file; give a file whose name ends in .py, or an installed module"),
         ("1 / 0", "cannot be imported (ZeroDivisionError: division by zero)"),
         ("import no_such_module", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
     ],

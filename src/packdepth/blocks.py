@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import (
@@ -219,33 +220,45 @@ def load_entry_point(point: importlib.metadata.EntryPoint) -> Any:
         ) from error
 
 
+_used: dict[str, ModuleType] = {}  # what this process was told to use, by the name that it was told
+
+
 def use(name: str) -> None:
     """Import a Python file or an installed module, so that the blocks that it defines are found by their kind.
 
     Only the command line calls this, with what a person wrote there: no run file and no checkpoint can name code.
 
-    Raises InputError if it is not there, if it fails, or if a kind of its is one of packdepth's own.
+    Args:
+        name: the path of a Python file, or the name of an installed module.
+
+    Raises InputError if it is not there or cannot be imported.
     """
     path = Path(name)
     is_file = path.suffix == ".py" or path.exists()
-    module = re.sub(r"\W", "_", path.stem) if is_file else name
+    if is_file and not (path.is_file() and path.suffix == ".py"):
+        raise InputError(f"--use {name}: is no Python file; give a file whose name ends in .py, or an installed module")
     try:
-        if is_file:
-            if not path.is_file():
-                raise InputError(f"--use {name}: not found; give a Python file or the name of an installed module")
-            spec = importlib.util.spec_from_file_location(module, path)
-            if spec is None or spec.loader is None:
-                raise InputError(f"--use {name}: is no Python file; give one whose name ends in .py")
-            loaded = importlib.util.module_from_spec(spec)
-            sys.modules[module] = loaded
-            spec.loader.exec_module(loaded)
-        else:
-            loaded = importlib.import_module(name)
-    except InputError:
-        raise
+        _used[name] = _import_file(path) if is_file else importlib.import_module(name)
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(f"--use {name}: cannot be imported ({reason}); give a Python file or a module") from error
+        raise InputError(f"--use {name}: cannot be imported ({reason}); mend it, or name another") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a Python file under a name that no installed module has."""
+    name = f"packdepth_use_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def used() -> Mapping[str, ModuleType]:
+    """Return what this process was told to use, by the names that `use` was given."""
+    return _used
 
 
 def package_of(block: type[Block]) -> str | None:

@@ -68,6 +68,7 @@ def predict(
     camera: Path | None = None,
     precision: Literal["32", "bf16"] = "32",
     kind: str | None = None,
+    use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
 
@@ -80,7 +81,9 @@ def predict(
         camera: camera.yaml of the input, for point clouds; if left out, the one beside it, or that of the data set.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
         kind: of the input, such as kitti_raw; if left out, it is recognized.
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
+    _use(use)
     from packdepth.inference.run import predict
 
     predict(checkpoint, input, output, save, camera, precision, kind, options)
@@ -95,6 +98,7 @@ def evaluate(
     json: Path | None = None,
     html: Path | None = None,
     processes: int = 1,
+    use: Use = (),
 ) -> None:
     """Evaluate checkpoints under a named protocol.
 
@@ -106,7 +110,9 @@ def evaluate(
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
         processes: number of processes that share the work.
+        use: Python file or installed module with the networks of the checkpoints, or the protocol; repeatable.
     """
+    _use(use)
     from packdepth.evaluation.report import reports_text
     from packdepth.evaluation.run import evaluate
 
@@ -123,6 +129,7 @@ def odometry(
     align: bool = False,
     camera: Path | None = None,
     kind: str | None = None,
+    use: Use = (),
 ) -> None:
     """Compute the trajectory of the camera from consecutive frames.
 
@@ -135,19 +142,23 @@ def odometry(
         align: refine each motion so that the predicted depth explains the next frame; needs a camera.
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
         kind: of the source, such as kitti_raw; if left out, it is recognized.
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
+    _use(use)
     from packdepth.evaluation.odometry_command import odometry
 
     reports = odometry(checkpoint, source, output, align, camera, kind, options)
     print("\n\n".join(report.text() for report in reports))
 
 
-def info(checkpoint: Positional[Path], /) -> None:
-    """Tell what a checkpoint is.
+def info(checkpoint: Positional[Path], /, *, use: Use = ()) -> None:
+    """Describe a checkpoint: its networks, its scale, what it was trained on.
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
+    _use(use)
     from packdepth.inference.info import describe
 
     print(describe(checkpoint))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +14,8 @@ def lazy_names(
 
     Args:
         package: the package's own `__name__`.
-        modules: the public names, each with the module that defines it.
+        modules: the public names, each with the module that defines it, as `module` or, if it has another name there,
+            as `module:name`.
 
     >>> names, get, _ = lazy_names("packdepth", {"Camera": "packdepth.geometry.camera"})
     >>> names, get("Camera").__name__
@@ -26,10 +26,11 @@ def lazy_names(
         """Return a public name. Raises AttributeError for any other."""
         if name not in modules:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
-        return getattr(importlib.import_module(modules[name]), name)
+        module, _, other = modules[name].partition(":")
+        return getattr(importlib.import_module(module), other or name)
 
     def names() -> list[str]:
-        """Return the names that completion shows: the public ones and what the package holds already."""
-        return sorted({*modules, *vars(sys.modules[package])})
+        """Return the names that completion shows: the public ones."""
+        return sorted(modules)
 
     return list(modules), get, names

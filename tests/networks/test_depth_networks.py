@@ -12,9 +12,16 @@ from graph import kept_for_the_gradient
 from torch import nn
 
 from packdepth.networks.depth_resnet import DepthResNet
-from packdepth.networks.fused import compose, packed
-from packdepth.networks.head import LogitConv2d
-from packdepth.networks.packing import NARROW, Conv2D, PackLayerConv3d, UnpackLayerConv3d, banded, channelwise_conv3d
+from packdepth.networks.layers.fused import compose, packed
+from packdepth.networks.layers.head import LogitConv2d
+from packdepth.networks.layers.packing import (
+    NARROW,
+    Conv2D,
+    PackLayerConv3d,
+    UnpackLayerConv3d,
+    banded,
+    channelwise_conv3d,
+)
 from packdepth.networks.packnet import PRESETS, PackNet, Preset
 from packdepth.networks.superdepth import SubPixelConv, SuperDepth
 

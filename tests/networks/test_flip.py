@@ -10,7 +10,7 @@ import torch
 
 from packdepth.networks.blocks import GuidanceBlock
 from packdepth.networks.flip import FlipFused, fuse_flipped
-from packdepth.networks.guided import guidance_of
+from packdepth.networks.guidance import guidance_of
 from packdepth.networks.packnet import PackNet, PackNetBlock
 from packdepth.networks.superdepth import SuperDepthBlock
 from packdepth.segmentation.fpn import FpnSemantics

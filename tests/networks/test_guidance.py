@@ -1,155 +1,181 @@
-"""Pixel-adaptive convolution against a loop over pixels, an ordinary convolution, and numerical gradients."""
+"""Guided depth networks: where they start, what guides them, and that the segmentation network stays fixed."""
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
+import copy
+from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from graph import kept_for_the_gradient
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor
+from torch import nn
 
-from packdepth.networks.guidance import PixelAdaptiveConv2d, pixel_adaptive_conv2d
+from packdepth.errors import InputError
+from packdepth.networks.depth_resnet import DepthResNet
+from packdepth.networks.flip import FlipFused
+from packdepth.networks.guidance import LabelGuidance, NetworkGuidance
+from packdepth.networks.packnet import PRESETS, PackNet
+from packdepth.networks.superdepth import SuperDepth
+from packdepth.segmentation.fpn import FPN
 
-
-def naive(
-    x: Tensor, f: Tensor, weight: Tensor, sigma: Tensor, bias: Tensor, stride: int, padding: int, dilation: int
-) -> Tensor:
-    """The formula, pixel by pixel and tap by tap."""
-    x, f = F.pad(x, (padding,) * 4), F.pad(f, (padding,) * 4)
-    filters, _, rows, columns = weight.shape
-    height, width = (
-        (size - dilation * (kernel - 1) - 1) // stride + 1
-        for size, kernel in zip(x.shape[-2:], (rows, columns), strict=True)
-    )
-    result = bias[:, None, None].repeat(len(x), 1, height, width)
-    for b in range(len(x)):
-        for o in range(filters):
-            for u in range(height):
-                for v in range(width):
-                    center = f[b, :, u * stride + dilation * (rows // 2), v * stride + dilation * (columns // 2)]
-                    for r in range(rows):
-                        for c in range(columns):
-                            place = b, slice(None), u * stride + r * dilation, v * stride + c * dilation
-                            kernel = torch.exp(-((f[place] - center) ** 2).sum() / (2 * sigma[o] ** 2))
-                            result[b, o, u, v] += kernel * (weight[o, :, r, c] @ x[place])
-    return result
+Network = PackNet | DepthResNet | SuperDepth
 
 
-def example(rows: int, columns: int, size: tuple[int, int] = (6, 7)) -> dict[str, Tensor]:
+@pytest.fixture(params=["packnet", "packnet that adds skips", "resnet", "superdepth"])
+def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Network:
     torch.manual_seed(0)
-    return {
-        "x": torch.randn(2, 3, *size, dtype=torch.float64),
-        "guide": torch.randn(2, 2, *size, dtype=torch.float64),
-        "weight": torch.randn(2, 3, rows, columns, dtype=torch.float64),
-        "bandwidth": torch.rand(2, dtype=torch.float64) + 0.5,
-        "bias": torch.randn(2, dtype=torch.float64),
-    }
+    if request.param == "packnet that adds skips":
+        monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], add_skips=True))
+    return {"resnet": DepthResNet, "superdepth": SuperDepth}.get(request.param, lambda: PackNet("tiny"))()
 
 
-@given(
-    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 3),
-    dilation=st.integers(1, 2),
-)
-def test_equals_the_formula(kernel: tuple[int, int], stride: int, padding: int, dilation: int) -> None:
-    inputs = example(*kernel, size=(7, 8))
-    ours = pixel_adaptive_conv2d(**inputs, stride=stride, padding=(padding, padding), dilation=dilation)
-    theirs = naive(*inputs.values(), stride=stride, padding=padding, dilation=dilation)
-    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+def guided(network: Network) -> Network:
+    network = copy.deepcopy(network)
+    strides = (16, 8, 4, 2)
+    torch.manual_seed(1)
+    semantics = FPN(("road", "sky"), layers=18, width=8)
+    network.guidance = NetworkGuidance(semantics, {s: network.decoder_channels[s] for s in strides})
+    return network
 
 
-@pytest.mark.parametrize("channels", [0, 2])
-def test_is_an_ordinary_convolution_under_a_guide_that_says_nothing(channels: int) -> None:
-    inputs = example(3, 5)
-    inputs["guide"] = torch.full((2, channels, 6, 7), 0.3, dtype=torch.float64)
-    ours = pixel_adaptive_conv2d(**inputs, padding=(0, 0), stride=2)
-    torch.testing.assert_close(ours, F.conv2d(inputs["x"], inputs["weight"], inputs["bias"], stride=2))
+def test_starts_out_as_the_unguided_network(network: Network) -> None:
+    image = torch.rand(1, 3, 50, 70)
+    with torch.no_grad():
+        expected = network.eval()(image)
+        for one, other in zip(guided(network).eval()(image), expected, strict=True):
+            torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(1, 1, 1), (3, 1, 1), (3, 2, 2), (4, 1, 1)])
-def test_gradients(kernel: int, stride: int, dilation: int) -> None:
-    inputs = [tensor.requires_grad_() for tensor in example(kernel, kernel).values()]
-    torch.autograd.gradcheck(
-        lambda *tensors: pixel_adaptive_conv2d(*tensors, stride=stride, dilation=dilation), inputs, fast_mode=False
-    )
+@pytest.mark.parametrize("by_labels", [False, True])
+def test_bfloat16_moves_inverse_depth_by_about_a_percent(network: Network, by_labels: bool) -> None:
+    network = guided(network).eval()
+    if by_labels:
+        network.guidance = LabelGuidance(2, {s: network.decoder_channels[s] for s in (16, 8, 4, 2)})
+    image = torch.rand(1, 3, 64, 96)
+    shown = (torch.randint(0, 2, (1, 1, 64, 96), dtype=torch.uint8),) if by_labels else ()
+    with torch.no_grad():
+        expected = network(image, *shown)[0]
+        found = network.bfloat16()(image.bfloat16(), *shown)[0]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0)
+    assert (found / expected - 1).abs().median() < 0.01
 
 
-@pytest.mark.parametrize("wanted", ["x", "guide", "weight", "bandwidth"])
-def test_a_gradient_on_its_own_is_the_same_as_among_others(wanted: str) -> None:
-    def gradient(names: set[str]) -> Tensor:
-        inputs = {name: tensor.requires_grad_(name in names) for name, tensor in example(3, 3).items()}
-        return torch.autograd.grad(pixel_adaptive_conv2d(**inputs).square().sum(), inputs[wanted])[0]
-
-    torch.testing.assert_close(gradient({wanted}), gradient({"x", "guide", "weight", "bandwidth", "bias"}))
-
-
-def test_a_filter_with_a_narrow_bandwidth_does_not_see_across_an_edge_of_the_guide() -> None:
+@pytest.fixture
+def small() -> PackNet:
     torch.manual_seed(0)
-    layer = PixelAdaptiveConv2d(3, 2, 3, bandwidth=1e-2)
-    x, guide = torch.randn(1, 3, 5, 8), torch.zeros(1, 1, 5, 8)
-    guide[..., 4:] = 1
-    changed = x.clone()
-    changed[..., 4:] += 1
-    torch.testing.assert_close(layer(changed, guide)[..., :4], layer(x, guide)[..., :4])
-    assert (layer(changed, 0 * guide)[..., 3] - layer(x, 0 * guide)[..., 3]).abs().min() > 1e-3
+    network = guided(PackNet("tiny"))
+    assert isinstance(network, PackNet)
+    return network
 
 
-def test_the_graph_keeps_no_more_than_inputs_and_result() -> None:
+def test_all_that_is_added_learns_and_the_segmentation_network_does_not(small: PackNet) -> None:
+    assert small.guidance is not None
+    before = copy.deepcopy(small.guidance.semantics.state_dict())
+    optimizer = torch.optim.SGD(small.train().parameters(), lr=1e-2)
+    for _ in range(2):  # bandwidths have no gradient before taps off the center have weights
+        optimizer.zero_grad()
+        sum(inv_depth.mean() for inv_depth in small(torch.rand(1, 3, 64, 64))).backward()
+        optimizer.step()
+    for layer in small.guidance.layers.values():
+        for name, parameter in layer.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > 0, name
+    assert not small.guidance.semantics.training
+    for name, value in small.guidance.semantics.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_the_segmentation_network_is_not_part_of_the_weights(small: PackNet) -> None:
+    added = set(small.state_dict()) - set(PackNet("tiny").state_dict())
+    names = ("weight", "bias", "log_bandwidth")
+    assert added == {f"guidance.layers.{s}.{name}" for s in (16, 8, 4, 2) for name in names}
+
+
+def test_moves_with_the_network(small: PackNet) -> None:
+    assert small.guidance is not None
+    assert {p.dtype for p in small.double().guidance.semantics.parameters()} == {torch.float64}
+
+
+def test_a_stage_is_guided_by_the_features_of_the_nearest_stride(small: PackNet) -> None:
+    assert small.guidance is not None
+    image = torch.rand(1, 3, 64, 64)
+    features = small.guidance.semantics(image).features
+    seen = {}
+
+    def keep(stride: str):
+        def hook(module: nn.Module, inputs: tuple[torch.Tensor, torch.Tensor]) -> None:
+            seen[int(stride)] = inputs[1]
+
+        return hook
+
+    for stride, layer in small.guidance.layers.items():
+        layer.register_forward_pre_hook(keep(stride))
+    small(image)
+    assert {stride: guide.shape[-1] for stride, guide in seen.items()} == {16: 4, 8: 8, 4: 16, 2: 32}
+    for stride, feature in zip((4, 8, 16), features, strict=False):
+        torch.testing.assert_close(seen[stride], nn.functional.normalize(feature, dim=1))
+    for guide in seen.values():
+        assert guide.norm(dim=1).max() < 1 + 1e-5
+
+
+# --- label maps -------------------------------------------------------------------------------------------------
+
+
+def by_labels(network: Network) -> Network:
+    network = copy.deepcopy(network)
+    network.guidance = LabelGuidance(4, {s: network.decoder_channels[s] for s in (16, 8, 4, 2)})
+    return network
+
+
+def test_label_maps_guide_by_the_share_of_each_class() -> None:
+    guidance = LabelGuidance(3, {2: 4})
+    ids = torch.tensor([[0, 0, 1, 2], [0, 1, 255, 255]]).float()[None, None]
+    shares = guidance.features(ids)(2, (1, 2))[0, :, 0]
+    torch.testing.assert_close(shares, torch.tensor([[0.75, 0.0], [0.25, 0.25], [0.0, 0.25]]))
+
+
+def test_the_embedding_of_classes_learns() -> None:
     torch.manual_seed(0)
-    layer = PixelAdaptiveConv2d(16, 16, 3)
-    x, guide = torch.randn(1, 16, 24, 24, requires_grad=True), torch.randn(1, 16, 24, 24)
-    _, kept = kept_for_the_gradient(lambda: layer(x, guide))
-    parameters = sum(parameter.nbytes for parameter in layer.parameters())
-    assert sum(kept.values()) <= x.nbytes + guide.nbytes + 2 * parameters
+    network = by_labels(PackNet("tiny")).train()
+    assert isinstance(network.guidance, LabelGuidance)
+    ids = torch.randint(0, 5, (1, 1, 60, 64), dtype=torch.uint8)
+    ids[ids == 4] = 255
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-2)
+    for _ in range(2):  # it has no gradient before taps off the center have weights
+        optimizer.zero_grad()
+        sum(inv_depth.mean() for inv_depth in network(torch.rand(1, 3, 60, 64), ids)).backward()
+        optimizer.step()
+    gradient = network.guidance.embedding.weight.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert (gradient.abs().amax((0, 2, 3)) > 0).all()  # each class
 
 
-def test_trains_under_autocast() -> None:
+def test_the_mirror_image_is_guided_by_the_mirrored_label_map() -> None:
     torch.manual_seed(0)
-    layer = PixelAdaptiveConv2d(8, 8, 3)
-    x, guide = torch.randn(1, 8, 12, 12), torch.randn(1, 4, 12, 12)
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = layer(x.bfloat16(), guide).float().square().mean()
-    loss.backward()
-    rounded = [parameter.grad.clone() for parameter in layer.parameters()]
-    layer.zero_grad()
-    layer(x, guide).square().mean().backward()
-    for low, parameter in zip(rounded, layer.parameters(), strict=True):
-        assert (low - parameter.grad).norm() < 0.03 * parameter.grad.norm()
+    plain = by_labels(PackNet("tiny")).eval()
+    assert plain.guidance is not None
+    for layer in plain.guidance.layers.values():
+        nn.init.normal_(layer.weight, std=0.3)
+    image, ids = torch.rand(1, 3, 64, 96), torch.randint(0, 4, (1, 1, 64, 96), dtype=torch.uint8)
+    network = FlipFused(plain)
+    with torch.no_grad():
+        one, other = network(image, ids)[0], network(image.flip(-1), ids.flip(-1))[0]
+        assert not torch.allclose(one, network(image, ids.flip(-1))[0], atol=1e-4)
+    torch.testing.assert_close(one, other.flip(-1))
 
 
-@pytest.mark.parametrize("guide_type", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("layer_type", [torch.float32, torch.bfloat16])
-def test_guide_and_layer_may_differ_in_type(guide_type: torch.dtype, layer_type: torch.dtype) -> None:
-    torch.manual_seed(0)
-    layer = PixelAdaptiveConv2d(4, 4, 3).to(layer_type)
-    x, guide = torch.randn(1, 4, 6, 8, dtype=layer_type), torch.randn(1, 3, 6, 8, dtype=guide_type, requires_grad=True)
-    layer(x, guide).float().square().mean().backward()
-    for parameter in (*layer.parameters(), guide):
-        assert parameter.grad is not None
-        assert parameter.grad.isfinite().all()
+def test_without_its_label_map_an_image_is_refused() -> None:
+    with pytest.raises(InputError, match="give the label map of each image"):
+        by_labels(PackNet("tiny"))(torch.rand(1, 3, 32, 32))
 
 
-@pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")),
-    reason="the extra `export` is not installed",
-)
-def test_exports_to_onnx(tmp_path: Path) -> None:
-    import onnxruntime
-
-    torch.manual_seed(0)
-    layer = PixelAdaptiveConv2d(4, 6, 3, dilation=2).eval()
-    x, guide = torch.randn(2, 4, 10, 12), torch.randn(2, 3, 10, 12)
-    path = tmp_path / "layer.onnx"
-    torch.onnx.export(layer, (x, guide), path, dynamo=True, verbose=False)
-    session = onnxruntime.InferenceSession(path)
-    (theirs,) = session.run(
-        None, dict(zip((i.name for i in session.get_inputs()), (x.numpy(), guide.numpy()), strict=True))
-    )
-    np.testing.assert_allclose(theirs, layer(x, guide).detach().numpy(), rtol=1e-4, atol=1e-5)
+def test_what_is_shown_guides_in_place_of_the_image(small: PackNet) -> None:
+    assert small.guidance is not None
+    for layer in small.guidance.layers.values():
+        nn.init.normal_(layer.weight, std=0.3)
+    image, other = torch.rand(2, 1, 3, 50, 64)
+    with torch.no_grad():
+        plain = small.eval()(image)[0]
+        torch.testing.assert_close(small(image, image)[0], plain)
+        assert not torch.allclose(small(image, other)[0], plain, atol=1e-4)

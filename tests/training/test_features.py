@@ -15,7 +15,7 @@ from torch import Tensor
 from packdepth import files
 from packdepth.config import load_run
 from packdepth.errors import InputError
-from packdepth.networks.guided import NetworkGuidance
+from packdepth.networks.guidance import NetworkGuidance
 from packdepth.segmentation.fpn import FPN
 from packdepth.training.features import FeatureCache, fingerprint
 from packdepth.training.run import train

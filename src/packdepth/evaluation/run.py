@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from packdepth.blocks import use, used
 from packdepth.data.targets import gaps
 from packdepth.errors import InputError, check_least
 from packdepth.evaluation.baseline import baseline_scores
@@ -281,7 +282,8 @@ def _evaluate_in_processes(
     checkpoint: str, protocol: Protocol, parts: Sequence[Clip], processes: int, advance: Callable[[int], None]
 ) -> Iterator[ClipResult]:
     """Yield the results of parts of clips in their order, computed by several processes."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=_start_process, initargs=(tuple(used()),)) as pool:
         futures = [pool.submit(_evaluate_part, checkpoint, protocol, part) for part in parts]
         try:
             for future, part in zip(futures, parts, strict=True):
@@ -292,8 +294,14 @@ def _evaluate_in_processes(
             raise
 
 
+def _start_process(names: Sequence[str]) -> None:
+    """Prepare a process: one thread, as processes run side by side, and what the command line names with --use."""
+    torch.set_num_threads(1)
+    for name in names:
+        use(name)
+
+
 def _evaluate_part(checkpoint: str, protocol: Protocol, part: Clip) -> ClipResult:
-    torch.set_num_threads(1)  # processes run side by side, each on one core
     return evaluate_clip(_opened_once(checkpoint), protocol, part)
 
 

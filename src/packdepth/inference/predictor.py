@@ -26,7 +26,7 @@ from packdepth.inference.cameras import known_camera
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
-from packdepth.networks.layout import lay_channels_last
+from packdepth.networks.layers.formats import use_channels_last
 from packdepth.records import Clip, Frame, Prediction, Readable, scale_in_words
 from packdepth.sources.files import ImageFile, check_mode
 from packdepth.sources.open import open_clips
@@ -138,7 +138,7 @@ class Predictor:
         self.dtype = PRECISIONS[precision]
         self.depth = depth.to(device, self.dtype).eval()
         if device.type == "cpu" or precision == "bf16":
-            lay_channels_last(self.depth)  # is faster there (bench/packnet.py)
+            use_channels_last(self.depth)  # is faster there (bench/packnet.py)
         self.pose = None if pose is None else pose.to(device).eval()
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from packdepth.networks.ego_motion import PairPoseNetwork
-    from packdepth.networks.guided import Guidance
+    from packdepth.networks.guidance import Guidance
     from packdepth.networks.semantic_network import SemanticNetwork
 
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -76,7 +76,7 @@ class NetworkSemantics(SemanticsBlock):
 
     def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
         """Return guidance by features of the network."""
-        from packdepth.networks.guided import NetworkGuidance
+        from packdepth.networks.guidance import NetworkGuidance
 
         return NetworkGuidance(self.build(copy), channels, kernel)
 
@@ -100,7 +100,7 @@ class LabelMaps(SemanticsBlock):
 
     def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
         """Return guidance by a learned embedding of the classes."""
-        from packdepth.networks.guided import LabelGuidance
+        from packdepth.networks.guidance import LabelGuidance
 
         return LabelGuidance(self.classes, channels, kernel)
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from packdepth.errors import InputError
-from packdepth.networks.guided import Guidance
+from packdepth.networks.guidance import Guidance
 
 SCALES = 4  # inverse depths of a network, at strides 1, 2, 4 and 8
 

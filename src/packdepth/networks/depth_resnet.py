@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.guided import Guide, unguided
-from packdepth.networks.head import LogitConv2d
+from packdepth.networks.guidance import Guide, unguided
+from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth, ResNetDepthBlock
 
 CHANNELS = (16, 32, 64, 128, 256)  # of the decoder, at strides 1 to 16

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from packdepth.geometry import se3
 from packdepth.networks.blocks import Sparsity
-from packdepth.networks.precision import without_autocast
-from packdepth.networks.sparsity import sparse
+from packdepth.networks.layers.formats import without_autocast
+from packdepth.networks.layers.sparsity import sparse
 
 
 class PairPoseNetwork(nn.Module):

@@ -1,208 +1,193 @@
-"""Pixel-adaptive convolution: a convolution whose taps count less where a guide differs from the window's center.
-
-    v'_oi = sum_j K_o(f_i, f_j) W_o[p_i - p_j] v_j + b_o,    K_o(f_i, f_j) = exp(-|f_i - f_j|^2 / (2 sigma_o^2))
-
-Each filter o has a bandwidth sigma_o of its own, so that its kernel weighs what the filter makes of a tap and not the
-tap itself. Tap after tap is therefore mixed by a 1x1 convolution, weighed and added up; nothing is unfolded. The
-gradient goes through the taps once more in the same way: of the whole computation it keeps the inputs alone.
-
-Source: Su et al., CVPR 2019, eq. 3; Guizilini et al., ICLR 2020, section 3.2, for the bandwidth of each filter.
-"""
+"""Semantic guidance of a depth decoder: features of a segmentation network, or label maps, filter what it makes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv2d_weight
+
+from packdepth.errors import InputError
+from packdepth.networks.layers.padding import padded_to
+from packdepth.networks.layers.pixel_adaptive import PixelAdaptiveConv2d
+from packdepth.networks.semantic_network import SemanticNetwork
+
+Guide = Callable[[Tensor, int], Tensor]
+"""Signature: `(features [B, C, H / s, W / s], stride s) -> filtered features` of a decoder stage."""
+
+Features = Callable[[int, Sequence[int]], Tensor]
+"""Signature: `(stride, (h, w)) -> guidance features [B, G, h, w]` of a decoder stage."""
+
+Cache = Callable[[Tensor, Callable[[Tensor], list[Tensor]]], list[Tensor]]
+"""Signature: `(images, compute) -> features`; `compute` is called with the images that the cache lacks."""
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Where the taps of a convolution lie: kernel and padding by (row, column)."""
-
-    kernel: tuple[int, int]
-    padding: tuple[int, int]
-    stride: int
-    dilation: int
-
-    def padded(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] with zeros around it."""
-        rows, columns = self.padding
-        return F.pad(x, (columns, columns, rows, rows))
-
-    def unpadded(self, padded: Tensor) -> Tensor:
-        """The same without them, a view."""
-        (rows, columns), (height, width) = self.padding, padded.shape[-2:]
-        return padded[:, :, rows : height - rows, columns : width - columns]
-
-    def tap(self, padded: Tensor, row: int, column: int) -> Tensor:
-        """What one tap of the kernel meets in each window: [B, C, H', W'], a view."""
-        steps = zip(padded.shape[-2:], self.kernel, (row, column), strict=True)
-        places = []
-        for size, kernel, index in steps:
-            start, spread = index * self.dilation, self.dilation * (kernel - 1)
-            places.append(slice(start, size - spread + start, self.stride))
-        return padded[:, :, places[0], places[1]]
-
-    def taps(self) -> Iterator[tuple[int, int]]:
-        """All of them, by (row, column)."""
-        return product(range(self.kernel[0]), range(self.kernel[1]))
-
-    def center(self, padded: Tensor) -> Tensor:
-        """The middle tap; of an even kernel the one after the middle."""
-        return self.tap(padded, self.kernel[0] // 2, self.kernel[1] // 2)
+def unguided(x: Tensor, stride: int) -> Tensor:
+    """Return the features as they are."""
+    return x
 
 
-def pixel_adaptive_conv2d(
-    x: Tensor,
-    guide: Tensor,
-    weight: Tensor,
-    bandwidth: Tensor,
-    bias: Tensor | None = None,
-    stride: int = 1,
-    padding: tuple[int, int] | None = None,
-    dilation: int = 1,
-) -> Tensor:
-    """A convolution that the differences of a guide weigh. Beyond the border, `x` and `guide` are zero.
+class Guidance(nn.Module):
+    """One pixel-adaptive convolution for each guided decoder stage; the encoder is not guided.
+
+    The vector that guides a pixel has length one: whatever the scale of the features, two pixels lie between 0 and 2
+    apart. The convolutions start out as the identity, so that an untrained guided network is the unguided one. A
+    subclass says what guides.
 
     Args:
-        x: [B, C, H, W].
-        guide: [B, G, H, W]; G may be any number, 0 included: the convolution is then an ordinary one.
-        weight: [O, C, k, l].
-        bandwidth: sigma of each filter, [O], in the unit of the guide; positive.
-        bias: [O].
-        stride: in pixels.
-        padding: rows and columns of zeros at each side; None for `dilation * (k // 2)`, which keeps the size of an
-            odd kernel at stride 1.
-        dilation: in pixels.
+        channels: of the guided decoder stages, by stride.
+        kernel: of the convolutions.
 
-    Returns:
-        [B, O, H', W'], of the size that `torch.nn.functional.conv2d` gives.
-    """
-    rows, columns = weight.shape[-2:]
-    if padding is None:
-        padding = dilation * (rows // 2), dilation * (columns // 2)
-    windows = Windows((rows, columns), padding, stride, dilation)
-    inputs = x, guide, weight.to(x.dtype), bandwidth.pow(-2)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        result: Tensor = _PixelAdaptiveConv.apply(*inputs, windows)  # type: ignore[no-untyped-call]
-    else:
-        result = _convolved(*inputs, windows)
-    return result if bias is None else result + bias.to(x.dtype)[:, None, None]
-
-
-class PixelAdaptiveConv2d(nn.Module):
-    """`pixel_adaptive_conv2d` with learnable weight, bias and bandwidths.
-
-    Args:
-        channels_in, channels_out: of the features, not of the guide, which may have any number.
-        kernel, stride, padding, dilation: as of `pixel_adaptive_conv2d`.
-        bandwidth: initial sigma, in the unit of the guide.
+    Source: Guizilini et al., ICLR 2020, section 3.2; at which strides, and how features are scaled, it does not say.
     """
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        kernel: int,
-        stride: int = 1,
-        padding: tuple[int, int] | None = None,
-        dilation: int = 1,
-        bandwidth: float = 1.0,
-    ) -> None:
+    def __init__(self, channels: Mapping[int, int], kernel: int = 3) -> None:
         super().__init__()
-        self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.weight = nn.Parameter(torch.empty(channels_out, channels_in, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(channels_out))
-        self.log_bandwidth = nn.Parameter(torch.full((channels_out,), math.log(bandwidth)))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        self.layers = nn.ModuleDict({str(s): PixelAdaptiveConv2d(c, c, kernel) for s, c in channels.items()})
+        for layer in self.layers.values():
+            assert isinstance(layer, PixelAdaptiveConv2d)
+            nn.init.dirac_(layer.weight)
 
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """[B, C, H, W] and its guide [B, G, H, W] to [B, O, H', W']."""
-        return pixel_adaptive_conv2d(
-            x,
-            guide,
-            self.weight,
-            self.log_bandwidth.exp(),
-            self.bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-        )
+    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> Guide:
+        """Return the function that filters the decoder's features.
 
+        Args:
+            image: [B, 3, H', W'], as the encoder sees it: padded.
+            guide_input: [B, C, H, W], what guidance sees in place of the image, not padded: label maps, or the image
+                without color jitter.
+        """
+        seen = image if guide_input is None else padded_to(guide_input.to(image.dtype), *image.shape[-2:])
+        features = self.features(seen)
 
-def _convolved(x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, windows: Windows) -> Tensor:
-    """The sum over the taps; precision is 1 / sigma^2 [O]."""
-    x, guide = windows.padded(x), windows.padded(guide)
-    center = windows.center(guide)
-    result: Tensor | None = None
-    for row, column in windows.taps():
-        kernel = _kernel(windows.tap(guide, row, column), center, precision)[0].to(x.dtype)
-        mixed = _mixed(windows.tap(x, row, column), weight[:, :, row, column]) * kernel
-        result = mixed if result is None else result + mixed
-    assert result is not None
-    return result
+        def guide(x: Tensor, stride: int) -> Tensor:
+            if str(stride) not in self.layers:
+                return x
+            filtered: Tensor = self.layers[str(stride)](x, F.normalize(features(stride, x.shape[-2:]), dim=1))
+            return filtered
 
+        return guide
 
-def _kernel(other: Tensor, center: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
-    """K [B, O, H', W'] of a tap, and the squared distance [B, 1, H', W'] that it comes from."""
-    distance = (other - center).square().sum(1, keepdim=True)
-    return (distance * (-0.5 * precision[:, None, None])).exp_(), distance
+    def features(self, guide_input: Tensor) -> Features:
+        """Return the guidance features of images or label maps [B, C, H', W']."""
+        raise NotImplementedError
 
+    def describe(self) -> str:
+        """Return in a few words what guides which stages."""
+        raise NotImplementedError
 
-def _mixed(x: Tensor, weight: Tensor) -> Tensor:
-    """Channels [B, C, H, W] mixed by a weight [O, C]."""
-    return F.conv2d(x, weight[:, :, None, None])
+    @property
+    def strides(self) -> str:
+        """The strides of the guided stages, in words."""
+        return f"at strides {', '.join(self.layers)}"
 
 
-class _PixelAdaptiveConv(torch.autograd.Function):
-    """The same with a gradient that keeps the inputs alone."""
+class NetworkGuidance(Guidance):
+    """Guidance by a segmentation network: by that of its feature maps whose stride is nearest, resized to the stage.
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, windows: Windows) -> Tensor:
-        """The sum over the taps."""
-        ctx.save_for_backward(x, guide, weight, precision)
-        ctx.windows = windows
-        return _convolved(x, guide, weight, precision, windows)
+    The network is fixed: it is no part of the state dict and of what is trained, always in evaluation mode, and gives
+    no gradient.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of x, guide, weight and precision, each if it is asked for."""
-        windows: Windows = ctx.windows
-        x, guide, weight, precision = ctx.saved_tensors
-        x, guide = windows.padded(x), windows.padded(guide)
-        of_x, of_guide, of_weight, of_precision = (
-            torch.zeros_like(tensor) if needed else None
-            for tensor, needed in zip((x, guide, weight, precision), ctx.needs_input_grad[:4], strict=True)
-        )
-        center = windows.center(guide)
-        for row, column in windows.taps():
-            filters = weight[:, :, row, column]
-            seen, other = windows.tap(x, row, column).contiguous(), windows.tap(guide, row, column)
-            kernel, distance = _kernel(other, center, precision)
-            weighed = gradient * kernel.to(gradient.dtype)  # [B, O, H', W']
-            if of_weight is not None:
-                shape = (*filters.shape, 1, 1)
-                of_weight[:, :, row, column] = conv2d_weight(seen, shape, weighed)[..., 0, 0]  # type: ignore[no-untyped-call]
-            if of_x is not None:
-                windows.tap(of_x, row, column).add_(_mixed(weighed, filters.mT))
-            if of_guide is None and of_precision is None:
-                continue
-            product = weighed.mul_(_mixed(seen, filters)).to(precision.dtype).flatten(2)  # [B, O, H' W']
-            if of_precision is not None:
-                of_precision -= 0.5 * (product @ distance.to(product.dtype).flatten(2).mT).sum((0, 2))
-            if of_guide is not None:
-                pull = -(precision @ product).view_as(distance) * (other - center)
-                windows.tap(of_guide, row, column).add_(pull)
-                windows.center(of_guide).sub_(pull)
-        of_x, of_guide = (None if tensor is None else windows.unpadded(tensor) for tensor in (of_x, of_guide))
-        return of_x, of_guide, of_weight, of_precision, None
+    Args:
+        semantics: the segmentation network.
+        channels, kernel: as of `Guidance`.
+
+    Attributes:
+        guiding: the indices of those of its feature maps that guide a stage.
+        cache: looks the maps up before it computes them, if training wants that; None: always compute them.
+    """
+
+    def __init__(self, semantics: SemanticNetwork, channels: Mapping[int, int], kernel: int = 3) -> None:
+        super().__init__(channels, kernel)
+        self._semantics = (semantics.eval().requires_grad_(False),)  # in a tuple it is no submodule
+        self.guiding = sorted({self._nearest(stride) for stride in channels})
+        self.cache: Cache | None = None
+
+    @property
+    def semantics(self) -> SemanticNetwork:
+        """The segmentation network."""
+        return self._semantics[0]
+
+    def features(self, guide_input: Tensor) -> Features:
+        """Return the guidance features of images [B, 3, H', W']."""
+        maps = self.computed(guide_input) if self.cache is None else self.cache(guide_input, self.computed)
+
+        def resized(stride: int, size: Sequence[int]) -> Tensor:
+            nearest = maps[self.guiding.index(self._nearest(stride))]
+            return F.interpolate(nearest, tuple(size), mode="bilinear", align_corners=False).float()
+
+        return resized
+
+    def describe(self) -> str:
+        """Return in a few words what guides which stages."""
+        return f"a segmentation network of {len(self.semantics.classes)} classes, {self.strides}"
+
+    @torch.no_grad()
+    def computed(self, images: Tensor) -> list[Tensor]:
+        """Return those feature maps of images [B, 3, H', W'] that guide a stage."""
+        features = self.semantics(images).features
+        return [features[index] for index in self.guiding]
+
+    def _nearest(self, stride: int) -> int:
+        """The index of the feature map that guides a stage."""
+        strides = self.semantics.strides
+        return min(range(len(strides)), key=lambda index: abs(math.log2(strides[index] / stride)))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Take the segmentation network along to another device or type."""
+        self.semantics._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+
+class LabelGuidance(Guidance):
+    """Guidance by label maps: by the share of each class in each pixel of a stage, in a learned embedding.
+
+    The embedding starts out as the identity: pixels of different classes lie sqrt(2) apart. Unlabeled pixels have the
+    embedding zero, which is one apart from any class.
+
+    Args:
+        classes: how many there are.
+        channels, kernel: as of `Guidance`.
+    """
+
+    def __init__(self, classes: int, channels: Mapping[int, int], kernel: int = 3) -> None:
+        super().__init__(channels, kernel)
+        self.classes = classes
+        self.embedding = nn.Conv2d(classes, classes, 1, bias=False)
+        nn.init.dirac_(self.embedding.weight)
+
+    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> Guide:
+        """Return the function that filters the decoder's features.
+
+        Args:
+            image: [B, 3, H', W'], as the encoder sees it: padded.
+            guide_input: class ids [B, 1, H, W], not padded.
+
+        Raises InputError without class ids.
+        """
+        if guide_input is None:
+            raise InputError("label maps guide this depth network; give the label map of each image with it")
+        return super().forward(image, guide_input)
+
+    def describe(self) -> str:
+        """Return in a few words what guides which stages."""
+        return f"label maps of {self.classes} classes on disk, {self.strides}"
+
+    def features(self, guide_input: Tensor) -> Features:
+        """Return the guidance features of class ids [B, 1, H', W']; ids beyond the classes are unlabeled."""
+        ids = torch.arange(self.classes, dtype=guide_input.dtype, device=guide_input.device)
+        member = (guide_input == ids[:, None, None]).to(self.embedding.weight.dtype)  # [B, K, H', W']
+
+        def embedded(stride: int, size: Sequence[int]) -> Tensor:
+            shares = F.interpolate(member, tuple(size), mode="area")
+            features: Tensor = self.embedding(shares).float()
+            return features
+
+        return embedded
+
+
+def guidance_of(network: nn.Module) -> Guidance | None:
+    """Return what guides a depth network, with or without a flip layer; None if nothing does."""
+    return next((module for module in network.modules() if isinstance(module, Guidance)), None)

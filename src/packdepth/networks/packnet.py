@@ -10,10 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from packdepth.networks.blocks import INITIAL_DEPTH, DepthNetworkBlock, Unit
-from packdepth.networks.guided import Guidance, unguided
-from packdepth.networks.head import InverseDepthHead
-from packdepth.networks.packing import GROUPS, Conv2D, InvDepth, PackLayerConv3d, UnpackLayerConv3d, residual_block
-from packdepth.networks.padding import crop_scales, pad_to_multiple
+from packdepth.networks.guidance import Guidance, unguided
+from packdepth.networks.layers.head import InverseDepthHead
+from packdepth.networks.layers.packing import (
+    GROUPS,
+    Conv2D,
+    InvDepth,
+    PackLayerConv3d,
+    UnpackLayerConv3d,
+    residual_block,
+)
+from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
 
 Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.blocks import LAYERS, Layers, PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
-from packdepth.networks.resnet import ResNetEncoder
+from packdepth.networks.layers.resnet import ResNetEncoder
 
 SCALE = 0.01  # of the output: a network starts out nearly still
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
-from packdepth.networks.packing import GROUPS
+from packdepth.networks.layers.packing import GROUPS
 
 CHANNELS = (16, 32, 64, 128, 256, 256, 256)
 KERNELS = (7, 5, 3, 3, 3, 3, 3)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from packdepth.errors import InputError
 from packdepth.networks.blocks import NetworkSemantics
-from packdepth.networks.padding import pad_to_multiple
+from packdepth.networks.layers.padding import pad_to_multiple
 from packdepth.networks.semantic_network import SemanticNetwork, Semantics
 
 STRIDE = 32  # images are padded to multiples of it, because the encoders of these models have this stride

@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run, packages_of
-from packdepth.networks.guided import NetworkGuidance, guidance_of
+from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite

@@ -23,9 +23,9 @@ from packdepth.data.dataset import ClipDataset
 from packdepth.errors import InputError
 from packdepth.files import check_room, make_folder, replacing, size_in_words
 from packdepth.networks.contract import GuidedDepthNetwork
-from packdepth.networks.guided import NetworkGuidance
-from packdepth.networks.padding import pad_to_multiple
-from packdepth.networks.precision import without_autocast
+from packdepth.networks.guidance import NetworkGuidance
+from packdepth.networks.layers.formats import without_autocast
+from packdepth.networks.layers.padding import pad_to_multiple
 from packdepth.training.module import DepthModule
 
 MIN_MAGNITUDE = 1e-12  # lower bound of the largest magnitude of a map, which it is divided by

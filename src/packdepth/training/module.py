@@ -18,8 +18,8 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.ego_motion import PairPoseNetwork, views
-from packdepth.networks.guided import guidance_of
-from packdepth.networks.precision import without_autocast
+from packdepth.networks.guidance import guidance_of
+from packdepth.networks.layers.formats import without_autocast
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras

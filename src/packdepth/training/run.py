@@ -30,7 +30,7 @@ from packdepth.data.targets import (
 from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.networks.contract import check_inverse_depths
-from packdepth.networks.guided import guidance_of
+from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.records import Clip
 from packdepth.training.calibration import Calibration

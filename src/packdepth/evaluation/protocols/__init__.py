@@ -8,9 +8,11 @@ or class that returns one when it is called without arguments.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 
-from packdepth.blocks import load_entry_point, submodules
+from packdepth.blocks import load_entry_point, submodules, used
 from packdepth.errors import InputError
 from packdepth.evaluation.protocol import Protocol
 
@@ -30,9 +32,9 @@ def find_protocol(name: str) -> Protocol:
 
     Raises InputError if there is none, or if the package that provides it cannot be used.
     """
-    ours = our_protocols()
-    if name in ours:
-        return ours[name]
+    known = our_protocols() | _used_protocols()
+    if name in known:
+        return known[name]
     for entry_point in entry_points(group=GROUP, name=name):
         return installed_protocol(entry_point)
     names = protocol_names()
@@ -42,17 +44,26 @@ def find_protocol(name: str) -> Protocol:
 
 
 def protocol_names() -> list[str]:
-    """Return the names of all protocols: ours, then those of installed packages, which are not imported.
+    """Return the names of all protocols: ours, those of --use, those of installed packages, which are not imported.
 
     >>> "kitti-odometry-clip" in protocol_names()
     True
     """
-    return list(dict.fromkeys([*our_protocols(), *sorted(entry_points(group=GROUP).names)]))
+    return list(dict.fromkeys([*our_protocols(), *_used_protocols(), *sorted(entry_points(group=GROUP).names)]))
 
 
 def our_protocols() -> dict[str, Protocol]:
     """Return the protocols of the files in this folder by name."""
-    values = [value for module in submodules(__name__) for value in vars(module).values()]
+    return _protocols_of(submodules(__name__))
+
+
+def _used_protocols() -> dict[str, Protocol]:
+    """Return the protocols of the files and modules that the command line names with --use, by name."""
+    return _protocols_of(used().values())
+
+
+def _protocols_of(modules: Iterable[ModuleType]) -> dict[str, Protocol]:
+    values = [value for module in modules for value in vars(module).values()]
     return {value.name: value for value in values if isinstance(value, Protocol)}
 
 

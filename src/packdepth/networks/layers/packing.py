@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.fused import FusedKernels, compose, packed
-from packdepth.networks.head import LogitConv2d
+from packdepth.networks.layers.fused import FusedKernels, compose, packed
+from packdepth.networks.layers.head import LogitConv2d
 
 GROUPS = 16  # of the group normalizations, as published
 NARROW = 128  # channels

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from packdepth.networks.precision import without_autocast
+from packdepth.networks.layers.formats import without_autocast
 
 QUIET = 0.1  # of their usual size: the initial weights before a head
 

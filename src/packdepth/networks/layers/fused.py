@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.precision import without_autocast
+from packdepth.networks.layers.formats import without_autocast
 
 ALL, FIRST, LAST = slice(None), slice(1), slice(-1, None)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packdepth.networks.blocks import Pattern, Sparsity
+from packdepth.networks.layers.sparsity import BLOCK, kept, sparse
 from packdepth.networks.posenet import PoseNet
-from packdepth.networks.sparsity import BLOCK, kept, sparse
 
 PATTERNS: tuple[Pattern, ...] = get_args(Pattern)
 ALL = pytest.mark.parametrize("pattern", PATTERNS)

@@ -1,0 +1,40 @@
+"""Types of numbers and memory formats of a network's tensors."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which operations on a device use the types of their inputs, whatever autocast is active.
+
+    Args:
+        device: of the operations. Some devices have no autocast: their context does nothing.
+
+    >>> with without_autocast(torch.device("cpu")):
+    ...     (torch.ones(1) + 1).dtype
+    torch.float32
+    """
+    available = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if available else nullcontext()
+
+
+def use_channels_last(network: nn.Module) -> None:
+    """Change the memory format of the weights of 2D convolutions to channels last, in place.
+
+    Weights of 3D convolutions have no such format and stay as they are.
+
+    Args:
+        network: whose weights are changed.
+
+    >>> conv = nn.Conv2d(4, 8, 3)
+    >>> use_channels_last(conv)
+    >>> conv.weight.is_contiguous(memory_format=torch.channels_last)
+    True
+    """
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -41,6 +41,13 @@ def gaps(clip: Clip) -> np.ndarray:
 
     Args:
         clip: the clip.
+
+    >>> from pathlib import Path
+    >>> from packdepth.sources.files import ImageFile
+    >>> image, camera = ImageFile("image.png"), Camera.from_fov(60.0, 640, 192)
+    >>> frames = tuple(Frame(name=str(time), time=time, image=image) for time in (0.0, 0.1, 0.2, 0.5))
+    >>> gaps(Clip(name="clip", path=Path("clip"), camera=camera, frames=frames))
+    array([False, False,  True])
     """
     steps = np.diff([frame.time for frame in clip.frames])
     if not len(steps):
@@ -101,6 +108,10 @@ def has_measured_depth(frame: Frame) -> bool:
 
     Args:
         frame: the frame.
+
+    >>> from packdepth.sources.files import ImageFile
+    >>> has_measured_depth(Frame(name="000000", time=0.0, image=ImageFile("000000.png")))
+    False
     """
     return frame.depth is not None or frame.lidar is not None
 

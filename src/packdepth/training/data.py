@@ -111,7 +111,7 @@ class RunData(pl.LightningDataModule):
         return self._loader(self.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """Return the loader of this process's share of the validation frames, one a batch because clips differ in size."""
+        """Return the loader of this process's validation frames, in batches of one because clips differ in size."""
         if self.val is None:
             return []
         trainer = self._trainer()

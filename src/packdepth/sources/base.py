@@ -31,7 +31,11 @@ def median_step(times: Sequence[float]) -> float | None:
 
 
 def check_one_size(clip: Clip) -> None:
-    """Raise InputError for the first image of a clip that is not of the size of the others."""
+    """Raise InputError for the first image of a clip that is not of the size of the others.
+
+    Args:
+        clip: the clip.
+    """
     for frame in clip.frames:
         if frame.size is not None:
             height, width = frame.size

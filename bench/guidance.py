@@ -1,13 +1,14 @@
-"""Time and memory of pixel-adaptive convolution on this machine: unfolded, and ours.
+"""Time and memory of pixel-adaptive convolution on this machine: the unfolded forms, and ours.
 
     python bench/guidance.py [--threads N] [--repeats N]
 
-Layers of 3x3 taps as they guide PackNet `1A` at 192x640, one image, 64 channels of guide. The unfolded way lays the
-taps of features and guide side by side, k^2 times each, and is written once with a bandwidth for each filter, as ours,
-and once with one for all, which lets it weigh the taps before they are mixed (one matrix product). All give equal
-results. Memory is the peak of what is allocated beyond inputs and results (on a CPU counted from the allocations that
-PyTorch's profiler sees). Times are medians of several repeats, taken in turn so that a drift of the machine's speed
-meets all; training is forward and backward to features, weight and bandwidth.
+The layers are those with 3x3 kernels that guide PackNet `1A` at 192x640, with one image and 64 guide channels. The
+unfolded forms copy features and guide k^2 times, once for each tap. One of them has a bandwidth for each filter, as
+ours does. The other has one bandwidth for all filters, so that it can weight the taps before they are mixed (one matrix
+product). All forms give equal results. Memory is the peak of the allocations beyond inputs and results; on a CPU it is
+computed from the allocations that PyTorch's profiler records. Times are medians of several repeats. The forms are timed
+in turn, so that a change of the machine's speed affects all of them. Training is forward and backward to features,
+weight and bandwidth.
 """
 
 from __future__ import annotations
@@ -26,29 +27,44 @@ from torch.profiler import ProfilerActivity, profile
 from packdepth.networks.layers.pixel_adaptive import pixel_adaptive_conv2d
 
 LAYERS = ((256, 12, 40), (256, 24, 80), (128, 48, 160), (64, 96, 320))  # channels, height, width
-GUIDE = 64  # channels
-KERNEL = 3
+GUIDE = 64  # channels of the guide
+KERNEL = 3  # height and width of the kernel
+MAX_DIFFERENCE = 1e-4  # relative difference of two forms, from rounding in float32
 
 Form = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def unfolded(x: Tensor, guide: Tensor, weight: Tensor, bandwidth: Tensor, shared: bool) -> Tensor:
-    """The formula on tensors of all taps."""
+    """Compute pixel-adaptive convolution from tensors of all taps.
+
+    Args:
+        x: [B, C, H, W] features.
+        guide: [B, 64, H, W].
+        weight: [O, C, k, k].
+        bandwidth: [O].
+        shared: whether all filters have the first bandwidth.
+    """
     batch, channels, height, width = x.shape
     taps = F.unfold(x, KERNEL, padding=KERNEL // 2).view(batch, channels, KERNEL**2, -1)
     guides = F.unfold(guide, KERNEL, padding=KERNEL // 2).view(batch, GUIDE, KERNEL**2, -1)
     distance = (guides - guide.flatten(2)[:, :, None]).square().sum(1)  # [B, k^2, H W]
     filters = weight.flatten(2)  # [O, C, k^2]
     if shared:
-        weighed = taps * (-0.5 * distance / bandwidth[0] ** 2).exp()[:, None]
-        return (filters.flatten(1) @ weighed.flatten(1, 2)).view(batch, -1, height, width)
+        weighted = taps * (-0.5 * distance / bandwidth[0] ** 2).exp()[:, None]
+        return (filters.flatten(1) @ weighted.flatten(1, 2)).view(batch, -1, height, width)
     kernel = (-0.5 * distance[:, None] / bandwidth[:, None, None] ** 2).exp()  # [B, O, k^2, H W]
     mixed = torch.einsum("ock,bckp->bokp", filters, taps)
     return (mixed * kernel).sum(2).view(batch, -1, height, width)
 
 
 def step(form: Form, inputs: tuple[Tensor, ...], training: bool) -> list[Tensor]:
-    """The result, or the gradients."""
+    """Return the result or, in training, the gradients.
+
+    Args:
+        form: a form of the convolution.
+        inputs: features, guide, weight and bandwidth.
+        training: whether to compute the gradients.
+    """
     x, guide, weight, bandwidth = inputs
     if not training:
         with torch.no_grad():
@@ -58,6 +74,13 @@ def step(form: Form, inputs: tuple[Tensor, ...], training: bool) -> list[Tensor]
 
 
 def seconds(form: Form, inputs: tuple[Tensor, ...], training: bool) -> float:
+    """Return the seconds of one call.
+
+    Args:
+        form: a form of the convolution.
+        inputs: features, guide, weight and bandwidth.
+        training: whether to compute the gradients.
+    """
     start = time.perf_counter()
     results = step(form, inputs, training)
     if results[0].is_cuda:
@@ -66,7 +89,13 @@ def seconds(form: Form, inputs: tuple[Tensor, ...], training: bool) -> float:
 
 
 def extra_memory(form: Form, inputs: tuple[Tensor, ...], training: bool) -> float:
-    """MiB at most beyond inputs and results."""
+    """Return the peak memory beyond inputs and results, in MiB.
+
+    Args:
+        form: a form of the convolution.
+        inputs: features, guide, weight and bandwidth.
+        training: whether to compute the gradients.
+    """
     if inputs[0].is_cuda:
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
@@ -84,6 +113,7 @@ def extra_memory(form: Form, inputs: tuple[Tensor, ...], training: bool) -> floa
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
@@ -93,7 +123,7 @@ def main() -> None:
     device = torch.device("cuda" if gpu else "cpu")
     machine = torch.cuda.get_device_name() if gpu else f"CPU, {options.threads} threads"
     forms: tuple[Form, ...] = (partial(unfolded, shared=False), partial(unfolded, shared=True), pixel_adaptive_conv2d)
-    print(f"torch {torch.__version__}, {machine}; ratios are ours to each unfolded way")
+    print(f"torch {torch.__version__}, {machine}; ratios are ours to each unfolded form")
     head = f"{'unfold':>8} {'shared':>8} {'ours':>8} {'ratios':>11}"
     print(f"{'channels':>8} {'size':>8} {'mode':>9} {'time [ms]':>9} {head} {'memory [MiB]':>13} {head}")
     for channels, height, width in LAYERS:
@@ -106,8 +136,8 @@ def main() -> None:
         for training in (False, True):
             results = [step(form, inputs, training) for form in forms]
             for result in results[:2]:
-                for ours, theirs in zip(results[2][:2], result[:2], strict=True):  # one bandwidth has another gradient
-                    assert (ours - theirs).norm() < 1e-4 * theirs.norm()
+                for ours, theirs in zip(results[2][:2], result[:2], strict=True):  # a shared one differs
+                    assert (ours - theirs).norm() < MAX_DIFFERENCE * theirs.norm()
             times: list[list[float]] = [[] for _ in forms]
             for _ in range(options.repeats):
                 for form, kept in zip(forms, times, strict=True):

@@ -1,9 +1,9 @@
-"""What auto-masking does for cars that drive ahead at exactly our speed: predicted over true depth on them.
+"""Effect of auto-masking on cars that drive ahead at exactly our speed: ratio of predicted to true depth.
 
     python bench/infinite_depth.py DEMO [--steps N]
 
-From the converged network of a demo (`packdepth demo DEMO`), training goes on for N steps on drives that all have a
-lead car, once with and once without auto-masking, all else equal. Judged on lead cars of test drives.
+Training continues from the converged network of a demo (`packdepth demo DEMO`) for N steps, on drives that all have a
+lead car, once with and once without auto-masking. Everything else is equal. The lead cars of test drives are evaluated.
 """
 
 from __future__ import annotations
@@ -26,8 +26,15 @@ from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.sources.folder import Folder, read_clip
 
+FRAMES = 10  # of a drive
+SEED = 7  # of the drives
+LEARNING_RATE = 5e-4  # at the first step
+MIN_PIXELS = 30  # of a lead car, for a frame to be evaluated; chosen by eye
+MIN_DEPTH = 0.1  # metres, lower bound of a divisor
+
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("demo", type=Path)
     parser.add_argument("--steps", type=int, default=300)
@@ -40,17 +47,28 @@ def main() -> None:
         report("the demo's network", load(options.demo / "run" / "last"), Path(folder), options.drives)
         for automask in (True, False):
             predictor = load(options.demo / "run" / "last")
-            go_on(predictor, Path(folder) / "train", automask, options.steps)
+            train_further(predictor, Path(folder) / "train", automask, options.steps)
             report(f"automask {automask}", predictor, Path(folder), options.drives)
 
 
 def led(name: str) -> Recipe:
-    """Ten frames of drives that all follow a car."""
-    return replace(recipe(name, 10, 7, lead_share=1.0), record=(1, 1))
+    """Return the recipe of short drives that all follow a lead car.
+
+    Args:
+        name: "train" or "test".
+    """
+    return replace(recipe(name, FRAMES, SEED, lead_share=1.0), record=(1, 1))
 
 
-def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
-    """Train the networks of a predictor further, at a falling learning rate."""
+def train_further(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
+    """Train the networks of a predictor further, with a falling learning rate.
+
+    Args:
+        predictor: the predictor, whose networks change.
+        data: folder of the clips to train on.
+        automask: whether the photometric term uses auto-masking.
+        steps: number of steps.
+    """
     run = predictor.run
     assert isinstance(run, Run)
     assert predictor.pose is not None
@@ -64,7 +82,7 @@ def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
     )
     torch.manual_seed(0)
     networks = torch.nn.ModuleList([predictor.depth, predictor.pose]).train()
-    optimizer = torch.optim.Adam(networks.parameters(), lr=5e-4)
+    optimizer = torch.optim.Adam(networks.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     draws = np.random.default_rng(0).integers(0, len(samples), (steps, run.training.batch_size))
     for step in range(steps):
@@ -79,7 +97,14 @@ def go_on(predictor: Predictor, data: Path, automask: bool, steps: int) -> None:
 
 
 def report(title: str, predictor: Predictor, folder: Path, drives: int) -> None:
-    """The median ratio of predicted to true depth on lead cars, and their mean relative error."""
+    """Print the median ratio of predicted to true depth on lead cars, and the mean relative error of their depth.
+
+    Args:
+        title: title of the row.
+        predictor: the predictor to evaluate.
+        folder: folder with the test drives.
+        drives: number of test drives.
+    """
     test = led("test")
     ratios = []
     for number in range(drives):
@@ -88,9 +113,9 @@ def report(title: str, predictor: Predictor, folder: Path, drives: int) -> None:
             assert frame.instance is not None
             assert frame.depth is not None
             on_leader = frame.instance.read() == leader
-            if on_leader.sum() >= 30:
+            if on_leader.sum() >= MIN_PIXELS:
                 depth = predictor.predict(frame.image.read()).depth
-                ratios.append((depth / np.maximum(frame.depth.read(), 0.1))[on_leader])
+                ratios.append((depth / np.maximum(frame.depth.read(), MIN_DEPTH))[on_leader])
     ratio = np.concatenate(ratios)
     print(f"{title:>22} {np.median(ratio):20.2f} {np.abs(ratio - 1).mean():16.3f}", flush=True)
 

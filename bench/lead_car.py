@@ -1,11 +1,11 @@
-"""A real car ahead: its predicted over its measured depth, without auto-masking, with it, and with semantic guidance.
+"""Depth of a real car ahead: ratio of predicted to measured depth, without auto-masking, with it, and with guidance.
 
     python bench/lead_car.py OUTPUT [--data DIR] [--steps N] [--seeds N]
 
-Two clips are trained on their own, by images alone: KITTI drive 2011_09_26_0052, in which the camera's car brakes
-behind another, and KITTI 2015's frames behind a lead car. The guiding network is trained on CamVid first
-(configs/semantics/camvid.yaml). What is there already is used again. Depth is scaled by the median ratio over all that
-is measured and not the car; given are means over frames, and over seeds with their standard deviation.
+Two clips are trained separately, from images only: KITTI drive 2011_09_26_0052, in which the camera's car brakes behind
+another, and the frames of KITTI 2015 behind a lead car. The guiding segmentation network is trained on CamVid first
+(configs/semantics/camvid.yaml). Existing results are used again. Depth is scaled by the median ratio over all measured
+pixels outside the car. The table has means over frames and over seeds, with the standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -35,11 +35,17 @@ from packdepth.studies.side_by_side import train_side_by_side
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 WAYS = ("without auto-masking", "with auto-masking", "with both auto-masking and guidance")
-LANE, ROAD, ROOF, LENGTH = 0.9, 1.2, -0.3, 2.0  # metres: beside, below, above the camera, and along the car's rear
+# The region of a lead car in the camera frame, chosen by eye for a camera 1.65 metres above the road:
+LANE = 0.9  # metres to each side of the camera
+ROAD = 1.2  # metres below the camera, above the road
+ROOF = -0.3  # metres below the camera, which is above it
+LENGTH = 2.0  # metres along the car's rear
+NEAREST = 0.05  # quantile of the depth in the region, which is that of the rear: robust against single pixels
 SCORES = ("ratio", "too far", "abs_rel", "rest")
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("output", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -63,14 +69,18 @@ def main() -> None:
     print(f"{'':60}{'predicted / measured':>22}{'1.5 times too far':>22}{'abs_rel':>22}{'abs_rel of the rest':>22}")
     for name, (_, clip) in clips.items():
         for way in WAYS:
-            scores = [judged(load(folder(options.output, name, way, seed) / "last"), clip) for seed in seeds]
+            scores = [evaluate_car(load(folder(options.output, name, way, seed) / "last"), clip) for seed in seeds]
             print(
                 f"{f'{name}, {way}':60}" + "".join(f"{_cell([row[score] for row in scores]):>22}" for score in SCORES)
             )
 
 
 def clips_of(data: Path) -> dict[str, tuple[dict[str, Any], Clip]]:
-    """Of each clip the source as a run file names it, and the clip with what was measured."""
+    """Return the source of each clip, as in a run file, and the clip with its measured depth.
+
+    Args:
+        data: folder of the data sets.
+    """
     drive = yaml.safe_load((CONFIGS / "kitti_raw_clip.yaml").read_text())["data"]["train"][0]
     drive["root"] = str(data / "kitti_raw")
     lead_car = data / "clips" / "kitti2015_lead_car"
@@ -81,12 +91,27 @@ def clips_of(data: Path) -> dict[str, tuple[dict[str, Any], Clip]]:
 
 
 def folder(output: Path, clip: str, way: str, seed: int) -> Path:
-    """Of a training."""
+    """Return the folder of a training.
+
+    Args:
+        output: folder of the benchmark.
+        clip: name of the clip.
+        way: one of WAYS.
+        seed: seed of the training.
+    """
     return output / "runs" / f"{clip}-{WAYS.index(way)}-{seed}"
 
 
 def run_values(source: dict[str, Any], way: str, segmentation: Path, steps: int, seed: int) -> dict[str, Any]:
-    """configs/kitti_raw_clip.yaml on this source, in this way, in one process."""
+    """Return the run file configs/kitti_raw_clip.yaml with changes, for one process.
+
+    Args:
+        source: the source of the clip.
+        way: one of WAYS.
+        segmentation: folder of the guiding segmentation network.
+        steps: number of steps.
+        seed: seed of the training.
+    """
     run: dict[str, Any] = yaml.safe_load((CONFIGS / "kitti_raw_clip.yaml").read_text())
     run["data"]["train"] = [source]
     run["objective"][0]["automask"] = way != WAYS[0]
@@ -96,8 +121,15 @@ def run_values(source: dict[str, Any], way: str, segmentation: Path, steps: int,
     return run
 
 
-def judged(predictor: Predictor, clip: Clip) -> Mapping[str, float]:
-    """The median ratio on the car, its share too far, its abs_rel, and that of the rest: means over measured frames."""
+def evaluate_car(predictor: Predictor, clip: Clip) -> Mapping[str, float]:
+    """Return the scores of a network, as means over the frames with measured depth.
+
+    They are the median ratio on the car, its share too far, its abs_rel, and the abs_rel of the rest.
+
+    Args:
+        predictor: the predictor.
+        clip: the clip.
+    """
     rows = []
     for frame in clip.frames:
         if not has_measured_depth(frame):
@@ -115,15 +147,15 @@ def judged(predictor: Predictor, clip: Clip) -> Mapping[str, float]:
 
 
 def lead_car(truth: Tensor, camera: Camera) -> Tensor:
-    """What is measured of the rear of the car ahead, [H, W] bool: the nearest that stands in the camera's way.
+    """Return the mask of the rear of the car ahead: [H, W] bool. It is the nearest object in the camera's way.
 
     Args:
-        truth: [H, W] metres, 0 where unknown.
-        camera: of that size, 1.65 m above the road.
+        truth: [H, W] measured depth in metres, 0 where unknown.
+        camera: camera of that size, 1.65 metres above the road.
     """
     x, y, z = camera.unproject(truth[None, None])[0].unbind()
     ahead = (z > 0) & (x.abs() < LANE) & (y < ROAD) & (y > ROOF)
-    nearest = z[ahead].quantile(0.05)
+    nearest = z[ahead].quantile(NEAREST)
     return ahead.logical_and(z < nearest + LENGTH)
 
 

@@ -1,12 +1,12 @@
-"""Images per second from disk against a training step's appetite: 0 to 2 workers, and what pre-resized data gains.
+"""Loading rate of images, compared with a training step: 0 to 2 workers, original and pre-resized data.
 
     python bench/loading.py [SOURCE] [--size H W] [--images N] [--batch N]
 
-SOURCE is any data set that packdepth recognizes; if left out, KITTI raw in $PACKDEPTH_DATA. A sample is a target with
-two context frames, so three images are read for each. Pre-resized data is what `packdepth data import --size` writes,
-here into a temporary folder. Files that were read lately come from the system's memory: for a disk's rate, take a data
-set larger than that. The step is that of PackNet's `tiny` preset with PoseNet and the photometric loss on this
-machine's device: a data set feeds it if its rate is at least the step's.
+SOURCE is any data set that packdepth recognizes; if it is left out, KITTI raw in $PACKDEPTH_DATA is used. A sample is a
+target with two context frames, so three images are read for each sample. Pre-resized data is the output of `packdepth
+data import --size`, here in a temporary folder. The system caches files that were read before: to measure the rate of a
+disk, use a data set that is larger than the memory. The training step is that of PackNet's `tiny` preset with PoseNet
+and the photometric loss on this machine's device. A data set is fast enough if its rate is at least that of the step.
 """
 
 from __future__ import annotations
@@ -32,30 +32,54 @@ from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.recognize import source_at
 from packdepth.training.data import Batches
 
-OFFSETS = (-1, 1)
+OFFSETS = (-1, 1)  # of the context frames
+IMAGES = 1 + len(OFFSETS)  # of a sample
+ENDLESS = 10**6  # steps of an epoch, more than any measurement takes
 
 
 def loader(clips: Sequence[Clip], size: tuple[int, int], batch: int, workers: int) -> DataLoader[Batch]:
-    """Training batches, as a run loads them."""
+    """Return a loader of training batches, as a run has it.
+
+    Args:
+        clips: the clips.
+        size: height and width of samples, in pixels.
+        batch: samples of a batch.
+        workers: number of worker processes.
+    """
     samples = ClipDataset(clips, size, OFFSETS, augmentation=Augmentation())
-    sampler = DrawSampler(len(samples), batch, epoch_steps=10**6, seed=0)
+    sampler = DrawSampler(len(samples), batch, epoch_steps=ENDLESS, seed=0)
     return DataLoader(Batches(samples), batch_size=None, sampler=sampler, num_workers=workers)
 
 
 def loading_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, workers: int, images: int) -> float:
-    """Images per second, after the first batches, with which workers start."""
+    """Return the images per second that are loaded, without the first batches, during which workers start.
+
+    Args:
+        clips: the clips.
+        size: height and width of samples, in pixels.
+        batch: samples of a batch.
+        workers: number of worker processes.
+        images: number of images to load.
+    """
     batches = iter(loader(clips, size, batch, workers))
-    for _ in range(1 + 2 * workers):  # what workers have made ahead is not counted
+    for _ in range(1 + 2 * workers):  # batches that workers have loaded in advance are not counted
         next(batches)
-    steps = max(images // (3 * batch), 1)
+    steps = max(images // (IMAGES * batch), 1)
     start = time.perf_counter()
     for _ in islice(batches, steps):
         pass
-    return 3 * batch * steps / (time.perf_counter() - start)
+    return IMAGES * batch * steps / (time.perf_counter() - start)
 
 
 def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: int = 3) -> float:
-    """Images per second that training consumes."""
+    """Return the images per second that training consumes.
+
+    Args:
+        clips: the clips.
+        size: height and width of samples, in pixels.
+        batch: samples of a batch.
+        steps: number of steps to time.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     depth = PackNet("tiny").to(device)
     pose = PoseNet().to(device)
@@ -72,10 +96,11 @@ def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: i
         torch.autograd.backward(loss)
         optimizer.step()
         loss.item()  # waits for a GPU
-    return 3 * batch * steps / (time.perf_counter() - start)
+    return IMAGES * batch * steps / (time.perf_counter() - start)
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     root = Path(os.environ.get("PACKDEPTH_DATA") or "../shared/data") / "kitti_raw"
     parser.add_argument("source", nargs="?", type=Path, default=root)

@@ -1,13 +1,14 @@
-"""Time and memory of the photometric objective on this machine: as the reference computes it, and ours.
+"""Time and memory of the photometric term on this machine: the reference's form, and ours.
 
     python bench/loss.py [--threads N] [--repeats N]
 
-Forward and backward of the term `photometric` as published (two context frames, four scales at full resolution,
-minimum, auto-masking), on the GPU if there is one. The reference's way, in our conventions: average pooling with
-reflection, everything computed anew for each context frame and scale. Both give equal values and gradients, which the
-run checks in float64 (in float32 rounding decides where two errors tie). Times, in float32, are medians of several
-repeats, taken in turn so that a drift of the machine's speed meets both. Memory is what the graph keeps for the
-gradient and, on a GPU, the peak that is allocated.
+The benchmark is forward and backward of the term `photometric` as published (two context frames, four scales at full
+resolution, minimum reprojection, auto-masking), on the GPU if there is one. The reference's form, in our conventions,
+uses average pooling with reflection padding, and computes everything again for each context frame and scale. Both forms
+give equal values and gradients. The run checks this in float64, because in float32 rounding decides where two errors
+are equal. Times are medians of several repeats in float32. The forms are timed in turn, so that a change of the
+machine's speed affects both. Memory is that of the tensors that the graph keeps for the gradient and, on a GPU, the
+peak of the allocations.
 """
 
 from __future__ import annotations
@@ -36,24 +37,34 @@ Loss = Callable[[Outputs, Batch], Tensor]
 
 
 def reference(outputs: Outputs, batch: Batch) -> Tensor:
-    """The term with nothing shared between context frames and scales."""
+    """Compute the photometric term without sharing anything between context frames and scales.
+
+    Args:
+        outputs: outputs of the networks.
+        batch: the batch.
+    """
     losses = []
     for s, inv_depth in enumerate(outputs.inv_depths):
         depth = 1 / enlarged(inv_depth, s, *batch.image.shape[-2:]).clamp(min=1e-6)
-        synthesized, unmoved, valid = [], [], []
+        synthesized, identity, valid = [], [], []
         for context, T in zip(batch.context.unbind(1), outputs.T_context_target.unbind(1), strict=True):
             view = synthesize(context, depth, T, batch.camera)
             synthesized.append(reference_error(view.image, batch.image))
-            unmoved.append(reference_error(context, batch.image))
+            identity.append(reference_error(context, batch.image))
             valid.append(view.valid)
-        error, seen = combine(torch.cat(synthesized, 1), torch.cat(valid, 1), minimum=True)
-        still, _ = combine(torch.cat(unmoved, 1), torch.cat(valid, 1), minimum=True)
-        losses.append(masked_mean(torch.minimum(error, still), seen))
+        error, visible = combine(torch.cat(synthesized, 1), torch.cat(valid, 1), minimum=True)
+        identity_error, _ = combine(torch.cat(identity, 1), torch.cat(valid, 1), minimum=True)
+        losses.append(masked_mean(torch.minimum(error, identity_error), visible))
     return torch.stack(losses).mean()
 
 
 def reference_error(x: Tensor, y: Tensor) -> Tensor:
-    """PackNet, CVPR 2020, eq. 2, of images [B, 3, H, W]: [B, 1, H, W]."""
+    """Compute the photometric error of PackNet, CVPR 2020, eq. 2: [B, 1, H, W].
+
+    Args:
+        x: [B, 3, H, W] an image.
+        y: [B, 3, H, W] the other image.
+    """
     padded_x, padded_y = (F.pad(images, (1, 1, 1, 1), mode="reflect") for images in (x, y))
     mean_x, mean_y = F.avg_pool2d(padded_x, 3, 1), F.avg_pool2d(padded_y, 3, 1)
     var_x = F.avg_pool2d(padded_x**2, 3, 1) - mean_x**2
@@ -68,7 +79,15 @@ def reference_error(x: Tensor, y: Tensor) -> Tensor:
 def example(
     size: int, height: int, width: int, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> tuple[Outputs, Batch]:
-    """Smooth random frames, inverse depths and motions; the outputs have gradients."""
+    """Return smooth random frames, inverse depths and motions. The outputs require gradients.
+
+    Args:
+        size: batch size.
+        height: height of the images, in pixels.
+        width: width of the images, in pixels.
+        device: device of the tensors.
+        dtype: dtype of the tensors.
+    """
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(3 * size, 3, height // 8, width // 8, generator=generator)
     frames = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).clamp(0, 1)
@@ -87,11 +106,18 @@ class Step(NamedTuple):
     """One forward and backward pass."""
 
     seconds: float
-    value: float
-    gradients: tuple[Tensor, ...]
+    value: float  # of the loss
+    gradients: tuple[Tensor, ...]  # of the inverse depths, finest first, and of the motions
 
 
 def step(loss: Loss, outputs: Outputs, batch: Batch) -> Step:
+    """Compute a loss and its gradients.
+
+    Args:
+        loss: a form of the loss.
+        outputs: outputs of the networks.
+        batch: the batch.
+    """
     inputs = [*outputs.inv_depths, outputs.T_context_target]
     start = time.perf_counter()
     value = loss(outputs, batch)
@@ -101,12 +127,19 @@ def step(loss: Loss, outputs: Outputs, batch: Batch) -> Step:
 
 
 def check_equal(ours: Step, theirs: Step) -> None:
+    """Assert that two forms in float64 give equal values and gradients, up to rounding.
+
+    Args:
+        ours: step of our form.
+        theirs: step of the reference's form.
+    """
     assert abs(ours.value - theirs.value) < 1e-12 * theirs.value, (ours.value, theirs.value)
     for a, b in zip(ours.gradients, theirs.gradients, strict=True):
         assert (a - b).norm() < 1e-9 * b.norm()
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
@@ -115,7 +148,7 @@ def main() -> None:
     gpu = torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")
     machine = torch.cuda.get_device_name() if gpu else f"CPU, {options.threads} threads"
-    print(f"torch {torch.__version__}, {machine}; ratios are ours to the reference's way")
+    print(f"torch {torch.__version__}, {machine}; ratios are ours to the reference's form")
     print(f"{'size':>8} {'batch':>5} {'reference [ms]':>14} {'ours [ms]':>9} {'ratio':>6}", end=" ")
     print(f"{'kept [MiB]':>10} {'ours':>6} {'ratio':>6}" + (f" {'peak [MiB]':>10} {'ours':>6}" if gpu else ""))
     forms: tuple[Loss, Loss] = (reference, Photometric())

@@ -1,4 +1,4 @@
-"""What a step needs: kept for the gradient, and at most on a GPU."""
+"""Memory of a step: tensors that are kept for the gradient, and the peak on a GPU."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from torch import Tensor
 
 
 def kept(loss: Callable[[], Tensor], beside: Iterable[Tensor] = ()) -> float:
-    """MiB that the graph of a loss keeps for its gradient, each storage counted once, without those of `beside`."""
+    """Return the MiB that the graph of a loss keeps for its gradient. Each storage counts once.
+
+    Args:
+        loss: computes the loss.
+        beside: tensors whose storages do not count, such as parameters.
+    """
     sizes: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # a result that is kept as it is would keep its own graph, for ever
+        return tensor.detach()  # a result that is saved itself would keep its own graph forever
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         value = loss()
@@ -26,7 +31,11 @@ def kept(loss: Callable[[], Tensor], beside: Iterable[Tensor] = ()) -> float:
 
 
 def peak(step: Callable[[], object]) -> float:
-    """MiB that a step allocates on the GPU at most, beyond what was there."""
+    """Return the peak of the memory that a step allocates on the GPU, in MiB, without earlier allocations.
+
+    Args:
+        step: the step.
+    """
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     step()

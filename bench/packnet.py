@@ -1,15 +1,21 @@
-"""Time and memory of depth networks on this machine: as the reference computes them, and ours in each mode.
+"""Time and memory of depth networks on this machine: the reference's form, and ours in each mode.
 
     python bench/packnet.py [--networks 1A slim-1A small resnet18] [--threads N] [--repeats N] [--tests NAME ...]
 
-The reference's way is unfused, eager, float32, contiguous. Tests: `latency` (one image of 192x640), `large` (one of
-384x1280), `throughput` (eight of 192x640), `training` (a step with the whole loss at 192x640, one sample: forward,
-backward, Adam; in the reference's way with its photometric loss, too; bfloat16 by autocast, as with
-`training.precision: bf16`), `steps` (`latency` and `training` from the reference's way to ours, step by step). Modes
-are timed in turn, so that a drift of the machine's speed meets all; times are medians. Outputs are compared with the
-reference's: `error` is the largest difference of inverse depth over the largest inverse depth, in training that of the
-loss. `peak` is the share of what a large matrix product reaches in the same type. Memory of training is what the graph
-keeps for the gradient; on a GPU the peak allocation, too.
+The reference's form is unfused, eager, float32, contiguous. The tests are:
+
+    latency     one image of 192x640
+    large       one image of 384x1280
+    throughput  eight images of 192x640
+    training    a step with the whole loss at 192x640 and one sample: forward, backward, Adam. The reference's form uses
+                its photometric loss, too. bfloat16 is by autocast, as with `training.precision: bf16`.
+    steps       `latency` and `training` from the reference's form to ours, one change after another
+
+Modes are timed in turn, so that a change of the machine's speed affects all of them; times are medians. Outputs are
+compared with those of the reference: `error` is the largest difference of inverse depth divided by the largest inverse
+depth; in training it is the relative difference of the loss. `peak` is the rate of computation, as a share of the rate
+of a large matrix product in the same dtype. Memory of training is that of the tensors that the graph keeps for the
+gradient and, on a GPU, the peak of the allocations.
 """
 
 from __future__ import annotations
@@ -47,22 +53,36 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 TESTS = {"latency": (1, 192, 640), "large": (1, 384, 1280), "throughput": (8, 192, 640)}  # images, height, width
 
+MAX_ERROR = 1e-4  # relative error of a mode in float32, from rounding
+
 
 class ReferenceConv(nn.Module):
-    """Convolution, group normalization, ELU as published: each keeps what it makes."""
+    """Convolution, group normalization and ELU as published: each keeps its result for the gradient.
+
+    Args:
+        block: our block, whose layers are used.
+    """
 
     def __init__(self, block: Conv2D) -> None:
         super().__init__()
         self.conv_base, self.normalize = block.conv_base, block.normalize
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Join, filter, normalize, activate."""
+        """Join feature maps, and apply convolution, normalization and activation.
+
+        Args:
+            maps: [B, C, H, W] each.
+        """
         joined = torch.cat(maps, dim=1) if len(maps) > 1 else maps[0]
         return F.elu(self.normalize(self.conv_base(joined)))
 
 
 class ReferenceResidual(nn.Module):
-    """A residual convolution as published."""
+    """A residual convolution as published.
+
+    Args:
+        block: our block, whose layers are used.
+    """
 
     def __init__(self, block: ResidualConv) -> None:
         super().__init__()
@@ -70,32 +90,52 @@ class ReferenceResidual(nn.Module):
         self.conv3, self.normalize = block.conv3, block.normalize
 
     def forward(self, x: Tensor) -> Tensor:
-        """Two convolutions beside a shortcut."""
+        """Apply two convolutions and a shortcut.
+
+        Args:
+            x: [B, C, H, W].
+        """
         return F.elu(self.normalize(self.conv2(self.conv1(x)) + self.conv3(x)))
 
 
 class ReferencePack(nn.Module):
-    """A packing block as published: a 3D and a 2D convolution, one after the other."""
+    """A packing block as published: a 3D convolution, then a 2D convolution.
+
+    Args:
+        block: our block, whose layers are used.
+    """
 
     def __init__(self, block: PackLayerConv3d) -> None:
         super().__init__()
         self.conv, self.conv3d = ReferenceConv(block.conv), block.conv3d
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pack."""
+        """Pack features.
+
+        Args:
+            x: [B, C, H, W].
+        """
         packed: Tensor = self.conv(self.conv3d(F.pixel_unshuffle(x, 2).unsqueeze(1)).flatten(1, 2))
         return packed
 
 
 class ReferenceUnpack(nn.Module):
-    """An unpacking block as published."""
+    """An unpacking block as published.
+
+    Args:
+        block: our block, whose layers are used.
+    """
 
     def __init__(self, block: UnpackLayerConv3d) -> None:
         super().__init__()
         self.conv, self.conv3d = ReferenceConv(block.conv), block.conv3d
 
     def forward(self, x: Tensor) -> Tensor:
-        """Unpack."""
+        """Unpack features.
+
+        Args:
+            x: [B, C, H, W].
+        """
         return F.pixel_shuffle(self.conv3d(self.conv(x).unsqueeze(1)).flatten(1, 2), 2)
 
 
@@ -110,7 +150,12 @@ ALL: Blocks = frozenset(REFERENCE)
 
 
 def as_published(network: nn.Module, blocks: Blocks = ALL) -> nn.Module:
-    """A copy in which these of PackNet's blocks are computed as the reference computes them."""
+    """Return a copy of a network in which some of PackNet's blocks are computed in the reference's form.
+
+    Args:
+        network: the network.
+        blocks: types of these blocks.
+    """
     network = copy.deepcopy(network)
     for parent in list(network.modules()):
         for name, block in list(parent.named_children()):
@@ -121,18 +166,22 @@ def as_published(network: nn.Module, blocks: Blocks = ALL) -> nn.Module:
 
 @dataclass(frozen=True)
 class Mode:
-    """A way of computing a network."""
+    """A form in which a network is computed."""
 
     name: str
     dtype: torch.dtype = torch.float32
     channels_last: bool = False
-    published: Blocks = frozenset()  # blocks computed as the reference computes them
-    published_step: bool = False  # the loss and the optimizer too
+    published: Blocks = frozenset()  # blocks in the reference's form
+    published_step: bool = False  # whether the loss and the optimizer have the reference's form, too
     compiled: bool = False
 
-    @torch.inference_mode(False)  # weights made in that mode count no changes, so nothing made of them can be kept
+    @torch.inference_mode(False)  # tensors made in inference mode have no version counter, so results cannot be cached
     def prepared(self, network: nn.Module) -> Callable[[Tensor], list[Tensor]]:
-        """The network, which is copied, in this mode."""
+        """Return a copy of the network in this mode, as a function of images.
+
+        Args:
+            network: the network.
+        """
         network = as_published(network, self.published)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         network = network.to(self.dtype)
@@ -143,7 +192,7 @@ class Mode:
 
 
 PUBLISHED = Mode("reference", published=ALL, published_step=True)
-STEPS = [  # from the reference's way to ours, one after the other
+STEPS = [  # from the reference's form to ours, one change after another
     PUBLISHED,
     Mode("+ packing fused", published=ALL - {PackLayerConv3d}, published_step=True),
     Mode("+ unpacking in 2D", published=ALL - {PackLayerConv3d, UnpackLayerConv3d}, published_step=True),
@@ -155,7 +204,11 @@ STEPS = [  # from the reference's way to ours, one after the other
 
 
 def modes(gpu: bool) -> list[Mode]:
-    """The reference first."""
+    """Return the modes to compare; the first is the reference.
+
+    Args:
+        gpu: whether to return the modes for a GPU, too.
+    """
     plain = [
         PUBLISHED,
         Mode("float32"),
@@ -170,7 +223,12 @@ def modes(gpu: bool) -> list[Mode]:
 
 
 def seconds(function: Callable[[], object], device: torch.device) -> float:
-    """Of one call, a GPU's work included."""
+    """Return the seconds of one call, including the work of a GPU.
+
+    Args:
+        function: the function to call.
+        device: device that the function uses.
+    """
     if device.type == "cuda":
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -181,7 +239,13 @@ def seconds(function: Callable[[], object], device: torch.device) -> float:
 
 
 def medians(functions: list[Callable[[], object]], repeats: int, device: torch.device) -> list[float]:
-    """Seconds of each, called in turn, after one call that is not counted."""
+    """Return the median seconds of functions, which are called in turn. The first call of each does not count.
+
+    Args:
+        functions: the functions.
+        repeats: number of calls that count.
+        device: device that the functions use.
+    """
     times: list[list[float]] = [[] for _ in functions]
     for repeat in range(repeats + 1):
         for function, counted in zip(functions, times, strict=True):
@@ -192,29 +256,54 @@ def medians(functions: list[Callable[[], object]], repeats: int, device: torch.d
 
 
 def matmul_rate(dtype: torch.dtype, device: torch.device) -> float:
-    """Multiply-adds per second of a large matrix product."""
+    """Return the multiply-adds per second of a large matrix product.
+
+    Args:
+        dtype: dtype of the matrices.
+        device: device of the matrices.
+    """
     size = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return size**3 / medians([lambda: a @ b], 5, device)[0]
 
 
 def multiply_adds(network: nn.Module, images: Tensor) -> float:
-    """Of the network as published."""
+    """Return the number of multiply-adds of a network as published.
+
+    Args:
+        network: the network.
+        images: [B, 3, H, W].
+    """
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         as_published(network)(images)
     return float(counter.get_total_flops()) / 2
 
 
 def check_equal(ways: list[Mode], errors: list[float]) -> None:
-    """Assert that those of float32 compute what the reference computes."""
-    assert all(error < 1e-4 for mode, error in zip(ways, errors, strict=True) if mode.dtype == torch.float32), errors
+    """Assert that the modes in float32 give the results of the reference.
+
+    Args:
+        ways: the modes.
+        errors: the relative error of each.
+    """
+    assert all(error < MAX_ERROR for mode, error in zip(ways, errors, strict=True) if mode.dtype == torch.float32), (
+        errors
+    )
 
 
 @torch.inference_mode()
 def inference(
     network: nn.Module, ways: list[Mode], shape: tuple[int, int, int], repeats: int, device: torch.device
 ) -> None:
-    """A table of modes."""
+    """Print a table of modes in inference.
+
+    Args:
+        network: the network.
+        ways: the modes; the first is the reference.
+        shape: number, height and width of the images.
+        repeats: number of repeats.
+        device: device of the network.
+    """
     batch, height, width = shape
     images = torch.rand(batch, 3, height, width, device=device)
     work = multiply_adds(network, images)
@@ -233,7 +322,14 @@ def inference(
 
 
 class Trainer:
-    """A depth and a pose network with Adam, on one batch; a mode of bfloat16 computes the networks in it (autocast)."""
+    """Training of a depth and a pose network with Adam, on one batch. A mode of bfloat16 uses autocast.
+
+    Args:
+        depth: the depth network, which is copied.
+        pose: the pose network, which is copied.
+        mode: the mode.
+        device: device of the networks.
+    """
 
     def __init__(self, depth: nn.Module, pose: PairPoseNetwork, mode: Mode, device: torch.device) -> None:
         self.mode = mode
@@ -247,14 +343,14 @@ class Trainer:
         _, self.batch = loss_bench.example(1, 192, 640, device)
 
     def loss(self) -> Tensor:
-        """The whole loss."""
+        """Compute the whole loss."""
         batch, bfloat16 = self.batch, self.mode.dtype == torch.bfloat16
         with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=bfloat16):
             outputs = Outputs(self.depth(batch.image), self.pose(batch.image, batch.context, batch.offsets))
         return self.photometric(outputs, batch) + 1e-3 * self.smoothness(outputs, batch)
 
     def step(self) -> float:
-        """Forward, backward, optimizer."""
+        """Run forward, backward and optimizer, and return the loss."""
         self.optimizer.zero_grad()
         loss = self.loss()
         torch.autograd.backward(loss)
@@ -262,12 +358,19 @@ class Trainer:
         return loss.item()
 
     def kept(self) -> float:
-        """MiB that the graph keeps for the gradient beside the parameters."""
+        """Return the MiB that the graph keeps for the gradient, without the parameters."""
         return kept(self.loss, [*self.depth.parameters(), *self.pose.parameters()])
 
 
 def training(network: nn.Module, ways: list[Mode], repeats: int, device: torch.device) -> None:
-    """A table of steps, in bfloat16 by autocast."""
+    """Print a table of modes in training.
+
+    Args:
+        network: the depth network.
+        ways: the modes; the first is the reference.
+        repeats: number of repeats.
+        device: device of the network.
+    """
     pose = PoseNet(initial_forward=0.5).to(device)
     trainers = [Trainer(network, pose, mode, device) for mode in ways]
     sizes = [trainer.kept() for trainer in trainers]
@@ -284,6 +387,7 @@ def training(network: nn.Module, ways: list[Mode], repeats: int, device: torch.d
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--tests", nargs="+", choices=[*TESTS, "training", "steps"], default=[*TESTS, "training"])

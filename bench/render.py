@@ -1,9 +1,10 @@
-"""Frames per second of the city with all truths: two image sizes, one and two processes.
+"""Rendering rate of the city with all ground truth: two image sizes, one and two processes.
 
     python bench/render.py [--frames N]
 
-Each figure writes the drives of a new folder, right images and LiDAR included. Starting a process, building its streets
-and painting its surfaces counts, so that longer drives are faster; the time of the first drive's set-up is given apart.
+Each measurement writes drives to a new folder, including right images and LiDAR. It includes the start of processes and
+the set-up of streets and textures, so that longer drives have a higher rate. The set-up time of the first drive is
+printed separately.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from packdepth.city.write import write_city
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--frames", type=int, default=30)
     options = parser.parse_args()

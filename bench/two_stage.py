@@ -1,12 +1,13 @@
-"""Infinite depth and its cure: both stages and the filter between them, on cars ahead at the camera's own speed.
+"""Infinite depth on cars that drive at the camera's own speed: both stages of training, and the filter between them.
 
     python bench/two_stage.py OUTPUT [--drives N] [--lead-share X] [--seed N] [--guide none|network|labels] [KEY=VALUE]
 
-Renders drives, of which a share has a lead car, trains the demo's run without auto-masking in two stages (what is there
-already is used again), unguided, guided by a segmentation network that is trained on the same drives first, or by their
-true label maps, and prints: precision and recall of the filter for frames that show a lead car; on test drives
-that all have one, the share of pixels that each stage predicts more than 1.5 times too far, and abs_rel, on lead cars,
-on all that moves, and on the rest. An override changes the run, such as training.epochs=3.
+The benchmark renders drives, of which a share has a lead car. It trains the run of the demo without auto-masking in two
+stages: unguided, guided by a segmentation network that is trained on the same drives first, or guided by their true
+label maps. Existing results are used again. It prints precision and recall of the filter for frames that show a lead
+car. For test drives that all have a lead car, it prints for each stage the share of pixels that are predicted more than
+1.5 times too far, and abs_rel, on lead cars, on all dynamic objects, and on the rest. An override changes the run, such
+as training.epochs=3.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ from packdepth.studies.guidance import segment
 from packdepth.training.two_stage import train_two_stage
 
 TRAIN_FRAMES, TEST_FRAMES, TEST_DRIVES = 240, 10, 10
-SPEEDS = (10.0, 15.0)  # metres a second: the faster, the plainer that what stays the same is far
-SEGMENTATION_STEPS = 800
-VISIBLE = 30  # pixels of a lead car, for a frame to show it
+SPEEDS = (10.0, 15.0)  # metres per second: at high speed, an image region that does not change is clearly far away
+SEGMENTATION_STEPS = 800  # of the training of the segmentation network; chosen by eye
+MIN_PIXELS = 30  # of a part, for a frame to show it; chosen by eye
 
 
 def main() -> None:
+    """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("output", type=Path)
     parser.add_argument("overrides", nargs="*")
@@ -63,7 +65,14 @@ def main() -> None:
 
 
 def run_text(output: Path, guide: str) -> str:
-    """The demo's run file on these drives: no auto-masking, guided, and freer to be wrong, so that holes are deep."""
+    """Return the text of the demo's run file with changes: these drives, no auto-masking, guidance.
+
+    Weaker regularization lets the network predict infinite depth more easily.
+
+    Args:
+        output: folder of the benchmark.
+        guide: "none", "network" or "labels".
+    """
     run = yaml.safe_load(RUN_FILE.read_text())
     run["data"] |= {"train": [{"kind": "folder", "root": str(output / "train")}], "val": []}
     run["networks"]["pose"]["initial_forward"] = round(mean_step(output), 3)
@@ -80,27 +89,43 @@ def run_text(output: Path, guide: str) -> str:
 
 
 def lead_car(frame: Frame, leader: int | None) -> Tensor:
-    """Where a frame shows the lead car: [H, W] bool."""
+    """Return the mask of the lead car: [H, W] bool.
+
+    Args:
+        frame: the frame, with instances.
+        leader: number of the lead car; None if there is none.
+    """
     assert frame.instance is not None
     return torch.from_numpy(frame.instance.read()) == (-1 if leader is None else leader)
 
 
 def report_filter(output: Path, train: Recipe, drives: int) -> None:
-    """Of the targets that were dropped, how many show a lead car, and of those that do, how many were dropped."""
+    """Print precision and recall of the filter: dropped targets, and targets that show a lead car.
+
+    Args:
+        output: folder of the benchmark.
+        train: recipe of the training drives.
+        drives: number of training drives.
+    """
     with (output / "run" / "ground" / "0" / COUNTS).open(newline="") as file:
         kept = {(row["clip"], row["frame"]): row["kept"] == "1" for row in csv.DictReader(file)}
     dropped, led = {frame for frame in kept if not kept[frame]}, set()
     for number in range(drives):
         clip = read_clip(clip_folder(output / "train", train, number, "front"))
         leader = Drive(train, number).traffic.leader
-        led |= {(clip.name, f.name) for f in clip.frames if lead_car(f, leader).sum() >= VISIBLE} & kept.keys()
+        led |= {(clip.name, f.name) for f in clip.frames if lead_car(f, leader).sum() >= MIN_PIXELS} & kept.keys()
     both = len(dropped & led)
     print(f"filter: {len(dropped)} of {len(kept)} frames dropped, {len(led)} show a lead car, {both} both; ", end="")
     print(f"precision {both / len(dropped) if dropped else math.nan:.2f}, recall {both / max(len(led), 1):.2f}")
 
 
 def report_stages(output: Path, test: Recipe) -> None:
-    """The share too far and abs_rel of each stage, by part: means over the frames that have 30 pixels of it."""
+    """Print the share too far and abs_rel of each stage and part, as means over the frames that show the part.
+
+    Args:
+        output: folder of the benchmark.
+        test: recipe of the test drives.
+    """
     print(f"{'':8} {'part':>10} {'too far':>8} {'abs_rel':>8} {'frames':>7}")
     for stage in ("stage1", "stage2"):
         predictor = load(output / "run" / stage / "best")
@@ -114,9 +139,9 @@ def report_stages(output: Path, test: Recipe) -> None:
                 image, labels = frame.image.read(), predictor.labels(frame.image, frame.semantic)
                 depth = torch.from_numpy(predictor.predict(image, labels=labels).depth)
                 for part, mask in (("lead car", lead_car(frame, leader)), ("moving", moving), ("rest", ~moving)):
-                    judged = mask & (truth > 0)
-                    if judged.sum() >= VISIBLE:
-                        abs_rel = (depth / truth - 1).abs()[judged].mean()
+                    evaluated = mask & (truth > 0)
+                    if evaluated.sum() >= MIN_PIXELS:
+                        abs_rel = (depth / truth - 1).abs()[evaluated].mean()
                         scores[part].append((float(share_too_far(depth, truth, mask)), float(abs_rel)))
         for part, values in scores.items():
             far, abs_rel = (sum(column) / len(values) for column in zip(*values, strict=True))

@@ -1,4 +1,4 @@
-"""Progress bars of long loops."""
+"""Progress of long loops: bars, and durations as text."""
 
 from __future__ import annotations
 
@@ -23,3 +23,17 @@ def progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
     ['a', 'b', 'c']
     """
     return track(items, description=what, total=total, console=Console(stderr=True))
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as h:mm:ss or m:ss.
+
+    Args:
+        seconds: the duration.
+
+    >>> clock(3725), clock(65.4)
+    ('1:02:05', '1:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -11,7 +11,7 @@ from packdepth.config import parse_run
 from packdepth.demo.steps import RUN_FILE
 from packdepth.networks.posenet import PoseNet
 from packdepth.optimization.muon import MOMENTUM, Muon, orthogonalized
-from packdepth.training.optimizer import optimizer_and_schedule
+from packdepth.training.module import optimizer_and_schedule
 
 
 @pytest.mark.parametrize("shape", [(6, 40), (40, 6), (9, 9)])

@@ -15,7 +15,16 @@ from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.warp import sample
 from packdepth.training import calibration
-from packdepth.training.calibration import ASPECT, CENTER, FOCAL, View, adjust, ground, normal_equations, prior
+from packdepth.training.calibration import (
+    ASPECT_DEVIATION,
+    CENTER_DEVIATION,
+    FOCAL_DEVIATION,
+    View,
+    adjust,
+    ground,
+    normal_equations,
+    prior,
+)
 
 CAMERA = Camera(fx=150.0, fy=150.0, cx=127.5, cy=63.5, width=256, height=128)
 NO_CHANGE = torch.zeros(4, dtype=torch.float64)
@@ -49,8 +58,8 @@ def deviation(turn: float, views: int) -> float:
 
 
 def test_motion_straight_ahead_tells_nothing() -> None:
-    assert adjust([blank()], CAMERA, NO_CHANGE).deviation == pytest.approx(FOCAL)
-    assert deviation(0.0, 10) > 0.7 * FOCAL
+    assert adjust([blank()], CAMERA, NO_CHANGE).deviation == pytest.approx(FOCAL_DEVIATION)
+    assert deviation(0.0, 10) > 0.7 * FOCAL_DEVIATION
 
 
 def test_turns_tell_the_focal_length_and_more_views_tell_it_better() -> None:
@@ -75,7 +84,7 @@ def test_a_wrong_camera_is_set_right_in_turns(factor: float) -> None:
 def test_ground_that_may_tilt_tells_less(monkeypatch: pytest.MonkeyPatch) -> None:
     """What leans in a bend looks like another focal length."""
     tilting = deviation(0.02, 10)
-    monkeypatch.setattr(calibration, "TILT", 1e-6)
+    monkeypatch.setattr(calibration, "TILT_DEVIATION", 1e-6)
     assert deviation(0.02, 10) < 0.9 * tilting
 
 
@@ -113,18 +122,18 @@ def test_ground_is_where_depth_is_the_same_in_all_views() -> None:
     depths = torch.full((5, 1, 16, 24), 10.0, dtype=torch.float64)
     depths[:, ..., :8] *= torch.tensor([0.5, 0.7, 1.0, 1.4, 2.0])[:, None, None, None]
     depths[3, ..., 8:, 16:] = 6
-    usual, shown = ground(depths)
+    usual, is_ground = ground(depths)
     assert (usual == 10).all()
     expected = torch.ones(5, 2, 3)
     expected[:, :, 0] = 0
     expected[3, 1, 2] = 0
-    torch.testing.assert_close(shown.view(5, 2, 3), expected.double())
+    torch.testing.assert_close(is_ground.view(5, 2, 3), expected.double())
 
 
 def test_known_depth_tells_what_free_depth_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a circle with the camera along its tangent (Sturm, CVPR 2001)."""
     known = deviation(0.05, 10)
-    monkeypatch.setattr(calibration, "DEPTH", 10.0)
+    monkeypatch.setattr(calibration, "DEPTH_DEVIATION", 10.0)
     assert deviation(0.05, 10) > 2 * known
 
 
@@ -138,10 +147,10 @@ def test_where_nothing_is_told_a_camera_returns_to_its_guess() -> None:
 def test_a_focal_length_beyond_belief_is_not_believed() -> None:
     """A video that seems to say so has misled the networks: a straight road with cars that move along did."""
     views = [view(turn) for turn in (-0.05, 0.05)] * 3
-    assert adjust(views, stretched(1.25), NO_CHANGE).deviation < FOCAL / 2
+    assert adjust(views, stretched(1.25), NO_CHANGE).deviation < FOCAL_DEVIATION / 2
     solution = adjust(views, stretched(1.25), torch.tensor([-1.3, -1.3, 0, 0], dtype=torch.float64), rounds=1)
     torch.testing.assert_close(solution.change, NO_CHANGE)
-    assert solution.deviation == FOCAL
+    assert solution.deviation == FOCAL_DEVIATION
 
 
 def test_what_stands_out_is_left_out() -> None:
@@ -155,10 +164,10 @@ def test_what_stands_out_is_left_out() -> None:
 
 def test_the_prior_counts_standard_deviations() -> None:
     for change, expected in (
-        ([FOCAL, FOCAL, 0, 0], 1),
-        ([ASPECT / 2, -ASPECT / 2, 0, 0], 1),
-        ([0, 0, 2 * CENTER, 0], 4),
-        ([0, 0, 0, -CENTER], 1),
+        ([FOCAL_DEVIATION, FOCAL_DEVIATION, 0, 0], 1),
+        ([ASPECT_DEVIATION / 2, -ASPECT_DEVIATION / 2, 0, 0], 1),
+        ([0, 0, 2 * CENTER_DEVIATION, 0], 4),
+        ([0, 0, 0, -CENTER_DEVIATION], 1),
     ):
         vector = torch.tensor(change, dtype=torch.float64)
         assert float(vector @ prior() @ vector) == pytest.approx(expected)

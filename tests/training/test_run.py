@@ -22,8 +22,7 @@ from packdepth.config import load_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
 from packdepth.objectives import Objective
-from packdepth.training.run import train
-from packdepth.training.scale import scale_source
+from packdepth.training.run import scale_source, train
 
 
 def losses(output: Path) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""A rendered street world with exact ground truth: streets, traffic, an ego drive and everything a dataset measures.
+"""A rendered street world with exact ground truth: streets, traffic, and a car with the sensors of a data set.
 
 World axes: x ahead, y left, z up. Camera axes: x right, y down, z ahead. Metres, seconds, radians.
 """

@@ -1,4 +1,4 @@
-"""Drives as clips in memory: frames are rendered when they are read."""
+"""Drives as clips in memory, whose frames are rendered when they are read."""
 
 from __future__ import annotations
 
@@ -13,47 +13,57 @@ from packdepth.city.drive import YAW, Drive, Recipe, Shot, View
 from packdepth.city.lidar import ORIGIN
 from packdepth.records import Clip, Frame
 
-What = Literal["image", "right", "depth", "lidar", "semantic", "instance", "moving"]
-KEPT = 64  # frames in memory
+FieldName = Literal["image", "right", "depth", "lidar", "semantic", "instance", "moving"]
+CACHED_SHOTS = 64  # rendered frames in memory; chosen by eye
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """One field of a frame, to be rendered when it is read."""
+    """A field of a frame, which is rendered when it is read."""
 
-    recipe: Recipe
-    number: int
-    view: View
-    frame: int
-    what: What
+    recipe: Recipe  # settings of the drive
+    number: int  # number of the drive
+    view: View  # the camera
+    frame: int  # number of the frame
+    what: FieldName  # the field
 
     @property
     def path(self) -> Path:
-        """A name for messages; nothing is there on disk."""
+        """A name for messages. There is no such file."""
         return Path(
             f"city/{self.recipe.split}-{self.recipe.seed}-{self.number}/{self.view}/{self.frame:06d}.{self.what}"
         )
 
     def read(self) -> np.ndarray:
-        """What was asked for, as the field of `records.Frame` has it."""
+        """Render the frame and return the field, as described in `records.Frame`."""
         content: np.ndarray = getattr(_shot(self.recipe, self.number, self.view, self.frame), self.what)
         return content
 
 
 class RenderedScan(Rendered):
-    """A scan, to be made when it is read."""
+    """A LiDAR scan, which is made when it is read."""
 
     @property
     def origin(self) -> np.ndarray:
-        """Where the scanner stands in the camera frame, [3] metres."""
+        """The position of the scanner in the camera frame: [3] metres."""
         return ORIGIN
 
 
 def city_clip(recipe: Recipe, number: int = 0, view: View = "front") -> Clip:
-    """A drive as a clip, with everything that is true of it."""
+    """Return a drive as a clip, with all its measurements and ground truth.
+
+    Args:
+        recipe: the settings of the drive.
+        number: number of the drive.
+        view: the camera.
+
+    >>> clip = city_clip(Recipe(frames=3), view="left")
+    >>> clip.name, len(clip.frames)
+    ('city/train-0-0/left', 3)
+    """
     drive = _drive(recipe, number)
 
-    def rendered(frame: int, what: What) -> Rendered:
+    def rendered(frame: int, what: FieldName) -> Rendered:
         return Rendered(recipe, number, view, frame, what)
 
     frames = tuple(
@@ -81,6 +91,6 @@ def _drive(recipe: Recipe, number: int) -> Drive:
     return Drive(recipe, number)
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED_SHOTS)
 def _shot(recipe: Recipe, number: int, view: View, frame: int) -> Shot:
     return _drive(recipe, number).shot(frame, view)

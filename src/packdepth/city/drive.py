@@ -1,4 +1,4 @@
-"""A drive through a street: frames with everything that is true of them."""
+"""A drive through a street: images with their complete ground truth."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 
 from packdepth.city.ego import LATERAL, RATE, Ego
 from packdepth.city.lidar import Scanner
-from packdepth.city.light import light
 from packdepth.city.mesh import Mesh
-from packdepth.city.render import FAR, Body, World
+from packdepth.city.render import FAR, Body, World, random_light
 from packdepth.city.road import Road
 from packdepth.city.street import CHUNK, Street, meadow
 from packdepth.city.style import STYLES, Split
@@ -23,27 +22,30 @@ from packdepth.geometry.camera import Camera
 View = Literal["front", "left", "right", "back"]
 YAW: dict[View, float] = {"front": 0.0, "left": np.pi / 2, "right": -np.pi / 2, "back": np.pi}
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-BEHIND = 150.0  # metres of the street behind the car that are there
-FOCAL = 0.58  # of the image's width, as KITTI's
+BEHIND = 150.0  # metres of the street that exist behind the car, for views to the side and to the back
+FOCAL = 0.58  # image widths: the focal length of KITTI's cameras
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a drive is like, and what is measured of it.
+    """The settings of drives and of their sensors.
 
     Args:
-        split: whose layouts, surfaces and car models.
-        seed: of everything.
-        frames: of a drive, at 10 Hz.
-        record: (n, m): of each m frames the first n are rendered. Stretches far apart show more of the town.
-        height: of the images, pixels.
-        width: of the images, pixels.
-        lead_share: share of drives in which a car drives ahead at exactly the camera car's speed.
-        stop_share: chance of a wait at each crossing.
-        speeds: metres a second, between which the driver's wish varies.
-        baseline: metres to the right camera; none without one.
-        scanner: the LiDAR; none without one.
-        views: cameras around the car.
+        split: the split that gives layouts, surfaces and car models.
+        seed: seed of all random numbers.
+        frames: number of frames of a drive, at 10 Hz.
+        height: height of the images, in pixels.
+        width: width of the images, in pixels.
+        lead_share: share of the drives in which a car drives ahead at exactly the speed of the camera's car.
+        stop_share: probability of a stop at each crossing.
+        speeds: range of the speed that the driver wants, in metres per second.
+        baseline: distance to the right camera in metres; None for no right camera.
+        scanner: the LiDAR; None for no LiDAR.
+        views: the cameras around the car.
+        record: (n, m): of each m frames the first n are rendered. Separate stretches show more of the town.
+
+    >>> Recipe(frames=6, record=(1, 3)).recorded
+    (0, 3)
     """
 
     split: Split = "train"
@@ -61,9 +63,9 @@ class Recipe:
 
     @property
     def recorded(self) -> tuple[int, ...]:
-        """The frames of a drive that are rendered."""
-        shown, period = self.record
-        return tuple(frame for frame in range(self.frames) if frame % period < shown)
+        """The numbers of the frames that are rendered."""
+        count, period = self.record
+        return tuple(frame for frame in range(self.frames) if frame % period < count)
 
     @property
     def camera(self) -> Camera:
@@ -74,14 +76,14 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One moment seen by one camera, with its ground truth."""
+    """A frame of one camera, with its ground truth."""
 
-    time: float  # seconds
+    time: float  # seconds since the drive began
     image: np.ndarray  # [H, W, 3] uint8, RGB
     right: np.ndarray | None  # [H, W, 3] uint8, RGB
     depth: np.ndarray  # [H, W] float32 z-depth in metres, 0 for the sky
     semantic: np.ndarray  # [H, W] uint8, Cityscapes' train ids
-    instance: np.ndarray  # [H, W] int32, 0 for what is no countable object
+    instance: np.ndarray  # [H, W] int32, 0 where there is no countable object
     moving: np.ndarray  # [H, W] bool, on objects that move at this moment
     lidar: np.ndarray | None  # [N, 3] float32, metres, in the camera frame
     speed: float  # metres per second, of the front camera
@@ -91,11 +93,11 @@ class Shot:
 class Drive:
     """One continuous drive, rendered frame by frame.
 
-    Everything follows from the recipe and the number of the drive: another process gives the same bytes.
+    Everything depends only on the recipe and the number of the drive: another process renders the same bytes.
 
     Args:
-        recipe: what the drive is like.
-        number: which drive of the recipe.
+        recipe: the settings of the drive.
+        number: number of the drive.
     """
 
     def __init__(self, recipe: Recipe, number: int = 0) -> None:
@@ -108,57 +110,71 @@ class Drive:
         self.ego = Ego(self.road, habits, start, recipe.frames, recipe.stop_share, recipe.speeds)
         crowd = self._rng(2)
         self.traffic = Traffic(self.style, self.road, self.ego, crowd, lead=crowd.random() < recipe.lead_share)
-        self.light = light(self._rng(3))
+        self.light = random_light(self._rng(3))
         self.street = Street(self.style, self.road, self._rng(7), lambda index: self._rng(4, index))
         self._chunks: dict[int, Mesh] = {}
         self._window: tuple[int, int] | None = None
         self._still: Body | None = None
 
     def _rng(self, *stream: int) -> np.random.Generator:
+        """Return the generator of a stream of random numbers, so that one part of a drive does not change another."""
         recipe = self.recipe
         return np.random.default_rng([SPLITS.index(recipe.split), recipe.seed, self.number, *stream])
 
     @cached_property
     def textures(self) -> Textures:
-        """The drive's surfaces."""
+        """The textures of the drive."""
         return Textures(self.style, self._rng(5))
 
     def __len__(self) -> int:
         return self.recipe.frames
 
     def time(self, frame: int) -> float:
-        """Seconds since the drive began."""
+        """Return the time of a frame in seconds since the drive began.
+
+        Args:
+            frame: number of the frame.
+        """
         return frame / RATE
 
     def world(self, frame: int) -> tuple[World, set[int]]:
-        """The world at a frame, and the instances that move at that moment."""
+        """Return the world at a frame, and the instances that move at that moment.
+
+        Args:
+            frame: number of the frame.
+        """
         near = self.ego.places[frame]
-        seen = self.traffic.visible(self.time(frame), near)
-        actors = Mesh.join([actor.mesh.moved(state.T_world_object) for actor, state in seen])
-        moving = {actor.instance for actor, state in seen if state.moving}
+        visible = self.traffic.visible(self.time(frame), near)
+        actors = Mesh.join([actor.mesh.moved(state.T_world_object) for actor, state in visible])
+        moving = {actor.instance for actor, state in visible if state.moving}
         return World([self._surroundings(near), Body(actors)], self.textures, self.light), moving
 
     def shot(self, frame: int, view: View = "front") -> Shot:
-        """A frame of a camera."""
+        """Render a frame of a camera.
+
+        Args:
+            frame: number of the frame.
+            view: the camera.
+        """
         recipe, camera = self.recipe, self.recipe.camera
         world, moving = self.world(frame)
         T = self.ego.pose(frame, YAW[view])
-        seen = world.truth(camera, T)
+        truth = world.ground_truth(camera, T)
         return Shot(
             time=self.time(frame),
             image=world.image(camera, T),
             right=None if recipe.baseline is None else world.image(camera, T @ _shifted(recipe.baseline)),
-            depth=seen.depth,
-            semantic=seen.semantic,
-            instance=seen.instance,
-            moving=np.isin(seen.instance, list(moving)),
+            depth=truth.depth,
+            semantic=truth.semantic,
+            instance=truth.instance,
+            moving=np.isin(truth.instance, list(moving)),
             lidar=None if recipe.scanner is None else recipe.scanner.scan(world, T, self._rng(6, frame)),
             speed=self.ego.speed(frame),
             pose=T,
         )
 
     def _surroundings(self, s: float) -> Body:
-        """What stands still around a place on the road; built anew when the place is in another chunk."""
+        """Return all static objects around a place on the road. They are built anew when the car enters a chunk."""
         window = (max(int((s - BEHIND) // CHUNK), 0), int((s + FAR) // CHUNK) + 1)
         if self._still is None or window != self._window:
             self._window = window
@@ -170,7 +186,7 @@ class Drive:
 
 
 def _shifted(baseline: float) -> np.ndarray:
-    """T_left_right [4, 4] of a rectified pair."""
+    """Return T_left_right [4, 4] of a rectified stereo pair."""
     T = np.eye(4)
     T[0, 3] = baseline
     return T

@@ -1,4 +1,4 @@
-"""What stands in the street and beside it: trees, lamps, signs, traffic lights, buildings. Models at the origin."""
+"""Models of trees, lamps, signs, traffic lights and buildings, which stand at the origin. Shapes are chosen by eye."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from packdepth.classes import Label
 PLASTER = Look(Material.PLAIN, Label.BUILDING)
 POLE = Look(Material.METAL, Label.POLE)
 FACADES = (Material.FACADE_A, Material.FACADE_B, Material.FACADE_C)
-STOREY = 3.0  # metres
-GROUND_FLOOR = 4.0  # metres
+STOREY = 3.0  # metres: height of a storey
+GROUND_FLOOR = 4.0  # metres: height of the ground floor
 
 
 def tree(style: Style, rng: np.random.Generator) -> Mesh:
-    """A tree of 4 to 9 metres, its crown of several lumps."""
+    """Draw a tree, 4.5 to 9 metres tall. Its crown consists of several lumps.
+
+    Args:
+        style: the style, which gives the shape of the crown.
+        rng: source of random numbers.
+    """
     height = rng.uniform(4.5, 9.0)
     trunk = height * rng.uniform(0.32, 0.42)
     radius = 0.022 * height
@@ -36,7 +41,11 @@ def tree(style: Style, rng: np.random.Generator) -> Mesh:
 
 
 def bush(rng: np.random.Generator) -> Mesh:
-    """A bush of about a metre."""
+    """Draw a bush of about 1 metre.
+
+    Args:
+        rng: source of random numbers.
+    """
     leaf = Look(Material.LEAF, Label.VEGETATION, _shade(rng))
     sizes = rng.uniform(0.4, 0.8, (3, 3))
     return Mesh.join([ball((0.5 * (i - 1), 0, s[2] * 0.7), s, leaf, lumps=rng) for i, s in enumerate(sizes)])
@@ -48,7 +57,11 @@ def _shade(rng: np.random.Generator) -> Color:
 
 
 def lamp(rng: np.random.Generator) -> Mesh:
-    """A street lamp that reaches out along y."""
+    """Draw a street lamp whose arm points along y.
+
+    Args:
+        rng: source of random numbers.
+    """
     height = rng.uniform(6.0, 8.0)
     head = Look(Material.PLAIN, Label.POLE, (1.2, 1.2, 1.1))
     return Mesh.join(
@@ -61,7 +74,11 @@ def lamp(rng: np.random.Generator) -> Mesh:
 
 
 def sign(rng: np.random.Generator) -> Mesh:
-    """A traffic sign whose face looks along -x."""
+    """Draw a traffic sign that faces -x.
+
+    Args:
+        rng: source of random numbers.
+    """
     height = rng.uniform(2.1, 2.8)
     colors: tuple[Color, ...] = ((0.75, 0.05, 0.05), (0.04, 0.14, 0.5), (0.75, 0.6, 0.05), (0.9, 0.9, 0.9))
     face = Look(Material.SIGN, Label.TRAFFIC_SIGN, colors[rng.integers(4)])
@@ -77,7 +94,7 @@ def sign(rng: np.random.Generator) -> Mesh:
 
 
 def traffic_light() -> Mesh:
-    """A signal that looks along -x."""
+    """Return a traffic light that faces -x."""
     case = Look(Material.RUBBER, Label.TRAFFIC_LIGHT)
     lights: tuple[Color, ...] = ((0.1, 0.9, 0.2), (0.35, 0.25, 0.02), (0.9, 0.05, 0.05))
     lamps = [
@@ -94,32 +111,43 @@ def traffic_light() -> Mesh:
 
 
 def bollard() -> Mesh:
-    """A post of one metre."""
+    """Return a bollard, 1 metre high."""
     return cylinder((0, 0, 0), (0, 0, 1.0), 0.07, POLE, 10)
 
 
 def litter_bin() -> Mesh:
-    """A litter bin."""
+    """Return a litter bin."""
     return cylinder((0, 0, 0), (0, 0, 0.95), 0.26, Look(Material.PLAIN, Label.POLE, (0.25, 0.4, 0.28)), 12, 0.3)
 
 
 def fence(length: float) -> Mesh:
-    """A low wall along x, from the origin."""
+    """Return a low wall along x, which begins at the origin.
+
+    Args:
+        length: length in metres.
+    """
     wall = Look(Material.ASPHALT, Label.WALL, (3.0, 2.8, 2.6))
     return box((0, length), (-0.12, 0.12), (-0.1, 0.95), wall)
 
 
 def building(style: Style, rng: np.random.Generator, width: float, depth: float) -> Mesh:
-    """A house from x = -width / 2 to width / 2 and from its front at y = 0 back to y = depth."""
+    """Draw a house from x = -width / 2 to width / 2, and from its front at y = 0 to its back at y = depth.
+
+    Args:
+        style: the style, which gives the number of storeys.
+        rng: source of random numbers.
+        width: width of the front, in metres.
+        depth: depth in metres.
+    """
     storeys = int(rng.integers(style.storeys[0], style.storeys[1] + 1))
     wall = Look(FACADES[rng.integers(3)], Label.BUILDING, tuple(rng.uniform(0.65, 1.1) * rng.uniform(0.9, 1.1, 3)))
-    narrower = (rng.uniform(0.7, 1.4), 1.0)  # its windows than those of the pattern
+    narrower = (rng.uniform(0.7, 1.4), 1.0)  # factor by which windows are narrower than those of the pattern
     ground = Look(Material.SHOP if rng.random() < 0.5 else wall.material, Label.BUILDING, wall.tint)
     roof = Look(Material.ROOF, Label.BUILDING, (rng.uniform(0.8, 1.2),) * 3)
     x, y, eaves = (-width / 2, width / 2), (0.0, depth), GROUND_FLOOR + STOREY * storeys
     parts = [
         box(x, y, (-0.2, GROUND_FLOOR), ground),
-        box(x, y, (GROUND_FLOOR, eaves), wall, PLASTER).pressed(narrower),
+        box(x, y, (GROUND_FLOOR, eaves), wall, PLASTER).with_scaled_texture(narrower),
         box((x[0], x[1]), (-0.12, 0.0), (GROUND_FLOOR - 0.15, GROUND_FLOOR + 0.1), PLASTER),
     ]
     if rng.random() < 0.6:

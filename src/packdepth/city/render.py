@@ -1,4 +1,7 @@
-"""Rays into the world: what they meet, and what that looks like."""
+"""Ray casting: images and ground truth of the world, its light and its sky.
+
+The numbers of light and shading are chosen by eye, so that images look plausible.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,97 @@ import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
-from packdepth.city.light import Light
 from packdepth.city.mesh import Mesh, face_normals
 from packdepth.city.textures import Textures
 from packdepth.classes import Label
 from packdepth.geometry.camera import Camera
 
-FAR = 250.0  # metres of z-depth; what is further is sky
-SAMPLES = 2  # along each side of a pixel, for colors
-SHADOW_OFFSET = 0.02  # metres off a surface, where a ray to the sun starts
+FAR = 250.0  # metres of z-depth: anything farther is sky
+SAMPLES = 2  # rays along each side of a pixel, for colors: antialiasing
+SHADOW_OFFSET = 0.02  # metres above a surface, where a ray to the sun starts, so that the surface does not shade itself
+MIN_COSINE = 0.03  # between a ray and a surface's normal, for the ray's footprint: grazing rays keep some texture
+MIN_LENGTH = 1e-6  # lower bound of the length of an interpolated normal, a divisor
+EXPOSURE = 1.15  # factor of light
+SHOULDER = 2.6  # square of the light that becomes white
+GAMMA = 2.2  # of displays
+CLOUDS = 10  # waves of the cloud layer
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """The light of a drive. Colors are linear."""
+
+    sun: np.ndarray  # [3] unit vector toward the sun
+    sun_color: np.ndarray  # [3]
+    ambient: np.ndarray  # [3] light from straight above
+    zenith: np.ndarray  # [3] color of the sky overhead
+    horizon: np.ndarray  # [3] color of the sky at the horizon
+    clouds: np.ndarray  # [W, 3] waves of the cloud layer: two frequencies and a phase
+
+    def sky(self, directions: np.ndarray) -> np.ndarray:
+        """Return the colors of the sky: [N, 3].
+
+        Args:
+            directions: [N, 3] unit vectors.
+        """
+        up = directions[:, 2].clip(0.0, 1.0)
+        color = self.horizon + (self.zenith - self.horizon) * np.sqrt(up)[:, None]
+        plane = directions[:, :2] / (up + 0.12)[:, None]  # a layer of clouds far above
+        wave = np.sin(plane @ self.clouds[:, :2].T + self.clouds[:, 2]).sum(-1) / np.sqrt(len(self.clouds))
+        cover = (0.5 * wave * np.minimum(up * 6, 1)).clip(0, 0.6)[:, None]
+        return np.asarray(color + cover * (np.array([0.95, 0.95, 0.97]) - color))
+
+
+TIMES = {  # the range of the sun's elevation in radians, and the colors of sun, ambient light, zenith and horizon
+    "morning": ((0.35, 0.6), (1.9, 1.55, 1.15), (0.50, 0.56, 0.70), (0.20, 0.38, 0.70), (0.75, 0.72, 0.66)),
+    "noon": ((0.8, 1.1), (1.7, 1.62, 1.5), (0.62, 0.68, 0.78), (0.14, 0.32, 0.72), (0.62, 0.74, 0.88)),
+    "evening": ((0.28, 0.45), (2.0, 1.35, 0.80), (0.46, 0.48, 0.62), (0.22, 0.32, 0.58), (0.90, 0.66, 0.46)),
+    "overcast": ((0.7, 1.0), (0.45, 0.45, 0.46), (1.05, 1.07, 1.10), (0.62, 0.65, 0.68), (0.80, 0.81, 0.82)),
+}
+
+
+def random_light(rng: np.random.Generator) -> Light:
+    """Draw the light of a random time of day.
+
+    Args:
+        rng: source of random numbers.
+
+    >>> random_light(np.random.default_rng(0)).sky(np.array([[0.0, 0.0, 1.0]])).shape
+    (1, 3)
+    """
+    (low, high), sun, ambient, zenith, horizon = TIMES[str(rng.choice(list(TIMES)))]
+    elevation, azimuth = rng.uniform(low, high), rng.uniform(0, 2 * np.pi)
+    towards = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    signs = rng.uniform(0.8, 5.0, (CLOUDS, 1)) * rng.choice([-1.0, 1.0], (CLOUDS, 2))
+    frequencies = signs * rng.uniform(0.4, 1.0, (CLOUDS, 2))
+    clouds = np.concatenate([frequencies, rng.uniform(0, 6.28, (CLOUDS, 1))], axis=1)
+    return Light(np.array(towards), np.array(sun), np.array(ambient), np.array(zenith), np.array(horizon), clouds)
 
 
 class Body:
-    """A mesh that rays can meet."""
+    """A mesh that rays can hit.
+
+    Args:
+        mesh: the mesh, in world coordinates.
+
+    Attributes:
+        normals: [F, 3] float32, unit normals of the flat faces.
+    """
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
-        self.normals = face_normals(mesh.corners).astype(np.float32)  # [F, 3] of the flat faces
+        self.normals = face_normals(mesh.corners).astype(np.float32)
         self._scene = EmbreeScene()
         if len(mesh):
             self._surface = TriangleMesh(self._scene, mesh.corners)
 
     def hits(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The first face [N] that each ray meets (-1 for none), its distance in units of the direction, and u, v."""
+        """Return the first hit of each ray: its face (-1 for none), its distance, and its u and v. Each has shape [N].
+
+        Args:
+            origins: [N, 3] float32, metres.
+            directions: [N, 3] float32; distances are in units of their lengths.
+        """
         if not len(self.mesh):
             empty = np.zeros(len(origins), np.float32)
             return np.full(len(origins), -1, np.int32), np.full(len(origins), np.inf, np.float32), empty, empty
@@ -39,7 +110,12 @@ class Body:
         return found["primID"], distance, found["u"], found["v"]
 
     def blocks(self, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Which rays [N] meet anything at all."""
+        """Return whether each ray hits the mesh: [N] bool.
+
+        Args:
+            origins: [N, 3] float32, metres.
+            directions: [N, 3] float32.
+        """
         if not len(self.mesh):
             return np.zeros(len(origins), bool)
         return np.asarray(self._scene.run(origins, directions, query="OCCLUDED") >= 0)
@@ -47,38 +123,43 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What N rays met."""
+    """The nearest hits of N rays."""
 
     body: np.ndarray  # [N] index of the body, -1 for the sky
-    face: np.ndarray  # [N]
+    face: np.ndarray  # [N] index of the face in the body's mesh
     distance: np.ndarray  # [N] float32, in units of the direction; inf for the sky
-    u: np.ndarray  # [N] barycentric
-    v: np.ndarray
+    u: np.ndarray  # [N] float32, barycentric coordinate of the face's second corner
+    v: np.ndarray  # [N] float32, barycentric coordinate of the face's third corner
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """Ground truth of an image."""
+class GroundTruth:
+    """The ground truth of an image."""
 
     depth: np.ndarray  # [H, W] float32 z-depth in metres, 0 for the sky
     semantic: np.ndarray  # [H, W] uint8, Cityscapes' train ids
-    instance: np.ndarray  # [H, W] int32, 0 for what is no countable object
+    instance: np.ndarray  # [H, W] int32, 0 where there is no countable object
 
 
 class World:
     """The bodies of one moment under one light.
 
     Args:
-        bodies: what there is; kept apart so that only those that move are built anew for each frame.
-        textures: their surfaces.
-        light: the time of day.
+        bodies: all that exists. They are separate, so that only those that move are built anew for each frame.
+        textures: the textures of their surfaces.
+        light: the light.
     """
 
     def __init__(self, bodies: list[Body], textures: Textures, light: Light) -> None:
         self.bodies, self.textures, self.light = bodies, textures, light
 
     def cast(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
-        """The nearest hits of rays [N, 3] float32."""
+        """Return the nearest hits of rays.
+
+        Args:
+            origins: [N, 3] float32, metres.
+            directions: [N, 3] float32.
+        """
         count = len(origins)
         best = Hits(
             body=np.full(count, -1, np.int8),
@@ -96,14 +177,24 @@ class World:
         return best
 
     def image(self, camera: Camera, T_world_camera: np.ndarray) -> np.ndarray:
-        """The picture [H, W, 3] uint8, averaged over SAMPLES x SAMPLES rays a pixel."""
+        """Render the image of a camera: [H, W, 3] uint8. Each pixel is the mean over SAMPLES x SAMPLES rays.
+
+        Args:
+            camera: the camera.
+            T_world_camera: [4, 4], metres.
+        """
         origins, directions = rays(camera, T_world_camera, SAMPLES)
         colors = self._colors(origins, directions, pixel=1 / (float(camera.fx) * SAMPLES))
         fine = colors.reshape(camera.height, SAMPLES, camera.width, SAMPLES, 3).mean((1, 3))
         return np.asarray((255 * _tone(fine) + 0.5).astype(np.uint8))
 
-    def truth(self, camera: Camera, T_world_camera: np.ndarray) -> Seen:
-        """What the rays through the middles of the pixels meet."""
+    def ground_truth(self, camera: Camera, T_world_camera: np.ndarray) -> GroundTruth:
+        """Return the ground truth of an image, from the rays through the centers of the pixels.
+
+        Args:
+            camera: the camera.
+            T_world_camera: [4, 4], metres.
+        """
         hits = self.cast(*rays(camera, T_world_camera, 1))
         near = hits.distance < FAR
         semantic = np.full(len(near), Label.SKY, np.uint8)
@@ -114,14 +205,14 @@ class World:
             instance[here] = body.mesh.instance[hits.face[here]]
         shape = (camera.height, camera.width)
         depth = np.where(near, hits.distance, 0).astype(np.float32)
-        return Seen(depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))
+        return GroundTruth(depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))
 
     def _colors(self, origins: np.ndarray, directions: np.ndarray, pixel: float) -> np.ndarray:
-        """Light [N, 3] that comes back along rays whose directions have length 1 along the camera's axis.
+        """Return the light that arrives along rays: [N, 3].
 
         Args:
-            origins: [N, 3] float32.
-            directions: [N, 3] float32.
+            origins: [N, 3] float32, metres.
+            directions: [N, 3] float32, of length 1 along the camera's axis.
             pixel: width of a ray at distance 1.
         """
         hits = self.cast(origins, directions)
@@ -145,20 +236,20 @@ class World:
         length: np.ndarray,
         pixel: float,
     ) -> np.ndarray:
-        """Colors of the rays `here`, all of which met one body."""
+        """Return the colors of the rays `here`, which all hit one body."""
         mesh, face, distance = body.mesh, hits.face[here], hits.distance[here]
         u, v = hits.u[here, None], hits.v[here, None]
         towards = directions / length[:, None]
         flat = body.normals[face]
         cosine = np.abs((flat * towards).sum(-1))
-        footprint = distance * length * pixel / np.sqrt(cosine.clip(0.03, 1))
+        footprint = distance * length * pixel / np.sqrt(cosine.clip(MIN_COSINE, 1))
         uv = _interpolated(mesh.uv[face], u, v)
         albedo = self.textures.lookup(mesh.material[face], uv, footprint) * mesh.tint[face]
 
         facing = np.where((flat * towards).sum(-1, keepdims=True) > 0, -1.0, 1.0).astype(np.float32)
         flat = flat * facing
         normal = _interpolated(mesh.normals[face], u, v) * facing
-        normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+        normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), MIN_LENGTH)
         sun = self.light.sun.astype(np.float32)
         lit = ((normal @ sun).clip(0, 1)) * ((flat @ sun) > 0)
         points = origins + distance[:, None] * directions + SHADOW_OFFSET * flat
@@ -174,9 +265,18 @@ class World:
 
 
 def rays(camera: Camera, T_world_camera: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Origins and directions [H S W S, 3] float32, row by row, `samples` S along each side of a pixel.
+    """Return the rays of a camera: origins and directions, [H S W S, 3] float32 each, row by row.
 
     Directions have length 1 along the camera's axis, so that distances in their units are z-depths.
+
+    Args:
+        camera: the camera.
+        T_world_camera: [4, 4], metres.
+        samples: number of rays S along each side of a pixel.
+
+    >>> camera = Camera(fx=1.0, fy=1.0, cx=0.0, cy=0.0, width=2, height=1)
+    >>> rays(camera, np.eye(4), 1)[1].tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]]
     """
     offsets = (np.arange(samples) + 0.5) / samples - 0.5
     u = (np.arange(camera.width)[:, None] + offsets).ravel()
@@ -190,12 +290,12 @@ def rays(camera: Camera, T_world_camera: np.ndarray, samples: int) -> tuple[np.n
 
 
 def _interpolated(corners: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Values [N, C] at barycentric u, v [N, 1] of faces whose corners have the values [N, 3, C]."""
+    """Interpolate the values [N, 3, C] of the corners of faces at barycentric u, v [N, 1]: [N, C]."""
     first = corners[:, 0]
     return first + u * (corners[:, 1] - first) + v * (corners[:, 2] - first)
 
 
 def _tone(light: np.ndarray) -> np.ndarray:
-    """Linear light to display values in [0, 1]: a soft shoulder, then the usual gamma."""
-    exposed = 1.15 * light
-    return np.asarray((exposed * (1 + exposed / 2.6) / (1 + exposed)).clip(0, 1) ** (1 / 2.2))
+    """Convert linear light to display values in [0, 1], with a soft shoulder (Reinhard et al., 2002) and gamma."""
+    exposed = EXPOSURE * light
+    return np.asarray((exposed * (1 + exposed / SHOULDER) / (1 + exposed)).clip(0, 1) ** (1 / GAMMA))

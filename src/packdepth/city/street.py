@@ -1,4 +1,7 @@
-"""The still part of a street, made in chunks of 50 metres: ground, houses, what stands around, parked cars."""
+"""The static part of a street, built in chunks of 50 metres: ground, houses, street furniture, parked cars.
+
+The numbers of shapes and of random placement are chosen by eye, so that streets look plausible.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,20 @@ from packdepth.city.textures import ROAD_HALF_WIDTH, Material
 from packdepth.city.vehicles import car, lorry
 from packdepth.classes import Label
 
-CHUNK = 50.0  # metres
+CHUNK = 50.0  # metres along the road
 KERB = 0.12  # metres: height of the sidewalk
-WALK_END = 10.3  # metres: lateral end of the sidewalk
-CROSS_HALF_WIDTH = 4.5  # metres: of a crossing street
-CROSS_WALK_END = 7.5
-CROSS_LENGTH = 48.0  # metres: where a house closes it
-ZEBRA = (6.5, 9.5)  # metres from the middle of a crossing
-PARKING = 5.05  # metres: lateral middle of the cars that park
-FURNITURE = 6.9  # metres: lateral place of trees and lamps
-GROUND_REACH = 400.0  # metres that the meadow reaches beyond what is built
-INSTANCES_PER_CHUNK = 40
-FIRST_STILL_INSTANCE = 2000  # those below are the moving ones
+WALK_END = 10.3  # metres from the center line to the outer edge of the sidewalk
+LANES = (-ROAD_HALF_WIDTH, -3.15, 0.0, 3.15, ROAD_HALF_WIDTH)  # metres: lateral limits of the strips of the road's mesh
+CROSS_HALF_WIDTH = 4.5  # metres: half the width of a crossing street
+CROSS_WALK_END = 7.5  # metres from its center line to the outer edge of its sidewalk
+CROSS_LENGTH = 48.0  # metres from the road to the house at the end of a crossing street
+ZEBRA = (6.5, 9.5)  # metres from the middle of a crossing to the limits of a zebra crossing
+PARKING = 5.05  # metres from the center line to the middle of parked cars
+FURNITURE = 6.9  # metres from the center line to trees and traffic lights
+GROUND_REACH = 400.0  # metres: half the side of the meadow, more than the horizon of FAR
+INSTANCES_PER_CHUNK = 40  # numbers of countable objects that a chunk may use
+INSTANCE_RANGE = 60000  # numbers of static objects repeat beyond this, so that 16 bits hold them
+FIRST_STATIC_INSTANCE = 2000  # smaller numbers belong to moving objects
 
 ROAD_LOOK = Look(Material.ROAD, Label.ROAD)
 ZEBRA_LOOK = Look(Material.ZEBRA, Label.ROAD)
@@ -39,15 +44,22 @@ KERB_LOOK = Look(Material.PLAIN, Label.SIDEWALK, (0.7, 0.7, 0.68))
 
 @dataclass(frozen=True)
 class Verge:
-    """How a side of the street is built on."""
+    """The habits of one side of the street."""
 
     setback: float  # metres from the sidewalk to the houses
     green: float  # share of the plots that are gardens
-    parked: float  # share of the parking places that are taken
+    parked: float  # share of the parking spaces that are occupied
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Verge:
-        """The side of some street."""
+        """Draw the habits of one side.
+
+        Args:
+            rng: source of random numbers.
+
+        >>> 0 <= Verge.draw(np.random.default_rng(0)).green <= 0.4
+        True
+        """
         front_gardens = rng.random() < 0.3
         return cls(
             setback=rng.uniform(1, 6) if front_gardens else 0.1, green=rng.uniform(0, 0.4), parked=rng.uniform(0, 0.4)
@@ -55,13 +67,13 @@ class Verge:
 
 
 class Street:
-    """The still world along a road.
+    """The static world along a road.
 
     Args:
-        style: the split's looks.
+        style: the style of the split.
         road: the center line.
-        habits: where what holds all along the street comes from: how far back its houses stand, how green it is.
-        generator: gives the generator of random numbers of a chunk.
+        habits: source of random numbers for the two sides of the whole street.
+        generator: `number of a chunk -> source of random numbers of that chunk`.
     """
 
     def __init__(
@@ -75,12 +87,24 @@ class Street:
         self.verges = {side: Verge.draw(habits) for side in (-1, 1)}
 
     def chunk(self, index: int) -> Mesh:
-        """What stands between `index` and `index` + 1 times 50 metres along the road."""
+        """Return the mesh of a chunk.
+
+        Args:
+            index: number of the chunk, which begins `index` x 50 metres along the road.
+        """
         return Mesh.join(_Chunk(self, index).build())
 
 
 def meadow(x: float, y: float) -> Mesh:
-    """The ground that everything else lies on, around a place."""
+    """Return the grass plane around a place, below everything else.
+
+    Args:
+        x: world x of the place, in metres.
+        y: world y of the place, in metres.
+
+    >>> len(meadow(0.0, 0.0))
+    2
+    """
     r = GROUND_REACH
     square = np.array([[[x - r, y - r], [x + r, y - r], [x + r, y + r], [x - r, y + r]]])
     corners = np.concatenate([square, np.full((1, 4, 1), -0.02)], axis=-1)
@@ -88,7 +112,7 @@ def meadow(x: float, y: float) -> Mesh:
 
 
 class _Chunk:
-    """One chunk in the making."""
+    """Builder of one chunk."""
 
     def __init__(self, street: Street, index: int) -> None:
         self.style, self.road, self.verges = street.style, street.road, street.verges
@@ -96,7 +120,7 @@ class _Chunk:
         self.start, self.end = index * CHUNK, (index + 1) * CHUNK
         self.crossings = self.road.crossings_between(self.start - 20, self.end + 20)
         self.near = self.road.crossings_between(self.start - 150, self.end + 150)
-        self.next_instance = FIRST_STILL_INSTANCE + (index * INSTANCES_PER_CHUNK) % 60000
+        self.next_instance = FIRST_STATIC_INSTANCE + (index * INSTANCES_PER_CHUNK) % INSTANCE_RANGE
         self.meshes: list[Mesh] = []
 
     def build(self) -> list[Mesh]:
@@ -115,20 +139,21 @@ class _Chunk:
     # --- placing
 
     def _put(self, mesh: Mesh, s: float, lateral: float, z: float = 0.0, yaw: float = 0.0) -> None:
+        """Add a mesh at a place on the road, turned by `yaw` from the direction of the road."""
         x, y, heading = self.road.at(s, lateral)
         self.meshes.append(mesh.moved(place(x, y, z, heading + yaw)))
 
     def _put_object(self, mesh: Mesh, s: float, lateral: float, z: float = 0.0, yaw: float = 0.0) -> None:
-        """The same, as a countable object."""
+        """Add a mesh as a countable object, see `_put`."""
         self._put(mesh.numbered(self.next_instance), s, lateral, z, yaw)
         self.next_instance += 1
 
     def _to_crossing(self, s: float) -> float:
-        """Metres from `s` to the nearest crossing along the road."""
+        """Return the distance from `s` to the nearest crossing along the road, in metres."""
         return min((abs(s - crossing) for crossing in self.crossings), default=np.inf)
 
     def _is_clear(self, s: float, lateral: float, width: float, depth: float) -> bool:
-        """Whether a house with its front there stands on no street."""
+        """Return whether a house with its front at this place overlaps no street."""
         away = np.sign(lateral)
         across = np.linspace(-width / 2 - 0.5, width / 2 + 0.5, 5)
         outward = np.linspace(0.0, depth + 0.5, 4)
@@ -171,7 +196,10 @@ class _Chunk:
         self._strip(s, walk, -ROAD_HALF_WIDTH, -ROAD_HALF_WIDTH, KERB, 0.0, KERB_LOOK)
 
     def _strip(self, s: np.ndarray, where: np.ndarray, l0: float, l1: float, z0: float, z1: float, look: Look) -> None:
-        """A band along the road from lateral l0 at height z0 to l1 at z1, in the intervals of `s` where `where`."""
+        """Add a strip along the road in the intervals of `s` that `where` selects.
+
+        It reaches from lateral position l0 at height z0 to l1 at z1, in metres.
+        """
         if not where.any():
             return
         first, last = s[:-1][where], s[1:][where]
@@ -184,7 +212,7 @@ class _Chunk:
         self.meshes.append(quads(corners, look, uv))
 
     def _crossing(self, c: float) -> None:
-        """A street across, with its sidewalks, houses and traffic lights."""
+        """Add a crossing street with its sidewalks, houses and traffic lights."""
         for side in (-1, 1):
             lateral = (side * ROAD_HALF_WIDTH, side * CROSS_LENGTH)
             self._plate(c, (-CROSS_HALF_WIDTH, CROSS_HALF_WIDTH), lateral, 0.0, ASPHALT_LOOK)
@@ -200,7 +228,7 @@ class _Chunk:
             self._put(traffic_light(), c - side * 10.4, side * FURNITURE, KERB, 0 if side < 0 else np.pi)
 
     def _plate(self, c: float, s: tuple[float, float], lateral: tuple[float, float], z: float, look: Look) -> None:
-        """A level rectangle at a crossing, where the road is straight."""
+        """Add a horizontal rectangle at a crossing, where the road is straight."""
         s0, s1, l0, l1 = min(s), max(s), min(lateral), max(lateral)
         places = [(c + s0, l0), (c + s1, l0), (c + s1, l1), (c + s0, l1)]
         self.meshes.append(quads(np.array([[(*self.road.at(*p)[:2], z) for p in places]]), look, np.array([places])))
@@ -212,13 +240,13 @@ class _Chunk:
         self.meshes.append(quads(np.array([corners]), KERB_LOOK, np.array([uv])))
 
     def _cross_house(self, c: float, end: int, lateral: float, width: float) -> None:
-        """A house along the street across: its front looks back at that street."""
+        """Add a house along a crossing street, with its front toward that street."""
         x, y, heading = self.road.at(c + end * (CROSS_WALK_END + 0.1), lateral)
         outward = heading if end > 0 else heading + np.pi
         house = building(self.style, self.rng, width, 8.0)
         self.meshes.append(house.moved(place(x, y, 0, outward - np.pi / 2)))
 
-    # --- what stands along the road
+    # --- objects along the road
 
     def _houses(self, side: int) -> None:
         verge, s = self.verges[side], self.start
@@ -237,7 +265,7 @@ class _Chunk:
             self._put(house, middle, side * front, yaw=0.0 if side > 0 else np.pi)
 
     def _green(self, middle: float, side: int, width: float) -> None:
-        """A gap between houses: a low wall, bushes, a tree."""
+        """Add a gap between houses: a low wall, bushes, a tree."""
         if self._to_crossing(middle) < CROSS_WALK_END + width / 2 + 1:
             return
         if self.rng.random() < 0.6:
@@ -248,7 +276,7 @@ class _Chunk:
         self._put(tree(self.style, self.rng), middle, side * self.rng.uniform(15, 19), -0.05)
 
     def _back_row(self, side: int) -> None:
-        """A house behind the first row."""
+        """Add a house behind the first row."""
         front = WALK_END + self.verges[side].setback + self.rng.uniform(16, 24)
         middle, lateral = self.start + CHUNK / 2, side * front
         width = self.rng.uniform(18, 30)
@@ -298,6 +326,3 @@ class _Chunk:
             s, lateral = self.rng.uniform(self.start, self.end), side * self.rng.uniform(9.3, 10.0)
             if self._to_crossing(s) > 10:
                 self._put_object(pedestrian(self.rng), s, lateral, KERB, self.rng.uniform(0, 6.28))
-
-
-LANES = (-ROAD_HALF_WIDTH, -3.15, 0.0, 3.15, ROAD_HALF_WIDTH)

@@ -1,4 +1,7 @@
-"""What tells the three splits apart: layouts, surfaces and car models, none of which they share."""
+"""The styles of the three splits: layouts, surfaces and car models. Splits share none of them.
+
+The numbers are chosen by eye.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ Color = tuple[float, float, float]
 class Facade:
     """A pattern of walls and windows on a tile of 12 x 12 metres."""
 
-    color: Color
+    color: Color  # of the wall
     trim: Color  # of frames and sills
-    windows: tuple[int, int]  # across and up
-    window_size: tuple[float, float]  # share of a window's cell
-    bar: float  # where the crossbar of a window is, -0.5 to 0.5 of its height
-    bricks: tuple[int, int] | None = None  # across and up; none on plaster
-    bond: bool = True  # each course of bricks is shifted by half a brick
+    windows: tuple[int, int]  # number across and up
+    window_size: tuple[float, float]  # width and height, as shares of a window's cell
+    bar: float  # height of a window's crossbar, -0.5 to 0.5 of the window's height
+    bricks: tuple[int, int] | None = None  # number across and up; None for plaster
+    bond: bool = True  # whether each row of bricks is shifted by half a brick
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,11 @@ class CarModel:
     width: float
     height: float
     waist: float  # height of the body below the windows
-    hood: float  # length ahead of the windscreen
+    hood: float  # length ahead of the windshield
     boot: float  # length behind the rear window
-    front_rake: float  # how far the windscreen leans back
-    rear_rake: float  # how far the rear window leans forward
-    wheel: float  # radius
+    front_rake: float  # horizontal distance between the lower and the upper edge of the windshield
+    rear_rake: float  # horizontal distance between the lower and the upper edge of the rear window
+    wheel: float  # radius of a wheel
 
 
 @dataclass(frozen=True)
@@ -48,26 +51,26 @@ class Lorry:
     width: float
     height: float  # of the cargo body
     cab: float  # length of the driver's cab
-    cab_height: float
+    cab_height: float  # height of the driver's cab
     floor: float  # height of the cargo floor
 
 
 @dataclass(frozen=True)
 class Style:
-    """A split's streets."""
+    """The style of a split's streets."""
 
-    block: Range  # metres between crossings
-    radius: Range  # metres, of curves
-    turn: Range  # radians, of a curve
-    building: Range  # metres of a building's front
-    storeys: tuple[int, int]
-    tree_spacing: Range  # metres
-    crown: tuple[float, float, float]  # half-axes of a tree's crown over its height
+    block: Range  # length of a block, metres
+    radius: Range  # radius of a curve, metres
+    turn: Range  # angle of a curve, radians
+    building: Range  # width of a building's front, metres
+    storeys: tuple[int, int]  # smallest and largest number above the ground floor
+    tree_spacing: Range  # distance between trees, metres
+    crown: tuple[float, float, float]  # half-axes of a tree's crown, as shares of its height
     facades: tuple[Facade, Facade, Facade]
-    asphalt: float
+    asphalt: float  # reflectance
     dash: float  # share of 12 metres that a lane mark covers
-    slabs: tuple[int, int]  # of the sidewalk, on 4 x 4 metres
-    slab_shift: bool
+    slabs: tuple[int, int]  # number of sidewalk slabs across and along, on 4 x 4 metres
+    slab_shift: bool  # whether each row of slabs is shifted by half a slab
     slab_color: Color
     grass: Color
     dry_grass: Color
@@ -78,7 +81,15 @@ class Style:
     lorries: tuple[Lorry, ...]
 
     def varied(self, rng: np.random.Generator) -> Style:
-        """A street of this style: its colors and windows are its own, its patterns and models those of the split."""
+        """Draw the style of one street: it has its own colors and windows, and the split's patterns and models.
+
+        Args:
+            rng: source of random numbers.
+
+        >>> street = TRAIN.varied(np.random.default_rng(0))
+        >>> street.cars == TRAIN.cars, street.leaf == TRAIN.leaf
+        (True, False)
+        """
         first, second, third = (_varied_facade(facade, rng) for facade in self.facades)
         return replace(
             self,
@@ -103,7 +114,7 @@ def _varied_facade(facade: Facade, rng: np.random.Generator) -> Facade:
 
 
 def _shade(color: Color, rng: np.random.Generator) -> Color:
-    """The color, brighter or darker, warmer or colder."""
+    """Return the color, randomly brighter or darker, warmer or colder."""
     r, g, b = np.clip(np.array(color) * rng.uniform(0.65, 1.35) * rng.uniform(0.88, 1.14, 3), 0.02, 0.8).tolist()
     return (r, g, b)
 

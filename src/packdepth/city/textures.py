@@ -1,4 +1,8 @@
-"""Procedural textures: tileable, one set for each drive, with box-filtered mips: they neither shimmer nor vanish."""
+"""Procedural textures. They are tileable, and each drive has its own set.
+
+Mip maps of box-filtered texels keep them from flickering and from vanishing at a distance. The numbers of the patterns
+are chosen by eye.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,15 @@ from numpy.typing import ArrayLike
 
 from packdepth.city.style import Facade, Style
 
-SIZE = 512  # texels along a tile
-LEVELS = 10  # 512, 256, ..., 1
-ROAD_HALF_WIDTH = 6.3  # metres: two lanes of 3.5 and, on each side, a strip of 2.8 where cars park
-LANE = 3.5  # metres
+SIZE = 512  # texels along each side of a tile
+LEVELS = 10  # mip levels: 512, 256, ..., 1 texels along each side
+ROAD_HALF_WIDTH = 6.3  # metres: a lane of 3.5 metres, and a strip of 2.8 metres where cars park
+LANE = 3.5  # metres: width of a lane
+MIN_REFLECTANCE = 0.01  # lower bound of a texel: no surface is black
 
 
 class Material(IntEnum):
-    """The surfaces of the world; each is a tile in a texture set."""
+    """The materials of surfaces. Each is a tile in a set of textures."""
 
     ROAD = 0
     ZEBRA = 1
@@ -68,36 +73,39 @@ TILES: dict[Material, tuple[float, float]] = {  # metres across and up (or along
 
 
 class Textures:
-    """The tiles of a drive, with their mips. Colors are linear light in [0, 1].
+    """The tiles of a drive, with their mip levels. Colors are linear, in [0, 1].
 
     Args:
-        style: what this split's surfaces look like.
-        rng: where this drive's variation comes from.
+        style: the style of the street.
+        rng: source of random numbers for the patterns of this drive.
+
+    Attributes:
+        levels: the mip levels, finest first: [materials, size, size, 3] float32.
     """
 
     def __init__(self, style: Style, rng: np.random.Generator) -> None:
         self.sizes = SIZE >> np.arange(LEVELS)
         ends = np.cumsum(len(Material) * self.sizes**2)
         self.starts = ends - len(Material) * self.sizes**2
-        self.texels = np.empty((ends[-1], 3), np.float32)  # of all tiles and levels, one below another
+        self.texels = np.empty((ends[-1], 3), np.float32)  # all levels of all tiles
         self.levels = [
             self.texels[start:end].reshape(-1, size, size, 3)
             for start, end, size in zip(self.starts, ends, self.sizes, strict=True)
         ]
         for material in Material:
-            np.clip(PAINTERS[material](style, rng), 0.01, 1, out=self.levels[0][material])
+            np.clip(PAINTERS[material](style, rng), MIN_REFLECTANCE, 1, out=self.levels[0][material])
         for fine, coarse in pairwise(self.levels):
             np.add(fine[:, ::2, ::2] + fine[:, 1::2, ::2], fine[:, ::2, 1::2] + fine[:, 1::2, 1::2], out=coarse)
             coarse /= 4
         self.tiles = np.array([TILES[material] for material in Material], np.float32)
 
     def lookup(self, material: np.ndarray, uv: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-        """Colors [N, 3], trilinear.
+        """Return colors, interpolated trilinearly: [N, 3].
 
         Args:
-            material: [N].
-            uv: [N, 2] metres.
-            footprint: [N] metres of the surface that a sample covers.
+            material: [N] uint8, see Material.
+            uv: [N, 2] texture coordinates in metres.
+            footprint: [N] width of the surface that a sample covers, in metres.
         """
         tiles = self.tiles[material]
         texel = np.sqrt(tiles[:, 0] * tiles[:, 1]) / SIZE
@@ -132,9 +140,15 @@ Painter = Callable[[Style, np.random.Generator], np.ndarray]
 
 
 def noise(rng: np.random.Generator, slope: float = 1.0, stretch: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
-    """Tileable noise [SIZE, SIZE] of mean 0 and deviation 1, whose amplitude falls with frequency to the `slope`.
+    """Draw tileable noise with mean 0 and standard deviation 1: [SIZE, SIZE].
 
-    `stretch` lengthens its grain along (u, v).
+    Args:
+        rng: source of random numbers.
+        slope: the amplitude is proportional to frequency to the power of -slope.
+        stretch: factors by which the grain is longer along u and v.
+
+    >>> noise(np.random.default_rng(0)).shape
+    (512, 512)
     """
     amplitude = _amplitude(slope, stretch)
     phase = 2 * np.pi * rng.random(amplitude.shape, np.float32)
@@ -146,7 +160,7 @@ def noise(rng: np.random.Generator, slope: float = 1.0, stretch: tuple[float, fl
 
 @cache
 def _amplitude(slope: float, stretch: tuple[float, float]) -> np.ndarray:
-    """How strong each frequency of the noise is, [SIZE, SIZE / 2 + 1] float32."""
+    """Return the amplitude of each frequency of the noise: [SIZE, SIZE / 2 + 1] float32."""
     fy, fx = np.meshgrid(np.fft.fftfreq(SIZE), np.fft.rfftfreq(SIZE), indexing="ij")
     frequency = np.hypot(fx * stretch[0], fy * stretch[1])
     frequency[0, 0] = np.inf
@@ -154,19 +168,19 @@ def _amplitude(slope: float, stretch: tuple[float, float]) -> np.ndarray:
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates u and v of the texels, in [0, 1)."""
+    """Return the coordinates u and v of the texels, in [0, 1)."""
     steps = (np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE
     u, v = np.meshgrid(steps, steps, indexing="xy")
     return u, v
 
 
 def _toned(color: np.ndarray | tuple[float, ...], value: np.ndarray) -> np.ndarray:
-    """A color whose brightness varies by the factor `value` [SIZE, SIZE]."""
+    """Return a color times a brightness `value` [SIZE, SIZE]."""
     return np.asarray(color, np.float32) * value[..., None]
 
 
 def _where(mask: np.ndarray, inside: ArrayLike, outside: ArrayLike) -> np.ndarray:
-    """numpy.where in float32, whatever the type of the two."""
+    """Return numpy.where in float32, regardless of the types of the values."""
     return np.where(mask, np.asarray(inside, np.float32), np.asarray(outside, np.float32))
 
 
@@ -179,7 +193,7 @@ def _asphalt(style: Style, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mark(surface: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The surface with worn white paint where `mask`."""
+    """Return a surface with worn white paint in the mask."""
     worn = mask & (noise(rng, 1.0) < 1.6)
     return _where(worn[..., None], 0.62 + 0.05 * noise(rng, 0.5)[..., None], surface)
 
@@ -199,7 +213,7 @@ def _zebra(style: Style, rng: np.random.Generator) -> np.ndarray:
 
 
 def _slabs(rng: np.random.Generator, across: int, up: int, shift: bool, gap: float) -> tuple[np.ndarray, np.ndarray]:
-    """Brightness of each slab, deviation 1, and where the gaps between them are; `gap` as a share of a slab."""
+    """Draw slabs: their brightness, of standard deviation 1, and the mask of the gaps. `gap` is a share of a slab."""
     u, v = _grid()
     row = np.floor(v * up)
     x = u * across + (0.5 * (row % 2) if shift else 0.0)
@@ -239,7 +253,7 @@ def _wall(facade: Facade, rng: np.random.Generator) -> np.ndarray:
 
 
 def _windows(wall: np.ndarray, facade: Facade, rng: np.random.Generator) -> np.ndarray:
-    """The wall with a grid of windows: panes of differing brightness, frames, sills, and curtains in some."""
+    """Paint a grid of windows on a wall: panes of different brightness, frames, sills, and some curtains."""
     across, up = facade.windows
     u, v = _grid()
     column, row = np.floor(u * across).astype(int), np.floor(v * up).astype(int)
@@ -259,7 +273,7 @@ def _windows(wall: np.ndarray, facade: Facade, rng: np.random.Generator) -> np.n
 
 
 def _shop(style: Style, rng: np.random.Generator) -> np.ndarray:
-    """Ground floors: wide panes below a sign, doors between them."""
+    """Paint ground floors with shops: wide panes below a sign, and doors between them."""
     u, v = _grid()
     x = (u * 3) % 1
     shop = np.floor(u * 3).astype(int)
@@ -294,7 +308,7 @@ def _leaf(style: Style, rng: np.random.Generator) -> np.ndarray:
 
 
 def _paint(style: Style, rng: np.random.Generator) -> np.ndarray:
-    """Panels with gaps between them, a little dirty: what a car's doors and hood look like at some distance."""
+    """Paint slightly dirty panels with gaps, like the doors and the hood of a car from a distance."""
     u, _ = _grid()
     gaps = np.min([np.abs(u * 4 - place) for place in (0.15, 1.15, 2.25, 3.0)], axis=0) < 0.014  # metres
     value = 0.80 + 0.09 * noise(rng, 1.5) + 0.03 * noise(rng, 0.4)
@@ -324,7 +338,7 @@ def _sign(style: Style, rng: np.random.Generator) -> np.ndarray:
 
 
 def _cargo(style: Style, rng: np.random.Generator) -> np.ndarray:
-    """The sides of lorries: panels, and a stripe with shapes that could be writing."""
+    """Paint the sides of lorries: panels, and a stripe with shapes like letters."""
     u, v = _grid()
     seams = np.minimum(u * 8 % 1, 1 - u * 8 % 1) < 0.03
     stripe = np.abs(v - 0.45) < 0.1

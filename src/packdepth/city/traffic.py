@@ -1,4 +1,7 @@
-"""Everything that moves but the camera's own car: where each car, cyclist and pedestrian is at a time."""
+"""Dynamic objects: where each car, cyclist and pedestrian is at each time, except the camera's own car.
+
+The numbers are chosen by eye, so that traffic looks plausible.
+"""
 
 from __future__ import annotations
 
@@ -16,37 +19,45 @@ from packdepth.city.style import Style
 from packdepth.city.vehicles import car, lorry
 
 Flow = Literal["oncoming", "overtaking", "crossing", "none"]
-VIEW = 240.0  # metres of the road around the camera in which anything is shown
+SIGHT = 240.0  # metres along the road before and behind the camera in which objects are rendered
 
 
 @dataclass(frozen=True)
 class State:
-    """Where an actor is."""
+    """The state of an actor at a time."""
 
-    T_world_object: np.ndarray  # [4, 4]
-    moving: bool
+    T_world_object: np.ndarray  # [4, 4], metres
+    moving: bool  # whether the actor moves at this time
     s: float  # metres along the road
 
 
 class Track(Protocol):
-    """A way through the street."""
+    """The path of an actor through the street."""
 
     def at(self, time: float) -> State | None:
-        """The state at a time in seconds, None while out of sight."""
+        """Return the state at a time, or None while the actor is out of sight.
+
+        Args:
+            time: seconds since the drive began.
+        """
 
 
 @dataclass(frozen=True)
 class Steady:
-    """Along the road at one speed; negative against its direction."""
+    """A path along the road at a constant speed."""
 
     road: Road
-    start: float
-    speed: float
-    lateral: float
-    z: float = 0.0
+    start: float  # metres along the road when the drive begins
+    speed: float  # metres per second; negative against the direction of the road
+    lateral: float  # metres to the left of the center line
+    z: float = 0.0  # metres above the road
 
     def at(self, time: float) -> State | None:
-        """See Track."""
+        """Return the state at a time.
+
+        Args:
+            time: seconds since the drive began.
+        """
         s = self.start + self.speed * time
         x, y, heading = self.road.at(s, self.lateral)
         turn = np.pi if self.speed < 0 else 0.0
@@ -55,16 +66,20 @@ class Steady:
 
 @dataclass(frozen=True)
 class Beside:
-    """At the camera car's own speed, `gap` metres ahead of it, plus a drift."""
+    """A path at the speed of the camera's car, plus a drift."""
 
     road: Road
     ego: Ego
-    gap: float
-    drift: float  # metres a second
-    lateral: float
+    gap: float  # metres ahead of the camera's car when the drive begins
+    drift: float  # metres per second relative to the camera's car
+    lateral: float  # metres to the left of the center line
 
     def at(self, time: float) -> State | None:
-        """See Track."""
+        """Return the state at a time.
+
+        Args:
+            time: seconds since the drive began.
+        """
         s = self.ego.progress(time) + self.gap + self.drift * time
         x, y, heading = self.road.at(s, self.lateral)
         frame = min(round(time * RATE), len(self.ego.pace) - 1)
@@ -73,18 +88,22 @@ class Beside:
 
 @dataclass(frozen=True)
 class Across:
-    """Through a crossing street: in its middle at `when`; stands still there if `speed` is 0, `wait` metres aside."""
+    """A path along a crossing street, or a place to wait in it."""
 
     road: Road
-    crossing: float
-    speed: float  # metres a second to the left
-    when: float
+    crossing: float  # metres along the road
+    speed: float  # metres per second to the left; 0 for an actor that waits
+    when: float  # seconds since the drive began: the time at which a moving actor is on the center line of the road
     offset: float  # metres along the road from the middle of the crossing
-    z: float = 0.0
-    wait: float = 0.0
+    z: float = 0.0  # metres above the road
+    wait: float = 0.0  # metres to the left of the center line, where a waiting actor stands
 
     def at(self, time: float) -> State | None:
-        """See Track."""
+        """Return the state at a time, or None beyond the ends of the crossing street.
+
+        Args:
+            time: seconds since the drive began.
+        """
         lateral = self.wait if self.speed == 0 else self.speed * (time - self.when)
         if abs(lateral) > CROSS_LENGTH - 4:
             return None
@@ -96,28 +115,32 @@ class Across:
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """Something that moves, and its number in the ground truth."""
+    """A dynamic object."""
 
     mesh: Mesh
     track: Track
-    instance: int
+    instance: int  # number of the object in the ground truth
 
 
 class Traffic:
     """All actors of a drive.
 
     Args:
-        style: the split's cars.
+        style: the style of the split, which gives models and paints.
         road: the road.
-        ego: the drive, which some follow and all give way to.
-        rng: where the choice comes from.
-        lead: whether a car drives ahead at exactly the camera car's speed.
+        ego: the motion of the camera's car. Some actors keep its speed, and all give way to it.
+        rng: source of random numbers.
+        lead: whether a car drives ahead at exactly the speed of the camera's car.
+
+    Attributes:
+        actors: all actors.
+        leader: number of the car that drives ahead; None if there is none.
     """
 
     def __init__(self, style: Style, road: Road, ego: Ego, rng: np.random.Generator, lead: bool) -> None:
         self.style, self.road, self.ego, self.rng = style, road, ego, rng
         self.actors: list[Actor] = []
-        self.leader: int | None = None  # instance of the lead car
+        self.leader: int | None = None
         start, end = ego.places[0], ego.places[-1]
         duration = (len(ego.places) - 1) / RATE
         if lead:
@@ -134,9 +157,14 @@ class Traffic:
         self._people(start, end, duration)
 
     def visible(self, time: float, near: float) -> list[tuple[Actor, State]]:
-        """Those within sight of `near` metres along the road."""
+        """Return the actors within sight of a place, with their states.
+
+        Args:
+            time: seconds since the drive began.
+            near: the place, in metres along the road.
+        """
         states = [(actor, actor.track.at(time)) for actor in self.actors]
-        return [(actor, state) for actor, state in states if state is not None and abs(state.s - near) < VIEW]
+        return [(actor, state) for actor, state in states if state is not None and abs(state.s - near) < SIGHT]
 
     def _add(self, mesh: Mesh, track: Track) -> int:
         instance = len(self.actors) + 1
@@ -152,7 +180,7 @@ class Traffic:
     def _oncoming(self, start: float, end: float, duration: float) -> None:
         speed = self.rng.uniform(4, 11)
         s = start + self.rng.uniform(10, 50)
-        while s < end + speed * duration + VIEW:
+        while s < end + speed * duration + SIGHT:
             self._add(self._vehicle(), Steady(self.road, s, -speed, -LATERAL))
             s += self.rng.uniform(25, 120)
 
@@ -164,7 +192,7 @@ class Traffic:
 
     def _crossing(self, start: float, end: float) -> None:
         stops = {stop.crossing: stop for stop in self.ego.stops}
-        for crossing in self.road.crossings_between(start - 20, end + VIEW):
+        for crossing in self.road.crossings_between(start - 20, end + SIGHT):
             stop = stops.get(crossing)
             for side in (-1, 1):
                 if stop is None:  # cars wait for us

@@ -1,4 +1,4 @@
-"""Cars and lorries: models standing at the origin, facing x."""
+"""Models of cars and lorries, which stand at the origin and face x. Details of shapes are chosen by eye."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from packdepth.city.style import CarModel, Color, Lorry
 from packdepth.city.textures import Material
 from packdepth.classes import Label
 
-CLEARANCE = 0.22  # metres below a car
+CLEARANCE = 0.22  # metres between a car's body and the ground
 
 
 @cache
 def car(model: CarModel, paint: Color) -> Mesh:
-    """A car with its middle at the origin."""
+    """Return a car with its middle at the origin.
+
+    Args:
+        model: the outline of the car.
+        paint: color of the body.
+    """
     body = Look(Material.PAINT, Label.CAR, paint)
     glass = Look(Material.GLASS, Label.CAR)
     trim = Look(Material.RUBBER, Label.CAR)
@@ -51,14 +56,14 @@ def car(model: CarModel, paint: Color) -> Mesh:
 
 
 def _cabin_outline(model: CarModel, share: float, half: float, z: float) -> np.ndarray:
-    """The level outline [4, 3] of the cabin, at its foot (`share` 0) or its roof (1)."""
+    """Return the horizontal outline [4, 3] of the cabin at its base (`share` 0) or its roof (`share` 1)."""
     front = model.length / 2 - model.hood - share * model.front_rake
     back = -model.length / 2 + model.boot + share * model.rear_rake
     return np.array([[back, -half, z], [front, -half, z], [front, half, z], [back, half, z]])
 
 
 def _windows(bottom: np.ndarray, top: np.ndarray, glass: Look) -> list[Mesh]:
-    """Panes a little outside the four sides of a cabin; those at the sides are two, with a pillar between."""
+    """Return panes slightly outside of the four sides of a cabin. Each long side has two, with a pillar in between."""
     panes = []
     for side in range(4):
         following = (side + 1) % 4
@@ -69,7 +74,7 @@ def _windows(bottom: np.ndarray, top: np.ndarray, glass: Look) -> list[Mesh]:
 
 
 def _pane(quad: np.ndarray, share: tuple[float, float], glass: Look) -> Mesh:
-    """A part of a wall [4, 3], 1 cm in front of it."""
+    """Return a pane over a part of a wall [4, 3], 1 cm in front of it."""
     normal = np.cross(quad[1] - quad[0], quad[3] - quad[0])
     normal /= np.linalg.norm(normal)
 
@@ -83,7 +88,7 @@ def _pane(quad: np.ndarray, share: tuple[float, float], glass: Look) -> Mesh:
 
 
 def _strip(y: float) -> tuple[float, float]:
-    """From 3 cm inside a car's side to 1.5 cm outside: mouldings and door handles."""
+    """Return the limits in y of moldings and door handles: from 3 cm inside a car's side to 1.5 cm outside."""
     inner, outer = y - 0.03 * np.sign(y), y + 0.015 * np.sign(y)
     return min(inner, outer), max(inner, outer)
 
@@ -93,7 +98,7 @@ def _axles(model: CarModel) -> tuple[float, float]:
 
 
 def _wheel(x: float, y: float, radius: float, width: float, label: Label) -> Mesh:
-    """A wheel that touches the ground, with its rim."""
+    """Return a wheel with its rim, which touches the ground."""
     tyre = cylinder((x, y - width / 2, radius), (x, y + width / 2, radius), radius, Look(Material.RUBBER, label), 14)
     rim = Look(Material.METAL, label)
     return Mesh.join(
@@ -114,7 +119,12 @@ def _lights(front: float, back: float, half: float, z: float, label: Label) -> l
 
 @cache
 def lorry(model: Lorry, paint: Color) -> Mesh:
-    """A lorry with its middle at the origin."""
+    """Return a lorry with its middle at the origin.
+
+    Args:
+        model: the outline of the lorry.
+        paint: color of the cab.
+    """
     body, cargo = Look(Material.PAINT, Label.TRUCK, paint), Look(Material.CARGO, Label.TRUCK)
     dark, glass = Look(Material.METAL, Label.TRUCK, (0.4, 0.4, 0.4)), Look(Material.GLASS, Label.TRUCK)
     front, back, half = model.length / 2, -model.length / 2, model.width / 2

@@ -1,4 +1,4 @@
-"""Drives as clip folders, which every tool reads like a user's own data."""
+"""Writing of drives as clip folders, which all tools read like a user's own data."""
 
 from __future__ import annotations
 
@@ -25,31 +25,33 @@ from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
 from packdepth.sources.rigid import quaternion
 
-SEGMENT = 60  # frames that a process renders at once: a long drive is shared between processes too
-SHEET_FRAMES = 12
+SEGMENT = 60  # frames of a job, so that several processes share a long drive; chosen by eye
+SHEET_FRAMES = 12  # frames on the contact sheet; chosen by eye
+SHEET_MIN_DEPTH = 0.1  # metres: lower bound of a divisor
+SHEET_MAX_INV_DEPTH = 0.2  # 1/metres: the end of the color scale, 5 metres
 
 
 @dataclass(frozen=True)
 class Job:
-    """Frames of a drive, for one process."""
+    """Frames of a drive that one process renders."""
 
-    recipe: Recipe
-    number: int
-    frames: tuple[int, ...]
+    recipe: Recipe  # settings of the drive
+    number: int  # number of the drive
+    frames: tuple[int, ...]  # numbers of the frames
 
 
 def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) -> None:
-    """Render drives into folders of the folder contract, one for each drive and view, and a contact sheet.
+    """Render drives into clip folders, one for each drive and view, and write a contact sheet.
 
-    Frames that are there already are kept, so that a run that was stopped goes on where it was.
+    Existing frames are kept, so that an interrupted call can be repeated and continues.
 
     Args:
         output: folder to write to.
-        recipe: what the drives are like.
-        drives: how many.
-        processes: that render side by side.
+        recipe: the settings of the drives.
+        drives: number of drives.
+        processes: number of processes.
 
-    Raises InputError if the folder holds a city of another recipe.
+    Raises InputError if the folder holds drives of another recipe.
     """
     _check_recipe(output, recipe)
     jobs = [
@@ -68,13 +70,23 @@ def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) ->
 
 
 def clip_folder(output: Path, recipe: Recipe, number: int, view: View) -> Path:
-    """Where a drive's view is written, such as OUTPUT/train-0003, or OUTPUT/train-0003-left for another view."""
+    """Return the clip folder of a view of a drive.
+
+    Args:
+        output: folder of all drives.
+        recipe: the settings of the drive.
+        number: number of the drive.
+        view: the camera; the front camera is not named.
+
+    >>> str(clip_folder(Path("city"), Recipe(), 3, "left"))
+    'city/train-0003-left'
+    """
     name = f"{recipe.split}-{number:04d}"
     return output / (name if view == "front" else f"{name}-{view}")
 
 
 def _check_recipe(output: Path, recipe: Recipe) -> None:
-    """Write the recipe, or compare it with the one that is there."""
+    """Write the recipe to city.yaml, or raise InputError if the file holds another one."""
     text = yaml.safe_dump(json.loads(json.dumps(asdict(recipe))), sort_keys=False)  # YAML knows no tuples
     claim(output / "city.yaml", text, "a city of another recipe")
 
@@ -83,7 +95,7 @@ def _check_recipe(output: Path, recipe: Recipe) -> None:
 
 
 def _render(output: Path, jobs: list[Job], processes: int) -> None:
-    """Do all jobs, with a bar on a terminal and a line a tenth elsewhere."""
+    """Render all jobs, with a progress bar on a terminal, or a line after each tenth elsewhere."""
     total = sum(len(job.frames) for job in jobs)
     if not total:
         return
@@ -100,7 +112,7 @@ def _render(output: Path, jobs: list[Job], processes: int) -> None:
 
 
 def _done(output: Path, jobs: list[Job], processes: int) -> Iterator[int]:
-    """The number of frames of each job that is done, as they come."""
+    """Yield the number of frames of each job when it is finished."""
     if processes == 1 or len(jobs) == 1:
         yield from (render_job(output, job) for job in jobs)
         return
@@ -115,7 +127,12 @@ def _done(output: Path, jobs: list[Job], processes: int) -> Iterator[int]:
 
 
 def render_job(output: Path, job: Job) -> int:
-    """Render and write a job's frames that are not there yet; the number of frames it is about."""
+    """Render and write the missing frames of a job, and return the number of all its frames.
+
+    Args:
+        output: folder of all drives.
+        job: the job.
+    """
     drive = Drive(job.recipe, job.number)
     for frame in job.frames:
         for view in job.recipe.views:
@@ -126,7 +143,13 @@ def render_job(output: Path, job: Job) -> int:
 
 
 def write_shot(folder: Path, name: str, shot: Shot) -> None:
-    """A frame's files; its line of frames.csv comes last, to say that they are all there."""
+    """Write the files of a frame. Its row of frames.csv is written last, as a sign that all others exist.
+
+    Args:
+        folder: the clip folder.
+        name: name of the frame.
+        shot: the rendered frame.
+    """
     write_image(folder / "frames" / f"{name}.png", shot.image)
     if shot.right is not None:
         write_image(folder / "right" / f"{name}.png", shot.right)
@@ -143,7 +166,7 @@ def write_shot(folder: Path, name: str, shot: Shot) -> None:
 
 
 def _finish(folder: Path, recipe: Recipe, drive: str) -> None:
-    """camera.yaml and frames.csv, which make the folder a clip; all views of a drive name it."""
+    """Write camera.yaml and frames.csv, which make the folder a clip. All views of a drive have the drive's name."""
     if (folder / "frames.csv").exists():
         return
     camera = recipe.camera
@@ -165,16 +188,26 @@ def _finish(folder: Path, recipe: Recipe, drive: str) -> None:
 
 
 def write_sheet(path: Path, folders: Iterable[Path], recipe: Recipe) -> None:
-    """Frames spread over the drives: image, inverse depth and classes side by side."""
+    """Write a contact sheet of some frames: image, inverse depth and classes side by side.
+
+    Args:
+        path: the image file to write.
+        folders: the clip folders.
+        recipe: the settings of the drives.
+    """
     places = [(folder, frame) for folder in folders for frame in recipe.recorded]
     chosen = [places[i] for i in np.linspace(0, len(places) - 1, min(SHEET_FRAMES, len(places))).round().astype(int)]
     rows = []
     for folder, frame in chosen:
         name = f"{frame:06d}.png"
         depth = DepthPng(folder / "depth" / name).read()
-        inverse = np.where(depth > 0, 1 / np.maximum(depth, 0.1), 0)
+        inverse = np.where(depth > 0, 1 / np.maximum(depth, SHEET_MIN_DEPTH), 0)
         semantic = LabelPng(folder / "semantic" / name).read()
-        panels = [ImageFile(folder / "frames" / name).read(), colorize(inverse, 0, 0.2), PALETTE[semantic]]
+        panels = [
+            ImageFile(folder / "frames" / name).read(),
+            colorize(inverse, 0, SHEET_MAX_INV_DEPTH),
+            PALETTE[semantic],
+        ]
         row = Image.fromarray(np.concatenate(panels, axis=1))
         ImageDraw.Draw(row).text((4, 2), f"{folder.name} {frame}", fill=(255, 255, 255))
         rows.append(np.asarray(row))

@@ -1,1 +1,1 @@
-"""From clips to training samples."""
+"""Training samples of clips: reading, augmentation, filters and checks."""

@@ -44,6 +44,10 @@ def kept(points: np.ndarray, origin: np.ndarray, beams: int) -> np.ndarray:
         points: [N, 3] metres, in the camera frame.
         origin: [3] metres, position of the scanner in the camera frame.
         beams: number of beams to keep; it divides 64.
+
+    >>> points = np.array([[0.0, 0.0, 10.0], [0.0, 1.6, 10.0]])  # beams 4 and 26
+    >>> kept(points, np.zeros(3), beams=64), kept(points, np.zeros(3), beams=4)
+    (array([ True,  True]), array([False, False]))
     """
     return np.asarray((beam_numbers(points, origin) - ALWAYS) % (BEAMS // beams) == 0)
 

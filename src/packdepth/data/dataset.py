@@ -1,4 +1,4 @@
-"""Samples of clips, and the order in which training draws them."""
+"""Training samples of clips, and the order in which training draws them."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ from packdepth.records import Clip, Frame, Readable, Sample
 
 
 class ClipDataset(Dataset[Sample]):
-    """Samples of clips.
+    """Data set of training samples.
 
-    An item is asked for by a draw: `index + n * len(dataset)` is the n-th time that sample `index` is seen. Its
-    augmentation depends on the seed and the draw alone, whichever process makes it and whenever.
+    The index of an item is a draw: `index + n * len(dataset)` is the n-th repetition of sample `index`. The
+    augmentation depends only on the seed and on the draw, not on the process or the time at which it is made.
 
     Args:
-        clips: each of which must have a frame with all its context.
-        image_size: height and width of samples, pixels.
-        offsets: of the context frames, in frames.
-        fields: optional fields of the sample to fill, by name.
-        augmentation: None for none.
-        seed: of the augmentation.
-        cache: keep resized images in memory.
-        cameras: that are learned: samples tell which of them is theirs. Empty where calibrations are used.
-        measure: gives measured depth of a frame, where it is asked for: by default all that there is.
-        label_classes: number of classes that label maps may hold, if they are asked for; by default any.
+        clips: the clips. Each must have a frame with all its context frames.
+        image_size: height and width of samples, in pixels.
+        offsets: offsets of the context frames from the target, in frames.
+        fields: names of the optional fields of a sample to fill, see `data.fields.FIELDS`.
+        augmentation: augmentation of samples; None for none.
+        seed: seed of the augmentation.
+        cache: whether to keep resized images in memory.
+        cameras: the cameras to learn; a sample then holds the number of its camera. Empty if the cameras of clips are
+            used.
+        measure: `(clip, frame) -> measured depth`, for samples with measured depth; by default `measured_depth`.
+        label_classes: number of classes that label maps may hold, for samples with label maps; by default any.
 
-    Raises InputError for a clip without targets, and for one whose camera is neither known nor learned.
+    Raises InputError for a clip without targets, and for a clip whose camera is neither known nor learned.
     """
 
     def __init__(
@@ -113,7 +114,14 @@ class ClipDataset(Dataset[Sample]):
         return flipped(sample) if rng.random() < self.augmentation.flip else sample
 
     def read_image(self, clip: Clip, file: Readable) -> Tensor:
-        """Return an image of the clip, [3, H, W] RGB in [0, 1] at the image size."""
+        """Return an image at the image size: [3, H, W] RGB in [0, 1].
+
+        Args:
+            clip: the clip of the image.
+            file: the image.
+
+        Raises InputError if the image does not have the size of the clip's camera.
+        """
         if self._cache is not None and file in self._cache:
             return self._cache[file]
         pixels = file.read()
@@ -129,19 +137,33 @@ class ClipDataset(Dataset[Sample]):
         return image
 
     def read_depth(self, clip: Clip, frame: Frame) -> Tensor:
-        """Return the measured depth of a frame at its own resolution, [1, h, w] metres, 0 where unknown."""
+        """Return the measured depth of a frame at its own resolution: [1, h, w] metres, 0 where unknown.
+
+        Args:
+            clip: the clip of the frame.
+            frame: the frame.
+        """
         return self._measure(clip, frame)
 
     def read_labels(self, frame: Frame) -> Tensor:
-        """Return the class ids of a frame at the image size, [1, H, W] uint8."""
+        """Return the class ids of a frame at the image size: [1, H, W] uint8.
+
+        Args:
+            frame: the frame, which must have a label map.
+        """
         ids = read_label_map(label_map(frame.image, frame.semantic), self.label_classes)
         return torch.from_numpy(resized_labels(ids, *self.image_size))[None]
 
 
 def measured_depth(clip: Clip, frame: Frame) -> Tensor:
-    """Measured depth of a frame at the camera's own resolution, [1, H, W] metres, 0 where unknown.
+    """Return the measured depth of a frame at the camera's own resolution: [1, H, W] metres, 0 where unknown.
 
-    A depth map is taken before a scan; a frame with neither is unknown everywhere.
+    The depth map of the frame is used if there is one, otherwise its LiDAR scan. Without either, depth is unknown
+    everywhere.
+
+    Args:
+        clip: the clip of the frame.
+        frame: the frame.
     """
     if frame.depth is not None:
         return torch.from_numpy(frame.depth.read())[None]
@@ -151,19 +173,23 @@ def measured_depth(clip: Clip, frame: Frame) -> Tensor:
 
 
 class DrawSampler(Sampler[list[int]]):
-    """Batches of draws for training: an endless stream of shuffled passes over the data, cut into epochs.
+    """Sampler of draws for training: an endless stream of shuffled passes over the data, divided into epochs.
 
-    Where a batch stands in the stream follows from the epoch and its number alone, so that a resumed run goes on
-    exactly, and each of several processes takes its share of every batch.
+    The position of a batch in the stream depends only on its epoch and its number, so that a resumed run continues
+    exactly. Each process takes its share of every batch.
 
     Args:
-        samples: in the data set.
-        batch_size: samples a step, over all processes.
-        epoch_steps: steps an epoch.
-        seed: of the shuffling.
-        rank: of this process.
-        processes: how many there are; must divide `batch_size`.
-        epoch: to begin with.
+        samples: number of samples in the data set.
+        batch_size: samples of a step, over all processes.
+        epoch_steps: steps of an epoch.
+        seed: seed of the shuffling.
+        rank: number of this process.
+        processes: number of processes; it divides `batch_size`.
+        epoch: number of the first epoch.
+
+    >>> batches = list(DrawSampler(samples=3, batch_size=1, epoch_steps=3, seed=0))
+    >>> sorted(batches)
+    [[0], [1], [2]]
     """
 
     def __init__(
@@ -184,7 +210,11 @@ class DrawSampler(Sampler[list[int]]):
         self._order = -1, np.empty(0, dtype=np.int64)  # the latest pass over the data and its shuffling
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration yields."""
+        """Choose the epoch that the next iteration yields.
+
+        Args:
+            epoch: number of the epoch.
+        """
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -197,7 +227,7 @@ class DrawSampler(Sampler[list[int]]):
             yield [self._draw(position) for position in range(start, start + self.share)]
 
     def _draw(self, position: int) -> int:
-        """The draw at a position of the stream."""
+        """Return the draw at a position of the stream."""
         repeat, place = divmod(position, self.samples)
         if self._order[0] != repeat:
             self._order = repeat, np.random.default_rng([self.seed, repeat]).permutation(self.samples)
@@ -205,7 +235,16 @@ class DrawSampler(Sampler[list[int]]):
 
 
 class ShardSampler(Sampler[list[int]]):
-    """Each sample once, one a batch, shared out over processes without repetition, for validation."""
+    """Sampler for validation: each sample once, in batches of one, divided among the processes.
+
+    Args:
+        samples: number of samples in the data set.
+        rank: number of this process.
+        processes: number of processes.
+
+    >>> list(ShardSampler(samples=3, rank=1, processes=2))
+    [[1]]
+    """
 
     def __init__(self, samples: int, rank: int = 0, processes: int = 1) -> None:
         self.indices = range(rank, samples, processes)

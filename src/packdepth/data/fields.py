@@ -1,4 +1,4 @@
-"""The optional fields of a sample: who offers each, how it is read, and which metric scale it gives.
+"""The optional fields of a sample: the clips that offer each, its reading, and the metric scale that it gives.
 
 A loss term names the fields that it needs. To give terms a new field, add it to `records.Sample` and to `FIELDS` here;
 if it is not symmetric, `data.transforms.flipped` must mirror it.
@@ -20,20 +20,34 @@ from packdepth.records import Clip, Frame, Readable, Sample
 
 
 class SampleReader(Protocol):
-    """Reads images and measurements at the size of a sample: `data.dataset.ClipDataset`."""
+    """A reader of images and measurements for samples, such as `data.dataset.ClipDataset`."""
 
     @property
     def offsets(self) -> tuple[int, ...]:
         """Offsets of the context frames from the target, in frames."""
 
     def read_image(self, clip: Clip, file: Readable) -> Tensor:
-        """Return an image of the clip, [3, H, W] RGB in [0, 1]."""
+        """Return an image: [3, H, W] RGB in [0, 1].
+
+        Args:
+            clip: the clip of the image.
+            file: the image.
+        """
 
     def read_labels(self, frame: Frame) -> Tensor:
-        """Return the class ids of a frame, [1, H, W] uint8."""
+        """Return the class ids of a frame: [1, H, W] uint8.
+
+        Args:
+            frame: the frame, which must have a label map.
+        """
 
     def read_depth(self, clip: Clip, frame: Frame) -> Tensor:
-        """Return the measured depth of a frame at its own resolution, [1, h, w] metres, 0 where unknown."""
+        """Return the measured depth of a frame at its own resolution: [1, h, w] metres, 0 where unknown.
+
+        Args:
+            clip: the clip of the frame.
+            frame: the frame.
+        """
 
 
 @dataclass(frozen=True)
@@ -41,11 +55,11 @@ class SampleField:
     """An optional field of a sample.
 
     Attributes:
-        name: of the field.
+        name: the name of the field in `records.Sample`.
         what: the field in words.
         is_offered: whether a clip can fill it.
         lack: the data that a clip lacks if it cannot, and what to do.
-        fill: reads it: `(sample, reader, clip, index of the target frame)`.
+        fill: function that reads the field: `(sample, reader, clip, index of the target frame)`.
         scale: the source of metric scale in words, if the field gives it: `(clips, beams of LiDAR or None) -> words`.
     """
 
@@ -136,11 +150,13 @@ FIELDS: Mapping[str, SampleField] = {
 
 
 def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise InputError, naming term and clip, unless every clip offers what every term needs.
+    """Raise InputError, naming term and clip, unless every clip offers the fields that the terms need.
 
     Args:
-        clips: of the training data.
+        clips: clips of the training data.
         needs: the fields of the batch that each term needs, by the term's kind.
+
+    >>> check_offers([], {"velocity": ("distance",)})
     """
     for term, names in needs.items():
         for name in names:

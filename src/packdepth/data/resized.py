@@ -1,4 +1,4 @@
-"""Resizing of images, depth maps and label maps on disk. Measurements and labels are moved, never averaged."""
+"""Resizing of images, depth maps and label maps as arrays. Measurements and labels are moved, never averaged."""
 
 from __future__ import annotations
 

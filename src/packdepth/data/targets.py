@@ -1,4 +1,4 @@
-"""Target frames of a clip, the distances between them, and checks of clips before training."""
+"""Target frames of a clip, distances between frames, and checks of clips before training."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 
-GAP = 1.5  # a step in time longer than this many intervals of the clip is a gap in it
+GAP = 1.5  # intervals of the clip: a longer step in time is a gap. One missing frame makes a step of 2; chosen by eye
 
 
 def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
-    """Indices of the frames whose context frames all exist, with no gap in time on the way to them.
+    """Return the indices of the frames whose context frames all exist, without a gap in time between them.
 
-    Where the clip names its targets, these alone; every frame serves as context. Unrelated images are targets where no
-    context is asked for.
+    If the clip names its targets, only those are returned; every frame may be a context frame. Unrelated images are
+    targets only if there is no context.
+
+    Args:
+        clip: the clip.
+        offsets: offsets of the context frames, in frames.
     """
     if clip.independent and offsets:
         return []
@@ -33,7 +37,18 @@ def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
 
 
 def gaps(clip: Clip) -> np.ndarray:
-    """Whether each step from frame to frame is a gap in time: [frames - 1] bool."""
+    """Return whether each step from frame to frame is a gap in time: [frames - 1] bool.
+
+    Args:
+        clip: the clip.
+
+    >>> from pathlib import Path
+    >>> from packdepth.sources.files import ImageFile
+    >>> image, camera = ImageFile("image.png"), Camera.from_fov(60.0, 640, 192)
+    >>> frames = tuple(Frame(name=str(time), time=time, image=image) for time in (0.0, 0.1, 0.2, 0.5))
+    >>> gaps(Clip(name="clip", path=Path("clip"), camera=camera, frames=frames))
+    array([False, False,  True])
+    """
     steps = np.diff([frame.time for frame in clip.frames])
     if not len(steps):
         return np.zeros(0, dtype=bool)
@@ -41,22 +56,42 @@ def gaps(clip: Clip) -> np.ndarray:
 
 
 def has_speed(clip: Clip) -> bool:
-    """Whether every frame has a measured speed."""
+    """Return whether every frame has a measured speed.
+
+    Args:
+        clip: the clip.
+    """
     return all(frame.speed is not None for frame in clip.frames)
 
 
 def has_poses(clip: Clip) -> bool:
-    """Whether every frame has a measured pose."""
+    """Return whether every frame has a measured pose.
+
+    Args:
+        clip: the clip.
+    """
     return all(frame.pose is not None for frame in clip.frames)
 
 
 def distance_source(clip: Clip) -> str | None:
-    """What tells the distance traveled: "speed" before "poses"; None if neither is there."""
+    """Return the source of the distance traveled: "speed", otherwise "poses", or None if there is neither.
+
+    Args:
+        clip: the clip.
+    """
     return "speed" if has_speed(clip) else "poses" if has_poses(clip) else None
 
 
 def distance(clip: Clip, target: int, context: int) -> float:
-    """Metres traveled between two frames: speed integrated over time, or else how far the measured poses lie apart."""
+    """Return the distance traveled between two frames, in metres.
+
+    It is the integral of the speed over time. Without speed, it is the distance between the measured poses.
+
+    Args:
+        clip: the clip, with a speed or a pose for every frame.
+        target: index of one frame.
+        context: index of the other frame.
+    """
     if has_speed(clip):
         low, high = sorted((target, context))
         times = np.array([frame.time for frame in clip.frames[low : high + 1]])
@@ -69,18 +104,34 @@ def distance(clip: Clip, target: int, context: int) -> float:
 
 
 def has_measured_depth(frame: Frame) -> bool:
-    """Whether a frame has a depth map or a scan."""
+    """Return whether a frame has a depth map or a LiDAR scan.
+
+    Args:
+        frame: the frame.
+
+    >>> from packdepth.sources.files import ImageFile
+    >>> has_measured_depth(Frame(name="000000", time=0.0, image=ImageFile("000000.png")))
+    False
+    """
     return frame.depth is not None or frame.lidar is not None
 
 
 def depth_source(clip: Clip) -> str | None:
-    """What measures the depth of its frames: "maps", "lidar" or "lidar and maps"; None if nothing does."""
+    """Return the source of measured depth: "maps", "lidar" or "lidar and maps", or None if there is none.
+
+    Args:
+        clip: the clip.
+    """
     names = {"lidar" if frame.depth is None else "maps" for frame in clip.frames if has_measured_depth(frame)}
     return " and ".join(sorted(names)) or None
 
 
 def check_calibrated(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming the file that would hold it, unless every clip's camera is known."""
+    """Raise InputError, naming the missing file, unless the camera of every clip is known.
+
+    Args:
+        clips: the clips.
+    """
     for clip in clips:
         if clip.missing_camera is not None:
             raise InputError(
@@ -90,12 +141,21 @@ def check_calibrated(clips: Sequence[Clip]) -> None:
 
 
 def distinct_cameras(clips: Sequence[Clip]) -> list[Camera]:
-    """The cameras of clips, each once: those of one image size and of the same calibration are one."""
+    """Return the distinct cameras of clips. Cameras of the same calibration and image size count once.
+
+    Args:
+        clips: the clips.
+    """
     return list({_numbers(clip.camera): clip.camera for clip in clips}.values())
 
 
 def camera_index(clip: Clip, cameras: Sequence[Camera]) -> int:
-    """The place of a clip's camera among distinct ones. Raises InputError if it is none of them."""
+    """Return the number of a clip's camera among distinct cameras. Raises InputError if it is not among them.
+
+    Args:
+        clip: the clip.
+        cameras: the distinct cameras.
+    """
     numbers = [_numbers(camera) for camera in cameras]
     if _numbers(clip.camera) not in numbers:
         raise InputError(
@@ -110,7 +170,11 @@ def _numbers(camera: Camera) -> tuple[float, ...]:
 
 
 def check_scans(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming the clip, unless each has a LiDAR scan to choose beams of."""
+    """Raise InputError, naming the clip, unless each clip has a LiDAR scan.
+
+    Args:
+        clips: the clips.
+    """
     for clip in clips:
         if all(frame.lidar is None for frame in clip.frames):
             raise InputError(
@@ -120,7 +184,13 @@ def check_scans(clips: Sequence[Clip]) -> None:
 
 
 def check_one_size(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming two clips, unless all have images of one size, as measured depth in batches must."""
+    """Raise InputError, naming two clips, unless all clips have images of one size.
+
+    Measured depth keeps its own size, and a batch needs one size.
+
+    Args:
+        clips: the clips.
+    """
     for clip in clips[1:]:
         first, other = clips[0].camera, clip.camera
         if (first.height, first.width) != (other.height, other.width):

@@ -111,6 +111,9 @@ def rotate_hue(images: Tensor, turns: float) -> Tensor:
     Args:
         images: [..., 3, H, W] RGB.
         turns: angle of the rotation, as a share of a full turn.
+
+    >>> rotate_hue(torch.full((3, 1, 1), 0.5), 0.25).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
     """
     to_yiq = torch.tensor(YIQ, dtype=torch.float64)
     cosine, sine = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)

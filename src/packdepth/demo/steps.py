@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 
 from packdepth.city.command import require_city
-from packdepth.clock import clock
 from packdepth.files import make_folder, replacing
+from packdepth.progress import clock
 from packdepth.sources.folder import Folder
 from packdepth.training.elsewhere import finished_epochs, train_elsewhere
 

@@ -12,7 +12,7 @@ from packdepth.data.targets import gaps
 from packdepth.geometry import se3
 from packdepth.records import Clip
 
-STANDING = 0.01  # metres per frame; with shorter motions, the ratio of lengths would be noise (chosen by eye)
+MIN_LENGTH = 0.01  # metres per frame; with shorter motions, the ratio of lengths would be noise; chosen by eye
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def ego_motion_errors(predicted: Tensor, measured: Tensor) -> EgoMotionErrors:
     lengths, true_lengths = p.norm(dim=-1), m.norm(dim=-1)
     distance = true_lengths.sum()
     scale = distance / lengths.sum() if lengths.any() else torch.ones_like(distance)
-    moved = true_lengths > STANDING
+    moved = true_lengths > MIN_LENGTH
     angles = se3.rotation_log(predicted[:, :3, :3].mT @ measured[:, :3, :3]).norm(dim=-1)
     return EgoMotionErrors(
         motions=len(measured),
@@ -79,7 +79,7 @@ def measured_motion(clip: Clip) -> Tensor | None:
         return None
     T_world_camera = torch.from_numpy(np.stack(poses))
     motions = se3.compose(se3.inverse(T_world_camera[1:]), T_world_camera[:-1])
-    moved = motions[:, :3, 3].norm(dim=-1) > STANDING
+    moved = motions[:, :3, 3].norm(dim=-1) > MIN_LENGTH
     return motions if (moved & torch.from_numpy(~gaps(clip))).any() else None
 
 

@@ -57,11 +57,17 @@ class NetworkPredictions:
         self.ego_motion = None if predictor.pose is None else predictor.ego_motion
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
-        """Return inverse depth [1, 1, h, w] (1/metres) at the network's size, see `Predictions`."""
+        """Return inverse depth [1, 1, h, w] (1/metres) at the network's size, see `Predictions`.
+
+        Args:
+            clip: the clip of the frame; not used.
+            frame: the frame, with its label map if label maps guide the depth network.
+            image: the image of the frame, [H, W, 3].
+        """
         pixels, labels = image_tensor(image), label_tensor(self.predictor.labels(frame.image, frame.semantic))
         inv_depth = self.predictor.inv_depth(pixels, labels)
-        of_mirrored = self.predictor.inv_depth(pixels.flip(-1), None if labels is None else labels.flip(-1))
-        return {"plain": inv_depth, "flip": fuse_flipped(inv_depth, of_mirrored)}
+        mirrored = self.predictor.inv_depth(pixels.flip(-1), None if labels is None else labels.flip(-1))
+        return {"plain": inv_depth, "flip": fuse_flipped(inv_depth, mirrored)}
 
 
 class SavedPredictions:
@@ -81,7 +87,13 @@ class SavedPredictions:
         _, self.metric, self.scale_source = read_depth(example)
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
-        """Return the saved inverse depth [1, 1, H, W] (1/metres) in the row plain, see `Predictions`."""
+        """Return the saved inverse depth [1, 1, H, W] (1/metres) in the row plain, see `Predictions`.
+
+        Args:
+            clip: the clip of the frame.
+            frame: the frame.
+            image: the image of the frame, [H, W, 3]; not used.
+        """
         places = [folder / "depth" / f"{frame.name}.npz" for folder in (self.folder / clip.path.name, self.folder)]
         path = next((place for place in places if place.exists()), None)
         if path is None:

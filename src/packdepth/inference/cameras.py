@@ -1,4 +1,4 @@
-"""The camera to predict a clip with."""
+"""The camera of a clip in prediction: its own, or the one that the checkpoint has learned."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from packdepth.records import Clip
 
 
 def learned_camera(clip: Clip, meta: Meta) -> LearnedCamera | None:
-    """Return the camera that a checkpoint has learned for the images of a clip whose camera nobody knows.
+    """Return the camera that a checkpoint has learned for the images of a clip without a known camera.
 
     Args:
         clip: the clip.
-        meta: what the checkpoint says of itself.
+        meta: the description of the checkpoint.
 
     Returns:
-        The learned camera; None where the clip's camera is known, where its images are of several sizes, and where
-        none or several were learned for their size.
+        The learned camera. The result is None if the clip's camera is known, if its images have several sizes, and if
+        no camera or several cameras were learned for their size.
     """
     if clip.missing_camera is None or any(frame.size is not None for frame in clip.frames):
         return None
@@ -24,11 +24,11 @@ def learned_camera(clip: Clip, meta: Meta) -> LearnedCamera | None:
 
 
 def known_camera(clip: Clip, meta: Meta) -> Camera | None:
-    """Return the camera of a clip: its own, or else the one that the checkpoint has learned; None without either.
+    """Return the camera of a clip: its own, otherwise the one that the checkpoint has learned; None without either.
 
     Args:
         clip: the clip.
-        meta: what the checkpoint says of itself.
+        meta: the description of the checkpoint.
     """
     if clip.missing_camera is None:
         return clip.camera

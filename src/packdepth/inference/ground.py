@@ -64,12 +64,12 @@ def filter_ground(
         clips: the clips to filter.
         output: the folder to write to.
         threshold: the most pixels that may lie below the ground.
-        context: offsets of context frames, without which a frame of a video is no target.
-        load_predictor: loads the checkpoint.
+        context: offsets of context frames. A frame of a video is a target only if all its context frames exist.
+        load_predictor: function that loads the checkpoint.
 
     Returns:
-        The kept and the dropped frames. Raises InputError if there is no target, none would be kept, or no camera of a
-        clip is known.
+        The kept and the dropped frames. Raises InputError if there is no target, if no frame would be kept, or if the
+        camera of a clip is unknown.
     """
     indices = [target_indices(clip, () if clip.independent else context) for clip in clips]
     targets = [(clip, clip.frames[index]) for clip, found in zip(clips, indices, strict=True) for index in found]
@@ -102,7 +102,7 @@ def filter_ground(
 
 
 def camera_of(predictor: Predictor, clip: Clip) -> Camera:
-    """Return the camera of a clip, or, where nobody knows it, the one that was learned with the checkpoint.
+    """Return the camera of a clip: its own, otherwise the one that the checkpoint has learned.
 
     Args:
         predictor: the predictor of the checkpoint.

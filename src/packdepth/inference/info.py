@@ -111,7 +111,7 @@ def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix
 
 
 def _semantics(guidance: GuidanceBlock, path: Path) -> str:
-    """Return what guides depth, where it came from, and whether the checkpoint holds it."""
+    """Return the guidance of the depth network, its origin, and whether the checkpoint holds it."""
     return guidance.semantics.describe(", ".join(map(str, guidance.strides)), semantics_copy(path) is not None)
 
 

@@ -114,14 +114,22 @@ def frame_inv_depth(predictor: Predictor, frame: Frame) -> Tensor:
 
 
 class Predictor:
-    """The networks of one checkpoint on one device.
+    """The networks of one checkpoint on one device. `load` returns one.
+
+    Args:
+        run: the run that the networks were trained with, or the description of another project's training.
+        meta: the description of the checkpoint.
+        depth: the depth network.
+        pose: the pose network; None if another project's file holds none.
+        device: the device for both networks.
+        precision: the arithmetic of the depth network, see `load`.
 
     Attributes:
-        run: the run file that they were trained with, or what is known of another project's training.
+        run: the run.
         meta: the description of the checkpoint.
         depth: the depth network, in evaluation mode.
-        pose: the pose network, in evaluation mode; None where another project's file holds none.
-        device: the device of both.
+        pose: the pose network, in evaluation mode, or None.
+        device: the device of both networks.
         dtype: the dtype of the depth network.
     """
 

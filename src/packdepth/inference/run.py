@@ -1,4 +1,4 @@
-"""Depth of whatever is at a path, written to files: `packdepth predict`."""
+"""Prediction of depth for a path of any kind, written to files: `packdepth predict`."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Job:
     """A clip to predict and the places to write to."""
 
     clip: Clip
-    camera: Camera | None  # the camera of its images, where one is known
-    learned: LearnedCamera | None  # what the checkpoint says of that camera, where it was learned
+    camera: Camera | None  # the camera of its images, if one is known
+    learned: LearnedCamera | None  # the description of that camera, if the checkpoint has learned it
     folder: Path  # the output folder of the clip
     places: dict[type[Writer], Path]  # the file or folder of each writer
 

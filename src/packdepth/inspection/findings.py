@@ -55,7 +55,7 @@ CHECKED_SCANS = 3  # scans of a clip, about, whose returns are projected: a wron
 MIN_RANGE = 0.1  # metres: nearer returns come from the car itself, or have no projection
 MIN_HIT_SHARE = 0.02  # of a scan's returns that fall into the image (measured: 0.11 at least, with a narrow camera)
 
-MAX_RANGES = 5  # ranges of static frames that are listed by name; nobody reads a longer list
+MAX_RANGES = 5  # ranges of static frames that are listed by name; a longer list is hard to read
 
 
 @dataclass(frozen=True)

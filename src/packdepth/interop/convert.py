@@ -21,7 +21,7 @@ def convert(source: Path, output: Path, image_size: tuple[int, int] | None = Non
     Raises InputError if the source cannot be used (see `read_foreign`) or something is in the way of the output.
     """
     if not is_foreign(source):
-        checkpoint.read_description(source)  # says so if there is nothing at all
+        checkpoint.read_description(source)  # raises InputError if there is no checkpoint at all
         raise InputError(f"{source}: is packdepth's own checkpoint already; use it as it is")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise InputError(f"{output}: is there already; name a new folder")

@@ -18,10 +18,10 @@ GROUPS = 6  # groups of tensors that an error lists before it counts the others,
 
 @dataclass(frozen=True)
 class Extra:
-    """Tensors that a file holds beside a network's own and that are knowingly left out."""
+    """Tensors of a file that belong to no network of ours and are left out on purpose."""
 
     pattern: str  # regular expression that their names match
-    what: str  # what they are, in words
+    what: str  # their description, in words
 
 
 CLASSIFIER = Extra(r"(.*\.)?fc\.(weight|bias)", "the encoder's classifier, which nothing uses")
@@ -50,11 +50,11 @@ class Fit:
     missing: list[str]  # names, as in the other fields theirs, of tensors that the network needs but the file lacks
     unexpected: list[str]  # names of tensors that the network does not have
     misshapen: list[str]  # names of tensors of another shape, with both shapes
-    left_out: list[str]  # names of tensors that are knowingly left out
+    left_out: list[str]  # names of tensors that are left out on purpose
 
     @property
     def problems(self) -> str:
-        """All that does not fit, as the end of a sentence; empty if everything fits."""
+        """The names that do not fit, as the end of a sentence; empty if everything fits."""
         parts = {"missing": self.missing, "unexpected": self.unexpected}
         texts = [f"{label} {grouped(names)}" for label, names in parts.items() if names]
         if self.misshapen:
@@ -65,7 +65,7 @@ class Fit:
 
 
 def best_fit(tensors: dict[str, Tensor], layouts: Sequence[Layout]) -> Fit:
-    """Return the fit of the first layout that the tensors fit, or else of the one that most of them fit.
+    """Return the fit of the first layout that all tensors fit, otherwise of the layout that most tensors fit.
 
     Args:
         tensors: the tensors under their own names.

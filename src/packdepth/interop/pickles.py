@@ -113,7 +113,7 @@ class _Names(pickle.Unpickler):
 
 
 class _Inert:
-    """An object that accepts whatever a pickle does to it, and does nothing."""
+    """An object that accepts all operations of a pickle and does nothing."""
 
     def __init__(self, *arguments: object) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Another project's files, read as a checkpoint of ours."""
+"""Reader of other projects' files, which returns a checkpoint of ours."""
 
 from __future__ import annotations
 

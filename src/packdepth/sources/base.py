@@ -31,7 +31,11 @@ def median_step(times: Sequence[float]) -> float | None:
 
 
 def check_one_size(clip: Clip) -> None:
-    """Raise InputError for the first image of a clip that is not of the size of the others."""
+    """Raise InputError for the first image of a clip that is not of the size of the others.
+
+    Args:
+        clip: the clip.
+    """
     for frame in clip.frames:
         if frame.size is not None:
             height, width = frame.size
@@ -67,7 +71,11 @@ class Source(Block, ABC):
 
     @classmethod
     def tries(cls, path: Path) -> bool:
-        """Return whether this format is to be tried for a file or folder that no format recognizes."""
+        """Return whether this format accepts a file or folder that no format recognizes.
+
+        Args:
+            path: file or folder, which exists.
+        """
         return False
 
     @classmethod
@@ -97,7 +105,7 @@ class Source(Block, ABC):
         return [self.entry(*line) for line in read_lines(self.split_file)] if self.split_file else []
 
     def clips(self, one_size: bool = True) -> list[Clip]:
-        """Return the clips of the source, those of the split file alone, cut to `frames`.
+        """Return the clips of the source, restricted to the split file and to `frames`.
 
         Args:
             one_size: refuse clips whose images differ in size, which only prediction can use.

@@ -61,7 +61,11 @@ class Folder(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a folder means to be a clip, or holds one. Images without a frames.csv are no clip."""
+        """Return whether a folder is a clip, perhaps an incomplete one, or holds one.
+
+        Args:
+            path: file or folder. A folder of images without a frames.csv is no clip.
+        """
         children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
         return (_is_clip(path) and image_folder(path) is None) or any(map(_is_clip, children))
 

@@ -1,4 +1,4 @@
-"""Images whose times nobody wrote down: a single one, or a folder of them."""
+"""Images without times: a single image, or a folder of images."""
 
 from __future__ import annotations
 
@@ -27,20 +27,28 @@ class Images(Source):
     """The camera.yaml; if left out, the one in the folder, or beside a single image under its name with the suffix
     .yaml, if there is one."""
     rate: PositiveFloat = 10.0
-    """Images per second. Nothing says when they were taken, so this is an assumption."""
+    """Images per second. This is an assumption, because the times of the images are unknown."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a path is an image."""
+        """Return whether a path is an image.
+
+        Args:
+            path: file or folder.
+        """
         return path.is_file() and path.suffix.lower() in IMAGES
 
     @classmethod
     def tries(cls, path: Path) -> bool:
-        """Return whether a folder holds images but no frames.csv."""
+        """Return whether a folder holds images but no frames.csv.
+
+        Args:
+            path: file or folder.
+        """
         return image_folder(path) is not None
 
     def find(self) -> list[Clip]:
-        """Return the one clip. Its images may be of several sizes (see `Frame.size`) where no camera is known."""
+        """Find the one clip. If no camera is known, its images may have several sizes (see `Frame.size`)."""
         require(self.root, "an image, or a folder of images")
         if self.root.is_dir():
             folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
@@ -56,15 +64,15 @@ class Images(Source):
         unknown = self.camera is None and not beside.exists()
         camera_file = None if unknown else read_camera(camera_path)
         camera = camera_file.camera if camera_file else guessed_camera(*sizes[0])
-        usual = camera.height, camera.width
+        camera_size = camera.height, camera.width
         for image, (height, width) in zip(images.values(), sizes, strict=True):
-            if not unknown and (height, width) != usual:
+            if not unknown and (height, width) != camera_size:
                 raise InputError(
                     f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
         frames = tuple(
-            Frame(name=name, time=index / self.rate, image=image, size=None if size == usual else size)
+            Frame(name=name, time=index / self.rate, image=image, size=None if size == camera_size else size)
             for index, ((name, image), size) in enumerate(zip(images.items(), sizes, strict=True))
         )
         return [
@@ -80,7 +88,11 @@ class Images(Source):
 
 
 def image_folder(path: Path) -> Path | None:
-    """Return the folder of images at a path without a frames.csv: its `frames/`, or else itself; None if it is none."""
+    """Return the folder that holds the images of a path: `frames/` or the path itself; None if there are none.
+
+    Args:
+        path: file or folder. A folder with a frames.csv is a clip, and the result is None.
+    """
     if not path.is_dir() or (path / "frames.csv").exists():
         return None
     folder = path / "frames" if (path / "frames").is_dir() else path

@@ -68,7 +68,7 @@ class KittiRaw(Source):
 
     @model_validator(mode="after")
     def _split_names_drives(self) -> KittiRaw:
-        """Refuse drives and cameras beside a split file, which names them already."""
+        """Raise an error for drives or cameras if there is a split file, because it names them already."""
         if self.split_file is not None and (self.drives is not None or self.cameras is not None):
             raise ValueError("drives and cameras are those that the split_file names; remove them, or the split_file")
         return self

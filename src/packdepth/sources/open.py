@@ -1,4 +1,4 @@
-"""The one way to the clips of whatever is at a path."""
+"""The function that opens a path of any kind as clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from packdepth.sources.recognize import source_at
 def open_clips(
     path: str | Path, kind: str | None = None, options: Sequence[str] = (), camera: Path | None = None
 ) -> list[Clip]:
-    """Return the clips of whatever is at a path: an image, a folder of images, a video or a data set of any kind.
+    """Return the clips at a path, which is an image, a folder of images, a video or a data set of any kind.
 
     Images are read when they are needed (`frame.image.read()`). Those of a plain folder may be of several sizes.
 
@@ -37,7 +37,7 @@ def open_clips(
 
 
 def _with_camera(clip: Clip, file: Path) -> Clip:
-    """Return a clip with the camera of a file. Raises InputError if that is for images of another size."""
+    """Return a clip with the camera of a file. Raises InputError if the camera is for images of another size."""
     camera, own = read_camera(file).camera, clip.camera
     if (camera.height, camera.width) != (own.height, own.width):
         raise InputError(

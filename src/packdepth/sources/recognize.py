@@ -44,19 +44,20 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
 def recognize(path: Path) -> str:
     """Return the kind of the data at a path, by its content.
 
-    Packdepth's own kinds come first, then those of installed packages, then those that take what nothing else claims.
+    Packdepth's own kinds come first, then those of installed packages, then kinds that accept data that no kind
+    recognizes (see `Source.tries`).
 
     Args:
-        path: of the data.
+        path: path of the data.
 
-    Raises InputError if the content says nothing, or two things.
+    Raises InputError if no kind or several kinds match the content.
     """
     own = SOURCES.own()
     kinds = [kind for kind, source in own.items() if source.recognizes(path)]
     kinds = kinds or [kind for kind in SOURCES.kinds() if kind not in own and SOURCES.find(kind).recognizes(path)]
     kinds = kinds or [kind for kind, source in own.items() if source.tries(path)]
     if len(kinds) != 1:
-        nothing = "holds no image and looks like no data set that is known"
-        found = f"looks like {' and '.join(kinds)}" if kinds else nothing
+        unknown = "holds no image and looks like no data set that is known"
+        found = f"looks like {' and '.join(kinds)}" if kinds else unknown
         raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or SOURCES.kinds())}")
     return kinds[0]

@@ -15,7 +15,6 @@ from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
-GUESSED_FOV = 60.0  # degrees across, of a camera without calibration: about a phone's; chosen by eye
 
 
 class Video(Source):
@@ -48,7 +47,11 @@ class Video(Source):
 
     @classmethod
     def tries(cls, path: Path) -> bool:
-        """Return whether a path is a file, but no image: FFmpeg knows more formats than have a suffix here."""
+        """Return whether a path is a file, but no image: FFmpeg knows more formats than are listed here.
+
+        Args:
+            path: file or folder.
+        """
         return path.is_file() and path.suffix.lower() not in IMAGES
 
     def find(self) -> list[Clip]:

@@ -81,8 +81,8 @@ def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes
     train_drives, test_drives = output / "data" / "train", output / "data" / "test"
     write_city(train_drives, Recipe(split="train", frames=240, record=(8, 60), **look), drives=16)
     write_city(test_drives, Recipe(split="test", frames=200, **look), drives=4)
-    seen, unseen = ({"kind": "folder", "root": str(folder.resolve())} for folder in (train_drives, test_drives))
-    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds), processes)
+    train, test = ({"kind": "folder", "root": str(folder.resolve())} for folder in (train_drives, test_drives))
+    return study(output, Setting(train, test, (64, 224), depth_steps, steps, seeds), processes)
 
 
 def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> str:
@@ -98,8 +98,8 @@ def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: in
     """
     root = str((data / "kitti_odometry" / "dataset").resolve())
     source: dict[str, Any] = {"kind": "kitti_odometry", "root": root, "sequences": ["06"], "cameras": ["left"]}
-    seen, unseen = source | {"frames": [0, 35]}, source | {"frames": [35, 51]}
-    return study(output, Setting(seen, unseen, (64, 224), depth_steps, steps, seeds), processes)
+    train, test = source | {"frames": [0, 35]}, source | {"frames": [35, 51]}
+    return study(output, Setting(train, test, (64, 224), depth_steps, steps, seeds), processes)
 
 
 def study(output: Path, setting: Setting, processes: int = 2) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from packdepth import checkpoint
-from packdepth.clock import clock
 from packdepth.config import parse_run
 from packdepth.files import make_folder, replacing
+from packdepth.progress import clock
 from packdepth.training.elsewhere import train_elsewhere
 
 

@@ -1,15 +1,18 @@
-"""Learning a camera: its intrinsics from the ground in turns, and how well the video determines the focal length.
+"""Calibration during training: the intrinsics of a camera, and how well the video determines its focal length.
 
-Within an epoch the networks learn with the camera as it is. At its end, views that they synthesize are adjusted: how
-would each cell of them have to be shifted to fit, and which intrinsics and motions explain that? Motions begin as the
-networks see them and are then forgotten. (By the gradient of the loss alone focal lengths shrink: a shorter one makes
-less of what the pose network gets wrong.)
+The networks learn with a constant camera within an epoch. At the end of each epoch a least-squares problem is solved
+for the camera. Its data are views that the networks synthesize: the optical flow between the target and the synthesis
+of it, in cells of a few pixels. Its unknowns are the intrinsics and the motion of each view. The motions begin with the
+output of the pose network and are discarded afterwards. (The gradient of the training loss does not work here: it makes
+focal lengths shrink, because a shorter one reduces the effect of errors of the pose network.)
 
-Motion straight ahead moves a pixel away from the focus of expansion by its distance from it times the step over its
-depth: the focal length cancels. A car turns along a circle with its camera along the tangent, and that is critical
-while depth is free (Sturm, CVPR 2001): across the direction from the focus of expansion only the product of focal
-length and rotation is seen, along it another depth makes up for another focal length. So depth must be known from
-elsewhere: it is that of the ground, which is the same in bends as in straights, where networks learn it without f.
+Only turns determine the focal length. Motion straight ahead moves a pixel away from the focus of expansion by its
+distance from it, times the step, divided by its depth: the focal length cancels. In a turn a car moves on a circle,
+with its camera along the tangent. This motion is critical while depth is unknown (Sturm, CVPR 2001): perpendicular to
+the direction from the focus of expansion only the product of focal length and rotation is observable, and along that
+direction another depth compensates for another focal length. Depth must therefore be known from another source. That
+source is the ground: its depth is the same in turns as on straights, where the networks learn it without knowing the
+focal length.
 """
 
 from __future__ import annotations
@@ -32,25 +35,32 @@ from packdepth.training.cameras import changed
 from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
 
-FOCAL, ASPECT, CENTER = 0.3, 0.02, 0.02  # standard deviations of the prior: log f, log fx / fy, center (image widths)
-BELIEVABLE = 3  # standard deviations of the prior: a focal length farther off than this is not believed
-ROUNDS = 6  # of an adjustment
-LONGEST = 0.2  # longest step of log f in a round
-CELL = 8  # pixels: side of the cells that are looked at
-SPREAD = 0.2  # standard deviation over the views of log depth at a place, up to which it is one of the ground
-DEPTH = 0.05  # of log depth: farther than this from the ground a cell shows something else, and so well it is known
-TILT = 0.05  # standard deviation of log depth by which a view's ground leans a focal length aside, at its median depth
-NOISE = 0.02  # gray in [0, 1]: least difference of two images of the same
-PLACE = 0.5  # pixels: how well view synthesis tells a place, whatever the texture
-FARTHEST = 1.5  # pixels: longest shift of a cell that its gradients tell
-USUAL = 0.25  # pixels: shifts up to this, or up to the view's median, are no outliers
+# Standard deviations of the prior, chosen by eye: a guessed focal length is good to 30 %, and a camera has square
+# pixels and a central principal point to 2 %.
+FOCAL_DEVIATION = 0.3  # of log f, without a unit
+ASPECT_DEVIATION = 0.02  # of log fx / fy
+CENTER_DEVIATION = 0.02  # of cx and cy, in image widths
+MAX_DEVIATIONS = 3  # a focal length more prior standard deviations from the guess is rejected; chosen by eye
+ROUNDS = 6  # Gauss-Newton steps of an adjustment; chosen by eye
+MAX_STEP = 0.2  # largest change of log fx or log fy in a step, within the reach of the linearization; chosen by eye
+MIN_STEP = 1e-12  # lower bound of a divisor
+CELL = 8  # pixels, side of the cells whose shift is measured; chosen by eye: large enough to hold texture
+MAX_SPREAD = 0.2  # standard deviation of log depth over the views, up to which a cell is ground; chosen by eye
+DEPTH_DEVIATION = 0.05  # of log depth: how well depth of the ground is known, and how far a ground cell may differ
+TILT_DEVIATION = 0.05  # of log depth, of the ground's tilt at its median depth one focal length aside; chosen by eye
+MIN_DIFFERENCE = 0.02  # gray levels in [0, 1], noise between two images of the same surface; chosen by eye
+PLACE_DEVIATION = 0.5  # pixels, accuracy of view synthesis, which no texture improves; chosen by eye
+MAX_SHIFT = 1.5  # pixels, longest shift that the gradients of a cell can measure; chosen by eye
+MIN_SCALE = 0.25  # pixels, lower bound of the scale of the Cauchy weights; chosen by eye
+DEVIATION_OF_MEDIAN = 1.4826  # standard deviation of a normal distribution whose median absolute deviation is 1
+DAMPING = 1e-6  # squared gray levels per pixel, added to a structure tensor so that it can be inverted
 
 
 class Calibration(pl.Callback):
     """Adjusts each camera at the end of every epoch, before its checkpoint is written.
 
     Args:
-        data: of the run; the same in every process, so that all come to the same cameras.
+        data: data of the run. It is the same in every process, so that all processes find the same cameras.
     """
 
     def __init__(self, data: RunData) -> None:
@@ -58,7 +68,12 @@ class Calibration(pl.Callback):
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Change the cameras of the module, and say how well they are determined."""
+        """Change the cameras of the module, and record how well they are determined.
+
+        Args:
+            trainer: the trainer.
+            module: the module whose cameras are learned; nothing happens if they are given.
+        """
         assert isinstance(module, DepthModule)
         if module.cameras is None:
             return
@@ -73,7 +88,7 @@ class Calibration(pl.Callback):
 
 
 class View(NamedTuple):
-    """A target and its context, with their geometry as it is thought to be."""
+    """A target and its context frames, with their estimated geometry."""
 
     image: Tensor  # [1, 3, H, W]
     context: Tensor  # [N, 3, H, W]
@@ -82,123 +97,154 @@ class View(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """What views say about the intrinsics of their camera."""
+    """Intrinsics that were estimated from views."""
 
-    change: Tensor  # [4] float64, of log fx and log fy, and of cx and cy in image widths, from the guess
+    change: Tensor  # [4] float64, difference from the guess: of log fx, log fy, and of cx, cy in image widths
     deviation: float  # standard deviation of log f, which is the relative error of the focal length
 
 
 class System(NamedTuple):
-    """Normal equations of a view, solved for all but the intrinsics."""
+    """Normal equations of a view for the intrinsics; all other unknowns are eliminated."""
 
-    information: Tensor  # [4, 4] about the intrinsics
-    pull: Tensor  # [4]
-    motion: Tensor  # [6 N, 4 + 1] by which motions change: of the step of the intrinsics, and of 1
+    information: Tensor  # [4, 4], the matrix of the normal equations
+    pull: Tensor  # [4], their right-hand side
+    motion: Tensor  # [6 N, 4 + 1], the linear map from (step of the intrinsics, 1) to the steps of the motions
 
 
 def view_of(batch: Batch, outputs: Outputs) -> View:
-    """A view of a batch of one unmirrored sample, and of what the networks make of it."""
+    """Return the view of a batch of one sample, with the depth and the ego-motion that the networks predict.
+
+    Args:
+        batch: a batch of one sample, which is not mirrored.
+        outputs: the outputs of the networks for it.
+    """
     depth = 1 / outputs.inv_depths[0].clamp(min=MIN_INV_DEPTH).double()
     return View(batch.image.cpu(), batch.context[0].cpu(), depth.cpu(), outputs.T_context_target[0].double().cpu())
 
 
 def adjust(views: Sequence[View], guess: Camera, change: Tensor, rounds: int = ROUNDS) -> Solution:
-    """The most probable intrinsics given views, by Gauss-Newton steps of these and of each view's motions.
+    """Estimate the most probable intrinsics with Gauss-Newton steps of the intrinsics and of each view's motions.
 
-    The prior is a normal distribution about the guess: pixels are square to 2 %, the principal point is central to 2 %
-    of the width, the focal length is known to 30 %. Where the views tell nothing, the deviation is that of the prior.
+    The prior is a normal distribution around the guess: pixels are square to 2 %, the principal point is central to 2 %
+    of the width, the focal length is known to 30 %. If the views hold no information, the deviation is that of the
+    prior.
 
-    Views of depth that has not been learned, or of traffic that moves along, may tell a focal length beyond belief:
-    three standard deviations of the prior off, 2.5 times too long or short. They then tell nothing: the guess holds.
+    Views whose depth has not been learned yet, or that show traffic at our own speed, may lead to an impossible focal
+    length. If it is more than three standard deviations of the prior from the guess, which is 2.5 times too long or too
+    short, it is rejected and the guess is returned.
 
     Args:
-        views: of one camera.
-        guess: of the camera, at any size.
-        change: [4] float64 by which the intrinsics differ from the guess so far.
-        rounds: how many steps to take.
+        views: views of one camera.
+        guess: the guessed camera, at any image size.
+        change: [4] float64, difference of the current intrinsics from the guess, as in `Solution`.
+        rounds: number of steps.
     """
-    depth, shown = ground(torch.cat([view.depth for view in views]))
+    depth, is_ground = ground(torch.cat([view.depth for view in views]))
     views = [view._replace(depth=depth) for view in views]
     for _ in range(rounds):
-        systems = [normal_equations(view, cells, guess, change) for view, cells in zip(views, shown, strict=True)]
+        systems = [normal_equations(view, cells, guess, change) for view, cells in zip(views, is_ground, strict=True)]
         information, pull = prior(), -prior() @ change
         for system in systems:
             information, pull = information + system.information, pull + system.pull
         covariance = torch.linalg.inv(information)
         step = covariance @ pull
-        step = step * min(1.0, LONGEST / float(step[:2].abs().max() + 1e-12))
+        step = step * min(1.0, MAX_STEP / float(step[:2].abs().max() + MIN_STEP))
         views = [_moved(view, system, step) for view, system in zip(views, systems, strict=True)]
         change = change + step
-    if float(change[:2].mean().abs()) > BELIEVABLE * FOCAL:
-        return Solution(torch.zeros_like(change), FOCAL)
+    if float(change[:2].mean().abs()) > MAX_DEVIATIONS * FOCAL_DEVIATION:
+        return Solution(torch.zeros_like(change), FOCAL_DEVIATION)
     return Solution(change, float(covariance[:2, :2].mean().sqrt()))
 
 
 def prior() -> Tensor:
-    """Information [4, 4] that a guess holds about log fx, log fy, and cx and cy in image widths."""
-    focal = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64) / FOCAL
-    aspect = torch.tensor([1.0, -1, 0, 0], dtype=torch.float64) / ASPECT
-    center = torch.tensor([0.0, 0, 1, 1], dtype=torch.float64) / CENTER**2
+    """Return the information that a guess holds about log fx, log fy, and cx, cy in image widths: [4, 4].
+
+    >>> torch.linalg.inv(prior())[2, 2].sqrt()
+    tensor(0.0200, dtype=torch.float64)
+    """
+    focal = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64) / FOCAL_DEVIATION
+    aspect = torch.tensor([1.0, -1, 0, 0], dtype=torch.float64) / ASPECT_DEVIATION
+    center = torch.tensor([0.0, 0, 1, 1], dtype=torch.float64) / CENTER_DEVIATION**2
     return torch.outer(focal, focal) + torch.outer(aspect, aspect) + torch.diag(center)
 
 
 def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
-    """The depth of the ground, metres, and which cells of each of V views [V, 1, H, W] show it: [1, 1, H, W], [V, C].
+    """Find the ground, which is where the depth is about the same in all views.
 
-    There is ground where depth is about the same in all views: it is their median. (A network that learns with a wrong
-    camera makes the ground of bends lean, but hardly the median.)
+    The depth of the ground is the median over the views. (A network that learns with a wrong camera predicts ground
+    that leans in turns, but the median hardly changes.)
+
+    Args:
+        depths: [V, 1, H, W] metres, the depth of each view.
+
+    Returns:
+        The depth of the ground [1, 1, H, W], metres, and whether each cell of each view shows it [V, C], 1 or 0.
+
+    >>> depth, is_ground = ground(torch.full((3, 1, 8, 16), 10.0))
+    >>> depth.shape, is_ground.tolist()
+    (torch.Size([1, 1, 8, 16]), [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
     """
-    usual = depths.median(0, keepdim=True).values
-    unusual = (_cell_depths(depths) / _cell_depths(usual)).log().abs()
-    spread = 1.4826 * unusual.median(0).values  # that of a normal distribution with this median
-    return usual, ((spread < SPREAD) & (unusual < DEPTH)).to(depths)
+    median = depths.median(0, keepdim=True).values
+    difference = (_cell_depths(depths) / _cell_depths(median)).log().abs()
+    spread = DEVIATION_OF_MEDIAN * difference.median(0).values
+    return median, ((spread < MAX_SPREAD) & (difference < DEPTH_DEVIATION)).to(depths)
 
 
-def normal_equations(view: View, shown: Tensor, guess: Camera, change: Tensor) -> System:
-    """How well a view of the ground tells the intrinsics, by the cells [C] that show it, and to which it pulls them.
+def normal_equations(view: View, is_ground: Tensor, guess: Camera, change: Tensor) -> System:
+    """Set up the normal equations of a view for the intrinsics.
 
-    Depth is known to 5 %, each cell for itself, and the whole may tilt a little, as the car does; the motion to each
-    context frame is unknown. All these are eliminated by Schur complements (the weak prior of 1 on metres and radians
-    is for views that tell no motion).
+    The depth of each cell is known to 5 %, independently of the others, and the whole ground may tilt a little, as the
+    car does. The motion to each context frame is unknown. All these unknowns are eliminated by Schur complements. A
+    weak prior of 1 metre and 1 radian keeps them solvable for views that do not determine the motion.
+
+    Args:
+        view: the view, with the depth of the ground.
+        is_ground: [C], 1 for the cells that show the ground, otherwise 0.
+        guess: the guessed camera, at any image size.
+        change: [4] float64, difference of the current intrinsics from the guess, as in `Solution`.
     """
     camera = changed(guess.resized(*view.depth.shape[-2:]), change)
-    told = [_shifts(view, n, camera) for n in range(len(view.motions))]
-    weights = torch.stack([weight for weight, _ in told], dim=1)  # [C, N, 2, 2]
-    shifts = torch.stack([shift for _, shift in told], dim=1)  # [C, N, 2]
-    weights = weights * (shown[:, None] * _inliers(shifts, weights))[..., None, None]
+    measured = [_shifts(view, n, camera) for n in range(len(view.motions))]
+    weights = torch.stack([weight for weight, _ in measured], dim=1)  # [C, N, 2, 2]
+    shifts = torch.stack([shift for _, shift in measured], dim=1)  # [C, N, 2]
+    weights = weights * (is_ground[:, None] * _inliers(shifts, weights))[..., None, None]
 
     pixels, depths = _cell_middles(camera), _cell_depths(view.depth)[0]
     over_cells = vmap(jacfwd(_projection(camera)), in_dims=(None, 0, 0, None))
-    nothing = torch.zeros(11, dtype=torch.float64)
-    J = torch.stack([over_cells(nothing, pixels, depths, T) for T in view.motions], dim=1)  # [C, N, 2, 11]
+    no_change = torch.zeros(11, dtype=torch.float64)
+    J = torch.stack([over_cells(no_change, pixels, depths, T) for T in view.motions], dim=1)  # [C, N, 2, 11]
     frames = len(view.motions)
     shared = J.new_zeros(*J.shape[:3], 6 + 6 * frames)  # intrinsics, the motion to each context frame, tilt
     shared[..., :4] = J[..., :4]
     for n in range(frames):
         shared[:, n, :, 4 + 6 * n : 10 + 6 * n] = J[:, n, :, 4:10]
-    own = J[..., 10]  # of a cell: its depth
-    shared[..., -2:] = own[..., None] * _tilts(camera, pixels, depths, shown)[:, None, None]
+    own = J[..., 10]  # the unknown that each cell has for itself: its log depth
+    shared[..., -2:] = own[..., None] * _tilts(camera, pixels, depths, is_ground)[:, None, None]
 
-    own_square = torch.einsum("cni,cnij,cnj->c", own, weights, own) + 1 / DEPTH**2
+    own_square = torch.einsum("cni,cnij,cnj->c", own, weights, own) + 1 / DEPTH_DEVIATION**2
     own_pull = torch.einsum("cni,cnij,cnj->c", own, weights, shifts)
     mixed = torch.einsum("cni,cnij,cnjk->ck", own, weights, shared)
     square = torch.einsum("cnik,cnij,cnjl->kl", shared, weights, shared) - (mixed / own_square[:, None]).T @ mixed
     pull = torch.einsum("cnik,cnij,cnj->k", shared, weights, shifts) - (own_pull / own_square) @ mixed
 
-    weak = torch.cat([square.new_ones(6 * frames), square.new_full((2,), 1 / TILT**2)]).diag()
+    weak = torch.cat([square.new_ones(6 * frames), square.new_full((2,), 1 / TILT_DEVIATION**2)]).diag()
     others = torch.linalg.solve(square[4:, 4:] + weak, torch.cat([-square[4:, :4], pull[4:, None]], dim=1))
     rest = square[:4, 4:] @ others
     return System(square[:4, :4] + rest[:, :4], pull[:4] - rest[:, 4], others[:-2])
 
 
 def _moved(view: View, system: System, step: Tensor) -> View:
-    """The view with the motions that go with a step of the intrinsics."""
+    """Return the view with the motions that belong to a step of the intrinsics [4]."""
     motion = system.motion @ torch.cat([step, step.new_ones(1)])
     return view._replace(motions=se3.from_vector(motion.view(-1, 6)) @ view.motions)
 
 
 def _projection(camera: Camera) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Where a pixel [2] of a depth lies in a context frame, by changes [11] of intrinsics, motion and log depth."""
+    """Return the projection of target pixels into a context frame, as a function of changes.
+
+    Its signature is `(change, pixel, depth, T_context_target) -> pixel in the context frame`. The change [11] is that
+    of the intrinsics (4), of the motion (6) and of log depth (1).
+    """
 
     def place(change: Tensor, pixel: Tensor, depth: Tensor, T_context_target: Tensor) -> Tensor:
         fx, fy = camera.fx * change[0].exp(), camera.fy * change[1].exp()
@@ -212,7 +258,7 @@ def _projection(camera: Camera) -> Callable[[Tensor, Tensor, Tensor, Tensor], Te
 
 
 def _cell_middles(camera: Camera) -> Tensor:
-    """The middles [C, 2] of all whole cells, pixels."""
+    """Return the centers of all whole cells: [C, 2] pixels."""
     rows, columns = (
         torch.arange(size // CELL, dtype=torch.float64) * CELL + (CELL - 1) / 2
         for size in (camera.height, camera.width)
@@ -221,44 +267,55 @@ def _cell_middles(camera: Camera) -> Tensor:
     return torch.stack([u, v], dim=-1).view(-1, 2)
 
 
-def _tilts(camera: Camera, pixels: Tensor, depths: Tensor, shown: Tensor) -> Tensor:
-    """Changes [C, 2] of log depth as the ground leans aside and ahead: inverse depth changes with the ray's x and y."""
-    usual = depths[shown > 0].median() if shown.any() else depths.median()
+def _tilts(camera: Camera, pixels: Tensor, depths: Tensor, is_ground: Tensor) -> Tensor:
+    """Return the derivatives of log depth [C, 2] with respect to a tilt of the ground sideways and forward.
+
+    A tilt changes inverse depth in proportion to x and y of the ray.
+    """
+    typical = depths[is_ground > 0].median() if is_ground.any() else depths.median()
     center, focal = pixels.new_tensor([camera.cx, camera.cy]), pixels.new_tensor([camera.fx, camera.fy])
-    return (pixels - center) / focal * (depths / usual)[:, None]
+    return (pixels - center) / focal * (depths / typical)[:, None]
 
 
 def _cell_depths(depths: Tensor) -> Tensor:
-    """The depths [V, C] of all whole cells of views [V, 1, H, W]."""
+    """Return the depths [V, C] of all whole cells of views [V, 1, H, W]; inverse depth is averaged."""
     return 1 / F.avg_pool2d(1 / depths, CELL).flatten(1)
 
 
 def _inliers(shifts: Tensor, weights: Tensor) -> Tensor:
-    """Weights [C, N] of shifts, by a Cauchy distribution: what moves by itself or is hidden stands out."""
-    lengths, told = shifts.norm(dim=-1), weights.flatten(2).abs().sum(-1) > 0
-    usual = max(USUAL, float(lengths[told].median())) if told.any() else USUAL
-    inliers: Tensor = 1 / (1 + (lengths / usual) ** 2)
+    """Return the inlier weights [C, N] of shifts, those of a Cauchy distribution.
+
+    Dynamic objects and occlusions cause long shifts, which get little weight. The scale of the distribution is the
+    median length of the shifts that have information, or `MIN_SCALE` if that is larger.
+    """
+    lengths, is_measured = shifts.norm(dim=-1), weights.flatten(2).abs().sum(-1) > 0
+    scale = max(MIN_SCALE, float(lengths[is_measured].median())) if is_measured.any() else MIN_SCALE
+    inliers: Tensor = 1 / (1 + (lengths / scale) ** 2)
     return inliers
 
 
 def _shifts(view: View, n: int, camera: Camera) -> tuple[Tensor, Tensor]:
-    """How far each cell lies from where synthesis takes it from: information [C, 2, 2] and shift [C, 2], pixels.
+    """Measure the shift of each cell between the target and its synthesis from the n-th context frame.
 
-    The shift is Lucas and Kanade's. Its information is that of the texture, given how well the synthesis fits, but
-    never better than a place can be told; none where the n-th context frame does not see all of the cell.
+    The method is that of Lucas and Kanade. The information of a shift grows with the texture and shrinks with the
+    difference of the two images; `PLACE_DEVIATION` limits it. It is zero unless the whole cell is visible in the
+    context frame.
+
+    Returns:
+        The information [C, 2, 2] and the shift [C, 2], pixels.
     """
     image = view.image.double()
-    seen = synthesize(view.context[n : n + 1].double(), view.depth, view.motions[n : n + 1], camera)
-    difference = image - seen.image
-    middle = (image + seen.image) / 2
-    across, down = (torch.gradient(middle, dim=dim)[0] for dim in (-1, -2))
+    synthesis = synthesize(view.context[n : n + 1].double(), view.depth, view.motions[n : n + 1], camera)
+    difference = image - synthesis.image
+    mean = (image + synthesis.image) / 2
+    across, down = (torch.gradient(mean, dim=dim)[0] for dim in (-1, -2))
     products = [across * across, across * down, down * down, across * difference, down * difference, difference**2]
     sums = CELL**2 * F.avg_pool2d(torch.cat([product.mean(1) for product in products])[None], CELL)[0].flatten(1)
     xx, xy, yy, x, y, square = sums
     eye = torch.eye(2, dtype=image.dtype)
     tensor = torch.stack([xx, xy, xy, yy], dim=-1).view(-1, 2, 2)
-    shift = torch.linalg.solve(tensor + CELL**2 * 1e-6 * eye, torch.stack([x, y], dim=-1))
-    shift = shift * (FARTHEST / shift.norm(dim=-1, keepdim=True).clamp(min=FARTHEST))
-    texture = tensor / (square / CELL**2 + NOISE**2)[:, None, None]
-    visible = F.avg_pool2d(seen.valid.to(image), CELL).flatten() == 1
-    return torch.linalg.solve(eye + PLACE**2 * texture, texture) * visible[:, None, None], shift
+    shift = torch.linalg.solve(tensor + CELL**2 * DAMPING * eye, torch.stack([x, y], dim=-1))
+    shift = shift * (MAX_SHIFT / shift.norm(dim=-1, keepdim=True).clamp(min=MAX_SHIFT))
+    texture = tensor / (square / CELL**2 + MIN_DIFFERENCE**2)[:, None, None]
+    visible = F.avg_pool2d(synthesis.valid.to(image), CELL).flatten() == 1
+    return torch.linalg.solve(eye + PLACE_DEVIATION**2 * texture, texture) * visible[:, None, None], shift

@@ -1,4 +1,4 @@
-"""When checkpoints are written, and which is the best."""
+"""The callback that writes checkpoints and selects the best one."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from packdepth.training.module import DepthModule
 
 
 class Checkpoints(pl.Callback):
-    """Writes `last` at the end of every epoch and `best` when its score is the lowest so far.
+    """Callback that writes `last` at the end of every epoch, and `best` if its score is the lowest so far.
 
-    The score is abs_rel of the validation where depth was measured and is learned (median-scaled unless the scale is
-    metric), else the validation loss, else the training loss.
+    The score is abs_rel of the validation, if there is measured depth and the depth network is trained (median-scaled
+    unless depth is metric), otherwise the validation loss, otherwise the training loss.
 
     Args:
         output: the folder of the run.
         run: the run.
-        clips: it is trained on.
-        scale_source: where metric scale comes from, or "none".
-        log: of the run's losses.
+        clips: the clips to train on.
+        scale_source: the source of metric scale, or "none".
+        log: the log with the losses of the run.
     """
 
     def __init__(self, output: Path, run: Run, clips: Sequence[Clip], scale_source: str, log: RunLog) -> None:
@@ -41,15 +41,26 @@ class Checkpoints(pl.Callback):
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score, for resuming."""
+        """Return the best score, for resuming."""
         return {"best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the best score."""
+        """Restore the best score.
+
+        Args:
+            state: what `state_dict` returned.
+        """
         self.best = state["best"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write what the epoch has earned. Raises InputError, and keeps what was there, if a score is no number."""
+        """Write `last` and, if the score is the lowest so far, `best`.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+
+        Raises InputError if a score is not finite; the earlier checkpoints are kept.
+        """
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         scores["train/loss"] = self.run_log.mean_loss()
         for name, value in scores.items():
@@ -67,7 +78,13 @@ class Checkpoints(pl.Callback):
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Say what an interrupted run leaves; before the first epoch's end keep what there is, to predict with."""
+        """Print what an interrupted run leaves. In the first epoch, write a checkpoint that can predict.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+            exception: the exception that ends the run; only an interruption by the user is handled.
+        """
         if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
             return
         last = self.output / "last"
@@ -112,7 +129,7 @@ class Checkpoints(pl.Callback):
 
 
 def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
-    """The cameras of a run that have been calibrated."""
+    """Return the cameras of a run that have been calibrated."""
     return [
         checkpoint.LearnedCamera(**asdict(cameras.camera(index)), focal_deviation=deviation)
         for index, deviation in enumerate(cameras.deviation.tolist())
@@ -121,7 +138,7 @@ def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
 
 
 def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
-    """Write the segmentation network that guides depth, where there is one that the checkpoint is to hold."""
+    """Write the segmentation network that guides depth, if the checkpoint has to hold a copy of it."""
     assert isinstance(module, DepthModule)
     block = module.run.networks.depth.guidance
     if block is None or not block.semantics.held:
@@ -133,13 +150,13 @@ def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
 
 
 def _add_state(module: pl.LightningModule, state: Path, folder: Path) -> None:
-    """The same, with the trainer's state."""
+    """Write the segmentation network, as `_add_semantics` does, and move the trainer's state into the folder."""
     _add_semantics(module, folder)
     state.replace(folder / checkpoint.TRAINER_STATE)
 
 
 def _git_commit() -> str | None:
-    """The commit of the working folder; None outside a repository."""
+    """Return the git commit of the working folder, or None outside of a repository."""
     try:
         result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     except OSError:

@@ -1,4 +1,4 @@
-"""The data of a run, shared out over its processes."""
+"""Training and validation batches of a run, divided among its processes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,15 @@ from packdepth.geometry.camera import Camera
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Clip
 
+CALIBRATION_VIEWS = 48  # samples that a camera is adjusted to; chosen by eye
+
 
 class Batches(Dataset[Batch]):
-    """Batches of a data set, asked for by lists of draws."""
+    """Batches of a data set. An index is a list of draws, see `ClipDataset`.
+
+    Args:
+        samples: the data set of single samples.
+    """
 
     def __init__(self, samples: ClipDataset) -> None:
         self.samples = samples
@@ -35,11 +41,11 @@ class RunData(pl.LightningDataModule):
 
     Args:
         run: the run.
-        objective: of the run.
+        objective: the objective of the run.
         train: clips to train on.
         val: clips to validate on.
-        cameras: of the training clips, each once, if they are learned.
-        epoch: first epoch of a resumed run.
+        cameras: the distinct cameras of the training clips, if cameras are learned; otherwise empty.
+        epoch: number of the first epoch, which is not 0 in a resumed run.
     """
 
     def __init__(
@@ -73,12 +79,17 @@ class RunData(pl.LightningDataModule):
         self.val = samples(val, fields=fields | {"truth"}, measure=others) if val else None
 
     def epoch_steps(self) -> int:
-        """Steps of an epoch."""
+        """Return the number of steps of an epoch."""
         training = self.run.training
         return training.epoch_steps or -(-len(self.train) // training.batch_size)
 
-    def views(self, camera: int, count: int = 48) -> Iterator[Batch]:
-        """Up to `count` samples of a learned camera, spread over the training clips, one by one and unaugmented."""
+    def views(self, camera: int, count: int = CALIBRATION_VIEWS) -> Iterator[Batch]:
+        """Yield samples of a learned camera, spread over the training clips. They are batches of one, not augmented.
+
+        Args:
+            camera: number of the camera.
+            count: largest number of samples.
+        """
         samples = copy(self.train)
         samples.augmentation = None
         own = [i for i, (clip, _) in enumerate(samples.targets) if samples.cameras[clip] == camera]
@@ -86,7 +97,7 @@ class RunData(pl.LightningDataModule):
             yield Batch.stack([samples[own[place]]])
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """This process's share of every training batch."""
+        """Return the loader of this process's share of every training batch."""
         training, trainer = self.run.training, self._trainer()
         sampler = DrawSampler(
             len(self.train),
@@ -100,7 +111,7 @@ class RunData(pl.LightningDataModule):
         return self._loader(self.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """This process's share of the validation frames, one at a time: clips differ in size."""
+        """Return the loader of this process's validation frames, in batches of one because clips differ in size."""
         if self.val is None:
             return []
         trainer = self._trainer()

@@ -1,4 +1,4 @@
-"""Training in a process of its own, from where an earlier one stopped."""
+"""Training in a subprocess, which continues where an earlier one stopped. Importing this module takes no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from packdepth.errors import InputError
 
 
 def finished_epochs(output: Path) -> int:
-    """Epochs that the run in a folder has finished."""
+    """Return the number of epochs that the run in a folder has finished.
+
+    Args:
+        output: folder of the run; if it does not exist, the number is 0.
+
+    >>> finished_epochs(Path("no such folder"))
+    0
+    """
     meta = output / "last" / "meta.json"
     return int(json.loads(meta.read_text())["epoch"]) if meta.exists() else 0
 
@@ -25,18 +32,19 @@ def train_elsewhere(
     log: Path | None = None,
     use: Sequence[str] = (),
 ) -> None:
-    """Train a run file in a process of its own, or go on where an earlier one was stopped.
+    """Train a run file in a subprocess, or continue where an earlier one was stopped.
 
-    The process starts others if the run needs several.
+    The subprocess starts others if the run needs several.
 
     Args:
-        run_file: run file to train.
+        run_file: the run file.
         output: folder for the run.
         overrides: values to change in the run file, such as "training.epochs=3".
-        log: file for the output of the training, if others run beside it: it then takes one thread.
+        log: file for the output of the training, if several trainings run at the same time. The training then uses one
+            thread.
         use: files or modules that the run file needs, as on the command line.
 
-    Raises InputError if the training fails; the process has then printed the cause.
+    Raises InputError if the training fails. The subprocess has already printed the cause.
     """
     command = [sys.executable, "-m", "packdepth.cli", "train", str(run_file), *overrides, "--output", str(output)]
     command += [argument for name in use for argument in ("--use", name)]

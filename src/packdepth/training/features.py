@@ -1,10 +1,11 @@
-"""Features of the segmentation network that guides depth, computed once for each image and kept on disk.
+"""Cache on disk of the guidance features, which a segmentation network computes once for each image.
 
-    CACHE/<network>-<height>x<width>/<image>.safetensors    the feature maps that guide, in half precision
+    CACHE/<network>-<height>x<width>/<image>.safetensors    the guidance features of an image, in half precision
 
-<network> is a hash of the network's layers and weights and of which of its maps guide, <image> one of the pixels that
-it is images, mirrored or not: what is found there belongs to these pixels and to this network, however files are named.
-Each map is divided by its largest magnitude, so that half precision holds it; guidance sees directions alone.
+<network> is a hash of the network's layers and weights and of the choice of its feature maps. <image> is a hash of the
+pixels, which may be mirrored. A cached file therefore belongs to exactly these pixels and this network, whatever the
+image file is called. Each map is divided by its largest magnitude, so that half precision can hold it: guidance uses
+only the directions of the feature vectors.
 """
 
 from __future__ import annotations
@@ -28,22 +29,27 @@ from packdepth.networks.layers.formats import without_autocast
 from packdepth.networks.layers.padding import pad_to_multiple
 from packdepth.training.module import DepthModule
 
-MIN_MAGNITUDE = 1e-12  # lower bound of the largest magnitude of a map, which it is divided by
+MIN_MAGNITUDE = 1e-12  # lower bound of the divisor of a map, so that an all-zero map stays zero
 
 
 class FeatureCache:
-    """What a segmentation network makes of images, looked up on disk before it is computed.
+    """Cache of the feature maps that a segmentation network computes from images.
 
     Args:
-        folder: that caches of any networks and sizes may share.
-        guidance: by the network.
+        folder: folder of the cache; several networks and image sizes may share it.
+        guidance: the guidance with the segmentation network.
     """
 
     def __init__(self, folder: Path, guidance: NetworkGuidance) -> None:
         self.folder, self.network = folder, fingerprint(guidance)
 
     def __call__(self, images: Tensor, compute: Callable[[Tensor], list[Tensor]]) -> list[Tensor]:
-        """Feature maps [B, C_s, h_s, w_s] of images [B, 3, H, W]; `compute` is asked for those that are missing."""
+        """Return the feature maps of images, a list of [B, C_s, h_s, w_s]. Missing ones are computed and written.
+
+        Args:
+            images: [B, 3, H, W] RGB in [0, 1].
+            compute: `images -> feature maps`; it is called with the images that are not in the cache.
+        """
         paths = [self._path(image) for image in images.cpu()]
         missing = [index for index, path in enumerate(paths) if not path.exists()]
         if missing:
@@ -55,14 +61,18 @@ class FeatureCache:
         return [torch.stack(level).to(images.device, torch.float32) for level in zip(*read, strict=True)]
 
     def _path(self, image: Tensor) -> Path:
-        """Where the features of an image [3, H, W] are kept."""
+        """Return the path of the cached features of an image [3, H, W]."""
         height, width = image.shape[-2:]
         digest = hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
         return self.folder / f"{self.network}-{height}x{width}" / f"{digest}.safetensors"
 
 
 def fingerprint(guidance: NetworkGuidance) -> str:
-    """A hash of a segmentation network's layers, weights and buffers, and of which of its feature maps guide."""
+    """Return a hash of a segmentation network's layers, weights and buffers, and of the choice of its feature maps.
+
+    Args:
+        guidance: the guidance with the segmentation network.
+    """
     network = guidance.semantics
     digest = hashlib.blake2b(f"{network!r} {guidance.guiding}".encode(), digest_size=8)
     for name, tensor in sorted([*network.named_parameters(), *network.named_buffers()]):
@@ -72,14 +82,14 @@ def fingerprint(guidance: NetworkGuidance) -> str:
 
 
 def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDataset]) -> str:
-    """Let the depth network's guidance look features up in a folder; what will be kept there at most, in words.
+    """Attach a cache to the guidance of a depth network, and return the largest size of the cache in words.
 
     Args:
-        module: whose depth network a segmentation network guides.
-        folder: of the cache.
-        parts: the training samples, and those to validate on.
+        module: the module; a segmentation network guides its depth network.
+        folder: folder of the cache.
+        parts: the samples for training, and those for validation.
 
-    Raises InputError if the disk has no room for it.
+    Raises InputError if the disk does not have enough room.
     """
     network = next(part for part in module.depth.modules() if isinstance(part, GuidedDepthNetwork))
     guidance = network.guidance
@@ -98,11 +108,11 @@ def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDatase
 
 
 def count_images(samples: ClipDataset, views: AbstractSet[str]) -> int:
-    """Return the number of different images of a data set whose depth is predicted.
+    """Return the number of different images whose depth is predicted.
 
     Args:
-        samples: of the data set.
-        views: whose depth is predicted: "target", "context", "right".
+        samples: the data set.
+        views: the views whose depth is predicted, of "target", "context" and "right".
     """
     offsets = (0, *samples.offsets) if "context" in views else (0,)
     left = {(clip, index + offset) for clip, index in samples.targets for offset in offsets}

@@ -1,4 +1,4 @@
-"""What a run takes from checkpoints: first weights of its networks, and the scale of a depth network that stays."""
+"""Initial weights of the networks of a run, from checkpoints."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from packdepth.errors import InputError
 
 
 def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
-    """Load the weights that a run begins with, and fix those of frozen networks.
+    """Load the initial weights of the networks of a run, and switch off the gradients of frozen networks.
 
     Args:
         run: the run.
-        networks: by their names, `depth` and, where there is one, `pose`.
+        networks: the networks by name: `depth`, and `pose` if there is one.
 
-    Raises InputError if a checkpoint cannot be read, or is of another network or another image size.
+    Raises InputError if a checkpoint cannot be read, or holds another network or was trained on another image size.
     """
     for name, network in networks.items():
         path: Path | None = getattr(run.initial, name)
@@ -29,14 +29,13 @@ def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
 
 
 def is_frozen(run: Run, name: str) -> bool:
-    """Whether the weights of a network that the run has, `depth` or `pose`, stay as they are."""
+    """Return whether the weights of a network are frozen.
+
+    Args:
+        run: the run, which has the network.
+        name: `depth` or `pose`.
+    """
     return bool(getattr(run.networks, name).frozen)
-
-
-def inherited_scale(run: Run) -> str:
-    """Where the scale of a frozen depth network comes from, such as "velocity (speed)" or "none"."""
-    assert run.initial.depth is not None
-    return checkpoint.read_description(run.initial.depth)[1].scale_source
 
 
 def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run leaves to read: `metrics.csv` and TensorBoard curves and panels."""
+"""The logs of a run: `metrics.csv`, and the curves and image panels of TensorBoard."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ from packdepth.training.module import DepthModule
 
 
 class RunLog(pl.Callback):
-    """The losses of an epoch, for all who report them; `metrics.csv`, TensorBoard's curves and its panels.
+    """Callback that collects the losses of an epoch and writes `metrics.csv` and TensorBoard's curves and panels.
 
-    Rows are written at the end of an epoch, with its checkpoint: the file of a resumed run holds each step once.
-    Losses are the average over all processes. A loss that is no number ends the run, in every process.
+    Rows are written at the end of an epoch, together with its checkpoint, so that the file of a resumed run holds each
+    step once. Losses are averaged over all processes. A loss that is not finite ends the run in every process.
 
     Args:
         output: the folder of the run.
+
+    Attributes:
+        rows: losses of the steps of the current epoch, by name.
+        last: the latest batch.
     """
 
     def __init__(self, output: Path) -> None:
@@ -38,7 +42,12 @@ class RunLog(pl.Callback):
         self.last: Batch | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Keep the rows of the steps that the checkpoint has seen."""
+        """Keep the rows of the steps before the checkpoint that the run resumes from.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+        """
         if not trainer.is_global_zero:
             return
         rows = []
@@ -49,17 +58,34 @@ class RunLog(pl.Callback):
             _write_rows(path, rows, "w")
 
     def mean_loss(self) -> float:
-        """Of the steps of the current epoch so far; 0 before the first."""
+        """Return the mean loss of the current epoch so far, or 0 before its first step.
+
+        >>> RunLog(Path("run")).mean_loss()
+        0.0
+        """
         return sum(row["loss"] for row in self.rows) / max(len(self.rows), 1)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Begin an epoch."""
+        """Forget the losses of the epoch before.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+        """
         self.rows = []
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, index: int
     ) -> None:
-        """Take the losses of a step. Raises InputError if the loss is no number."""
+        """Record the losses of a step. Raises InputError if the loss is not finite.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+            outputs: the loss and its terms by name, see `DepthModule.training_step`.
+            batch: the batch.
+            index: number of the batch in the epoch.
+        """
         names = list(outputs)
         values = trainer.strategy.reduce(torch.stack([outputs[name].detach() for name in names]), reduce_op="mean")
         assert isinstance(values, Tensor)
@@ -69,7 +95,12 @@ class RunLog(pl.Callback):
         check_finite(self.rows[-1]["loss"], self.path.parent, f"the loss of step {trainer.global_step}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write the rows and the panel of an epoch."""
+        """Write the rows and the panel of an epoch.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+        """
         if not trainer.is_global_zero:
             return
         _write_rows(self.path, [_texts(row) for row in self.rows], "a")
@@ -90,7 +121,15 @@ class RunLog(pl.Callback):
 
 
 def check_finite(value: float, output: Path, what: str) -> None:
-    """Raise InputError, which ends the run, if a value is no number."""
+    """Raise InputError, which ends the run, if a value is not finite.
+
+    Args:
+        value: the value.
+        output: folder of the run.
+        what: the value in words, for the message.
+
+    >>> check_finite(0.5, Path("run"), "the loss")
+    """
     if not math.isfinite(value):
         raise InputError(
             f"{output}: {what} is {value}; lower the learning rates or set training.clip_norm, and train again"
@@ -98,7 +137,7 @@ def check_finite(value: float, output: Path, what: str) -> None:
 
 
 def _texts(row: dict[str, float]) -> dict[str, str]:
-    """A row as text: counts as integers, values with all their digits."""
+    """Convert a row to text: counts as integers, values with all their digits."""
     return {name: str(int(value)) if name in ("step", "epoch") else repr(value) for name, value in row.items()}
 
 
@@ -117,9 +156,13 @@ def _tensorboard(trainer: pl.Trainer) -> Any:
 
 
 def panel(batch: Batch, outputs: Outputs) -> np.ndarray:
-    """Image, inverse depth and warped contexts of the first sample, one above the other: [h, W, 3] uint8.
+    """Return a picture of the first sample of a batch: image, inverse depth and warped context frames: [h, W, 3] uint8.
 
-    Pixels that a context frame does not see are black.
+    They stand one above the other. Pixels that are not visible in a context frame are black.
+
+    Args:
+        batch: the batch.
+        outputs: the outputs of the networks for it.
     """
     depth = depth_from_inverse(outputs.inv_depths[0].float())
     rows = [_pixels(batch.image[0])]
@@ -132,5 +175,5 @@ def panel(batch: Batch, outputs: Outputs) -> np.ndarray:
 
 
 def _pixels(image: Tensor) -> np.ndarray:
-    """[3, H, W] in [0, 1] to [H, W, 3] uint8."""
+    """Convert an image [3, H, W] in [0, 1] to [H, W, 3] uint8."""
     return (image.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()

@@ -1,8 +1,8 @@
-"""The Lightning module: networks, objective, metrics."""
+"""The Lightning module of training: networks, objective, metrics and optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
-from packdepth.config import Run
+from packdepth.config import Run, Training
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
@@ -24,20 +25,21 @@ from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.initial import is_frozen, load_initial
-from packdepth.training.optimizer import optimizer_and_schedule
 
 
 class DepthModule(pl.LightningModule):
-    """Trains a depth network and, where there are context frames, a pose network on an objective.
+    """Training of a depth network and, if there are context frames, of a pose network on an objective.
 
-    Of its state dict `depth.*` and `pose.*` are a checkpoint's weights; learned cameras stand in its description.
+    The entries `depth.*` and `pose.*` of the state dict are the weights of a checkpoint. Learned cameras are written to
+    the description of the checkpoint.
 
     Args:
         run: the run.
-        objective: of the run.
-        steps: steps of the whole training, for the schedule of the learning rate.
-        cameras: of the clips, if they are to be learned: only their sizes are used.
-        semantics: a checkpoint's copy of the network that guides depth; None for the one that the run names.
+        objective: the objective of the run.
+        steps: number of steps of the whole training, for the schedule of the learning rate.
+        cameras: cameras of the clips, if they are learned; only their image sizes are used.
+        semantics: folder of a checkpoint's copy of the segmentation network that guides depth; None for the network
+            that the run names.
 
     Attributes:
         depth: the depth network.
@@ -79,7 +81,11 @@ class DepthModule(pl.LightningModule):
         self.train()
 
     def train(self, mode: bool = True) -> DepthModule:
-        """Training or evaluation mode; frozen networks stay in evaluation, statistics and all."""
+        """Switch to training or evaluation mode. Frozen networks, and their statistics, stay in evaluation mode.
+
+        Args:
+            mode: true for training mode.
+        """
         super().train(mode)
         for name, network in self.networks.items():
             if is_frozen(self.run, name):
@@ -87,7 +93,11 @@ class DepthModule(pl.LightningModule):
         return self
 
     def forward(self, batch: Batch) -> Outputs:
-        """Return inverse depths of the targets, ego-motion to their context, and what else the objective needs."""
+        """Return inverse depths of the targets, ego-motion to the context frames, and other outputs that terms need.
+
+        Args:
+            batch: the batch.
+        """
         needed = self.objective.output_fields
         inv_depths = self.inv_depths(batch.network_image, batch.image, batch.semantic)
         outputs = Outputs(inv_depths, batch.image.new_zeros(len(batch), 0, 4, 4))
@@ -116,21 +126,32 @@ class DepthModule(pl.LightningModule):
         """Return the inverse depths of images, finest first.
 
         Args:
-            network_image: [B, 3, H, W] RGB in [0, 1], with color jitter.
-            image: [B, 3, H, W], without it. A segmentation network that guides sees this, in training as in prediction.
-            labels: [B, 1, H, W] class ids, where label maps guide.
+            network_image: [B, 3, H, W] RGB in [0, 1], with color jitter; the input of the depth network.
+            image: [B, 3, H, W] RGB in [0, 1], without color jitter. It is the input of a guiding segmentation network,
+                in training and in prediction.
+            labels: [B, 1, H, W] class ids, if label maps guide depth.
         """
         guide_inputs = (image if labels is None else labels,) if self.is_guided else ()
         inv_depths: list[Tensor] = self.depth(network_image, *guide_inputs)
         return inv_depths
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
-        """The loss, and the terms it is made of."""
+        """Return the loss and its terms, by name.
+
+        Args:
+            batch: the batch.
+            index: number of the batch in the epoch; not used.
+        """
         loss, terms = self._loss(self(batch), self.calibrated(batch))
         return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Sum up the loss and the metrics of frames with measured depth."""
+        """Accumulate the loss, and the metrics of frames with measured depth.
+
+        Args:
+            batch: the batch.
+            index: number of the batch in the epoch; not used.
+        """
         outputs = self(batch)
         loss, _ = self._loss(outputs, self.calibrated(batch))
         self.log("val/loss", loss, batch_size=len(batch), sync_dist=True)
@@ -141,7 +162,11 @@ class DepthModule(pl.LightningModule):
             self.scaled_metrics.update(depth, batch.truth)
 
     def calibrated(self, batch: Batch) -> Batch:
-        """The batch with learned cameras, if they are learned."""
+        """Return the batch with the learned cameras, or the batch itself if cameras are not learned.
+
+        Args:
+            batch: the batch.
+        """
         if self.cameras is None:
             return batch
         assert batch.camera_index is not None
@@ -149,12 +174,12 @@ class DepthModule(pl.LightningModule):
         return replace(batch, camera=self.cameras(batch.camera, batch.camera_index, batch.mirrored))
 
     def _loss(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The objective, in float32 whatever the precision of the networks."""
+        """Return the loss and its terms. They are computed in float32, regardless of the networks' precision."""
         with without_autocast(self.device):
             return self.objective(outputs, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics over all processes, if any frame had measured depth."""
+        """Log the metrics over all processes, if there was a frame with measured depth."""
         for metrics, suffix in ((self.metrics, ""), (self.scaled_metrics, "_scaled")):
             values = {f"val/{name}{suffix}": value for name, value in metrics.compute().items()}
             if not any(value.isnan() for value in values.values()):
@@ -162,7 +187,7 @@ class DepthModule(pl.LightningModule):
             metrics.reset()
 
     def on_train_start(self) -> None:
-        """Learning rates by this run's schedule: a resumed run may be longer than the one that saved them."""
+        """Set the learning rates from this run's schedule: a resumed run may be longer than the run that saved them."""
         schedule, training = self.lr_schedulers(), self.run.training
         assert isinstance(schedule, LambdaLR)
         multiplier = training.schedule.multiplier(self.trainer.global_step, self.steps, training.epochs)
@@ -170,13 +195,40 @@ class DepthModule(pl.LightningModule):
             group["lr"] = rate * multiplier
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """Set what changes and seed what is random inside the networks by the step: a resumed run repeats it."""
+        """Set the progress of the pose network and seed dropout from the number of the step, so that resuming is exact.
+
+        Args:
+            batch: the batch; not used.
+            index: number of the batch in the epoch; not used.
+        """
         if self.pose is not None:
             self.pose.progress = self.trainer.global_step / self.steps
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
     def configure_optimizers(self) -> Any:
-        """The optimizer of what is not frozen, and the schedule of the run."""
+        """Return the optimizer of the networks that are not frozen, and the schedule of the learning rates."""
         trained = {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
         optimizer, schedule = optimizer_and_schedule(self.run.training, trained, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module], steps: int) -> tuple[Adam, LambdaLR]:
+    """Return an optimizer with a learning rate for each network, and the schedule of the learning rates.
+
+    Args:
+        training: the block `training` of the run file.
+        networks: the networks to train, by their names `depth` and `pose`. The name of each parameter group of the
+            optimizer begins with the name of its network.
+        steps: number of steps of the whole training.
+
+    >>> optimizer, _ = optimizer_and_schedule(Training(epochs=1), {"depth": nn.Conv2d(3, 1, 3)}, steps=10)
+    >>> [group["name"] for group in optimizer.param_groups]
+    ['depth']
+    """
+    rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
+    fused = training.precision == "32"  # Lightning clips no gradients of a fused optimizer under autocast
+    optimizer = training.optimizer.build(
+        [{"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()],
+        fused,
+    )
+    return optimizer, LambdaLR(optimizer, lambda step: training.schedule.multiplier(step, steps, training.epochs))

@@ -1,4 +1,4 @@
-"""What a person sees of a training run: one bar on a terminal, one line an epoch in a log file."""
+"""The progress of a training run: a bar on a terminal, and a line for each epoch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from packdepth.clock import clock
 from packdepth.config import Run
+from packdepth.progress import clock
 from packdepth.training.logs import RunLog
+
+MIN_SECONDS = 1e-9  # lower bound of a divisor
 
 
 class RunProgress(pl.Callback):
-    """Epoch, loss, images per second and remaining time of the whole run."""
+    """Callback that prints epoch, loss, images per second and the remaining time of the whole run.
+
+    Args:
+        run: the run.
+        log: the log with the losses of the run.
+    """
 
     def __init__(self, run: Run, log: RunLog) -> None:
         self.run, self.run_log = run, log
@@ -26,7 +33,12 @@ class RunProgress(pl.Callback):
         self.task = TaskID(0)
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Start the clock and, on a terminal, the bar."""
+        """Start the clock and, on a terminal, the bar.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+        """
         self.started, self.first_step = time.monotonic(), trainer.global_step
         if trainer.is_global_zero and self.console.is_terminal:
             self.bar = Progress(
@@ -42,13 +54,26 @@ class RunProgress(pl.Callback):
             self.bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Begin an epoch's average."""
+        """Start the clock of the epoch, for its images per second.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+        """
         self.epoch_started = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Move the bar."""
+        """Advance the bar.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+            outputs: the loss and its terms.
+            batch: the batch.
+            index: number of the batch in the epoch.
+        """
         if self.bar is not None:
             self.bar.update(
                 self.task,
@@ -58,7 +83,12 @@ class RunProgress(pl.Callback):
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Say how the epoch went."""
+        """Print a line about the epoch.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+        """
         if not trainer.is_global_zero:
             return
         done = trainer.global_step - self.first_step
@@ -73,11 +103,22 @@ class RunProgress(pl.Callback):
         )
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Take the bar down."""
+        """Remove the bar.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+        """
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Take the bar down."""
+        """Remove the bar.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+            exception: the exception that ends the run.
+        """
         self._stop()
 
     def _stop(self) -> None:
@@ -86,9 +127,10 @@ class RunProgress(pl.Callback):
             self.bar = None
 
     def _rate(self) -> float:
-        return len(self.run_log.rows) * self.run.training.batch_size / max(time.monotonic() - self.epoch_started, 1e-9)
+        seconds = max(time.monotonic() - self.epoch_started, MIN_SECONDS)
+        return len(self.run_log.rows) * self.run.training.batch_size / seconds
 
 
 def _validation(trainer: pl.Trainer) -> list[tuple[str, Any]]:
-    shown = ("val/loss", "val/abs_rel", "val/a1", "val/abs_rel_scaled", "val/a1_scaled")
-    return [(name, trainer.callback_metrics[name]) for name in shown if name in trainer.callback_metrics]
+    printed = ("val/loss", "val/abs_rel", "val/a1", "val/abs_rel_scaled", "val/a1_scaled")
+    return [(name, trainer.callback_metrics[name]) for name in printed if name in trainer.callback_metrics]

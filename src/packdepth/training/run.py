@@ -1,4 +1,4 @@
-"""`packdepth train`: a run file in, checkpoints out."""
+"""Training of a run file: `packdepth train`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from packdepth import checkpoint
 from packdepth.blocks import package_of
 from packdepth.config import Run, load_run, parse_run
-from packdepth.data.fields import check_offers
+from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import (
@@ -41,15 +41,14 @@ from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
-from packdepth.training.scale import scale_source
 
-LIGHTNING_CHATTER = (
+LIGHTNING_CHATTER = (  # warnings of Lightning that are expected here
     ".*does not have many workers.*",
     ".*isinstance.treespec, LeafSpec.*",
     ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
 )
-FREE_ON_RESUME = {
+FREE_ON_RESUME = {  # settings of a run file that may differ between a run and its continuation
     "training.epochs",
     "training.accelerator",
     "training.devices",
@@ -71,7 +70,7 @@ def train(
     Args:
         run: a `Run`, the path of a run file (YAML), or the content of one as a mapping.
         output: folder for `best/`, `last/`, `metrics.csv` and TensorBoard's files.
-        resume: go on from `output/last`, exactly as if the run had not been interrupted.
+        resume: continue from `output/last`, exactly as if the run had not been interrupted.
         overrides: values to change in a run file, such as "training.epochs=5".
 
     Raises:
@@ -134,7 +133,7 @@ def as_run(run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] =
         run: a `Run`, the path of a run file, or the content of one.
         overrides: values to change in a run file, such as "training.epochs=5".
 
-    Raises InputError, one sentence, if it cannot be used.
+    Raises InputError if the run cannot be used.
     """
     if isinstance(run, (Path, str)):
         return load_run(Path(run), tuple(overrides))
@@ -144,7 +143,11 @@ def as_run(run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] =
 
 
 def check_contract(module: DepthModule) -> None:
-    """Raise InputError, one sentence, if somebody else's depth network does not keep the contract of depth networks."""
+    """Raise InputError if a depth network of another package does not keep the contract of depth networks.
+
+    Args:
+        module: the module with the depth network. Networks of packdepth itself are not checked.
+    """
     block = module.run.networks.depth
     if package_of(type(block)) is None:
         return
@@ -156,16 +159,38 @@ def check_contract(module: DepthModule) -> None:
     check_inverse_depths(inv_depths, image, block.kind)
 
 
-def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule, scale: str, frames: int) -> str:
-    """Return what is about to be trained on what, in a few lines.
+def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:
+    """Return the source of metric scale, or "none" if depth is known up to a factor only.
+
+    Examples are "velocity (poses)", "depth (lidar)" and "stereo"; several sources are joined by commas. A frozen depth
+    network has the source of the checkpoint that it comes from.
 
     Args:
         run: the run.
-        clips: to train on.
-        data: of the run.
-        module: with its networks.
-        scale: where metric scale comes from, or "none".
-        frames: number of frames that the sources hold, static ones included.
+        objective: the objective of the run.
+        clips: the clips to train on.
+    """
+    if run.networks.depth.frozen:
+        assert run.initial.depth is not None
+        return checkpoint.read_description(run.initial.depth)[1].scale_source
+    metric_from = objective.metric_from
+    sources = [
+        field.scale(clips, run.data.beams) for field in FIELDS.values() if field.name in metric_from and field.scale
+    ]
+    others = sorted(name for name in metric_from if name not in FIELDS or FIELDS[name].scale is None)
+    return ", ".join([*sources, *others]) or "none"
+
+
+def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule, scale: str, frames: int) -> str:
+    """Return a summary of the data, the networks and the training, in a few lines.
+
+    Args:
+        run: the run.
+        clips: the clips to train on, without static frames.
+        data: the data of the run.
+        module: the module with the networks.
+        scale: the source of metric scale, or "none".
+        frames: number of frames of the sources, including static ones.
     """
 
     def network(name: str) -> str:
@@ -243,7 +268,10 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale
 
 
 def _resumable(output: Path, run: Run) -> tuple[Path, int]:
-    """The trainer state to go on from and the epochs it has seen, if `output/last` is a checkpoint of the same run."""
+    """Return the trainer's state to continue from, and the number of finished epochs.
+
+    Raises InputError unless `output/last` is a checkpoint of the same run.
+    """
     for name in ("best", "last"):
         checkpoint.recover(output / name)
     state = output / "last" / checkpoint.TRAINER_STATE

@@ -1,8 +1,8 @@
-"""`packdepth train --two-stage`: train, drop the frames with infinite depth, train again on the others.
+"""Training in two stages, which drops the frames with infinite depth in between: `packdepth train --two-stage`.
 
-    OUTPUT/stage1   the run on all frames
-    OUTPUT/ground   of each source, what the filter found: 0/kept.txt, 0/counts.csv, 0/dropped.jpg, ...
-    OUTPUT/stage2   the run on the frames that were kept, from scratch; stage2.yaml is its run file
+    OUTPUT/stage1   the training on all frames
+    OUTPUT/ground   results of the filter for each source: 0/kept.txt, 0/counts.csv, 0/dropped.jpg, ...
+    OUTPUT/stage2   the training on the kept frames, from scratch; stage2.yaml is its run file
 
 Source: Guizilini et al., ICLR 2020, section 4.
 """
@@ -32,11 +32,11 @@ def train_two_stage(
     """Train the networks of a run file in two stages.
 
     Args:
-        run_file: YAML, see packdepth.config.Run.
+        run_file: the run file (YAML), see packdepth.config.Run.
         output: folder for both stages.
-        overrides: such as "training.epochs=5".
-        resume: go on where an earlier call was interrupted, whatever it was at.
-        use: files or modules that the command line names with --use, for stages in processes of their own.
+        overrides: values to change in the run file, such as "training.epochs=5".
+        resume: continue where an earlier call was interrupted, in any stage.
+        use: files or modules that the command line names with --use, for stages that run in subprocesses.
 
     Raises InputError as `train` does, and if the filter would keep no frame.
     """
@@ -62,9 +62,9 @@ def train_two_stage(
 
 
 def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = (), use: Sequence[str] = ()) -> None:
-    """Train a stage from where it was, unless it is finished.
+    """Train a stage, or continue it, unless it is finished.
 
-    A run that needs several processes has one of its own to start them: they repeat its command.
+    A stage that needs several processes runs in a subprocess, because each of them repeats the command that was called.
     """
     if _finished(stage, run):
         return
@@ -75,10 +75,10 @@ def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = (
 
 
 def _resumable(stage: Path) -> bool:
-    """Whether a stage has finished an epoch."""
+    """Return whether a stage has finished an epoch."""
     return (stage / "last" / TRAINER_STATE).is_file()
 
 
 def _finished(stage: Path, run: Run) -> bool:
-    """Whether a stage has finished all its epochs."""
+    """Return whether a stage has finished all its epochs."""
     return _resumable(stage) and read_description(stage / "last")[1].epoch >= run.training.epochs

@@ -24,23 +24,23 @@ class Writer(ABC):
     Args:
         place: the file or folder to write, as `place` gives it.
         rate: the clip's frames per second.
-        colors: the inverse depths (1/metres) that are darkest and brightest; of no meaning unless `needs_colors`.
+        colors: the inverse depths (1/metres) that are darkest and brightest; only used if `needs_colors`.
     """
 
     kind: ClassVar[str]
-    """The name that --save knows it by, which is that of its module."""
+    """The name of the writer for --save, which is the name of its module."""
     content: ClassVar[str]
-    """What it writes, in words, such as "point clouds"."""
+    """A description of the files, such as "point clouds"."""
     needs_camera: ClassVar[bool] = False
     """Whether every prediction must have a camera."""
     needs_one_size: ClassVar[bool] = False
     """Whether all images must be of one size."""
     needs_colors: ClassVar[bool] = False
-    """Whether it needs the clip's range of inverse depth."""
+    """Whether the writer needs the clip's range of inverse depth."""
 
     def __init__(self, place: Path, rate: float, colors: tuple[float, float]) -> None:
         self.path, self.rate, self.colors = place, rate, colors
-        self.stack = ExitStack()  # what a writer opens for the whole clip, closed or undone at its end
+        self.stack = ExitStack()  # files that are open for the whole clip
 
     @classmethod
     def place(cls, folder: Path, name: str) -> Path:

@@ -9,12 +9,17 @@ from packdepth.records import Prediction
 
 
 class CloudWriter(Writer):
-    """Writes `cloud/FRAME.ply` (see `Prediction.save`)."""
+    """Writer of `cloud/FRAME.ply` (see `Prediction.save`)."""
 
     kind: ClassVar[str] = "cloud"
     content: ClassVar[str] = "point clouds"
     needs_camera: ClassVar[bool] = True
 
     def append(self, name: str, prediction: Prediction) -> None:
-        """Write the file of a frame."""
+        """Write the file of a frame.
+
+        Args:
+            name: the name of the frame.
+            prediction: its prediction.
+        """
         prediction.save(self.path / f"{name}.ply")

@@ -15,6 +15,11 @@ class DepthWriter(Writer):
     content: ClassVar[str] = "depth as npz and 16-bit png"
 
     def append(self, name: str, prediction: Prediction) -> None:
-        """Write both files of a frame."""
+        """Write both files of a frame.
+
+        Args:
+            name: the name of the frame.
+            prediction: its prediction.
+        """
         prediction.save(self.path / f"{name}.npz")
         prediction.save(self.path / f"{name}.png")

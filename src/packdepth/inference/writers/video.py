@@ -37,7 +37,12 @@ class VideoWriter(Writer):
         return folder / f"{name}.mp4"
 
     def append(self, name: str, prediction: Prediction) -> None:
-        """Append a frame to the video."""
+        """Append a frame to the video.
+
+        Args:
+            name: the name of the frame.
+            prediction: its prediction.
+        """
         self._append(image_and_colors(prediction.image, prediction.color(*self.colors)))
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@
 
 Layers are those of PackNet `tiny` at 96x320 with 4 images, forward and backward; each figure is the least of several
 repeats, taken in turn so that a drift of the machine's speed meets all forms. Then, for the packing blocks of `1A` and
-`slim-1A` at 192x640 in training: fused over unfused, and which of the two the block picks (`packing.COMPOSING`).
+`slim-1A` at 192x640 in training: fused over unfused, and which of the two the block picks (`packing.COMPOSITION_COST`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def lazy_names(
         return getattr(importlib.import_module(module), other or name)
 
     def names() -> list[str]:
-        """Return the names that completion shows: the public ones."""
+        """Return the public names, for completion."""
         return sorted(modules)
 
     return list(modules), get, names

@@ -83,7 +83,7 @@ class Muon(Adam):
         return loss
 
     def _change(self, parameter: Tensor) -> Tensor:
-        """Return Nesterov's momentum, orthogonalized. It is larger for tall matrices, so that all outputs change alike."""
+        """Return Nesterov's momentum, orthogonalized; larger for tall matrices, so that all outputs change alike."""
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if not state:

@@ -134,7 +134,11 @@ class CameraConfig(Closed):
 
 
 class Networks(Closed):
-    """The two networks of self-supervised training."""
+    """The two networks of self-supervised training.
+
+    >>> Networks(depth={"kind": "packnet", "preset": "tiny"}, pose={"kind": "posenet"}).depth.preset
+    'tiny'
+    """
 
     depth: AnyDepthNetwork
     """The depth network."""
@@ -301,7 +305,11 @@ class ImportedNetworks(Closed):
 
 
 class Imported(Closed):
-    """The content of `run.yaml` in a checkpoint that another project trained. It cannot be trained again."""
+    """The content of `run.yaml` in a checkpoint that another project trained. It cannot be trained again.
+
+    >>> Imported(imported_from="vidar", image_size=(96, 320), networks={"depth": {"kind": "packnet"}}).notes
+    []
+    """
 
     imported_from: Literal["packnet-sfm", "vidar", "monodepth2"]
     """The project that trained the checkpoint."""
@@ -351,6 +359,12 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
         overrides: texts `key=value`.
 
     Raises InputError, one sentence, for a missing file, broken YAML, or a variable that is not set.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "run.yaml"
+    >>> _ = path.write_text("training: {epochs: 10, seed: 1}")
+    >>> read_yaml(path, ("training.epochs=5",))
+    {'training': {'epochs': 5, 'seed': 1}}
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -53,6 +53,12 @@ def make_folder(folder: Path) -> None:
         folder: the folder. It may exist.
 
     Raises InputError if that is impossible, such as when a file has its name.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "runs" / "first"
+    >>> make_folder(folder)
+    >>> folder.is_dir()
+    True
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +73,8 @@ def check_room(folder: Path, needed: float, advice: str) -> None:
         folder: a folder on the disk.
         needed: number of bytes that are needed.
         advice: what to do, the end of the sentence.
+
+    >>> check_room(Path("."), needed=1, advice="name another output")
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -93,6 +101,12 @@ def write_depth_png(path: Path, depth: np.ndarray) -> None:
     Args:
         path: the file.
         depth: depth [H, W], metres; not finite or not positive where unknown.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "depth.png"
+    >>> write_depth_png(path, np.array([[2.5, 0.0]]))
+    >>> np.asarray(Image.open(path)).tolist()
+    [[640, 0]]
     """
     known = np.isfinite(depth) & (depth > 0)
     steps = (np.where(known, depth, 0) * PNG_STEPS).round().clip(1, PNG_MAX)
@@ -107,6 +121,12 @@ def write_cloud(path: Path, points: np.ndarray, colors: np.ndarray) -> None:
         path: the file.
         points: points [N, 3]; written as float32.
         colors: colors [N, 3] uint8, RGB.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "points.ply"
+    >>> write_cloud(path, np.zeros((5, 3)), np.zeros((5, 3), np.uint8))
+    >>> path.read_bytes().splitlines()[2]
+    b'element vertex 5'
     """
     layout = [(axis, "<f4") for axis in ("x", "y", "z")] + [(color, "u1") for color in ("red", "green", "blue")]
     vertices = np.empty(len(points), dtype=layout)
@@ -124,6 +144,12 @@ def write_image(path: Path, image: np.ndarray) -> None:
     Args:
         path: the file.
         image: [H, W, 3] uint8, RGB, or [H, W] uint8 or uint16.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "image.png"
+    >>> write_image(path, np.zeros((4, 6, 3), np.uint8))
+    >>> Image.open(path).size
+    (6, 4)
     """
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, **(JPEG if path.suffix == ".jpg" else {}))
@@ -138,6 +164,11 @@ def claim(path: Path, text: str, what: str) -> None:
         what: what the folder holds instead, in words, for the sentence of the error.
 
     Raises InputError if the file exists with another text.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "features.txt"
+    >>> claim(path, "fpn", "features of another network")
+    >>> claim(path, "fpn", "features of another network")  # the same again is no error
     """
     if not path.exists():
         with replacing(path) as temporary:
@@ -168,6 +199,12 @@ def write_json(path: Path, content: Any) -> None:
     Args:
         path: the file.
         content: dictionaries, lists, tuples and values, nested.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores.json"
+    >>> write_json(path, {"score": math.nan})
+    >>> json.loads(path.read_text())
+    {'score': None}
     """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -31,6 +31,9 @@ def unguided(x: Tensor, stride: int) -> Tensor:
     Args:
         x: [B, C, H, W].
         stride: stride of the features.
+
+    >>> unguided(torch.ones(1), stride=2)
+    tensor([1.])
     """
     return x
 

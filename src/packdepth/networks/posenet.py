@@ -90,6 +90,11 @@ def initialize(network: nn.Module) -> None:
 
     Args:
         network: the network, changed in place.
+
+    >>> conv = nn.Conv2d(4, 8, 3)
+    >>> initialize(conv)
+    >>> bool((conv.bias == 0).all())
+    True
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

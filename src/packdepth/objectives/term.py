@@ -32,8 +32,8 @@ class Term(Block, ABC):
       made only if a term needs them.
     * `needs_context`: whether the term is undefined without context frames.
     * `metric_field`: the field of the batch that gives depth its scale in metres, such as "distance" or "truth".
-    * `sees_prepared`: whether the term gets the outputs that the `prepare` methods of other terms return, or those of
-      the networks.
+    * `sees_prepared`: whether the term gets the outputs that the `prepare` methods of all terms return; otherwise it
+      gets those of the networks.
 
     >>> from typing import Literal
     >>> class Nearness(Term):

@@ -136,6 +136,9 @@ def narrow_on_cpu(x: Tensor) -> bool:
 
     Args:
         x: [B, C, H, W].
+
+    >>> narrow_on_cpu(torch.rand(1, 4, 8, 8)), narrow_on_cpu(torch.rand(1, 256, 8, 8))
+    (True, False)
     """
     return x.device.type == "cpu" and x.shape[1] <= NARROW
 

@@ -5,7 +5,7 @@
 The layers are those of PackNet `tiny` at 96x320 with 4 images, forward and backward. Each figure is the shortest time
 of several repeats. The forms are timed in turn, so that a change of the machine's speed affects all of them. A second
 table has the ratio of fused to unfused for the packing blocks of `1A` and `slim-1A` at 192x640 in training, and the
-form that the block selects (`packing.COMPOSING`). All ratios are those of one run.
+form that the block selects (`packing.COMPOSITION_COST`). All ratios are those of one run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""packdepth: a camera's own video into a metric depth network.
+"""packdepth: the toolkit that turns a camera's own video into a metric depth network.
 
-The public names are imported when they are first used, so that `import packdepth` is instant.
+The public names are imported at their first use, so that `import packdepth` is instant.
 
 >>> import packdepth
 >>> packdepth.Camera.from_fov(60, width=640, height=192).cx
@@ -46,5 +46,5 @@ __all__ = [*_names, "__version__"]  # noqa: PLE0604 - they are names
 
 
 def __dir__() -> list[str]:
-    """Return the names that completion shows: the public ones."""
+    """Return the public names, for completion."""
     return sorted(__all__)

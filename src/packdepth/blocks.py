@@ -1,7 +1,7 @@
-"""The blocks of a run file: typed, closed, immutable, and found by their `kind`, here or in installed packages.
+"""Blocks of a run file: typed, closed, immutable, and found by their `kind`, here or in installed packages.
 
-A component owns its block: the class that says what a run file may say about a loss term, a network or a source stands
-in the file of what it describes. No list of them exists. A `Family` finds the class of a `kind` in three places:
+A component owns its block: the class with the options of a loss term, a network or a source stands in the file of what
+it describes. No list of them exists. A `Family` finds the class of a `kind` in three places:
 
 1. packdepth's own: the classes that the modules of a package, such as `packdepth.objectives`, define;
 2. classes that were defined in this process: in a notebook, or in a file that `packdepth train --use FILE` imports;
@@ -42,6 +42,10 @@ from packdepth.errors import InputError
 def nearest(name: str, names: list[str]) -> str:
     """Return half a sentence that names the valid name nearest to a misspelled one, or all valid names.
 
+    Args:
+        name: the misspelled name.
+        names: the valid names.
+
     >>> nearest("smothness", ["photometric", "smoothness"])
     "did you mean 'smoothness'?"
     """
@@ -50,15 +54,23 @@ def nearest(name: str, names: list[str]) -> str:
 
 
 class Closed(BaseModel):
-    """A part of a run file. An unknown key is an error that names the nearest valid one."""
+    """A part of a run file. An unknown key is an error that names the nearest valid one.
+
+    >>> class Window(Closed):
+    ...     width: int = 3
+    ...     '''Width of the window, in pixels.'''
+    >>> Window(width=5)
+    Window(width=5)
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     renamed: ClassVar[Mapping[str, str]] = {}
-    """Today's name of each key that had another name in earlier versions, whose run files remain valid."""
+    """Today's name of each key that had another name in earlier versions. Run files with these names remain valid."""
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: Any) -> Any:
+        """Raise ValueError for an unknown key, and for a number in place of a bool or the other way round."""
         if not isinstance(values, dict):
             return values
         names = list(cls.model_fields)
@@ -66,7 +78,7 @@ class Closed(BaseModel):
         for key in values:
             if key not in names:
                 raise ValueError(f"unknown key '{key}': {nearest(str(key), names)}")
-            # Python takes True for 1 and pydantic 1 for True; who writes the one does not mean the other.
+            # Python takes True for 1 and pydantic takes 1 for True, but in a run file they mean different things.
             value, kind = values[key], cls.model_fields[key].annotation
             if isinstance(value, bool) and kind in (int, float):
                 raise ValueError(f"{key} must be a number (found {value})")
@@ -76,12 +88,17 @@ class Closed(BaseModel):
 
 
 class Block(Closed):
-    """A part of a run file whose `kind` says what it describes.
+    """A part of a run file with a `kind`, which names what it describes.
 
     A subclass narrows `kind` to one literal text, or to several: `kind: Literal["my_term"] = "my_term"`.
+
+    >>> from packdepth.optimization.schedules import Cosine
+    >>> Cosine.kinds()
+    ('cosine',)
     """
 
     kind: str
+    """Kind of the block: it names the class."""
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
@@ -90,13 +107,18 @@ class Block(Closed):
 
 
 class Unknown(Block):
-    """A block whose class is not installed, of a part that nothing but training needs. It keeps what was written."""
+    """A block of a class that is not installed, in a part that only training needs. It keeps the keys and values.
+
+    >>> Unknown(kind="my_term", weight=0.1).model_dump()
+    {'kind': 'my_term', 'weight': 0.1}
+    """
 
     model_config = ConfigDict(extra="allow")
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: Any) -> Any:
+        """Return the values unchanged: any key may stand there."""
         return values
 
 
@@ -107,25 +129,30 @@ AnyBlock = TypeVar("AnyBlock", bound=Block)
 class Family(Generic[AnyBlock]):
     """All blocks that may stand in one place of a run file.
 
-    Attributes:
-        base: the class that they derive from.
-        group: of entry points, by which installed packages offer theirs; the name of an entry point is the kind.
-        packages: whose modules define packdepth's own.
+    Args:
+        base: the class that the blocks derive from.
+        group: the group of entry points by which installed packages offer their blocks; the name of an entry point is
+            the kind.
+        packages: the packages whose modules define packdepth's own blocks.
+
+    >>> from packdepth.objectives.term import TERMS
+    >>> TERMS.find("smoothness").__name__
+    'Smoothness'
     """
 
-    base: type[AnyBlock]
-    group: str
-    packages: tuple[str, ...]
+    base: type[AnyBlock]  # class that the blocks derive from
+    group: str  # group of entry points of installed packages
+    packages: tuple[str, ...]  # packages of packdepth's own blocks
 
     def find(self, kind: str, packages: Mapping[str, str] | None = None) -> type[AnyBlock]:
         """Return the class of a kind.
 
         Args:
-            kind: as a run file names it.
-            packages: the packages that a checkpoint was trained with, by kind: an error names the one that is missing.
+            kind: the kind, as in a run file.
+            packages: the packages that a checkpoint was trained with, by kind: an error names the missing one.
 
         Raises:
-            ValueError: if there is none; one sentence that lists the kinds there are.
+            ValueError: if there is none; one sentence that lists the valid kinds.
             InputError: if an installed package offers the kind but cannot be imported.
         """
         defined = self._defined().get(kind)
@@ -142,18 +169,22 @@ class Family(Generic[AnyBlock]):
         return _own(self)
 
     def kinds(self) -> list[str]:
-        """Return every kind that `find` knows, packdepth's own first. Installed packages are not imported for it."""
+        """Return every kind that `find` knows, packdepth's own first. It does not import installed packages."""
         others = {*self._defined(), *(point.name for point in importlib.metadata.entry_points(group=self.group))}
         return [*sorted(self.own()), *sorted(others - set(self.own()))]
 
     def check_name(self, block: type[Block]) -> None:
-        """Raise ValueError if a class of somebody else's has a kind that is one of packdepth's own."""
+        """Raise ValueError if a class of another project has a kind that is one of packdepth's own.
+
+        Args:
+            block: the class.
+        """
         for kind in block.kinds():
             if self.own().get(kind, block) is not block:
                 raise ValueError(f"{block.__name__}: its kind '{kind}' is one of packdepth's own; give it another kind")
 
     def _defined(self) -> dict[str, type[AnyBlock]]:
-        """Return the classes of this process that are not packdepth's own, by kind; of one kind the latest."""
+        """Return the classes of this process that are not packdepth's own, by kind; of several, the latest."""
         classes = [block for block in descendants(self.base) if block not in self.own().values()]
         return {kind: block for block in classes for kind in block.kinds()}
 
@@ -170,6 +201,7 @@ class Family(Generic[AnyBlock]):
         return None
 
     def _unknown(self, kind: str, packages: Mapping[str, str]) -> str:
+        """Return the sentence about a kind that is not known."""
         kinds = self.kinds()
         close = difflib.get_close_matches(kind, kinds, n=1)
         what = f"unknown kind '{kind}'" if kind else "its kind is missing"
@@ -184,6 +216,7 @@ class Family(Generic[AnyBlock]):
 
 @cache
 def _own(family: Family[AnyBlock]) -> Mapping[str, type[AnyBlock]]:
+    """Return packdepth's own classes of a family, by kind."""
     modules = [module for package in family.packages for module in submodules(package)]
     classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
     found = [value for value in classes if issubclass(value, family.base) and value.__module__.startswith("packdepth.")]
@@ -191,7 +224,10 @@ def _own(family: Family[AnyBlock]) -> Mapping[str, type[AnyBlock]]:
 
 
 def submodules(package: str) -> Iterator[Any]:
-    """Import the modules of a package, one after the other in the order of their names.
+    """Import and yield the modules of a package, in the order of their names.
+
+    Args:
+        package: name of the package.
 
     >>> [module.__name__ for module in submodules("packdepth.geometry")][:2]
     ['packdepth.geometry.align', 'packdepth.geometry.camera']
@@ -202,14 +238,29 @@ def submodules(package: str) -> Iterator[Any]:
 
 
 def descendants(base: type[AnyBlock]) -> Iterator[type[AnyBlock]]:
-    """Yield all classes that derive from a class, in the order of their definition."""
+    """Yield all classes that derive from a class, in the order of their definition.
+
+    Args:
+        base: the class.
+
+    >>> from packdepth.optimization.blocks import Schedule
+    >>> from packdepth.optimization.schedules import Cosine
+    >>> Cosine in descendants(Schedule)
+    True
+    """
     for block in base.__subclasses__():
         yield block
         yield from descendants(block)
 
 
 def load_entry_point(point: importlib.metadata.EntryPoint) -> Any:
-    """Return the object of an entry point. Raises InputError, naming its package, if it cannot be imported."""
+    """Return the object of an entry point.
+
+    Args:
+        point: the entry point.
+
+    Raises InputError, which names its package, if the entry point cannot be imported.
+    """
     try:
         return point.load()
     except Exception as error:
@@ -220,18 +271,19 @@ def load_entry_point(point: importlib.metadata.EntryPoint) -> Any:
         ) from error
 
 
-_used: dict[str, ModuleType] = {}  # what this process was told to use, by the name that it was told
+_used: dict[str, ModuleType] = {}  # modules that `use` has imported, by the name that it was given
 
 
 def use(name: str) -> None:
     """Import a Python file or an installed module, so that the blocks that it defines are found by their kind.
 
-    Only the command line calls this, with what a person wrote there: no run file and no checkpoint can name code.
+    Only the command line calls this, with a name that a person wrote there: no run file and no checkpoint can name
+    code.
 
     Args:
         name: the path of a Python file, or the name of an installed module.
 
-    Raises InputError if it is not there or cannot be imported.
+    Raises InputError if there is no such file or module, or if it cannot be imported.
     """
     path = Path(name)
     is_file = path.suffix == ".py" or path.exists()
@@ -257,14 +309,22 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def used() -> Mapping[str, ModuleType]:
-    """Return what this process was told to use, by the names that `use` was given."""
+    """Return the modules that `use` has imported, by the names that it was given."""
     return _used
 
 
 def package_of(block: type[Block]) -> str | None:
-    """Return what somebody must have to use a class: the name and version of its package, or its file.
+    """Return what a person needs to use a class: the name and version of its package, or its file.
 
-    None for packdepth's own.
+    Args:
+        block: the class.
+
+    Returns:
+        The text; None for packdepth's own classes.
+
+    >>> from packdepth.optimization.schedules import Cosine
+    >>> package_of(Cosine) is None
+    True
     """
     top = block.__module__.partition(".")[0]
     if top == __name__.partition(".")[0]:
@@ -279,18 +339,25 @@ def package_of(block: type[Block]) -> str | None:
 class ByKind:
     """The annotation of a field whose class is found by its `kind`: `Annotated[Term, ByKind(TERMS)]`.
 
-    The field takes a block of the family as it is, or a mapping that describes one.
+    The field takes a block of the family, or a mapping that describes one.
 
     Args:
-        family: the blocks that may stand there.
-        keep_unknown: keep a block of unknown kind as `Unknown` where a checkpoint is read, instead of refusing it.
+        family: the blocks that may stand in the field.
+        keep_unknown: whether a block of unknown kind in a checkpoint is kept as `Unknown`; otherwise it is refused.
+
+    >>> from typing import Annotated
+    >>> from packdepth.optimization.blocks import SCHEDULES, Schedule
+    >>> class Options(Closed):
+    ...     schedule: Annotated[Schedule, ByKind(SCHEDULES)]
+    >>> Options(schedule={"kind": "constant"})
+    Options(schedule=Constant(kind='constant'))
     """
 
     def __init__(self, family: Family[Any], keep_unknown: bool = False) -> None:
         self.family, self.keep_unknown = family, keep_unknown
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Return how pydantic validates and writes such a field."""
+        """Return the schema by which pydantic validates and writes such a field."""
         return core_schema.with_info_plain_validator_function(
             self._validated,
             serialization=core_schema.plain_serializer_function_ser_schema(
@@ -307,6 +374,7 @@ class ByKind:
         }
 
     def _validated(self, value: Any, info: ValidationInfo) -> Block:
+        """Return the block that a value is or describes."""
         context: CheckpointContext = info.context or CheckpointContext()
         if isinstance(value, (self.family.base, Unknown)):
             self.family.check_name(type(value))
@@ -328,19 +396,22 @@ class ByKind:
 
 @dataclass(frozen=True)
 class CheckpointContext:
-    """What is known where the run file of a checkpoint is read.
+    """The context in which the run file of a checkpoint is read.
 
-    Attributes:
-        is_checkpoint: whether it is one: what only training needs may then be unknown.
-        packages: the packages that it was trained with, by kind.
+    Args:
+        is_checkpoint: whether the values belong to a checkpoint. Parts that only training needs may then be unknown.
+        packages: the packages that the checkpoint was trained with, by kind.
+
+    >>> CheckpointContext().is_checkpoint
+    False
     """
 
-    is_checkpoint: bool = False
-    packages: Mapping[str, str] = field(default_factory=dict)
+    is_checkpoint: bool = False  # whether the values belong to a checkpoint
+    packages: Mapping[str, str] = field(default_factory=dict)  # packages that it was trained with, by kind
 
 
 class _InsideError(ValueError):
-    """An error inside a block that was found by its kind: the place in it, and what is wrong there."""
+    """An error inside a block that was found by its kind: the place in the block, and the description."""
 
     def __init__(self, error: ValidationError) -> None:
         self.where, self.what = _place_and_wording(error)
@@ -351,15 +422,19 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(model: type[Model], values: Any, origin: str, context: CheckpointContext | None = None) -> Model:
-    """Return `values` as a `model`.
+    """Return an instance of a model from values.
 
     Args:
         model: the class.
-        values: as YAML or JSON gives them.
-        origin: where they were read, such as a file's path; it begins the sentence of an error.
-        context: of the checkpoint that they belong to, if they do.
+        values: the values, as YAML or JSON gives them.
+        origin: origin of the values, such as a file's path; it begins the sentence of an error.
+        context: context of the checkpoint that the values belong to, if they do.
 
     Raises InputError, one sentence that names the place, what was found and what to do.
+
+    >>> from packdepth.optimization.schedules import Cosine
+    >>> parse(Cosine, {"warmup": 10}, "run.yaml").warmup
+    10
     """
     try:
         return model.model_validate(values, context=context)
@@ -369,7 +444,7 @@ def parse(model: type[Model], values: Any, origin: str, context: CheckpointConte
 
 
 def _place_and_wording(error: ValidationError) -> tuple[str, str]:
-    """Return the place of the first of pydantic's errors, such as `data.train[0].root`, and what is wrong there."""
+    """Return the place of the first of pydantic's errors, such as `data.train[0].root`, and its description."""
     first: Any = error.errors()[0]
     where, inside = _location(first["loc"]), first.get("ctx", {}).get("error")
     if isinstance(inside, _InsideError):
@@ -397,7 +472,7 @@ _WORDINGS = {
 
 
 def _wording(error: Any) -> str:
-    """Return what is wrong, from one entry of pydantic's list of errors."""
+    """Return the description of one entry of pydantic's list of errors."""
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "missing":
         return _WORDINGS[kind]
@@ -413,7 +488,7 @@ def _wording(error: Any) -> str:
 
 
 def _described(found: Any) -> str:
-    """Return what was found, in a few words."""
+    """Return a value that was found, in a few words."""
     if found is None:
         return "nothing"
     if isinstance(found, (dict, list)):

@@ -1,4 +1,4 @@
-"""Charts of lines with round ticks: as SVG for pages, as a picture for files."""
+"""Line charts with round ticks: as SVG for pages, as a picture for files."""
 
 from __future__ import annotations
 
@@ -10,50 +10,80 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-LEFT, BOTTOM, MARGIN = 52.0, 36.0, 10.0  # around the lines, in units of the SVG
-OURS, TRUE = "#e64963", "#3b0f6b"
-GRID, INK = "#ece9f3", "#5d5a70"
+LEFT, BOTTOM, MARGIN = 52.0, 36.0, 10.0  # space around the lines, in units of the SVG: room for the ticks
+OURS, TRUE = "#e64963", "#3b0f6b"  # colors of a prediction and of the ground truth, from the colors of depth
+GRID, INK = "#ece9f3", "#5d5a70"  # colors of the grid and of text
+PICTURE = 450.0  # width and height of a picture, in units of the SVG, so that its text is as large as on pages
+MIN_SPAN = 1e-9  # smallest length of an axis, so that equal values do not divide by zero
+MIN_SCALE = 1e-3  # smallest unit per length of a chart with equal scales: a standing camera is a point in the middle
 
 
 class Line(NamedTuple):
-    """A line of a chart."""
+    """A line of a chart.
 
-    points: np.ndarray  # [N, 2] of x and y
-    color: str  # such as "#e64963"
-    name: str = ""
+    >>> Line(np.array([[0.0, 1.0], [1.0, 2.0]]), OURS, "prediction").name
+    'prediction'
+    """
+
+    points: np.ndarray  # [N, 2], x and y
+    color: str  # color for SVG, such as "#e64963"
+    name: str = ""  # name for the key; empty for none
 
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """Where values lie on a chart of `width` x `height`, its y axis upward."""
+    """The axes of a chart: they map values to positions. The y axis points up.
 
-    low: np.ndarray  # [2] x and y at the lower left corner
-    span: np.ndarray  # [2] from there to the upper right one
-    width: float
-    height: float
+    >>> axes = Axes.around([Line(np.array([[0.0, 0.0], [1.0, 1.0]]), OURS)], width=162, height=146, equal=False)
+    >>> axes.place(np.array([0.0, 0.0])).tolist()
+    [52.0, 110.0]
+    """
+
+    low: np.ndarray  # [2], x and y at the lower left corner
+    span: np.ndarray  # [2], difference from there to the upper right corner
+    width: float  # width of the chart, in units of the SVG
+    height: float  # height of the chart, in units of the SVG
 
     @classmethod
     def around(cls, lines: Sequence[Line], width: float, height: float, equal: bool) -> Axes:
-        """Axes that hold all points; `equal` gives both one scale, else y begins at zero or below."""
+        """Return axes that hold all points of some lines.
+
+        Args:
+            lines: the lines.
+            width: width of the chart, in units of the SVG.
+            height: height of the chart, in units of the SVG.
+            equal: whether both axes have one scale; otherwise y begins at zero or below.
+        """
         everything = np.concatenate([line.points for line in lines])
         low, high = everything.min(0), everything.max(0)
         if not equal:
             low[1] = min(low[1], 0)
-        span = np.maximum(high - low, 1e-9)
+        span = np.maximum(high - low, MIN_SPAN)
         if equal:
             room = np.array([width - LEFT - MARGIN, height - BOTTOM - MARGIN])
-            scale = max((span / room).max(), 1e-3)
+            scale = max((span / room).max(), MIN_SCALE)
             low, span = (low + high) / 2 - scale * room / 2, scale * room
         return cls(low, span, width, height)
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """Points [..., 2] on the chart, from its upper left corner."""
+        """Return the positions of points on the chart, from its upper left corner.
+
+        Args:
+            points: values [..., 2] of x and y.
+
+        Returns:
+            [..., 2], in units of the SVG.
+        """
         share = (points - self.low) / self.span
         room = np.array([self.width - LEFT - MARGIN, self.height - BOTTOM - MARGIN])
         return np.stack([LEFT + share[..., 0] * room[0], MARGIN + (1 - share[..., 1]) * room[1]], axis=-1)
 
     def ticks(self, axis: int) -> list[tuple[float, float]]:
-        """Round values of an axis, each with its place along it."""
+        """Return round values of an axis, each with its position along it.
+
+        Args:
+            axis: 0 for x, 1 for y.
+        """
         values = ticks(self.low[axis], self.low[axis] + self.span[axis])
         points = np.tile(self.low, (len(values), 1))
         points[:, axis] = values
@@ -61,7 +91,15 @@ class Axes:
 
 
 def ticks(low: float, high: float) -> np.ndarray:
-    """About five round values between two limits."""
+    """Return about five round values between two limits.
+
+    Args:
+        low: lower limit.
+        high: upper limit.
+
+    >>> ticks(0.0, 9.0).tolist()
+    [0.0, 2.0, 4.0, 6.0, 8.0]
+    """
     raw = (high - low) / 5
     base = 10 ** np.floor(np.log10(raw))
     step = base * min((m for m in (1, 2, 5, 10) if m * base >= raw), default=10)
@@ -69,12 +107,23 @@ def ticks(low: float, high: float) -> np.ndarray:
 
 
 def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, x_names: Sequence[str] = ()) -> str:
-    """Lines as SVG; `equal` gives both axes one scale, `x_names`, if any, stand at 0, 1, 2, ... of x."""
+    """Return a chart of lines as SVG.
+
+    Args:
+        lines: the lines. Those without points are left out.
+        x_title: title of the x axis.
+        y_title: title of the y axis.
+        equal: whether both axes have one scale.
+        x_names: names at 0, 1, 2, ... of x in place of numbers, if any.
+
+    >>> svg([Line(np.array([[0.0, 0.0], [1.0, 1.0]]), OURS)], "step", "loss").count("<polyline")
+    1
+    """
     width, height = 460.0, 260.0
     lines = [line for line in lines if len(line.points)]
     if not lines:
         return "<p class='note'>nothing was logged</p>"
-    room = [Line(np.array([[-0.5, 0.0], [len(x_names) - 0.5, 0.0]]), GRID)] if x_names else []  # half a name aside
+    room = [Line(np.array([[-0.5, 0.0], [len(x_names) - 0.5, 0.0]]), GRID)] if x_names else []  # for half a name
     axes = Axes.around([*lines, *room], width, height, equal)
     marks = [(f"{value:g}", x) for value, x in axes.ticks(0)]
     if x_names:
@@ -99,14 +148,34 @@ def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, 
 
 
 def key(lines: Sequence[Line]) -> str:
-    """The names of lines beside their colors, as HTML."""
+    """Return the names of lines beside their colors, as HTML.
+
+    Args:
+        lines: the lines.
+
+    >>> key([Line(np.zeros((1, 2)), OURS, "prediction")])
+    "<span class='key' style='background:#e64963'></span>prediction"
+    """
     return " ".join(f"<span class='key' style='background:{line.color}'></span>{escape(line.name)}" for line in lines)
 
 
 def picture(lines: Sequence[Line], x_title: str, y_title: str, size: int = 900) -> np.ndarray:
-    """Lines as an image [size, size, 3] uint8, both axes of one scale, with the lines' names in its corner."""
-    zoom = size / 450
-    axes = Axes.around(lines, 450.0, 450.0, equal=True)
+    """Return a chart of lines as an image, with one scale for both axes and the names of the lines in its corner.
+
+    Args:
+        lines: the lines.
+        x_title: title of the x axis.
+        y_title: title of the y axis.
+        size: width and height of the image, in pixels.
+
+    Returns:
+        [`size`, `size`, 3] uint8, RGB.
+
+    >>> picture([Line(np.array([[0.0, 0.0], [1.0, 1.0]]), OURS)], "x", "y", size=90).shape
+    (90, 90, 3)
+    """
+    zoom = size / PICTURE
+    axes = Axes.around(lines, PICTURE, PICTURE, equal=True)
     canvas = Image.new("RGB", (size, size), "white")
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(11 * zoom)

@@ -1,4 +1,4 @@
-"""A checkpoint is a folder: `weights.safetensors`, `run.yaml`, `meta.json`. No pickle among what others read."""
+"""Checkpoints: folders with `weights.safetensors`, `run.yaml` and `meta.json`. None of these files is a pickle."""
 
 from __future__ import annotations
 
@@ -24,28 +24,38 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
-TRAINER_STATE = "trainer.ckpt"  # beside a checkpoint's own files: the state from which its training can be resumed
-SEMANTICS = "semantics"  # a folder in it: the copy of the segmentation network that guides depth, where it holds one
+TRAINER_STATE = "trainer.ckpt"  # file beside a checkpoint's own: the state from which its training can be resumed
+SEMANTICS = "semantics"  # folder in a checkpoint: a copy of the segmentation network that guides depth, if it holds one
 
 
-WELL_DETERMINED = 0.05  # relative standard deviation of a focal length, at most
+WELL_DETERMINED = 0.05  # largest relative standard deviation of a well determined focal length; chosen
 
 
 class LearnedCamera(Closed):
-    """A camera that was learned with the networks, at the size of its images."""
+    """A camera that was learned with the networks, at the size of its images.
+
+    >>> LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01).camera.fx
+    2.0
+    """
 
     width: int
+    """Width of its images, in pixels."""
     height: int
+    """Height of its images, in pixels."""
     fx: float
+    """Focal length along x, in pixels."""
     fy: float
+    """Focal length along y, in pixels."""
     cx: float
+    """x of the principal point, in pixels."""
     cy: float
+    """y of the principal point, in pixels."""
     focal_deviation: float
-    """Relative standard deviation of the focal length; 0.3, that of the guess, where the video does not tell it."""
+    """Relative standard deviation of the focal length; 0.3, that of the guess, if the video does not determine it."""
 
     @property
     def camera(self) -> Camera:
-        """The camera."""
+        """The camera, at the size of its images."""
         return Camera(self.fx, self.fy, self.cx, self.cy, self.width, self.height)
 
     def __str__(self) -> str:
@@ -58,35 +68,46 @@ class LearnedCamera(Closed):
 
 
 class Meta(Closed):
-    """What a checkpoint says of itself."""
+    """The description of a checkpoint.
+
+    >>> meta = Meta(packdepth="0.1.0", created="2026-11-26", epoch=1, step=20, metric=True, scale_source="stereo",
+    ...             clips=["kitti_odometry/06/left"], frames=100)
+    >>> meta.camera_for(height=192, width=640) is None
+    True
+    """
 
     packdepth: str
-    """The version that wrote it."""
+    """Version of packdepth that wrote it."""
     git_commit: str | None = None
-    """Of the project it was trained with."""
+    """Git commit of the project that it was trained with."""
     created: str
-    """Date and time, UTC."""
+    """Date and time of writing, UTC."""
     epoch: int
-    """Finished epochs; 0 if another project trained it, as with all that follows of the training."""
+    """Number of finished epochs; 0 if another project trained the checkpoint, like the other numbers of training."""
     step: int
-    """Finished optimizer steps."""
+    """Number of finished optimizer steps."""
     metric: bool
     """Whether depth is in metres."""
     scale_source: str
-    """Where the scale comes from, such as "velocity (poses)"; "none" if depth is known up to a factor only."""
+    """Source of the scale, such as "velocity (poses)"; "none" if depth is known up to a factor only."""
     clips: list[str]
-    """The clips it was trained on."""
+    """Names of the clips that it was trained on."""
     frames: int
-    """How many frames they hold."""
+    """Number of frames of these clips."""
     scores: dict[str, float] = {}
-    """Of the last validation, or the training loss."""
+    """Scores of the last validation, or the training loss."""
     cameras: list[LearnedCamera] = []
-    """The cameras that were learned, if any."""
+    """Cameras that were learned, if any."""
     packages: dict[str, str] = {}
-    """The packages, beside packdepth, that the kinds of the run file come from, by kind."""
+    """Packages, beside packdepth, that the kinds of the run file come from, by kind."""
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
-        """The camera that was learned for images of this size, if it is one."""
+        """Return the camera that was learned for images of a size; None unless there is exactly one.
+
+        Args:
+            height: height of the images, in pixels.
+            width: width of the images, in pixels.
+        """
         learned = [camera for camera in self.cameras if (camera.height, camera.width) == (height, width)]
         return learned[0] if len(learned) == 1 else None
 
@@ -95,15 +116,18 @@ class Meta(Closed):
 class Checkpoint:
     """A checkpoint in memory."""
 
-    run: Run | Imported
-    meta: Meta
-    weights: dict[str, Tensor]  # names as in the training module: `depth.*`, `pose.*`
+    run: Run | Imported  # run file, or its place-holder if another project trained the networks
+    meta: Meta  # description
+    weights: dict[str, Tensor]  # weights by name, as in the training module: `depth.*`, `pose.*`
 
 
 def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | None = None) -> None:
-    """Write a checkpoint so that `folder` holds the old one or the new one, never a part.
+    """Write a checkpoint so that the folder holds the old one or the new one, never a part.
 
-    `extra` may add files of its own to the folder before it takes its place.
+    Args:
+        folder: the folder.
+        checkpoint: the checkpoint.
+        extra: a function that adds files of its own to the temporary folder before it takes the place of `folder`.
     """
     from safetensors.torch import save_file
 
@@ -117,7 +141,13 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
 
 
 def read(folder: Path) -> Checkpoint:
-    """Read a checkpoint. Raises InputError if `folder` is none."""
+    """Return the checkpoint in a folder.
+
+    Args:
+        folder: the folder.
+
+    Raises InputError if the folder is no checkpoint.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -134,7 +164,10 @@ def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
     Terms, sources and optimizers of packages that are not installed are kept as `blocks.Unknown`: only the networks
     must be known.
 
-    Raises InputError if `folder` is no checkpoint, or if its networks are not known here.
+    Args:
+        folder: the folder.
+
+    Raises InputError if the folder is no checkpoint, or if its networks are not known here.
     """
     missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
     if missing:
@@ -152,13 +185,18 @@ def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
 
 
 def _parse_run(values: Any, origin: str, context: CheckpointContext) -> Run | Imported:
+    """Return the content of a checkpoint's `run.yaml`."""
     if isinstance(values, dict) and "imported_from" in values:
         return parse(Imported, values, origin, context)
     return parse_run(values, origin, context)
 
 
 def semantics_copy(folder: Path) -> Path | None:
-    """The checkpoint's copy of the segmentation network that guides its depth network, if it holds one."""
+    """Return the folder with a checkpoint's copy of the segmentation network that guides depth; None without one.
+
+    Args:
+        folder: the folder of the checkpoint.
+    """
     copy = folder / SEMANTICS
     return copy if copy.is_dir() else None
 
@@ -189,9 +227,13 @@ def _changes(before: object, after: object, name: str = "") -> list[str]:
 
 
 def recover(path: Path) -> None:
-    """Undo what a kill in the middle of `replaced` left beside `path`.
+    """Undo what a kill in the middle of `replaced` has left beside a path.
 
-    If the new folder had not yet taken the old one's place, the old one is put back; temporary folders are removed.
+    If the new folder had not yet taken the place of the old one, the old one is put back. Temporary folders are
+    removed.
+
+    Args:
+        path: the path of the folder.
     """
     name = glob.escape(path.name)
     for old in path.parent.glob(f".{name}-old-*/{name}"):
@@ -203,7 +245,17 @@ def recover(path: Path) -> None:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place when the block ends well, and vanishes when it fails."""
+    """Yield a temporary folder beside `path`, which takes its place if the block succeeds and is removed otherwise.
+
+    Args:
+        path: the path of the folder.
+
+    >>> folder = Path(tempfile.mkdtemp()) / "best"
+    >>> with replaced(folder) as temporary:
+    ...     _ = (temporary / "note.txt").write_text("hello")
+    >>> (folder / "note.txt").read_text()
+    'hello'
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:

@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 
 UNLABELED = 255
-"""The class id of pixels without a class. They are neither trained on nor evaluated."""
+"""Class id of pixels without a class. They are neither trained on nor evaluated."""
 
 
 class Label(IntEnum):

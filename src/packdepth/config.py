@@ -1,4 +1,4 @@
-"""What a run file may say, in full. The docstring of a field is its reference."""
+"""Run files: the classes of all their blocks. The docstring of a field is its reference."""
 
 from __future__ import annotations
 
@@ -20,146 +20,213 @@ from packdepth.optimization.schedules import Constant
 from packdepth.sources.base import AnySource
 
 Precision = Literal["32", "bf16"]
+"""Precision of the networks: float32, or bfloat16 by autocast."""
 
 
 # --- data -------------------------------------------------------------------------------------------------------
 
 
 class Jitter(Closed):
-    """Color jitter of what networks see: each factor is drawn from [1 - x, 1 + x], the hue shift from [-x, x]."""
+    """Color jitter of the input of networks. Each factor is drawn from [1 - x, 1 + x], the hue shift from [-x, x].
+
+    >>> Jitter(hue=0.1).hue
+    0.1
+    """
 
     brightness: Unit = 0.2
+    """Largest change of the brightness factor."""
     contrast: Unit = 0.2
+    """Largest change of the contrast factor."""
     saturation: Unit = 0.2
+    """Largest change of the saturation factor."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """Largest shift of the hue, as a share of the color circle."""
 
 
 ImageSize = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+"""Height and width of images, in pixels."""
 
 
 class Augmentation(Closed):
-    """Random changes of a sample, drawn once and shared by its frames."""
+    """Random changes of a sample, drawn once and shared by its frames.
+
+    >>> Augmentation().flip
+    0.5
+    """
 
     flip: Unit = 0.5
     """Probability of mirroring a sample left to right."""
     jitter: Jitter | None = Jitter()
+    """Color jitter; `null` for none."""
 
 
 class DropStatic(Closed):
-    """Frames to leave out: those in which the camera stands (`packdepth.data.filters` says what that means)."""
+    """Frames of a standing camera, which are left out (`packdepth.data.filters` defines them).
+
+    >>> DropStatic(by="speed").slowest
+    0.5
+    """
 
     by: Literal["image", "speed"]
-    """image: mean optical flow to the next frame below 1/416 of the width; speed: measured speed, or poses."""
+    """Criterion: `image` or `speed`.
+
+    image: the mean optical flow to the next frame is below 1/416 of the width. speed: the measured speed, or that of
+    the poses, is below `slowest`.
+    """
     slowest: PositiveFloat = 0.5
-    """Metres a second, by speed alone: what is slower stands."""
+    """Lowest speed of a moving camera, in metres per second. Only `by: speed` uses it."""
 
 
 class Data(Closed):
-    """Where samples come from and what they look like."""
+    """The clips, and the samples that are made of them."""
 
     train: Annotated[list[AnySource], Field(min_length=1)]
+    """Clips to train on."""
     val: list[AnySource] = []
-    """Clips to validate on: metrics where a clip has depth, the loss everywhere."""
+    """Clips to validate on: metrics for clips with depth, the loss for all."""
     image_size: ImageSize
-    """Height and width of what networks see, in pixels."""
+    """Height and width of the input of the networks, in pixels."""
     context: tuple[int, ...] = (-1, 1)
-    """The context frames, by their offset from the target frame: no zero, none twice.
+    """Context frames, by their offset from the target frame: no zero, none twice.
 
     Empty for training without ego-motion, by stereo pairs or measured depth: targets then need no neighbors.
     """
     beams: Literal[1, 4, 8, 16, 32, 64] | None = None
-    """Train on this many beams of LiDAR scans, and on no other measured depth.
+    """Train on this number of beams of LiDAR scans, and on no other measured depth.
 
-    Validation is by depth maps, or else by the returns of the beams that are left out.
+    Validation uses depth maps or, without them, the returns of the other beams.
     """
     drop_static: DropStatic | None = None
-    """Leave out frames of the training clips in which the camera stands; the run's summary says how many."""
+    """Leave out frames of the training clips in which the camera stands; the run's summary gives their number."""
     augmentation: Augmentation = Augmentation()
+    """Random changes of the training samples."""
     workers: Annotated[int, Field(ge=0)] = 2
-    """Processes that load samples; 0 loads them in the training process."""
+    """Number of processes that load samples; 0 loads them in the training process."""
     cache: bool = False
-    """Keep resized images in memory; for clips that fit there."""
+    """Keep resized images in memory, for clips that fit there."""
 
     @field_validator("context")
     @classmethod
     def _context_frames(cls, offsets: tuple[int, ...]) -> tuple[int, ...]:
+        """Raise ValueError for an offset of 0, and for one that stands there twice."""
         if 0 in offsets or len(set(offsets)) < len(offsets):
             raise ValueError(f"offsets are whole numbers other than 0, each once; found {list(offsets)}")
         return offsets
 
 
 class CameraConfig(Closed):
-    """What is known of the cameras."""
+    """Knowledge of the cameras.
+
+    >>> CameraConfig(learn=True).fov
+    60.0
+    """
 
     learn: bool = False
-    """Learn focal lengths and principal point with depth and ego-motion, and leave calibrations unread.
+    """Learn focal lengths and principal point with depth and ego-motion, and do not read calibrations.
 
-    Clips of images of one size and of the same calibration, or all without one, are taken for one camera.
+    Clips with images of one size count as one camera if they have the same calibration, or none of them has one.
     """
     fov: Annotated[float, Field(ge=10, le=150)] = 60.0
-    """Degrees from the left to the right border that learning begins with."""
+    """Horizontal field of view at which learning begins, in degrees from border to border."""
 
 
 # --- networks ---------------------------------------------------------------------------------------------------
 
 
 class Networks(Closed):
-    """The two networks of self-supervised training."""
+    """The two networks of self-supervised training.
+
+    >>> Networks(depth={"kind": "packnet", "preset": "tiny"}, pose={"kind": "posenet"}).depth.preset
+    'tiny'
+    """
 
     depth: AnyDepthNetwork
+    """The depth network."""
     pose: AnyPoseNetwork | None = None
-    """Ego-motion to the context frames; none where data.context is empty."""
+    """The ego-motion network for the context frames; none if `data.context` is empty."""
 
 
 class Initial(Closed):
-    """Checkpoints that networks take their first weights from; the others begin at random."""
+    """Checkpoints that networks take their first weights from. The other networks begin at random.
+
+    >>> Initial(depth="runs/first/best").depth.name
+    'best'
+    """
 
     depth: Path | None = None
+    """Checkpoint for the depth network."""
     pose: Path | None = None
+    """Checkpoint for the ego-motion network."""
 
 
 # --- training ---------------------------------------------------------------------------------------------------
 
 
 class Training(Closed):
-    """How the networks are trained."""
+    """Options of the training.
+
+    >>> Training(epochs=10).batch_size
+    4
+    """
 
     epochs: PositiveInt
+    """Number of epochs."""
     epoch_steps: PositiveInt | None = None
-    """Steps between validations and checkpoints; one pass over the data if left out."""
+    """Number of steps between validations and checkpoints; one pass over the data if left out."""
     batch_size: PositiveInt = 4
-    """Samples a step, over all processes together."""
+    """Batch size, over all processes together."""
     depth_learning_rate: PositiveFloat = 2e-4
+    """Learning rate of the depth network."""
     pose_learning_rate: PositiveFloat = 2e-4
+    """Learning rate of the ego-motion network."""
     optimizer: AnyOptimizer = AdamBlock()
-    """`adam` or `muon`."""
+    """Optimizer: `adam` or `muon`."""
     schedule: AnySchedule = Constant()
     """Schedule of the learning rates: `constant`, `step` or `cosine`."""
     clip_norm: PositiveFloat | None = None
-    """Longest gradient, in its 2-norm."""
+    """Largest 2-norm of the gradient; longer gradients are shortened. They are not if left out."""
     precision: Precision = "32"
-    """bf16 computes networks in bfloat16 (autocast); weights and losses stay float32."""
+    """Precision of the networks. bf16 computes them in bfloat16 (autocast); weights and losses stay float32."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the first weights, of the order of samples and of their augmentation."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Device of the training: `cpu`, `gpu`, or the best there is."""
     devices: PositiveInt = 1
-    """Processes on each machine."""
+    """Number of processes on each machine."""
     nodes: PositiveInt = 1
-    """Machines."""
+    """Number of machines."""
 
 
 class Run(Closed):
-    """A run file: the whole experiment."""
+    """A run file: the whole experiment.
+
+    >>> run = Run.model_validate({
+    ...     "data": {"train": [{"kind": "folder", "root": "clips"}], "image_size": [96, 320]},
+    ...     "networks": {"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
+    ...     "objective": [{"kind": "photometric"}, {"kind": "smoothness"}],
+    ...     "training": {"epochs": 10},
+    ... })
+    >>> run.image_size
+    (96, 320)
+    """
 
     data: Data
+    """The clips, and the samples that are made of them."""
     camera: CameraConfig = CameraConfig()
+    """Knowledge of the cameras."""
     networks: Networks
+    """The networks."""
     initial: Initial = Initial()
+    """Checkpoints that the networks begin with."""
     objective: Annotated[list[AnyTerm], Field(min_length=1)]
+    """The terms of the objective, each kind once."""
     training: Training
+    """Options of the training."""
 
     @field_validator("objective")
     @classmethod
     def _each_once(cls, terms: list[AnyTerm]) -> list[AnyTerm]:
+        """Raise ValueError for a term that stands there twice."""
         kinds = [term.kind for term in terms]
         for kind in kinds:
             if kinds.count(kind) > 1:
@@ -170,6 +237,7 @@ class Run(Closed):
 
     @model_validator(mode="after")
     def _context_and_ego_motion(self) -> Run:
+        """Raise ValueError if context frames have no pose network, or a part that needs context frames has none."""
         if self.data.context and self.networks.pose is None:
             raise ValueError(
                 f"networks.pose is missing: the ego-motion to the context frames {list(self.data.context)} needs a "
@@ -184,6 +252,7 @@ class Run(Closed):
 
     @model_validator(mode="after")
     def _label_maps(self) -> Run:
+        """Raise ValueError if label maps guide the depth network, but images without label maps need its depth."""
         if self.networks.depth.label_classes is None:
             return self
         if self.networks.pose is not None and self.networks.pose.uses_depth:
@@ -201,6 +270,7 @@ class Run(Closed):
 
     @model_validator(mode="after")
     def _something_to_train(self) -> Run:
+        """Raise ValueError if a frozen network has no first weights, or if all networks are frozen."""
         frozen = []
         for name in ("depth", "pose"):
             network, start = getattr(self.networks, name), getattr(self.initial, name)
@@ -218,7 +288,7 @@ class Run(Closed):
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of what the networks see, in pixels."""
+        """Height and width of the input of the networks, in pixels."""
         return self.data.image_size
 
 
@@ -229,23 +299,34 @@ class ImportedNetworks(Closed):
     """The networks of a checkpoint that another project trained."""
 
     depth: AnyDepthNetwork
+    """The depth network."""
     pose: Annotated[PoseBlock, ByKind(IMPORTED_POSE_NETWORKS)] | None = None
-    """None if the checkpoint tells no ego-motion."""
+    """The ego-motion network; none if the checkpoint has none."""
 
 
 class Imported(Closed):
-    """What stands in place of a run file in a checkpoint that another project trained: it cannot be trained again."""
+    """The content of `run.yaml` in a checkpoint that another project trained. It cannot be trained again.
+
+    >>> Imported(imported_from="vidar", image_size=(96, 320), networks={"depth": {"kind": "packnet"}}).notes
+    []
+    """
 
     imported_from: Literal["packnet-sfm", "vidar", "monodepth2"]
+    """The project that trained the checkpoint."""
     image_size: ImageSize
-    """Height and width of what the networks see, in pixels."""
+    """Height and width of the input of the networks, in pixels."""
     networks: ImportedNetworks
+    """The networks."""
     notes: list[str] = []
-    """What was assumed and what was left out."""
+    """Assumptions of the import, and parts that were left out."""
 
 
 def packages_of(run: Run) -> dict[str, str]:
-    """Return the packages, beside packdepth itself, that the blocks of a run come from, by kind."""
+    """Return the packages, beside packdepth itself, that the blocks of a run come from, by kind.
+
+    Args:
+        run: the run.
+    """
     guidance = run.networks.depth.guidance
     blocks: list[Block | None] = [
         *(*run.data.train, *run.data.val, *run.objective, run.networks.depth, run.networks.pose),
@@ -259,7 +340,11 @@ def packages_of(run: Run) -> dict[str, str]:
 
 
 def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
-    """The run file at `path` with `key=value` overrides, such as `training.epochs=5` or `objective.0.weight=2`.
+    """Return the run of a run file, with overrides.
+
+    Args:
+        path: the run file.
+        overrides: texts `key=value`, such as `training.epochs=5` or `objective.0.weight=2`.
 
     Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
     """
@@ -267,7 +352,20 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
 
 
 def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
-    """The content of a run file of any kind, with overrides and with variables filled in. Raises InputError."""
+    """Return the content of a run file of any kind, with overrides, and with environment variables filled in.
+
+    Args:
+        path: the run file.
+        overrides: texts `key=value`.
+
+    Raises InputError, one sentence, for a missing file, broken YAML, or a variable that is not set.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "run.yaml"
+    >>> _ = path.write_text("training: {epochs: 10, seed: 1}")
+    >>> read_yaml(path, ("training.epochs=5",))
+    {'training': {'epochs': 5, 'seed': 1}}
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -285,7 +383,7 @@ def parse_run(values: Any, origin: str, context: CheckpointContext | None = None
     Args:
         values: the content.
         origin: its name in errors, such as the path of the file.
-        context: of the checkpoint that it belongs to, if it does: terms of unknown kinds are then kept as they are.
+        context: context of the checkpoint that it belongs to, if it does: terms of unknown kinds are then kept.
 
     Raises InputError, one sentence, for an unknown key or kind, or a wrong type.
     """
@@ -293,7 +391,11 @@ def parse_run(values: Any, origin: str, context: CheckpointContext | None = None
 
 
 def dump_run(run: Run | Imported) -> str:
-    """The run as YAML that `parse_run` reads back to an equal run."""
+    """Return the run as YAML, from which `parse_run` reads an equal run.
+
+    Args:
+        run: the run.
+    """
     return yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
 
 

@@ -1,4 +1,4 @@
-"""The one error a user is meant to read."""
+"""Errors for users."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from __future__ import annotations
 class InputError(ValueError):
     """Input that cannot be used: a file, a field of a run file, an argument.
 
-    The message is one sentence that names the file and the field, says what was found and what to do.
-    The command line prints it and exits with status 2.
+    The message is one sentence that names the file and the field, what was found, and what to do. The command line
+    prints it and exits with status 2.
+
+    >>> raise InputError("run.yaml: training.epochs: must be a whole number (found 'ten')")
+    Traceback (most recent call last):
+    packdepth.errors.InputError: run.yaml: training.epochs: must be a whole number (found 'ten')
     """
 
 
 def check_least(option: str, value: float, least: float) -> None:
-    """Raise InputError, naming the option of the command line, for a value below the least."""
+    """Raise InputError, which names the option of the command line, for a value below the smallest one.
+
+    Args:
+        option: name of the option, without dashes.
+        value: the value.
+        least: the smallest valid value.
+
+    >>> check_least("frames", 3, least=1)
+    """
     if value < least:
         raise InputError(f"--{option}: is {value}; it must be at least {least}")

@@ -1,4 +1,4 @@
-"""Files written so that a failure leaves nothing half-written."""
+"""Writers of files, which leave nothing half-written if they fail."""
 
 from __future__ import annotations
 
@@ -16,15 +16,26 @@ from PIL import Image
 
 from packdepth.errors import InputError
 
-PNG_STEPS = 256  # of a 16-bit depth PNG, per metre
-JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}
+PNG_STEPS = 256  # steps per metre of a 16-bit depth PNG, as in KITTI
+PNG_MAX = 65535  # largest value of 16 bits
+JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}  # no visible loss; full resolution of color
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, of the same suffix; what the block writes there takes `path`'s place at its end.
+    """Yield a temporary path beside `path`, of the same suffix. The file there takes the place of `path` at the end.
 
-    If the block fails, `path` is as it was and the temporary file is gone. Folders on the way are made.
+    If the block fails, `path` is as before and the temporary file is removed. Missing folders are made.
+
+    Args:
+        path: the file to write.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with replacing(path) as temporary:
+    ...     _ = temporary.write_text("hello")
+    >>> path.read_text()
+    'hello'
     """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
@@ -36,7 +47,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it. Raises InputError if that is impossible, such as where a file has its name."""
+    """Make a folder and those above it.
+
+    Args:
+        folder: the folder. It may exist.
+
+    Raises InputError if that is impossible, such as when a file has its name.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "runs" / "first"
+    >>> make_folder(folder)
+    >>> folder.is_dir()
+    True
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,7 +67,15 @@ def make_folder(folder: Path) -> None:
 
 
 def check_room(folder: Path, needed: float, advice: str) -> None:
-    """Raise InputError, which ends with `advice`, if the disk of a folder has not as many bytes free as are needed."""
+    """Raise InputError if the disk of a folder has too little free space.
+
+    Args:
+        folder: a folder on the disk.
+        needed: number of bytes that are needed.
+        advice: what to do, the end of the sentence.
+
+    >>> check_room(Path("."), needed=1, advice="name another output")
+    """
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(
@@ -53,14 +84,32 @@ def check_room(folder: Path, needed: float, advice: str) -> None:
 
 
 def size_in_words(count: float) -> str:
-    """Bytes as people read them."""
+    """Return a number of bytes in megabytes or gigabytes.
+
+    Args:
+        count: number of bytes.
+
+    >>> size_in_words(2.5e9)
+    '2.5 GB'
+    """
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def write_depth_png(path: Path, depth: np.ndarray) -> None:
-    """Depth [H, W] as KITTI keeps it: a 16-bit PNG of metres x 256, 0 where there is none; saturates at 255.996 m."""
+    """Write depth in KITTI's format: a 16-bit PNG of metres x 256, 0 where depth is unknown, at most 255.996 m.
+
+    Args:
+        path: the file.
+        depth: depth [H, W], metres; not finite or not positive where unknown.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "depth.png"
+    >>> write_depth_png(path, np.array([[2.5, 0.0]]))
+    >>> np.asarray(Image.open(path)).tolist()
+    [[640, 0]]
+    """
     known = np.isfinite(depth) & (depth > 0)
-    steps = (np.where(known, depth, 0) * PNG_STEPS).round().clip(1, 65535)
+    steps = (np.where(known, depth, 0) * PNG_STEPS).round().clip(1, PNG_MAX)
     with replacing(path) as temporary:
         Image.fromarray(np.where(known, steps, 0).astype(np.uint16)).save(temporary)
 
@@ -72,6 +121,12 @@ def write_cloud(path: Path, points: np.ndarray, colors: np.ndarray) -> None:
         path: the file.
         points: points [N, 3]; written as float32.
         colors: colors [N, 3] uint8, RGB.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "points.ply"
+    >>> write_cloud(path, np.zeros((5, 3)), np.zeros((5, 3), np.uint8))
+    >>> path.read_bytes().splitlines()[2]
+    b'element vertex 5'
     """
     layout = [(axis, "<f4") for axis in ("x", "y", "z")] + [(color, "u1") for color in ("red", "green", "blue")]
     vertices = np.empty(len(points), dtype=layout)
@@ -84,15 +139,36 @@ def write_cloud(path: Path, points: np.ndarray, colors: np.ndarray) -> None:
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Image [H, W, 3] uint8, RGB, or [H, W] uint8 or uint16, in the format of the path's suffix; JPEG barely lossy."""
+    """Write an image in the format of its file's suffix. JPEG is written with little loss.
+
+    Args:
+        path: the file.
+        image: [H, W, 3] uint8, RGB, or [H, W] uint8 or uint16.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "image.png"
+    >>> write_image(path, np.zeros((4, 6, 3), np.uint8))
+    >>> Image.open(path).size
+    (6, 4)
+    """
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, **(JPEG if path.suffix == ".jpg" else {}))
 
 
 def claim(path: Path, text: str, what: str) -> None:
-    """Write into a folder's file what the folder is to hold, or compare with what the file says.
+    """Write a text that says what a folder holds, or check that the folder holds just that.
 
-    Raises InputError, which says that the folder holds `what`, if that is something else.
+    Args:
+        path: the file of the text, in the folder.
+        text: the text.
+        what: what the folder holds instead, in words, for the sentence of the error.
+
+    Raises InputError if the file exists with another text.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "features.txt"
+    >>> claim(path, "fpn", "features of another network")
+    >>> claim(path, "fpn", "features of another network")  # the same again is no error
     """
     if not path.exists():
         with replacing(path) as temporary:
@@ -102,7 +178,14 @@ def claim(path: Path, text: str, what: str) -> None:
 
 
 def finite(content: Any) -> Any:
-    """What JSON is to hold: the same with None for numbers that are NaN or infinite, which JSON does not know."""
+    """Return content for JSON: with None in place of numbers that are NaN or infinite, which JSON does not have.
+
+    Args:
+        content: dictionaries, lists, tuples and values, nested.
+
+    >>> finite({"scores": [0.5, math.nan]})
+    {'scores': [0.5, None]}
+    """
     if isinstance(content, dict):
         return {key: finite(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
@@ -111,6 +194,17 @@ def finite(content: Any) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """JSON that any reader takes: of numbers that are NaN or infinite it holds null."""
+    """Write JSON that any reader accepts: with null in place of numbers that are NaN or infinite.
+
+    Args:
+        path: the file.
+        content: dictionaries, lists, tuples and values, nested.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores.json"
+    >>> write_json(path, {"score": math.nan})
+    >>> json.loads(path.read_text())
+    {'score': None}
+    """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pieces of a page that needs no other file: style, tables, pictures."""
+"""Parts of an HTML page that needs no other file: style, tables, pictures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,25 @@ from PIL import Image
 
 from packdepth.color import colorize
 
-ERROR_SPAN = 0.5  # relative error that is shown as full red or blue
-WIDTH = 640  # pixels, of a picture at most
-SPARSE, REACH = 0.1, 2  # share of known pixels below which they are enlarged, by so many pixels
+# All chosen by eye.
+ERROR_SPAN = 0.5  # relative error of the full red or blue
+WIDTH = 640  # largest width of a picture, in pixels
+SPARSE = 0.1  # share of known pixels below which a map is sparse: its pixels are enlarged to be visible
+REACH = 2  # pixels by which a known pixel of a sparse map grows in each direction
 
 STYLE = (files("packdepth") / "style.css").read_text(encoding="utf-8")
 
 
 def table(columns: Sequence[str], rows: Mapping[str, Sequence[float | str | None]]) -> str:
-    """A table of numbers with three digits; titles of rows are HTML. A row without cells heads what follows."""
+    """Return an HTML table of numbers with three digits after the point.
+
+    Args:
+        columns: titles of the columns.
+        rows: cells of each row by its title, which is HTML. A row without cells is a heading.
+
+    >>> table(["AbsRel"], {"median": [0.25]})
+    '<table><tr><th></th><th>AbsRel</th></tr><tr><td>median</td><td>0.250</td></tr></table>'
+    """
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = []
     for title, cells in rows.items():
@@ -34,13 +44,21 @@ def table(columns: Sequence[str], rows: Mapping[str, Sequence[float | str | None
 
 
 def _cell(value: float | str | None) -> str:
+    """Return a cell as text; it is empty for None and NaN."""
     if value is None or value != value:
         return ""
     return escape(value) if isinstance(value, str) else f"{value:.3f}"
 
 
 def embedded(image: np.ndarray) -> str:
-    """An image [H, W, 3] uint8 as the address that a page shows it by; wide ones are shrunk."""
+    """Return an image as a data URL for the `src` of an `img`. Wide images are made smaller.
+
+    Args:
+        image: [H, W, 3] uint8, RGB.
+
+    >>> embedded(np.zeros((2, 2, 3), np.uint8))[:22]
+    'data:image/png;base64,'
+    """
     picture = Image.fromarray(image)
     picture.thumbnail((WIDTH, 2 * WIDTH))
     buffer = io.BytesIO()
@@ -49,15 +67,15 @@ def embedded(image: np.ndarray) -> str:
 
 
 def depth_panels(name: str, image: np.ndarray, depth: np.ndarray, truth: np.ndarray, low: float, high: float) -> str:
-    """A frame, its predicted and its true depth, and the error between them, side by side.
+    """Return HTML of a frame, its predicted depth, its ground truth and the error, side by side.
 
     Args:
-        name: of the frame.
-        image: [H, W, 3] uint8.
-        depth: [H, W] metres, predicted.
-        truth: [H, W] metres, NaN where it does not count.
-        low: inverse depth (1/metres) that is darkest.
-        high: inverse depth that is brightest.
+        name: name of the frame.
+        image: image [H, W, 3] uint8, RGB.
+        depth: predicted depth [H, W], metres.
+        truth: ground truth [H, W], metres, NaN where it is unknown or not evaluated.
+        low: inverse depth (1/metres) of the darkest color.
+        high: inverse depth (1/metres) of the brightest color.
     """
     panels = (
         ("input", image),
@@ -73,7 +91,17 @@ def depth_panels(name: str, image: np.ndarray, depth: np.ndarray, truth: np.ndar
 
 
 def enlarged(values: np.ndarray) -> np.ndarray:
-    """Values [H, W], NaN where unknown, so that they can be seen: sparse ones spread over their neighbors."""
+    """Return values with the known pixels enlarged, if they are sparse, so that they are visible.
+
+    Args:
+        values: [H, W], NaN where unknown.
+
+    Returns:
+        [H, W].
+
+    >>> int(np.isfinite(enlarged(np.pad([[1.0]], 5, constant_values=np.nan))).sum())
+    25
+    """
     if np.isnan(values).mean() < 1 - SPARSE:
         return values
     height, width = values.shape
@@ -85,7 +113,17 @@ def enlarged(values: np.ndarray) -> np.ndarray:
 
 
 def error_colors(error: np.ndarray) -> np.ndarray:
-    """Relative error [H, W] as colors [H, W, 3] uint8: red too far, blue too near, white right, gray unknown."""
+    """Return the colors of relative errors: red is too far, blue too near, white right, gray unknown.
+
+    Args:
+        error: relative error [H, W], NaN where unknown.
+
+    Returns:
+        Colors [H, W, 3] uint8, RGB.
+
+    >>> error_colors(np.array([[0.5, 0.0, np.nan]])).tolist()
+    [[[200, 40, 40], [250, 250, 250], [170, 170, 170]]]
+    """
     share = np.nan_to_num(error / ERROR_SPAN).clip(-1, 1)[..., None]
     red, blue, white = np.array([200, 40, 40]), np.array([40, 80, 200]), np.array([250, 250, 250])
     colors = np.where(share > 0, white + share * (red - white), white - share * (blue - white))

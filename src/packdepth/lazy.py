@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first used, so that importing the package is instant."""
+"""Lazy public names of a package: each is imported at its first use, so that importing the package is instant."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def lazy_names(
 
     Args:
         package: the package's own `__name__`.
-        modules: the public names, each with the module that defines it, as `module` or, if it has another name there,
-            as `module:name`.
+        modules: the module that defines each public name, as `module` or, if the name is another one there, as
+            `module:name`.
 
     >>> names, get, _ = lazy_names("packdepth", {"Camera": "packdepth.geometry.camera"})
     >>> names, get("Camera").__name__
@@ -30,7 +30,7 @@ def lazy_names(
         return getattr(importlib.import_module(module), other or name)
 
     def names() -> list[str]:
-        """Return the names that completion shows: the public ones."""
+        """Return the public names, for completion."""
         return sorted(modules)
 
     return list(modules), get, names

@@ -1,4 +1,4 @@
-"""The nouns that cross a folder's border, with their shapes and units.
+"""Records that rooms exchange, with their shapes and units.
 
     disk --sources--> Clip --data--> Sample -> Batch --networks--> Outputs --objectives--> loss
                                                         inference--> Prediction
@@ -26,58 +26,63 @@ if TYPE_CHECKING:
 
 
 class Readable(Protocol):
-    """Something on disk that is read when it is needed: cheap to hold, safe to send to a worker process."""
+    """A file that is read when it is needed: cheap to hold, safe to send to a worker process."""
 
     @property
     def path(self) -> Path:
-        """The file, for messages."""
+        """The path of the file, for messages."""
 
     def read(self) -> np.ndarray:
-        """Its content. Raises InputError with the file's name if it cannot be read."""
+        """Return the content. Raises InputError, which names the file, if it cannot be read."""
 
 
 class Scan(Readable, Protocol):
-    """Points [N, 3] float32 of a LiDAR, metres, in the camera frame."""
+    """A LiDAR scan: points [N, 3] float32 in the camera frame, metres."""
 
     @property
     def origin(self) -> np.ndarray:
-        """Where the scanner stands in the camera frame, [3] metres; zeros where nothing tells."""
+        """The position of the scanner in the camera frame, [3], metres; zeros if it is not known."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One moment of a clip."""
 
-    name: str  # unique in its clip, such as "000012"
+    name: str  # name, unique in its clip, such as "000012"
     time: float  # seconds
     image: Readable  # [H, W, 3] uint8, RGB
     right: Readable | None = None  # [H, W, 3] uint8, RGB: the rectified right image
     depth: Readable | None = None  # [H, W] float32, z-depth in metres, 0 where unknown
     lidar: Scan | None = None  # [N, 3] float32, metres, in the camera frame
     semantic: Readable | None = None  # [H, W] uint8, class ids
-    instance: Readable | None = None  # [H, W] int32, countable objects, 0 for what is none
-    moving: Readable | None = None  # [H, W] bool, on objects that move at this moment
+    instance: Readable | None = None  # [H, W] int32, ids of countable objects, 0 elsewhere
+    moving: Readable | None = None  # [H, W] bool, mask of dynamic objects
     speed: float | None = None  # metres per second
     pose: np.ndarray | None = None  # T_world_camera [4, 4] float64, metres
-    size: tuple[int, int] | None = None  # height and width of the image in pixels, where the clip's camera has others
+    size: tuple[int, int] | None = None  # height and width of the image in pixels, if they differ from the camera's
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Consecutive frames of one camera, as found on disk."""
+    """Consecutive frames of one camera, as found on disk.
 
-    name: str  # such as "kitti_odometry/06/left"
-    path: Path  # where it was found, for messages
-    camera: Camera
-    frames: tuple[Frame, ...]
+    >>> camera = Camera.from_fov(60, width=640, height=192)
+    >>> Clip("kitti_odometry/06/left", Path("data"), camera, frames=()).short_name
+    '06-left'
+    """
+
+    name: str  # name, such as "kitti_odometry/06/left"
+    path: Path  # folder or file of the clip, for messages
+    camera: Camera  # camera of the images
+    frames: tuple[Frame, ...]  # frames in the order of time
     baseline: float | None = None  # metres from the left camera to the right one
-    independent: bool = False  # frames are unrelated images, without temporal neighbors
-    interval: float | None = None  # seconds from a frame to its neighbor; None for the median of the clip's
-    targets: frozenset[str] | None = None  # names of the frames that may be targets, the others are context; None: all
-    drive: str | None = None  # clips of one drive show one place at one time; None if nothing says so
-    missing_camera: Path | None = None  # the file that would hold the camera, if none does: `camera` is then a guess
-    corrected: str | None = None  # what the source has put right in the data, in words
-    rate: float | None = None  # nominal frames per second, where a video says so; None: only `time` of the frames says
+    independent: bool = False  # whether the frames are unrelated images, without temporal neighbors
+    interval: float | None = None  # seconds from a frame to its neighbor; None for the clip's median
+    targets: frozenset[str] | None = None  # names of the frames that may be targets, not only context; None for all
+    drive: str | None = None  # name of the drive: clips of one drive show one place at one time; None if unknown
+    missing_camera: Path | None = None  # file in which a camera was expected but not found; `camera` is then a guess
+    corrected: str | None = None  # corrections of the data by the source, in words
+    rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
 
     @property
     def short_name(self) -> str:
@@ -85,11 +90,19 @@ class Clip:
         return "-".join(self.name.split("/")[1:]) or self.name
 
     def image_size(self, frame: Frame) -> tuple[int, int]:
-        """Return height and width of a frame's image, in pixels."""
+        """Return height and width of a frame's image, in pixels.
+
+        Args:
+            frame: a frame of the clip.
+        """
         return frame.size or (self.camera.height, self.camera.width)
 
     def is_target(self, frame: Frame) -> bool:
-        """Whether a frame of the clip may be a target."""
+        """Return whether a frame of the clip may be a target.
+
+        Args:
+            frame: a frame of the clip.
+        """
         return self.targets is None or frame.name in self.targets
 
 
@@ -97,34 +110,37 @@ class Clip:
 class Sample:
     """A target frame with its context, as tensors at the run's image size.
 
-    A field that no term of the objective asks for, or that the source lacks, is None.
+    A field is None if no term of the objective needs it, or if the source does not have it.
     """
 
     names: list[str]  # clip/frame, one per sample
-    offsets: tuple[int, ...]  # of the N context frames from the target, in frames, such as (-1, 1)
-    camera: Camera
+    offsets: tuple[int, ...]  # offsets of the N context frames from the target, in frames, such as (-1, 1)
+    camera: Camera  # camera of all images
     image: Tensor  # [3, H, W] RGB in [0, 1]
-    context: Tensor  # [N, 3, H, W]
-    network_image: Tensor  # [3, H, W], the image with color jitter: what networks see
-    network_context: Tensor  # [N, 3, H, W]
+    context: Tensor  # [N, 3, H, W] RGB in [0, 1], the context frames
+    network_image: Tensor  # [3, H, W], the image with color jitter: the input of the networks
+    network_context: Tensor  # [N, 3, H, W], the context frames with color jitter
     distance: Tensor | None = None  # [N] metres traveled between the target and each context frame
     truth: Tensor | None = None  # [1, h, w] measured z-depth in metres at its own resolution, 0 where unknown
-    camera_index: Tensor | None = None  # [] int64, which of the run's cameras this is, where cameras are learned
-    mirrored: Tensor | None = None  # [] bool, whether the images are mirrored, where cameras are learned
-    right: Tensor | None = None  # [3, H, W] RGB in [0, 1], what the other camera of a rectified pair sees
-    network_right: Tensor | None = None  # [3, H, W], the same with color jitter
-    baseline: Tensor | None = None  # [] metres along x to that camera; negative, to the left, in mirrored samples
-    semantic: Tensor | None = None  # [1, H, W] uint8 class ids, where label maps guide the depth network
-    context_semantic: Tensor | None = None  # [N, 1, H, W], those of the context frames
+    camera_index: Tensor | None = None  # [] int64, index among the run's cameras, if cameras are learned
+    mirrored: Tensor | None = None  # [] bool, whether the images are mirrored, if cameras are learned
+    right: Tensor | None = None  # [3, H, W] RGB in [0, 1], the image of the other camera of a rectified pair
+    network_right: Tensor | None = None  # [3, H, W], that image with color jitter
+    baseline: Tensor | None = None  # [] metres along x to that camera; negative (to the left) in mirrored samples
+    semantic: Tensor | None = None  # [1, H, W] uint8 class ids, if label maps guide the depth network
+    context_semantic: Tensor | None = None  # [N, 1, H, W] uint8 class ids of the context frames
 
 
 @dataclass
 class Batch(Sample):
-    """Samples stacked: every tensor has gained a leading B, the camera holds tensors [B]."""
+    """A stack of samples: every tensor has a leading B, and the camera holds tensors [B]."""
 
     @classmethod
     def stack(cls, samples: list[Sample]) -> Batch:
-        """The batch of several samples, which must hold the same fields.
+        """Return the batch of several samples, which must hold the same fields.
+
+        Args:
+            samples: the samples.
 
         Raises InputError if their tensors differ in size, as measured depth of several cameras may.
         """
@@ -147,7 +163,11 @@ class Batch(Sample):
         return cls(**values)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
-        """The batch with `function` applied to each of its tensors."""
+        """Return the batch with a function applied to each of its tensors.
+
+        Args:
+            function: the function of a tensor.
+        """
         import torch
 
         changes: dict[str, Any] = {}
@@ -160,11 +180,16 @@ class Batch(Sample):
         return replace(self, **changes)
 
     def to(self, device: Any, **kwargs: Any) -> Batch:
-        """The batch on another device."""
+        """Return the batch on another device.
+
+        Args:
+            device: the device.
+            kwargs: further arguments of `Tensor.to`.
+        """
         return self.map(lambda tensor: tensor.to(device, **kwargs))
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory, for faster copies to a GPU."""
+        """Return the batch in page-locked memory, for faster copies to a GPU."""
         return self.map(lambda tensor: tensor.pin_memory())
 
     def __len__(self) -> int:
@@ -172,6 +197,7 @@ class Batch(Sample):
 
 
 def _stacked(name: str, samples: list[Sample]) -> Tensor:
+    """Return one field of several samples as one tensor."""
     import torch
 
     tensors = [getattr(sample, name) for sample in samples]
@@ -186,14 +212,20 @@ def _stacked(name: str, samples: list[Sample]) -> Tensor:
 
 @dataclass
 class Outputs:
-    """What the networks make of a batch."""
+    """The predictions of the networks for a batch.
+
+    >>> import torch
+    >>> outputs = Outputs([torch.ones(2, 1, 8, 16)], torch.eye(4).expand(2, 1, 4, 4))
+    >>> outputs.right_inv_depths is None
+    True
+    """
 
     inv_depths: list[Tensor]  # [B, 1, H / 2^s, W / 2^s] inverse depth in 1/metres, finest first
     T_context_target: Tensor  # [B, N, 4, 4] ego-motion, metres where the scale is metric
-    # What is made only if a term of the objective needs it:
-    right_inv_depths: list[Tensor] | None = None  # of the right view, as `inv_depths`
+    # These are predicted only if a term of the objective needs them:
+    right_inv_depths: list[Tensor] | None = None  # inverse depths of the right view, as `inv_depths`
     context_inv_depths: Tensor | None = None  # [B, N, 1, H, W] inverse depth of the context frames in 1/metres
-    T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion, seen with the later frame first
+    T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion from pairs with the later frame first
 
 
 def scale_in_words(metric: bool, scale_source: str) -> str:
@@ -201,7 +233,7 @@ def scale_in_words(metric: bool, scale_source: str) -> str:
 
     Args:
         metric: whether depth is in metres.
-        scale_source: where the scale comes from.
+        scale_source: source of the scale.
 
     >>> scale_in_words(True, "velocity (speed)")
     'metric from velocity (speed)'
@@ -224,13 +256,13 @@ class Prediction:
     (1, 2, 3)
     """
 
-    depth: np.ndarray  # [H, W] float32 z-depth, metres where `metric`
+    depth: np.ndarray  # [H, W] float32 z-depth, in metres if `metric`
     inv_depth: np.ndarray  # [H, W] float32, 1 / depth
     metric: bool  # whether depth is in metres; if not, it is known up to a factor
-    scale_source: str  # where the scale comes from, such as "velocity (speed)" or "none"
-    image: np.ndarray  # [H, W, 3] uint8, RGB: the image that depth was predicted of
-    camera: Camera | None = None  # the camera of the image, at the resolution of `depth`, where it is known
-    time: float | None = None  # seconds, of a frame of a clip
+    scale_source: str  # source of the scale, such as "velocity (speed)" or "none"
+    image: np.ndarray  # [H, W, 3] uint8, RGB, the image that depth was predicted from
+    camera: Camera | None = None  # camera of the image, at the resolution of `depth`; None if it is not known
+    time: float | None = None  # seconds, if the image is a frame of a clip
 
     def __repr__(self) -> str:
         (height, width), low, high = self.depth.shape, self.depth.min(), self.depth.max()
@@ -241,8 +273,8 @@ class Prediction:
         """Return inverse depth in colors: far is dark, near is bright and warm.
 
         Args:
-            low: inverse depth (1/metres) that is darkest; if left out, percentile 2 of this prediction.
-            high: inverse depth (1/metres) that is brightest; if left out, percentile 98 of this prediction.
+            low: inverse depth (1/metres) of the darkest color; if left out, percentile 2 of this prediction.
+            high: inverse depth (1/metres) of the brightest color; if left out, percentile 98 of this prediction.
 
         Returns:
             Colors [H, W, 3] uint8, RGB.
@@ -254,8 +286,9 @@ class Prediction:
         """Return the points of all pixels with depth, row by row.
 
         Returns:
-            Points [N, 3] float32 in the camera's frame (x right, y down, z forward), metres where `metric`. Raises
-            InputError without a camera.
+            Points [N, 3] float32 in the camera frame (x right, y down, z forward), in metres if `metric`.
+
+        Raises InputError without a camera.
         """
         return self._points_and_mask()[0]
 
@@ -268,7 +301,7 @@ class Prediction:
         `.ply` is a colored point cloud, one vertex for each pixel with depth; it needs a camera.
 
         Args:
-            path: the file; folders on the way are made.
+            path: the file; missing folders are made.
 
         Raises InputError for another suffix, and for a point cloud without a camera.
         """
@@ -295,6 +328,7 @@ class Prediction:
             )
 
     def _points_and_mask(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the points [N, 3] and the mask [H, W] of their pixels."""
         if self.camera is None:
             raise InputError("points need a camera, but this prediction has none; predict the image with its camera")
         return points_from_depth(self.depth, self.camera)

@@ -10,7 +10,7 @@ from batches import make_batch, make_outputs, paired
 from torch import Tensor
 
 from packdepth.data.transforms import flipped
-from packdepth.objectives.hints import CANDIDATES, WIDEST, Hints, search
+from packdepth.objectives.hints import CANDIDATES, MAX_DISPARITY, Hints, search
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs, Sample
 
@@ -38,7 +38,7 @@ def test_a_prediction_that_is_far_off_is_hinted_towards_the_truth(truth: tuple[S
     hints, trusted = found(sample, 0.3 * left)
     camera, baseline = sample.camera, sample.baseline
     disparity = left * camera.fx * baseline
-    step = WIDEST * camera.width / CANDIDATES
+    step = MAX_DISPARITY * camera.width / CANDIDATES
     searched = (disparity > step) & (disparity < CANDIDATES * step)
     off = (hints[0] - left).abs() * camera.fx * baseline
     judged = trusted[0] & searched

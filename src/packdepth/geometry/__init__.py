@@ -1,6 +1,6 @@
-"""Geometry of cameras and views: pure functions of tensors.
+"""Geometry of cameras and views, as pure functions of tensors.
 
-Poses are named `T_dst_src` and map points of src into dst; the transformations are in `packdepth.geometry.se3`.
+A pose is named `T_dst_src` and maps points of src into dst. `packdepth.geometry.se3` holds the rigid motions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pinhole camera.
 
-Pixel centers are integers: the image spans [-0.5, W - 0.5] x [-0.5, H - 0.5], its first pixel is (0, 0).
-This module imports without torch, because sources parse cameras from disk without it.
+The centers of pixels are integers: the image spans [-0.5, W - 0.5] x [-0.5, H - 0.5], and its first pixel is (0, 0).
+This module imports without torch, because sources read cameras from disk without it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+MIN_DEPTH = 1e-3  # metres: points nearer than 1 mm are projected as if at this depth, so that values stay finite
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -22,6 +24,18 @@ class Camera:
 
     One camera holds floats; a batch of cameras holds tensors of shape [B]. All methods work for both, on any device
     and dtype, and are differentiable in the intrinsics.
+
+    Args:
+        fx: focal length along x, in pixels.
+        fy: focal length along y, in pixels.
+        cx: x of the principal point, in pixels; 0 is the center of the first column.
+        cy: y of the principal point, in pixels; 0 is the center of the first row.
+        width: width of the image, in pixels.
+        height: height of the image, in pixels.
+
+    >>> camera = Camera(fx=100.0, fy=100.0, cx=49.5, cy=24.5, width=100, height=50)
+    >>> camera.resized(height=25, width=50)
+    Camera(fx=50.0, fy=50.0, cx=24.5, cy=12.0, width=50, height=25)
     """
 
     fx: float | Tensor
@@ -33,24 +47,36 @@ class Camera:
 
     @classmethod
     def from_matrix(cls, matrix: np.ndarray | Tensor, width: int, height: int) -> Camera:
-        """Camera of a calibration matrix K: one [3, 3] array gives floats, a tensor [B, 3, 3] gives tensors [B]."""
+        """Return the camera of a calibration matrix K.
+
+        Args:
+            matrix: one array [3, 3] gives a camera of floats; a tensor [B, 3, 3] gives a batch of cameras.
+            width: width of the image, in pixels.
+            height: height of the image, in pixels.
+        """
         entries: list[Any] = [matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 0, 2], matrix[..., 1, 2]]
         fx, fy, cx, cy = map(float, entries) if matrix.ndim == 2 else entries
         return cls(fx, fy, cx, cy, width, height)
 
     @classmethod
     def from_fov(cls, fov: float, width: int, height: int) -> Camera:
-        """The camera of square pixels, centerd, that sees `fov` degrees from the left border to the right one."""
+        """Return the camera with square pixels, a centered principal point and a horizontal field of view.
+
+        Args:
+            fov: degrees from the left border of the image to the right one.
+            width: width of the image, in pixels.
+            height: height of the image, in pixels.
+        """
         focal = width / 2 / math.tan(math.radians(fov) / 2)
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
 
     def fov(self) -> float:
-        """Degrees that one camera (floats) sees from the left border to the right one."""
+        """Return the horizontal field of view of one camera (floats), in degrees from border to border."""
         left, right = (self.cx + 0.5) / self.fx, (self.width - 0.5 - self.cx) / self.fx
         return math.degrees(math.atan(left) + math.atan(right))
 
     def matrix(self) -> Tensor:
-        """K as a tensor: [3, 3] (float64) for one camera, [B, 3, 3] for a batch."""
+        """Return K as a tensor: [3, 3] (float64) for one camera, [B, 3, 3] for a batch."""
         import torch
 
         fx, fy, cx, cy = (
@@ -62,11 +88,20 @@ class Camera:
         return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
     def map(self, function: Callable[[Any], Any]) -> Camera:
-        """The camera with `function` applied to each of its four intrinsics."""
+        """Return the camera with a function applied to each of its four intrinsics.
+
+        Args:
+            function: the function of one intrinsic, a float or a tensor [B].
+        """
         return replace(self, fx=function(self.fx), fy=function(self.fy), cx=function(self.cx), cy=function(self.cy))
 
     def resized(self, height: int, width: int) -> Camera:
-        """The camera of the image resized to `height` x `width` pixels (half-pixel exact)."""
+        """Return the camera of the resized image (exact to half a pixel).
+
+        Args:
+            height: height of the resized image, in pixels.
+            width: width of the resized image, in pixels.
+        """
         sx, sy = width / self.width, height / self.height
         return Camera(
             fx=self.fx * sx,
@@ -78,7 +113,11 @@ class Camera:
         )
 
     def pooled(self, factor: int) -> Camera:
-        """The camera of the image averaged over windows of `factor` x `factor` pixels, the last of which may be cut."""
+        """Return the camera of the image averaged over windows of `factor` x `factor` pixels.
+
+        Args:
+            factor: side of a window, in pixels. The last windows may be cut by the border.
+        """
         return Camera(
             fx=self.fx / factor,
             fy=self.fy / factor,
@@ -89,15 +128,29 @@ class Camera:
         )
 
     def cropped(self, top: int, left: int, height: int, width: int) -> Camera:
-        """The camera of the window of `height` x `width` pixels whose first pixel is (`left`, `top`)."""
+        """Return the camera of a window of the image.
+
+        Args:
+            top: row of the window's first pixel.
+            left: column of the window's first pixel.
+            height: height of the window, in pixels.
+            width: width of the window, in pixels.
+        """
         return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
 
     def flipped(self) -> Camera:
-        """The camera of the image mirrored left to right."""
+        """Return the camera of the image mirrored left to right."""
         return replace(self, cx=self.width - 1 - self.cx)
 
     def unproject(self, depth: Tensor) -> Tensor:
-        """Points [B, 3, H, W] in the camera frame (metres) of a z-depth map [B, 1, H, W] of the camera's size."""
+        """Return the points of all pixels of a depth map, in the camera frame.
+
+        Args:
+            depth: z-depth [B, 1, H, W] of the camera's size, in metres.
+
+        Returns:
+            Points [B, 3, H, W] in metres.
+        """
         import torch
 
         v, u = torch.meshgrid(
@@ -108,7 +161,15 @@ class Camera:
         return self._lift(u, v, depth)
 
     def lift(self, pixels: Tensor, depth: Tensor) -> Tensor:
-        """Points [B, 3, ...] in the camera frame (metres) seen at pixels [B, 2, ...] (u, v) at z-depth [B, 1, ...]."""
+        """Return the points of given pixels, in the camera frame.
+
+        Args:
+            pixels: [B, 2, ...] as (u, v).
+            depth: z-depth [B, 1, ...] of the points, in metres.
+
+        Returns:
+            Points [B, 3, ...] in metres.
+        """
         return self._lift(pixels[:, 0:1], pixels[:, 1:2], depth)
 
     def _lift(self, u: Tensor, v: Tensor, depth: Tensor) -> Tensor:
@@ -118,16 +179,16 @@ class Camera:
         y = (v - _spread(self.cy, depth)) / _spread(self.fy, depth) * depth
         return torch.cat([x, y, depth], dim=1)
 
-    def project(self, points: Tensor, min_depth: float = 1e-3) -> tuple[Tensor, Tensor]:
-        """Pixels and z-depth of points in the camera frame.
+    def project(self, points: Tensor, min_depth: float = MIN_DEPTH) -> tuple[Tensor, Tensor]:
+        """Return the pixels and the z-depth of points in the camera frame.
 
         Args:
-            points: [B, 3, ...] metres.
-            min_depth: metres; nearer points (and those behind the camera) are projected as if at this depth, so
-                that values and gradients stay finite: compare the returned depth with it to tell them.
+            points: [B, 3, ...] in metres.
+            min_depth: metres. Nearer points, and those behind the camera, are projected as if at this depth, so that
+                values and gradients stay finite; the returned depth shows which points these are.
 
         Returns:
-            pixels [B, 2, ...] as (u, v), and z-depth [B, 1, ...] in metres.
+            Pixels [B, 2, ...] as (u, v), and z-depth [B, 1, ...] in metres.
         """
         import torch
 
@@ -139,5 +200,5 @@ class Camera:
 
 
 def _spread(value: float | Tensor, like: Tensor) -> float | Tensor:
-    """An intrinsic of shape [B] shaped [B, 1, ...] to meet a tensor of `like`'s rank; a float as it is."""
+    """Return an intrinsic of shape [B] as [B, 1, ...], with as many axes as `like`; a float is returned unchanged."""
     return value if isinstance(value, (int, float)) else value.reshape(-1, *[1] * (like.ndim - 1))

@@ -11,11 +11,12 @@ from packdepth.geometry.camera import Camera
 if TYPE_CHECKING:
     from torch import Tensor
 
-MIN_INV_DEPTH = 1e-6  # 1/metres: keeps depth finite (1000 km at most) where a network's output underflows to zero
+MIN_INV_DEPTH = 1e-6
+"""1/metres: it keeps depth finite (at most 1000 km) where the output of a network underflows to zero."""
 
 
 def depth_from_inverse(inv_depth: Tensor) -> Tensor:
-    """Return depth of inverse depth, with inverse depth clamped to `MIN_INV_DEPTH` from below.
+    """Return the depth of an inverse depth that is clamped to `MIN_INV_DEPTH` from below.
 
     Args:
         inv_depth: inverse depth of any shape, in 1/metres.

@@ -8,9 +8,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# Squared angles, in radians^2, below which a Taylor series replaces a quotient that is 0 / 0 at zero. The terms that
+# the series drops are then smaller than the rounding of the type.
+EXP_SERIES_FLOAT64, EXP_SERIES_FLOAT32 = 1e-6, 1e-4  # the squared angle; the series drops its third power
+LOG_SERIES_FLOAT64, LOG_SERIES_FLOAT32 = 1e-12, 1e-6  # the squared sine of half the angle; the series drops its square
+
 
 def hat(vector: Tensor) -> Tensor:
-    """The skew-symmetric matrix [..., 3, 3] of vector [..., 3]: hat(a) @ b = a x b."""
+    """Return the skew-symmetric matrix of a vector: hat(a) @ b = a x b.
+
+    Args:
+        vector: [..., 3].
+
+    Returns:
+        [..., 3, 3].
+
+    >>> a, b = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
+    >>> hat(a) @ b
+    tensor([0., 0., 1.])
+    """
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
     rows = (zero, -z, y), (z, zero, -x), (-y, x, zero)
@@ -18,9 +34,21 @@ def hat(vector: Tensor) -> Tensor:
 
 
 def rotation_exp(rotvec: Tensor) -> Tensor:
-    """Rotation matrix [..., 3, 3] of a rotation vector [..., 3] (radians), smooth through zero (Rodrigues)."""
+    """Return the rotation matrix of a rotation vector, smooth through zero (Rodrigues).
+
+    Args:
+        rotvec: rotation vector [..., 3], radians.
+
+    Returns:
+        [..., 3, 3].
+
+    >>> rotation_exp(torch.zeros(3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.],
+            [0., 0., 1.]])
+    """
     squared = (rotvec * rotvec).sum(-1)[..., None, None]
-    small = squared < 1e-6 if rotvec.dtype == torch.float64 else squared < 1e-4
+    small = squared < (EXP_SERIES_FLOAT64 if rotvec.dtype == torch.float64 else EXP_SERIES_FLOAT32)
     safe = torch.where(small, torch.ones_like(squared), squared)
     angle = safe.sqrt()
     sine = torch.where(small, 1 - squared / 6 + squared**2 / 120, angle.sin() / angle)
@@ -30,9 +58,18 @@ def rotation_exp(rotvec: Tensor) -> Tensor:
 
 
 def rotation_log(rotation: Tensor) -> Tensor:
-    """Rotation vector [..., 3] (radians, angle at most pi) of a rotation matrix [..., 3, 3], by way of a quaternion.
+    """Return the rotation vector of a rotation matrix, by way of a quaternion.
 
     Of the four forms of the quaternion the best conditioned is taken, so that angles near zero and near pi are exact.
+
+    Args:
+        rotation: [..., 3, 3].
+
+    Returns:
+        Rotation vector [..., 3] in radians, of an angle of at most pi.
+
+    >>> rotation_log(rotation_exp(torch.tensor([0.0, 0.5, 0.0])))
+    tensor([0.0000, 0.5000, 0.0000])
     """
     m = rotation
     xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
@@ -54,7 +91,7 @@ def rotation_log(rotation: Tensor) -> Tensor:
     quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
     w, xyz = quaternion[..., :1], quaternion[..., 1:]
     squared = (xyz * xyz).sum(-1, keepdim=True)
-    small = squared < 1e-12 if m.dtype == torch.float64 else squared < 1e-6
+    small = squared < (LOG_SERIES_FLOAT64 if m.dtype == torch.float64 else LOG_SERIES_FLOAT32)
     sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
     # angle / sin(angle / 2), with its limit 2 (1 + s^2 / 6) at zero.
     factor = torch.where(small, 2 + squared / 3, 2 * torch.atan2(sine, w) / sine)
@@ -62,7 +99,18 @@ def rotation_log(rotation: Tensor) -> Tensor:
 
 
 def from_rotation(rotation: Tensor, translation: Tensor) -> Tensor:
-    """T [..., 4, 4] of a rotation matrix [..., 3, 3] and a translation [..., 3] (metres)."""
+    """Return the rigid motion of a rotation and a translation.
+
+    Args:
+        rotation: rotation matrix [..., 3, 3].
+        translation: [..., 3], metres.
+
+    Returns:
+        T [..., 4, 4].
+
+    >>> from_rotation(torch.eye(3), torch.tensor([1.0, 2.0, 3.0]))[:3, 3]
+    tensor([1., 2., 3.])
+    """
     top = torch.cat([rotation, translation[..., None]], dim=-1)
     bottom = torch.zeros_like(top[..., :1, :])
     bottom[..., 0, 3] = 1
@@ -70,35 +118,100 @@ def from_rotation(rotation: Tensor, translation: Tensor) -> Tensor:
 
 
 def from_vector(vector: Tensor) -> Tensor:
-    """T [..., 4, 4] of a six-vector [..., 6]: translation (metres), rotation vector (radians)."""
+    """Return the rigid motion of a six-vector.
+
+    Args:
+        vector: [..., 6], translation in metres, then rotation vector in radians.
+
+    Returns:
+        T [..., 4, 4].
+
+    >>> torch.equal(from_vector(torch.zeros(6)), torch.eye(4))
+    True
+    """
     return from_rotation(rotation_exp(vector[..., 3:]), vector[..., :3])
 
 
 def to_vector(T: Tensor) -> Tensor:
-    """The six-vector [..., 6] of T [..., 4, 4]; the inverse of `from_vector`."""
+    """Return the six-vector of a rigid motion: the inverse of `from_vector`.
+
+    Args:
+        T: [..., 4, 4].
+
+    Returns:
+        [..., 6], translation in metres, then rotation vector in radians.
+
+    >>> to_vector(from_vector(torch.tensor([1.0, 2.0, 3.0, 0.0, 0.0, 0.0])))
+    tensor([1., 2., 3., 0., 0., 0.])
+    """
     return torch.cat([T[..., :3, 3], rotation_log(T[..., :3, :3])], dim=-1)
 
 
 def inverse(T: Tensor) -> Tensor:
-    """T_src_dst of T_dst_src, both [..., 4, 4]."""
+    """Return the inverse of a rigid motion: T_src_dst of T_dst_src.
+
+    Args:
+        T: T_dst_src [..., 4, 4].
+
+    Returns:
+        T_src_dst [..., 4, 4].
+
+    >>> to_vector(inverse(from_vector(torch.tensor([1.0, 2.0, 3.0, 0.0, 0.0, 0.0]))))[:3]
+    tensor([-1., -2., -3.])
+    """
     rotation = T[..., :3, :3].transpose(-1, -2)
     return from_rotation(rotation, -(rotation @ T[..., :3, 3:])[..., 0])
 
 
 def compose(T_a_b: Tensor, T_b_c: Tensor) -> Tensor:
-    """T_a_c, all [..., 4, 4]."""
+    """Return the composition of two rigid motions: T_a_c.
+
+    Args:
+        T_a_b: [..., 4, 4].
+        T_b_c: [..., 4, 4].
+
+    Returns:
+        T_a_c [..., 4, 4].
+
+    >>> T = from_vector(torch.tensor([1.0, 2.0, 3.0, 0.0, 0.0, 0.0]))
+    >>> torch.equal(compose(T, inverse(T)), torch.eye(4))
+    True
+    """
     return T_a_b @ T_b_c
 
 
 def with_length(T: Tensor, length: Tensor) -> Tensor:
-    """T [..., 4, 4] with its translation stretched to a length [...] (metres), its direction kept."""
+    """Return rigid motions whose translation keeps its direction and gets a new length.
+
+    Args:
+        T: [..., 4, 4].
+        length: length of the translation, [...], metres.
+
+    Returns:
+        T [..., 4, 4].
+
+    >>> with_length(from_vector(torch.tensor([0.0, 0.0, 2.0, 0.0, 0.0, 0.0])), torch.tensor(5.0))[:3, 3]
+    tensor([0., 0., 5.])
+    """
     translation = T[..., :3, 3]
     norm = torch.linalg.vector_norm(translation, dim=-1).clamp(min=torch.finfo(T.dtype).eps)
     return from_rotation(T[..., :3, :3], translation * (length / norm)[..., None])
 
 
 def transform(T_dst_src: Tensor, points: Tensor) -> Tensor:
-    """Points [B, 3, ...] of frame src in frame dst, by T_dst_src [B, 4, 4]."""
+    """Return points of frame src in frame dst.
+
+    Args:
+        T_dst_src: [B, 4, 4].
+        points: points [B, 3, ...] in frame src, metres.
+
+    Returns:
+        Points [B, 3, ...] in frame dst, metres.
+
+    >>> T = from_vector(torch.tensor([[0.0, 0.0, 2.0, 0.0, 0.0, 0.0]]))
+    >>> transform(T, torch.tensor([[[1.0], [1.0], [1.0]]])).flatten()
+    tensor([1., 1., 3.])
+    """
     flat = points.flatten(2)
     moved = T_dst_src[:, :3, :3] @ flat + T_dst_src[:, :3, 3:]
     return moved.view_as(points)

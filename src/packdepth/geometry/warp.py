@@ -1,4 +1,4 @@
-"""View synthesis: the target view, rebuilt from a context image through depth and ego-motion (Zhou et al. 2017)."""
+"""View synthesis: it rebuilds the target view from a context image, depth and ego-motion (Zhou et al. 2017)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from packdepth.geometry import se3
-from packdepth.geometry.camera import Camera
+from packdepth.geometry.camera import MIN_DEPTH, Camera
 
 Padding = Literal["border", "zeros"]
-"""What lies beyond an image: its edges, extended, or black."""
-ROUNDING = 1e-3  # pixels beyond the outermost centers that still count: where a row stays in its place, as in stereo
-MIN_DEPTH = 1e-3  # metres; what is nearer to the context camera, or behind it, is not seen
+"""Values beyond the border of an image: its edge pixels, repeated, or black."""
+ROUNDING = 1e-3  # pixels beyond the outermost centers that are valid: in stereo, rounding moves the first and last row
 
 
 class Carried(NamedTuple):
-    """Where the points of the target view are in a context frame."""
+    """The points of the target view as the context camera sees them."""
 
     pixels: Tensor  # [B, 2, H, W] as (u, v)
     z: Tensor  # [B, 1, H, W] metres
@@ -25,16 +24,26 @@ class Carried(NamedTuple):
 
 
 class Synthesis(NamedTuple):
-    """What of the target view a context image shows."""
+    """The target view, synthesized from a context image."""
 
     image: Tensor  # [B, C, H, W]
-    valid: Tensor  # [B, 1, H, W] bool: inside the context image and in front of its camera
+    valid: Tensor  # [B, 1, H, W] bool, the valid mask: inside the context image and in front of its camera
 
 
 def sample(image: Tensor, pixels: Tensor, padding: Padding = "border") -> Tensor:
-    """Bilinear samples [B, C, h, w] of image [B, C, H, W] at pixels [B, 2, h, w] as (u, v).
+    """Return bilinear samples of an image.
 
-    A pixel that is NaN gives some value of the image, and no gradient.
+    Args:
+        image: [B, C, H, W].
+        pixels: [B, 2, h, w] as (u, v). A pixel that is NaN gives some value of the image, and no gradient.
+        padding: values beyond the border of the image.
+
+    Returns:
+        [B, C, h, w].
+
+    >>> import torch
+    >>> sample(torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([[[[0.25]], [[0.0]]]]))
+    tensor([[[[0.2500]]]])
     """
     height, width = image.shape[-2:]
     # Integer pixel centers, hence align_corners=True: -1 and 1 are the centers of the first and last pixel.
@@ -47,7 +56,19 @@ def sample(image: Tensor, pixels: Tensor, padding: Padding = "border") -> Tensor
 
 
 def carry(depth: Tensor, T_context_target: Tensor, camera: Camera, context_camera: Camera | None = None) -> Carried:
-    """Carry the target's points into a context frame; arguments are those of `synthesize`."""
+    """Return the points of the target view as the context camera sees them.
+
+    Args:
+        depth: z-depth of the target view, [B, 1, H, W], metres.
+        T_context_target: [B, 4, 4].
+        camera: the camera of the target view, of size H x W.
+        context_camera: the camera of the context image; the target's camera if left out.
+
+    >>> import torch
+    >>> camera = Camera.from_fov(90, width=4, height=2)
+    >>> bool(carry(torch.ones(1, 1, 2, 4), torch.eye(4)[None], camera).valid.all())
+    True
+    """
     context_camera = context_camera or camera
     pixels, z = context_camera.project(se3.transform(T_context_target, camera.unproject(depth)), min_depth=MIN_DEPTH)
     u, v = pixels[:, 0:1], pixels[:, 1:2]
@@ -64,18 +85,26 @@ def synthesize(
     context_camera: Camera | None = None,
     padding: Padding = "border",
 ) -> Synthesis:
-    """Rebuild the target view from a context image.
+    """Return the target view, synthesized from a context image.
+
+    Source: PackNet, CVPR 2020, section 3.1.
 
     Args:
-        context: [B, C, H, W], values of any kind.
+        context: values of any kind, [B, C, H, W].
         depth: z-depth of the target view, [B, 1, h, w], metres.
         T_context_target: [B, 4, 4].
-        camera: of the target view, of size h x w.
-        context_camera: of the context image, of size H x W; the target's camera if left out.
-        padding: what the image shows where the context image ends.
+        camera: the camera of the target view, of size h x w.
+        context_camera: the camera of the context image, of size H x W; the target's camera if left out.
+        padding: values beyond the border of the context image.
 
     Returns:
-        the image and the mask of the pixels for which it is defined. Source: PackNet, CVPR 2020, section 3.1.
+        The image [B, C, h, w] and its valid mask [B, 1, h, w].
+
+    >>> import torch
+    >>> camera, context = Camera.from_fov(90, width=4, height=2), torch.rand(1, 3, 2, 4)
+    >>> view = synthesize(context, torch.ones(1, 1, 2, 4), torch.eye(4)[None], camera)
+    >>> torch.allclose(view.image, context, atol=1e-5)
+    True
     """
     pixels, _, valid = carry(depth, T_context_target, camera, context_camera)
     return Synthesis(sample(context, pixels, padding), valid)

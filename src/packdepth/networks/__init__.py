@@ -1,4 +1,4 @@
-"""Networks: images in, tensors out. One file a network, which holds its block and its layers.
+"""Networks of depth and ego-motion. One file holds one network: its block and its own layers.
 
 To add a network, add a file with a subclass of `DepthNetworkBlock` or `PoseNetworkBlock`; nothing else changes.
 `docs/extending.md` shows networks of an installed package.

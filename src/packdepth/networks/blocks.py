@@ -1,4 +1,4 @@
-"""What a run file may say about any network: the bases of the networks' blocks. Importing this takes no torch.
+"""Bases of the blocks of networks in a run file. Importing this module takes no torch.
 
 The block of a network stands in the network's own file. It derives from `DepthNetworkBlock` or `PoseNetworkBlock`, and
 its `build` makes the network. To add a network, add a file; nothing else changes.
@@ -26,40 +26,45 @@ if TYPE_CHECKING:
 Unit = Annotated[float, Field(ge=0, le=1)]
 Pattern = Literal["random", "grid", "blocks"]
 Layers = Literal[18, 34, 50]
-"""Layers of a ResNet encoder."""
-LAYERS: Layers = 18  # of an encoder, if nothing else is said
-INITIAL_DEPTH = 12.0  # metres: a typical depth of streets
+"""Number of layers of a ResNet encoder."""
+LAYERS: Layers = 18  # default number of layers of an encoder: that of monodepth2
+INITIAL_DEPTH = 12.0  # metres: a typical depth of streets, from which short trainings converge
 
 
 # --- guidance -----------------------------------------------------------------------------------------------------
 
 
 class SemanticsBlock(Block, ABC):
-    """What guides a depth network: a segmentation network, or label maps."""
+    """The source of guidance features for a depth network: a segmentation network, or label maps."""
 
     @property
     def label_classes(self) -> int | None:
-        """The number of classes of the label maps that guide; None if a segmentation network does."""
+        """The number of classes of the label maps that guide the network; None if a segmentation network guides it."""
         return None
 
     @property
     def held(self) -> bool:
-        """Whether a checkpoint of the depth network holds a copy of the network that guides it."""
+        """Whether a checkpoint of the depth network holds a copy of the segmentation network that guides it."""
         return False
 
     @abstractmethod
     def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
-        """Return what filters the features of a decoder.
+        """Return the module that filters the features of a decoder.
 
         Args:
-            channels: of the guided decoder stages, by stride.
+            channels: number of channels of each guided decoder stage, by stride.
             kernel: side of the pixel-adaptive convolutions, in pixels of each stage.
             copy: a checkpoint's copy of the segmentation network; None for the one that the block names.
         """
 
     @abstractmethod
     def describe(self, strides: str, has_copy: bool) -> str:
-        """Return one line about what guides at these strides, and whether the checkpoint has a copy of it."""
+        """Return one line about the guidance.
+
+        Args:
+            strides: the strides of the guided stages, in words.
+            has_copy: whether the checkpoint holds a copy of the segmentation network.
+        """
 
 
 class NetworkSemantics(SemanticsBlock):
@@ -68,30 +73,40 @@ class NetworkSemantics(SemanticsBlock):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Where the network comes from: a folder or a name."""
+        """The folder or the name that the network is loaded from."""
 
     @abstractmethod
     def build(self, copy: Path | None = None) -> SemanticNetwork:
-        """Return the network, or a checkpoint's copy of it. Raises InputError if it is not there."""
+        """Return the network, or a checkpoint's copy of it.
+
+        Args:
+            copy: the checkpoint's copy; None for the network that the block names.
+
+        Raises InputError if the network cannot be found.
+        """
 
     def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
-        """Return guidance by features of the network."""
+        """Return guidance by feature maps of the network."""
         from packdepth.networks.guidance import NetworkGuidance
 
         return NetworkGuidance(self.build(copy), channels, kernel)
 
     def describe(self, strides: str, has_copy: bool) -> str:
-        """Return kind and name of the network, the strides, and where it is."""
+        """Return kind and name of the network, the strides, and the place it is loaded from."""
         held = "by value: a copy is part of this checkpoint" if has_copy else "by reference: loaded from there"
         return f"{self.kind} {self.name} at strides {strides} ({held}{'' if has_copy else ' when needed'})"
 
 
 class LabelMaps(SemanticsBlock):
-    """Label maps on disk, the `semantic/` of clips: each image needs its own, in prediction too."""
+    """Label maps on disk, the `semantic/` of clips. Each image needs its own label map, in prediction too.
+
+    >>> LabelMaps(classes=3).label_classes
+    3
+    """
 
     kind: Literal["labels"] = "labels"
     classes: Annotated[int, Field(ge=1, le=255)] = 19
-    """Number of classes: ids from 0 on, by default Cityscapes' train ids. 255 is unlabeled."""
+    """Number of classes. Ids begin at 0 and are by default Cityscapes' train ids; 255 is unlabeled."""
 
     @property
     def label_classes(self) -> int | None:
@@ -105,7 +120,7 @@ class LabelMaps(SemanticsBlock):
         return LabelGuidance(self.classes, channels, kernel)
 
     def describe(self, strides: str, has_copy: bool) -> str:
-        """Return the number of classes, the strides, and where the label maps are."""
+        """Return the number of classes, the strides, and the place of the label maps."""
         return (
             f"label maps of {self.classes} classes at strides {strides} (on disk: images are predicted "
             f"with the semantic/ of their clip, which is not part of this checkpoint)"
@@ -120,16 +135,20 @@ SEMANTICS = Family(
 
 
 class GuidanceBlock(Closed):
-    """Guidance of the decoder by a fixed segmentation network, or by label maps (ICLR 2020)."""
+    """Guidance of the decoder by a fixed segmentation network, or by label maps (ICLR 2020).
+
+    >>> GuidanceBlock(semantics={"kind": "labels"}).strides
+    (16, 8, 4, 2)
+    """
 
     semantics: Annotated[SemanticsBlock, ByKind(SEMANTICS)]
-    """What guides: `fpn`, `transformers` or `labels`."""
+    """The source of guidance features: `fpn`, `transformers` or `labels`."""
     strides: Annotated[tuple[Literal[2, 4, 8, 16], ...], Field(min_length=1)] = (16, 8, 4, 2)
-    """The decoder stages that are guided, each by the features of the nearest stride."""
+    """Strides of the guided decoder stages. Each is guided by the feature map of the nearest stride."""
     kernel: Literal[3, 5] = 3
     """Side of the pixel-adaptive convolutions, in pixels of each stage."""
     cache: Path | None = None
-    """A folder in which training keeps the features of its images, computed once; they are not kept if left out."""
+    """Folder in which training keeps the guidance features of its images, to compute them once; none if left out."""
 
     @model_validator(mode="after")
     def _cache_of_features(self) -> GuidanceBlock:
@@ -145,10 +164,10 @@ class NetworkBlock(Block, ABC):
     """The options of all networks that packdepth trains."""
 
     frozen: bool = False
-    """Keep the weights that `initial` loads as they are: metric depth teaches metric ego-motion."""
+    """Keep the weights that `initial` loads unchanged. A frozen metric depth network teaches metric ego-motion."""
 
     training_options: ClassVar[frozenset[str]] = frozenset({"frozen"})
-    """Options that affect training only: weights fit a network whatever their values."""
+    """Options that affect training only. Weights fit a network whatever their values."""
 
     def architecture(self) -> dict[str, Any]:
         """Return the options that the weights depend on."""
@@ -160,7 +179,7 @@ class NetworkBlock(Block, ABC):
 
 
 class DepthNetworkBlock(NetworkBlock):
-    """The block of a depth network: its options in a run file, and how the network is made.
+    """The block of a depth network: its options in a run file, and the function that makes the network.
 
     `build` returns a module that maps an image [B, 3, H, W], RGB in [0, 1], to a list of inverse depths in 1/metres at
     strides 1, 2, 4 and 8, finest first: `packdepth.networks.DepthNetwork` is the contract. `flip` works with every such
@@ -174,13 +193,13 @@ class DepthNetworkBlock(NetworkBlock):
     """
 
     flip: bool = False
-    """Predict the mirror image too and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
+    """Also predict the mirrored image and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
     guidance: GuidanceBlock | None = None
     """Guidance by semantics; none if left out."""
 
     @property
     def label_classes(self) -> int | None:
-        """The number of classes of the label maps that guide the network; None if none do."""
+        """The number of classes of the label maps that guide the network; None without label maps."""
         return None if self.guidance is None else self.guidance.semantics.label_classes
 
     def assemble(self, semantics_copy: Path | None = None) -> nn.Module:
@@ -190,7 +209,7 @@ class DepthNetworkBlock(NetworkBlock):
             semantics_copy: a checkpoint's copy of the segmentation network that guides; None for the one that the
                 block names.
 
-        Raises InputError if the segmentation network is not there, or if the network cannot be guided as asked for.
+        Raises InputError if the segmentation network cannot be found, or if the network has no such guidance.
         """
         from packdepth.networks.contract import GuidedDepthNetwork
         from packdepth.networks.flip import FlipFused
@@ -221,48 +240,55 @@ class PoseBlock(Block, ABC):
         """Return the network with random weights."""
 
     def assemble(self) -> PairPoseNetwork:
-        """Return the network as its options say."""
+        """Return the network with the options of its block."""
         return self.build()
 
 
 class Sparsity(Closed):
-    """Pixels that the ego-motion network loses in training (docs/explanation/ego_motion.md).
+    """Pixels that the ego-motion network does not get in training (docs/explanation/ego_motion.md).
 
-    Each pair of frames loses a share of its pixels that is drawn anew between 0 and a limit, which goes from `start` to
+    For each pair of frames a share of dropped pixels is drawn between 0 and a limit. The limit changes from `start` to
     `end` in the course of the training.
+
+    >>> Sparsity(pattern="grid").start
+    0.8
     """
 
     pattern: Pattern = "random"
-    """Pixels by themselves; all but the crossings of a grid of lines; squares of 16 pixels."""
+    """Dropped pixels: single ones; all but the crossings of a grid of lines; squares of 16 pixels."""
     start: Unit = 0.8
     """The limit at the beginning of the training."""
     end: Unit = 0.0
-    """The limit at its end."""
+    """The limit at the end of the training."""
     same: bool = False
-    """Both frames of a pair lose the same pixels; if false, each loses its own."""
+    """Drop the same pixels in both frames of a pair; otherwise each frame has its own."""
 
 
 class PoseNetworkBlock(NetworkBlock, PoseBlock):
-    """The block of an ego-motion network: its options in a run file, and how the network is made.
+    """The block of an ego-motion network: its options in a run file, and the function that makes the network.
 
-    `build` returns a `packdepth.networks.PairPoseNetwork`, which sees pairs of frames, the earlier one first.
+    `build` returns a `packdepth.networks.PairPoseNetwork`, which takes pairs of frames, the earlier one first.
+
+    >>> from packdepth.networks.posenet import PoseNetBlock
+    >>> type(PoseNetBlock().assemble()).__name__
+    'PoseNet'
     """
 
     initial_forward: float = 0.0
     """Metres per frame along the optical axis that an untrained network predicts."""
     sparsity: Sparsity | None = None
-    """Pixels that it loses in training; none if left out."""
+    """Pixels that the network does not get in training; it gets all of them if left out."""
 
     training_options: ClassVar[frozenset[str]] = NetworkBlock.training_options | {"initial_forward", "sparsity"}
     uses_depth: ClassVar[bool] = False
-    """Whether the network sees the predicted depth of both frames."""
+    """Whether the network takes the predicted depth of both frames."""
 
     @abstractmethod
     def build(self) -> PairPoseNetwork:
         """Return the network with random weights."""
 
     def assemble(self) -> PairPoseNetwork:
-        """Return the network, which loses pixels in training if the block says so."""
+        """Return the network, which drops pixels in training if the block says so."""
         network = self.build()
         network.sparsity = self.sparsity
         return network

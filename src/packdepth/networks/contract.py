@@ -1,4 +1,4 @@
-"""The contract of a depth network: what training, prediction and export rely on."""
+"""The contract of a depth network, on which training, prediction and export rely."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from torch import Tensor
 from packdepth.errors import InputError
 from packdepth.networks.guidance import Guidance
 
-SCALES = 4  # inverse depths of a network, at strides 1, 2, 4 and 8
+SCALES = 4  # number of inverse depths of a network, at strides 1, 2, 4 and 8
 
 
 class DepthNetwork(Protocol):
     """A module that predicts inverse depth from an image, in training and evaluation alike.
 
-    The image is [B, 3, H, W], RGB in [0, 1], of any height and width; a network that wants it normalized does that
+    The image is [B, 3, H, W], RGB in [0, 1], of any height and width; a network that needs it normalized normalizes it
     itself. The result is a list of inverse depths [B, 1, ceil(H / s), ceil(W / s)] in 1/metres, at strides s = 1, 2, 4
-    and 8, finest first. They are positive, and their range belongs to the network.
+    and 8, finest first. They are positive, and their range is the network's choice.
     """
 
     def __call__(self, image: Tensor) -> list[Tensor]:
-        """Return the inverse depths."""
+        """Return the inverse depths of an image."""
 
 
 @runtime_checkable
 class GuidedDepthNetwork(Protocol):
-    """A depth network whose decoder semantics can guide.
+    """A depth network whose decoder can be guided by semantics.
 
     Attributes:
         stride: the network pads height and width of its image to a multiple of this many pixels, at the right and the
-            bottom; guidance sees images of that size.
-        decoder_channels: channels of the features that can be guided, by their stride. They are guided before they
-            meet a skip connection.
-        guidance: what guides them; None if nothing does. The network calls it once for each image, and then what it
-            returns for each stage of its decoder: `guide(features, stride)`.
+            bottom; guidance gets images of that size.
+        decoder_channels: number of channels of the features that can be guided, by their stride. They are guided before
+            they meet a skip connection.
+        guidance: the module that guides them; None without guidance. The network calls it once for each image, and then
+            calls the function that it returns for each stage of its decoder: `guide(features, stride)`.
     """
 
     stride: int
@@ -47,18 +47,22 @@ class GuidedDepthNetwork(Protocol):
 
         Args:
             image: [B, 3, H, W], RGB in [0, 1].
-            guide_input: what guidance sees in place of the image: label maps [B, 1, H, W], or the image without color
-                jitter [B, 3, H, W]. None: the image.
+            guide_input: input of the guidance: label maps [B, 1, H, W], or the image without color jitter [B, 3, H, W].
+                None for the image itself.
         """
 
 
 def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
-    """Raise InputError, one sentence, unless a network has kept the contract of `DepthNetwork`.
+    """Raise InputError, one sentence, unless the result of a network fulfills the contract of `DepthNetwork`.
 
     Args:
-        inv_depths: what the network returned.
-        image: [B, 3, H, W], of which.
-        name: of the network, for the sentence.
+        inv_depths: the result of the network.
+        image: the image that the network was called with, [B, 3, H, W].
+        name: name of the network, for the sentence.
+
+    >>> import torch
+    >>> levels = [torch.ones(1, 1, 8 // 2**s, 16 // 2**s) for s in range(4)]
+    >>> check_inverse_depths(levels, torch.rand(1, 3, 8, 16), "my_network")
     """
     height, width = image.shape[-2:]
     wanted = [(len(image), 1, -(-height // 2**s), -(-width // 2**s)) for s in range(SCALES)]

@@ -12,12 +12,20 @@ from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth, ResNetDepthBlock
 
-CHANNELS = (16, 32, 64, 128, 256)  # of the decoder, at strides 1 to 16
-SCALES = 4
+CHANNELS = (16, 32, 64, 128, 256)  # channels of the decoder at strides 1 to 16, as in monodepth2
+SCALES = 4  # number of inverse depths, at strides 1, 2, 4 and 8
 
 
 class DepthDecoder(ResNetDecoder):
-    """Convolutions and nearest upsampling."""
+    """The decoder of monodepth2: convolutions and nearest upsampling.
+
+    Args:
+        encoder_channels: channels of the encoder's features, at strides 2 to 32.
+
+    >>> features = [torch.rand(1, 8, 32 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
+    >>> [tuple(x.shape) for x in DepthDecoder([8, 8, 8, 8, 8])(features)][0]
+    (1, 1, 64, 128)
+    """
 
     channels: ClassVar[dict[int, int]] = {2**level: channels for level, channels in enumerate(CHANNELS)}
 
@@ -30,7 +38,7 @@ class DepthDecoder(ResNetDecoder):
         self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in CHANNELS[:SCALES])
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
-        """Logits, finest first."""
+        """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first."""
         x = features[-1]
         logits: list[Tensor] = []
         for level in reversed(range(len(CHANNELS))):
@@ -45,7 +53,11 @@ class DepthDecoder(ResNetDecoder):
 
 
 class DepthResNetBlock(ResNetDepthBlock):
-    """ResNet encoder and monodepth2's decoder."""
+    """ResNet encoder and monodepth2's decoder.
+
+    >>> type(DepthResNetBlock(layers=18).build()).__name__
+    'DepthResNet'
+    """
 
     kind: Literal["depth_resnet"] = "depth_resnet"
 
@@ -55,10 +67,15 @@ class DepthResNetBlock(ResNetDepthBlock):
 
 
 class DepthResNet(ResNetDepth):
-    """ResNet encoder and monodepth2's decoder; see `ResNetDepth`."""
+    """A depth network of ResNet encoder and monodepth2's decoder; `ResNetDepth` documents its arguments.
+
+    >>> [tuple(x.shape) for x in DepthResNet().eval()(torch.rand(1, 3, 64, 96))]
+    [(1, 1, 64, 96), (1, 1, 32, 48), (1, 1, 16, 24), (1, 1, 8, 12)]
+    """
 
     decoder_type: ClassVar[type[ResNetDecoder]] = DepthDecoder
 
 
 def _conv(channels_in: int, channels_out: int, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Conv2d:
+    """Return a 3x3 convolution that reflects its input at the border."""
     return kind(channels_in, channels_out, 3, padding=1, padding_mode="reflect")

@@ -1,4 +1,4 @@
-"""What pose networks share: pairs in temporal order in, T_context_target out."""
+"""The base of pose networks: pairs in temporal order go in, T_context_target comes out."""
 
 from __future__ import annotations
 
@@ -14,23 +14,33 @@ from packdepth.networks.layers.sparsity import sparse
 
 
 class PairPoseNetwork(nn.Module):
-    """A pose network that looks at two frames, always the earlier one first.
+    """A pose network that takes two frames, always the earlier one first.
 
     A subclass predicts, in `pair_motion`, the motion of a pair of views as a six-vector [B, 6] (translation in metres,
     rotation vector in radians) of T_later_earlier. A view is an image [3, H, W], RGB in [0, 1]; for a network that
-    `uses_depth` its inverse depth, in 1/metres and 0 where unknown, is a fourth channel. Motion against the order of
-    time is its inverse: forward and backward context then teach the same thing, which is what lets short runs learn.
+    `uses_depth`, its inverse depth, in 1/metres and 0 where unknown, is a fourth channel. Motion against the order of
+    time is the inverse of motion forward. So forward and backward context teach the same thing, and short trainings
+    learn.
 
     Attributes:
-        sparsity: pixels that views lose in training; None for none.
-        progress: share of the training that is over, by which they are fewer or more.
+        sparsity: pixels of the views that are dropped in training; None for none.
+        progress: finished share of the training, from 0 to 1, on which the number of dropped pixels depends.
+
+    >>> class Still(PairPoseNetwork):
+    ...     def pair_motion(self, pair):
+    ...         return pair.new_zeros(len(pair), 6)
+    >>> target, context = torch.rand(1, 3, 8, 8), torch.rand(1, 2, 3, 8, 8)
+    >>> Still()(target, context, offsets=(-1, 1)).shape
+    torch.Size([1, 2, 4, 4])
     """
 
     uses_depth: ClassVar[bool] = False
     context_offsets: ClassVar[tuple[int, ...]] = (1,)
-    """Offsets, in frames from the target, of the context frames that it needs at once to predict the motion from the
-    target to the next frame, which is the last of them."""
-    depth_gradient: bool = False  # whether the depth in its views is to have a gradient
+    """Offsets of the context frames that a call needs, in frames from the target.
+
+    The network then predicts the motion from the target to the next frame, which is the last of them.
+    """
+    depth_gradient: bool = False  # whether gradients flow into the depth of the views
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,16 +48,20 @@ class PairPoseNetwork(nn.Module):
         self.progress = 0.0
 
     def pair_motion(self, pair: Tensor) -> Tensor:
-        """Six-vectors [B, 6] of T_later_earlier of pairs of views [B, 2 C, H, W] (earlier, later)."""
+        """Return six-vectors [B, 6] of T_later_earlier.
+
+        Args:
+            pair: pairs of views [B, 2 C, H, W], earlier and later.
+        """
         raise NotImplementedError
 
     def forward(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:
-        """Ego-motion to each context frame.
+        """Return the ego-motion to each context frame.
 
         Args:
             target: views [B, C, H, W], C = 3 or, with inverse depth, 4.
             context: views [B, N, C, H, W].
-            offsets: of the N context frames from the target, in frames; negative ones are earlier.
+            offsets: offsets of the N context frames from the target, in frames; negative ones are earlier.
 
         Returns:
             T_context_target [B, N, 4, 4].
@@ -55,10 +69,20 @@ class PairPoseNetwork(nn.Module):
         return self._motions(target, context, [offset < 0 for offset in offsets])
 
     def reversed_motion(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:
-        """As `forward`, but each pair is shown with the later frame first, as in a film that runs backward."""
+        """Return the ego-motion as `forward` does, but from pairs with the later frame first, like a film run backward.
+
+        Args:
+            target: views [B, C, H, W], C = 3 or, with inverse depth, 4.
+            context: views [B, N, C, H, W].
+            offsets: offsets of the N context frames from the target, in frames; negative ones are earlier.
+
+        Returns:
+            T_context_target [B, N, 4, 4].
+        """
         return self._motions(target, context, [offset > 0 for offset in offsets])
 
     def _motions(self, target: Tensor, context: Tensor, context_first: list[bool]) -> Tensor:
+        """Return T_context_target [B, N, 4, 4] from pairs in which the context frame comes first, or the target."""
         pairs = torch.cat(
             [
                 torch.cat([context[:, i], target] if first else [target, context[:, i]], dim=1)
@@ -75,14 +99,36 @@ class PairPoseNetwork(nn.Module):
 
 
 def views(images: Tensor, inv_depths: Tensor) -> Tensor:
-    """Images [..., 3, H, W] with their inverse depths [..., 1, H, W] (1/metres): [..., 4, H, W]."""
+    """Return images with their inverse depths as a fourth channel.
+
+    Args:
+        images: [..., 3, H, W].
+        inv_depths: inverse depths [..., 1, H, W], 1/metres.
+
+    Returns:
+        [..., 4, H, W].
+
+    >>> views(torch.rand(1, 3, 8, 8), torch.rand(1, 1, 8, 8)).shape
+    torch.Size([1, 4, 8, 8])
+    """
     return torch.cat([images, inv_depths.to(torch.promote_types(images.dtype, torch.float32))], dim=-3)
 
 
 def start_forward(conv: nn.Conv2d, metres: float, translation_z: int, scale: float) -> None:
-    """Set a last convolution's bias so that an untrained network predicts `metres` forward between two frames.
+    """Set the bias of the last convolution so that an untrained network predicts forward motion.
 
     The camera moves along +z, so points of the earlier frame move along -z in the later one.
+
+    Args:
+        conv: the last convolution, with a bias.
+        metres: metres along the optical axis between two frames.
+        translation_z: index of the channel for z of the translation.
+        scale: factor that the network multiplies the result of the convolution by.
+
+    >>> conv = nn.Conv2d(8, 6, 1)
+    >>> start_forward(conv, metres=1.0, translation_z=2, scale=0.5)
+    >>> conv.bias[2].item()
+    -2.0
     """
     assert conv.bias is not None
     with torch.no_grad():

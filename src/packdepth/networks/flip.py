@@ -1,29 +1,35 @@
-"""Flip fusion: one prediction of an image and of its mirror image, after a network or as a layer of it."""
+"""Flip fusion: one prediction from an image and its mirror image, after a network or as a layer of it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+BORDER = 0.05  # share of the width: width of the two ramps at each border (Godard et al. 2017)
+
 
 def fuse_flipped(inv_depth: Tensor, inv_depth_of_mirrored: Tensor) -> Tensor:
-    """The mean of two predictions, with a ramp to the better of the two at the left and right borders.
+    """Return the mean of two predictions, with a ramp to the better of the two at the left and right borders.
 
-    A network predicts poorly at the left border, where stereo and self-supervision see occlusions; the same place is
-    the right border in the mirrored image. So the mirrored prediction rules the leftmost 5 %, the plain one the
-    rightmost 5 %, and both fade into the mean over the next 5 %. Source: Godard et al., CVPR 2017 (post-processing),
-    on inverse depth as in PackNet, CVPR 2020.
+    A network predicts poorly at the left border, because stereo and self-supervision have occlusions there. In the
+    mirrored image the same place is the right border. So the leftmost 5 % are taken from the mirrored prediction, the
+    rightmost 5 % from the plain one, and both fade into the mean over the next 5 %.
+
+    Source: Godard et al., CVPR 2017 (post-processing), on inverse depth as in PackNet, CVPR 2020.
 
     Args:
-        inv_depth: [B, 1, H, W], predicted on the image.
-        inv_depth_of_mirrored: [B, 1, H, W], predicted on the image mirrored left to right, as predicted.
+        inv_depth: [B, 1, H, W], predicted from the image.
+        inv_depth_of_mirrored: [B, 1, H, W], predicted from the image mirrored left to right, as predicted.
 
     Returns:
         [B, 1, H, W] in the frame of the image.
+
+    >>> fuse_flipped(torch.ones(1, 1, 1, 3), torch.full((1, 1, 1, 3), 3.0))
+    tensor([[[[3., 2., 1.]]]])
     """
     back = inv_depth_of_mirrored.flip(-1)
     x = torch.linspace(0, 1, inv_depth.shape[-1], dtype=inv_depth.dtype, device=inv_depth.device)
-    left = 1 - (20 * (x - 0.05)).clamp(0, 1)
+    left = 1 - ((1 / BORDER) * (x - BORDER)).clamp(0, 1)
     right = left.flip(-1)
     return right * inv_depth + left * back + (1 - left - right) * (inv_depth + back) / 2
 
@@ -31,10 +37,14 @@ def fuse_flipped(inv_depth: Tensor, inv_depth_of_mirrored: Tensor) -> Tensor:
 class FlipFused(nn.Module):
     """A depth network that predicts its image and the mirror image, and fuses the two at every scale, with gradients.
 
-    Mirroring the image mirrors the result, exactly. Twice the work. Source: SuperDepth, ICRA 2019, section III.C.
+    Mirroring the image mirrors the result, exactly. It is twice the work. Source: SuperDepth, ICRA 2019, section III.C.
 
     Args:
-        network: image [B, 3, H, W], and what its guidance sees, to inverse depths, finest first.
+        network: maps images [B, 3, H, W], and the input of its guidance, to inverse depths, finest first.
+
+    >>> network = FlipFused(lambda image: [image[:, :1]])
+    >>> network(torch.rand(1, 3, 4, 6))[0].shape
+    torch.Size([1, 1, 4, 6])
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -42,12 +52,27 @@ class FlipFused(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
-        """Return inverse depths [B, 1, H / 2^s, W / 2^s], finest first. Guidance sees `guide_input`, if it is given."""
+        """Return inverse depths [B, 1, H / 2^s, W / 2^s], finest first.
+
+        Args:
+            image: [B, 3, H, W], RGB in [0, 1].
+            guide_input: input of the guidance [B, C, H, W]; None for the image itself.
+        """
         inputs = (image,) if guide_input is None else (image, guide_input)
         both: list[Tensor] = self.network(*map(with_mirrored, inputs))
         return [fuse_flipped(*inv_depth.chunk(2)) for inv_depth in both]
 
 
 def with_mirrored(x: Tensor) -> Tensor:
-    """[B, C, H, W] and its mirror images as one batch [2 B, C, H, W]."""
+    """Return maps and their mirror images as one batch.
+
+    Args:
+        x: [B, C, H, W].
+
+    Returns:
+        [2 B, C, H, W].
+
+    >>> with_mirrored(torch.tensor([[[[1.0, 2.0]]]])).flatten()
+    tensor([1., 2., 2., 1.])
+    """
     return torch.cat([x, x.flip(-1)])

@@ -1,4 +1,4 @@
-"""Semantic guidance of a depth decoder: features of a segmentation network, or label maps, filter what it makes."""
+"""Semantic guidance of a depth decoder: features of a segmentation network, or label maps, filter its features."""
 
 from __future__ import annotations
 
@@ -26,22 +26,30 @@ Cache = Callable[[Tensor, Callable[[Tensor], list[Tensor]]], list[Tensor]]
 
 
 def unguided(x: Tensor, stride: int) -> Tensor:
-    """Return the features as they are."""
+    """Return the features unchanged.
+
+    Args:
+        x: [B, C, H, W].
+        stride: stride of the features.
+
+    >>> unguided(torch.ones(1), stride=2)
+    tensor([1.])
+    """
     return x
 
 
 class Guidance(nn.Module):
-    """One pixel-adaptive convolution for each guided decoder stage; the encoder is not guided.
+    """Pixel-adaptive convolutions, one for each guided decoder stage; the encoder is not guided.
 
-    The vector that guides a pixel has length one: whatever the scale of the features, two pixels lie between 0 and 2
-    apart. The convolutions start out as the identity, so that an untrained guided network is the unguided one. A
-    subclass says what guides.
+    The vector that guides a pixel has length one. So two pixels are between 0 and 2 apart, whatever the scale of the
+    features. The convolutions start as the identity, so that an untrained guided network equals the unguided one. A
+    subclass computes the guidance features.
+
+    Source: Guizilini et al., ICLR 2020, section 3.2. It names neither the strides nor the scale of the features.
 
     Args:
-        channels: of the guided decoder stages, by stride.
-        kernel: of the convolutions.
-
-    Source: Guizilini et al., ICLR 2020, section 3.2; at which strides, and how features are scaled, it does not say.
+        channels: number of channels of each guided decoder stage, by stride.
+        kernel: side of the convolutions, in pixels of each stage.
     """
 
     def __init__(self, channels: Mapping[int, int], kernel: int = 3) -> None:
@@ -55,12 +63,12 @@ class Guidance(nn.Module):
         """Return the function that filters the decoder's features.
 
         Args:
-            image: [B, 3, H', W'], as the encoder sees it: padded.
-            guide_input: [B, C, H, W], what guidance sees in place of the image, not padded: label maps, or the image
+            image: padded images [B, 3, H', W'], the input of the encoder.
+            guide_input: input of the guidance in place of the image, not padded, [B, C, H, W]: label maps, or the image
                 without color jitter.
         """
-        seen = image if guide_input is None else padded_to(guide_input.to(image.dtype), *image.shape[-2:])
-        features = self.features(seen)
+        padded = image if guide_input is None else padded_to(guide_input.to(image.dtype), *image.shape[-2:])
+        features = self.features(padded)
 
         def guide(x: Tensor, stride: int) -> Tensor:
             if str(stride) not in self.layers:
@@ -71,11 +79,15 @@ class Guidance(nn.Module):
         return guide
 
     def features(self, guide_input: Tensor) -> Features:
-        """Return the guidance features of images or label maps [B, C, H', W']."""
+        """Return the function that gives the guidance features of each stage.
+
+        Args:
+            guide_input: images or label maps, padded, [B, C, H', W'].
+        """
         raise NotImplementedError
 
     def describe(self) -> str:
-        """Return in a few words what guides which stages."""
+        """Return in a few words which features guide which stages."""
         raise NotImplementedError
 
     @property
@@ -85,18 +97,19 @@ class Guidance(nn.Module):
 
 
 class NetworkGuidance(Guidance):
-    """Guidance by a segmentation network: by that of its feature maps whose stride is nearest, resized to the stage.
+    """Guidance by a segmentation network: each stage by the feature map of the nearest stride, resized to the stage.
 
-    The network is fixed: it is no part of the state dict and of what is trained, always in evaluation mode, and gives
-    no gradient.
+    The segmentation network is fixed: it has no part in the state dict or in training, is always in evaluation mode,
+    and gives no gradient.
 
     Args:
         semantics: the segmentation network.
-        channels, kernel: as of `Guidance`.
+        channels: number of channels of each guided decoder stage, by stride.
+        kernel: side of the convolutions, in pixels of each stage.
 
     Attributes:
-        guiding: the indices of those of its feature maps that guide a stage.
-        cache: looks the maps up before it computes them, if training wants that; None: always compute them.
+        guiding: indices of the feature maps that guide a stage.
+        cache: looks feature maps up before it computes them, if training sets it; None: they are always computed.
     """
 
     def __init__(self, semantics: SemanticNetwork, channels: Mapping[int, int], kernel: int = 3) -> None:
@@ -111,7 +124,7 @@ class NetworkGuidance(Guidance):
         return self._semantics[0]
 
     def features(self, guide_input: Tensor) -> Features:
-        """Return the guidance features of images [B, 3, H', W']."""
+        """Return the function that gives the guidance features of each stage."""
         maps = self.computed(guide_input) if self.cache is None else self.cache(guide_input, self.computed)
 
         def resized(stride: int, size: Sequence[int]) -> Tensor:
@@ -121,22 +134,26 @@ class NetworkGuidance(Guidance):
         return resized
 
     def describe(self) -> str:
-        """Return in a few words what guides which stages."""
+        """Return in a few words which features guide which stages."""
         return f"a segmentation network of {len(self.semantics.classes)} classes, {self.strides}"
 
     @torch.no_grad()
     def computed(self, images: Tensor) -> list[Tensor]:
-        """Return those feature maps of images [B, 3, H', W'] that guide a stage."""
+        """Return the feature maps that guide a stage.
+
+        Args:
+            images: [B, 3, H', W'], RGB in [0, 1].
+        """
         features = self.semantics(images).features
         return [features[index] for index in self.guiding]
 
     def _nearest(self, stride: int) -> int:
-        """The index of the feature map that guides a stage."""
+        """Return the index of the feature map that guides a stage."""
         strides = self.semantics.strides
         return min(range(len(strides)), key=lambda index: abs(math.log2(strides[index] / stride)))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """Take the segmentation network along to another device or type."""
+        """Convert the module to another device or dtype, and the segmentation network with it."""
         self.semantics._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
@@ -144,12 +161,18 @@ class NetworkGuidance(Guidance):
 class LabelGuidance(Guidance):
     """Guidance by label maps: by the share of each class in each pixel of a stage, in a learned embedding.
 
-    The embedding starts out as the identity: pixels of different classes lie sqrt(2) apart. Unlabeled pixels have the
+    The embedding starts as the identity: pixels of different classes are sqrt(2) apart. Unlabeled pixels have the
     embedding zero, which is one apart from any class.
 
     Args:
-        classes: how many there are.
-        channels, kernel: as of `Guidance`.
+        classes: number of classes.
+        channels: number of channels of each guided decoder stage, by stride.
+        kernel: side of the convolutions, in pixels of each stage.
+
+    >>> guidance = LabelGuidance(classes=3, channels={2: 4})
+    >>> guide = guidance(torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
+    >>> guide(torch.rand(1, 4, 4, 4), 2).shape
+    torch.Size([1, 4, 4, 4])
     """
 
     def __init__(self, classes: int, channels: Mapping[int, int], kernel: int = 3) -> None:
@@ -162,7 +185,7 @@ class LabelGuidance(Guidance):
         """Return the function that filters the decoder's features.
 
         Args:
-            image: [B, 3, H', W'], as the encoder sees it: padded.
+            image: padded images [B, 3, H', W'], the input of the encoder.
             guide_input: class ids [B, 1, H, W], not padded.
 
         Raises InputError without class ids.
@@ -172,11 +195,11 @@ class LabelGuidance(Guidance):
         return super().forward(image, guide_input)
 
     def describe(self) -> str:
-        """Return in a few words what guides which stages."""
+        """Return in a few words which features guide which stages."""
         return f"label maps of {self.classes} classes on disk, {self.strides}"
 
     def features(self, guide_input: Tensor) -> Features:
-        """Return the guidance features of class ids [B, 1, H', W']; ids beyond the classes are unlabeled."""
+        """Return the function that gives the guidance features of each stage. Ids beyond the classes are unlabeled."""
         ids = torch.arange(self.classes, dtype=guide_input.dtype, device=guide_input.device)
         member = (guide_input == ids[:, None, None]).to(self.embedding.weight.dtype)  # [B, K, H', W']
 
@@ -189,5 +212,12 @@ class LabelGuidance(Guidance):
 
 
 def guidance_of(network: nn.Module) -> Guidance | None:
-    """Return what guides a depth network, with or without a flip layer; None if nothing does."""
+    """Return the guidance of a depth network, with or without a flip layer; None if it has none.
+
+    Args:
+        network: the depth network.
+
+    >>> guidance_of(nn.Identity()) is None
+    True
+    """
     return next((module for module in network.modules() if isinstance(module, Guidance)), None)

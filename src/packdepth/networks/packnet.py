@@ -26,15 +26,19 @@ Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
 
 
 class PackNetBlock(DepthNetworkBlock):
-    """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions."""
+    """PackNet (CVPR 2020): packing and unpacking blocks with 3D convolutions.
+
+    >>> type(PackNetBlock(preset="tiny").build()).__name__
+    'PackNet'
+    """
 
     kind: Literal["packnet"] = "packnet"
     preset: Preset = "1A"
-    """1A, 1B, slim-1A as published; small and tiny are narrow enough to train on a CPU."""
+    """Architecture: 1A, 1B and slim-1A as published; small and tiny are narrow enough to train on a CPU."""
     dropout: Unit = 0.0
     """Probability of dropout on the shortcuts of the residual convolutions."""
     initial_depth: Annotated[float, Field(gt=0.5)] = INITIAL_DEPTH
-    """Metres that an untrained network predicts, more than 0.5. A typical depth lets short runs learn."""
+    """Metres that an untrained network predicts, more than 0.5. Short trainings converge from a typical depth."""
 
     training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {"dropout", "initial_depth"}
 
@@ -48,12 +52,12 @@ class Architecture:
     """The numbers that distinguish one PackNet from another."""
 
     stem: int  # channels of the first convolution
-    channels: tuple[int, int, int, int, int]  # of the five levels, at strides 2 to 32
+    channels: tuple[int, int, int, int, int]  # channels of the five levels, at strides 2 to 32
     blocks: tuple[int, int, int, int]  # residual convolutions at levels 2 to 5
-    features: int  # of the 3D convolutions (D)
-    groups: int = GROUPS  # of the group normalizations
-    add_skips: bool = False  # join skip connections by addition (B), not by concatenation (A)
-    refines: bool = False  # a level predicts what to change of the coarser level's inverse depth, not all of it anew
+    features: int  # features of the 3D convolutions (D)
+    groups: int = GROUPS  # groups of the group normalizations
+    add_skips: bool = False  # whether skip connections are joined by addition (B), not by concatenation (A)
+    refines: bool = False  # whether a level predicts a change of the coarser level's logits, not the logits themselves
 
 
 PRESETS: dict[Preset, Architecture] = {
@@ -63,25 +67,32 @@ PRESETS: dict[Preset, Architecture] = {
     "small": Architecture(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2, refines=True),
     "tiny": Architecture(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8, refines=True),
 }
-STRIDE = 32
-MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2)
+STRIDE = 32  # pixels of the image for each pixel of the coarsest features
+MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2), as in packnet-sfm
 
 
 class PackNet(nn.Module):
-    """Image [B, 3, H, W], RGB in [0, 1], to inverse depths at strides 1, 2, 4 and 8, finest first, in 1/metres.
+    """A depth network of packing and unpacking blocks.
 
-    Any H and W: what is no multiple of 32 is padded inside and cropped from the result.
+    It maps images [B, 3, H, W], RGB in [0, 1], to inverse depths at strides 1, 2, 4 and 8, finest first, in 1/metres. H
+    and W may have any value: the image is padded to multiples of 32, and the result is cropped.
 
     Args:
         preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters);
             `small` and `tiny` have the same topology, narrow enough to train on a CPU, and each level refines the
             inverse depth of the coarser one: they learn in fewer steps (docs/results/2026-11-21-demo.md).
-        dropout: probability, on the shortcuts of the residual convolutions.
+        dropout: probability of dropout on the shortcuts of the residual convolutions.
         initial_depth: metres that the untrained network predicts.
 
     Attributes:
-        guidance: what filters the decoder's features before they meet a skip connection; None for nothing.
-        decoder_channels: of these features, by stride.
+        guidance: the module that filters the decoder's features before they meet a skip connection; None without
+            guidance.
+        decoder_channels: number of channels of these features, by stride.
+
+    >>> import torch
+    >>> network = PackNet("tiny")
+    >>> [tuple(level.shape) for level in network(torch.rand(1, 3, 64, 96))]
+    [(1, 1, 64, 96), (1, 1, 32, 48), (1, 1, 16, 24), (1, 1, 8, 12)]
     """
 
     def __init__(self, preset: Preset, dropout: float = 0.0, initial_depth: float = INITIAL_DEPTH) -> None:
@@ -131,6 +142,7 @@ class PackNet(nn.Module):
         self._initialize(initial_depth)
 
     def _initialize(self, initial_depth: float) -> None:
+        """Draw the first weights, and set the biases so that the network predicts an initial depth."""
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.xavier_uniform_(module.weight)
@@ -145,7 +157,12 @@ class PackNet(nn.Module):
                 nn.init.zeros_(layer.conv1.bias)
 
     def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
-        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. Guidance sees `guide_input`."""
+        """Return the inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3.
+
+        Args:
+            image: [B, 3, H, W], RGB in [0, 1].
+            guide_input: input of the guidance [B, C, H, W]; None for the image itself.
+        """
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE)
         guide = unguided if self.guidance is None else self.guidance(image, guide_input)
@@ -171,16 +188,16 @@ class PackNet(nn.Module):
         return crop_scales([inv1, inv2, inv3, inv4], height, width)
 
     def _joined(self, x: Tensor, skip: Tensor, coarser: Tensor | None = None) -> list[Tensor]:
-        """Decoder features with their skip connection and, upsampled, the coarser inverse depth."""
+        """Return decoder features with their skip connection and, upsampled, the coarser inverse depth."""
         maps = [x + skip] if self.add_skips else [x, skip]
         if coarser is not None:
             maps.append(F.interpolate(coarser, scale_factor=2, mode="nearest").to(x.dtype))
         return maps
 
     def _refined(self, logits: Tensor, coarser: Tensor) -> Tensor:
-        """Logits of inverse depth [B, 1, H, W] as they are, or added to those of the coarser level, [B, 1, H/2, W/2].
+        """Return logits [B, 1, H, W], plus those of the coarser level, [B, 1, H/2, W/2], if the network refines.
 
-        The coarser level finds what lies many pixels off, where the finer one's photometric error leads it astray.
+        The coarser level finds motions of many pixels, at which the photometric error misleads the finer level.
         """
         if not self.refines:
             return logits

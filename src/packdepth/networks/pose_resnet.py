@@ -12,15 +12,19 @@ from packdepth.networks.blocks import LAYERS, Layers, PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.layers.resnet import ResNetEncoder
 
-SCALE = 0.01  # of the output: a network starts out nearly still
+SCALE = 0.01  # factor of the output, as in monodepth2: an untrained network predicts almost no motion
 
 
 class PoseResNetBlock(PoseNetworkBlock):
-    """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order."""
+    """ResNet encoder and monodepth2's pose decoder, on pairs in temporal order.
+
+    >>> type(PoseResNetBlock().build()).__name__
+    'PoseResNet'
+    """
 
     kind: Literal["pose_resnet"] = "pose_resnet"
     layers: Layers = LAYERS
-    """Layers of the encoder."""
+    """Number of layers of the encoder."""
 
     def build(self) -> PoseResNet:
         """Return the network with random weights."""
@@ -28,14 +32,17 @@ class PoseResNetBlock(PoseNetworkBlock):
 
 
 class PoseResNet(PairPoseNetwork):
-    """Ego-motion of a pair of frames.
+    """An ego-motion network of ResNet encoder and monodepth2's pose decoder.
 
-    The last convolution has room for two motions and, as in monodepth2, the first is used; each is a rotation
-    vector, then a translation.
+    The last convolution has room for two motions and, as in monodepth2, the first is used; each is a rotation vector,
+    then a translation.
 
     Args:
-        layers: of the encoder: 18, 34 or 50.
+        layers: number of layers of the encoder: 18, 34 or 50.
         initial_forward: metres along the optical axis between two frames that the untrained network predicts.
+
+    >>> PoseResNet()(torch.rand(1, 3, 64, 64), torch.rand(1, 2, 3, 64, 64), offsets=(-1, 1)).shape
+    torch.Size([1, 2, 4, 4])
     """
 
     def __init__(self, layers: int = LAYERS, initial_forward: float = 0.0) -> None:
@@ -48,7 +55,7 @@ class PoseResNet(PairPoseNetwork):
         start_forward(self.pose2, initial_forward, translation_z=5, scale=SCALE)
 
     def pair_motion(self, pair: Tensor) -> Tensor:
-        """Six-vectors [B, 6] of T_later_earlier."""
+        """Return six-vectors [B, 6] of T_later_earlier."""
         x = F.relu(self.squeeze(self.encoder(pair)[-1]))
         x = F.relu(self.pose1(F.relu(self.pose0(x))))
         vector = SCALE * self.pose2(x).mean((2, 3)).float()

@@ -11,13 +11,17 @@ from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.layers.packing import GROUPS
 
-CHANNELS = (16, 32, 64, 128, 256, 256, 256)
-KERNELS = (7, 5, 3, 3, 3, 3, 3)
-SCALE = 0.01  # of the output: a network starts out nearly still
+CHANNELS = (16, 32, 64, 128, 256, 256, 256)  # channels of the seven convolutions
+KERNELS = (7, 5, 3, 3, 3, 3, 3)  # sides of their kernels, in pixels
+SCALE = 0.01  # factor of the output, as published: an untrained network predicts almost no motion
 
 
 class PoseNetBlock(PoseNetworkBlock):
-    """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order."""
+    """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order.
+
+    >>> type(PoseNetBlock().build()).__name__
+    'PoseNet'
+    """
 
     kind: Literal["posenet"] = "posenet"
 
@@ -27,11 +31,15 @@ class PoseNetBlock(PoseNetworkBlock):
 
 
 class PoseNet(PairPoseNetwork):
-    """Ego-motion of a pair of frames; the layers are those of packnet-sfm, which stacks three frames.
+    """An ego-motion network with the layers of packnet-sfm, which stacks three frames.
 
     Args:
-        images: frames stacked at the input; 2 in this project, 3 in packnet-sfm (1,592,684 parameters).
+        images: number of frames stacked at the input: 2 in this project, 3 in packnet-sfm (1,592,684 parameters).
         initial_forward: metres along the optical axis between two frames that the untrained network predicts.
+
+    >>> import torch
+    >>> PoseNet()(torch.rand(1, 3, 128, 128), torch.rand(1, 2, 3, 128, 128), offsets=(-1, 1)).shape
+    torch.Size([1, 2, 4, 4])
     """
 
     def __init__(self, images: int = 2, initial_forward: float = 0.0) -> None:
@@ -45,7 +53,11 @@ class PoseNet(PairPoseNetwork):
         start_forward(self.pose_pred, initial_forward, translation_z=2, scale=SCALE)
 
     def vectors(self, images: Tensor) -> Tensor:
-        """Raw six-vectors [B, n - 1, 6] of n stacked images [B, 3 n, H, W]: translation, then rotation."""
+        """Return six-vectors [B, n - 1, 6]: translation in metres, then rotation vector in radians.
+
+        Args:
+            images: n stacked images, [B, 3 n, H, W].
+        """
         x = images
         for index in range(1, len(CHANNELS) + 1):
             x = self.get_submodule(f"conv{index}")(x)
@@ -53,19 +65,37 @@ class PoseNet(PairPoseNetwork):
         return SCALE * mean.float().view(mean.shape[0], -1, 6)
 
     def pair_motion(self, pair: Tensor) -> Tensor:
-        """Six-vectors [B, 6] of T_later_earlier."""
+        """Return six-vectors [B, 6] of T_later_earlier."""
         return self.vectors(pair)[:, 0]
 
 
 def pose_layer(index: int, channels_in: int) -> nn.Sequential:
-    """The layer of that index, from 0, which halves height and width."""
+    """Return a layer of PoseNet, which halves height and width.
+
+    Args:
+        index: index of the layer, from 0 to 6.
+        channels_in: channels of its input.
+
+    >>> import torch
+    >>> pose_layer(0, channels_in=3)(torch.rand(1, 3, 8, 8)).shape
+    torch.Size([1, 16, 4, 4])
+    """
     channels, kernel = CHANNELS[index], KERNELS[index]
     conv = nn.Conv2d(channels_in, channels, kernel, stride=2, padding=kernel // 2)
     return nn.Sequential(conv, nn.GroupNorm(GROUPS, channels), nn.ReLU())
 
 
 def initialize(network: nn.Module) -> None:
-    """Set the first weights of all convolutions."""
+    """Initialize all convolutions: weights from Xavier's uniform distribution, biases zero.
+
+    Args:
+        network: the network, changed in place.
+
+    >>> conv = nn.Conv2d(4, 8, 3)
+    >>> initialize(conv)
+    >>> bool((conv.bias == 0).all())
+    True
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,4 @@
-"""What depth networks with a ResNet encoder have in common: all but the decoder."""
+"""Depth networks with a ResNet encoder: the parts that all of them share, which is everything but the decoder."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from packdepth.networks.layers.head import InverseDepthHead
 from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
 from packdepth.networks.layers.resnet import STRIDE, ResNetEncoder
 
-MIN_DEPTH, MAX_DEPTH = 0.1, 100.0  # metres, as in monodepth2
-MIN_COARSEST = 2  # pixels, height and width of the coarsest features: reflection padding needs that many
+MIN_DEPTH, MAX_DEPTH = 0.1, 100.0  # metres, range of the predicted depth, as in monodepth2
+MIN_COARSEST = 2  # pixels, smallest height and width of the coarsest features: reflection padding needs two
 
 
 class ResNetDepthBlock(DepthNetworkBlock):
     """The options of depth networks with a ResNet encoder."""
 
     layers: Layers = LAYERS
-    """Layers of the encoder."""
+    """Number of layers of the encoder."""
     min_depth: PositiveFloat = MIN_DEPTH
-    """Metres: the smallest depth that the network can predict."""
+    """Smallest depth that the network can predict, in metres."""
     max_depth: PositiveFloat = MAX_DEPTH
-    """Metres: the largest depth that the network can predict."""
+    """Largest depth that the network can predict, in metres."""
     initial_depth: PositiveFloat = INITIAL_DEPTH
-    """Metres that an untrained network predicts, between the two."""
+    """Metres that an untrained network predicts, between `min_depth` and `max_depth`."""
 
     training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {"initial_depth"}
 
@@ -42,11 +42,14 @@ class ResNetDepthBlock(DepthNetworkBlock):
 
 
 class ResNetDecoder(nn.Module):
-    """Features at strides 2 to 32 to logits [B, 1, ., .] at strides 1, 2, 4 and 8.
+    """A decoder of features at strides 2 to 32 to logits [B, 1, ., .] at strides 1, 2, 4 and 8.
+
+    Args:
+        encoder_channels: channels of the features, finest first.
 
     Attributes:
-        disparity: the layers that make the logits.
-        channels: of the features that a guide filters, before they meet a skip connection, by stride.
+        disparity: the layers that compute the logits.
+        channels: number of channels of the features that can be guided, before they meet a skip connection, by stride.
     """
 
     disparity: nn.ModuleList
@@ -56,23 +59,31 @@ class ResNetDecoder(nn.Module):
         super().__init__()
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
-        """Logits, finest first."""
+        """Return the logits [B, 1, H / s, W / s], finest first.
+
+        Args:
+            features: features of the encoder [B, C_s, H / s, W / s], finest first.
+            guide: the function that filters the features of each stage.
+        """
         raise NotImplementedError
 
 
 class ResNetDepth(nn.Module):
-    """Image [B, 3, H, W], RGB in [0, 1], to inverse depths at strides 1, 2, 4 and 8, finest first, in 1/metres.
+    """A depth network with a ResNet encoder; a subclass names its decoder.
 
-    Any H and W: what is no multiple of 32 is padded inside and cropped from the result. A subclass names its decoder.
+    It maps images [B, 3, H, W], RGB in [0, 1], to inverse depths at strides 1, 2, 4 and 8, finest first, in 1/metres. H
+    and W may have any value: the image is padded to multiples of 32, and the result is cropped.
 
     Args:
-        layers: of the encoder: 18, 34 or 50.
-        min_depth, max_depth: metres, the range of the head.
+        layers: number of layers of the encoder: 18, 34 or 50.
+        min_depth: smallest depth of the head, in metres.
+        max_depth: largest depth of the head, in metres.
         initial_depth: metres that the untrained network predicts.
 
     Attributes:
-        guidance: what filters the decoder's features before they meet a skip connection; None for nothing.
-        decoder_channels: of these features, by stride.
+        guidance: the module that filters the decoder's features before they meet a skip connection; None without
+            guidance.
+        decoder_channels: number of channels of these features, by stride.
     """
 
     decoder_type: ClassVar[type[ResNetDecoder]]
@@ -96,7 +107,12 @@ class ResNetDepth(nn.Module):
         self.guidance: Guidance | None = None
 
     def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
-        """Inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3. Guidance sees `guide_input`."""
+        """Return the inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3.
+
+        Args:
+            image: [B, 3, H, W], RGB in [0, 1].
+            guide_input: input of the guidance [B, C, H, W]; None for the image itself.
+        """
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE, MIN_COARSEST)
         guide = unguided if self.guidance is None else self.guidance(image, guide_input)

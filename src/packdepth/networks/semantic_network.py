@@ -1,4 +1,4 @@
-"""The contract of a segmentation network: what the guidance of a depth network expects of it."""
+"""The contract of a segmentation network, on which the guidance of a depth network relies."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ class SemanticNetwork(nn.Module):
         classes: names of the classes, by class id.
         strides: strides of the feature maps, finest first.
         channels: number of channels of each feature map, in the order of `strides`.
+
+    >>> import torch
+    >>> class Brightness(SemanticNetwork):
+    ...     classes, strides, channels = ("dark", "bright"), (1,), (3,)
+    ...     def forward(self, image):
+    ...         bright = image.mean(1, keepdim=True)
+    ...         return Semantics(features=(image,), logits=torch.cat([1 - bright, bright], dim=1))
+    >>> Brightness().labels(torch.ones(1, 3, 2, 2)).tolist()
+    [[[1, 1], [1, 1]]]
     """
 
     classes: tuple[str, ...]

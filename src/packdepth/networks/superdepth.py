@@ -12,14 +12,22 @@ from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth, ResNetDepthBlock
 
-CHANNELS = (32, 64, 128, 256)  # of the decoder, at strides 2 to 16
+CHANNELS = (32, 64, 128, 256)  # channels of the decoder at strides 2 to 16
 
 
 class SubPixelConv(nn.Module):
-    """Double the resolution by a 3x3 convolution to four channels for each and depth-to-space (Shi et al. 2016).
+    """A layer that doubles the resolution: a 3x3 convolution to four times the channels, then depth-to-space.
 
-    Initialized so that it begins as a convolution followed by nearest upsampling, without a checkerboard (ICNR, Aitken
-    et al. 2017).
+    Its initial weights make it a convolution followed by nearest upsampling, without a checkerboard (ICNR, Aitken et
+    al. 2017). Source: Shi et al. 2016.
+
+    Args:
+        channels_in: channels of the input.
+        channels_out: channels of the result.
+        kind: class of the convolution.
+
+    >>> SubPixelConv(4, 8)(torch.rand(1, 4, 6, 6)).shape
+    torch.Size([1, 8, 12, 12])
     """
 
     def __init__(self, channels_in: int, channels_out: int, kind: type[nn.Conv2d] = nn.Conv2d) -> None:
@@ -30,12 +38,20 @@ class SubPixelConv(nn.Module):
                 parameter.copy_(parameter[::4].repeat_interleave(4, dim=0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] to [B, D, 2H, 2W]."""
+        """Return features [B, D, 2H, 2W] of features [B, C, H, W]."""
         return F.pixel_shuffle(self.conv(x), 2)
 
 
 class SubPixelDecoder(ResNetDecoder):
-    """Sub-pixel convolutions."""
+    """A decoder of sub-pixel convolutions.
+
+    Args:
+        encoder_channels: channels of the encoder's features, at strides 2 to 32.
+
+    >>> features = [torch.rand(1, 8, 64 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
+    >>> [tuple(x.shape) for x in SubPixelDecoder([8, 8, 8, 8, 8])(features)][0]
+    (1, 1, 128, 128)
+    """
 
     channels: ClassVar[dict[int, int]] = {2 ** (level + 1): channels for level, channels in enumerate(CHANNELS)}
 
@@ -50,7 +66,7 @@ class SubPixelDecoder(ResNetDecoder):
         self.disparity = nn.ModuleList(SubPixelConv(c, 1, LogitConv2d) for c in CHANNELS)
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
-        """Logits, finest first."""
+        """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first."""
         x = features[-1]
         logits: list[Tensor] = []
         for level in reversed(range(len(CHANNELS))):
@@ -62,7 +78,11 @@ class SubPixelDecoder(ResNetDecoder):
 
 
 class SuperDepthBlock(ResNetDepthBlock):
-    """ResNet encoder and a decoder of sub-pixel convolutions (SuperDepth, ICRA 2019)."""
+    """ResNet encoder and a decoder of sub-pixel convolutions (SuperDepth, ICRA 2019).
+
+    >>> type(SuperDepthBlock(layers=18).build()).__name__
+    'SuperDepth'
+    """
 
     kind: Literal["superdepth"] = "superdepth"
 
@@ -72,10 +92,13 @@ class SuperDepthBlock(ResNetDepthBlock):
 
 
 class SuperDepth(ResNetDepth):
-    """ResNet encoder and sub-pixel decoder; see `ResNetDepth`.
+    """A depth network of ResNet encoder and sub-pixel decoder; `ResNetDepth` documents its arguments.
 
     Every step up is a sub-pixel convolution, and the inverse depth of each stride is super-resolved from features at
-    twice that stride: nothing is computed at full resolution but the result.
+    twice that stride: only the result is computed at full resolution.
+
+    >>> [tuple(x.shape) for x in SuperDepth().eval()(torch.rand(1, 3, 64, 96))]
+    [(1, 1, 64, 96), (1, 1, 32, 48), (1, 1, 16, 24), (1, 1, 8, 12)]
     """
 
     decoder_type: ClassVar[type[ResNetDecoder]] = SubPixelDecoder

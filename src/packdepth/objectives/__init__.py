@@ -1,7 +1,7 @@
 """The objective that training minimizes: a list of weighted terms, one file each.
 
-To add a term, add a file with a subclass of `Term`; nothing else changes. `docs/extending.md` shows a term of an
-installed package, of a script and of a notebook.
+To add a term, add a file with a subclass of `Term`; nothing else changes. `docs/extending.md` shows a term in an
+installed package, in a script and in a notebook.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Depth hints: where a search over depth explains a stereo pair far better than the prediction does, follow it."""
+"""Depth hints: the prediction follows a search over depth where the search explains a stereo pair far better."""
 
 from __future__ import annotations
 
@@ -19,32 +19,40 @@ from packdepth.objectives.stereo import pair_motion
 from packdepth.objectives.term import NonNegative, Term
 from packdepth.records import Batch, Outputs
 
-SCALE = 1  # the search is done at half resolution
-CANDIDATES = 32
-WIDEST = 0.1  # of the image width: the largest disparity that is searched
-WINDOW = 3  # pixels: errors are averaged over squares of this side
-BETTER = 0.8  # of the prediction's error, which a hint's must stay below,
-MARGIN = 0.01  # and by this much
+SCALE = 1  # scale of the search: half resolution, a quarter of the time
+CANDIDATES = 32  # number of disparities that are searched
+MAX_DISPARITY = 0.1  # largest disparity of the search, as a share of the image width: 3 m away in KITTI
+WINDOW = 3  # pixels: side of the windows over which errors are averaged, to make the search less noisy
+
+# A hint is trusted if its error is below MAX_ERROR_RATIO times the prediction's error, and below that error by
+# MIN_GAIN. Both were chosen on KITTI odometry's sequence 06 (docs/results/2026-11-22-stereo-sequence-06.md).
+MAX_ERROR_RATIO = 0.8
+MIN_GAIN = 0.01  # in units of the photometric error
 
 
 class Hints(Term):
-    """Depth hints: mean |log d - log h| over pixels with a hint h, and 0 at all others, averaged over the scales.
+    """Depth hints: mean |log d - log h|, with 0 at pixels without a trusted hint h, averaged over the scales.
 
     View synthesis pulls depth to the nearest match: a trunk or a post that moves by many times its width between the
-    two images stays at the depth of what is behind it. A search over depths equally far apart in disparity has no such
-    basin, but is noisy; so its result is taken only where it explains the pair far better than the prediction does.
+    two images stays at the depth of what is behind it. A search over evenly spaced disparities does not depend on a
+    start, but is noisy. Therefore a hint is trusted only where it explains the pair far better than the prediction
+    does.
 
-    Source: Watson et al., ICCV 2019, eq. 3 and 4, whose hints come from semi-global matching, computed beforehand;
-    these come from the photometric error itself, and need a clear margin for that.
+    Source: Watson et al., ICCV 2019, eq. 3 and 4. Their hints come from semi-global matching, computed beforehand;
+    these come from the photometric error itself, and therefore need a clear margin.
+
+    >>> Hints().needs
+    ('right',)
     """
 
     kind: Literal["hints"] = "hints"
     weight: NonNegative = 0.5
+    """Factor of the term in the objective."""
 
     needs: ClassVar[tuple[str, ...]] = ("right",)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """A scalar."""
+        """Return the mean over pixels, samples and scales, a scalar."""
         assert batch.right is not None
         assert batch.baseline is not None
         image, right = reduced(batch.image, SCALE), reduced(batch.right, SCALE)
@@ -57,19 +65,25 @@ class Hints(Term):
 
 @torch.no_grad()
 def search(image: Tensor, right: Tensor, baseline: Tensor, camera: Camera, predicted: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverse depth that explains each pixel of a rectified pair best, and where it is to be trusted.
+    """Return the inverse depth that explains each pixel of a rectified pair best, and the mask of those to trust.
 
     Args:
-        image: [B, 3, H, W].
-        right: [B, 3, H, W], of the other camera.
-        baseline: [B] metres to that camera along x.
-        camera: of both.
-        predicted: inverse depth [B, 1, H, W], 1/metres, positive, that hints have to explain better.
+        image: images of the left camera, [B, 3, H, W].
+        right: images of the other camera, [B, 3, H, W].
+        baseline: metres along x from the left camera to the other one, [B].
+        camera: the camera of both.
+        predicted: predicted inverse depth [B, 1, H, W], 1/metres, positive. A trusted hint must have a clearly smaller
+            error.
 
     Returns:
-        inverse depth [B, 1, H, W], 1/metres, and bool [B, 1, H, W].
+        Inverse depth [B, 1, H, W], 1/metres, and the mask [B, 1, H, W] bool.
+
+    >>> image, predicted = torch.rand(1, 3, 8, 16), torch.full((1, 1, 8, 16), 0.1)
+    >>> hints, trusted = search(image, image, torch.tensor([0.5]), Camera.from_fov(90, 16, 8), predicted)
+    >>> hints.shape, trusted.dtype
+    (torch.Size([1, 1, 8, 16]), torch.bool)
     """
-    step = WIDEST * image.shape[-1] / CANDIDATES  # pixels of disparity
+    step = MAX_DISPARITY * image.shape[-1] / CANDIDATES  # disparity between two candidates, in pixels
     per_pixel = 1 / (camera.fx * baseline.abs())  # [B] inverse depth of a disparity of one pixel
     T, windows = pair_motion(baseline), WindowStatistics.of(image[:, None])
 
@@ -79,11 +93,12 @@ def search(image: Tensor, right: Tensor, baseline: Tensor, camera: Camera, predi
         averaged = F.avg_pool2d(each, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
         return averaged.masked_fill(~view.valid, torch.inf)
 
-    own = error(predicted)
-    least, best = own, predicted
+    predicted_error = error(predicted)
+    smallest, best = predicted_error, predicted
     for k in range(1, CANDIDATES + 1):
         candidate = (k * step * per_pixel)[:, None, None, None].expand_as(predicted)
-        found = error(candidate)
-        best = torch.where(found < least, candidate, best)
-        least = torch.minimum(found, least)
-    return best, own.isfinite() & (least < BETTER * own) & (least < own - MARGIN)
+        candidate_error = error(candidate)
+        best = torch.where(candidate_error < smallest, candidate, best)
+        smallest = torch.minimum(candidate_error, smallest)
+    clear = (smallest < MAX_ERROR_RATIO * predicted_error) & (smallest < predicted_error - MIN_GAIN)
+    return best, predicted_error.isfinite() & clear

@@ -15,14 +15,17 @@ OUTPUTS = frozenset(field.name for field in fields(Outputs))
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted sum of terms, each of which stands there once.
+    """The weighted sum of terms.
+
+    Args:
+        terms: the terms, each kind at most once.
 
     >>> from packdepth.objectives import Photometric, Velocity
     >>> Objective((Photometric(), Velocity())).batch_fields
     frozenset({'distance'})
     """
 
-    terms: Sequence[Term]
+    terms: Sequence[Term]  # each kind at most once
 
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return the optional fields of the batch that each term needs, by the term's kind."""
@@ -40,15 +43,20 @@ class Objective:
 
     @property
     def metric_from(self) -> frozenset[str]:
-        """The fields of the batch that give depth its scale in metres; none if it is known up to a factor."""
+        """The fields of the batch that give depth its scale in metres; empty if depth is known up to a factor only."""
         return frozenset(term.metric_from for term in self.terms if term.metric_from is not None)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted sum, a scalar, and the value of each term before its weight, by its kind."""
+        """Return the weighted sum, a scalar, and the value of each term before its weight, by its kind.
+
+        Args:
+            outputs: what the networks make of the batch.
+            batch: the batch.
+        """
         prepared = outputs
         for term in self.terms:
             prepared = term.prepare(prepared, batch)
         values = {term.kind: term(prepared if term.sees_prepared else outputs, batch) for term in self.terms}
         # Adds 0 x pose, so that DDP finds a gradient for the pose network even if all terms need depth alone.
-        nothing = 0 * outputs.T_context_target.sum()
-        return sum((term.weight * values[term.kind] for term in self.terms), nothing), values
+        zero = 0 * outputs.T_context_target.sum()
+        return sum((term.weight * values[term.kind] for term in self.terms), zero), values

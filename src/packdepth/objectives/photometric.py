@@ -1,4 +1,4 @@
-"""Photometric loss: how unlike the target image is to its synthesis from the context frames."""
+"""Photometric loss: the difference between the target image and its synthesis from the context frames."""
 
 from __future__ import annotations
 
@@ -17,22 +17,28 @@ from packdepth.objectives.ssim import WindowStatistics, ssim_distance
 from packdepth.objectives.term import Convention, NonNegative, Term, Unit, masked_mean
 from packdepth.records import Batch, Outputs
 
-SSIM_SHARE = 0.85  # of the photometric error, as published; L1 has the rest
+SSIM_SHARE = 0.85  # share of the SSIM term in the photometric error (PackNet, eq. 2); L1 has the rest
 
 
 def photometric_error(
     images: Tensor, target: Tensor, ssim: float = SSIM_SHARE, windows: WindowStatistics | None = None
 ) -> Tensor:
-    """Error at each pixel, `ssim` (1 - SSIM) / 2 + (1 - `ssim`) L1, averaged over channels.
+    """Return the error `ssim` (1 - SSIM) / 2 + (1 - `ssim`) L1 at each pixel, averaged over channels.
+
+    Source: PackNet, CVPR 2020, eq. 2.
 
     Args:
         images: [B, N, 3, H, W].
-        target: [B, 3, H, W], to compare each of the N images with, a constant.
+        target: the image [B, 3, H, W] that each of the N images is compared with, a constant.
         ssim: share of the SSIM term.
-        windows: of `target[:, None]`, where they are known from an earlier comparison.
+        windows: statistics of `target[:, None]`, if an earlier comparison has computed them.
 
     Returns:
-        [B, N, H, W]. Source: PackNet, CVPR 2020, eq. 2.
+        [B, N, H, W].
+
+    >>> target = torch.rand(1, 3, 4, 4)
+    >>> float(photometric_error(target[:, None], target).abs().max()) < 1e-6
+    True
     """
     difference = (images - target[:, None]).abs().mean(2)
     distance = ssim_distance(images, windows or WindowStatistics.of(target[:, None])).mean(2)
@@ -40,48 +46,62 @@ def photometric_error(
 
 
 def combine(errors: Tensor, valid: Tensor, minimum: bool) -> tuple[Tensor, Tensor]:
-    """One error a pixel of several context frames: the least, or the mean, over those that see it.
+    """Return one error for each pixel: the minimum or the mean over the context frames in which the pixel is valid.
 
     Args:
         errors: [B, N, H, W].
-        valid: [B, N, H, W] bool.
-        minimum: the least error (PackNet eq. 3), or else the mean.
+        valid: valid mask [B, N, H, W] bool.
+        minimum: take the minimum reprojection error (PackNet eq. 3), not the mean.
 
     Returns:
-        the error [B, 1, H, W], 0 where no context frame sees the pixel, and where one does [B, 1, H, W].
+        The error [B, 1, H, W], 0 where no context frame is valid, and the mask [B, 1, H, W] of pixels with a valid one.
+
+    >>> errors, valid = torch.tensor([[[[1.0]], [[3.0]]]]), torch.ones(1, 2, 1, 1, dtype=torch.bool)
+    >>> combine(errors, valid, minimum=False)
+    (tensor([[[[2.]]]]), tensor([[[[True]]]]))
     """
-    seen = valid.any(1, keepdim=True)
+    any_valid = valid.any(1, keepdim=True)
     if minimum:
-        least = errors.masked_fill(~valid, torch.inf).amin(1, keepdim=True)
-        return torch.where(seen, least, 0), seen
+        smallest = errors.masked_fill(~valid, torch.inf).amin(1, keepdim=True)
+        return torch.where(any_valid, smallest, 0), any_valid
     weight = valid.to(errors.dtype)
-    return (errors * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1), seen
+    return (errors * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1), any_valid
 
 
 def clipped(errors: Tensor, deviations: float) -> Tensor:
-    """Errors [B, N, H, W], those of each context frame at most their mean plus some standard deviations of theirs.
+    """Return errors that are cut off at some standard deviations above their mean, for each context frame.
 
-    Both are taken over the whole batch, as constants. Source: packnet-sfm's `clip_loss`.
+    Mean and deviation are taken over the whole batch, as constants. Source: packnet-sfm's `clip_loss`.
+
+    Args:
+        errors: [B, N, H, W].
+        deviations: number of standard deviations.
+
+    Returns:
+        [B, N, H, W].
+
+    >>> float(clipped(torch.tensor([0.0, 0.0, 0.0, 8.0]).view(1, 1, 1, 4), deviations=1.0).max())
+    6.0
     """
     each = errors.detach().transpose(0, 1).flatten(1)
     return errors.clamp(max=(each.mean(1) + deviations * each.std(1))[:, None, None])
 
 
 class Scene(NamedTuple):
-    """What a synthesis is made from and compared with, at one resolution: nothing that the networks change."""
+    """Images of one resolution, from which the target is synthesized and with which it is compared: all constants."""
 
     image: Tensor  # [B, 3, H, W], the target
-    windows: WindowStatistics  # of the target
+    windows: WindowStatistics  # statistics of the target
     context: Tensor  # [B, N, 3, H, W]
-    unmoved: Tensor | None  # [B, N, H, W] errors of the context as it is, for auto-masking
+    identity_errors: Tensor | None  # [B, N, H, W] errors of the identity reprojection; None without auto-masking
 
 
 class Photometric(Term):
-    """Photometric loss of view synthesis: minimum reprojection, auto-masking and validity mask over four scales.
+    """Photometric loss of view synthesis: minimum reprojection, auto-masking and valid mask over four scales.
 
-    Pixels that no context frame sees are left out of the mean. Where the identity reprojection, which is the context
-    frame without any motion, explains a pixel better than the synthesis does (eq. 4), the pixel has that constant
-    error, which has no gradient. Source: PackNet, CVPR 2020, eq. 1 to 4; Godard et al., ICCV 2019.
+    Pixels that are valid in no context frame are left out of the mean. If the identity reprojection, which is the
+    context frame without any motion, explains a pixel better than the synthesis does (eq. 4), the pixel has that
+    constant error, which has no gradient. Source: PackNet, CVPR 2020, eq. 1 to 4; Godard et al., ICCV 2019.
 
     >>> Photometric(scales="pyramid").automask
     True
@@ -91,21 +111,31 @@ class Photometric(Term):
     ssim: Unit = SSIM_SHARE
     """Share of the SSIM term; the rest is L1."""
     minimum: bool = True
-    """Take the smallest error over the context frames at each pixel, not their mean."""
+    """Take the minimum reprojection error over the context frames at each pixel, not the mean."""
     automask: bool = True
     """Ignore pixels that the identity reprojection explains better (standing camera, cars at our speed)."""
     scales: Comparison = "full"
-    """Compare each scale at full resolution, upsampled (as published), or at its own (cheaper, wider basin).
+    """Resolution of the comparison: `full`, `own` or `pyramid`.
 
-    pyramid: at its own, and the coarsest once more at half of that (widest basin): within its reach is what moves by
-    many pixels between two frames.
+    full: each scale is upsampled to full resolution, as published. own: each scale is compared at its own resolution,
+    which is cheaper and converges from farther off. pyramid: as own, and the coarsest scale once more at half of its
+    resolution, which converges from farthest off and reaches objects that move by many pixels between two frames.
     """
     convention: Convention = "packdepth"
-    """reference: pixels that no context frame sees count too, and scales are resized as in packnet-sfm."""
+    """packdepth's convention, or packnet-sfm's (`reference`).
+
+    reference: pixels without a valid context frame count too, and scales are resized as in packnet-sfm.
+    """
     padding: Padding = "zeros"
-    """Option of the reference alone: pixels out of view are black (as published), or show the border of the frame."""
+    """Values beyond the border of the context image: black (as published), or its edge pixels, repeated.
+
+    Option of `convention: reference` only.
+    """
     clip: NonNegative = 0.0
-    """Option of the reference alone: cut off errors at this many standard deviations above their mean; 0: never."""
+    """Cut off errors at this many standard deviations above their mean; 0 never does.
+
+    Option of `convention: reference` only.
+    """
 
     needs_context: ClassVar[bool] = True
 
@@ -118,7 +148,7 @@ class Photometric(Term):
         return self
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean error over samples and scales, a scalar."""
+        """Return the mean error over samples and scales, a scalar."""
         height, width = batch.image.shape[-2:]
         scene, camera = self._scene(batch, 0), batch.camera
         losses = []
@@ -131,23 +161,26 @@ class Photometric(Term):
         return torch.stack(losses).mean()
 
     def _levels(self, inv_depths: list[Tensor]) -> list[Tensor]:
-        """The inverse depths to judge, those of a pyramid and one that is coarser by half."""
+        """Return the inverse depths to evaluate: for a pyramid also one that is coarser by half."""
         if self.scales != "pyramid":
             return inv_depths
         return [*inv_depths, F.avg_pool2d(inv_depths[-1], 2, ceil_mode=True)]
 
     @torch.no_grad()
     def _scene(self, batch: Batch, scale: int) -> Scene:
+        """Return the images at a scale, without gradient."""
         image, context = (reduced(images, scale, self.convention) for images in (batch.image, batch.context))
         windows = WindowStatistics.of(image[:, None])
-        unmoved = self._errors(context, image, windows) if self.automask else None
-        return Scene(image, windows, context, unmoved)
+        identity_errors = self._errors(context, image, windows) if self.automask else None
+        return Scene(image, windows, context, identity_errors)
 
     def _errors(self, images: Tensor, target: Tensor, windows: WindowStatistics) -> Tensor:
+        """Return the errors [B, N, H, W] of images [B, N, 3, H, W], cut off if the options say so."""
         errors = photometric_error(images, target, self.ssim, windows)
         return clipped(errors, self.clip) if self.clip else errors
 
     def _loss(self, inv_depth: Tensor, T_context_target: Tensor, scene: Scene, camera: Camera) -> Tensor:
+        """Return the loss of one scale, a scalar."""
         depth = depth_from_inverse(inv_depth)
         motions = zip(scene.context.unbind(1), T_context_target.unbind(1), strict=True)
         padding = self.padding if self.convention == "reference" else "border"
@@ -156,8 +189,8 @@ class Photometric(Term):
         if self.convention == "reference":
             valid = torch.ones_like(valid)
         synthesized = torch.stack([view.image for view in views], dim=1)  # [B, N, 3, H, W]
-        error, seen = combine(self._errors(synthesized, scene.image, scene.windows), valid, self.minimum)
-        if scene.unmoved is not None:
-            unmoved, _ = combine(scene.unmoved, valid, self.minimum)
-            error = torch.minimum(error, unmoved)
-        return masked_mean(error, seen)
+        error, any_valid = combine(self._errors(synthesized, scene.image, scene.windows), valid, self.minimum)
+        if scene.identity_errors is not None:
+            identity_error, _ = combine(scene.identity_errors, valid, self.minimum)
+            error = torch.minimum(error, identity_error)
+        return masked_mean(error, any_valid)

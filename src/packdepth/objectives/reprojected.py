@@ -1,4 +1,4 @@
-"""Reprojected distance: measured against predicted depth, where both come to lie in the context frames."""
+"""Reprojected distance: the distance in pixels between measured and predicted points in the context frames."""
 
 from __future__ import annotations
 
@@ -12,13 +12,24 @@ from packdepth.geometry.warp import sample
 from packdepth.objectives.term import NonNegative, Term, sample_means
 from packdepth.records import Batch, Outputs
 
-NEAREST = 0.1  # of its depth in the target view: a point that comes nearer than that to the context camera
+MIN_DEPTH_RATIO = 0.1
+"""Smallest depth in the context camera, as a share of the depth in the target view. Chosen: a point that comes nearer
+would have an image arbitrarily far away, and one return would dominate the mean."""
 
 
 def returns(truth: Tensor) -> tuple[Tensor, Tensor]:
-    """What sparse depth maps [B, 1, H, W] hold: pixels [B, 2, 1, M] as (u, v), and their depth [B, 1, 1, M], metres.
+    """Return the measurements of sparse depth maps as lists of equal length.
 
-    M is the largest number of measurements in a map, at least 1; maps with fewer are filled up with depth 0.
+    Args:
+        truth: measured depth [B, 1, H, W], metres, 0 where unknown.
+
+    Returns:
+        Pixels [B, 2, 1, M] as (u, v), and their depth [B, 1, 1, M] in metres. M is the largest number of measurements
+        in a map, at least 1; maps with fewer are filled up with depth 0.
+
+    >>> pixels, depth = returns(torch.tensor([[[[0.0, 7.0]]]]))
+    >>> pixels.flatten().tolist(), depth.flatten().tolist()
+    ([1.0, 0.0], [7.0])
     """
     known = truth.flatten(1) > 0
     counts = known.cumsum(1)
@@ -34,7 +45,20 @@ def returns(truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def at_pixels(inv_depth: Tensor, pixels: Tensor, height: int, width: int) -> Tensor:
-    """Inverse depth [B, 1, h, w], as if resized to `height` x `width`, at pixels [B, 2, 1, M] of that: [B, 1, 1, M]."""
+    """Return inverse depth at pixels of another resolution, as if it were resized to that resolution first.
+
+    Args:
+        inv_depth: inverse depth [B, 1, h, w], 1/metres.
+        pixels: [B, 2, 1, M] as (u, v), in pixels of the other resolution.
+        height: height of the other resolution, in pixels.
+        width: width of the other resolution, in pixels.
+
+    Returns:
+        [B, 1, 1, M], 1/metres.
+
+    >>> at_pixels(torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[1.0]], [[0.0]]]]), height=2, width=4)
+    tensor([[[[1.5000]]]])
+    """
     size = pixels.new_tensor([inv_depth.shape[-1] / width, inv_depth.shape[-2] / height])
     return sample(inv_depth, (pixels + 0.5) * size.view(1, 2, 1, 1) - 0.5)
 
@@ -42,56 +66,72 @@ def at_pixels(inv_depth: Tensor, pixels: Tensor, height: int, width: int) -> Ten
 def reprojected_distance(
     predicted: Tensor, measured: Tensor, rays: Tensor, T_context_target: Tensor, camera: Camera
 ) -> tuple[Tensor, Tensor]:
-    """Pixels between the images of a point at its predicted and at its measured depth, in a context frame.
+    """Return the distance, in pixels of a context frame, between the images of points at predicted and measured depth.
 
-    A point at inverse depth p on a ray r is seen where a(p) = R r + p t is; its image is K a(p) / a_z(p). Two such
-    images differ by K (p - g) (t - t_z a(g) / a_z(g)) / a_z(p): nothing, without gradient, where the camera stands and
-    in its focus of expansion, and more than any bound where the predicted point comes up to the context camera. There
-    a_z(p) is held at a tenth, from where on the distance grows in proportion to p - g and pulls back as it should.
+    A point at inverse depth p on a ray r has the position a(p) = R r + p t, times 1 / p, in the context camera, and its
+    image is K a(p) / a_z(p). Two such images differ by K (p - g) (t - t_z a(g) / a_z(g)) / a_z(p). This is zero,
+    without gradient, if the camera stands and at its focus of expansion. It grows without bound when the predicted
+    point approaches the context camera. Therefore a_z(p) is clamped to a tenth from below: from there the distance
+    grows in proportion to p - g, and its gradient has the right sign.
+
+    Source: Guizilini et al., CoRL 2019, eq. 7.
 
     Args:
-        predicted: inverse depth, [B, 1, 1, M], 1/metres.
-        measured: inverse depth, [B, 1, 1, M], 1/metres.
-        rays: of the target camera to the points at depth 1, [B, 3, 1, M].
+        predicted: predicted inverse depth, [B, 1, 1, M], 1/metres.
+        measured: measured inverse depth, [B, 1, 1, M], 1/metres.
+        rays: the points at depth 1 in the target camera, [B, 3, 1, M].
         T_context_target: [B, 4, 4].
-        camera: of the context frame.
+        camera: the camera of the context frame.
 
     Returns:
-        the distance [B, 1, 1, M], and where the measured point is in front of the context camera [B, 1, 1, M] bool.
-        Source: Guizilini et al., CoRL 2019, eq. 7.
+        The distance [B, 1, 1, M], and the mask [B, 1, 1, M] bool of measured points in front of the context camera.
+
+    >>> camera, ray = Camera.from_fov(90, width=100, height=100), torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
+    >>> T = torch.eye(4)[None].clone()
+    >>> T[:, 0, 3] = 1.0  # one metre sideways: 5 pixels at 10 m, 10 pixels at 5 m
+    >>> predicted, measured = torch.full((1, 1, 1, 1), 0.2), torch.full((1, 1, 1, 1), 0.1)
+    >>> distance, _ = reprojected_distance(predicted, measured, ray, T, camera)
+    >>> round(float(distance), 3)
+    5.0
     """
     t = T_context_target[:, :3, 3, None, None]  # [B, 3, 1, 1]
-    far = (T_context_target[:, :3, :3] @ rays.flatten(2)).view_as(rays)
-    seen = far + measured * t
-    valid = seen[:, 2:] > NEAREST
-    image = seen[:, :2] / seen[:, 2:].clamp(min=NEAREST)
-    nearness = (far[:, 2:] + predicted * t[:, 2:]).clamp(min=NEAREST)
-    apart = (predicted - measured) * (t[:, :2] - t[:, 2:] * image) / nearness  # at focal length 1
+    rotated = (T_context_target[:, :3, :3] @ rays.flatten(2)).view_as(rays)
+    position = rotated + measured * t  # a(g)
+    valid = position[:, 2:] > MIN_DEPTH_RATIO
+    image = position[:, :2] / position[:, 2:].clamp(min=MIN_DEPTH_RATIO)
+    predicted_z = (rotated[:, 2:] + predicted * t[:, 2:]).clamp(min=MIN_DEPTH_RATIO)  # a_z(p)
+    difference = (predicted - measured) * (t[:, :2] - t[:, 2:] * image) / predicted_z  # at focal length 1
     focal = Camera(camera.fx, camera.fy, 0.0, 0.0, camera.width, camera.height)
-    pixels, _ = focal.project(torch.cat([apart, torch.ones_like(predicted)], dim=1))
+    pixels, _ = focal.project(torch.cat([difference, torch.ones_like(predicted)], dim=1))
     return torch.linalg.vector_norm(pixels, dim=1, keepdim=True), valid
 
 
 class Reprojected(Term):
-    """Reprojected distance: how many pixels apart measured and predicted points lie in the context frames.
+    """Reprojected distance: the distance in pixels between measured and predicted points in the context frames.
 
     It is the mean over LiDAR returns, context frames and scales, in pixels of the run's image size.
 
-    Predictions are read off where each return was measured, as in `Supervised`, so that every return counts once. The
-    ego-motion is a constant here: its error is none that depth could measure, and a shorter motion would always be the
-    cheaper one (docs/explanation/published_methods.md). Other terms teach it. A sample without a return counts as zero.
+    The prediction is sampled at the pixel of each return, as in `Supervised`, so that every return counts once. The
+    ego-motion is a constant here: depth does not measure its error, and a shorter motion would always lower the loss
+    (docs/explanation/published_methods.md). Other terms train it. A sample without a return counts as zero.
+
+    >>> Reprojected().metric_from
+    'truth'
     """
 
     kind: Literal["reprojected"] = "reprojected"
     weight: NonNegative = 0.1
-    """Per pixel of distance. It is packdepth's own: the published weight is not known."""
+    """Factor of the term in the objective, per pixel of distance.
+
+    It is packdepth's own: the published weight is not known.
+    """
 
     needs: ClassVar[tuple[str, ...]] = ("truth",)
     needs_context: ClassVar[bool] = True
     metric_field: ClassVar[str | None] = "truth"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean over samples, a scalar, pixels."""
+        """Return the mean distance over samples, a scalar, pixels."""
         assert batch.truth is not None
         height, width = batch.truth.shape[-2:]
         pixels, depth = returns(batch.truth)

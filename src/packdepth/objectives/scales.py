@@ -1,4 +1,4 @@
-"""Inverse depth and images of one scale, brought to one size."""
+"""Inverse depth and images of one scale, resized to a common size."""
 
 from __future__ import annotations
 
@@ -10,27 +10,53 @@ from torch import Tensor
 from packdepth.objectives.term import Convention
 
 Scales = Literal["full", "own"]
-"""Each scale at full resolution, upsampled, or at its own."""
+"""Resolution of each scale: full resolution, upsampled, or its own."""
 Comparison = Literal["full", "own", "pyramid"]
-"""Resolutions at which images are compared: as `Scales`, or at each scale's own and the coarsest once more at half."""
+"""Resolutions at which images are compared: as in `Scales`, or each scale's own and the coarsest once more at half."""
 
 
 def enlarged(inv_depth: Tensor, scale: int, height: int, width: int, convention: Convention = "packdepth") -> Tensor:
-    """Inverse depth [B, 1, h, w] of scale s, h = H / 2^s rounded up or full already, at full size: [B, 1, H, W].
+    """Return the inverse depth of a scale at full size.
 
-    Bilinear about pixel centers; by the reference's convention each value is repeated.
+    packdepth interpolates bilinearly about pixel centers; packnet-sfm repeats each value.
+
+    Args:
+        inv_depth: [B, 1, h, w] with h = H / 2^s and w = W / 2^s, rounded up, or at full size already.
+        scale: the scale s.
+        height: the full height H, in pixels.
+        width: the full width W, in pixels.
+        convention: packdepth's or packnet-sfm's (`reference`).
+
+    Returns:
+        [B, 1, H, W].
+
+    >>> import torch
+    >>> enlarged(torch.tensor([[[[1.0, 3.0]]]]), 1, height=1, width=4)
+    tensor([[[[1.0000, 1.5000, 2.5000, 3.0000]]]])
     """
     if inv_depth.shape[-2:] != (height, width):
-        mode, aligned = ("nearest", None) if convention == "reference" else ("bilinear", False)
-        inv_depth = F.interpolate(inv_depth, scale_factor=2**scale, mode=mode, align_corners=aligned)
+        mode, align_corners = ("nearest", None) if convention == "reference" else ("bilinear", False)
+        inv_depth = F.interpolate(inv_depth, scale_factor=2**scale, mode=mode, align_corners=align_corners)
     return inv_depth[..., :height, :width]
 
 
 def reduced(images: Tensor, scale: int, convention: Convention = "packdepth") -> Tensor:
-    """Images [B, ..., C, H, W] at scale s: [B, ..., C, h, w], h = H / 2^s rounded up; `Camera.pooled` is their camera.
+    """Return images at a scale. `Camera.pooled` is their camera.
 
-    Averaged over windows of 2^s x 2^s pixels, the last of which may be cut; by the reference's convention bilinear with
-    aligned corners.
+    packdepth averages over windows of 2^s x 2^s pixels, the last of which may be cut by the border; packnet-sfm
+    interpolates bilinearly with aligned corners.
+
+    Args:
+        images: [B, ..., C, H, W].
+        scale: the scale s.
+        convention: packdepth's or packnet-sfm's (`reference`).
+
+    Returns:
+        [B, ..., C, h, w] with h = H / 2^s and w = W / 2^s, rounded up.
+
+    >>> import torch
+    >>> reduced(torch.tensor([[[[1.0, 3.0, 5.0]]]]), 1)
+    tensor([[[[2., 5.]]]])
     """
     if scale == 0:
         return images

@@ -14,14 +14,19 @@ from packdepth.records import Batch, Outputs
 
 
 def smoothness(inv_depth: Tensor, image: Tensor) -> Tensor:
-    """Mean |dx d| exp(-|dx I|) + |dy d| exp(-|dy I|), d the inverse depth over its mean.
+    """Return the mean of |dx d| exp(-|dx I|) + |dy d| exp(-|dy I|), with d the inverse depth over its mean.
+
+    Source: PackNet, CVPR 2020, eq. 5.
 
     Args:
-        inv_depth: [B, 1, H, W].
-        image: [B, 3, H, W].
+        inv_depth: inverse depth d before normalization, [B, 1, H, W], 1/metres.
+        image: image I, [B, 3, H, W].
 
     Returns:
-        a scalar. Source: PackNet, CVPR 2020, eq. 5.
+        A scalar.
+
+    >>> smoothness(torch.tensor([[[[1.0, 3.0], [1.0, 3.0]]]]), torch.zeros(1, 3, 2, 2))
+    tensor(1.)
     """
     normalized = inv_depth / inv_depth.mean((2, 3), keepdim=True).clamp(min=MIN_INV_DEPTH)
     total = inv_depth.new_zeros(())
@@ -40,13 +45,14 @@ class Smoothness(Term):
 
     kind: Literal["smoothness"] = "smoothness"
     weight: NonNegative = 1e-3
+    """Factor of the term in the objective."""
     scales: Scales = "own"
     """Smooth each scale at its own resolution, or upsampled at full resolution (as packnet-sfm does)."""
     convention: Convention = "packdepth"
-    """reference: scales are resized as in packnet-sfm."""
+    """packdepth's convention, or packnet-sfm's (`reference`), which resizes scales in its own way."""
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean over the scales, a scalar."""
+        """Return the mean over the scales, a scalar."""
         height, width = batch.image.shape[-2:]
         losses = []
         for s, inv_depth in enumerate(outputs.inv_depths):

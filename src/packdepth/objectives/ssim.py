@@ -9,29 +9,46 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-C1, C2 = 0.01**2, 0.03**2
+C1, C2 = 0.01**2, 0.03**2  # the published constants, for images in [0, 1]; they keep flat windows stable
 
 
 class WindowStatistics(NamedTuple):
-    """Images and the statistics of their 3x3 windows: worth keeping of an image that is compared more than once."""
+    """Images and the statistics of their 3x3 windows, which are kept if an image is compared more than once.
 
-    reflected: Tensor  # [B, N, C, H + 2, W + 2], continued beyond the borders as in a mirror
-    mean: Tensor  # [B, N, C, H, W]
-    variance: Tensor  # [B, N, C, H, W]
+    >>> WindowStatistics.of(torch.ones(1, 1, 3, 4, 4)).mean.shape
+    torch.Size([1, 1, 3, 4, 4])
+    """
+
+    reflected: Tensor  # [B, N, C, H + 2, W + 2], the images, reflected at their borders
+    mean: Tensor  # [B, N, C, H, W], mean over each window
+    variance: Tensor  # [B, N, C, H, W], variance over each window
 
     @classmethod
     def of(cls, images: Tensor) -> WindowStatistics:
-        """Of images [B, N, C, H, W]."""
+        """Return the statistics of images.
+
+        Args:
+            images: [B, N, C, H, W].
+        """
         x = F.pad(images, (1, 1, 1, 1, 0, 0), mode="reflect")
         mean = window_means(x)
         return cls(x, mean, window_means(x * x) - mean * mean)
 
 
 def window_means(images: Tensor) -> Tensor:
-    """Means over 3x3 windows: [..., H + 2, W + 2] to [..., H, W].
+    """Return the means over 3x3 windows.
 
     Sums of shifted images are several times faster on a CPU than average pooling, and exact where a convolution may
     round to TF32.
+
+    Args:
+        images: [..., H + 2, W + 2].
+
+    Returns:
+        [..., H, W].
+
+    >>> window_means(torch.arange(9.0).view(3, 3))
+    tensor([[4.]])
     """
     rows = images[..., :-2, :] + images[..., 1:-1, :]
     rows += images[..., 2:, :]
@@ -41,25 +58,29 @@ def window_means(images: Tensor) -> Tensor:
 
 
 def ssim_distance(images: Tensor, target: WindowStatistics) -> Tensor:
-    """(1 - SSIM) / 2 in [0, 1] at each pixel, differentiable in `images`; `target` is a constant.
+    """Return (1 - SSIM) / 2 at each pixel, in [0, 1] and differentiable in `images`; `target` is a constant.
 
     Args:
         images: [B, N, C, H, W].
-        target: of [B, 1, C, H, W], to compare each of the N images with.
+        target: statistics of the image [B, 1, C, H, W] that each of the N images is compared with.
 
     Returns:
         [B, N, C, H, W].
+
+    >>> images = torch.rand(1, 1, 3, 4, 4)
+    >>> float(ssim_distance(images, WindowStatistics.of(images)).max()) < 1e-6
+    True
     """
     distance: Tensor = _SsimDistance.apply(images, *target)  # type: ignore[no-untyped-call]
     return distance
 
 
 class _SsimDistance(torch.autograd.Function):
-    """(1 - S) / 2, S = A1 A2 / (B1 B2), with the gradient in closed form.
+    """(1 - S) / 2 with S = A1 A2 / (B1 B2), and its gradient in closed form.
 
     With E the mean over a window, A1 = 2 Ex Ey + C1, A2 = 2 (Exy - Ex Ey) + C2, B1 = Ex^2 + Ey^2 + C1 and
-    B2 = Var x + Var y + C2. S depends on x by way of Ex, Exx and Exy; its derivatives by these three are all that is
-    kept for the gradient, where autograd would keep a dozen images and take half again as long.
+    B2 = Var x + Var y + C2. S depends on x through Ex, Exx and Exy. Only the derivatives by these three are kept for
+    the gradient; autograd would keep a dozen images and take half again as long.
     """
 
     @staticmethod
@@ -85,19 +106,19 @@ class _SsimDistance(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, y, by_mean, by_xx, by_xy = context.saved_tensors
         gradient = gradient / -2
-        of_x = _spread(gradient * by_mean)
-        of_x += _spread(gradient * by_xx).mul_(x).mul_(2)
-        of_x += _spread(gradient * by_xy).mul_(y)
-        return _folded(of_x), None, None, None
+        gradient_x = _spread(gradient * by_mean)
+        gradient_x += _spread(gradient * by_xx).mul_(x).mul_(2)
+        gradient_x += _spread(gradient * by_xy).mul_(y)
+        return _folded(gradient_x), None, None, None
 
 
 def _spread(windows: Tensor) -> Tensor:
-    """The gradient of `window_means`: [..., H, W] to [..., H + 2, W + 2]."""
+    """Return the gradient of `window_means`: [..., H, W] to [..., H + 2, W + 2]."""
     return window_means(F.pad(windows, (2, 2, 2, 2)))
 
 
 def _folded(reflected: Tensor) -> Tensor:
-    """The gradient of reflection, changing its argument: [..., H + 2, W + 2] to [..., H, W]."""
+    """Return the gradient of the reflection: [..., H + 2, W + 2] to [..., H, W]. It changes its argument."""
     reflected[..., 2, :] += reflected[..., 0, :]
     reflected[..., -3, :] += reflected[..., -1, :]
     reflected[..., 2] += reflected[..., 0]

@@ -1,4 +1,4 @@
-"""Stereo: each image of a rectified pair against its synthesis from the other, at the known baseline."""
+"""Stereo: the photometric loss of each image of a rectified pair and its synthesis from the other image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from packdepth.records import Batch, Outputs
 
 
 def pair_motion(baseline: Tensor) -> Tensor:
-    """T_right_left [B, 4, 4] of baselines [B], metres along x from the left camera to the right one."""
+    """Return T_right_left of baselines.
+
+    Args:
+        baseline: [B], metres along x from the left camera to the right one.
+
+    Returns:
+        [B, 4, 4].
+
+    >>> pair_motion(torch.tensor([0.5]))[0, :3, 3]
+    tensor([-0.5000,  0.0000,  0.0000])
+    """
     T = torch.eye(4, dtype=baseline.dtype, device=baseline.device).repeat(len(baseline), 1, 1)
     T[:, 0, 3] = -baseline
     return T
@@ -24,15 +34,18 @@ def pair_motion(baseline: Tensor) -> Tensor:
 class Stereo(Term):
     """Photometric loss of a rectified stereo pair: the other image is the context, the baseline is the motion.
 
-    The baseline is metric and known, so that depth is too, and whatever stands still has a parallax: nothing is
+    The baseline is known in metres, so depth is in metres too. Objects that stand still have a parallax, so nothing is
     auto-masked. Source: Godard et al., CVPR 2017; SuperDepth, ICRA 2019, section III.
+
+    >>> Stereo(both=False).needs
+    ('right',)
     """
 
     kind: Literal["stereo"] = "stereo"
     ssim: Unit = SSIM_SHARE
     """Share of the SSIM term; the rest is L1."""
     both: bool = True
-    """Predict the depth of the right view too, and synthesize it from the left image: twice the work."""
+    """Also predict the depth of the right view and synthesize the right image from the left: twice the work."""
     scales: Comparison = "full"
     """Resolutions at which images are compared, as in `photometric`."""
 
@@ -44,7 +57,7 @@ class Stereo(Term):
         return ("right", "right_inv_depths") if self.both else ("right",)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean error over directions, samples and scales, a scalar."""
+        """Return the mean error over directions, samples and scales, a scalar."""
         assert batch.right is not None
         assert batch.baseline is not None
         loss = self._synthesis(outputs.inv_depths, batch, batch.image, batch.right, batch.baseline)
@@ -57,7 +70,7 @@ class Stereo(Term):
     def _synthesis(
         self, inv_depths: list[Tensor], batch: Batch, image: Tensor, other: Tensor, baseline: Tensor
     ) -> Tensor:
-        """The error of an image [B, 3, H, W] with these inverse depths, synthesized from the other at the baseline."""
+        """Return the error of the image [B, 3, H, W], synthesized from the other one through these inverse depths."""
         pair = replace(batch, image=image, context=other[:, None])
         photometric = Photometric(ssim=self.ssim, automask=False, scales=self.scales)
         return photometric(Outputs(inv_depths, pair_motion(baseline)[:, None]), pair)

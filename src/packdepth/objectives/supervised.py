@@ -1,7 +1,7 @@
-"""Supervision by measured depth: predicted against measured inverse depth, where there is a measurement.
+"""Supervision by measured depth: the difference between predicted and measured inverse depth at measured pixels.
 
-The losses are pure functions of p and g, predicted and measured inverse depth in 1/metres, over the pixels that have
-both. Each gives one number for each sample, 0 for a sample without a measurement.
+The losses are pure functions of p and g, predicted and measured inverse depth in 1/metres, and of the mask of pixels
+with a measurement. Each returns one number for each sample, and 0 for a sample without a measurement.
 """
 
 from __future__ import annotations
@@ -18,29 +18,69 @@ from packdepth.geometry.resize import resize_inv_depth
 from packdepth.objectives.term import Convention, NonNegative, Term, sample_means
 from packdepth.records import Batch, Outputs
 
-BERHU_SHARE = 0.2  # of the largest error, where BerHu goes over from linear to quadratic
-SILOG_BALANCE = 0.85  # share of the squared mean log error that is forgiven
+BERHU_SHARE = 0.2  # share of the largest error at which BerHu changes from linear to quadratic (Laina et al. 2016)
+SILOG_BALANCE = 0.85  # share of the squared mean log error that is subtracted (Lee et al. 2019)
+SILOG_FACTOR = 10  # factor of the scale-invariant log loss (Lee et al. 2019)
 
 SupervisedKind = Literal["sparse_l1", "mse", "berhu", "silog", "abs_rel"]
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""p, g and where there is a measurement (bool), all [B, 1, H, W], to [B]. p and g are positive everywhere."""
+"""Signature: `(p, g, valid) -> loss [B]`, with p, g > 0 and the mask valid (bool) all of shape [B, 1, H, W]."""
 
 
 def sparse_l1(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """Mean |p - g|, 1/metres."""
+    """Return the mean |p - g| of each sample.
+
+    Args:
+        p: predicted inverse depth [B, 1, H, W], 1/metres.
+        g: measured inverse depth [B, 1, H, W], 1/metres.
+        valid: mask [B, 1, H, W] bool of pixels with a measurement.
+
+    Returns:
+        [B], 1/metres.
+
+    >>> p, g, valid = torch.full((1, 1, 1, 1), 0.5), torch.full((1, 1, 1, 1), 0.25), torch.ones(1, 1, 1, 1).bool()
+    >>> sparse_l1(p, g, valid)
+    tensor([0.2500])
+    """
     return sample_means((p - g).abs(), valid)
 
 
 def mse(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """Mean (p - g)^2, 1/metres^2."""
+    """Return the mean (p - g)^2 of each sample.
+
+    Args:
+        p: predicted inverse depth [B, 1, H, W], 1/metres.
+        g: measured inverse depth [B, 1, H, W], 1/metres.
+        valid: mask [B, 1, H, W] bool of pixels with a measurement.
+
+    Returns:
+        [B], 1/metres^2.
+
+    >>> p, g, valid = torch.full((1, 1, 1, 1), 0.5), torch.full((1, 1, 1, 1), 0.25), torch.ones(1, 1, 1, 1).bool()
+    >>> mse(p, g, valid)
+    tensor([0.0625])
+    """
     return sample_means((p - g).square(), valid)
 
 
 def berhu(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """Mean reverse Huber loss, 1/metres: |e| up to c, (e^2 + c^2) / 2c beyond, c a fifth of the sample's largest |e|.
+    """Return the mean reverse Huber loss of each sample: |e| up to c, (e^2 + c^2) / 2c beyond, with e = p - g.
 
-    c is set anew in every step and is a constant for the gradient. Source: Laina et al., 3DV 2016, eq. 2.
+    c is a fifth of the sample's largest |e|, computed in every step, and a constant for the gradient. Source: Laina et
+    al., 3DV 2016, eq. 2.
+
+    Args:
+        p: predicted inverse depth [B, 1, H, W], 1/metres.
+        g: measured inverse depth [B, 1, H, W], 1/metres.
+        valid: mask [B, 1, H, W] bool of pixels with a measurement.
+
+    Returns:
+        [B], 1/metres.
+
+    >>> p, g, valid = torch.full((1, 1, 1, 1), 0.5), torch.full((1, 1, 1, 1), 0.25), torch.ones(1, 1, 1, 1).bool()
+    >>> berhu(p, g, valid)  # c = 0.05
+    tensor([0.6500])
     """
     error = (p - g).abs()
     c = BERHU_SHARE * _largest(error * valid)
@@ -48,32 +88,81 @@ def berhu(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
 
 
 def reverse_huber(error: Tensor, c: Tensor) -> Tensor:
-    """`error` (not negative) up to `c`, (error^2 + c^2) / 2c beyond; of the shape of the two together."""
+    """Return `error` up to `c`, and (error^2 + c^2) / 2c beyond.
+
+    Args:
+        error: absolute errors of any shape.
+        c: threshold, of a shape that broadcasts with `error`.
+
+    Returns:
+        The shape of the two together.
+
+    >>> reverse_huber(torch.tensor([0.5, 3.0]), torch.tensor(1.0))
+    tensor([0.5000, 5.0000])
+    """
     return torch.where(error > c, (error.square() + c.square()) / (2 * torch.where(c > 0, c, 1)), error)
 
 
 def silog(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """10 sqrt(mean e^2 - 0.85 (mean e)^2), e = log p - log g: forgives most of a common factor.
+    """Return the scale-invariant log loss of each sample: 10 sqrt(mean e^2 - 0.85 (mean e)^2), with e = log p - log g.
 
-    Source: Eigen et al., NeurIPS 2014, eq. 4, in the form of Lee et al. 2019. Has no gradient where it is 0.
+    A common factor of all predictions costs little. Where the loss is 0, it has no gradient. Source: Eigen et al.,
+    NeurIPS 2014, eq. 4, in the form of Lee et al. 2019.
+
+    Args:
+        p: predicted inverse depth [B, 1, H, W], 1/metres.
+        g: measured inverse depth [B, 1, H, W], 1/metres.
+        valid: mask [B, 1, H, W] bool of pixels with a measurement.
+
+    Returns:
+        [B].
+
+    >>> g, valid = torch.full((1, 1, 1, 2), 0.25), torch.ones(1, 1, 1, 2).bool()
+    >>> silog(torch.e * g, g, valid)  # 10 sqrt(1 - 0.85)
+    tensor([3.8730])
     """
     error = p.log() - g.log()
     mean = sample_means(error, valid)
     variance = sample_means((error - mean[:, None, None, None]).square(), valid)
     squared = variance + (1 - SILOG_BALANCE) * mean.square()
     exact = squared == 0
-    return 10 * torch.where(exact, 1, squared).sqrt().masked_fill(exact, 0)
+    return SILOG_FACTOR * torch.where(exact, 1, squared).sqrt().masked_fill(exact, 0)
 
 
 def abs_rel(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """Mean |p - g| / g."""
+    """Return the mean |p - g| / g of each sample.
+
+    Args:
+        p: predicted inverse depth [B, 1, H, W], 1/metres.
+        g: measured inverse depth [B, 1, H, W], 1/metres.
+        valid: mask [B, 1, H, W] bool of pixels with a measurement.
+
+    Returns:
+        [B].
+
+    >>> p, g, valid = torch.full((1, 1, 1, 1), 0.5), torch.full((1, 1, 1, 1), 0.25), torch.ones(1, 1, 1, 1).bool()
+    >>> abs_rel(p, g, valid)
+    tensor([1.])
+    """
     return sample_means((p - g).abs() / g, valid)
 
 
 def reference_berhu(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """What packnet-sfm calls BerHu: the mean over all |e| and, once more, the e^2 of those |e| > c, c = 0.2 max(p - g).
+    """Return packnet-sfm's BerHu: the mean over all |e| and, in addition, over the e^2 of those with |e| > c.
 
-    The maximum is that of the signed error.
+    c is a fifth of the largest signed error e = p - g.
+
+    Args:
+        p: predicted inverse depth [B, 1, H, W], 1/metres.
+        g: measured inverse depth [B, 1, H, W], 1/metres.
+        valid: mask [B, 1, H, W] bool of pixels with a measurement.
+
+    Returns:
+        [B].
+
+    >>> p, g, valid = torch.full((1, 1, 1, 1), 0.5), torch.full((1, 1, 1, 1), 0.25), torch.ones(1, 1, 1, 1).bool()
+    >>> reference_berhu(p, g, valid)  # (0.25 + 0.25^2) / 2
+    tensor([0.1562])
     """
     error = p - g
     c = BERHU_SHARE * _largest(error.masked_fill(~valid, -torch.inf))
@@ -82,7 +171,20 @@ def reference_berhu(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
 
 
 def reference_abs_rel(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """Mean |p - g| / p, as in packnet-sfm: of depths, |predicted - measured| / measured."""
+    """Return packnet-sfm's mean |p - g| / p of each sample, which for depths is |predicted - measured| / measured.
+
+    Args:
+        p: predicted inverse depth [B, 1, H, W], 1/metres.
+        g: measured inverse depth [B, 1, H, W], 1/metres.
+        valid: mask [B, 1, H, W] bool of pixels with a measurement.
+
+    Returns:
+        [B].
+
+    >>> p, g, valid = torch.full((1, 1, 1, 1), 0.5), torch.full((1, 1, 1, 1), 0.25), torch.ones(1, 1, 1, 1).bool()
+    >>> reference_abs_rel(p, g, valid)
+    tensor([0.5000])
+    """
     return sample_means((p - g).abs() / p, valid)
 
 
@@ -99,36 +201,40 @@ REFERENCE_LOSSES: dict[SupervisedKind, Loss] = LOSSES | {"berhu": reference_berh
 class Supervised(Term):
     """Supervision by measured depth: one of five losses of inverse depth, averaged over the scales.
 
-    Each scale is brought to the resolution of the measurement, as predictions are, so that every measurement counts
-    once and where it was made, whatever the resolutions of data and network. A sample without a measurement counts as
-    zero. Source: Guizilini et al., CoRL 2019 (semi-supervision), for the setting; the losses name theirs.
+    Each scale is resized to the resolution of the measurement, as predictions are. So every measurement counts once and
+    at its own pixel, whatever the resolutions of data and network. A sample without a measurement counts as zero.
+    Source: Guizilini et al., CoRL 2019 (semi-supervision), for the setting; each loss names its own.
 
     >>> Supervised(kind="berhu").metric_from
     'truth'
     """
 
     kind: SupervisedKind
-    """Mean |e|; mean e^2; reverse Huber; scale-invariant log; mean |e| over the measured inverse depth."""
+    """The loss: mean |e|; mean e^2; reverse Huber; scale-invariant log; mean |e| over the measured inverse depth."""
     weight: NonNegative = 1.0
-    """packnet-sfm weighs this 0.9 and the self-supervised terms 0.1 of their weights."""
-    convention: Convention = "packdepth"
-    """reference: measured inverse depth is resized to each scale, nearest, and the batch counts as one image.
+    """Factor of the term in the objective.
 
-    berhu and abs_rel are then what packnet-sfm calls so.
+    packnet-sfm uses 0.9, and multiplies the weights of the self-supervised terms by 0.1.
+    """
+    convention: Convention = "packdepth"
+    """packdepth's convention, or packnet-sfm's (`reference`).
+
+    reference: measured inverse depth is resized to each scale, nearest, and the batch counts as one image. `berhu` and
+    `abs_rel` are then the losses that packnet-sfm calls so.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("truth",)
     metric_field: ClassVar[str | None] = "truth"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Mean over samples and scales, a scalar."""
+        """Return the mean over samples and scales, a scalar."""
         assert batch.truth is not None
         known = batch.truth > 0
         measured = torch.where(known, 1 / torch.where(known, batch.truth, 1), 0)
         return torch.stack([self._at_scale(inv_depth, measured) for inv_depth in outputs.inv_depths]).mean()
 
     def _at_scale(self, inv_depth: Tensor, measured: Tensor) -> Tensor:
-        """The loss of a scale; `measured` inverse depth is 0 where unknown."""
+        """Return the loss of one scale, a scalar; `measured` inverse depth is 0 where unknown."""
         if self.convention == "reference":
             measured = F.interpolate(measured, inv_depth.shape[-2:], mode="nearest")
             inv_depth, measured = (values.reshape(1, 1, 1, -1) for values in (inv_depth, measured))
@@ -140,5 +246,5 @@ class Supervised(Term):
 
 
 def _largest(values: Tensor) -> Tensor:
-    """The largest value of each sample, a constant: [B, 1, H, W] to [B, 1, 1, 1]."""
+    """Return the largest value of each sample, a constant: [B, 1, H, W] to [B, 1, 1, 1]."""
     return values.detach().amax((1, 2, 3), keepdim=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NonNegative = Annotated[float, Field(ge=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Convention = Literal["packdepth", "reference"]
-"""packdepth's own conventions, or those of packnet-sfm (docs/explanation/published_methods.md)."""
+"""Conventions of packdepth, or those of packnet-sfm (docs/explanation/published_methods.md)."""
 
 
 class Term(Block, ABC):
@@ -32,8 +32,8 @@ class Term(Block, ABC):
       made only if a term needs them.
     * `needs_context`: whether the term is undefined without context frames.
     * `metric_field`: the field of the batch that gives depth its scale in metres, such as "distance" or "truth".
-    * `sees_prepared`: whether it is computed from what the `prepare` methods of other terms make of the outputs, or
-      from the outputs as the networks give them.
+    * `sees_prepared`: whether the term gets the outputs that the `prepare` methods of all terms return; otherwise it
+      gets those of the networks.
 
     >>> from typing import Literal
     >>> class Nearness(Term):
@@ -59,16 +59,26 @@ class Term(Block, ABC):
 
     @property
     def metric_from(self) -> str | None:
-        """The field of the batch from which depth gets its scale in metres; None if the term gives it none."""
+        """The field of the batch that gives depth its scale in metres; None if the term does not."""
         return self.metric_field if self.weight > 0 else None
 
     def prepare(self, outputs: Outputs, batch: Batch) -> Outputs:
-        """Return the outputs that the other terms are computed from: by default as they are."""
+        """Return the outputs that the other terms are computed from: by default the outputs themselves.
+
+        Args:
+            outputs: the outputs of the networks, after the `prepare` methods of the terms before this one.
+            batch: the batch.
+        """
         return outputs
 
     @abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Return the value of the term before its weight, a scalar."""
+        """Return the value of the term before its weight, a scalar.
+
+        Args:
+            outputs: what the networks make of the batch.
+            batch: the batch.
+        """
 
 
 TERMS = Family(Term, "packdepth.terms", ("packdepth.objectives",))  # type: ignore[type-abstract]
@@ -80,7 +90,11 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         values: [B, 1, H, W].
-        valid: [B, 1, H, W] bool. A sample without a valid pixel counts as zero.
+        valid: valid mask [B, 1, H, W] bool. A sample without a valid pixel counts as zero.
+
+    >>> import torch
+    >>> masked_mean(torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[True, False]]]]))
+    tensor(1.)
     """
     return sample_means(values, valid).mean()
 
@@ -90,7 +104,11 @@ def sample_means(values: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         values: [B, ...].
-        valid: [B, ...] bool.
+        valid: valid mask [B, ...] bool.
+
+    >>> import torch
+    >>> sample_means(torch.tensor([[1.0, 3.0], [5.0, 7.0]]), torch.tensor([[True, True], [False, False]]))
+    tensor([2., 0.])
     """
     weight = valid.to(values.dtype)
     return (values * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1)

@@ -14,21 +14,28 @@ from packdepth.records import Batch, Outputs
 
 
 def velocity_loss(T_context_target: Tensor, distance: Tensor) -> Tensor:
-    """Mean | ||t|| - distance | in metres.
+    """Return the mean | ||t|| - distance | in metres.
+
+    Source: PackNet, CVPR 2020, eq. 6.
 
     Args:
-        T_context_target: [B, N, 4, 4] predicted ego-motion.
-        distance: [B, N] metres traveled between the target and each context frame: speed times time.
+        T_context_target: predicted ego-motion [B, N, 4, 4].
+        distance: [B, N], metres traveled between the target and each context frame: speed times time.
 
     Returns:
-        a scalar. Source: PackNet, CVPR 2020, eq. 6.
+        A scalar.
+
+    >>> velocity_loss(torch.eye(4).expand(1, 2, 4, 4), torch.tensor([[1.0, 2.0]]))
+    tensor(1.5000)
     """
     error: Tensor = torch.linalg.vector_norm(T_context_target[..., :3, 3], dim=-1) - distance
     return error.abs().mean()
 
 
 class Velocity(Term):
-    """Velocity supervision: the length of the ego-motion against the distance traveled gives metric scale (eq. 6).
+    """Velocity supervision: the length of the ego-motion must equal the distance traveled, which gives metric scale.
+
+    Source: PackNet, CVPR 2020, eq. 6.
 
     >>> Velocity(weight=0, impose=True).metric_from
     'distance'
@@ -36,10 +43,11 @@ class Velocity(Term):
 
     kind: Literal["velocity"] = "velocity"
     weight: NonNegative = 0.05
+    """Factor of the term in the objective."""
     impose: bool = False
-    """Show the other terms the ego-motion at the measured length.
+    """Give the other terms the ego-motion at the measured length.
 
-    They then teach its direction and rotation only. Depth has its scale from the first step on, and the ego-motion
+    They then train its direction and rotation only. Depth has its scale from the first step on, and the ego-motion
     network learns its length from this term alone.
     """
 
@@ -54,13 +62,13 @@ class Velocity(Term):
         return self.metric_field if self.weight > 0 or self.impose else None
 
     def prepare(self, outputs: Outputs, batch: Batch) -> Outputs:
-        """Return the outputs with the ego-motion at the measured length, if it is imposed."""
+        """Return the outputs with the ego-motion at the measured length, if `impose` is set."""
         if not self.impose:
             return outputs
         assert batch.distance is not None
         return replace(outputs, T_context_target=with_length(outputs.T_context_target, batch.distance))
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """A scalar, metres."""
+        """Return the mean difference between predicted and measured distance, a scalar, metres."""
         assert batch.distance is not None
         return velocity_loss(outputs.T_context_target, batch.distance)

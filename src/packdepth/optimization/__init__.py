@@ -1,1 +1,1 @@
-"""Optimizers and schedules of the learning rate: each block stands in the file of what it describes."""
+"""Optimizers and schedules of the learning rate. Each block stands in the file of what it describes."""

@@ -1,4 +1,4 @@
-"""Adam."""
+"""The Adam optimizer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 
 class AdamBlock(OptimizerBlock):
-    """Adam, as published."""
+    """Adam, as published.
+
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.zeros(1))
+    >>> type(AdamBlock().build([{"name": "depth", "params": [weight], "lr": 1e-4}], fused=False)).__name__
+    'Adam'
+    """
 
     kind: Literal["adam"] = "adam"
 

@@ -1,4 +1,4 @@
-"""The bases of optimizers and schedules in a run file. Importing this takes no torch."""
+"""Bases of the blocks of optimizers and schedules in a run file. Importing this module takes no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Groups = list[dict[str, Any]]
 
 
 class OptimizerBlock(Block, ABC):
-    """The block of an optimizer: its options in a run file, and how the optimizer is made."""
+    """The block of an optimizer: its options in a run file, and the function that makes the optimizer."""
 
     @abstractmethod
     def build(self, groups: Groups, fused: bool) -> Adam:
@@ -36,8 +36,8 @@ class Schedule(Block, ABC):
 
         Args:
             step: number of finished steps.
-            steps: steps of the whole training.
-            epochs: epochs of the whole training.
+            steps: number of steps of the whole training.
+            epochs: number of epochs of the whole training.
         """
 
 

@@ -12,23 +12,30 @@ from torch.optim import Adam
 
 from packdepth.optimization.blocks import Groups, OptimizerBlock
 
-STEPS = 5  # of the Newton-Schulz iteration
-QUINTIC = (3.4445, -4.7750, 2.0315)  # its coefficients: every singular value ends between 0.7 and 1.2
-MOMENTUM = 0.95
-EPSILON = 1e-8
-MIN_CHANNELS = 8  # output channels of a convolution that is stepped as a matrix: output layers have fewer
+STEPS = 5  # steps of the Newton-Schulz iteration, as published
+QUINTIC = (3.4445, -4.7750, 2.0315)  # its published coefficients: every singular value ends between 0.7 and 1.2
+MOMENTUM = 0.95  # share of the earlier gradients in their mean, as published
+EPSILON = 1e-8  # keeps the normalization of a zero matrix finite
+MIN_CHANNELS = 8  # smallest number of output channels of a convolution that Muon trains: output layers have fewer
 
 
 class MuonBlock(OptimizerBlock):
-    """Muon for convolutions except output layers, Adam for everything else: short trainings learn faster."""
+    """Muon for convolutions except output layers, Adam for everything else. Short trainings learn faster with it.
+
+    >>> MuonBlock().learning_rate
+    0.02
+    """
 
     kind: Literal["muon"] = "muon"
     learning_rate: PositiveFloat = 0.02
-    """Learning rate of the depth network's convolutions, in singular values; the schedule applies to it too."""
+    """Learning rate of the depth network's convolutions, in singular values. The schedule applies to it too."""
     pose_learning_rate: PositiveFloat | None = None
-    """Learning rate of the ego-motion network's convolutions; if left out, Adam trains all of that network."""
+    """Learning rate of the ego-motion network's convolutions; if left out, Adam trains the whole network."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Each step shrinks those convolutions by the learning rate times this: for streets that were not seen."""
+    """Each step shrinks these convolutions by the learning rate times this.
+
+    It helps on streets outside the training data.
+    """
 
     def build(self, groups: Groups, fused: bool) -> Muon:
         """Return the optimizer, with the convolutions of each network in a group of their own."""
@@ -39,15 +46,21 @@ class MuonBlock(OptimizerBlock):
 
 
 class Muon(Adam):
-    """Adam, but for chosen groups steps whose directions are all of one size.
+    """Adam, with groups whose steps are orthogonalized.
 
-    Where Adam scales each weight, Muon scales each singular value. Short trainings from scratch need fewer
-    steps of it (docs/results/2026-11-21-demo.md).
+    Adam scales each weight, Muon scales each singular value. Short trainings from scratch need fewer steps with Muon
+    (docs/results/2026-11-21-demo.md).
 
     Args:
-        groups: of parameters, with `lr`, and `orthogonal: True` where tensors [out, ...] are stepped as matrices
-            [out, everything else] by Muon, and shrunk by `lr` times `decay` (0 if left out) before.
-        fused: of Adam.
+        groups: parameter groups, with `lr`. With `orthogonal: True` Muon trains the tensors [out, ...] of a group as
+            matrices [out, everything else], and first shrinks them by `lr` times `decay` (0 if left out).
+        fused: whether Adam uses torch's fused implementation; None lets torch decide.
+
+    >>> weight = torch.nn.Parameter(torch.zeros(2, 2))
+    >>> weight.grad = torch.eye(2)
+    >>> Muon([{"params": [weight], "lr": 0.1, "orthogonal": True}]).step()
+    >>> bool((weight.diagonal() < -0.06).all())
+    True
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], fused: bool | None = None) -> None:
@@ -55,7 +68,7 @@ class Muon(Adam):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters by their gradients, and forget those of the groups of Muon."""
+        """Change the parameters by their gradients, and delete the gradients of Muon's groups."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -65,12 +78,12 @@ class Muon(Adam):
                 if group["orthogonal"] and parameter.grad is not None:
                     parameter.mul_(1 - group["lr"] * group["decay"])
                     parameter.sub_(self._change(parameter), alpha=group["lr"])
-                    parameter.grad = None  # what is left is for Adam
+                    parameter.grad = None  # Adam skips parameters without a gradient
         super().step()
         return loss
 
     def _change(self, parameter: Tensor) -> Tensor:
-        """Nesterov's momentum, orthogonalized; of tall matrices larger, so that outputs change alike."""
+        """Return Nesterov's momentum, orthogonalized; larger for tall matrices, so that all outputs change alike."""
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if not state:
@@ -87,10 +100,19 @@ def with_matrix_group(groups: Groups, name: str, learning_rate: float, decay: fl
     """Move the convolution weights of group `name`, except those of the output layers, into a Muon group.
 
     Args:
-        groups: of parameters.
-        name: of the group that is split.
-        learning_rate: of the new group.
+        groups: parameter groups.
+        name: name of the group that is split.
+        learning_rate: learning rate of the new group.
         decay: weight decay of the new group.
+
+    Returns:
+        The groups, with two in place of the one that is split.
+
+    >>> conv = torch.nn.Conv2d(4, 8, 3)
+    >>> groups = [{"name": "depth", "params": list(conv.parameters()), "lr": 1e-4}]
+    >>> groups = with_matrix_group(groups, "depth", learning_rate=0.02, decay=0.0)
+    >>> [(group["name"], len(group["params"]), group["lr"]) for group in groups]
+    [('depth', 1, 0.0001), ('depth, convolutions', 1, 0.02)]
     """
 
     def split(group: dict[str, Any]) -> Groups:
@@ -99,16 +121,26 @@ def with_matrix_group(groups: Groups, name: str, learning_rate: float, decay: fl
         ]
         chosen = {id(parameter) for parameter in matrices}
         others = [parameter for parameter in group["params"] if id(parameter) not in chosen]
-        apart = {"name": f"{name}, convolutions", "params": matrices, "lr": learning_rate}
-        return [group | {"params": others}, apart | {"orthogonal": True, "decay": decay}]
+        new = {"name": f"{name}, convolutions", "params": matrices, "lr": learning_rate}
+        return [group | {"params": others}, new | {"orthogonal": True, "decay": decay}]
 
     return [part for group in groups for part in (split(group) if group["name"] == name else [group])]
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """The matrix [N, M] with all singular values brought near 1 by Newton and Schulz's quintic iteration.
+    """Return a matrix with all singular values brought near 1, by Newton and Schulz's quintic iteration.
 
-    It runs on the smaller Gram matrix: each iterate is a polynomial of that times the first one.
+    The iteration runs on the smaller Gram matrix: each iterate is a polynomial of that, times the first matrix.
+
+    Args:
+        matrix: [N, M].
+
+    Returns:
+        [N, M].
+
+    >>> values = torch.linalg.svdvals(orthogonalized(torch.tensor([[3.0, 0.0], [0.0, 1.0]])))
+    >>> bool(((values > 0.6) & (values < 1.3)).all())
+    True
     """
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonalized(matrix.T).T

@@ -11,7 +11,7 @@ from packdepth.optimization.blocks import Schedule
 
 
 class Constant(Schedule):
-    """The learning rate stays as it is.
+    """A constant learning rate.
 
     >>> Constant().multiplier(step=7, steps=10, epochs=1)
     1.0
@@ -25,7 +25,7 @@ class Constant(Schedule):
 
 
 class Step(Schedule):
-    """The learning rate is multiplied by `factor` every `epochs` epochs (as published: 0.5 every 40).
+    """A learning rate that is multiplied by `factor` every `epochs` epochs (as published: 0.5 every 40).
 
     >>> Step(epochs=2, factor=0.5).multiplier(step=50, steps=100, epochs=8)
     0.25
@@ -33,7 +33,7 @@ class Step(Schedule):
 
     kind: Literal["step"] = "step"
     epochs: PositiveInt = 40
-    """Epochs between two changes."""
+    """Number of epochs between two changes."""
     factor: PositiveFloat = 0.5
     """Factor of each change."""
 
@@ -43,7 +43,7 @@ class Step(Schedule):
 
 
 class Cosine(Schedule):
-    """The learning rate rises linearly for `warmup` steps, stays, and falls along a cosine to `final` of itself.
+    """A learning rate that rises linearly for `warmup` steps, stays, and falls along a cosine to `final` of itself.
 
     >>> Cosine(warmup=10).multiplier(step=4, steps=100, epochs=1)
     0.5
@@ -51,7 +51,7 @@ class Cosine(Schedule):
 
     kind: Literal["cosine"] = "cosine"
     warmup: Annotated[int, Field(ge=0)] = 0
-    """Steps of the linear rise."""
+    """Number of steps of the linear rise."""
     hold: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the steps after the warm-up before the learning rate begins to fall."""
     final: Annotated[float, Field(ge=0, le=1)] = 0.0

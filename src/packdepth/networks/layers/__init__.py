@@ -1,1 +1,1 @@
-"""Layers that networks are made of: blocks of convolutions, encoders, heads."""
+"""Layers of networks: convolution blocks, encoders, heads."""

@@ -1,4 +1,4 @@
-"""Types of numbers and memory formats of a network's tensors."""
+"""Dtypes and memory formats of a network's tensors."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import nn
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which operations on a device use the types of their inputs, whatever autocast is active.
+    """Return a context in which operations on a device use the dtypes of their inputs, regardless of autocast.
 
     Args:
-        device: of the operations. Some devices have no autocast: their context does nothing.
+        device: device of the operations. Some devices have no autocast: their context does nothing.
 
     >>> with without_autocast(torch.device("cpu")):
     ...     (torch.ones(1) + 1).dtype
@@ -28,7 +28,7 @@ def use_channels_last(network: nn.Module) -> None:
     Weights of 3D convolutions have no such format and stay as they are.
 
     Args:
-        network: whose weights are changed.
+        network: the network with these weights.
 
     >>> conv = nn.Conv2d(4, 8, 3)
     >>> use_channels_last(conv)

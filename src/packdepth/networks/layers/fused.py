@@ -1,9 +1,9 @@
-"""A packing block's 3D and 2D convolution as one 2D convolution: the same linear map, exactly.
+"""The fused form of a packing block: its 3D and its 2D convolution as one 2D convolution, which is the same linear map.
 
-Nothing nonlinear stands between the two, so their composition is a convolution whose kernel is two pixels wider. At
-the border they differ from it: the 2D convolution pads its input, the map in between, with zeros, where the composed
-kernel sees that map go on for one more pixel. What this ring adds is a small convolution of each border row and column,
-and is taken off; the corners, which a row and a column take off, are added once.
+Nothing nonlinear stands between the two convolutions, so their composition is a convolution whose kernel is two pixels
+wider. The two forms differ at the border: the second convolution pads the map between the two with zeros, but the
+composed kernel continues that map by one more pixel, the ring. A small convolution of each border row and column
+subtracts what the ring adds. A row and a column both subtract the part of a corner, so it is added back once.
 """
 
 from __future__ import annotations
@@ -18,36 +18,44 @@ from torch import Tensor, nn
 
 from packdepth.networks.layers.formats import without_autocast
 
-ALL, FIRST, LAST = slice(None), slice(1), slice(-1, None)
+ALL, FIRST, LAST = slice(None), slice(1), slice(-1, None)  # rows or columns of a map
 
 
 @dataclass(frozen=True)
 class FusedKernels:
     """The composition of a 3D convolution (1 to D channels) and a 2D one (D * C to E channels, kernel k, radius r)."""
 
-    inside: Tensor  # [E, C, k + 2, k + 2]
-    ring: tuple[Tensor, ...]  # [E, C, k + 2 or r, k + 2 or r] each: what puts right what the ring adds, see `compose`
-    bias: Tensor  # [E], of the 2D convolution
-    bias_taps: Tensor  # [E, 1, k, k]: what the 3D bias adds where the map in between is
+    inside: Tensor  # [E, C, k + 2, k + 2], the composed kernel
+    ring: tuple[Tensor, ...]  # [E, C, k + 2 or r, k + 2 or r] each: kernels that correct the border, see `compose`
+    bias: Tensor  # [E], bias of the 2D convolution
+    bias_taps: Tensor  # [E, 1, k, k], kernel that adds the 3D convolution's bias, applied to a map of ones
 
     def to(self, dtype: torch.dtype) -> FusedKernels:
-        """The same of another type."""
+        """Return the kernels in another dtype.
+
+        Args:
+            dtype: the dtype.
+        """
         ring = tuple(kernel.to(dtype) for kernel in self.ring)
         return FusedKernels(self.inside.to(dtype), ring, self.bias.to(dtype), self.bias_taps.to(dtype))
 
 
 def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
-    """The kernels of `conv(conv3d(x[:, None]).flatten(1, 2))`, differentiable, in float32 or wider.
+    """Return the fused kernels of `conv(conv3d(x[:, None]).flatten(1, 2))`, differentiable, in float32 or wider.
 
-    The ring has eight kernels: along the rows of the image as along its columns it lies beside all of them, before the
-    first or behind the last; (all, all) is the inside. A pixel of the ring before the image meets the first pixel
-    through the last tap of the inner kernel, and the pixels from there on through the outer taps before the center.
-
-    Args:
-        conv3d: 1 to D channels, kernel 3, padding 1.
-        conv: D * C to E channels, odd kernel k of at least 3, padding k // 2.
+    The ring has eight kernels. Along each axis a kernel covers all positions, those before the first or those behind
+    the last; the pair (all, all) is the inside. A pixel of the ring before the image meets the first pixel through the
+    last tap of the inner kernel, and the pixels from there on through the outer taps before the center.
 
     Source: PackNet, CVPR 2020, section 4.1, composed.
+
+    Args:
+        conv3d: the inner convolution, from 1 to D channels, kernel 3, padding 1.
+        conv: the outer convolution, from D * C to E channels, odd kernel k of at least 3, padding k // 2.
+
+    >>> conv3d, conv = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(2 * 4, 5, 3, padding=1)
+    >>> compose(conv3d, conv).inside.shape
+    torch.Size([5, 4, 5, 5])
     """
     assert conv3d.bias is not None
     assert conv.bias is not None
@@ -56,14 +64,14 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
         weight, inner, inner_bias = conv.weight.to(wide), conv3d.weight.to(wide), conv3d.bias.to(wide)
         outer = weight.view(conv.out_channels, len(inner), -1, *conv.kernel_size)  # [E, D, C, k, k]
         k = conv.kernel_size[0]
-        taps = ((ALL, ALL), (LAST, slice(k // 2)), (FIRST, slice(k // 2 + 1, None)))  # inner and outer ones, an axis
+        taps = ((ALL, ALL), (LAST, slice(k // 2)), (FIRST, slice(k // 2 + 1, None)))  # (inner, outer) along one axis
         spread = [
             (-1) ** ((rows != ALL) + (columns != ALL)) * _spread(inner[..., rows, columns], k)[..., above, beside]
             for (rows, above), (columns, beside) in product(taps, repeat=2)
         ]
-        of_bias = torch.kron(inner_bias[:, None], torch.eye(k * k, dtype=wide, device=weight.device))
-        everywhere = torch.cat([*(part.flatten(1) for part in spread), of_bias], dim=1)
-        composed: Tensor = TapProduct.apply(outer, everywhere)  # type: ignore[no-untyped-call]
+        bias_part = torch.kron(inner_bias[:, None], torch.eye(k * k, dtype=wide, device=weight.device))
+        all_parts = torch.cat([*(part.flatten(1) for part in spread), bias_part], dim=1)
+        composed: Tensor = TapProduct.apply(outer, all_parts)  # type: ignore[no-untyped-call]
         *kernels, bias_taps = torch.split(composed, [*(part[0].numel() for part in spread), k * k], dim=2)
         inside, *ring = (
             _over_channels(kernel.view(*kernel.shape[:2], *part.shape[1:]))
@@ -73,61 +81,81 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
 
 
 def packed(x: Tensor, kernels: FusedKernels) -> Tensor:
-    """Both convolutions of x [B, C, H, W] at once: [B, E, H, W], equal to one after the other less rounding."""
+    """Return both convolutions of a map at once: the same result as one after the other, except for rounding.
+
+    Args:
+        x: [B, C, H, W].
+        kernels: the fused kernels of the two convolutions.
+
+    Returns:
+        [B, E, H, W].
+
+    >>> conv3d, conv, x = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(2 * 4, 5, 3, padding=1), torch.rand(1, 4, 6, 8)
+    >>> torch.allclose(packed(x, compose(conv3d, conv)), conv(conv3d(x[:, None]).flatten(1, 2)), atol=1e-5)
+    True
+    """
     radius = kernels.bias_taps.shape[-1] // 2
     result = F.conv2d(x, kernels.inside.to(x.dtype), kernels.bias.to(x.dtype), padding=radius + 1)
     result += F.conv2d(x.new_ones(1, 1, *x.shape[-2:]), kernels.bias_taps.to(x.dtype), padding=radius)
     vertical, horizontal = (
         ((ALL, radius + 1, ALL), (FIRST, radius - 1, slice(reach)), (LAST, radius - 1, slice(-reach, None)))
         for reach in (min(radius, size) for size in x.shape[-2:])
-    )  # of each axis: pixels that a kernel sees, with this padding, and where in the image they add to it
+    )  # for each axis: the input positions of a kernel, their padding, and the output positions that it changes
     _, *places = product(vertical, horizontal)
     for kernel, ((rows, above, high), (columns, beside, wide)) in zip(kernels.ring, places, strict=True):
-        added = F.conv2d(x[:, :, rows, columns], kernel.to(x.dtype), padding=(above, beside))
-        result[:, :, high, wide] += added[:, :, high, wide]
+        correction = F.conv2d(x[:, :, rows, columns], kernel.to(x.dtype), padding=(above, beside))
+        result[:, :, high, wide] += correction[:, :, high, wide]
     return result
 
 
 class TapProduct(torch.autograd.Function):
-    """Kernels [E, D, C, k, k] times [D * k * k, S], summed over features and taps: [E, C, S].
+    """The product of kernels [E, D, C, k, k] and a matrix [D * k * k, S], summed over features and taps: [E, C, S].
 
-    As one matrix product, several times faster on a CPU than a transposed convolution. It needs a copy of the kernels,
-    which is not kept for the gradient but made again: they are PackNet's largest.
+    It is one matrix product, several times faster on a CPU than a transposed convolution. The product needs a copy of
+    the kernels, which are PackNet's largest; the copy is not kept for the gradient but made again.
+
+    >>> TapProduct.apply(torch.ones(1, 2, 3, 1, 1), torch.ones(2, 4)).shape
+    torch.Size([1, 3, 4])
     """
 
     @staticmethod
     def forward(kernels: Tensor, spread: Tensor) -> Tensor:
-        """Multiply."""
+        """Return the product [E, C, S].
+
+        Args:
+            kernels: [E, D, C, k, k].
+            spread: [D * k * k, S].
+        """
         return _by_channels(kernels) @ spread
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        """Keep the inputs."""
+        """Keep the inputs for the gradient."""
         ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """The gradients of kernels and spread, each if it is asked for."""
+        """Return the gradients by kernels and spread, each if it is needed."""
         kernels, spread = ctx.saved_tensors
         E, D, C, h, w = kernels.shape
-        of_kernels = of_spread = None
+        by_kernels = by_spread = None
         if ctx.needs_input_grad[0]:
-            of_kernels = (gradient @ spread.mT).view(E, C, D, h, w).transpose(1, 2)
+            by_kernels = (gradient @ spread.mT).view(E, C, D, h, w).transpose(1, 2)
         if ctx.needs_input_grad[1]:
-            of_spread = _by_channels(kernels).flatten(0, 1).mT @ gradient.flatten(0, 1)
-        return of_kernels, of_spread
+            by_spread = _by_channels(kernels).flatten(0, 1).mT @ gradient.flatten(0, 1)
+        return by_kernels, by_spread
 
 
 def _by_channels(kernels: Tensor) -> Tensor:
-    """[E, D, C, k, k] to [E, C, D * k * k]."""
+    """Return kernels [E, D, C, k, k] as [E, C, D * k * k]."""
     return kernels.transpose(1, 2).flatten(2)
 
 
 def _spread(inner: Tensor, k: int) -> Tensor:
-    """Where each feature and tap of an outer kernel k x k goes, composed with the inner one.
+    """Return the kernel that each feature and tap of an outer kernel k x k becomes, composed with the inner one.
 
     Args:
-        inner: [D, 1, 3, m, n], the channel's neighbors first.
+        inner: inner kernel [D, 1, 3, m, n], by (feature, 1, channel offset, row, column).
         k: size of the outer kernel.
 
     Returns:
@@ -139,6 +167,6 @@ def _spread(inner: Tensor, k: int) -> Tensor:
 
 
 def _over_channels(kernel: Tensor) -> Tensor:
-    """What each channel C adds to itself and to the one below and above, [E, C, 3, h, w], summed: [E, C, h, w]."""
+    """Return [E, C, h, w]: the sum of each channel's part from itself and its two neighbors, [E, C, 3, h, w]."""
     below, same, above = kernel.unbind(2)
     return same + F.pad(above[:, :-1], (0, 0, 0, 0, 1, 0)) + F.pad(below[:, 1:], (0, 0, 0, 0, 0, 1))

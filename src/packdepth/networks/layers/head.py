@@ -1,4 +1,4 @@
-"""From a bounded activation to inverse depth, and back to the bias that starts a network at a chosen depth."""
+"""The head of a depth network: inverse depth from logits, and the bias at which a network starts at a chosen depth."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from torch import Tensor, nn
 
 from packdepth.networks.layers.formats import without_autocast
 
-QUIET = 0.1  # of their usual size: the initial weights before a head
+INITIAL_WEIGHTS = 0.1  # factor on the initial weights before a head, so that its bias decides the first depth
 
 
 class LogitConv2d(nn.Conv2d):
-    """A convolution to logits of inverse depth, in float32 or wider whatever autocast says and a network is made.
+    """A convolution to logits, always computed in float32 or wider, regardless of autocast and of the module's dtype.
 
     In bfloat16, logits of -8 to -4 would quantize depth in steps of 3 %, and a rounded bias would shift all of it.
+
+    >>> LogitConv2d(4, 1, 3).to(torch.bfloat16).weight.dtype
+    torch.float32
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] to [B, D, H', W']."""
+        """Return the logits [B, D, H', W'] of features [B, C, H, W]."""
         with without_autocast(x.device):
             logits: Tensor = super().forward(x.to(self.weight.dtype))
         return logits
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """Move along to another device or type, but to none narrower than float32."""
+        """Convert the module to another device or dtype, but to no dtype narrower than float32."""
 
         def wide(tensor: Tensor) -> Tensor:
             moved = fn(tensor)
@@ -40,6 +43,13 @@ class InverseDepthHead(nn.Module):
     """Inverse depth between two bounds, `low + (high - low) * sigmoid(x)`, in 1/metres.
 
     PackNet: low 0, high 1 / 0.5 m. monodepth2: low 1 / 100 m, high 1 / 0.1 m.
+
+    Args:
+        min_depth: smallest depth, in metres.
+        max_depth: largest depth, in metres.
+
+    >>> InverseDepthHead(min_depth=0.5)(torch.zeros(1))  # half of 2 / metre
+    tensor([1.])
     """
 
     def __init__(self, min_depth: float, max_depth: float = math.inf) -> None:
@@ -47,14 +57,22 @@ class InverseDepthHead(nn.Module):
         self.high, self.low = 1 / min_depth, 1 / max_depth
 
     def forward(self, x: Tensor) -> Tensor:
-        """Inverse depth of any shape, from logits of it."""
+        """Return the inverse depth of logits, of the same shape.
+
+        Args:
+            x: logits, of any shape such as [B, 1, H, W].
+        """
         return self.low + (self.high - self.low) * x.sigmoid()
 
     def start_at(self, depth: float, conv: nn.Module) -> None:
-        """Initialize the convolution before this head so that an untrained network predicts about `depth` metres.
+        """Initialize the convolution before this head so that an untrained network predicts about one depth everywhere.
 
-        The bias is set to that depth; weights are made small, so that it holds at every pixel. A first guess that is
-        uniform and of the right size is what lets short runs converge (docs/results/2026-11-21-short-trials.md).
+        The bias is set to that depth, and the weights are made small, so that it holds at every pixel. Short trainings
+        converge from a first guess that is uniform and of the right size (docs/results/2026-11-21-short-trials.md).
+
+        Args:
+            depth: metres, between the bounds of the head.
+            conv: the convolution, with a bias.
         """
         share = (1 / depth - self.low) / (self.high - self.low)
         if not 0 < share < 1:
@@ -63,5 +81,5 @@ class InverseDepthHead(nn.Module):
         assert isinstance(conv.bias, Tensor)
         assert isinstance(conv.weight, Tensor)
         with torch.no_grad():
-            conv.weight.mul_(QUIET)
+            conv.weight.mul_(INITIAL_WEIGHTS)
         nn.init.constant_(conv.bias, math.log(share / (1 - share)))

@@ -1,6 +1,6 @@
 """The blocks of PackNet (CVPR 2020, section 4): downsampling and upsampling that keep every value.
 
-Parameter names are those of the published checkpoints.
+The names of parameters are those of the published checkpoints.
 """
 
 from __future__ import annotations
@@ -12,18 +12,29 @@ from torch import Tensor, nn
 from packdepth.networks.layers.fused import FusedKernels, compose, packed
 from packdepth.networks.layers.head import LogitConv2d
 
-GROUPS = 16  # of the group normalizations, as published
-NARROW = 128  # channels
-COMPOSING = 22  # multiplications that a CPU's convolution does while a composition does one (bench/packing.py)
+GROUPS = 16  # groups of the group normalizations, as published
+NARROW = 128  # channels up to which a CPU is faster with the 2D forms of a 3D convolution (bench/packing.py)
+COMPOSITION_COST = 22  # multiplications of a CPU's convolution in the time of one of a composition (bench/packing.py)
+TAPS_3D = 27  # taps of a 3x3x3 kernel
 
-Versions = tuple[tuple[int, torch.dtype, int], ...]  # of parameters: where they are and how often they changed in place
+Versions = tuple[tuple[int, torch.dtype, int], ...]
+"""The address, the dtype and the number of in-place changes of each parameter."""
 
 
 class Conv2D(nn.Module):
     """Convolution, group normalization, ELU: [B, C, H, W] to [B, D, H, W].
 
-    The channels may come as several maps, one after the other: the convolution is the sum of theirs, and the copy that
-    joins them is neither made nor kept for the gradient.
+    The channels may come as several maps, one after the other. The result is then the sum of the maps' convolutions,
+    and the copy that joins the maps is neither made nor kept for the gradient.
+
+    Args:
+        channels_in: channels of all maps together.
+        channels_out: channels of the result, a multiple of `groups`.
+        kernel: side of the kernel, in pixels.
+        groups: groups of the normalization.
+
+    >>> Conv2D(4, 16, 3)(torch.rand(1, 3, 8, 8), torch.rand(1, 1, 8, 8)).shape
+    torch.Size([1, 16, 8, 8])
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, groups: int = GROUPS) -> None:
@@ -32,7 +43,7 @@ class Conv2D(nn.Module):
         self.normalize = nn.GroupNorm(groups, channels_out)
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Filter, normalize, activate."""
+        """Return the filtered, normalized and activated maps, [B, D, H, W]."""
         conv, (first, *others) = self.conv_base, maps
         if not others:
             return self.activate(conv(first))
@@ -43,12 +54,26 @@ class Conv2D(nn.Module):
         return self.activate(result)
 
     def activate(self, x: Tensor) -> Tensor:
-        """Normalize, activate."""
-        return F.elu(self.normalize(x), inplace=True)  # its gradient needs its result alone
+        """Return normalized and activated features.
+
+        Args:
+            x: [B, D, H, W].
+        """
+        return F.elu(self.normalize(x), inplace=True)  # the gradient of ELU needs only its result
 
 
 class ResidualConv(nn.Module):
-    """Two convolutions beside a 1x1 shortcut; dropout, if any, falls on the shortcut."""
+    """Two convolutions beside a 1x1 shortcut with dropout.
+
+    Args:
+        channels_in: channels of the input.
+        channels_out: channels of the result, a multiple of `groups`.
+        dropout: probability of dropout on the shortcut.
+        groups: groups of the normalizations.
+
+    >>> ResidualConv(4, 16)(torch.rand(1, 4, 8, 8)).shape
+    torch.Size([1, 16, 8, 8])
+    """
 
     def __init__(self, channels_in: int, channels_out: int, dropout: float = 0.0, groups: int = GROUPS) -> None:
         super().__init__()
@@ -59,25 +84,44 @@ class ResidualConv(nn.Module):
         self.normalize = nn.GroupNorm(groups, channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] to [B, D, H, W]."""
+        """Return features [B, D, H, W] of features [B, C, H, W]."""
         return F.elu(self.normalize(self.conv2(self.conv1(x)) + self.dropout(self.conv3(x))), inplace=True)
 
 
 def residual_block(
     channels_in: int, channels_out: int, count: int, dropout: float = 0.0, groups: int = GROUPS
 ) -> nn.Sequential:
-    """`count` residual convolutions, the first of which changes the number of channels."""
+    """Return a sequence of residual convolutions, the first of which changes the number of channels.
+
+    Args:
+        channels_in: channels of the input.
+        channels_out: channels of the result, a multiple of `groups`.
+        count: number of residual convolutions.
+        dropout: probability of dropout on the shortcuts.
+        groups: groups of the normalizations.
+
+    >>> len(residual_block(4, 16, count=2))
+    2
+    """
     inputs = [channels_in] + [channels_out] * (count - 1)
     return nn.Sequential(*[ResidualConv(channels, channels_out, dropout, groups) for channels in inputs])
 
 
 def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
-    """A 3D convolution over (channel, row, column) with D features: [B, C, H, W] to [B, D * C, H, W].
+    """Return a 3D convolution over (channel, row, column) with D features: [B, C, H, W] to [B, D * C, H, W].
 
     The feature is the slow index of the result. Source: PackNet, CVPR 2020, section 4.1.
 
-    CPUs have no fast kernel for one input channel, and convolve in two dimensions instead: the same sum, several times
-    faster (bench/packing.py); narrow maps with weights that are zero off a band of three channels, wide ones by rows.
+    CPUs have no fast kernel for one input channel. There the same sum is computed by 2D convolutions, several times
+    faster (bench/packing.py): narrow maps with weights that are zero outside a band of three channels, wide ones row by
+    row.
+
+    Args:
+        x: [B, C, H, W].
+        conv3d: the convolution, from 1 to D channels, kernel 3, padding 1.
+
+    >>> channelwise_conv3d(torch.rand(1, 4, 6, 8), nn.Conv3d(1, 2, 3, padding=1)).shape
+    torch.Size([1, 8, 6, 8])
     """
     if narrow_on_cpu(x):
         return F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1)
@@ -88,12 +132,31 @@ def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
 
 
 def narrow_on_cpu(x: Tensor) -> bool:
-    """Whether a map [B, C, H, W] is one for which the 2D forms of a channelwise 3D convolution are the faster ones."""
+    """Return whether the 2D forms of a channelwise 3D convolution are the faster ones for a map.
+
+    Args:
+        x: [B, C, H, W].
+
+    >>> narrow_on_cpu(torch.rand(1, 4, 8, 8)), narrow_on_cpu(torch.rand(1, 256, 8, 8))
+    (True, False)
+    """
     return x.device.type == "cpu" and x.shape[1] <= NARROW
 
 
 def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
-    """Weight [D * C, C, 3, 3] and bias [D * C] of the 2D convolution that equals a 3D one over C channels."""
+    """Return weight and bias of the 2D convolution that equals a channelwise 3D convolution.
+
+    Args:
+        conv3d: the 3D convolution, from 1 to D channels, kernel 3.
+        channels: number of channels C of the map.
+
+    Returns:
+        Weight [D * C, C, 3, 3] and bias [D * C].
+
+    >>> x, conv3d = torch.rand(1, 4, 6, 8), nn.Conv3d(1, 2, 3, padding=1)
+    >>> torch.allclose(F.conv2d(x, *banded(conv3d, 4), padding=1), conv3d(x[:, None]).flatten(1, 2), atol=1e-6)
+    True
+    """
     weight, bias = conv3d.weight[:, 0], conv3d.bias  # [D, 3, 3, 3] by (feature, channel offset, row, column), [D]
     assert bias is not None
     ones = weight.new_ones(channels)
@@ -102,7 +165,16 @@ def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
 
 
 def row_by_row(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
-    """`channelwise_conv3d` as a 2D convolution over (channel, column), with a row and its neighbors as channels."""
+    """Return `channelwise_conv3d` as a 2D convolution over (channel, column), with three neighboring rows as channels.
+
+    Args:
+        x: [B, C, H, W].
+        conv3d: the 3D convolution, from 1 to D channels, kernel 3.
+
+    >>> x, conv3d = torch.rand(1, 4, 6, 8), nn.Conv3d(1, 2, 3, padding=1)
+    >>> torch.allclose(row_by_row(x, conv3d), conv3d(x[:, None]).flatten(1, 2), atol=1e-6)
+    True
+    """
     B, C, H, W = x.shape
     above_and_below = F.pad(x, (0, 0, 1, 1))
     rows = torch.stack([above_and_below[:, :, i : i + H] for i in range(3)], dim=1)  # [B, 3, C, H, W]
@@ -112,10 +184,20 @@ def row_by_row(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
 
 
 class PackLayerConv3d(nn.Module):
-    """Halve the resolution by space-to-depth, 3D convolution and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2].
+    """A layer that halves the resolution by space-to-depth, 3D and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2].
 
-    The two convolutions are computed as one where that is faster. In evaluation mode their composition is kept until a
-    parameter changes, or gradients are asked for: fused optimizers change parameters without counting it.
+    The two convolutions are computed as one where that is faster. In evaluation mode without gradients their
+    composition is kept until a parameter changes. With gradients it is not kept, because fused optimizers change
+    parameters without counting the change.
+
+    Args:
+        channels: channels of the input and of the result.
+        kernel: side of the 2D convolution's kernel, in pixels.
+        features: features D of the 3D convolution.
+        groups: groups of the normalization.
+
+    >>> PackLayerConv3d(16, kernel=3, features=2)(torch.rand(1, 16, 8, 8)).shape
+    torch.Size([1, 16, 4, 4])
     """
 
     def __init__(self, channels: int, kernel: int, features: int, groups: int = GROUPS) -> None:
@@ -125,12 +207,12 @@ class PackLayerConv3d(nn.Module):
         self._composed: tuple[Versions, torch.dtype, FusedKernels] | None = None
 
     def train(self, mode: bool = True) -> PackLayerConv3d:
-        """Training or evaluation mode; what was composed before is forgotten."""
+        """Set training or evaluation mode, and forget the composition."""
         self._composed = None
         return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pack."""
+        """Return packed features [B, C, H/2, W/2] of features [B, C, H, W]."""
         x = F.pixel_unshuffle(x, 2)
         if narrow_on_cpu(x) or self._is_faster_fused(x):
             return self.conv.activate(packed(x, self._kernels(x.dtype)))
@@ -138,22 +220,28 @@ class PackLayerConv3d(nn.Module):
         return unfused
 
     def _is_faster_fused(self, x: Tensor) -> bool:
-        """Whether a map [B, C, H, W] takes less time so: by multiplications, for each pair of channels."""
+        """Return whether the fused form is faster for a map [B, C, H, W].
+
+        It compares the number of multiplications for each pair of channels.
+        """
         conv, features = self.conv.conv_base, self.conv3d.out_channels
         taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
         pixels = x.numel() // x.shape[1]
-        plain = pixels * features * (taps + 27 / conv.out_channels)
-        composing = 0 if self._keeps() else COMPOSING * features * taps * wider
-        return pixels * wider + composing < plain
+        unfused = pixels * features * (taps + TAPS_3D / conv.out_channels)
+        composing = 0 if self._keeps() else COMPOSITION_COST * features * taps * wider
+        return pixels * wider + composing < unfused
 
     def _keeps(self) -> bool:
-        """Whether the composition is kept from call to call; tensors of inference mode and graphs count no changes."""
+        """Return whether the composition is kept from call to call.
+
+        Inference mode and compiled graphs do not count changes of parameters, so it is not kept there.
+        """
         weight = self.conv.conv_base.weight
         uncounted = torch.compiler.is_compiling() or weight.is_inference()
         return not (self.training or torch.is_grad_enabled() or uncounted)
 
     def _kernels(self, dtype: torch.dtype) -> FusedKernels:
-        """The composition; where it is kept, in the type in which it is used."""
+        """Return the composition; where it is kept, in the dtype of its use."""
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimizer may follow
         if not self._keeps():
@@ -165,7 +253,18 @@ class PackLayerConv3d(nn.Module):
 
 
 class UnpackLayerConv3d(nn.Module):
-    """Double the resolution by 2D convolution, 3D convolution and depth-to-space: [B, C, H, W] to [B, D, 2H, 2W]."""
+    """A layer that doubles the resolution by 2D and 3D convolution and depth-to-space: [B, C, H, W] to [B, D, 2H, 2W].
+
+    Args:
+        channels_in: channels of the input.
+        channels_out: channels of the result.
+        kernel: side of the 2D convolution's kernel, in pixels.
+        features: features of the 3D convolution.
+        groups: groups of the normalization.
+
+    >>> UnpackLayerConv3d(16, 8, kernel=3, features=2)(torch.rand(1, 16, 4, 4)).shape
+    torch.Size([1, 8, 8, 8])
+    """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, features: int, groups: int = GROUPS) -> None:
         super().__init__()
@@ -173,18 +272,25 @@ class UnpackLayerConv3d(nn.Module):
         self.conv3d = nn.Conv3d(1, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Unpack."""
+        """Return unpacked features [B, D, 2H, 2W] of features [B, C, H, W]."""
         return F.pixel_shuffle(channelwise_conv3d(self.conv(x), self.conv3d), 2)
 
 
 class InvDepth(nn.Module):
-    """The convolution before an inverse depth head: [B, C, H, W] to [B, 1, H, W]."""
+    """The convolution before an inverse depth head: [B, C, H, W] to [B, 1, H, W].
+
+    Args:
+        channels: channels of the input.
+
+    >>> InvDepth(4)(torch.rand(1, 4, 8, 8)).shape
+    torch.Size([1, 1, 8, 8])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = LogitConv2d(channels, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits [B, 1, H, W] of features [B, C, H, W]."""
         logits: Tensor = self.conv1(x)
         return logits

@@ -1,10 +1,10 @@
-"""Pixel-adaptive convolution: a convolution whose taps count less where a guide differs from the window's center.
+"""Pixel-adaptive convolution: a tap has less weight if its guidance feature differs from that of the window's center.
 
     v'_oi = sum_j K_o(f_i, f_j) W_o[p_i - p_j] v_j + b_o,    K_o(f_i, f_j) = exp(-|f_i - f_j|^2 / (2 sigma_o^2))
 
-Each filter o has a bandwidth sigma_o of its own, so that its kernel weighs what the filter makes of a tap and not the
-tap itself. Tap after tap is therefore mixed by a 1x1 convolution, weighed and added up; nothing is unfolded. The
-gradient goes through the taps once more in the same way: of the whole computation it keeps the inputs alone.
+Each filter o has its own bandwidth sigma_o, so its kernel K_o weighs the filter's product with a tap and not the tap
+itself. Therefore each tap is mixed by a 1x1 convolution, weighed and added to the sum; nothing is unfolded. The
+gradient visits the taps once more in the same way and keeps only the inputs of the computation.
 
 Source: Su et al., CVPR 2019, eq. 3; Guizilini et al., ICLR 2020, section 3.2, for the bandwidth of each filter.
 """
@@ -25,26 +25,45 @@ from torch.nn.grad import conv2d_weight
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Where the taps of a convolution lie: kernel and padding by (row, column)."""
+class Taps:
+    """The positions of a convolution's taps.
 
-    kernel: tuple[int, int]
-    padding: tuple[int, int]
-    stride: int
-    dilation: int
+    >>> taps = Taps(kernel=(3, 3), padding=(1, 1), stride=1, dilation=1)
+    >>> taps.center(taps.padded(torch.rand(1, 2, 4, 6))).shape
+    torch.Size([1, 2, 4, 6])
+    """
+
+    kernel: tuple[int, int]  # rows and columns of the kernel
+    padding: tuple[int, int]  # rows and columns of zeros at each side
+    stride: int  # pixels
+    dilation: int  # pixels
 
     def padded(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] with zeros around it."""
+        """Return maps with zeros around them.
+
+        Args:
+            x: [B, C, H, W].
+        """
         rows, columns = self.padding
         return F.pad(x, (columns, columns, rows, rows))
 
     def unpadded(self, padded: Tensor) -> Tensor:
-        """The same without them, a view."""
+        """Return padded maps without the zeros around them, as a view.
+
+        Args:
+            padded: [B, C, H + 2 rows, W + 2 columns].
+        """
         (rows, columns), (height, width) = self.padding, padded.shape[-2:]
         return padded[:, :, rows : height - rows, columns : width - columns]
 
     def tap(self, padded: Tensor, row: int, column: int) -> Tensor:
-        """What one tap of the kernel meets in each window: [B, C, H', W'], a view."""
+        """Return the values under one tap of the kernel in each window: [B, C, H', W'], a view.
+
+        Args:
+            padded: padded maps.
+            row: row of the tap in the kernel.
+            column: column of the tap in the kernel.
+        """
         steps = zip(padded.shape[-2:], self.kernel, (row, column), strict=True)
         places = []
         for size, kernel, index in steps:
@@ -52,12 +71,16 @@ class Windows:
             places.append(slice(start, size - spread + start, self.stride))
         return padded[:, :, places[0], places[1]]
 
-    def taps(self) -> Iterator[tuple[int, int]]:
-        """All of them, by (row, column)."""
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield (row, column) of each tap in the kernel."""
         return product(range(self.kernel[0]), range(self.kernel[1]))
 
     def center(self, padded: Tensor) -> Tensor:
-        """The middle tap; of an even kernel the one after the middle."""
+        """Return the values under the middle tap; in an even kernel, under the one after the middle.
+
+        Args:
+            padded: padded maps.
+        """
         return self.tap(padded, self.kernel[0] // 2, self.kernel[1] // 2)
 
 
@@ -71,13 +94,13 @@ def pixel_adaptive_conv2d(
     padding: tuple[int, int] | None = None,
     dilation: int = 1,
 ) -> Tensor:
-    """A convolution that the differences of a guide weigh. Beyond the border, `x` and `guide` are zero.
+    """Return a convolution that is weighed by differences of guidance features. Beyond the border, both are zero.
 
     Args:
         x: [B, C, H, W].
-        guide: [B, G, H, W]; G may be any number, 0 included: the convolution is then an ordinary one.
+        guide: guidance features [B, G, H, W]. With G = 0 the convolution is an ordinary one.
         weight: [O, C, k, l].
-        bandwidth: sigma of each filter, [O], in the unit of the guide; positive.
+        bandwidth: sigma of each filter, [O], in the unit of the guidance features; positive.
         bias: [O].
         stride: in pixels.
         padding: rows and columns of zeros at each side; None for `dilation * (k // 2)`, which keeps the size of an
@@ -86,26 +109,39 @@ def pixel_adaptive_conv2d(
 
     Returns:
         [B, O, H', W'], of the size that `torch.nn.functional.conv2d` gives.
+
+    >>> x, weight = torch.rand(1, 2, 4, 6), torch.rand(3, 2, 3, 3)
+    >>> constant = torch.zeros(1, 0, 4, 6)
+    >>> result = pixel_adaptive_conv2d(x, constant, weight, torch.ones(3))
+    >>> torch.allclose(result, F.conv2d(x, weight, padding=1), atol=1e-5)
+    True
     """
     rows, columns = weight.shape[-2:]
     if padding is None:
         padding = dilation * (rows // 2), dilation * (columns // 2)
-    windows = Windows((rows, columns), padding, stride, dilation)
+    taps = Taps((rows, columns), padding, stride, dilation)
     inputs = x, guide, weight.to(x.dtype), bandwidth.pow(-2)
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        result: Tensor = _PixelAdaptiveConv.apply(*inputs, windows)  # type: ignore[no-untyped-call]
+        result: Tensor = _PixelAdaptiveConv.apply(*inputs, taps)  # type: ignore[no-untyped-call]
     else:
-        result = _convolved(*inputs, windows)
+        result = _convolved(*inputs, taps)
     return result if bias is None else result + bias.to(x.dtype)[:, None, None]
 
 
 class PixelAdaptiveConv2d(nn.Module):
-    """`pixel_adaptive_conv2d` with learnable weight, bias and bandwidths.
+    """The layer of `pixel_adaptive_conv2d`, with learnable weight, bias and bandwidths.
 
     Args:
-        channels_in, channels_out: of the features, not of the guide, which may have any number.
-        kernel, stride, padding, dilation: as of `pixel_adaptive_conv2d`.
-        bandwidth: initial sigma, in the unit of the guide.
+        channels_in: channels of the features. The guidance features may have any number.
+        channels_out: channels of the result.
+        kernel: side of the kernel, in pixels.
+        stride: in pixels.
+        padding: rows and columns of zeros at each side; None keeps the size of an odd kernel at stride 1.
+        dilation: in pixels.
+        bandwidth: initial sigma, in the unit of the guidance features.
+
+    >>> PixelAdaptiveConv2d(4, 8, kernel=3)(torch.rand(1, 4, 6, 8), torch.rand(1, 2, 6, 8)).shape
+    torch.Size([1, 8, 6, 8])
     """
 
     def __init__(
@@ -126,7 +162,7 @@ class PixelAdaptiveConv2d(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """[B, C, H, W] and its guide [B, G, H, W] to [B, O, H', W']."""
+        """Return the result [B, O, H', W'] for features [B, C, H, W] and guidance features [B, G, H, W]."""
         return pixel_adaptive_conv2d(
             x,
             guide,
@@ -139,70 +175,70 @@ class PixelAdaptiveConv2d(nn.Module):
         )
 
 
-def _convolved(x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, windows: Windows) -> Tensor:
-    """The sum over the taps; precision is 1 / sigma^2 [O]."""
-    x, guide = windows.padded(x), windows.padded(guide)
-    center = windows.center(guide)
+def _convolved(x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, taps: Taps) -> Tensor:
+    """Return the sum over the taps, [B, O, H', W']; precision is 1 / sigma^2, [O]."""
+    x, guide = taps.padded(x), taps.padded(guide)
+    center = taps.center(guide)
     result: Tensor | None = None
-    for row, column in windows.taps():
-        kernel = _kernel(windows.tap(guide, row, column), center, precision)[0].to(x.dtype)
-        mixed = _mixed(windows.tap(x, row, column), weight[:, :, row, column]) * kernel
+    for row, column in taps:
+        kernel = _kernel(taps.tap(guide, row, column), center, precision)[0].to(x.dtype)
+        mixed = _mixed(taps.tap(x, row, column), weight[:, :, row, column]) * kernel
         result = mixed if result is None else result + mixed
     assert result is not None
     return result
 
 
 def _kernel(other: Tensor, center: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
-    """K [B, O, H', W'] of a tap, and the squared distance [B, 1, H', W'] that it comes from."""
+    """Return K [B, O, H', W'] of a tap, and the squared distance [B, 1, H', W'] of the guidance features."""
     distance = (other - center).square().sum(1, keepdim=True)
     return (distance * (-0.5 * precision[:, None, None])).exp_(), distance
 
 
 def _mixed(x: Tensor, weight: Tensor) -> Tensor:
-    """Channels [B, C, H, W] mixed by a weight [O, C]."""
+    """Return the product [B, O, H, W] of maps [B, C, H, W] and a weight [O, C]."""
     return F.conv2d(x, weight[:, :, None, None])
 
 
 class _PixelAdaptiveConv(torch.autograd.Function):
-    """The same with a gradient that keeps the inputs alone."""
+    """The sum over the taps, with a gradient that keeps only the inputs."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, windows: Windows) -> Tensor:
-        """The sum over the taps."""
+    def forward(ctx: Any, x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, taps: Taps) -> Tensor:
+        """Return the sum over the taps."""
         ctx.save_for_backward(x, guide, weight, precision)
-        ctx.windows = windows
-        return _convolved(x, guide, weight, precision, windows)
+        ctx.taps = taps
+        return _convolved(x, guide, weight, precision, taps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of x, guide, weight and precision, each if it is asked for."""
-        windows: Windows = ctx.windows
+        """Return the gradients by x, guide, weight and precision, each if it is needed."""
+        taps: Taps = ctx.taps
         x, guide, weight, precision = ctx.saved_tensors
-        x, guide = windows.padded(x), windows.padded(guide)
-        of_x, of_guide, of_weight, of_precision = (
+        x, guide = taps.padded(x), taps.padded(guide)
+        by_x, by_guide, by_weight, by_precision = (
             torch.zeros_like(tensor) if needed else None
             for tensor, needed in zip((x, guide, weight, precision), ctx.needs_input_grad[:4], strict=True)
         )
-        center = windows.center(guide)
-        for row, column in windows.taps():
+        center = taps.center(guide)
+        for row, column in taps:
             filters = weight[:, :, row, column]
-            seen, other = windows.tap(x, row, column).contiguous(), windows.tap(guide, row, column)
+            values, other = taps.tap(x, row, column).contiguous(), taps.tap(guide, row, column)
             kernel, distance = _kernel(other, center, precision)
             weighed = gradient * kernel.to(gradient.dtype)  # [B, O, H', W']
-            if of_weight is not None:
+            if by_weight is not None:
                 shape = (*filters.shape, 1, 1)
-                of_weight[:, :, row, column] = conv2d_weight(seen, shape, weighed)[..., 0, 0]  # type: ignore[no-untyped-call]
-            if of_x is not None:
-                windows.tap(of_x, row, column).add_(_mixed(weighed, filters.mT))
-            if of_guide is None and of_precision is None:
+                by_weight[:, :, row, column] = conv2d_weight(values, shape, weighed)[..., 0, 0]  # type: ignore[no-untyped-call]
+            if by_x is not None:
+                taps.tap(by_x, row, column).add_(_mixed(weighed, filters.mT))
+            if by_guide is None and by_precision is None:
                 continue
-            product = weighed.mul_(_mixed(seen, filters)).to(precision.dtype).flatten(2)  # [B, O, H' W']
-            if of_precision is not None:
-                of_precision -= 0.5 * (product @ distance.to(product.dtype).flatten(2).mT).sum((0, 2))
-            if of_guide is not None:
-                pull = -(precision @ product).view_as(distance) * (other - center)
-                windows.tap(of_guide, row, column).add_(pull)
-                windows.center(of_guide).sub_(pull)
-        of_x, of_guide = (None if tensor is None else windows.unpadded(tensor) for tensor in (of_x, of_guide))
-        return of_x, of_guide, of_weight, of_precision, None
+            product = weighed.mul_(_mixed(values, filters)).to(precision.dtype).flatten(2)  # [B, O, H' W']
+            if by_precision is not None:
+                by_precision -= 0.5 * (product @ distance.to(product.dtype).flatten(2).mT).sum((0, 2))
+            if by_guide is not None:
+                by_other = -(precision @ product).view_as(distance) * (other - center)
+                taps.tap(by_guide, row, column).add_(by_other)
+                taps.center(by_guide).sub_(by_other)
+        by_x, by_guide = (None if tensor is None else taps.unpadded(tensor) for tensor in (by_x, by_guide))
+        return by_x, by_guide, by_weight, by_precision, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def scaled(T: Tensor, factor: float) -> Tensor:
     return result
 
 
-def clip(poses: list[np.ndarray | None]) -> Clip:
+def clip(poses: Sequence[np.ndarray | None]) -> Clip:
     frames = tuple(Frame(str(i), i / 10, ImageFile(Path(str(i))), pose=pose) for i, pose in enumerate(poses))
     return Clip("clip", Path(), Camera(1.0, 1.0, 0.0, 0.0, 1, 1), frames)
 

@@ -14,6 +14,7 @@ from pkgutil import iter_modules
 import numpy as np
 import pytest
 from PIL import Image
+from present import present
 
 from packdepth.config import load_run
 from packdepth.data.dataset import measured_depth
@@ -90,7 +91,7 @@ def test_cityscapes_is_evaluated_against_its_disparity(tmp_path: Path) -> None:
     (clip,) = replace(find_protocol("cityscapes"), images=1).clips(tmp_path)
     (frame,) = [frame for frame in clip.frames if frame.depth]
     assert frame.name == "000000_000019"
-    assert float(frame.depth.read()[6, 20]) == pytest.approx(3)  # 30 x 0.2 m / 2 pixels
+    assert float(present(frame.depth).read()[6, 20]) == pytest.approx(3)  # 30 x 0.2 m / 2 pixels
 
 
 def test_a_folder_without_depth(moving_clip: Path, tmp_path: Path) -> None:

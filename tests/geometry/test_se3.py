@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def motions(dtype: torch.dtype = torch.float64) -> Tensor:
     return se3.from_vector(torch.randn(5, 6, generator=generator, dtype=torch.float64).to(dtype))
 
 
-def tolerance(dtype: torch.dtype) -> dict[str, float]:
+def tolerance(dtype: torch.dtype) -> dict[str, Any]:
     return {"rtol": 0, "atol": 1e-6 if dtype == torch.float32 else 1e-14}
 
 

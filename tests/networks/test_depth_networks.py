@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from graph import kept_for_the_gradient
+from present import present
 from torch import nn
 
 from packdepth.networks.depth_resnet import DepthResNet
@@ -158,7 +159,7 @@ def test_wide_maps_are_convolved_row_by_row_with_the_same_values_and_gradients(
     conv3d = nn.Conv3d(1, features, 3, padding=1, dtype=torch.float64)
     plain, found = conv3d(x.unsqueeze(1)).flatten(1, 2), channelwise_conv3d(x, conv3d)
     torch.testing.assert_close(found, plain)
-    direction, inputs = torch.randn_like(plain), (x, conv3d.weight, conv3d.bias)
+    direction, inputs = torch.randn_like(plain), (x, *conv3d.parameters())
     gradients = [torch.autograd.grad(result, inputs, direction) for result in (found, plain)]
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -320,7 +321,7 @@ def test_a_sub_pixel_convolution_begins_without_a_checkerboard() -> None:
     y = conv(x)
     assert y.shape == (2, 3, 12, 14)
     plain = torch.nn.functional.conv2d(
-        torch.nn.functional.pad(x, (1, 1, 1, 1), mode="reflect"), conv.conv.weight[::4], conv.conv.bias[::4]
+        torch.nn.functional.pad(x, (1, 1, 1, 1), mode="reflect"), conv.conv.weight[::4], present(conv.conv.bias)[::4]
     )
     torch.testing.assert_close(y, plain.repeat_interleave(2, -2).repeat_interleave(2, -1))
     assert len(conv.conv.weight[::4].unique()) == 3 * 5 * 9  # and features differ

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -32,9 +32,9 @@ def scene(scale: float = 1.0) -> tuple[Tensor, Tensor]:
     return both[:, 0], both[:, 1:]
 
 
-def network(fusion: Fusion = "middle", **options: object) -> TwoStreamPoseNet:
+def network(fusion: Fusion = "middle", **options: Any) -> TwoStreamPoseNet:
     torch.manual_seed(0)
-    return TwoStreamBlock(fusion=fusion, initial_forward=0.5, **options).build().eval()  # type: ignore[arg-type]
+    return TwoStreamBlock(fusion=fusion, initial_forward=0.5, **options).build().eval()
 
 
 @ALL

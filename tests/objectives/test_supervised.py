@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from operator import itemgetter
 from typing import get_args
 
 import pytest
@@ -137,7 +138,7 @@ def test_the_batch_is_the_mean_of_its_samples(kind: SupervisedKind) -> None:
     single = [
         term(
             Outputs([inv_depth[i : i + 1] for inv_depth in outputs.inv_depths], outputs.T_context_target[i : i + 1]),
-            batch.map(lambda tensor, i=i: tensor[i : i + 1]),
+            batch.map(itemgetter(slice(i, i + 1))),
         )
         for i in range(2)
     ]

@@ -79,8 +79,8 @@ def write_video() -> Callable[..., Path]:
         times: list[int] | None = None,
         **options: str,
     ) -> Path:
-        pattern = np.random.default_rng(0).integers(0, 256, (height // 8 + 1, (width + 2 * frames) // 8 + 1, 3))
-        pattern = pattern.astype(np.uint8).repeat(8, 0).repeat(8, 1)
+        coarse = (height // 8 + 1, (width + 2 * frames) // 8 + 1, 3)
+        pattern = np.random.default_rng(0).integers(0, 256, coarse, dtype=np.uint8).repeat(8, 0).repeat(8, 1)
         with av.open(str(path), "w", options=options) as container:
             stream = container.add_stream(codec, rate=rate)
             stream.height, stream.width, stream.pix_fmt = height, width, pixels

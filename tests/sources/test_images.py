@@ -67,7 +67,9 @@ def test_images_of_several_sizes_are_for_prediction_alone(
     complaint(lambda: open_clips(folder), folder / "b.png", folder / "camera.yaml", "give the camera of these images")
 
 
-def test_a_camera_takes_the_place_of_any_other(moving_clip: Path, tmp_path: Path, complaint) -> None:
+def test_a_camera_takes_the_place_of_any_other(
+    moving_clip: Path, tmp_path: Path, complaint: Callable[..., None]
+) -> None:
     (own,) = open_clips(moving_clip)
     values = {name: getattr(own.camera, name) for name in NUMBERS}
     (tmp_path / "camera.yaml").write_text(yaml.safe_dump(values | {"fx": 77.0}))
@@ -78,7 +80,7 @@ def test_a_camera_takes_the_place_of_any_other(moving_clip: Path, tmp_path: Path
 
 
 def test_folders_of_clips_and_files_of_unknown_suffix(
-    folder: Path, moving_clip: Path, tmp_path: Path, write_video: Callable[..., Path], complaint
+    folder: Path, moving_clip: Path, tmp_path: Path, write_video: Callable[..., Path], complaint: Callable[..., None]
 ) -> None:
     assert recognize(moving_clip) == "folder"
     assert recognize(moving_clip / "frames") == recognize(folder) == recognize(folder / "a.png") == "images"

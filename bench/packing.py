@@ -61,7 +61,7 @@ def choices(repeats: int) -> None:
                 return block.conv.activate(packed(x, compose(block.conv3d, block.conv.conv_base)))
 
             plain, ours = least_seconds((unfused, fused), repeats)
-            picked = "fused" if block._is_faster_fused(x) else "unfused"
+            picked = "fused" if block.is_faster_fused(x) else "unfused"
             print(f"{features:8} {channels:8} {kernel:6} {images:6} {1e3 * plain:12.1f} {ours / plain:6.2f} {picked}")
 
 

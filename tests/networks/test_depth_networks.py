@@ -191,9 +191,9 @@ def test_a_packing_block_is_composed_once_until_its_weights_change() -> None:
     expected = pack(x).detach()
     with torch.inference_mode():
         torch.testing.assert_close(pack(x), expected)
-        kept = pack._composed
+        kept = pack.kernels(x.dtype)
         pack(x)
-        assert pack._composed is kept
+        assert pack.kernels(x.dtype) is kept
     optimizer = torch.optim.SGD(pack.parameters(), lr=0.1)
     pack(x).square().mean().backward()
     optimizer.step()
@@ -208,8 +208,7 @@ def test_a_packing_block_is_composed_once_until_its_weights_change() -> None:
     pack.bfloat16()
     with torch.no_grad():
         torch.testing.assert_close(pack(x.bfloat16()), changed.bfloat16(), rtol=0.1, atol=0.1)
-    assert pack._composed is not None
-    assert pack._composed[2].inside.dtype == torch.bfloat16  # as it is used: not converted at every call
+        assert pack.kernels(torch.bfloat16).inside.dtype == torch.bfloat16  # as it is used: not converted at every call
     assert set(pack.state_dict()) == {
         *(f"conv.{part}.{name}" for part in ("conv_base", "normalize") for name in ("weight", "bias")),
         "conv3d.weight",
@@ -255,12 +254,12 @@ def test_packing_is_fused_where_that_is_faster() -> None:
         wide = PackLayerConv3d(64, 5, 8)  # the first of PackNet 1A
         one = PackLayerConv3d(64, 3, 1)
     large, small = torch.empty(1, 256, 96, 320, device="meta"), torch.empty(1, 256, 2, 4, device="meta")
-    assert wide._is_faster_fused(large)
-    assert not wide._is_faster_fused(small)  # not while composing is repeated for each step
+    assert wide.is_faster_fused(large)
+    assert not wide.is_faster_fused(small)  # not while composing is repeated for each step
     with torch.no_grad():
-        assert not wide._is_faster_fused(small)  # nor in training mode: nothing is kept
-        assert wide.eval()._is_faster_fused(small)
-        assert not one.eval()._is_faster_fused(large)  # 25 taps in place of 9
+        assert not wide.is_faster_fused(small)  # nor in training mode: nothing is kept
+        assert wide.eval().is_faster_fused(small)
+        assert not one.eval().is_faster_fused(large)  # 25 taps in place of 9
 
 
 def test_a_convolution_of_several_maps_is_that_of_all_their_channels() -> None:

@@ -132,12 +132,12 @@ class PackLayerConv3d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pack."""
         x = F.pixel_unshuffle(x, 2)
-        if narrow_on_cpu(x) or self._is_faster_fused(x):
-            return self.conv.activate(packed(x, self._kernels(x.dtype)))
+        if narrow_on_cpu(x) or self.is_faster_fused(x):
+            return self.conv.activate(packed(x, self.kernels(x.dtype)))
         unfused: Tensor = self.conv(channelwise_conv3d(x, self.conv3d))
         return unfused
 
-    def _is_faster_fused(self, x: Tensor) -> bool:
+    def is_faster_fused(self, x: Tensor) -> bool:
         """Whether a map [B, C, H, W] takes less time so: by multiplications, for each pair of channels."""
         conv, features = self.conv.conv_base, self.conv3d.out_channels
         taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
@@ -152,7 +152,7 @@ class PackLayerConv3d(nn.Module):
         uncounted = torch.compiler.is_compiling() or weight.is_inference()
         return not (self.training or torch.is_grad_enabled() or uncounted)
 
-    def _kernels(self, dtype: torch.dtype) -> FusedKernels:
+    def kernels(self, dtype: torch.dtype) -> FusedKernels:
         """The composition; where it is kept, in the type in which it is used."""
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimizer may follow

@@ -59,10 +59,10 @@ def test_the_source_of_a_protocol_is_a_valid_block(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["city", "rgbd"])
 def test_any_clip_in_the_folder_contract(name: str, moving_clip: Path) -> None:
-    for data, count in ((moving_clip, 1), (moving_clip.parent, 1)):
-        clips = find_protocol(name).clips(data)
-        assert len(clips) == count
-        assert all(frame.depth for frame in clips[0].frames)
+    for data in (moving_clip, moving_clip.parent):
+        (clip,) = find_protocol(name).clips(data)
+        assert clip.name == "folder/moving_clip"
+        assert all(frame.depth for frame in clip.frames)
 
 
 def test_rgbd_takes_sequences_of_7_scenes(tmp_path: Path) -> None:

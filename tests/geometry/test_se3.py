@@ -194,9 +194,7 @@ def test_a_motion_is_stretched_to_a_length() -> None:
     assert torch.equal(stretched[:, :3, :3], T[:, :3, :3])
     cosine = torch.nn.functional.cosine_similarity(stretched[1:, :3, 3], T[1:, :3, 3], dim=-1)
     torch.testing.assert_close(cosine, torch.ones_like(cosine))
-    still = torch.eye(4, dtype=torch.float64).requires_grad_()
-    se3.with_length(still, length[2]).sum().backward()  # a motion without direction stays where it is
-    assert still.grad is not None
-    assert still.grad.isfinite().all()
+    still = torch.eye(4, dtype=torch.float64)  # a motion without direction stays where it is
+    assert torch.equal(se3.with_length(still, length[2]), still)
     vector = se3.to_vector(T[:2]).requires_grad_()
     assert gradcheck(lambda v: se3.with_length(se3.from_vector(v), length[1:3]), vector)

@@ -73,13 +73,13 @@ def choices(repeats: int) -> None:
             x = torch.randn(images, 4 * channels, height, height * 10 // 3, requires_grad=True)
 
             def unfused(x: Tensor = x, block: PackLayerConv3d = block) -> Tensor:
-                return block.conv(channelwise_conv3d(x, block.conv3d))  # type: ignore[no-any-return]
+                return block.conv(channelwise_conv3d(x, block.conv3d))
 
             def fused(x: Tensor = x, block: PackLayerConv3d = block) -> Tensor:
                 return block.conv.activate(packed(x, compose(block.conv3d, block.conv.conv_base)))
 
             plain, ours = shortest_seconds((unfused, fused), repeats)
-            picked = "fused" if block._is_faster_fused(x) else "unfused"
+            picked = "fused" if block.is_faster_fused(x) else "unfused"
             print(f"{features:8} {channels:8} {kernel:6} {images:6} {1e3 * plain:12.1f} {ours / plain:6.2f} {picked}")
 
 
@@ -98,13 +98,13 @@ def main() -> None:
         conv3d, conv = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(2 * channels, out, kernel, padding=kernel // 2)
 
         def plain(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
-            return conv(conv3d(x[:, None]).flatten(1, 2))  # type: ignore[no-any-return]
+            return conv(conv3d(x[:, None]).flatten(1, 2))
 
         def band(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
-            return conv(F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1))  # type: ignore[no-any-return]
+            return conv(F.conv2d(x, *banded(conv3d, x.shape[1]), padding=1))
 
         def rows(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
-            return conv(row_by_row(x, conv3d))  # type: ignore[no-any-return]
+            return conv(row_by_row(x, conv3d))
 
         def fused(x: Tensor = x, conv3d: nn.Conv3d = conv3d, conv: nn.Conv2d = conv) -> Tensor:
             return packed(x, compose(conv3d, conv))

@@ -5,21 +5,22 @@ SHA-256(name), standard normal float32, scaled by the kind of tensor.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def normal(name, shape):
+def normal(name: str, shape: Sequence[int]) -> np.ndarray:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     return np.random.Generator(np.random.Philox(seed)).standard_normal(tuple(shape), dtype=np.float32)
 
 
-def uniform(name, shape):
+def uniform(name: str, shape: Sequence[int]) -> np.ndarray:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     return np.random.Generator(np.random.Philox(seed)).random(tuple(shape), dtype=np.float32)
 
 
-def fill(name, shape):
+def fill(name: str, shape: Sequence[int]) -> np.ndarray:
     """The value of the parameter or buffer ``name`` (a key of the reference state dict)."""
     if name.endswith("num_batches_tracked"):
         return np.zeros(tuple(shape), dtype=np.int64)
@@ -33,7 +34,7 @@ def fill(name, shape):
     return 1 + 0.1 * x if name.endswith("weight") else 0.1 * x
 
 
-def smooth_image(name, shape, coarse=8):
+def smooth_image(name: str, shape: tuple[int, int, int, int], coarse: int = 8) -> np.ndarray:
     """A smooth random image batch [B, 3, H, W] in [0, 1]: bilinear upsampling of uniform noise."""
     b, c, h, w = shape
     low = uniform(name, (b, c, h // coarse + 2, w // coarse + 2))

@@ -105,7 +105,7 @@ def test_what_is_left_out_is_written_out(tmp_path: Path) -> None:
 def test_a_run_cannot_be_changed(tmp_path: Path) -> None:
     run = load_run(written(tmp_path, RUN))
     with pytest.raises(ValidationError, match="frozen"):
-        run.training.epochs = 3
+        run.training.epochs = 3  # type: ignore[misc]
 
 
 def test_overrides_replace_add_and_reach_into_lists(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""Every shipped run file: read, round-tripped and, where its data is there, run for a step."""
+"""Every shipped run file: read, round-tripped and run for a step, on small data in its format or on the real one."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import formats
 import pytest
 import yaml
 from torch import nn
@@ -12,14 +14,46 @@ from packdepth import checkpoint
 from packdepth.checkpoint import Checkpoint, Meta
 from packdepth.city.command import require_city
 from packdepth.config import dump_run, load_run, parse_run
+from packdepth.demo.steps import RUN_FILE
 from packdepth.errors import InputError
+from packdepth.segmentation.run_file import load_semantic_run
+from packdepth.segmentation.training import train_semantics
+from packdepth.sources.camvid import CLASSES
 from packdepth.training.run import train
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).parents[1] / "configs"
+CONFIGS = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))} | {"demo": Path(str(RUN_FILE))}
+SEMANTICS = {path.stem: path for path in sorted((FOLDER / "semantics").glob("*.yaml"))}
+RELATIVE = {"dashcam_unknown_camera", "kitti_mixed", "kitti_raw_clip"}  # their depth is known up to a factor
+CITY = {"city_unknown_camera", "demo"}  # these train on rendered drives
+REAL_DATA = os.environ.get("PACKDEPTH_DATA")
 
 
 @pytest.fixture(scope="module")
-def first_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data that run files name, in miniature."""
+    return formats.tree(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def drives(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """Two short drives through the city, in train/ and val/; None where its extra is not installed."""
+    try:
+        require_city()
+    except InputError:
+        return None
+    from packdepth.city.drive import Recipe
+    from packdepth.city.write import write_city
+
+    folder = tmp_path_factory.mktemp("city")
+    for part in ("train", "val"):
+        recipe = Recipe(frames=4, height=48, width=160, baseline=None, scanner=None)
+        write_city(folder / part, recipe, drives=1, processes=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_steps(written: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Checkpoints of random weights that stand for those which run files go on from, by the names of variables."""
     folders = {}
     for variable, stem in (
@@ -27,8 +61,9 @@ def first_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("PACKDEPTH_SECOND", "ego_motion_3_joint"),
         ("PACKDEPTH_STEREO", "kitti_odometry_stereo"),
     ):
-        (path,) = (path for path in CONFIGS if path.stem == stem)
-        run = load_run(path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PACKDEPTH_DATA", str(written))
+            run = load_run(CONFIGS[stem])
         networks = {"depth": run.networks.depth.assemble()}
         if run.networks.pose is not None:
             networks["pose"] = run.networks.pose.assemble()
@@ -41,50 +76,72 @@ def first_steps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
+@pytest.fixture
+def _variables(
+    written: Path, drives: Path | None, first_steps: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set the variables that run files name to what was written."""
+    rendered = drives or Path("not rendered")
+    values = {"PACKDEPTH_DATA": written, "PACKDEPTH_DEMO": rendered, "PACKDEPTH_CITY": rendered / "train"}
+    for variable, folder in (values | first_steps).items():
+        monkeypatch.setenv(variable, str(folder))
+
+
+def skip_without(drives: Path | None, name: str) -> None:
+    if name in CITY and drives is None:
+        pytest.skip("the extra 'city' is not installed")
+
+
 def test_there_are_run_files() -> None:
-    assert {"kitti_odometry_clip", "kitti_raw_clip", "dashcam_unknown_camera"} <= {path.stem for path in CONFIGS}
+    assert {"kitti_odometry_clip", *RELATIVE, *CITY} <= set(CONFIGS)
+    assert set(SEMANTICS) == {"camvid"}
 
 
-@pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """A short drive through the city; None where its extra is not installed."""
-    try:
-        require_city()
-    except InputError:
-        return None
-    from packdepth.city.drive import Recipe
-    from packdepth.city.write import write_city
-
-    folder = tmp_path_factory.mktemp("city")
-    write_city(folder, Recipe(frames=4, height=48, width=160, baseline=None, scanner=None), drives=1, processes=1)
-    return folder
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_run_file_reads_and_round_trips(path: Path) -> None:
-    run = load_run(path)
+@pytest.mark.usefixtures("_variables")
+@pytest.mark.parametrize("name", CONFIGS)
+def test_run_file_reads_and_round_trips(name: str) -> None:
+    run = load_run(CONFIGS[name])
     assert parse_run(yaml.safe_load(dump_run(run)), "dumped") == run
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.usefixtures("_variables")
+@pytest.mark.parametrize("name", [*CONFIGS, *SEMANTICS])
+def test_the_data_of_a_run_file_can_be_written(name: str, drives: Path | None) -> None:
+    """Also where real data takes its place below, so that what is written stays what run files need."""
+    skip_without(drives, name)
+    data = load_run(CONFIGS[name]).data if name in CONFIGS else load_semantic_run(SEMANTICS[name]).data
+    for source in [*data.train, *data.val]:
+        for clip in source.clips():
+            image = clip.frames[0].image.read()
+            assert image.shape == (clip.camera.height, clip.camera.width, 3)
+            assert image.std() > 20  # of 255: it shows something
+
+
+@pytest.mark.usefixtures("_variables")
+@pytest.mark.parametrize("name", CONFIGS)
 def test_run_file_trains_a_step(
-    path: Path,
-    data: Path,
-    city: Path | None,
-    first_steps: dict[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, drives: Path | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "PACKDEPTH_CITY" in path.read_text() and city is None:
-        pytest.skip("the extra 'city' is not installed")
-    monkeypatch.setenv("PACKDEPTH_DATA", str(data))
-    monkeypatch.setenv("PACKDEPTH_CITY", str(city))
-    for variable, checkpoint_folder in first_steps.items():
-        monkeypatch.setenv(variable, str(checkpoint_folder))
+    skip_without(drives, name)
+    if REAL_DATA:
+        monkeypatch.setenv("PACKDEPTH_DATA", REAL_DATA)
     small = ("training.epochs=1", "training.epoch_steps=1", "training.batch_size=1")
     options = (*small, "training.accelerator=cpu", "training.devices=1")
-    train(path, tmp_path / "run", overrides=options)
+    train(CONFIGS[name], tmp_path / "run", overrides=options)
     meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
     assert meta.step == 1
     assert 0 < meta.scores["train/loss"] < 1
-    assert len(meta.cameras) == ("unknown_camera" in path.stem)
+    assert meta.metric == (name not in RELATIVE)
+    assert len(meta.cameras) == ("unknown_camera" in name)
+
+
+@pytest.mark.usefixtures("_variables")
+@pytest.mark.parametrize("name", SEMANTICS)
+def test_run_file_trains_a_step_of_segmentation(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if REAL_DATA:
+        monkeypatch.setenv("PACKDEPTH_DATA", REAL_DATA)
+    meta = train_semantics(SEMANTICS[name], tmp_path / "run", ("training.steps=1", "training.batch_size=1"))
+    assert meta.steps == 1
+    assert meta.classes == list(CLASSES[:-1])  # "unlabeled" is none
+    assert meta.mean_iou is not None
+    assert 0 <= meta.mean_iou < 0.5  # nothing has been learned yet

@@ -25,24 +25,30 @@ R_WORLD_CAMERA = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 QUATERNION = (-0.5, 0.5, -0.5, 0.5)  # of R_WORLD_CAMERA: x, y, z, w
 
 
-def pose(index: int) -> np.ndarray:
-    """T_world_camera [4, 4] of a frame, metres."""
+def pose(index: float, right: float = 0.0) -> np.ndarray:
+    """T_world_camera [4, 4] of a frame, metres; of a camera that stands `right` metres to the right."""
     T = np.eye(4)
     T[:3, :3] = R_WORLD_CAMERA
-    T[:3, 3] = START + np.array([STEP * index, 0.0, 0.0])
+    T[:3, 3] = START + np.array([STEP * index, -right, 0.0])
     return T
 
 
-def relative_pose(dst: int, src: int) -> np.ndarray:
+def relative_pose(dst: float, src: float) -> np.ndarray:
     """T_dst_src [4, 4] between two frames, metres."""
     return np.linalg.inv(pose(dst)) @ pose(src)
 
 
-def render(index: int, camera: Camera = CAMERA) -> tuple[np.ndarray, np.ndarray]:
-    """Image [H, W, 3] float64 RGB in [0, 1] and z-depth [H, W] float64 in metres, of a frame."""
+def render(index: float, camera: Camera = CAMERA, right: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Image [H, W, 3] float64 RGB in [0, 1] and z-depth [H, W] float64 in metres, of a frame.
+
+    Args:
+        index: number of the frame; also between frames.
+        camera: that sees it.
+        right: how far the camera stands to the right, metres.
+    """
     v, u = np.meshgrid(np.arange(camera.height), np.arange(camera.width), indexing="ij")
     x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy  # the ray's x and y at depth 1
-    T = pose(index)
+    T = pose(index, right)
     wall = WALL - T[0, 3]
     with np.errstate(divide="ignore"):
         ground = np.where(y > 0, T[2, 3] / y, np.inf)
@@ -50,6 +56,20 @@ def render(index: int, camera: Camera = CAMERA) -> tuple[np.ndarray, np.ndarray]
     points = np.stack([x * depth, y * depth, depth], axis=-1) @ T[:3, :3].T + T[:3, 3]
     on_wall = (ground >= wall)[..., None]
     return np.where(on_wall, _wall_texture(points), _ground_texture(points)), depth
+
+
+def picture(index: float, right: float = 0.0) -> np.ndarray:
+    """The image of a frame, [H, W, 3] uint8."""
+    return (render(index, right=right)[0] * 255).round().astype(np.uint8)
+
+
+def scan(index: float) -> np.ndarray:
+    """The points [N, 3] that a scanner in the camera measures, one for each pixel: metres, in the camera's frame."""
+    v, u = np.meshgrid(np.arange(CAMERA.height), np.arange(CAMERA.width), indexing="ij")
+    depth = render(index)[1]
+    return np.stack([(u - CAMERA.cx) / CAMERA.fx * depth, (v - CAMERA.cy) / CAMERA.fy * depth, depth], -1).reshape(
+        -1, 3
+    )
 
 
 def write(folder: Path) -> Path:
@@ -61,8 +81,8 @@ def write(folder: Path) -> Path:
     rows = ["frame,time_s,speed_mps,x,y,z,qx,qy,qz,qw"]
     for index in range(FRAMES):
         name = f"{index:06d}"
-        image, depth = render(index)
-        Image.fromarray((image * 255).round().astype(np.uint8)).save(folder / "frames" / f"{name}.png")
+        Image.fromarray(picture(index)).save(folder / "frames" / f"{name}.png")
+        depth = render(index)[1]
         Image.fromarray((depth * 256).round().astype(np.uint16)).save(folder / "depth" / f"{name}.png")
         place = ",".join(f"{value:.6f}" for value in (*pose(index)[:3, 3], *QUATERNION))
         rows.append(f"{name},{index / RATE:.4f},{STEP * RATE:.4f},{place}")

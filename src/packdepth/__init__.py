@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from packdepth.inference.predictor import load as load
     from packdepth.networks.packnet import PackNet as PackNet
     from packdepth.records import Prediction as Prediction
-    from packdepth.sources.open import open_clips as open  # noqa: F401
+    from packdepth.sources.open import open_clips
     from packdepth.training.run import train as train
+
+    open = open_clips
 
 __version__ = "0.1.0"
 

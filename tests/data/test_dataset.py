@@ -15,6 +15,7 @@ from packdepth.data.fields import check_offers
 from packdepth.data.targets import check_one_size, depth_source, distance, distance_source, target_indices
 from packdepth.errors import InputError
 from packdepth.records import Batch, Clip
+from packdepth.sources.files import PointsNpz
 from packdepth.sources.folder import Folder
 
 
@@ -88,7 +89,7 @@ def test_what_measures_depth(clip: Clip) -> None:
     message = r"'berhu' needs measured depth, but clip .*moving_clip.* has neither a depth map nor a LiDAR scan"
     with pytest.raises(InputError, match=message):
         check_offers([clip, bare], {"berhu": ("truth",)})
-    scan = clip.frames[0].depth  # anything that can be read
+    scan = PointsNpz(Path("scan.npz"))  # it is never read
     scanned = replace(clip, frames=(replace(frames[0], lidar=scan), *frames[1:]))
     check_offers([scanned], {"berhu": ("truth",)})  # frames without a measurement count as zero
     assert depth_source(scanned) == "lidar"

@@ -13,7 +13,7 @@ sizes = st.integers(1, 12)
 
 
 @given(height=sizes, width=sizes, rows=sizes, columns=sizes, seed=st.integers(0, 99))
-def test_measurements_are_moved_and_never_mixed(height, width, rows, columns, seed):
+def test_measurements_are_moved_and_never_mixed(height: int, width: int, rows: int, columns: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     depth = np.where(rng.random((rows, columns)) < 0.5, rng.uniform(1, 80, (rows, columns)), 0).astype(np.float32)
     small = resized_depth(depth, height, width)
@@ -27,13 +27,13 @@ def test_measurements_are_moved_and_never_mixed(height, width, rows, columns, se
     assert set(taken.ravel()) <= set(labels.ravel())
 
 
-def test_the_same_size_is_the_same():
+def test_the_same_size_is_the_same() -> None:
     values = np.random.default_rng(0).uniform(1, 9, (5, 7)).astype(np.float32)
     np.testing.assert_array_equal(resized_depth(values, 5, 7), values)
     np.testing.assert_array_equal(resized_labels(values, 5, 7), values)
 
 
-def test_depth_agrees_with_a_scan_seen_by_the_smaller_camera():
+def test_depth_agrees_with_a_scan_seen_by_the_smaller_camera() -> None:
     """The oracle projects each pixel's point with the intrinsics of the resized camera."""
     camera = Camera(30.0, 30.0, 19.5, 5.5, width=40, height=12)
     depth = np.random.default_rng(1).uniform(2, 50, (12, 40))
@@ -43,7 +43,7 @@ def test_depth_agrees_with_a_scan_seen_by_the_smaller_camera():
     np.testing.assert_allclose(resized_depth(depth, 4, 8), expected)
 
 
-def test_images_keep_their_mean():
+def test_images_keep_their_mean() -> None:
     image = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
     small = resized_image(image, 12, 20)
     assert small.dtype == np.uint8

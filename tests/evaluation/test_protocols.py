@@ -14,6 +14,7 @@ from pkgutil import iter_modules
 import numpy as np
 import pytest
 from PIL import Image
+from present import present
 
 from packdepth.config import load_run
 from packdepth.data.dataset import measured_depth
@@ -58,10 +59,10 @@ def test_the_source_of_a_protocol_is_a_valid_block(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["city", "rgbd"])
 def test_any_clip_in_the_folder_contract(name: str, moving_clip: Path) -> None:
-    for data, count in ((moving_clip, 1), (moving_clip.parent, 1)):
-        clips = find_protocol(name).clips(data)
-        assert len(clips) == count
-        assert all(frame.depth for frame in clips[0].frames)
+    for data in (moving_clip, moving_clip.parent):
+        (clip,) = find_protocol(name).clips(data)
+        assert clip.name == "folder/moving_clip"
+        assert all(frame.depth for frame in clip.frames)
 
 
 def test_rgbd_takes_sequences_of_7_scenes(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_cityscapes_is_evaluated_against_its_disparity(tmp_path: Path) -> None:
     (clip,) = replace(find_protocol("cityscapes"), images=1).clips(tmp_path)
     (frame,) = [frame for frame in clip.frames if frame.depth]
     assert frame.name == "000000_000019"
-    assert float(frame.depth.read()[6, 20]) == pytest.approx(3)  # 30 x 0.2 m / 2 pixels
+    assert float(present(frame.depth).read()[6, 20]) == pytest.approx(3)  # 30 x 0.2 m / 2 pixels
 
 
 def test_a_folder_without_depth(moving_clip: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from packdepth.classes import Label
 from packdepth.data.beams import beam_depth
 from packdepth.errors import InputError
 from packdepth.evaluation import Protocol, Report, evaluate, find_protocol
-from packdepth.evaluation.choices import STANDARD_METRICS
+from packdepth.evaluation.choices import STANDARD_METRICS, Resizing
 from packdepth.evaluation.ground_truth import ground_truth
 from packdepth.evaluation.metrics import valid_truth
 from packdepth.evaluation.predictions import open_predictions
@@ -424,7 +424,8 @@ def test_the_prediction_of_the_reference(data: Path) -> None:
     protocol = find_protocol("ddad-val")
     counts = valid_truth(truth, protocol.min_depth, protocol.cap, protocol.crop)
     known = torch.where(counts, truth, torch.nan)
-    for resizing, tolerance in (("inverse_depth", 5e-4), (protocol.resizing, 1e-3)):
+    resizings: tuple[tuple[Resizing, float], ...] = (("inverse_depth", 5e-4), (protocol.resizing, 1e-3))
+    for resizing, tolerance in resizings:
         full = full_depth(1 / depth, known, resizing)
         found = scores_by_part(protocol, full[0, 0], known[0, 0], {}, scaled=False)["all"]
         assert found[0] == pytest.approx(0.154, abs=tolerance)

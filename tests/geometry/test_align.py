@@ -14,9 +14,9 @@ from packdepth.geometry.align import aligned
 def frames(first: int, second: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Image, following image, inverse depth and T_following_image, float32."""
     (image, depth), (following, _) = world.render(first), world.render(second)
-    images = [torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (image, following)]
+    one, other = (torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (image, following))
     T = torch.from_numpy(world.relative_pose(second, first))[None].float()
-    return *images, 1 / torch.from_numpy(depth)[None, None].float(), T
+    return one, other, 1 / torch.from_numpy(depth)[None, None].float(), T
 
 
 @pytest.mark.parametrize("factor", [0.6, 0.93, 1.0, 1.31, 1.8])
@@ -86,8 +86,8 @@ def test_where_images_tell_nothing_the_guess_stays() -> None:
 
 def test_each_pair_of_a_batch_is_aligned_by_itself() -> None:
     first, second = frames(1, 2), frames(3, 2)
-    both = [torch.cat(pair) for pair in zip(first, second, strict=True)]
-    found = aligned(*both[:3], torch.eye(4).expand(2, 4, 4), world.CAMERA)
+    images, others, inv_depths, _ = (torch.cat(pair) for pair in zip(first, second, strict=True))
+    found = aligned(images, others, inv_depths, torch.eye(4).expand(2, 4, 4), world.CAMERA)
     for index, (image, following, inv_depth, _) in enumerate((first, second)):
         alone = aligned(image, following, inv_depth, torch.eye(4)[None], world.CAMERA)
         torch.testing.assert_close(found[index : index + 1], alone, atol=1e-5, rtol=0)

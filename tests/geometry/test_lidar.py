@@ -17,7 +17,7 @@ DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
 def at(u: float, v: float, z: float) -> list[float]:
     """The point that projects to (u, v) at depth z."""
-    return [(u - CAMERA.cx) / CAMERA.fx * z, (v - CAMERA.cy) / CAMERA.fy * z, z]
+    return [float((u - CAMERA.cx) / CAMERA.fx * z), float((v - CAMERA.cy) / CAMERA.fy * z), z]
 
 
 @DTYPES

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
@@ -12,14 +15,16 @@ RESIZES = [resize_image, resize_inv_depth]
 
 
 @pytest.mark.parametrize("resize", RESIZES)
-def test_the_same_size_changes_nothing(resize) -> None:
+def test_the_same_size_changes_nothing(resize: Callable[[Tensor, int, int], Tensor]) -> None:
     image = torch.rand(2, 1, 7, 9)
     assert torch.equal(resize(image, 7, 9), image)
 
 
 @pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize("size", [(20, 36), (10, 18), (13, 50)])
-def test_pixels_are_where_the_resized_camera_sees_them(resize, size: tuple[int, int]) -> None:
+def test_pixels_are_where_the_resized_camera_sees_them(
+    resize: Callable[[Tensor, int, int], Tensor], size: tuple[int, int]
+) -> None:
     camera = Camera(fx=30.0, fy=30.0, cx=9.0, cy=5.0, width=24, height=16)
     resized = camera.resized(*size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def motions(dtype: torch.dtype = torch.float64) -> Tensor:
     return se3.from_vector(torch.randn(5, 6, generator=generator, dtype=torch.float64).to(dtype))
 
 
-def tolerance(dtype: torch.dtype) -> dict[str, float]:
+def tolerance(dtype: torch.dtype) -> dict[str, Any]:
     return {"rtol": 0, "atol": 1e-6 if dtype == torch.float32 else 1e-14}
 
 
@@ -193,9 +194,7 @@ def test_a_motion_is_stretched_to_a_length() -> None:
     assert torch.equal(stretched[:, :3, :3], T[:, :3, :3])
     cosine = torch.nn.functional.cosine_similarity(stretched[1:, :3, 3], T[1:, :3, 3], dim=-1)
     torch.testing.assert_close(cosine, torch.ones_like(cosine))
-    still = torch.eye(4, dtype=torch.float64).requires_grad_()
-    se3.with_length(still, length[2]).sum().backward()  # a motion without direction stays where it is
-    assert still.grad is not None
-    assert still.grad.isfinite().all()
+    still = torch.eye(4, dtype=torch.float64)  # a motion without direction stays where it is
+    assert torch.equal(se3.with_length(still, length[2]), still)
     vector = se3.to_vector(T[:2]).requires_grad_()
     assert gradcheck(lambda v: se3.with_length(se3.from_vector(v), length[1:3]), vector)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from present import present
 
 from packdepth import checkpoint
 from packdepth.checkpoint import Checkpoint, Meta
@@ -58,7 +59,7 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores={"abs_rel": 0.12345678, "loss": 0.25},
     )
     torch.manual_seed(0)
-    depth, pose = run.networks.depth.assemble(), run.networks.pose.assemble()
+    depth, pose = run.networks.depth.assemble(), present(run.networks.pose).assemble()
     weights = {f"depth.{name}": value for name, value in depth.state_dict().items()}
     weights |= {f"pose.{name}": value for name, value in pose.state_dict().items()}
     folder = tmp_path_factory.mktemp("checkpoint") / "best"

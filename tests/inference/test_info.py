@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from present import present
 
 from packdepth.errors import InputError
 from packdepth.inference.info import describe
@@ -37,7 +38,7 @@ def test_all_that_a_checkpoint_knows(checkpoint_folder: Path) -> None:
 def test_parameters_are_those_of_the_networks(checkpoint_folder: Path) -> None:
     predictor, text = load(checkpoint_folder, "cpu"), describe(checkpoint_folder)
     for network in (predictor.depth, predictor.pose):
-        assert f" {sum(parameter.numel() for parameter in network.parameters()):,} parameters" in text
+        assert f" {sum(parameter.numel() for parameter in present(network).parameters()):,} parameters" in text
 
 
 def test_depth_without_scale(checkpoint_folder: Path, tmp_path: Path) -> None:

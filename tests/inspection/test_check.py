@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,12 +39,12 @@ def sound(clip: Clip) -> Survey:
     return Survey(bare, np.arange(20), 0.012 * ones, 0.6 * ones, 0.4 * ones, ones, 0 * ones, still)
 
 
-def with_frames(survey: Survey, change: Callable[[int], dict[str, object]]) -> Survey:
+def with_frames(survey: Survey, change: Callable[[int], dict[str, Any]]) -> Survey:
     frames = tuple(replace(frame, **change(i)) for i, frame in enumerate(survey.clip.frames))
     return replace(survey, clip=replace(survey.clip, frames=frames))
 
 
-def with_camera(survey: Survey, **changes: object) -> Survey:
+def with_camera(survey: Survey, **changes: Any) -> Survey:
     return replace(survey, clip=replace(survey.clip, camera=replace(survey.clip.camera, **changes)))
 
 

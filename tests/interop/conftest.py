@@ -18,7 +18,7 @@ from fill import fill, smooth_image
 from torch import Tensor
 
 
-class CfgNode(dict):
+class CfgNode(dict[str, Any]):
     """Pickled as yacs' class of this name: items, and attributes of its own."""
 
     def __init__(self, values: dict[str, Any]) -> None:

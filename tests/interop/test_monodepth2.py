@@ -58,7 +58,7 @@ def refusal(path: Path) -> str:
     return str(error.value)
 
 
-def sized(reference: Golden, name: str) -> dict[str, int]:
+def sized(reference: Golden, name: str) -> dict[str, Any]:
     """What encoder.pth says of the size of a network's inputs."""
     return dict(zip(("height", "width"), reference.size(name), strict=True))
 

@@ -85,7 +85,7 @@ def test_pose_resnet_gives_the_motion_that_the_reference_does(reference: Golden,
     ]
 
 
-KINDS = {
+KINDS: dict[str, dict[str, object]] = {
     "packnet01_1A": {"kind": "packnet", "preset": "1A"},
     "packnet01_1B": {"kind": "packnet", "preset": "1B"},
     "packnetslim01_1A": {"kind": "packnet", "preset": "slim-1A"},

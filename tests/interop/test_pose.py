@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_euler_angles_of_the_reference(reference: Golden, name: str) -> None:
     torch.testing.assert_close(T, torch.from_numpy(values["pose_mat"]), rtol=0, atol=1e-6)
 
 
-def predictor(golden_run: dict, pose: torch.nn.Module) -> Predictor:
+def predictor(golden_run: dict[str, Any], pose: torch.nn.Module) -> Predictor:
     run = parse_run(golden_run, "test")
     return Predictor(run, None, torch.nn.Identity(), pose, torch.device("cpu"))  # type: ignore[arg-type]
 

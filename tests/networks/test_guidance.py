@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
+from present import present
 from torch import nn
 
 from packdepth.errors import InputError
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.flip import FlipFused
 from packdepth.networks.guidance import LabelGuidance, NetworkGuidance
+from packdepth.networks.layers.pixel_adaptive import PixelAdaptiveConv2d
 from packdepth.networks.packnet import PRESETS, PackNet
 from packdepth.networks.superdepth import SuperDepth
 from packdepth.segmentation.fpn import FPN
@@ -25,7 +29,19 @@ def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     torch.manual_seed(0)
     if request.param == "packnet that adds skips":
         monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], add_skips=True))
-    return {"resnet": DepthResNet, "superdepth": SuperDepth}.get(request.param, lambda: PackNet("tiny"))()
+    networks: dict[str, Callable[[], Network]] = {"resnet": DepthResNet, "superdepth": SuperDepth}
+    return networks.get(request.param, lambda: PackNet("tiny"))()
+
+
+def guide_of(network: Network) -> NetworkGuidance:
+    assert isinstance(network.guidance, NetworkGuidance)
+    return network.guidance
+
+
+def filters_of(network: Network) -> list[PixelAdaptiveConv2d]:
+    layers = list(present(network.guidance).layers.values())
+    assert all(isinstance(layer, PixelAdaptiveConv2d) for layer in layers)
+    return cast("list[PixelAdaptiveConv2d]", layers)
 
 
 def guided(network: Network) -> Network:
@@ -69,19 +85,18 @@ def small() -> PackNet:
 
 
 def test_all_that_is_added_learns_and_the_segmentation_network_does_not(small: PackNet) -> None:
-    assert small.guidance is not None
-    before = copy.deepcopy(small.guidance.semantics.state_dict())
+    before = copy.deepcopy(guide_of(small).semantics.state_dict())
     optimizer = torch.optim.SGD(small.train().parameters(), lr=1e-2)
     for _ in range(2):  # bandwidths have no gradient before taps off the center have weights
         optimizer.zero_grad()
         sum(inv_depth.mean() for inv_depth in small(torch.rand(1, 3, 64, 64))).backward()
         optimizer.step()
-    for layer in small.guidance.layers.values():
+    for layer in filters_of(small):
         for name, parameter in layer.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.abs().max() > 0, name
-    assert not small.guidance.semantics.training
-    for name, value in small.guidance.semantics.state_dict().items():
+    assert not guide_of(small).semantics.training
+    for name, value in guide_of(small).semantics.state_dict().items():
         assert torch.equal(value, before[name]), name
 
 
@@ -92,28 +107,26 @@ def test_the_segmentation_network_is_not_part_of_the_weights(small: PackNet) -> 
 
 
 def test_moves_with_the_network(small: PackNet) -> None:
-    assert small.guidance is not None
-    assert {p.dtype for p in small.double().guidance.semantics.parameters()} == {torch.float64}
+    assert {p.dtype for p in guide_of(small.double()).semantics.parameters()} == {torch.float64}
 
 
 def test_a_stage_is_guided_by_the_features_of_the_nearest_stride(small: PackNet) -> None:
-    assert small.guidance is not None
     image = torch.rand(1, 3, 64, 64)
-    features = small.guidance.semantics(image).features
-    seen = {}
+    features = guide_of(small).semantics(image).features
+    seen: dict[int, torch.Tensor] = {}
 
-    def keep(stride: str):
+    def keep(stride: str) -> Callable[[nn.Module, tuple[torch.Tensor, torch.Tensor]], None]:
         def hook(module: nn.Module, inputs: tuple[torch.Tensor, torch.Tensor]) -> None:
             seen[int(stride)] = inputs[1]
 
         return hook
 
-    for stride, layer in small.guidance.layers.items():
+    for stride, layer in guide_of(small).layers.items():
         layer.register_forward_pre_hook(keep(stride))
     small(image)
     assert {stride: guide.shape[-1] for stride, guide in seen.items()} == {16: 4, 8: 8, 4: 16, 2: 32}
-    for stride, feature in zip((4, 8, 16), features, strict=False):
-        torch.testing.assert_close(seen[stride], nn.functional.normalize(feature, dim=1))
+    for nearest, feature in zip((4, 8, 16), features, strict=False):
+        torch.testing.assert_close(seen[nearest], nn.functional.normalize(feature, dim=1))
     for guide in seen.values():
         assert guide.norm(dim=1).max() < 1 + 1e-5
 
@@ -145,17 +158,14 @@ def test_the_embedding_of_classes_learns() -> None:
         optimizer.zero_grad()
         sum(inv_depth.mean() for inv_depth in network(torch.rand(1, 3, 60, 64), ids)).backward()
         optimizer.step()
-    gradient = network.guidance.embedding.weight.grad
-    assert gradient is not None
-    assert gradient.isfinite().all()
+    gradient = present(network.guidance.embedding.weight.grad)
     assert (gradient.abs().amax((0, 2, 3)) > 0).all()  # each class
 
 
 def test_the_mirror_image_is_guided_by_the_mirrored_label_map() -> None:
     torch.manual_seed(0)
     plain = by_labels(PackNet("tiny")).eval()
-    assert plain.guidance is not None
-    for layer in plain.guidance.layers.values():
+    for layer in filters_of(plain):
         nn.init.normal_(layer.weight, std=0.3)
     image, ids = torch.rand(1, 3, 64, 96), torch.randint(0, 4, (1, 1, 64, 96), dtype=torch.uint8)
     network = FlipFused(plain)
@@ -171,8 +181,7 @@ def test_without_its_label_map_an_image_is_refused() -> None:
 
 
 def test_what_is_shown_guides_in_place_of_the_image(small: PackNet) -> None:
-    assert small.guidance is not None
-    for layer in small.guidance.layers.values():
+    for layer in filters_of(small):
         nn.init.normal_(layer.weight, std=0.3)
     image, other = torch.rand(2, 1, 3, 50, 64)
     with torch.no_grad():

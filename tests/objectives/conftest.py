@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import world
@@ -16,13 +15,7 @@ BASELINE = 0.4  # metres
 @pytest.fixture(scope="module")
 def truth() -> tuple[Sample, Tensor, Tensor]:
     """A rendered pair as a sample, and the inverse depth [1, H, W] of its left and right views."""
-    image, depth = world.render(0)
-    start = world.START.copy()
-    world.START[:] = start - np.array([0.0, BASELINE, 0.0])  # the world's y is left
-    try:
-        right, right_depth = world.render(0)
-    finally:
-        world.START[:] = start
+    (image, depth), (right, right_depth) = world.render(0), world.render(0, right=BASELINE)
     left_image, right_image = (torch.from_numpy(x).permute(2, 0, 1).float() for x in (image, right))
     nothing = left_image.new_empty(0, *left_image.shape)
     sample = Sample(["a"], (), world.CAMERA, left_image, nothing, left_image, nothing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import itemgetter
 
 import pytest
 import torch
@@ -99,7 +100,7 @@ def test_the_term_is_the_mean_over_frames_and_samples() -> None:
                 outputs.inv_depths[0][b : b + 1],
                 context[b : b + 1, n],
                 outputs.T_context_target[b : b + 1, n],
-                batch.camera.map(lambda value, b=b: value[b : b + 1]),
+                batch.camera.map(itemgetter(slice(b, b + 1))),
             )
         )
         for b in range(2)

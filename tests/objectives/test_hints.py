@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from batches import make_batch, make_outputs, paired
+from present import present
 from torch import Tensor
 
 from packdepth.data.transforms import flipped
@@ -36,7 +37,7 @@ def test_a_prediction_that_is_far_off_is_hinted_towards_the_truth(truth: tuple[S
     """As near as the candidates lie to each other, and on most of what the search can tell."""
     sample, left, _ = truth
     hints, trusted = found(sample, 0.3 * left)
-    camera, baseline = sample.camera, sample.baseline
+    camera, baseline = sample.camera, present(sample.baseline)
     disparity = left * camera.fx * baseline
     step = MAX_DISPARITY * camera.width / CANDIDATES
     searched = (disparity > step) & (disparity < CANDIDATES * step)

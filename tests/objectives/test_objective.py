@@ -42,7 +42,8 @@ def test_smoothness_at_full_resolution_is_that_of_enlarged_scales() -> None:
     batch = make_batch()
     outputs = make_outputs(batch)
     for convention in ("packdepth", "reference"):
-        full = [enlarged(d, s, *batch.image.shape[-2:], convention) for s, d in enumerate(outputs.inv_depths)]
+        height, width = batch.image.shape[-2:]
+        full = [enlarged(d, s, height, width, convention) for s, d in enumerate(outputs.inv_depths)]
         expected = torch.stack([smoothness(inv_depth, batch.image) / 2**s for s, inv_depth in enumerate(full)]).mean()
         torch.testing.assert_close(Smoothness(scales="full", convention=convention)(outputs, batch), expected)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from operator import itemgetter
 from typing import get_args
 
 import pytest
@@ -85,7 +86,7 @@ def test_gradients_of_terms_reach_every_scale(kind: SupervisedKind, convention: 
     outputs = make_outputs(batch)
     inputs = [inv_depth.requires_grad_() for inv_depth in outputs.inv_depths]
     gradients = torch.autograd.grad(Supervised(kind=kind, convention=convention)(outputs, batch), inputs)
-    assert all(gradient.isfinite().all() and gradient.abs().max() > 0 for gradient in gradients)
+    assert all(0 < gradient.abs().max() < torch.inf for gradient in gradients)
     if kind != "berhu":
         fine = Outputs([inputs[2]], outputs.T_context_target)
         term = Supervised(kind=kind, convention=convention)
@@ -123,8 +124,9 @@ def test_images_without_a_return_are_finite_and_count_as_zero(kind: SupervisedKi
     half = batch.truth.clone()
     half[1] = 0
     loss = term(outputs, replace(batch, truth=half))
-    loss.backward()
-    assert all(inv_depth.grad is not None and inv_depth.grad.isfinite().all() for inv_depth in inputs)
+    for gradient in torch.autograd.grad(loss, inputs):
+        assert gradient[0].abs().max() > 0
+        assert gradient[1].abs().max() == 0
     if convention == "packdepth":
         one = Outputs([inv_depth[:1] for inv_depth in inputs], outputs.T_context_target[:1])
         torch.testing.assert_close(loss, term(one, batch.map(lambda tensor: tensor[:1])) / 2)
@@ -137,7 +139,7 @@ def test_the_batch_is_the_mean_of_its_samples(kind: SupervisedKind) -> None:
     single = [
         term(
             Outputs([inv_depth[i : i + 1] for inv_depth in outputs.inv_depths], outputs.T_context_target[i : i + 1]),
-            batch.map(lambda tensor, i=i: tensor[i : i + 1]),
+            batch.map(itemgetter(slice(i, i + 1))),
         )
         for i in range(2)
     ]

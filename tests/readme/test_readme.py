@@ -65,8 +65,9 @@ def test_the_commands_run_in_order(place: Path) -> None:
         result = in_shell([sys.executable, "-m", "packdepth.cli", *arguments], place)
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
     assert (place / "out" / "drive.mp4").stat().st_size > 0
-    assert len(list((place / "out" / "depth").glob("*.png"))) == 6
-    assert len(list((place / "out" / "frames" / "cloud").glob("*.ply"))) == 6
+    names = [f"{index:06d}" for index in range(6)]
+    assert sorted(path.stem for path in (place / "out" / "depth").glob("*.png")) == names
+    assert sorted(path.stem for path in (place / "out" / "frames" / "cloud").glob("*.ply")) == names
 
 
 def test_the_evaluation_runs_on_real_data(place: Path, data: Path) -> None:

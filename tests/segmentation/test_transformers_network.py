@@ -37,7 +37,7 @@ def mask2former(folder: Path) -> Any:
     import transformers
 
     torch.manual_seed(0)
-    backbone = transformers.SwinConfig(
+    backbone = transformers.SwinConfig(  # type: ignore[call-arg]  # out_features is a property of it
         embed_dim=12,
         depths=[1] * 4,
         num_heads=[1, 2, 3, 4],

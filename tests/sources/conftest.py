@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import av
+import formats
 import numpy as np
 import pytest
 from PIL import Image
@@ -79,21 +79,9 @@ def write_video() -> Callable[..., Path]:
         times: list[int] | None = None,
         **options: str,
     ) -> Path:
-        pattern = np.random.default_rng(0).integers(0, 256, (height // 8 + 1, (width + 2 * frames) // 8 + 1, 3))
-        pattern = pattern.astype(np.uint8).repeat(8, 0).repeat(8, 1)
-        with av.open(str(path), "w", options=options) as container:
-            stream = container.add_stream(codec, rate=rate)
-            stream.height, stream.width, stream.pix_fmt = height, width, pixels
-            stream.codec_context.gop_size = 12
-            if codec in ("mpeg4", "mpeg2video"):
-                stream.codec_context.max_b_frames = 2
-            for index in range(frames):
-                image = np.ascontiguousarray(pattern[:height, 2 * index : 2 * index + width])
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-                if times is not None:
-                    frame.pts = times[index]
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        return path
+        coarse = (height // 8 + 1, (width + 2 * frames) // 8 + 1, 3)
+        pattern = np.random.default_rng(0).integers(0, 256, coarse).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+        images = [pattern[:height, 2 * index : 2 * index + width] for index in range(frames)]
+        return formats.video(path, images, codec, pixels, rate, times, options)
 
     return write

@@ -44,7 +44,9 @@ FRAGMENTS = [
 
 @pytest.mark.parametrize("name", READERS)
 @given(parts=st.lists(st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8"), max_size=40))
-def test_any_text(tmp_path_factory, read_or_refused, name, parts):
+def test_any_text(
+    tmp_path_factory: pytest.TempPathFactory, read_or_refused: Callable[..., Any], name: str, parts: list[str]
+) -> None:
     path = tmp_path_factory.mktemp("text") / name
     path.write_text("".join(parts), encoding="utf-8")
     values = read_or_refused(lambda: READERS[name](path), path)
@@ -55,7 +57,7 @@ def test_any_text(tmp_path_factory, read_or_refused, name, parts):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
-def test_numbers_that_are_not_finite_are_refused(tmp_path, complaint, value):
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, complaint: Callable[..., None], value: str) -> None:
     for name, text in {"calib.txt": f"R: 1 {value}\n", "times.txt": f"1\n{value}\n"}.items():
         path = tmp_path / name
         path.write_text(text)
@@ -67,7 +69,9 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, complaint, value):
 
 @pytest.mark.parametrize("name", READERS)
 @given(content=st.binary(max_size=60))
-def test_any_bytes(tmp_path_factory, read_or_refused, name, content):
+def test_any_bytes(
+    tmp_path_factory: pytest.TempPathFactory, read_or_refused: Callable[..., Any], name: str, content: bytes
+) -> None:
     path = tmp_path_factory.mktemp("bytes") / name
     path.write_bytes(content)
     read_or_refused(lambda: READERS[name](path), path)

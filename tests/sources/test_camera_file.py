@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from packdepth.sources.camera_file import read_camera
@@ -7,7 +10,7 @@ from packdepth.sources.camera_file import read_camera
 TEXT = "width: 40\nheight: 12\nfx: 30.5\nfy: 30\ncx: 19.5\ncy: 5.5\n"
 
 
-def test_camera(tmp_path):
+def test_camera(tmp_path: Path) -> None:
     path = tmp_path / "camera.yaml"
     path.write_text(TEXT)
     read = read_camera(path)
@@ -34,11 +37,11 @@ def test_camera(tmp_path):
         ("width: [1", ["YAML"]),
     ],
 )
-def test_errors(tmp_path, complaint, text, parts):
+def test_errors(tmp_path: Path, complaint: Callable[..., None], text: str, parts: list[str]) -> None:
     path = tmp_path / "camera.yaml"
     path.write_text(text)
     complaint(lambda: read_camera(path), path, *parts)
 
 
-def test_missing_file(tmp_path, complaint):
+def test_missing_file(tmp_path: Path, complaint: Callable[..., None]) -> None:
     complaint(lambda: read_camera(tmp_path / "camera.yaml"), tmp_path / "camera.yaml", "not found", "fx")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from present import present
 
 from packdepth.classes import Label
 from packdepth.sources.cityscapes import TRAIN_IDS, CameraJson, Cityscapes, DisparityPng, VehicleJson
@@ -29,7 +31,7 @@ def place(root: Path, folder: str, moment: str, what: str) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path, write_image) -> Path:
+def root(tmp_path: Path, write_image: Callable[..., Path]) -> Path:
     """Two snippets that follow each other in one sequence, and a third; the first has speed, right images, classes."""
     for sequence, frames in (("000000", (17, 18, 19, 20, 32, 33)), ("000001", (18, 19))):
         for frame in frames:
@@ -48,7 +50,7 @@ def root(tmp_path, write_image) -> Path:
     return tmp_path
 
 
-def test_snippets(root):
+def test_snippets(root: Path) -> None:
     assert Cityscapes.recognizes(root)
     clips = source(root).clips()
     names = ["000000_000017", "000000_000032", "000001_000018"]
@@ -63,8 +65,8 @@ def test_snippets(root):
     assert [frame.semantic is None for frame in first.frames] == [True, True, False, True]
 
 
-def test_classes_are_train_ids(root):
-    values = source(root).clips()[0].frames[2].semantic.read()
+def test_classes_are_train_ids(root: Path) -> None:
+    values = present(source(root).clips()[0].frames[2].semantic).read()
     assert values[0, 7] == Label.ROAD
     assert values[0, 26] == Label.CAR
     assert values[0, 33] == Label.BICYCLE
@@ -72,19 +74,19 @@ def test_classes_are_train_ids(root):
     assert sorted(set(TRAIN_IDS.tolist())) == [*range(19), 255]
 
 
-def test_disparity_is_depth(root):
+def test_disparity_is_depth(root: Path) -> None:
     frames = source(root).clips()[0].frames
     assert [frame.depth is None for frame in frames] == [True, True, False, True]
-    depth = frames[2].depth.read()
+    depth = present(frames[2].depth).read()
     assert (depth.dtype, depth[0, 0]) == (np.float32, 0)
     assert depth[0, 4] == pytest.approx(30 * 0.2 / (255 / 256))
     assert depth[0, 8] == pytest.approx(30 * 0.2 / (511 / 256))
-    np.testing.assert_array_equal(DisparityPng(frames[2].depth.path, 12).read(), 2 * depth)
-    Image.fromarray(np.ones((12, 40), dtype=np.uint16)).save(frames[2].depth.path)
-    assert not frames[2].depth.read().any()
+    np.testing.assert_array_equal(DisparityPng(present(frames[2].depth).path, 12).read(), 2 * depth)
+    Image.fromarray(np.ones((12, 40), dtype=np.uint16)).save(present(frames[2].depth).path)
+    assert not present(frames[2].depth).read().any()
 
 
-def test_errors(root, complaint, write_image):
+def test_errors(root: Path, complaint: Callable[..., None], write_image: Callable[..., Path]) -> None:
     complaint(source(root, cities=["aachem"]).clips, "'aachem'", "'aachen'")
     complaint(source(root, split="val").clips, "leftImg8bit_sequence/val", "not found")
     vehicle = place(root, "vehicle_sequence", "000000_000018", "vehicle.json")
@@ -114,7 +116,9 @@ def test_errors(root, complaint, write_image):
 
 
 @given(values=st.recursive(st.none() | st.floats(), lambda inner: st.dictionaries(st.sampled_from(KEYS), inner)))
-def test_any_json_is_read_or_refused_in_a_sentence(tmp_path_factory, read_or_refused, values):
+def test_any_json_is_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, read_or_refused: Callable[..., Any], values: object
+) -> None:
     path = tmp_path_factory.mktemp("json") / "camera.json"
     path.write_text(json.dumps(values))
     for model in (CameraJson, VehicleJson):

@@ -3,6 +3,9 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +27,12 @@ from packdepth.sources.files import (
 )
 
 
-def test_sources_import_without_torch_and_av():
+def test_sources_import_without_torch_and_av() -> None:
     code = "import sys, packdepth.sources; sys.exit(any(name in sys.modules for name in ('torch', 'av')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_images_are_rgb_whatever_their_mode(tmp_path, write_image):
+def test_images_are_rgb_whatever_their_mode(tmp_path: Path, write_image: Callable[..., Path]) -> None:
     color, gray = write_image(tmp_path / "color.png"), write_image(tmp_path / "gray.png", mode="L")
     with Image.open(color) as image:
         np.testing.assert_array_equal(ImageFile(color).read(), np.asarray(image))
@@ -40,7 +43,7 @@ def test_images_are_rgb_whatever_their_mode(tmp_path, write_image):
     assert image_size(gray) == (12, 40)
 
 
-def test_depth_is_metres(tmp_path):
+def test_depth_is_metres(tmp_path: Path) -> None:
     path = tmp_path / "depth.png"
     Image.fromarray(np.array([[0, 256], [640, 65535]], dtype=np.uint16)).save(path)
     depth = DepthPng(path).read()
@@ -48,13 +51,15 @@ def test_depth_is_metres(tmp_path):
     np.testing.assert_array_equal(depth, [[0, 1], [2.5, 65535 / 256]])
 
 
-def test_depth_of_8_bits_is_an_error(tmp_path, write_image, complaint):
+def test_depth_of_8_bits_is_an_error(
+    tmp_path: Path, write_image: Callable[..., Path], complaint: Callable[..., None]
+) -> None:
     for mode in ("L", "RGB"):
         path = write_image(tmp_path / "depth.png", mode=mode)
         complaint(DepthPng(path).read, path, "16-bit")
 
 
-def test_labels_are_class_ids(tmp_path, write_image, complaint):
+def test_labels_are_class_ids(tmp_path: Path, write_image: Callable[..., Path], complaint: Callable[..., None]) -> None:
     path = write_image(tmp_path / "labels.png", mode="L")
     with Image.open(path) as image:
         np.testing.assert_array_equal(LabelPng(path).read(), np.asarray(image))
@@ -62,7 +67,7 @@ def test_labels_are_class_ids(tmp_path, write_image, complaint):
     complaint(LabelPng(path).read, path, "8-bit")
 
 
-def test_points_are_the_first_three_columns(tmp_path, complaint):
+def test_points_are_the_first_three_columns(tmp_path: Path, complaint: Callable[..., None]) -> None:
     path = tmp_path / "scan.npz"
     points = np.arange(8.0).reshape(2, 4)
     np.savez_compressed(path, points=points)
@@ -75,7 +80,7 @@ def test_points_are_the_first_three_columns(tmp_path, complaint):
     complaint(PointsNpz(path).read, path, "points")
 
 
-def test_a_scan_knows_where_its_scanner_stands(tmp_path, complaint):
+def test_a_scan_knows_where_its_scanner_stands(tmp_path: Path, complaint: Callable[..., None]) -> None:
     path = tmp_path / "scan.npz"
     np.savez(path, points=np.zeros((2, 3)), origin=np.array([0.1, -0.2, 0.3]))
     np.testing.assert_array_equal(PointsNpz(path).origin, [0.1, -0.2, 0.3])
@@ -89,8 +94,10 @@ def test_a_scan_knows_where_its_scanner_stands(tmp_path, complaint):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_truncated_files_are_errors_when_read(tmp_path, write_image, complaint, share):
-    files = [
+def test_truncated_files_are_errors_when_read(
+    tmp_path: Path, write_image: Callable[..., Path], complaint: Callable[..., None], share: float
+) -> None:
+    files: list[Any] = [
         ImageFile(write_image(tmp_path / "image.png", 40, 60)),
         ImageFile(write_image(tmp_path / "image.jpg", 40, 60)),
         DepthPng(write_image(tmp_path / "depth.png", 40, 60, mode="I;16")),
@@ -105,13 +112,13 @@ def test_truncated_files_are_errors_when_read(tmp_path, write_image, complaint, 
         complaint(file.read, file.path)
 
 
-def test_missing_files_are_errors_when_read(tmp_path, complaint):
+def test_missing_files_are_errors_when_read(tmp_path: Path, complaint: Callable[..., None]) -> None:
     for kind in (ImageFile, DepthPng, LabelPng, PointsNpz):
         complaint(kind(tmp_path / "none").read, tmp_path / "none")
     complaint(VelodyneBin(tmp_path / "none", np.eye(4)).read, tmp_path / "none")
 
 
-def test_velodyne_points_move_into_the_camera_frame(tmp_path, complaint):
+def test_velodyne_points_move_into_the_camera_frame(tmp_path: Path, complaint: Callable[..., None]) -> None:
     path = tmp_path / "scan.bin"
     np.array([[10, 2, -1, 0.5], [-5, 0, 0, 0.1]], dtype=np.float32).tofile(path)
     T = np.array([[0, -1, 0, 0.1], [0, 0, -1, 0.2], [1, 0, 0, 0.3], [0, 0, 0, 1.0]])
@@ -125,7 +132,9 @@ def test_velodyne_points_move_into_the_camera_frame(tmp_path, complaint):
     complaint(scan.read, path, "truncated")
 
 
-def test_found_files_are_sorted_by_name(tmp_path, write_image, complaint):
+def test_found_files_are_sorted_by_name(
+    tmp_path: Path, write_image: Callable[..., Path], complaint: Callable[..., None]
+) -> None:
     for name in ("b.png", "a.JPG", "c.jpeg"):
         write_image(tmp_path / name)
     for name in ("._a.jpg", "notes.txt"):  # the first is what macOS leaves behind
@@ -136,12 +145,12 @@ def test_found_files_are_sorted_by_name(tmp_path, write_image, complaint):
     complaint(lambda: found(tmp_path, IMAGES, ImageFile), "b.png", "b.jpg")
 
 
-def test_required_files_must_exist(tmp_path, complaint):
+def test_required_files_must_exist(tmp_path: Path, complaint: Callable[..., None]) -> None:
     complaint(lambda: required(tmp_path, IMAGES, ImageFile, "the images"), tmp_path, ".png", "the images")
     complaint(lambda: required(tmp_path / "none", IMAGES, ImageFile, "the images"), tmp_path / "none", "not found")
 
 
-def test_sizes_are_compared(tmp_path, write_image, complaint):
+def test_sizes_are_compared(tmp_path: Path, write_image: Callable[..., Path], complaint: Callable[..., None]) -> None:
     small = ImageFile(write_image(tmp_path / "small.png"))
     large = ImageFile(write_image(tmp_path / "large.png", 24, 80))
     assert common_size([small, small]) == (12, 40)
@@ -150,14 +159,16 @@ def test_sizes_are_compared(tmp_path, write_image, complaint):
     complaint(lambda: check_sizes([small, large], 12, 40, tmp_path / "calib.txt"), large.path, "80x24", "calib.txt")
 
 
-def test_text_that_is_none(tmp_path, complaint):
+def test_text_that_is_none(tmp_path: Path, complaint: Callable[..., None]) -> None:
     path = tmp_path / "calib.txt"
     path.write_bytes(b"\xff\xfe\x00\x9f")
     complaint(lambda: read_text(path, "the calibration"), path, "the calibration")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_an_image_cut_short_is_found_without_decoding_it(tmp_path, write_image, complaint, suffix):
+def test_an_image_cut_short_is_found_without_decoding_it(
+    tmp_path: Path, write_image: Callable[..., Path], complaint: Callable[..., None], suffix: str
+) -> None:
     path = write_image(tmp_path / f"image{suffix}", 40, 60)
     assert image_size(path) == (40, 60)
     path.write_bytes(path.read_bytes() + b"camera's note")
@@ -166,6 +177,8 @@ def test_an_image_cut_short_is_found_without_decoding_it(tmp_path, write_image, 
     complaint(lambda: image_size(path), path, "truncated")
 
 
-def test_an_image_of_16_bits_is_not_taken_for_one_of_8(tmp_path, write_image, complaint):
+def test_an_image_of_16_bits_is_not_taken_for_one_of_8(
+    tmp_path: Path, write_image: Callable[..., Path], complaint: Callable[..., None]
+) -> None:
     path = write_image(tmp_path / "image.png", 8, 8, mode="I;16")
     complaint(ImageFile(path).read, path, "more than 8 bits", "convert it")

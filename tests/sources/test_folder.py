@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import world
 from PIL import Image
+from present import present
 from scipy.spatial.transform import Rotation
 
 from packdepth.sources.folder import Folder, read_clip, read_frames
@@ -15,7 +18,7 @@ CAMERA = "width: 40\nheight: 12\nfx: 30\nfy: 30\ncx: 19.5\ncy: 5.5\n"
 
 
 @pytest.fixture
-def clip_folder(tmp_path, write_image) -> Path:
+def clip_folder(tmp_path: Path, write_image: Callable[..., Path]) -> Path:
     """A clip of three frames with nothing but what is required."""
     folder = tmp_path / "clip"
     for name in ("a", "b", "c"):
@@ -25,11 +28,11 @@ def clip_folder(tmp_path, write_image) -> Path:
     return folder
 
 
-def source(root: Path, **changes) -> Folder:
+def source(root: Path, **changes: Any) -> Folder:
     return Folder(kind="folder", root=root, **changes)
 
 
-def test_smallest_clip(clip_folder):
+def test_smallest_clip(clip_folder: Path) -> None:
     (clip,) = pickle.loads(pickle.dumps(source(clip_folder).clips()))
     assert clip.name == "folder/clip"
     assert (clip.camera.fx, clip.camera.width, clip.baseline, clip.independent) == (30, 40, None, False)
@@ -38,7 +41,7 @@ def test_smallest_clip(clip_folder):
     assert (frame.right, frame.depth, frame.lidar, frame.semantic, frame.speed, frame.pose) == (None,) * 6
 
 
-def test_everything_a_clip_can_hold(clip_folder, write_image):
+def test_everything_a_clip_can_hold(clip_folder: Path, write_image: Callable[..., Path]) -> None:
     for name in ("a", "b", "c"):
         write_image(clip_folder / f"right/{name}.jpg")
     write_image(clip_folder / "depth/b.png", mode="I;16")
@@ -57,35 +60,35 @@ def test_everything_a_clip_can_hold(clip_folder, write_image):
     assert (a.speed, b.speed, c.speed) == (9.5, None, 0.0)
     assert b.pose is None
     np.testing.assert_array_equal(a.pose, [[1, 0, 0, 1], [0, 1, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]])
-    assert c.right.read().shape == (12, 40, 3)
-    assert a.lidar.read().shape == (5, 3)
-    assert b.depth.read().shape == c.semantic.read().shape == (12, 40)
+    assert present(c.right).read().shape == (12, 40, 3)
+    assert present(a.lidar).read().shape == (5, 3)
+    assert present(b.depth).read().shape == present(c.semantic).read().shape == (12, 40)
     assert [frame.depth is None for frame in clip.frames] == [True, False, True]
 
 
-def test_quaternions_are_rotations(tmp_path):
+def test_quaternions_are_rotations(tmp_path: Path) -> None:
     rotations = Rotation.random(10, random_state=0)
     rows = [f"{i},{i},0,0,0,{','.join(f'{v:.8f}' for v in q)}" for i, q in enumerate(rotations.as_quat())]
     path = tmp_path / "frames.csv"
     path.write_text("\n".join(["frame,time_s,x,y,z,qx,qy,qz,qw", *rows]))
     for line, matrix in zip(read_frames(path), rotations.as_matrix(), strict=True):
-        np.testing.assert_allclose(line.pose[:3, :3], matrix, atol=1e-7)
+        np.testing.assert_allclose(present(line.pose)[:3, :3], matrix, atol=1e-7)
 
 
-def test_rendered_world_comes_back(moving_clip):
+def test_rendered_world_comes_back(moving_clip: Path) -> None:
     """What the clip's writer put in is what the source gives back."""
     (clip,) = source(moving_clip).clips()
     assert (clip.camera.fx, clip.camera.cy) == (world.CAMERA.fx, world.CAMERA.cy)
     for index, frame in enumerate(clip.frames):
         image, depth = world.render(index)
         np.testing.assert_allclose(frame.image.read() / 255, image, atol=0.6 / 255)
-        np.testing.assert_allclose(frame.depth.read(), depth, atol=0.6 / 256)
-        np.testing.assert_allclose(frame.pose, world.pose(index), atol=1e-9)
+        np.testing.assert_allclose(present(frame.depth).read(), depth, atol=0.6 / 256)
+        np.testing.assert_allclose(present(frame.pose), world.pose(index), atol=1e-9)
         assert frame.speed == world.STEP * world.RATE
         assert frame.time == pytest.approx(index / world.RATE)
 
 
-def test_folder_of_clips(clip_folder, write_image, complaint):
+def test_folder_of_clips(clip_folder: Path, write_image: Callable[..., Path], complaint: Callable[..., None]) -> None:
     root = clip_folder.parent
     write_image(root / "second/frames/x.jpg")
     (root / "second/camera.yaml").write_text(CAMERA)
@@ -101,7 +104,7 @@ def test_folder_of_clips(clip_folder, write_image, complaint):
     complaint(source(root / "nowhere").clips, root / "nowhere", "not found")
 
 
-def test_unrelated_images_need_no_order(clip_folder):
+def test_unrelated_images_need_no_order(clip_folder: Path) -> None:
     (clip_folder / "camera.yaml").write_text(CAMERA + "independent: true\n")
     (clip_folder / "frames.csv").write_text("frame,time_s\nb,0\na,0\nc,0\n")
     clip = read_clip(clip_folder)
@@ -134,12 +137,12 @@ def test_unrelated_images_need_no_order(clip_folder):
         ("", ["frames.csv", "frame and time_s"]),
     ],
 )
-def test_errors_of_the_table(clip_folder, complaint, text, parts):
+def test_errors_of_the_table(clip_folder: Path, complaint: Callable[..., None], text: str, parts: list[str]) -> None:
     (clip_folder / "frames.csv").write_text(text)
     complaint(lambda: read_clip(clip_folder), clip_folder, *parts)
 
 
-def test_errors_of_files(clip_folder, write_image, complaint):
+def test_errors_of_files(clip_folder: Path, write_image: Callable[..., Path], complaint: Callable[..., None]) -> None:
     def fails(*parts: object) -> None:
         complaint(lambda: read_clip(clip_folder), *parts)
 
@@ -163,14 +166,18 @@ def test_errors_of_files(clip_folder, write_image, complaint):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_truncated_image_is_an_error_at_once(clip_folder, write_image, complaint, share):
+def test_truncated_image_is_an_error_at_once(
+    clip_folder: Path, write_image: Callable[..., Path], complaint: Callable[..., None], share: float
+) -> None:
     path = write_image(clip_folder / "frames/b.png", 12, 40)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     complaint(lambda: read_clip(clip_folder), path, "truncated")
 
 
-def test_damaged_image_is_an_error_when_read(clip_folder, write_image, complaint):
+def test_damaged_image_is_an_error_when_read(
+    clip_folder: Path, write_image: Callable[..., Path], complaint: Callable[..., None]
+) -> None:
     path = write_image(clip_folder / "frames/b.png", 12, 40)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -178,23 +185,23 @@ def test_damaged_image_is_an_error_when_read(clip_folder, write_image, complaint
     complaint(read_clip(clip_folder).frames[1].image.read, path, "broken")
 
 
-def test_table_as_spreadsheets_write_it(clip_folder):
+def test_table_as_spreadsheets_write_it(clip_folder: Path) -> None:
     (clip_folder / "frames.csv").write_bytes("\ufeffframe,time_s\r\na,0\r\nb,1\r\nc,2\r\n".encode())
     assert [frame.time for frame in read_clip(clip_folder).frames] == [0, 1, 2]
 
 
-def test_real_clips(data):
+def test_real_clips(data: Path) -> None:
     clips = {clip.name: clip for clip in source(data / "clips").clips()}
     driving = clips["folder/kitti360_3000"]
     assert sum(frame.lidar is not None for frame in driving.frames) == 25
-    positions = np.array([frame.pose[:3, 3] for frame in driving.frames])
+    positions = np.array([present(frame.pose)[:3, 3] for frame in driving.frames])
     times = np.array([frame.time for frame in driving.frames])
     speeds = np.array([frame.speed for frame in driving.frames])
     traveled = np.linalg.norm(np.diff(positions, axis=0), axis=1)
     np.testing.assert_allclose(traveled.sum(), (speeds[:-1] * np.diff(times)).sum(), rtol=0.05)
-    ahead = np.linalg.inv(driving.frames[0].pose) @ driving.frames[10].pose
+    ahead = np.linalg.inv(present(driving.frames[0].pose)) @ present(driving.frames[10].pose)
     assert ahead[2, 3] > 0.9 * np.linalg.norm(ahead[:3, 3])
-    points = driving.frames[0].lidar.read()
+    points = present(driving.frames[0].lidar).read()
     assert points.shape[1] == 3
     pairs = clips["folder/kitti2015_pairs"]
     assert pairs.independent
@@ -202,4 +209,4 @@ def test_real_clips(data):
     assert all(frame.right is not None and frame.depth is not None for frame in pairs.frames)
     room = clips["folder/hololens_room"].frames[0]
     with Image.open(room.image.path) as image:
-        assert room.depth.read().shape == (image.height, image.width)
+        assert present(room.depth).read().shape == (image.height, image.width)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from present import present
 
 from packdepth.data.targets import target_indices
 from packdepth.geometry.lidar import depth_map
@@ -13,12 +16,12 @@ from packdepth.sources.kitti_raw import EARTH_RADIUS, KittiRaw, imu_poses
 
 DRIVE = "2011_09_26_drive_0007_sync"
 K = np.array([[30.0, 0, 19.5], [0, 30, 5.5], [0, 0, 1]])
-OFFSETS = {0: [0, 0, 0], 1: [-0.5, 0, 0], 2: [0.06, 0.001, 0.003], 3: [-0.47, 0.002, 0.003]}
+OFFSETS = {0: [0.0, 0, 0], 1: [-0.5, 0, 0], 2: [0.06, 0.001, 0.003], 3: [-0.47, 0.002, 0.003]}
 R_CAMERA_VELODYNE = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # from x ahead, y left to x right, y down
 LATITUDE = 49.0
 
 
-def source(root: Path, **changes) -> KittiRaw:
+def source(root: Path, **changes: Any) -> KittiRaw:
     return KittiRaw(**{"kind": "kitti_raw", "root": root, "drives": [DRIVE], **changes})
 
 
@@ -38,7 +41,7 @@ def oxts_packet(north: float = 0.0, east: float = 0.0, roll: float = 0, pitch: f
 
 
 @pytest.fixture
-def root(tmp_path, write_image) -> Path:
+def root(tmp_path: Path, write_image: Callable[..., Path]) -> Path:
     """A drive of four stereo frames of 40x12 pixels without anything but images and their calibration."""
     date = tmp_path / DRIVE[:10]
     for camera in OFFSETS:
@@ -64,7 +67,7 @@ def write_oxts(root: Path, packets: dict[int, np.ndarray]) -> None:
         (folder / f"{number:010d}.txt").write_text(numbers(packet) + "\n")
 
 
-def test_images_and_calibration_are_enough(root):
+def test_images_and_calibration_are_enough(root: Path) -> None:
     (clip,) = source(root).clips()
     assert clip.name == f"kitti_raw/{DRIVE}/left"
     assert (clip.camera.fx, clip.camera.cy, clip.camera.width, clip.camera.height) == (30, 5.5, 40, 12)
@@ -73,11 +76,11 @@ def test_images_and_calibration_are_enough(root):
     frame = clip.frames[1]
     assert frame.name == "0000000001"
     assert frame.image.path == root / DRIVE[:10] / DRIVE / "image_02/data/0000000001.png"
-    assert frame.right.path == root / DRIVE[:10] / DRIVE / "image_03/data/0000000001.png"
+    assert present(frame.right).path == root / DRIVE[:10] / DRIVE / "image_03/data/0000000001.png"
     assert (frame.depth, frame.lidar, frame.semantic, frame.speed, frame.pose) == (None,) * 5
 
 
-def test_cameras(root):
+def test_cameras(root: Path) -> None:
     left, right = source(root, cameras=["left", "right"], color=False).clips()
     assert (left.baseline, right.baseline) == (pytest.approx(0.5), None)
     assert right.frames[0].right is None
@@ -85,7 +88,7 @@ def test_cameras(root):
     assert right.frames[0].image.path.parents[1].name == "image_01"
 
 
-def test_gaps_in_numbers_are_gaps_in_time(root):
+def test_gaps_in_numbers_are_gaps_in_time(root: Path) -> None:
     (root / DRIVE[:10] / DRIVE / "image_02/data/0000000001.png").unlink()
     assert [frame.time for frame in source(root).clips()[0].frames] == [0, 0.2, pytest.approx(0.3)]
     (root / DRIVE[:10] / DRIVE / "image_02/timestamps.txt").write_text(
@@ -96,17 +99,17 @@ def test_gaps_in_numbers_are_gaps_in_time(root):
     np.testing.assert_allclose(times, [0, 0.2075, 0.311000001], rtol=1e-12)
 
 
-def test_ground_truth_depth_of_the_depth_benchmark(root, write_image):
+def test_ground_truth_depth_of_the_depth_benchmark(root: Path, write_image: Callable[..., Path]) -> None:
     folder = root / DRIVE[:10] / DRIVE / "proj_depth/groundtruth"
     write_image(folder / "image_02/0000000002.png", mode="I;16")
     write_image(folder / "image_03/0000000003.png", mode="I;16")
     left, right = source(root, cameras=["left", "right"]).clips()
     assert [frame.depth is not None for frame in left.frames] == [False, False, True, False]
     assert [frame.depth is not None for frame in right.frames] == [False, False, False, True]
-    assert left.frames[2].depth.read().shape == (12, 40)
+    assert present(left.frames[2].depth).read().shape == (12, 40)
 
 
-def test_scans_are_in_the_frame_of_the_camera(root, complaint):
+def test_scans_are_in_the_frame_of_the_camera(root: Path, complaint: Callable[..., None]) -> None:
     path = root / DRIVE[:10] / DRIVE / "velodyne_points/data/0000000002.bin"
     path.parent.mkdir(parents=True)
     np.array([[10, 1, -2, 0.3], [-10, 0, 0, 0]], dtype=np.float32).tofile(path)
@@ -117,32 +120,32 @@ def test_scans_are_in_the_frame_of_the_camera(root, complaint):
         expected = np.array([[-1, 2 - 0.08, 10 - 0.27], [0, -0.08, -10 - 0.27]]) + OFFSETS[camera]
         np.testing.assert_allclose(scan.read(), expected, rtol=1e-6)
     path.write_bytes(path.read_bytes()[:20])
-    complaint(left.frames[2].lidar.read, path, "truncated", "20 bytes")
+    complaint(present(left.frames[2].lidar).read, path, "truncated", "20 bytes")
     (root / DRIVE[:10] / "calib_velo_to_cam.txt").unlink()
     complaint(source(root).clips, "calib_velo_to_cam.txt", "not found")
 
 
-def test_driving_north_moves_along_the_axis_of_the_camera(root):
+def test_driving_north_moves_along_the_axis_of_the_camera(root: Path) -> None:
     write_oxts(root, {number: oxts_packet(north=float(number), yaw=np.pi / 2) for number in range(4)})
     (clip,) = source(root).clips()
     assert all(frame.speed == pytest.approx(np.hypot(10, 1)) for frame in clip.frames)
     for number, frame in enumerate(clip.frames):
-        motion = np.linalg.inv(clip.frames[0].pose) @ frame.pose
+        motion = np.linalg.inv(present(clip.frames[0].pose)) @ present(frame.pose)
         np.testing.assert_allclose(motion, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, number], [0, 0, 0, 1]], atol=1e-5)
 
 
-def test_world_is_the_first_imu_and_cameras_are_where_they_are_mounted(root):
+def test_world_is_the_first_imu_and_cameras_are_where_they_are_mounted(root: Path) -> None:
     write_oxts(root, {number: oxts_packet(north=number, yaw=1.2, pitch=0.1) for number in range(4)})
     left, right = source(root, cameras=["left", "right"]).clips()
     for clip, camera in ((left, 2), (right, 3)):
         # From IMU to camera, ahead 0.27 + 0.8, left -0.3, up 0.8 - 0.08, less the camera's own offset.
         x, y, z = OFFSETS[camera]
-        np.testing.assert_allclose(clip.frames[0].pose[:3, 3], [1.07 - z, -0.3 + x, 0.72 + y], atol=1e-9)
-        np.testing.assert_allclose(clip.frames[0].pose[:3, :3], R_CAMERA_VELODYNE.T, atol=1e-9)
-        assert np.linalg.det(clip.frames[3].pose) == pytest.approx(1)
+        np.testing.assert_allclose(present(clip.frames[0].pose)[:3, 3], [1.07 - z, -0.3 + x, 0.72 + y], atol=1e-9)
+        np.testing.assert_allclose(present(clip.frames[0].pose)[:3, :3], R_CAMERA_VELODYNE.T, atol=1e-9)
+        assert np.linalg.det(present(clip.frames[3].pose)) == pytest.approx(1)
 
 
-def test_turning_turns_the_camera():
+def test_turning_turns_the_camera() -> None:
     """Yaw is to the left, positive pitch lowers the nose, positive roll the right side; the order is roll first."""
 
     def turned(**angles: float) -> np.ndarray:
@@ -157,31 +160,31 @@ def test_turning_turns_the_camera():
     np.testing.assert_allclose(turned(roll=0.2, pitch=0.1, yaw=0.3), one_by_one, atol=1e-12)
 
 
-def test_places_are_metres_in_all_directions():
+def test_places_are_metres_in_all_directions() -> None:
     packets = np.stack([oxts_packet(yaw=0.7), oxts_packet(north=30, east=40, yaw=0.7)])
     packets[1, 2] += 12
     assert np.linalg.norm(imu_poses(packets)[1, :3, 3]) == pytest.approx(np.sqrt(30**2 + 40**2 + 12**2), rel=1e-4)
 
 
-def test_frames_without_a_packet(root):
+def test_frames_without_a_packet(root: Path) -> None:
     write_oxts(root, {number: oxts_packet(north=number) for number in (0, 1, 3)})
     frames = source(root).clips()[0].frames
     assert [frame.pose is None for frame in frames] == [False, False, True, False]
     assert [frame.speed is None for frame in frames] == [False, False, True, False]
 
 
-def test_broken_oxts_is_an_error(root, complaint):
+def test_broken_oxts_is_an_error(root: Path, complaint: Callable[..., None]) -> None:
     write_oxts(root, {0: oxts_packet()[:25]})
     complaint(source(root).clips, "0000000000.txt", "30 numbers")
 
 
-def test_oxts_needs_its_calibration(root, complaint):
+def test_oxts_needs_its_calibration(root: Path, complaint: Callable[..., None]) -> None:
     write_oxts(root, {0: oxts_packet()})
     (root / DRIVE[:10] / "calib_imu_to_velo.txt").unlink()
     complaint(source(root).clips, "calib_imu_to_velo.txt", "not found")
 
 
-def test_errors(root, write_image, complaint):
+def test_errors(root: Path, write_image: Callable[..., Path], complaint: Callable[..., None]) -> None:
     date = root / DRIVE[:10]
     folder = date / DRIVE
 
@@ -209,14 +212,14 @@ def test_errors(root, write_image, complaint):
     fails("calib_cam_to_cam.txt", "not found")
 
 
-def test_all_drives_that_are_there(root):
+def test_all_drives_that_are_there(root: Path) -> None:
     (clip,) = source(root, drives=None).clips()
     assert clip.name == f"kitti_raw/{DRIVE}/left"
     assert KittiRaw.recognizes(root)
     assert not KittiRaw.recognizes(root / DRIVE[:10] / DRIVE / "image_02")
 
 
-def test_a_split_names_drives_cameras_and_targets(root, tmp_path, complaint):
+def test_a_split_names_drives_cameras_and_targets(root: Path, tmp_path: Path, complaint: Callable[..., None]) -> None:
     split = tmp_path / "split.txt"
     images = f"{DRIVE[:10]}/{DRIVE}/image_02/data"
     split.write_text(f"{images}/0000000001.png {images}/0000000002.png\n{DRIVE[:10]}/{DRIVE} 2 r\n")
@@ -235,14 +238,14 @@ def test_a_split_names_drives_cameras_and_targets(root, tmp_path, complaint):
         source(root, split_file=split)
 
 
-def test_nan_is_no_pose(root, complaint):
+def test_nan_is_no_pose(root: Path, complaint: Callable[..., None]) -> None:
     packet = oxts_packet()
     packet[3] = np.nan
     write_oxts(root, {0: packet})
     complaint(source(root).clips, "0000000000.txt", "30 numbers")
 
 
-def test_a_real_split_in_both_notations(data, tmp_path):
+def test_a_real_split_in_both_notations(data: Path, tmp_path: Path) -> None:
     split, date = tmp_path / "split.txt", "2011_09_26"
     one, other = f"{date}/{date}_drive_0001_sync", f"{date}/{date}_drive_0052_sync"
     lines = [f"{one}/image_02/data/0000000001.png", f"{one} 1 r", f"{other} 30 l", f"{other} 31 l", f"{other} 400 l"]
@@ -251,10 +254,10 @@ def test_a_real_split_in_both_notations(data, tmp_path):
         clips = source(data / "kitti_raw", drives=None, split_file=split, partial=True).clips()
     assert [clip.name.split("_sync/")[1] for clip in clips] == ["left", "right", "left"]
     assert [len(target_indices(clip, (-1, 1))) for clip in clips] == [1, 1, 2]
-    assert clips[0].frames[0].right.read().shape == clips[1].frames[0].image.read().shape
+    assert present(clips[0].frames[0].right).read().shape == clips[1].frames[0].image.read().shape
 
 
-def test_real_drive(data):
+def test_real_drive(data: Path) -> None:
     (clip,) = source(data / "kitti_raw", drives=["2011_09_26_drive_0052_sync"]).clips()
     assert len(clip.frames) == 78
     assert clip.frames[77].time == pytest.approx(7.7)
@@ -264,13 +267,13 @@ def test_real_drive(data):
     assert clip.frames[0].right is None
 
 
-def test_real_stereo_frames(data):
+def test_real_stereo_frames(data: Path) -> None:
     (clip,) = source(data / "kitti_raw", drives=["2011_09_26_drive_0001_sync"]).clips()
     assert clip.baseline == pytest.approx(0.5327, abs=1e-4)
     assert all(frame.right is not None for frame in clip.frames)
 
 
-def test_scans_project_as_in_monodepth2(data, golden):
+def test_scans_project_as_in_monodepth2(data: Path, golden: Path) -> None:
     """Its maps hold the rounded pixel minus one; otherwise they agree but for single points on a rounding boundary."""
     (clip,) = source(data / "kitti_raw", drives=["2011_09_26_drive_0052_sync"]).clips()
     frames = {frame.name: frame for frame in clip.frames}
@@ -281,7 +284,7 @@ def test_scans_project_as_in_monodepth2(data, golden):
         reference = np.load(path)
         expected = np.zeros(reference["shape"], dtype=np.float32)
         expected[reference["rows"], reference["cols"]] = reference["depth"]
-        points = torch.from_numpy(frames[path.stem.split("_")[-1]].lidar.read())
+        points = torch.from_numpy(present(frames[path.stem.split("_")[-1]].lidar).read())
         depth = depth_map(points, clip.camera)[0].numpy()
         ours, theirs = depth[1:, 1:], expected[:-1, :-1]
         known = theirs > 0

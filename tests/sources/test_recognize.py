@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,12 @@ from packdepth.sources.recognize import recognize, source_at
         ("video", "video"),
     ],
 )
-def test_real_data(data, path, kind):
+def test_real_data(data: Path, path: str, kind: str) -> None:
     assert recognize(data / path) == kind
     assert source_at(data / path).clips()
 
 
-def test_a_part_of_kitti_stands_for_itself_alone(tmp_path: Path, monkeypatch):
+def test_a_part_of_kitti_stands_for_itself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("2011_09_26/2011_09_26_drive_0001_sync", "2011_09_26/2011_09_26_drive_0002_sync"):
         (tmp_path / name / "image_02").mkdir(parents=True)
     gray = tmp_path / "2011_09_28/2011_09_28_drive_0001_sync"
@@ -52,7 +53,7 @@ def test_a_part_of_kitti_stands_for_itself_alone(tmp_path: Path, monkeypatch):
     assert drives(Path()) == drives(gray)
 
 
-def test_a_sequence_of_kitti_stands_for_itself_alone(tmp_path: Path):
+def test_a_sequence_of_kitti_stands_for_itself_alone(tmp_path: Path) -> None:
     for number, cameras in (("00", "image_0"), ("01", "image_2")):
         (tmp_path / "dataset/sequences" / number / cameras).mkdir(parents=True)
         (tmp_path / "dataset/sequences" / number / "times.txt").touch()
@@ -68,7 +69,7 @@ def test_a_sequence_of_kitti_stands_for_itself_alone(tmp_path: Path):
     assert sequences(root / "sequences/01") == (root, ["01"], True)
 
 
-def test_options_are_those_of_the_kind(moving_clip, complaint):
+def test_options_are_those_of_the_kind(moving_clip: Path, complaint: Callable[..., None]) -> None:
     source = source_at(moving_clip, options=["frames=[1, 4]"])
     assert source == Folder(kind="folder", root=moving_clip, frames=(1, 4))
     source = source_at(moving_clip, "kitti_odometry", ["sequences=['06']", "cameras=[left, right]"])
@@ -79,7 +80,7 @@ def test_options_are_those_of_the_kind(moving_clip, complaint):
     complaint(lambda: source_at(moving_clip, options=["frames=[1"]), "frames=[1", "YAML")
 
 
-def test_what_is_not_recognized(tmp_path, moving_clip, complaint):
+def test_what_is_not_recognized(tmp_path: Path, moving_clip: Path, complaint: Callable[..., None]) -> None:
     complaint(lambda: source_at(tmp_path / "none"), tmp_path / "none", "not found")
     complaint(lambda: source_at(tmp_path), tmp_path, "no data set that is known", *SOURCES.own())
     complaint(lambda: source_at(moving_clip, "kitty_raw"), "--kind", "'kitti_raw'")
@@ -88,7 +89,7 @@ def test_what_is_not_recognized(tmp_path, moving_clip, complaint):
     complaint(lambda: source_at(tmp_path), "looks like rgbd and folder", "--kind")
 
 
-def test_a_file_of_any_kind_is_asked_of_every_source(tmp_path: Path):
+def test_a_file_of_any_kind_is_asked_of_every_source(tmp_path: Path) -> None:
     path = tmp_path / "notes.json"
     path.write_text("{}")
     assert not any(source.recognizes(path) for source in SOURCES.own().values())

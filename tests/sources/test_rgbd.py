@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from present import present
 from scipy.spatial.transform import Rotation
 
 from packdepth.sources.rgbd import Rgbd, read_pose, read_stamped
@@ -14,7 +17,7 @@ from packdepth.sources.rgbd import Rgbd, read_pose, read_stamped
 CAMERA = "width: 40\nheight: 12\nfx: 30\nfy: 30\ncx: 19.5\ncy: 5.5\n"
 
 
-def source(root: Path, **changes) -> Rgbd:
+def source(root: Path, **changes: Any) -> Rgbd:
     return Rgbd(**{"kind": "rgbd", "root": root, "camera": root / "camera.yaml", **changes})
 
 
@@ -25,7 +28,7 @@ def write_depth(path: Path, value: int) -> None:
     Image.fromarray(values).save(path)
 
 
-def write_rows(path: Path, *rows: object) -> None:
+def write_rows(path: Path, *rows: Iterable[object]) -> None:
     path.write_text("# a remark\n" + "\n".join(" ".join(map(str, row)) for row in rows) + "\n")
 
 
@@ -37,7 +40,7 @@ def motion(number: int) -> np.ndarray:
 
 
 @pytest.fixture
-def scenes(tmp_path, write_image) -> Path:
+def scenes(tmp_path: Path, write_image: Callable[..., Path]) -> Path:
     """A sequence in the layout of 7-Scenes, of which frame 2 is missing."""
     folder = tmp_path / "chess/seq-01"
     for number in (0, 1, 3):
@@ -49,7 +52,7 @@ def scenes(tmp_path, write_image) -> Path:
 
 
 @pytest.fixture
-def tum(tmp_path, write_image) -> Path:
+def tum(tmp_path: Path, write_image: Callable[..., Path]) -> Path:
     """A sequence in the layout of TUM: depth is 4 ms late, the last frame has none and no pose."""
     folder = tmp_path / "rgbd_dataset_freiburg1_xyz"
     times = [10.0, 10.033, 10.066]
@@ -68,29 +71,31 @@ def tum(tmp_path, write_image) -> Path:
     return folder
 
 
-def test_7_scenes(scenes):
+def test_7_scenes(scenes: Path) -> None:
     (clip,) = source(scenes).clips()
     assert (clip.name, clip.drive) == ("rgbd/chess/seq-01", "chess/seq-01")
     assert [frame.name for frame in clip.frames] == ["frame-000000", "frame-000001", "frame-000003"]
     assert [frame.time for frame in clip.frames] == pytest.approx([0, 1 / 30, 0.1])  # a gap in time
-    np.testing.assert_allclose(clip.frames[2].pose, motion(3))
-    depth = clip.frames[0].depth.read()
+    np.testing.assert_allclose(present(clip.frames[2].pose), motion(3))
+    depth = present(clip.frames[0].depth).read()
     assert depth.dtype == np.float32
     assert (depth[0, 0], depth[0, 1], depth[5, 5]) == (0, 0, 1.5)
 
 
-def test_tum(tum):
+def test_tum(tum: Path) -> None:
     (clip,) = source(tum).clips()
     assert [frame.name for frame in clip.frames] == ["10.000000", "10.033000", "10.066000"]
     assert [frame.time for frame in clip.frames] == [10.0, 10.033, 10.066]
     assert [frame.depth is None for frame in clip.frames] == [False, False, True]
     assert [frame.pose is None for frame in clip.frames] == [False, False, True]
-    np.testing.assert_allclose(clip.frames[1].pose, motion(3), atol=1e-9)  # that of 10.03 s
-    depth = clip.frames[1].depth.read()
+    np.testing.assert_allclose(present(clip.frames[1].pose), motion(3), atol=1e-9)  # that of 10.03 s
+    depth = present(clip.frames[1].depth).read()
     assert (depth[0, 1], depth[5, 5]) == (0, 2.0)
 
 
-def test_measurements_are_optional_and_images_may_be_partial(tum, scenes, complaint):
+def test_measurements_are_optional_and_images_may_be_partial(
+    tum: Path, scenes: Path, complaint: Callable[..., None]
+) -> None:
     for name in ("depth.txt", "groundtruth.txt", "rgb/10.033000.png"):
         (tum / name).unlink()
     complaint(source(tum).clips, "10.033000.png", "1 of the 3 images", "rgb.txt")
@@ -103,7 +108,9 @@ def test_measurements_are_optional_and_images_may_be_partial(tum, scenes, compla
     assert source(scenes).clips()[0].frames[0].depth is None
 
 
-def test_published_cameras(scenes, tum, write_image, complaint, tmp_path):
+def test_published_cameras(
+    scenes: Path, tum: Path, write_image: Callable[..., Path], complaint: Callable[..., None], tmp_path: Path
+) -> None:
     for path in (*scenes.glob("seq-01/*.png"), *tum.glob("rgb/*.png"), *tum.glob("depth/*.png")):
         write_image(path, 480, 640, mode="I;16" if "depth" in str(path.relative_to(tmp_path)) else "RGB")
     assert source(scenes, camera=None).clips()[0].camera.fx == 585
@@ -112,7 +119,7 @@ def test_published_cameras(scenes, tum, write_image, complaint, tmp_path):
     complaint(source(other, camera=None).clips, other, "freiburg1", "'camera'")
 
 
-def test_errors(scenes, tum, complaint, write_image):
+def test_errors(scenes: Path, tum: Path, complaint: Callable[..., None], write_image: Callable[..., Path]) -> None:
     assert all(map(Rgbd.recognizes, (scenes, scenes / "seq-01", tum)))
     assert not Rgbd.recognizes(tum / "rgb")
     complaint(source(scenes, sequences=["seq-1"]).clips, "holds no 'seq-1'", "'seq-01'")
@@ -143,7 +150,9 @@ def test_errors(scenes, tum, complaint, write_image):
 
 
 @given(text=st.text(alphabet=st.sampled_from("0123456789.-einfa \n#") | st.characters(codec="utf-8"), max_size=80))
-def test_any_text_is_read_or_refused_in_a_sentence(tmp_path_factory, read_or_refused, text):
+def test_any_text_is_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, read_or_refused: Callable[..., Any], text: str
+) -> None:
     path = tmp_path_factory.mktemp("rgbd") / "file.txt"
     path.write_text(text, encoding="utf-8")
     rows = read_or_refused(lambda: read_stamped(path, 1), path)
@@ -155,7 +164,9 @@ def test_any_text_is_read_or_refused_in_a_sentence(tmp_path_factory, read_or_ref
 
 
 @given(values=st.lists(st.floats(), min_size=16, max_size=16))
-def test_any_matrix_is_a_rigid_motion_or_refused(tmp_path_factory, read_or_refused, values):
+def test_any_matrix_is_a_rigid_motion_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, read_or_refused: Callable[..., Any], values: list[float]
+) -> None:
     path = tmp_path_factory.mktemp("rgbd") / "frame.pose.txt"
     path.write_text(" ".join(map(repr, values)))
     T = read_or_refused(lambda: read_pose(path), path)
@@ -166,7 +177,9 @@ def test_any_matrix_is_a_rigid_motion_or_refused(tmp_path_factory, read_or_refus
 
 
 @given(place=st.lists(st.floats(-99, 99), min_size=3, max_size=3), turn=st.floats(-3, 3))
-def test_a_pose_is_read_as_it_was_written(tmp_path_factory, place, turn):
+def test_a_pose_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, place: tuple[float, float, float], turn: float
+) -> None:
     path = tmp_path_factory.mktemp("rgbd") / "frame.pose.txt"
     cosine, sine = np.cos(turn), np.sin(turn)
     T = np.array([[cosine, 0, sine, place[0]], [0, 1, 0, place[1]], [-sine, 0, cosine, place[2]], [0, 0, 0, 1]])

@@ -31,7 +31,8 @@ class Recording:
     """Messages of ROS 1 or ROS 2, filed 50 ms after their stamps."""
 
     def __init__(self, writer: Any, ros: int) -> None:
-        self.writer, self.ros, self.connections = writer, ros, {}
+        self.writer, self.ros = writer, ros
+        self.connections: dict[str, Any] = {}
         self.types = get_typestore(Stores.ROS1_NOETIC if ros == 1 else Stores.ROS2_HUMBLE)
 
     def make(self, kind: str, **fields: Any) -> Any:
@@ -95,11 +96,14 @@ class Recording:
         self.add(topic, time, self.make(kind, header=self.header(time), twist=twist))
 
 
+Fill = Callable[[Recording], None]
+
+
 @pytest.fixture(params=["ros1", "ros2-sqlite3", "ros2-mcap"])
-def record(request, tmp_path) -> Callable[[Callable[[Recording], None]], Path]:
+def record(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Fill], Path]:
     """Writes a recording of what a function adds."""
 
-    def write(fill: Callable[[Recording], None]) -> Path:
+    def write(fill: Fill) -> Path:
         if request.param == "ros1":
             path = tmp_path / "drive.bag"
             writer: Any = Writer1(path)
@@ -127,7 +131,7 @@ def drive(bag: Recording) -> None:
         bag.twist("/odometry", START + number * 75_000_000, 3.0 + number, 4.0)
 
 
-def test_images_in_order_of_their_stamps(record):
+def test_images_in_order_of_their_stamps(record: Callable[[Fill], Path]) -> None:
     path = record(drive)
     assert Rosbag.recognizes(path)
     (clip,) = pickle.loads(pickle.dumps(source(path, speed="/odometry").clips()))
@@ -142,7 +146,7 @@ def test_images_in_order_of_their_stamps(record):
     assert clip.frames[1].speed == pytest.approx(between, rel=1e-5)
 
 
-def test_compressed_images_and_a_camera_of_ones_own(record, tmp_path):
+def test_compressed_images_and_a_camera_of_ones_own(record: Callable[[Fill], Path], tmp_path: Path) -> None:
     def fill(bag: Recording) -> None:
         for number in range(2):
             bag.compressed("/camera/image/compressed", START + number * 10**8)
@@ -155,7 +159,7 @@ def test_compressed_images_and_a_camera_of_ones_own(record, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
-def test_encodings(tmp_path, encoding):
+def test_encodings(tmp_path: Path, encoding: str) -> None:
     gray = encoding == "mono8"
     pixels = PIXELS[..., :1] if gray else PIXELS[..., ::-1] if encoding.startswith("bgr") else PIXELS
     if encoding.endswith("a8"):
@@ -168,7 +172,7 @@ def test_encodings(tmp_path, encoding):
     np.testing.assert_array_equal(clip.frames[0].image.read(), PIXELS[..., [0, 0, 0]] if gray else PIXELS)
 
 
-def test_speed_far_from_the_images_is_unknown(record):
+def test_speed_far_from_the_images_is_unknown(record: Callable[[Fill], Path]) -> None:
     def fill(bag: Recording) -> None:
         drive(bag)
         bag.image("/camera/image_raw", START + 10**9)
@@ -177,7 +181,9 @@ def test_speed_far_from_the_images_is_unknown(record):
     assert [frame.speed is None for frame in clip.frames] == [False, False, False, False, True]
 
 
-def test_distorted_images_are_refused_and_rectified_ones_have_another_camera(record, complaint):
+def test_distorted_images_are_refused_and_rectified_ones_have_another_camera(
+    record: Callable[[Fill], Path], complaint: Callable[..., None]
+) -> None:
     def fill(bag: Recording) -> None:
         bag.info("/camera/camera_info", distortion=0.1)
         bag.image("/camera/image_rect", START)
@@ -187,7 +193,7 @@ def test_distorted_images_are_refused_and_rectified_ones_have_another_camera(rec
     assert source(path, rectified=True).clips()[0].camera.fx == 28
 
 
-def test_topics_that_are_not_there(record, complaint):
+def test_topics_that_are_not_there(record: Callable[[Fill], Path], complaint: Callable[..., None]) -> None:
     def fill(bag: Recording) -> None:
         drive(bag)
         bag.image("/rear/image_raw", START, encoding="bayer_rggb8")
@@ -201,7 +207,7 @@ def test_topics_that_are_not_there(record, complaint):
     complaint(clip.frames[0].image.read, path, "bayer_rggb8", "rgb8")
 
 
-def test_damaged_recordings(record, complaint, tmp_path):
+def test_damaged_recordings(record: Callable[[Fill], Path], complaint: Callable[..., None], tmp_path: Path) -> None:
     def fill(bag: Recording) -> None:
         drive(bag)
         bag.image("/short/image", START)
@@ -223,6 +229,6 @@ def test_damaged_recordings(record, complaint, tmp_path):
         complaint(source(path, image="/camera/image_raw").clips, path)
 
 
-def test_without_the_extra(tmp_path, complaint, monkeypatch):
+def test_without_the_extra(tmp_path: Path, complaint: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     complaint(source(tmp_path / "x.bag").clips, "x.bag", "rosbags", "packdepth[ros]")

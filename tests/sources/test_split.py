@@ -1,24 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from packdepth.data.targets import target_indices
+from packdepth.records import Clip
 from packdepth.sources.folder import Folder
 from packdepth.sources.kitti_split import kitti_entry
 from packdepth.sources.split import own_entry, read_lines, select, write_split
 
 
 @pytest.fixture
-def clip(moving_clip):
+def clip(moving_clip: Path) -> Clip:
     return Folder(kind="folder", root=moving_clip).clips()[0]
 
 
-def test_neighbors_of_targets_remain_context(moving_clip, tmp_path, clip):
+def test_neighbors_of_targets_remain_context(moving_clip: Path, tmp_path: Path, clip: Clip) -> None:
     split = tmp_path / "split.txt"
     split.write_text(f"{clip.name} {clip.frames[2].name}\n# a remark\n\n{clip.name} {clip.frames[0].name}\n")
     (selected,) = Folder(kind="folder", root=moving_clip, split_file=split).clips()
@@ -27,7 +30,7 @@ def test_neighbors_of_targets_remain_context(moving_clip, tmp_path, clip):
     assert target_indices(selected, (-1, 1)) == [2]  # frame 0 has nothing before it
 
 
-def test_a_clip_without_frames_is_all_of_it(clip):
+def test_a_clip_without_frames_is_all_of_it(clip: Clip) -> None:
     other = replace(clip, name="folder/other")
     entries = [own_entry("x", line) for line in (clip.name, f"{clip.name} {clip.frames[0].name}")]
     (selected,), absent = select([other, clip], entries)
@@ -35,11 +38,13 @@ def test_a_clip_without_frames_is_all_of_it(clip):
     assert absent == []
 
 
-def test_what_is_not_there_is_an_error_or_a_warning(moving_clip, tmp_path, clip, complaint):
+def test_what_is_not_there_is_an_error_or_a_warning(
+    moving_clip: Path, tmp_path: Path, clip: Clip, complaint: Callable[..., None]
+) -> None:
     split = tmp_path / "split.txt"
     split.write_text(f"{clip.name} {clip.frames[2].name}\n{clip.name} 77\nfolder/other\n")
 
-    def clips(**options):
+    def clips(**options: Any) -> list[Clip]:
         return Folder(kind="folder", root=moving_clip, split_file=split, **options).clips()
 
     complaint(clips, split, "line 2", "77", "2 of the 3 entries", "partial: true")
@@ -56,7 +61,7 @@ def test_what_is_not_there_is_an_error_or_a_warning(moving_clip, tmp_path, clip,
     complaint(clips, split, "not found")
 
 
-def test_a_split_that_was_changed_is_refused(tmp_path, complaint):
+def test_a_split_that_was_changed_is_refused(tmp_path: Path, complaint: Callable[..., None]) -> None:
     path = tmp_path / "train.txt"
     value = write_split(path, ["folder/a", "folder/b 3"], "two clips")
     assert [line for _, line in read_lines(path)] == ["folder/a", "folder/b 3"]
@@ -79,11 +84,11 @@ DRIVE = "2011_09_26_drive_0001_sync"
         (f"kitti_raw/{DRIVE}/left 0000000012", f"kitti_raw/{DRIVE}/left", "0000000012"),
     ],
 )
-def test_notations_of_kitti(line, clip, frame):
+def test_notations_of_kitti(line: str, clip: str, frame: str) -> None:
     assert kitti_entry("x", line, color=True) == (clip, frame, "x")
 
 
-def test_a_split_of_other_cameras_is_refused(complaint):
+def test_a_split_of_other_cameras_is_refused(complaint: Callable[..., None]) -> None:
     line = f"2011_09_26/{DRIVE}/image_01/data/0000000010.png"
     assert kitti_entry("x", line, color=False).clip.endswith("/right")
     complaint(lambda: kitti_entry("s.txt: line 3", line, color=True), "s.txt: line 3", "image_01", "color: false")
@@ -91,7 +96,9 @@ def test_a_split_of_other_cameras_is_refused(complaint):
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab/_ 0\n#\r\t") | st.characters(codec="utf-8"), max_size=60))
-def test_any_text_is_a_split_or_refused_in_a_sentence(tmp_path_factory, read_or_refused, text):
+def test_any_text_is_a_split_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, read_or_refused: Callable[..., Any], text: str
+) -> None:
     path: Path = tmp_path_factory.mktemp("split") / "split.txt"
     path.write_text(text, encoding="utf-8")
     for read in (own_entry, lambda where, line: kitti_entry(where, line, True)):

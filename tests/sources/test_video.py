@@ -4,8 +4,10 @@ import multiprocessing
 import pickle
 import random
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -49,7 +51,7 @@ def check_exact(path: Path, expected: list[np.ndarray]) -> None:
         ("a.webm", "libvpx-vp9"),
     ],
 )
-def test_frames_by_number_are_exact(tmp_path, write_video, name, codec):
+def test_frames_by_number_are_exact(tmp_path: Path, write_video: Callable[..., Path], name: str, codec: str) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this build of FFmpeg has no {codec}")
     path = write_video(tmp_path / name, codec=codec, rate=25)
@@ -65,13 +67,13 @@ def test_frames_by_number_are_exact(tmp_path, write_video, name, codec):
     check_exact(path, expected)
 
 
-def test_times_are_those_of_the_stamps(tmp_path, write_video):
+def test_times_are_those_of_the_stamps(tmp_path: Path, write_video: Callable[..., Path]) -> None:
     times = [0, 1, 2, 5, 6, 9]
     path = write_video(tmp_path / "a.mp4", frames=6, rate=10, times=times)
     assert probe(path).times == tuple(time / 10 for time in times)
 
 
-def test_odd_sizes(tmp_path, write_video):
+def test_odd_sizes(tmp_path: Path, write_video: Callable[..., Path]) -> None:
     path = write_video(tmp_path / "a.mkv", frames=3, height=63, width=97, codec="ffv1")
     assert (probe(path).height, probe(path).width) == (63, 97)
     check_exact(path, decoded(path))
@@ -80,7 +82,9 @@ def test_odd_sizes(tmp_path, write_video):
 @pytest.mark.parametrize(
     ("matrix", "turns"), [((0, 1, -1, 0), -1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)], ids=["right", "over", "left"]
 )
-def test_rotated_video_is_upright(tmp_path, write_video, matrix, turns):
+def test_rotated_video_is_upright(
+    tmp_path: Path, write_video: Callable[..., Path], matrix: tuple[int, int, int, int], turns: int
+) -> None:
     """A phone held upright writes its frames lying, and a matrix that says how to turn them."""
     path = write_video(tmp_path / "a.mp4", frames=4)
     lying = decoded(path)
@@ -96,7 +100,7 @@ def test_rotated_video_is_upright(tmp_path, write_video, matrix, turns):
     check_exact(path, upright)
 
 
-def test_video_that_begins_between_key_frames(tmp_path, write_video):
+def test_video_that_begins_between_key_frames(tmp_path: Path, write_video: Callable[..., Path]) -> None:
     """As dash cams cut their recordings: it begins with its first key frame, later frames keep their places."""
     path = write_video(tmp_path / "a.ts", codec="mpeg2video")
     whole = decoded(path)
@@ -108,7 +112,7 @@ def test_video_that_begins_between_key_frames(tmp_path, write_video):
     check_exact(path, whole[-info.frames :])
 
 
-def test_stamps_that_do_not_tell_the_order():
+def test_stamps_that_do_not_tell_the_order() -> None:
     assert display_order([0, 3, 1, 2], reorders=True) == [0, 1, 2, 3]
     assert display_order([0, 1, 2, 3], reorders=False) == [0, 1, 2, 3]
     assert display_order([0, 1, 2, 3], reorders=True) == []  # stamps of decoding
@@ -118,7 +122,7 @@ def test_stamps_that_do_not_tell_the_order():
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_worker_processes_read_for_themselves(tmp_path, write_video, method):
+def test_worker_processes_read_for_themselves(tmp_path: Path, write_video: Callable[..., Path], method: str) -> None:
     path = write_video(tmp_path / "a.mp4")
     expected = decoded(path)
     np.testing.assert_array_equal(VideoFrame(path, 20).read(), expected[20])
@@ -129,7 +133,7 @@ def test_worker_processes_read_for_themselves(tmp_path, write_video, method):
             np.testing.assert_array_equal(VideoFrame(path, number + 1).read(), expected[number + 1])
 
 
-def test_replaced_video_is_read_anew(tmp_path, write_video):
+def test_replaced_video_is_read_anew(tmp_path: Path, write_video: Callable[..., Path]) -> None:
     path = write_video(tmp_path / "a.mp4", frames=8)
     VideoFrame(path, 7).read()
     path.unlink()
@@ -138,7 +142,7 @@ def test_replaced_video_is_read_anew(tmp_path, write_video):
     assert VideoFrame(path, 4).read().shape == (32, 48, 3)
 
 
-def test_source(tmp_path, write_video):
+def test_source(tmp_path: Path, write_video: Callable[..., Path]) -> None:
     path = write_video(tmp_path / "ride.mp4", frames=7)
     (tmp_path / "ride.yaml").write_text(CAMERA)
     (clip,) = pickle.loads(pickle.dumps(Video(kind="video", file=path, step=3).clips()))
@@ -152,7 +156,7 @@ def test_source(tmp_path, write_video):
     assert [frame.name for frame in clip.frames] == ["000002", "000003"]
 
 
-def test_a_camera_that_nobody_knows_is_a_guess(tmp_path, write_video):
+def test_a_camera_that_nobody_knows_is_a_guess(tmp_path: Path, write_video: Callable[..., Path]) -> None:
     path = write_video(tmp_path / "ride.mp4", frames=3)
     (clip,) = Video(kind="video", file=path).clips()
     assert clip.missing_camera == tmp_path / "ride.yaml"
@@ -162,7 +166,7 @@ def test_a_camera_that_nobody_knows_is_a_guess(tmp_path, write_video):
     assert Video(kind="video", file=path).clips()[0].missing_camera is None
 
 
-def test_a_folder_of_videos(tmp_path, write_video, complaint):
+def test_a_folder_of_videos(tmp_path: Path, write_video: Callable[..., Path], complaint: Callable[..., None]) -> None:
     (tmp_path / "notes").mkdir()
     complaint(Video(kind="video", file=tmp_path / "notes").clips, tmp_path / "notes", "no video")
     (tmp_path / "notes").rmdir()
@@ -177,7 +181,7 @@ def test_a_folder_of_videos(tmp_path, write_video, complaint):
     assert not Video.recognizes(tmp_path)
 
 
-def test_errors_of_the_source(tmp_path, write_video, complaint):
+def test_errors_of_the_source(tmp_path: Path, write_video: Callable[..., Path], complaint: Callable[..., None]) -> None:
     path = write_video(tmp_path / "ride.mp4", frames=3)
     video = Video(kind="video", file=path)
     named = Video(kind="video", file=path, camera=tmp_path / "other.yaml")
@@ -191,7 +195,9 @@ def test_errors_of_the_source(tmp_path, write_video, complaint):
 
 @pytest.mark.parametrize("options", [{}, {"movflags": "faststart"}], ids=["index last", "index first"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_truncated_video_is_an_error(tmp_path, write_video, complaint, options, share):
+def test_truncated_video_is_an_error(
+    tmp_path: Path, write_video: Callable[..., Path], complaint: Callable[..., None], options: Any, share: float
+) -> None:
     path = write_video(tmp_path / "a.mp4", **options)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
@@ -200,7 +206,9 @@ def test_truncated_video_is_an_error(tmp_path, write_video, complaint, options, 
     complaint(VideoFrame(path, 0).read, path)
 
 
-def test_damaged_frames_are_errors_but_others_are_not(tmp_path, write_video, complaint):
+def test_damaged_frames_are_errors_but_others_are_not(
+    tmp_path: Path, write_video: Callable[..., Path], complaint: Callable[..., None]
+) -> None:
     path = write_video(tmp_path / "a.mov", codec="png", pixels="rgb24", frames=6)
     expected = decoded(path)
     with av.open(str(path)) as container:
@@ -212,7 +220,7 @@ def test_damaged_frames_are_errors_but_others_are_not(tmp_path, write_video, com
         np.testing.assert_array_equal(VideoFrame(path, number).read(), expected[number])
 
 
-def test_files_that_are_no_video(tmp_path, complaint):
+def test_files_that_are_no_video(tmp_path: Path, complaint: Callable[..., None]) -> None:
     junk = tmp_path / "junk.mp4"
     junk.write_bytes(b"no video" * 100)
     complaint(lambda: probe(junk), junk, "no video")
@@ -226,7 +234,7 @@ def test_files_that_are_no_video(tmp_path, complaint):
     complaint(lambda: probe(sound), sound, "no video stream")
 
 
-def test_real_video(data):
+def test_real_video(data: Path) -> None:
     path = data / "video/highway_dashcam.mp4"
     info = probe(path)
     assert (info.frames, info.fps, info.height, info.width) == (221, Fraction(25), 540, 960)

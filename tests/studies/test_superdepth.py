@@ -19,8 +19,8 @@ def test_variants_differ_in_decoder_and_flip_layer_alone() -> None:
     assert len({variant.name for variant in VARIANTS}) == len({variant.title for variant in VARIANTS}) == 6
     assert len({run.data.model_dump_json() for run in runs.values()}) == 1
     for variant, run in runs.items():
-        same = {"exclude": {"kind", "flip"}}
-        assert run.networks.depth.model_dump(**same) == runs[VARIANTS[0]].networks.depth.model_dump(**same)
+        one, other = (each.networks.depth.model_dump(exclude={"kind", "flip"}) for each in (run, runs[VARIANTS[0]]))
+        assert one == other
         assert (run.networks.depth.kind, run.networks.depth.flip) == (variant.decoder, variant.flip != "off")
         assert run.objective == runs[VARIANTS[0]].objective
         assert run.training.epoch_steps == (120 if variant.flip == "half" else 240)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from packdepth import files
 from packdepth.config import load_run
 from packdepth.errors import InputError
 from packdepth.networks.guidance import NetworkGuidance
@@ -111,7 +111,7 @@ def test_a_run_keeps_no_more_than_it_announces(
 def test_without_room_on_the_disk_nothing_begins(
     guided_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
     with pytest.raises(InputError, match=r"has 0.0 MB free, but about .* are needed; name another folder"):
         train(guided_file, tmp_path / "out")
     assert not (tmp_path / "out").exists()

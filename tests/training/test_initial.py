@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from batches import make_batch
+from present import present
 
 from packdepth import checkpoint
 from packdepth.config import parse_run
@@ -84,10 +85,10 @@ def test_a_frozen_network_has_no_gradient_and_no_dropout(first: Path, second: Pa
     run = parse_run(yaml.safe_load(second.read_text()), "second")
     module = DepthModule(run, Objective(run.objective), 10)
     for state in (module, module.eval().train()):
-        assert state.pose.training
+        assert present(state.pose).training
         assert not any(part.training for part in state.depth.modules())
     assert not any(parameter.requires_grad for parameter in module.depth.parameters())
-    assert all(parameter.requires_grad for parameter in module.pose.parameters())
+    assert all(parameter.requires_grad for parameter in present(module.pose).parameters())
 
 
 def test_pixels_are_lost_as_if_a_resumed_run_had_not_been_interrupted(second: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ply
 import pytest
 import yaml
 
@@ -59,7 +60,13 @@ def test_a_video_without_a_camera_trains_and_predicts_clouds(
     predict(tmp_path / "run" / "last", video, tmp_path / "out", save="depth,cloud")
     with np.load(tmp_path / "out" / "depth" / "000002.npz") as content:
         assert content["intrinsics"][0, 0] == pytest.approx(camera.fx)
-    assert len(list((tmp_path / "out" / "cloud").glob("*.ply"))) == 6
+        depth = content["depth"]
+    clouds = sorted(path.name for path in (tmp_path / "out" / "cloud").iterdir())
+    assert clouds == [f"{index:06d}.ply" for index in range(6)]
+    vertices = ply.read(tmp_path / "out" / "cloud" / "000002.ply")
+    np.testing.assert_array_equal(vertices["z"].reshape(depth.shape), depth)
+    ahead = vertices.reshape(depth.shape)[24]  # the row of pixels nearest to the horizon
+    np.testing.assert_allclose(np.diff(ahead["x"] / ahead["z"]), 1 / camera.fx, rtol=1e-3)
 
 
 def test_calibrations_are_left_unread(run_file: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 
 from packdepth import checkpoint
-from packdepth.config import load_run
+from packdepth.config import Run, load_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
 from packdepth.objectives import Objective
@@ -84,6 +84,7 @@ def test_a_run_writes_checkpoints_and_logs(whole: Path) -> None:
     assert (meta.epoch, meta.step, meta.metric, meta.scale_source) == (3, 9, True, "velocity (speed)")
     assert meta.clips == ["folder/moving_clip"]
     assert {"train/loss", "val/loss", "val/abs_rel", "val/a1_scaled"} <= meta.scores.keys()
+    assert isinstance(run, Run)
     assert run.training.seed == 3
     rows = losses(whole)
     assert [int(row["step"]) for row in rows] == list(range(1, 10))

@@ -14,7 +14,7 @@ import world
 import yaml
 
 from packdepth import checkpoint
-from packdepth.config import load_run
+from packdepth.config import Run, load_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
 from packdepth.training.run import train
@@ -91,8 +91,14 @@ def test_everything_together(fusion: str, rich_file: Path, rich_clip: Path, tmp_
         f"objective=[{', '.join(f'{{kind: {kind}}}' for kind in kinds)}]",
     )
     train(rich_file, tmp_path / "run", overrides=(*SHORT, *options, "data.beams=8"))
+    run = checkpoint.read(tmp_path / "run" / "last").run
+    assert isinstance(run, Run)
+    weights = {term.kind: term.weight for term in run.objective}
+    assert tuple(weights) == kinds
     for row in rows(tmp_path / "run"):
-        assert all(np.isfinite(float(row[kind])) for kind in kinds)
+        assert all(float(row[kind]) >= 0 for kind in kinds)
+        total = sum(weight * float(row[kind]) for kind, weight in weights.items())
+        assert float(row["loss"]) == pytest.approx(total, rel=1e-4)
     predictor = load(tmp_path / "run" / "last")
     assert predictor.meta.scale_source == "velocity (speed), depth (lidar, 8 beams), stereo"
     assert predictor.predict(rich_clip / "frames" / "000002.png").metric

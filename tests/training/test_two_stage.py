@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from packdepth.checkpoint import TRAINER_STATE
 from packdepth.data import filters
 from packdepth.errors import InputError
 from packdepth.inference import ground
+from packdepth.inference.ground import filter_ground
 from packdepth.records import Clip
 from packdepth.training import two_stage
+from packdepth.training.run import train
 from packdepth.training.two_stage import train_two_stage
 
 SHORT = ("training.epochs=2", "training.epoch_steps=1")
@@ -42,17 +45,17 @@ def test_resumes_wherever_it_was(
     assert "000001" not in kept
     assert "1 of 4 frames dropped" in capsys.readouterr().out
 
-    def interrupted(name: str, function: object):
-        def called(*args: object, **options: object):
+    def interrupted(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        def called(*args: object, **options: object) -> object:
             if stop == name or (name == "train" and stop == f"train {Path(str(args[1])).name}"):
                 raise KeyboardInterrupt
-            return function(*args, **options)  # type: ignore[operator]
+            return function(*args, **options)
 
         return called
 
     with monkeypatch.context() as patched:
-        patched.setattr(two_stage, "train", interrupted("train", two_stage.train))
-        patched.setattr(two_stage, "filter_ground", interrupted("filter", two_stage.filter_ground))
+        patched.setattr(two_stage, "train", interrupted("train", train))
+        patched.setattr(two_stage, "filter_ground", interrupted("filter", filter_ground))
         with pytest.raises(KeyboardInterrupt):
             train_two_stage(run_file, tmp_path / "parts", SHORT)
     train_two_stage(run_file, tmp_path / "parts", SHORT, resume=True)

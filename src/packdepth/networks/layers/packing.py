@@ -214,12 +214,12 @@ class PackLayerConv3d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return packed features [B, C, H/2, W/2] of features [B, C, H, W]."""
         x = F.pixel_unshuffle(x, 2)
-        if narrow_on_cpu(x) or self._is_faster_fused(x):
-            return self.conv.activate(packed(x, self._kernels(x.dtype)))
+        if narrow_on_cpu(x) or self.is_faster_fused(x):
+            return self.conv.activate(packed(x, self.kernels(x.dtype)))
         unfused: Tensor = self.conv(channelwise_conv3d(x, self.conv3d))
         return unfused
 
-    def _is_faster_fused(self, x: Tensor) -> bool:
+    def is_faster_fused(self, x: Tensor) -> bool:
         """Return whether the fused form is faster for a map [B, C, H, W].
 
         It compares the number of multiplications for each pair of channels.
@@ -240,7 +240,7 @@ class PackLayerConv3d(nn.Module):
         uncounted = torch.compiler.is_compiling() or weight.is_inference()
         return not (self.training or torch.is_grad_enabled() or uncounted)
 
-    def _kernels(self, dtype: torch.dtype) -> FusedKernels:
+    def kernels(self, dtype: torch.dtype) -> FusedKernels:
         """Return the composition; where it is kept, in the dtype of its use."""
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimizer may follow

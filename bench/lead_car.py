@@ -1,6 +1,6 @@
 """A real car ahead: its predicted over its measured depth, without auto-masking, with it, and with semantic guidance.
 
-    python bench/lead_car.py OUTPUT [--data DIR] [--steps N] [--seeds N]
+    python bench/lead_car.py OUTPUT --data DIR [--steps N] [--seeds N]
 
 Two clips are trained on their own, by images alone: KITTI drive 2011_09_26_0052, in which the camera's car brakes
 behind another, and KITTI 2015's frames behind a lead car. The guiding network is trained on CamVid first
@@ -42,7 +42,7 @@ SCORES = ("ratio", "too far", "abs_rel", "rest")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()

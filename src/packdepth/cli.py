@@ -294,6 +294,13 @@ def semantics_label(source: Positional[Path], /, *, network: str) -> None:
     label_clips(source, network)
 
 
+def configs() -> None:
+    """List the run files that are part of packdepth. `configs/NAME.yaml` names one from any folder."""
+    from packdepth.run_files import describe_run_files
+
+    print(describe_run_files())
+
+
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
@@ -425,6 +432,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "odometry": odometry,
     "info": info,
     "convert": convert,
+    "configs": configs,
     "city": city,
     "demo": demo,
 }

@@ -17,6 +17,7 @@ from packdepth.objectives.term import AnyTerm, Term
 from packdepth.optimization.adam import AdamBlock
 from packdepth.optimization.blocks import AnyOptimizer, AnySchedule
 from packdepth.optimization.schedules import Constant
+from packdepth.run_files import find_run_file
 from packdepth.sources.base import AnySource
 
 Precision = Literal["32", "bf16"]
@@ -267,11 +268,21 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
 
 
 def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
-    """The content of a run file of any kind, with overrides and with variables filled in. Raises InputError."""
+    """Read the content of a run file of any kind, with overrides and with environment variables filled in.
+
+    Args:
+        path: the run file; `configs/NAME.yaml` is packdepth's own where no such file exists.
+        overrides: changes of the form `key=value`, such as `training.epochs=5`.
+
+    Raises InputError, one sentence, for a missing file, broken YAML, a wrong override or a variable that is not set.
+    """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(find_run_file(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a run file") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a run file, or one that `packdepth configs` "
+            f"lists"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     for override in overrides:
@@ -319,11 +330,11 @@ def _override(values: Any, override: str, path: Path) -> None:
             values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def _expand(values: Any, origin: str) -> Any:
-    """Fill in `${NAME}` and `${NAME:-default}` from the environment, in every string."""
+    """Fill in the environment variables `${NAME}`, `${NAME:-default}` and `${NAME:?what to do}`, in every string."""
     if isinstance(values, dict):
         return {key: _expand(value, origin) for key, value in values.items()}
     if isinstance(values, list):
@@ -332,10 +343,11 @@ def _expand(values: Any, origin: str) -> Any:
         return values
 
     def fill(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        value = os.environ.get(name) or default
+        name, mark, text = match.groups()
+        value = os.environ.get(name) or (text if mark == "-" else None)
         if value is None:
-            raise InputError(f"{origin}: the environment variable {name} is not set; set it, or write the path out")
+            advice = text if mark == "?" else "set it, or write the path out"
+            raise InputError(f"{origin}: the environment variable {name} is not set; {advice}")
         return value
 
     return _VARIABLE.sub(fill, values)

@@ -39,10 +39,10 @@ def train(
     """Train a depth and an ego-motion network on video.
 
     Args:
-        run: the run file (YAML).
+        run: the run file (YAML), your own or one that `packdepth configs` lists.
         overrides: values to change in it, such as training.epochs=5 or objective.0.weight=0.5.
         output: folder for the checkpoints best/ and last/, metrics.csv and TensorBoard's files.
-        resume: go on from OUTPUT/last, exactly.
+        resume: continue from OUTPUT/last, exactly as if the run had not been interrupted.
         two_stage: train, drop the frames with infinite depth, train again: OUTPUT/stage1, OUTPUT/stage2.
         use: Python file or installed module whose terms, networks and sources the run file names; repeatable.
     """
@@ -75,12 +75,12 @@ def predict(
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         input: image, folder, video or data set.
-        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder to write to; of several clips, each gets a folder in it.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
         camera: camera.yaml of the input, for point clouds; if left out, the one beside it, or that of the data set.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
-        kind: of the input, such as kitti_raw; if left out, it is recognized.
+        kind: kind of the input, such as kitti_raw; it is recognized if left out.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
@@ -136,12 +136,12 @@ def odometry(
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         source: video, folder of images, clip, or data set, such as a sequence of KITTI odometry (.../sequences/09).
-        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured;
             of several clips, each gets a folder in it.
         align: refine each motion so that the predicted depth explains the next frame; needs a camera.
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
-        kind: of the source, such as kitti_raw; if left out, it is recognized.
+        kind: kind of the source, such as kitti_raw; it is recognized if left out.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
@@ -170,7 +170,7 @@ def convert(input: Positional[Path], output: Positional[Path], /, *, image_size:
     Args:
         input: a file of packnet-sfm or vidar (.ckpt, .pth.tar), or a folder of monodepth2.
         output: the folder to write.
-        image_size: height and width of what the networks see, in pixels; if left out, what the file says.
+        image_size: height and width of the networks' input, in pixels; if left out, as the file says.
     """
     from packdepth.inference.info import describe
     from packdepth.interop.convert import convert
@@ -189,15 +189,15 @@ def data_import(
     size: tuple[int, int] | None = None,
     format: Literal["jpg", "png"] = "jpg",
 ) -> None:
-    """Write any data set as clip folders of packdepth's own contract. What was stopped goes on where it was.
+    """Write any data set as clip folders in packdepth's own format. An import that was stopped continues where it was.
 
     Args:
         source: the data set: a folder or a file.
         output: folder to write to.
-        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
-        kind: of the data set, such as kitti_raw; if left out, it is recognized.
-        size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
-        format: of the images; those that have it already and are not resized are copied.
+        options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        kind: kind of the data set, such as kitti_raw; it is recognized if left out.
+        size: height and width of the images, in pixels; intrinsics follow. Images keep their size if left out.
+        format: format of the images; those that have it already and are not resized are copied.
     """
     from packdepth.inspection.import_data import import_data
 
@@ -220,10 +220,10 @@ def data_splits(
     Args:
         source: the data set: a folder or a file.
         output: folder to write to.
-        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
-        kind: of the data set, such as kitti_raw; if left out, it is recognized.
-        shares: of the drives, for train, val and test.
-        seed: of the shuffling.
+        options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        kind: kind of the data set, such as kitti_raw; it is recognized if left out.
+        shares: shares of the drives for train, val and test.
+        seed: seed of the shuffling.
     """
     from packdepth.inspection.splits import make_splits
 
@@ -247,11 +247,11 @@ def data_filter(
     Args:
         source: the data set: a folder or a file.
         output: folder for kept.txt (a split file to train on), counts.csv and dropped.jpg.
-        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         ground: the checkpoint that predicts, such as OUTPUT/best; its scale does not matter.
-        kind: of the data set, such as kitti_raw; if left out, it is recognized.
-        threshold: pixels that may lie below the ground, at the size that the network sees.
-        context: data.context of the run that is to train on the others; frames without these are not judged.
+        kind: kind of the data set, such as kitti_raw; it is recognized if left out.
+        threshold: number of pixels that may lie below the ground, at the size of the network's input.
+        context: context frames of the run that trains on the kept frames (data.context); others are left out.
     """
     from packdepth.inference.ground import KEPT, filter_ground
     from packdepth.sources.recognize import source_at
@@ -327,8 +327,8 @@ def data_check(
     Args:
         source: an image, a folder of images, a video, a clip's folder or a folder of them, or a data set; of KITTI
             also a date, a drive or a sequence.
-        options: of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
-        kind: of the data set, such as kitti_raw; if left out, it is recognized.
+        options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        kind: kind of the data set, such as kitti_raw; it is recognized if left out.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
     """
     from packdepth.inspection.check import check
@@ -453,18 +453,22 @@ STUDIES: dict[str, Callable[..., None]] = {
 
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
-    """A type that tyro reads as a choice between verbs."""
+    """Return a type that tyro reads as a choice between verbs."""
     choices = [Annotated[Any, subcommand(name=name, constructor=verb)] for name, verb in verbs.items()]
     return Union[tuple(choices)]  # noqa: UP007 - of a number of choices that is not written out
 
 
 def _group(name: str, description: str, verbs: dict[str, Callable[..., None]]) -> Any:
-    """The same, one level down: `packdepth NAME VERB`."""
+    """Return a type that tyro reads as a group of verbs: `packdepth NAME VERB`."""
     return Annotated[_one_of(verbs), subcommand(name=name, description=description)]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; 0 if it went well, 2 for input that cannot be used."""
+    """Run the command line and return its status: 0 if it went well, 2 for input that cannot be used.
+
+    Args:
+        argv: the arguments; those of the process if left out.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     if arguments == ["--version"]:
         print(f"packdepth {__version__}")
@@ -495,7 +499,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _sentence(error: InputError) -> str:
-    """The message of an error; of one that a worker process passed on, its last line, which is the message."""
+    """Return the message of an error, which is the last line if a worker process passed the error on."""
     return str(error).strip().splitlines()[-1].removeprefix("packdepth.errors.InputError: ")
 
 

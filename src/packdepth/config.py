@@ -1,4 +1,4 @@
-"""What a run file may say, in full. The docstring of a field is its reference."""
+"""The run file as a whole. `docs/reference/run_file.md` is generated from the docstrings of the fields."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ Precision = Literal["32", "bf16"]
 
 
 class Jitter(Closed):
-    """Color jitter of what networks see: each factor is drawn from [1 - x, 1 + x], the hue shift from [-x, x]."""
+    """Color jitter of the network's input: each factor is drawn from [1 - x, 1 + x], the shift of hue from [-x, x]."""
 
     brightness: Unit = 0.2
+    """x of the factor of brightness."""
     contrast: Unit = 0.2
+    """x of the factor of contrast."""
     saturation: Unit = 0.2
+    """x of the factor of saturation."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """x of the shift of hue; 1 is once around the color circle."""
 
 
 ImageSize = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
@@ -44,42 +48,45 @@ class Augmentation(Closed):
     flip: Unit = 0.5
     """Probability of mirroring a sample left to right."""
     jitter: Jitter | None = Jitter()
+    """Color jitter; null turns it off."""
 
 
 class DropStatic(Closed):
-    """Frames to leave out: those in which the camera stands (`packdepth.data.filters` says what that means)."""
+    """Frames to leave out because the camera stands (`packdepth.data.filters` defines this)."""
 
     by: Literal["image", "speed"]
-    """image: mean optical flow to the next frame below 1/416 of the width; speed: measured speed, or poses."""
+    """image: the mean optical flow to the next frame is below 1/416 of the width; speed: by measured speed or poses."""
     slowest: PositiveFloat = 0.5
-    """Metres a second, by speed alone: what is slower stands."""
+    """Metres per second: a slower camera stands. Only `by: speed` uses this."""
 
 
 class Data(Closed):
-    """Where samples come from and what they look like."""
+    """The clips to train and validate on, and how samples are made of them."""
 
     train: Annotated[list[AnySource], Field(min_length=1)]
+    """Clips to train on."""
     val: list[AnySource] = []
-    """Clips to validate on: metrics where a clip has depth, the loss everywhere."""
+    """Clips to validate on: by depth metrics where a clip has measured depth, by the loss everywhere."""
     image_size: ImageSize
-    """Height and width of what networks see, in pixels."""
+    """Height and width of the networks' input, in pixels."""
     context: tuple[int, ...] = (-1, 1)
-    """The context frames, by their offset from the target frame: no zero, none twice.
+    """The context frames, by their offsets from the target frame: not 0, and each offset once.
 
-    Empty for training without ego-motion, by stereo pairs or measured depth: targets then need no neighbors.
+    An empty list trains without ego-motion, by stereo pairs or measured depth; targets then need no neighbors.
     """
     beams: Literal[1, 4, 8, 16, 32, 64] | None = None
     """Train on this many beams of LiDAR scans, and on no other measured depth.
 
-    Validation is by depth maps, or else by the returns of the beams that are left out.
+    Validation uses depth maps, or else the returns of the beams that are left out.
     """
     drop_static: DropStatic | None = None
     """Leave out frames of the training clips in which the camera stands; the run's summary says how many."""
     augmentation: Augmentation = Augmentation()
+    """Random changes of the training samples."""
     workers: Annotated[int, Field(ge=0)] = 2
-    """Processes that load samples; 0 loads them in the training process."""
+    """Number of processes that load samples; 0 loads them in the training process."""
     cache: bool = False
-    """Keep resized images in memory; for clips that fit there."""
+    """Keep resized images in memory, for data that fit there."""
 
     @field_validator("context")
     @classmethod
@@ -90,15 +97,15 @@ class Data(Closed):
 
 
 class CameraConfig(Closed):
-    """What is known of the cameras."""
+    """The cameras: calibrated, or learned."""
 
     learn: bool = False
-    """Learn focal lengths and principal point with depth and ego-motion, and leave calibrations unread.
+    """Learn focal lengths and principal point with depth and ego-motion, and do not read calibrations.
 
-    Clips of images of one size and of the same calibration, or all without one, are taken for one camera.
+    Clips count as one camera if their images have one size and their calibrations are equal or all missing.
     """
     fov: Annotated[float, Field(ge=10, le=150)] = 60.0
-    """Degrees from the left to the right border that learning begins with."""
+    """Horizontal field of view that learning begins with, in degrees from the left to the right border."""
 
 
 # --- networks ---------------------------------------------------------------------------------------------------
@@ -108,48 +115,56 @@ class Networks(Closed):
     """The two networks of self-supervised training."""
 
     depth: AnyDepthNetwork
+    """The depth network."""
     pose: AnyPoseNetwork | None = None
-    """Ego-motion to the context frames; none where data.context is empty."""
+    """The network of the ego-motion to the context frames; none where data.context is empty."""
 
 
 class Initial(Closed):
-    """Checkpoints that networks take their first weights from; the others begin at random."""
+    """Checkpoints from which networks take their first weights; other networks begin with random weights."""
 
     depth: Path | None = None
+    """Folder of the checkpoint for the depth network."""
     pose: Path | None = None
+    """Folder of the checkpoint for the pose network."""
 
 
 # --- training ---------------------------------------------------------------------------------------------------
 
 
 class Training(Closed):
-    """How the networks are trained."""
+    """The training: its length, optimizer, precision and processes."""
 
     epochs: PositiveInt
+    """Number of epochs; each ends with a validation and a checkpoint."""
     epoch_steps: PositiveInt | None = None
-    """Steps between validations and checkpoints; one pass over the data if left out."""
+    """Number of steps in an epoch; one pass over the data if left out."""
     batch_size: PositiveInt = 4
-    """Samples a step, over all processes together."""
+    """Number of samples in a step, over all processes together."""
     depth_learning_rate: PositiveFloat = 2e-4
+    """Learning rate of the depth network."""
     pose_learning_rate: PositiveFloat = 2e-4
+    """Learning rate of the pose network."""
     optimizer: AnyOptimizer = AdamBlock()
     """`adam` or `muon`."""
     schedule: AnySchedule = Constant()
     """Schedule of the learning rates: `constant`, `step` or `cosine`."""
     clip_norm: PositiveFloat | None = None
-    """Longest gradient, in its 2-norm."""
+    """Largest 2-norm of the gradient; longer gradients are scaled down to it. No limit if left out."""
     precision: Precision = "32"
     """bf16 computes networks in bfloat16 (autocast); weights and losses stay float32."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the initial weights, of the order of the samples and of the augmentation."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """auto uses a GPU if there is one."""
     devices: PositiveInt = 1
-    """Processes on each machine."""
+    """Number of processes on each machine."""
     nodes: PositiveInt = 1
-    """Machines."""
+    """Number of machines."""
 
 
 class Run(Closed):
-    """A run file: the whole experiment."""
+    """A run file, which describes a whole experiment."""
 
     data: Data
     camera: CameraConfig = CameraConfig()
@@ -219,7 +234,7 @@ class Run(Closed):
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of what the networks see, in pixels."""
+        """The height and width of the networks' input, in pixels."""
         return self.data.image_size
 
 
@@ -231,18 +246,18 @@ class ImportedNetworks(Closed):
 
     depth: AnyDepthNetwork
     pose: Annotated[PoseBlock, ByKind(IMPORTED_POSE_NETWORKS)] | None = None
-    """None if the checkpoint tells no ego-motion."""
+    """The pose network; none if the checkpoint has none."""
 
 
 class Imported(Closed):
-    """What stands in place of a run file in a checkpoint that another project trained: it cannot be trained again."""
+    """The place of a run file in a checkpoint that another project trained; it cannot be trained again."""
 
     imported_from: Literal["packnet-sfm", "vidar", "monodepth2"]
     image_size: ImageSize
-    """Height and width of what the networks see, in pixels."""
+    """Height and width of the networks' input, in pixels."""
     networks: ImportedNetworks
     notes: list[str] = []
-    """What was assumed and what was left out."""
+    """Sentences about what was assumed and what was left out."""
 
 
 def packages_of(run: Run) -> dict[str, str]:
@@ -260,7 +275,11 @@ def packages_of(run: Run) -> dict[str, str]:
 
 
 def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
-    """The run file at `path` with `key=value` overrides, such as `training.epochs=5` or `objective.0.weight=2`.
+    """Read a run file.
+
+    Args:
+        path: the run file; `configs/NAME.yaml` is packdepth's own where no such file exists.
+        overrides: changes of the form `key=value`, such as `training.epochs=5` or `objective.0.weight=2`.
 
     Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
     """
@@ -304,7 +323,7 @@ def parse_run(values: Any, origin: str, context: CheckpointContext | None = None
 
 
 def dump_run(run: Run | Imported) -> str:
-    """The run as YAML that `parse_run` reads back to an equal run."""
+    """Return a run as YAML, which `parse_run` reads back to an equal run."""
     return yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
 
 

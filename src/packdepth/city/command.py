@@ -1,4 +1,4 @@
-"""`packdepth city`: what the command line says, made a recipe. Importing this takes none of the extra."""
+"""The command `packdepth city`. Importing this module does not import the extra `city`."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def city(
     """Render drives through a street world with exact ground truth, as clips that every tool reads.
 
     Args:
-        output: folder to write to; a run that was stopped goes on where it was.
-        drives: how many; each has a layout, surfaces and traffic of its own.
-        frames: of each drive, 10 a second.
-        size: of the images, HEIGHTxWIDTH in pixels.
-        seed: of everything.
-        split: whose layouts, surfaces and car models.
+        output: folder to write to; a run that was stopped continues where it was.
+        drives: number of drives; each has a layout, surfaces and traffic of its own.
+        frames: number of frames of each drive, 10 per second.
+        size: size of the images, HEIGHTxWIDTH in pixels.
+        seed: seed of all random choices.
+        split: split whose layouts, surfaces and car models are used.
         lead_share: share of drives in which a car drives ahead at exactly the camera car's speed.
-        stop_share: chance of a wait at each crossing.
-        speeds: metres a second, between which the driver's wish varies.
-        baseline: metres to the right camera; 0 for no right images.
-        azimuth_step: degrees between two shots of a LiDAR's laser; 0 for no LiDAR.
-        range_noise: metres, standard deviation of the LiDAR's ranges.
-        views: cameras around the car.
-        record: N M renders the first N of each M frames: stretches far apart show more of the town.
-        processes: that render side by side.
+        stop_share: probability of a wait at each crossing.
+        speeds: lowest and highest speed that a driver wishes, in metres per second.
+        baseline: distance to the right camera in metres; 0 for no right images.
+        azimuth_step: angle between two shots of a LiDAR's laser in degrees; 0 for no LiDAR.
+        range_noise: standard deviation of the LiDAR's ranges in metres.
+        views: cameras around the car, a clip each.
+        record: N M renders the first N of each M frames, so that stretches far apart show more of the town.
+        processes: number of processes that render side by side.
 
     Raises InputError, with the option's name, before anything is written.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,11 @@ from torch import nn
 from packdepth import checkpoint
 from packdepth.checkpoint import Checkpoint, Meta
 from packdepth.city.command import require_city
-from packdepth.cli import main
-from packdepth.config import dump_run, load_run, parse_run, read_yaml
+from packdepth.config import dump_run, load_run, parse_run
 from packdepth.errors import InputError
-from packdepth.run_files import run_files
 from packdepth.training.run import train
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _data_somewhere() -> Iterator[None]:
-    """Names a folder of data, for tests that only read run files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PACKDEPTH_DATA", "data")
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -75,35 +64,6 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
 def test_run_file_reads_and_round_trips(path: Path) -> None:
     run = load_run(path)
     assert parse_run(yaml.safe_load(dump_run(run)), "dumped") == run
-
-
-@pytest.mark.parametrize("path", run_files(), ids=lambda path: path.stem)
-def test_run_file_says_which_data_it_needs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PACKDEPTH_DATA")
-    if "PACKDEPTH_DATA" not in path.read_text():
-        return
-    with pytest.raises(InputError, match=r"PACKDEPTH_DATA is not set; .*set it to [^\n]+$") as error:
-        read_yaml(path)
-    assert "write the path out" not in str(error.value)
-
-
-def test_run_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = load_run(CONFIGS[0])
-    monkeypatch.chdir(tmp_path)
-    name = Path("configs", CONFIGS[0].name)
-    assert load_run(name) == here
-    name.parent.mkdir()
-    name.write_text("data: none of packdepth's own")
-    with pytest.raises(InputError, match=r"^configs/"):
-        load_run(name)
-
-
-def test_run_files_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["configs"]) == 0
-    paragraphs = capsys.readouterr().out.split("\n\n")
-    assert len(paragraphs) == len(run_files()) + 1
-    listed = next(text for text in paragraphs if text.startswith("configs/kitti_odometry_clip.yaml"))
-    assert listed.splitlines()[1].startswith("  51 gray frames of KITTI odometry, sequence 06: metric depth")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

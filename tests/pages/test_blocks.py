@@ -7,12 +7,14 @@ Trainings last one step. A block that is not run has a comment above it:
 
     <!-- not run: REASON -->
     <!-- run by: tests/PATH.py -->
+    <!-- PATH -->                  it is an excerpt of this file, which other tests run
 
 The dated records in docs/results/ are not run: they say what was measured that day, and are never edited.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -75,7 +77,7 @@ class CodeBlock:
 def blocks_of(text: str, page: str) -> Iterator[CodeBlock]:
     """Yield the blocks of a page."""
     for match in re.finditer(
-        r"(?:<!-- *(?P<reason>(?:not run|run by): .*?) *-->\n)?"
+        r"(?:<!-- *(?P<reason>(?:not run|run by): .*?|[\w./-]+\.\w+) *-->\n)?"
         r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
         text,
         re.DOTALL | re.MULTILINE,
@@ -99,11 +101,23 @@ def faults(block: CodeBlock) -> str | None:
             return "is text but holds a command: write bash"
         return None
     kind, _, what = block.reason.partition(": ")
+    if not what:
+        return None if is_excerpt(block.text, ROOT / kind) else f"is no excerpt of {kind}"
     if kind == "run by" and not (ROOT / what).is_file():
         return f"is run by {what}, which does not exist"
     if kind == "not run" and len(what.split()) < 3:
         return f"is not run because of '{what}': give the reason in a few words"
     return None
+
+
+def is_excerpt(text: str, path: Path) -> bool:
+    """Return whether all lines of a text stand in a file, or in the cells of a notebook."""
+    if not path.is_file():
+        return False
+    whole = path.read_text()
+    if path.suffix == ".ipynb":
+        whole = "\n".join("".join(cell["source"]) for cell in json.loads(whole)["cells"])
+    return {line.strip() for line in text.splitlines()} <= {"", *(line.strip() for line in whole.splitlines())}
 
 
 def test_the_reader_of_blocks() -> None:
@@ -128,6 +142,9 @@ def test_the_reader_of_blocks() -> None:
         ("bash", "make", "run by: tests/none.py", "does not exist"),
         ("bash", "make", "run by: tests/test_cli.py", None),
         ("bash", "make", "not run: slow", "the reason"),
+        ("toml", 'name = "packdepth"', "pyproject.toml", None),
+        ("toml", 'name = "unpackdepth"', "pyproject.toml", "is no excerpt"),
+        ("python", "import os", "examples/none.py", "is no excerpt"),
     ],
 )
 def test_what_is_wrong_with_a_block(language: str, text: str, reason: str | None, fault: str | None) -> None:

@@ -101,9 +101,10 @@ def test_the_commands_of_the_readme_run(programs: Path, tmp_path: Path) -> None:
     code = MAIN.format(place=str(programs.parent))
     done = run([str(programs / "python"), "-c", code], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr.splitlines()[-1].startswith(
-        "packdepth: configs/kitti_odometry_clip.yaml: the environment variable "
+    advice = (
+        "packdepth: configs/kitti_odometry_clip.yaml: the environment variable PACKDEPTH_DATA is not set; download "
     )
+    assert done.stderr.splitlines()[-1].startswith(advice)
     assert json.loads((tmp_path / "report.json").read_text())["protocol"] == "city"
     assert "<svg" in (tmp_path / "report.html").read_text()
     assert len(list((tmp_path / "out" / "frames" / "cloud").glob("*.ply"))) == world.FRAMES

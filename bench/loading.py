@@ -77,8 +77,8 @@ def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    data = os.environ.get("PACKDEPTH_DATA")
-    root = Path(data) / "kitti_raw" if data else None
+    variable = os.environ.get("PACKDEPTH_DATA")
+    root = Path(variable) / "kitti_raw" if variable else None
     parser.add_argument("source", nargs="?" if root else None, type=Path, default=root)
     parser.add_argument("--size", nargs=2, type=int, default=(192, 640))
     parser.add_argument("--images", type=int, default=120)

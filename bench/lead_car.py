@@ -1,6 +1,6 @@
 """Depth of a real car ahead: ratio of predicted to measured depth, without auto-masking, with it, and with guidance.
 
-    python bench/lead_car.py OUTPUT [--data DIR] [--steps N] [--seeds N]
+    python bench/lead_car.py OUTPUT --data DIR [--steps N] [--seeds N]
 
 Two clips are trained separately, from images only: KITTI drive 2011_09_26_0052, in which the camera's car brakes behind
 another, and the frames of KITTI 2015 behind a lead car. The guiding segmentation network is trained on CamVid first
@@ -48,7 +48,7 @@ def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()

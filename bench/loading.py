@@ -102,8 +102,9 @@ def step_rate(clips: Sequence[Clip], size: tuple[int, int], batch: int, steps: i
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    root = Path(os.environ.get("PACKDEPTH_DATA") or "../shared/data") / "kitti_raw"
-    parser.add_argument("source", nargs="?", type=Path, default=root)
+    variable = os.environ.get("PACKDEPTH_DATA")
+    root = Path(variable) / "kitti_raw" if variable else None
+    parser.add_argument("source", nargs="?" if root else None, type=Path, default=root)
     parser.add_argument("--size", nargs=2, type=int, default=(192, 640))
     parser.add_argument("--images", type=int, default=120)
     parser.add_argument("--batch", type=int, default=4)

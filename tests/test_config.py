@@ -144,6 +144,18 @@ def test_variables_come_from_the_environment(tmp_path: Path, monkeypatch: pytest
     assert source.sequences == ["07", "/data/kitti", "9"]
 
 
+def test_a_variable_that_is_not_set_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = "${KITTI:?download it from https://kitti.example, and set it to the folder that holds dataset/}/dataset"
+    path = written(tmp_path, changed("data.train.0.root", root))
+    monkeypatch.setenv("KITTI", "/data/kitti")
+    source = load_run(path).data.train[0]
+    assert isinstance(source, KittiOdometry)
+    assert source.root == Path("/data/kitti/dataset")
+    monkeypatch.setenv("KITTI", "")
+    advice = "download it from https://kitti.example, and set it to the folder that holds dataset/"
+    assert refusal(path) == f"{path}: the environment variable KITTI is not set; {advice}"
+
+
 def test_variables_in_overrides_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KITTI", "/data/kitti")
     source = load_run(written(tmp_path, RUN), ("data.train.0.root=${KITTI}",)).data.train[0]
@@ -271,10 +283,9 @@ def test_asking_for_the_kinds_leaves_the_values_as_they_were() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    message = refusal(tmp_path / "none.yaml")
-    assert (
-        message == f"{tmp_path / 'none.yaml'}: cannot be read (No such file or directory); give the path of a run file"
-    )
+    missing = tmp_path / "none.yaml"
+    advice = "give the path of a run file, or one that `packdepth configs` lists"
+    assert refusal(missing) == f"{missing}: cannot be read (No such file or directory); {advice}"
     assert refusal(tmp_path).startswith(f"{tmp_path}: cannot be read (Is a directory)")
 
 

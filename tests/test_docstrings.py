@@ -52,7 +52,7 @@ class Module:
 
 def parse(name: str, text: str) -> Module:
     tree = ast.parse(text)
-    imports = {}
+    imports: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imports |= {alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names}
@@ -108,9 +108,10 @@ def docstrings(module: Module) -> Iterator[tuple[ast.AST, str, int]]:
             if text is not None:
                 yield node, text, node.body[0].lineno
         if isinstance(node, (ast.Module, ast.ClassDef)):
-            for field, text in zip(node.body, node.body[1:], strict=False):
-                if isinstance(field, (ast.Assign, ast.AnnAssign)) and is_text(text):
-                    yield field, text.value.value, text.lineno  # type: ignore[attr-defined]
+            for field, below in zip(node.body, node.body[1:], strict=False):
+                if isinstance(field, (ast.Assign, ast.AnnAssign)) and is_text(below):
+                    assert isinstance(below, ast.Expr)
+                    yield field, ast.literal_eval(below.value), below.lineno
 
 
 def is_text(node: ast.AST) -> bool:

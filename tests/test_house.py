@@ -19,7 +19,7 @@ from packdepth.objectives.term import TERMS
 SOURCE = Path(packdepth.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lazy", "classes", "progress"),
+    ("errors", "lazy", "classes", "progress", "run_files"),
     ("files", "color", "blocks"),
     ("html", "geometry"),
     ("charts",),

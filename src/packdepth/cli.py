@@ -39,7 +39,7 @@ def train(
     """Train a depth and an ego-motion network on video.
 
     Args:
-        run: the run file (YAML).
+        run: the run file (YAML), your own or one that `packdepth configs` lists.
         overrides: values to change in it, such as training.epochs=5 or objective.0.weight=0.5.
         output: folder for the checkpoints best/ and last/, metrics.csv and TensorBoard's files.
         resume: continue from OUTPUT/last, exactly as if the training had not been interrupted.
@@ -294,6 +294,13 @@ def semantics_label(source: Positional[Path], /, *, network: str) -> None:
     label_clips(source, network)
 
 
+def configs() -> None:
+    """List the run files that are part of packdepth. `configs/NAME.yaml` names one from any folder."""
+    from packdepth.run_files import describe_run_files
+
+    print(describe_run_files())
+
+
 def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
@@ -425,6 +432,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "odometry": odometry,
     "info": info,
     "convert": convert,
+    "configs": configs,
     "city": city,
     "demo": demo,
 }

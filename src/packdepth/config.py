@@ -17,6 +17,7 @@ from packdepth.objectives.term import AnyTerm, Term
 from packdepth.optimization.adam import AdamBlock
 from packdepth.optimization.blocks import AnyOptimizer, AnySchedule
 from packdepth.optimization.schedules import Constant
+from packdepth.run_files import find_run_file
 from packdepth.sources.base import AnySource
 
 Precision = Literal["32", "bf16"]
@@ -89,7 +90,7 @@ class Data(Closed):
     context: tuple[int, ...] = (-1, 1)
     """Context frames, by their offset from the target frame: no zero, none twice.
 
-    Empty for training without ego-motion, by stereo pairs or measured depth: targets then need no neighbors.
+    An empty list trains without ego-motion, by stereo pairs or measured depth; targets then need no neighbors.
     """
     beams: Literal[1, 4, 8, 16, 32, 64] | None = None
     """Train on this number of beams of LiDAR scans, and on no other measured depth.
@@ -343,7 +344,7 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
     """Return the run of a run file, with overrides.
 
     Args:
-        path: the run file.
+        path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.
         overrides: texts `key=value`, such as `training.epochs=5` or `objective.0.weight=2`.
 
     Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
@@ -355,7 +356,7 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
     """Return the content of a run file of any kind, with overrides, and with environment variables filled in.
 
     Args:
-        path: the run file.
+        path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.
         overrides: texts `key=value`.
 
     Raises InputError, one sentence, for a missing file, broken YAML, or a variable that is not set.
@@ -367,9 +368,12 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
     {'training': {'epochs': 5, 'seed': 1}}
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(find_run_file(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a run file") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a run file, or one that `packdepth configs` "
+            f"lists"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     for override in overrides:
@@ -421,11 +425,11 @@ def _override(values: Any, override: str, path: Path) -> None:
             values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def _expand(values: Any, origin: str) -> Any:
-    """Fill in `${NAME}` and `${NAME:-default}` from the environment, in every string."""
+    """Fill in the environment variables `${NAME}`, `${NAME:-default}` and `${NAME:?what to do}`, in every string."""
     if isinstance(values, dict):
         return {key: _expand(value, origin) for key, value in values.items()}
     if isinstance(values, list):
@@ -434,10 +438,11 @@ def _expand(values: Any, origin: str) -> Any:
         return values
 
     def fill(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        value = os.environ.get(name) or default
+        name, mark, text = match.groups()
+        value = os.environ.get(name) or (text if mark == "-" else None)
         if value is None:
-            raise InputError(f"{origin}: the environment variable {name} is not set; set it, or write the path out")
+            advice = text if mark == "?" else "set it, or write the path out"
+            raise InputError(f"{origin}: the environment variable {name} is not set; {advice}")
         return value
 
     return _VARIABLE.sub(fill, values)

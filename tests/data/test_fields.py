@@ -25,6 +25,6 @@ def test_every_optional_field_of_a_sample_is_read_by_one_entry() -> None:
 def test_every_term_needs_fields_that_there_are_and_gets_its_scale_from_one_that_has_it() -> None:
     outputs = {field.name for field in fields(Outputs) if field.default is None}
     for kind, block in TERMS.own().items():
-        term = block(kind=kind)  # type: ignore[call-arg]
+        term = block(kind=kind)
         assert set(term.needs) <= set(FIELDS) | outputs, kind
         assert term.metric_from is None or FIELDS[term.metric_from].scale is not None, kind

@@ -24,6 +24,7 @@ class SemanticData(Closed):
     image_size: ImageSize
     """Height and width of the network's input in training, in pixels."""
     augmentation: Augmentation = Augmentation()
+    """Random changes of the training images."""
     zoom: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Smallest share of an image's height and width that a random crop covers; 1 turns cropping off."""
     workers: Annotated[int, Field(ge=0)] = 2

@@ -1,4 +1,4 @@
-"""Links of the README, the changelog and the pages in docs/ lead to existing files and headings."""
+"""Links of README, changelog, CONTRIBUTING and the pages in docs/ lead to existing files and headings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:
@@ -37,5 +37,5 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_what_leads_nowhere_is_found() -> None:
     readme = PAGES[0]
-    text = "[a](docs/how-to/training.md#write-a-run-file) [b](docs/index.md#no-such) [c](no.md) [d](#install) [e](https://x.y#q)"
+    text = "[a](docs/how-to/training.md#write-a-run-file) [b](docs/index.md#no-such) [c](no.md) [d](#try-it) [e](https://x.y#q)"
     assert broken(readme, text) == ["docs/index.md#no-such", "no.md"]

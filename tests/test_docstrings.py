@@ -19,6 +19,7 @@ import doctest
 import importlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -109,13 +110,15 @@ def docstrings(module: Module) -> Iterator[tuple[ast.AST, str, int]]:
                 yield node, text, node.body[0].lineno
         if isinstance(node, (ast.Module, ast.ClassDef)):
             for field, below in zip(node.body, node.body[1:], strict=False):
-                if isinstance(field, (ast.Assign, ast.AnnAssign)) and is_text(below):
-                    assert isinstance(below, ast.Expr)
-                    yield field, ast.literal_eval(below.value), below.lineno
+                if isinstance(field, (ast.Assign, ast.AnnAssign)) and (value := text_of(below)) is not None:
+                    yield field, value, below.lineno
 
 
-def is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def text_of(node: ast.AST) -> str | None:
+    """The text of a statement that is nothing but a text; None for any other."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return node.value.value
+    return None
 
 
 def decorators(node: Function) -> set[str]:
@@ -246,8 +249,8 @@ def fields(node: ast.ClassDef) -> list[ast.AnnAssign]:
 def field_docstrings(node: ast.ClassDef) -> set[str]:
     return {
         field.target.id
-        for field, text in zip(node.body, node.body[1:], strict=False)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text(text)
+        for field, below in zip(node.body, node.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and text_of(below) is not None
     }
 
 
@@ -325,7 +328,10 @@ def run_examples() -> dict[str, str]:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What failed in the examples of each module: one process runs all of them, because they define kinds of blocks."""
     folder = tmp_path_factory.mktemp("examples")
-    done = subprocess.run([sys.executable, __file__], cwd=folder, capture_output=True, text=True, timeout=300)
+    environment = os.environ | {"PYTHONPATH": str(SOURCE.parent)}
+    done = subprocess.run(
+        [sys.executable, __file__], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     result: dict[str, str] = json.loads(done.stdout)
     return result

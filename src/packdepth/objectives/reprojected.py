@@ -70,9 +70,9 @@ def reprojected_distance(
 
     A point at inverse depth p on a ray r has the position a(p) = R r + p t, times 1 / p, in the context camera, and its
     image is K a(p) / a_z(p). Two such images differ by K (p - g) (t - t_z a(g) / a_z(g)) / a_z(p). This is zero,
-    without gradient, if the camera stands and at its focus of expansion. It grows without bound when the predicted
-    point approaches the context camera. Therefore a_z(p) is clamped to a tenth from below: from there the distance
-    grows in proportion to p - g, and its gradient has the right sign.
+    without gradient, if the camera does not move, and at its focus of expansion. It grows without bound when the
+    predicted point approaches the context camera. Therefore a_z(p) is clamped to a tenth from below: from there
+    the distance grows in proportion to p - g, and its gradient has the right sign.
 
     Source: Guizilini et al., CoRL 2019, eq. 7.
 

@@ -48,6 +48,7 @@ class Term(Block, ABC):
     weight: NonNegative = 1.0
     """Factor of the term in the objective."""
 
+    class_facts: ClassVar[tuple[str, ...]] = ("needs", "needs_context", "metric_field", "sees_prepared")
     needs_context: ClassVar[bool] = False
     metric_field: ClassVar[str | None] = None
     sees_prepared: ClassVar[bool] = True

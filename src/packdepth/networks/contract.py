@@ -57,8 +57,8 @@ def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
 
     Args:
         inv_depths: what the network returned.
-        image: [B, 3, H, W], of which.
-        name: of the network, for the sentence.
+        image: the image [B, 3, H, W] that it was given.
+        name: the kind of the network, for the sentence.
     """
     height, width = image.shape[-2:]
     wanted = [(len(image), 1, -(-height // 2**s), -(-width // 2**s)) for s in range(SCALES)]
@@ -72,8 +72,8 @@ def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
     for level in inv_depths:  # type: ignore[attr-defined]
         if not bool((level > 0).all()):
             raise InputError(
-                f"networks.depth: '{name}' predicts inverse depths that are not positive ({float(level.detach().min()):g}); "
-                f"end the network in a sigmoid or a softplus"
+                f"networks.depth: '{name}' predicts inverse depths that are not positive "
+                f"({float(level.detach().min()):g}); end the network in a sigmoid or a softplus"
             )
 
 
@@ -81,8 +81,8 @@ def check_motions(T_context_target: Tensor, name: str) -> None:
     """Raise InputError, one sentence, unless the motions that a pose network predicts are finite.
 
     Args:
-        T_context_target: [B, N, 4, 4].
-        name: of the network, for the sentence.
+        T_context_target: the motions [B, N, 4, 4].
+        name: the kind of the network, for the sentence.
     """
     if not bool(T_context_target.isfinite().all()):
         raise InputError(f"networks.pose: '{name}' predicts a motion that is not finite; see to its first weights")

@@ -150,8 +150,8 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
     They are tried on the first samples. Runs of packdepth's own parts alone are not tried.
 
     Args:
-        module: with the networks and the objective of the run.
-        data: of the run.
+        module: the training module, with the networks and the objective of the run.
+        data: the data of the run.
     """
     run = module.run
     if not packages_of(run):
@@ -180,8 +180,8 @@ def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
     """Raise InputError if the gradient of the objective cannot be computed.
 
     Args:
-        module: with the networks and the objective of the run.
-        outputs: of its networks for the batch.
+        module: the training module, with the networks and the objective of the run.
+        outputs: what its networks make of the batch.
         batch: the batch.
     """
     weights = [weight for weight in module.parameters() if weight.requires_grad]

@@ -31,8 +31,8 @@ class Term(Block, ABC):
     * `needs`: the optional fields of `Batch` and `Outputs` that it reads. They are checked before the first step and
       made only if a term needs them.
     * `needs_context`: whether the term is undefined without context frames.
-    * `metric_field`: what gives depth its scale in metres: a field of the batch, such as "distance" or "truth", or other
-      words, such as "camera height".
+    * `metric_field`: what gives depth its scale in metres: a field of the batch, such as "distance" or "truth", or
+      other words, such as "camera height".
     * `sees_prepared`: whether it is computed from what the `prepare` methods of other terms make of the outputs, or
       from the outputs as the networks give them.
 

@@ -162,15 +162,14 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, e
     assert str(error.value).startswith(f"--use {path}: {expected}")
 
 
-def installed(folder: Path, group: str, line: str, module: str) -> None:
-    """Write a package with an entry point, as pip would install it, into a folder."""
+def installed(folder: Path, group: str, line: str, module: str, name: str = "somebody") -> None:
+    """Write a package with an entry point, as pip would install it in editable mode, into a folder."""
     folder.mkdir(exist_ok=True)
-    (folder / "somebody.py").write_text(module)
-    info = folder / "somebody-1.2.dist-info"
+    (folder / f"{name}.py").write_text(module)
+    info = folder / f"{name}-1.2.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebody\nVersion: 1.2\n")
-    (info / "RECORD").write_text("somebody.py,,\n")
-    (info / "top_level.txt").write_text("somebody\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (info / "RECORD").write_text("")  # of an editable package, it does not list the modules
     (info / "entry_points.txt").write_text(f"[{group}]\n{line}\n")
 
 
@@ -220,6 +219,23 @@ def test_an_installed_package_is_imported_only_when_its_kind_is_asked_for(tmp_pa
 def test_a_package_that_keeps_no_promise_is_named(tmp_path: Path, module: str, expected: str) -> None:
     installed(tmp_path, "packdepth.terms", "glare = somebody:Glare", module)
     assert expected in run(tmp_path, FIND).splitlines()[1]
+
+
+def test_two_packages_that_offer_one_kind_are_named(tmp_path: Path) -> None:
+    for name in ("somebody", "someone"):
+        module = TERM.format(name="Glare", kind="glare")
+        installed(tmp_path, "packdepth.terms", f"glare = {name}:Glare", module, name)
+    assert run(tmp_path, FIND).splitlines()[1] in {
+        f"kind 'glare' is offered by the installed packages {names}; uninstall one of them"
+        for names in ("somebody and someone", "someone and somebody")
+    }
+
+
+def test_an_object_that_is_none_is_described_in_a_word() -> None:
+    with pytest.raises(ValueError, match=r"derives from Shape \(found the class Circle; write Circle\(\.\.\.\)\)"):
+        Drawing(shape=Circle)
+    with pytest.raises(ValueError, match=r"derives from Shape \(found an object of class Smoothness\)"):
+        Drawing(shape=Smoothness())
 
 
 def test_the_value_of_a_term_of_somebody_else_s_counts_with_its_weight() -> None:

@@ -14,10 +14,13 @@ import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import pkgutil
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -99,6 +102,21 @@ class Block(Closed):
 
     kind: str
     """Kind of the block: it names the class."""
+    class_facts: ClassVar[tuple[str, ...]] = ()
+    """Names of the facts that subclasses state about themselves, which are no options of a run file."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Raise TypeError, one sentence, for a subclass that could never be found or whose facts would be ignored."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if "kind" in cls.__annotations__ and not cls.kinds():
+            raise TypeError(f'{cls.__name__}: its kind must be a literal text, such as kind: Literal["mine"] = "mine"')
+        for name in cls.class_facts:
+            if name in cls.model_fields:
+                raise TypeError(
+                    f"{cls.__name__}: {name} is a fact about the class and no option of a run file; "
+                    f"annotate it as ClassVar, such as {name}: ClassVar = ..."
+                )
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
@@ -153,15 +171,17 @@ class Family(Generic[AnyBlock]):
 
         Raises:
             ValueError: if there is none; one sentence that lists the valid kinds.
-            InputError: if an installed package offers the kind but cannot be imported.
+            InputError: if somebody else's class of this kind cannot be imported or used.
         """
-        defined = self._defined().get(kind)
-        if defined is not None:
-            self.check_name(defined)
-            return defined
-        found = self.own().get(kind) or self._installed(kind)
+        found = self._defined().get(kind)
+        if found is not None:
+            self.check_name(found)
+        found = found or self.own().get(kind) or self._installed(kind)
         if found is None:
             raise ValueError(self._unknown(kind, packages or {}))
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(found.__abstractmethods__))
+            raise InputError(f"{found.__name__}, the class of kind '{kind}', does not define {missing}; add it")
         return found
 
     def own(self) -> Mapping[str, type[AnyBlock]]:
@@ -174,14 +194,14 @@ class Family(Generic[AnyBlock]):
         return [*sorted(self.own()), *sorted(others - set(self.own()))]
 
     def check_name(self, block: type[Block]) -> None:
-        """Raise ValueError if a class of another project has a kind that is one of packdepth's own.
+        """Raise InputError if a class of another project has a kind that is one of packdepth's own.
 
         Args:
             block: the class.
         """
         for kind in block.kinds():
             if self.own().get(kind, block) is not block:
-                raise ValueError(f"{block.__name__}: its kind '{kind}' is one of packdepth's own; give it another kind")
+                raise InputError(f"{block.__name__}: its kind '{kind}' is one of packdepth's own; give it another kind")
 
     def _defined(self) -> dict[str, type[AnyBlock]]:
         """Return the classes of this process that are not packdepth's own, by kind; of several, the latest."""
@@ -190,15 +210,19 @@ class Family(Generic[AnyBlock]):
 
     def _installed(self, kind: str) -> type[AnyBlock] | None:
         """Return the class that an installed package offers for a kind, if one does."""
-        for point in importlib.metadata.entry_points(group=self.group, name=kind):
-            block = load_entry_point(point)
-            if not (isinstance(block, type) and issubclass(block, self.base) and kind in block.kinds()):
-                raise InputError(
-                    f"entry point {kind} = {point.value} of group {self.group}: is no {self.base.__name__} of kind "
-                    f"'{kind}'; see docs/extending.md"
-                )
-            return block
-        return None
+        points = tuple(importlib.metadata.entry_points(group=self.group, name=kind))
+        if not points:
+            return None
+        if len(points) > 1:
+            owners = " and ".join(_owner(point) for point in points)
+            raise InputError(f"kind '{kind}' is offered by the installed packages {owners}; uninstall one of them")
+        block = load_entry_point(points[0])
+        if not (isinstance(block, type) and issubclass(block, self.base) and kind in block.kinds()):
+            raise InputError(
+                f"entry point {kind} = {points[0].value} of group {self.group}: is no {self.base.__name__} of kind "
+                f"'{kind}'; see docs/extending.md"
+            )
+        return block
 
     def _unknown(self, kind: str, packages: Mapping[str, str]) -> str:
         """Return the sentence about a kind that is not known."""
@@ -211,6 +235,10 @@ class Family(Generic[AnyBlock]):
             )
         elif close:
             what += f" (did you mean '{close[0]}'?)"
+        modules = {module.__name__ for module in used().values()}
+        for block in descendants(self.base):
+            if block.__module__ in modules and not block.kinds() and not inspect.isabstract(block):
+                what += f'; the class {block.__name__} has no kind: give it kind: Literal["{kind}"] = "{kind}"'
         return f"{what}; valid kinds are {', '.join(kinds)}"
 
 
@@ -264,11 +292,20 @@ def load_entry_point(point: importlib.metadata.EntryPoint) -> Any:
     try:
         return point.load()
     except Exception as error:
-        owner = point.dist.name if point.dist is not None else point.value
         raise InputError(
-            f"the installed package {owner}: its {point.name} ({point.value}) cannot be imported "
-            f"({type(error).__name__}: {' '.join(str(error).split())}); mend or remove the package"
+            f"the installed package {_owner(point)}: its {point.name} ({point.value}) cannot be imported "
+            f"({_reason(error)}); mend or remove the package"
         ) from error
+
+
+def _owner(point: importlib.metadata.EntryPoint) -> str:
+    """Return the name of the package that declares an entry point."""
+    return point.dist.name if point.dist is not None else point.value
+
+
+def _reason(error: Exception) -> str:
+    """Return an error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 _used: dict[str, ModuleType] = {}  # modules that `use` has imported, by the name that it was given
@@ -292,8 +329,7 @@ def use(name: str) -> None:
     try:
         _used[name] = _import_file(path) if is_file else importlib.import_module(name)
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(f"--use {name}: cannot be imported ({reason}); mend it, or name another") from error
+        raise InputError(f"--use {name}: cannot be imported ({_reason(error)}); mend it, or name another") from error
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -326,14 +362,59 @@ def package_of(block: type[Block]) -> str | None:
     >>> package_of(Cosine) is None
     True
     """
-    top = block.__module__.partition(".")[0]
-    if top == __name__.partition(".")[0]:
+    top = _top(block.__module__)
+    if top == _top(__name__):
         return None
-    names = importlib.metadata.packages_distributions().get(top)
-    if names:
-        return f"{names[0]} {importlib.metadata.version(names[0])}"
+    package = _installed_package(top)
+    if package is not None:
+        return package
     file = getattr(sys.modules.get(block.__module__), "__file__", None)
     return f"the file {Path(file).name}" if file else "a notebook or script"
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@cache
+def _installed_package(top: str) -> str | None:
+    """Return name and version of the installed package with a top-level module, None if there is none."""
+    points = importlib.metadata.entry_points()
+    for group in (group for group in points.groups if group.startswith("packdepth.")):
+        for point in points.select(group=group):  # an editable package lists no modules, but its entry points
+            if _top(point.module) == top and point.dist is not None:
+                return f"{point.dist.name} {point.dist.version}"
+    names = importlib.metadata.packages_distributions().get(top)
+    return f"{names[0]} {importlib.metadata.version(names[0])}" if names else None
+
+
+@contextmanager
+def blaming(what: str, block: type[Block]) -> Iterator[None]:
+    """Turn an error in somebody else's code into one sentence that names what failed, its package and the line.
+
+    Errors of packdepth's own classes, and sentences for users, pass as they are.
+
+    Args:
+        what: what runs inside, such as "the term 'glare'"; the sentence begins with it.
+        block: the class whose code it is.
+
+    Raises InputError.
+    """
+    package = package_of(block)
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if package is None:
+            raise
+        frames = [
+            (Path(frame.f_code.co_filename).name, line)
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if _top(frame.f_globals.get("__name__", "")) == _top(block.__module__)
+        ]
+        line = f" in line {frames[-1][1]} of {frames[-1][0]}" if frames else ""
+        raise InputError(f"{what} (of {package}) fails{line} ({_reason(error)}); mend it") from error
 
 
 class ByKind:
@@ -380,7 +461,9 @@ class ByKind:
             self.family.check_name(type(value))
             return value
         if not isinstance(value, Mapping):
-            raise ValueError(f"must be a block of keys and values (found {_described(value)})")
+            is_text = value is None or isinstance(value, (str, int, float, list))
+            objects = "" if is_text else f", or an object of a class that derives from {self.family.base.__name__}"
+            raise ValueError(f"must be a block of keys and values{objects} (found {_described(value)})")
         kind = str(value.get("kind") or "")
         try:
             block: type[Block] = self.family.find(kind, context.packages)
@@ -493,7 +576,9 @@ def _described(found: Any) -> str:
         return "nothing"
     if isinstance(found, (dict, list)):
         return "a list" if isinstance(found, list) else "a block of keys and values"
-    return repr(found)
+    if isinstance(found, type):
+        return f"the class {found.__name__}; write {found.__name__}(...)"
+    return repr(found) if isinstance(found, (str, int, float, Path)) else f"an object of class {type(found).__name__}"
 
 
 def _location(parts: tuple[int | str, ...]) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 from packdepth.blocks import nearest
 from packdepth.data.targets import depth_source, distance, distance_source
 from packdepth.errors import InputError
+from packdepth.objectives.objective import OUTPUTS
 from packdepth.records import Clip, Frame, Readable, Sample
 
 
@@ -163,7 +164,7 @@ def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]]) ->
             if name not in FIELDS:
                 raise InputError(
                     f"objective term '{term}' needs '{name}', which is no optional field of Batch or Outputs: "
-                    f"{nearest(name, list(FIELDS))}"
+                    f"{nearest(name, [*FIELDS, *sorted(OUTPUTS)])}"
                 )
             field = FIELDS[name]
             for clip in clips:

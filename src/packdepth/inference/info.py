@@ -9,11 +9,12 @@ from safetensors import SafetensorError, safe_open
 
 from packdepth.blocks import Unknown
 from packdepth.checkpoint import WEIGHTS, Meta, read_description, semantics_copy
-from packdepth.config import Imported
+from packdepth.config import Imported, Run
 from packdepth.errors import InputError
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.blocks import DepthNetworkBlock, GuidanceBlock, NetworkBlock, PoseBlock
 from packdepth.objectives.term import Term
+from packdepth.sources.base import Source
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # tensors of BatchNorm that are no parameters
 
@@ -61,6 +62,7 @@ def describe(checkpoint: str | Path) -> str:
         rows += [
             ("trained on", f"{_count(meta.frames, 'frame')} of {_count(len(meta.clips), 'clip')}"),
             *[("", clip) for clip in meta.clips],
+            *_labeled("read by", _unknown_sources(run, meta)),
             *_labeled("objective", [(term.kind, _weight(term, meta)) for term in run.objective]),
             unit,
             *[("camera", str(camera)) for camera in meta.cameras],
@@ -94,8 +96,20 @@ def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _weight(term: Term | Unknown, meta: Meta) -> str:
     """Return the weight of a term; of one that is not installed here, the package that it comes from."""
     if isinstance(term, Unknown):
-        return f"of {meta.packages.get(term.kind, 'a package')}, which is not installed here"
+        return _origin(term, meta)
     return f"weight {term.weight:g}"
+
+
+def _unknown_sources(run: Run, meta: Meta) -> list[tuple[str, str]]:
+    """Return the kinds of sources that are not installed here, each with the package that it comes from."""
+    sources: list[Source | Unknown] = [*run.data.train, *run.data.val]
+    unknown = {source.kind: _origin(source, meta) for source in sources if isinstance(source, Unknown)}
+    return list(unknown.items())
+
+
+def _origin(block: Unknown, meta: Meta) -> str:
+    """Return the package that a block comes from which is not installed here."""
+    return f"of {meta.packages.get(block.kind, 'a package')}, which is not installed here"
 
 
 def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix: str, is_imported: bool) -> str:

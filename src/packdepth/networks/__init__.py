@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from packdepth.networks.contract import GuidedDepthNetwork as GuidedDepthNetwork
     from packdepth.networks.depth_resnet import DepthResNet as DepthResNet
     from packdepth.networks.ego_motion import PairPoseNetwork as PairPoseNetwork
+    from packdepth.networks.ego_motion import start_forward as start_forward
+    from packdepth.networks.layers.head import InverseDepthHead as InverseDepthHead
     from packdepth.networks.packnet import PackNet as PackNet
     from packdepth.networks.pose_resnet import PoseResNet as PoseResNet
     from packdepth.networks.posenet import PoseNet as PoseNet
@@ -30,6 +32,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "DepthNetworkBlock": "packdepth.networks.blocks",
         "DepthResNet": "packdepth.networks.depth_resnet",
         "GuidedDepthNetwork": "packdepth.networks.contract",
+        "InverseDepthHead": "packdepth.networks.layers.head",
         "PackNet": "packdepth.networks.packnet",
         "PairPoseNetwork": "packdepth.networks.ego_motion",
         "PoseNet": "packdepth.networks.posenet",
@@ -37,5 +40,6 @@ __all__, __getattr__, __dir__ = lazy_names(
         "PoseResNet": "packdepth.networks.pose_resnet",
         "SuperDepth": "packdepth.networks.superdepth",
         "TwoStreamPoseNet": "packdepth.networks.twostream",
+        "start_forward": "packdepth.networks.ego_motion",
     },
 )

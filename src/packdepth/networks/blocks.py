@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from packdepth.blocks import Block, ByKind, Closed, Family
+from packdepth.blocks import Block, ByKind, Closed, Family, blaming
 from packdepth.errors import InputError
 
 if TYPE_CHECKING:
@@ -209,12 +209,20 @@ class DepthNetworkBlock(NetworkBlock):
             semantics_copy: a checkpoint's copy of the segmentation network that guides; None for the one that the
                 block names.
 
-        Raises InputError if the segmentation network cannot be found, or if the network has no such guidance.
+        Raises InputError if the segmentation network is not there, if the network cannot be guided as asked for, and
+        if somebody else's `build` fails.
         """
+        from torch import nn
+
         from packdepth.networks.contract import GuidedDepthNetwork
         from packdepth.networks.flip import FlipFused
 
-        network = self.build()
+        with blaming(f"networks.depth: '{self.kind}'", type(self)):
+            network = self.build()
+        if not isinstance(network, nn.Module):
+            raise InputError(
+                f"networks.depth: build of '{self.kind}' returns a {type(network).__name__}; return a torch.nn.Module"
+            )
         if self.guidance is not None:
             if not isinstance(network, GuidedDepthNetwork):
                 raise InputError(
@@ -288,8 +296,19 @@ class PoseNetworkBlock(NetworkBlock, PoseBlock):
         """Return the network with random weights."""
 
     def assemble(self) -> PairPoseNetwork:
-        """Return the network, which drops pixels in training if the block says so."""
-        network = self.build()
+        """Return the network, which loses pixels in training if the block says so.
+
+        Raises InputError if somebody else's `build` fails or returns no `PairPoseNetwork`.
+        """
+        from packdepth.networks.ego_motion import PairPoseNetwork
+
+        with blaming(f"networks.pose: '{self.kind}'", type(self)):
+            network = self.build()
+        if not isinstance(network, PairPoseNetwork):
+            raise InputError(
+                f"networks.pose: build of '{self.kind}' returns a {type(network).__name__}; return a network that "
+                f"derives from packdepth.networks.PairPoseNetwork"
+            )
         network.sparsity = self.sparsity
         return network
 

@@ -76,6 +76,17 @@ def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
     for level in inv_depths:  # type: ignore[attr-defined]
         if not bool((level > 0).all()):
             raise InputError(
-                f"networks.depth: '{name}' predicts inverse depths that are not positive ({float(level.min()):g}); "
-                f"end the network in a sigmoid or a softplus"
+                f"networks.depth: '{name}' predicts inverse depths that are not positive "
+                f"({float(level.detach().min()):g}); end the network in a sigmoid or a softplus"
             )
+
+
+def check_motions(T_context_target: Tensor, name: str) -> None:
+    """Raise InputError, one sentence, unless the motions that a pose network predicts are finite.
+
+    Args:
+        T_context_target: the motions [B, N, 4, 4].
+        name: the kind of the network, for the sentence.
+    """
+    if not bool(T_context_target.isfinite().all()):
+        raise InputError(f"networks.pose: '{name}' predicts a motion that is not finite; see to its first weights")

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from packdepth.errors import InputError
 from packdepth.geometry import se3
 from packdepth.networks.blocks import Sparsity
 from packdepth.networks.layers.formats import without_autocast
@@ -91,7 +92,14 @@ class PairPoseNetwork(nn.Module):
         )
         if self.training and self.sparsity is not None:
             pairs = sparse(pairs, self.sparsity, self.progress)
-        vectors = self.pair_motion(pairs).float()
+        vectors = self.pair_motion(pairs)
+        if not isinstance(vectors, Tensor) or vectors.shape != (len(pairs), 6):
+            found = list(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
+            raise InputError(
+                f"networks.pose: pair_motion of {type(self).__name__} returns {found} for {len(pairs)} pairs; return "
+                f"six-vectors {[len(pairs), 6]}: translation in metres, rotation vector in radians"
+            )
+        vectors = vectors.float()
         with without_autocast(vectors.device):  # bfloat16 would round metres to 0.4 %
             T_second_first = se3.from_vector(vectors).view(len(context_first), -1, 4, 4)  # [N, B, 4, 4]
             motions = [se3.inverse(T) if first else T for T, first in zip(T_second_first, context_first, strict=True)]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
+from packdepth.blocks import blaming, package_of
+from packdepth.errors import InputError
 from packdepth.objectives.term import Term
 from packdepth.records import Batch, Outputs
 
@@ -20,12 +23,25 @@ class Objective:
     Args:
         terms: the terms, each kind at most once.
 
+    Args:
+        terms: the terms.
+
+    Raises InputError for a term whose `needs` are a text and no tuple.
+
     >>> from packdepth.objectives import Photometric, Velocity
     >>> Objective((Photometric(), Velocity())).batch_fields
     frozenset({'distance'})
     """
 
     terms: Sequence[Term]  # each kind at most once
+
+    def __post_init__(self) -> None:
+        for term in self.terms:
+            if isinstance(term.needs, str):
+                raise InputError(
+                    f"objective term '{term.kind}': its needs are the text '{term.needs}'; "
+                    f"write a tuple of names, such as ('{term.needs}',)"
+                )
 
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return the optional fields of the batch that each term needs, by the term's kind."""
@@ -60,3 +76,32 @@ class Objective:
         # Adds 0 x pose, so that DDP finds a gradient for the pose network even if all terms need depth alone.
         zero = 0 * outputs.T_context_target.sum()
         return sum((term.weight * values[term.kind] for term in self.terms), zero), values
+
+    def check(self, outputs: Outputs, batch: Batch) -> None:
+        """Raise InputError, one sentence, if somebody else's term does not give a finite scalar.
+
+        Args:
+            outputs: what the networks make of the batch, with everything that the terms need.
+            batch: the batch.
+        """
+        prepared = outputs
+        for term in self.terms:
+            with blaming(f"objective term '{term.kind}'", type(term)):
+                prepared = term.prepare(prepared, batch)
+        for term in self.terms:
+            with blaming(f"objective term '{term.kind}'", type(term)):
+                value = term(prepared if term.sees_prepared else outputs, batch)
+            if package_of(type(term)) is not None:
+                _check_value(term.kind, value)
+
+
+def _check_value(kind: str, value: object) -> None:
+    """Raise InputError unless the value of a term of this kind is a finite scalar."""
+    if not isinstance(value, Tensor) or value.shape != ():
+        found = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise InputError(f"objective term '{kind}' returns {found}, but a term returns a scalar tensor: take its mean")
+    if not torch.isfinite(value):
+        raise InputError(
+            f"objective term '{kind}' is {float(value.detach())} on the first samples; keep what it divides by, and "
+            f"the arguments of its logarithms and roots, away from zero"
+        )

@@ -31,7 +31,8 @@ class Term(Block, ABC):
     * `needs`: the optional fields of `Batch` and `Outputs` that it reads. They are checked before the first step and
       made only if a term needs them.
     * `needs_context`: whether the term is undefined without context frames.
-    * `metric_field`: the field of the batch that gives depth its scale in metres, such as "distance" or "truth".
+    * `metric_field`: the source of depth's scale in metres: a field of the batch, such as "distance" or "truth", or
+      other words, such as "camera height".
     * `sees_prepared`: whether the term gets the outputs that the `prepare` methods of all terms return; otherwise it
       gets those of the networks.
 
@@ -48,6 +49,7 @@ class Term(Block, ABC):
     weight: NonNegative = 1.0
     """Factor of the term in the objective."""
 
+    class_facts: ClassVar[tuple[str, ...]] = ("needs", "needs_context", "metric_field", "sees_prepared")
     needs_context: ClassVar[bool] = False
     metric_field: ClassVar[str | None] = None
     sees_prepared: ClassVar[bool] = True

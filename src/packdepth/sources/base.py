@@ -6,15 +6,16 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from packdepth.blocks import Block, ByKind, Family
+from packdepth.blocks import Block, ByKind, Family, blaming, package_of
 from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
-from packdepth.records import Clip
+from packdepth.records import Clip, Readable
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 
 
@@ -43,6 +44,39 @@ def check_one_size(clip: Clip) -> None:
                 f"{frame.image.path}: is {width}x{height} pixels, but other images of {clip.path} are "
                 f"{clip.camera.width}x{clip.camera.height}; give images of one size, as for all but prediction"
             )
+
+
+def check_found(kind: str, clips: object) -> None:
+    """Raise InputError, one sentence, unless somebody else's source has found clips that can be read.
+
+    Args:
+        kind: kind of the source.
+        clips: result of its `find`. The first frame of each clip is read.
+    """
+    if not isinstance(clips, list) or not clips or not all(isinstance(clip, Clip) for clip in clips):
+        found = "an empty list" if clips == [] else f"a {type(clips).__name__}"
+        raise InputError(f"source '{kind}': find returns {found}; return a list of at least one packdepth.records.Clip")
+    for clip in clips:
+        names, times = [frame.name for frame in clip.frames], [frame.time for frame in clip.frames]
+        if not names or len(set(names)) < len(names):
+            what = "two frames of one name" if names else "no frame"
+            raise InputError(f"source '{kind}': clip {clip.name} has {what}; give it frames, each with its own name")
+        if not clip.independent and any(later <= earlier for earlier, later in pairwise(times)):
+            raise InputError(f"source '{kind}': times of clip {clip.name} do not rise; order its frames by their time")
+        height, width = clip.image_size(clip.frames[0])
+        _check_array(kind, clip.frames[0].image, (height, width, 3), "uint8")
+        if clip.frames[0].depth is not None:
+            _check_array(kind, clip.frames[0].depth, (clip.camera.height, clip.camera.width), "float32")
+
+
+def _check_array(kind: str, file: Readable, shape: tuple[int, ...], dtype: str) -> None:
+    """Raise InputError unless a file of somebody else's source holds an array of this shape and dtype."""
+    array = file.read()
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+        found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
+        raise InputError(
+            f"source '{kind}': {file.path} is read as {found}; return a numpy array of {dtype} {list(shape)} for it"
+        )
 
 
 class Source(Block, ABC):
@@ -112,7 +146,10 @@ class Source(Block, ABC):
 
         Raises InputError if something is missing, does not fit together or is refused.
         """
-        clips = self.find()
+        with blaming(f"source '{self.kind}'", type(self)):
+            clips = self.find()
+            if package_of(type(self)) is not None:
+                check_found(self.kind, clips)
         if one_size:
             for clip in clips:
                 check_one_size(clip)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from packdepth.blocks import nearest, parse
+from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
 from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.files import require
@@ -27,6 +27,8 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
     kind = kind or recognize(path)
     try:
         found = SOURCES.find(kind)
+    except InputError:
+        raise
     except ValueError:
         raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, SOURCES.kinds())}") from None
     values = {"kind": kind, **found.block(path)}
@@ -54,10 +56,16 @@ def recognize(path: Path) -> str:
     """
     own = SOURCES.own()
     kinds = [kind for kind, source in own.items() if source.recognizes(path)]
-    kinds = kinds or [kind for kind in SOURCES.kinds() if kind not in own and SOURCES.find(kind).recognizes(path)]
+    kinds = kinds or [kind for kind in SOURCES.kinds() if kind not in own and _claims(SOURCES.find(kind), path)]
     kinds = kinds or [kind for kind, source in own.items() if source.tries(path)]
     if len(kinds) != 1:
         unknown = "holds no image and looks like no data set that is known"
         found = f"looks like {' and '.join(kinds)}" if kinds else unknown
         raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or SOURCES.kinds())}")
     return kinds[0]
+
+
+def _claims(source: type[Source], path: Path) -> bool:
+    """Return whether somebody else's source recognizes a path. Raises InputError if its code fails."""
+    with blaming(f"source '{source.kinds()[0]}'", source):
+        return source.recognizes(path)

@@ -14,8 +14,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
-from packdepth.blocks import package_of
-from packdepth.config import Run, load_run, parse_run
+from packdepth.blocks import blaming, package_of
+from packdepth.config import Run, load_run, packages_of, parse_run
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.label_maps import check_labeled
@@ -29,10 +29,10 @@ from packdepth.data.targets import (
 )
 from packdepth.errors import InputError
 from packdepth.files import make_folder
-from packdepth.networks.contract import check_inverse_depths
+from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
-from packdepth.records import Clip
+from packdepth.records import Batch, Clip, Outputs
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.data import RunData
@@ -48,6 +48,7 @@ LIGHTNING_CHATTER = (  # warnings of Lightning that are expected here
     ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
 )
+TRIED_SAMPLES = 2  # number of samples on which other projects' parts are tried: with two, B differs from 1
 FREE_ON_RESUME = {  # settings of a run file that may differ between a run and its continuation
     "training.epochs",
     "training.accelerator",
@@ -107,7 +108,7 @@ def train(
         raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
     module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), cameras, semantics)
-    check_contract(module)
+    check_contracts(module, data)
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale)
     guidance = run.networks.depth.guidance
@@ -142,21 +143,54 @@ def as_run(run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] =
     return run if isinstance(run, Run) else parse_run(dict(run), "run")
 
 
-def check_contract(module: DepthModule) -> None:
-    """Raise InputError if a depth network of another package does not keep the contract of depth networks.
+def check_contracts(module: DepthModule, data: RunData) -> None:
+    """Raise InputError, one sentence, if a term or network of somebody else's does not keep its contract.
+
+    They are tried on the first samples. Runs of packdepth's own parts alone are not tried.
 
     Args:
-        module: the module with the depth network. Networks of packdepth itself are not checked.
+        module: the training module, with the networks and the objective of the run.
+        data: the data of the run.
     """
-    block = module.run.networks.depth
-    if package_of(type(block)) is None:
+    run = module.run
+    if not packages_of(run):
         return
-    image = torch.full((1, 3, *module.run.image_size), 0.5)
+    networks, share = run.networks, run.training.batch_size // (run.training.devices * run.training.nodes)
+    batch = Batch.stack([data.train[index] for index in range(min(share, len(data.train), TRIED_SAMPLES))])
     module.eval()
-    with torch.no_grad():
-        inv_depths = module.inv_depths(image, image)
+    with torch.random.fork_rng(devices=[]):  # the run draws the same random numbers as without the trial
+        with blaming(f"networks.depth: '{networks.depth.kind}'", type(networks.depth)):
+            inv_depths = module.inv_depths(batch.network_image, batch.image, batch.semantic)
+        if package_of(type(networks.depth)) is not None:
+            check_inverse_depths(inv_depths, batch.image, networks.depth.kind)
+        if networks.pose is None:
+            outputs = module(batch)
+        else:
+            with blaming(f"networks.pose: '{networks.pose.kind}'", type(networks.pose)):
+                outputs = module(batch)
+            check_motions(outputs.T_context_target, networks.pose.kind)
+        batch = module.calibrated(batch)
+        module.objective.check(outputs, batch)
+        check_gradient(module, outputs, batch)
     module.train()
-    check_inverse_depths(inv_depths, image, block.kind)
+
+
+def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
+    """Raise InputError if the gradient of the objective cannot be computed.
+
+    Args:
+        module: the training module, with the networks and the objective of the run.
+        outputs: what its networks make of the batch.
+        batch: the batch.
+    """
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    try:
+        torch.autograd.grad(module.objective(outputs, batch)[0], weights, allow_unused=True)
+    except RuntimeError as error:
+        raise InputError(
+            f"the gradient of the objective cannot be computed ({' '.join(str(error).split())}); "
+            f"a term or network changes a tensor in place: let it make a new one"
+        ) from error
 
 
 def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:

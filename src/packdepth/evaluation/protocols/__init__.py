@@ -76,7 +76,10 @@ def installed_protocol(entry_point: EntryPoint) -> Protocol:
     Raises InputError, which names the package, if that fails or if the result is not a protocol of that name.
     """
     found = load_entry_point(entry_point)
-    protocol = found() if callable(found) else found
+    try:
+        protocol = found() if callable(found) else found
+    except Exception as error:
+        raise InputError(f"protocol '{entry_point.name}': {entry_point.value} fails ({error}); mend it") from error
     if not isinstance(protocol, Protocol) or protocol.name != entry_point.name:
         package = entry_point.dist.name if entry_point.dist else entry_point.module
         what = f"a protocol named '{protocol.name}'" if isinstance(protocol, Protocol) else type(protocol).__name__

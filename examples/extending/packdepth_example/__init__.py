@@ -1,0 +1,1 @@
+"""A term, two networks, a source and a protocol for packdepth."""

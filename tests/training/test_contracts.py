@@ -1,0 +1,276 @@
+"""What somebody else's terms, networks and sources do wrong is one sentence before the first step."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+IMPORTS = """
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+import torch
+from torch import nn
+from packdepth.networks import DepthNetworkBlock, PairPoseNetwork, PoseNetworkBlock
+from packdepth.objectives import Term
+from packdepth.records import Clip, Frame
+from packdepth.sources import Folder, ImageFile, Source
+"""
+TERM = """
+class Mine(Term):
+    kind: Literal["mine"] = "mine"
+    def __call__(self, outputs, batch):
+        {body}
+"""
+DEPTH = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.1))
+    def forward(self, image):
+        height, width = image.shape[-2:]
+        sizes = [(-(-height // 2**s), -(-width // 2**s)) for s in range(4)]
+        levels = [self.weight.expand(len(image), 1, *size) for size in sizes]
+        return {body}
+
+class Mine(DepthNetworkBlock):
+    kind: Literal["mine"] = "mine"
+    def build(self):
+        return {build}
+"""
+POSE = """
+class Net(PairPoseNetwork):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(6))
+    def pair_motion(self, pair):
+        {body}
+
+class Mine(PoseNetworkBlock):
+    kind: Literal["mine"] = "mine"
+    def build(self):
+        return {build}
+"""
+SOURCE = """
+@dataclass(frozen=True)
+class Gray:
+    path: Path
+    def read(self):
+        return ImageFile(self.path).read()[..., 0]
+
+class Mine(Source):
+    kind: Literal["mine"] = "mine"
+    root: Path
+    @classmethod
+    def recognizes(cls, path):
+        return False
+    def find(self):
+        (clip,) = Folder(root=self.root).clips()
+        {body}
+"""
+FACT = TERM.format(body="return 0")
+CONTRACT = (
+    "for an image [2, 3, 32, 64], but a depth network returns a list of inverse depths "
+    "[(2, 1, 32, 64), (2, 1, 16, 32), (2, 1, 8, 16), (2, 1, 4, 8)], finest first"
+)
+SIX = "return six-vectors [4, 6]: translation in metres, rotation vector in radians"
+
+# The part that a mistake is in, its code, and what is said of it, or how that begins. One process takes all of them in
+# this order; the first two come before there is a class of the kind "mine" for their part.
+# fmt: off
+MISTAKES: dict[str, tuple[str, str, str]] = {
+    "no kind": (
+        "term", FACT.replace('kind: Literal["mine"] = "mine"', "power: int = 2").replace("Mine", "Kindless"),
+        "run.yaml: objective[1]: unknown kind 'mine'; the class Kindless has no kind: give it "
+        'kind: Literal["mine"] = "mine"; valid kinds are abs_rel, '),
+    "a pose network that is a depth network": (
+        "pose", DEPTH.format(body="levels", build="Net()"),
+        "run.yaml: networks.pose: unknown kind 'mine'; valid kinds are pose_resnet, posenet, two_stream"),
+    "a vector": (
+        "term", TERM.format(body="return outputs.inv_depths[0].mean((1, 2, 3))"),
+        "objective term 'mine' returns a tensor of shape [2], but a term returns a scalar tensor: take its mean"),
+    "a float": (
+        "term", TERM.format(body="return 0.5"),
+        "objective term 'mine' returns a float, but a term returns a scalar tensor: take its mean"),
+    "nothing": (
+        "term", TERM.format(body="pass"),
+        "objective term 'mine' returns a NoneType, but a term returns a scalar tensor: take its mean"),
+    "not a number": (
+        "term", TERM.format(body="return (outputs.inv_depths[0] * 0 / 0).mean()"),
+        "objective term 'mine' is nan on the first samples; keep what it divides by, and the arguments of its "
+        "logarithms and roots, away from zero"),
+    "a list taken for a tensor": (
+        "term", TERM.format(body="return outputs.inv_depths.mean()"),
+        "objective term 'mine' (of the file mine.py) fails in line 15 of mine.py (AttributeError: 'list' object has no "
+        "attribute 'mean'); mend it"),
+    "a field that it does not say it needs": (
+        "term", TERM.format(body="return batch.truth.mean()"),
+        "objective term 'mine' (of the file mine.py) fails in line 15 of mine.py (AttributeError: 'NoneType' object "
+        "has no attribute 'mean'); mend it"),
+    "a change in place": (
+        "term", TERM.format(body="return (outputs.inv_depths[0].sigmoid() * outputs.inv_depths[0].mul_(2)).mean()"),
+        "the gradient of the objective cannot be computed (one of the variables needed for gradient"),
+    "no call": (
+        "term", 'class Mine(Term):\n    kind: Literal["mine"] = "mine"\n',
+        "run.yaml: objective[1]: Mine, the class of kind 'mine', does not define __call__; add it"),
+    "a kind that is no literal": (
+        "term", FACT.replace('Literal["mine"]', "str"),
+        "--use mine.py: cannot be imported (TypeError: Mine: its kind must be a literal text, such as "
+        'kind: Literal["mine"] = "mine"); mend it, or name another'),
+    "a need that is misspelt": (
+        "term", FACT + '    needs: ClassVar[tuple[str, ...]] = ("distanse",)\n',
+        "objective term 'mine' needs 'distanse', which is no optional field of Batch or Outputs: "
+        "did you mean 'distance'?"),
+    "a need of an output that is misspelt": (
+        "term", FACT + '    needs: ClassVar[tuple[str, ...]] = ("context_inv_depth",)\n',
+        "objective term 'mine' needs 'context_inv_depth', which is no optional field of Batch or Outputs: "
+        "did you mean 'context_inv_depths'?"),
+    "needs that are a text": (
+        "term", FACT + '    needs: ClassVar[str] = "distance"\n',
+        "objective term 'mine': its needs are the text 'distance'; write a tuple of names, such as ('distance',)"),
+    "needs that are an option": (
+        "term", FACT + '    needs: tuple[str, ...] = ("distance",)\n',
+        "--use mine.py: cannot be imported (TypeError: Mine: needs is a fact about the class and no option of a run "
+        "file; annotate it as ClassVar, such as needs: ClassVar = ...); mend it, or name another"),
+    "needs without a type": (
+        "term", FACT + '    needs = ("distance",)\n',
+        "--use mine.py: cannot be imported (PydanticUserError: A non-annotated attribute was detected: `needs = "),
+    "an error in prepare": (
+        "term", FACT + "    def prepare(self, outputs, batch):\n        return outputs.depth\n",
+        "objective term 'mine' (of the file mine.py) fails in line 17 of mine.py (AttributeError: 'Outputs' object "
+        "has no attribute 'depth'); mend it"),
+    "one depth": (
+        "depth", DEPTH.format(body="levels[0]", build="Net()"),
+        f"networks.depth: 'mine' returns Tensor {CONTRACT}"),
+    "coarsest first": (
+        "depth", DEPTH.format(body="levels[::-1]", build="Net()"),
+        f"networks.depth: 'mine' returns [(2, 1, 4, 8), (2, 1, 8, 16), (2, 1, 16, 32), (2, 1, 32, 64)] {CONTRACT}"),
+    "negative depth": (
+        "depth", DEPTH.format(body="[-level for level in levels]", build="Net()"),
+        "networks.depth: 'mine' predicts inverse depths that are not positive (-0.1); end the network in a sigmoid or "
+        "a softplus"),
+    "an error in forward": (
+        "depth", DEPTH.format(body="level", build="Net()"),
+        "networks.depth: 'mine' (of the file mine.py) fails in line 20 of mine.py (NameError: name 'level' is not "
+        "defined); mend it"),
+    "an error in build": (
+        "depth", DEPTH.format(body="levels", build="net()"),
+        "networks.depth: 'mine' (of the file mine.py) fails in line 25 of mine.py (NameError: name 'net' is not "
+        "defined); mend it"),
+    "a class in place of a network": (
+        "depth", DEPTH.format(body="levels", build="Net"),
+        "networks.depth: build of 'mine' returns a type; return a torch.nn.Module"),
+    "one motion for all": (
+        "pose", POSE.format(body="return self.weight", build="Net()"),
+        f"networks.pose: pair_motion of Net returns [6] for 4 pairs; {SIX}"),
+    "no motion": (
+        "pose", POSE.format(body="pass", build="Net()"),
+        f"networks.pose: pair_motion of Net returns NoneType for 4 pairs; {SIX}"),
+    "an endless motion": (
+        "pose", POSE.format(body="return pair.mean((2, 3)) / 0", build="Net()"),
+        "networks.pose: 'mine' predicts a motion that is not finite; see to its first weights"),
+    "an error in pair_motion": (
+        "pose", POSE.format(body="return pair.mean(2) + self.weight", build="Net()"),
+        "networks.pose: 'mine' (of the file mine.py) fails in line 17 of mine.py (RuntimeError: The size of tensor a "),
+    "a pose network of another base": (
+        "pose", POSE.format(body="return 0", build="nn.Conv2d(6, 6, 1)"),
+        "networks.pose: build of 'mine' returns a Conv2d; return a network that derives from "
+        "packdepth.networks.PairPoseNetwork"),
+    "a clip alone": (
+        "source", SOURCE.format(body="return clip"),
+        "source 'mine': find returns a Clip; return a list of at least one packdepth.records.Clip"),
+    "no clip": (
+        "source", SOURCE.format(body="return []"),
+        "source 'mine': find returns an empty list; return a list of at least one packdepth.records.Clip"),
+    "an error in find": (
+        "source", SOURCE.format(body="return [clip.frame]"),
+        "source 'mine' (of the file mine.py) fails in line 26 of mine.py (AttributeError: 'Clip' object has no "
+        "attribute 'frame'); mend it"),
+    "frames in a wrong order": (
+        "source", SOURCE.format(body="return [replace(clip, frames=clip.frames[::-1])]"),
+        "source 'mine': times of clip folder/moving_clip do not rise; order its frames by their time"),
+    "frames of one name": (
+        "source", SOURCE.format(body="return [replace(clip, frames=[replace(f, name='a') for f in clip.frames])]"),
+        "source 'mine': clip folder/moving_clip has two frames of one name; give it frames, each with its own name"),
+    "gray images": (
+        "source", SOURCE.format(
+            body="return [replace(clip, frames=[replace(f, image=Gray(f.image.path)) for f in clip.frames])]"
+        ),
+        "source 'mine': moving_clip/frames/000000.png is read as uint8 [48, 96]; return a numpy array of uint8 "
+        "[48, 96, 3] for it"),
+    "no recognizes": (
+        "source", SOURCE.format(body="return [clip]").replace("recognizes", "recognises"),
+        "run.yaml: data.train[0]: Mine, the class of kind 'mine', does not define recognizes; add it"),
+}
+# fmt: on
+
+TRAIN = """
+import contextlib, io, json, sys
+from packdepth.cli import main
+sentences = {}
+for name, arguments in json.load(sys.stdin).items():
+    with contextlib.redirect_stderr(io.StringIO()) as text:
+        status = main(["train", *arguments])
+    sentences[name] = [status, text.getvalue()]
+json.dump(sentences, open("sentences.json", "w"))
+"""
+
+
+def values_of(part: str, clip: Path) -> dict[str, Any]:
+    """The content of a small run file in which a part is of the kind "mine"."""
+    values: dict[str, Any] = {
+        "data": {"train": [{"kind": "folder", "root": str(clip)}], "image_size": [32, 64], "workers": 0},
+        "networks": {"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
+        "objective": [{"kind": "photometric", "scales": "own"}],
+        "training": {"epochs": 1, "batch_size": 2, "accelerator": "cpu"},
+    }
+    if part == "term":
+        values["objective"].append({"kind": "mine"})
+    elif part == "source":
+        values["data"]["train"] = [{"kind": "mine", "root": str(clip)}]
+    else:
+        values["networks"][part] = {"kind": "mine"}
+    return values
+
+
+@pytest.fixture(scope="module")
+def sentences(moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """Exit status and output of `packdepth train` for each mistake, from one process of its own: classes stay there."""
+    place = tmp_path_factory.mktemp("mistakes")
+    arguments = {}
+    for name, (part, code, _) in MISTAKES.items():
+        folder = place / name.replace(" ", "_")
+        folder.mkdir()
+        (folder / "mine.py").write_text(IMPORTS + code)
+        (folder / "run.yaml").write_text(yaml.safe_dump(values_of(part, moving_clip)))
+        arguments[name] = [f"{folder}/run.yaml", "--use", f"{folder}/mine.py", "--output", f"{folder}/run"]
+    subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        input=json.dumps(arguments),
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=place,
+        text=True,
+        check=True,
+    )
+    found = json.loads((place / "sentences.json").read_text())
+    for name, (_, text) in found.items():
+        for folder in (place / name.replace(" ", "_"), moving_clip.parent):
+            text = text.replace(f"{folder}/", "")
+        found[name][1] = text
+    assert not list(place.glob("*/run"))
+    return found
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_sentence(sentences: dict[str, tuple[int, str]], name: str) -> None:
+    status, text = sentences[name]
+    assert status == 2
+    assert text.splitlines()[-1].startswith(f"packdepth: {MISTAKES[name][2]}")
+    assert "Traceback" not in text

@@ -86,7 +86,7 @@ def test_what_is_not_recognized(tmp_path: Path, moving_clip: Path, complaint: Ca
     complaint(lambda: source_at(moving_clip, "kitty_raw"), "--kind", "'kitti_raw'")
     (tmp_path / "frames").mkdir()
     (tmp_path / "rgb.txt").touch()
-    complaint(lambda: source_at(tmp_path), "looks like rgbd and folder", "--kind")
+    complaint(lambda: source_at(tmp_path), "looks like folder and rgbd", "--kind")
 
 
 def test_a_file_of_any_kind_is_asked_of_every_source(tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def data_import(
     kind: str | None = None,
     size: tuple[int, int] | None = None,
     format: Literal["jpg", "png"] = "jpg",
+    use: Use = (),
 ) -> None:
     """Write any data set as clip folders of packdepth's own contract. An interrupted import continues.
 
@@ -198,7 +199,9 @@ def data_import(
         kind: kind of the data set, such as kitti_raw; if left out, it is recognized.
         size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
         format: format of the images; those that have it already and are not resized are copied.
+        use: Python file or installed module with the source; repeatable.
     """
+    _use(use)
     from packdepth.inspection.import_data import import_data
 
     folders = import_data(source, output, kind, options, size, format)
@@ -214,6 +217,7 @@ def data_splits(
     kind: str | None = None,
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
+    use: Use = (),
 ) -> None:
     """Divide drives among train.txt, val.txt and test.txt, split files with a hash.
 
@@ -224,7 +228,9 @@ def data_splits(
         kind: kind of the data set, such as kitti_raw; if left out, it is recognized.
         shares: shares of the drives for train, val and test.
         seed: seed of the random choice of drives.
+        use: Python file or installed module with the source; repeatable.
     """
+    _use(use)
     from packdepth.inspection.splits import make_splits
 
     for path, value in make_splits(source, output, kind, options, shares, seed).items():
@@ -241,6 +247,7 @@ def data_filter(
     kind: str | None = None,
     threshold: int = 10,
     context: tuple[int, ...] = (-1, 1),
+    use: Use = (),
 ) -> None:
     """Drop frames in which something is predicted far below the ground: cars at the camera's own speed.
 
@@ -252,7 +259,9 @@ def data_filter(
         kind: kind of the data set, such as kitti_raw; if left out, it is recognized.
         threshold: number of pixels that may lie below the ground, at the size of the network's input.
         context: data.context of the run that will train on the kept frames; frames without these are not evaluated.
+        use: Python file or installed module with the source, or the networks of the checkpoint; repeatable.
     """
+    _use(use)
     from packdepth.inference.ground import KEPT, filter_ground
     from packdepth.sources.recognize import source_at
 
@@ -321,6 +330,7 @@ def data_check(
     *,
     kind: str | None = None,
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    use: Use = (),
 ) -> None:
     """Report why training on some data would fail, before an hour is spent on it.
 
@@ -330,7 +340,9 @@ def data_check(
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: kind of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
+        use: Python file or installed module with the source; repeatable.
     """
+    _use(use)
     from packdepth.inspection.check import check
 
     checked = check(source, kind, options)

@@ -5,14 +5,13 @@ A module `NAME.py` defines one class, a `Writer` with `kind = "NAME"`: `packdept
 
 from __future__ import annotations
 
-import pkgutil
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from packdepth.blocks import submodules
 from packdepth.records import Prediction
 
 
@@ -78,10 +77,9 @@ def all_writers() -> dict[str, type[Writer]]:
     >>> list(all_writers())
     ['depth', 'color', 'video', 'cloud']
     """
-    modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     writers = [
         value
-        for module in modules
+        for module in submodules(__name__)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Writer) and value.__module__ == module.__name__
     ]

@@ -1,4 +1,4 @@
-"""The small world (world.py) in the layouts of the data sets that shipped run files name, and videos as files.
+"""Writers of small data sets: the world of world.py in the layouts that the shipped run files name, and videos.
 
 Each writer makes a folder or a file that did not exist and returns its path.
 """
@@ -18,7 +18,7 @@ BASELINE = 0.5  # metres between the cameras of a pair
 
 
 def tree(root: Path) -> Path:
-    """All data that shipped run files name under PACKDEPTH_DATA, with the names and the least sizes that they need."""
+    """Write all data that shipped run files name under PACKDEPTH_DATA, in the least sizes that they need."""
     clips = root / "clips"
     world.write(clips / "hololens_room")
     add_scans(world.write(clips / "kitti360_3000"))
@@ -52,7 +52,7 @@ def add_right(clip: Path) -> Path:
 
 
 def keep_columns(clip: Path, *names: str) -> Path:
-    """Leave these columns alone in the frames.csv of a clip in the folder contract."""
+    """Remove all columns but these from the frames.csv of a clip in the folder contract."""
     rows = [line.split(",") for line in (clip / "frames.csv").read_text().splitlines()]
     places = [rows[0].index(name) for name in names]
     (clip / "frames.csv").write_text("".join(",".join(row[i] for i in places) + "\n" for row in rows))
@@ -60,7 +60,7 @@ def keep_columns(clip: Path, *names: str) -> Path:
 
 
 def pairs(clip: Path, count: int) -> Path:
-    """Unrelated stereo pairs in the folder contract, as those of KITTI 2015."""
+    """Write unrelated stereo pairs in the folder contract, like those of KITTI 2015."""
     for folder, right in (("frames", 0.0), ("right", BASELINE)):
         (clip / folder).mkdir(parents=True)
         for index in range(count):
@@ -72,7 +72,7 @@ def pairs(clip: Path, count: int) -> Path:
 
 
 def kitti_odometry(root: Path, sequence: str) -> Path:
-    """A sequence of KITTI odometry: gray images of both cameras, calibration, times and poses."""
+    """Write a sequence of KITTI odometry: gray images of both cameras, calibration, times and poses."""
     folder = root / "sequences" / sequence
     for camera, right in (("image_0", 0.0), ("image_1", BASELINE)):
         (folder / camera).mkdir(parents=True)
@@ -87,7 +87,13 @@ def kitti_odometry(root: Path, sequence: str) -> Path:
 
 
 def kitti_raw(root: Path, drive: str, moments: Iterable[float]) -> Path:
-    """A drive of KITTI raw: images of the left color camera at these frames of the world, and its calibration."""
+    """Write a drive of KITTI raw: images of the left color camera and its calibration.
+
+    Args:
+        root: the data set's folder.
+        drive: name of the drive, such as 2011_09_26_drive_0052_sync.
+        moments: frames of the world, also between whole ones.
+    """
     date = root / drive[:10]
     images = date / drive / "image_02" / "data"
     images.mkdir(parents=True)
@@ -101,7 +107,7 @@ def kitti_raw(root: Path, drive: str, moments: Iterable[float]) -> Path:
 
 
 def camvid(root: Path) -> Path:
-    """CamVid: bright sky over dark road, the border at another height in each image; the last rows are unlabeled."""
+    """Write CamVid: bright sky over dark road. The border's height varies, and the last rows are unlabeled."""
     rng = np.random.default_rng(0)
     for part, count in (("train", 6), ("val", 2)):
         for folder in (part, f"{part}annot"):
@@ -125,16 +131,16 @@ def video(
     times: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A video of images [H, W, 3] uint8.
+    """Write a video of images [H, W, 3] uint8.
 
     Args:
-        path: of the file.
-        images: all of one size.
+        path: the file.
+        images: the frames, all of one size.
         codec: FFmpeg's name of the encoder.
         pixels: FFmpeg's name of the pixel format.
         rate: frames a second.
-        times: of the frames, in units of 1 / rate; one after the other if left out.
-        options: FFmpeg's, of the container.
+        times: time stamps of the frames, in units of 1 / rate; 0, 1, 2, ... if left out.
+        options: options of FFmpeg's container.
     """
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
@@ -154,12 +160,12 @@ def video(
 
 
 def projection(right: float) -> str:
-    """The projection matrix [3, 4] of the world's camera, `right` metres to the right, as KITTI writes it."""
+    """Return the projection matrix [3, 4] of the world's camera, moved `right` metres to the right, as text."""
     camera = world.CAMERA
     K = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
     return numbers(K @ np.column_stack([np.eye(3), [-right, 0.0, 0.0]]))
 
 
 def numbers(values: np.ndarray) -> str:
-    """Numbers with blanks between."""
+    """Return numbers with blanks between them."""
     return " ".join(f"{value:.12g}" for value in np.ravel(values))

@@ -1,4 +1,4 @@
-"""Values that are there although their type admits None."""
+"""A check that an optional value is there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ T = TypeVar("T")
 
 
 def present(value: T | None) -> T:
-    """The value, which must not be None."""
+    """Return a value that must not be None."""
     assert value is not None
     return value

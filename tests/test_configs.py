@@ -31,13 +31,13 @@ REAL_DATA = os.environ.get("PACKDEPTH_DATA")
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data that run files name, in miniature."""
+    """Return the folder of the data that run files name, in miniature."""
     return formats.tree(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def drives(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
-    """Two short drives through the city, in train/ and val/; None where its extra is not installed."""
+    """Return the folder of two short drives through the city, train/ and val/; None without the extra 'city'."""
     try:
         require_city()
     except InputError:
@@ -54,7 +54,7 @@ def drives(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
 
 @pytest.fixture(scope="module")
 def first_steps(written: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Checkpoints of random weights that stand for those which run files go on from, by the names of variables."""
+    """Return checkpoints of random weights for the variables that name the checkpoints of an earlier step."""
     folders = {}
     for variable, stem in (
         ("PACKDEPTH_FIRST", "ego_motion_1_single"),
@@ -107,7 +107,7 @@ def test_run_file_reads_and_round_trips(name: str) -> None:
 @pytest.mark.usefixtures("_variables")
 @pytest.mark.parametrize("name", [*CONFIGS, *SEMANTICS])
 def test_the_data_of_a_run_file_can_be_written(name: str, drives: Path | None) -> None:
-    """Also where real data takes its place below, so that what is written stays what run files need."""
+    """Check the written data even where the test below uses real data."""
     skip_without(drives, name)
     data = load_run(CONFIGS[name]).data if name in CONFIGS else load_semantic_run(SEMANTICS[name]).data
     for source in [*data.train, *data.val]:

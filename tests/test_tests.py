@@ -1,4 +1,4 @@
-"""The rule of tests and measurements: they use public names of packdepth alone."""
+"""A lint: tests and measurements use only public names of packdepth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE = Path(packdepth.__file__).parent
 
 
 def defined(tree: ast.AST) -> Iterator[str]:
-    """The private names that a file gives to functions, classes, variables, attributes and arguments."""
+    """Yield the private names that a file gives to functions, classes, variables, attributes and arguments."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             name = node.name
@@ -34,7 +34,7 @@ def defined(tree: ast.AST) -> Iterator[str]:
 
 
 def used(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The line and name of whatever a file imports, gets as an attribute, or names in a string, as patches do."""
+    """Yield the line and the name of each import, attribute and string (patches take strings) of a file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
@@ -47,7 +47,7 @@ def used(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def reached_into(text: str, private: set[str]) -> list[tuple[int, str]]:
-    """Where a file uses private names that it does not define: the lines and the names."""
+    """Return the line and the name wherever a file uses one of the private names that it does not define itself."""
     tree = ast.parse(text)
     others = private - set(defined(tree))
     return sorted((line, name) for line, name in used(tree) if name in others)
@@ -55,7 +55,7 @@ def reached_into(text: str, private: set[str]) -> list[tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 def private() -> set[str]:
-    """The private names of packdepth, those of modules among them."""
+    """Return the private names of packdepth, including those of modules."""
     paths = list(SOURCE.rglob("*.py"))
     modules = {path.stem for path in paths if path.stem.startswith("_") and not path.stem.startswith("__")}
     return modules.union(*(defined(ast.parse(path.read_text())) for path in paths))

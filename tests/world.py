@@ -26,7 +26,7 @@ QUATERNION = (-0.5, 0.5, -0.5, 0.5)  # of R_WORLD_CAMERA: x, y, z, w
 
 
 def pose(index: float, right: float = 0.0) -> np.ndarray:
-    """T_world_camera [4, 4] of a frame, metres; of a camera that stands `right` metres to the right."""
+    """Return T_world_camera [4, 4] of a frame, metres, of a camera that stands `right` metres to the right."""
     T = np.eye(4)
     T[:3, :3] = R_WORLD_CAMERA
     T[:3, 3] = START + np.array([STEP * index, -right, 0.0])
@@ -34,17 +34,17 @@ def pose(index: float, right: float = 0.0) -> np.ndarray:
 
 
 def relative_pose(dst: float, src: float) -> np.ndarray:
-    """T_dst_src [4, 4] between two frames, metres."""
+    """Return T_dst_src [4, 4] between two frames, metres."""
     return np.linalg.inv(pose(dst)) @ pose(src)
 
 
 def render(index: float, camera: Camera = CAMERA, right: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Image [H, W, 3] float64 RGB in [0, 1] and z-depth [H, W] float64 in metres, of a frame.
+    """Return the image [H, W, 3] float64 RGB in [0, 1] and the z-depth [H, W] float64 in metres of a frame.
 
     Args:
-        index: number of the frame; also between frames.
-        camera: that sees it.
-        right: how far the camera stands to the right, metres.
+        index: number of the frame; a fraction lies between two frames.
+        camera: the intrinsics.
+        right: distance by which the camera is moved to the right, metres.
     """
     v, u = np.meshgrid(np.arange(camera.height), np.arange(camera.width), indexing="ij")
     x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy  # the ray's x and y at depth 1
@@ -59,12 +59,12 @@ def render(index: float, camera: Camera = CAMERA, right: float = 0.0) -> tuple[n
 
 
 def picture(index: float, right: float = 0.0) -> np.ndarray:
-    """The image of a frame, [H, W, 3] uint8."""
+    """Return the image of a frame, [H, W, 3] uint8."""
     return (render(index, right=right)[0] * 255).round().astype(np.uint8)
 
 
 def scan(index: float) -> np.ndarray:
-    """The points [N, 3] that a scanner in the camera measures, one for each pixel: metres, in the camera's frame."""
+    """Return one point for each pixel, as a scanner in the camera measures it: [N, 3] metres, in the camera frame."""
     v, u = np.meshgrid(np.arange(CAMERA.height), np.arange(CAMERA.width), indexing="ij")
     depth = render(index)[1]
     return np.stack([(u - CAMERA.cx) / CAMERA.fx * depth, (v - CAMERA.cy) / CAMERA.fy * depth, depth], -1).reshape(
@@ -73,7 +73,7 @@ def scan(index: float) -> np.ndarray:
 
 
 def write(folder: Path) -> Path:
-    """The world as a clip in the folder contract: camera.yaml, frames.csv, frames/ and depth/."""
+    """Write the world as a clip in the folder contract: camera.yaml, frames.csv, frames/ and depth/."""
     numbers = {name: getattr(CAMERA, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
     (folder / "frames").mkdir(parents=True)
     (folder / "depth").mkdir()

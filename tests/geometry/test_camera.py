@@ -34,7 +34,7 @@ cameras = st.builds(
 
 
 def camera_of(intrinsics: Sequence[Tensor], width: int, height: int) -> Camera:
-    """The camera with these fx, fy, cx and cy."""
+    """Return the camera with these fx, fy, cx and cy."""
     fx, fy, cx, cy = intrinsics
     return Camera(fx, fy, cx, cy, width, height)
 

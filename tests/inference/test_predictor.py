@@ -195,7 +195,7 @@ def test_a_video_is_predicted_frame_by_frame(predictor: Predictor, moving_clip: 
 
 
 def noted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The list that the stem of each image's name is added to when it is read."""
+    """Return a list that grows by the stem of an image's name whenever an image is read."""
     read, stems = ImageFile.read, list[str]()
 
     def noted(self: ImageFile) -> np.ndarray:

@@ -61,7 +61,7 @@ def test_a_mirrored_pair_has_the_same_loss(truth: tuple[Sample, Tensor, Tensor])
 
 
 def test_gradients_in_float64() -> None:
-    batch = paired(make_batch(dtype=torch.float64))
+    batch = paired(make_batch(height=8, dtype=torch.float64))
     outputs = make_outputs(batch, scales=2)
     inputs = [(0.2 * x).requires_grad_() for x in outputs.inv_depths]
 

@@ -11,7 +11,7 @@ import yaml
 
 @pytest.fixture
 def camvid(tmp_path: Path) -> Path:
-    """A small CamVid."""
+    """Return the folder of a small CamVid."""
     return formats.camvid(tmp_path / "camvid")
 
 

@@ -55,13 +55,13 @@ def test_a_study_trains_evaluates_and_is_resumed(
     monkeypatch.setattr(ego_motion, "networks", lambda: few)
     source = {"kind": "folder", "root": str(moving_clip)}
     setting = Setting(source, source, (32, 64), depth_steps=1, steps=1, seeds=1)
-    text = study(tmp_path, setting)
+    text = study(tmp_path, setting, processes=1)
     assert text == (tmp_path / "table.md").read_text()
     assert "| two_stream, early |" in text
     assert "| two_stream, early, aligned with depth |" in text
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["straight ahead at the mean speed"][0]["ate"] == pytest.approx(0, abs=1e-6)
     assert "trained" in capsys.readouterr().out
-    assert study(tmp_path, setting) == text
+    assert study(tmp_path, setting, processes=1) == text
     assert "trained" not in capsys.readouterr().out
-    assert "±" in study(tmp_path, replace(setting, seeds=2))
+    assert "±" in study(tmp_path, replace(setting, seeds=2), processes=1)

@@ -10,8 +10,8 @@ import torch
 from present import present
 from torch import Tensor
 
-from packdepth.networks.blocks import Sparsity
 from packdepth.networks.ego_motion import views
+from packdepth.networks.options import Sparsity
 from packdepth.networks.twostream import (
     DepthEncoding,
     Fusion,

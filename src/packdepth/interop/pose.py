@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from packdepth.geometry import se3
-from packdepth.networks.blocks import Layers, PoseBlock
+from packdepth.networks.blocks import PoseBlock
+from packdepth.networks.options import Layers
 from packdepth.networks.pose_resnet import PoseResNet
 from packdepth.networks.posenet import PoseNet
 

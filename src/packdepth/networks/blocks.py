@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from packdepth.blocks import Block, ByKind, Closed, Family, blaming
 from packdepth.errors import InputError
+from packdepth.networks.options import Sparsity
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from packdepth.networks.ego_motion import PairPoseNetwork
     from packdepth.networks.guidance import Guidance
     from packdepth.networks.semantic_network import SemanticNetwork
-
-Unit = Annotated[float, Field(ge=0, le=1)]
-Pattern = Literal["random", "grid", "blocks"]
-Layers = Literal[18, 34, 50]
-"""Number of layers of a ResNet encoder."""
-LAYERS: Layers = 18  # default number of layers of an encoder: that of monodepth2
-INITIAL_DEPTH = 12.0  # metres: a typical depth of streets, from which short trainings converge
 
 
 # --- guidance -----------------------------------------------------------------------------------------------------
@@ -250,26 +244,6 @@ class PoseBlock(Block, ABC):
     def assemble(self) -> PairPoseNetwork:
         """Return the network with the options of its block."""
         return self.build()
-
-
-class Sparsity(Closed):
-    """Pixels that the ego-motion network does not get in training (docs/explanation/ego_motion.md).
-
-    For each pair of frames a share of dropped pixels is drawn between 0 and a limit. The limit changes from `start` to
-    `end` in the course of the training.
-
-    >>> Sparsity(pattern="grid").start
-    0.8
-    """
-
-    pattern: Pattern = "random"
-    """Dropped pixels: single ones; all but the crossings of a grid of lines; squares of 16 pixels."""
-    start: Unit = 0.8
-    """The limit at the beginning of the training."""
-    end: Unit = 0.0
-    """The limit at the end of the training."""
-    same: bool = False
-    """Drop the same pixels in both frames of a pair; otherwise each frame has its own."""
 
 
 class PoseNetworkBlock(NetworkBlock, PoseBlock):

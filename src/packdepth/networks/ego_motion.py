@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from packdepth.errors import InputError
 from packdepth.geometry import se3
-from packdepth.networks.blocks import Sparsity
 from packdepth.networks.layers.formats import without_autocast
 from packdepth.networks.layers.sparsity import sparse
+from packdepth.networks.options import Sparsity
 
 
 class PairPoseNetwork(nn.Module):

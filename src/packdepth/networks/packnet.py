@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import INITIAL_DEPTH, DepthNetworkBlock, Unit
+from packdepth.networks.blocks import DepthNetworkBlock
 from packdepth.networks.guidance import Guidance, unguided
 from packdepth.networks.layers.head import InverseDepthHead
 from packdepth.networks.layers.packing import (
@@ -21,6 +21,7 @@ from packdepth.networks.layers.packing import (
     residual_block,
 )
 from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
+from packdepth.networks.options import INITIAL_DEPTH, Unit
 
 Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
 

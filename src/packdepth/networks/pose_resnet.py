@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import LAYERS, Layers, PoseNetworkBlock
+from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.layers.resnet import ResNetEncoder
+from packdepth.networks.options import LAYERS, Layers
 
 SCALE = 0.01  # factor of the output, as in monodepth2: an untrained network predicts almost no motion
 

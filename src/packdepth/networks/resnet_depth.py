@@ -7,11 +7,12 @@ from typing import ClassVar
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import INITIAL_DEPTH, LAYERS, DepthNetworkBlock, Layers
+from packdepth.networks.blocks import DepthNetworkBlock
 from packdepth.networks.guidance import Guidance, Guide, unguided
 from packdepth.networks.layers.head import InverseDepthHead
 from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
 from packdepth.networks.layers.resnet import STRIDE, ResNetEncoder
+from packdepth.networks.options import INITIAL_DEPTH, LAYERS, Layers
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 100.0  # metres, range of the predicted depth, as in monodepth2
 MIN_COARSEST = 2  # pixels, smallest height and width of the coarsest features: reflection padding needs two

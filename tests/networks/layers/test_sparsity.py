@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packdepth.networks.blocks import Pattern, Sparsity
 from packdepth.networks.layers.sparsity import BLOCK, kept, sparse
+from packdepth.networks.options import Pattern, Sparsity
 from packdepth.networks.posenet import PoseNet
 
 PATTERNS: tuple[Pattern, ...] = get_args(Pattern)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.networks.blocks import Pattern, Sparsity
+from packdepth.networks.options import Pattern, Sparsity
 
 BLOCK = 16  # pixels: side of a square of `blocks`; this project's choice
 

@@ -32,9 +32,9 @@ class Facade:
 class CarModel:
     """A car's outline, in metres."""
 
-    length: float
-    width: float
-    height: float
+    length: float  # from the front to the rear end
+    width: float  # from side to side
+    height: float  # of the roof above the road
     waist: float  # height of the body below the windows
     hood: float  # length ahead of the windshield
     boot: float  # length behind the rear window
@@ -47,8 +47,8 @@ class CarModel:
 class Lorry:
     """A truck's outline, in metres."""
 
-    length: float
-    width: float
+    length: float  # from the front to the rear end
+    width: float  # from side to side
     height: float  # of the cargo body
     cab: float  # length of the driver's cab
     cab_height: float  # height of the driver's cab
@@ -66,19 +66,19 @@ class Style:
     storeys: tuple[int, int]  # smallest and largest number above the ground floor
     tree_spacing: Range  # distance between trees, metres
     crown: tuple[float, float, float]  # half-axes of a tree's crown, as shares of its height
-    facades: tuple[Facade, Facade, Facade]
+    facades: tuple[Facade, Facade, Facade]  # the three patterns of walls
     asphalt: float  # reflectance
     dash: float  # share of 12 metres that a lane mark covers
     slabs: tuple[int, int]  # number of sidewalk slabs across and along, on 4 x 4 metres
     slab_shift: bool  # whether each row of slabs is shifted by half a slab
-    slab_color: Color
-    grass: Color
-    dry_grass: Color
-    leaf: Color
-    roof: Color
-    paints: tuple[Color, ...]
-    cars: tuple[CarModel, ...]
-    lorries: tuple[Lorry, ...]
+    slab_color: Color  # color of the sidewalk
+    grass: Color  # color of fresh grass
+    dry_grass: Color  # color of dry grass
+    leaf: Color  # color of leaves
+    roof: Color  # color of roofs
+    paints: tuple[Color, ...]  # colors of vehicles
+    cars: tuple[CarModel, ...]  # models of cars
+    lorries: tuple[Lorry, ...]  # models of trucks
 
     def varied(self, rng: np.random.Generator) -> Style:
         """Draw the style of one street: it has its own colors and windows, and the split's patterns and models.

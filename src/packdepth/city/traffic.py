@@ -46,7 +46,7 @@ class Track(Protocol):
 class Steady:
     """A path along the road at a constant speed."""
 
-    road: Road
+    road: Road  # the road that the path follows
     start: float  # metres along the road when the drive begins
     speed: float  # metres per second; negative against the direction of the road
     lateral: float  # metres to the left of the center line
@@ -68,8 +68,8 @@ class Steady:
 class Beside:
     """A path at the speed of the camera's car, plus a drift."""
 
-    road: Road
-    ego: Ego
+    road: Road  # the road that the path follows
+    ego: Ego  # motion of the camera's car
     gap: float  # metres ahead of the camera's car when the drive begins
     drift: float  # metres per second relative to the camera's car
     lateral: float  # metres to the left of the center line
@@ -90,7 +90,7 @@ class Beside:
 class Across:
     """A path along a crossing street, or a place to wait in it."""
 
-    road: Road
+    road: Road  # the road that the street crosses
     crossing: float  # metres along the road
     speed: float  # metres per second to the left; 0 for an actor that waits
     when: float  # seconds since the drive began: the time at which a moving actor is on the center line of the road
@@ -117,8 +117,8 @@ class Across:
 class Actor:
     """A dynamic object."""
 
-    mesh: Mesh
-    track: Track
+    mesh: Mesh  # surface, in the actor's own frame, metres
+    track: Track  # path through the street
     instance: int  # number of the object in the ground truth
 
 

@@ -38,8 +38,11 @@ class Numbers:
     images: int
     """The number of test images."""
     train_drives: int
+    """The number of training drives."""
     train_frames: int
+    """The number of frames in all training drives together."""
     test_drives: int
+    """The number of test drives."""
     steps: int
     """The number of training steps."""
     initial_depth: float
@@ -76,7 +79,7 @@ class Numbers:
 class Example:
     """A test image with its predicted depth and its ground truth."""
 
-    name: str
+    name: str  # title in the report, such as "test image 3"
     image: np.ndarray  # [H, W, 3] uint8
     depth: np.ndarray  # [H, W] metres, predicted
     truth: np.ndarray  # [H, W] metres, ground truth, 0 for the sky
@@ -86,8 +89,8 @@ class Example:
 class Results:
     """Everything that the report contains."""
 
-    numbers: Numbers
-    examples: list[Example]
+    numbers: Numbers  # scores and other numbers
+    examples: list[Example]  # test images with their depth maps
     predicted_path: np.ndarray  # [N, 2] metres: right and ahead of the start
     true_path: np.ndarray  # [N, 2] metres: right and ahead of the start
     loss: np.ndarray  # [S, 2] step, loss

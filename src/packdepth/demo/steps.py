@@ -37,12 +37,12 @@ RUN_FILE = files("packdepth.demo") / "run.yaml"
 class DemoSize:
     """The amount of data and training, which decides how long the demo takes."""
 
-    train_drives: int
-    train_frames: int
-    test_drives: int
-    epochs: int
-    epoch_steps: int
-    odometry_frames: int
+    train_drives: int  # number of training drives
+    train_frames: int  # length of each training drive, frames
+    test_drives: int  # number of test drives
+    epochs: int  # number of epochs
+    epoch_steps: int  # number of training steps in an epoch
+    odometry_frames: int  # length of the drive for odometry, frames
     minutes: float  # approximate duration of the demo on two cores
 
     @property

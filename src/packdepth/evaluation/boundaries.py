@@ -33,8 +33,8 @@ MAX_DISTANCE = 10  # pixels; the limit of Koch et al.
 class BoundaryErrors(NamedTuple):
     """The two depth boundary errors, in pixels."""
 
-    dbe_acc: float
-    dbe_comp: float
+    dbe_acc: float  # mean distance from predicted boundary pixels to the nearest true one
+    dbe_comp: float  # mean distance from true boundary pixels to the nearest predicted one
 
 
 def boundary_errors(depth: Tensor, truth: Tensor) -> BoundaryErrors:

@@ -26,7 +26,7 @@ class EgoMotionErrors:
     translation: float
     """The sum of |t_predicted - t_measured|, as a share of the distance."""
     translation_scaled: float
-    """The same sum after all predicted translations were multiplied by `scale`."""
+    """The error `translation` after all predicted translations were multiplied by `scale`."""
     scale: float
     """Measured distance / predicted distance."""
     length_ratio: float

@@ -74,7 +74,7 @@ class Similarity:
 
     rotation: np.ndarray  # [3, 3]
     translation: np.ndarray  # [3] metres
-    scale: float
+    scale: float  # factor that multiplies the points; it has no unit
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return transformed points.

@@ -29,7 +29,7 @@ COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # o
 class ExampleMaps:
     """The image and the depth maps of an evaluated frame."""
 
-    scores: ImageScores
+    scores: ImageScores  # scores of the image
     image: np.ndarray  # [H, W, 3] uint8
     depth: np.ndarray  # [H, W] metres, predicted, not scaled
     truth: np.ndarray  # [H, W] metres, ground truth, NaN where it is invalid

@@ -68,6 +68,7 @@ class Protocol:
     """
 
     name: str
+    """The name of the protocol, by which it is chosen."""
     about: str
     """A description of the data and of the origin of its ground truth."""
     source: Mapping[str, Any] | Source
@@ -259,6 +260,7 @@ class SourceBlock(Closed):
     """A block with one source, as a run file describes it."""
 
     source: AnySource
+    """The source of the clips."""
 
 
 def split_hash(names: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ class Report:
     """
 
     protocol: Protocol
+    """The protocol of the evaluation."""
     data: str
     """The folder of the clip, or the folder of the clips."""
     checkpoint: str

@@ -105,6 +105,7 @@ class ClipResult:
     """The contribution of a clip, or of a part of one, to a report."""
 
     images: list[ImageScores]
+    """The scores of each image with ground truth."""
     motions: tuple[Tensor, Tensor] | None
     """Predicted and measured T_next_current, [N, 4, 4] each; None if they are not evaluated."""
 

@@ -32,8 +32,8 @@ RED = (255, 0, 0)
 class FrameCount:
     """The number of a frame's pixels that are predicted below the ground."""
 
-    clip: Clip
-    frame: Frame
+    clip: Clip  # clip that holds the frame
+    frame: Frame  # frame whose pixels are counted
     below: int | None  # pixels below the ground; None where no ground was found
 
     def kept(self, threshold: int) -> bool:

@@ -33,7 +33,7 @@ IMAGES_PER_SECOND = 10.0  # of a video that is made from images without times
 class Job:
     """A clip to predict and the places to write to."""
 
-    clip: Clip
+    clip: Clip  # clip to predict
     camera: Camera | None  # the camera of its images, if one is known
     learned: LearnedCamera | None  # the description of that camera, if the checkpoint has learned it
     folder: Path  # the output folder of the clip

@@ -31,7 +31,7 @@ class DataCheck:
 
     source: Path  # path of the data set
     kind: str  # kind of the source, as a run file names it
-    clips: Sequence[tuple[Survey, list[Finding]]]
+    clips: Sequence[tuple[Survey, list[Finding]]]  # measurements and findings of each clip
 
     def text(self) -> str:
         """Return a page of text that lists the findings of each clip."""

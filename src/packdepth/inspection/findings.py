@@ -63,7 +63,7 @@ class Finding:
     """Something about a clip that its user should know."""
 
     name: str  # short title, such as "time stamps"
-    severity: Severity
+    severity: Severity  # error, warning or note
     found: str  # what was measured
     advice: str  # one sentence: what to do
 

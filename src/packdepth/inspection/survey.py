@@ -22,7 +22,7 @@ MIN_DETAIL = 1e-6  # gray levels: keeps the sharpness of a blank image finite
 class Survey:
     """Measurements of N frames of a clip, each with its successor in time."""
 
-    clip: Clip
+    clip: Clip  # measured clip
     indices: np.ndarray  # [N] int, indices of the measured frames in the clip
     motion: np.ndarray  # [N] mean optical flow to the next frame as a share of the width; NaN where it is unknown
     sharpness: np.ndarray  # [N] fine detail over coarse detail (see `sharpness`)

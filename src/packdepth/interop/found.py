@@ -25,7 +25,7 @@ class Part:
 class Found:
     """The content of a checkpoint under the names that its project gives."""
 
-    project: Literal["packnet-sfm", "vidar", "monodepth2"]
+    project: Literal["packnet-sfm", "vidar", "monodepth2"]  # project that wrote the checkpoint
     networks: dict[str, Part]  # keys are `depth` and, if there is a pose network, `pose`
     others: list[str]  # names of tensors and other entries that belong to neither network
     image_size: tuple[int, int] | None  # height and width of the networks' input in pixels, where the files name them

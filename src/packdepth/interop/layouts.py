@@ -45,7 +45,7 @@ class Layout:
 class Fit:
     """The result of a comparison of tensors with a layout; all of them fit if `problems` is empty."""
 
-    layout: Layout
+    layout: Layout  # layout that the tensors are compared with
     weights: dict[str, Tensor]  # tensors that fit, under our names
     missing: list[str]  # names, as in the other fields theirs, of tensors that the network needs but the file lacks
     unexpected: list[str]  # names of tensors that the network does not have

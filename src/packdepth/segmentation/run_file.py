@@ -71,8 +71,11 @@ class SemanticRun(Closed):
     """The whole experiment."""
 
     data: SemanticData
+    """The images and their label maps."""
     network: FpnConfig = FpnConfig()
+    """The segmentation network."""
     training: SemanticTraining
+    """Options of the training."""
 
 
 def load_semantic_run(path: Path, overrides: tuple[str, ...] = ()) -> SemanticRun:

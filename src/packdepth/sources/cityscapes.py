@@ -116,15 +116,15 @@ class Cityscapes(Source):
 class Moment(NamedTuple):
     """Sequence and frame number in the name of a file, of six digits each."""
 
-    sequence: str
-    frame: str
+    sequence: str  # number of the sequence, such as "000000"
+    frame: str  # number of the frame, such as "000019"
 
 
 @dataclass(frozen=True)
 class TrainIds:
     """Label map of Cityscapes, converted from label ids to train ids."""
 
-    path: Path
+    path: Path  # PNG of label ids
 
     def read(self) -> np.ndarray:
         """Read the label map: [H, W] uint8, train ids, 255 where there is none."""
@@ -136,7 +136,7 @@ class TrainIds:
 class DisparityPng:
     """Disparity map of Cityscapes, computed by semi-global matching of the stereo pair, converted to depth."""
 
-    path: Path
+    path: Path  # 16-bit PNG of disparity
     product: float  # focal length (pixels) times baseline (metres)
 
     def read(self) -> np.ndarray:
@@ -153,28 +153,36 @@ class Intrinsic(Content):
     """Intrinsics of a camera, in pixels."""
 
     fx: PositiveFloat
+    """Horizontal focal length."""
     fy: PositiveFloat
+    """Vertical focal length."""
     u0: float
+    """Column of the principal point."""
     v0: float
+    """Row of the principal point."""
 
 
 class Extrinsic(Content):
     """Distance between the two cameras, in metres."""
 
     baseline: PositiveFloat
+    """Distance from the left to the right camera."""
 
 
 class CameraJson(Content):
     """Calibration of a snippet."""
 
     intrinsic: Intrinsic
+    """Intrinsics of the left camera."""
     extrinsic: Extrinsic
+    """Position of the right camera relative to the left one."""
 
 
 class VehicleJson(Content):
     """Odometry of the car at a frame."""
 
-    speed: NonNegativeFloat  # metres per second
+    speed: NonNegativeFloat
+    """Speed of the car, in metres per second."""
 
 
 def _clip(city: str, calibration: Path, frames: tuple[Frame, ...]) -> Clip:

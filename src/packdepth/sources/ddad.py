@@ -178,7 +178,7 @@ class Ddad(Source):
 class DgpScan:
     """LiDAR scan of the DGP format: an npz with `data` [N, 3 or more], in metres in the scanner's frame."""
 
-    path: Path
+    path: Path  # npz of the scan
     T_camera_lidar: np.ndarray  # [4, 4] float64, metres, to the camera's pose at the time of its image
 
     @property
@@ -235,112 +235,148 @@ class Vector(Content):
     """Translation, in metres."""
 
     x: float = 0.0
+    """Component along the x axis."""
     y: float = 0.0
+    """Component along the y axis."""
     z: float = 0.0
+    """Component along the z axis."""
 
 
 class Quaternion(Content):
     """Rotation as a unit quaternion."""
 
     qx: float = 0.0
+    """Imaginary component along the x axis."""
     qy: float = 0.0
+    """Imaginary component along the y axis."""
     qz: float = 0.0
+    """Imaginary component along the z axis."""
     qw: float = 0.0
+    """Real component."""
 
 
 class Motion(Content):
     """Rigid motion: T_world_sensor or T_vehicle_sensor."""
 
     rotation: Quaternion
+    """Rotation, applied before the translation."""
     translation: Vector = Vector()
+    """Translation, in metres."""
 
 
 class Intrinsics(Content):
     """Intrinsics of a camera, in pixels."""
 
     fx: float = 0.0
+    """Horizontal focal length."""
     fy: float = 0.0
+    """Vertical focal length."""
     cx: float = 0.0
+    """Column of the principal point."""
     cy: float = 0.0
+    """Row of the principal point."""
     skew: float = 0.0
+    """Skew of the pixel axes; only 0 is supported."""
 
 
 class Image(Content):
     """Image with its pose."""
 
     filename: str
+    """Path of the image, relative to the scene's folder."""
     height: int | None = None
+    """Height in pixels, if it is known."""
     width: int | None = None
+    """Width in pixels, if it is known."""
     pose: Motion | None = None
+    """T_world_camera at the time of the image, if it is known."""
 
 
 class PointCloud(Content):
     """LiDAR scan with its pose."""
 
     filename: str
+    """Path of the npz, relative to the scene's folder."""
     pose: Motion | None = None
+    """T_world_scanner at the time of the scan, if it is known."""
 
 
 class Datum(Content):
     """Image or scan; what is neither has both fields empty."""
 
     image: Image | None = None
+    """Image, if the datum is one."""
     point_cloud: PointCloud | None = None
+    """LiDAR scan, if the datum is one."""
 
 
 class Identity(Content):
     """Sensor and time of a datum."""
 
     name: str
+    """Name of the sensor."""
     timestamp: AwareDatetime
+    """Time of the recording, as the file gives it."""
 
 
 class Entry(Content):
     """Datum with its key, sensor and time."""
 
     key: str
+    """Key by which samples name the datum."""
     id: Identity
+    """Sensor and time."""
     datum: Datum
+    """Image or scan."""
 
 
 class Sample(Content):
     """Keys of the data that all sensors recorded at about one moment."""
 
     calibration_key: str
+    """Name of the calibration file, without its suffix."""
     datum_keys: list[str]
+    """Keys of the data."""
 
 
 class Scene(Content):
     """Scene: a short drive."""
 
     samples: Annotated[list[Sample], Field(min_length=1)]
+    """Samples in the order of time."""
     data: list[Entry]
+    """Data of all samples."""
 
 
 class SceneFiles(Content):
     """Scenes of a split."""
 
     filenames: list[str]
+    """Paths of the scenes' JSON files, relative to the data set's folder."""
 
 
 class DataSet(Content):
     """Scenes of each split."""
 
     scene_splits: dict[str, SceneFiles]
+    """Scenes by the number of their split, see `SPLITS`."""
 
 
 class Calibration(Content):
     """Sensors of a car, in parallel lists."""
 
     names: list[str]
+    """Names of the sensors."""
     intrinsics: list[Intrinsics]
+    """Intrinsics of each sensor."""
     extrinsics: list[Motion]
+    """T_vehicle_sensor of each sensor."""
 
 
 class Sensor(NamedTuple):
     """Camera or scanner of a car."""
 
-    intrinsics: Intrinsics
+    intrinsics: Intrinsics  # intrinsics in pixels, used for cameras only
     T_vehicle_sensor: np.ndarray  # [4, 4], metres
 
 

@@ -209,7 +209,7 @@ def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.n
 class ImageFile:
     """Image file of any format that Pillow reads. Gray images become RGB."""
 
-    path: Path
+    path: Path  # file of the image
 
     def read(self) -> np.ndarray:
         """Read the image: [H, W, 3] uint8, RGB."""
@@ -220,7 +220,7 @@ class ImageFile:
 class DepthPng:
     """Depth map in a 16-bit PNG, 0 where depth is unknown. KITTI stores metres x 256."""
 
-    path: Path
+    path: Path  # file of the depth map
     steps: int = 256  # value of one metre
     unknown: int = 0  # further value that stands for unknown depth, besides 0
 
@@ -234,7 +234,7 @@ class DepthPng:
 class LabelPng:
     """Label map in an 8-bit PNG: semantic class ids."""
 
-    path: Path
+    path: Path  # file of the label map
 
     def read(self) -> np.ndarray:
         """Read the label map: [H, W] uint8, class ids."""
@@ -248,7 +248,7 @@ class LabelPng:
 class InstancePng:
     """Instance map in a 16-bit PNG: a number for each countable object, 0 elsewhere."""
 
-    path: Path
+    path: Path  # file of the instance map
 
     def read(self) -> np.ndarray:
         """Read the instance map: [H, W] int32."""
@@ -259,7 +259,7 @@ class InstancePng:
 class MaskPng:
     """Mask in an 8-bit PNG: 0 for False, any other value for True."""
 
-    path: Path
+    path: Path  # file of the mask
 
     def read(self) -> np.ndarray:
         """Read the mask: [H, W] bool."""
@@ -270,7 +270,7 @@ class MaskPng:
 class PointsNpz:
     """LiDAR scan in an npz: `points` [N, 3] and, if known, `origin` [3], in metres in the camera frame."""
 
-    path: Path
+    path: Path  # file of the scan
 
     def read(self) -> np.ndarray:
         """Read the points: [N, 3] float32, metres, in the camera frame."""
@@ -293,7 +293,7 @@ class PointsNpz:
 class VelodyneBin:
     """LiDAR scan as KITTI stores it: float32 x, y, z (metres, in the scanner's frame) and reflectance."""
 
-    path: Path
+    path: Path  # file of the scan
     T_camera_velodyne: np.ndarray  # [4, 4] float64, metres
 
     @property

@@ -157,7 +157,7 @@ class BagImage:
     """Image of a recording. Each process keeps its last recordings open."""
 
     path: Path  # recording
-    topic: str
+    topic: str  # topic of the image
     received: int  # nanoseconds: time at which the message was recorded
 
     def read(self) -> np.ndarray:

@@ -41,6 +41,7 @@ class Variant:
     """A variant of the training: the guidance of the depth network."""
 
     guide: Guide
+    """The origin of the guidance: "none", a segmentation "network", or true "labels"."""
     strides: tuple[int, ...] = STRIDES
     """The strides of the decoder stages that are guided."""
     kernel: int = 3

@@ -31,7 +31,9 @@ class Variant:
     """A variant of the training: the supervision of scale, and the number of LiDAR beams."""
 
     supervision: Supervision
+    """The supervision of scale: "none", the speed ("velocity"), or one of the two LiDAR terms."""
     beams: int | None = None
+    """The number of LiDAR beams; None without LiDAR."""
 
     @property
     def name(self) -> str:

@@ -31,6 +31,7 @@ class Variant:
     """A variant of the training: the decoder, and whether the flip layer follows it."""
 
     decoder: Decoder
+    """The decoder: upsampling ("depth_resnet") or sub-pixel convolution ("superdepth")."""
     flip: Flip
     """Whether the network has the flip layer: "off", "half" with half of the steps, or "full" with all steps."""
 

@@ -54,7 +54,9 @@ class Row(Generic[V]):
     """The scores of a variant's trainings, one for each seed."""
 
     variant: V
+    """The variant."""
     seeds: Sequence[Mapping[str, float]]
+    """The scores of each training, by name; one training for each seed."""
 
     def mean(self, score: str) -> float:
         """Return the mean of a score over the seeds.

@@ -223,6 +223,9 @@ class PackLayerConv3d(nn.Module):
         """Return whether the fused form is faster for a map [B, C, H, W].
 
         It compares the number of multiplications for each pair of channels.
+
+        Args:
+            x: features after space-to-depth [B, C, H, W].
         """
         conv, features = self.conv.conv_base, self.conv3d.out_channels
         taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
@@ -241,7 +244,11 @@ class PackLayerConv3d(nn.Module):
         return not (self.training or torch.is_grad_enabled() or uncounted)
 
     def kernels(self, dtype: torch.dtype) -> FusedKernels:
-        """Return the composition; where it is kept, in the dtype of its use."""
+        """Return the composition; where it is kept, in the dtype of its use.
+
+        Args:
+            dtype: dtype of the features that the kernels filter.
+        """
         if torch.is_grad_enabled():
             self._composed = None  # a step of an optimizer may follow
         if not self._keeps():

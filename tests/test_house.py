@@ -19,8 +19,8 @@ from packdepth.objectives.term import TERMS
 SOURCE = Path(packdepth.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lazy", "classes", "progress", "run_files"),
-    ("files", "color", "blocks"),
+    ("errors", "lazy", "classes", "progress"),
+    ("files", "run_files", "color", "blocks"),
     ("html", "geometry"),
     ("charts",),
     ("records", "optimization"),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from packdepth.cli import main
-from packdepth.config import load_run, read_yaml
+from packdepth.config import load_run
 from packdepth.errors import InputError
-from packdepth.run_files import run_files
+from packdepth.run_files import read_yaml, run_files
 
 NAMING_DATA = [path for path in run_files() if "PACKDEPTH_DATA" in path.read_text()]
 NAME = Path("configs/kitti_odometry_clip.yaml")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,13 +9,12 @@ import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from packdepth.blocks import Block, ByKind, CheckpointContext, Closed, package_of, parse
-from packdepth.errors import InputError
 from packdepth.networks.blocks import IMPORTED_POSE_NETWORKS, AnyDepthNetwork, AnyPoseNetwork, PoseBlock, Unit
 from packdepth.objectives.term import AnyTerm, Term
 from packdepth.optimization.adam import AdamBlock
 from packdepth.optimization.blocks import AnyOptimizer, AnySchedule
 from packdepth.optimization.schedules import Constant
-from packdepth.run_files import find_run_file
+from packdepth.run_files import read_yaml
 from packdepth.sources.base import AnySource
 
 Precision = Literal["32", "bf16"]
@@ -352,35 +349,6 @@ def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
     return parse_run(read_yaml(path, overrides), str(path))
 
 
-def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
-    """Return the content of a run file of any kind, with overrides, and with environment variables filled in.
-
-    Args:
-        path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.
-        overrides: texts `key=value`.
-
-    Raises InputError, one sentence, for a missing file, broken YAML, or a variable that is not set.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "run.yaml"
-    >>> _ = path.write_text("training: {epochs: 10, seed: 1}")
-    >>> read_yaml(path, ("training.epochs=5",))
-    {'training': {'epochs': 5, 'seed': 1}}
-    """
-    try:
-        values = yaml.safe_load(find_run_file(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give the path of a run file, or one that `packdepth configs` "
-            f"lists"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
-    for override in overrides:
-        _override(values, override, path)
-    return _expand(values, str(path))
-
-
 def parse_run(values: Any, origin: str, context: CheckpointContext | None = None) -> Run:
     """Return the run that the content of a run file describes.
 
@@ -401,48 +369,3 @@ def dump_run(run: Run | Imported) -> str:
         run: the run.
     """
     return yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
-
-
-def _override(values: Any, override: str, path: Path) -> None:
-    """Set one `key=value` in the content of a run file."""
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise InputError(f"'{override}' is not an override; write key=value, such as training.epochs=5")
-    *parents, last = key.split(".")
-    for part in [*parents, None]:
-        name = last if part is None else part
-        index: Any = int(name) if isinstance(values, list) and name.lstrip("-").isdigit() else name
-        if isinstance(values, list) and not (isinstance(index, int) and -len(values) <= index < len(values)):
-            raise InputError(f"{path}: override {override}: '{name}' is no entry of a list of {len(values)}")
-        if not isinstance(values, (dict, list)):
-            raise InputError(f"{path}: override {override}: '{name}' is inside a value that has no parts")
-        if part is None:
-            try:
-                values[index] = yaml.safe_load(text)
-            except yaml.YAMLError:
-                raise InputError(f"{path}: override {override}: '{text}' is not valid YAML") from None
-        else:
-            values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
-
-
-_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
-
-
-def _expand(values: Any, origin: str) -> Any:
-    """Fill in the environment variables `${NAME}`, `${NAME:-default}` and `${NAME:?what to do}`, in every string."""
-    if isinstance(values, dict):
-        return {key: _expand(value, origin) for key, value in values.items()}
-    if isinstance(values, list):
-        return [_expand(value, origin) for value in values]
-    if not isinstance(values, str):
-        return values
-
-    def fill(match: re.Match[str]) -> str:
-        name, mark, text = match.groups()
-        value = os.environ.get(name) or (text if mark == "-" else None)
-        if value is None:
-            advice = text if mark == "?" else "set it, or write the path out"
-            raise InputError(f"{origin}: the environment variable {name} is not set; {advice}")
-        return value
-
-    return _VARIABLE.sub(fill, values)

@@ -1,8 +1,18 @@
-"""The run files that are part of packdepth: `configs/` of a checkout, and of the installed package."""
+"""Run files on disk: their content, and those that are part of packdepth.
+
+packdepth's own are in `configs/` of a checkout, and of the installed package.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+from packdepth.errors import InputError
 
 _INSTALLED = Path(__file__).parent / "configs"
 _FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "configs"
@@ -43,3 +53,80 @@ def _comment(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
     return "\n".join(f"  {line.removeprefix('#').strip()}" for line in lines[:end])
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
+    """Return the content of a run file of any kind, with overrides, and with environment variables filled in.
+
+    Args:
+        path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.
+        overrides: texts `key=value`.
+
+    Raises InputError, one sentence, for a missing file, broken YAML, or a variable that is not set.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "run.yaml"
+    >>> _ = path.write_text("training: {epochs: 10, seed: 1}")
+    >>> read_yaml(path, ("training.epochs=5",))
+    {'training': {'epochs': 5, 'seed': 1}}
+    """
+    try:
+        values = yaml.safe_load(find_run_file(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a run file, or one that `packdepth configs` "
+            f"lists"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    for override in overrides:
+        _override(values, override, path)
+    return _expand(values, str(path))
+
+
+def _override(values: Any, override: str, path: Path) -> None:
+    """Set one `key=value` in the content of a run file."""
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise InputError(f"'{override}' is not an override; write key=value, such as training.epochs=5")
+    *parents, last = key.split(".")
+    for part in [*parents, None]:
+        name = last if part is None else part
+        index: Any = int(name) if isinstance(values, list) and name.lstrip("-").isdigit() else name
+        if isinstance(values, list) and not (isinstance(index, int) and -len(values) <= index < len(values)):
+            raise InputError(f"{path}: override {override}: '{name}' is no entry of a list of {len(values)}")
+        if not isinstance(values, (dict, list)):
+            raise InputError(f"{path}: override {override}: '{name}' is inside a value that has no parts")
+        if part is None:
+            try:
+                values[index] = yaml.safe_load(text)
+            except yaml.YAMLError:
+                raise InputError(f"{path}: override {override}: '{text}' is not valid YAML") from None
+        else:
+            values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+
+
+def _expand(values: Any, origin: str) -> Any:
+    """Fill in the environment variables `${NAME}`, `${NAME:-default}` and `${NAME:?what to do}`, in every string."""
+    if isinstance(values, dict):
+        return {key: _expand(value, origin) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_expand(value, origin) for value in values]
+    if not isinstance(values, str):
+        return values
+
+    def fill(match: re.Match[str]) -> str:
+        name, mark, text = match.groups()
+        value = os.environ.get(name) or (text if mark == "-" else None)
+        if value is None:
+            advice = text if mark == "?" else "set it, or write the path out"
+            raise InputError(f"{origin}: the environment variable {name} is not set; {advice}")
+        return value
+
+    return _VARIABLE.sub(fill, values)

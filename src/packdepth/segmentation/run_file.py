@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from packdepth.blocks import Closed, parse
-from packdepth.config import Augmentation, ImageSize, read_yaml
+from packdepth.config import Augmentation, ImageSize
+from packdepth.run_files import read_yaml
 from packdepth.sources import AnySource
 
 CHECKPOINTS = 10  # parts of a training, each of which ends with a checkpoint, unless the run file says otherwise

@@ -29,6 +29,7 @@ from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import POSE_COLUMNS
+from packdepth.sources.open import check_names
 from packdepth.sources.recognize import source_at
 from packdepth.sources.rigid import quaternion
 from packdepth.sources.split import own_line, write_split
@@ -77,10 +78,8 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_calibrated(clips)
+    check_names(clips, path, "import")
     folders = {clip.name: output / clip.short_name for clip in clips}
-    twice = [name for name, count in Counter(folders.values()).items() if count > 1]
-    if twice or len(folders) < len(clips):
-        raise InputError(f"{path}: has several clips of one name ({twice or clips[0].name}); import them one by one")
     recipe, file = Recipe(source=source, size=size, format=image_format), output / "import.yaml"
     if not _holds(file, recipe):
         claim(file, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "another import")

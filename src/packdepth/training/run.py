@@ -21,7 +21,7 @@ from packdepth.data.filters import moving
 from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import (
     check_calibrated,
-    check_one_size,
+    check_clip_sizes,
     check_scans,
     distinct_cameras,
     gaps,
@@ -101,7 +101,7 @@ def train(
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
     if "truth" in objective.batch_fields and run.training.batch_size > processes:
-        check_one_size(clips)
+        check_clip_sizes(clips)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, epoch)
     if data.val is not None and len(data.val) < processes:

@@ -95,6 +95,27 @@ def test_a_checkpoint_keeps_blocks_that_only_training_needs_and_names_the_packag
     )
 
 
+def test_what_a_stranger_wrote_into_a_checkpoint_stays_in_one_line() -> None:
+    kind, package = "star\nall is fine", "astronomy\n\x1b[2Jpackdepth: all is fine"
+    context = CheckpointContext(is_checkpoint=True, packages={kind: package})
+    sentence = refusal({"shape": {"kind": kind}}, context)
+    assert r"unknown kind 'star\nall is fine', which comes from astronomy\n\x1b[2Jpackdepth: all" in sentence
+    assert sentence.isprintable()
+
+
+@pytest.mark.parametrize("kind", ["os:system", "os.system", "../star", "packdepth.blocks", "", "__class__"])
+def test_a_kind_names_no_code(kind: str) -> None:
+    assert refusal({"shape": {"kind": kind}}).endswith("valid kinds are radius")
+
+
+def test_an_unknown_block_stands_only_where_it_may_be_kept() -> None:
+    unknown = Unknown(kind="star")
+    circle = Circle(radius=1)
+    assert Drawing(shape=circle, others=[unknown]).others == [unknown]
+    with pytest.raises(ValueError, match="object of class Unknown"):
+        Drawing(shape=unknown)
+
+
 def test_packdepth_s_own_terms_stand_in_one_file_each() -> None:
     own = TERMS.own()
     assert own["photometric"] is Photometric

@@ -39,7 +39,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, in_one_line
 
 
 def nearest(name: str, names: list[str]) -> str:
@@ -457,7 +457,7 @@ class ByKind:
     def _validated(self, value: Any, info: ValidationInfo) -> Block:
         """Return the block that a value is or describes."""
         context: CheckpointContext = info.context or CheckpointContext()
-        if isinstance(value, (self.family.base, Unknown)):
+        if isinstance(value, self.family.base) or (self.keep_unknown and isinstance(value, Unknown)):
             self.family.check_name(type(value))
             return value
         if not isinstance(value, Mapping):
@@ -523,7 +523,7 @@ def parse(model: type[Model], values: Any, origin: str, context: CheckpointConte
         return model.model_validate(values, context=context)
     except ValidationError as error:
         where, what = _place_and_wording(error)
-    raise InputError(f"{origin}: {where}: {what}" if where else f"{origin}: {what}")
+    raise InputError(f"{origin}: {in_one_line(f'{where}: {what}' if where else what)}")
 
 
 def _place_and_wording(error: ValidationError) -> tuple[str, str]:

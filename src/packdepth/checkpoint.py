@@ -169,19 +169,29 @@ def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
 
     Raises InputError if the folder is no checkpoint, or if its networks are not known here.
     """
+    run_values, meta_values = description_values(folder, "checkpoint", "training wrote, such as OUTPUT/best")
+    meta = parse(Meta, meta_values, str(folder / META))
+    context = CheckpointContext(is_checkpoint=True, packages=meta.packages)
+    return _parse_run(run_values, str(folder / RUN), context), meta
+
+
+def description_values(folder: Path, what: str, origin: str) -> tuple[Any, Any]:
+    """Return the content of `run.yaml` and of `meta.json` of a checkpoint of any kind of network.
+
+    Args:
+        folder: the folder of the checkpoint.
+        what: what the folder should be, such as "checkpoint", for the sentence of an error.
+        origin: where such a folder comes from, the end of that sentence.
+
+    Raises InputError if a file is missing or is not valid YAML or JSON.
+    """
     missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
     if missing:
-        raise InputError(
-            f"{folder}: is no checkpoint (it lacks {', '.join(missing)}); "
-            f"give a folder that training wrote, such as OUTPUT/best"
-        )
+        raise InputError(f"{folder}: is no {what} (it lacks {', '.join(missing)}); give a folder that {origin}")
     try:
-        meta = parse(Meta, json.loads((folder / META).read_text()), str(folder / META))
-        context = CheckpointContext(is_checkpoint=True, packages=meta.packages)
-        run = _parse_run(yaml.safe_load((folder / RUN).read_text()), str(folder / RUN), context)
+        return yaml.safe_load((folder / RUN).read_text()), json.loads((folder / META).read_text())
     except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
-    return run, meta
 
 
 def _parse_run(values: Any, origin: str, context: CheckpointContext) -> Run | Imported:

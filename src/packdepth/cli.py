@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAp
 
 from packdepth import __version__
 from packdepth.city.command import city
-from packdepth.errors import InputError, check_least
+from packdepth.errors import InputError, check_least, in_one_line
 from packdepth.studies.budget import Budget
 
 Use = Annotated[tuple[str, ...], arg(name="use", metavar="FILE|MODULE"), UseAppendAction]
@@ -277,6 +277,7 @@ def semantics_train(
     *,
     output: Path,
     resume: bool = False,
+    use: Use = (),
 ) -> None:
     """Train a segmentation network on images with classes.
 
@@ -285,7 +286,9 @@ def semantics_train(
         overrides: values to change in it, such as training.steps=2000.
         output: folder for the checkpoint.
         resume: continue the training in the output folder, exactly as if it had not been interrupted.
+        use: Python file or installed module with the sources that the run file names; repeatable.
     """
+    _use(use)
     from packdepth.segmentation.training import train_semantics
 
     train_semantics(run, output, overrides, resume)
@@ -516,7 +519,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _sentence(error: InputError) -> str:
     """Return the message of an error. If a worker process passed the error on, the message is its last line."""
-    return str(error).strip().splitlines()[-1].removeprefix("packdepth.errors.InputError: ")
+    return in_one_line(str(error).strip().split("\n")[-1].removeprefix("packdepth.errors.InputError: "))
 
 
 if __name__ == "__main__":

@@ -320,8 +320,8 @@ class Imported(Closed):
     """Assumptions of the import, and parts that were left out."""
 
 
-def packages_of(run: Run) -> dict[str, str]:
-    """Return the packages, beside packdepth itself, that the blocks of a run come from, by kind.
+def blocks_of(run: Run) -> list[Block]:
+    """Return all blocks of a run that have a kind.
 
     Args:
         run: the run.
@@ -331,7 +331,16 @@ def packages_of(run: Run) -> dict[str, str]:
         *(*run.data.train, *run.data.val, *run.objective, run.networks.depth, run.networks.pose),
         *(run.training.optimizer, run.training.schedule, None if guidance is None else guidance.semantics),
     ]
-    packages = {block.kind: package_of(type(block)) for block in blocks if block is not None}
+    return [block for block in blocks if block is not None]
+
+
+def packages_of(run: Run) -> dict[str, str]:
+    """Return the packages, beside packdepth itself, that the blocks of a run come from, by kind.
+
+    Args:
+        run: the run.
+    """
+    packages = {block.kind: package_of(type(block)) for block in blocks_of(run)}
     return {kind: package for kind, package in packages.items() if package is not None}
 
 

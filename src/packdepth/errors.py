@@ -15,6 +15,18 @@ class InputError(ValueError):
     """
 
 
+def in_one_line(text: str) -> str:
+    r"""Return a text with its control characters escaped, so that printing it changes nothing but one line.
+
+    Args:
+        text: a text that another person may have written, such as a value in a checkpoint.
+
+    >>> print(in_one_line("fine\nnot \x1b[31mfine"))
+    fine\nnot \x1b[31mfine
+    """
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def check_least(option: str, value: float, least: float) -> None:
     """Raise InputError, which names the option of the command line, for a value below the smallest one.
 

@@ -12,7 +12,7 @@ import torch
 from packdepth.config import Augmentation, Jitter
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler, measured_depth
 from packdepth.data.fields import check_offers
-from packdepth.data.targets import check_one_size, depth_source, distance, distance_source, target_indices
+from packdepth.data.targets import check_clip_sizes, depth_source, distance, distance_source, target_indices
 from packdepth.errors import InputError
 from packdepth.records import Batch, Clip
 from packdepth.sources.files import PointsNpz
@@ -97,10 +97,10 @@ def test_what_measures_depth(clip: Clip) -> None:
 
 
 def test_measured_depth_of_a_batch_has_one_size(clip: Clip) -> None:
-    check_one_size([clip, clip])
+    check_clip_sizes([clip, clip])
     other = replace(clip, name="other", camera=clip.camera.resized(40, 90))
     with pytest.raises(InputError, match=r"clip folder/moving_clip \(.*\) is 96x48 and clip other \(.*\) is 90x40"):
-        check_one_size([clip, clip, other])
+        check_clip_sizes([clip, clip, other])
 
 
 def test_a_sample_holds_target_context_and_what_is_asked_for(clip: Clip) -> None:

@@ -6,7 +6,9 @@ import json
 import shutil
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from packdepth.evaluation.odometry_command import clip_odometry, odometry
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import PAIRS, Predictor
 from packdepth.records import Clip, Frame
+from packdepth.sources import Folder
 
 from .conftest import META, STEP, Straight, reader, run
 
@@ -194,3 +197,20 @@ def test_several_clips_get_a_folder_each(
     assert capsys.readouterr().out == "\n".join(texts)
     assert texts[0].startswith("6 frames of folder/monday\n")
     assert sorted(path.name for path in (tmp_path / "out" / "tuesday").iterdir()) == FILES
+
+
+def test_clips_of_one_short_name_are_refused_before_anything_is_written(moving_clip: Path, tmp_path: Path) -> None:
+    class TwoSides(Folder):
+        """A source with two clips that differ in the kind of their names alone."""
+
+        kind: Literal["two_sides"] = "two_sides"  # type: ignore[assignment]
+
+        def find(self) -> list[Clip]:
+            (clip,) = super().find()
+            return [clip, replace(clip, name=f"other/{clip.short_name}")]
+
+    expected = r"clip: has several clips of one name \(moving_clip\); process them one by one"
+    with pytest.raises(InputError, match=expected):
+        odometry(reader(), moving_clip, tmp_path / "out", kind="two_sides")
+    assert not (tmp_path / "out").exists()
+    assert len(odometry(reader(), moving_clip, kind="two_sides")) == 2

@@ -108,6 +108,30 @@ def test_another_import_is_refused(moving_clip: Path, tmp_path: Path) -> None:
         import_data(moving_clip, tmp_path / "out")
 
 
+def test_an_import_of_an_earlier_version_continues(data: Path, tmp_path: Path) -> None:
+    """Its recipe has other names of keys, and their order."""
+    source, output = data / "kitti_raw", tmp_path / "out"
+    options = ("drives=[2011_09_26_drive_0052_sync]", "frames=[0, 2]")
+    (folder,) = import_data(source, output, options=options, size=(20, 36))
+    before, recipe = written(folder), yaml.safe_load((output / "import.yaml").read_text())
+    block = recipe["source"]
+    assert next(iter(block)) == "kind"
+    assert block["color"] is True
+    earlier = {"format": recipe["format"], "size": recipe["size"]}
+    earlier["source"] = {key.replace("color", "colour"): value for key, value in reversed(block.items())}
+    (output / "import.yaml").write_text(yaml.safe_dump(earlier, sort_keys=False))
+    assert import_data(source, output, options=options, size=(20, 36)) == [folder]
+    assert written(folder) == before
+    with pytest.raises(InputError, match=r"import\.yaml: this folder holds another import"):
+        import_data(source, output, options=(*options[:1], "frames=[0, 1]"), size=(20, 36))
+
+
+def test_a_recipe_that_cannot_be_read_is_another_import(moving_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "import.yaml").write_text("source: [")
+    with pytest.raises(InputError, match=r"import\.yaml: this folder holds another import"):
+        import_data(moving_clip, tmp_path)
+
+
 def test_a_disk_that_is_too_small(moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))

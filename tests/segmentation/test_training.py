@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from present import present
 from torch import Tensor
 
@@ -57,6 +58,16 @@ def test_learns_and_says_how_well(run_file: Path, tmp_path: Path, capsys: pytest
     assert files(tmp_path / "out") == FILES
     with pytest.raises(InputError, match="exists already; name another --output, or remove it"):
         train_semantics(run_file, tmp_path / "out")
+
+
+def test_a_network_is_loaded_without_the_package_of_its_images(run_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "network"
+    train_semantics(run_file, output, ("training.steps=1",))
+    content = yaml.safe_load((output / "run.yaml").read_text())
+    content["data"]["train"] = [{"kind": "my_images", "place": "images"}]
+    (output / "run.yaml").write_text(yaml.safe_dump(content))
+    assert read_description(output)[0].data.train[0].model_dump() == {"kind": "my_images", "place": "images"}
+    assert load_fpn(output).classes == tuple(read_description(output)[1].classes)
 
 
 def test_is_the_same_every_time(run_file: Path, tmp_path: Path) -> None:

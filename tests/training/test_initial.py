@@ -12,10 +12,12 @@ from batches import make_batch
 from present import present
 
 from packdepth import checkpoint
-from packdepth.config import parse_run
+from packdepth.blocks import parse
+from packdepth.config import Imported, parse_run
 from packdepth.errors import InputError
 from packdepth.objectives import Objective
 from packdepth.records import Outputs
+from packdepth.training.initial import load_initial
 from packdepth.training.module import DepthModule
 from packdepth.training.run import train
 
@@ -114,6 +116,21 @@ def test_a_checkpoint_of_another_network_is_refused(second: Path, tmp_path: Path
     with pytest.raises(InputError, match="is no checkpoint"):
         train(second, tmp_path / "run", overrides=(f"initial.depth={tmp_path / 'nothing'}",))
     assert not (tmp_path / "run").exists()
+
+
+def test_an_ego_motion_network_of_another_project_is_refused(run_values: dict[str, Any], tmp_path: Path) -> None:
+    networks = {"depth": run_values["networks"]["depth"], "pose": {"kind": "packnet_sfm_posenet"}}
+    size = run_values["data"]["image_size"]
+    run = parse(Imported, {"imported_from": "packnet-sfm", "image_size": size, "networks": networks}, "run")
+    meta = checkpoint.Meta(
+        packdepth="0", created="now", epoch=0, step=0, metric=False, scale_source="none", clips=[], frames=0
+    )
+    weights = {f"pose.{name}": value for name, value in present(run.networks.pose).build().state_dict().items()}
+    checkpoint.write(tmp_path / "imported", checkpoint.Checkpoint(run, meta, weights))
+    ours = parse_run(run_values | {"initial": {"pose": str(tmp_path / "imported")}}, "run")
+    expected = r"initial\.pose: .* holds the network .*'packnet_sfm_posenet'.*, but networks\.pose is"
+    with pytest.raises(InputError, match=expected):
+        load_initial(ours, {"pose": present(ours.networks.pose).assemble()})
 
 
 def test_what_is_frozen_must_come_from_somewhere(second: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ import yaml
 from PIL import Image
 
 from packdepth import checkpoint
-from packdepth.config import Run, load_run
+from packdepth.blocks import CheckpointContext
+from packdepth.config import Run, load_run, parse_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
 from packdepth.objectives import Objective
@@ -295,6 +296,15 @@ def test_resuming_needs_the_same_run(whole: Path, run_file: Path, tmp_path: Path
         train(run_file, tmp_path / "nothing", resume=True)
     with pytest.raises(InputError, match=r"other values of training\.batch_size, training\.seed;"):
         train(run_file, whole, overrides=("training.batch_size=4", "training.seed=5"), resume=True)
+
+
+def test_a_run_with_a_term_that_was_not_installed_is_no_run_to_train(run_file: Path, tmp_path: Path) -> None:
+    values = load_run(run_file).model_dump(mode="json")
+    values["objective"].append({"kind": "glare", "weight": 0.1})
+    run = parse_run(values, "run", CheckpointContext(is_checkpoint=True))
+    with pytest.raises(InputError, match="run: the class of kind 'glare' was not installed when this run was read"):
+        train(run, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_batch_that_processes_cannot_share_is_an_error(run_file: Path, tmp_path: Path) -> None:

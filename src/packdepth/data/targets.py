@@ -183,7 +183,7 @@ def check_scans(clips: Sequence[Clip]) -> None:
             )
 
 
-def check_one_size(clips: Sequence[Clip]) -> None:
+def check_clip_sizes(clips: Sequence[Clip]) -> None:
     """Raise InputError, naming two clips, unless all clips have images of one size.
 
     Measured depth keeps its own size, and a batch needs one size.

@@ -20,7 +20,7 @@ from packdepth.inference.info import depth_unit
 from packdepth.inference.predictor import Predictor, load
 from packdepth.progress import progress
 from packdepth.records import Clip
-from packdepth.sources.open import open_clips
+from packdepth.sources.open import check_names, open_clips
 
 MEANINGS = {
     "distance": "m, distance traveled as measured",
@@ -122,6 +122,8 @@ def odometry(
     for clip in clips:
         if clip.independent:
             raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
+    if output is not None:
+        check_names(clips, source, "process")
     predictor = checkpoint if isinstance(checkpoint, Predictor) else load(checkpoint)
     cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
     for clip, found in zip(clips, cameras, strict=True):

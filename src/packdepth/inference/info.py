@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from packdepth.blocks import Unknown
 from packdepth.checkpoint import WEIGHTS, Meta, read_description, semantics_copy
 from packdepth.config import Imported, Run
-from packdepth.errors import InputError
+from packdepth.errors import InputError, in_one_line
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.blocks import DepthNetworkBlock, GuidanceBlock, NetworkBlock, PoseBlock
 from packdepth.objectives.term import Term
@@ -71,7 +71,7 @@ def describe(checkpoint: str | Path) -> str:
             written,
             ("git commit", meta.git_commit or "unknown"),
         ]
-    return "\n".join(f"{label:<15}{text}" for label, text in rows)
+    return "\n".join(f"{label:<15}{in_one_line(text)}" for label, text in rows)
 
 
 def depth_unit(metric: bool, scale_source: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from packdepth.inference.predictor import Predictor, frame_inv_depth, load
 from packdepth.inference.writers import Writer, all_writers
 from packdepth.progress import progress
 from packdepth.records import Clip
-from packdepth.sources.open import open_clips
+from packdepth.sources.open import check_names, open_clips
 
 SAMPLES = 16  # frames, spread over a clip, that determine its colors
 IMAGES_PER_SECOND = 10.0  # of a video that is made from images without times
@@ -99,9 +98,7 @@ def _chosen(save: str) -> list[type[Writer]]:
 
 def _jobs(clips: Sequence[Clip], path: Path, output: Path, writers: Sequence[type[Writer]], meta: Meta) -> list[Job]:
     """Return a job for each clip. Raises InputError if two clips have one name."""
-    twice = [name for name, count in Counter(clip.short_name for clip in clips).items() if count > 1]
-    if twice:
-        raise InputError(f"{path}: has several clips of one name ({twice[0]}); predict them one by one")
+    check_names(clips, path, "predict")
     jobs = []
     for clip in clips:
         folder, name = output / clip.short_name, clip.short_name

@@ -19,14 +19,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 import yaml
 
+from packdepth.blocks import Closed, parse
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import check_calibrated
 from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_depth_png, write_image
 from packdepth.progress import progress
 from packdepth.records import Clip, Frame, Readable, Scan
+from packdepth.sources.base import AnySource
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import POSE_COLUMNS
+from packdepth.sources.open import check_names
 from packdepth.sources.recognize import source_at
 from packdepth.sources.rigid import quaternion
 from packdepth.sources.split import own_line, write_split
@@ -37,6 +40,17 @@ Size = tuple[int, int] | None
 MIN_SIDE = 16  # pixels, of the images to write: a smaller number is a typing error
 SAMPLED_CLIPS = 10  # clips, spread over all, whose first files are written to estimate the disk space: some seconds
 MOVING = 255  # gray level of moving objects in moving/, so that the mask can be looked at; readers take any but 0
+
+
+class Recipe(Closed):
+    """The content of import.yaml: the source of the clips in a folder, and how they were written."""
+
+    source: AnySource
+    """The source."""
+    size: Size
+    """Height and width of the images, in pixels; null for their own size."""
+    format: Literal["jpg", "png"]
+    """Format of the images."""
 
 
 def import_data(
@@ -64,12 +78,11 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_calibrated(clips)
+    check_names(clips, path, "import")
     folders = {clip.name: output / clip.short_name for clip in clips}
-    twice = [name for name, count in Counter(folders.values()).items() if count > 1]
-    if twice or len(folders) < len(clips):
-        raise InputError(f"{path}: has several clips of one name ({twice or clips[0].name}); import them one by one")
-    recipe = {"source": source.model_dump(mode="json"), "size": list(size) if size else None, "format": image_format}
-    claim(output / "import.yaml", yaml.safe_dump(recipe, sort_keys=False), "another import")
+    recipe, file = Recipe(source=source, size=size, format=image_format), output / "import.yaml"
+    if not _holds(file, recipe):
+        claim(file, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "another import")
 
     todo = [clip for clip in clips if not folders[clip.name].exists()]
     pieces_of = partial(pieces, size=size, suffix=f".{image_format}")
@@ -85,6 +98,16 @@ def import_data(
             hidden.rename(folders[clip.name])
     _write_targets(output / "split.txt", clips, folders)
     return list(folders.values())
+
+
+def _holds(file: Path, recipe: Recipe) -> bool:
+    """Return whether a file holds a recipe, if in another order of its keys or with their names of earlier versions."""
+    if not file.exists():
+        return False
+    try:
+        return parse(Recipe, yaml.safe_load(file.read_text()), str(file)) == recipe
+    except (yaml.YAMLError, UnicodeDecodeError, InputError):
+        return False
 
 
 # --- frames -------------------------------------------------------------------------------------------------------

@@ -237,6 +237,10 @@ class DepthNetworkBlock(NetworkBlock):
 class PoseBlock(Block, ABC):
     """The block of an ego-motion network, packdepth's or one that another project trained."""
 
+    def architecture(self) -> dict[str, Any]:
+        """Return the options that the weights depend on."""
+        return self.model_dump()
+
     @abstractmethod
     def build(self) -> PairPoseNetwork:
         """Return the network with random weights."""

@@ -23,9 +23,6 @@ class Objective:
     Args:
         terms: the terms, each kind at most once.
 
-    Args:
-        terms: the terms.
-
     Raises InputError for a term whose `needs` are a text and no tuple.
 
     >>> from packdepth.objectives import Photometric, Velocity

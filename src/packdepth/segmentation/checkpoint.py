@@ -6,14 +6,22 @@ finished, `trainer.ckpt` stands beside them: the state from which the training c
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from packdepth.blocks import Closed, parse
-from packdepth.checkpoint import META, RUN, TRAINER_STATE, WEIGHTS, check_unchanged, recover, replaced
+from packdepth.blocks import CheckpointContext, Closed, parse
+from packdepth.checkpoint import (
+    META,
+    RUN,
+    TRAINER_STATE,
+    WEIGHTS,
+    check_unchanged,
+    description_values,
+    recover,
+    replaced,
+)
 from packdepth.errors import InputError
 from packdepth.segmentation.run_file import SemanticRun
 
@@ -79,21 +87,15 @@ def write_checkpoint(
 def read_description(folder: Path) -> tuple[SemanticRun, SemanticMeta]:
     """Return the run and the description of a checkpoint. Raises InputError if `folder` is no checkpoint.
 
+    Sources of packages that are not installed are kept as `blocks.Unknown`: only training needs them.
+
     Args:
         folder: the folder of the checkpoint.
     """
-    missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"{folder}: is no checkpoint of a segmentation network (it lacks {', '.join(missing)}); "
-            f"give a folder that `packdepth semantics train` wrote"
-        )
-    try:
-        run = parse(SemanticRun, yaml.safe_load((folder / RUN).read_text()), str(folder / RUN))
-        meta = parse(SemanticMeta, json.loads((folder / META).read_text()), str(folder / META))
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
-    return run, meta
+    what, origin = "checkpoint of a segmentation network", "`packdepth semantics train` wrote"
+    run_values, meta_values = description_values(folder, what, origin)
+    run = parse(SemanticRun, run_values, str(folder / RUN), CheckpointContext(is_checkpoint=True))
+    return run, parse(SemanticMeta, meta_values, str(folder / META))
 
 
 def load_weights(network: nn.Module, folder: Path) -> None:

@@ -31,7 +31,7 @@ def median_step(times: Sequence[float]) -> float | None:
     return float(np.median(np.diff(times))) if len(times) > 1 else None
 
 
-def check_one_size(clip: Clip) -> None:
+def check_frame_sizes(clip: Clip) -> None:
     """Raise InputError for the first image of a clip that is not of the size of the others.
 
     Args:
@@ -152,7 +152,7 @@ class Source(Block, ABC):
                 check_found(self.kind, clips)
         if one_size:
             for clip in clips:
-                check_one_size(clip)
+                check_frame_sizes(clip)
         if self.split_file is not None:
             entries = self.entries()
             clips, absent = select(clips, entries)

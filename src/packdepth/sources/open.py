@@ -1,7 +1,8 @@
-"""The function that opens a path of any kind as clips."""
+"""Data of any kind at a path, opened as clips."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,21 @@ def open_clips(
     if "camera" in type(source).model_fields:
         return source.model_copy(update={"camera": camera}).clips(one_size=False)
     return [_with_camera(clip, camera) for clip in source.clips(one_size=False)]
+
+
+def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
+    """Raise InputError if two clips have one short name, and would be written to one folder.
+
+    Args:
+        clips: the clips.
+        path: their path, for the sentence.
+        action: what is done with them, a verb.
+
+    >>> check_names([], "data", "predict")
+    """
+    for name, count in Counter(clip.short_name for clip in clips).items():
+        if count > 1:
+            raise InputError(f"{path}: has several clips of one name ({name}); {action} them one by one")
 
 
 def _with_camera(clip: Clip, file: Path) -> Clip:

@@ -14,14 +14,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
-from packdepth.blocks import blaming, package_of
-from packdepth.config import Run, load_run, packages_of, parse_run
+from packdepth.blocks import Unknown, blaming, package_of
+from packdepth.config import Run, blocks_of, load_run, packages_of, parse_run
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import (
     check_calibrated,
-    check_one_size,
+    check_clip_sizes,
     check_scans,
     distinct_cameras,
     gaps,
@@ -101,7 +101,7 @@ def train(
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
     if "truth" in objective.batch_fields and run.training.batch_size > processes:
-        check_one_size(clips)
+        check_clip_sizes(clips)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, epoch)
     if data.val is not None and len(data.val) < processes:
@@ -140,7 +140,15 @@ def as_run(run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] =
         return load_run(Path(run), tuple(overrides))
     if overrides:
         raise InputError("overrides change a run file; change the Run or the mapping itself")
-    return run if isinstance(run, Run) else parse_run(dict(run), "run")
+    if not isinstance(run, Run):
+        return parse_run(dict(run), "run")
+    for block in blocks_of(run):
+        if isinstance(block, Unknown):  # from a checkpoint, which can be read without them
+            raise InputError(
+                f"run: the class of kind '{block.kind}' was not installed when this run was read; install its package "
+                f"or define it, and read the run again"
+            )
+    return run
 
 
 def check_contracts(module: DepthModule, data: RunData) -> None:

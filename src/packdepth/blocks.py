@@ -210,16 +210,13 @@ class Family(Generic[AnyBlock]):
 
     def _installed(self, kind: str) -> type[AnyBlock] | None:
         """Return the class that an installed package offers for a kind, if one does."""
-        points = tuple(importlib.metadata.entry_points(group=self.group, name=kind))
-        if not points:
+        point = entry_point(self.group, kind, "kind")
+        if point is None:
             return None
-        if len(points) > 1:
-            owners = " and ".join(_owner(point) for point in points)
-            raise InputError(f"kind '{kind}' is offered by the installed packages {owners}; uninstall one of them")
-        block = load_entry_point(points[0])
+        block = load_entry_point(point)
         if not (isinstance(block, type) and issubclass(block, self.base) and kind in block.kinds()):
             raise InputError(
-                f"entry point {kind} = {points[0].value} of group {self.group}: is no {self.base.__name__} of kind "
+                f"entry point {kind} = {point.value} of group {self.group}: is no {self.base.__name__} of kind "
                 f"'{kind}'; see docs/extending.md"
             )
         return block
@@ -279,6 +276,26 @@ def descendants(base: type[AnyBlock]) -> Iterator[type[AnyBlock]]:
     for block in base.__subclasses__():
         yield block
         yield from descendants(block)
+
+
+def entry_point(group: str, name: str, what: str) -> importlib.metadata.EntryPoint | None:
+    """Return the entry point of a name, without importing it; None if no installed package declares it.
+
+    Args:
+        group: the group of entry points.
+        name: the name of the entry point.
+        what: what the name is, such as "kind", for the sentence of an error.
+
+    Raises InputError if several packages declare it.
+
+    >>> entry_point("packdepth.terms", "no such term", "kind") is None
+    True
+    """
+    points = tuple(importlib.metadata.entry_points(group=group, name=name))
+    if len(points) > 1:
+        owners = " and ".join(_owner(point) for point in points)
+        raise InputError(f"{what} '{name}' is offered by the installed packages {owners}; uninstall one of them")
+    return points[0] if points else None
 
 
 def load_entry_point(point: importlib.metadata.EntryPoint) -> Any:

@@ -276,6 +276,16 @@ def test_an_installed_package_that_cannot_be_used(installed: Path, name: str, me
     assert "\n" not in str(caught.value)
 
 
+def test_two_packages_that_offer_one_name_are_named(installed: Path) -> None:
+    metadata = installed / "marina-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: marina\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[packdepth.protocols]\nharbor-day = marina:day\n")
+    with pytest.raises(InputError, match=r"protocol 'harbor-day' is offered by the installed packages .*marina"):
+        find_protocol("harbor-day")
+    assert find_protocol("harbor-night").about == "by night"
+
+
 def test_an_unknown_name_lists_all_names_and_the_nearest(installed: Path) -> None:
     with pytest.raises(
         InputError, match=r"no protocol is named 'harbor-dy' \(did you mean 'harbor-day'\?\); the protocols are city, "

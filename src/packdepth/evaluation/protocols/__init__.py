@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-from packdepth.blocks import load_entry_point, submodules, used
+from packdepth.blocks import entry_point, load_entry_point, submodules, used
 from packdepth.errors import InputError
 from packdepth.evaluation.protocol import Protocol
 
@@ -35,8 +35,9 @@ def find_protocol(name: str) -> Protocol:
     known = our_protocols() | _used_protocols()
     if name in known:
         return known[name]
-    for entry_point in entry_points(group=GROUP, name=name):
-        return installed_protocol(entry_point)
+    installed = entry_point(GROUP, name, "protocol")
+    if installed is not None:
+        return installed_protocol(installed)
     names = protocol_names()
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
@@ -67,24 +68,24 @@ def _protocols_of(modules: Iterable[ModuleType]) -> dict[str, Protocol]:
     return {value.name: value for value in values if isinstance(value, Protocol)}
 
 
-def installed_protocol(entry_point: EntryPoint) -> Protocol:
+def installed_protocol(point: EntryPoint) -> Protocol:
     """Import an entry point and return its protocol.
 
     Args:
-        entry_point: an entry point of the group `packdepth.protocols`.
+        point: an entry point of the group `packdepth.protocols`.
 
     Raises InputError, which names the package, if that fails or if the result is not a protocol of that name.
     """
-    found = load_entry_point(entry_point)
+    found = load_entry_point(point)
     try:
         protocol = found() if callable(found) else found
     except Exception as error:
-        raise InputError(f"protocol '{entry_point.name}': {entry_point.value} fails ({error}); mend it") from error
-    if not isinstance(protocol, Protocol) or protocol.name != entry_point.name:
-        package = entry_point.dist.name if entry_point.dist else entry_point.module
+        raise InputError(f"protocol '{point.name}': {point.value} fails ({error}); mend it") from error
+    if not isinstance(protocol, Protocol) or protocol.name != point.name:
+        package = point.dist.name if point.dist else point.module
         what = f"a protocol named '{protocol.name}'" if isinstance(protocol, Protocol) else type(protocol).__name__
         raise InputError(
-            f"protocol '{entry_point.name}': the package {package} provides {what} under this name; "
+            f"protocol '{point.name}': the package {package} provides {what} under this name; "
             "let its entry point return the Protocol of this name"
         )
     return protocol

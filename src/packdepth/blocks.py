@@ -1,7 +1,8 @@
 """Blocks of a run file: typed, closed, immutable, and found by their `kind`, here or in installed packages.
 
-A component owns its block: the class with the options of a loss term, a network or a source stands in the file of what
-it describes. No list of them exists. A `Family` finds the class of a `kind` in three places:
+The block of a component is the class with its options in a run file. It is defined in the file of the loss term, the
+network or the source that it describes. There is no central list of blocks. A `Family` finds the class of a `kind` in
+three places:
 
 1. packdepth's own: the classes that the modules of a package, such as `packdepth.objectives`, define;
 2. classes that were defined in this process: in a notebook, or in a file that `packdepth train --use FILE` imports;
@@ -43,7 +44,7 @@ from packdepth.errors import InputError, in_one_line
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """Return half a sentence that names the valid name nearest to a misspelled one, or all valid names.
+    """Return advice on a misspelled name, as the end of a sentence: the most similar valid name, or all valid names.
 
     Args:
         name: the misspelled name.
@@ -68,12 +69,12 @@ class Closed(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     renamed: ClassVar[Mapping[str, str]] = {}
-    """Today's name of each key that had another name in earlier versions. Run files with these names remain valid."""
+    """Keys that were renamed: old name to present name. Run files with the old names remain valid."""
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: Any) -> Any:
-        """Raise ValueError for an unknown key, and for a number in place of a bool or the other way round."""
+        """Raise ValueError for an unknown key, for a bool in place of a number, and for 0 or 1 in place of a bool."""
         if not isinstance(values, dict):
             return values
         names = list(cls.model_fields)
@@ -81,7 +82,7 @@ class Closed(BaseModel):
         for key in values:
             if key not in names:
                 raise ValueError(f"unknown key '{key}': {nearest(str(key), names)}")
-            # Python takes True for 1 and pydantic takes 1 for True, but in a run file they mean different things.
+            # Python accepts True as 1 and pydantic accepts 1 as True, but in a run file they mean different things.
             value, kind = values[key], cls.model_fields[key].annotation
             if isinstance(value, bool) and kind in (int, float):
                 raise ValueError(f"{key} must be a number (found {value})")
@@ -101,13 +102,13 @@ class Block(Closed):
     """
 
     kind: str
-    """Kind of the block: it names the class."""
+    """Name by which a run file asks for this block."""
     class_facts: ClassVar[tuple[str, ...]] = ()
-    """Names of the facts that subclasses state about themselves, which are no options of a run file."""
+    """Names of class attributes that a subclass may set, such as `needs` of a term. A run file cannot set them."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Raise TypeError, one sentence, for a subclass that could never be found or whose facts would be ignored."""
+        """Raise TypeError for a subclass whose `kind` is not literal, or with an option named as in `class_facts`."""
         super().__pydantic_init_subclass__(**kwargs)
         if "kind" in cls.__annotations__ and not cls.kinds():
             raise TypeError(f'{cls.__name__}: its kind must be a literal text, such as kind: Literal["mine"] = "mine"')
@@ -120,12 +121,12 @@ class Block(Closed):
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
-        """Return the kinds that this class describes; none for a base class."""
+        """Return the kinds of this class; an empty tuple for a base class."""
         return tuple(kind for kind in get_args(cls.model_fields["kind"].annotation) if isinstance(kind, str))
 
 
 class Unknown(Block):
-    """A block of a class that is not installed, in a part that only training needs. It keeps the keys and values.
+    """Placeholder for a block whose class is not installed and is needed for training only. It keeps keys and values.
 
     >>> Unknown(kind="my_term", weight=0.1).model_dump()
     {'kind': 'my_term', 'weight': 0.1}
@@ -136,7 +137,7 @@ class Unknown(Block):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: Any) -> Any:
-        """Return the values unchanged: any key may stand there."""
+        """Return the values unchanged: every key is accepted."""
         return values
 
 
@@ -145,7 +146,7 @@ AnyBlock = TypeVar("AnyBlock", bound=Block)
 
 @dataclass(frozen=True)
 class Family(Generic[AnyBlock]):
-    """All blocks that may stand in one place of a run file.
+    """All blocks that one place of a run file accepts, such as all loss terms.
 
     Args:
         base: the class that the blocks derive from.
@@ -167,7 +168,7 @@ class Family(Generic[AnyBlock]):
 
         Args:
             kind: the kind, as in a run file.
-            packages: the packages that a checkpoint was trained with, by kind: an error names the missing one.
+            packages: the packages that a checkpoint was trained with, by kind. If one is missing, the error names it.
 
         Raises:
             ValueError: if there is none; one sentence that lists the valid kinds.
@@ -204,12 +205,15 @@ class Family(Generic[AnyBlock]):
                 raise InputError(f"{block.__name__}: its kind '{kind}' is one of packdepth's own; give it another kind")
 
     def _defined(self) -> dict[str, type[AnyBlock]]:
-        """Return the classes of this process that are not packdepth's own, by kind; of several, the latest."""
+        """Return the classes that were defined in this process and are not packdepth's own, by kind.
+
+        If several classes have the same kind, the last one of `descendants` counts.
+        """
         classes = [block for block in descendants(self.base) if block not in self.own().values()]
         return {kind: block for block in classes for kind in block.kinds()}
 
     def _installed(self, kind: str) -> type[AnyBlock] | None:
-        """Return the class that an installed package offers for a kind, if one does."""
+        """Return the class that an installed package offers for a kind; None if no package does."""
         point = entry_point(self.group, kind, "kind")
         if point is None:
             return None
@@ -222,7 +226,7 @@ class Family(Generic[AnyBlock]):
         return block
 
     def _unknown(self, kind: str, packages: Mapping[str, str]) -> str:
-        """Return the sentence about a kind that is not known."""
+        """Return the error message for an unknown kind."""
         kinds = self.kinds()
         close = difflib.get_close_matches(kind, kinds, n=1)
         what = f"unknown kind '{kind}'" if kind else "its kind is missing"
@@ -263,7 +267,7 @@ def submodules(package: str) -> Iterator[Any]:
 
 
 def descendants(base: type[AnyBlock]) -> Iterator[type[AnyBlock]]:
-    """Yield all classes that derive from a class, in the order of their definition.
+    """Yield all classes that derive from a class, directly or not: each class is followed by its own subclasses.
 
     Args:
         base: the class.
@@ -321,18 +325,17 @@ def _owner(point: importlib.metadata.EntryPoint) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return an error in one line."""
+    """Return class and message of an exception as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
-_used: dict[str, ModuleType] = {}  # modules that `use` has imported, by the name that it was given
+_used: dict[str, ModuleType] = {}  # modules that `use` has imported, by its argument `name`
 
 
 def use(name: str) -> None:
     """Import a Python file or an installed module, so that the blocks that it defines are found by their kind.
 
-    Only the command line calls this, with a name that a person wrote there: no run file and no checkpoint can name
-    code.
+    Only the command line calls this, with the argument of --use. A run file or a checkpoint cannot name code.
 
     Args:
         name: the path of a Python file, or the name of an installed module.
@@ -362,18 +365,18 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def used() -> Mapping[str, ModuleType]:
-    """Return the modules that `use` has imported, by the names that it was given."""
+    """Return the modules that `use` has imported, by its argument `name`."""
     return _used
 
 
 def package_of(block: type[Block]) -> str | None:
-    """Return what a person needs to use a class: the name and version of its package, or its file.
+    """Return the origin of a class: name and version of its package, or the file that --use has to name.
 
     Args:
         block: the class.
 
     Returns:
-        The text; None for packdepth's own classes.
+        The origin in words; None for packdepth's own classes.
 
     >>> from packdepth.optimization.schedules import Cosine
     >>> package_of(Cosine) is None
@@ -398,7 +401,7 @@ def _installed_package(top: str) -> str | None:
     """Return name and version of the installed package with a top-level module, None if there is none."""
     points = importlib.metadata.entry_points()
     for group in (group for group in points.groups if group.startswith("packdepth.")):
-        for point in points.select(group=group):  # an editable package lists no modules, but its entry points
+        for point in points.select(group=group):  # an editable package lists its entry points, but no modules
             if _top(point.module) == top and point.dist is not None:
                 return f"{point.dist.name} {point.dist.version}"
     names = importlib.metadata.packages_distributions().get(top)
@@ -409,11 +412,11 @@ def _installed_package(top: str) -> str | None:
 def blaming(what: str, block: type[Block]) -> Iterator[None]:
     """Turn an error in somebody else's code into one sentence that names what failed, its package and the line.
 
-    Errors of packdepth's own classes, and sentences for users, pass as they are.
+    Errors of packdepth's own classes, and every InputError, are raised unchanged.
 
     Args:
-        what: what runs inside, such as "the term 'glare'"; the sentence begins with it.
-        block: the class whose code it is.
+        what: name of the code in the `with` statement, such as "the term 'glare'"; the sentence begins with it.
+        block: the class of that code.
 
     Raises InputError.
     """
@@ -435,13 +438,13 @@ def blaming(what: str, block: type[Block]) -> Iterator[None]:
 
 
 class ByKind:
-    """The annotation of a field whose class is found by its `kind`: `Annotated[Term, ByKind(TERMS)]`.
+    """Annotation of a field whose class is found by its `kind`, such as `Annotated[Term, ByKind(TERMS)]`.
 
-    The field takes a block of the family, or a mapping that describes one.
+    The value of the field is a block of the family, or a mapping with the `kind` and the options of one.
 
     Args:
-        family: the blocks that may stand in the field.
-        keep_unknown: whether a block of unknown kind in a checkpoint is kept as `Unknown`; otherwise it is refused.
+        family: the blocks that the field accepts.
+        keep_unknown: whether a block of unknown kind in a checkpoint is kept as `Unknown`; if not, it is an error.
 
     >>> from typing import Annotated
     >>> from packdepth.optimization.blocks import SCHEDULES, Schedule
@@ -466,13 +469,13 @@ class ByKind:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Return the JSON schema of such a field: any of packdepth's own blocks."""
+        """Return the JSON schema of such a field, which accepts packdepth's own blocks of the family."""
         return {
             "anyOf": [handler(block.__pydantic_core_schema__) for block in dict.fromkeys(self.family.own().values())]
         }
 
     def _validated(self, value: Any, info: ValidationInfo) -> Block:
-        """Return the block that a value is or describes."""
+        """Return a value that is a block unchanged, and parse a mapping into a block."""
         context: CheckpointContext = info.context or CheckpointContext()
         if isinstance(value, self.family.base) or (self.keep_unknown and isinstance(value, Unknown)):
             self.family.check_name(type(value))
@@ -496,10 +499,10 @@ class ByKind:
 
 @dataclass(frozen=True)
 class CheckpointContext:
-    """The context in which the run file of a checkpoint is read.
+    """Options for parsing the run file of a checkpoint.
 
     Args:
-        is_checkpoint: whether the values belong to a checkpoint. Parts that only training needs may then be unknown.
+        is_checkpoint: whether the values belong to a checkpoint. Blocks that only training needs may then be unknown.
         packages: the packages that the checkpoint was trained with, by kind.
 
     >>> CheckpointContext().is_checkpoint
@@ -511,7 +514,7 @@ class CheckpointContext:
 
 
 class _InsideError(ValueError):
-    """An error inside a block that was found by its kind: the place in the block, and the description."""
+    """A validation error of a `ByKind` field: the place inside the block, and the description."""
 
     def __init__(self, error: ValidationError) -> None:
         self.where, self.what = _place_and_wording(error)
@@ -527,8 +530,8 @@ def parse(model: type[Model], values: Any, origin: str, context: CheckpointConte
     Args:
         model: the class.
         values: the values, as YAML or JSON gives them.
-        origin: origin of the values, such as a file's path; it begins the sentence of an error.
-        context: context of the checkpoint that the values belong to, if they do.
+        origin: name of the file or object that the values come from; error messages begin with it.
+        context: the checkpoint's context; None if the values do not belong to a checkpoint.
 
     Raises InputError, one sentence that names the place, what was found and what to do.
 
@@ -576,7 +579,7 @@ def _wording(error: Any) -> str:
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "missing":
         return _WORDINGS[kind]
-    if kind == "value_error":  # raised by a validator of ours, in our words
+    if kind == "value_error":  # raised by one of packdepth's validators, whose message is already good
         return str(context["error"])
     if kind in ("too_short", "too_long"):
         bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
@@ -588,7 +591,7 @@ def _wording(error: Any) -> str:
 
 
 def _described(found: Any) -> str:
-    """Return a value that was found, in a few words."""
+    """Return a short description of a wrong value."""
     if found is None:
         return "nothing"
     if isinstance(found, (dict, list)):

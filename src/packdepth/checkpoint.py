@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
-TRAINER_STATE = "trainer.ckpt"  # file beside a checkpoint's own: the state from which its training can be resumed
-SEMANTICS = "semantics"  # folder in a checkpoint: a copy of the segmentation network that guides depth, if it holds one
+TRAINER_STATE = "trainer.ckpt"  # file in `last/`, which is not part of a checkpoint: state for resuming the training
+SEMANTICS = "semantics"  # optional folder in a checkpoint: copy of the segmentation network that guides depth
 
 
-WELL_DETERMINED = 0.05  # largest relative standard deviation of a well determined focal length; chosen
+WELL_DETERMINED = 0.05  # largest relative standard deviation of a well determined focal length; chosen by eye
 
 
 class LearnedCamera(Closed):
@@ -51,7 +51,7 @@ class LearnedCamera(Closed):
     cy: float
     """y of the principal point, in pixels."""
     focal_deviation: float
-    """Relative standard deviation of the focal length; 0.3, that of the guess, if the video does not determine it."""
+    """Relative standard deviation of the focal length; 0.3, as for the guess, if the video does not improve it."""
 
     @property
     def camera(self) -> Camera:
@@ -83,7 +83,7 @@ class Meta(Closed):
     created: str
     """Date and time of writing, UTC."""
     epoch: int
-    """Number of finished epochs; 0 if another project trained the checkpoint, like the other numbers of training."""
+    """Number of finished epochs. This and the other numbers are 0 if another project trained the checkpoint."""
     step: int
     """Number of finished optimizer steps."""
     metric: bool
@@ -91,18 +91,18 @@ class Meta(Closed):
     scale_source: str
     """Source of the scale, such as "velocity (poses)"; "none" if depth is known up to a factor only."""
     clips: list[str]
-    """Names of the clips that it was trained on."""
+    """Names of the training clips."""
     frames: int
-    """Number of frames of these clips."""
+    """Number of frames of these clips, without dropped static frames."""
     scores: dict[str, float] = {}
-    """Scores of the last validation, or the training loss."""
+    """Mean training loss of the epoch, and the scores of its validation, if there was one."""
     cameras: list[LearnedCamera] = []
     """Cameras that were learned, if any."""
     packages: dict[str, str] = {}
-    """Packages, beside packdepth, that the kinds of the run file come from, by kind."""
+    """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
-        """Return the camera that was learned for images of a size; None unless there is exactly one.
+        """Return the learned camera for images of a given size; None unless exactly one camera has that size.
 
         Args:
             height: height of the images, in pixels.
@@ -122,7 +122,7 @@ class Checkpoint:
 
 
 def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | None = None) -> None:
-    """Write a checkpoint so that the folder holds the old one or the new one, never a part.
+    """Write a checkpoint atomically: the folder always holds a complete checkpoint, the old or the new one.
 
     Args:
         folder: the folder.

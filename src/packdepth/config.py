@@ -26,7 +26,7 @@ Precision = Literal["32", "bf16"]
 
 
 class Jitter(Closed):
-    """Color jitter of the input of networks. Each factor is drawn from [1 - x, 1 + x], the hue shift from [-x, x].
+    """Color jitter of the networks' input: factors are drawn from [1 - x, 1 + x], the hue shift from [-x, x].
 
     >>> Jitter(hue=0.1).hue
     0.1
@@ -39,7 +39,7 @@ class Jitter(Closed):
     saturation: Unit = 0.2
     """Largest change of the saturation factor."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Largest shift of the hue, as a share of the color circle."""
+    """Largest shift of the hue, as a fraction of the color circle."""
 
 
 ImageSize = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
@@ -47,7 +47,7 @@ ImageSize = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
 
 
 class Augmentation(Closed):
-    """Random changes of a sample, drawn once and shared by its frames.
+    """Random changes of a sample. All frames of a sample are changed in the same way.
 
     >>> Augmentation().flip
     0.5
@@ -60,20 +60,20 @@ class Augmentation(Closed):
 
 
 class DropStatic(Closed):
-    """Frames of a standing camera, which are left out (`packdepth.data.filters` defines them).
+    """Filter that drops the frames in which the camera does not move (`packdepth.data.filters`).
 
     >>> DropStatic(by="speed").slowest
     0.5
     """
 
     by: Literal["image", "speed"]
-    """Criterion: `image` or `speed`.
+    """Criterion by which a frame is dropped: `image` or `speed`.
 
-    image: the mean optical flow to the next frame is below 1/416 of the width. speed: the measured speed, or that of
-    the poses, is below `slowest`.
+    image: the mean optical flow to the next frame is below 1/416 of the image width. speed: the mean speed to the next
+    frame, measured or computed from poses, is below `slowest`.
     """
     slowest: PositiveFloat = 0.5
-    """Lowest speed of a moving camera, in metres per second. Only `by: speed` uses it."""
+    """Speed below which a frame is dropped, in metres per second. Only `by: speed` uses it."""
 
 
 class Data(Closed):
@@ -82,51 +82,52 @@ class Data(Closed):
     train: Annotated[list[AnySource], Field(min_length=1)]
     """Clips to train on."""
     val: list[AnySource] = []
-    """Clips to validate on: metrics for clips with depth, the loss for all."""
+    """Clips to validate on. The loss is computed on all of them, metrics on those with measured depth."""
     image_size: ImageSize
     """Height and width of the input of the networks, in pixels."""
     context: tuple[int, ...] = (-1, 1)
-    """Context frames, by their offset from the target frame: no zero, none twice.
+    """Offsets of the context frames from the target frame, in frames. All differ, and none is zero.
 
-    An empty list trains without ego-motion, by stereo pairs or measured depth; targets then need no neighbors.
+    With an empty list, depth is trained on single frames, by stereo pairs or measured depth, without ego-motion.
     """
     beams: Literal[1, 4, 8, 16, 32, 64] | None = None
-    """Train on this number of beams of LiDAR scans, and on no other measured depth.
+    """Number of LiDAR beams to train on. No other measured depth is then used for training.
 
-    Validation uses depth maps or, without them, the returns of the other beams.
+    Validation uses depth maps. Frames without a depth map are validated on the remaining beams.
     """
     drop_static: DropStatic | None = None
-    """Leave out frames of the training clips in which the camera stands; the run's summary gives their number."""
+    """Drop the training frames in which the camera does not move. The summary of the run gives their number."""
     augmentation: Augmentation = Augmentation()
     """Random changes of the training samples."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of processes that load samples; 0 loads them in the training process."""
     cache: bool = False
-    """Keep resized images in memory, for clips that fit there."""
+    """Keep all resized images in memory. They must fit there."""
 
     @field_validator("context")
     @classmethod
     def _context_frames(cls, offsets: tuple[int, ...]) -> tuple[int, ...]:
-        """Raise ValueError for an offset of 0, and for one that stands there twice."""
+        """Raise ValueError for an offset of 0, and for one that is given twice."""
         if 0 in offsets or len(set(offsets)) < len(offsets):
             raise ValueError(f"offsets are whole numbers other than 0, each once; found {list(offsets)}")
         return offsets
 
 
 class CameraConfig(Closed):
-    """Knowledge of the cameras.
+    """Choice between given and learned camera intrinsics.
 
     >>> CameraConfig(learn=True).fov
     60.0
     """
 
     learn: bool = False
-    """Learn focal lengths and principal point with depth and ego-motion, and do not read calibrations.
+    """Learn focal lengths and principal point together with depth and ego-motion.
 
-    Clips with images of one size count as one camera if they have the same calibration, or none of them has one.
+    Calibrations of the clips then serve only to distinguish cameras: clips of the same image size share one learned
+    camera if they have the same calibration, or if none of them has one.
     """
     fov: Annotated[float, Field(ge=10, le=150)] = 60.0
-    """Horizontal field of view at which learning begins, in degrees from border to border."""
+    """Initial horizontal field of view of a learned camera, in degrees between the left and the right border."""
 
 
 # --- networks ---------------------------------------------------------------------------------------------------
@@ -142,11 +143,11 @@ class Networks(Closed):
     depth: AnyDepthNetwork
     """The depth network."""
     pose: AnyPoseNetwork | None = None
-    """The ego-motion network for the context frames; none if `data.context` is empty."""
+    """The ego-motion network. It is left out if, and only if, `data.context` is empty."""
 
 
 class Initial(Closed):
-    """Checkpoints that networks take their first weights from. The other networks begin at random.
+    """Checkpoints from which networks are initialized. A network without one is initialized randomly.
 
     >>> Initial(depth="runs/first/best").depth.name
     'best'
@@ -171,9 +172,9 @@ class Training(Closed):
     epochs: PositiveInt
     """Number of epochs."""
     epoch_steps: PositiveInt | None = None
-    """Number of steps between validations and checkpoints; one pass over the data if left out."""
+    """Number of steps of an epoch, after which the run is validated and saved. If left out: one pass over the data."""
     batch_size: PositiveInt = 4
-    """Batch size, over all processes together."""
+    """Number of samples of a step, summed over all processes."""
     depth_learning_rate: PositiveFloat = 2e-4
     """Learning rate of the depth network."""
     pose_learning_rate: PositiveFloat = 2e-4
@@ -183,13 +184,13 @@ class Training(Closed):
     schedule: AnySchedule = Constant()
     """Schedule of the learning rates: `constant`, `step` or `cosine`."""
     clip_norm: PositiveFloat | None = None
-    """Largest 2-norm of the gradient; longer gradients are shortened. They are not if left out."""
+    """Maximum 2-norm of the gradient. A larger gradient is scaled down to it. If left out, nothing is clipped."""
     precision: Precision = "32"
     """Precision of the networks. bf16 computes them in bfloat16 (autocast); weights and losses stay float32."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of the first weights, of the order of samples and of their augmentation."""
+    """Seed of the initial weights, of the order of the samples, of their augmentation and of dropout."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    """Device of the training: `cpu`, `gpu`, or the best there is."""
+    """Device of the training: `cpu`, `gpu`, or `auto` for a GPU if there is one."""
     devices: PositiveInt = 1
     """Number of processes on each machine."""
     nodes: PositiveInt = 1
@@ -212,11 +213,11 @@ class Run(Closed):
     data: Data
     """The clips, and the samples that are made of them."""
     camera: CameraConfig = CameraConfig()
-    """Knowledge of the cameras."""
+    """Given or learned camera intrinsics."""
     networks: Networks
     """The networks."""
     initial: Initial = Initial()
-    """Checkpoints that the networks begin with."""
+    """Checkpoints from which the networks are initialized."""
     objective: Annotated[list[AnyTerm], Field(min_length=1)]
     """The terms of the objective, each kind once."""
     training: Training
@@ -225,7 +226,7 @@ class Run(Closed):
     @field_validator("objective")
     @classmethod
     def _each_once(cls, terms: list[AnyTerm]) -> list[AnyTerm]:
-        """Raise ValueError for a term that stands there twice."""
+        """Raise ValueError for a term that is given twice."""
         kinds = [term.kind for term in terms]
         for kind in kinds:
             if kinds.count(kind) > 1:
@@ -269,7 +270,7 @@ class Run(Closed):
 
     @model_validator(mode="after")
     def _something_to_train(self) -> Run:
-        """Raise ValueError if a frozen network has no first weights, or if all networks are frozen."""
+        """Raise ValueError if a frozen network has no initial weights, or if all networks are frozen."""
         frozen = []
         for name in ("depth", "pose"):
             network, start = getattr(self.networks, name), getattr(self.initial, name)
@@ -300,11 +301,11 @@ class ImportedNetworks(Closed):
     depth: AnyDepthNetwork
     """The depth network."""
     pose: Annotated[PoseBlock, ByKind(IMPORTED_POSE_NETWORKS)] | None = None
-    """The ego-motion network; none if the checkpoint has none."""
+    """The ego-motion network; None if the checkpoint has none."""
 
 
 class Imported(Closed):
-    """The content of `run.yaml` in a checkpoint that another project trained. It cannot be trained again.
+    """The content of `run.yaml` in a checkpoint that another project trained. It does not describe the training.
 
     >>> Imported(imported_from="vidar", image_size=(96, 320), networks={"depth": {"kind": "packnet"}}).notes
     []
@@ -335,7 +336,7 @@ def blocks_of(run: Run) -> list[Block]:
 
 
 def packages_of(run: Run) -> dict[str, str]:
-    """Return the packages, beside packdepth itself, that the blocks of a run come from, by kind.
+    """Return the package of each block that is not packdepth's own, by the kind of the block.
 
     Args:
         run: the run.
@@ -364,8 +365,9 @@ def parse_run(values: Any, origin: str, context: CheckpointContext | None = None
 
     Args:
         values: the content.
-        origin: its name in errors, such as the path of the file.
-        context: context of the checkpoint that it belongs to, if it does: terms of unknown kinds are then kept.
+        origin: its name in error messages, such as the path of the file.
+        context: the checkpoint's context, with which blocks of unknown kind are kept if only training needs them.
+            None if the run does not belong to a checkpoint.
 
     Raises InputError, one sentence, for an unknown key or kind, or a wrong type.
     """

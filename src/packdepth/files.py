@@ -1,4 +1,4 @@
-"""Writers of files, which leave nothing half-written if they fail."""
+"""Writers of files. If one fails, no partly written file is left."""
 
 from __future__ import annotations
 
@@ -156,14 +156,14 @@ def write_image(path: Path, image: np.ndarray) -> None:
 
 
 def claim(path: Path, text: str, what: str) -> None:
-    """Write a text that says what a folder holds, or check that the folder holds just that.
+    """Mark a folder with a text file that identifies its content, or check that it is already marked with this text.
 
     Args:
-        path: the file of the text, in the folder.
+        path: the text file, in the folder.
         text: the text.
-        what: what the folder holds instead, in words, for the sentence of the error.
+        what: description of the folder's content if the text differs, for the error message.
 
-    Raises InputError if the file exists with another text.
+    Raises InputError if the file exists with a different text.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "features.txt"

@@ -3,7 +3,7 @@
     disk --sources--> Clip --data--> Sample -> Batch --networks--> Outputs --objectives--> loss
                                                         inference--> Prediction
 
-Importing this module takes no torch: sources parse without it.
+Importing this module does not import torch, so that sources can be parsed without it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Readable(Protocol):
-    """A file that is read when it is needed: cheap to hold, safe to send to a worker process."""
+    """A file whose content is read on demand. The object is small and can be sent to a worker process."""
 
     @property
     def path(self) -> Path:
@@ -77,11 +77,11 @@ class Clip:
     frames: tuple[Frame, ...]  # frames in the order of time
     baseline: float | None = None  # metres from the left camera to the right one
     independent: bool = False  # whether the frames are unrelated images, without temporal neighbors
-    interval: float | None = None  # seconds from a frame to its neighbor; None for the clip's median
-    targets: frozenset[str] | None = None  # names of the frames that may be targets, not only context; None for all
-    drive: str | None = None  # name of the drive: clips of one drive show one place at one time; None if unknown
+    interval: float | None = None  # nominal seconds between neighboring frames; None: the median of the clip's steps
+    targets: frozenset[str] | None = None  # names of frames that may be targets, others are context only; None: all
+    drive: str | None = None  # name of the drive, which clips recorded at the same place and time share; None: unknown
     missing_camera: Path | None = None  # file in which a camera was expected but not found; `camera` is then a guess
-    corrected: str | None = None  # corrections of the data by the source, in words
+    corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
 
     @property
@@ -110,7 +110,7 @@ class Clip:
 class Sample:
     """A target frame with its context, as tensors at the run's image size.
 
-    A field is None if no term of the objective needs it, or if the source does not have it.
+    An optional field is None unless a term of the objective, the guidance or the validation needs it.
     """
 
     names: list[str]  # clip/frame, one per sample
@@ -122,8 +122,8 @@ class Sample:
     network_context: Tensor  # [N, 3, H, W], the context frames with color jitter
     distance: Tensor | None = None  # [N] metres traveled between the target and each context frame
     truth: Tensor | None = None  # [1, h, w] measured z-depth in metres at its own resolution, 0 where unknown
-    camera_index: Tensor | None = None  # [] int64, index among the run's cameras, if cameras are learned
-    mirrored: Tensor | None = None  # [] bool, whether the images are mirrored, if cameras are learned
+    camera_index: Tensor | None = None  # [] int64, index among the run's cameras; given only if cameras are learned
+    mirrored: Tensor | None = None  # [] bool, whether the images are mirrored; given only if cameras are learned
     right: Tensor | None = None  # [3, H, W] RGB in [0, 1], the image of the other camera of a rectified pair
     network_right: Tensor | None = None  # [3, H, W], that image with color jitter
     baseline: Tensor | None = None  # [] metres along x to that camera; negative (to the left) in mirrored samples
@@ -220,7 +220,7 @@ class Outputs:
     True
     """
 
-    inv_depths: list[Tensor]  # [B, 1, H / 2^s, W / 2^s] inverse depth in 1/metres, finest first
+    inv_depths: list[Tensor]  # [B, 1, H / 2^s, W / 2^s], rounded up, inverse depth in 1/metres, finest first
     T_context_target: Tensor  # [B, N, 4, 4] ego-motion, metres where the scale is metric
     # These are predicted only if a term of the objective needs them:
     right_inv_depths: list[Tensor] | None = None  # inverse depths of the right view, as `inv_depths`

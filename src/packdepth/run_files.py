@@ -40,7 +40,7 @@ def find_run_file(path: Path) -> Path:
 
 
 def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
-    """Return the content of a run file of any kind, with overrides, and with environment variables filled in.
+    """Return the content of any run file, with overrides applied and environment variables replaced.
 
     Args:
         path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.

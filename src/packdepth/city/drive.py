@@ -22,8 +22,8 @@ from packdepth.geometry.camera import Camera
 View = Literal["front", "left", "right", "back"]
 YAW: dict[View, float] = {"front": 0.0, "left": np.pi / 2, "right": -np.pi / 2, "back": np.pi}
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-BEHIND = 150.0  # metres of the street that exist behind the car, for views to the side and to the back
-FOCAL = 0.58  # image widths: the focal length of KITTI's cameras
+BEHIND = 150.0  # metres: length of the street that is built behind the car, for views to the side and to the back
+FOCAL = 0.58  # focal length, in image widths: that of KITTI's cameras
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,19 @@ class Recipe:
     """The settings of drives and of their sensors.
 
     Args:
-        split: the split that gives layouts, surfaces and car models.
+        split: the split, whose style determines layouts, surfaces and car models.
         seed: seed of all random numbers.
         frames: number of frames of a drive, at 10 Hz.
         height: height of the images, in pixels.
         width: width of the images, in pixels.
         lead_share: share of the drives in which a car drives ahead at exactly the speed of the camera's car.
         stop_share: probability of a stop at each crossing.
-        speeds: range of the speed that the driver wants, in metres per second.
+        speeds: smallest and largest speed that the driver wants to reach, in metres per second.
         baseline: distance to the right camera in metres; None for no right camera.
         scanner: the LiDAR; None for no LiDAR.
         views: the cameras around the car.
-        record: (n, m): of each m frames the first n are rendered. Separate stretches show more of the town.
+        record: (n, m): of each m consecutive frames, only the first n are rendered, so that the same number of
+            rendered frames covers more of the town.
 
     >>> Recipe(frames=6, record=(1, 3)).recorded
     (0, 3)
@@ -84,16 +85,16 @@ class Shot:
     depth: np.ndarray  # [H, W] float32 z-depth in metres, 0 for the sky
     semantic: np.ndarray  # [H, W] uint8, Cityscapes' train ids
     instance: np.ndarray  # [H, W] int32, 0 where there is no countable object
-    moving: np.ndarray  # [H, W] bool, on objects that move at this moment
+    moving: np.ndarray  # [H, W] bool, whether the pixel belongs to an object that moves at this time
     lidar: np.ndarray | None  # [N, 3] float32, metres, in the camera frame
-    speed: float  # metres per second, of the front camera
+    speed: float  # metres per second, of the car
     pose: np.ndarray  # T_world_camera [4, 4]
 
 
 class Drive:
     """One continuous drive, rendered frame by frame.
 
-    Everything depends only on the recipe and the number of the drive: another process renders the same bytes.
+    All random numbers depend only on the recipe and the number of the drive. Every process renders the same bytes.
 
     Args:
         recipe: the settings of the drive.
@@ -117,7 +118,7 @@ class Drive:
         self._still: Body | None = None
 
     def _rng(self, *stream: int) -> np.random.Generator:
-        """Return the generator of a stream of random numbers, so that one part of a drive does not change another."""
+        """Return the generator of one stream of random numbers. Each part of a drive uses its own stream."""
         recipe = self.recipe
         return np.random.default_rng([SPLITS.index(recipe.split), recipe.seed, self.number, *stream])
 
@@ -138,7 +139,7 @@ class Drive:
         return frame / RATE
 
     def world(self, frame: int) -> tuple[World, set[int]]:
-        """Return the world at a frame, and the instances that move at that moment.
+        """Return the world at the time of a frame, and the instance ids of the objects that move then.
 
         Args:
             frame: number of the frame.
@@ -174,7 +175,10 @@ class Drive:
         )
 
     def _surroundings(self, s: float) -> Body:
-        """Return all static objects around a place on the road. They are built anew when the car enters a chunk."""
+        """Return all static objects around the position `s` on the road, in metres, as one body.
+
+        The body is built again only when the car enters a new chunk.
+        """
         window = (max(int((s - BEHIND) // CHUNK), 0), int((s + FAR) // CHUNK) + 1)
         if self._still is None or window != self._window:
             self._window = window

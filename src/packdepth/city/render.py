@@ -1,4 +1,4 @@
-"""Ray casting: images and ground truth of the world, its light and its sky.
+"""Ray casting: rendering of images and ground truth of the world, with its light and its sky.
 
 The numbers of light and shading are chosen by eye, so that images look plausible.
 """
@@ -16,15 +16,15 @@ from packdepth.city.textures import Textures
 from packdepth.classes import Label
 from packdepth.geometry.camera import Camera
 
-FAR = 250.0  # metres of z-depth: anything farther is sky
-SAMPLES = 2  # rays along each side of a pixel, for colors: antialiasing
-SHADOW_OFFSET = 0.02  # metres above a surface, where a ray to the sun starts, so that the surface does not shade itself
-MIN_COSINE = 0.03  # between a ray and a surface's normal, for the ray's footprint: grazing rays keep some texture
+FAR = 250.0  # metres of z-depth: everything farther is sky
+SAMPLES = 2  # number of rays along each side of a pixel, for antialiased colors
+SHADOW_OFFSET = 0.02  # metres above a surface, where rays to the sun start, so that the surface does not shade itself
+MIN_COSINE = 0.03  # lower bound of the cosine between ray and normal, for the footprint: grazing rays keep some texture
 MIN_LENGTH = 1e-6  # lower bound of the length of an interpolated normal, a divisor
-EXPOSURE = 1.15  # factor of light
-SHOULDER = 2.6  # square of the light that becomes white
-GAMMA = 2.2  # of displays
-CLOUDS = 10  # waves of the cloud layer
+EXPOSURE = 1.15  # factor by which light is multiplied before it is mapped to display values
+SHOULDER = 2.6  # square of the multiplied light that is displayed as white
+GAMMA = 2.2  # gamma of displays
+CLOUDS = 10  # number of waves of the cloud layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Light:
 
     sun: np.ndarray  # [3] unit vector toward the sun
     sun_color: np.ndarray  # [3]
-    ambient: np.ndarray  # [3] light from straight above
+    ambient: np.ndarray  # [3] light of the sky on a horizontal surface
     zenith: np.ndarray  # [3] color of the sky overhead
     horizon: np.ndarray  # [3] color of the sky at the horizon
     clouds: np.ndarray  # [W, 3] waves of the cloud layer: two frequencies and a phase
@@ -46,7 +46,7 @@ class Light:
         """
         up = directions[:, 2].clip(0.0, 1.0)
         color = self.horizon + (self.zenith - self.horizon) * np.sqrt(up)[:, None]
-        plane = directions[:, :2] / (up + 0.12)[:, None]  # a layer of clouds far above
+        plane = directions[:, :2] / (up + 0.12)[:, None]  # positions on a horizontal cloud layer
         wave = np.sin(plane @ self.clouds[:, :2].T + self.clouds[:, 2]).sum(-1) / np.sqrt(len(self.clouds))
         cover = (0.5 * wave * np.minimum(up * 6, 1)).clip(0, 0.6)[:, None]
         return np.asarray(color + cover * (np.array([0.95, 0.95, 0.97]) - color))
@@ -142,10 +142,10 @@ class GroundTruth:
 
 
 class World:
-    """The bodies of one moment under one light.
+    """The bodies at one time, under one light.
 
     Args:
-        bodies: all that exists. They are separate, so that only those that move are built anew for each frame.
+        bodies: all objects, as one or several bodies. Static objects are a body of their own, which several frames use.
         textures: the textures of their surfaces.
         light: the light.
     """
@@ -208,12 +208,12 @@ class World:
         return GroundTruth(depth.reshape(shape), semantic.reshape(shape), instance.reshape(shape))
 
     def _colors(self, origins: np.ndarray, directions: np.ndarray, pixel: float) -> np.ndarray:
-        """Return the light that arrives along rays: [N, 3].
+        """Return the colors, in linear light, of the surfaces or the sky that rays hit first: [N, 3].
 
         Args:
             origins: [N, 3] float32, metres.
-            directions: [N, 3] float32, of length 1 along the camera's axis.
-            pixel: width of a ray at distance 1.
+            directions: [N, 3] float32, with z = 1 in the camera frame.
+            pixel: width of a ray at z = 1.
         """
         hits = self.cast(origins, directions)
         length = np.linalg.norm(directions, axis=-1)
@@ -236,7 +236,7 @@ class World:
         length: np.ndarray,
         pixel: float,
     ) -> np.ndarray:
-        """Return the colors of the rays `here`, which all hit one body."""
+        """Return the colors, in linear light, of the rays with the indices `here`, which all hit one body: [n, 3]."""
         mesh, face, distance = body.mesh, hits.face[here], hits.distance[here]
         u, v = hits.u[here, None], hits.v[here, None]
         towards = directions / length[:, None]
@@ -267,7 +267,7 @@ class World:
 def rays(camera: Camera, T_world_camera: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the rays of a camera: origins and directions, [H S W S, 3] float32 each, row by row.
 
-    Directions have length 1 along the camera's axis, so that distances in their units are z-depths.
+    In the camera frame, directions have z = 1. So a distance in units of the direction is a z-depth.
 
     Args:
         camera: the camera.

@@ -25,15 +25,15 @@ KERB = 0.12  # metres: height of the sidewalk
 WALK_END = 10.3  # metres from the center line to the outer edge of the sidewalk
 LANES = (-ROAD_HALF_WIDTH, -3.15, 0.0, 3.15, ROAD_HALF_WIDTH)  # metres: lateral limits of the strips of the road's mesh
 CROSS_HALF_WIDTH = 4.5  # metres: half the width of a crossing street
-CROSS_WALK_END = 7.5  # metres from its center line to the outer edge of its sidewalk
-CROSS_LENGTH = 48.0  # metres from the road to the house at the end of a crossing street
-ZEBRA = (6.5, 9.5)  # metres from the middle of a crossing to the limits of a zebra crossing
+CROSS_WALK_END = 7.5  # metres from a crossing street's center line to the outer edge of its sidewalk
+CROSS_LENGTH = 48.0  # metres from the road's center line to the house at the end of a crossing street
+ZEBRA = (6.5, 9.5)  # metres along the road from the middle of a crossing: begin and end of a zebra crossing
 PARKING = 5.05  # metres from the center line to the middle of parked cars
 FURNITURE = 6.9  # metres from the center line to trees and traffic lights
-GROUND_REACH = 400.0  # metres: half the side of the meadow, more than the horizon of FAR
-INSTANCES_PER_CHUNK = 40  # numbers of countable objects that a chunk may use
-INSTANCE_RANGE = 60000  # numbers of static objects repeat beyond this, so that 16 bits hold them
-FIRST_STATIC_INSTANCE = 2000  # smaller numbers belong to moving objects
+GROUND_REACH = 400.0  # metres: half the side of the meadow, more than the largest depth FAR
+INSTANCES_PER_CHUNK = 40  # largest number of countable objects in a chunk; each chunk has this many ids
+INSTANCE_RANGE = 60000  # number of ids of static objects, after which ids repeat, so that they fit into 16 bits
+FIRST_STATIC_INSTANCE = 2000  # smallest id of a static object; smaller ids belong to dynamic objects
 
 ROAD_LOOK = Look(Material.ROAD, Label.ROAD)
 ZEBRA_LOOK = Look(Material.ZEBRA, Label.ROAD)
@@ -44,7 +44,7 @@ KERB_LOOK = Look(Material.PLAIN, Label.SIDEWALK, (0.7, 0.7, 0.68))
 
 @dataclass(frozen=True)
 class Verge:
-    """The habits of one side of the street."""
+    """The random properties of one side of the street."""
 
     setback: float  # metres from the sidewalk to the houses
     green: float  # share of the plots that are gardens
@@ -52,7 +52,7 @@ class Verge:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Verge:
-        """Draw the habits of one side.
+        """Draw the properties of one side.
 
         Args:
             rng: source of random numbers.
@@ -72,8 +72,8 @@ class Street:
     Args:
         style: the style of the split.
         road: the center line.
-        habits: source of random numbers for the two sides of the whole street.
-        generator: `number of a chunk -> source of random numbers of that chunk`.
+        habits: source of random numbers for the properties of the two sides.
+        generator: function `(index of a chunk) -> source of random numbers of this chunk`.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class Street:
         """Return the mesh of a chunk.
 
         Args:
-            index: number of the chunk, which begins `index` x 50 metres along the road.
+            index: index of the chunk, which begins `index` x 50 metres along the road.
         """
         return Mesh.join(_Chunk(self, index).build())
 
 
 def meadow(x: float, y: float) -> Mesh:
-    """Return the grass plane around a place, below everything else.
+    """Return the grass plane around a place, 2 cm below the road.
 
     Args:
         x: world x of the place, in metres.
@@ -144,7 +144,7 @@ class _Chunk:
         self.meshes.append(mesh.moved(place(x, y, z, heading + yaw)))
 
     def _put_object(self, mesh: Mesh, s: float, lateral: float, z: float = 0.0, yaw: float = 0.0) -> None:
-        """Add a mesh as a countable object, see `_put`."""
+        """Add a mesh as a countable object with the next id, at a place as in `_put`."""
         self._put(mesh.numbered(self.next_instance), s, lateral, z, yaw)
         self.next_instance += 1
 
@@ -301,7 +301,7 @@ class _Chunk:
             s = self.rng.uniform(self.start, self.end)
             mesh = make()
             if self.rng.random() < chance and self._to_crossing(s) > 8:
-                yaw = 0.0 if side < 0 else np.pi  # signs look at the traffic of their side, lamps reach over the road
+                yaw = 0.0 if side < 0 else np.pi  # signs face the traffic of their side, lamps reach over the road
                 self._put(mesh, s, side * (ROAD_HALF_WIDTH + 0.35), KERB, yaw)
 
     def _parked(self, side: int) -> None:

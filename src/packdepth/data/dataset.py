@@ -27,20 +27,20 @@ class ClipDataset(Dataset[Sample]):
     """Data set of training samples.
 
     The index of an item is a draw: `index + n * len(dataset)` is the n-th repetition of sample `index`. The
-    augmentation depends only on the seed and on the draw, not on the process or the time at which it is made.
+    augmentation depends only on the seed and on the draw, not on the process or on the order of the draws.
 
     Args:
-        clips: the clips. Each must have a frame with all its context frames.
+        clips: the clips. In each of them, at least one frame must have all its context frames.
         image_size: height and width of samples, in pixels.
         offsets: offsets of the context frames from the target, in frames.
         fields: names of the optional fields of a sample to fill, see `data.fields.FIELDS`.
         augmentation: augmentation of samples; None for none.
         seed: seed of the augmentation.
         cache: whether to keep resized images in memory.
-        cameras: the cameras to learn; a sample then holds the number of its camera. Empty if the cameras of clips are
-            used.
-        measure: `(clip, frame) -> measured depth`, for samples with measured depth; by default `measured_depth`.
-        label_classes: number of classes that label maps may hold, for samples with label maps; by default any.
+        cameras: the cameras to learn; each sample then holds the index of its camera. Empty if the cameras of the clips
+            are used.
+        measure: function `(clip, frame) -> measured depth [1, H, W]`, metres; by default `measured_depth`.
+        label_classes: number of classes of the label maps; a larger id is an error. By default all ids are accepted.
 
     Raises InputError for a clip without targets, and for a clip whose camera is neither known nor learned.
     """
@@ -207,7 +207,7 @@ class DrawSampler(Sampler[list[int]]):
         self.share = batch_size // processes
         self.start = rank * self.share
         self.epoch = epoch
-        self._order = -1, np.empty(0, dtype=np.int64)  # the latest pass over the data and its shuffling
+        self._order = -1, np.empty(0, dtype=np.int64)  # number and permutation of the latest pass over the data
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration yields.
@@ -227,7 +227,7 @@ class DrawSampler(Sampler[list[int]]):
             yield [self._draw(position) for position in range(start, start + self.share)]
 
     def _draw(self, position: int) -> int:
-        """Return the draw at a position of the stream."""
+        """Return the draw at a position of the endless stream."""
         repeat, place = divmod(position, self.samples)
         if self._order[0] != repeat:
             self._order = repeat, np.random.default_rng([self.seed, repeat]).permutation(self.samples)

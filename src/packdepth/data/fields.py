@@ -1,7 +1,7 @@
-"""The optional fields of a sample: the clips that offer each, its reading, and the metric scale that it gives.
+"""The optional fields of a sample: which clips offer a field, how it is read, and which metric scale it gives.
 
-A loss term names the fields that it needs. To give terms a new field, add it to `records.Sample` and to `FIELDS` here;
-if it is not symmetric, `data.transforms.flipped` must mirror it.
+A loss term names the fields that it needs. To add a field, add it to `records.Sample` and to `FIELDS` here. If
+mirroring the images changes its value, `data.transforms.flipped` must change it, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SampleReader(Protocol):
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Offsets of the context frames from the target, in frames."""
+        """The offsets of the context frames from the target, in frames."""
 
     def read_image(self, clip: Clip, file: Readable) -> Tensor:
         """Return an image: [3, H, W] RGB in [0, 1].
@@ -57,11 +57,12 @@ class SampleField:
 
     Attributes:
         name: the name of the field in `records.Sample`.
-        what: the field in words.
-        is_offered: whether a clip can fill it.
-        lack: the data that a clip lacks if it cannot, and what to do.
+        what: description of the field for messages.
+        is_offered: function that returns whether a clip has the data of the field.
+        lack: description of the data that a clip without the field lacks, and advice, for the error message.
         fill: function that reads the field: `(sample, reader, clip, index of the target frame)`.
-        scale: the source of metric scale in words, if the field gives it: `(clips, beams of LiDAR or None) -> words`.
+        scale: function `(clips, number of LiDAR beams or None) -> source of the metric scale in words`; None if the
+            field gives no metric scale.
     """
 
     name: str
@@ -105,7 +106,7 @@ def _has_label_maps(clip: Clip) -> bool:
 
 
 def _together(source: Callable[[Clip], str | None], clips: Sequence[Clip]) -> str:
-    """Return the sources of all clips in words, each once."""
+    """Return the different sources of the clips, joined by commas."""
     return ", ".join(sorted({source(clip) or "nothing" for clip in clips}))
 
 
@@ -147,7 +148,7 @@ FIELDS: Mapping[str, SampleField] = {
         ),
     )
 }
-"""The fields by name; scale sources are named in this order."""
+"""The fields by name. A `scale_source` lists its parts in this order."""
 
 
 def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]]) -> None:

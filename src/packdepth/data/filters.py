@@ -1,4 +1,4 @@
-"""Filter of static frames: those in which the camera stands still, so that they teach no depth.
+"""Filter of static frames: frames in which the camera does not move, so that view synthesis teaches no depth.
 
 It stays in `data`, and not in `inspection`, because training applies it (`drop_static` of a run file).
 """
@@ -16,18 +16,18 @@ from packdepth.data.targets import distance, distance_source
 from packdepth.errors import InputError
 from packdepth.records import Clip
 
-STATIC_MOTION = 1 / 416  # of the image's width: the camera stands if the mean optical flow is below. Zhou et al., CVPR
+STATIC_MOTION = 1 / 416  # share of the image width: mean optical flow below which a frame is static. Zhou et al., CVPR
 # 2017, drop frames with less than one pixel of mean flow in images 416 pixels wide.
 
 
 def static_by_image(clip: Clip) -> np.ndarray:
-    """Return whether the camera stands at each frame, measured by optical flow: [frames] bool.
+    """Return for each frame whether it is static by optical flow: [frames] bool.
 
     A frame is static if the mean flow to the next frame is below `STATIC_MOTION`. The last frame, and a frame whose
     flow is unknown, is static if the frame before it is.
 
     Args:
-        clip: frames of a moving camera, at least one.
+        clip: consecutive frames, at least one.
     """
     grays = (small_gray(frame.image.read()) for frame in clip.frames)
     before = next(grays)
@@ -43,11 +43,13 @@ def static_by_image(clip: Clip) -> np.ndarray:
 
 
 def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:
-    """Return whether the camera stands at each frame, by measured speed or, without speed, by poses: [frames] bool.
+    """Return for each frame whether it is static by measured speed or, without speed, by poses: [frames] bool.
+
+    A frame is static if the mean speed to the next frame is below a limit. The last frame is like the one before it.
 
     Args:
-        clip: at least two frames. Raises InputError if it has neither speed nor poses for all of them.
-        slowest: metres per second. A frame is static if the mean speed to the next frame is below.
+        clip: at least two consecutive frames. Raises InputError if it has neither speed nor poses for all of them.
+        slowest: the limit, in metres per second.
     """
     if distance_source(clip) is None:
         raise InputError(
@@ -72,7 +74,7 @@ def moving(clips: Sequence[Clip], drop: DropStatic | None) -> list[Clip]:
 def without_static(clip: Clip, drop: DropStatic) -> Clip:
     """Return a clip without its static frames.
 
-    Frames before and after a dropped frame do not become neighbors: the times of frames show the gap.
+    The frames before and after dropped frames do not become neighbors, because their times leave a gap.
 
     Args:
         clip: the clip to filter. A clip of unrelated images, or of a single frame, is returned unchanged.

@@ -10,14 +10,14 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 
-GAP = 1.5  # intervals of the clip: a longer step in time is a gap. One missing frame makes a step of 2; chosen by eye
+GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
 
 
 def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
     """Return the indices of the frames whose context frames all exist, without a gap in time between them.
 
-    If the clip names its targets, only those are returned; every frame may be a context frame. Unrelated images are
-    targets only if there is no context.
+    If the clip names its targets, only those are returned; every frame may be a context frame. Unrelated images have no
+    context frames: with offsets, none of them is a target.
 
     Args:
         clip: the clip.
@@ -25,7 +25,7 @@ def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
     """
     if clip.independent and offsets:
         return []
-    part = np.cumsum([0, *gaps(clip)])  # frames with the same number have no gap between them
+    part = np.cumsum([0, *gaps(clip)])  # number of gaps before each frame: equal for frames without a gap between them
     reach = [0, *offsets]
     return [
         i
@@ -37,7 +37,7 @@ def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
 
 
 def gaps(clip: Clip) -> np.ndarray:
-    """Return whether each step from frame to frame is a gap in time: [frames - 1] bool.
+    """Return for each step between consecutive frames whether it is a gap in time: [frames - 1] bool.
 
     Args:
         clip: the clip.
@@ -74,7 +74,7 @@ def has_poses(clip: Clip) -> bool:
 
 
 def distance_source(clip: Clip) -> str | None:
-    """Return the source of the distance traveled: "speed", otherwise "poses", or None if there is neither.
+    """Return the source of the distance traveled: "speed" if all frames have it, else "poses"; None if neither.
 
     Args:
         clip: the clip.
@@ -85,7 +85,8 @@ def distance_source(clip: Clip) -> str | None:
 def distance(clip: Clip, target: int, context: int) -> float:
     """Return the distance traveled between two frames, in metres.
 
-    It is the integral of the speed over time. Without speed, it is the distance between the measured poses.
+    It is the integral of the measured speed over time (trapezoidal rule) or, without speed, the distance between the
+    measured poses.
 
     Args:
         clip: the clip, with a speed or a pose for every frame.
@@ -127,7 +128,7 @@ def depth_source(clip: Clip) -> str | None:
 
 
 def check_calibrated(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming the missing file, unless the camera of every clip is known.
+    """Raise InputError, which names the missing file, if the camera of a clip is not known.
 
     Args:
         clips: the clips.
@@ -150,7 +151,7 @@ def distinct_cameras(clips: Sequence[Clip]) -> list[Camera]:
 
 
 def camera_index(clip: Clip, cameras: Sequence[Camera]) -> int:
-    """Return the number of a clip's camera among distinct cameras. Raises InputError if it is not among them.
+    """Return the index of a clip's camera among distinct cameras. Raises InputError if it is not one of them.
 
     Args:
         clip: the clip.
@@ -170,7 +171,7 @@ def _numbers(camera: Camera) -> tuple[float, ...]:
 
 
 def check_scans(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming the clip, unless each clip has a LiDAR scan.
+    """Raise InputError, which names the clip, if a clip has no LiDAR scan at all.
 
     Args:
         clips: the clips.
@@ -184,9 +185,9 @@ def check_scans(clips: Sequence[Clip]) -> None:
 
 
 def check_clip_sizes(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming two clips, unless all clips have images of one size.
+    """Raise InputError, which names two clips, if the images of two clips differ in size.
 
-    Measured depth keeps its own size, and a batch needs one size.
+    Measured depth is not resized, but all samples of a batch must have the same size.
 
     Args:
         clips: the clips.

@@ -1,4 +1,4 @@
-"""`packdepth.odometry`: the trajectory of the camera of a video, a folder of images or a data set."""
+"""Prediction of the camera's trajectory in a video, a folder of images or a data set: `packdepth.odometry`."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class OdometryReport:
     """A predicted trajectory and its errors."""
 
     checkpoint: str
-    """The path of the checkpoint; of a predictor, its representation."""
+    """The path of the checkpoint; for a predictor, its `repr`."""
     source: str
-    """The path of the source."""
+    """The path of the source or, if it holds several clips, the name of the clip."""
     metric: bool
     """Whether the trajectory is in metres."""
     scale_source: str
@@ -56,16 +56,16 @@ class OdometryReport:
     frames: int
     """The number of frames."""
     distance: float
-    """The length of the predicted trajectory, metres; of a trajectory that is not metric, units."""
+    """The length of the predicted trajectory, in metres if `metric`, otherwise up to a factor."""
     errors: OdometryErrors | None
-    """The errors; None if the source lacks the pose of any frame."""
+    """The errors; None if at least one frame has no measured pose."""
     times: Sequence[float] = field(repr=False)
     """The times of the frames, seconds."""
     poses: np.ndarray = field(repr=False)
     """The predicted trajectory, T_first_current [N, 4, 4] float64."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report without the trajectory, as JSON holds it. Errors of too short trajectories are NaN."""
+        """Return the report without the trajectory, for JSON. Errors that a short trajectory does not have are NaN."""
         return {name: value for name, value in asdict(self).items() if name not in ("times", "poses")}
 
     def text(self) -> str:
@@ -94,7 +94,7 @@ def odometry(
 ) -> list[OdometryReport]:
     """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
-    Images are read as they are needed, used in pairs of consecutive frames, and dropped.
+    Images are read on demand and used in pairs of consecutive frames, so that a video of any length fits in memory.
 
         import packdepth
 
@@ -105,12 +105,12 @@ def odometry(
         checkpoint: a folder that training wrote, another project's checkpoint (see `load`), or a predictor.
         source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
         output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
-            odometry.json and odometry.txt. If there are several clips, each gets a folder of its name in it. With
-            None, nothing is written.
-        align: whether each motion is refined so that the next frame, synthesized with the predicted depth, matches
-            best. This needs the camera.
-        camera: a camera.yaml. If left out, the camera is the one that lies with the source, or else the source's own,
-            or else the one that the checkpoint has learned.
+            odometry.json and odometry.txt. If there are several clips, each gets a subfolder with its name. With None,
+            nothing is written.
+        align: whether each motion is refined by aligning the two images, using the predicted depth. This needs the
+            camera.
+        camera: a camera.yaml. If left out, the camera is that of the source or, if the source has none, the one that
+            the checkpoint has learned.
         kind: the kind of the source. If left out, it is recognized by its content.
         options: options of the source, each as `key=value`.
 
@@ -150,7 +150,7 @@ def clip_odometry(
         predictor: the networks.
         clip: consecutive frames.
         output: a folder for the files that `odometry` writes. With None, nothing is written.
-        align: the camera with which each motion is aligned with predicted depth. With None, motions are not aligned.
+        align: the camera, with which each motion is refined by aligning images. With None, motions are not refined.
         checkpoint: the name of the checkpoint in the report.
         source: the name of the clip in the report.
     """
@@ -204,5 +204,5 @@ def path_picture(report: OdometryReport, true: np.ndarray | None) -> np.ndarray:
 
 
 def _from_above(poses: np.ndarray) -> np.ndarray:
-    """Return positions to the right of and ahead of the first camera, [N, 2]."""
+    """Return the positions [N, 2] of poses as (to the right, ahead) of the first camera."""
     return from_first(poses)[:, [0, 2], 3]

@@ -1,4 +1,4 @@
-"""The record of an evaluation protocol. Importing this module loads no torch."""
+"""The class of an evaluation protocol. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -68,27 +68,27 @@ class Protocol:
     """
 
     name: str
-    """The name of the protocol, by which it is chosen."""
+    """The name by which the protocol is found."""
     about: str
     """A description of the data and of the origin of its ground truth."""
     source: Mapping[str, Any] | Source
     """The clips: a source, or a block that describes one in a run file. Its paths are relative to the data folder."""
     marker: str | None = None
-    """A file or folder inside the source's root, by which the root is recognized. With None, any folder is accepted."""
+    """A file or folder that the source's root must contain. With None, every folder is accepted as the root."""
     folders: bool = False
-    """Whether clips in the folder contract are accepted in place of the source's own format."""
+    """Whether data in the folder contract is accepted, too, instead of the source's own format."""
     truth: GroundTruth = "depth"
     """The field of a frame that holds its ground truth."""
     projection: Projection = "nearest"
     """How a LiDAR scan becomes a depth map."""
     left_out: int | None = None
-    """Evaluate only the LiDAR returns that training with `data.beams` of this value leaves out."""
+    """Number of LiDAR beams, as in `data.beams`. Only the returns of the other beams are evaluated. With None: all."""
     step: int = 1
     """Evaluate every `step`-th frame of a clip, beginning with the first."""
     images: int | None = None
-    """The number of images with ground truth. With None, any number is accepted."""
+    """The number of images with ground truth that the data must have. With None, any number is accepted."""
     split: str | None = None
-    """The `split_hash` of the images with ground truth. With None, any images are accepted."""
+    """The `split_hash` that the images with ground truth must have. With None, any images are accepted."""
     crop: Crop = "none"
     """The part of an image that is evaluated."""
     min_depth: float = MIN_DEPTH
@@ -108,11 +108,11 @@ class Protocol:
     scaled_by_class: bool = False
     """Whether the scaled rows scale each class by its own medians instead of those of its image."""
     baseline: Baseline = "none"
-    """The baseline that a network must beat, see `evaluation.baseline`."""
+    """The baseline that a network should beat (`evaluation.baseline`)."""
     boundaries: bool = False
     """Whether depth boundaries are evaluated (`evaluation.boundaries`). This needs dense ground truth."""
     ego_motion: bool = True
-    """Whether ego-motion is evaluated too, where all frames of a clip have poses."""
+    """Whether the ego-motion is evaluated of clips whose frames all have poses."""
 
     def __post_init__(self) -> None:
         valid_choices: list[tuple[str, Sequence[str]]] = [
@@ -136,7 +136,7 @@ class Protocol:
             raise InputError(f"protocol {self.name}: {field} cannot be '{value}': {nearest(str(value), list(valid))}")
 
     def clips(self, data: Path) -> list[Clip]:
-        """Find the clips of the protocol. Their frames carry the ground truth of this protocol and no other.
+        """Return the clips of the protocol. Their frames hold the ground truth of this protocol and no other.
 
         Args:
             data: the data folder, or the folder inside it that is the source's own root.
@@ -151,7 +151,7 @@ class Protocol:
         ]
 
     def _located_source(self, data: Path) -> Source:
-        """Return the source with paths that exist."""
+        """Return the source with paths inside the data folder."""
         source = self._parsed_source()
         root = Path(getattr(source, source.place))
         require(
@@ -173,7 +173,7 @@ class Protocol:
         return kind.model_validate(values)
 
     def _parsed_source(self) -> Source:
-        """Return the source as an object, whether it was given as one or as a block of a run file."""
+        """Return the source as an object, parsed if it was given as a block of a run file."""
         if isinstance(self.source, Source):
             return self.source
         return parse(SourceBlock, {"source": dict(self.source)}, f"protocol {self.name}").source
@@ -221,7 +221,7 @@ class Protocol:
             )
 
     def settings(self) -> dict[str, str]:
-        """Return everything that the protocol fixes, each in a few words."""
+        """Return the main settings of the protocol by name, each in a few words."""
         count = "all frames with ground truth" if self.images is None else f"{self.images} images"
         scaling = (
             "each image's depth" if not self.scaled_by_class else "the depth of each image, and of each class in it,"
@@ -252,15 +252,15 @@ class Protocol:
         return words if self.left_out is None else f"{words}, of those that data.beams: {self.left_out} leaves out"
 
     def describe(self) -> str:
-        """Return the name and the settings as text, one line each."""
+        """Return the name and the main settings as text, one line each."""
         return "\n".join([f"protocol  {self.name}", *(f"{name:<8}  {text}" for name, text in self.settings().items())])
 
 
 class SourceBlock(Closed):
-    """A block with one source, as a run file describes it."""
+    """A block with one source, used to parse it."""
 
     source: AnySource
-    """The source of the clips."""
+    """The source, as in a run file."""
 
 
 def split_hash(names: Sequence[str]) -> str:

@@ -32,27 +32,28 @@ from packdepth.inference.info import depth_unit
 class Report:
     """The scores of one checkpoint under one protocol.
 
-    `report["abs_rel"]` is a score of the checkpoint's own row, `report.rows["flip"]["abs_rel"]` one of another row.
+    `report["abs_rel"]` is a score in the checkpoint's own row (see `row`), `report.rows["flip"]["abs_rel"]` one in
+    another row.
     """
 
     protocol: Protocol
     """The protocol of the evaluation."""
     data: str
-    """The folder of the clip, or the folder of the clips."""
+    """The folder of the only clip, or the folder that holds the first of several clips."""
     checkpoint: str
-    """The path of the checkpoint or of the saved depth; of a predictor, its representation."""
+    """The path of the checkpoint or of the saved depth; for a predictor, its `repr`."""
     metric: bool
     """Whether the checkpoint's depth is in metres."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
     images: Sequence[ImageScores]
-    """The scores of each image; those of images without valid ground truth are empty."""
+    """The scores of each image with ground truth. They are empty if none of the ground truth is valid."""
     baselines: Mapping[str, Scores]
-    """The scores of the baselines by row, see `evaluation.baseline.baseline_scores`."""
+    """The scores of the baselines by row (`evaluation.baseline.baseline_scores`)."""
     ego_motion: EgoMotionErrors | None
-    """The errors of the network's ego-motion; None if the clip has no poses or does not move."""
+    """The errors of the predicted ego-motion; None if it was not evaluated, such as without poses or a pose network."""
     ego_motion_baseline: EgoMotionErrors | None
-    """The errors of the clip's mean translation without rotation, which any method could reach without an image."""
+    """The errors of a baseline that uses no image: the measured mean translation without rotation, for each motion."""
 
     def __repr__(self) -> str:
         score = f"abs_rel {self['abs_rel']:.3f} ({self.row})"
@@ -100,17 +101,17 @@ class Report:
 
     @property
     def images_without_truth(self) -> int:
-        """The number of images that were left out, because they have no valid ground truth."""
+        """The number of images that were left out because no pixel has valid ground truth."""
         return len(self.images) - self.image_count
 
     @property
     def split(self) -> str:
-        """The hash that identifies the images, see `split_hash`."""
+        """The hash of the names of the images, as computed by `split_hash`."""
         return split_hash([f"{image.clip} {image.frame}" for image in self.images])
 
     @cached_property
     def part_images(self) -> dict[str, int]:
-        """The number of images that have each part, in the order of the protocol."""
+        """The number of images in which a part of the image occurs, by part, in the order of the protocol."""
         counts = part_counts(self.images)
         return {
             part: counts[part] for part in part_names(self.protocol.ranges, self.protocol.classes) if part in counts
@@ -118,7 +119,7 @@ class Report:
 
     @cached_property
     def parts(self) -> dict[str, dict[str, Scores]]:
-        """The means over images by part, row and metric. The parts of dynamic objects also have the share too_far."""
+        """The means over images by part, row and metric. Parts about dynamic objects also have the metric too_far."""
 
         def selected(part: str, row: str) -> Scores:
             scores = mean_scores(self.images, row, part)
@@ -128,7 +129,7 @@ class Report:
 
     @property
     def boundaries(self) -> dict[str, Scores] | None:
-        """The depth boundary errors by row, pixels; None if they are not evaluated or there are no boundaries."""
+        """The depth boundary errors by row, in pixels; None if they are not evaluated or there are no boundaries."""
         return mean_boundaries(self.images) or None
 
     @property
@@ -139,7 +140,7 @@ class Report:
 
     @cached_property
     def intervals(self) -> dict[str, dict[str, tuple[float, float]]] | None:
-        """The 95 % confidence intervals by row and metric; None for a single clip."""
+        """The 95 % confidence intervals by row and metric; None if `units` is 1."""
         found = {row: interval(self.images, row) for row in self._row_names}
         return {row: self._selected(limits) for row, limits in found.items() if limits is not None} or None
 
@@ -154,11 +155,11 @@ class Report:
         return [images[i] for i in dict.fromkeys((0, len(images) // 2, len(images) - 1))]
 
     def _selected(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the metrics that the protocol reports."""
+        """Return those of the scores that the protocol reports."""
         return {name: scores[name] for name in self.protocol.metrics}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON holds it."""
+        """Return the report as dictionaries, lists and values for JSON."""
         return {
             "protocol": self.protocol.name,
             "images": self.image_count,
@@ -286,10 +287,10 @@ def columns(names: Sequence[str], rows: Mapping[str, Scores]) -> list[str]:
 
 
 def reports_text(reports: Sequence[Report]) -> str:
-    """Return several reports as text: the protocol once, the scores side by side, then the results of each report.
+    """Return several reports as text: the protocol, the scores side by side, then the results of each report.
 
     Args:
-        reports: reports under one protocol. The text of a single one is `Report.text`.
+        reports: reports under one protocol. For a single one, the result is `Report.text`.
     """
     if len(reports) == 1:
         return reports[0].text()
@@ -304,11 +305,11 @@ def reports_text(reports: Sequence[Report]) -> str:
 
 
 def write_reports(path: Path, reports: Sequence[Report]) -> None:
-    """Write reports as JSON. If that fails, the file is as it was.
+    """Write reports as JSON. If writing fails, an existing file is not changed.
 
     Args:
         path: the file.
-        reports: reports under one protocol. A single one is written as itself.
+        reports: reports under one protocol. A single one is written without the enclosing `{"reports": [...]}`.
     """
     if len(reports) == 1:
         write_json(path, reports[0].to_json())

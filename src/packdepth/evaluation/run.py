@@ -1,4 +1,4 @@
-"""`packdepth.evaluate`: checkpoints under a protocol."""
+"""Evaluation of checkpoints under a protocol: `packdepth.evaluate`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from packdepth.geometry.resize import resize_inv_depth
 from packdepth.inference.predictor import Predictor
 from packdepth.records import Clip, Frame
 
-PART_FRAMES = 8  # frames in a unit of work; small enough to keep all processes busy, large enough to be worth sending
+PART_FRAMES = 8  # frames that a process gets at once; few keep all processes busy, many save overhead; chosen by eye
 
 
 def evaluate(
@@ -61,10 +61,10 @@ def evaluate(
             folder of depth that `packdepth predict --save depth` wrote, a predictor.
         protocol: a protocol, or the name of one (see `find_protocol`).
         data: the folder that holds the protocol's data.
-        json: a file for the reports: of one checkpoint its report, of several `{"protocol": ..., "reports": [...]}`.
-            It is written at the end, as a whole or not at all.
+        json: a file for the reports. For one checkpoint it holds its report, for several
+            `{"protocol": ..., "reports": [...]}`. It is written at the end, completely or not at all.
         html: a file for a page that compares the reports and needs no other file.
-        processes: the number of processes that share the work. The numbers do not depend on it.
+        processes: the number of processes that share the work. The scores do not depend on it.
 
     Raises InputError for an unknown protocol, missing data or a broken checkpoint before anything is predicted.
     """
@@ -105,9 +105,9 @@ class ClipResult:
     """The contribution of a clip, or of a part of one, to a report."""
 
     images: list[ImageScores]
-    """The scores of each image with ground truth."""
+    """The scores of the images that have ground truth."""
     motions: tuple[Tensor, Tensor] | None
-    """Predicted and measured T_next_current, [N, 4, 4] each; None if they are not evaluated."""
+    """Predicted and measured T_next_current, [N, 4, 4] each; None if ego-motion is not evaluated."""
 
 
 def evaluate_clips(
@@ -162,7 +162,10 @@ def evaluate_clips(
 
 
 def clip_parts(protocol: Protocol, clip: Clip) -> Iterator[Clip]:
-    """Yield parts of a clip that can be evaluated separately: the whole clip if its ego-motion is evaluated too.
+    """Yield parts of a clip that can be evaluated separately.
+
+    If ego-motion is evaluated, the only part is the whole clip. Otherwise, a part holds up to `PART_FRAMES` frames with
+    ground truth, and frames without ground truth are left out.
 
     Args:
         protocol: the protocol.
@@ -181,13 +184,13 @@ def evaluate_clip(
 ) -> ClipResult:
     """Evaluate the frames of a clip, and its ego-motion if it is both measured and predicted.
 
-    Each image is decoded once, and the depth network runs once on it and once on its mirror image.
+    Each image is decoded once. A depth network is computed once on it and once on its mirror image.
 
     Args:
         predictions: the predictions.
         protocol: the protocol.
         clip: a clip of `Protocol.clips`.
-        advance: a function that is called with the number of frames that are done since its last call.
+        advance: a function to report progress, which is called with the number of frames done since its last call.
     """
     scores: list[ImageScores] = []
 
@@ -211,7 +214,10 @@ def evaluate_clip(
 def evaluate_frame(
     predictions: Predictions, protocol: Protocol, clip: Clip, frame: Frame, image: np.ndarray
 ) -> ImageScores:
-    """Return the scores of one frame in the rows plain and scaled, and of networks also flip and flip_scaled.
+    """Return the scores of one frame.
+
+    They are given in the rows plain and scaled and, for networks, also flip and flip_scaled. There are no rows if no
+    ground truth is valid.
 
     Args:
         predictions: the predictions.
@@ -236,12 +242,12 @@ def evaluate_frame(
 
 
 def full_depth(inv_depth: Tensor, truth: Tensor, resizing: Resizing = "inverse_depth") -> Tensor:
-    """Return depth [1, 1, H, W] at the size and on the device of the ground truth.
+    """Return depth [1, 1, H, W], in the unit of the prediction, at the size and on the device of the ground truth.
 
     Args:
         inv_depth: inverse depth [1, 1, h, w], 1/metres.
-        truth: ground truth [1, 1, H, W].
-        resizing: how depth is resized.
+        truth: ground truth [1, 1, H, W], metres.
+        resizing: the method of resizing.
     """
     size = truth.shape[-2:]
     match resizing:
@@ -254,14 +260,14 @@ def full_depth(inv_depth: Tensor, truth: Tensor, resizing: Resizing = "inverse_d
 
 
 def _depth(inv_depth: Tensor, truth: Tensor) -> Tensor:
-    """Return inverse depth as depth, on the device of the ground truth."""
+    """Return depth from inverse depth, on the device of the ground truth."""
     return 1 / inv_depth.clamp(min=MIN_INV_DEPTH).to(truth.device)
 
 
 def example_maps(
     predictions: Predictions, protocol: Protocol, clips: Sequence[Clip], scores: ImageScores
 ) -> ExampleMaps:
-    """Return the image, the predicted depth and the ground truth of an evaluated frame, for a page.
+    """Return the image, the predicted depth and the ground truth of an evaluated frame, for the HTML page.
 
     Args:
         predictions: the predictions.
@@ -296,7 +302,7 @@ def _evaluate_in_processes(
 
 
 def _start_process(names: Sequence[str]) -> None:
-    """Prepare a process: one thread, as processes run side by side, and what the command line names with --use."""
+    """Prepare a worker process: limit it to one thread, and import the modules that --use names on the command line."""
     torch.set_num_threads(1)
     for name in names:
         use(name)

@@ -34,8 +34,8 @@ from packdepth.sources.open import open_clips
 Image = str | Path | PIL.Image.Image | np.ndarray
 PRECISIONS: dict[Precision, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16}
 
-BATCH = 8  # images in one step of the depth network, so that a batch of any size fits in memory
-PAIRS = 8  # pairs of frames in one step of the pose network
+BATCH = 8  # maximum number of images in a call of the depth network, so that larger batches fit in memory
+PAIRS = 8  # maximum number of pairs of frames in a call of the pose network
 
 
 def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "32") -> Predictor:
@@ -45,8 +45,9 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
         checkpoint: the folder that training wrote, or another project's checkpoint: a file of packnet-sfm or vidar, of
             which nothing is executed, or a folder of monodepth2.
         device: a device as torch names it; "auto" is a GPU if there is one.
-        precision: the arithmetic of the depth network. bf16 (bfloat16) changes depth by less than a percent; it is 1.1
-            to 1.8 times as fast on processors that compute it, and slower on others (docs/explanation/performance.md).
+        precision: precision of the depth network: "32" (float32) or "bf16" (bfloat16). bf16 changes depth by less than
+            a percent. It is 1.1 to 1.8 times as fast on processors with bfloat16 arithmetic, and slower on others
+            (docs/explanation/performance.md).
 
     Raises InputError if the checkpoint cannot be read, the device cannot be used or the precision is unknown.
     """
@@ -69,7 +70,7 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
 
 
 def image_tensor(image: Image) -> Tensor:
-    """Return an image as networks read it: [1, 3, H, W] float32, RGB in [0, 1], at its own size.
+    """Return an image as a tensor [1, 3, H, W] float32, RGB in [0, 1], at its own size.
 
     Args:
         image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
@@ -94,10 +95,10 @@ def image_tensor(image: Image) -> Tensor:
 
 
 def label_tensor(labels: np.ndarray | None) -> Tensor | None:
-    """Return the label map of an image as `Predictor.inv_depth` takes it: [1, 1, H, W] uint8; None if there is none.
+    """Return a label map as a tensor [1, 1, H, W] uint8, the input of `Predictor.inv_depth`; None for None.
 
     Args:
-        labels: class ids [H, W] uint8.
+        labels: class ids [H, W] uint8, or None.
     """
     return None if labels is None else torch.from_numpy(labels.copy())[None, None]
 
@@ -107,7 +108,7 @@ def frame_inv_depth(predictor: Predictor, frame: Frame) -> Tensor:
 
     Args:
         predictor: the predictor.
-        frame: the frame, with its label map where label maps guide the depth network.
+        frame: the frame. It must have a label map if label maps guide the depth network.
     """
     labels = label_tensor(predictor.labels(frame.image, frame.semantic))
     return predictor.inv_depth(image_tensor(frame.image.read()), labels)
@@ -122,7 +123,7 @@ class Predictor:
         depth: the depth network.
         pose: the pose network; None if another project's file holds none.
         device: the device for both networks.
-        precision: the arithmetic of the depth network, see `load`.
+        precision: the precision of the depth network, as in `load`.
 
     Attributes:
         run: the run.
@@ -162,12 +163,12 @@ class Predictor:
 
         Args:
             image: an image as `image_tensor` takes it, of any size.
-            camera: the camera of the image. Prediction itself needs none, but points do.
+            camera: the camera of the image. It is needed only for `Prediction.points`, not for depth.
             flip: fuse the prediction with that of the mirrored image; better at the borders, twice the time.
-            labels: class ids [H, W] uint8 of the image, where label maps guide the depth network.
+            labels: class ids [H, W] uint8 of the image, if label maps guide the depth network.
 
-        Raises InputError if the image cannot be used, the camera is for another size, or labels are missing or do not
-        fit.
+        Raises InputError if the image cannot be used, if the camera is for another size, and if label maps guide the
+        depth network but `labels` are missing or differ in size.
         """
         (prediction,) = self.predict_batch([image], camera, flip=flip, labels=[labels])
         return prediction
@@ -182,15 +183,15 @@ class Predictor:
     ) -> list[Prediction]:
         """Predict the depth of several images, each at its own resolution.
 
-        All of them go through the depth network at its own size, `BATCH` at a time. Each prediction equals that of
-        `predict` up to the rounding of floats.
+        The images are resized to the size of the depth network, which processes `BATCH` of them at a time. Each
+        prediction equals that of `predict` up to the rounding of floats.
 
         Args:
             images: an array [B, H, W, 3] (RGB, uint8 or float in [0, 1]), or a list of images as `image_tensor` takes
                 them, of any sizes.
             camera: the camera of all images, or a list with one for each, in which None stands for no camera.
             flip: fuse each prediction with that of the mirrored image; better at the borders, twice the time.
-            labels: the label map [H, W] uint8 of each image, where label maps guide the depth network.
+            labels: the label map [H, W] uint8 of each image, if label maps guide the depth network.
 
         Raises InputError as `predict` does, and if the numbers of images, cameras and label maps differ.
         """
@@ -216,8 +217,8 @@ class Predictor:
         """Predict the depth of each frame of a clip, in order and in constant memory.
 
         Args:
-            clip: the clip; its images are read as they are needed.
-            camera: the camera of its images; points need one.
+            clip: the clip; its images are read on demand.
+            camera: the camera of its images. It is needed only for `Prediction.points`.
             flip: fuse each prediction with that of the mirrored image.
 
         Yields:
@@ -261,24 +262,24 @@ class Predictor:
     def inv_depth(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return inverse depth [B, 1, h, w] (1/metres) at the network's size.
 
-        `resize_inv_depth` brings the result to another size, `fuse_flipped` joins it with that of `images.flip(-1)`.
+        `resize_inv_depth` resizes the result, and `fuse_flipped` fuses it with that of `images.flip(-1)`.
 
         Args:
             images: images [B, 3, H, W] of any size, RGB in [0, 1], on any device.
-            labels: class ids [B, 1, H, W] uint8, where label maps guide the depth network; ignored otherwise.
+            labels: class ids [B, 1, H, W] uint8, if label maps guide the depth network; ignored otherwise.
 
-        Raises InputError if labels are missing or do not fit.
+        Raises InputError if label maps guide the depth network but `labels` are missing or differ in size.
         """
         return self._inv_depth([images], [labels])
 
     def labels(self, image: Readable, semantic: Readable | None) -> np.ndarray | None:
-        """Return the label map [H, W] of an image on disk, to predict it with; None where no label maps guide.
+        """Read the label map [H, W] of an image, if label maps guide the depth network; return None otherwise.
 
         Args:
             image: the image.
-            semantic: its label map on disk, if there is one.
+            semantic: the file of its label map, if there is one.
 
-        Raises InputError, naming the image, if label maps guide the depth network but there is none.
+        Raises InputError, which names the image, if label maps guide the depth network but the image has none.
         """
         classes = self.run.networks.depth.label_classes
         return None if classes is None else read_label_map(label_map(image, semantic), classes)
@@ -287,13 +288,14 @@ class Predictor:
         """Predict the motion between consecutive frames of one camera.
 
         Args:
-            images: N >= 2 frames, in order of time; they are read as they are needed. packnet-sfm's PoseNet, which
-                looks at a frame and both its neighbors, needs N >= 3.
+            images: N >= 2 frames, in order of time; they are read on demand. packnet-sfm's PoseNet, whose input is a
+                frame and both its neighbors, needs N >= 3.
 
         Returns:
-            T_next_current [N - 1, 4, 4] float64: maps points of a frame's camera into the next frame's; its
-            translation is in metres where `meta.metric`. Raises InputError for too few frames, and if the checkpoint
-            holds no pose network.
+            T_next_current [N - 1, 4, 4] float64, which maps points from the camera of a frame to that of the next
+            frame. Translations are in metres if `meta.metric`.
+
+        Raises InputError for too few frames, and if the checkpoint holds no pose network.
         """
         return np.stack(list(self.motions(images)))
 
@@ -303,10 +305,10 @@ class Predictor:
 
         Args:
             images: frames as in `ego_motion`.
-            camera: the camera of the images. If given, each motion is refined so that the next frame, synthesized with
-                the predicted depth, matches best (see `geometry.align`): it then has the scale of the depth.
+            camera: the camera of the images. If given, each motion is refined: it minimizes the difference between the
+                frame and its synthesis from the next frame (`geometry.align`). It then has the scale of the depth.
 
-        Raises InputError without a pose network, for fewer than two images, or a camera for another size.
+        Raises InputError without a pose network, for too few images, and for a camera of another size.
         """
         if self.pose is None:
             raise InputError("the checkpoint holds a depth network alone; load one with a pose network for ego-motion")
@@ -316,7 +318,7 @@ class Predictor:
                 "leave out the camera (--align)"
             )
         offsets = self.pose.context_offsets
-        before = len(offsets) - 1  # frames before the one whose motion to the next is predicted
+        before = len(offsets) - 1  # number of frames before the target that the pose network needs: 0 or 1
         frames = (self._resized(checked_size(image_tensor(image), camera)) for image in images)
         window = self._views(islice(frames, before + 1))
         first = True
@@ -326,7 +328,7 @@ class Predictor:
             context = [stacked[before + offset :][:count] for offset in offsets]
             T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
             target = stacked[before:][:count]
-            if before and first:  # nothing is before the first frame: its motion is predicted from the second
+            if before and first:  # the first frame cannot be a target: invert the motion from the second frame to it
                 T = self._aligned(target[:1], context[0][:1], T_context_target[:1, 0], camera)
                 yield se3.inverse(T[0]).double().cpu().numpy()
             yield from self._aligned(target, context[-1], T_context_target[:, -1], camera).double().cpu().numpy()
@@ -343,7 +345,7 @@ class Predictor:
         labels: Sequence[np.ndarray | None],
         flip: bool,
     ) -> list[Prediction]:
-        """Return the predictions of images that go through the depth network at once."""
+        """Return the predictions of at most `BATCH` images."""
         pixels = [checked_size(image_tensor(image), camera) for image, camera in zip(images, cameras, strict=True)]
         ids = [label_tensor(each) for each in labels]
         inv_depths = self._inv_depth(pixels, ids)  # [B, 1, h, w]
@@ -366,9 +368,9 @@ class Predictor:
         return predictions
 
     def _inv_depth(self, images: Sequence[Tensor], labels: Sequence[Tensor | None]) -> Tensor:
-        """Return inverse depth [B, 1, h, w] at the network's size of images [b, 3, H, W], each b of a size of its own.
+        """Return inverse depth [B, 1, h, w], 1/metres, at the network's size.
 
-        Label maps [b, 1, H, W] are of the same sizes.
+        The B images are given as tensors [b, 3, H, W], one for each image size, with label maps [b, 1, H, W].
         """
         resized = torch.cat([self._resized(each) for each in images])
         if self.run.networks.depth.label_classes is None:
@@ -377,14 +379,14 @@ class Predictor:
         return self._finest(resized, torch.cat([self._resized_labels(ids, each) for each, ids in pairs]))
 
     def _aligned(self, view: Tensor, following: Tensor, T: Tensor, camera: Camera | None) -> Tensor:
-        """Return motions T_following_view [B, 4, 4] of views [B, C, h, w], aligned with depth if there is a camera."""
+        """Return motions T_following_view [B, 4, 4], aligned with the depth of the views if there is a camera."""
         if camera is None:
             return T
         inv_depth = view[:, 3:] if view.shape[1] > 3 else self._finest(view)
         return aligned(view[:, :3], following[:, :3], inv_depth, T, camera.resized(*self.run.image_size))
 
     def _views(self, frames: Iterable[Tensor]) -> list[Tensor]:
-        """Return frames [1, 3, h, w] as input of the pose network: with their inverse depth if it uses that."""
+        """Return frames [1, 3, h, w] as views [1, C, h, w], with inverse depth if the pose network uses it."""
         images = list(frames)
         if images and self.pose is not None and self.pose.uses_depth:
             stacked = torch.cat(images)
@@ -392,9 +394,9 @@ class Predictor:
         return images
 
     def _resized_labels(self, labels: Tensor | None, images: Tensor) -> Tensor:
-        """Return label maps [B, 1, H, W] of images [B, 3, H, W] at the network's size.
+        """Return label maps [B, 1, H, W] of images [B, 3, H, W], resized to the network's size.
 
-        Raises InputError if they are missing or do not fit.
+        Raises InputError if they are missing, differ in size from the images, or hold unknown ids.
         """
         classes = self.run.networks.depth.label_classes
         assert classes is not None
@@ -409,7 +411,7 @@ class Predictor:
     def _finest(self, images: Tensor, *guide: Tensor) -> Tensor:
         """Return the finest inverse depth [B, 1, h, w] float32 (1/metres) of images [B, 3, h, w].
 
-        `guide` is the second input of a network that label maps guide, and is left out for others.
+        `guide` is the resized label maps if label maps guide the network; otherwise it is left out.
         """
         inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *guide)
         return inv_depths[0]
@@ -419,7 +421,7 @@ class Predictor:
 
 
 def checked_size(image: Tensor, camera: Camera | None) -> Tensor:
-    """Return an image as it is, after a check that the camera is for its size.
+    """Return an image unchanged, after checking that its camera is for images of this size.
 
     Args:
         image: an image [1, 3, H, W].

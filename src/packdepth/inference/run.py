@@ -24,13 +24,13 @@ from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
 
-SAMPLES = 16  # frames, spread over a clip, that determine its colors
-IMAGES_PER_SECOND = 10.0  # of a video that is made from images without times
+SAMPLES = 16  # maximum number of frames, spread over a clip, from which its range of colors is computed
+IMAGES_PER_SECOND = 10.0  # frame rate of a video that is written from images without times; chosen by eye
 
 
 @dataclass(frozen=True)
 class Job:
-    """A clip to predict and the places to write to."""
+    """A clip to predict, and the files and folders to write."""
 
     clip: Clip  # clip to predict
     camera: Camera | None  # the camera of its images, if one is known
@@ -52,21 +52,21 @@ def predict(
     """Predict depth of each frame, write it, and print what was written and the unit of depth.
 
     Frames are read, predicted and written one at a time, so that a video of any length fits in memory. A color means
-    the same depth in each frame of a clip: the range comes from up to 16 frames spread over it, predicted beforehand.
+    the same depth in each frame of a clip. For this, up to 16 frames spread over the clip are predicted beforehand.
 
     Args:
         checkpoint: the folder that training wrote, or another project's checkpoint (see `load`).
         input: an image, a folder of images, a video or a data set: anything that `packdepth.open` opens.
-        output: the folder to write to; of several clips, each gets a folder of its name in it.
+        output: the folder to write to. If there are several clips, each gets a subfolder with its name.
         save: the kinds of files to write, separated by commas:
             `depth`: depth/NAME.npz and depth/NAME.png (16 bit, metres x 256) for each frame;
             `color`: color/NAME.png for each frame, inverse depth in colors;
-            `video`: <input's name>.mp4, the images over their depth in colors;
+            `video`: <input's name>.mp4, each image above its depth in colors;
             `cloud`: cloud/NAME.ply for each frame, its pixels as colored points; needs a camera.
         camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
-            an input file under its name with the suffix .yaml; without one, the camera is the one that the data set
-            knows, or else the one that the checkpoint has learned for images of this size.
-        precision: the arithmetic of the depth network, see `load`.
+            an input file under its name with the suffix .yaml; without one, the camera is that of the data set, or else
+            the one that the checkpoint has learned for images of this size.
+        precision: the precision of the depth network, as in `load`.
         kind: the kind of source; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`.
 
@@ -110,7 +110,7 @@ def _jobs(clips: Sequence[Clip], path: Path, output: Path, writers: Sequence[typ
 
 
 def _check(job: Job, path: Path) -> None:
-    """Raise InputError if a writer cannot write the clip, or would write over what is read."""
+    """Raise InputError if a writer cannot write the clip, or would overwrite the input."""
     clip = job.clip
     for writer in job.places:
         if writer.needs_camera and job.camera is None:
@@ -153,13 +153,14 @@ def _write(predictor: Predictor, job: Job) -> None:
 
 
 def frames_per_second(clip: Clip) -> float:
-    """Return the frames per second of a video that is made from a clip.
+    """Return the frame rate of the video that is written for a clip.
 
     Args:
         clip: the clip.
 
     Returns:
-        The nominal rate of a video; else the mean rate by the frames' times; `IMAGES_PER_SECOND` without any.
+        Frames per second: the nominal rate if the clip is a video, else the mean rate according to the frames' times,
+        else, without times, `IMAGES_PER_SECOND`.
     """
     if clip.rate is not None:
         return clip.rate

@@ -1,4 +1,4 @@
-"""Command `packdepth data check`: reports, before training, why training on some data would fail."""
+"""The data check, `packdepth data check`: a report, before training, of problems with training on some data."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from packdepth.progress import progress
 from packdepth.sources.recognize import source_at
 
 # Layout of the text, in characters
-LINE = 110  # of a line; chosen by eye
-SEVERITY, NAME = 9, 15  # of the columns: the longest entry ("warning", "static frames") and a gap
-INDENT = 2 + SEVERITY + NAME  # of what was found and of the advice
+LINE = 110  # maximum length of a line; chosen by eye
+SEVERITY, NAME = 9, 15  # widths of two columns: their longest entries ("warning", "static frames") and a gap
+INDENT = 2 + SEVERITY + NAME  # indentation of what was found and of the advice
 
 
 @dataclass(frozen=True)
 class DataCheck:
-    """Result of a data check: measurements and findings of each clip."""
+    """Result of a data check."""
 
     source: Path  # path of the data set
     kind: str  # kind of the source, as a run file names it
@@ -80,7 +80,7 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     """Check all clips of a data set.
 
     Args:
-        path: path of the data set, or of a date, a drive or a sequence of KITTI.
+        path: path of the data set, or of a part of it, such as a drive of KITTI.
         kind: kind of the data set, such as "kitti_raw"; if None, it is recognized by its content.
         options: fields of the source as `key=value`, such as "cameras=[left]".
 
@@ -112,7 +112,7 @@ def _wrapped(start: str, text: str) -> list[str]:
 
 
 def _measurements(surveyed: Survey) -> dict[str, Any]:
-    """Return the measurements of a clip as check.json holds them, rounded to what they are known to."""
+    """Return the measurements of a clip for check.json. Those of single frames are rounded."""
     clip, camera = surveyed.clip, surveyed.clip.camera
     known = clip.missing_camera is None
     return {

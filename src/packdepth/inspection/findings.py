@@ -1,6 +1,6 @@
-"""Findings of a data check: one function for each problem that may keep training on a clip from working.
+"""Findings of a data check. There is one function for each problem that can make training on a clip fail or worse.
 
-Each function reports what was measured and what to do about it, or None if the clip does not have the problem.
+Each function returns what was measured and what to do about it, or None if there is nothing to report.
 """
 
 from __future__ import annotations
@@ -18,54 +18,51 @@ from packdepth.records import Clip
 Severity = Literal["error", "warning", "note"]
 """error: training would fail or learn something false; warning: results would be worse; note: worth knowing."""
 
-# Thresholds. "Measured" refers to the clips of KITTI, KITTI-360, DDAD, a handheld camera (HoloLens) and a dash cam
-# that the project is tested on: a threshold lies beyond what these clips have. The others are chosen by eye.
+# Thresholds. "Measured" gives the extreme value of the clips that the project is tested on (KITTI, KITTI-360, DDAD, a
+# handheld camera (HoloLens) and a dash cam); the threshold lies beyond it. The other thresholds are chosen by eye.
 
 # Frames and time
-MIN_RATE, MAX_RATE = 2.5, 250.0  # frames per second: a camera of 25, with stamps ten times too large or too small
-WRONG_UNIT = 10  # factor: time stamps in a wrong unit are usually off by a power of ten (DDAD's are: by ten)
-MIN_PATH = 1.0  # metres: on a shorter path the noise of poses makes a large share
-MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = (
-    0.8,
-    1.25,
-)  # distance by speed over that by poses: a wrong unit is off by more
-MANY_GAPS = 0.1  # of the steps between frames: more gaps take away a noticeable part of the targets
+MIN_RATE, MAX_RATE = 2.5, 250.0  # frames per second: those of a 25 Hz camera whose stamps are wrong by a factor of ten
+WRONG_UNIT = 10  # factor: time stamps in a wrong unit are usually wrong by a power of ten (those of DDAD by ten)
+MIN_PATH = 1.0  # metres: the noise of poses is a large share of the length of a shorter path
+MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = 0.8, 1.25  # distance by speed over that by poses; wrong units change it more
+MANY_GAPS = 0.1  # share of the steps between frames: more gaps noticeably reduce the number of targets
 
 # Motion
-MIN_MOTION = 0.004  # of the width, mean between neighbors: less than twice the motion of a standing camera (1/416)
-USUAL_MOTION = 0.012  # of the width: median of KITTI's drives at 10 frames per second (measured: 0.010 to 0.015)
-MAX_MOTION = 0.05  # of the width: views hardly overlap beyond (measured: 0.049 with the handheld camera)
-LOST_MOTION = 0.5  # of the frames: if optical flow fails in more, it fails for a reason
-MANY_STATIC, NEARLY_ALL_STATIC = 0.05, 0.9  # of the frames: worth a filter; too few are left to train on
+MIN_MOTION = 0.004  # share of the width, mean between neighbors; static frames are below 0.0024 (1/416)
+USUAL_MOTION = 0.012  # share of the width: median of KITTI's drives at 10 frames per second (measured: 0.010 to 0.015)
+MAX_MOTION = 0.05  # share of the width: view synthesis hardly finds larger motions (measured: 0.049, handheld camera)
+LOST_MOTION = 0.5  # share of the frames: failures of optical flow in more frames are no coincidence
+MANY_STATIC, NEARLY_ALL_STATIC = 0.05, 0.9  # shares of the frames: worth filtering; too few frames remain
 
 # Images
-MIN_RELATIVE_SHARPNESS = 0.75  # of the clip's median sharpness: a blurred frame is below (measured: 0.89 at least)
-MIN_SHARPNESS = 0.4  # see `survey.sharpness`; a blur of one pixel brings images below (measured: 0.43 at least)
-SOME_BLURRED, MANY_BLURRED = 0.02, 0.1  # of the frames: worth a note; a noticeable part of the targets
-MAX_BRIGHTNESS_RATIO = 1.2  # of a frame to the one before (measured: 1.10 on drives, 1.20 with the handheld camera)
-MANY_JUMPS = 0.05  # of the frames: a noticeable part of the targets
-MAX_CLIPPED = 0.3  # of the pixels, median over frames (measured: 0.26 at most, where the car's body is in view)
-LARGE_STATIC_REGION = 0.05  # of the image: a larger one is worth cropping
+MIN_RELATIVE_SHARPNESS = 0.75  # share of the clip's median sharpness: blurred frames are below (measured: 0.89)
+MIN_SHARPNESS = 0.4  # unit of `survey.sharpness`: a blur of one pixel brings images below (measured: 0.43)
+SOME_BLURRED, MANY_BLURRED = 0.02, 0.1  # shares of the frames: worth a note; a noticeable part of the targets
+MAX_BRIGHTNESS_RATIO = 1.2  # between a frame and the one before (measured: 1.10 on drives, 1.20, handheld camera)
+MANY_JUMPS = 0.05  # share of the frames: a noticeable part of the targets
+MAX_CLIPPED = 0.3  # share of the pixels, median over frames (measured: 0.26, where the car's body is in view)
+LARGE_STATIC_REGION = 0.05  # share of the image: a larger region is worth cropping
 
 # Calibration
-MIN_FOV, MAX_FOV = 25.0, 120.0  # degrees across: a tele lens, and what a pinhole describes (measured: 48 to 104)
-MAX_CENTER_OFFSET = 0.15  # of the width: principal point from the middle of the image (measured: 0.04 at most)
-MAX_ASPECT = 1.05  # fx over fy, or fy over fx (measured: 1.005 at most)
-CHECKED_SCANS = 3  # scans of a clip, about, whose returns are projected: a wrong calibration shows in each
+MIN_FOV, MAX_FOV = 25.0, 120.0  # degrees, horizontally: a telephoto lens; the limit of pinholes (measured: 48 to 104)
+MAX_CENTER_OFFSET = 0.15  # share of the width: distance of the principal point from the image center (measured: 0.04)
+MAX_ASPECT = 1.05  # fx / fy, or fy / fx (measured: 1.005)
+CHECKED_SCANS = 3  # approximate number of scans of a clip that are checked: each of them reveals a wrong calibration
 MIN_RANGE = 0.1  # metres: nearer returns come from the car itself, or have no projection
-MIN_HIT_SHARE = 0.02  # of a scan's returns that fall into the image (measured: 0.11 at least, with a narrow camera)
+MIN_HIT_SHARE = 0.02  # share of a scan's returns that fall into the image (measured: 0.11, with a narrow camera)
 
-MAX_RANGES = 5  # ranges of static frames that are listed by name; a longer list is hard to read
+MAX_RANGES = 5  # maximum number of ranges of static frames in a list, for legibility
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a clip that its user should know."""
+    """A problem or peculiarity of a clip, with advice."""
 
     name: str  # short title, such as "time stamps"
     severity: Severity  # error, warning or note
-    found: str  # what was measured
-    advice: str  # one sentence: what to do
+    found: str  # description of what was measured
+    advice: str  # one sentence that says what to do
 
 
 def findings(survey: Survey) -> list[Finding]:
@@ -79,7 +76,7 @@ def findings(survey: Survey) -> list[Finding]:
 
 
 def frame_rate(clip: Clip) -> float:
-    """Return the frames per second of a clip: one over the median step in time; 0 if there is no such step.
+    """Return the frames per second of a clip: one over the median step in time; 0 if that is not positive.
 
     Args:
         clip: the clip, of any number of frames.
@@ -93,7 +90,7 @@ def frame_rate(clip: Clip) -> float:
 
 
 def _no_neighbors(survey: Survey) -> Finding | None:
-    """Report a clip with too few frames, or with frames that are unrelated images."""
+    """Report a clip without any frame that has one frame just before it and one just after it."""
     clip = survey.clip
     if target_indices(clip, (-1, 1)):
         return None
@@ -106,7 +103,7 @@ def _no_neighbors(survey: Survey) -> Finding | None:
 
 
 def _time_order(survey: Survey) -> Finding | None:
-    """Report time stamps that stand still or run backwards."""
+    """Report time stamps that do not rise."""
     clip = survey.clip
     steps = np.diff([frame.time for frame in clip.frames])
     if clip.independent or (steps > 0).all():
@@ -121,7 +118,7 @@ def _time_order(survey: Survey) -> Finding | None:
 
 
 def _time_unit(survey: Survey) -> Finding | None:
-    """Report a frame rate that no camera has, because time stamps are in a wrong unit."""
+    """Report an implausible frame rate, which indicates time stamps in a wrong unit."""
     clip, rate = survey.clip, frame_rate(survey.clip)
     if clip.independent or rate == 0 or MIN_RATE <= rate <= MAX_RATE:
         return None
@@ -136,7 +133,7 @@ def _time_unit(survey: Survey) -> Finding | None:
 
 
 def _corrected(survey: Survey) -> Finding | None:
-    """Report what the source has corrected in the data."""
+    """Report corrections of the data by the source."""
     correction = survey.clip.corrected
     if correction is None:
         return None
@@ -181,7 +178,7 @@ def _time_gaps(survey: Survey) -> Finding | None:
 
 
 def _static_frames(survey: Survey) -> Finding | None:
-    """Report frames in which the camera stands still."""
+    """Report frames in which the camera does not move."""
     static = survey.static_frames
     if not static.any():
         return None
@@ -210,7 +207,7 @@ def _small_motion(survey: Survey) -> Finding | None:
 
 
 def _large_motion(survey: Survey) -> Finding | None:
-    """Report neighboring frames that hardly overlap."""
+    """Report too large motion between neighboring frames, or optical flow that fails."""
     motion = survey.typical_motion
     lost = float(np.isnan(survey.motion).mean())
     if survey.clip.independent or not (motion > MAX_MOTION or lost > LOST_MOTION):
@@ -229,7 +226,7 @@ def _large_motion(survey: Survey) -> Finding | None:
 
 
 def _blur(survey: Survey) -> Finding | None:
-    """Report blurred frames, or a clip that is soft throughout."""
+    """Report blurred frames, or a clip in which all frames are blurred."""
     median = float(np.median(survey.sharpness))
     share = float((survey.sharpness < MIN_RELATIVE_SHARPNESS * median).mean())
     if share < SOME_BLURRED and median >= MIN_SHARPNESS:
@@ -274,7 +271,7 @@ def _clipping(survey: Survey) -> Finding | None:
 
 
 def _static_region(survey: Survey) -> Finding | None:
-    """Report a region that moves with the camera, such as a hood, a logo or a date."""
+    """Report a region that is fixed to the camera, such as a hood, a logo or a date."""
     share = float(survey.static_region.mean())
     if share == 0:
         return None

@@ -11,29 +11,29 @@ import numpy as np
 
 from packdepth.data.optical_flow import pooled
 
-# The thresholds are chosen by eye: with them a logo and a hood are found as a whole, and nothing where everything moves
-# (tests/inspection/test_static_region.py).
+# The thresholds are chosen by eye: with them a logo and a hood are found as a whole, and nothing is found if everything
+# moves (tests/inspection/test_static_region.py).
 MIN_IMAGES = 12  # images; with fewer, edges of the world do not average out
 CELL = 4  # pixels: side of the cells that the region consists of
-MIN_PERSISTENCE = 0.9  # gradient of the mean image over mean gradient: the share of an edge that averaging leaves
-MAX_DEVIATION = 0.02  # gray in [0, 1]: standard deviation over time of the steadiest pixel of a cell
-MIN_GRADIENT = 0.015  # gray in [0, 1] per pixel: mean gradient of a cell; below, it shows no edge
-MIN_NEIGHBORS = 2  # of the eight cells around a cell: a static cell with fewer static neighbors is noise
-MIN_HOOD_WIDTH = 0.6  # of the image's width: the edge of a hood spans at least this much of it
-MIN_SHARE = 0.002  # of the image's area: a smaller region is noise (a cell is 0.0005 of an image of 320x96 pixels)
+MIN_PERSISTENCE = 0.9  # gradient of the mean image divided by mean gradient: share of an edge that remains
+MAX_DEVIATION = 0.02  # gray in [0, 1]: standard deviation over time of the cell's pixel that changes least
+MIN_GRADIENT = 0.015  # gray in [0, 1] per pixel: mean gradient of a cell; below, the cell has no edge
+MIN_NEIGHBORS = 2  # number of static cells among the eight neighbors of a static cell; below, the cell is noise
+MIN_HOOD_WIDTH = 0.6  # share of the image width that the edge of a hood spans at least
+MIN_SHARE = 0.002  # share of the image area: a smaller region is noise (a cell is 0.0005 of an image of 320x96 pixels)
 
 
 def static_region(images: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mask of the region that is static in all images: [H, W] bool.
 
     Averaging images over time blurs the edges of the world and keeps the edges that are fixed to the camera. A cell is
-    static if the gradient of the mean image is nearly the mean of the gradients, and if a pixel of it hardly changes
-    its brightness. If static edges span most of the lower half of the image's columns, they are the edge of a hood,
-    and everything below them belongs to the region.
+    static if it has an edge, if the gradient of the mean image is nearly the mean of the gradients, and if at least one
+    of its pixels hardly changes its brightness. If there are static cells in the lower half of most columns, they are
+    the edge of a hood, and everything below them belongs to the region. The region is extended by one cell.
 
     Args:
-        images: [H, W] each, gray in [0, 1], among which the camera moves. With fewer than `MIN_IMAGES` the mask is
-            empty, because a few images cannot tell.
+        images: [H, W] each, gray in [0, 1], between which the camera moves. With fewer than `MIN_IMAGES` the mask is
+            empty, because they are not enough for the average.
 
     >>> moving = [np.roll(np.eye(96), 7 * i, axis=1) for i in range(24)]
     >>> bool(static_region(moving).any())
@@ -71,7 +71,7 @@ def _cell_minimum(image: np.ndarray) -> np.ndarray:
 
 
 def _neighbors(cells: np.ndarray) -> np.ndarray:
-    """Count, for each cell, how many of the eight cells around it are set."""
+    """Return for each cell the number of its eight neighbors that are set."""
     padded = np.pad(cells.astype(int), 1)
     height, width = cells.shape
     rows = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
@@ -79,7 +79,7 @@ def _neighbors(cells: np.ndarray) -> np.ndarray:
 
 
 def _with_hood(cells: np.ndarray) -> np.ndarray:
-    """Add to the cells everything below an edge in the lower half that spans most columns, if there is one."""
+    """Return the cells with everything below the edge of a hood: set cells in the lower half of most columns."""
     height, width = cells.shape
     lower = cells.copy()
     lower[: height // 2] = False

@@ -1,7 +1,7 @@
-"""Bases of the blocks of networks in a run file. Importing this module takes no torch.
+"""Base classes of the blocks of networks in a run file. Importing this module does not import torch.
 
-The block of a network stands in the network's own file. It derives from `DepthNetworkBlock` or `PoseNetworkBlock`, and
-its `build` makes the network. To add a network, add a file; nothing else changes.
+The block of a network is defined in the network's own file. It derives from `DepthNetworkBlock` or `PoseNetworkBlock`,
+and its `build` makes the network. To add a network, add a file; nothing else changes.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class SemanticsBlock(Block, ABC):
 
     @property
     def held(self) -> bool:
-        """Whether a checkpoint of the depth network holds a copy of the segmentation network that guides it."""
+        """Whether training copies the segmentation network that guides depth into the checkpoints."""
         return False
 
     @abstractmethod
     def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
-        """Return the module that filters the features of a decoder.
+        """Return the module that filters the features of a depth decoder.
 
         Args:
             channels: number of channels of each guided decoder stage, by stride.
             kernel: side of the pixel-adaptive convolutions, in pixels of each stage.
-            copy: a checkpoint's copy of the segmentation network; None for the one that the block names.
+            copy: folder of a checkpoint's copy of the segmentation network; None for the network that the block names.
         """
 
     @abstractmethod
@@ -74,7 +74,7 @@ class NetworkSemantics(SemanticsBlock):
         """Return the network, or a checkpoint's copy of it.
 
         Args:
-            copy: the checkpoint's copy; None for the network that the block names.
+            copy: folder of the checkpoint's copy; None for the network that the block names.
 
         Raises InputError if the network cannot be found.
         """
@@ -92,7 +92,7 @@ class NetworkSemantics(SemanticsBlock):
 
 
 class LabelMaps(SemanticsBlock):
-    """Label maps on disk, the `semantic/` of clips. Each image needs its own label map, in prediction too.
+    """Label maps that the clips hold on disk, as `semantic/`. Each image needs its label map, also in prediction.
 
     >>> LabelMaps(classes=3).label_classes
     3
@@ -100,7 +100,7 @@ class LabelMaps(SemanticsBlock):
 
     kind: Literal["labels"] = "labels"
     classes: Annotated[int, Field(ge=1, le=255)] = 19
-    """Number of classes. Ids begin at 0 and are by default Cityscapes' train ids; 255 is unlabeled."""
+    """Number of classes, with the ids 0 to `classes` - 1; 255 is unlabeled. The default fits Cityscapes' train ids."""
 
     @property
     def label_classes(self) -> int | None:
@@ -138,11 +138,11 @@ class GuidanceBlock(Closed):
     semantics: Annotated[SemanticsBlock, ByKind(SEMANTICS)]
     """The source of guidance features: `fpn`, `transformers` or `labels`."""
     strides: Annotated[tuple[Literal[2, 4, 8, 16], ...], Field(min_length=1)] = (16, 8, 4, 2)
-    """Strides of the guided decoder stages. Each is guided by the feature map of the nearest stride."""
+    """Strides of the guided decoder stages. A segmentation network guides each by its feature map of nearest stride."""
     kernel: Literal[3, 5] = 3
     """Side of the pixel-adaptive convolutions, in pixels of each stage."""
     cache: Path | None = None
-    """Folder in which training keeps the guidance features of its images, to compute them once; none if left out."""
+    """Folder that caches the guidance features of the training images. If left out, every step computes them again."""
 
     @model_validator(mode="after")
     def _cache_of_features(self) -> GuidanceBlock:
@@ -155,16 +155,19 @@ class GuidanceBlock(Closed):
 
 
 class NetworkBlock(Block, ABC):
-    """The options of all networks that packdepth trains."""
+    """Options that all networks of a run file have."""
 
     frozen: bool = False
-    """Keep the weights that `initial` loads unchanged. A frozen metric depth network teaches metric ego-motion."""
+    """Do not train this network: its weights stay those that `initial` names.
+
+    A frozen depth network that is metric gives the ego-motion a metric scale.
+    """
 
     training_options: ClassVar[frozenset[str]] = frozenset({"frozen"})
-    """Options that affect training only. Weights fit a network whatever their values."""
+    """Names of the options that affect training only. Weights can be loaded if these options differ."""
 
     def architecture(self) -> dict[str, Any]:
-        """Return the options that the weights depend on."""
+        """Return the options that must be equal in two networks for one to load the weights of the other."""
         return self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
 
     @abstractmethod
@@ -187,7 +190,10 @@ class DepthNetworkBlock(NetworkBlock):
     """
 
     flip: bool = False
-    """Also predict the mirrored image and fuse both, in training and after (SuperDepth, ICRA 2019): twice the work."""
+    """Predict the mirrored image, too, and fuse both results, in training and in prediction: twice the computation.
+
+    Source: SuperDepth, ICRA 2019.
+    """
     guidance: GuidanceBlock | None = None
     """Guidance by semantics; none if left out."""
 
@@ -197,11 +203,11 @@ class DepthNetworkBlock(NetworkBlock):
         return None if self.guidance is None else self.guidance.semantics.label_classes
 
     def assemble(self, semantics_copy: Path | None = None) -> nn.Module:
-        """Return the network with its guidance and its flip layer.
+        """Return the network with random weights, with its guidance and its flip layer.
 
         Args:
-            semantics_copy: a checkpoint's copy of the segmentation network that guides; None for the one that the
-                block names.
+            semantics_copy: folder of a checkpoint's copy of the segmentation network that guides depth; None for the
+                network that the block names.
 
         Raises InputError if the segmentation network is not there, if the network cannot be guided as asked for, and
         if somebody else's `build` fails.
@@ -246,7 +252,7 @@ class PoseBlock(Block, ABC):
         """Return the network with random weights."""
 
     def assemble(self) -> PairPoseNetwork:
-        """Return the network with the options of its block."""
+        """Return the network with random weights and with the options of the block that `build` does not set."""
         return self.build()
 
 
@@ -263,7 +269,7 @@ class PoseNetworkBlock(NetworkBlock, PoseBlock):
     initial_forward: float = 0.0
     """Metres per frame along the optical axis that an untrained network predicts."""
     sparsity: Sparsity | None = None
-    """Pixels that the network does not get in training; it gets all of them if left out."""
+    """Random dropping of input pixels in training. If left out, no pixel is dropped."""
 
     training_options: ClassVar[frozenset[str]] = NetworkBlock.training_options | {"initial_forward", "sparsity"}
     uses_depth: ClassVar[bool] = False
@@ -274,9 +280,9 @@ class PoseNetworkBlock(NetworkBlock, PoseBlock):
         """Return the network with random weights."""
 
     def assemble(self) -> PairPoseNetwork:
-        """Return the network, which loses pixels in training if the block says so.
+        """Return the network with random weights and with its `sparsity`.
 
-        Raises InputError if somebody else's `build` fails or returns no `PairPoseNetwork`.
+        Raises InputError if `build` of another project fails or does not return a `PairPoseNetwork`.
         """
         from packdepth.networks.ego_motion import PairPoseNetwork
 

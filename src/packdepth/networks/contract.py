@@ -14,11 +14,11 @@ SCALES = 4  # number of inverse depths of a network, at strides 1, 2, 4 and 8
 
 
 class DepthNetwork(Protocol):
-    """A module that predicts inverse depth from an image, in training and evaluation alike.
+    """A module that predicts inverse depth from an image. It returns the same in training and in evaluation mode.
 
     The image is [B, 3, H, W], RGB in [0, 1], of any height and width; a network that needs it normalized normalizes it
     itself. The result is a list of inverse depths [B, 1, ceil(H / s), ceil(W / s)] in 1/metres, at strides s = 1, 2, 4
-    and 8, finest first. They are positive, and their range is the network's choice.
+    and 8, finest first. All values are positive; the network chooses their range.
     """
 
     def __call__(self, image: Tensor) -> list[Tensor]:
@@ -32,10 +32,10 @@ class GuidedDepthNetwork(Protocol):
     Attributes:
         stride: the network pads height and width of its image to a multiple of this many pixels, at the right and the
             bottom; guidance gets images of that size.
-        decoder_channels: number of channels of the features that can be guided, by their stride. They are guided before
-            they meet a skip connection.
-        guidance: the module that guides them; None without guidance. The network calls it once for each image, and then
-            calls the function that it returns for each stage of its decoder: `guide(features, stride)`.
+        decoder_channels: number of channels of the decoder's features, by their stride, before the skip connection is
+            joined. The features of strides 2 to 16 can be guided.
+        guidance: the module that guides them; None without guidance. The network calls it once in each forward pass. It
+            returns a function, which the network calls for each decoder stage: `guide(features, stride)`.
     """
 
     stride: int
@@ -43,7 +43,7 @@ class GuidedDepthNetwork(Protocol):
     guidance: Guidance | None
 
     def __call__(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
-        """Return the inverse depths, as a `DepthNetwork` does.
+        """Return the inverse depths of an image, as specified by `DepthNetwork`.
 
         Args:
             image: [B, 3, H, W], RGB in [0, 1].
@@ -58,7 +58,7 @@ def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
     Args:
         inv_depths: the result of the network.
         image: the image that the network was called with, [B, 3, H, W].
-        name: name of the network, for the sentence.
+        name: name of the network, for the error message.
 
     >>> import torch
     >>> levels = [torch.ones(1, 1, 8 // 2**s, 16 // 2**s) for s in range(4)]
@@ -86,7 +86,7 @@ def check_motions(T_context_target: Tensor, name: str) -> None:
 
     Args:
         T_context_target: the motions [B, N, 4, 4].
-        name: the kind of the network, for the sentence.
+        name: the kind of the network, for the error message.
     """
     if not bool(T_context_target.isfinite().all()):
         raise InputError(f"networks.pose: '{name}' predicts a motion that is not finite; see to its first weights")

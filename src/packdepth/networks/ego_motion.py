@@ -1,4 +1,4 @@
-"""The base of pose networks: pairs in temporal order go in, T_context_target comes out."""
+"""Base class of pose networks, which predict T_context_target from pairs of frames in temporal order."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class PairPoseNetwork(nn.Module):
 
     A subclass predicts, in `pair_motion`, the motion of a pair of views as a six-vector [B, 6] (translation in metres,
     rotation vector in radians) of T_later_earlier. A view is an image [3, H, W], RGB in [0, 1]; for a network that
-    `uses_depth`, its inverse depth, in 1/metres and 0 where unknown, is a fourth channel. Motion against the order of
-    time is the inverse of motion forward. So forward and backward context teach the same thing, and short trainings
-    learn.
+    `uses_depth`, its inverse depth, in 1/metres and 0 where unknown, is a fourth channel. The motion to an earlier
+    context frame is the inverse of the predicted forward motion. So earlier and later context frames train the same
+    function, and short trainings suffice.
 
     Attributes:
-        sparsity: pixels of the views that are dropped in training; None for none.
-        progress: finished share of the training, from 0 to 1, on which the number of dropped pixels depends.
+        sparsity: random dropping of pixels of the views in training; None: no pixel is dropped.
+        progress: finished share of the training, from 0 to 1, on which the share of dropped pixels depends.
 
     >>> class Still(PairPoseNetwork):
     ...     def pair_motion(self, pair):
@@ -37,11 +37,11 @@ class PairPoseNetwork(nn.Module):
 
     uses_depth: ClassVar[bool] = False
     context_offsets: ClassVar[tuple[int, ...]] = (1,)
-    """Offsets of the context frames that a call needs, in frames from the target.
+    """Offsets of the context frames with which prediction has to call the network, in frames from the target.
 
-    The network then predicts the motion from the target to the next frame, which is the last of them.
+    The last offset is 1: prediction uses the motion from the target to the next frame.
     """
-    depth_gradient: bool = False  # whether gradients flow into the depth of the views
+    depth_gradient: bool = False  # whether the gradient flows through the views into the depth network
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class PairPoseNetwork(nn.Module):
         return self._motions(target, context, [offset < 0 for offset in offsets])
 
     def reversed_motion(self, target: Tensor, context: Tensor, offsets: tuple[int, ...]) -> Tensor:
-        """Return the ego-motion as `forward` does, but from pairs with the later frame first, like a film run backward.
+        """Return the ego-motion as `forward` does, but predict it from pairs with the later frame first.
 
         Args:
             target: views [B, C, H, W], C = 3 or, with inverse depth, 4.
@@ -83,7 +83,7 @@ class PairPoseNetwork(nn.Module):
         return self._motions(target, context, [offset > 0 for offset in offsets])
 
     def _motions(self, target: Tensor, context: Tensor, context_first: list[bool]) -> Tensor:
-        """Return T_context_target [B, N, 4, 4] from pairs in which the context frame comes first, or the target."""
+        """Return T_context_target [B, N, 4, 4]. In the pair of context frame i, it is first if `context_first[i]`."""
         pairs = torch.cat(
             [
                 torch.cat([context[:, i], target] if first else [target, context[:, i]], dim=1)
@@ -100,7 +100,7 @@ class PairPoseNetwork(nn.Module):
                 f"six-vectors {[len(pairs), 6]}: translation in metres, rotation vector in radians"
             )
         vectors = vectors.float()
-        with without_autocast(vectors.device):  # bfloat16 would round metres to 0.4 %
+        with without_autocast(vectors.device):  # bfloat16 would round translations to 0.4 %
             T_second_first = se3.from_vector(vectors).view(len(context_first), -1, 4, 4)  # [N, B, 4, 4]
             motions = [se3.inverse(T) if first else T for T, first in zip(T_second_first, context_first, strict=True)]
         return torch.stack(motions, dim=1)
@@ -125,13 +125,13 @@ def views(images: Tensor, inv_depths: Tensor) -> Tensor:
 def start_forward(conv: nn.Conv2d, metres: float, translation_z: int, scale: float) -> None:
     """Set the bias of the last convolution so that an untrained network predicts forward motion.
 
-    The camera moves along +z, so points of the earlier frame move along -z in the later one.
+    If the camera moves along +z, T_later_earlier translates along -z.
 
     Args:
         conv: the last convolution, with a bias.
-        metres: metres along the optical axis between two frames.
+        metres: forward motion along the optical axis between two frames, in metres.
         translation_z: index of the channel for z of the translation.
-        scale: factor that the network multiplies the result of the convolution by.
+        scale: factor by which the network multiplies the result of the convolution.
 
     >>> conv = nn.Conv2d(8, 6, 1)
     >>> start_forward(conv, metres=1.0, translation_z=2, scale=0.5)

@@ -1,4 +1,4 @@
-"""Semantic guidance of a depth decoder: features of a segmentation network, or label maps, filter its features."""
+"""Semantic guidance of a depth decoder: pixel-adaptive convolutions filter its features, guided by semantics."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def unguided(x: Tensor, stride: int) -> Tensor:
 class Guidance(nn.Module):
     """Pixel-adaptive convolutions, one for each guided decoder stage; the encoder is not guided.
 
-    The vector that guides a pixel has length one. So two pixels are between 0 and 2 apart, whatever the scale of the
-    features. The convolutions start as the identity, so that an untrained guided network equals the unguided one. A
-    subclass computes the guidance features.
+    The guidance features of each pixel are normalized to length one. So the distance of two pixels lies between 0 and
+    2, whatever the scale of the features. The convolutions start as the identity, so that an untrained guided network
+    equals the unguided one. A subclass computes the guidance features.
 
-    Source: Guizilini et al., ICLR 2020, section 3.2. It names neither the strides nor the scale of the features.
+    Source: Guizilini et al., ICLR 2020, section 3.2. The paper specifies neither the strides nor a normalization.
 
     Args:
         channels: number of channels of each guided decoder stage, by stride.
@@ -60,12 +60,12 @@ class Guidance(nn.Module):
             nn.init.dirac_(layer.weight)
 
     def forward(self, image: Tensor, guide_input: Tensor | None = None) -> Guide:
-        """Return the function that filters the decoder's features.
+        """Return the function `(features, stride) -> filtered features` for the decoder.
 
         Args:
             image: padded images [B, 3, H', W'], the input of the encoder.
-            guide_input: input of the guidance in place of the image, not padded, [B, C, H, W]: label maps, or the image
-                without color jitter.
+            guide_input: images without color jitter or label maps, [B, C, H, W], not padded, from which the guidance
+                features are computed; None for `image`.
         """
         padded = image if guide_input is None else padded_to(guide_input.to(image.dtype), *image.shape[-2:])
         features = self.features(padded)
@@ -79,7 +79,7 @@ class Guidance(nn.Module):
         return guide
 
     def features(self, guide_input: Tensor) -> Features:
-        """Return the function that gives the guidance features of each stage.
+        """Return the function `(stride, size) -> guidance features` for the guided stages.
 
         Args:
             guide_input: images or label maps, padded, [B, C, H', W'].
@@ -97,10 +97,10 @@ class Guidance(nn.Module):
 
 
 class NetworkGuidance(Guidance):
-    """Guidance by a segmentation network: each stage by the feature map of the nearest stride, resized to the stage.
+    """Guidance by a segmentation network: its feature map of the nearest stride, resized to the stage, guides a stage.
 
-    The segmentation network is fixed: it has no part in the state dict or in training, is always in evaluation mode,
-    and gives no gradient.
+    The segmentation network is fixed: it is not in the state dict, is not trained, is always in evaluation mode and is
+    computed without gradient.
 
     Args:
         semantics: the segmentation network.
@@ -108,13 +108,14 @@ class NetworkGuidance(Guidance):
         kernel: side of the convolutions, in pixels of each stage.
 
     Attributes:
-        guiding: indices of the feature maps that guide a stage.
-        cache: looks feature maps up before it computes them, if training sets it; None: they are always computed.
+        guiding: indices of the segmentation network's feature maps that guide at least one stage.
+        cache: function that returns feature maps from a cache and computes only those that are missing there. Training
+            may set it; with None, feature maps are always computed.
     """
 
     def __init__(self, semantics: SemanticNetwork, channels: Mapping[int, int], kernel: int = 3) -> None:
         super().__init__(channels, kernel)
-        self._semantics = (semantics.eval().requires_grad_(False),)  # in a tuple it is no submodule
+        self._semantics = (semantics.eval().requires_grad_(False),)  # a tuple, so that it is no submodule
         self.guiding = sorted({self._nearest(stride) for stride in channels})
         self.cache: Cache | None = None
 
@@ -139,7 +140,7 @@ class NetworkGuidance(Guidance):
 
     @torch.no_grad()
     def computed(self, images: Tensor) -> list[Tensor]:
-        """Return the feature maps that guide a stage.
+        """Return the feature maps that guide at least one stage, in the order of `guiding`: [B, C_s, h_s, w_s] each.
 
         Args:
             images: [B, 3, H', W'], RGB in [0, 1].
@@ -148,7 +149,7 @@ class NetworkGuidance(Guidance):
         return [features[index] for index in self.guiding]
 
     def _nearest(self, stride: int) -> int:
-        """Return the index of the feature map that guides a stage."""
+        """Return the index of the feature map that guides the stage of a stride."""
         strides = self.semantics.strides
         return min(range(len(strides)), key=lambda index: abs(math.log2(strides[index] / stride)))
 
@@ -159,10 +160,10 @@ class NetworkGuidance(Guidance):
 
 
 class LabelGuidance(Guidance):
-    """Guidance by label maps: by the share of each class in each pixel of a stage, in a learned embedding.
+    """Guidance by label maps. The guidance features of a stage's pixel embed the share that each class has in it.
 
-    The embedding starts as the identity: pixels of different classes are sqrt(2) apart. Unlabeled pixels have the
-    embedding zero, which is one apart from any class.
+    The learned linear embedding starts as the identity: the distance of pixels of different classes is then sqrt(2).
+    The features of unlabeled pixels are zero, at a distance of 1 from every class.
 
     Args:
         classes: number of classes.
@@ -199,7 +200,7 @@ class LabelGuidance(Guidance):
         return f"label maps of {self.classes} classes on disk, {self.strides}"
 
     def features(self, guide_input: Tensor) -> Features:
-        """Return the function that gives the guidance features of each stage. Ids beyond the classes are unlabeled."""
+        """Return the function `(stride, size) -> guidance features`. Ids from `classes` on count as unlabeled."""
         ids = torch.arange(self.classes, dtype=guide_input.dtype, device=guide_input.device)
         member = (guide_input == ids[:, None, None]).to(self.embedding.weight.dtype)  # [B, K, H', W']
 

@@ -35,11 +35,11 @@ class PackNetBlock(DepthNetworkBlock):
 
     kind: Literal["packnet"] = "packnet"
     preset: Preset = "1A"
-    """Architecture: 1A, 1B and slim-1A as published; small and tiny are narrow enough to train on a CPU."""
+    """Architecture: 1A, 1B and slim-1A as published; small and tiny are narrower and can be trained on a CPU."""
     dropout: Unit = 0.0
     """Probability of dropout on the shortcuts of the residual convolutions."""
     initial_depth: Annotated[float, Field(gt=0.5)] = INITIAL_DEPTH
-    """Metres that an untrained network predicts, more than 0.5. Short trainings converge from a typical depth."""
+    """Depth that the untrained network predicts, in metres, more than 0.5. Short trainings need a typical depth."""
 
     training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {"dropout", "initial_depth"}
 
@@ -50,7 +50,7 @@ class PackNetBlock(DepthNetworkBlock):
 
 @dataclass(frozen=True)
 class Architecture:
-    """The numbers that distinguish one PackNet from another."""
+    """Widths and depths of a variant of PackNet."""
 
     stem: int  # channels of the first convolution
     channels: tuple[int, int, int, int, int]  # channels of the five levels, at strides 2 to 32
@@ -58,7 +58,7 @@ class Architecture:
     features: int  # features of the 3D convolutions (D)
     groups: int = GROUPS  # groups of the group normalizations
     add_skips: bool = False  # whether skip connections are joined by addition (B), not by concatenation (A)
-    refines: bool = False  # whether a level predicts a change of the coarser level's logits, not the logits themselves
+    refines: bool = False  # whether a level predicts a correction that is added to the coarser level's logits
 
 
 PRESETS: dict[Preset, Architecture] = {
@@ -68,8 +68,8 @@ PRESETS: dict[Preset, Architecture] = {
     "small": Architecture(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2, refines=True),
     "tiny": Architecture(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8, refines=True),
 }
-STRIDE = 32  # pixels of the image for each pixel of the coarsest features
-MIN_DEPTH = 0.5  # metres: the inverse depth lies in (0, 2), as in packnet-sfm
+STRIDE = 32  # stride of the coarsest features, in pixels of the image
+MIN_DEPTH = 0.5  # smallest predicted depth, in metres: the inverse depth lies in (0, 2), as in packnet-sfm
 
 
 class PackNet(nn.Module):
@@ -79,16 +79,16 @@ class PackNet(nn.Module):
     and W may have any value: the image is padded to multiples of 32, and the result is cropped.
 
     Args:
-        preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters);
-            `small` and `tiny` have the same topology, narrow enough to train on a CPU, and each level refines the
-            inverse depth of the coarser one: they learn in fewer steps (docs/results/2026-11-21-demo.md).
+        preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters); `small`
+            and `tiny` have the same topology with fewer channels, for training on a CPU. Their levels refine the logits
+            of the coarser level, so that they learn in fewer steps (docs/results/2026-11-21-demo.md).
         dropout: probability of dropout on the shortcuts of the residual convolutions.
-        initial_depth: metres that the untrained network predicts.
+        initial_depth: depth that the untrained network predicts, in metres.
 
     Attributes:
         guidance: the module that filters the decoder's features before they meet a skip connection; None without
             guidance.
-        decoder_channels: number of channels of these features, by stride.
+        decoder_channels: number of channels of these features, by stride. Those of stride 1 are never guided.
 
     >>> import torch
     >>> network = PackNet("tiny")
@@ -143,7 +143,7 @@ class PackNet(nn.Module):
         self._initialize(initial_depth)
 
     def _initialize(self, initial_depth: float) -> None:
-        """Draw the first weights, and set the biases so that the network predicts an initial depth."""
+        """Draw the initial weights, and set the biases so that the network predicts the initial depth, in metres."""
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 nn.init.xavier_uniform_(module.weight)
@@ -158,7 +158,7 @@ class PackNet(nn.Module):
                 nn.init.zeros_(layer.conv1.bias)
 
     def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
-        """Return the inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3.
+        """Return the inverse depths [B, 1, H / 2^s, W / 2^s], rounded up, in 1/metres, for s = 0, 1, 2, 3.
 
         Args:
             image: [B, 3, H, W], RGB in [0, 1].
@@ -189,16 +189,17 @@ class PackNet(nn.Module):
         return crop_scales([inv1, inv2, inv3, inv4], height, width)
 
     def _joined(self, x: Tensor, skip: Tensor, coarser: Tensor | None = None) -> list[Tensor]:
-        """Return decoder features with their skip connection and, upsampled, the coarser inverse depth."""
+        """Return the input maps of a level: features, skip connection and the upsampled coarser inverse depth."""
         maps = [x + skip] if self.add_skips else [x, skip]
         if coarser is not None:
             maps.append(F.interpolate(coarser, scale_factor=2, mode="nearest").to(x.dtype))
         return maps
 
     def _refined(self, logits: Tensor, coarser: Tensor) -> Tensor:
-        """Return logits [B, 1, H, W], plus those of the coarser level, [B, 1, H/2, W/2], if the network refines.
+        """Return logits [B, 1, H, W]; if the network refines, with those of the coarser level, [B, 1, H/2, W/2], added.
 
-        The coarser level finds motions of many pixels, at which the photometric error misleads the finer level.
+        The coarser level finds depth where the image moves by many pixels. At the finer level, the photometric error
+        has local minima there.
         """
         if not self.refines:
             return logits

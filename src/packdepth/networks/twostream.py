@@ -1,7 +1,7 @@
 """TwoStreamPoseNet: ego-motion from colors and predicted depth (after Ambrus et al., CoRL 2019, arXiv 1910.01764).
 
-The paper gives the idea: one stream takes the pair of images, the other the pair of depth maps that the depth network
-predicts, and both are fused. Its layers are not public; this network uses those of PoseNet, and its own fusion.
+As in the paper, one stream gets the pair of images, the other one the pair of predicted depth maps, and both are fused.
+The layers of the paper are not published. This network uses those of PoseNet and its own fusion.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ LengthUnit = Literal["depth", "metre"]
 
 STREAM_LAYERS: dict[Fusion, int] = {"early": 0, "middle": 4, "late": len(CHANNELS)}  # layers before the fusion
 COLORS, DEPTHS = (0, 1, 2, 4, 5, 6), (3, 7)  # channels of a pair of views
-TYPICAL_DEPTH = 10.0  # metres: at this mean depth the unit of depth is a metre; the order of a street's mean depth
-MIN_RATIO = 0.01  # smallest inverse depth over its mean: the logarithm of farther depth (the sky) is cut off there
+TYPICAL_DEPTH = 10.0  # metres, about the mean depth of a street: with this mean depth, `unit: depth` is one metre
+MIN_RATIO = 0.01  # lower bound of inverse depth over its mean, before the logarithm: limits the input for the sky
 
 
 class TwoStreamBlock(PoseNetworkBlock):
     """Ego-motion from a pair of images and the depth predicted for both (after Ambrus et al., CoRL 2019).
 
-    `initial_forward` holds for a scene whose harmonic mean depth is 10 metres.
+    With `unit: depth`, the initial motion is `initial_forward` at a harmonic mean depth of 10 metres, and proportional
+    to this depth.
 
     >>> TwoStreamBlock(fusion="late").uses_depth
     True
@@ -36,13 +37,23 @@ class TwoStreamBlock(PoseNetworkBlock):
 
     kind: Literal["two_stream"] = "two_stream"
     fusion: Fusion = "middle"
-    """Fusion of the streams of color and depth: at the input, after four of seven layers, or after all of them."""
+    """Place where the streams of color and depth are fused: `early`, `middle` or `late`.
+
+    early: at the input. middle: after four of seven layers. late: after all seven layers.
+    """
     encoding: DepthEncoding = "log"
-    """Input of the depth stream: the logarithm of inverse depth over its mean, or that ratio itself."""
+    """Input of the depth stream, computed from the ratio of inverse depth and its mean: `log` or `inverse`.
+
+    log: the logarithm of the ratio. inverse: the ratio minus one.
+    """
     unit: LengthUnit = "depth"
-    """Unit of the predicted translation: the mean depth, so that it has the scale of the depth, or a metre."""
+    """Unit in which the layers predict the translation: `depth` or `metre`.
+
+    depth: a tenth of the harmonic mean depth, so that the ego-motion has the scale of the predicted depth. metre: one
+    metre.
+    """
     depth_gradient: bool = False
-    """Let the gradient of the ego-motion flow into the depth network."""
+    """Let the gradient flow through the ego-motion into the depth network."""
 
     training_options: ClassVar[frozenset[str]] = PoseNetworkBlock.training_options | {"depth_gradient"}
     uses_depth: ClassVar[bool] = True
@@ -56,18 +67,19 @@ class TwoStreamPoseNet(PairPoseNetwork):
     """An ego-motion network of a pair of frames and their inverse depth.
 
     A camera alone cannot measure the length of its motion; the images determine it in units of the depth of the scene.
-    So by default the layers get depth in units of its mean and predict the translation in that unit: if all depth is
-    multiplied by a factor, the translation is too, exactly. The ego-motion then has the scale of the depth network, in
-    metres if that is metric, even on roads and at speeds that it has not been trained on.
+    So by default the layers get depth divided by its mean, and predict the translation in a unit that is proportional
+    to this mean: if all depth is multiplied by a factor, the translation is multiplied by exactly this factor. The
+    ego-motion then has the scale of the depth network, in metres if that is metric, even on roads and at speeds that
+    were not in the training data.
 
     Args:
         fusion: `early` joins the streams at the input, `middle` joins their features after four of seven layers, `late`
             after all of them, before the motion is regressed.
-        encoding: `log` is the logarithm of inverse depth over its mean, `inverse` that ratio less one; both are 0 where
-            depth is unknown and where it equals the mean.
-        unit: unit of the translation that the layers predict: `depth`, the harmonic mean depth of the pair (over 10 m),
-            or `metre`. With `depth` the layers get depth in units of its mean, with `metre` in units of 10 m.
-        depth_gradient: whether the gradient flows into the depth.
+        encoding: `log` is the logarithm of inverse depth over its mean, `inverse` this ratio minus one; both are 0
+            where depth is unknown and where it equals the mean.
+        unit: unit of the translation that the layers predict: `depth`, a tenth of the harmonic mean depth of the pair,
+            or `metre`. With `depth` the layers get depth divided by its mean, with `metre` divided by 10 m.
+        depth_gradient: whether the gradient flows through the inverse depth of the views into the depth network.
         initial_forward: metres along the optical axis between two frames that the untrained network predicts, at a mean
             depth of 10 m.
 
@@ -89,7 +101,7 @@ class TwoStreamPoseNet(PairPoseNetwork):
         super().__init__()
         self.encoding, self.unit, self.depth_gradient = encoding, unit, depth_gradient
         own = STREAM_LAYERS[fusion]
-        # The checkpoints of every version have this spelling.
+        # Weights of all checkpoints have this British spelling, so it must stay.
         self.colour, color_channels = _layers(0, own, len(COLORS))
         self.depth, depth_channels = _layers(0, own, len(DEPTHS))
         self.joint, channels = _layers(own, len(CHANNELS), color_channels + depth_channels)
@@ -110,10 +122,10 @@ class TwoStreamPoseNet(PairPoseNetwork):
 
 
 def mean_inv_depth(inv_depth: Tensor) -> Tensor:
-    """Return the mean of the known inverse depths of each sample: one over the harmonic mean depth.
+    """Return the mean of the known inverse depths of each sample, which is one over the harmonic mean depth.
 
-    A motion of the camera moves the image by an amount that is proportional to this mean. Without any known depth the
-    result is that of 10 m.
+    The mean image motion that a translation causes is about proportional to this mean. Without any known depth the
+    result is 1 / 10 m.
 
     Args:
         inv_depth: inverse depths [B, C, H, W], 1/metres, 0 where unknown.
@@ -130,11 +142,11 @@ def mean_inv_depth(inv_depth: Tensor) -> Tensor:
 
 
 def encoded(ratio: Tensor, encoding: DepthEncoding) -> Tensor:
-    """Return the input of the depth stream, which is 0 where the ratio is unknown or 1.
+    """Return the input of the depth stream. It is 0 where inverse depth is unknown or equal to its mean.
 
     Args:
         ratio: inverse depth over its mean, of any shape, 0 where unknown.
-        encoding: `log` for the logarithm, `inverse` for the ratio less one.
+        encoding: `log` for the logarithm, `inverse` for the ratio minus one.
 
     >>> encoded(torch.tensor([0.0, 1.0, 2.0]), "inverse")
     tensor([0., 0., 1.])
@@ -144,7 +156,7 @@ def encoded(ratio: Tensor, encoding: DepthEncoding) -> Tensor:
 
 
 def _layers(first: int, last: int, channels: int) -> tuple[nn.Sequential, int]:
-    """Return PoseNet's layers from index `first` to `last`, and the number of channels of their result."""
+    """Return PoseNet's layers `first` to `last` - 1, and the number of channels of their result."""
     layers = []
     for index in range(first, last):
         layers.append(pose_layer(index, channels))

@@ -1,4 +1,4 @@
-"""Depth hints: the prediction follows a search over depth where the search explains a stereo pair far better."""
+"""Depth hints: supervision by the result of a search over depth, where it explains a stereo pair clearly better."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ CANDIDATES = 32  # number of disparities that are searched
 MAX_DISPARITY = 0.1  # largest disparity of the search, as a share of the image width: 3 m away in KITTI
 WINDOW = 3  # pixels: side of the windows over which errors are averaged, to make the search less noisy
 
-# A hint is trusted if its error is below MAX_ERROR_RATIO times the prediction's error, and below that error by
-# MIN_GAIN. Both were chosen on KITTI odometry's sequence 06 (docs/results/2026-11-22-stereo-sequence-06.md).
+# A hint is trusted if its error is smaller than MAX_ERROR_RATIO times the prediction's error, and smaller than the
+# prediction's error minus MIN_GAIN. Both were chosen on KITTI odometry's sequence 06
+# (docs/results/2026-11-22-stereo-sequence-06.md).
 MAX_ERROR_RATIO = 0.8
 MIN_GAIN = 0.01  # in units of the photometric error
 
@@ -33,13 +34,13 @@ MIN_GAIN = 0.01  # in units of the photometric error
 class Hints(Term):
     """Depth hints: mean |log d - log h|, with 0 at pixels without a trusted hint h, averaged over the scales.
 
-    View synthesis pulls depth to the nearest match: a trunk or a post that moves by many times its width between the
-    two images stays at the depth of what is behind it. A search over evenly spaced disparities does not depend on a
-    start, but is noisy. Therefore a hint is trusted only where it explains the pair far better than the prediction
-    does.
+    The photometric loss has local minima: the predicted depth of a trunk or a post whose disparity is many times its
+    width stays at the depth of the background. A search over evenly spaced disparities has no such problem, but its
+    result is noisy. Therefore a hint is trusted only where its photometric error is clearly smaller than that of the
+    prediction.
 
-    Source: Watson et al., ICCV 2019, eq. 3 and 4. Their hints come from semi-global matching, computed beforehand;
-    these come from the photometric error itself, and therefore need a clear margin.
+    Source: Watson et al., ICCV 2019, eq. 3 and 4. Their hints are precomputed by semi-global matching. These hints
+    minimize the photometric error itself, and therefore need a clear margin.
 
     >>> Hints().needs
     ('right',)
@@ -65,15 +66,14 @@ class Hints(Term):
 
 @torch.no_grad()
 def search(image: Tensor, right: Tensor, baseline: Tensor, camera: Camera, predicted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the inverse depth that explains each pixel of a rectified pair best, and the mask of those to trust.
+    """Return the inverse depth of the smallest photometric error at each pixel, and the mask of trusted pixels.
 
     Args:
         image: images of the left camera, [B, 3, H, W].
         right: images of the other camera, [B, 3, H, W].
         baseline: metres along x from the left camera to the other one, [B].
         camera: the camera of both.
-        predicted: predicted inverse depth [B, 1, H, W], 1/metres, positive. A trusted hint must have a clearly smaller
-            error.
+        predicted: predicted inverse depth [B, 1, H, W], 1/metres, positive. It is one of the candidates.
 
     Returns:
         Inverse depth [B, 1, H, W], 1/metres, and the mask [B, 1, H, W] bool.

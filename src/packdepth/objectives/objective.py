@@ -23,7 +23,7 @@ class Objective:
     Args:
         terms: the terms, each kind at most once.
 
-    Raises InputError for a term whose `needs` are a text and no tuple.
+    Raises InputError for a term whose `needs` is a text instead of a tuple.
 
     >>> from packdepth.objectives import Photometric, Velocity
     >>> Objective((Photometric(), Velocity())).batch_fields
@@ -46,39 +46,39 @@ class Objective:
 
     @property
     def batch_fields(self) -> frozenset[str]:
-        """The optional fields of the batch that any term needs."""
+        """The optional fields of the batch that at least one term needs."""
         return frozenset(name for term in self.terms for name in term.needs if name not in OUTPUTS)
 
     @property
     def output_fields(self) -> frozenset[str]:
-        """The optional fields of the outputs that any term needs."""
+        """The optional fields of the outputs that at least one term needs."""
         return frozenset(name for term in self.terms for name in term.needs if name in OUTPUTS)
 
     @property
     def metric_from(self) -> frozenset[str]:
-        """The fields of the batch that give depth its scale in metres; empty if depth is known up to a factor only."""
+        """The sources of the metric scale: fields of the batch or descriptions. Empty if depth has no metric scale."""
         return frozenset(term.metric_from for term in self.terms if term.metric_from is not None)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted sum, a scalar, and the value of each term before its weight, by its kind.
+        """Return the weighted sum of the terms, a scalar, and the unweighted value of each term, by its kind.
 
         Args:
-            outputs: what the networks make of the batch.
+            outputs: the predictions of the networks for the batch.
             batch: the batch.
         """
         prepared = outputs
         for term in self.terms:
             prepared = term.prepare(prepared, batch)
         values = {term.kind: term(prepared if term.sees_prepared else outputs, batch) for term in self.terms}
-        # Adds 0 x pose, so that DDP finds a gradient for the pose network even if all terms need depth alone.
+        # Adds 0 x ego-motion, so that DDP finds a gradient for the pose network even if all terms use depth only.
         zero = 0 * outputs.T_context_target.sum()
         return sum((term.weight * values[term.kind] for term in self.terms), zero), values
 
     def check(self, outputs: Outputs, batch: Batch) -> None:
-        """Raise InputError, one sentence, if somebody else's term does not give a finite scalar.
+        """Raise InputError if a term of another project fails or does not return a finite scalar.
 
         Args:
-            outputs: what the networks make of the batch, with everything that the terms need.
+            outputs: the predictions of the networks for the batch, with all fields that the terms need.
             batch: the batch.
         """
         prepared = outputs

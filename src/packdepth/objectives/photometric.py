@@ -69,9 +69,9 @@ def combine(errors: Tensor, valid: Tensor, minimum: bool) -> tuple[Tensor, Tenso
 
 
 def clipped(errors: Tensor, deviations: float) -> Tensor:
-    """Return errors that are cut off at some standard deviations above their mean, for each context frame.
+    """Return errors, limited to their mean plus a number of standard deviations, separately for each context frame.
 
-    Mean and deviation are taken over the whole batch, as constants. Source: packnet-sfm's `clip_loss`.
+    Mean and standard deviation are those of the whole batch, without gradient. Source: packnet-sfm's `clip_loss`.
 
     Args:
         errors: [B, N, H, W].
@@ -88,7 +88,7 @@ def clipped(errors: Tensor, deviations: float) -> Tensor:
 
 
 class Scene(NamedTuple):
-    """Images of one resolution, from which the target is synthesized and with which it is compared: all constants."""
+    """The images of a batch at the resolution of one comparison. None of them has a gradient."""
 
     image: Tensor  # [B, 3, H, W], the target
     windows: WindowStatistics  # statistics of the target
@@ -99,9 +99,10 @@ class Scene(NamedTuple):
 class Photometric(Term):
     """Photometric loss of view synthesis: minimum reprojection, auto-masking and valid mask over four scales.
 
-    Pixels that are valid in no context frame are left out of the mean. If the identity reprojection, which is the
-    context frame without any motion, explains a pixel better than the synthesis does (eq. 4), the pixel has that
-    constant error, which has no gradient. Source: PackNet, CVPR 2020, eq. 1 to 4; Godard et al., ICCV 2019.
+    Pixels that are valid in no context frame are left out of the mean. If the identity reprojection, which compares the
+    context frame with the target without any warping, has a smaller error at a pixel than the synthesis (eq. 4), that
+    error is used. It is a constant, so that the pixel has no gradient. Source: PackNet, CVPR 2020, eq. 1 to 4; Godard
+    et al., ICCV 2019.
 
     >>> Photometric(scales="pyramid").automask
     True
@@ -113,26 +114,27 @@ class Photometric(Term):
     minimum: bool = True
     """Take the minimum reprojection error over the context frames at each pixel, not the mean."""
     automask: bool = True
-    """Ignore pixels that the identity reprojection explains better (standing camera, cars at our speed)."""
+    """Ignore pixels where the identity reprojection has the smaller error (static camera, cars at the same speed)."""
     scales: Comparison = "full"
     """Resolution of the comparison: `full`, `own` or `pyramid`.
 
     full: each scale is upsampled to full resolution, as published. own: each scale is compared at its own resolution,
-    which is cheaper and converges from farther off. pyramid: as own, and the coarsest scale once more at half of its
-    resolution, which converges from farthest off and reaches objects that move by many pixels between two frames.
+    which is cheaper and converges from a worse initial depth. pyramid: like own, and the coarsest scale is compared
+    again at half of its resolution. It converges from the worst initial depth, and also for objects that move by many
+    pixels between two frames.
     """
     convention: Convention = "packdepth"
     """packdepth's convention, or packnet-sfm's (`reference`).
 
-    reference: pixels without a valid context frame count too, and scales are resized as in packnet-sfm.
+    reference: pixels without a valid context frame are part of the mean, and scales are resized as in packnet-sfm.
     """
     padding: Padding = "zeros"
-    """Values beyond the border of the context image: black (as published), or its edge pixels, repeated.
+    """Values beyond the border of the context image: `zeros`, black (as published), or `border`, its edge pixels.
 
     Option of `convention: reference` only.
     """
     clip: NonNegative = 0.0
-    """Cut off errors at this many standard deviations above their mean; 0 never does.
+    """Limit errors to their mean plus this many standard deviations. 0 means no limit.
 
     Option of `convention: reference` only.
     """
@@ -161,7 +163,7 @@ class Photometric(Term):
         return torch.stack(losses).mean()
 
     def _levels(self, inv_depths: list[Tensor]) -> list[Tensor]:
-        """Return the inverse depths to evaluate: for a pyramid also one that is coarser by half."""
+        """Return the inverse depths to compare: all scales and, for `pyramid`, one at half of the coarsest size."""
         if self.scales != "pyramid":
             return inv_depths
         return [*inv_depths, F.avg_pool2d(inv_depths[-1], 2, ceil_mode=True)]
@@ -175,7 +177,7 @@ class Photometric(Term):
         return Scene(image, windows, context, identity_errors)
 
     def _errors(self, images: Tensor, target: Tensor, windows: WindowStatistics) -> Tensor:
-        """Return the errors [B, N, H, W] of images [B, N, 3, H, W], cut off if the options say so."""
+        """Return the errors [B, N, H, W] of images [B, N, 3, H, W], limited if `clip` is set."""
         errors = photometric_error(images, target, self.ssim, windows)
         return clipped(errors, self.clip) if self.clip else errors
 

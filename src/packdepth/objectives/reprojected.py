@@ -1,4 +1,4 @@
-"""Reprojected distance: the distance in pixels between measured and predicted points in the context frames."""
+"""Reprojected distance: distance in pixels between the images of measured and predicted points in context frames."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from packdepth.objectives.term import NonNegative, Term, sample_means
 from packdepth.records import Batch, Outputs
 
 MIN_DEPTH_RATIO = 0.1
-"""Smallest depth in the context camera, as a share of the depth in the target view. Chosen: a point that comes nearer
-would have an image arbitrarily far away, and one return would dominate the mean."""
+"""Smallest depth in the context camera, as a share of the depth in the target view; chosen by eye. A point that comes
+nearer to the context camera can be projected arbitrarily far away, so that one return would dominate the mean."""
 
 
 def returns(truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the measurements of sparse depth maps as lists of equal length.
+    """Return the measurements of sparse depth maps as a list of pixels and a list of depths for each map.
 
     Args:
         truth: measured depth [B, 1, H, W], metres, 0 where unknown.
 
     Returns:
         Pixels [B, 2, 1, M] as (u, v), and their depth [B, 1, 1, M] in metres. M is the largest number of measurements
-        in a map, at least 1; maps with fewer are filled up with depth 0.
+        in a map, at least 1. Lists of maps with fewer measurements are filled up with depth 0.
 
     >>> pixels, depth = returns(torch.tensor([[[[0.0, 7.0]]]]))
     >>> pixels.flatten().tolist(), depth.flatten().tolist()
@@ -68,11 +68,12 @@ def reprojected_distance(
 ) -> tuple[Tensor, Tensor]:
     """Return the distance, in pixels of a context frame, between the images of points at predicted and measured depth.
 
-    A point at inverse depth p on a ray r has the position a(p) = R r + p t, times 1 / p, in the context camera, and its
-    image is K a(p) / a_z(p). Two such images differ by K (p - g) (t - t_z a(g) / a_z(g)) / a_z(p). This is zero,
-    without gradient, if the camera does not move, and at its focus of expansion. It grows without bound when the
-    predicted point approaches the context camera. Therefore a_z(p) is clamped to a tenth from below: from there
-    the distance grows in proportion to p - g, and its gradient has the right sign.
+    In the context camera, a point at inverse depth p on a ray r has the position a(p) / p with a(p) = R r + p t, and
+    its image is K a(p) / a_z(p). The images at predicted p and measured g differ by
+    K (p - g) (t - t_z a(g) / a_z(g)) / a_z(p). The difference is zero and has no gradient if the camera does not move,
+    and at the focus of expansion. It has no upper bound when the predicted point approaches the context camera.
+    Therefore a_z(p) is at least 0.1. Below this limit the distance is proportional to |p - g|, so that its gradient
+    has the right sign.
 
     Source: Guizilini et al., CoRL 2019, eq. 7.
 
@@ -84,7 +85,8 @@ def reprojected_distance(
         camera: the camera of the context frame.
 
     Returns:
-        The distance [B, 1, 1, M], and the mask [B, 1, 1, M] bool of measured points in front of the context camera.
+        The distance [B, 1, 1, M], and the mask [B, 1, 1, M] bool of the points that are measured in front of the
+        context camera, at a_z(g) > 0.1.
 
     >>> camera, ray = Camera.from_fov(90, width=100, height=100), torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1)
     >>> T = torch.eye(4)[None].clone()
@@ -107,13 +109,13 @@ def reprojected_distance(
 
 
 class Reprojected(Term):
-    """Reprojected distance: the distance in pixels between measured and predicted points in the context frames.
+    """Reprojected distance: distance in pixels between the images of measured and predicted points in context frames.
 
     It is the mean over LiDAR returns, context frames and scales, in pixels of the run's image size.
 
     The prediction is sampled at the pixel of each return, as in `Supervised`, so that every return counts once. The
-    ego-motion is a constant here: depth does not measure its error, and a shorter motion would always lower the loss
-    (docs/explanation/published_methods.md). Other terms train it. A sample without a return counts as zero.
+    term has no gradient for the ego-motion, because measured depth says nothing about it, and a shorter motion would
+    always lower the loss (docs/explanation/published_methods.md). A sample without a return counts as zero.
 
     >>> Reprojected().metric_from
     'truth'
@@ -123,7 +125,7 @@ class Reprojected(Term):
     weight: NonNegative = 0.1
     """Factor of the term in the objective, per pixel of distance.
 
-    It is packdepth's own: the published weight is not known.
+    The default is packdepth's own choice: the published weight is not known.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("truth",)

@@ -1,4 +1,4 @@
-"""Stereo: the photometric loss of each image of a rectified pair and its synthesis from the other image."""
+"""Stereo term: photometric loss between an image of a rectified pair and its synthesis from the other image."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ from packdepth.records import Batch, Outputs
 
 
 def pair_motion(baseline: Tensor) -> Tensor:
-    """Return T_right_left of baselines.
+    """Return the motions T_right_left [B, 4, 4] of rectified stereo pairs.
 
     Args:
         baseline: [B], metres along x from the left camera to the right one.
-
-    Returns:
-        [B, 4, 4].
 
     >>> pair_motion(torch.tensor([0.5]))[0, :3, 3]
     tensor([-0.5000,  0.0000,  0.0000])
@@ -34,8 +31,10 @@ def pair_motion(baseline: Tensor) -> Tensor:
 class Stereo(Term):
     """Photometric loss of a rectified stereo pair: the other image is the context, the baseline is the motion.
 
-    The baseline is known in metres, so depth is in metres too. Objects that stand still have a parallax, so nothing is
-    auto-masked. Source: Godard et al., CVPR 2017; SuperDepth, ICRA 2019, section III.
+    The baseline is known in metres, so depth is in metres too. There is no auto-masking, because both images are taken
+    at the same time and every point has a parallax.
+
+    Source: Godard et al., CVPR 2017; SuperDepth, ICRA 2019, section III.
 
     >>> Stereo(both=False).needs
     ('right',)
@@ -53,11 +52,11 @@ class Stereo(Term):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The right image and, if both views are synthesized, the depth predicted for it."""
+        """The right image and, if `both` is set, the inverse depths that are predicted for it."""
         return ("right", "right_inv_depths") if self.both else ("right",)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Return the mean error over directions, samples and scales, a scalar."""
+        """Return the mean error over the synthesized views, samples and scales, a scalar."""
         assert batch.right is not None
         assert batch.baseline is not None
         loss = self._synthesis(outputs.inv_depths, batch, batch.image, batch.right, batch.baseline)
@@ -70,7 +69,7 @@ class Stereo(Term):
     def _synthesis(
         self, inv_depths: list[Tensor], batch: Batch, image: Tensor, other: Tensor, baseline: Tensor
     ) -> Tensor:
-        """Return the error of the image [B, 3, H, W], synthesized from the other one through these inverse depths."""
+        """Return the photometric loss of an image [B, 3, H, W] that its inverse depths synthesize from the other."""
         pair = replace(batch, image=image, context=other[:, None])
         photometric = Photometric(ssim=self.ssim, automask=False, scales=self.scales)
         return photometric(Outputs(inv_depths, pair_motion(baseline)[:, None]), pair)

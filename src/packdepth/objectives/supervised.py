@@ -67,8 +67,8 @@ def mse(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
 def berhu(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
     """Return the mean reverse Huber loss of each sample: |e| up to c, (e^2 + c^2) / 2c beyond, with e = p - g.
 
-    c is a fifth of the sample's largest |e|, computed in every step, and a constant for the gradient. Source: Laina et
-    al., 3DV 2016, eq. 2.
+    c is a fifth of the sample's largest |e|. It is computed in every step and has no gradient. Source: Laina et al.,
+    3DV 2016, eq. 2.
 
     Args:
         p: predicted inverse depth [B, 1, H, W], 1/metres.
@@ -95,7 +95,7 @@ def reverse_huber(error: Tensor, c: Tensor) -> Tensor:
         c: threshold, of a shape that broadcasts with `error`.
 
     Returns:
-        The shape of the two together.
+        A tensor of the broadcast shape.
 
     >>> reverse_huber(torch.tensor([0.5, 3.0]), torch.tensor(1.0))
     tensor([0.5000, 5.0000])
@@ -106,8 +106,8 @@ def reverse_huber(error: Tensor, c: Tensor) -> Tensor:
 def silog(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
     """Return the scale-invariant log loss of each sample: 10 sqrt(mean e^2 - 0.85 (mean e)^2), with e = log p - log g.
 
-    A common factor of all predictions costs little. Where the loss is 0, it has no gradient. Source: Eigen et al.,
-    NeurIPS 2014, eq. 4, in the form of Lee et al. 2019.
+    An error that is a common factor of all predictions has a small loss. Where the loss is 0, it has no gradient.
+    Source: Eigen et al., NeurIPS 2014, eq. 4, in the form of Lee et al. 2019.
 
     Args:
         p: predicted inverse depth [B, 1, H, W], 1/metres.
@@ -148,9 +148,9 @@ def abs_rel(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
 
 
 def reference_berhu(p: Tensor, g: Tensor, valid: Tensor) -> Tensor:
-    """Return packnet-sfm's BerHu: the mean over all |e| and, in addition, over the e^2 of those with |e| > c.
+    """Return packnet-sfm's BerHu of each sample: the mean of all |e| together with the e^2 of the pixels with |e| > c.
 
-    c is a fifth of the largest signed error e = p - g.
+    c is a fifth of the sample's largest signed error e = p - g.
 
     Args:
         p: predicted inverse depth [B, 1, H, W], 1/metres.
@@ -201,16 +201,19 @@ REFERENCE_LOSSES: dict[SupervisedKind, Loss] = LOSSES | {"berhu": reference_berh
 class Supervised(Term):
     """Supervision by measured depth: one of five losses of inverse depth, averaged over the scales.
 
-    Each scale is resized to the resolution of the measurement, as predictions are. So every measurement counts once and
-    at its own pixel, whatever the resolutions of data and network. A sample without a measurement counts as zero.
-    Source: Guizilini et al., CoRL 2019 (semi-supervision), for the setting; each loss names its own.
+    Each scale is resized to the resolution of the measurement, as it is for prediction. So every measurement counts
+    once and at its own pixel, whatever the resolutions of data and network. A sample without a measurement counts as
+    zero. The source of the semi-supervised setting is Guizilini et al., CoRL 2019; each loss names its own source.
 
     >>> Supervised(kind="berhu").metric_from
     'truth'
     """
 
     kind: SupervisedKind
-    """The loss: mean |e|; mean e^2; reverse Huber; scale-invariant log; mean |e| over the measured inverse depth."""
+    """Loss of the difference e = p - g of predicted and measured inverse depth.
+
+    sparse_l1: mean |e|. mse: mean e^2. berhu: reverse Huber. silog: scale-invariant log loss. abs_rel: mean |e| / g.
+    """
     weight: NonNegative = 1.0
     """Factor of the term in the objective.
 
@@ -219,8 +222,8 @@ class Supervised(Term):
     convention: Convention = "packdepth"
     """packdepth's convention, or packnet-sfm's (`reference`).
 
-    reference: measured inverse depth is resized to each scale, nearest, and the batch counts as one image. `berhu` and
-    `abs_rel` are then the losses that packnet-sfm calls so.
+    reference: measured inverse depth is resized to each scale by nearest neighbor, and the mean is taken over all
+    measurements of the batch. `berhu` and `abs_rel` are then the losses of these names in packnet-sfm.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("truth",)

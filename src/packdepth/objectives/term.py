@@ -1,4 +1,4 @@
-"""The base of all terms of an objective. Importing it takes no torch."""
+"""Base class of all terms of an objective. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Term(Block, ABC):
 
     A subclass gives `kind` its literal text and computes the term in `__call__`. It may also state:
 
-    * `needs`: the optional fields of `Batch` and `Outputs` that it reads. They are checked before the first step and
-      made only if a term needs them.
+    * `needs`: the optional fields of `Batch` and `Outputs` that it reads. They are read and computed only if a term
+      needs them. Data without them is an error before the first step.
     * `needs_context`: whether the term is undefined without context frames.
-    * `metric_field`: the source of depth's scale in metres: a field of the batch, such as "distance" or "truth", or
-      other words, such as "camera height".
-    * `sees_prepared`: whether the term gets the outputs that the `prepare` methods of all terms return; otherwise it
-      gets those of the networks.
+    * `metric_field`: the source of the metric scale, if the term makes depth metric: the name of a field of the batch,
+      such as "distance" or "truth", or a description, such as "camera height".
+    * `sees_prepared`: whether `__call__` gets the outputs as changed by the `prepare` methods of all terms, or the
+      unchanged outputs of the networks.
 
     >>> from typing import Literal
     >>> class Nearness(Term):
@@ -61,24 +61,24 @@ class Term(Block, ABC):
 
     @property
     def metric_from(self) -> str | None:
-        """The field of the batch that gives depth its scale in metres; None if the term does not."""
+        """The source of the metric scale, as in `metric_field`; None if the term does not make depth metric."""
         return self.metric_field if self.weight > 0 else None
 
     def prepare(self, outputs: Outputs, batch: Batch) -> Outputs:
-        """Return the outputs that the other terms are computed from: by default the outputs themselves.
+        """Return the outputs from which the terms are computed. By default they are not changed.
 
         Args:
-            outputs: the outputs of the networks, after the `prepare` methods of the terms before this one.
+            outputs: the outputs of the networks, as changed by the `prepare` methods of the preceding terms.
             batch: the batch.
         """
         return outputs
 
     @abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Return the value of the term before its weight, a scalar.
+        """Return the value of the term, not yet multiplied by its weight, a scalar.
 
         Args:
-            outputs: what the networks make of the batch.
+            outputs: the predictions of the networks for the batch.
             batch: the batch.
         """
 

@@ -1,4 +1,4 @@
-"""Velocity supervision: metric scale from the distance traveled."""
+"""Velocity supervision: the distance traveled gives depth and ego-motion a metric scale."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def velocity_loss(T_context_target: Tensor, distance: Tensor) -> Tensor:
 
 
 class Velocity(Term):
-    """Velocity supervision: the length of the ego-motion must equal the distance traveled, which gives metric scale.
+    """Velocity supervision: mean difference in metres between the length of the ego-motion and the distance traveled.
 
     Source: PackNet, CVPR 2020, eq. 6.
 
@@ -45,10 +45,10 @@ class Velocity(Term):
     weight: NonNegative = 0.05
     """Factor of the term in the objective."""
     impose: bool = False
-    """Give the other terms the ego-motion at the measured length.
+    """Replace the length of the ego-motion by the distance traveled for all other terms.
 
-    They then train its direction and rotation only. Depth has its scale from the first step on, and the ego-motion
-    network learns its length from this term alone.
+    The other terms then train only its direction and rotation. Depth has its metric scale from the first step on. The
+    ego-motion network learns the length from this term alone.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("distance",)
@@ -58,17 +58,17 @@ class Velocity(Term):
 
     @property
     def metric_from(self) -> str | None:
-        """The distance traveled, if the term has a weight or imposes the length."""
+        """The field "distance" if the weight is positive or `impose` is set; otherwise None."""
         return self.metric_field if self.weight > 0 or self.impose else None
 
     def prepare(self, outputs: Outputs, batch: Batch) -> Outputs:
-        """Return the outputs with the ego-motion at the measured length, if `impose` is set."""
+        """Return the outputs; if `impose` is set, each translation has the length of the distance traveled."""
         if not self.impose:
             return outputs
         assert batch.distance is not None
         return replace(outputs, T_context_target=with_length(outputs.T_context_target, batch.distance))
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Return the mean difference between predicted and measured distance, a scalar, metres."""
+        """Return the mean absolute difference between predicted and measured distance, a scalar, metres."""
         assert batch.distance is not None
         return velocity_loss(outputs.T_context_target, batch.distance)

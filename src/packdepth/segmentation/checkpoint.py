@@ -1,7 +1,7 @@
 """Checkpoints of segmentation networks. Importing this module does not import torch.
 
 A checkpoint is a folder, as for depth networks: `weights.safetensors`, `run.yaml`, `meta.json`. Until the training has
-finished, `trainer.ckpt` stands beside them: the state from which the training can be resumed.
+finished, the folder also holds `trainer.ckpt`, the state for resuming the training.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class SemanticMeta(Closed):
     """The description of a checkpoint of a segmentation network."""
 
     packdepth: str
-    """The version that wrote it."""
+    """Version of packdepth that wrote the checkpoint."""
     created: str
-    """Date and time, UTC."""
+    """Date and time of writing, UTC."""
     steps: int
     """Number of finished optimizer steps."""
     classes: list[str]
@@ -50,9 +50,9 @@ class SemanticMeta(Closed):
     images: int
     """Number of training images."""
     mean_iou: float | None = None
-    """Mean of `iou` over the classes; None without validation images and before the training has finished."""
+    """Mean of `iou` over its classes; None without validation images and before the training has finished."""
     iou: dict[str, float] = {}
-    """Intersection over union of each class that occurs in the validation images, over all their pixels together."""
+    """Intersection over union of each class that occurs in the validation images, over the pixels of all images."""
 
 
 def write_checkpoint(
@@ -62,15 +62,15 @@ def write_checkpoint(
     weights: dict[str, Tensor],
     trainer: dict[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint so that `folder` always holds the old one or the new one, never a part.
+    """Write a checkpoint atomically: `folder` always holds a complete checkpoint, the old or the new one.
 
     Args:
         folder: the folder of the checkpoint.
         run: the run that trains the network.
         meta: the description of the checkpoint.
         weights: the state dict of the network.
-        trainer: the state from which the training can be resumed, of tensors, numbers and texts; None if it has
-            finished.
+        trainer: the state for resuming the training, which consists of tensors, numbers and texts; None if the
+            training has finished.
     """
     from safetensors.torch import save_file
 
@@ -142,7 +142,7 @@ def check_resumable(folder: Path, run: SemanticRun) -> None:
 
 
 def read_trainer_state(folder: Path) -> dict[str, Any]:
-    """Return the state from which a training can be resumed. Raises InputError if it cannot be read.
+    """Return the state for resuming a training. Raises InputError if it cannot be read.
 
     Only tensors, numbers and texts are read; no code in the file is executed.
 

@@ -33,21 +33,21 @@ from packdepth.segmentation.fpn import FPN
 from packdepth.segmentation.iou import evaluate_network, mean_iou
 from packdepth.segmentation.run_file import SemanticRun, SemanticTraining, load_semantic_run
 
-REPORTS = 10  # lines about the loss that a training prints
+REPORTS = 10  # number of lines with the mean loss that a training prints
 WEIGHT_DECAY = 1e-4  # of AdamW; a usual value for segmentation networks
 
 
 def train_semantics(
     run_file: Path, output: Path, overrides: tuple[str, ...] = (), resume: bool = False
 ) -> SemanticMeta:
-    """Train a segmentation network and write checkpoints on the way and at the end; return the last description.
+    """Train a segmentation network, write checkpoints, and return the description of the final one.
 
     Args:
-        run_file: YAML, see packdepth.segmentation.run_file.SemanticRun.
-        output: folder of the checkpoint; it must not exist yet unless the training is resumed.
-        overrides: changes of the run file, such as "training.steps=100".
+        run_file: the run file (YAML), in the format of packdepth.segmentation.run_file.SemanticRun.
+        output: folder of the checkpoint. It must not exist unless the training is resumed.
+        overrides: values to change in the run file, such as "training.steps=100".
         resume: continue the training in `output` from its latest checkpoint, exactly as if it had not been
-            interrupted. A training that has finished stays as it is.
+            interrupted. A training that has finished is not changed.
 
     Raises InputError before the first step if the run file, its data or the output cannot be used.
     """
@@ -110,7 +110,7 @@ def batches(
         run: the run.
         frames: training images with label maps.
         classes: number of classes.
-        done: number of finished steps, whose batches are left out.
+        done: number of finished steps. Their batches are left out.
     """
     training = run.training
     order = list(DrawSampler(len(frames), training.batch_size, training.steps, training.seed))
@@ -123,7 +123,7 @@ class SemanticTrainer:
 
     Args:
         network: the network, on its device.
-        training: steps and learning rate.
+        training: options of the training.
 
     Attributes:
         network: the network.
@@ -137,14 +137,15 @@ class SemanticTrainer:
             network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
         )
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, training.steps)
-        self._losses: list[float] = []  # since the latest printed line
+        self._losses: list[float] = []  # losses of the steps since the latest printed line
 
     def train(self, stream: Iterable[tuple[Tensor, Tensor]], write: Callable[[], object]) -> None:
         """Take an optimizer step for each batch. Raises InputError if the loss is not finite.
 
         Args:
-            stream: the batches of the remaining steps, see `batches`.
-            write: writes a checkpoint; it is called after every `training.checkpoint_steps` and after the last step.
+            stream: the batches of the remaining steps, as `batches` returns them.
+            write: function that writes a checkpoint. It is called after every `training.steps_between_checkpoints`
+                steps and after the last step.
         """
         training = self.training
         self.network.train()
@@ -181,9 +182,9 @@ class SemanticTrainer:
         return loss.item()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that a resumed training needs besides the weights of the network.
+        """Return the state that a resumed training needs in addition to the weights of the network.
 
-        The order of the images and their augmentation are no part of it: they depend only on the seed and the step.
+        It does not contain the order and the augmentation of the images, which depend only on the seed and the step.
         """
         return {
             "step": self.step,

@@ -1,4 +1,4 @@
-"""Base of all sources: a block of the run file that finds its clips on disk."""
+"""Base class of all sources. A source is a block of the run file that finds its clips on disk."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from packdepth.sources.split import Entry, own_entry, read_lines, select
 
 
 def median_step(times: Sequence[float]) -> float | None:
-    """Return the median step between times, None if there are fewer than two.
+    """Return the median step between consecutive times, in seconds; None for fewer than two times.
 
     Args:
-        times: seconds, rising, of all frames that a data set lists, also of those that are not on disk.
+        times: rising times, in seconds, of all frames that a data set lists, even if some are not on disk.
 
     >>> median_step([0.0, 0.1, 0.2, 0.9])
     0.1
@@ -32,7 +32,7 @@ def median_step(times: Sequence[float]) -> float | None:
 
 
 def check_frame_sizes(clip: Clip) -> None:
-    """Raise InputError for the first image of a clip that is not of the size of the others.
+    """Raise InputError, which names the first deviating image, if the images of a clip differ in size.
 
     Args:
         clip: the clip.
@@ -47,11 +47,13 @@ def check_frame_sizes(clip: Clip) -> None:
 
 
 def check_found(kind: str, clips: object) -> None:
-    """Raise InputError, one sentence, unless somebody else's source has found clips that can be read.
+    """Raise InputError, one sentence, unless a source of another project has found valid clips.
+
+    The first image of each clip is read, and the first depth map.
 
     Args:
         kind: kind of the source.
-        clips: result of its `find`. The first frame of each clip is read.
+        clips: result of its `find`.
     """
     if not isinstance(clips, list) or not clips or not all(isinstance(clip, Clip) for clip in clips):
         found = "an empty list" if clips == [] else f"a {type(clips).__name__}"
@@ -70,7 +72,7 @@ def check_found(kind: str, clips: object) -> None:
 
 
 def _check_array(kind: str, file: Readable, shape: tuple[int, ...], dtype: str) -> None:
-    """Raise InputError unless a file of somebody else's source holds an array of this shape and dtype."""
+    """Raise InputError unless a file is read as an array of this shape and dtype."""
     array = file.read()
     if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
         found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
@@ -80,19 +82,22 @@ def _check_array(kind: str, file: Readable, shape: tuple[int, ...], dtype: str) 
 
 
 class Source(Block, ABC):
-    """Data set in one format on disk. The field `kind` of each format is its name in a run file."""
+    """Data set on disk, in one format. Its `kind` is the name of the format in a run file."""
 
     place: ClassVar[str] = "root"
     """Name of the field that holds the path of the data."""
     class_names: ClassVar[tuple[str, ...]] = STREET_CLASSES
-    """Names of the classes of its label maps, by class id; pixels with other ids are unlabeled."""
+    """Names of the classes of the format's label maps, by class id. Pixels with other ids are unlabeled."""
 
     split_file: Path | None = None
-    """The clips and frames that may be targets (see docs/reference/files.md); other frames remain context."""
+    """Split file, which lists the clips to use, or the frames of them that may be targets (docs/reference/files.md).
+
+    The other frames of these clips serve as context frames only.
+    """
     partial: bool = False
-    """Use what is on disk and warn how much of what is listed is missing; if false, missing data is an error."""
+    """Accept that listed data is missing on disk: use the rest, with a warning. If false, missing data is an error."""
     frames: tuple[int, int] | None = None
-    """Use only these frames of each clip: the number of the first, and one past that of the last."""
+    """Range of frames to use of each clip: index of the first, and index of the last plus one. All if left out."""
 
     @classmethod
     @abstractmethod
@@ -105,7 +110,7 @@ class Source(Block, ABC):
 
     @classmethod
     def tries(cls, path: Path) -> bool:
-        """Return whether this format accepts a file or folder that no format recognizes.
+        """Return whether this format can try to read a file or folder that no format recognizes.
 
         Args:
             path: file or folder, which exists.
@@ -117,7 +122,7 @@ class Source(Block, ABC):
         """Return the fields, besides `kind`, that select the data at a path.
 
         Args:
-            path: path of the data set, or of a part of it; a format that knows its parts then selects only this part.
+            path: path of the data set, or of a part of it if the format has parts; only this part is then selected.
         """
         return {cls.place: str(path)}
 
@@ -126,7 +131,7 @@ class Source(Block, ABC):
         """Find all clips of the source. Raises InputError if something is missing or does not fit together."""
 
     def entry(self, where: str, line: str) -> Entry:
-        """Parse a line of the split file. A format may override this to read further notations.
+        """Parse a line of the split file. A format may override this method to accept other notations.
 
         Args:
             where: file and line number, for messages.
@@ -173,10 +178,10 @@ class Source(Block, ABC):
         """Raise InputError for listed items that are not on disk. If `partial`, warn instead, unless all are absent.
 
         Args:
-            absent: items that are not on disk, as the message names them.
-            listed: number of items that are listed.
-            what: word for these items, in the plural, such as "images".
-            where: file that lists them.
+            absent: items that are not on disk; the message names the first one.
+            listed: number of listed items.
+            what: plural noun for the items, such as "images".
+            where: file that lists the items.
         """
         if not absent:
             return

@@ -1,4 +1,4 @@
-"""packdepth's own contract: a clip is a folder of `camera.yaml`, `frames.csv`, `frames/` and optional measurements.
+"""packdepth's folder contract: a clip is a folder of `camera.yaml`, `frames.csv`, `frames/` and optional measurements.
 
     camera.yaml     width, height, fx, fy, cx, cy; baseline_m with right/; independent: true for unrelated images
     frames.csv      frame, time_s; speed_mps; x, y, z, qx, qy, qz, qw (T_world_camera, metres)
@@ -7,8 +7,8 @@
     depth/          16-bit PNG, metres x 256, 0 where unknown
     lidar/          npz with `points` [N, 3], metres, in the camera frame; `origin` [3], the scanner's position in it
     semantic/       8-bit PNG, class ids
-    instance/       16-bit PNG, a number for each countable object, 0 elsewhere
-    moving/         8-bit PNG, not 0 on objects that move at this moment
+    instance/       16-bit PNG, ids of countable objects, 0 elsewhere
+    moving/         8-bit PNG, not 0 on objects that move at the time of the frame
 
 Everything except the first three is optional. A measurement may exist for some frames only, and the cells of optional
 columns may be empty.
@@ -61,16 +61,16 @@ class Folder(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a folder is a clip, perhaps an incomplete one, or holds one.
+        """Return whether a path is a clip's folder, even if files are missing, or a folder that holds such folders.
 
         Args:
-            path: file or folder. A folder of images without a frames.csv is no clip.
+            path: file or folder.
         """
         children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
         return (_is_clip(path) and image_folder(path) is None) or any(map(_is_clip, children))
 
     def find(self) -> list[Clip]:
-        """Find one clip for each clip folder, sorted by name or in the order of `names`."""
+        """Return one clip for each clip folder, sorted by name or in the order of `names`."""
         require(self.root, "a clip's folder, or a folder of them")
         if self.names is None and _is_clip(self.root):
             return [read_clip(self.root)]
@@ -146,12 +146,12 @@ def read_clip(folder: Path) -> Clip:
 
 
 def _is_clip(folder: Path) -> bool:
-    """Return whether a folder holds a part of a clip; what is missing becomes an error when it is read."""
+    """Return whether a folder holds at least one part of a clip. Reading the clip reports parts that are missing."""
     return any((folder / name).exists() for name in ("camera.yaml", "frames.csv", "frames"))
 
 
 def _frame_files(names: list[str], folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], R]) -> dict[str, R]:
-    """Return the files of a folder by frame; none if the folder is missing. Raises InputError for any other file."""
+    """Return the files in a folder by frame; none if it does not exist. Raises InputError for a file of no frame."""
     files = found(folder, suffixes, kind)
     known = set(names)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -236,7 +236,7 @@ def _row(cells: dict[str, str], where: str) -> FrameRow:
 
 
 def _number(cells: dict[str, str], name: str, where: str) -> float:
-    """Parse the number in a column. Raises InputError if it is none."""
+    """Parse the number in a column. Raises InputError if it is not a finite number."""
     try:
         value = float(cells[name])
     except ValueError:

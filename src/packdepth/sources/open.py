@@ -18,10 +18,10 @@ def open_clips(
 ) -> list[Clip]:
     """Return the clips at a path, which is an image, a folder of images, a video or a data set of any kind.
 
-    Images are read when they are needed (`frame.image.read()`). Those of a plain folder may be of several sizes.
+    Images are read on demand (`frame.image.read()`). Those of a plain folder may differ in size.
 
     Args:
-        path: a file or a folder; of KITTI also a date, a drive or a sequence.
+        path: a file or a folder. For KITTI, it may also be the folder of a date, a drive or a sequence.
         kind: the kind of source, such as "kitti_raw"; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`, such as "cameras=[left, right]".
         camera: a camera.yaml for the images, in place of the camera that the source knows.

@@ -1,4 +1,4 @@
-"""The source of the data at a path, recognized by its content or of a given kind."""
+"""Choice of the source for the data at a path: by its content, or of a given kind."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
 def recognize(path: Path) -> str:
     """Return the kind of the data at a path, by its content.
 
-    Packdepth's own kinds come first, then those of installed packages, then kinds that accept data that no kind
-    recognizes (see `Source.tries`).
+    packdepth's own kinds are asked first. If none recognizes the data, those of other projects are asked, and then
+    packdepth's kinds that can try unknown data (`Source.tries`).
 
     Args:
         path: path of the data.
@@ -66,6 +66,6 @@ def recognize(path: Path) -> str:
 
 
 def _claims(source: type[Source], path: Path) -> bool:
-    """Return whether somebody else's source recognizes a path. Raises InputError if its code fails."""
+    """Return whether a source of another project recognizes a path. Raises InputError if its code fails."""
     with blaming(f"source '{source.kinds()[0]}'", source):
         return source.recognizes(path)

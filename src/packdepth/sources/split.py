@@ -1,4 +1,4 @@
-"""Split files: text files that list the clips and frames that may be targets, one in each line.
+"""Split files: text files that list, one a line, the clips to use or the frames that may be targets.
 
     # packdepth split: 12 clips of 9 drives; seed 1
     # sha256 f3a1...
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:
-    """Read the lines of a split file that are no comments: file and line number, and text of each.
+    """Read a split file. Return, for each line that is no comment, file and line number for messages, and its text.
 
     Args:
         path: the split file. Raises InputError if it is missing, lists nothing, or does not match its hash.
@@ -117,8 +117,8 @@ def write_split(path: Path, lines: Sequence[str], remark: str) -> str:
 
     Args:
         path: file to write.
-        lines: its entries, see `own_line`.
-        remark: comment for the first line.
+        lines: its entries, as `own_line` returns them.
+        remark: comment in the first line.
     """
     value = _hash(lines)
     with replacing(path) as temporary:

@@ -1,4 +1,4 @@
-"""Video files and their cameras."""
+"""Source that reads video files and their cameras."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 class Video(Source):
     """Videos in any format that FFmpeg reads.
 
-    Each video has a camera.yaml. The camera of a video without one is a guess, to be learned in training.
+    A video should have a camera.yaml. Without one, its camera is a guess, and training has to learn the camera.
     """
 
     place: ClassVar[str] = "file"
@@ -29,7 +29,7 @@ class Video(Source):
     file: Path
     """Video, or a folder that holds only videos and their cameras."""
     camera: Path | None = None
-    """camera.yaml of the videos; if left out, the file beside each video with the suffix .yaml, if there is one."""
+    """camera.yaml of all videos. If left out: the file beside each video with its name and the suffix .yaml, if any."""
     step: PositiveInt = 1
     """Use every `step`-th frame."""
 
@@ -47,7 +47,7 @@ class Video(Source):
 
     @classmethod
     def tries(cls, path: Path) -> bool:
-        """Return whether a path is a file, but no image: FFmpeg knows more formats than are listed here.
+        """Return whether a path is a file, but no image. FFmpeg may read it, even if its suffix is not in `VIDEOS`.
 
         Args:
             path: file or folder.
@@ -55,7 +55,7 @@ class Video(Source):
         return path.is_file() and path.suffix.lower() not in IMAGES
 
     def find(self) -> list[Clip]:
-        """Find one clip for each video; its frames are named by their numbers in the video."""
+        """Return one clip for each video. The names of its frames are their indices in the video."""
         return [self._clip(file) for file in videos_at(self.file)]
 
     def _clip(self, file: Path) -> Clip:

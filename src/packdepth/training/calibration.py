@@ -1,18 +1,19 @@
 """Calibration during training: the intrinsics of a camera, and how well the video determines its focal length.
 
-The networks learn with a constant camera within an epoch. At the end of each epoch a least-squares problem is solved
-for the camera. Its data are views that the networks synthesize: the optical flow between the target and the synthesis
-of it, in cells of a few pixels. Its unknowns are the intrinsics and the motion of each view. The motions begin with the
-output of the pose network and are discarded afterwards. (The gradient of the training loss does not work here: it makes
-focal lengths shrink, because a shorter one reduces the effect of errors of the pose network.)
+Within an epoch, the camera is constant. At the end of each epoch a least-squares problem is solved for the camera. Its
+data are optical flow: the shifts between the target and its synthesis from a context frame, in cells of a few pixels.
+Its unknowns are the intrinsics and the motion of each view. The motions are initialized by the pose network and are
+discarded afterwards. (The gradient of the training loss cannot be used: it makes focal lengths shrink, because a
+shorter focal length reduces the effect of errors of the pose network.)
 
-Only turns determine the focal length. Motion straight ahead moves a pixel away from the focus of expansion by its
-distance from it, times the step, divided by its depth: the focal length cancels. In a turn a car moves on a circle,
-with its camera along the tangent. This motion is critical while depth is unknown (Sturm, CVPR 2001): perpendicular to
-the direction from the focus of expansion only the product of focal length and rotation is observable, and along that
-direction another depth compensates for another focal length. Depth must therefore be known from another source. That
-source is the ground: its depth is the same in turns as on straights, where the networks learn it without knowing the
-focal length.
+Only turns determine the focal length. If the camera moves straight ahead, the image of a point at depth z moves away
+from the focus of expansion by r d / z pixels, where r is its distance from the focus of expansion in pixels and d the
+distance traveled. The focal length does not occur in this formula. In a turn, a car moves on a circle, with its camera
+along the tangent. As long as depth is unknown, this motion is critical (Sturm, CVPR 2001): perpendicular to the
+direction from the focus of expansion, only the product of focal length and rotation is observable, and along this
+direction a wrong focal length can be compensated by a wrong depth. Depth must therefore be known from another source.
+This source is the ground: its depth is the same in turns and on straight roads, and on straight roads the networks
+learn it without knowing the focal length.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ from packdepth.training.cameras import changed
 from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
 
-# Standard deviations of the prior, chosen by eye: a guessed focal length is good to 30 %, and a camera has square
-# pixels and a central principal point to 2 %.
+# Standard deviations of the prior, chosen by eye: 30 % for the guessed focal length, 2 % for the ratio of fx and fy,
+# and 2 % of the image width for the distance of the principal point from the image center.
 FOCAL_DEVIATION = 0.3  # of log f, without a unit
 ASPECT_DEVIATION = 0.02  # of log fx / fy
 CENTER_DEVIATION = 0.02  # of cx and cy, in image widths
-MAX_DEVIATIONS = 3  # a focal length more prior standard deviations from the guess is rejected; chosen by eye
+MAX_DEVIATIONS = 3  # FOCAL_DEVIATIONs from the guess, beyond which a focal length is rejected; chosen by eye
 ROUNDS = 6  # Gauss-Newton steps of an adjustment; chosen by eye
 MAX_STEP = 0.2  # largest change of log fx or log fy in a step, within the reach of the linearization; chosen by eye
 MIN_STEP = 1e-12  # lower bound of a divisor
 CELL = 8  # pixels, side of the cells whose shift is measured; chosen by eye: large enough to hold texture
-MAX_SPREAD = 0.2  # standard deviation of log depth over the views, up to which a cell is ground; chosen by eye
-DEPTH_DEVIATION = 0.05  # of log depth: how well depth of the ground is known, and how far a ground cell may differ
-TILT_DEVIATION = 0.05  # of log depth, of the ground's tilt at its median depth one focal length aside; chosen by eye
-MIN_DIFFERENCE = 0.02  # gray levels in [0, 1], noise between two images of the same surface; chosen by eye
-PLACE_DEVIATION = 0.5  # pixels, accuracy of view synthesis, which no texture improves; chosen by eye
+MAX_SPREAD = 0.2  # largest standard deviation of a ground cell's log depth over the views; chosen by eye
+DEPTH_DEVIATION = 0.05  # of log depth: standard deviation of the ground's, and limit for a ground cell in one view
+TILT_DEVIATION = 0.05  # standard deviation of the ground's tilt, in units of `_tilts`; chosen by eye
+MIN_DIFFERENCE = 0.02  # standard deviation, in gray levels in [0, 1], of the noise between two images; chosen by eye
+PLACE_DEVIATION = 0.5  # pixels, standard deviation of a shift on perfect texture, due to view synthesis; chosen by eye
 MAX_SHIFT = 1.5  # pixels, longest shift that the gradients of a cell can measure; chosen by eye
 MIN_SCALE = 0.25  # pixels, lower bound of the scale of the Cauchy weights; chosen by eye
 DEVIATION_OF_MEDIAN = 1.4826  # standard deviation of a normal distribution whose median absolute deviation is 1
@@ -57,7 +58,7 @@ DAMPING = 1e-6  # squared gray levels per pixel, added to a structure tensor so 
 
 
 class Calibration(pl.Callback):
-    """Adjusts each camera at the end of every epoch, before its checkpoint is written.
+    """Callback that adjusts each learned camera at the end of every epoch, before the checkpoint is written.
 
     Args:
         data: data of the run. It is the same in every process, so that all processes find the same cameras.
@@ -68,11 +69,11 @@ class Calibration(pl.Callback):
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Change the cameras of the module, and record how well they are determined.
+        """Adjust the cameras of the module, and store the standard deviations of their focal lengths.
 
         Args:
             trainer: the trainer.
-            module: the module whose cameras are learned; nothing happens if they are given.
+            module: the training module. Nothing happens unless it learns cameras.
         """
         assert isinstance(module, DepthModule)
         if module.cameras is None:
@@ -104,11 +105,11 @@ class Solution(NamedTuple):
 
 
 class System(NamedTuple):
-    """Normal equations of a view for the intrinsics; all other unknowns are eliminated."""
+    """Normal equations of a view for a step of the intrinsics, from which all other unknowns are eliminated."""
 
     information: Tensor  # [4, 4], the matrix of the normal equations
     pull: Tensor  # [4], their right-hand side
-    motion: Tensor  # [6 N, 4 + 1], the linear map from (step of the intrinsics, 1) to the steps of the motions
+    motion: Tensor  # [6 N, 4 + 1], maps a step of the intrinsics, with a 1 appended, to the steps of the motions
 
 
 def view_of(batch: Batch, outputs: Outputs) -> View:
@@ -129,15 +130,15 @@ def adjust(views: Sequence[View], guess: Camera, change: Tensor, rounds: int = R
     of the width, the focal length is known to 30 %. If the views hold no information, the deviation is that of the
     prior.
 
-    Views whose depth has not been learned yet, or that show traffic at our own speed, may lead to an impossible focal
-    length. If it is more than three standard deviations of the prior from the guess, which is 2.5 times too long or too
-    short, it is rejected and the guess is returned.
+    If depth has not been learned yet, or if traffic moves at the speed of the camera, the result may be an impossible
+    focal length. If it differs from the guess by more than three standard deviations of the prior, which is a factor of
+    2.5, it is rejected and the guess is returned.
 
     Args:
         views: views of one camera.
         guess: the guessed camera, at any image size.
         change: [4] float64, difference of the current intrinsics from the guess, as in `Solution`.
-        rounds: number of steps.
+        rounds: number of Gauss-Newton steps.
     """
     depth, is_ground = ground(torch.cat([view.depth for view in views]))
     views = [view._replace(depth=depth) for view in views]
@@ -157,7 +158,7 @@ def adjust(views: Sequence[View], guess: Camera, change: Tensor, rounds: int = R
 
 
 def prior() -> Tensor:
-    """Return the information that a guess holds about log fx, log fy, and cx, cy in image widths: [4, 4].
+    """Return the information matrix [4, 4] (inverse covariance) of the prior of log fx, log fy, and cx, cy in widths.
 
     >>> torch.linalg.inv(prior())[2, 2].sqrt()
     tensor(0.0200, dtype=torch.float64)
@@ -169,7 +170,7 @@ def prior() -> Tensor:
 
 
 def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the ground, which is where the depth is about the same in all views.
+    """Find the ground: the cells whose depth is about the same in all views.
 
     The depth of the ground is the median over the views. (A network that learns with a wrong camera predicts ground
     that leans in turns, but the median hardly changes.)
@@ -178,7 +179,8 @@ def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
         depths: [V, 1, H, W] metres, the depth of each view.
 
     Returns:
-        The depth of the ground [1, 1, H, W], metres, and whether each cell of each view shows it [V, C], 1 or 0.
+        The depth of the ground [1, 1, H, W], metres, and for each cell of each view 1 if it is ground, otherwise 0,
+        [V, C].
 
     >>> depth, is_ground = ground(torch.full((3, 1, 8, 16), 10.0))
     >>> depth.shape, is_ground.tolist()
@@ -193,13 +195,13 @@ def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
 def normal_equations(view: View, is_ground: Tensor, guess: Camera, change: Tensor) -> System:
     """Set up the normal equations of a view for the intrinsics.
 
-    The depth of each cell is known to 5 %, independently of the others, and the whole ground may tilt a little, as the
-    car does. The motion to each context frame is unknown. All these unknowns are eliminated by Schur complements. A
-    weak prior of 1 metre and 1 radian keeps them solvable for views that do not determine the motion.
+    The depth of each cell has a standard deviation of 5 %, independently of the others, and the whole ground may tilt a
+    little, as the car does. The motion to each context frame is unknown. All these unknowns are eliminated by Schur
+    complements. A weak prior of 1 metre and 1 radian keeps them solvable for views that do not determine the motion.
 
     Args:
         view: the view, with the depth of the ground.
-        is_ground: [C], 1 for the cells that show the ground, otherwise 0.
+        is_ground: [C], 1 for ground cells, otherwise 0.
         guess: the guessed camera, at any image size.
         change: [4] float64, difference of the current intrinsics from the guess, as in `Solution`.
     """
@@ -218,7 +220,7 @@ def normal_equations(view: View, is_ground: Tensor, guess: Camera, change: Tenso
     shared[..., :4] = J[..., :4]
     for n in range(frames):
         shared[:, n, :, 4 + 6 * n : 10 + 6 * n] = J[:, n, :, 4:10]
-    own = J[..., 10]  # the unknown that each cell has for itself: its log depth
+    own = J[..., 10]  # derivative with respect to the unknown of each cell: its log depth
     shared[..., -2:] = own[..., None] * _tilts(camera, pixels, depths, is_ground)[:, None, None]
 
     own_square = torch.einsum("cni,cnij,cnj->c", own, weights, own) + 1 / DEPTH_DEVIATION**2
@@ -234,7 +236,7 @@ def normal_equations(view: View, is_ground: Tensor, guess: Camera, change: Tenso
 
 
 def _moved(view: View, system: System, step: Tensor) -> View:
-    """Return the view with the motions that belong to a step of the intrinsics [4]."""
+    """Return the view with its motions updated for a step [4] of the intrinsics."""
     motion = system.motion @ torch.cat([step, step.new_ones(1)])
     return view._replace(motions=se3.from_vector(motion.view(-1, 6)) @ view.motions)
 
@@ -270,7 +272,8 @@ def _cell_middles(camera: Camera) -> Tensor:
 def _tilts(camera: Camera, pixels: Tensor, depths: Tensor, is_ground: Tensor) -> Tensor:
     """Return the derivatives of log depth [C, 2] with respect to a tilt of the ground sideways and forward.
 
-    A tilt changes inverse depth in proportion to x and y of the ray.
+    A tilt changes inverse depth in proportion to x and y of the ray. A tilt of 1 changes log depth by 1 at the ground's
+    median depth, one focal length (in pixels) from the principal point.
     """
     typical = depths[is_ground > 0].median() if is_ground.any() else depths.median()
     center, focal = pixels.new_tensor([camera.cx, camera.cy]), pixels.new_tensor([camera.fx, camera.fy])
@@ -297,12 +300,12 @@ def _inliers(shifts: Tensor, weights: Tensor) -> Tensor:
 def _shifts(view: View, n: int, camera: Camera) -> tuple[Tensor, Tensor]:
     """Measure the shift of each cell between the target and its synthesis from the n-th context frame.
 
-    The method is that of Lucas and Kanade. The information of a shift grows with the texture and shrinks with the
-    difference of the two images; `PLACE_DEVIATION` limits it. It is zero unless the whole cell is visible in the
-    context frame.
+    The method is that of Lucas and Kanade. The information matrix of a shift increases with the texture and decreases
+    with the difference of the two images; `PLACE_DEVIATION` limits it. It is zero unless the whole cell is visible in
+    the context frame.
 
     Returns:
-        The information [C, 2, 2] and the shift [C, 2], pixels.
+        The information matrix [C, 2, 2], 1/pixels^2, and the shift [C, 2], pixels.
     """
     image = view.image.double()
     synthesis = synthesize(view.context[n : n + 1].double(), view.depth, view.motions[n : n + 1], camera)

@@ -24,8 +24,8 @@ from packdepth.training.module import DepthModule
 class Checkpoints(pl.Callback):
     """Callback that writes `last` at the end of every epoch, and `best` if its score is the lowest so far.
 
-    The score is abs_rel of the validation, if there is measured depth and the depth network is trained (median-scaled
-    unless depth is metric), otherwise the validation loss, otherwise the training loss.
+    The score is abs_rel of the validation (with median scaling unless depth is metric) if there is measured depth and
+    the depth network is not frozen. Otherwise it is the validation loss or, without validation, the training loss.
 
     Args:
         output: the folder of the run.
@@ -78,7 +78,9 @@ class Checkpoints(pl.Callback):
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Print what an interrupted run leaves. In the first epoch, write a checkpoint that can predict.
+        """Print what an interrupted run leaves.
+
+        If no epoch was finished but at least one step, write a checkpoint, which can predict but not be resumed.
 
         Args:
             trainer: the trainer.
@@ -129,7 +131,7 @@ class Checkpoints(pl.Callback):
 
 
 def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
-    """Return the cameras of a run that have been calibrated."""
+    """Return the learned cameras that were adjusted at least once."""
     return [
         checkpoint.LearnedCamera(**asdict(cameras.camera(index)), focal_deviation=deviation)
         for index, deviation in enumerate(cameras.deviation.tolist())
@@ -138,7 +140,7 @@ def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:
 
 
 def _add_semantics(module: pl.LightningModule, folder: Path) -> None:
-    """Write the segmentation network that guides depth, if the checkpoint has to hold a copy of it."""
+    """Write a copy of the segmentation network that guides depth into a checkpoint, if its block says `held`."""
     assert isinstance(module, DepthModule)
     block = module.run.networks.depth.guidance
     if block is None or not block.semantics.held:

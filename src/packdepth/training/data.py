@@ -19,11 +19,11 @@ from packdepth.geometry.camera import Camera
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Clip
 
-CALIBRATION_VIEWS = 48  # samples that a camera is adjusted to; chosen by eye
+CALIBRATION_VIEWS = 48  # number of samples from which a learned camera is adjusted; chosen by eye
 
 
 class Batches(Dataset[Batch]):
-    """Batches of a data set. An index is a list of draws, see `ClipDataset`.
+    """Data set of batches. An index is the list of the draws of a batch; `ClipDataset` defines draws.
 
     Args:
         samples: the data set of single samples.
@@ -45,7 +45,7 @@ class RunData(pl.LightningDataModule):
         train: clips to train on.
         val: clips to validate on.
         cameras: the distinct cameras of the training clips, if cameras are learned; otherwise empty.
-        epoch: number of the first epoch, which is not 0 in a resumed run.
+        epoch: number of the first epoch: 0 or, in a resumed run, the number of finished epochs.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class RunData(pl.LightningDataModule):
         return training.epoch_steps or -(-len(self.train) // training.batch_size)
 
     def views(self, camera: int, count: int = CALIBRATION_VIEWS) -> Iterator[Batch]:
-        """Yield samples of a learned camera, spread over the training clips. They are batches of one, not augmented.
+        """Yield training samples of a learned camera, evenly spread, without augmentation, as batches of one.
 
         Args:
-            camera: number of the camera.
-            count: largest number of samples.
+            camera: index of the camera.
+            count: maximum number of samples.
         """
         samples = copy(self.train)
         samples.augmentation = None
@@ -111,7 +111,7 @@ class RunData(pl.LightningDataModule):
         return self._loader(self.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
-        """Return the loader of this process's validation frames, in batches of one because clips differ in size."""
+        """Return the loader of this process's validation frames, in batches of one, as clips may differ in size."""
         if self.val is None:
             return []
         trainer = self._trainer()

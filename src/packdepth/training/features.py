@@ -1,11 +1,11 @@
-"""Cache on disk of the guidance features, which a segmentation network computes once for each image.
+"""Cache of guidance features on disk, so that the segmentation network computes them only once for each image.
 
     CACHE/<network>-<height>x<width>/<image>.safetensors    the guidance features of an image, in half precision
 
 <network> is a hash of the network's layers and weights and of the choice of its feature maps. <image> is a hash of the
 pixels, which may be mirrored. A cached file therefore belongs to exactly these pixels and this network, whatever the
-image file is called. Each map is divided by its largest magnitude, so that half precision can hold it: guidance uses
-only the directions of the feature vectors.
+image file is called. Each map is divided by its largest magnitude, so that it fits half precision. This does not change
+the guidance, which uses only the directions of the feature vectors.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FeatureCache:
 
         Args:
             images: [B, 3, H, W] RGB in [0, 1].
-            compute: `images -> feature maps`; it is called with the images that are not in the cache.
+            compute: function `(images) -> feature maps`, which is called with the images that are not in the cache.
         """
         paths = [self._path(image) for image in images.cpu()]
         missing = [index for index, path in enumerate(paths) if not path.exists()]
@@ -82,10 +82,10 @@ def fingerprint(guidance: NetworkGuidance) -> str:
 
 
 def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDataset]) -> str:
-    """Attach a cache to the guidance of a depth network, and return the largest size of the cache in words.
+    """Attach a cache to the guidance of a depth network, and return a description of its content and maximum size.
 
     Args:
-        module: the module; a segmentation network guides its depth network.
+        module: the training module, whose depth network is guided by a segmentation network.
         folder: folder of the cache.
         parts: the samples for training, and those for validation.
 
@@ -108,7 +108,7 @@ def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDatase
 
 
 def count_images(samples: ClipDataset, views: AbstractSet[str]) -> int:
-    """Return the number of different images whose depth is predicted.
+    """Return the number of different images whose depth is predicted, not counting mirrored ones.
 
     Args:
         samples: the data set.

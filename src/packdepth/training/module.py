@@ -28,7 +28,7 @@ from packdepth.training.initial import is_frozen, load_initial
 
 
 class DepthModule(pl.LightningModule):
-    """Training of a depth network and, if there are context frames, of a pose network on an objective.
+    """Lightning module that trains a depth network and, if there are context frames, a pose network.
 
     The entries `depth.*` and `pose.*` of the state dict are the weights of a checkpoint. Learned cameras are written to
     the description of the checkpoint.
@@ -37,7 +37,7 @@ class DepthModule(pl.LightningModule):
         run: the run.
         objective: the objective of the run.
         steps: number of steps of the whole training, for the schedule of the learning rate.
-        cameras: cameras of the clips, if they are learned; only their image sizes are used.
+        cameras: cameras of the clips, if they are learned; empty otherwise. Only their image sizes are used.
         semantics: folder of a checkpoint's copy of the segmentation network that guides depth; None for the network
             that the run names.
 
@@ -81,7 +81,7 @@ class DepthModule(pl.LightningModule):
         self.train()
 
     def train(self, mode: bool = True) -> DepthModule:
-        """Switch to training or evaluation mode. Frozen networks, and their statistics, stay in evaluation mode.
+        """Switch to training or evaluation mode. Frozen networks stay in evaluation mode: batch statistics are fixed.
 
         Args:
             mode: true for training mode.
@@ -127,8 +127,8 @@ class DepthModule(pl.LightningModule):
 
         Args:
             network_image: [B, 3, H, W] RGB in [0, 1], with color jitter; the input of the depth network.
-            image: [B, 3, H, W] RGB in [0, 1], without color jitter. It is the input of a guiding segmentation network,
-                in training and in prediction.
+            image: [B, 3, H, W] RGB in [0, 1], without color jitter. It is the input of a segmentation network that
+                guides depth.
             labels: [B, 1, H, W] class ids, if label maps guide depth.
         """
         guide_inputs = (image if labels is None else labels,) if self.is_guided else ()
@@ -136,7 +136,7 @@ class DepthModule(pl.LightningModule):
         return inv_depths
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
-        """Return the loss and its terms, by name.
+        """Return the loss, under the name "loss", and the unweighted terms, by their kind.
 
         Args:
             batch: the batch.
@@ -179,7 +179,7 @@ class DepthModule(pl.LightningModule):
             return self.objective(outputs, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics over all processes, if there was a frame with measured depth."""
+        """Log the mean metrics of all processes, if there was a frame with measured depth."""
         for metrics, suffix in ((self.metrics, ""), (self.scaled_metrics, "_scaled")):
             values = {f"val/{name}{suffix}": value for name, value in metrics.compute().items()}
             if not any(value.isnan() for value in values.values()):
@@ -195,7 +195,7 @@ class DepthModule(pl.LightningModule):
             group["lr"] = rate * multiplier
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """Set the progress of the pose network and seed dropout from the number of the step, so that resuming is exact.
+        """Set the progress of the pose network, and seed random numbers by the number of the step for exact resuming.
 
         Args:
             batch: the batch; not used.
@@ -226,7 +226,7 @@ def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module]
     ['depth']
     """
     rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
-    fused = training.precision == "32"  # Lightning clips no gradients of a fused optimizer under autocast
+    fused = training.precision == "32"  # Lightning cannot clip gradients of a fused optimizer under autocast
     optimizer = training.optimizer.build(
         [{"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()],
         fused,

@@ -42,14 +42,14 @@ from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
 
-LIGHTNING_CHATTER = (  # warnings of Lightning that are expected here
+LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and are not printed
     ".*does not have many workers.*",
     ".*isinstance.treespec, LeafSpec.*",
     ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
 )
-TRIED_SAMPLES = 2  # number of samples on which other projects' parts are tried: with two, B differs from 1
-FREE_ON_RESUME = {  # settings of a run file that may differ between a run and its continuation
+TRIED_SAMPLES = 2  # batch size of the trial of other projects' parts; more than 1, to find wrong batch dimensions
+FREE_ON_RESUME = {  # values of a run file that may be changed when a run is resumed
     "training.epochs",
     "training.accelerator",
     "training.devices",
@@ -152,9 +152,9 @@ def as_run(run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] =
 
 
 def check_contracts(module: DepthModule, data: RunData) -> None:
-    """Raise InputError, one sentence, if a term or network of somebody else's does not keep its contract.
+    """Raise InputError, one sentence, if a term or network of another project does not keep its contract.
 
-    They are tried on the first samples. Runs of packdepth's own parts alone are not tried.
+    The parts are tried on the first samples. A run of packdepth's own parts only is not tried.
 
     Args:
         module: the training module, with the networks and the objective of the run.
@@ -166,7 +166,7 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
     networks, share = run.networks, run.training.batch_size // (run.training.devices * run.training.nodes)
     batch = Batch.stack([data.train[index] for index in range(min(share, len(data.train), TRIED_SAMPLES))])
     module.eval()
-    with torch.random.fork_rng(devices=[]):  # the run draws the same random numbers as without the trial
+    with torch.random.fork_rng(devices=[]):  # the trial does not change the random numbers of the run
         with blaming(f"networks.depth: '{networks.depth.kind}'", type(networks.depth)):
             inv_depths = module.inv_depths(batch.network_image, batch.image, batch.semantic)
         if package_of(type(networks.depth)) is not None:
@@ -188,7 +188,7 @@ def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
 
     Args:
         module: the training module, with the networks and the objective of the run.
-        outputs: what its networks make of the batch.
+        outputs: the predictions of its networks for the batch.
         batch: the batch.
     """
     weights = [weight for weight in module.parameters() if weight.requires_grad]
@@ -228,11 +228,11 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
 
     Args:
         run: the run.
-        clips: the clips to train on, without static frames.
+        clips: the clips to train on. Static frames are already dropped if the run drops them.
         data: the data of the run.
         module: the module with the networks.
         scale: the source of metric scale, or "none".
-        frames: number of frames of the sources, including static ones.
+        frames: number of frames of the sources, including dropped static frames.
     """
 
     def network(name: str) -> str:
@@ -310,7 +310,7 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale
 
 
 def _resumable(output: Path, run: Run) -> tuple[Path, int]:
-    """Return the trainer's state to continue from, and the number of finished epochs.
+    """Return the file with the trainer's state, and the number of finished epochs.
 
     Raises InputError unless `output/last` is a checkpoint of the same run.
     """

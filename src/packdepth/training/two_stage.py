@@ -1,4 +1,6 @@
-"""Training in two stages, which drops the frames with infinite depth in between: `packdepth train --two-stage`.
+"""Training in two stages, `packdepth train --two-stage`. A filter drops frames before the second stage.
+
+The filter drops frames for which the first network predicts infinite depth, as it does for cars at the same speed.
 
     OUTPUT/stage1   the training on all frames
     OUTPUT/ground   results of the filter for each source: 0/kept.txt, 0/counts.csv, 0/dropped.jpg, ...
@@ -32,13 +34,13 @@ def train_two_stage(
     """Train the networks of a run file in two stages.
 
     Args:
-        run_file: the run file (YAML), see packdepth.config.Run.
+        run_file: the run file (YAML), in the format of packdepth.config.Run.
         output: folder for both stages.
         overrides: values to change in the run file, such as "training.epochs=5".
         resume: continue where an earlier call was interrupted, in any stage.
         use: files or modules that the command line names with --use, for stages that run in subprocesses.
 
-    Raises InputError as `train` does, and if the filter would keep no frame.
+    Raises InputError as `train` does, and if the filter drops all frames.
     """
     run = load_run(run_file, overrides)
     first, second = output / "stage1", output / "stage2"
@@ -64,7 +66,8 @@ def train_two_stage(
 def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = (), use: Sequence[str] = ()) -> None:
     """Train a stage, or continue it, unless it is finished.
 
-    A stage that needs several processes runs in a subprocess, because each of them repeats the command that was called.
+    A stage with several processes runs in a subprocess, because Lightning starts further processes by repeating the
+    command of the first one.
     """
     if _finished(stage, run):
         return

@@ -16,20 +16,20 @@ from packdepth.records import Prediction
 
 
 class Writer(ABC):
-    """A context manager that writes the predictions of one clip, each as it comes.
+    """A context manager that writes the predictions of one clip, one after the other.
 
-    Each file appears whole or not at all: if the block fails, files that were complete stay, and others never appear.
+    Each file is written completely or not at all. If the block fails, completed files remain.
 
     Args:
         place: the file or folder to write, as `place` gives it.
         rate: the clip's frames per second.
-        colors: the inverse depths (1/metres) that are darkest and brightest; only used if `needs_colors`.
+        colors: inverse depths (1/metres) of the darkest and the brightest color; only used if `needs_colors`.
     """
 
     kind: ClassVar[str]
     """The name of the writer for --save, which is the name of its module."""
     content: ClassVar[str]
-    """A description of the files, such as "point clouds"."""
+    """A description of the files for messages, such as "point clouds"."""
     needs_camera: ClassVar[bool] = False
     """Whether every prediction must have a camera."""
     needs_one_size: ClassVar[bool] = False
@@ -67,12 +67,12 @@ class Writer(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Finish the files, or, after an error, remove what is not complete."""
+        """Finish the files or, after an error, remove those that are not complete."""
         self.stack.__exit__(kind, error, traceback)
 
 
 def all_writers() -> dict[str, type[Writer]]:
-    """Return the writers by their kind, those that need least of their input first.
+    """Return the writers by their kind. Writers that need a camera or images of one size come last.
 
     >>> list(all_writers())
     ['depth', 'color', 'video', 'cloud']

@@ -9,7 +9,7 @@ from packdepth.records import Prediction
 
 
 class DepthWriter(Writer):
-    """Writes `depth/FRAME.npz` and `depth/FRAME.png` (see `Prediction.save`)."""
+    """Writer of `depth/FRAME.npz` and `depth/FRAME.png` (see `Prediction.save`)."""
 
     kind: ClassVar[str] = "depth"
     content: ClassVar[str] = "depth as npz and 16-bit png"

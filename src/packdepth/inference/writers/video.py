@@ -1,4 +1,4 @@
-"""A video of the images over their depth in colors."""
+"""A video of the images above their depth in colors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from packdepth.files import replacing
 from packdepth.inference.writers import Writer
 from packdepth.records import Prediction
 
-BT601 = 6  # the number, in a video, of the color matrix that FFmpeg converts RGB with; players guess without it
+BT601 = 6  # code of the color matrix with which FFmpeg converts RGB; without it in the file, players have to guess
 
 
 class VideoWriter(Writer):
-    """Writes one mp4 for the whole clip."""
+    """Writer of one mp4 for the whole clip."""
 
     kind: ClassVar[str] = "video"
     content: ClassVar[str] = "video"
@@ -55,7 +55,7 @@ class VideoWriter(Writer):
 def video_writer(path: Path, rate: float) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield a function that appends a frame [H, W, 3] uint8, RGB, to an mp4 (H.264, yuv420p).
 
-    The file appears when the block ends well. H.264 needs even sizes: of an odd one, the last row or column is cut.
+    The file appears if the block succeeds. H.264 needs even sizes: the last row or column of an odd size is cut off.
 
     Args:
         path: the mp4.
@@ -78,7 +78,7 @@ def video_writer(path: Path, rate: float) -> Iterator[Callable[[np.ndarray], Non
 
 
 def image_and_colors(image: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Return an image above its depth in colors; side by side where the image is taller than wide.
+    """Return an image above its depth in colors, or beside it if the image is taller than wide.
 
     Args:
         image: image [H, W, 3] uint8, RGB.

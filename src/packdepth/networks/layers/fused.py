@@ -1,9 +1,10 @@
 """The fused form of a packing block: its 3D and its 2D convolution as one 2D convolution, which is the same linear map.
 
-Nothing nonlinear stands between the two convolutions, so their composition is a convolution whose kernel is two pixels
-wider. The two forms differ at the border: the second convolution pads the map between the two with zeros, but the
-composed kernel continues that map by one more pixel, the ring. A small convolution of each border row and column
-subtracts what the ring adds. A row and a column both subtract the part of a corner, so it is added back once.
+There is no nonlinearity between the two convolutions, so their composition is a convolution whose kernel is two pixels
+wider. The two forms differ at the border. The second convolution pads the intermediate map with zeros. The composed
+kernel does not: it extends the intermediate map by a ring of one pixel, where the 3D convolution reaches the image. A
+small convolution of each border row and column subtracts what the ring adds. The part of a corner is subtracted twice,
+by a row and by a column, so it is added back once.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class FusedKernels:
     """The composition of a 3D convolution (1 to D channels) and a 2D one (D * C to E channels, kernel k, radius r)."""
 
     inside: Tensor  # [E, C, k + 2, k + 2], the composed kernel
-    ring: tuple[Tensor, ...]  # [E, C, k + 2 or r, k + 2 or r] each: kernels that correct the border, see `compose`
+    ring: tuple[Tensor, ...]  # eight kernels [E, C, k + 2 or r, k + 2 or r] that correct the border, see `compose`
     bias: Tensor  # [E], bias of the 2D convolution
     bias_taps: Tensor  # [E, 1, k, k], kernel that adds the 3D convolution's bias, applied to a map of ones
 
@@ -43,9 +44,10 @@ class FusedKernels:
 def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
     """Return the fused kernels of `conv(conv3d(x[:, None]).flatten(1, 2))`, differentiable, in float32 or wider.
 
-    The ring has eight kernels. Along each axis a kernel covers all positions, those before the first or those behind
-    the last; the pair (all, all) is the inside. A pixel of the ring before the image meets the first pixel through the
-    last tap of the inner kernel, and the pixels from there on through the outer taps before the center.
+    There is one kernel for the inside and one for each of the four sides and four corners of the ring. Along one axis,
+    take the ring position before the first pixel. Only the last tap of the inner (3D) kernel connects it with the
+    image, and only the taps before the center of the outer (2D) kernel connect it with the result. Behind the last
+    pixel it is the first inner tap and the outer taps after the center.
 
     Source: PackNet, CVPR 2020, section 4.1, composed.
 
@@ -81,7 +83,7 @@ def compose(conv3d: nn.Conv3d, conv: nn.Conv2d) -> FusedKernels:
 
 
 def packed(x: Tensor, kernels: FusedKernels) -> Tensor:
-    """Return both convolutions of a map at once: the same result as one after the other, except for rounding.
+    """Return the result of both convolutions of a map, which equals computing one after the other, except for rounding.
 
     Args:
         x: [B, C, H, W].
@@ -111,8 +113,8 @@ def packed(x: Tensor, kernels: FusedKernels) -> Tensor:
 class TapProduct(torch.autograd.Function):
     """The product of kernels [E, D, C, k, k] and a matrix [D * k * k, S], summed over features and taps: [E, C, S].
 
-    It is one matrix product, several times faster on a CPU than a transposed convolution. The product needs a copy of
-    the kernels, which are PackNet's largest; the copy is not kept for the gradient but made again.
+    It is one matrix product, several times faster on a CPU than a transposed convolution. The product needs a
+    transposed copy of the kernels, which are PackNet's largest. To save memory, the gradient makes this copy again.
 
     >>> TapProduct.apply(torch.ones(1, 2, 3, 1, 1), torch.ones(2, 4)).shape
     torch.Size([1, 3, 4])
@@ -152,10 +154,10 @@ def _by_channels(kernels: Tensor) -> Tensor:
 
 
 def _spread(inner: Tensor, k: int) -> Tensor:
-    """Return the kernel that each feature and tap of an outer kernel k x k becomes, composed with the inner one.
+    """Return the composition of the inner kernel with each single tap of an outer kernel k x k, for each feature.
 
     Args:
-        inner: inner kernel [D, 1, 3, m, n], by (feature, 1, channel offset, row, column).
+        inner: inner kernel [D, 1, 3, m, n]: (feature, 1, channel offset, row, column).
         k: size of the outer kernel.
 
     Returns:
@@ -167,6 +169,6 @@ def _spread(inner: Tensor, k: int) -> Tensor:
 
 
 def _over_channels(kernel: Tensor) -> Tensor:
-    """Return [E, C, h, w]: the sum of each channel's part from itself and its two neighbors, [E, C, 3, h, w]."""
+    """Return kernels [E, C, h, w] from [E, C, 3, h, w] by adding the parts of each channel and of its two neighbors."""
     below, same, above = kernel.unbind(2)
     return same + F.pad(above[:, :-1], (0, 0, 0, 0, 1, 0)) + F.pad(below[:, 1:], (0, 0, 0, 0, 0, 1))

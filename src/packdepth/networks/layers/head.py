@@ -1,4 +1,4 @@
-"""The head of a depth network: inverse depth from logits, and the bias at which a network starts at a chosen depth."""
+"""The head of a depth network: inverse depth from logits, and initial weights with which it predicts a chosen depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.layers.formats import without_autocast
 
-INITIAL_WEIGHTS = 0.1  # factor on the initial weights before a head, so that its bias decides the first depth
+INITIAL_WEIGHTS = 0.1  # factor on the initial weights before a head, so that the bias determines the initial depth
 
 
 class LogitConv2d(nn.Conv2d):
@@ -67,11 +67,11 @@ class InverseDepthHead(nn.Module):
     def start_at(self, depth: float, conv: nn.Module) -> None:
         """Initialize the convolution before this head so that an untrained network predicts about one depth everywhere.
 
-        The bias is set to that depth, and the weights are made small, so that it holds at every pixel. Short trainings
-        converge from a first guess that is uniform and of the right size (docs/results/2026-11-21-short-trials.md).
+        The bias is set to the logit of this depth, and the weights are made small. Short trainings need a uniform
+        initial depth of the right magnitude to converge (docs/results/2026-11-21-short-trials.md).
 
         Args:
-            depth: metres, between the bounds of the head.
+            depth: the depth in metres, between the bounds of the head.
             conv: the convolution, with a bias.
         """
         share = (1 / depth - self.low) / (self.high - self.low)

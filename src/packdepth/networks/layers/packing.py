@@ -1,4 +1,4 @@
-"""The blocks of PackNet (CVPR 2020, section 4): downsampling and upsampling that keep every value.
+"""The blocks of PackNet (CVPR 2020, section 4): downsampling and upsampling that rearrange values and discard none.
 
 The names of parameters are those of the published checkpoints.
 """
@@ -13,8 +13,8 @@ from packdepth.networks.layers.fused import FusedKernels, compose, packed
 from packdepth.networks.layers.head import LogitConv2d
 
 GROUPS = 16  # groups of the group normalizations, as published
-NARROW = 128  # channels up to which a CPU is faster with the 2D forms of a 3D convolution (bench/packing.py)
-COMPOSITION_COST = 22  # multiplications of a CPU's convolution in the time of one of a composition (bench/packing.py)
+NARROW = 128  # channels up to which `banded` and `FusedKernels` are fastest on a CPU; measured (bench/packing.py)
+COMPOSITION_COST = 22  # time of one multiplication in `compose`, in multiplications of a convolution; measured on a CPU
 TAPS_3D = 27  # taps of a 3x3x3 kernel
 
 Versions = tuple[tuple[int, torch.dtype, int], ...]
@@ -24,11 +24,11 @@ Versions = tuple[tuple[int, torch.dtype, int], ...]
 class Conv2D(nn.Module):
     """Convolution, group normalization, ELU: [B, C, H, W] to [B, D, H, W].
 
-    The channels may come as several maps, one after the other. The result is then the sum of the maps' convolutions,
-    and the copy that joins the maps is neither made nor kept for the gradient.
+    The input may be given as several maps, whose channels together are the input channels. Each map is then convolved
+    with its part of the kernel and the results are added. This saves memory: the maps are never concatenated.
 
     Args:
-        channels_in: channels of all maps together.
+        channels_in: channels of the input, of all maps together.
         channels_out: channels of the result, a multiple of `groups`.
         kernel: side of the kernel, in pixels.
         groups: groups of the normalization.
@@ -112,9 +112,8 @@ def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
 
     The feature is the slow index of the result. Source: PackNet, CVPR 2020, section 4.1.
 
-    CPUs have no fast kernel for one input channel. There the same sum is computed by 2D convolutions, several times
-    faster (bench/packing.py): narrow maps with weights that are zero outside a band of three channels, wide ones row by
-    row.
+    A 3D convolution with one input channel is slow on CPUs. There a 2D convolution computes the same result several
+    times faster (bench/packing.py): `banded` for maps with few channels, `row_by_row` for others.
 
     Args:
         x: [B, C, H, W].
@@ -132,7 +131,7 @@ def channelwise_conv3d(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
 
 
 def narrow_on_cpu(x: Tensor) -> bool:
-    """Return whether the 2D forms of a channelwise 3D convolution are the faster ones for a map.
+    """Return whether a map is on a CPU and has at most `NARROW` channels, for which `banded` is faster.
 
     Args:
         x: [B, C, H, W].
@@ -145,6 +144,8 @@ def narrow_on_cpu(x: Tensor) -> bool:
 
 def banded(conv3d: nn.Conv3d, channels: int) -> tuple[Tensor, Tensor]:
     """Return weight and bias of the 2D convolution that equals a channelwise 3D convolution.
+
+    Its weight from channel c to a feature of channel c' is zero unless c and c' differ by at most 1.
 
     Args:
         conv3d: the 3D convolution, from 1 to D channels, kernel 3.
@@ -186,9 +187,9 @@ def row_by_row(x: Tensor, conv3d: nn.Conv3d) -> Tensor:
 class PackLayerConv3d(nn.Module):
     """A layer that halves the resolution by space-to-depth, 3D and 2D convolution: [B, C, H, W] to [B, C, H/2, W/2].
 
-    The two convolutions are computed as one where that is faster. In evaluation mode without gradients their
-    composition is kept until a parameter changes. With gradients it is not kept, because fused optimizers change
-    parameters without counting the change.
+    The two convolutions are computed as one where that is faster (`layers.fused`). In evaluation mode without gradients
+    the composed kernels are cached until a parameter changes. With gradients they are not cached, because fused
+    optimizers change parameters without increasing their version counter.
 
     Args:
         channels: channels of the input and of the result.
@@ -207,7 +208,7 @@ class PackLayerConv3d(nn.Module):
         self._composed: tuple[Versions, torch.dtype, FusedKernels] | None = None
 
     def train(self, mode: bool = True) -> PackLayerConv3d:
-        """Set training or evaluation mode, and forget the composition."""
+        """Set training or evaluation mode, and clear the cached composition."""
         self._composed = None
         return super().train(mode)
 
@@ -220,12 +221,12 @@ class PackLayerConv3d(nn.Module):
         return unfused
 
     def is_faster_fused(self, x: Tensor) -> bool:
-        """Return whether the fused form is faster for a map [B, C, H, W].
+        """Return whether the fused form is faster for a map after space-to-depth, [B, 4 C, H/2, W/2].
 
-        It compares the number of multiplications for each pair of channels.
+        It compares the numbers of multiplications, divided by the number of pairs of input and output channels.
 
         Args:
-            x: features after space-to-depth [B, C, H, W].
+            x: the map.
         """
         conv, features = self.conv.conv_base, self.conv3d.out_channels
         taps, wider = conv.kernel_size[0] ** 2, (conv.kernel_size[0] + 2) ** 2
@@ -235,22 +236,22 @@ class PackLayerConv3d(nn.Module):
         return pixels * wider + composing < unfused
 
     def _keeps(self) -> bool:
-        """Return whether the composition is kept from call to call.
+        """Return whether the composition is cached from call to call.
 
-        Inference mode and compiled graphs do not count changes of parameters, so it is not kept there.
+        In inference mode and in compiled graphs, changes of parameters are not counted, so it is not cached there.
         """
         weight = self.conv.conv_base.weight
         uncounted = torch.compiler.is_compiling() or weight.is_inference()
         return not (self.training or torch.is_grad_enabled() or uncounted)
 
     def kernels(self, dtype: torch.dtype) -> FusedKernels:
-        """Return the composition; where it is kept, in the dtype of its use.
+        """Return the composed kernels: in float32 or wider or, where they are cached, in the given dtype.
 
         Args:
-            dtype: dtype of the features that the kernels filter.
+            dtype: dtype of the map that the kernels are applied to.
         """
         if torch.is_grad_enabled():
-            self._composed = None  # a step of an optimizer may follow
+            self._composed = None  # an optimizer step may follow, which the version counters may miss
         if not self._keeps():
             return compose(self.conv3d, self.conv.conv_base)
         versions = tuple((parameter.data_ptr(), parameter.dtype, parameter._version) for parameter in self.parameters())

@@ -2,9 +2,9 @@
 
     v'_oi = sum_j K_o(f_i, f_j) W_o[p_i - p_j] v_j + b_o,    K_o(f_i, f_j) = exp(-|f_i - f_j|^2 / (2 sigma_o^2))
 
-Each filter o has its own bandwidth sigma_o, so its kernel K_o weighs the filter's product with a tap and not the tap
-itself. Therefore each tap is mixed by a 1x1 convolution, weighed and added to the sum; nothing is unfolded. The
-gradient visits the taps once more in the same way and keeps only the inputs of the computation.
+Each filter o has its own bandwidth sigma_o, so K_o differs between the filters. Therefore, for each tap, a 1x1
+convolution computes W_o v_j, the result is multiplied by K_o and added to the sum. This needs less memory than
+unfolding the windows. The gradient repeats the loop over the taps, so that only the inputs are kept for it.
 
 Source: Su et al., CVPR 2019, eq. 3; Guizilini et al., ICLR 2020, section 3.2, for the bandwidth of each filter.
 """
@@ -26,7 +26,7 @@ from torch.nn.grad import conv2d_weight
 
 @dataclass(frozen=True)
 class Taps:
-    """The positions of a convolution's taps.
+    """The positions of a convolution's taps, that is, of the elements of its kernel.
 
     >>> taps = Taps(kernel=(3, 3), padding=(1, 1), stride=1, dilation=1)
     >>> taps.center(taps.padded(torch.rand(1, 2, 4, 6))).shape
@@ -76,7 +76,7 @@ class Taps:
         return product(range(self.kernel[0]), range(self.kernel[1]))
 
     def center(self, padded: Tensor) -> Tensor:
-        """Return the values under the middle tap; in an even kernel, under the one after the middle.
+        """Return the values under the center tap, whose index is half the kernel size, rounded down.
 
         Args:
             padded: padded maps.
@@ -94,7 +94,7 @@ def pixel_adaptive_conv2d(
     padding: tuple[int, int] | None = None,
     dilation: int = 1,
 ) -> Tensor:
-    """Return a convolution that is weighed by differences of guidance features. Beyond the border, both are zero.
+    """Return the pixel-adaptive convolution of features. Beyond the border, features and guidance features are zero.
 
     Args:
         x: [B, C, H, W].
@@ -200,7 +200,7 @@ def _mixed(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class _PixelAdaptiveConv(torch.autograd.Function):
-    """The sum over the taps, with a gradient that keeps only the inputs."""
+    """The sum over the taps, which keeps only its inputs for the gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, taps: Taps) -> Tensor:

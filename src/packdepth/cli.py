@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -506,6 +507,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         print(f"packdepth: {_sentence(error)}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of the output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
+        return 0
     except OSError as error:
         print(
             f"packdepth: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again",

@@ -36,6 +36,14 @@ def test_images_are_consecutive_frames_at_an_assumed_rate(folder: Path) -> None:
     assert [frame.time for frame in slow.frames] == [0.5, 1.0]
 
 
+def test_numbers_in_names_need_no_leading_zeros(tmp_path: Path, write_image: Callable[..., Path]) -> None:
+    for number in range(12):
+        write_image(tmp_path / "images" / f"img_{number}.png")
+    (clip,) = packdepth.open(tmp_path / "images")
+    assert [frame.name for frame in clip.frames] == [f"img_{number}" for number in range(12)]
+    assert repr(clip) == "Clip(images/images, 12 frames, 12x40)"
+
+
 def test_a_camera_lies_in_the_folder_or_beside_the_image(folder: Path) -> None:
     (folder / "camera.yaml").write_text(yaml.safe_dump(NUMBERS))
     (folder / "b.yaml").write_text(yaml.safe_dump(NUMBERS | {"fx": 50.0, "independent": True}))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +20,8 @@ from packdepth.sources.files import IMAGES, ImageFile, image_size, require, requ
 class Images(Source):
     """A single image, or the images of a folder as consecutive frames in the order of their names.
 
-    Training and `packdepth data` need images of one size. Prediction takes images of several sizes as well.
+    Numbers in the names count by their value: frame_2 comes before frame_10. Training and `packdepth data` need images
+    of one size. Prediction takes images of several sizes as well.
     """
 
     kind: Literal["images"] = "images"
@@ -52,7 +56,8 @@ class Images(Source):
         require(self.root, "an image, or a folder of images")
         if self.root.is_dir():
             folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
-            images = required(folder, IMAGES, ImageFile, "images")
+            found = required(folder, IMAGES, ImageFile, "images")
+            images = {name: found[name] for name in in_order(found)}
             name, beside = self.root.resolve().name, self.root / "camera.yaml"
         elif self.recognizes(self.root):
             images = {self.root.stem: ImageFile(self.root)}
@@ -85,6 +90,26 @@ class Images(Source):
                 missing_camera=camera_path if unknown else None,
             )
         ]
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names so that the numbers in them count by their value, with or without leading zeros.
+
+    Args:
+        names: names of files, without suffix.
+
+    >>> in_order(["frame_10", "frame_9", "frame_1"])
+    ['frame_1', 'frame_9', 'frame_10']
+    >>> in_order(["12.5", "12.25", "7.5"])  # times in seconds
+    ['7.5', '12.25', '12.5']
+    """
+    return sorted(names, key=lambda name: (_parts(name), name))
+
+
+def _parts(name: str) -> list[str | Decimal]:
+    """Split a name into texts and numbers in turn. The first part is a text, which may be empty."""
+    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
+    return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def image_folder(path: Path) -> Path | None:

@@ -139,6 +139,14 @@ def test_an_image_that_breaks_in_a_worker_is_one_sentence(
     assert message.startswith(f"packdepth: {path}: is truncated or broken")
 
 
+def test_overrides_on_both_sides_of_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    hint = "packdepth: write all KEY=VALUE side by side, with no option between them\n"
+    for apart, overrides in ((True, ["a=1", "--output", "out", "b=2"]), (False, ["--outptu", "out", "a=1", "b=2"])):
+        with pytest.raises(SystemExit):
+            main(["train", "run.yaml", *overrides])
+        assert capsys.readouterr().err.endswith(hint) == apart
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"packdepth {__version__}\n"

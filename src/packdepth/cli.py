@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,11 @@ from packdepth.city.command import city
 from packdepth.errors import InputError, check_least, in_one_line
 from packdepth.studies.budget import Budget
 
+RunPath = Annotated[Path, arg(metavar="RUN")]
+CheckpointPath = Annotated[Path, arg(metavar="CHECKPOINT")]
+DataPath = Annotated[Path, arg(metavar="DATA")]
+OutputPath = Annotated[Path, arg(metavar="OUTPUT")]
+KeyValues = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]")]
 Use = Annotated[tuple[str, ...], arg(name="use", metavar="FILE|MODULE"), UseAppendAction]
 
 
@@ -28,8 +34,8 @@ def _use(names: tuple[str, ...]) -> None:
 
 
 def train(
-    run: Positional[Path],
-    overrides: Positional[tuple[str, ...]] = (),
+    run: Positional[RunPath],
+    overrides: Positional[KeyValues] = (),
     /,
     *,
     output: Path,
@@ -59,9 +65,9 @@ def train(
 
 
 def predict(
-    checkpoint: Positional[Path],
-    input: Positional[Path],
-    options: Positional[tuple[str, ...]] = (),
+    checkpoint: Positional[CheckpointPath],
+    input: Positional[DataPath],
+    options: Positional[KeyValues] = (),
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
@@ -91,7 +97,7 @@ def predict(
 
 
 def evaluate(
-    checkpoints: Positional[tuple[Path, ...]],
+    checkpoints: Positional[Annotated[tuple[Path, ...], arg(metavar="CHECKPOINT ...")]],
     /,
     *,
     protocol: str,
@@ -121,9 +127,9 @@ def evaluate(
 
 
 def odometry(
-    checkpoint: Positional[Path],
-    source: Positional[Path],
-    options: Positional[tuple[str, ...]] = (),
+    checkpoint: Positional[CheckpointPath],
+    source: Positional[DataPath],
+    options: Positional[KeyValues] = (),
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
@@ -152,7 +158,7 @@ def odometry(
     print("\n\n".join(report.text() for report in reports))
 
 
-def info(checkpoint: Positional[Path], /, *, use: Use = ()) -> None:
+def info(checkpoint: Positional[CheckpointPath], /, *, use: Use = ()) -> None:
     """Describe a checkpoint: its networks, its scale, what it was trained on.
 
     Args:
@@ -165,7 +171,9 @@ def info(checkpoint: Positional[Path], /, *, use: Use = ()) -> None:
     print(describe(checkpoint))
 
 
-def convert(input: Positional[Path], output: Positional[Path], /, *, image_size: tuple[int, int] | None = None) -> None:
+def convert(
+    input: Positional[CheckpointPath], output: Positional[OutputPath], /, *, image_size: tuple[int, int] | None = None
+) -> None:
     """Turn another project's checkpoint into one of packdepth's. Nothing in it is executed.
 
     Args:
@@ -181,9 +189,9 @@ def convert(input: Positional[Path], output: Positional[Path], /, *, image_size:
 
 
 def data_import(
-    source: Positional[Path],
-    output: Positional[Path],
-    options: Positional[tuple[str, ...]] = (),
+    source: Positional[DataPath],
+    output: Positional[OutputPath],
+    options: Positional[KeyValues] = (),
     /,
     *,
     kind: str | None = None,
@@ -210,9 +218,9 @@ def data_import(
 
 
 def data_splits(
-    source: Positional[Path],
-    output: Positional[Path],
-    options: Positional[tuple[str, ...]] = (),
+    source: Positional[DataPath],
+    output: Positional[OutputPath],
+    options: Positional[KeyValues] = (),
     /,
     *,
     kind: str | None = None,
@@ -239,9 +247,9 @@ def data_splits(
 
 
 def data_filter(
-    source: Positional[Path],
-    output: Positional[Path],
-    options: Positional[tuple[str, ...]] = (),
+    source: Positional[DataPath],
+    output: Positional[OutputPath],
+    options: Positional[KeyValues] = (),
     /,
     *,
     ground: Path,
@@ -272,8 +280,8 @@ def data_filter(
 
 
 def semantics_train(
-    run: Positional[Path],
-    overrides: Positional[tuple[str, ...]] = (),
+    run: Positional[RunPath],
+    overrides: Positional[KeyValues] = (),
     /,
     *,
     output: Path,
@@ -295,7 +303,7 @@ def semantics_train(
     train_semantics(run, output, overrides, resume)
 
 
-def semantics_label(source: Positional[Path], /, *, network: str) -> None:
+def semantics_label(source: Positional[DataPath], /, *, network: str) -> None:
     """Predict label maps with a segmentation network and write them into clip folders, as semantic/.
 
     Args:
@@ -314,7 +322,7 @@ def configs() -> None:
     print(describe_run_files())
 
 
-def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
+def demo(output: Positional[OutputPath] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
     Args:
@@ -328,8 +336,8 @@ def demo(output: Positional[Path] = Path("demo"), /, *, quick: bool = False, see
 
 
 def data_check(
-    source: Positional[Path],
-    options: Positional[tuple[str, ...]] = (),
+    source: Positional[DataPath],
+    options: Positional[KeyValues] = (),
     /,
     *,
     kind: str | None = None,
@@ -355,7 +363,7 @@ def data_check(
     print(checked.text())
 
 
-def study_lidar_beams(output: Positional[Path], /, *, budget: Budget, processes: int = 2) -> None:
+def study_lidar_beams(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
     Args:
@@ -369,7 +377,7 @@ def study_lidar_beams(output: Positional[Path], /, *, budget: Budget, processes:
     print(f"open {lidar_beams(output, budget, processes)} in a browser")
 
 
-def study_superdepth(output: Positional[Path], /, *, budget: Budget, processes: int = 2) -> None:
+def study_superdepth(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare stereo trainings with and without the sub-pixel decoder and the flip layer, on rendered drives.
 
     Args:
@@ -383,7 +391,7 @@ def study_superdepth(output: Positional[Path], /, *, budget: Budget, processes: 
     print(f"open {superdepth(output, budget, processes)} in a browser")
 
 
-def study_guidance(output: Positional[Path], /, *, budget: Budget, processes: int = 2) -> None:
+def study_guidance(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare PackNet without guidance, guided by a segmentation network, and by true label maps, on rendered drives.
 
     Args:
@@ -398,7 +406,7 @@ def study_guidance(output: Positional[Path], /, *, budget: Budget, processes: in
 
 
 def study_ego_motion(
-    output: Positional[Path], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3, processes: int = 2
+    output: Positional[OutputPath], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3, processes: int = 2
 ) -> None:
     """Compare ego-motion networks on rendered drives that they were not trained on.
 
@@ -416,7 +424,7 @@ def study_ego_motion(
 
 
 def study_ego_motion_clip(
-    output: Positional[Path],
+    output: Positional[OutputPath],
     /,
     *,
     data: Path,
@@ -518,7 +526,17 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except SystemExit as error:
+        if error.code == 2 and _scattered(arguments):
+            print("packdepth: write all KEY=VALUE side by side, with no option between them", file=sys.stderr)
+        raise
     return 0
+
+
+def _scattered(arguments: list[str]) -> bool:
+    """Return whether there are options between KEY=VALUE arguments, of which tyro then reads only the first ones."""
+    places = [place for place, argument in enumerate(arguments) if re.match(r"[a-z][\w.]*=", argument)]
+    return bool(places) and places[-1] - places[0] >= len(places)
 
 
 def _sentence(error: InputError) -> str:

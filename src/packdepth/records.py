@@ -84,6 +84,15 @@ class Clip:
     corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
 
+    def __repr__(self) -> str:
+        """Return the clip in one line, however many frames it has.
+
+        >>> camera = Camera.from_fov(60, width=640, height=192)
+        >>> Clip("kitti_odometry/06/left", Path("data"), camera, frames=())
+        Clip(kitti_odometry/06/left, 0 frames, 192x640)
+        """
+        return f"Clip({self.name}, {len(self.frames)} frames, {self.camera.height}x{self.camera.width})"
+
     @property
     def short_name(self) -> str:
         """The name without the kind of its source, as the name of a file or folder: "06-left"."""

@@ -162,8 +162,9 @@ def test_a_clip_that_is_too_short(odometry_copy: Path) -> None:
         find_protocol("kitti-odometry-clip").clips(odometry_copy)
 
 
-def test_evaluated_images_and_returns_are_left_out_of_training(data: Path) -> None:
+def test_evaluated_images_and_returns_are_left_out_of_training(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The images of kitti2015-left-out are none that its run file trains on; kitti360-4-beams has scans."""
+    monkeypatch.setenv("PACKDEPTH_DATA", str(data))
     (evaluated,) = find_protocol("kitti2015-left-out").clips(data)
     run = load_run(Path(__file__).parents[2] / "configs/kitti2015_stereo.yaml", (f"data.train.1.root={data}/clips",))
     (trained,) = run.data.train[1].clips()

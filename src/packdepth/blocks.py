@@ -231,16 +231,16 @@ class Family(Generic[AnyBlock]):
         close = difflib.get_close_matches(kind, kinds, n=1)
         what = f"unknown kind '{kind}'" if kind else "its kind is missing"
         if kind in packages:
-            what += (
-                f", which comes from {packages[kind]} and is not installed here: install that, or name it with --use"
-            )
+            what += f", which comes from {packages[kind]} and is not installed here"
+            what += ": install or import it, or name it with --use"
         elif close:
             what += f" (did you mean '{close[0]}'?)"
         modules = {module.__name__ for module in used().values()}
         for block in descendants(self.base):
             if block.__module__ in modules and not block.kinds() and not inspect.isabstract(block):
                 what += f'; the class {block.__name__} has no kind: give it kind: Literal["{kind}"] = "{kind}"'
-        return f"{what}; valid kinds are {', '.join(kinds)}"
+        others = ", and those of --use and of installed packages" if kind and not close and kind not in packages else ""
+        return f"{what}; valid kinds are {', '.join(kinds)}{others}"
 
 
 @cache

@@ -142,6 +142,11 @@ def test_errors_of_the_table(clip_folder: Path, complaint: Callable[..., None], 
     complaint(lambda: read_clip(clip_folder), clip_folder, *parts)
 
 
+def test_a_file_in_place_of_the_folder(clip_folder: Path, complaint: Callable[..., None]) -> None:
+    table = clip_folder / "frames.csv"
+    complaint(Folder(kind="folder", root=table).clips, table, "is a file; give a clip's folder")
+
+
 def test_errors_of_files(clip_folder: Path, write_image: Callable[..., Path], complaint: Callable[..., None]) -> None:
     def fails(*parts: object) -> None:
         complaint(lambda: read_clip(clip_folder), *parts)

@@ -127,17 +127,20 @@ def depth_source(clip: Clip) -> str | None:
     return " and ".join(sorted(names)) or None
 
 
-def check_calibrated(clips: Sequence[Clip]) -> None:
+def check_calibrated(
+    clips: Sequence[Clip], otherwise: str = "learn it with camera: {learn: true} in the run file"
+) -> None:
     """Raise InputError, which names the missing file, if the camera of a clip is not known.
 
     Args:
         clips: the clips.
+        otherwise: half a sentence, for the message: what else one can do than to write the file.
     """
     for clip in clips:
         if clip.missing_camera is not None:
             raise InputError(
                 f"{clip.missing_camera}: not found; it would be the camera of clip {clip.name} (width, height, fx, fy, "
-                f"cx, cy in pixels); write it, or learn it with camera: {{learn: true}} in the run file"
+                f"cx, cy in pixels); write it, or {otherwise}"
             )
 
 

@@ -53,7 +53,7 @@ def evaluate(
 
         import packdepth
 
-        (report,) = packdepth.evaluate("runs/mine/best", "kitti-odometry-clip", "shared/data")
+        (report,) = packdepth.evaluate("runs/mine/best", "city", "my_drive")
         report["abs_rel"]
 
     Args:

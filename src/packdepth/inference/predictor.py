@@ -162,7 +162,7 @@ class Predictor:
         """Predict the depth of one image at its own resolution.
 
         Args:
-            image: an image as `image_tensor` takes it, of any size.
+            image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
             camera: the camera of the image. It is needed only for `Prediction.points`, not for depth.
             flip: fuse the prediction with that of the mirrored image; better at the borders, twice the time.
             labels: class ids [H, W] uint8 of the image, if label maps guide the depth network.
@@ -187,8 +187,8 @@ class Predictor:
         prediction equals that of `predict` up to the rounding of floats.
 
         Args:
-            images: an array [B, H, W, 3] (RGB, uint8 or float in [0, 1]), or a list of images as `image_tensor` takes
-                them, of any sizes.
+            images: an array [B, H, W, 3] (RGB, uint8 or float in [0, 1]), or a list of images as `predict` takes them,
+                of any sizes.
             camera: the camera of all images, or a list with one for each, in which None stands for no camera.
             flip: fuse each prediction with that of the mirrored image; better at the borders, twice the time.
             labels: the label map [H, W] uint8 of each image, if label maps guide the depth network.

@@ -77,7 +77,7 @@ def import_data(
         raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of {MIN_SIDE} pixels at least")
     source = source_at(path, kind, options)
     clips = source.clips()
-    check_calibrated(clips)
+    check_calibrated(clips, "guess its numbers and let training learn them with camera: {learn: true} in the run file")
     check_names(clips, path, "import")
     folders = {clip.name: output / clip.short_name for clip in clips}
     recipe, file = Recipe(source=source, size=size, format=image_format), output / "import.yaml"

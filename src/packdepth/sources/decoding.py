@@ -271,7 +271,9 @@ def _open(path: Path) -> InputContainer:
     try:
         container = av.open(str(path))
     except av.FFmpegError as error:
-        raise InputError(f"{path}: is no video that can be opened ({error.strerror}); copy it again") from None
+        raise InputError(
+            f"{path}: is no video that can be opened ({error.strerror}); copy it again, or give a video"
+        ) from None
     if not container.streams.video:
         container.close()
         raise InputError(f"{path}: has no video stream; give a file that has one")

@@ -144,7 +144,7 @@ def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: not found; the clip needs it") from None
+        raise InputError(f"{path}: not found; it would be an image") from None
     except UnidentifiedImageError:
         raise InputError(f"{path}: is not an image that can be read; write it again") from None
     except OSError as error:

@@ -72,6 +72,8 @@ class Folder(Source):
     def find(self) -> list[Clip]:
         """Return one clip for each clip folder, sorted by name or in the order of `names`."""
         require(self.root, "a clip's folder, or a folder of them")
+        if not self.root.is_dir():
+            raise InputError(f"{self.root}: is a file; give a clip's folder, or a folder of them")
         if self.names is None and _is_clip(self.root):
             return [read_clip(self.root)]
         folders = {path.name: path for path in sorted(self.root.iterdir()) if _is_clip(path) and path.name[0] != "."}

@@ -41,7 +41,8 @@ def find_protocol(name: str) -> Protocol:
     names = protocol_names()
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
-    raise InputError(f"no protocol is named '{name}'{hint}; the protocols are {', '.join(names)}")
+    others = "" if close else ", and those of --use and of installed packages"
+    raise InputError(f"no protocol is named '{name}'{hint}; the protocols are {', '.join(names)}{others}")
 
 
 def protocol_names() -> list[str]:

@@ -348,16 +348,17 @@ def packages_of(run: Run) -> dict[str, str]:
 # --- reading and writing ----------------------------------------------------------------------------------------
 
 
-def load_run(path: Path, overrides: tuple[str, ...] = ()) -> Run:
+def load_run(path: Path, overrides: tuple[str, ...] = (), context: CheckpointContext | None = None) -> Run:
     """Return the run of a run file, with overrides.
 
     Args:
         path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.
         overrides: texts `key=value`, such as `training.epochs=5` or `objective.0.weight=2`.
+        context: context of the checkpoint that the run continues, if it does: an error names missing packages.
 
     Raises InputError, one sentence, for a missing file, broken YAML, an unknown key or a wrong type.
     """
-    return parse_run(read_yaml(path, overrides), str(path))
+    return parse_run(read_yaml(path, overrides), str(path), context)
 
 
 def parse_run(values: Any, origin: str, context: CheckpointContext | None = None) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -305,6 +306,18 @@ def test_a_run_with_a_term_that_was_not_installed_is_no_run_to_train(run_file: P
     with pytest.raises(InputError, match="run: the class of kind 'glare' was not installed when this run was read"):
         train(run, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_resuming_without_a_package_of_the_run_names_it(whole: Path, run_file: Path, tmp_path: Path) -> None:
+    output = shutil.copytree(whole, tmp_path / "run")
+    meta = json.loads((output / "last" / "meta.json").read_text())
+    (output / "last" / "meta.json").write_text(json.dumps(meta | {"packages": {"glare": "astronomy 1.2"}}))
+    glare = ("objective.0.kind=glare",)
+    with pytest.raises(InputError, match=r"unknown kind 'glare', which comes from astronomy 1\.2 and is not installed"):
+        train(run_file, output, resume=True, overrides=glare)
+    (output / "last" / "meta.json").write_text("{")
+    with pytest.raises(InputError, match="last: its description cannot be read"):
+        train(run_file, output, resume=True)
 
 
 def test_a_batch_that_processes_cannot_share_is_an_error(run_file: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from packdepth import checkpoint
-from packdepth.blocks import Unknown, blaming, package_of
+from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
 from packdepth.config import Run, blocks_of, load_run, packages_of, parse_run
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
@@ -79,7 +79,7 @@ def train(
             used.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
-    run = as_run(run, overrides)
+    run = as_run(run, overrides, checkpoint.packages_of_run(output / "last") if resume else {})
     processes = run.training.devices * run.training.nodes
     if run.training.batch_size % processes:
         raise InputError(
@@ -127,21 +127,25 @@ def train(
     return output / "best"
 
 
-def as_run(run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] = ()) -> Run:
+def as_run(
+    run: Run | Path | str | Mapping[str, Any], overrides: Sequence[str] = (), packages: Mapping[str, str] | None = None
+) -> Run:
     """Return the run that an object, a run file or a mapping describes.
 
     Args:
         run: a `Run`, the path of a run file, or the content of one.
         overrides: values to change in a run file, such as "training.epochs=5".
+        packages: packages of the checkpoint that the run continues, by kind: an error names one that is missing.
 
     Raises InputError if the run cannot be used.
     """
+    context = CheckpointContext(packages=packages or {})
     if isinstance(run, (Path, str)):
-        return load_run(Path(run), tuple(overrides))
+        return load_run(Path(run), tuple(overrides), context)
     if overrides:
         raise InputError("overrides change a run file; change the Run or the mapping itself")
     if not isinstance(run, Run):
-        return parse_run(dict(run), "run")
+        return parse_run(dict(run), "run", context)
     for block in blocks_of(run):
         if isinstance(block, Unknown):  # from a checkpoint, which can be read without them
             raise InputError(

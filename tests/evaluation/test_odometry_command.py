@@ -107,6 +107,18 @@ def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_gap_in_time_is_named(moving_clip: Path, recwarn: pytest.WarningsRecorder) -> None:
+    (whole,) = Folder(root=moving_clip).clips()
+    torn = replace(whole, frames=(*whole.frames[:2], *whole.frames[4:]), interval=0.1)
+    for clip, expected in ((whole, []), (torn, ["gaps in time between its frames (1)"])):
+        recwarn.clear()
+        report = clip_odometry(reader(), clip, None, None, checkpoint="any", source="any")
+        assert report.frames == len(clip.frames)
+        messages = [str(warning.message) for warning in recwarn if "gaps in time" in str(warning.message)]
+        assert [message for message in messages if expected and expected[0] in message] == messages
+        assert len(messages) == len(expected)
+
+
 def test_a_damaged_image_leaves_no_file(moving_clip: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(moving_clip / "frames", tmp_path / "images"))
     damaged = bytearray((folder / "000004.png").read_bytes())

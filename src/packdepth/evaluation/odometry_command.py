@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from packdepth.charts import OURS, TRUE, Line, picture
+from packdepth.data.targets import gaps
 from packdepth.errors import InputError
 from packdepth.evaluation.odometry import OdometryErrors, chained, distances, from_first, odometry_errors, stretched
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
@@ -153,7 +155,16 @@ def clip_odometry(
         align: the camera, with which each motion is refined by aligning images. With None, motions are not refined.
         checkpoint: the name of the checkpoint in the report.
         source: the name of the clip in the report.
+
+    Warns of gaps in time between the frames: nobody has seen the motion there.
     """
+    crossed = int(gaps(clip).sum())
+    if crossed:
+        warnings.warn(
+            f"{clip.name}: there are gaps in time between its frames ({crossed}); the trajectory joins their ends as "
+            f"if nothing were missing, and is too short",
+            stacklevel=2,
+        )
     if output is not None:
         make_folder(output)
     images = (frame.image.read() for frame in clip.frames)

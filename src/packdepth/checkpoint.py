@@ -175,13 +175,13 @@ def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
     return _parse_run(run_values, str(folder / RUN), context), meta
 
 
-def packages_of_run(folder: Path) -> dict[str, str]:
+def recorded_packages(folder: Path) -> dict[str, str]:
     """Return the packages that a checkpoint was trained with, by kind; none if there is no checkpoint to read.
 
     Args:
         folder: the folder of the checkpoint.
 
-    >>> packages_of_run(Path("no such folder"))
+    >>> recorded_packages(Path("no such folder"))
     {}
     """
     try:

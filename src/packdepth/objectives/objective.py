@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 
 import torch
@@ -66,10 +67,7 @@ class Objective:
             outputs: the predictions of the networks for the batch.
             batch: the batch.
         """
-        prepared = outputs
-        for term in self.terms:
-            prepared = term.prepare(prepared, batch)
-        values = {term.kind: term(prepared if term.sees_prepared else outputs, batch) for term in self.terms}
+        values = {term.kind: value for term, value in self._evaluated(outputs, batch, lambda term: nullcontext())}
         # Adds 0 x ego-motion, so that DDP finds a gradient for the pose network even if all terms use depth only.
         zero = 0 * outputs.T_context_target.sum()
         return sum((term.weight * values[term.kind] for term in self.terms), zero), values
@@ -81,15 +79,33 @@ class Objective:
             outputs: the predictions of the networks for the batch, with all fields that the terms need.
             batch: the batch.
         """
-        prepared = outputs
-        for term in self.terms:
-            with blaming(f"objective term '{term.kind}'", type(term)):
-                prepared = term.prepare(prepared, batch)
-        for term in self.terms:
-            with blaming(f"objective term '{term.kind}'", type(term)):
-                value = term(prepared if term.sees_prepared else outputs, batch)
+        for term, value in self._evaluated(outputs, batch, _blaming):
             if package_of(type(term)) is not None:
                 _check_value(term.kind, value)
+
+    def _evaluated(
+        self, outputs: Outputs, batch: Batch, around: Callable[[Term], AbstractContextManager[None]]
+    ) -> Iterator[tuple[Term, Tensor]]:
+        """Prepare the outputs with every term, then yield each term and its value.
+
+        Args:
+            outputs: the predictions of the networks for the batch.
+            batch: the batch.
+            around: gives the context manager in which the code of a term runs.
+        """
+        prepared = outputs
+        for term in self.terms:
+            with around(term):
+                prepared = term.prepare(prepared, batch)
+        for term in self.terms:
+            with around(term):
+                value = term(prepared if term.sees_prepared else outputs, batch)
+            yield term, value
+
+
+def _blaming(term: Term) -> AbstractContextManager[None]:
+    """Turn an error in a term of another project into one sentence that names it."""
+    return blaming(f"objective term '{term.kind}'", type(term))
 
 
 def _check_value(kind: str, value: object) -> None:

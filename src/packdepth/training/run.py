@@ -79,7 +79,7 @@ def train(
             used.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
-    run = as_run(run, overrides, checkpoint.packages_of_run(output / "last") if resume else {})
+    run = as_run(run, overrides, checkpoint.recorded_packages(output / "last") if resume else {})
     processes = run.training.devices * run.training.nodes
     if run.training.batch_size % processes:
         raise InputError(

@@ -76,6 +76,7 @@ class Clip:
     camera: Camera  # camera of the images
     frames: tuple[Frame, ...]  # frames in the order of time
     baseline: float | None = None  # metres from the left camera to the right one
+    camera_height: float | None = None  # metres of the camera above the road
     independent: bool = False  # whether the frames are unrelated images, without temporal neighbors
     interval: float | None = None  # nominal seconds between neighboring frames; None: the median of the clip's steps
     targets: frozenset[str] | None = None  # names of frames that may be targets, others are context only; None: all

@@ -17,10 +17,10 @@ def test_camera(tmp_path: Path) -> None:
     camera = read.camera
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (30.5, 30.0, 19.5, 5.5)
     assert (camera.width, camera.height) == (40, 12)
-    assert (read.baseline, read.independent) == (None, False)
+    assert (read.baseline_m, read.independent) == (None, False)
     path.write_text(TEXT + "baseline_m: 0.5\nindependent: true\n")
     read = read_camera(path)
-    assert (read.baseline, read.independent) == (0.5, True)
+    assert (read.baseline_m, read.independent) == (0.5, True)
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,8 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
     values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
     if clip.baseline is not None:
         values["baseline_m"] = clip.baseline
+    if clip.camera_height is not None:
+        values["height_m"] = clip.camera_height
     if clip.independent:
         values["independent"] = True
     if clip.interval is not None:

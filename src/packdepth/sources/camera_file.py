@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 import yaml
 from pydantic import PositiveFloat, PositiveInt
@@ -32,6 +33,8 @@ class CameraFile(Closed):
     """Row of the principal point, in pixels from the center of the first pixel."""
     baseline_m: PositiveFloat | None = None
     """Distance from this camera to the right camera of a rectified stereo pair, in metres."""
+    height_m: PositiveFloat | None = None
+    """Height of the camera above the road, in metres."""
     independent: bool = False
     """True if the frames are unrelated images, without temporal neighbors."""
 
@@ -45,10 +48,35 @@ class CameraFile(Closed):
         """Camera of the images."""
         return Camera(self.fx, self.fy, self.cx, self.cy, width=self.width, height=self.height)
 
-    @property
-    def baseline(self) -> float | None:
-        """Distance from this camera to the right one, in metres."""
-        return self.baseline_m
+
+class CameraFacts(TypedDict, total=False):
+    """The fields of a `Clip` that a camera.yaml states."""
+
+    camera: Camera
+    baseline: float | None
+    camera_height: float | None
+    independent: bool
+    interval: float | None
+    drive: str | None
+
+
+def camera_facts(file: CameraFile) -> CameraFacts:
+    """Return the fields of a clip that its camera.yaml states, as keyword arguments of `Clip`.
+
+    Args:
+        file: the content of the camera.yaml.
+
+    >>> camera_facts(CameraFile(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, height_m=1.65))["camera_height"]
+    1.65
+    """
+    return CameraFacts(
+        camera=file.camera,
+        baseline=file.baseline_m,
+        camera_height=file.height_m,
+        independent=file.independent,
+        interval=file.interval_s,
+        drive=file.drive,
+    )
 
 
 def guessed_camera(height: int, width: int) -> Camera:

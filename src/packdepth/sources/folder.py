@@ -29,7 +29,7 @@ from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.camera_file import camera_facts, read_camera
 from packdepth.sources.files import (
     IMAGES,
     DepthPng,
@@ -122,10 +122,7 @@ def read_clip(folder: Path) -> Clip:
         check_sizes(files.values(), camera.height, camera.width, camera_path)
     return Clip(
         name=f"folder/{folder.resolve().name}",
-        drive=camera_file.drive,
-        interval=camera_file.interval_s,
         path=folder,
-        camera=camera,
         frames=tuple(
             Frame(
                 name=row.frame,
@@ -142,8 +139,7 @@ def read_clip(folder: Path) -> Clip:
             )
             for row in rows
         ),
-        baseline=camera_file.baseline,
-        independent=camera_file.independent,
+        **camera_facts(camera_file),
     )
 
 

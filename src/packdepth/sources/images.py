@@ -13,7 +13,7 @@ from pydantic import PositiveFloat
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import guessed_camera, read_camera
+from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
 
 
@@ -67,8 +67,9 @@ class Images(Source):
         sizes = [image_size(image.path) for image in images.values()]
         camera_path = self.camera or beside
         unknown = self.camera is None and not beside.exists()
-        camera_file = None if unknown else read_camera(camera_path)
-        camera = camera_file.camera if camera_file else guessed_camera(*sizes[0])
+        guess = CameraFacts(camera=guessed_camera(*sizes[0]))
+        facts = guess if unknown else camera_facts(read_camera(camera_path))
+        camera = facts["camera"]
         camera_size = camera.height, camera.width
         for image, (height, width) in zip(images.values(), sizes, strict=True):
             if not unknown and (height, width) != camera_size:
@@ -84,10 +85,9 @@ class Images(Source):
             Clip(
                 name=f"images/{name}",
                 path=self.root,
-                camera=camera,
                 frames=frames,
-                independent=camera_file.independent if camera_file else False,
                 missing_camera=camera_path if unknown else None,
+                **facts,
             )
         ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packdepth.errors import InputError
 from packdepth.records import Clip
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.camera_file import camera_facts, read_camera
 from packdepth.sources.recognize import source_at
 
 
@@ -54,10 +54,12 @@ def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
 
 def _with_camera(clip: Clip, file: Path) -> Clip:
     """Return a clip with the camera of a file. Raises InputError if the camera is for images of another size."""
-    camera, own = read_camera(file).camera, clip.camera
+    facts, own = camera_facts(read_camera(file)), clip.camera
+    camera = facts["camera"]
     if (camera.height, camera.width) != (own.height, own.width):
         raise InputError(
             f"{clip.frames[0].image.path}: is {own.width}x{own.height} pixels, but {file} is for "
             f"{camera.width}x{camera.height}; give the camera of these images"
         )
-    return replace(clip, camera=camera, missing_camera=None)
+    height = facts["camera_height"] or clip.camera_height
+    return replace(clip, camera=camera, camera_height=height, missing_camera=None)

@@ -10,7 +10,7 @@ from pydantic import PositiveInt
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import guessed_camera, read_camera
+from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES
 
@@ -63,8 +63,9 @@ class Video(Source):
         info = probe(file)
         camera_path = self.camera or file.with_suffix(".yaml")
         unknown = self.camera is None and not camera_path.exists()
-        camera_file = None if unknown else read_camera(camera_path)
-        camera = camera_file.camera if camera_file else guessed_camera(info.height, info.width)
+        guess = CameraFacts(camera=guessed_camera(info.height, info.width))
+        facts = guess if unknown else camera_facts(read_camera(camera_path))
+        camera = facts["camera"]
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
                 f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
@@ -77,12 +78,10 @@ class Video(Source):
         return Clip(
             name=f"video/{file.stem}",
             path=file,
-            camera=camera,
             frames=frames,
-            baseline=camera_file.baseline if camera_file else None,
-            independent=camera_file.independent if camera_file else False,
             missing_camera=camera_path if unknown else None,
             rate=float(info.fps) / self.step,
+            **facts,
         )
 
 

@@ -34,6 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("scale",),
     ("evaluation",),
     ("training",),
+    ("recommend",),
     ("demo", "studies"),
     ("cli",),
 )

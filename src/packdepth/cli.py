@@ -33,24 +33,65 @@ def _use(names: tuple[str, ...]) -> None:
         use(name)
 
 
+def init(
+    source: Positional[DataPath],
+    options: Positional[KeyValues] = (),
+    /,
+    *,
+    output: Annotated[Path, arg(aliases=["-o"])],
+    minutes: float = 10.0,
+    device: Literal["auto", "cpu", "gpu"] = "auto",
+    without: tuple[Literal["depth", "stereo", "speed", "height"], ...] = (),
+    kind: str | None = None,
+    seed: int = 1,
+    use: Use = (),
+) -> None:
+    """Write a run file that suits your data, with a comment beside each value.
+
+    Example: packdepth init my_drive -o run.yaml --minutes 6
+
+    Args:
+        source: the data to train on: a video, a folder of images, a clip, a folder of clips, or a data set.
+        options: options of the data set, such as speeds=log.csv; docs/reference/sources.md lists them.
+        output: the run file to write.
+        minutes: how long the training may take on this machine.
+        device: what will train; auto is a GPU if there is one.
+        without: measurements not to train with, to keep them for evaluation.
+        kind: kind of the data, such as kitti_raw; if left out, it is recognized.
+        seed: seed of the training.
+        use: Python file or installed module with the source; repeatable.
+    """
+    _use(use)
+    from packdepth.recommend.command import init
+
+    path = init(source, output, minutes=minutes, device=device, without=without, kind=kind, options=options, seed=seed)
+    print(f"{path}: look at it, then packdepth train {path} --output runs/{source.stem}")
+
+
 def train(
     run: Positional[RunPath],
     overrides: Positional[KeyValues] = (),
     /,
     *,
-    output: Path,
+    output: Annotated[Path, arg(aliases=["-o"])],
     resume: bool = False,
     two_stage: bool = False,
+    minutes: float = 10.0,
     use: Use = (),
 ) -> None:
     """Train a depth and an ego-motion network on video.
 
+    Example: packdepth train run.yaml -o runs/mine, or, without a run file, packdepth train my_drive -o runs/mine
+
     Args:
-        run: the run file (YAML), your own or one that `packdepth configs` lists.
-        overrides: values to change in it, such as training.epochs=5 or objective.0.weight=0.5.
+        run: the run file (YAML), your own or one that `packdepth configs` lists; or data, for which a run file is
+            written to OUTPUT/run.yaml first, as `packdepth init` does.
+        overrides: values to change in the run file, such as training.epochs=5 or objective.0.weight=0.5. With data,
+            those without a dot are options of the data set, such as speeds=log.csv.
         output: folder for the checkpoints best/ and last/, metrics.csv and TensorBoard's files.
         resume: continue from OUTPUT/last, exactly as if the training had not been interrupted.
         two_stage: train, drop the frames with infinite depth, train again: OUTPUT/stage1, OUTPUT/stage2.
+        minutes: how long the training may take on this machine, if data is given in place of a run file.
         use: Python file or installed module whose terms, networks and sources the run file names; repeatable.
     """
     _use(use)
@@ -58,6 +99,11 @@ def train(
         from packdepth.training.two_stage import train_two_stage
 
         train_two_stage(run, output, overrides, resume, use)
+        return
+    from packdepth.recommend.command import is_data, train_on_data
+
+    if is_data(run):
+        train_on_data(run, output, minutes, overrides, resume, use)
         return
     from packdepth.training.run import train
 
@@ -450,6 +496,7 @@ def study_ego_motion_clip(
 
 
 VERBS: dict[str, Callable[..., None]] = {
+    "init": init,
     "train": train,
     "predict": predict,
     "evaluate": evaluate,

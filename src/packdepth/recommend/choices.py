@@ -1,0 +1,355 @@
+"""The choice of the values of a run file, each with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from packdepth.data.held_out import MIN_TARGETS
+from packdepth.data.targets import distance_source, has_measured_depth
+from packdepth.recommend.look import Look
+from packdepth.records import Clip
+
+Without = Literal["depth", "stereo", "speed", "height"]
+
+# Settings, with the records in docs/results that they come from.
+AREAS = (
+    14_336,
+    30_720,
+    53_248,
+    122_880,
+)  # pixels: 64x224, 96x320, 128x416, 192x640, the sizes that records are made at
+MULTIPLE = 32  # pixels: height and width, so that PackNet's five packing steps need no padding
+FEW_IMAGES = 3000  # training samples below which a smaller image size is better (2026-11-26-init.md)
+MANY_IMAGES = (
+    12_000  # training samples beyond which a clip of one street gains nothing (2026-11-21-sequence-06-speed.md)
+)
+IMAGES_OF_A_PLACE = (
+    400  # training samples of each place, where there are many (2026-11-22-demo.md: 560 steps of 16, 56 drives)
+)
+TRAINING_SHARE = 0.72  # of the minutes: the rest is starting, reading images, validation, and a machine that is busier
+PLACE = 50.0  # metres of path that show one place; a car's camera sees about as far
+FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is not known
+MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
+TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
+EPOCHS = 6  # validations and checkpoints of a training; chosen
+USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
+SMALL_MOTION = 0.6  # of it: below, context frames are taken from farther away
+MAX_STRIDE = 10  # frames between target and context
+DEPTH_RANGE = (1.0, 30.0)  # metres, of the initial depth: beyond it, the data say something odd
+UNKNOWN_DEPTH = 12.0  # metres: the initial depth where nothing tells it, that of streets
+CACHE_BYTES = 2 * 1024**3  # bytes of memory for resized images; more images are read from disk in every pass
+BYTES_OF_A_PIXEL = 12  # three float32
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value of the run file and the reason for it."""
+
+    key: str  # dotted name, such as "data.image_size"
+    value: Any  # as YAML holds it
+    why: str  # the comment beside it
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a training may cost."""
+
+    minutes: float  # of the whole training
+    accelerator: Literal["cpu", "gpu"]
+    processes: int  # of one thread each, on a CPU
+    seed: int = 1
+
+
+def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:
+    """Return the values of a run file, without the number of steps, which `with_steps` adds.
+
+    Args:
+        look: measurements of the data.
+        source: the block of the source.
+        budget: what the training may cost.
+        without: measurements that the run must not use, such as "depth", to keep them for evaluation.
+    """
+    clips, places = look.clips, place_count(look)
+    many = places >= MANY_PLACES
+    stereo = "stereo" not in without and all(map(_has_pairs, clips))
+    context = [] if stereo or not look.is_sequential else _context(look)
+    has_distance = "speed" not in without and look.step is not None
+    return [
+        Choice("data.train", [source], f"{_count(len(clips), 'clip')}, {_count(look.frames, 'frame')}"),
+        *_held_out(clips, context),
+        *_context_choice(look, context, stereo),
+        *_static(look, context),
+        *_augmentation(places, many),
+        *_reading(look, budget),
+        *_camera(clips),
+        *_networks(look, budget, context, has_distance, many, stereo),
+        *_terms(look, context, has_distance, many, stereo, without),
+        *_training(budget, many),
+    ]
+
+
+def place_count(look: Look) -> float:
+    """Return how many places the clips show: stretches of 50 metres, or of 50 frames where the path is not known.
+
+    Args:
+        look: measurements of the data.
+    """
+    if look.path is not None:
+        return max(len(look.clips), look.path / PLACE)
+    return max(len(look.clips), look.frames * (1 - look.static) / FRAMES_OF_A_PLACE)
+
+
+def image_sizes(clips: Sequence[Clip]) -> list[tuple[int, int]]:
+    """Return the image sizes to choose from, height and width, small to large: multiples of 32 in the clips' shape.
+
+    Args:
+        clips: the clips; the first one gives the shape. No size is larger than its images.
+    """
+    camera = clips[0].camera
+    sizes: list[tuple[int, int]] = []
+    for area in AREAS:
+        if area > camera.height * camera.width and sizes:
+            break
+        size = _size(camera.height, camera.width, area)
+        if size not in sizes:
+            sizes.append(size)
+    return sizes
+
+
+def _size(height: int, width: int, area: int) -> tuple[int, int]:
+    """Return the multiples of 32 nearest to an area in pixels, and to the shape of an image."""
+    best = min(
+        (abs(math.log(h * w / area)) + 2 * abs(math.log((w / h) / (width / height))), h, w)
+        for h in range(2 * MULTIPLE, 25 * MULTIPLE, MULTIPLE)
+        for w in range(2 * MULTIPLE, 41 * MULTIPLE, MULTIPLE)
+    )
+    return best[1], best[2]
+
+
+def with_steps(
+    choices: Sequence[Choice],
+    look: Look,
+    budget: Budget,
+    step_seconds: Callable[[Sequence[Choice], tuple[int, int]], float],
+) -> list[Choice]:
+    """Return the choices with image size, number of steps and schedule, by the measured time of a step.
+
+    The largest image size is taken at which the budget pays for enough samples.
+
+    Args:
+        choices: what `choose` returned.
+        look: measurements of the data.
+        budget: what the training may cost.
+        step_seconds: returns the seconds of a training step at an image size.
+    """
+    values = {choice.key: choice.value for choice in choices}
+    batch, places = int(values["training.batch_size"]), place_count(look)
+    wanted = max(FEW_IMAGES, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
+    most = max(MANY_IMAGES, IMAGES_OF_A_PLACE * places)
+    chosen: tuple[tuple[int, int], float] | None = None
+    for size in image_sizes(look.clips):
+        seconds = step_seconds(choices, size)
+        if chosen is None or TRAINING_SHARE * budget.minutes * 60 / seconds * batch >= wanted:
+            chosen = size, seconds
+        else:
+            break
+    assert chosen is not None
+    size, seconds = chosen
+    paid = int(TRAINING_SHARE * budget.minutes * 60 / seconds)
+    steps = max(min(paid, int(most / batch)), EPOCHS)
+    epoch_steps = max(steps // EPOCHS, 1)
+    warmup = min(100, steps // 8)
+    scope = f"{budget.minutes:g} minutes" if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
+    height, width = look.clips[0].camera.height, look.clips[0].camera.width
+    return [
+        *choices,
+        Choice(
+            "data.image_size",
+            list(size),
+            f"height and width, about the shape of {width}x{height}; a larger size would leave too few steps"
+            if paid <= most / batch
+            else f"height and width, about the shape of {width}x{height}",
+        ),
+        Choice("training.epochs", EPOCHS, "each ends with a validation and a checkpoint"),
+        Choice(
+            "training.epoch_steps",
+            epoch_steps,
+            f"{EPOCHS * epoch_steps} steps in all, for {scope}: a step took {seconds:.2f} s here",
+        ),
+        Choice(
+            "training.schedule",
+            {"kind": "cosine", "warmup": warmup, "hold": 0.5},
+            "the rate is held before it falls to zero: better than a constant one in short runs",
+        ),
+    ]
+
+
+# --- parts of the run file --------------------------------------------------------------------------------------
+
+
+def _held_out(clips: Sequence[Clip], context: Sequence[int]) -> list[Choice]:
+    """Return the share of each clip that is validated on; nothing if no clip is long enough."""
+    needed = max((0, *context)) - min((0, *context)) + MIN_TARGETS
+    if not any(2 * max(needed, math.ceil(TAIL * len(clip.frames))) <= len(clip.frames) for clip in clips):
+        return []
+    return [
+        Choice("data.val_tail", TAIL, "the end of each clip is not trained on, and decides which checkpoint is best")
+    ]
+
+
+def _context(look: Look) -> list[int]:
+    """Return the offsets of the context frames."""
+    stride = 1
+    if math.isfinite(look.motion) and look.motion < SMALL_MOTION * USUAL_MOTION:
+        stride = min(round(USUAL_MOTION / look.motion), MAX_STRIDE)
+    longest = max(len(clip.frames) for clip in look.clips)
+    while stride > 1 and longest < 4 * stride + 2:
+        stride -= 1
+    return [-stride, stride]
+
+
+def _context_choice(look: Look, context: Sequence[int], stereo: bool) -> list[Choice]:
+    if not context:
+        why = "the right images are enough, and no ego-motion is learned" if stereo else "single images"
+        return [Choice("data.context", [], why)]
+    motion = (
+        "could not be followed" if math.isnan(look.motion) else f"moves by {look.motion:.1%} of its width per frame"
+    )
+    return [Choice("data.context", list(context), f"the image {motion}; {USUAL_MOTION:.1%} is a good distance")]
+
+
+def _static(look: Look, context: Sequence[int]) -> list[Choice]:
+    if not context or look.static == 0:
+        return []
+    return [
+        Choice(
+            "data.drop_static",
+            {"by": "image"},
+            f"the camera stands in {look.static:.0%} of the frames, which teach nothing",
+        )
+    ]
+
+
+def _augmentation(places: float, many: bool) -> list[Choice]:
+    if many:
+        jitter = dict.fromkeys(("brightness", "contrast", "saturation"), 0.4)
+        return [
+            Choice(
+                "data.augmentation", {"flip": 0.5, "jitter": jitter}, f"{places:.0f} places, to learn what they share"
+            )
+        ]
+    return [
+        Choice(
+            "data.augmentation",
+            {"flip": 0.0, "jitter": None},
+            f"none: {_count(round(places), 'place')}, which the network learns better as it is",
+        )
+    ]
+
+
+def _reading(look: Look, budget: Budget) -> list[Choice]:
+    needed = look.frames * AREAS[1] * BYTES_OF_A_PIXEL * budget.processes
+    if needed < CACHE_BYTES:
+        return [
+            Choice("data.workers", 0, "no processes to read images, as"),
+            Choice("data.cache", True, f"they stay in memory ({needed / 1024**2:.0f} MB)"),
+        ]
+    return [Choice("data.workers", 2 if budget.accelerator == "gpu" else 1, "processes that read images")]
+
+
+def _camera(clips: Sequence[Clip]) -> list[Choice]:
+    missing = [clip for clip in clips if clip.missing_camera is not None]
+    if not missing:
+        return []
+    return [
+        Choice(
+            "camera",
+            {"learn": True},
+            f"{missing[0].missing_camera} is not there, so that focal length and center are learned from a guess",
+        )
+    ]
+
+
+def _networks(
+    look: Look, budget: Budget, context: Sequence[int], has_distance: bool, many: bool, stereo: bool
+) -> list[Choice]:
+    known = look.depth is not None
+    depth = round(min(max(look.depth or UNKNOWN_DEPTH, DEPTH_RANGE[0]), DEPTH_RANGE[1]), 1)
+    reason = "the typical depth here" if known else "a guess; only its ratio to the motion counts"
+    why = f"starts at {depth:g} m, {reason}"
+    if stereo:
+        depth = round(0.6 * depth, 1)
+        why = f"starts at {depth:g} m, nearer than the typical depth: view synthesis pulls to the nearest match"
+    preset = "tiny" if budget.accelerator == "cpu" else "small"
+    network: dict[str, Any] = {"kind": "packnet", "preset": preset, "initial_depth": depth}
+    if many:
+        network["dropout"] = 0.2
+    choices = [Choice("networks.depth", network, why)]
+    if not context:
+        return choices
+    pose: dict[str, Any] = {"kind": "posenet"}
+    if not look.is_forward:
+        return [*choices, Choice("networks.pose", pose, "the camera moves in any direction")]
+    forward = look.step if has_distance and look.step else look.expansion * depth
+    pose["initial_forward"] = round(forward, 3)
+    source = "measured" if has_distance else "what makes the image grow as it does at that depth"
+    return [*choices, Choice("networks.pose", pose, f"metres ahead from frame to frame, {source}")]
+
+
+def _terms(
+    look: Look, context: Sequence[int], has_distance: bool, many: bool, stereo: bool, without: Sequence[Without]
+) -> list[Choice]:
+    terms: list[tuple[dict[str, Any], str]] = []
+    if context:
+        scales = "pyramid" if many else "own"
+        terms.append(({"kind": "photometric", "scales": scales}, "views synthesized from the context frames"))
+    if stereo:
+        terms.append(({"kind": "stereo", "scales": "pyramid", "both": False}, "the right image, at a known distance"))
+    smooth = 0.01 if many else 0.001
+    terms.append(({"kind": "smoothness", "weight": smooth}, "depth is smooth where the image is"))
+    if stereo:
+        terms.append(({"kind": "hints", "weight": 0.5}, "finds what is near and thin"))
+    if context and has_distance:
+        sources = sorted({distance_source(clip) or "speed" for clip in look.clips if not clip.independent})
+        why = f"metres from {' and '.join(sources)}; views are synthesized at the measured length"
+        terms.append(({"kind": "velocity", "weight": 0.1, "impose": True}, why))
+    heights = {clip.camera_height for clip in look.clips}
+    if context and not has_distance and not stereo and "height" not in without and None not in heights:
+        terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
+    if "depth" not in without and all(any(map(has_measured_depth, clip.frames)) for clip in look.clips):
+        term = {"kind": "reprojected", "weight": 0.1} if context else {"kind": "sparse_l1", "weight": 0.1}
+        terms.append((term, "metres from measured depth; init --without depth keeps it for evaluation"))
+    return [Choice("objective", [term for term, _ in terms], "\n".join(why for _, why in terms))]
+
+
+def _training(budget: Budget, many: bool) -> list[Choice]:
+    batch = 16 if many else 4
+    batch = -(-batch // budget.processes) * budget.processes
+    muon: dict[str, Any] = {"kind": "muon", "learning_rate": 0.04 if many else 0.03, "pose_learning_rate": 0.02}
+    if many:
+        muon["weight_decay"] = 0.2
+    processes = []
+    if budget.accelerator == "cpu" and budget.processes > 1:
+        why = f"processes of one thread each, faster than one process of {budget.processes} threads"
+        processes = [Choice("training.devices", budget.processes, why)]
+    return [
+        Choice("training.batch_size", batch, "many places in each step" if many else "small, for more steps"),
+        Choice("training.depth_learning_rate", 2e-3 if many else 1e-3, "of the layers that Muon leaves to Adam"),
+        Choice("training.pose_learning_rate", 1e-3, "likewise"),
+        Choice("training.optimizer", muon, "learns faster than Adam in a short run"),
+        Choice("training.seed", budget.seed, "another seed gives another result: the spread says how sure a number is"),
+        Choice("training.accelerator", budget.accelerator, "the device that the time was measured on"),
+        *processes,
+    ]
+
+
+def _has_pairs(clip: Clip) -> bool:
+    """Return whether every frame has a right image at a known distance."""
+    return clip.baseline is not None and all(frame.right is not None for frame in clip.frames)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,180 @@
+"""`packdepth init`: a run file that suits some data, with a comment beside each value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from packdepth.config import parse_run
+from packdepth.data.held_out import without_tail
+from packdepth.errors import InputError
+from packdepth.files import replacing
+from packdepth.recommend.choices import Budget, Choice, Without, choose, with_steps
+from packdepth.recommend.look import Look, look
+from packdepth.recommend.run_text import run_text, run_values
+from packdepth.sources.base import Source
+from packdepth.sources.recognize import source_at
+from packdepth.training.elsewhere import train_elsewhere
+
+RUN_SUFFIXES = (".yaml", ".yml")
+MINUTES = 10.0  # of a training, if nothing is said
+MAX_PROCESSES = 4  # of a training on a CPU: more do not pay at a batch size of 4
+
+
+def init(
+    source: Path | str,
+    output: Path | str,
+    *,
+    minutes: float = MINUTES,
+    device: Literal["auto", "cpu", "gpu"] = "auto",
+    without: Sequence[Without] = (),
+    kind: str | None = None,
+    options: Sequence[str] = (),
+    seed: int = 1,
+) -> Path:
+    """Write a run file that suits some data, and return its path.
+
+    The data are measured: sizes, motion between frames, speeds, cameras, stereo pairs, LiDAR. A few training steps are
+    timed on this machine. Each value in the file has a comment that says why it is there.
+
+    Args:
+        source: the data: a video, a folder of images, a clip, a folder of clips, or a data set of any kind.
+        output: the run file to write.
+        minutes: how long the training may take on this machine.
+        device: what will train: "cpu", "gpu", or "auto" for a GPU if there is one.
+        without: measurements not to use, to keep them for evaluation: "depth", "stereo", "speed", "height".
+        kind: the kind of data; if left out, it is recognized.
+        options: options of the source, each as `key=value`, such as "speeds=log.csv".
+        seed: the seed of the training.
+
+    Raises InputError if the data cannot be trained on, and if the file is there already.
+    """
+    output = Path(output)
+    if output.exists():
+        raise InputError(f"{output}: is there already; name another file, or remove it")
+    if minutes <= 0:
+        raise InputError(f"--minutes: is {minutes:g}; give the minutes that the training may take")
+    found = source_at(Path(source), kind, options)
+    looked = look(found.clips())
+    check_trainable(looked, Path(source))
+    choices = recommended(looked, found, Budget(minutes, *_device(device), seed), without)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(output) as temporary:
+        temporary.write_text(run_text(choices, _headline(Path(source), minutes)))
+    return output
+
+
+def is_data(path: Path) -> bool:
+    """Return whether a path is data to train on, and not a run file: a folder, or a file that is no YAML.
+
+    Args:
+        path: the path, which may not exist.
+
+    >>> is_data(Path("run.yaml")), is_data(Path("."))
+    (False, True)
+    """
+    return path.is_dir() or (path.is_file() and path.suffix.lower() not in RUN_SUFFIXES)
+
+
+def train_on_data(
+    source: Path,
+    output: Path,
+    minutes: float,
+    values: Sequence[str] = (),
+    resume: bool = False,
+    use: Sequence[str] = (),
+) -> None:
+    """Write a run file for some data to `output/run.yaml`, and train it.
+
+    Args:
+        source: the data, as in `init`.
+        output: the folder of the run.
+        minutes: how long the training may take on this machine.
+        values: texts `key=value`. Those whose key has a dot change the run file, the others are options of the source.
+        resume: continue the run in the folder, with the run file that it began with.
+        use: files or modules that the command line names with --use, for the process that trains.
+
+    Raises InputError as `init` and `train` do.
+    """
+    file = output / "run.yaml"
+    overrides = tuple(value for value in values if "." in value.partition("=")[0])
+    if resume and not file.exists():
+        raise InputError(f"{file}: not found, so that there is no run to go on with; train without --resume")
+    if not resume:
+        init(source, file, minutes=minutes, options=[value for value in values if value not in overrides])
+        print(file.read_text(), flush=True)
+    train_elsewhere(file, output, overrides, use=use)
+
+
+def recommended(looked: Look, source: Source, budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:
+    """Return all values of a run file, after timing training steps.
+
+    Args:
+        looked: measurements of the data.
+        source: the source.
+        budget: what the training may cost.
+        without: measurements not to use.
+    """
+    from packdepth.recommend.step_time import seconds_per_step
+
+    block = {"kind": source.kind, **source.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})}
+    choices = choose(looked, block, budget, without)
+
+    def step_seconds(chosen: Sequence[Choice], size: tuple[int, int]) -> float:
+        trial = [*chosen, Choice("data.image_size", list(size), ""), Choice("training.epochs", 1, "")]
+        run = parse_run(run_values(trial), "the recommended run file")
+        clips = [clip for clip in looked.clips if len(clip.frames) > max(map(abs, (0, *run.data.context))) * 2][:1]
+        return seconds_per_step(run, [replace(clip, targets=None) for clip in clips])
+
+    complete = with_steps(choices, looked, budget, step_seconds)
+    run = parse_run(run_values(complete), "the recommended run file")
+    if run.data.val_tail:
+        without_tail(looked.clips, run.data.val_tail, run.data.context)
+    return complete
+
+
+def check_trainable(looked: Look, path: Path) -> None:
+    """Raise InputError, with the reason, if no network can be trained on some data.
+
+    Args:
+        looked: measurements of the data.
+        path: their path, for the message.
+    """
+    measured = any(frame.depth is not None or frame.lidar is not None for clip in looked.clips for frame in clip.frames)
+    stereo = any(frame.right is not None for clip in looked.clips for frame in clip.frames)
+    if measured or stereo:
+        return
+    if not looked.is_sequential:
+        raise InputError(
+            f"{path}: holds unrelated images without right images and without measured depth, so that nothing teaches "
+            f"depth; give a video, or frames in the order of time"
+        )
+    if looked.static == 1:
+        raise InputError(
+            f"{path}: the camera never moves, so that nothing teaches depth; give frames of a moving camera (see "
+            f"packdepth data check)"
+        )
+
+
+def _device(device: Literal["auto", "cpu", "gpu"]) -> tuple[Literal["cpu", "gpu"], int]:
+    """Return the accelerator and the number of processes."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    if device == "gpu" and not has_gpu:
+        raise InputError(
+            "--device gpu: this machine has none; run init on the machine that trains, or use --device cpu"
+        )
+    if device == "cpu" or not has_gpu:
+        return "cpu", min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    return "gpu", 1
+
+
+def _headline(source: Path, minutes: float) -> str:
+    return (
+        f"Written by `packdepth init {source} --minutes {minutes:g}`. Change what you like; the values and their\n"
+        f"reasons are explained in docs/reference/run_file.md and docs/how-to/settings.md."
+    )

@@ -1,0 +1,185 @@
+"""What a run file depends on: measurements of the clips of a source, made on a few frames of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from packdepth.data.filters import STATIC_MOTION
+from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
+from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth, has_poses
+from packdepth.records import Clip
+
+T = TypeVar("T", float, None)
+
+CLIPS = 12  # clips that are measured, evenly spread: two seconds of work for each
+PAIRS = 24  # pairs of neighboring frames of a clip that are measured: a median is then known to some percent
+MIN_FLOW = 0.5  # pixels: shorter flow has no reliable direction
+MIN_RADIUS = 0.1  # image widths from the principal point: nearer to it, forward motion hardly moves a point
+MIN_POINTS = 10  # points of a pair that must be measured: a median of fewer says little
+MIN_PARALLAX = 0.003  # radians between two rays: at one third of it, flow's noise of 0.3 pixels is as large
+
+
+@dataclass(frozen=True)
+class Look:
+    """Measurements of the clips of a source. Medians are over the pairs of neighboring frames that move."""
+
+    clips: Sequence[Clip]  # all clips of the source
+    motion: float  # median length of optical flow to the next frame, as a share of the image width; NaN if unknown
+    lost: float  # share of the pairs whose motion cannot be followed
+    static: float  # share of the pairs between which the camera stands
+    forwardness: float  # 1 if all flow points away from the image center, 0 if it has no preferred direction
+    expansion: float  # relative growth of the image from frame to frame: distance traveled over depth
+    step: float | None  # metres between neighboring frames; None if neither speed nor poses are known
+    depth: float | None  # median depth of the scene in metres, from motion or measured depth; None without either
+    path: float | None  # metres that all clips travel; None if unknown
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of all clips."""
+        return sum(len(clip.frames) for clip in self.clips)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether there is a clip of consecutive frames."""
+        return any(not clip.independent and len(clip.frames) > 2 for clip in self.clips)
+
+    @property
+    def is_forward(self) -> bool:
+        """Whether the camera looks where it moves to, as that of a car does."""
+        return self.forwardness > 0.5  # half of the flow's length; chosen by eye: drives have 0.7 to 0.95, rooms 0.1
+
+
+@dataclass(frozen=True)
+class PairMotion:
+    """Measurements of two neighboring frames."""
+
+    motion: float  # mean length of the flow over the image width; NaN if it cannot be followed
+    forwardness: float  # cosine between the flow and the direction from the image center, median over points
+    expansion: float  # relative growth of the image, median over points
+    step: float | None  # metres traveled
+    depth: float | None  # median depth, metres
+
+
+def look(clips: Sequence[Clip]) -> Look:
+    """Measure what a run file for these clips depends on.
+
+    Args:
+        clips: the clips of a source; up to `CLIPS` of them are measured.
+
+    Raises InputError for an image that cannot be read.
+    """
+    sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
+    chosen = sequential[:: -(-len(sequential) // CLIPS) or 1]
+    pairs = [pair for clip in chosen for pair in _pairs(clip)]
+    known = [pair for pair in pairs if np.isfinite(pair.motion)]
+    moving = [pair for pair in known if pair.motion >= STATIC_MOTION]
+    measured = measured_median(clips)
+    path = None
+    if sequential and all(distance_source(clip) is not None for clip in sequential):
+        path = sum(_path(clip) for clip in sequential)
+    return Look(
+        clips=clips,
+        motion=_median([pair.motion for pair in moving], float("nan")),
+        lost=1 - len(known) / max(len(pairs), 1),
+        static=1 - len(moving) / max(len(known), 1),
+        forwardness=_median([pair.forwardness for pair in moving], 0.0),
+        expansion=_median([pair.expansion for pair in moving], 0.0),
+        step=_median([pair.step for pair in moving if pair.step is not None], None),
+        depth=measured or _median([pair.depth for pair in moving if pair.depth is not None], None),
+        path=path,
+    )
+
+
+def measured_median(clips: Sequence[Clip], frames: int = 8) -> float | None:
+    """Return the median of measured depth in metres; None if no frame has a depth map or a LiDAR scan.
+
+    Args:
+        clips: the clips.
+        frames: number of frames with measured depth that are read, evenly spread.
+    """
+    found = [frame for clip in clips for frame in clip.frames if has_measured_depth(frame)]
+    medians = []
+    for frame in found[:: -(-len(found) // frames) or 1]:
+        depth = frame.depth.read() if frame.depth is not None else frame.lidar.read()[:, 2] if frame.lidar else None
+        if depth is not None and (depth > 0).any():
+            medians.append(float(np.median(depth[depth > 0])))
+    return _median(medians, None)
+
+
+def _pairs(clip: Clip) -> list[PairMotion]:
+    """Return the measurements of up to `PAIRS` pairs of neighboring frames without a gap between them."""
+    indices = np.flatnonzero(~gaps(clip))
+    chosen = indices[np.unique(np.linspace(0, len(indices) - 1, min(PAIRS, len(indices))).round().astype(int))]
+    return [pair_motion(clip, int(index)) for index in chosen] if len(indices) else []
+
+
+def pair_motion(clip: Clip, index: int) -> PairMotion:
+    """Return the measurements of a frame and its successor.
+
+    If the camera moves forward by d, a point at depth z moves away from the image center by d / z of its distance from
+    the center. With measured poses, each point is triangulated instead.
+
+    Args:
+        clip: the clip.
+        index: the index of the first frame.
+    """
+    first, second = (small_gray(clip.frames[i].image.read()) for i in (index, index + 1))
+    flow, (height, width) = optical_flow(first, second), first.shape
+    step = distance(clip, index, index + 1) if distance_source(clip) is not None else None
+    motion = mean_motion(flow, width)
+    camera = clip.camera.resized(height, width)
+    center = np.array([float(camera.cx), float(camera.cy)])
+    arms, vectors = (flow.points - center)[flow.found], flow.vectors[flow.found]
+    radius, length = np.linalg.norm(arms, axis=-1), np.linalg.norm(vectors, axis=-1)
+    clear = (radius > MIN_RADIUS * width) & (length > MIN_FLOW)
+    if not np.isfinite(motion) or clear.sum() < MIN_POINTS:
+        return PairMotion(motion, 0.0, 0.0, step, None)
+    outward = (arms * vectors).sum(-1)[clear]
+    expansion = float(np.median(outward / radius[clear] ** 2))
+    depth = None
+    if has_poses(clip):
+        depth = _triangulated(
+            clip, index, center, (float(camera.fx), float(camera.fy)), flow.points[flow.found], vectors
+        )
+    elif step is not None and expansion > 0:
+        depth = step / expansion
+    return PairMotion(motion, float(np.median(outward / (radius * length)[clear])), expansion, step, depth)
+
+
+def _triangulated(
+    clip: Clip, index: int, center: np.ndarray, focal: tuple[float, float], points: np.ndarray, vectors: np.ndarray
+) -> float | None:
+    """Return the median depth (metres) of points [N, 2] whose flow [N, 2] is known, by the poses of both frames.
+
+    Each depth is the least-squares intersection of the two rays of a point.
+    """
+    T_world = [frame.pose for frame in clip.frames[index : index + 2]]
+    assert T_world[0] is not None
+    assert T_world[1] is not None
+    T_first_second = np.linalg.inv(T_world[0]) @ T_world[1]
+    rays, others = (
+        np.concatenate([(places - center) / focal, np.ones((len(places), 1))], axis=-1)
+        for places in (points, points + vectors)
+    )
+    others = others @ T_first_second[:3, :3].T
+    start = T_first_second[:3, 3]
+    across = np.cross(rays, others)
+    square = (across**2).sum(-1)
+    depth = (np.cross(start, others) * across).sum(-1) / np.maximum(square, np.finfo(float).tiny)
+    parallax = np.sqrt(square) / np.linalg.norm(rays, axis=-1) / np.linalg.norm(others, axis=-1)
+    seen = (depth > 0) & (parallax > MIN_PARALLAX)
+    return float(np.median(depth[seen])) if seen.sum() >= MIN_POINTS else None
+
+
+def _path(clip: Clip) -> float:
+    """Return the length of a clip's path, in metres."""
+    return sum(distance(clip, i, i + 1) for i in range(len(clip.frames) - 1))
+
+
+def _median(values: Sequence[float], otherwise: T) -> float | T:
+    """Return the median of some values, or another value if there are none."""
+    return float(np.median(values)) if len(values) else otherwise

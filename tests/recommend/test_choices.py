@@ -1,0 +1,165 @@
+"""The choice of the values of a run file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packdepth.config import Run
+from packdepth.geometry.camera import Camera
+from packdepth.recommend.choices import (
+    FEW_IMAGES,
+    MANY_PLACES,
+    Budget,
+    choose,
+    image_sizes,
+    place_count,
+    with_steps,
+)
+from packdepth.recommend.look import Look
+from packdepth.recommend.run_text import run_text, run_values
+from packdepth.records import Clip, Frame
+from packdepth.sources.files import ImageFile
+
+SOURCE = {"kind": "folder", "root": "drive"}
+BUDGET = Budget(minutes=6, accelerator="cpu", processes=2)
+
+
+def clip_of(
+    length: int = 60,
+    *,
+    speed: float | None = 10.0,
+    height: float | None = None,
+    right: bool = False,
+    depth: bool = False,
+) -> Clip:
+    image = ImageFile(Path("image.png"))
+    frames = tuple(
+        Frame(f"{i:06d}", i / 10, image, speed=speed, right=image if right else None, depth=image if depth else None)
+        for i in range(length)
+    )
+    camera = Camera.from_fov(80.0, width=1280, height=384)
+    return Clip("clip", Path("clip"), camera, frames, camera_height=height, baseline=0.5 if right else None)
+
+
+def look_of(*clips: Clip, **changes: Any) -> Look:
+    looked = Look(
+        clips=clips,
+        motion=0.015,
+        lost=0.0,
+        static=0.0,
+        forwardness=0.9,
+        expansion=0.05,
+        step=1.0 if clips[0].frames[0].speed is not None else None,
+        depth=20.0 if clips[0].frames[0].speed is not None else None,
+        path=60.0 if clips[0].frames[0].speed is not None else None,
+    )
+    return replace(looked, **changes)
+
+
+def values_of(looked: Look, seconds: float = 0.1, without: tuple[Any, ...] = (), budget: Budget = BUDGET) -> Any:
+    choices = with_steps(choose(looked, SOURCE, budget, without), looked, budget, lambda _, size: seconds)
+    values = run_values(choices)
+    assert yaml.safe_load(run_text(choices, "headline")) == values  # the file says what was chosen
+    Run.model_validate(values)  # and is a run file
+    return values
+
+
+def kinds(values: Any) -> list[str]:
+    return [term["kind"] for term in values["objective"]]
+
+
+def test_a_drive_with_speed_is_trained_at_the_measured_length_of_its_motion() -> None:
+    values = values_of(look_of(clip_of()))
+    assert kinds(values) == ["photometric", "smoothness", "velocity"]
+    assert values["networks"]["pose"]["initial_forward"] == 1.0
+    assert values["networks"]["depth"]["initial_depth"] == 20.0
+    assert values["data"]["val_tail"] == 0.1
+
+
+def test_a_drive_without_speed_starts_where_motion_and_depth_fit_together() -> None:
+    values = values_of(look_of(clip_of(speed=None)))
+    depth, forward = values["networks"]["depth"]["initial_depth"], values["networks"]["pose"]["initial_forward"]
+    assert forward / depth == pytest.approx(0.05, rel=0.01)
+    assert kinds(values) == ["photometric", "smoothness"]
+
+
+def test_the_height_of_the_camera_gives_metres_where_no_speed_does() -> None:
+    assert "camera_height" in kinds(values_of(look_of(clip_of(speed=None, height=1.5))))
+    assert "camera_height" not in kinds(values_of(look_of(clip_of(speed=None, height=1.5)), without=("height",)))
+
+
+def test_stereo_pairs_need_no_ego_motion() -> None:
+    values = values_of(look_of(clip_of(right=True)))
+    assert kinds(values) == ["stereo", "smoothness", "hints"]
+    assert values["data"]["context"] == []
+    assert "pose" not in values["networks"]
+    assert kinds(values_of(look_of(clip_of(right=True)), without=("stereo",))) == [
+        "photometric",
+        "smoothness",
+        "velocity",
+    ]
+
+
+def test_measured_depth_is_trained_on_unless_it_is_kept_for_evaluation() -> None:
+    assert "reprojected" in kinds(values_of(look_of(clip_of(depth=True))))
+    assert "reprojected" not in kinds(values_of(look_of(clip_of(depth=True)), without=("depth",)))
+
+
+def test_a_hand_held_camera_has_no_forward_motion_to_begin_with() -> None:
+    assert values_of(look_of(clip_of(), forwardness=0.1))["networks"]["pose"] == {"kind": "posenet"}
+
+
+@given(motion=st.floats(0.001, 0.05))
+def test_context_frames_are_farther_away_where_the_image_moves_little(motion: float) -> None:
+    before, after = values_of(look_of(clip_of(), motion=motion))["data"]["context"]
+    assert before == -after
+    assert after == 1 or after * motion == pytest.approx(0.015, abs=0.5 * motion + 1e-9) or after == 10
+
+
+def test_frames_in_which_the_camera_stands_are_dropped_where_there_are_any() -> None:
+    assert values_of(look_of(clip_of(), static=0.2))["data"]["drop_static"] == {"by": "image"}
+    assert "drop_static" not in values_of(look_of(clip_of()))["data"]
+
+
+def test_many_places_are_augmented_and_few_are_not() -> None:
+    few, many = look_of(clip_of()), look_of(*[clip_of()] * MANY_PLACES, path=60.0 * MANY_PLACES)
+    assert place_count(few) < MANY_PLACES <= place_count(many)
+    assert values_of(few)["data"]["augmentation"]["flip"] == 0
+    assert values_of(many)["data"]["augmentation"]["flip"] == 0.5
+
+
+@given(height=st.integers(200, 2000), width=st.integers(200, 4000))
+def test_image_sizes_are_multiples_of_32_about_in_the_shape_of_the_images(height: int, width: int) -> None:
+    camera = Camera.from_fov(80.0, width=width, height=height)
+    sizes = image_sizes([replace(clip_of(), camera=camera)])
+    for h, w in sizes:
+        assert h % 32 == w % 32 == 0
+        if 1 / 3 < width / height < 5:
+            assert 0.7 < (w / h) / (width / height) < 1.45
+    areas = [h * w for h, w in sizes]
+    assert areas == sorted(set(areas))
+
+
+@given(seconds=st.floats(0.01, 3.0), minutes=st.floats(1, 60))
+def test_the_steps_are_paid_by_the_minutes(seconds: float, minutes: float) -> None:
+    budget = replace(BUDGET, minutes=minutes)
+    values = values_of(look_of(clip_of()), seconds, budget=budget)
+    training = values["training"]
+    steps = training["epochs"] * training["epoch_steps"]
+    assert steps * seconds <= minutes * 60 or steps == training["epochs"]
+    height, width = values["data"]["image_size"]
+    larger = height * width > 20_000
+    assert not larger or steps * training["batch_size"] >= 0.9 * FEW_IMAGES
+
+
+@pytest.mark.parametrize("length", [3, 6, 12, 60])
+def test_short_clips_are_trained_on_whole(length: int) -> None:
+    values = values_of(look_of(clip_of(length)))
+    assert ("val_tail" in values["data"]) == (length >= 8)

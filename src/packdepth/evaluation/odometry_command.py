@@ -17,8 +17,7 @@ from packdepth.evaluation.odometry import OdometryErrors, chained, distances, fr
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, write_image, write_json
 from packdepth.geometry.camera import Camera
-from packdepth.inference.cameras import known_camera
-from packdepth.inference.info import depth_unit
+from packdepth.inference.cameras import known_camera, match_clip, scale_of_clip
 from packdepth.inference.predictor import Predictor, load
 from packdepth.progress import progress
 from packdepth.records import Clip
@@ -55,6 +54,8 @@ class OdometryReport:
     """Whether the trajectory is in metres."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
+    scale: str
+    """The scale in words, with the lengths that it was compared with."""
     frames: int
     """The number of frames."""
     distance: float
@@ -75,7 +76,7 @@ class OdometryReport:
         unit = "m" if self.metric else "units"
         lines = [
             f"{self.frames} frames of {self.source}",
-            f"checkpoint {self.checkpoint}: the trajectory is {depth_unit(self.metric, self.scale_source)}",
+            f"checkpoint {self.checkpoint}: the trajectory is {self.scale}",
             f"length {self.distance:.2f} {unit}",
         ]
         if self.errors is None:
@@ -169,13 +170,17 @@ def clip_odometry(
         make_folder(output)
     images = (frame.image.read() for frame in clip.frames)
     poses = chained(predictor.motions(progress(images, "odometry", len(clip.frames)), align))
+    match = match_clip(clip, predictor.meta)
+    poses[:, :3, 3] *= match.factor
     measured = [frame.pose for frame in clip.frames if frame.pose is not None]
     true = np.stack(measured) if len(measured) == len(clip.frames) else None
+    aligned = "" if align is None else ", aligned with predicted depth"
     report = OdometryReport(
         checkpoint=checkpoint,
         source=source,
-        metric=predictor.meta.metric,
-        scale_source=predictor.meta.scale_source + ("" if align is None else ", aligned with predicted depth"),
+        metric=predictor.meta.metric and match.is_metric,
+        scale_source=predictor.meta.scale_source + aligned,
+        scale=scale_of_clip(clip, predictor.meta) + aligned,
         frames=len(poses),
         distance=float(distances(poses)[-1]),
         errors=None if true is None else odometry_errors(poses, true),

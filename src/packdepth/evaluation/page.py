@@ -19,7 +19,6 @@ from packdepth.evaluation.report import Report
 from packdepth.evaluation.scores import ImageScores, Scores
 from packdepth.files import replacing
 from packdepth.html import STYLE, depth_panels, table
-from packdepth.inference.info import depth_unit
 
 TEMPLATE = files("packdepth.evaluation") / "page.html"
 COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of the checkpoints, repeated if needed
@@ -72,7 +71,7 @@ def _scores(reports: Sequence[Report]) -> str:
     metrics = reports[0].protocol.metrics
     rows: dict[str, list[float | str | None]] = {}
     for number, report in enumerate(reports, 1):
-        unit = depth_unit(report.metric, report.scale_source)
+        unit = report.scale
         rows[f"{number}. {escape(report.checkpoint)}: depth is {escape(unit)}"] = []
         for row, scores in report.rows.items():
             limits = (report.intervals or {}).get(row)

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from packdepth.checkpoint import scale_in_words
 from packdepth.errors import InputError
 from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.inference.cameras import match_clip
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, load
 from packdepth.networks.flip import fuse_flipped
 from packdepth.records import Clip, Frame
@@ -28,6 +30,8 @@ class Predictions(Protocol):
     """Whether depth is in metres."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
+    scale: str
+    """The scale in words, with the lengths that it was compared with."""
 
     @property
     def ego_motion(self) -> EgoMotion | None:
@@ -54,20 +58,22 @@ class NetworkPredictions:
     def __init__(self, name: str, predictor: Predictor) -> None:
         self.name, self.predictor = name, predictor
         self.metric, self.scale_source = predictor.meta.metric, predictor.meta.scale_source
+        self.scale = predictor.meta.scale
         self.ego_motion = None if predictor.pose is None else predictor.ego_motion
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
         """Return inverse depth [1, 1, h, w] (1/metres) at the network's size, see `Predictions`.
 
         Args:
-            clip: the clip of the frame; not used.
+            clip: the clip of the frame. Depth is corrected for its focal length, as in prediction.
             frame: the frame, with its label map if label maps guide the depth network.
             image: the image of the frame, [H, W, 3].
         """
         pixels, labels = image_tensor(image), label_tensor(self.predictor.labels(frame.image, frame.semantic))
         inv_depth = self.predictor.inv_depth(pixels, labels)
         mirrored = self.predictor.inv_depth(pixels.flip(-1), None if labels is None else labels.flip(-1))
-        return {"plain": inv_depth, "flip": fuse_flipped(inv_depth, mirrored)}
+        factor = match_clip(clip, self.predictor.meta).factor
+        return {"plain": inv_depth / factor, "flip": fuse_flipped(inv_depth, mirrored) / factor}
 
 
 class SavedPredictions:
@@ -85,6 +91,7 @@ class SavedPredictions:
     def __init__(self, folder: Path, example: Path) -> None:
         self.name, self.folder = str(folder), folder
         _, self.metric, self.scale_source = read_depth(example)
+        self.scale = scale_in_words(self.metric, self.scale_source)
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
         """Return the saved inverse depth [1, 1, H, W] (1/metres) in the row plain, see `Predictions`.

@@ -25,7 +25,6 @@ from packdepth.evaluation.scores import (
     ranked,
 )
 from packdepth.files import write_json
-from packdepth.inference.info import depth_unit
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,6 +45,8 @@ class Report:
     """Whether the checkpoint's depth is in metres."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
+    scale: str
+    """The scale in words, with the lengths that it was compared with."""
     images: Sequence[ImageScores]
     """The scores of each image with ground truth. They are empty if none of the ground truth is valid."""
     baselines: Mapping[str, Scores]
@@ -179,7 +180,12 @@ class Report:
             "ego_motion_baseline": asdict(self.ego_motion_baseline) if self.ego_motion_baseline else None,
             "settings": self.protocol.settings(),
             "data": self.data,
-            "checkpoint": {"path": self.checkpoint, "metric": self.metric, "scale_source": self.scale_source},
+            "checkpoint": {
+                "path": self.checkpoint,
+                "metric": self.metric,
+                "scale_source": self.scale_source,
+                "scale": self.scale,
+            },
         }
 
     def text(self) -> str:
@@ -194,7 +200,7 @@ class Report:
         return "\n".join(
             [
                 f"{self.image_count} images of {self.data}{left_out}, split {self.split}",
-                f"checkpoint {self.checkpoint}: depth is {depth_unit(self.metric, self.scale_source)}",
+                f"checkpoint {self.checkpoint}: depth is {self.scale}",
                 "",
                 *columns(self.protocol.metrics, rows),
                 *self._interval_lines(),

@@ -154,6 +154,7 @@ def evaluate_clips(
         checkpoint=predictions.name,
         metric=predictions.metric,
         scale_source=predictions.scale_source,
+        scale=predictions.scale,
         images=images,
         baselines=baselines,
         ego_motion=ego_motion,

@@ -1,10 +1,17 @@
-"""The camera of a clip in prediction: its own, or the one that the checkpoint has learned."""
+"""The camera of a clip in prediction: its own or a learned one, and how it compares with those of the training."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip
+
+MAX_ZOOM = 1.25  # ratio of focal lengths up to which depth stays metric: the error then grew by 1.16, at 1.5 by 1.33
+# (docs/results/2026-11-26-other-cameras.md)
+MAX_STRETCH = 1.1  # ratio of the horizontal to the vertical zoom up to which things keep their shape; chosen by eye
 
 
 def learned_camera(clip: Clip, meta: Meta) -> LearnedCamera | None:
@@ -34,3 +41,98 @@ def known_camera(clip: Clip, meta: Meta) -> Camera | None:
         return clip.camera
     learned = learned_camera(clip, meta)
     return None if learned is None else learned.camera
+
+
+@dataclass(frozen=True)
+class CameraMatch:
+    """The comparison of the camera of an image with those that the networks were trained on."""
+
+    factor: float = 1.0
+    """Factor of predicted depth and motion: the focal length over that of the nearest trained camera."""
+    is_metric: bool = True
+    """Whether depth of a metric checkpoint stays metric."""
+    warning: str | None = None
+    """One sentence for the user, if depth does not stay metric."""
+
+
+def match_camera(camera: Camera | None, height: int, width: int, meta: Meta) -> CameraMatch:
+    """Compare the camera of an image with those that the networks were trained on, at the size of their input.
+
+    A longer lens enlarges the image. The network takes what is enlarged for near, so that predicted depth is multiplied
+    by the ratio of the focal lengths. Objects that are larger, or lower in the image, than in training are learned less
+    well; therefore depth is called metric only for ratios up to `MAX_ZOOM`.
+
+    Args:
+        camera: the camera of the image; None if it is not known.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        meta: the description of the checkpoint. One that records no trained camera matches any image.
+
+    Returns:
+        The comparison. An image without a camera must have the size of a trained camera's images.
+
+    >>> trained = {"width": 640, "height": 192, "fx": 320.0, "fy": 320.0, "cx": 319.5, "cy": 95.5}
+    >>> meta = Meta(packdepth="0.1.0", created="2026-11-26", epoch=1, step=20, metric=True, scale_source="stereo",
+    ...             clips=[], frames=100, trained_cameras=[trained])
+    >>> match = match_camera(Camera(640.0, 640.0, 319.5, 95.5, 640, 192), 192, 640, meta)
+    >>> match.factor, match.is_metric
+    (2.0, False)
+    """
+    trained = [*meta.trained_cameras, *meta.cameras]
+    if not trained:
+        return CameraMatch()
+    if camera is None:
+        if any((each.height, each.width) == (height, width) for each in trained):
+            return CameraMatch()
+        sizes = ", ".join(sorted({f"{each.width}x{each.height}" for each in trained}))
+        return CameraMatch(
+            is_metric=False,
+            warning=f"its camera is not known, and its images are {width}x{height} pixels where the networks were "
+            f"trained on {sizes}: depth is not metric; name its calibration with --camera",
+        )
+    zooms = [_zoom(camera, each.camera) for each in trained]
+    across, down = min(zooms, key=lambda zoom: abs(math.log(zoom[0])) + abs(math.log(zoom[1])))
+    factor, stretch = math.sqrt(across * down), across / down
+    if max(stretch, 1 / stretch) > MAX_STRETCH:
+        warning = (
+            f"its images are stretched by {max(stretch, 1 / stretch):.2f} at the network's size, compared with the "
+            f"images of the training: depth is not metric; crop them to the same shape, or train on this camera"
+        )
+        return CameraMatch(factor, False, warning)
+    if max(factor, 1 / factor) > MAX_ZOOM:
+        warning = (
+            f"its focal length is {factor:.2f} times that of the training, for the same image size: depth is corrected "
+            f"for it, but is not called metric beyond {MAX_ZOOM:g} times; train on this camera"
+        )
+        return CameraMatch(factor, False, warning)
+    return CameraMatch(factor)
+
+
+def match_clip(clip: Clip, meta: Meta) -> CameraMatch:
+    """Compare the camera of a clip with those that the networks were trained on, as `match_camera` does.
+
+    Args:
+        clip: the clip; its camera is the one that is known for it, see `known_camera`.
+        meta: the description of the checkpoint.
+    """
+    return match_camera(known_camera(clip, meta), clip.camera.height, clip.camera.width, meta)
+
+
+def scale_of_clip(clip: Clip, meta: Meta) -> str:
+    """Return the scale of the depth that is predicted for a clip, in words.
+
+    Args:
+        clip: the clip.
+        meta: the description of the checkpoint.
+    """
+    match = match_clip(clip, meta)
+    if meta.metric and match.warning is not None:
+        return f"not metric for {clip.short_name}: {match.warning}"
+    return meta.scale
+
+
+def _zoom(camera: Camera, trained: Camera) -> tuple[float, float]:
+    """Return the horizontal and the vertical ratio of two focal lengths, each in units of the image's side."""
+    across = float(camera.fx / camera.width) / float(trained.fx / trained.width)
+    down = float(camera.fy / camera.height) / float(trained.fy / trained.height)
+    return across, down

@@ -49,7 +49,7 @@ def describe(checkpoint: str | Path) -> str:
         ),
         ("image size", f"{height} x {width} (height x width)"),
     ]
-    unit = ("depth", depth_unit(meta.metric, meta.scale_source))
+    unit = ("depth", meta.scale)
     written = ("written", f"{meta.created} by packdepth {meta.packdepth}")
     if isinstance(run, Imported):
         rows += [
@@ -72,19 +72,6 @@ def describe(checkpoint: str | Path) -> str:
             ("git commit", meta.git_commit or "unknown"),
         ]
     return "\n".join(f"{label:<15}{in_one_line(text)}" for label, text in rows)
-
-
-def depth_unit(metric: bool, scale_source: str) -> str:
-    """Return, as the end of a sentence, whether depth is metric and where its scale comes from.
-
-    Args:
-        metric: whether depth is in metres.
-        scale_source: where the scale comes from.
-
-    >>> depth_unit(True, "velocity (speed)")
-    'metric, its scale comes from velocity (speed)'
-    """
-    return f"metric, its scale comes from {scale_source}" if metric else f"up to a factor (scale: {scale_source})"
 
 
 def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

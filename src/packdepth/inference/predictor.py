@@ -22,12 +22,12 @@ from packdepth.geometry.align import aligned
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_image, resize_inv_depth
-from packdepth.inference.cameras import known_camera
+from packdepth.inference.cameras import known_camera, match_camera
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.layers.formats import use_channels_last
-from packdepth.records import Clip, Frame, Prediction, Readable, scale_in_words
+from packdepth.records import Clip, Frame, Prediction, Readable
 from packdepth.sources.files import ImageFile, check_mode
 from packdepth.sources.open import open_clips
 
@@ -153,8 +153,7 @@ class Predictor:
     def __repr__(self) -> str:
         (height, width), networks = self.run.image_size, self.run.networks
         pose = "no pose network" if networks.pose is None else networks.pose.kind
-        scale = scale_in_words(self.meta.metric, self.meta.scale_source)
-        return f"Predictor({networks.depth.kind} {height}x{width}, {pose}, {scale}, {self.device})"
+        return f"Predictor({networks.depth.kind} {height}x{width}, {pose}, {self.meta.scale}, {self.device})"
 
     def predict(
         self, image: Image, camera: Camera | None = None, *, flip: bool = False, labels: np.ndarray | None = None
@@ -163,7 +162,9 @@ class Predictor:
 
         Args:
             image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
-            camera: the camera of the image. It is needed only for `Prediction.points`, not for depth.
+            camera: the camera of the image. Without it, the image is taken for one of the trained camera if it has the
+                size of its images. Depth is corrected for another focal length; the prediction is not metric if the
+                camera differs too much (see `inference.cameras.match_camera`). `Prediction.points` needs a camera.
             flip: fuse the prediction with that of the mirrored image; better at the borders, twice the time.
             labels: class ids [H, W] uint8 of the image, if label maps guide the depth network.
 
@@ -218,7 +219,7 @@ class Predictor:
 
         Args:
             clip: the clip; its images are read on demand.
-            camera: the camera of its images. It is needed only for `Prediction.points`.
+            camera: the camera of its images, as in `predict`.
             flip: fuse each prediction with that of the mirrored image.
 
         Yields:
@@ -354,12 +355,15 @@ class Predictor:
             inv_depths = fuse_flipped(inv_depths, self._inv_depth([each.flip(-1) for each in pixels], mirrored))
         predictions = []
         for image, camera, inv_depth in zip(pixels, cameras, inv_depths, strict=True):
-            full = resize_inv_depth(inv_depth[None], *image.shape[-2:]).clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
+            height, width = image.shape[-2:]
+            match = match_camera(camera, height, width, self.meta)
+            resized = resize_inv_depth(inv_depth[None] / match.factor, height, width)
+            full = resized.clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
             predictions.append(
                 Prediction(
                     depth=1 / full,
                     inv_depth=full,
-                    metric=self.meta.metric,
+                    metric=self.meta.metric and match.is_metric,
                     scale_source=self.meta.scale_source,
                     image=(image[0].permute(1, 2, 0) * 255).round().byte().numpy(),
                     camera=camera,

@@ -16,8 +16,7 @@ from packdepth.data.label_maps import check_labeled
 from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.geometry.camera import Camera
-from packdepth.inference.cameras import known_camera, learned_camera
-from packdepth.inference.info import depth_unit
+from packdepth.inference.cameras import known_camera, learned_camera, scale_of_clip
 from packdepth.inference.predictor import Predictor, frame_inv_depth, load
 from packdepth.inference.writers import Writer, all_writers
 from packdepth.progress import progress
@@ -176,6 +175,7 @@ def _report(predictor: Predictor, jobs: Sequence[Job]) -> None:
         count = len(job.clip.frames)
         for writer, place in job.places.items():
             print(f"{writer.content} of {count} frame{'' if count == 1 else 's'}: {place}")
-    print(f"depth is {depth_unit(predictor.meta.metric, predictor.meta.scale_source)}")
+    for scale in dict.fromkeys(scale_of_clip(job.clip, predictor.meta) for job in jobs):
+        print(f"depth is {scale}")
     for learned in dict.fromkeys(str(job.learned) for job in jobs if job.learned is not None):
         print(f"camera, learned with the networks: {learned}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import yaml
 from packdepth.blocks import CheckpointContext, Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.errors import InputError
+from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
 
 if TYPE_CHECKING:
@@ -31,10 +33,10 @@ SEMANTICS = "semantics"  # optional folder in a checkpoint: copy of the segmenta
 WELL_DETERMINED = 0.05  # largest relative standard deviation of a well determined focal length; chosen by eye
 
 
-class LearnedCamera(Closed):
-    """A camera that was learned with the networks, at the size of its images.
+class TrainedCamera(Closed):
+    """A camera whose images the networks were trained on, at the size of its images.
 
-    >>> LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01).camera.fx
+    >>> TrainedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5).camera.fx
     2.0
     """
 
@@ -50,13 +52,22 @@ class LearnedCamera(Closed):
     """x of the principal point, in pixels."""
     cy: float
     """y of the principal point, in pixels."""
-    focal_deviation: float
-    """Relative standard deviation of the focal length; 0.3, as for the guess, if the video does not improve it."""
 
     @property
     def camera(self) -> Camera:
         """The camera, at the size of its images."""
         return Camera(self.fx, self.fy, self.cx, self.cy, self.width, self.height)
+
+
+class LearnedCamera(TrainedCamera):
+    """A camera that was learned with the networks.
+
+    >>> LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01).camera.fx
+    2.0
+    """
+
+    focal_deviation: float
+    """Relative standard deviation of the focal length; 0.3, as for the guess, if the video does not improve it."""
 
     def __str__(self) -> str:
         well = self.focal_deviation <= WELL_DETERMINED
@@ -106,9 +117,9 @@ class Meta(Closed):
     step: int
     """Number of finished optimizer steps."""
     metric: bool
-    """Whether depth is in metres."""
+    """Whether depth is in metres. Training sets it if lengths were measured after it, and agree."""
     scale_source: str
-    """Source of the scale, such as "velocity (poses)"; "none" if depth is known up to a factor only."""
+    """Source of the scale, such as "velocity (poses)"; "none" if nothing gives depth a scale."""
     clips: list[str]
     """Names of the training clips."""
     frames: int
@@ -119,8 +130,20 @@ class Meta(Closed):
     """Cameras that were learned, if any."""
     scale_checks: list[ScaleCheck] = []
     """Comparisons of the scale with measured lengths, if any."""
+    trained_cameras: list[TrainedCamera] = []
+    """Cameras of the training images, except learned ones. None are recorded by packdepth before 0.2."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
+
+    @property
+    def own_checks(self) -> list[ScaleCheck]:
+        """The checks by the measurements that give the scale; all checks if these were not measured again."""
+        return [check for check in self.scale_checks if check.source in self.scale_source] or self.scale_checks
+
+    @property
+    def scale(self) -> str:
+        """The scale of depth in words, and how well it was measured."""
+        return scale_in_words(self.metric, self.scale_source, self.own_checks)
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
         """Return the learned camera for images of a given size; None unless exactly one camera has that size.
@@ -131,6 +154,85 @@ class Meta(Closed):
         """
         learned = [camera for camera in self.cameras if (camera.height, camera.width) == (height, width)]
         return learned[0] if len(learned) == 1 else None
+
+
+MIN_CHECKED = 5  # frames: the median over fewer says little about a scale
+TOLERANCE = 0.1  # relative error of lengths up to which depth is called metric: about the error of depth itself
+LENGTHS = {  # nouns for what a check compares, by its source: of an agreement, of a prediction and of a measurement
+    "speed": ("lengths", "motion", "measured length"),
+    "poses": ("lengths", "motion", "measured length"),
+    "camera height": ("ground", "the height above the ground", "camera's height"),
+    "depth": ("depth", "depth", "measured depth"),
+    "lidar": ("depth", "depth", "depth measured by LiDAR"),
+    "points": ("depth", "depth", "depth of the measured points"),
+    "stereo": ("baseline", "the distance between the cameras", "baseline"),
+}
+
+
+def is_metric(scale_source: str, checks: Sequence[ScaleCheck]) -> bool:
+    """Return whether depth is metric: whether its scale has a source, was measured, and is right to a tenth.
+
+    Args:
+        scale_source: source of the scale; "none" without one.
+        checks: comparisons with measured lengths by that source.
+
+    >>> right = ScaleCheck(source="speed", ratio=0.98, spread=0.03, frames=40, held_out=True)
+    >>> short = right.model_copy(update={"ratio": 0.58})
+    >>> is_metric("velocity (speed)", [right]), is_metric("velocity (speed)", [short]), is_metric("none", [right])
+    (True, False, False)
+    """
+    measured = [check for check in checks if check.frames >= MIN_CHECKED]
+    return scale_source != "none" and bool(measured) and all(map(agrees, measured))
+
+
+def agrees(check: ScaleCheck) -> bool:
+    """Return whether predicted and measured lengths agree to `TOLERANCE`.
+
+    Args:
+        check: the comparison.
+    """
+    return 1 - TOLERANCE <= check.ratio <= 1 / (1 - TOLERANCE)
+
+
+def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck] = ()) -> str:
+    """Return the scale of depth in words, as every command and report states it.
+
+    Args:
+        metric: whether depth is in metres.
+        scale_source: source of the scale; "none" without one.
+        checks: comparisons with measured lengths by that source.
+
+    >>> check = ScaleCheck(source="speed", ratio=0.97, spread=0.03, frames=40, held_out=True)
+    >>> scale_in_words(True, "velocity (speed)", [check])
+    'metric, from velocity (speed); lengths within 3 %'
+    >>> short = check.model_copy(update={"ratio": 0.58})
+    >>> scale_in_words(False, "velocity (speed)", [short])
+    'not metric yet: motion is 58 % of the measured length; train longer, or correct it with packdepth calibrate'
+    >>> scale_in_words(False, "none")
+    'up to a factor: nothing gives it a scale'
+    """
+    if scale_source == "none":
+        return "up to a factor: nothing gives it a scale"
+    if metric:
+        return "; ".join([f"metric, from {scale_source}", *map(_agreement, checks)])
+    wrong = [check for check in checks if check.frames >= MIN_CHECKED and not agrees(check)]
+    if not wrong:
+        few = max((check.frames for check in checks), default=0)
+        known = f"only {few} frames could be measured" if few else "it was not measured"
+        return f"not metric yet: its scale should come from {scale_source}, but {known}; see packdepth calibrate"
+    worst = max(wrong, key=lambda check: abs(math.log(check.ratio)))
+    _, predicted, measured = LENGTHS[worst.source]
+    where = "" if worst.held_out else " on training frames"
+    return (
+        f"not metric yet: {predicted} is {worst.ratio * 100:.0f} % of the {measured}{where}; train longer, or correct "
+        f"it with packdepth calibrate"
+    )
+
+
+def _agreement(check: ScaleCheck) -> str:
+    """Return how well a check agrees, in a few words."""
+    error = max(math.ceil(abs(check.ratio - 1) * 100 - 0.5), 1)
+    return f"{LENGTHS[check.source][0]} within {error} %" + ("" if check.held_out else " on training frames")
 
 
 @dataclass(frozen=True)
@@ -155,10 +257,26 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
         (temporary / RUN).write_text(dump_run(checkpoint.run))
-        unused = {"packages"} if not checkpoint.meta.packages else set()
-        (temporary / META).write_text(checkpoint.meta.model_dump_json(indent=2, exclude=unused) + "\n")
+        (temporary / META).write_text(_meta_text(checkpoint.meta))
         if extra is not None:
             extra(temporary)
+
+
+def rewrite_meta(folder: Path, meta: Meta) -> None:
+    """Replace the description of a checkpoint, atomically.
+
+    Args:
+        folder: the folder of the checkpoint.
+        meta: the new description.
+    """
+    with replacing(folder / META) as temporary:
+        temporary.write_text(_meta_text(meta))
+
+
+def _meta_text(meta: Meta) -> str:
+    """Return the content of meta.json. What a checkpoint does not have is left out."""
+    unused = {name for name in ("packages", "calibration") if not getattr(meta, name, None)}
+    return meta.model_dump_json(indent=2, exclude=unused) + "\n"
 
 
 def read(folder: Path) -> Checkpoint:

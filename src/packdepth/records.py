@@ -238,21 +238,6 @@ class Outputs:
     T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion from pairs with the later frame first
 
 
-def scale_in_words(metric: bool, scale_source: str) -> str:
-    """Return the scale of depth in a few words.
-
-    Args:
-        metric: whether depth is in metres.
-        scale_source: source of the scale.
-
-    >>> scale_in_words(True, "velocity (speed)")
-    'metric from velocity (speed)'
-    >>> scale_in_words(False, "none")
-    'up to a factor'
-    """
-    return f"metric from {scale_source}" if metric else "up to a factor"
-
-
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """Depth of one image at its own resolution.
@@ -276,8 +261,9 @@ class Prediction:
 
     def __repr__(self) -> str:
         (height, width), low, high = self.depth.shape, self.depth.min(), self.depth.max()
+        unit = f"metric from {self.scale_source}" if self.metric else "up to a factor"
         reach = f"{low:.1f} to {high:.1f} m" if self.metric else f"{low:.3g} to {high:.3g}"
-        return f"Prediction({height}x{width}, {scale_in_words(self.metric, self.scale_source)}, {reach})"
+        return f"Prediction({height}x{width}, {unit}, {reach})"
 
     def color(self, low: float | None = None, high: float | None = None) -> np.ndarray:
         """Return inverse depth in colors: far is dark, near is bright and warm.

@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run, packages_of
+from packdepth.data.targets import distinct_cameras
 from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.cameras import LearnedCameras
@@ -37,7 +38,7 @@ class Checkpoints(pl.Callback):
 
     def __init__(self, output: Path, run: Run, clips: Sequence[Clip], scale_source: str, log: RunLog) -> None:
         self.output, self.run, self.clips, self.run_log = output, run, clips, log
-        self.scale_source, self.metric = scale_source, scale_source != "none"
+        self.scale_source = scale_source
         self.best = float("inf")
 
     def state_dict(self) -> dict[str, Any]:
@@ -99,7 +100,7 @@ class Checkpoints(pl.Callback):
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
     def _monitored(self, scores: dict[str, float]) -> str:
-        names = ["val/abs_rel" if self.metric else "val/abs_rel_scaled", "val/loss", "train/loss"]
+        names = ["val/abs_rel" if self.scale_source != "none" else "val/abs_rel_scaled", "val/loss", "train/loss"]
         if self.run.networks.depth.frozen:
             del names[0]
         return next(name for name in names if name in scores)
@@ -114,11 +115,12 @@ class Checkpoints(pl.Callback):
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             epoch=epoch,
             step=trainer.global_step,
-            metric=self.metric,
+            metric=False,  # until the scale is measured, after the training
             scale_source=self.scale_source,
             clips=[clip.name for clip in self.clips],
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
+            trained_cameras=_trained(self.clips) if module.cameras is None else [],
             cameras=[] if module.cameras is None else _learned(module.cameras),
             packages=packages_of(self.run),
         )
@@ -128,6 +130,11 @@ class Checkpoints(pl.Callback):
             if name.startswith(("depth.", "pose."))
         }
         return checkpoint.Checkpoint(self.run, meta, weights)
+
+
+def _trained(clips: Sequence[Clip]) -> list[checkpoint.TrainedCamera]:
+    """Return the distinct cameras of clips."""
+    return [checkpoint.TrainedCamera(**asdict(camera.map(float))) for camera in distinct_cameras(clips)]
 
 
 def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:

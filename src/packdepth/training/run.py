@@ -42,6 +42,7 @@ from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
+from packdepth.training.scale_check import check_scales
 
 LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and are not printed
     ".*does not have many workers.*",
@@ -123,6 +124,8 @@ def train(
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
             print(f"camera: {camera}")
+        meta = check_scales(output, clips, validation, "cpu" if run.training.accelerator == "cpu" else "auto")
+        print(f"scale: {meta.scale}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
     return output / "best"
 
@@ -268,6 +271,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
     else:
         measured = sum(frame.lidar is not None for frame in targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
+    unknown = scale == "none"
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
         f"frames     {kept}, {len(data.train)} of them targets with context {list(run.data.context)}"
@@ -281,7 +285,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         f"pose       {'none' if module.pose is None else network('pose')}",
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
-        f"scale      {_scale(scale)}",
+        f"scale      {'unknown: depth up to a factor' if unknown else f'from {scale}, measured after training'}",
         *(
             [f"cameras    {len(module.cameras.guesses)}, learned from {run.camera.fov:g} degrees"]
             if module.cameras
@@ -293,10 +297,6 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
 
 def _frames(clips: Sequence[Clip]) -> int:
     return sum(len(clip.frames) for clip in clips)
-
-
-def _scale(source: str) -> str:
-    return "unknown: depth up to a factor" if source == "none" else f"metric, from {source}"
 
 
 def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale: str) -> pl.Trainer:

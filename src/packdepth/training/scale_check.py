@@ -1,0 +1,49 @@
+"""The measurement of the scale after training: depth is called metric only if lengths agree on frames held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from packdepth import checkpoint
+from packdepth.checkpoint import MIN_CHECKED, Meta, ScaleCheck
+from packdepth.inference.predictor import Predictor, load
+from packdepth.records import Clip
+from packdepth.scale.measure import measure
+
+
+def check_scales(output: Path, clips: Sequence[Clip], held_out: Sequence[Clip], device: str) -> Meta:
+    """Measure the scale of the checkpoints of a run, write it into their descriptions, and return that of `best`.
+
+    Args:
+        output: the folder of the run, with `best` and `last`.
+        clips: the clips that the run trained on.
+        held_out: the clips that it validated on. If they offer too few measurements, training frames are measured.
+        device: the device to predict on.
+    """
+    metas: list[Meta] = []
+    for name in ("best", "last"):
+        meta = checkpoint.read_description(output / name)[1]
+        same = next((other for other in metas if other.step == meta.step), None)
+        if same is not None:
+            checks = same.scale_checks
+        else:
+            checks = [] if meta.scale_source == "none" else scale_checks(load(output / name, device), clips, held_out)
+        meta = meta.model_copy(update={"scale_checks": checks})
+        meta = meta.model_copy(update={"metric": checkpoint.is_metric(meta.scale_source, meta.own_checks)})
+        checkpoint.rewrite_meta(output / name, meta)
+        metas.append(meta)
+    return metas[0]
+
+
+def scale_checks(predictor: Predictor, clips: Sequence[Clip], held_out: Sequence[Clip]) -> list[ScaleCheck]:
+    """Return the comparisons of a checkpoint's scale with all lengths that its clips know.
+
+    Args:
+        predictor: the networks.
+        clips: the clips that they were trained on.
+        held_out: other clips; they are preferred wherever they offer at least `MIN_CHECKED` frames.
+    """
+    found = {m.source: m.check(held_out=True) for m in measure(predictor, held_out) if m.frames >= MIN_CHECKED}
+    others = [m.check(held_out=False) for m in measure(predictor, clips) if m.source not in found and m.frames]
+    return [*found.values(), *others]

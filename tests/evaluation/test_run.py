@@ -149,7 +149,12 @@ def test_a_report(odometry: Path, trained: Path, tmp_path: Path) -> None:
         assert row["rmse"] >= row["abs_rel"] > 0  # depths are greater than a metre
     assert content["ego_motion"]["motions"] == 50
     assert content["ego_motion_baseline"]["translation"] == pytest.approx(0, abs=1e-9)  # straight, at one speed
-    assert content["checkpoint"] == {"path": str(trained), "metric": True, "scale_source": "velocity (poses)"}
+    assert content["checkpoint"] == {
+        "path": str(trained),
+        "metric": True,
+        "scale_source": "velocity (poses)",
+        "scale": "metric, from velocity (poses)",
+    }
     assert [path.name for path in file.parent.iterdir()] == ["odometry.json"]
 
     lines = report.text().splitlines()

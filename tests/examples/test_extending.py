@@ -142,7 +142,7 @@ def test_the_commands_of_the_page_run(stranger: Place, outputs: dict[str, str]) 
     assert "0.002 log_gradient" in with_term
     assert "clips      1 (recording/drive)" in train
     assert "1 photometric, 0.001 smoothness, 0.05 camera_height" in train
-    assert "metric, from camera height" in train
+    assert "from camera height, measured after training" in train
     assert "small_unet" in train
     assert "small_posenet" in train
     assert evaluate.startswith("protocol  recording-depth\n")
@@ -155,7 +155,7 @@ def test_a_checkpoint_keeps_the_packages_of_its_parts(stranger: Place, outputs: 
     kinds = ("recording", "camera_height", "small_unet", "small_posenet")
     meta = json.loads((stranger.folder / "runs" / "recording" / "best" / "meta.json").read_text())
     assert meta["packages"] == dict.fromkeys(kinds, package)
-    assert (meta["metric"], meta["scale_source"]) == (True, "camera height")
+    assert meta["scale_source"] == "camera height"
     meta = json.loads((stranger.folder / "runs" / "mine" / "best" / "meta.json").read_text())
     assert meta["packages"] == {"log_gradient": "the file my_terms.py"}
 

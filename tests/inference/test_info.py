@@ -26,7 +26,7 @@ def test_all_that_a_checkpoint_knows(checkpoint_folder: Path) -> None:
         "objective      photometric  weight 1",
         "               smoothness   weight 0.001",
         "               velocity     weight 0.05",
-        "depth          metric, its scale comes from velocity (speed)",
+        "depth          metric, from velocity (speed)",
         "training       3 epochs, 1,200 steps",
         "scores         abs_rel  0.1235",
         "               loss     0.25",
@@ -47,7 +47,7 @@ def test_depth_without_scale(checkpoint_folder: Path, tmp_path: Path) -> None:
     meta |= {"metric": False, "scale_source": "none", "git_commit": None, "scores": {}, "clips": ["a"], "frames": 1}
     (folder / "meta.json").write_text(json.dumps(meta))
     lines = describe(folder).splitlines()
-    assert "depth          up to a factor (scale: none)" in lines
+    assert "depth          up to a factor: nothing gives it a scale" in lines
     assert "trained on     1 frame of 1 clip" in lines
     assert "git commit     unknown" in lines
     assert "scores" not in describe(folder)

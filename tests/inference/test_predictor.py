@@ -227,7 +227,7 @@ def test_a_video_is_one_clip(predictor: Predictor, moving_clip: Path, tmp_path: 
 
 
 def test_a_predictor_is_printed_in_one_line(predictor: Predictor) -> None:
-    assert repr(predictor) == "Predictor(packnet 32x64, posenet, metric from velocity (speed), cpu)"
+    assert repr(predictor) == "Predictor(packnet 32x64, posenet, metric, from velocity (speed), cpu)"
 
 
 # --- ego-motion ---------------------------------------------------------------------------------------------------

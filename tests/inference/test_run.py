@@ -134,7 +134,7 @@ def test_a_report_says_what_was_written_and_its_unit(
     assert output == [
         f"depth as npz and 16-bit png of 6 frames: {tmp_path / 'out' / 'depth'}",
         f"colors of 6 frames: {tmp_path / 'out' / 'color'}",
-        "depth is metric, its scale comes from velocity (speed)",
+        "depth is metric, from velocity (speed)",
     ]
 
 
@@ -241,7 +241,7 @@ def test_several_clips_get_a_folder_each(
         assert files(tmp_path / "out" / name) == sorted(video)
         for file in (f"depth/{NAMES[1]}.npz", f"color/{NAMES[1]}.png", f"cloud/{NAMES[1]}.ply"):
             assert (tmp_path / "out" / name / file).read_bytes() == (predicted / file).read_bytes()
-    assert capsys.readouterr().out.splitlines()[-1] == "depth is metric, its scale comes from velocity (speed)"
+    assert capsys.readouterr().out.splitlines()[-1] == "depth is metric, from velocity (speed)"
 
 
 def test_a_clip_among_several_is_not_written_over(checkpoint_folder: Path, clips: Path) -> None:

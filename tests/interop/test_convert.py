@@ -54,7 +54,7 @@ def test_what_info_says(resnet: Path, tmp_path: Path) -> None:
         "pose network   packnet_sfm_posenet, 1,592,684 parameters",
         "image size     96 x 160 (height x width)",
         "trained by     packnet-sfm",
-        "depth          metric, its scale comes from velocity",
+        "depth          metric, from velocity",
         "notes          left out the encoder's classifier, which nothing uses (depth network, 2 tensors)",
     ]
     assert describe(resnet).splitlines() == [f"checkpoint     {resnet}", *rows]

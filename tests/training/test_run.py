@@ -75,7 +75,8 @@ def whole(finished: Path, run_file: Path) -> Path:
         assert "clips      1 (folder/moving_clip)" in text
         assert "frames     6, 4 of them targets" in text
         assert "M parameters" in text
-        assert "metric, from velocity (speed)" in text
+        assert "scale      from velocity (speed), measured after training" in text
+        assert "scale: not metric yet: its scale should come from velocity (speed), but only 4 frames could be" in text
         assert "epoch 3/3  loss" in text
         assert "images/s" in text
     return finished
@@ -83,7 +84,8 @@ def whole(finished: Path, run_file: Path) -> Path:
 
 def test_a_run_writes_checkpoints_and_logs(whole: Path) -> None:
     run, meta = checkpoint.read_description(whole / "last")
-    assert (meta.epoch, meta.step, meta.metric, meta.scale_source) == (3, 9, True, "velocity (speed)")
+    assert (meta.epoch, meta.step, meta.metric, meta.scale_source) == (3, 9, False, "velocity (speed)")
+    assert {check.source for check in meta.scale_checks} == {"depth", "speed", "poses"}
     assert meta.clips == ["folder/moving_clip"]
     assert {"train/loss", "val/loss", "val/abs_rel", "val/a1_scaled"} <= meta.scores.keys()
     assert isinstance(run, Run)
@@ -103,10 +105,9 @@ def test_the_best_checkpoint_has_the_lowest_error(whole: Path) -> None:
     assert best.scores["val/abs_rel"] <= last.scores["val/abs_rel"]
 
 
-def test_a_checkpoint_predicts_metric_depth(whole: Path, moving_clip: Path) -> None:
+def test_a_checkpoint_predicts_depth_and_names_the_source_of_its_scale(whole: Path, moving_clip: Path) -> None:
     prediction = load(whole / "best").predict(moving_clip / "frames" / "000002.png")
     assert prediction.depth.shape == (48, 96)
-    assert prediction.metric
     assert prediction.scale_source == "velocity (speed)"
 
 
@@ -224,18 +225,18 @@ def test_without_velocity_the_scale_is_unknown(
     assert "unknown: depth up to a factor" in capsys.readouterr().out
 
 
-def test_measured_depth_makes_depth_metric(
+def test_measured_depth_gives_depth_its_scale(
     run_file: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terms = "objective=[{kind: photometric, weight: 0.1, scales: own}, {kind: sparse_l1}, {kind: silog, weight: 0.01}]"
     train(run_file, tmp_path / "run", overrides=(terms, "training.epochs=1"))
     meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
-    assert (meta.metric, meta.scale_source) == (True, "depth (maps)")
+    assert meta.scale_source == "depth (maps)"
     rows = losses(tmp_path / "run")
     assert all(float(row["sparse_l1"]) > 0 and float(row["silog"]) > 0 for row in rows)
     output = capsys.readouterr().out
     assert "4 of them targets with context [-1, 1]; 4 targets with measured depth" in output
-    assert "metric, from depth (maps)" in output
+    assert "from depth (maps), measured after training" in output
 
 
 def test_two_sources_of_scale_are_both_named(run_file: Path) -> None:

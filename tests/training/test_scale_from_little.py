@@ -56,17 +56,17 @@ def rows(output: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_stereo_alone_is_metric_and_needs_no_motion(
+def test_stereo_alone_gives_a_scale_and_needs_no_motion(
     rich_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = (*SHORT, *ALONE, "objective=[{kind: stereo}, {kind: occlusion}, {kind: smoothness}]")
     train(rich_file, tmp_path / "run", overrides=options)
     meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
-    assert (meta.metric, meta.scale_source) == (True, "stereo")
+    assert meta.scale_source == "stereo"
     output = capsys.readouterr().out
     assert "6 of them targets with context []" in output
     assert "pose       none" in output
-    assert "metric, from stereo" in output
+    assert "from stereo, measured after training" in output
     predictor = load(tmp_path / "run" / "best")
     assert predictor.pose is None
 
@@ -101,7 +101,7 @@ def test_everything_together(fusion: str, rich_file: Path, rich_clip: Path, tmp_
         assert float(row["loss"]) == pytest.approx(total, rel=1e-4)
     predictor = load(tmp_path / "run" / "last")
     assert predictor.meta.scale_source == "velocity (speed), depth (lidar, 8 beams), stereo"
-    assert predictor.predict(rich_clip / "frames" / "000002.png").metric
+    assert predictor.predict(rich_clip / "frames" / "000002.png").scale_source == predictor.meta.scale_source
 
 
 LACKS = {
@@ -184,7 +184,7 @@ def test_a_frozen_depth_network_teaches_ego_motion_its_scale(rich_file: Path, tm
     before, after = (checkpoint.read(tmp_path / name / "last") for name in ("stereo", "pose"))
     for name, value in before.weights.items():
         assert torch.equal(after.weights[name], value), name
-    assert (after.meta.metric, after.meta.scale_source) == (True, "stereo")
+    assert after.meta.scale_source == "stereo"
     assert any(name.startswith("pose.") for name in after.weights)
     pose = f"initial.pose={tmp_path / 'stereo' / 'best'}"
     with pytest.raises(InputError, match=r"initial\.pose: .* holds no networks\.pose"):

@@ -55,12 +55,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a training may cost."""
+    """The time that a training may take, and the device that it takes it on."""
 
-    minutes: float  # of the whole training
-    accelerator: Literal["cpu", "gpu"]
-    processes: int  # of one thread each, on a CPU
-    seed: int = 1
+    minutes: float  # minutes of the whole training
+    accelerator: Literal["cpu", "gpu"]  # device
+    processes: int  # number of processes; on a CPU each has one thread
+    seed: int = 1  # seed of the training
 
 
 def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:

@@ -1,4 +1,4 @@
-"""What a run file depends on: measurements of the clips of a source, made on a few frames of each."""
+"""Measurements that the choice of a run file depends on, made on a few frames of each clip."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ MAX_FOV = 120.0  # degrees of a pinhole image along a side: at its border, a pix
 RADIAL_STEPS = 60  # iterations at most of the radial inversion; halving alone then reaches float64's resolution
 STEPS = 20  # Newton iterations at most of the full inversion; tangential distortion is small, so that 3 to 5 suffice
 TOLERANCE = 1e-9  # largest residual of an inversion in float64, in normalized coordinates: 1e-6 pixels
+REAL = 1e-9  # share of a computed root's magnitude that its imaginary part may have by rounding
 TINY = 1e-30  # squared radius that stands for 0 in divisors and square roots
 FOCAL_RANGE = 0.02, 50.0  # factors between the focal lengths of the pinhole image and of the lens that are searched
 FOCAL_STEPS = 60  # bisections of that range: to float64's resolution
-BORDER = 33  # points on each side of an image that stand for its border; distortion is smooth
 
 
 @dataclass(frozen=True)
@@ -326,14 +326,14 @@ class KannalaBrandt(Lens):
 
 
 def _first_root(polynomial: np.ndarray) -> float:
-    """Return the smallest positive root of a polynomial that is positive at 0; infinity if there is none.
+    """Return the smallest positive root of a polynomial that is 1 at 0; infinity if there is none.
 
     Args:
         polynomial: its coefficients, the highest power first.
     """
-    roots = np.roots(polynomial)
-    real = roots.real[(np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots))) & (roots.real > 0)]
-    return float(real.min()) if len(real) else math.inf
+    inverse = np.roots(polynomial[::-1])  # of the reciprocals: their leading coefficient is 1, however small others are
+    real = inverse.real[(np.abs(inverse.imag) <= REAL * np.abs(inverse)) & (inverse.real > 0)]
+    return float(1 / real.max()) if len(real) else math.inf
 
 
 def _increasing_inverse(function: Callable[[Tensor], tuple[Tensor, Tensor]], target: Tensor, upper: float) -> Tensor:
@@ -407,11 +407,10 @@ def source_pixels(camera: Camera, lens: Lens, ideal: Camera, pixels: Tensor) -> 
 
 
 def _border(width: int, height: int) -> Tensor:
-    """Return points on the line through the centers of the outer pixels of an image: [4 BORDER, 2] as (u, v)."""
+    """Return the outer pixels of an image: [2 W + 2 H, 2] as (u, v)."""
     import torch
 
-    u = torch.linspace(0, width - 1, BORDER, dtype=torch.float64)
-    v = torch.linspace(0, height - 1, BORDER, dtype=torch.float64)
+    u, v = torch.arange(width, dtype=torch.float64), torch.arange(height, dtype=torch.float64)
     sides = [(u, 0 * u), (u, 0 * u + height - 1), (0 * v, v), (0 * v + width - 1, v)]
     return torch.cat([torch.stack(side, -1) for side in sides])
 

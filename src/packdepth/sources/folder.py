@@ -99,7 +99,7 @@ class FrameRow(NamedTuple):
 
 
 def read_clip(folder: Path) -> Clip:
-    """Read the clip in a folder.
+    """Read the clip in a folder, with images as they are on disk: `Clip.lens` is their distortion.
 
     Args:
         folder: the clip folder. Raises InputError if a file is missing, has another size, or belongs to no frame.

@@ -59,14 +59,14 @@ class Images(Source):
             folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
             found = required(folder, IMAGES, ImageFile, "images")
             images = {name: found[name] for name in in_order(found)}
-            name, own, expected = self.root.resolve().name, in_folder(self.root), self.root / "camera.yaml"
+            name, expected = self.root.resolve().name, self.root / "camera.yaml"
         elif self.recognizes(self.root):
             images = {self.root.stem: ImageFile(self.root)}
-            name, own, expected = self.root.stem, beside(self.root), self.root.with_suffix(".yaml")
+            name, expected = self.root.stem, self.root.with_suffix(".yaml")
         else:
             raise InputError(f"{self.root}: is no {' or '.join(IMAGES)} file; give an image, or a folder of images")
         sizes = [image_size(image.path) for image in images.values()]
-        camera_path = self.camera or own
+        camera_path = self.camera or (in_folder if self.root.is_dir() else beside)(self.root)
         guess = CameraFacts(camera=guessed_camera(*sizes[0]))
         facts = guess if camera_path is None else camera_facts(read_camera(camera_path))
         camera = facts["camera"]

@@ -129,12 +129,12 @@ class Lens(ABC):
             that a ray within the valid radius reaches (see `is_valid`).
 
         >>> import torch
-        >>> lens = BrownConrady(-0.3, 0.1)
+        >>> lens = BrownConrady(-0.3)  # reaches 0.70 at most
         >>> x, valid = lens.undistort(torch.tensor([[0.5, 0.0], [5.0, 0.0]], dtype=torch.float64))
         >>> valid.tolist()
         [True, False]
-        >>> lens.distort(x)[0].tolist()
-        [0.5, 0.0]
+        >>> round(float(x[0, 0]), 4)
+        0.5499
         """
         import torch
 

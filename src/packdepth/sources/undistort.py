@@ -144,7 +144,7 @@ def undistorted(clip: Clip) -> Clip:
     >>> from packdepth.geometry.lens import BrownConrady
     >>> clip = undistorted(Clip("images/mine", Path("mine"), camera, frames=(), lens=BrownConrady(-0.2)))
     >>> clip.corrected
-    'lens: brown_conrady undistorted; 96 of 106 degrees across are left'
+    'lens: brown_conrady undistorted; 92 of 104 degrees across are left'
     """
     lens, raw = clip.lens, clip.camera
     if lens is None:

@@ -131,7 +131,7 @@ def predict(
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder to write to; of several clips, each gets a folder in it.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
-        camera: camera.yaml of the input, for point clouds; if left out, the one beside it, or that of the data set.
+        camera: calibration of the input (docs/how-to/calibration.md); if left out, the one beside it, or the data's.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
@@ -193,7 +193,7 @@ def odometry(
         output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured;
             of several clips, each gets a folder in it.
         align: refine each motion so that the predicted depth explains the next frame; needs a camera.
-        camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
+        camera: calibration of the source (docs/how-to/calibration.md); if left out, its own, or the one beside it.
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """

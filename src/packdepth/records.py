@@ -24,6 +24,8 @@ from packdepth.geometry.depth import points_from_depth
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from packdepth.geometry.lens import Lens
+
 
 class Readable(Protocol):
     """A file whose content is read on demand. The object is small and can be sent to a worker process."""
@@ -84,6 +86,7 @@ class Clip:
     missing_camera: Path | None = None  # file in which a camera was expected but not found; `camera` is then a guess
     corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
+    lens: Lens | None = None  # distortion of the images on disk; None: pinhole, as of all clips of `Source.clips`
 
     def __repr__(self) -> str:
         """Return the clip in one line, however many frames it has.

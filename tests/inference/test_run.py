@@ -141,6 +141,19 @@ def test_a_report_says_what_was_written_and_its_unit(
 # --- what is read -----------------------------------------------------------------------------------------------
 
 
+def test_images_of_a_lens_are_undistorted(
+    checkpoint_folder: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    with (clip / "camera.yaml").open("a") as file:
+        file.write("lens: {kind: brown_conrady, coefficients: [-0.2, 0.05, 0, 0]}\n")
+    predict(checkpoint_folder, clip, tmp_path / "out", "depth")
+    assert f"{clip}: lens: brown_conrady undistorted; " in capsys.readouterr().out
+    (undistorted,) = open_clips(clip)
+    with np.load(tmp_path / "out" / "depth" / f"{NAMES[1]}.npz") as content:
+        assert content["intrinsics"][0, 0] == undistorted.camera.fx
+
+
 def test_a_folder_of_images(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
     predict(checkpoint_folder, folder, tmp_path / "out", "color,video")
     assert files(tmp_path / "out") == [*(f"color/{name}.png" for name in NAMES), "images.mp4"]

@@ -79,6 +79,25 @@ def written(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (folder / "frames").iterdir()}
 
 
+def test_a_clip_with_a_lens_becomes_a_pinhole_clip(
+    moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    with (folder / "camera.yaml").open("a") as file:
+        file.write("lens: {kind: brown_conrady, coefficients: [-0.2, 0.05, 0, 0]}\n")
+    (out,) = import_data(folder, tmp_path / "out", image_format="png")
+    before, after = clip_at(folder), clip_at(out)
+    assert before.corrected is not None
+    assert f"{folder}: {before.corrected}" in capsys.readouterr().out
+    assert "lens" not in yaml.safe_load((out / "camera.yaml").read_text())
+    assert after.corrected is None
+    assert vars(before.camera) == vars(after.camera)
+    assert before.camera.fx != clip_at(moving_clip).camera.fx
+    for one, other in zip(before.frames, after.frames, strict=True):
+        np.testing.assert_array_equal(one.image.read(), other.image.read())
+        np.testing.assert_allclose(present(one.depth).read(), present(other.depth).read(), atol=1 / 256)
+
+
 def test_an_import_continues_where_it_stopped(rich_clip: Path, tmp_path: Path) -> None:
     names = [frame.name for frame in clip_at(rich_clip).frames]
     image = rich_clip / "frames" / f"{names[3]}.png"

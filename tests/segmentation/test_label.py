@@ -30,3 +30,17 @@ def test_a_clip_is_labeled_once(moving_clip: Path, tmp_path: Path) -> None:
     assert yaml.safe_load((clip / "semantic.yaml").read_text())["classes"] == list(segmenter.CLASSES)
     with pytest.raises(InputError, match="exists already"):
         label_clips(clip, str(network))
+
+
+def test_label_maps_are_those_of_the_images_on_disk(moving_clip: Path, tmp_path: Path) -> None:
+    """They are undistorted with the images, when they are read."""
+    clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    with (clip / "camera.yaml").open("a") as file:
+        file.write("lens: {kind: brown_conrady, coefficients: [-0.2, 0.05, 0, 0]}\n")
+    network = segmenter.write(tmp_path / "network")
+    label_clips(clip, str(network))
+    frame = read_clip(clip).frames[1]
+    assert frame.semantic is not None
+    with torch.no_grad():
+        expected = load_fpn(network).eval().labels(image_tensor(frame.image.path))[0]
+    assert (torch.from_numpy(frame.semantic.read().copy()) == expected).all()

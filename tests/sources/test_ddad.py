@@ -99,6 +99,17 @@ def test_clips(root: Path) -> None:
     assert source(root / "ddad.json", cameras=["camera_05"]).clips()[0].name == five.name
 
 
+def test_a_camera_with_distortion_is_refused(root: Path, complaint: Callable[..., None]) -> None:
+    path = root / "000001/calibration/c.json"
+    content = json.loads(path.read_text())
+    content["intrinsics"][1] |= {"k1": 0.0, "p1": 0.0, "fov": 1.2}
+    write(path, content)
+    assert len(source(root).clips()) == 2
+    content["intrinsics"][1]["k1"] = -0.1
+    write(path, content)
+    complaint(source(root).clips, "CAMERA_01", "no pinhole", "k1=-0.1", "'cameras'")
+
+
 def test_stamps_ten_times_too_large_are_put_right(root: Path) -> None:
     times = [frame.time for frame in source(root).clips()[0].frames]
     np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-6)

@@ -12,6 +12,7 @@ from PIL import Image
 from present import present
 from scipy.spatial.transform import Rotation
 
+from packdepth.geometry.lens import BrownConrady
 from packdepth.sources.rgbd import Rgbd, read_pose, read_stamped
 
 CAMERA = "width: 40\nheight: 12\nfx: 30\nfy: 30\ncx: 19.5\ncy: 5.5\n"
@@ -114,7 +115,13 @@ def test_published_cameras(
     for path in (*scenes.glob("seq-01/*.png"), *tum.glob("rgb/*.png"), *tum.glob("depth/*.png")):
         write_image(path, 480, 640, mode="I;16" if "depth" in str(path.relative_to(tmp_path)) else "RGB")
     assert source(scenes, camera=None).clips()[0].camera.fx == 585
-    assert source(tum, camera=None).clips()[0].camera.fx == 517.3
+    (clip,) = source(tum, camera=None).find()
+    assert clip.camera.fx == 517.3
+    assert clip.lens == BrownConrady(0.2624, -0.9531, -0.0054, 0.0026, 1.1633)
+    (clip,) = source(tum, camera=None).clips()
+    assert clip.lens is None
+    assert clip.corrected is not None
+    assert "brown_conrady undistorted" in clip.corrected
     other = tum.rename(tum.parent / "my_room")
     complaint(source(other, camera=None).clips, other, "freiburg1", "'camera'")
 

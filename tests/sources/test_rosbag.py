@@ -19,6 +19,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
+from packdepth.geometry.lens import BrownConrady
 from packdepth.sources.rosbag import Rosbag
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 40, 3), dtype=np.uint8)
@@ -181,7 +182,7 @@ def test_speed_far_from_the_images_is_unknown(record: Callable[[Fill], Path]) ->
     assert [frame.speed is None for frame in clip.frames] == [False, False, False, False, True]
 
 
-def test_distorted_images_are_refused_and_rectified_ones_have_another_camera(
+def test_distorted_images_of_a_rectified_topic_are_refused_and_rectified_ones_have_another_camera(
     record: Callable[[Fill], Path], complaint: Callable[..., None]
 ) -> None:
     def fill(bag: Recording) -> None:
@@ -189,8 +190,28 @@ def test_distorted_images_are_refused_and_rectified_ones_have_another_camera(
         bag.image("/camera/image_rect", START)
 
     path = record(fill)
-    complaint(source(path).clips, path, "/camera/camera_info", "distorted", "rectified: true")
+    complaint(source(path).clips, path, "/camera/camera_info", "distorted", "/camera/image_rect", "rectified: true")
     assert source(path, rectified=True).clips()[0].camera.fx == 28
+    assert source(path, rectified=True).clips()[0].corrected is None
+    assert source(path, rectified=False).find()[0].lens == BrownConrady(*[0.1] * 5)
+
+
+def test_raw_images_are_undistorted(record: Callable[[Fill], Path], tmp_path: Path) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info", distortion=0.01)
+        bag.image("/camera/image_raw", START)
+
+    path = record(fill)
+    (clip,) = source(path).clips()
+    assert clip.lens is None
+    assert clip.corrected is not None
+    assert "brown_conrady undistorted" in clip.corrected
+    assert clip.frames[0].image.read().shape == (12, 40, 3)
+    text = "width: 40\nheight: 12\nfx: 29\nfy: 29\ncx: 19.5\ncy: 5.5\n"
+    (tmp_path / "mine.yaml").write_text(text + "lens: {kind: kannala_brandt, coefficients: [0, 0, 0, 0]}\n")
+    (clip,) = source(path, camera=tmp_path / "mine.yaml").clips()
+    assert clip.corrected is not None
+    assert "kannala_brandt undistorted" in clip.corrected
 
 
 def test_topics_that_are_not_there(record: Callable[[Fill], Path], complaint: Callable[..., None]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
@@ -15,6 +16,7 @@ from packdepth.city.mesh import Mesh, face_normals
 from packdepth.city.textures import Textures
 from packdepth.classes import Label
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.lens import Lens
 
 FAR = 250.0  # metres of z-depth: everything farther is sky
 SAMPLES = 2  # number of rays along each side of a pixel, for antialiased colors
@@ -176,26 +178,28 @@ class World:
                 own[nearer] = new[nearer]
         return best
 
-    def image(self, camera: Camera, T_world_camera: np.ndarray) -> np.ndarray:
+    def image(self, camera: Camera, T_world_camera: np.ndarray, lens: Lens | None = None) -> np.ndarray:
         """Render the image of a camera: [H, W, 3] uint8. Each pixel is the mean over SAMPLES x SAMPLES rays.
 
         Args:
             camera: the camera.
             T_world_camera: [4, 4], metres.
+            lens: its lens; None for a pinhole.
         """
-        origins, directions = rays(camera, T_world_camera, SAMPLES)
+        origins, directions = rays(camera, T_world_camera, SAMPLES, lens)
         colors = self._colors(origins, directions, pixel=1 / (float(camera.fx) * SAMPLES))
         fine = colors.reshape(camera.height, SAMPLES, camera.width, SAMPLES, 3).mean((1, 3))
         return np.asarray((255 * _tone(fine) + 0.5).astype(np.uint8))
 
-    def ground_truth(self, camera: Camera, T_world_camera: np.ndarray) -> GroundTruth:
+    def ground_truth(self, camera: Camera, T_world_camera: np.ndarray, lens: Lens | None = None) -> GroundTruth:
         """Return the ground truth of an image, from the rays through the centers of the pixels.
 
         Args:
             camera: the camera.
             T_world_camera: [4, 4], metres.
+            lens: its lens; None for a pinhole.
         """
-        hits = self.cast(*rays(camera, T_world_camera, 1))
+        hits = self.cast(*rays(camera, T_world_camera, 1, lens))
         near = hits.distance < FAR
         semantic = np.full(len(near), Label.SKY, np.uint8)
         instance = np.zeros(len(near), np.int32)
@@ -264,7 +268,9 @@ class World:
         return np.asarray(albedo * (from_sky + from_sun))
 
 
-def rays(camera: Camera, T_world_camera: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+def rays(
+    camera: Camera, T_world_camera: np.ndarray, samples: int, lens: Lens | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the rays of a camera: origins and directions, [H S W S, 3] float32 each, row by row.
 
     In the camera frame, directions have z = 1. So a distance in units of the direction is a z-depth.
@@ -273,6 +279,7 @@ def rays(camera: Camera, T_world_camera: np.ndarray, samples: int) -> tuple[np.n
         camera: the camera.
         T_world_camera: [4, 4], metres.
         samples: number of rays S along each side of a pixel.
+        lens: the lens of the camera; None for a pinhole. Raises ValueError if no ray falls on one of its pixels.
 
     >>> camera = Camera(fx=1.0, fy=1.0, cx=0.0, cy=0.0, width=2, height=1)
     >>> rays(camera, np.eye(4), 1)[1].tolist()
@@ -284,6 +291,11 @@ def rays(camera: Camera, T_world_camera: np.ndarray, samples: int) -> tuple[np.n
     x, y = (u - float(camera.cx)) / float(camera.fx), (v - float(camera.cy)) / float(camera.fy)
     directions = np.empty((len(v), len(u), 3))
     directions[..., 0], directions[..., 1], directions[..., 2] = x, y[:, None], 1.0
+    if lens is not None:
+        undistorted, valid = lens.undistort(torch.from_numpy(directions[..., :2]))
+        if not valid.all():
+            raise ValueError(f"{lens} leaves pixels of {camera} without a ray")
+        directions[..., :2] = undistorted.numpy()
     directions = directions.reshape(-1, 3) @ T_world_camera[:3, :3].T
     origins = np.tile(T_world_camera[:3, 3].astype(np.float32), (len(directions), 1))
     return origins, directions.astype(np.float32)

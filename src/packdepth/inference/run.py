@@ -62,9 +62,9 @@ def predict(
             `color`: color/NAME.png for each frame, inverse depth in colors;
             `video`: <input's name>.mp4, each image above its depth in colors;
             `cloud`: cloud/NAME.ply for each frame, its pixels as colored points; needs a camera.
-        camera: a camera.yaml for the size of the images. If left out, it is looked for in an input folder, or beside
-            an input file under its name with the suffix .yaml; without one, the camera is that of the data set, or else
-            the one that the checkpoint has learned for images of this size.
+        camera: a calibration file for the size of the images. If left out, it is looked for in an input folder, or
+            beside an input file; without one, the camera is that of the data set, or else the one that the checkpoint
+            has learned for images of this size. Images of a lens are undistorted before they are predicted.
         precision: the precision of the depth network, as in `load`.
         kind: the kind of source; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`.
@@ -172,6 +172,8 @@ def frames_per_second(clip: Clip) -> float:
 def _report(predictor: Predictor, jobs: Sequence[Job]) -> None:
     """Print what was written and the unit of depth."""
     for job in jobs:
+        if job.clip.corrected is not None:
+            print(f"{job.clip.path}: {job.clip.corrected}")
         count = len(job.clip.frames)
         for writer, place in job.places.items():
             print(f"{writer.content} of {count} frame{'' if count == 1 else 's'}: {place}")

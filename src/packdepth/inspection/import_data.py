@@ -96,6 +96,9 @@ def import_data(
         if frame is clip.frames[-1]:
             write_tables(hidden, clip, size)
             hidden.rename(folders[clip.name])
+    for clip in clips:
+        if clip.corrected is not None:
+            print(f"{clip.path}: {clip.corrected}")
     _write_targets(output / "split.txt", clips, folders)
     return list(folders.values())
 

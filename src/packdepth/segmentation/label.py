@@ -31,7 +31,7 @@ def label_clips(source: Path, network: str) -> list[Path]:
 
     Raises InputError, before anything is written, for a clip that has label maps already.
     """
-    clips = Folder(kind="folder", root=source).clips()
+    clips = Folder(kind="folder", root=source).find()  # as on disk: label maps belong to the images before undistortion
     for clip in clips:
         if (clip.path / "semantic").exists():
             raise InputError(f"{clip.path / 'semantic'}: exists already; remove it to label this clip again")

@@ -16,7 +16,9 @@ from packdepth.blocks import Block, ByKind, Family, blaming, package_of
 from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
 from packdepth.records import Clip, Readable
+from packdepth.sources.camera_file import with_camera
 from packdepth.sources.split import Entry, own_entry, read_lines, select
+from packdepth.sources.undistort import undistorted
 
 
 def median_step(times: Sequence[float]) -> float | None:
@@ -143,11 +145,12 @@ class Source(Block, ABC):
         """Return the entries of the split file; none if there is no split file."""
         return [self.entry(*line) for line in read_lines(self.split_file)] if self.split_file else []
 
-    def clips(self, one_size: bool = True) -> list[Clip]:
-        """Return the clips of the source, restricted to the split file and to `frames`.
+    def clips(self, one_size: bool = True, camera: Path | None = None) -> list[Clip]:
+        """Return the clips of the source, restricted to the split file and to `frames`. Their images are undistorted.
 
         Args:
             one_size: refuse clips whose images differ in size, which only prediction can use.
+            camera: camera file of the images on disk, in place of the camera that the source knows.
 
         Raises InputError if something is missing, does not fit together or is refused.
         """
@@ -155,6 +158,7 @@ class Source(Block, ABC):
             clips = self.find()
             if package_of(type(self)) is not None:
                 check_found(self.kind, clips)
+        clips = [undistorted(clip if camera is None else with_camera(clip, camera)) for clip in clips]
         if one_size:
             for clip in clips:
                 check_frame_sizes(clip)

@@ -1,19 +1,57 @@
-"""Camera file (camera.yaml): the calibration of a clip folder or of a video."""
+"""Camera file: the calibration of a clip folder, of a video or of images, as packdepth's own camera.yaml.
+
+Calibrations of other projects (`packdepth.sources.calibrations`) are read in its place.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-import yaml
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.lens import BrownConrady, Lens, make_lens
+from packdepth.records import Clip
+from packdepth.sources.calibrations.read import read_calibration
+from packdepth.sources.calibrations.record import Calibration
 from packdepth.sources.files import read_text
 
 GUESSED_FOV = 60.0  # degrees, horizontal field of view of a camera without calibration: about a phone's; chosen by eye
+
+
+class LensFile(Closed):
+    """Lens in a camera.yaml. Its coefficients are for the intrinsics of the file, which are the distorted image's."""
+
+    kind: Literal["brown_conrady", "kannala_brandt"]
+    """Model of the lens; the second one is a fisheye's."""
+    coefficients: tuple[float, ...]
+    """Coefficients in OpenCV's order: k1, k2, p1, p2, k3, k4, k5, k6 (4, 5 or 8 of them), or k1, k2, k3, k4."""
+
+    @model_validator(mode="after")
+    def _valid(self) -> LensFile:
+        """Raise ValueError for a number of coefficients that the model does not have."""
+        make_lens(self.kind, self.coefficients)
+        return self
+
+    @classmethod
+    def of(cls, lens: Lens) -> LensFile:
+        """Return the entry of a lens.
+
+        Args:
+            lens: the lens, with floats as coefficients.
+        """
+        values = {"kind": lens.name, "coefficients": tuple(float(value) for value in lens.coefficients)}
+        return cls.model_validate(values)
+
+    @property
+    def lens(self) -> Lens | None:
+        """The lens; None if it is a pinhole."""
+        pinhole = self.kind == BrownConrady.name and not any(self.coefficients)
+        return None if pinhole else make_lens(self.kind, self.coefficients)
 
 
 class CameraFile(Closed):
@@ -31,6 +69,8 @@ class CameraFile(Closed):
     """Column of the principal point, in pixels from the center of the first pixel."""
     cy: float
     """Row of the principal point, in pixels from the center of the first pixel."""
+    lens: LensFile | None = None
+    """Lens of the images. They are undistorted when they are read; if left out, they are those of a pinhole camera."""
     baseline_m: PositiveFloat | None = None
     """Distance from this camera to the right camera of a rectified stereo pair, in metres."""
     height_m: PositiveFloat | None = None
@@ -53,6 +93,7 @@ class CameraFacts(TypedDict, total=False):
     """The fields of a `Clip` that a camera.yaml states."""
 
     camera: Camera
+    lens: Lens | None
     baseline: float | None
     camera_height: float | None
     independent: bool
@@ -71,6 +112,7 @@ def camera_facts(file: CameraFile) -> CameraFacts:
     """
     return CameraFacts(
         camera=file.camera,
+        lens=None if file.lens is None else file.lens.lens,
         baseline=file.baseline_m,
         camera_height=file.height_m,
         independent=file.independent,
@@ -93,13 +135,45 @@ def guessed_camera(height: int, width: int) -> Camera:
 
 
 def read_camera(path: Path) -> CameraFile:
-    """Read a camera.yaml.
+    """Read a calibration: packdepth's camera.yaml, or a file of ROS, OpenCV, Kalibr or COLMAP.
 
     Args:
-        path: the file. Raises InputError if it is missing, has an unknown key or a wrong value.
+        path: the file; `FILE#NAME` names one of several cameras in it. Raises InputError if it is missing, has an
+            unknown key or a wrong value, or if its camera cannot be represented.
     """
-    try:
-        values = yaml.safe_load(read_text(path, "the camera: width, height, fx, fy, cx, cy in pixels"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
-    return parse(CameraFile, values, str(path))
+    name = None
+    if "#" in path.name and not path.exists():
+        file, _, name = path.name.rpartition("#")
+        path = path.with_name(file) if file else path
+    text = read_text(path, "the camera: width, height, fx, fy, cx, cy in pixels")
+    content = read_calibration(path, text, name)
+    if not isinstance(content, Calibration):
+        return parse(CameraFile, content, str(path))
+    lens = content.lens
+    return CameraFile(
+        width=content.width,
+        height=content.height,
+        fx=content.fx,
+        fy=content.fy,
+        cx=content.cx,
+        cy=content.cy,
+        lens=None if lens is None else LensFile.of(lens),
+    )
+
+
+def with_camera(clip: Clip, path: Path) -> Clip:
+    """Return a clip with the camera and the lens of a file in place of its own.
+
+    Args:
+        clip: the clip as its source has found it.
+        path: the calibration file of its images. Raises InputError if it is for images of another size.
+    """
+    facts, own = camera_facts(read_camera(path)), clip.camera
+    camera = facts["camera"]
+    if (camera.height, camera.width) != (own.height, own.width):
+        raise InputError(
+            f"{clip.frames[0].image.path}: is {own.width}x{own.height} pixels, but {path} is for "
+            f"{camera.width}x{camera.height}; give the camera of these images"
+        )
+    height = facts["camera_height"] or clip.camera_height
+    return replace(clip, camera=camera, lens=facts["lens"], camera_height=height, missing_camera=None)

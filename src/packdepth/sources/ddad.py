@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
@@ -29,6 +29,7 @@ from packdepth.sources.rigid import pose
 
 SPLITS = {"train": "0", "val": "1", "test": "2", "train_overfit": "3"}  # keys of the JSON
 LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # seconds since 1970: a later time stamp is wrong
+DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4", "taux", "tauy")  # in DGP's JSON
 STAMP_ERROR = 10  # factor by which DDAD's time stamps are too large: they lie in the year 2463
 
 
@@ -146,7 +147,7 @@ class Ddad(Source):
             height, width = common_size(frame.image for frame in there)
         check_sizes((frame.image for frame in there), height, width, path)
         K = first.intrinsics
-        if K.skew or min(K.fx, K.fy) <= 0:
+        if K.skew or K.distortion or min(K.fx, K.fy) <= 0:
             raise InputError(f"{path}: {name} is no pinhole camera without skew ({K}); leave it out, with 'cameras'")
         return Clip(
             name=f"ddad/{scene.name}/{name}",
@@ -267,6 +268,8 @@ class Motion(Content):
 class Intrinsics(Content):
     """Intrinsics of a camera, in pixels."""
 
+    model_config = ConfigDict(extra="allow")  # DGP's JSON may hold coefficients of distortion
+
     fx: float = 0.0
     """Horizontal focal length."""
     fy: float = 0.0
@@ -277,6 +280,12 @@ class Intrinsics(Content):
     """Row of the principal point."""
     skew: float = 0.0
     """Skew of the pixel axes; only 0 is supported."""
+
+    @property
+    def distortion(self) -> dict[str, float]:
+        """The coefficients of distortion that are not 0, by name."""
+        extra = self.model_extra or {}
+        return {name: value for name, value in extra.items() if name in DISTORTION and value}
 
 
 class Image(Content):

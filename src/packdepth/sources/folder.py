@@ -1,6 +1,7 @@
 """packdepth's folder contract: a clip is a folder of `camera.yaml`, `frames.csv`, `frames/` and optional measurements.
 
-    camera.yaml     width, height, fx, fy, cx, cy; baseline_m with right/; independent: true for unrelated images
+    camera.yaml     width, height, fx, fy, cx, cy; lens; baseline_m with right/; independent: true for unrelated images
+                    (or another calibration: ROS, OpenCV, Kalibr, COLMAP)
     frames.csv      frame, time_s; speed_mps; x, y, z, qx, qy, qz, qw (T_world_camera, metres)
     frames/         one image for each line, named <frame>.jpg or .png
     right/          the rectified right images
@@ -29,6 +30,7 @@ from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import Source
+from packdepth.sources.calibrations.find import in_folder
 from packdepth.sources.camera_file import camera_facts, read_camera
 from packdepth.sources.files import (
     IMAGES,
@@ -97,12 +99,12 @@ class FrameRow(NamedTuple):
 
 
 def read_clip(folder: Path) -> Clip:
-    """Read the clip in a folder.
+    """Read the clip in a folder, with images as they are on disk: `Clip.lens` is their distortion.
 
     Args:
         folder: the clip folder. Raises InputError if a file is missing, has another size, or belongs to no frame.
     """
-    camera_path, table = folder / "camera.yaml", folder / "frames.csv"
+    camera_path, table = in_folder(folder) or folder / "camera.yaml", folder / "frames.csv"
     camera_file = read_camera(camera_path)
     camera = camera_file.camera
     rows = read_frames(table, ordered=not camera_file.independent)

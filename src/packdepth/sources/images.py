@@ -13,6 +13,7 @@ from pydantic import PositiveFloat
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
+from packdepth.sources.calibrations.find import beside, in_folder
 from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
 
@@ -28,8 +29,8 @@ class Images(Source):
     root: Path
     """An image (.png, .jpg or .jpeg), or a folder that holds images itself or in `frames/`."""
     camera: Path | None = None
-    """The camera.yaml; if left out, the one in the folder, or beside a single image under its name with the suffix
-    .yaml, if there is one."""
+    """The calibration (docs/how-to/calibration.md); if left out, the one in the folder, such as camera.yaml, or beside
+    a single image under its name with the suffix .yaml or .xml, if there is one."""
     rate: PositiveFloat = 10.0
     """Images per second. This is an assumption, because the times of the images are unknown."""
 
@@ -58,21 +59,20 @@ class Images(Source):
             folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
             found = required(folder, IMAGES, ImageFile, "images")
             images = {name: found[name] for name in in_order(found)}
-            name, beside = self.root.resolve().name, self.root / "camera.yaml"
+            name, expected = self.root.resolve().name, self.root / "camera.yaml"
         elif self.recognizes(self.root):
             images = {self.root.stem: ImageFile(self.root)}
-            name, beside = self.root.stem, self.root.with_suffix(".yaml")
+            name, expected = self.root.stem, self.root.with_suffix(".yaml")
         else:
             raise InputError(f"{self.root}: is no {' or '.join(IMAGES)} file; give an image, or a folder of images")
         sizes = [image_size(image.path) for image in images.values()]
-        camera_path = self.camera or beside
-        unknown = self.camera is None and not beside.exists()
+        camera_path = self.camera or (in_folder if self.root.is_dir() else beside)(self.root)
         guess = CameraFacts(camera=guessed_camera(*sizes[0]))
-        facts = guess if unknown else camera_facts(read_camera(camera_path))
+        facts = guess if camera_path is None else camera_facts(read_camera(camera_path))
         camera = facts["camera"]
         camera_size = camera.height, camera.width
         for image, (height, width) in zip(images.values(), sizes, strict=True):
-            if not unknown and (height, width) != camera_size:
+            if camera_path is not None and (height, width) != camera_size:
                 raise InputError(
                     f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
                     f"{camera.width}x{camera.height}; give the camera of these images"
@@ -86,7 +86,7 @@ class Images(Source):
                 name=f"images/{name}",
                 path=self.root,
                 frames=frames,
-                missing_camera=camera_path if unknown else None,
+                missing_camera=expected if camera_path is None else None,
                 **facts,
             )
         ]

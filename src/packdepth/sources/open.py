@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from packdepth.errors import InputError
 from packdepth.records import Clip
-from packdepth.sources.camera_file import camera_facts, read_camera
 from packdepth.sources.recognize import source_at
 
 
@@ -24,17 +22,15 @@ def open_clips(
         path: a file or a folder. For KITTI, it may also be the folder of a date, a drive or a sequence.
         kind: the kind of source, such as "kitti_raw"; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`, such as "cameras=[left, right]".
-        camera: a camera.yaml for the images, in place of the camera that the source knows.
+        camera: a calibration file for the images, in place of the camera that the source knows.
 
     Raises InputError for data of no known kind or of several, for data that cannot be read, for an unknown option, and
     for a camera of another image size.
     """
     source = source_at(Path(path), kind, options)
-    if camera is None:
-        return source.clips(one_size=False)
-    if "camera" in type(source).model_fields:
+    if camera is not None and "camera" in type(source).model_fields:
         return source.model_copy(update={"camera": camera}).clips(one_size=False)
-    return [_with_camera(clip, camera) for clip in source.clips(one_size=False)]
+    return source.clips(one_size=False, camera=camera)
 
 
 def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
@@ -50,16 +46,3 @@ def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
     for name, count in Counter(clip.short_name for clip in clips).items():
         if count > 1:
             raise InputError(f"{path}: has several clips of one name ({name}); {action} them one by one")
-
-
-def _with_camera(clip: Clip, file: Path) -> Clip:
-    """Return a clip with the camera of a file. Raises InputError if the camera is for images of another size."""
-    facts, own = camera_facts(read_camera(file)), clip.camera
-    camera = facts["camera"]
-    if (camera.height, camera.width) != (own.height, own.width):
-        raise InputError(
-            f"{clip.frames[0].image.path}: is {own.width}x{own.height} pixels, but {file} is for "
-            f"{camera.width}x{camera.height}; give the camera of these images"
-        )
-    height = facts["camera_height"] or clip.camera_height
-    return replace(clip, camera=camera, camera_height=height, missing_camera=None)

@@ -20,9 +20,10 @@ from pydantic import Field
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.lens import BrownConrady
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.camera_file import CameraFacts, camera_facts, read_camera
 from packdepth.sources.files import DepthPng, ImageFile, check_sizes, read_text, require
 from packdepth.sources.rigid import pose
 
@@ -30,10 +31,16 @@ SCENES_RATE = 30.0  # nominal frames per second of 7-Scenes
 MAX_APART = 0.02  # seconds between an image and its depth map or pose: the default of TUM's associate.py
 RIGID_TOLERANCE = 1e-2  # of the entries of R R^T: far above the rounding of text files; chosen by eye
 SCENES_CAMERA = Camera(585.0, 585.0, 320.0, 240.0, width=640, height=480)  # as 7-Scenes publishes it
-TUM_CAMERAS = {  # as TUM publishes them, by a part of the sequence's name
-    "freiburg1": Camera(517.3, 516.5, 318.6, 255.3, width=640, height=480),
-    "freiburg2": Camera(520.9, 521.0, 325.1, 249.7, width=640, height=480),
-    "freiburg3": Camera(535.4, 539.2, 320.1, 247.6, width=640, height=480),
+TUM_CAMERAS = {  # as TUM publishes them, with their lenses, by a part of the sequence's name
+    "freiburg1": CameraFacts(
+        camera=Camera(517.3, 516.5, 318.6, 255.3, width=640, height=480),
+        lens=BrownConrady(0.2624, -0.9531, -0.0054, 0.0026, 1.1633),
+    ),
+    "freiburg2": CameraFacts(
+        camera=Camera(520.9, 521.0, 325.1, 249.7, width=640, height=480),
+        lens=BrownConrady(0.2312, -0.7849, -0.0033, -0.0001, 0.9172),
+    ),
+    "freiburg3": CameraFacts(camera=Camera(535.4, 539.2, 320.1, 247.6, width=640, height=480)),  # undistorted images
 }
 ScenesDepth = partial(DepthPng, steps=1000, unknown=65535)
 TumDepth = partial(DepthPng, steps=5000)
@@ -79,7 +86,8 @@ class Rgbd(Source):
         """Make the clip of a sequence."""
         tum = (folder / "rgb.txt").exists()
         frames, interval = self._tum_frames(folder) if tum else (_scenes_frames(folder), 1 / SCENES_RATE)
-        camera = self._camera(folder, tum)
+        facts = self._camera(folder, tum)
+        camera = facts["camera"]
         maps = [frame.depth for frame in frames if frame.depth is not None]
         calibration = self.camera or folder
         check_sizes([*(frame.image for frame in frames), *maps], camera.height, camera.width, calibration)
@@ -90,18 +98,19 @@ class Rgbd(Source):
             interval=interval,
             path=folder,
             camera=camera,
+            lens=facts.get("lens"),
             frames=tuple(frames),
         )
 
-    def _camera(self, folder: Path, tum: bool) -> Camera:
+    def _camera(self, folder: Path, tum: bool) -> CameraFacts:
         """Return the camera of a sequence, of TUM's layout or of 7-Scenes'."""
         if self.camera is not None:
-            return read_camera(self.camera).camera
+            return camera_facts(read_camera(self.camera))
         if not tum:
-            return SCENES_CAMERA
-        for name, camera in TUM_CAMERAS.items():
+            return CameraFacts(camera=SCENES_CAMERA)
+        for name, facts in TUM_CAMERAS.items():
             if name in folder.resolve().name:
-                return camera
+                return facts
         raise InputError(
             f"{folder}: its name holds none of {', '.join(TUM_CAMERAS)}, so its camera is not known; "
             f"give its camera.yaml as 'camera'"

@@ -24,7 +24,8 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.calibrations.record import named_lens
+from packdepth.sources.camera_file import CameraFacts, camera_facts, read_camera
 from packdepth.sources.files import check_mode, require
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ class Rosbag(Source):
     """Topic of the calibration; if left out, `camera_info` beside the topic of the images."""
     camera: Path | None = None
     """camera.yaml of the images, instead of a topic."""
-    rectified: bool = False
-    """True if the images are rectified. The camera is then matrix P of the calibration instead of K."""
+    rectified: bool | None = None
+    """True if the images are rectified. The camera is then matrix P of the calibration. If false, it is matrix K, and
+    the images are undistorted. If left out, they are raw, unless "rect" in the topic's name says otherwise: then say
+    which."""
     speed: str | None = None
     """Topic of odometry or twist that gives the speed; if left out, frames have no speed."""
 
@@ -92,7 +95,8 @@ class Rosbag(Source):
         with _reading(self.file) as reader:
             topic = self._topic(reader)
             stamps = list(_images(reader, topic, self.file))
-            camera = read_camera(self.camera).camera if self.camera else self._camera(reader, topic)
+            facts = camera_facts(read_camera(self.camera)) if self.camera else self._camera(reader, topic)
+            camera = facts["camera"]
             speeds = _speeds(reader, self.speed, self.file) if self.speed else None
         stamps.sort(key=lambda stamp: stamp.time)
         for stamp in stamps:
@@ -109,6 +113,7 @@ class Rosbag(Source):
                 name=f"rosbag/{self.file.stem}",
                 path=self.file,
                 camera=camera,
+                lens=facts.get("lens"),
                 frames=tuple(
                     Frame(
                         name=f"{number:06d}",
@@ -131,24 +136,25 @@ class Rosbag(Source):
             raise InputError(f"{self.file}: {which}; give one as 'image': {', '.join(topics) or 'it has none'}")
         return self.image
 
-    def _camera(self, reader: AnyReader, topic: str) -> Camera:
-        """Return the camera in the first message of the calibration's topic."""
+    def _camera(self, reader: AnyReader, topic: str) -> CameraFacts:
+        """Return the camera and the lens in the first message of the calibration's topic."""
         parent = topic.removesuffix("/compressed").rpartition("/")[0]
         info_topic = self.camera_info or f"{parent}/camera_info"
         connections = [c for c in reader.connections if c.topic == info_topic and c.msgtype == INFO]
         for connection, _, data in reader.messages(connections) if connections else ():
             info: Any = reader.deserialize(data, connection.msgtype)
-            names = ("p", "d") if self.rectified else ("k", "d")
-            matrix, distortion = (np.asarray(_field(info, name), dtype=np.float64) for name in names)
-            if not self.rectified and np.any(distortion):
+            K, P, D = (np.asarray(_field(info, name), dtype=np.float64) for name in ("k", "p", "d"))
+            if self.rectified:
+                K, D = P.reshape(3, 4)[:, :3].ravel(), np.zeros(0)
+            if self.rectified is None and "rect" in topic and np.any(D):
                 raise InputError(
-                    f"{self.file}: {info_topic} says that the images are distorted; give a topic of rectified images "
-                    f"and 'rectified: true', or the camera.yaml of this camera if you know it to be straight"
+                    f"{self.file}: {info_topic} says that the images are distorted, but {topic} that they are "
+                    f"rectified; say 'rectified: true', or 'rectified: false' to undistort them"
                 )
-            K = matrix.reshape(3, -1)[:, :3]
-            if not (np.isfinite(K).all() and min(K[0, 0], K[1, 1], info.width, info.height) > 0):
+            if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
                 raise InputError(f"{self.file}: {info_topic} holds no calibration; give 'camera', a camera.yaml")
-            return Camera.from_matrix(K, int(info.width), int(info.height))
+            lens = named_lens(f"{self.file}: {info_topic}", info.distortion_model if len(D) else None, D.tolist())
+            return CameraFacts(camera=Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height)), lens=lens)
         raise InputError(f"{self.file}: has no calibration on {info_topic}; give 'camera_info', or 'camera'")
 
 

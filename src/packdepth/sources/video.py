@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
+from packdepth.sources.calibrations.find import beside, is_calibration
 from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES
@@ -29,7 +30,8 @@ class Video(Source):
     file: Path
     """Video, or a folder that holds only videos and their cameras."""
     camera: Path | None = None
-    """camera.yaml of all videos. If left out: the file beside each video with its name and the suffix .yaml, if any."""
+    """Calibration of all videos (docs/how-to/calibration.md). If left out: the file beside each video with its name and
+    the suffix .yaml or .xml, or else the one in its folder, such as camera.yaml, if there is one."""
     step: PositiveInt = 1
     """Use every `step`-th frame."""
 
@@ -41,8 +43,8 @@ class Video(Source):
             path: file or folder.
         """
         if path.is_dir():
-            suffixes = {child.suffix.lower() for child in path.iterdir() if child.name[0] != "."}
-            return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, ".yaml"}
+            files = [child for child in path.iterdir() if child.name[0] != "." and not is_calibration(child)]
+            return bool(files) and all(file.suffix.lower() in VIDEOS for file in files)
         return path.is_file() and path.suffix.lower() in VIDEOS
 
     @classmethod
@@ -61,10 +63,9 @@ class Video(Source):
     def _clip(self, file: Path) -> Clip:
         """Make the clip of a video."""
         info = probe(file)
-        camera_path = self.camera or file.with_suffix(".yaml")
-        unknown = self.camera is None and not camera_path.exists()
+        camera_path = self.camera or beside(file)
         guess = CameraFacts(camera=guessed_camera(info.height, info.width))
-        facts = guess if unknown else camera_facts(read_camera(camera_path))
+        facts = guess if camera_path is None else camera_facts(read_camera(camera_path))
         camera = facts["camera"]
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
@@ -79,7 +80,7 @@ class Video(Source):
             name=f"video/{file.stem}",
             path=file,
             frames=frames,
-            missing_camera=camera_path if unknown else None,
+            missing_camera=file.with_suffix(".yaml") if camera_path is None else None,
             rate=float(info.fps) / self.step,
             **facts,
         )

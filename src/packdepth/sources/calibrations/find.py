@@ -1,0 +1,63 @@
+"""The calibration file that lies in a folder of data, or beside a file of data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from packdepth.errors import InputError
+
+NAMES = (  # names of calibration files, as the programs that write them suggest
+    "camera.yaml",
+    "camera.yml",
+    "camera.xml",
+    "camera_info.yaml",
+    "camchain*.yaml",
+    "cameras.txt",
+    "calibration.yaml",
+    "calibration.yml",
+    "calibration.xml",
+)
+OWN_SUFFIXES = (".yaml", ".yml", ".xml")  # suffixes of the calibration of one video or image, under its name
+
+
+def in_folder(folder: Path) -> Path | None:
+    """Return the calibration file in a folder; None if there is none.
+
+    Args:
+        folder: the folder.
+
+    Raises InputError if there are several, of different content.
+    """
+    found = sorted({path for name in NAMES for path in folder.glob(name) if path.is_file()}, key=lambda path: path.name)
+    return _only(found)
+
+
+def beside(file: Path) -> Path | None:
+    """Return the calibration file beside a video or an image: under its name, or else the folder's; None without.
+
+    Args:
+        file: the video or image.
+
+    Raises InputError if there are several, of different content.
+    """
+    own = [file.with_suffix(suffix) for suffix in OWN_SUFFIXES if file.with_suffix(suffix).is_file()]
+    return _only(own) or in_folder(file.parent)
+
+
+def is_calibration(path: Path) -> bool:
+    """Return whether a file has the suffix or the name of a calibration.
+
+    Args:
+        path: the file.
+
+    >>> is_calibration(Path("drive.yaml")), is_calibration(Path("cameras.txt")), is_calibration(Path("notes.txt"))
+    (True, True, False)
+    """
+    return path.suffix.lower() in OWN_SUFFIXES or any(path.match(name) for name in NAMES)
+
+
+def _only(found: list[Path]) -> Path | None:
+    """Return the only file, or the first of files of equal content. Raises InputError for different ones."""
+    if len({path.read_bytes() for path in found}) > 1:
+        raise InputError(f"{found[0]}: there is also {found[1].name}, another calibration; keep one of them")
+    return found[0] if found else None

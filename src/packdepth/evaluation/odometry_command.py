@@ -13,10 +13,11 @@ import numpy as np
 from packdepth.charts import OURS, TRUE, Line, picture
 from packdepth.data.targets import gaps
 from packdepth.errors import InputError
-from packdepth.evaluation.odometry import OdometryErrors, chained, distances, from_first, odometry_errors, stretched
+from packdepth.evaluation.odometry import OdometryErrors, distances, odometry_errors, stretched
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, write_image, write_json
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.cameras import known_camera
 from packdepth.inference.info import depth_unit
 from packdepth.inference.predictor import Predictor, load

@@ -20,7 +20,8 @@ import yaml
 
 from packdepth.city.drive import Drive, Recipe
 from packdepth.city.style import Split
-from packdepth.files import write_depth_png, write_image
+from packdepth.depth_files import write_depth_png
+from packdepth.files import write_image
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import BrownConrady, KannalaBrandt, Lens, ideal_camera
 from packdepth.inspection.import_data import write_tables

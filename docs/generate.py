@@ -404,6 +404,7 @@ def options_of(verb: Callable[..., None]) -> Iterator[tuple[str, bool, str, str,
             inside, hints = argument_docstrings(kind.__doc__), get_type_hints(kind)
             for field in fields(kind):
                 words, shown = spaced(type_words(hints[field.name])), spaced(default_words(field.default))
+                words, shown = ("flag", "") if field.default is False else (words, shown)
                 yield f"--{dashed(field.name)}", False, words, shown, sentence(inside[field.name])
             continue
         extras = get_args(kind)[1:] if get_origin(kind) is Annotated else ()

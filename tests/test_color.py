@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from packdepth.color import TABLE, color_range, colorize
+from packdepth.color import COLORMAPS, TABLE, TABLES, Colormap, color_range, colorize
 
 
 def test_lightness_rises_evenly() -> None:
@@ -42,3 +43,28 @@ def test_the_range_is_that_of_all_maps_together() -> None:
     low, high = color_range([np.linspace(0, 1, 101), np.linspace(1, 2, 101).reshape(1, 101)])
     assert abs(low - 0.04) < 0.01
     assert abs(high - 1.96) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("colormap", "far", "middle", "near"),
+    [
+        ("turbo", (48, 18, 59), (164, 252, 60), (122, 4, 3)),
+        ("inferno", (0, 0, 4), (188, 55, 84), (252, 255, 164)),
+        ("magma", (0, 0, 4), (183, 55, 121), (252, 253, 191)),
+        ("viridis", (68, 1, 84), (33, 145, 140), (253, 231, 37)),
+        ("spectral", (94, 79, 162), (255, 255, 191), (158, 1, 66)),
+        ("gray", (0, 0, 0), (128, 128, 128), (255, 255, 255)),
+    ],
+)
+def test_color_maps_by_name(
+    colormap: Colormap, far: tuple[int, ...], middle: tuple[int, ...], near: tuple[int, ...]
+) -> None:
+    """The published colors at the ends and in the middle."""
+    colors = colorize(np.array([[0.0, 0.5, 1.0]]), 0.0, 1.0, colormap)[0].astype(int)
+    np.testing.assert_allclose(colors, [far, middle, near], atol=2)
+
+
+def test_all_color_maps_have_256_colors_that_change_gradually() -> None:
+    for colormap in COLORMAPS:
+        assert TABLES[colormap].shape == (256, 3)
+        assert np.abs(np.diff(TABLES[colormap].astype(int), axis=0)).max() <= 8

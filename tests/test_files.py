@@ -11,7 +11,6 @@ from PIL import Image
 from packdepth import files
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
-from packdepth.sources.files import DepthPng
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -44,20 +43,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file: cannot be made a folder \(.*\); name another output"):
         make_folder(tmp_path / "file")
-
-
-def test_depth_png(tmp_path: Path) -> None:
-    depth = np.random.default_rng(0).uniform(0.5, 80, (45, 83)).astype(np.float32)
-    files.write_depth_png(tmp_path / "a.png", depth)
-    assert Image.open(tmp_path / "a.png").mode == "I;16"
-    np.testing.assert_allclose(DepthPng(tmp_path / "a.png").read(), depth, atol=0.5 / 256 + 1e-6)
-
-
-def test_depth_png_of_extremes(tmp_path: Path) -> None:
-    depth = np.array([[0, -1, np.nan, np.inf, 1e-4, 255.99, 300, 1e6]], dtype=np.float32)
-    files.write_depth_png(tmp_path / "a.png", depth)
-    steps = np.asarray(Image.open(tmp_path / "a.png"))
-    np.testing.assert_array_equal(steps, [[0, 0, 0, 0, 1, 65533, 65535, 65535]])
 
 
 def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAp
 from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError, check_least, in_one_line
+from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
 from packdepth.studies.budget import Budget
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
@@ -120,26 +121,36 @@ def predict(
     save: str = "depth,color",
     camera: Path | None = None,
     precision: Literal["32", "bf16"] = "32",
+    flip: bool = False,
+    points: PointOptions = POINTS,
+    pictures: PictureOptions = PICTURES,
     kind: str | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
+
+    Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map --max-depth 40
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         input: image, folder, video or data set.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder to write to; of several clips, each gets a folder in it.
-        save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
+        save: what to write, separated by commas: depth (npz and 16-bit PNG), exr, tiff, png16, color, video, cloud (a
+            PLY of each frame), map (one PLY of the whole clip).
         camera: calibration of the input (docs/how-to/calibration.md); if left out, the one beside it, or the data's.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
+        flip: fuse each prediction with that of the mirrored image: better at the borders, twice the time; clouds and
+            maps leave out points on which the two differ.
+        points: of clouds and maps.
+        pictures: of color pictures and videos.
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera, precision, kind, options)
+    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures)
 
 
 def evaluate(

@@ -1,15 +1,34 @@
-"""Colors for inverse depth: far is dark, near is bright and warm."""
+"""Colors for inverse depth, by the name of a color map. In each map, far is the first color and near the last one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 
-# Equal steps of lightness (OKLab 0.14 to 0.96), from indigo over magenta to cream, as saturated as sRGB allows.
-# The colors stand at equal distances from low to high inverse depth.
-ANCHORS = "05061d 1b0b47 3b0f6b 601786 94128b c02b7b e64963 fe7248 fea555 ffce82 fff2c3"
+Colormap = Literal["dusk", "turbo", "inferno", "magma", "viridis", "spectral", "gray"]
+"""The names of the color maps."""
+COLORMAPS: tuple[Colormap, ...] = get_args(Colormap)
 
+# The colors of each map stand at equal distances from low to high inverse depth.
+ANCHORS: dict[Colormap, str] = {
+    # Equal steps of lightness (OKLab 0.14 to 0.96), from indigo over magenta to cream, as saturated as sRGB allows.
+    "dusk": "05061d 1b0b47 3b0f6b 601786 94128b c02b7b e64963 fe7248 fea555 ffce82 fff2c3",
+    # Every 16th color of Google's map (A. Mikhailov, 2019); other values differ by at most 7 of 255.
+    "turbo": "30123b 4040a2 466be3 4294ff 28bceb 18ddc2 32f298 6dfe62 a4fc3c cbed34 ecd13a fdae35 fb8122 ec530f d23105 "
+    "ac1701 7a0403",
+    # Every 16th color of matplotlib's maps (N. Smith, S. van der Walt, 2015, CC0); others differ by at most 6 of 255.
+    "inferno": "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 d04545 e35933 f1711f f98c0a fcaa0f "
+    "f9c932 f2e865 fcffa4",
+    "magma": "000004 0a0822 1d1147 36106b 51127c 6a1c81 832681 9c2e7f b73779 cf4070 e55064 f4695c fb8761 fea571 "
+    "fec287 fde0a1 fcfdbf",
+    "viridis": "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1f9f88 27ad81 3dbc74 5cc863 81d34d "
+    "aadc32 d5e21a fde725",
+    # ColorBrewer's 11 colors (C. Brewer, 2002), from blue to red, so that near is warm.
+    "spectral": "5e4fa2 3288bd 66c2a5 abdda4 e6f598 ffffbf fee08b fdae61 f46d43 d53e4f 9e0142",
+    "gray": "000000 ffffff",
+}
 
 MIN_RANGE = 1e-9  # 1/metres: keeps the color of a constant inverse depth finite
 PERCENTILES = [2, 98]  # of inverse depth: the darkest and the brightest color, so that a few outliers do not count
@@ -23,18 +42,22 @@ def _table(anchors: str) -> np.ndarray:
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-TABLE = _table(ANCHORS)
+TABLES = {name: _table(anchors) for name, anchors in ANCHORS.items()}
+"""The 256 colors [256, 3] uint8 of each map."""
+TABLE = TABLES["dusk"]
+"""The 256 colors [256, 3] uint8 of the default map."""
 
 
-def colorize(inv_depth: np.ndarray, low: float, high: float) -> np.ndarray:
+def colorize(inv_depth: np.ndarray, low: float, high: float, colormap: Colormap = "dusk") -> np.ndarray:
     """Return the colors of inverse depth.
 
     Take both limits from `color_range` of a whole clip, so that a color means the same depth in each of its frames.
 
     Args:
         inv_depth: inverse depth [H, W], 1/metres.
-        low: inverse depth (1/metres) of the darkest color; smaller values have it too.
-        high: inverse depth (1/metres) of the brightest color; larger values have it too.
+        low: inverse depth (1/metres) of the first color, the darkest of the default map; smaller values have it too.
+        high: inverse depth (1/metres) of the last color, the brightest of the default map; larger values have it too.
+        colormap: the name of the color map.
 
     Returns:
         Colors [H, W, 3] uint8, RGB.
@@ -43,7 +66,7 @@ def colorize(inv_depth: np.ndarray, low: float, high: float) -> np.ndarray:
     [[[5, 6, 29], [255, 242, 195]]]
     """
     share = (inv_depth - low) / max(high - low, MIN_RANGE)
-    return TABLE[(255 * share.clip(0, 1)).round().astype(np.uint8)]
+    return TABLES[colormap][(255 * share.clip(0, 1)).round().astype(np.uint8)]
 
 
 def color_range(inv_depths: Sequence[np.ndarray]) -> tuple[float, float]:

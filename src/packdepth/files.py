@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from PIL import Image
 
 from packdepth.errors import InputError
 
-PNG_STEPS = 256  # steps per metre of a 16-bit depth PNG, as in KITTI
-PNG_MAX = 65535  # largest value of 16 bits
+PLY_TYPES = {"<f4": "float", "u1": "uchar", "<u2": "ushort"}  # names of numpy's types in a PLY
 JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}  # no visible loss; full resolution of color
 
 
@@ -95,47 +94,40 @@ def size_in_words(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def write_depth_png(path: Path, depth: np.ndarray) -> None:
-    """Write depth in KITTI's format: a 16-bit PNG of metres x 256, 0 where depth is unknown, at most 255.996 m.
-
-    Args:
-        path: the file.
-        depth: depth [H, W], metres; not finite or not positive where unknown.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "depth.png"
-    >>> write_depth_png(path, np.array([[2.5, 0.0]]))
-    >>> np.asarray(Image.open(path)).tolist()
-    [[640, 0]]
-    """
-    known = np.isfinite(depth) & (depth > 0)
-    steps = (np.where(known, depth, 0) * PNG_STEPS).round().clip(1, PNG_MAX)
-    with replacing(path) as temporary:
-        Image.fromarray(np.where(known, steps, 0).astype(np.uint16)).save(temporary)
-
-
-def write_cloud(path: Path, points: np.ndarray, colors: np.ndarray) -> None:
+def write_cloud(
+    path: Path,
+    points: np.ndarray,
+    colors: np.ndarray,
+    texts: Mapping[str, str] | None = None,
+    views: np.ndarray | None = None,
+) -> None:
     """Write a colored point cloud as binary PLY, one vertex for each point.
 
     Args:
         path: the file.
         points: points [N, 3]; written as float32.
         colors: colors [N, 3] uint8, RGB.
+        texts: texts by their keyword, which become comments of the header; None for none.
+        views: for each point, the number of frames that it was averaged over, [N]; None leaves this property out.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "points.ply"
-    >>> write_cloud(path, np.zeros((5, 3)), np.zeros((5, 3), np.uint8))
-    >>> path.read_bytes().splitlines()[2]
-    b'element vertex 5'
+    >>> write_cloud(path, np.zeros((5, 3)), np.zeros((5, 3), np.uint8), {"unit": "metre"})
+    >>> path.read_bytes().splitlines()[2:4]
+    [b'comment unit: metre', b'element vertex 5']
     """
     layout = [(axis, "<f4") for axis in ("x", "y", "z")] + [(color, "u1") for color in ("red", "green", "blue")]
+    columns = [*points.T, *colors.T]
+    if views is not None:
+        layout, columns = [*layout, ("views", "<u2")], [*columns, views]
     vertices = np.empty(len(points), dtype=layout)
-    for (name, _), column in zip(layout, [*points.T, *colors.T], strict=True):
+    for (name, _), column in zip(layout, columns, strict=True):
         vertices[name] = column
-    properties = [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in layout]
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}", *properties, "end_header"]
+    comments = [f"comment {keyword}: {text}" for keyword, text in (texts or {}).items()]
+    properties = [f"property {PLY_TYPES[kind]} {name}" for name, kind in layout]
+    header = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {len(vertices)}", *properties]
     with replacing(path) as temporary:
-        temporary.write_bytes("\n".join([*header, ""]).encode() + vertices.tobytes())
+        temporary.write_bytes("\n".join([*header, "end_header", ""]).encode() + vertices.tobytes())
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from packdepth.color import color_range, colorize
-from packdepth.errors import InputError
-from packdepth.files import replacing, write_cloud, write_depth_png
+from packdepth.color import Colormap, color_range, colorize
+from packdepth.depth_files import write_depth_exr, write_depth_png, write_depth_tiff
+from packdepth.errors import InputError, in_one_line
+from packdepth.files import replacing, write_cloud
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import points_from_depth
+from packdepth.geometry.reliable import reliable_pixels
+from packdepth.geometry.voxels import thinned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -261,6 +264,8 @@ class Prediction:
     image: np.ndarray  # [H, W, 3] uint8, RGB, the image that depth was predicted from
     camera: Camera | None = None  # camera of the image, at the resolution of `depth`; None if it is not known
     time: float | None = None  # seconds, if the image is a frame of a clip
+    pose: np.ndarray | None = None  # T_world_camera [4, 4] float64, in the unit of depth; None if it is not known
+    disagreement: np.ndarray | None = None  # [H, W] float32, relative difference from the mirrored image's depth
 
     def __repr__(self) -> str:
         (height, width), low, high = self.depth.shape, self.depth.min(), self.depth.max()
@@ -268,66 +273,140 @@ class Prediction:
         reach = f"{low:.1f} to {high:.1f} m" if self.metric else f"{low:.3g} to {high:.3g}"
         return f"Prediction({height}x{width}, {unit}, {reach})"
 
-    def color(self, low: float | None = None, high: float | None = None) -> np.ndarray:
-        """Return inverse depth in colors: far is dark, near is bright and warm.
+    def color(self, low: float | None = None, high: float | None = None, colormap: Colormap = "dusk") -> np.ndarray:
+        """Return inverse depth in colors: far is the first color of the map, near the last one.
 
         Args:
-            low: inverse depth (1/metres) of the darkest color; if left out, percentile 2 of this prediction.
-            high: inverse depth (1/metres) of the brightest color; if left out, percentile 98 of this prediction.
+            low: inverse depth (1/metres) of the first color; if left out, percentile 2 of this prediction.
+            high: inverse depth (1/metres) of the last color; if left out, percentile 98 of this prediction.
+            colormap: the name of the color map; in "dusk", far is dark, and near is bright and warm.
 
         Returns:
             Colors [H, W, 3] uint8, RGB.
         """
         own_low, own_high = (0.0, 0.0) if low is not None and high is not None else color_range([self.inv_depth])
-        return colorize(self.inv_depth, own_low if low is None else low, own_high if high is None else high)
+        low, high = own_low if low is None else low, own_high if high is None else high
+        return colorize(self.inv_depth, low, high, colormap)
 
-    def points(self) -> np.ndarray:
+    def kept(self, max_depth: float | None = None, reliable: bool = False) -> np.ndarray:
+        """Return which pixels have a depth and are not cut.
+
+        Args:
+            max_depth: the largest depth that is kept, in metres if `metric`, otherwise in the unit of `depth`; None
+                cuts nothing.
+            reliable: whether unreliable pixels are cut, as `packdepth.geometry.reliable` finds them: sky, what is
+                far, edges between near and far, and what the mirrored image contradicts. It needs a camera.
+
+        Returns:
+            The mask [H, W], bool.
+        """
+        kept: np.ndarray = np.isfinite(self.depth) & (self.depth > 0)
+        if max_depth is not None:
+            kept &= self.depth <= max_depth
+        if reliable:
+            kept &= reliable_pixels(self.inv_depth, self.image, self._known_camera(), self.disagreement)
+        return kept
+
+    def points(self, max_depth: float | None = None, reliable: bool = False, thin: float | None = None) -> np.ndarray:
         """Return the points of all pixels with depth, row by row.
+
+        Args:
+            max_depth: cut points farther than this, as in `kept`.
+            reliable: whether unreliable points are cut, as in `kept`.
+            thin: side of a cube, in the unit of depth; all points in one cube become their mean. None: all.
 
         Returns:
             Points [N, 3] float32 in the camera frame (x right, y down, z forward), in metres if `metric`.
 
         Raises InputError without a camera.
         """
-        return self._points_and_mask()[0]
+        return self.cloud(max_depth, reliable, thin)[0]
 
-    def save(self, path: str | Path) -> None:
+    def cloud(
+        self, max_depth: float | None = None, reliable: bool = False, thin: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the points [N, 3] of `points` and their colors [N, 3] uint8, RGB.
+
+        Args:
+            max_depth: cut points farther than this, as in `kept`.
+            reliable: whether unreliable points are cut, as in `kept`.
+            thin: side of the cubes in which points are averaged, as in `points`.
+
+        Raises InputError without a camera.
+        """
+        kept = self.kept(max_depth, reliable)
+        points, _ = points_from_depth(np.where(kept, self.depth, 0), self._known_camera())
+        colors = self.image[kept]
+        return (points, colors) if thin is None else thinned(points, colors, thin)
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        max_depth: float | None = None,
+        reliable: bool = False,
+        thin: float | None = None,
+    ) -> None:
         """Write the prediction to a file in the format of its suffix. The file appears whole or not at all.
 
         `.npz` is read by `np.load` without pickle. It holds `depth` [H, W] float32; `metric`, a bool; `scale_source`, a
         text; and, if the camera is known, `intrinsics`, K [3, 3] float64 in pixels of this depth map.
-        `.png` is a depth map of 16 bits, metres x 256, as KITTI keeps it.
+        `.tiff` and `.exr` hold depth as 32-bit floats in one channel.
+        `.png` is a depth map of 16 bits, metres x 256, as KITTI keeps it: at most 255.996 m, and steps of 4 mm.
         `.ply` is a colored point cloud, one vertex for each pixel with depth; it needs a camera.
+        All but `.npz` carry the texts `unit` and `scale_source`.
 
         Args:
             path: the file; missing folders are made.
+            max_depth: cut what is farther, as in `kept`: such points, or depth, which is 0 there.
+            reliable: whether what is unreliable is cut likewise.
+            thin: for `.ply`, the side of the cubes in which points are averaged, as in `points`.
 
-        Raises InputError for another suffix, and for a point cloud without a camera.
+        Raises InputError for another suffix, for a point cloud without a camera, and for a `.png` of depth that is not
+        metric.
         """
         path = Path(path)
+        if path.suffix == ".ply":
+            write_cloud(path, *self.cloud(max_depth, reliable, thin), self.texts)
+            return
+        depth = self.depth
+        if max_depth is not None or reliable:
+            depth = np.where(self.kept(max_depth, reliable), depth, np.float32(0))
         if path.suffix == ".npz":
             arrays: dict[str, Any] = {
-                "depth": self.depth,
+                "depth": depth,
                 "metric": self.metric,
                 "scale_source": self.scale_source,
             }
             if self.camera is not None:
                 arrays["intrinsics"] = self.camera.matrix().numpy()
             with replacing(path) as temporary:
-                np.savez(temporary, **arrays)
+                np.savez_compressed(temporary, **arrays)
         elif path.suffix == ".png":
-            write_depth_png(path, self.depth)
-        elif path.suffix == ".ply":
-            points, known = self._points_and_mask()
-            write_cloud(path, points, self.image[known])
+            if not self.metric:
+                raise InputError(
+                    f"{path}: a 16-bit PNG holds metres x 256, but this depth is known up to a factor; name a file "
+                    f".npz, .tiff or .exr"
+                )
+            write_depth_png(path, depth, self.texts | {"unit": "metre x 256, 0 where unknown"})
+        elif path.suffix == ".tiff":
+            write_depth_tiff(path, depth, self.texts)
+        elif path.suffix == ".exr":
+            write_depth_exr(path, depth, self.texts)
         else:
             raise InputError(
-                f"{path}: a prediction is not saved as '{path.suffix}'; name a file .npz (depth), .png (depth in 16 "
-                f"bits) or .ply (points)"
+                f"{path}: a prediction is not saved as '{path.suffix}'; name a file .npz, .tiff or .exr (depth), .png "
+                f"(metric depth in 16 bits) or .ply (points)"
             )
 
-    def _points_and_mask(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the points [N, 3] and the mask [H, W] of their pixels."""
+    @property
+    def texts(self) -> dict[str, str]:
+        """The unit of depth and the source of its scale, as files carry them."""
+        unit = "metre" if self.metric else "none, depth is known up to a factor"
+        return {"unit": unit, "scale_source": in_one_line(self.scale_source)}
+
+    def _known_camera(self) -> Camera:
+        """Return the camera. Raises InputError without one."""
         if self.camera is None:
             raise InputError("points need a camera, but this prediction has none; predict the image with its camera")
-        return points_from_depth(self.depth, self.camera)
+        return self.camera

@@ -13,9 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from packdepth.evaluation.odometry import (
     ate,
-    chained,
     drift,
-    from_first,
     odometry_errors,
     rpe,
     scale_drift,
@@ -25,6 +23,7 @@ from packdepth.evaluation.odometry import (
     umeyama,
 )
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
+from packdepth.geometry.poses import chained, from_first
 
 
 def rigid(rotvec: np.ndarray, translation: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +21,20 @@ from present import present
 from packdepth.cli import main
 from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.inference import run
+from packdepth.inference.options import PictureOptions, PointOptions
+from packdepth.inference.pictures import with_bar
 from packdepth.inference.predictor import Predictor, image_tensor, load
 from packdepth.inference.run import frames_per_second, predict
 from packdepth.inference.writers.depth import DepthWriter
 from packdepth.inference.writers.video import video_writer
+from packdepth.records import Clip, Prediction
 from packdepth.sources.files import DepthPng, ImageFile
 from packdepth.sources.open import open_clips
 
 ALL = "depth,color,video,cloud"
+EVERYTHING = f"{ALL},exr,tiff,png16,map"
 NAMES = [f"{index:06d}" for index in range(world.FRAMES)]
 HEIGHT, WIDTH = world.CAMERA.height, world.CAMERA.width
 
@@ -70,7 +77,7 @@ def video(tmp_path: Path) -> Path:
 def predicted(checkpoint_folder: Path, moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All that can be predicted of a clip."""
     output = tmp_path_factory.mktemp("predicted") / "new" / "folder"
-    predict(checkpoint_folder, moving_clip, output, ALL)
+    predict(checkpoint_folder, moving_clip, output, ALL, points=PointOptions(all_points=True))
     return output
 
 
@@ -104,7 +111,8 @@ def test_colors_mean_the_same_in_each_frame(predicted: Path, predictor: Predicto
     limits = color_range([predictor.inv_depth(image_tensor(image)).numpy() for image in images])
     for name, image in zip(NAMES, images, strict=True):
         colors = np.asarray(Image.open(predicted / "color" / f"{name}.png"))
-        np.testing.assert_array_equal(colors, colorize(predictor.predict(image).inv_depth, *limits))
+        np.testing.assert_array_equal(colors[:, :WIDTH], colorize(predictor.predict(image).inv_depth, *limits))
+        np.testing.assert_array_equal(colors, with_bar(colors[:, :WIDTH], *limits, "dusk", metric=True))
 
 
 def test_clouds_reproject_to_their_pixels(predicted: Path) -> None:
@@ -121,7 +129,9 @@ def test_the_video_plays_the_clip_over_its_depth(predicted: Path, moving_clip: P
     for name, picture in zip(NAMES, pictures, strict=True):
         image = np.asarray(Image.open(moving_clip / "frames" / f"{name}.png")).astype(float)
         colors = np.asarray(Image.open(predicted / "color" / f"{name}.png")).astype(float)
-        assert np.abs(picture - np.vstack([image, colors])).mean() < 20
+        assert picture.shape == (2 * HEIGHT, *colors.shape[1:])
+        assert np.abs(picture[:HEIGHT, :WIDTH] - image).mean() < 20
+        assert np.abs(picture[HEIGHT:] - colors).mean() < 20
     with av.open(str(predicted / "moving_clip.mp4")) as container:
         assert float(present(container.streams.video[0].average_rate)) == pytest.approx(world.RATE)
 
@@ -136,6 +146,164 @@ def test_a_report_says_what_was_written_and_its_unit(
         f"colors of 6 frames: {tmp_path / 'out' / 'color'}",
         "depth is metric, from velocity (speed)",
     ]
+
+
+def test_depth_in_other_formats(
+    checkpoint_folder: Path, predictor: Predictor, moving_clip: Path, tmp_path: Path
+) -> None:
+    predict(checkpoint_folder, moving_clip, tmp_path, "exr,tiff,png16")
+    kinds = (("exr", "exr"), ("png16", "png"), ("tiff", "tiff"))
+    assert files(tmp_path) == [f"{kind}/{name}.{suffix}" for kind, suffix in kinds for name in NAMES]
+    expected = predictor.predict(moving_clip / "frames" / f"{NAMES[1]}.png").depth
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "tiff" / f"{NAMES[1]}.tiff")), expected)
+    png = DepthPng(tmp_path / "png16" / f"{NAMES[1]}.png").read()
+    np.testing.assert_allclose(png, expected.clip(0, 65535 / 256), atol=0.5 / 256 + 1e-6)
+
+
+def test_options_of_points_reach_clouds_but_not_depth_files(
+    checkpoint_folder: Path, moving_clip: Path, predicted: Path, tmp_path: Path
+) -> None:
+    depth = np.load(predicted / "depth" / f"{NAMES[2]}.npz")["depth"]
+    limit = float(np.median(depth))
+    words = ["predict", str(checkpoint_folder), str(moving_clip), "-o", str(tmp_path), "--save", "depth,cloud"]
+    assert main([*words, "--all-points", "--max-depth", f"{limit:.6f}"]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "depth" / f"{NAMES[2]}.npz")["depth"], depth)
+    vertices = ply.read(tmp_path / "cloud" / f"{NAMES[2]}.ply")
+    np.testing.assert_allclose(vertices["z"], depth[depth <= float(f"{limit:.6f}")])
+    assert main([*words, "--thin", "3"]) == 0
+    assert 0 < len(ply.read(tmp_path / "cloud" / f"{NAMES[2]}.ply")) < len(vertices)
+
+
+def test_flip_fuses_the_mirrored_image(
+    checkpoint_folder: Path, predictor: Predictor, moving_clip: Path, tmp_path: Path
+) -> None:
+    image = moving_clip / "frames" / f"{NAMES[0]}.png"
+    assert main(["predict", str(checkpoint_folder), str(image), "-o", str(tmp_path), "--save", "depth", "--flip"]) == 0
+    expected = predictor.predict(image, flip=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "depth" / f"{NAMES[0]}.npz")["depth"], expected.depth)
+    assert present(expected.disagreement).shape == (HEIGHT, WIDTH)
+    mirrored = predictor.predict(np.asarray(Image.open(image))[:, ::-1].copy(), flip=True)
+    np.testing.assert_allclose(present(mirrored.disagreement)[:, ::-1], present(expected.disagreement), atol=1e-4)
+    assert predictor.predict(image).disagreement is None
+
+
+def test_pictures_by_options(checkpoint_folder: Path, moving_clip: Path, predicted: Path, tmp_path: Path) -> None:
+    words = ["predict", str(checkpoint_folder), str(moving_clip), "-o", str(tmp_path), "--save", "color,video"]
+    assert main([*words, "--plain", "--beside", "--colormap", "gray"]) == 0
+    picture = np.asarray(Image.open(tmp_path / "color" / f"{NAMES[1]}.png"))
+    image = np.asarray(Image.open(moving_clip / "frames" / f"{NAMES[1]}.png"))
+    np.testing.assert_array_equal(picture[:, :WIDTH], image)
+    assert picture.shape == (HEIGHT, 2 * WIDTH, 3)
+    depth = np.load(predicted / "depth" / f"{NAMES[1]}.npz")["depth"]
+    gray = picture[:, WIDTH:].astype(int)
+    assert (gray.max(-1) - gray.min(-1)).max() == 0
+    assert np.corrcoef(gray[..., 0].ravel(), (1 / depth).ravel())[0, 1] > 0.98
+    assert decoded(tmp_path / "moving_clip.mp4")[0].shape == (HEIGHT, 2 * WIDTH, 3)
+
+
+# --- a map of the whole clip --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The depth network knows the world, so that frames agree."""
+
+    def depth_of_world(self: Predictor, clip: Clip, camera: Camera, *, flip: bool) -> Iterator[Prediction]:
+        for index, frame in enumerate(clip.frames):
+            image, depth = world.render(index)
+            depth = depth.astype(np.float32)
+            pixels = (image * 255).astype(np.uint8)
+            yield Prediction(depth, 1 / depth, self.meta.metric, self.meta.scale_source, pixels, camera, frame.time)
+
+    monkeypatch.setattr(Predictor, "predict_clip", depth_of_world)
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_map_along_measured_poses(
+    checkpoint_folder: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = PointOptions(thin=0.25, max_depth=12)
+    predict(checkpoint_folder, moving_clip, tmp_path, "map", points=options)
+    assert files(tmp_path) == ["map.ply"]
+    vertices = ply.read(tmp_path / "map.ply")
+    on_ground = np.abs(vertices["y"] - world.START[2]) < 1e-4
+    on_wall = np.abs(vertices["z"] - (world.WALL - world.START[0])) < 1e-4
+    assert (on_ground | on_wall).all()
+    assert len(vertices) > 300
+    assert vertices["views"].min() >= 2
+    comments = ply.comments(tmp_path / "map.ply")
+    assert comments["unit"] == "metre"
+    assert comments["trajectory"] == "measured poses"
+    assert comments["voxel"] == "0.25"
+    expected = (
+        f"map of 6 frames: {tmp_path / 'map.ply'} ({len(vertices)} points, voxels of 0.25 m, along measured poses)"
+    )
+    assert capsys.readouterr().out.splitlines()[0] == expected
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_map_along_predicted_motion(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
+    camera = camera_file(tmp_path / "camera.yaml")
+    predict(checkpoint_folder, folder, tmp_path / "out", "map", camera=camera, points=PointOptions(thin=0.5))
+    comments = ply.comments(tmp_path / "out" / "map.ply")
+    assert comments["trajectory"] == "predicted motion, aligned with predicted depth"
+    assert len(ply.read(tmp_path / "out" / "map.ply")) > 100
+
+
+def test_a_map_that_fails_leaves_nothing(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:
+    for index in range(world.FRAMES):  # a standing camera
+        shutil.copy(folder / f"{NAMES[0]}.png", folder / f"{NAMES[index]}.png") if index else None
+    camera = camera_file(tmp_path / "camera.yaml")
+    message = refusal(
+        checkpoint=checkpoint_folder,
+        input=folder,
+        output=tmp_path / "out",
+        save="map",
+        camera=camera,
+        points=PointOptions(max_depth=1e-6),
+    )
+    assert message.startswith(f"{tmp_path / 'out' / 'map.ply'}: no map: no two frames")
+    assert files(tmp_path / "out") == []
+
+
+# --- depth up to a factor -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def relative_checkpoint(checkpoint_folder: Path, tmp_path: Path) -> Path:
+    """The checkpoint, of which the scale is not known."""
+    copy = shutil.copytree(checkpoint_folder, tmp_path / "relative")
+    meta = json.loads((copy / "meta.json").read_text())
+    (copy / "meta.json").write_text(json.dumps(meta | {"metric": False, "scale_source": "none"}))
+    return copy
+
+
+@pytest.mark.usefixtures("exact")
+def test_relative_depth_is_never_called_metres(
+    relative_checkpoint: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    predict(relative_checkpoint, moving_clip, output, f"{ALL},exr,tiff,map", points=PointOptions(thin=0.5))
+    written = files(output)
+    assert not [name for name in written if name.startswith("depth/") and name.endswith(".png")]
+    text = capsys.readouterr().out
+    assert not re.search(r"\bm\b|metre", text.replace("its unit is the metre", ""))
+    assert "depth as npz (no png: its unit is the metre) of 6 frames" in text
+    assert "depth is up to a factor (scale: none)" in text
+    assert "--thin 0.5: in the unit of this depth" in text
+    for name in ("map.ply", f"cloud/{NAMES[0]}.ply"):
+        assert ply.comments(output / name)["unit"] == "none, depth is known up to a factor"
+    assert b"metre" not in (output / "exr" / f"{NAMES[0]}.exr").read_bytes()
+    assert ply.comments(output / "map.ply")["trajectory"].startswith("predicted motion")  # poses are in metres
+    colors = np.asarray(Image.open(output / "color" / f"{NAMES[0]}.png"))
+    limits = (0.1, 0.2)
+    np.testing.assert_array_equal(colors, with_bar(colors[:, :WIDTH], *limits, "dusk", metric=False))
+
+
+def test_a_16_bit_png_of_relative_depth_is_refused(relative_checkpoint: Path, folder: Path, tmp_path: Path) -> None:
+    message = refusal(checkpoint=relative_checkpoint, input=folder, output=tmp_path / "out", save="png16")
+    assert message.startswith("--save png16: depth as 16-bit png holds metres x 256, but the depth of this checkpoint")
+    assert not (tmp_path / "out").exists()
 
 
 # --- what is read -----------------------------------------------------------------------------------------------
@@ -184,12 +352,13 @@ def test_an_image_with_its_camera_beside_it(checkpoint_folder: Path, tmp_path: P
     expected = ["cloud/street.ply", "color/street.png", "depth/street.npz", "depth/street.png"]
     assert files(tmp_path) == sorted([*expected, "street.mp4", "street.png", "street.yaml"])
     (picture,) = decoded(tmp_path / "street.mp4")
-    assert picture.shape == (2 * HEIGHT, WIDTH, 3)  # the image over its depth
+    assert picture.shape[0] == 2 * HEIGHT  # the image over its depth
+    assert picture.shape[1] > WIDTH  # beside it, the color bar
 
 
 def test_a_video_with_its_camera_beside_it(checkpoint_folder: Path, video: Path, tmp_path: Path) -> None:
     camera_file(tmp_path / "drive.yaml")
-    predict(checkpoint_folder, video, tmp_path / "out", ALL)
+    predict(checkpoint_folder, video, tmp_path / "out", ALL, pictures=PictureOptions(plain=True))
     kinds = (("cloud", "ply"), ("color", "png"), ("depth", "npz"), ("depth", "png"))
     expected = [f"{kind}/{name}.{suffix}" for kind, suffix in kinds for name in NAMES]
     assert files(tmp_path / "out") == sorted([*expected, "drive.mp4"])
@@ -248,7 +417,7 @@ def clips(moving_clip: Path, tmp_path: Path) -> Path:
 def test_several_clips_get_a_folder_each(
     checkpoint_folder: Path, clips: Path, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    predict(checkpoint_folder, clips, tmp_path / "out", ALL)
+    predict(checkpoint_folder, clips, tmp_path / "out", ALL, points=PointOptions(all_points=True))
     for name in ("monday", "tuesday"):
         video = [each.replace("moving_clip", name) for each in files(predicted)]
         assert files(tmp_path / "out" / name) == sorted(video)
@@ -294,7 +463,7 @@ def test_an_unknown_kind(refused: dict[str, Any], folder: Path) -> None:
     assert (
         refusal(**refused, input=folder, save="depth,colour") == "--save: cannot save 'colour': did you mean 'color'?"
     )
-    message = "--save: cannot save '': valid names are depth, color, video, cloud"
+    message = "--save: cannot save '': valid names are depth, exr, tiff, png16, color, video, cloud, map"
     assert refusal(**refused, input=folder, save="") == message
 
 
@@ -307,7 +476,21 @@ def test_an_input_that_is_not_there_or_empty(refused: dict[str, Any], tmp_path: 
 
 def test_a_cloud_without_a_camera(refused: dict[str, Any], folder: Path) -> None:
     message = refusal(**refused, input=folder, save="cloud")
-    assert message.endswith("no camera is known, but point clouds need one; name its file with --camera")
+    assert message.endswith("no camera is known, but --save cloud needs one; name its file with --camera")
+
+
+def test_a_map_of_unrelated_images(refused: dict[str, Any], folder: Path) -> None:
+    image = folder / f"{NAMES[0]}.png"
+    camera = camera_file(folder.parent / "camera.yaml")
+    message = refusal(**refused, input=image, save="map", camera=camera)
+    assert message.endswith("a map needs consecutive frames of one moving camera")
+    assert "but --save map needs one" in refusal(**refused, input=folder, save="map")
+
+
+def test_a_length_that_is_none(refused: dict[str, Any], folder: Path) -> None:
+    for points, option in ((PointOptions(max_depth=0.0), "--max-depth 0"), (PointOptions(thin=-1.0), "--thin -1")):
+        message = refusal(**refused, input=folder, points=points)
+        assert message == f"{option}: is no length; give a positive number of metres"
 
 
 def test_a_camera_for_another_size(refused: dict[str, Any], folder: Path, video: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from packdepth.errors import InputError
 from packdepth.inference import writers
 from packdepth.inference.run import predict
-from packdepth.inference.writers.video import image_and_colors, video_writer
+from packdepth.inference.writers.video import video_writer
 
 
 @pytest.mark.parametrize(("fps", "rate"), [(10.0, Fraction(10)), (29.97002997002997, Fraction(30000, 1001))])
@@ -48,13 +48,6 @@ def test_a_video_that_fails_leaves_nothing(tmp_path: Path, image: np.ndarray, be
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wide_images_are_stacked_and_tall_ones_set_side_by_side(image: np.ndarray) -> None:
-    colors = 255 - image
-    np.testing.assert_array_equal(image_and_colors(image, colors), np.vstack([image, colors]))
-    tall, tall_colors = image.transpose(1, 0, 2), colors.transpose(1, 0, 2)
-    np.testing.assert_array_equal(image_and_colors(tall, tall_colors), np.hstack([tall, tall_colors]))
-
-
 NEAREST = """
 from packdepth.inference.writers import Writer
 
@@ -87,4 +80,4 @@ def test_a_kind_of_file_is_one_module_of_the_package(
         predict(checkpoint_folder, image, tmp_path / "out", "nearst")
     monkeypatch.undo()
     sys.modules.pop("packdepth.inference.writers.nearest")
-    assert list(writers.all_writers()) == ["depth", "color", "video", "cloud"]
+    assert list(writers.all_writers()) == ["depth", "exr", "tiff", "png16", "color", "video", "cloud", "map"]

@@ -294,7 +294,14 @@ WRITTEN = {
     "docs/how-to/city.md": {"out/city/train-*/lidar/*.npz": 3},
     "docs/how-to/data_sets.md": {"data/kitti/**/camera.yaml": 10, "splits/*.txt": 3, "out/check/contact_sheet.jpg": 1},
     "docs/how-to/semantics.md": {"runs/two/stage2/best/run.yaml": 1, "runs/mine/best-frames/kept.txt": 1},
-    "docs/tutorials/own_video.md": {"runs/mine/best/run.yaml": 1, "out/depth/*.png": world.FRAMES},
+    "docs/how-to/predictions.md": {
+        "out/kept/drive.mp4": 1,
+        "out/look/color/*.png": world.FRAMES,
+        "out/clouds/cloud/*.ply": world.FRAMES,
+        "out/map/map.ply": 1,
+        "out/python/*.tiff": world.FRAMES,
+    },
+    "docs/tutorials/own_video.md": {"runs/mine/best/run.yaml": 1, "out/depth/*.npz": world.FRAMES},
 }
 """How many files the blocks of a page leave behind that fit each pattern, without those on real data."""
 RUN = [page for page in PAGES if any(block.reason is None and block.language != "text" for block in blocks_on(page))]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import world
 
-from packdepth.evaluation.odometry import chained
+from packdepth.geometry.poses import chained
 from packdepth.sources.folder import Folder
 from packdepth.studies import ego_motion
 from packdepth.studies.ego_motion import Setting, errors, mean_step, networks, study, table

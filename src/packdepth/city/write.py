@@ -20,7 +20,8 @@ from packdepth.city.ego import RATE
 from packdepth.city.lidar import ORIGIN
 from packdepth.classes import PALETTE
 from packdepth.color import colorize
-from packdepth.files import claim, replacing, write_depth_png, write_image
+from packdepth.depth_files import write_depth_png
+from packdepth.files import claim, replacing, write_image
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
 from packdepth.sources.rigid import quaternion

@@ -12,9 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from packdepth.config import Run
 from packdepth.demo.scores import constant_depths, part_scores
-from packdepth.evaluation.odometry import chained, from_first
 from packdepth.evaluation.scores import Scores
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.predictor import Predictor, load
 from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.packnet import PackNetBlock

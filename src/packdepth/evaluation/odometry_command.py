@@ -13,11 +13,12 @@ import numpy as np
 from packdepth.charts import OURS, TRUE, Line, picture
 from packdepth.data.targets import gaps
 from packdepth.errors import InputError
-from packdepth.evaluation.odometry import OdometryErrors, chained, distances, from_first, odometry_errors, stretched
+from packdepth.evaluation.odometry import OdometryErrors, distances, odometry_errors, stretched
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, write_image, write_json
 from packdepth.geometry.camera import Camera
-from packdepth.inference.cameras import known_camera, match_clip, scale_of_clip
+from packdepth.geometry.poses import chained, from_first
+from packdepth.inference.cameras import is_metric_for, known_camera, match_clip, scale_of_clip
 from packdepth.inference.predictor import Predictor, load
 from packdepth.progress import progress
 from packdepth.records import Clip
@@ -170,15 +171,14 @@ def clip_odometry(
         make_folder(output)
     images = (frame.image.read() for frame in clip.frames)
     poses = chained(predictor.motions(progress(images, "odometry", len(clip.frames)), align))
-    match = match_clip(clip, predictor.meta)
-    poses[:, :3, 3] *= match.factor
+    poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor
     measured = [frame.pose for frame in clip.frames if frame.pose is not None]
     true = np.stack(measured) if len(measured) == len(clip.frames) else None
     aligned = "" if align is None else ", aligned with predicted depth"
     report = OdometryReport(
         checkpoint=checkpoint,
         source=source,
-        metric=predictor.meta.metric and match.is_metric,
+        metric=is_metric_for(clip, predictor.meta),
         scale_source=predictor.meta.scale_source + aligned,
         scale=scale_of_clip(clip, predictor.meta) + aligned,
         frames=len(poses),

@@ -118,6 +118,16 @@ def match_clip(clip: Clip, meta: Meta) -> CameraMatch:
     return match_camera(known_camera(clip, meta), clip.camera.height, clip.camera.width, meta)
 
 
+def is_metric_for(clip: Clip, meta: Meta) -> bool:
+    """Return whether the depth that is predicted for a clip is in metres.
+
+    Args:
+        clip: the clip.
+        meta: the description of the checkpoint.
+    """
+    return meta.metric and match_clip(clip, meta).is_metric
+
+
 def scale_of_clip(clip: Clip, meta: Meta) -> str:
     """Return the scale of the depth that is predicted for a clip, in words.
 

@@ -350,15 +350,21 @@ class Predictor:
         pixels = [checked_size(image_tensor(image), camera) for image, camera in zip(images, cameras, strict=True)]
         ids = [label_tensor(each) for each in labels]
         inv_depths = self._inv_depth(pixels, ids)  # [B, 1, h, w]
+        differences: Sequence[Tensor | None] = [None] * len(pixels)
         if flip:
-            mirrored = [None if each is None else each.flip(-1) for each in ids]
-            inv_depths = fuse_flipped(inv_depths, self._inv_depth([each.flip(-1) for each in pixels], mirrored))
+            mirrored_ids = [None if each is None else each.flip(-1) for each in ids]
+            mirrored = self._inv_depth([each.flip(-1) for each in pixels], mirrored_ids)
+            differences = list(relative_difference(inv_depths, mirrored.flip(-1)))
+            inv_depths = fuse_flipped(inv_depths, mirrored)
         predictions = []
-        for image, camera, inv_depth in zip(pixels, cameras, inv_depths, strict=True):
+        for image, camera, inv_depth, difference in zip(pixels, cameras, inv_depths, differences, strict=True):
             height, width = image.shape[-2:]
             match = match_camera(camera, height, width, self.meta)
             resized = resize_inv_depth(inv_depth[None] / match.factor, height, width)
             full = resized.clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
+            disagreement = (
+                None if difference is None else resize_inv_depth(difference[None], height, width)[0, 0].cpu().numpy()
+            )
             predictions.append(
                 Prediction(
                     depth=1 / full,
@@ -367,6 +373,7 @@ class Predictor:
                     scale_source=self.meta.scale_source,
                     image=(image[0].permute(1, 2, 0) * 255).round().byte().numpy(),
                     camera=camera,
+                    disagreement=disagreement,
                 )
             )
         return predictions
@@ -422,6 +429,19 @@ class Predictor:
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)
+
+
+def relative_difference(inv_depth: Tensor, other: Tensor) -> Tensor:
+    """Return the difference of two inverse depths over their mean, between 0 and 2.
+
+    Args:
+        inv_depth: inverse depth of any shape.
+        other: inverse depth of the same shape.
+
+    >>> relative_difference(torch.tensor([1.0, 0.5]), torch.tensor([3.0, 0.5]))
+    tensor([1., 0.])
+    """
+    return 2 * (inv_depth - other).abs() / (inv_depth + other).clamp(min=MIN_INV_DEPTH)
 
 
 def checked_size(image: Tensor, camera: Camera | None) -> Tensor:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from packdepth.blocks import nearest
-from packdepth.checkpoint import LearnedCamera, Meta
+from packdepth.checkpoint import LearnedCamera
 from packdepth.color import color_range
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
 from packdepth.errors import InputError
 from packdepth.files import make_folder
 from packdepth.geometry.camera import Camera
-from packdepth.inference.cameras import known_camera, learned_camera, scale_of_clip
+from packdepth.geometry.poses import chained, from_first
+from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, match_clip, scale_of_clip
+from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
 from packdepth.inference.predictor import Predictor, frame_inv_depth, load
-from packdepth.inference.writers import Writer, all_writers
+from packdepth.inference.writers import ClipFacts, Writer, all_writers
 from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
@@ -47,6 +51,9 @@ def predict(
     precision: Precision = "32",
     kind: str | None = None,
     options: Sequence[str] = (),
+    flip: bool = False,
+    points: PointOptions = POINTS,
+    pictures: PictureOptions = PICTURES,
 ) -> None:
     """Predict depth of each frame, write it, and print what was written and the unit of depth.
 
@@ -58,31 +65,36 @@ def predict(
         input: an image, a folder of images, a video or a data set: anything that `packdepth.open` opens.
         output: the folder to write to. If there are several clips, each gets a subfolder with its name.
         save: the kinds of files to write, separated by commas:
-            `depth`: depth/NAME.npz and depth/NAME.png (16 bit, metres x 256) for each frame;
+            `depth`: depth/NAME.npz and, if depth is metric, depth/NAME.png (16 bit, metres x 256) for each frame;
+            `exr`, `tiff`, `png16`: exr/NAME.exr, tiff/NAME.tiff (32-bit floats), png16/NAME.png for each frame;
             `color`: color/NAME.png for each frame, inverse depth in colors;
             `video`: <input's name>.mp4, each image above its depth in colors;
-            `cloud`: cloud/NAME.ply for each frame, its pixels as colored points; needs a camera.
+            `cloud`: cloud/NAME.ply for each frame, its pixels as colored points; needs a camera;
+            `map`: map.ply, one cloud of the whole clip; needs a camera and consecutive frames.
         camera: a calibration file for the size of the images. If left out, it is looked for in an input folder, or
             beside an input file; without one, the camera is that of the data set, or else the one that the checkpoint
             has learned for images of this size. Images of a lens are undistorted before they are predicted.
         precision: the precision of the depth network, as in `load`.
         kind: the kind of source; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`.
+        flip: fuse each prediction with that of the mirrored image, and cut points from clouds where the two differ.
+        points: options of point clouds and maps.
+        pictures: options of pictures and videos.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
+    points.check()
     writers = _chosen(save)
     clips = open_clips(input, kind, options, camera)
     predictor = load(checkpoint, precision=precision)
-    jobs = _jobs(clips, input, output, writers, predictor.meta)
+    jobs = _jobs(clips, input, output, writers, predictor)
     for job in jobs:
-        _check(job, input)
+        _check(job, input, predictor)
     if predictor.run.networks.depth.label_classes is not None:
         check_labeled(clips)
     make_folder(output)
-    for job in jobs:
-        _write(predictor, job)
-    _report(predictor, jobs)
+    lines = [line for job in jobs for line in _write(predictor, job, flip, points, pictures)]
+    print("\n".join([*lines, *_last_lines(predictor, jobs, points)]))
 
 
 def _chosen(save: str) -> list[type[Writer]]:
@@ -95,7 +107,9 @@ def _chosen(save: str) -> list[type[Writer]]:
     return [writer for kind, writer in known.items() if kind in wanted]
 
 
-def _jobs(clips: Sequence[Clip], path: Path, output: Path, writers: Sequence[type[Writer]], meta: Meta) -> list[Job]:
+def _jobs(
+    clips: Sequence[Clip], path: Path, output: Path, writers: Sequence[type[Writer]], predictor: Predictor
+) -> list[Job]:
     """Return a job for each clip. Raises InputError if two clips have one name."""
     check_names(clips, path, "predict")
     jobs = []
@@ -104,17 +118,31 @@ def _jobs(clips: Sequence[Clip], path: Path, output: Path, writers: Sequence[typ
         if len(clips) == 1:
             folder, name = output, path.resolve().name if path.is_dir() else path.stem
         places = {writer: writer.place(folder, name) for writer in writers}
+        meta = predictor.meta
         jobs.append(Job(clip, known_camera(clip, meta), learned_camera(clip, meta), folder, places))
     return jobs
 
 
-def _check(job: Job, path: Path) -> None:
+def _check(job: Job, path: Path, predictor: Predictor) -> None:
     """Raise InputError if a writer cannot write the clip, or would overwrite the input."""
     clip = job.clip
     for writer in job.places:
+        if writer.needs_metric and not is_metric_for(clip, predictor.meta):
+            raise InputError(
+                f"--save {writer.kind}: {writer.content} holds metres x 256, but the depth of this checkpoint is known "
+                f"up to a factor; save depth, tiff or exr"
+            )
+        if writer.needs_poses and _measured(predictor, clip) is None:
+            if clip.independent or len(clip.frames) < 2:
+                raise InputError(f"{clip.path}: a {writer.content} needs consecutive frames of one moving camera")
+            if predictor.pose is None:
+                raise InputError(
+                    f"{clip.path}: a {writer.content} needs a trajectory, but the checkpoint holds no pose network and "
+                    f"the frames have no measured poses"
+                )
         if writer.needs_camera and job.camera is None:
             raise InputError(
-                f"{clip.path}: no camera is known, but {writer.content} need one; name its file with --camera"
+                f"{clip.path}: no camera is known, but --save {writer.kind} needs one; name its file with --camera"
             )
         if writer.needs_one_size:
             height, width = clip.image_size(clip.frames[0])
@@ -135,20 +163,50 @@ def _check(job: Job, path: Path) -> None:
             )
 
 
-def _write(predictor: Predictor, job: Job) -> None:
-    """Predict and write all frames of a clip."""
+def _write(predictor: Predictor, job: Job, flip: bool, points: PointOptions, pictures: PictureOptions) -> list[str]:
+    """Predict and write all frames of a clip, and return lines that say what was written."""
     frames, colors = job.clip.frames, (0.0, 0.0)
     if any(writer.needs_colors for writer in job.places):
         chosen = frames[:: math.ceil(len(frames) / SAMPLES)]
         maps = [frame_inv_depth(predictor, frame).cpu().numpy() for frame in progress(chosen, "colors", len(chosen))]
-        colors = color_range(maps)
+        colors = color_range([each / match_clip(job.clip, predictor.meta).factor for each in maps])
+    poses: Sequence[np.ndarray | None] = [None] * len(frames)
+    trajectory = "unknown"
+    if any(writer.needs_poses for writer in job.places):
+        poses, trajectory = _trajectory(predictor, job)
+    facts = ClipFacts(frames_per_second(job.clip), colors, trajectory, is_metric_for(job.clip, predictor.meta))
     with ExitStack() as stack:
-        rate = frames_per_second(job.clip)
-        writers = [stack.enter_context(writer(place, rate, colors)) for writer, place in job.places.items()]
-        predictions = predictor.predict_clip(job.clip, job.camera)
-        for frame, prediction in progress(zip(frames, predictions, strict=True), "depth", len(frames)):
+        writers = [stack.enter_context(writer(place, facts, points, pictures)) for writer, place in job.places.items()]
+        predictions = predictor.predict_clip(job.clip, job.camera, flip=flip)
+        for frame, pose, prediction in progress(zip(frames, poses, predictions, strict=True), "depth", len(frames)):
             for each in writers:
-                each.append(frame.name, prediction)
+                each.append(frame.name, replace(prediction, pose=pose))
+    return [each.summary(len(frames)) for each in writers]
+
+
+def _measured(predictor: Predictor, clip: Clip) -> np.ndarray | None:
+    """Return the measured trajectory T_first_current [N, 4, 4] of a clip; None without a pose or metric depth."""
+    poses = [frame.pose for frame in clip.frames if frame.pose is not None]
+    complete = len(poses) == len(clip.frames) and is_metric_for(clip, predictor.meta)
+    return from_first(np.stack(poses)) if complete else None
+
+
+def _trajectory(predictor: Predictor, job: Job) -> tuple[Sequence[np.ndarray], str]:
+    """Return the trajectory T_first_current of a clip, a pose [4, 4] for each frame, and its origin in words.
+
+    Measured poses are used if depth is metric. Otherwise the pose network predicts the trajectory, whose motions are
+    aligned with the predicted depth, unless label maps guide the depth network.
+    """
+    clip = job.clip
+    measured = _measured(predictor, clip)
+    if measured is not None:
+        return list(measured), "measured poses"
+    camera = job.camera if predictor.run.networks.depth.label_classes is None else None
+    images = (frame.image.read() for frame in progress(clip.frames, "poses", len(clip.frames)))
+    aligned = "" if camera is None else ", aligned with predicted depth"
+    poses = chained(predictor.motions(images, camera))
+    poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor
+    return list(poses), f"predicted motion{aligned}"
 
 
 def frames_per_second(clip: Clip) -> float:
@@ -169,15 +227,14 @@ def frames_per_second(clip: Clip) -> float:
     return (len(times) - 1) / (times[-1] - times[0])
 
 
-def _report(predictor: Predictor, jobs: Sequence[Job]) -> None:
-    """Print what was written and the unit of depth."""
-    for job in jobs:
-        if job.clip.corrected is not None:
-            print(f"{job.clip.path}: {job.clip.corrected}")
-        count = len(job.clip.frames)
-        for writer, place in job.places.items():
-            print(f"{writer.content} of {count} frame{'' if count == 1 else 's'}: {place}")
-    for scale in dict.fromkeys(scale_of_clip(job.clip, predictor.meta) for job in jobs):
-        print(f"depth is {scale}")
-    for learned in dict.fromkeys(str(job.learned) for job in jobs if job.learned is not None):
-        print(f"camera, learned with the networks: {learned}")
+def _last_lines(predictor: Predictor, jobs: Sequence[Job], points: PointOptions) -> list[str]:
+    """Return the lines that state corrections, the unit of depth and of the lengths that options give, and cameras."""
+    meta = predictor.meta
+    lines = [f"{job.clip.path}: {job.clip.corrected}" for job in jobs if job.clip.corrected is not None]
+    lines += [f"depth is {scale}" for scale in dict.fromkeys(scale_of_clip(job.clip, meta) for job in jobs)]
+    lengths = {"--max-depth": points.max_depth, "--thin": points.thin}
+    given = [f"{option} {value:g}" for option, value in lengths.items() if value is not None]
+    if given and not all(is_metric_for(job.clip, meta) for job in jobs):
+        lines.append(f"{' and '.join(given)}: in the unit of this depth, which no one knows")
+    learned = dict.fromkeys(str(job.learned) for job in jobs if job.learned is not None)
+    return [*lines, *(f"camera, learned with the networks: {each}" for each in learned)]

@@ -22,8 +22,9 @@ import yaml
 from packdepth.blocks import Closed, parse
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import check_calibrated
+from packdepth.depth_files import write_depth_png
 from packdepth.errors import InputError
-from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_depth_png, write_image
+from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_image
 from packdepth.progress import progress
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource

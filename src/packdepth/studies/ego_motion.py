@@ -19,8 +19,9 @@ import torch
 
 from packdepth.config import parse_run
 from packdepth.data.targets import distance, target_indices
-from packdepth.evaluation.odometry import chained, odometry_errors
+from packdepth.evaluation.odometry import odometry_errors
 from packdepth.files import make_folder, replacing, write_json
+from packdepth.geometry.poses import chained
 from packdepth.inference.predictor import load
 from packdepth.records import Clip
 from packdepth.studies.side_by_side import train_side_by_side

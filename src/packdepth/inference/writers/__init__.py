@@ -1,18 +1,34 @@
-"""Writers: files of one kind that hold the predictions of a clip. Each writer is a module of this package.
+"""Writers: files of one kind that hold the predictions of a clip, each a `Writer` in a module of this package.
 
-A module `NAME.py` defines one class, a `Writer` with `kind = "NAME"`: `packdepth predict --save NAME` finds it there.
+`packdepth predict --save NAME` finds the class with `kind = "NAME"` there; most modules have the name of their kind.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from packdepth.blocks import submodules
+from packdepth.inference.options import PictureOptions, PointOptions
 from packdepth.records import Prediction
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """Facts about a clip that its writers need.
+
+    >>> ClipFacts(rate=10.0).trajectory
+    'unknown'
+    """
+
+    rate: float  # frames per second
+    colors: tuple[float, float] = (0.0, 0.0)  # range of inverse depth (1/metres) of the colors, if a writer needs it
+    trajectory: str = "unknown"  # the origin of the predictions' poses, for texts, if a writer needs poses
+    metric: bool = True  # whether depth is in metres
 
 
 class Writer(ABC):
@@ -22,8 +38,9 @@ class Writer(ABC):
 
     Args:
         place: the file or folder to write, as `place` gives it.
-        rate: the clip's frames per second.
-        colors: inverse depths (1/metres) of the darkest and the brightest color; only used if `needs_colors`.
+        facts: facts about the clip.
+        points: options of point clouds and maps.
+        pictures: options of pictures and videos.
     """
 
     kind: ClassVar[str]
@@ -36,9 +53,13 @@ class Writer(ABC):
     """Whether all images must be of one size."""
     needs_colors: ClassVar[bool] = False
     """Whether the writer needs the clip's range of inverse depth."""
+    needs_poses: ClassVar[bool] = False
+    """Whether every prediction must have a pose."""
+    needs_metric: ClassVar[bool] = False
+    """Whether depth must be in metres."""
 
-    def __init__(self, place: Path, rate: float, colors: tuple[float, float]) -> None:
-        self.path, self.rate, self.colors = place, rate, colors
+    def __init__(self, place: Path, facts: ClipFacts, points: PointOptions, pictures: PictureOptions) -> None:
+        self.path, self.facts, self.points, self.pictures = place, facts, points, pictures
         self.stack = ExitStack()  # files that are open for the whole clip
 
     @classmethod
@@ -60,6 +81,14 @@ class Writer(ABC):
             prediction: its prediction.
         """
 
+    def summary(self, count: int) -> str:
+        """Return what was written, for the report.
+
+        Args:
+            count: number of frames of the clip.
+        """
+        return f"{self.content} of {count} frame{'' if count == 1 else 's'}: {self.path}"
+
     def __enter__(self) -> Self:
         """Begin to write."""
         return self
@@ -71,11 +100,27 @@ class Writer(ABC):
         self.stack.__exit__(kind, error, traceback)
 
 
+class FrameWriter(Writer):
+    """A writer of one file of depth for each frame, `KIND/FRAME.SUFFIX` (see `Prediction.save`)."""
+
+    suffix: ClassVar[str]
+    """The suffix of the files, with its dot."""
+
+    def append(self, name: str, prediction: Prediction) -> None:
+        """Write the file of a frame.
+
+        Args:
+            name: the name of the frame.
+            prediction: its prediction.
+        """
+        prediction.save(self.path / f"{name}{self.suffix}")
+
+
 def all_writers() -> dict[str, type[Writer]]:
     """Return the writers by their kind. Writers that need a camera or images of one size come last.
 
     >>> list(all_writers())
-    ['depth', 'color', 'video', 'cloud']
+    ['depth', 'exr', 'tiff', 'png16', 'color', 'video', 'cloud', 'map']
     """
     writers = [
         value
@@ -83,5 +128,6 @@ def all_writers() -> dict[str, type[Writer]]:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Writer) and value.__module__ == module.__name__
     ]
-    writers.sort(key=lambda writer: (writer.needs_camera, writer.needs_one_size, writer.needs_colors, writer.kind))
+    needs = ("needs_poses", "needs_camera", "needs_one_size", "needs_colors", "needs_metric")
+    writers.sort(key=lambda writer: (*(getattr(writer, need) for need in needs), writer.kind))
     return {writer.kind: writer for writer in writers}

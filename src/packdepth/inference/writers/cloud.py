@@ -22,4 +22,6 @@ class CloudWriter(Writer):
             name: the name of the frame.
             prediction: its prediction.
         """
-        prediction.save(self.path / f"{name}.ply")
+        options = self.points
+        path = self.path / f"{name}.ply"
+        prediction.save(path, max_depth=options.max_depth, reliable=not options.all_points, thin=options.thin)

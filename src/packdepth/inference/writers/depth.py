@@ -1,25 +1,60 @@
-"""Depth as arrays and as depth maps of 16 bits."""
+"""Depth as files: arrays of numpy, and depth maps that other programs read."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from packdepth.inference.writers import Writer
+from packdepth.inference.writers import FrameWriter, Writer
 from packdepth.records import Prediction
 
 
 class DepthWriter(Writer):
-    """Writer of `depth/FRAME.npz` and `depth/FRAME.png` (see `Prediction.save`)."""
+    """Writer of `depth/FRAME.npz` and, if depth is metric, `depth/FRAME.png` (see `Prediction.save`)."""
 
     kind: ClassVar[str] = "depth"
     content: ClassVar[str] = "depth as npz and 16-bit png"
 
     def append(self, name: str, prediction: Prediction) -> None:
-        """Write both files of a frame.
+        """Write the files of a frame.
 
         Args:
             name: the name of the frame.
             prediction: its prediction.
         """
         prediction.save(self.path / f"{name}.npz")
-        prediction.save(self.path / f"{name}.png")
+        if prediction.metric:
+            prediction.save(self.path / f"{name}.png")
+
+    def summary(self, count: int) -> str:
+        """Return what was written, for the report.
+
+        Args:
+            count: number of frames of the clip.
+        """
+        text = super().summary(count)
+        return text if self.facts.metric else text.replace(" and 16-bit png", " (no png: its unit is the metre)", 1)
+
+
+class Png16Writer(FrameWriter):
+    """Writer of `png16/FRAME.png`: metres x 256 in 16 bits."""
+
+    kind: ClassVar[str] = "png16"
+    content: ClassVar[str] = "depth as 16-bit png"
+    suffix: ClassVar[str] = ".png"
+    needs_metric: ClassVar[bool] = True
+
+
+class TiffWriter(FrameWriter):
+    """Writer of `tiff/FRAME.tiff`: 32-bit floats in one channel."""
+
+    kind: ClassVar[str] = "tiff"
+    content: ClassVar[str] = "depth as tiff"
+    suffix: ClassVar[str] = ".tiff"
+
+
+class ExrWriter(FrameWriter):
+    """Writer of `exr/FRAME.exr`: 32-bit floats in one channel."""
+
+    kind: ClassVar[str] = "exr"
+    content: ClassVar[str] = "depth as exr"
+    suffix: ClassVar[str] = ".exr"

@@ -12,19 +12,19 @@ import av
 import numpy as np
 
 from packdepth.files import replacing
-from packdepth.inference.writers import Writer
+from packdepth.inference.pictures import image_and_colors
+from packdepth.inference.writers.color import ColorWriter
 from packdepth.records import Prediction
 
 BT601 = 6  # code of the color matrix with which FFmpeg converts RGB; without it in the file, players have to guess
 
 
-class VideoWriter(Writer):
+class VideoWriter(ColorWriter):
     """Writer of one mp4 for the whole clip."""
 
     kind: ClassVar[str] = "video"
     content: ClassVar[str] = "video"
     needs_one_size: ClassVar[bool] = True
-    needs_colors: ClassVar[bool] = True
 
     @classmethod
     def place(cls, folder: Path, name: str) -> Path:
@@ -43,11 +43,11 @@ class VideoWriter(Writer):
             name: the name of the frame.
             prediction: its prediction.
         """
-        self._append(image_and_colors(prediction.image, prediction.color(*self.colors)))
+        self._append(image_and_colors(prediction.image, self.colors(prediction), self.pictures.beside))
 
     def __enter__(self) -> Self:
         """Open the video."""
-        self._append = self.stack.enter_context(video_writer(self.path, self.rate))
+        self._append = self.stack.enter_context(video_writer(self.path, self.facts.rate))
         return super().__enter__()
 
 
@@ -75,17 +75,3 @@ def video_writer(path: Path, rate: float) -> Iterator[Callable[[np.ndarray], Non
 
         yield append
         container.mux(stream.encode())
-
-
-def image_and_colors(image: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Return an image above its depth in colors, or beside it if the image is taller than wide.
-
-    Args:
-        image: image [H, W, 3] uint8, RGB.
-        colors: colors [H, W, 3] uint8, RGB.
-
-    >>> image_and_colors(np.zeros((2, 4, 3), np.uint8), np.zeros((2, 4, 3), np.uint8)).shape
-    (4, 4, 3)
-    """
-    height, width = image.shape[:2]
-    return np.concatenate([image, colors], axis=0 if width >= height else 1)

@@ -1,0 +1,55 @@
+"""Options of the files that predictions are written to. Their fields are options of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packdepth.color import Colormap
+from packdepth.errors import InputError
+
+
+@dataclass(frozen=True)
+class PointOptions:
+    """Options of point clouds and maps.
+
+    Args:
+        max_depth: metres; farther points are left out of clouds and maps (depth files keep every pixel). A map ends at
+            the median depth of each frame if this is left out.
+        thin: metres; points within a cube of this side become one, their mean. A map has cubes of 1/200 of the median
+            depth if this is left out.
+        all_points: keep the points that are left out as unreliable: sky, what is far, edges between near and far.
+
+    >>> PointOptions(thin=0.2).check()
+    """
+
+    max_depth: float | None = None
+    thin: float | None = None
+    all_points: bool = False
+
+    def check(self) -> None:
+        """Raise InputError, which names the option, for a length that is not positive."""
+        for option, value in (("max-depth", self.max_depth), ("thin", self.thin)):
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"--{option} {value:g}: is no length; give a positive number of metres")
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """Options of pictures and videos.
+
+    Args:
+        colormap: colors of depth.
+        beside: show the image beside its depth; a video shows wide images above it if this is left out.
+        plain: leave out the color bar, so that pictures have the size of the images.
+
+    >>> PictureOptions().colormap
+    'dusk'
+    """
+
+    colormap: Colormap = "dusk"
+    beside: bool = False
+    plain: bool = False
+
+
+POINTS, PICTURES = PointOptions(), PictureOptions()
+"""The default options."""

@@ -1,0 +1,92 @@
+"""Pictures of depth: colors, a bar that says how many metres a color means, and the image beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from packdepth.color import MIN_RANGE, Colormap, colorize
+
+BACKGROUND, INK = (255, 255, 255), (40, 40, 40)  # colors of the strip and of its text
+TEXT_SHARE, MIN_TEXT, MAX_TEXT = 0.05, 9.0, 28.0  # size of text: share of the picture's height, and limits in pixels
+# Round depths in the order in which they claim their place on the bar: the fewer digits the rounder.
+ROUND = tuple(base * 10.0**power for base in (1, 2, 5, 3, 7, 1.5, 4) for power in range(-2, 4))
+SPACING = 1.3  # least distance between two labels, over the size of text
+
+
+def bar_ticks(low: float, high: float, length: float, spacing: float) -> list[tuple[float, float]]:
+    """Return round depths of a bar whose colors are linear in inverse depth, each with its position from the far end.
+
+    Args:
+        low: inverse depth (1/metres) at the far end.
+        high: inverse depth (1/metres) at the near end.
+        length: length of the bar, in pixels.
+        spacing: least distance between two ticks, and half of it to the ends, in pixels.
+
+    Returns:
+        Pairs of depth in metres and position in pixels, from far to near.
+
+    >>> bar_ticks(0.0, 1.0, length=100, spacing=20)
+    [(10.0, 10.0), (2.0, 50.0)]
+    """
+    chosen: list[tuple[float, float]] = []
+    for depth in ROUND:
+        place = length * (1 / depth - low) / max(high - low, MIN_RANGE)
+        inside = spacing / 2 <= place <= length - spacing / 2
+        if inside and all(abs(place - other) >= spacing for _, other in chosen):
+            chosen.append((depth, round(place, 1)))
+    return sorted(chosen, key=lambda tick: tick[1])
+
+
+def with_bar(picture: np.ndarray, low: float, high: float, colormap: Colormap, metric: bool) -> np.ndarray:
+    """Return a picture with a color bar in a strip at its right: far above, near below.
+
+    Args:
+        picture: picture [H, W, 3] uint8, RGB.
+        low: inverse depth (1/metres) of the first color.
+        high: inverse depth (1/metres) of the last color.
+        colormap: the name of the color map.
+        metric: whether depth is in metres. If not, the bar says "far" and "near", and no number.
+
+    Returns:
+        [H, W + w, 3] uint8, RGB; the strip of w pixels is as wide as its text.
+
+    >>> with_bar(np.zeros((100, 50, 3), np.uint8), 0.01, 0.5, "turbo", metric=True).shape[0]
+    100
+    """
+    height = len(picture)
+    size = float(np.clip(TEXT_SHARE * height, MIN_TEXT, MAX_TEXT))
+    font = ImageFont.load_default(size)
+    unit = round(size / 2)  # of the layout: margins and half the width of the bar
+    top, length = round(size), max(height - 2 * round(size), 1)
+    ticks = [(f"{depth:g} m", place) for depth, place in bar_ticks(low, high, length, SPACING * size)]
+    if not metric:
+        ticks = [("far", size / 2), ("relative", length / 2), ("near", length - size / 2)]
+    width = max((round(font.getlength(words)) for words, _ in ticks), default=0) + 6 * unit
+    canvas = Image.new("RGB", (width + width % 2, height), BACKGROUND)
+    shades = colorize(np.linspace(low, high, length)[:, None].repeat(2 * unit, axis=1), low, high, colormap)
+    canvas.paste(Image.fromarray(shades), (unit, top))
+    draw = ImageDraw.Draw(canvas)
+    for words, place in ticks:
+        if metric:
+            draw.line([(3 * unit, top + place), (3.5 * unit, top + place)], fill=INK)
+        draw.text((4 * unit, top + place), words, fill=INK, anchor="lm", font=font)
+    return np.concatenate([picture, np.asarray(canvas)], axis=1)
+
+
+def image_and_colors(image: np.ndarray, colors: np.ndarray, beside: bool = False) -> np.ndarray:
+    """Return an image above its depth in colors, or left of it if it is taller than wide or `beside` asks for it.
+
+    Args:
+        image: image [H, W, 3] uint8, RGB.
+        colors: colors [H, W + w, 3] uint8, RGB; w pixels of a color bar, if there is one, stay white beside the image.
+        beside: whether the image is always to the left.
+
+    >>> image_and_colors(np.zeros((2, 4, 3), np.uint8), np.zeros((2, 4, 3), np.uint8)).shape
+    (4, 4, 3)
+    """
+    height, width = image.shape[:2]
+    if beside or width < height:
+        return np.concatenate([image, colors], axis=1)
+    room = np.full((height, colors.shape[1] - width, 3), BACKGROUND, np.uint8)
+    return np.concatenate([np.concatenate([image, room], axis=1), colors], axis=0)

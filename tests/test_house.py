@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inspection", "segmentation"),
     ("interop",),
     ("inference",),
+    ("scale",),
     ("evaluation",),
     ("training",),
     ("demo", "studies"),

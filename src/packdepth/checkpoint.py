@@ -67,6 +67,25 @@ class LearnedCamera(Closed):
         )
 
 
+class ScaleCheck(Closed):
+    """The comparison of a checkpoint's scale with measured lengths.
+
+    >>> ScaleCheck(source="speed", ratio=0.98, spread=0.03, frames=40, held_out=True).ratio
+    0.98
+    """
+
+    source: str
+    """Source of the measured lengths: "speed", "poses", "camera height", "depth", "lidar" or "points"."""
+    ratio: float
+    """Predicted over measured length, the median over frames; 1 is right."""
+    spread: float
+    """Relative standard deviation over frames, robust."""
+    frames: int
+    """Number of frames."""
+    held_out: bool
+    """Whether the frames were neither trained on nor used for the calibration that they check."""
+
+
 class Meta(Closed):
     """The description of a checkpoint.
 
@@ -98,6 +117,8 @@ class Meta(Closed):
     """Mean training loss of the epoch, and the scores of its validation, if there was one."""
     cameras: list[LearnedCamera] = []
     """Cameras that were learned, if any."""
+    scale_checks: list[ScaleCheck] = []
+    """Comparisons of the scale with measured lengths, if any."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 

@@ -18,6 +18,7 @@ from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
 from packdepth.config import Run, blocks_of, load_run, packages_of, parse_run
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
+from packdepth.data.held_out import without_tail
 from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import (
     check_calibrated,
@@ -89,9 +90,8 @@ def train(
     state, epoch = _resumable(output, run) if resume else (None, 0)
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
-    found = [clip for source in run.data.train for clip in source.clips()]
+    found, validation = training_and_validation(run)
     clips = moving(found, run.data.drop_static)
-    validation = [clip for source in run.data.val for clip in source.clips()]
     objective = Objective(run.objective)
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
@@ -125,6 +125,22 @@ def train(
             print(f"camera: {camera}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
     return output / "best"
+
+
+def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:
+    """Return the clips that a run trains on, static frames included, and those that it validates on.
+
+    Args:
+        run: the run.
+
+    Raises InputError if the data of a source cannot be used.
+    """
+    clips = [clip for source in run.data.train for clip in source.clips()]
+    validation = [clip for source in run.data.val for clip in source.clips()]
+    if run.data.val_tail == 0:
+        return clips, validation
+    clips, tails = without_tail(clips, run.data.val_tail, run.data.context)
+    return clips, [*validation, *tails]
 
 
 def as_run(

@@ -1,0 +1,55 @@
+"""The held-out tail of clips: their last frames, which a run validates on instead of training on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from packdepth.errors import InputError
+from packdepth.records import Clip
+
+MIN_TARGETS = 2  # validation targets of a tail: with fewer, a clip is too short to give up frames
+
+
+def without_tail(clips: Sequence[Clip], share: float, offsets: Sequence[int]) -> tuple[list[Clip], list[Clip]]:
+    """Divide clips into the frames to train on and the held-out tail of each clip.
+
+    The tail has the given share of the clip's frames, but at least as many as `MIN_TARGETS` targets with their context
+    frames need. No frame is in both parts. A clip that would keep less than half of its frames is not divided.
+
+    Args:
+        clips: the clips, all frames of them.
+        share: the share of each clip's frames that is held out, in (0, 1).
+        offsets: offsets of the context frames from the target, in frames.
+
+    Returns:
+        The clips to train on, as many as were given, and the tails of those that were divided.
+
+    Raises InputError if no clip is long enough to be divided.
+
+    >>> from pathlib import Path
+    >>> from packdepth.geometry.camera import Camera
+    >>> from packdepth.records import Frame
+    >>> from packdepth.sources.files import ImageFile
+    >>> frames = tuple(Frame(str(time), time, ImageFile(Path("image.png"))) for time in range(20))
+    >>> clip = Clip("clip", Path("clip"), Camera.from_fov(60.0, 640, 192), frames)
+    >>> (kept,), (tail,) = without_tail([clip], 0.2, offsets=(-1, 1))
+    >>> len(kept.frames), [frame.name for frame in tail.frames]
+    (16, ['16', '17', '18', '19'])
+    """
+    kept, tails = [], []
+    needed = max((0, *offsets)) - min((0, *offsets)) + MIN_TARGETS
+    for clip in clips:
+        count = max(needed, math.ceil(share * len(clip.frames)))
+        if 2 * count > len(clip.frames):
+            kept.append(clip)
+        else:
+            kept.append(replace(clip, frames=clip.frames[:-count]))
+            tails.append(replace(clip, frames=clip.frames[-count:]))
+    if not tails:
+        raise InputError(
+            f"data.val_tail: no clip is long enough to hold out {needed} frames of it (the longest has "
+            f"{max((len(clip.frames) for clip in clips), default=0)}); remove val_tail, or give clips to data.val"
+        )
+    return kept, tails

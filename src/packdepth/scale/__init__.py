@@ -1,0 +1,1 @@
+"""Measurement of a checkpoint's scale against known lengths, and its calibration."""

@@ -1,0 +1,319 @@
+"""Measurement of the scale of a checkpoint against lengths that clips know: depth, motion, the camera's height."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from packdepth.config import Imported
+from packdepth.data.targets import distance, gaps, has_poses, has_speed, target_indices
+from packdepth.geometry import lidar
+from packdepth.geometry.align import aligned
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import depth_from_inverse
+from packdepth.geometry.resize import resize_image, resize_inv_depth
+from packdepth.geometry.road import road_plane
+from packdepth.inference.cameras import known_camera
+from packdepth.inference.predictor import Predictor, frame_inv_depth, image_tensor
+from packdepth.records import Clip, Frame
+from packdepth.scale.measurement import SOURCES, ScaleMeasurement, ScaleSource
+from packdepth.scale.points import Point
+
+MAX_FRAMES = 40  # frames for each source, spread evenly: their median is within a fifth of the spread, in seconds
+MIN_PIXELS = 20  # measured pixels of a frame; the median of fewer is noise; chosen
+MIN_DISTANCE = 0.1  # metres between two frames: about the noise of a pose or of a speed times its interval; chosen
+MIN_PARALLAX = 1.0  # pixels that the scene moves between two frames, at the network's size; less measures no length
+
+
+def measure(
+    predictor: Predictor,
+    clips: Sequence[Clip],
+    sources: Sequence[ScaleSource] | None = None,
+    *,
+    height: float | None = None,
+    points: Sequence[Point] = (),
+    frames: int = MAX_FRAMES,
+) -> list[ScaleMeasurement]:
+    """Measure the scale of predicted depth against each source that the clips offer.
+
+    * points: the depth at tape-measured points.
+    * lidar, depth: the median ratio of measured and predicted depth in a frame.
+    * speed, poses: the measured distance between two frames over the length of the motion that explains the second
+      frame by the first one's predicted depth (`geometry.align`), so that the scale of depth is measured and not that
+      of the ego-motion network.
+    * camera height: the known height over that of the camera above the plane of the road in predicted depth.
+
+    Only target frames are used (`Clip.is_target`). A source that needs the camera leaves out clips whose camera is not
+    known.
+
+    Args:
+        predictor: the networks.
+        clips: the clips, none of which is read as a whole.
+        sources: the sources to measure; if left out, all of them.
+        height: height of the camera above the road, in metres; if left out, `Clip.camera_height`.
+        points: tape-measured points in frames of the clips.
+        frames: the largest number of frames for each source.
+
+    Returns:
+        A measurement for each source that at least one frame offers, in the order of `SOURCES`. One without any factor
+        says that no frame was good enough.
+    """
+    wanted = SOURCES if sources is None else sources
+    finders: dict[ScaleSource, Callable[[], ScaleMeasurement]] = {
+        "points": lambda: _by_points(predictor, points),
+        "lidar": lambda: _by_depth(predictor, clips, "lidar", frames),
+        "depth": lambda: _by_depth(predictor, clips, "depth", frames),
+        "speed": lambda: _by_motion(predictor, clips, "speed", frames),
+        "poses": lambda: _by_motion(predictor, clips, "poses", frames),
+        "camera height": lambda: _by_height(predictor, clips, height, frames),
+    }
+    measurements = [finders[source]() for source in SOURCES if source in wanted]
+    return [measurement for measurement in measurements if measurement.tried]
+
+
+# --- depth --------------------------------------------------------------------------------------------------------
+
+
+class _Place(NamedTuple):
+    """A frame of a clip, or the first one of a pair."""
+
+    clip: Clip
+    number: int
+
+    @property
+    def frame(self) -> Frame:
+        return self.clip.frames[self.number]
+
+    @property
+    def name(self) -> str:
+        return f"{self.clip.name}/{self.frame.name}"
+
+
+def _targets(clips: Sequence[Clip], offered: Callable[[Clip, Frame], bool], frames: int) -> list[_Place]:
+    """Return at most `frames` target frames that offer something, spread evenly."""
+    places = [
+        _Place(clip, number)
+        for clip in clips
+        for number, frame in enumerate(clip.frames)
+        if clip.is_target(frame) and offered(clip, frame)
+    ]
+    return [places[i] for i in evenly(len(places), frames)]
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Return at most `most` of the numbers below `count`, spread evenly.
+
+    Args:
+        count: number of items to choose from.
+        most: the largest number of items to choose.
+
+    >>> evenly(9, 3)
+    [1, 4, 7]
+    """
+    chosen = min(count, most)
+    return [int((i + 0.5) * count / chosen) for i in range(chosen)]
+
+
+def _measurement(
+    source: ScaleSource, found: Sequence[tuple[str, float]], tried: int, motion: Sequence[float] | None = None
+) -> ScaleMeasurement:
+    factors = np.array([factor for _, factor in found], dtype=np.float64)
+    own = None if motion is None else np.array(motion, dtype=np.float64)
+    return ScaleMeasurement(source, tuple(name for name, _ in found), factors, tried, own)
+
+
+def _by_depth(predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, frames: int) -> ScaleMeasurement:
+    def offered(clip: Clip, frame: Frame) -> bool:
+        measured = frame.lidar is not None and known_camera(clip, predictor.meta) is not None
+        return measured if source == "lidar" else frame.depth is not None
+
+    found, places = [], _targets(clips, offered, frames)
+    for place in places:
+        factor = depth_factor(frame_inv_depth(predictor, place.frame), _truth(predictor, place, source))
+        if factor is not None:
+            found.append((place.name, factor))
+    return _measurement(source, found, len(places))
+
+
+def _truth(predictor: Predictor, place: _Place, source: ScaleSource) -> Tensor:
+    """Return the measured depth [H, W] of a frame, 0 where unknown."""
+    if source == "lidar":
+        camera = known_camera(place.clip, predictor.meta)
+        assert place.frame.lidar is not None
+        assert camera is not None
+        return lidar.depth_map(torch.from_numpy(place.frame.lidar.read()), camera)[0]
+    assert place.frame.depth is not None
+    return torch.from_numpy(place.frame.depth.read())
+
+
+def depth_factor(inv_depth: Tensor, truth: Tensor) -> float | None:
+    """Return the median of measured over predicted depth; None with less than `MIN_PIXELS` measured pixels.
+
+    Args:
+        inv_depth: predicted inverse depth [1, 1, h, w].
+        truth: measured depth [H, W], 0 where unknown.
+
+    >>> depth_factor(torch.full((1, 1, 4, 8), 0.5), torch.full((8, 16), 6.0))
+    3.0
+    """
+    known = truth > 0
+    if int(known.sum()) < MIN_PIXELS:
+        return None
+    predicted = resize_inv_depth(inv_depth.cpu(), *truth.shape)[0, 0]
+    return float((truth[known] * predicted[known]).median())
+
+
+def _by_points(predictor: Predictor, points: Sequence[Point]) -> ScaleMeasurement:
+    found: list[tuple[str, float]] = []
+    inv_depths: dict[str, Tensor] = {}
+    for point in points:
+        if point.name not in inv_depths:
+            size = point.clip.image_size(point.frame)
+            inv_depths[point.name] = resize_inv_depth(frame_inv_depth(predictor, point.frame), *size)[0, 0].cpu()
+        z = point.z(known_camera(point.clip, predictor.meta))
+        found.append((point.name, z * float(inv_depths[point.name][round(point.v), round(point.u)])))
+    return _measurement("points", found, len(points))
+
+
+# --- the camera's height ------------------------------------------------------------------------------------------
+
+
+def _by_height(predictor: Predictor, clips: Sequence[Clip], height: float | None, frames: int) -> ScaleMeasurement:
+    def offered(clip: Clip, frame: Frame) -> bool:
+        return bool(height or clip.camera_height) and known_camera(clip, predictor.meta) is not None
+
+    found, places = [], _targets(clips, offered, frames)
+    for place in places:
+        known, predicted = height or place.clip.camera_height, predicted_height(predictor, place.clip, place.frame)
+        if known is not None and predicted is not None:
+            found.append((place.name, known / predicted))
+    return _measurement("camera height", found, len(places))
+
+
+def predicted_height(predictor: Predictor, clip: Clip, frame: Frame) -> float | None:
+    """Return the height of the camera above the road in predicted depth, in its unit.
+
+    Args:
+        predictor: the networks.
+        clip: the clip.
+        frame: a frame of the clip.
+
+    Returns:
+        The height; None if no ground is found, or if the camera is not known.
+    """
+    camera = known_camera(clip, predictor.meta)
+    if camera is None:
+        return None
+    inv_depth = frame_inv_depth(predictor, frame)[0, 0].cpu()
+    plane = road_plane(depth_from_inverse(inv_depth), camera.resized(*inv_depth.shape))
+    return None if plane is None else plane.height
+
+
+# --- motion -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class MotionLengths:
+    """The predicted length of the motion between two frames."""
+
+    clip: Clip
+    """The clip."""
+    first: int
+    """Index of the earlier frame."""
+    second: int
+    """Index of the later frame."""
+    own: float
+    """Length that the ego-motion network predicts."""
+    aligned: float
+    """Length that explains the later frame by the predicted depth of the earlier one: it has the scale of depth."""
+
+    @property
+    def name(self) -> str:
+        """The earlier frame, as clip/frame."""
+        return f"{self.clip.name}/{self.clip.frames[self.first].name}"
+
+
+def motion_lengths(
+    predictor: Predictor, clips: Sequence[Clip], frames: int = MAX_FRAMES, source: ScaleSource | None = None
+) -> Iterator[MotionLengths]:
+    """Yield the predicted lengths of motion between pairs of frames, spread evenly.
+
+    The frames of a pair are as far apart as the nearest context frame in training.
+
+    Args:
+        predictor: the networks. Without an ego-motion network there are no motions.
+        clips: the clips. Those of unrelated images, or without a known camera, are left out.
+        frames: the largest number of pairs.
+        source: yield only pairs whose distance this source measures; None for all pairs.
+    """
+    pose = predictor.pose
+    if pose is None:
+        return
+    step = _step(predictor)
+    offsets = [offset * step for offset in pose.context_offsets]
+    places = [
+        _Place(clip, number)
+        for clip in clips
+        if not clip.independent and known_camera(clip, predictor.meta) is not None
+        for number in target_indices(clip, offsets)
+        if source is None or _distance(clip, number, number + step, source) is not None
+    ]
+    for clip, index in (places[i] for i in evenly(len(places), frames)):
+        camera = known_camera(clip, predictor.meta)
+        assert camera is not None
+        found = _lengths(predictor, clip, [index + o for o in sorted({0, *offsets})], camera)
+        if found is not None:
+            yield MotionLengths(clip, index, index + step, *found)
+
+
+def _step(predictor: Predictor) -> int:
+    """Return the number of frames between the frames of a pair: the nearest context frame in training."""
+    run = predictor.run
+    return 1 if isinstance(run, Imported) or not run.data.context else min(map(abs, run.data.context))
+
+
+@torch.inference_mode()
+def _lengths(predictor: Predictor, clip: Clip, indices: list[int], camera: Camera) -> tuple[float, float] | None:
+    """Return the own and the aligned length of the motion between the last two of some frames; None if too short."""
+    images = [clip.frames[i].image.read() for i in indices]
+    *_, own = predictor.motions(images)
+    size = predictor.run.image_size
+    earlier, later = (resize_image(image_tensor(image).to(predictor.device), *size) for image in images[-2:])
+    inv_depth, small = frame_inv_depth(predictor, clip.frames[indices[-2]]).float(), camera.resized(*size)
+    T = torch.from_numpy(own)[None].to(inv_depth)
+    for _ in range(2):  # the second alignment has its prior about the first result, not about the network's length
+        T = aligned(earlier, later, inv_depth, T, small)
+    length = float(T[0, :3, 3].norm())
+    if length * float(inv_depth.mean()) * float(small.fx) < MIN_PARALLAX:
+        return None
+    return float(np.linalg.norm(own[:3, 3])), length
+
+
+def _distance(clip: Clip, first: int, second: int, source: ScaleSource) -> float | None:
+    """Return the measured distance between two frames in metres; None if it is not measured, or too short."""
+    part = replace(clip, frames=clip.frames[first : second + 1])
+    if gaps(part).any() and clip.interval is not None:
+        return None
+    if source == "poses":
+        part = replace(part, frames=tuple(replace(frame, speed=None) for frame in part.frames))
+    if not (has_speed(part) if source == "speed" else has_poses(part)):
+        return None
+    length = distance(part, 0, second - first)
+    return length if length > MIN_DISTANCE else None
+
+
+def _by_motion(predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, frames: int) -> ScaleMeasurement:
+    found: list[tuple[str, float]] = []
+    motion: list[float] = []
+    pairs = list(motion_lengths(predictor, clips, frames, source))
+    for pair in pairs:
+        length = _distance(pair.clip, pair.first, pair.second, source)
+        if length is not None:
+            found.append((pair.name, length / pair.aligned))
+            motion.append(length / pair.own)
+    return _measurement(source, found, len(pairs), motion)

@@ -30,3 +30,15 @@ def grade_of(error: float) -> str:
     ('Good', 'Poor')
     """
     return next((grade.word for grade in GRADES if error < grade.limit), GRADES[-1].word)
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, without decimals.
+
+    Args:
+        share: the share.
+
+    >>> percent(0.114)
+    '11 %'
+    """
+    return f"{100 * share:.0f} %"

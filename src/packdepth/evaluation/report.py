@@ -11,7 +11,7 @@ from typing import Any
 from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.choices import Baseline
 from packdepth.evaluation.ego_motion import EgoMotionErrors
-from packdepth.evaluation.grades import NOT_BETTER, grade_of
+from packdepth.evaluation.grades import NOT_BETTER, grade_of, percent
 from packdepth.evaluation.parts import MOTION_PARTS, part_names
 from packdepth.evaluation.protocol import Protocol, split_hash
 from packdepth.evaluation.scores import (
@@ -292,9 +292,7 @@ def verdict_in_words(scores: Scores, metric: bool, baselines: Mapping[str, Score
     'Good: depth in metres is off by 11 % on average, and 90 % of pixels are within 25 %'
     """
     error, unit = scores["abs_rel"], "in metres" if metric else "after one factor for each image"
-    words = (
-        f"depth {unit} is off by {_percent(error)} on average, and {_percent(scores['a1'])} of pixels are within 25 %"
-    )
+    words = f"depth {unit} is off by {percent(error)} on average, and {percent(scores['a1'])} of pixels are within 25 %"
     row = "baseline" if metric else "baseline_scaled"
     if row not in baselines:
         return f"{grade_of(error)}: {words}"
@@ -304,13 +302,8 @@ def verdict_in_words(scores: Scores, metric: bool, baselines: Mapping[str, Score
     images = "the other images" if kind == "others_median" else "all images"
     return (
         f"{grade}: {words}; that is {compared} than the baseline without a network, the median of the measured depth "
-        f"of {images} at the same place, which is off by {_percent(guess)}"
+        f"of {images} at the same place, which is off by {percent(guess)}"
     )
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent, with a space as in the rest of the report."""
-    return f"{100 * share:.0f} %"
 
 
 def columns(names: Sequence[str], rows: Mapping[str, Scores]) -> list[str]:

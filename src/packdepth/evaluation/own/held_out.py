@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from packdepth.checkpoint import Meta
 from packdepth.config import Imported, Run
+from packdepth.data.held_out import without_tail
+from packdepth.errors import InputError
+from packdepth.evaluation.grades import percent
 from packdepth.records import Clip
 
 
@@ -38,10 +40,8 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
         words = "whether the network was trained on these frames is not known: another project trained it"
         return HeldOut(tuple(clips), False, words)
     trained = {short_name(name) for name in meta.clips}
-    tail = getattr(run.data, "val_tail", 0.0)
     new = [clip for clip in clips if clip.short_name not in trained]
-    tails = [end_of(clip, tail) for clip in clips if clip.short_name in trained]
-    kept = [clip for clip in tails if len(clip.frames) > 1]
+    kept = [part for clip in clips if clip.short_name in trained for part in tail_of(clip, run)]
     used = sum(len(clip.frames) for clip in new + kept)
     frames = sum(len(clip.frames) for clip in clips)
     if not new and not kept:
@@ -53,7 +53,7 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
         )
     words = f"{used} frames that were not trained on"
     if kept:
-        words += f" ({'with' if new else 'all'} the last {tail:.0%} of {len(kept)} training clips)"
+        words += f" ({'with' if new else 'all'} the last {percent(run.data.val_tail)} of {len(kept)} training clips)"
     if frames > used:
         words += f"; {frames - used} training frames are left out"
     return HeldOut((*new, *kept), False, words)
@@ -71,12 +71,16 @@ def short_name(name: str) -> str:
     return "-".join(name.split("/")[1:]) or name
 
 
-def end_of(clip: Clip, share: float) -> Clip:
-    """Return the last frames of a clip; no frame if the share is 0.
+def tail_of(clip: Clip, run: Run) -> list[Clip]:
+    """Return the tail of a training clip that a run has held out, if there is one: a list of one or no clip.
 
     Args:
         clip: the clip.
-        share: the share of its frames, rounded down.
+        run: the run.
     """
-    count = math.floor(share * len(clip.frames))
-    return replace(clip, frames=clip.frames[len(clip.frames) - count :])
+    if not run.data.val_tail:
+        return []
+    try:
+        return without_tail([clip], run.data.val_tail, run.data.context)[1]
+    except InputError:  # it is too short to be divided, and was trained on as a whole
+        return []

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH, depth_from_inverse
-from packdepth.geometry.plane import fit_ground
+from packdepth.geometry.road import road_plane
 from packdepth.geometry.warp import carry, sample, synthesize
 from packdepth.objectives.photometric import photometric_error
 
@@ -192,6 +192,5 @@ def ground_height(inv_depth: Tensor, camera: Camera) -> float | None:
     >>> round(ground_height(inv_depth, camera), 3)
     1.5
     """
-    points = camera.unproject(depth_from_inverse(inv_depth[None, None].double()))[0]  # [3, H, W]
-    ground = fit_ground(points[:, points[1] > 0].mT)
+    ground = road_plane(depth_from_inverse(inv_depth), camera)
     return None if ground is None else ground.height

@@ -12,6 +12,7 @@ from string import Template
 import numpy as np
 
 from packdepth.color import color_range, colorize
+from packdepth.evaluation.grades import percent
 from packdepth.evaluation.own.pairs import PairMaps, PairMeasures
 from packdepth.evaluation.own.report import SETTINGS, OwnReport
 from packdepth.files import replacing
@@ -70,7 +71,7 @@ def _pictures(report: OwnReport, pictures: Sequence[PairPicture]) -> str:
         depth = colorize(picture.maps.inv_depth.cpu().numpy(), low, high)
         sure = np.where(picture.maps.sure.cpu().numpy()[..., None], depth, (DOUBT * image).astype(np.uint8))
         name = f"{picture.measures.clip} {picture.measures.frame}"
-        parts.append(f"<p class='note'>{escape(name)}: {picture.measures.sure:.0%} of pixels are beyond doubt</p>")
+        parts.append(f"<p class='note'>{escape(name)}: {percent(picture.measures.sure)} of pixels are beyond doubt</p>")
         parts.append(panels(name, {"input": image, "predicted": depth, "beyond doubt": sure}))
     return "".join(parts)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from packdepth.config import Imported
 from packdepth.data.targets import distance, distance_source, target_indices
 from packdepth.evaluation.own.measures import (
+    View,
     ground_height,
     identity_error,
     neighbor_difference,
@@ -30,7 +31,7 @@ from packdepth.records import Clip, Frame
 
 MAX_PAIRS = 60  # pairs of frames, spread evenly: at 192x640 they take about three minutes of one core
 MIN_DISTANCE = 0.1  # metres between the frames of a pair, where it is measured: a nearer one has no parallax; chosen
-MIN_CLEAR = 0.01  # share of pixels with parallax and texture; a pair with fewer says nothing of depth; chosen
+MIN_CLEAR = 0.03  # share of pixels with parallax and texture; a pair with fewer says nothing of depth; chosen
 NAN = float("nan")
 
 
@@ -77,12 +78,15 @@ class PairMeasures:
     """The photometric error of the identity reprojection, on the same pixels."""
     constant: float = NAN
     """The photometric error with a constant depth, and the motion that suits it best."""
+    by_position: float = NAN
+    """The photometric error with a depth that depends on the position in the image alone: each pixel's median of all
+    predictions."""
     neighbor: float = NAN
     """The median relative difference between depth and the depth of the next frame, after motion."""
     parallax: float = NAN
     """The mean relative difference between depth and the depth that explains the next frame best (plane sweep)."""
     parallax_by_position: float = NAN
-    """The same of a depth that depends on the position in the image alone: each pixel's median of all predictions."""
+    """The same of the depth that depends on the position in the image alone."""
     clear: float = NAN
     """The share of pixels with enough parallax and texture for `parallax`."""
     sure: float = NAN
@@ -202,26 +206,31 @@ def measure_pair(
         share, logs = float(sweep.clear.float().mean()), sweep.log_factor[sweep.clear]
         return (float((logs - logs.median()).abs().mean()) if share >= MIN_CLEAR else NAN), share
 
-    T = motion(inv_depth)
-    view = view_error(small, next_image, depth_from_inverse(inv_depth), T, camera)
+    def view_by(p: Tensor) -> tuple[View, Tensor]:
+        """Return the photometric error of an inverse depth, and the motion that suits it best."""
+        T = motion(p)
+        return view_error(small, next_image, depth_from_inverse(p), T, camera), T
+
+    view, T = view_by(inv_depth)
     identity = identity_error(small, next_image)
     neighbor, seen = neighbor_difference(inv_depth, following, T, camera)
     sure = sure_pixels(mirror, neighbor, view.error, identity, seen)
-    constant = inv_depth.median().expand_as(inv_depth)
-    of_constant = view_error(small, next_image, depth_from_inverse(constant), motion(constant), camera)
-    both = view.valid & of_constant.valid
+    by_position = by_position.to(inv_depth)
+    of_constant, _ = view_by(inv_depth.median().expand_as(inv_depth))
+    of_position, T_position = view_by(by_position)
+    all_see = view.valid & of_constant.valid & of_position.valid
     height = ground_height(inv_depth[0, 0], camera)
     deviation, clear = parallax(inv_depth, T)
-    by_position = by_position.to(inv_depth)
     measures = replace(
         found,
         scale=NAN if measured is None else float(T[0, :3, 3].norm()) / measured,
-        error=_mean(view.error, both),
-        identity=_mean(identity, both),
-        constant=_mean(of_constant.error, both),
+        error=_mean(view.error, all_see),
+        identity=_mean(identity, all_see),
+        constant=_mean(of_constant.error, all_see),
+        by_position=_mean(of_position.error, all_see),
         neighbor=float(neighbor[seen].median()) if seen.any() else NAN,
         parallax=deviation,
-        parallax_by_position=parallax(by_position, motion(by_position))[0],
+        parallax_by_position=parallax(by_position, T_position)[0],
         clear=clear,
         sure=float(sure.float().mean()),
         height=NAN if height is None else height,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from packdepth.evaluation.own.measures import SURE_MIRROR, SURE_NEIGHBOR
 from packdepth.evaluation.own.pairs import PairMeasures
-from packdepth.evaluation.own.verdict import Verdict, median, spread, verdict_of
+from packdepth.evaluation.own.verdict import Verdict, mean, median, spread, verdict_of
 from packdepth.evaluation.protocols import OWN
 from packdepth.inference.info import depth_unit
 
@@ -17,16 +17,18 @@ SETTINGS = {
     "data": "frames of a video, without ground truth: each is compared with the next one and with its mirror image",
     "motion": "that of the ego-motion network, refined so that it suits the depth (geometry.align)",
     "error": (
-        "the mean relative error of depth after one factor for each image, predicted from `parallax` and `mirror` by a "
-        "power law that was fitted to networks on rendered drives (docs/results/2026-11-26-own-verdict.md)"
+        "the mean relative error of depth after one factor for each image, predicted from `parallax` and "
+        "`error_constant` by a power law that was fitted to networks on rendered drives "
+        "(docs/results/2026-11-26-own-verdict.md)"
     ),
     "interval": (
         "it held 90 % of the networks that were left out of the fit, on rendered roads; it is wider where less than "
         "half of the frames show a ground plane; cars ahead at the camera's own speed are not noticed"
     ),
     "sure": (
-        f"pixels whose depth is within {SURE_MIRROR:.0%} of the mirrored image's and within {SURE_NEIGHBOR:.0%} of the "
-        "next frame's, and which depth and motion explain better than the unmoved image does"
+        f"pixels whose depth is within {100 * SURE_MIRROR:.0f} % of the mirrored image's and within "
+        f"{100 * SURE_NEIGHBOR:.0f} % of the next frame's, and which depth and motion explain better than "
+        "the unmoved image does"
     ),
 }
 
@@ -35,7 +37,7 @@ class Measure(NamedTuple):
     """A measure over all pairs of frames."""
 
     value: float
-    """The median over the pairs; NaN if it could not be measured."""
+    """The median over the pairs, of `parallax` the mean; NaN if it could not be measured."""
     reference: float
     """A value to compare it with; NaN if there is none."""
     against: str
@@ -106,8 +108,8 @@ class OwnReport:
         error, nan = over_pairs("error"), float("nan")
         return {
             "parallax": Measure(
-                over_pairs("parallax"),
-                over_pairs("parallax_by_position"),
+                mean([pair.parallax for pair in self.pairs]),
+                mean([pair.parallax_by_position for pair in self.pairs]),
                 "depth by position in the image",
                 "mean relative difference from the depth that explains the next frame best (plane sweep)",
             ),
@@ -115,6 +117,7 @@ class OwnReport:
                 error, over_pairs("identity"), "unmoved image", "photometric error of the synthesized view"
             ),
             "error_constant": Measure(error, over_pairs("constant"), "constant depth", "the same"),
+            "error_position": Measure(error, over_pairs("by_position"), "depth by position in the image", "the same"),
             "neighbor": Measure(
                 over_pairs("neighbor"),
                 SURE_NEIGHBOR,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from packdepth.evaluation.own.measures import SURE_MIRROR, SURE_NEIGHBOR
 from packdepth.evaluation.own.pairs import PairMeasures
-from packdepth.evaluation.own.verdict import Verdict, mean, median, spread, verdict_of
+from packdepth.evaluation.own.verdict import FACTOR, Verdict, mean, median, spread, verdict_of
 from packdepth.evaluation.protocols import OWN
 from packdepth.inference.info import depth_unit
 
@@ -17,12 +17,12 @@ SETTINGS = {
     "data": "frames of a video, without ground truth: each is compared with the next one and with its mirror image",
     "motion": "that of the ego-motion network, refined so that it suits the depth (geometry.align)",
     "error": (
-        "the mean relative error of depth after one factor for each image, predicted from `parallax` and "
-        "`error_constant` by a power law that was fitted to networks on rendered drives "
+        f"the mean relative error of depth after one factor for each image, predicted as {FACTOR:g} times `parallax` "
+        "times the photometric error over that of a constant depth; fitted to networks on rendered drives "
         "(docs/results/2026-11-26-own-verdict.md)"
     ),
     "interval": (
-        "it held 90 % of the networks that were left out of the fit, on rendered roads; it is wider where less than "
+        "90 % of the networks that were left out of the fit lay in it, on rendered roads; it is wider where less than "
         "half of the frames show a ground plane; cars ahead at the camera's own speed are not noticed"
     ),
     "sure": (

@@ -211,7 +211,7 @@ def _metres(metric: bool, ratio: float | None, ratio_spread: float | None) -> st
     """Return the part of the verdict about the unit of depth."""
     if not metric:
         return "depth is known up to one factor only, not in metres"
-    if ratio is None:
+    if ratio is None or ratio_spread is None:
         return "metres are not checked, because neither speed, poses nor the camera's height is known"
     if abs(ratio - 1) <= METRIC_TOLERANCE:
         return f"metres: lengths within {percent(max(abs(ratio - 1), 0.01))} (they vary by {percent(ratio_spread)})"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 class Grade(NamedTuple):
     """A word for errors up to a limit."""
 
-    word: str
+    word: str  # the word, such as "Good"
     limit: float  # mean relative error (abs_rel)
 
 

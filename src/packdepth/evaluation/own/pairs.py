@@ -86,7 +86,7 @@ class PairMeasures:
     parallax: float = NAN
     """The mean relative difference between depth and the depth that explains the next frame best (plane sweep)."""
     parallax_by_position: float = NAN
-    """The same of the depth that depends on the position in the image alone."""
+    """The measure `parallax` of the depth that depends on the position in the image alone."""
     clear: float = NAN
     """The share of pixels with enough parallax and texture for `parallax`."""
     sure: float = NAN

@@ -41,9 +41,9 @@ class Measure(NamedTuple):
     reference: float
     """A value to compare it with; NaN if there is none."""
     against: str
-    """What the reference is."""
+    """The name of the reference."""
     meaning: str
-    """What is measured."""
+    """The meaning of the value, in a few words."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +68,7 @@ class OwnReport:
     pairs: Sequence[PairMeasures]
     """The measures of each pair of frames."""
     unmeasured: Sequence[str] = ()
-    """What could not be measured, one sentence each."""
+    """Sentences about everything that could not be measured."""
 
     def __repr__(self) -> str:
         return f"<OwnReport {self.checkpoint}, {len(self.pairs)} pairs of frames: {self.verdict.grade}>"

@@ -178,8 +178,8 @@ def lengths(pairs: Sequence[PairMeasures]) -> tuple[float | None, float | None]:
     Args:
         pairs: the measures of the pairs.
 
-    >>> lengths([PairMeasures("clip", "0", mirror=0.1, scale=0.97), PairMeasures("clip", "1", mirror=0.1, scale=0.99)])
-    (0.98, 0.010204081632653071)
+    >>> lengths([PairMeasures("clip", "0", mirror=0.1, scale=0.5)])
+    (0.5, 0.0)
     """
     for ratios in (
         [pair.scale for pair in pairs],

@@ -164,13 +164,18 @@ def evaluate(
     processes: int = 1,
     use: Use = (),
 ) -> None:
-    """Evaluate checkpoints under a named protocol.
+    """Evaluate checkpoints under a protocol, such as `evaluate runs/mine/best --protocol own --data drive.mp4`.
+
+    Of your own data: own judges by video without any ground truth; folder evaluates against the depth maps or LiDAR
+    of clips; rgbd does so indoors. Of others: city, kitti-odometry-clip, kitti-raw-clip, kitti2015-pairs,
+    kitti2015-left-out, kitti360-4-beams, hololens-room, kitti-eigen-original, kitti-eigen-improved,
+    kitti-eigen-original-monodepth2, ddad-val, ddad-val-classes, cityscapes.
 
     Args:
         checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), or
             folders that predict --save depth wrote.
-        protocol: name of the protocol, such as kitti-odometry-clip; docs/reference/protocols.md lists them.
-        data: folder that holds the protocol's data.
+        protocol: name of the protocol, or a YAML file with its fields; docs/reference/protocols.md describes them.
+        data: folder that holds the protocol's data; for own, a video, a folder of images, a clip or a data set.
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
         processes: number of processes that share the work.

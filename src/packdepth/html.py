@@ -77,17 +77,32 @@ def depth_panels(name: str, image: np.ndarray, depth: np.ndarray, truth: np.ndar
         low: inverse depth (1/metres) of the darkest color.
         high: inverse depth (1/metres) of the brightest color.
     """
-    panels = (
-        ("input", image),
-        ("predicted", colorize(1 / depth, low, high)),
-        ("true", colorize(np.nan_to_num(1 / enlarged(truth)), low, high)),
-        ("error", error_colors(enlarged(depth / truth - 1))),
+    return panels(
+        name,
+        {
+            "input": image,
+            "predicted": colorize(1 / depth, low, high),
+            "true": colorize(np.nan_to_num(1 / enlarged(truth)), low, high),
+            "error": error_colors(enlarged(depth / truth - 1)),
+        },
     )
-    pictures = "".join(
+
+
+def panels(name: str, pictures: Mapping[str, np.ndarray]) -> str:
+    """Return HTML of pictures side by side.
+
+    Args:
+        name: name of the frame.
+        pictures: pictures [H, W, 3] uint8, RGB, by title.
+
+    >>> panels("0", {"input": np.zeros((2, 2, 3), np.uint8)})[:45]
+    "<div class='example'><figure><img src='data:i"
+    """
+    figures = "".join(
         f"<figure><img src='{embedded(panel)}' alt='{title}, {escape(name)}'><figcaption>{title}</figcaption></figure>"
-        for title, panel in panels
+        for title, panel in pictures.items()
     )
-    return f"<div class='example'>{pictures}</div>"
+    return f"<div class='example'>{figures}</div>"
 
 
 def enlarged(values: np.ndarray) -> np.ndarray:

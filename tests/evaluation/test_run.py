@@ -158,7 +158,7 @@ def test_a_report(odometry: Path, trained: Path, tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["odometry.json"]
 
     lines = report.text().splitlines()
-    assert lines[0] == "protocol  kitti-odometry-clip"
+    assert lines[:3] == [report.headline, "", "protocol  kitti-odometry-clip"]
     (header,) = [line for line in lines if line.split() == METRICS]
     for name in ("plain", "scaled", "flip", "flip_scaled", "baseline", "baseline_scaled"):
         (row,) = [line for line in lines if line.split()[:1] == [name] and len(line.split()) == 8]

@@ -6,6 +6,8 @@ images as one tensor with NaN where it is invalid, and compute lower medians (se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -59,28 +61,31 @@ def others_median(truth: Tensor, index: int) -> Tensor:
     return result
 
 
-def baseline_scores(protocol: Protocol, truth: Tensor) -> dict[str, Scores]:
+def baseline_scores(protocol: Protocol, truths: Sequence[Tensor]) -> dict[str, Scores]:
     """Return the scores of a protocol's baseline by row: none, or baseline and baseline_scaled.
 
     If the baseline is `others_median`, there are also pixel_median and pixel_median_scaled.
 
     Args:
         protocol: the protocol.
-        truth: ground truth [N, H, W], metres, NaN where it is invalid.
+        truths: ground truth of the images of each size, [N, H, W] metres, NaN where it is invalid.
     """
-    if protocol.baseline == "none":
-        return {}
-    rows = {"baseline": pixel_median(truth).expand_as(truth)}
-    if protocol.baseline == "others_median":
-        others = torch.stack([others_median(truth, index) for index in range(len(truth))])
-        rows = {"baseline": others, "pixel_median": rows["baseline"]}
-    scores = {}
-    for row, depths in rows.items():
-        for name, scaled in ((row, False), (f"{row}_scaled", True)):
-            images = [
-                ImageScores("", "", "", {row: scores_by_part(protocol, depth, known, {}, scaled)})
-                for depth, known in zip(depths, truth, strict=True)
-                if has_valid_pixels(known)
-            ]
-            scores[name] = mean_scores(images, row)
-    return scores
+    images: dict[str, list[ImageScores]] = {}
+    for truth in truths if protocol.baseline != "none" else ():
+        for row, depths in _baselines(protocol, truth).items():
+            for name, scaled in ((row, False), (f"{row}_scaled", True)):
+                images.setdefault(name, []).extend(
+                    ImageScores("", "", "", {name: scores_by_part(protocol, depth, known, {}, scaled)})
+                    for depth, known in zip(depths, truth, strict=True)
+                    if has_valid_pixels(known)
+                )
+    return {name: mean_scores(scores, name) for name, scores in images.items()}
+
+
+def _baselines(protocol: Protocol, truth: Tensor) -> dict[str, Tensor]:
+    """Return the depth of each image by each baseline of a protocol, [N, H, W], from ground truth [N, H, W]."""
+    median = pixel_median(truth).expand_as(truth)
+    if protocol.baseline != "others_median":
+        return {"baseline": median}
+    others = torch.stack([others_median(truth, index) for index in range(len(truth))])
+    return {"baseline": others, "pixel_median": median}

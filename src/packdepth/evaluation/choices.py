@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-GroundTruth = Literal["depth", "lidar"]
+GroundTruth = Literal["depth", "lidar", "any"]
 Crop = Literal["none", "garg", "cityscapes"]
 Resizing = Literal["inverse_depth", "depth", "depth_nearest"]
 Projection = Literal["nearest", "monodepth2"]
 Median = Literal["lower", "mean"]
 Baseline = Literal["none", "pixel_median", "others_median"]
 
-GROUND_TRUTHS: dict[GroundTruth, str] = {"depth": "depth maps", "lidar": "LiDAR scans"}
+GROUND_TRUTHS: dict[GroundTruth, str] = {
+    "depth": "depth maps",
+    "lidar": "LiDAR scans",
+    "any": "depth maps and, of frames without a depth map, LiDAR scans",
+}
 CROPS: dict[Crop, str] = {
     "none": "none",
     "garg": "of Garg et al. (ECCV 2016): rows from 0.408 H to 0.992 H, columns from 0.036 W to 0.964 W, rounded down",

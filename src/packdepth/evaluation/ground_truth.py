@@ -51,20 +51,28 @@ def has_valid_pixels(truth: Tensor) -> bool:
     return not bool(truth.isnan().all())
 
 
-def stacked_ground_truth(protocol: Protocol, clips: Sequence[Clip]) -> Tensor:
-    """Return the ground truth of all evaluated frames, [N, H, W] metres, NaN where it is invalid.
+def stacked_ground_truth(protocol: Protocol, clips: Sequence[Clip]) -> list[Tensor]:
+    """Return the ground truth of the images from which baselines are computed, stacked by image size.
+
+    Each tensor is [N, H, W] metres, NaN where it is invalid, and holds two images or more: baselines compare images of
+    one size. The images are all those with valid ground truth, or `Protocol.baseline_images` of them, evenly spread.
 
     Args:
         protocol: the protocol.
         clips: clips of `Protocol.clips`.
 
-    Raises InputError unless at least two frames have valid pixels, because baselines compare frames.
+    Raises InputError if a protocol whose images are fixed has fewer than two with valid pixels.
     """
-    truth = [
-        ground_truth(protocol, clip, frame)[0] for clip in clips for frame in clip.frames if has_ground_truth(frame)
-    ]
-    if sum(map(has_valid_pixels, truth)) < 2:
+    frames = [(clip, frame) for clip in clips for frame in clip.frames if has_ground_truth(frame)]
+    if protocol.baseline_images is not None and len(frames) > protocol.baseline_images:
+        frames = [frames[i * len(frames) // protocol.baseline_images] for i in range(protocol.baseline_images)]
+    stacks: dict[tuple[int, int], list[Tensor]] = {}
+    for clip, frame in frames:
+        truth = ground_truth(protocol, clip, frame)[0]
+        stacks.setdefault((truth.shape[-2], truth.shape[-1]), []).append(truth)
+    found = [torch.cat(stack) for stack in stacks.values() if sum(map(has_valid_pixels, stack)) > 1]
+    if not found and protocol.images is not None:
         raise InputError(
             f"{clips[0].path}: hardly any measured depth is valid under {protocol.name}; copy the data again"
         )
-    return torch.cat(truth)
+    return found

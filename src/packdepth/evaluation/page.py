@@ -47,6 +47,7 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
     content = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         style=STYLE,
         name=escape(protocol.name),
+        verdicts="".join(_verdict(report, len(reports)) for report in reports),
         settings="".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in protocol.settings().items()),
         images=_images(reports[0]),
         scores=_scores(reports),
@@ -58,6 +59,12 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
     )
     with replacing(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
+
+
+def _verdict(report: Report, count: int) -> str:
+    """Return the verdict as HTML; of several checkpoints, with its name."""
+    name = f"{report.checkpoint}: " if count > 1 else ""
+    return f"<p class='verdict'>{escape(name + report.headline)}</p>"
 
 
 def _images(report: Report) -> str:

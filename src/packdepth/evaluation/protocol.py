@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,10 @@ class Protocol:
     folders: bool = False
     """Whether data in the folder contract is accepted, too, instead of the source's own format."""
     truth: GroundTruth = "depth"
-    """The field of a frame that holds its ground truth."""
+    """The ground truth: depth maps (`depth`), LiDAR scans (`lidar`), or whichever a frame has (`any`).
+
+    With `any`, a frame that has both is evaluated against its depth map.
+    """
     projection: Projection = "nearest"
     """How a LiDAR scan becomes a depth map."""
     left_out: int | None = None
@@ -109,6 +113,8 @@ class Protocol:
     """Whether the scaled rows scale each class by its own medians instead of those of its image."""
     baseline: Baseline = "none"
     """The baseline that a network should beat (`evaluation.baseline`)."""
+    baseline_images: int | None = None
+    """The number of images, evenly spread, from which and on which the baseline is computed. With None: all."""
     boundaries: bool = False
     """Whether depth boundaries are evaluated (`evaluation.boundaries`). This needs dense ground truth."""
     ego_motion: bool = True
@@ -127,6 +133,19 @@ class Protocol:
             self._check_choice(field, getattr(self, field), valid)
         for metric in self.metrics:
             self._check_choice("metrics", metric, METRICS)
+        for name in self.classes:
+            self._check_choice("classes", name, ALL_CLASSES)
+        if not 0 <= self.min_depth < self.cap:
+            raise InputError(
+                f"protocol {self.name}: min_depth is {self.min_depth:g} and cap {self.cap:g}; give metres, 0 or more, "
+                f"the lower one as min_depth"
+            )
+        if len(self.ranges) < 2 or any(high <= low for low, high in pairwise(self.ranges)):
+            raise InputError(f"protocol {self.name}: ranges must be two or more rising bounds, in metres")
+        for field in ("step", "images", "baseline_images"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise InputError(f"protocol {self.name}: {field} is {value}; it must be at least 1")
         if missing := [metric for metric in ("abs_rel", "a1") if metric not in self.metrics]:
             raise InputError(f"protocol {self.name}: metrics lack {missing[0]}, which reports need; add it")
 
@@ -192,27 +211,36 @@ class Protocol:
         frame, evaluated = clip.frames[index], self.evaluates(clip, index)
         return replace(
             frame,
-            depth=frame.depth if evaluated and self.truth == "depth" else None,
-            lidar=frame.lidar if evaluated and self.truth == "lidar" else None,
+            depth=frame.depth if evaluated and self.truth != "lidar" else None,
+            lidar=frame.lidar if evaluated and self._uses_scan(frame) else None,
         )
+
+    def _uses_scan(self, frame: Frame) -> bool:
+        """Return whether a frame is evaluated against its LiDAR scan, provided that it has one."""
+        return self.truth == "lidar" or (self.truth == "any" and frame.depth is None)
+
+    def _has_truth(self, frame: Frame) -> bool:
+        """Return whether a frame has the ground truth of this protocol."""
+        return (frame.lidar if self._uses_scan(frame) else frame.depth) is not None
 
     def _check_images(self, clips: Sequence[Clip]) -> None:
         """Raise InputError unless the images with ground truth are those of the protocol."""
         wanted = [(clip, frame) for clip in clips for i, frame in enumerate(clip.frames) if self.evaluates(clip, i)]
-        names = [f"{clip.name} {frame.name}" for clip, frame in wanted if getattr(frame, self.truth) is not None]
+        names = [f"{clip.name} {frame.name}" for clip, frame in wanted if self._has_truth(frame)]
         if self.images is not None and len(names) != self.images:
             for clip, frame in wanted:
-                if len(wanted) == self.images and getattr(frame, self.truth) is None:
+                if len(wanted) == self.images and not self._has_truth(frame):
                     raise InputError(
-                        f"{frame.image.path}: has no {self.truth}, but protocol {self.name} evaluates this frame "
-                        f"against it ({len(names)} of its {self.images} images have it); complete {clip.path}"
+                        f"{frame.image.path}: has no {self._truth_names()}, but protocol {self.name} evaluates this "
+                        f"frame against it ({len(names)} of its {self.images} images have it); complete {clip.path}"
                     )
             raise InputError(
                 f"protocol {self.name} evaluates {self.images} images, but {len(names)} were found; copy the data again"
             )
         if not names:
             raise InputError(
-                f"{clips[0].path}: no frame has {self.truth}, against which protocol {self.name} evaluates; add it"
+                f"{clips[0].path}: no frame has {self._truth_names()}, against which protocol {self.name} evaluates; "
+                f"add it, or judge the network without ground truth by --protocol own"
             )
         if self.split is not None and split_hash(names) != self.split:
             raise InputError(
@@ -241,15 +269,24 @@ class Protocol:
             ),
             "flip": FLIP,
             "mean": MEAN,
-            "baseline": BASELINES[self.baseline],
+            "baseline": BASELINES[self.baseline] + self._baseline_images_in_words(),
             **({"edges": BOUNDARIES} if self.boundaries else {}),
         }
 
+    def _truth_names(self) -> str:
+        """Return the fields of a frame that may hold the ground truth."""
+        return "depth or lidar" if self.truth == "any" else self.truth
+
     def _truth_in_words(self) -> str:
-        if self.truth == "depth":
-            return GROUND_TRUTHS["depth"]
+        if self.truth != "lidar":
+            return GROUND_TRUTHS[self.truth]
         words = PROJECTIONS[self.projection]
         return words if self.left_out is None else f"{words}, of those that data.beams: {self.left_out} leaves out"
+
+    def _baseline_images_in_words(self) -> str:
+        if self.baseline == "none" or self.baseline_images is None:
+            return ""
+        return f"; of at most {self.baseline_images} images, evenly spread"
 
     def describe(self) -> str:
         """Return the name and the main settings as text, one line each."""

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from packdepth.evaluation.boundaries import BoundaryErrors
+from packdepth.evaluation.choices import Baseline
 from packdepth.evaluation.ego_motion import EgoMotionErrors
+from packdepth.evaluation.grades import NOT_BETTER, grade_of, percent
 from packdepth.evaluation.parts import MOTION_PARTS, part_names
 from packdepth.evaluation.protocol import Protocol, split_hash
 from packdepth.evaluation.scores import (
@@ -96,6 +98,11 @@ class Report:
         return list(next(image.rows for image in self.images if image.rows))
 
     @property
+    def headline(self) -> str:
+        """The verdict as one line: the error in words, next to that of the baseline."""
+        return verdict_in_words(self.scores, self.metric, self.baselines, self.protocol.baseline)
+
+    @property
     def image_count(self) -> int:
         """The number of evaluated images."""
         return sum(bool(image.rows) for image in self.images)
@@ -163,6 +170,7 @@ class Report:
         """Return the report as dictionaries, lists and values for JSON."""
         return {
             "protocol": self.protocol.name,
+            "verdict": self.headline,
             "images": self.image_count,
             "images_without_truth": self.images_without_truth,
             "split": self.split,
@@ -189,8 +197,8 @@ class Report:
         }
 
     def text(self) -> str:
-        """Return the report as text: the settings of the protocol, the scores, parts, ego-motion."""
-        return f"{self.protocol.describe()}\n\n{self.results_text()}"
+        """Return the report as text: the verdict, the settings of the protocol, the scores, parts, ego-motion."""
+        return f"{self.headline}\n\n{self.protocol.describe()}\n\n{self.results_text()}"
 
     def results_text(self) -> str:
         """Return the text without the settings of the protocol."""
@@ -277,6 +285,33 @@ class Report:
         ]
 
 
+def verdict_in_words(scores: Scores, metric: bool, baselines: Mapping[str, Scores], kind: Baseline = "none") -> str:
+    """Return a verdict on measured errors as one line that needs no knowledge of the field.
+
+    Args:
+        scores: the scores of the checkpoint's own row.
+        metric: whether its depth is metric; otherwise the scores are those after one factor for each image.
+        baselines: the scores of the baselines by row, if there are any.
+        kind: the kind of the row "baseline".
+
+    >>> verdict_in_words({"abs_rel": 0.11, "a1": 0.9}, True, {})
+    'Good: depth in metres is off by 11 % on average, and 90 % of pixels are within 25 %'
+    """
+    error, unit = scores["abs_rel"], "in metres" if metric else "after one factor for each image"
+    words = f"depth {unit} is off by {percent(error)} on average, and {percent(scores['a1'])} of pixels are within 25 %"
+    row = "baseline" if metric else "baseline_scaled"
+    if row not in baselines:
+        return f"{grade_of(error)}: {words}"
+    guess = baselines[row]["abs_rel"]
+    compared = "better" if error < guess else "no better"
+    grade = grade_of(error) if error < guess else NOT_BETTER
+    images = "the other images" if kind == "others_median" else "all images"
+    return (
+        f"{grade}: {words}; that is {compared} than the baseline without a network, the median of the measured depth "
+        f"of {images} at the same place, which is off by {percent(guess)}"
+    )
+
+
 def columns(names: Sequence[str], rows: Mapping[str, Scores]) -> list[str]:
     """Return a table as lines: the names of the columns, then the numbers of each row.
 
@@ -307,7 +342,10 @@ def reports_text(reports: Sequence[Report]) -> str:
         numbers = columns(metrics, {str(i): report.rows[row] for i, report in enumerate(having, 1)})[1:]
         side_by_side = [f"{line}  {report.checkpoint}" for line, report in zip(numbers, having, strict=True)]
         lines += ["", row, columns(metrics, {})[0], *side_by_side]
-    return "\n".join([reports[0].protocol.describe(), *lines, *(f"\n{report.results_text()}" for report in reports)])
+    verdicts = [f"{report.checkpoint}: {report.headline}" for report in reports]
+    return "\n".join(
+        [*verdicts, "", reports[0].protocol.describe(), *lines, *(f"\n{report.results_text()}" for report in reports)]
+    )
 
 
 def write_reports(path: Path, reports: Sequence[Report]) -> None:

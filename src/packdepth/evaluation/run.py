@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -24,11 +25,13 @@ from packdepth.evaluation.boundaries import boundary_errors
 from packdepth.evaluation.choices import Resizing
 from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
 from packdepth.evaluation.ground_truth import ground_truth, has_ground_truth, has_valid_pixels, stacked_ground_truth
+from packdepth.evaluation.own.report import OwnReport
+from packdepth.evaluation.own.run import judge, write_own
 from packdepth.evaluation.page import ExampleMaps, write_page
 from packdepth.evaluation.parts import part_masks
-from packdepth.evaluation.predictions import Predictions, open_predictions
+from packdepth.evaluation.predictions import NetworkPredictions, Predictions, open_predictions
 from packdepth.evaluation.protocol import Protocol
-from packdepth.evaluation.protocols import find_protocol
+from packdepth.evaluation.protocols import OWN, find_protocol
 from packdepth.evaluation.report import Report, write_reports
 from packdepth.evaluation.scores import ImageScores, Scores, scores_by_part
 from packdepth.files import make_folder
@@ -36,31 +39,64 @@ from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.inference.predictor import Predictor
 from packdepth.records import Clip, Frame
+from packdepth.sources.base import check_frame_sizes
+from packdepth.sources.open import open_clips
 
 PART_FRAMES = 8  # frames that a process gets at once; few keep all processes busy, many save overhead; chosen by eye
 
 
+Checkpoints = str | Path | Predictor | Sequence[str | Path | Predictor]
+"""One checkpoint or several."""
+
+
+@overload
+def evaluate(  # type: ignore[overload-overlap]  # "own" is the one name whose reports hold no ground truth
+    checkpoints: Checkpoints,
+    protocol: Literal["own"],
+    data: str | Path,
+    *,
+    json: str | Path | None = None,
+    html: str | Path | None = None,
+    processes: int = 1,
+) -> list[OwnReport]: ...
+
+
+@overload
 def evaluate(
-    checkpoints: str | Path | Predictor | Sequence[str | Path | Predictor],
+    checkpoints: Checkpoints,
     protocol: str | Protocol,
     data: str | Path,
     *,
     json: str | Path | None = None,
     html: str | Path | None = None,
     processes: int = 1,
-) -> list[Report]:
+) -> list[Report]: ...
+
+
+def evaluate(
+    checkpoints: Checkpoints,
+    protocol: str | Protocol,
+    data: str | Path,
+    *,
+    json: str | Path | None = None,
+    html: str | Path | None = None,
+    processes: int = 1,
+) -> list[Report] | list[OwnReport]:
     """Evaluate checkpoints under a protocol and return one report for each.
 
         import packdepth
 
-        (report,) = packdepth.evaluate("runs/mine/best", "city", "my_drive")
+        (report,) = packdepth.evaluate("runs/mine/best", "folder", "my_drive")  # against its depth or LiDAR
         report["abs_rel"]
+        (judged,) = packdepth.evaluate("runs/mine/best", "own", "my_drive")  # without any ground truth
+        judged.verdict.words
 
     Args:
         checkpoints: one or several of these: a folder that training wrote, another project's checkpoint (see `load`), a
             folder of depth that `packdepth predict --save depth` wrote, a predictor.
-        protocol: a protocol, or the name of one (see `find_protocol`).
-        data: the folder that holds the protocol's data.
+        protocol: a protocol, the name of one, or a YAML file with its fields (see `find_protocol`). "own" judges by
+            video without ground truth, and returns reports of another kind (`evaluation.own.report.OwnReport`).
+        data: the folder that holds the protocol's data; for "own", anything that `packdepth.open` opens.
         json: a file for the reports. For one checkpoint it holds its report, for several
             `{"protocol": ..., "reports": [...]}`. It is written at the end, completely or not at all.
         html: a file for a page that compares the reports and needs no other file.
@@ -77,13 +113,12 @@ def evaluate(
             f"processes is {processes}, but a predictor cannot be sent to other processes; "
             "give the path of its checkpoint, or leave processes at 1"
         )
+    if protocol == OWN:
+        return _evaluate_own(given, data, json, html)
     chosen = find_protocol(protocol) if isinstance(protocol, str) else protocol
     clips = chosen.clips(Path(data))
     everything = [open_predictions(checkpoint) for checkpoint in given]
-    for file in (Path(file) for file in (json, html) if file is not None):
-        make_folder(file.parent)
-        if file.is_dir():
-            raise InputError(f"{file}: is a folder; name a file for the report")
+    _prepare(json, html)
     baselines = {} if chosen.baseline == "none" else baseline_scores(chosen, stacked_ground_truth(chosen, clips))
     reports = [evaluate_clips(predictions, chosen, clips, baselines, processes) for predictions in everything]
     if json is not None:
@@ -94,6 +129,36 @@ def evaluate(
             for predictions, report in zip(everything, reports, strict=True)
         ]
         write_page(Path(html), reports, examples)
+    return reports
+
+
+def _prepare(*files: str | Path | None) -> None:
+    """Make the folders of files that will be written. Raises InputError if one of them is a folder itself."""
+    for file in (Path(file) for file in files if file is not None):
+        make_folder(file.parent)
+        if file.is_dir():
+            raise InputError(f"{file}: is a folder; name a file for the report")
+
+
+def _evaluate_own(
+    checkpoints: Sequence[str | Path | Predictor], data: str | Path, json: str | Path | None, html: str | Path | None
+) -> list[OwnReport]:
+    """Judge checkpoints by clips without ground truth, one after the other."""
+    clips = open_clips(data)
+    for clip in clips:
+        check_frame_sizes(clip)
+    everything = [open_predictions(checkpoint) for checkpoint in checkpoints]
+    _prepare(json, html)
+    judged = []
+    for predictions in everything:
+        if not isinstance(predictions, NetworkPredictions):
+            raise InputError(
+                f"{predictions.name}: is saved depth, but --protocol {OWN} compares predictions for other images, too; "
+                f"give the checkpoint"
+            )
+        judged.append(judge(predictions.predictor, clips, predictions.name, str(data)))
+    reports, pictures = [report for report, _ in judged], [picture for _, picture in judged]
+    write_own(reports, pictures, None if json is None else Path(json), None if html is None else Path(html))
     return reports
 
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 
 from packdepth.blocks import entry_point, load_entry_point, submodules, used
 from packdepth.errors import InputError
 from packdepth.evaluation.protocol import Protocol
+from packdepth.evaluation.protocol_file import is_protocol_file, read_protocol
 
+OWN = "own"
+"""The name under which a network is judged without ground truth (`evaluation.own`). It is no `Protocol`."""
 GROUP = "packdepth.protocols"
 
 
@@ -25,24 +29,29 @@ def find_protocol(name: str) -> Protocol:
     An installed package is imported only if none of our protocols has the name.
 
     Args:
-        name: the name of the protocol, such as "kitti-odometry-clip".
+        name: the name of the protocol, such as "kitti-odometry-clip", or the path of a YAML file with its fields (see
+            `evaluation.protocol_file`).
 
     >>> find_protocol("city").cap
     80.0
 
-    Raises InputError if there is none, or if the package that provides it cannot be used.
+    Raises InputError if there is none, or if the file or the package that provides it cannot be used.
     """
+    if is_protocol_file(name):
+        return read_protocol(Path(name))
     known = our_protocols() | _used_protocols()
     if name in known:
         return known[name]
     installed = entry_point(GROUP, name, "protocol")
     if installed is not None:
         return installed_protocol(installed)
-    names = protocol_names()
+    names = [*protocol_names(), OWN]
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" (did you mean '{close[0]}'?)" if close else ""
     others = "" if close else ", and those of --use and of installed packages"
-    raise InputError(f"no protocol is named '{name}'{hint}; the protocols are {', '.join(names)}{others}")
+    raise InputError(
+        f"no protocol is named '{name}'{hint}; the protocols are {', '.join(names)}{others}; a file ends in .yaml"
+    )
 
 
 def protocol_names() -> list[str]:

@@ -1,0 +1,86 @@
+"""The frames by which a network is judged without ground truth: those that it was not trained on, if there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packdepth.checkpoint import Meta
+from packdepth.config import Imported, Run
+from packdepth.data.held_out import without_tail
+from packdepth.errors import InputError
+from packdepth.evaluation.grades import percent
+from packdepth.records import Clip
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The clips to judge by, and whether training has seen them."""
+
+    clips: tuple[Clip, ...]
+    """The clips. Of a training clip, only the frames that were held out of training, if there are any."""
+    seen: bool
+    """Whether these are training frames, because nothing else was given."""
+    words: str
+    """The choice in one sentence."""
+
+
+def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
+    """Return the parts of clips that a checkpoint was not trained on; all of them if it was trained on every clip.
+
+    A clip counts as a training clip if it has the name of one, apart from the kind of its source. Of a training clip,
+    the last frames are held out if the run file says so (`data.val_tail`).
+
+    Args:
+        clips: the clips.
+        run: the run of the checkpoint.
+        meta: the description of the checkpoint.
+    """
+    if isinstance(run, Imported):
+        words = "whether the network was trained on these frames is not known: another project trained it"
+        return HeldOut(tuple(clips), False, words)
+    trained = {short_name(name) for name in meta.clips}
+    new = [clip for clip in clips if clip.short_name not in trained]
+    kept = [part for clip in clips if clip.short_name in trained for part in tail_of(clip, run)]
+    used = sum(len(clip.frames) for clip in new + kept)
+    frames = sum(len(clip.frames) for clip in clips)
+    if not new and not kept:
+        return HeldOut(
+            tuple(clips),
+            True,
+            f"these {frames} frames are training frames, so that the numbers are better than on other drives; judge by "
+            f"another drive, or hold out the end of each by data.val_tail",
+        )
+    words = f"{used} frames that were not trained on"
+    if kept:
+        words += f" ({'with' if new else 'all'} the last {percent(run.data.val_tail)} of {len(kept)} training clips)"
+    if frames > used:
+        words += f"; {frames - used} training frames are left out"
+    return HeldOut((*new, *kept), False, words)
+
+
+def short_name(name: str) -> str:
+    """Return the name of a clip without the kind of its source, as `Clip.short_name` does.
+
+    Args:
+        name: the full name, as a checkpoint keeps it.
+
+    >>> short_name("kitti_odometry/06/left")
+    '06-left'
+    """
+    return "-".join(name.split("/")[1:]) or name
+
+
+def tail_of(clip: Clip, run: Run) -> list[Clip]:
+    """Return the tail of a training clip that a run has held out, if there is one: a list of one or no clip.
+
+    Args:
+        clip: the clip.
+        run: the run.
+    """
+    if not run.data.val_tail:
+        return []
+    try:
+        return without_tail([clip], run.data.val_tail, run.data.context)[1]
+    except InputError:  # it is too short to be divided, and was trained on as a whole
+        return []

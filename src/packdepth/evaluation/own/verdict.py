@@ -1,0 +1,218 @@
+"""The verdict on a network without ground truth: how large its error probably is, in words.
+
+The error is the one that a report with ground truth calls abs_rel in its row `scaled`: the mean relative error of depth
+after one factor for each image. It is predicted from measures that need no ground truth, by a product that was fitted
+to networks on rendered drives, where the true error is known (docs/results/2026-11-26-own-verdict.md). The unit is
+judged apart from it, by lengths.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from packdepth.evaluation.grades import NOT_BETTER, grade_of, percent
+from packdepth.evaluation.own.pairs import PairMeasures
+
+# Constants of `predicted_error`, from docs/results/2026-11-26-own-verdict.md.
+FACTOR = 1.85  # true error over parallax times gain, fitted on rendered drives
+SPREAD = 1.4  # the true error lay within this factor of the prediction for 90 % of the networks left out of the fit
+SPREAD_ELSEWHERE = 2.0  # the same for clips unlike the rendered roads, which the calibration has not seen; chosen
+RESOLVED = 0.16  # smaller predictions are not told apart: true errors of 0.05 and 0.10 were both predicted as 0.13
+SMALLEST = 0.05  # smallest true error of the calibration: the lower end of the interval of an unresolved prediction
+
+MIN_PAIRS = 5  # pairs with parallax and texture; fewer do not carry a verdict; chosen
+ROAD_SHARE = 0.5  # share of frames with a ground plane below which a clip is unlike a road; chosen
+METRIC_TOLERANCE = 0.1  # deviation of lengths above which depth is not called metric; chosen
+MIN_GAIN = 0.05  # share of the error of the unmoved image or constant depth that must be explained; chosen
+
+
+USELESS, UNKNOWN = "Useless", "Not judged"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The probable error of a network's depth, and its words."""
+
+    grade: str
+    """Good, Fair, Rough, Poor, Not better than guessing, Useless, or Not judged."""
+    words: str
+    """The verdict as one line."""
+    error: float | None = None
+    """The predicted mean relative error of depth, after one factor for each image; None if it cannot be judged."""
+    low: float | None = None
+    """The lower end of the interval of the error."""
+    high: float | None = None
+    """The upper end of the interval of the error."""
+    by_position: float | None = None
+    """The predicted error of a depth that depends on the position in the image alone."""
+    length_ratio: float | None = None
+    """The median of predicted over measured length, by motion or else by the camera's height; None if not measured."""
+    length_spread: float | None = None
+    """The relative distance between the quartiles of that ratio."""
+
+
+def predicted_error(parallax: float, gain: float) -> float:
+    """Return the mean relative error of depth that measures without ground truth predict: their product.
+
+    Both grow with the error of depth, and each covers for the other: a flat depth has a small parallax deviation but no
+    gain, and noise of the images lifts the gain but hardly the parallax deviation.
+
+    Args:
+        parallax: the mean over frames of `PairMeasures.parallax`.
+        gain: the photometric error over that of a constant depth, of the medians over frames.
+
+    >>> predicted_error(0.2, 0.7) > predicted_error(0.1, 0.7) > predicted_error(0.1, 0.6)
+    True
+    """
+    return FACTOR * parallax * gain
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of the values that are known; NaN if there are none.
+
+    Args:
+        values: the values, NaN where unknown.
+
+    >>> mean([1.0, math.nan, 3.0])
+    2.0
+    """
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of the values that are known; NaN if there are none.
+
+    Args:
+        values: the values, NaN where unknown.
+
+    >>> median([1.0, math.nan, 3.0])
+    2.0
+    """
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else math.nan
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the distance between the quartiles of the values that are known over their median; NaN if none are.
+
+    Args:
+        values: the values, NaN where unknown.
+
+    >>> spread([1.0, 2.0, 3.0])
+    0.5
+    """
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return math.nan
+    low, middle, high = np.percentile(known, [25, 50, 75])
+    return float((high - low) / middle)
+
+
+def verdict_of(pairs: Sequence[PairMeasures], metric: bool) -> Verdict:
+    """Return the verdict that follows from pairs of frames.
+
+    Args:
+        pairs: the measures of the pairs.
+        metric: whether the checkpoint calls its depth metric.
+    """
+    ratio, ratio_spread = lengths(pairs)
+    known = [pair for pair in pairs if not math.isnan(pair.error)]
+    if not known:
+        words = f"{UNKNOWN}: the camera is not known, and without it depth cannot be compared with the next frame"
+        return Verdict(UNKNOWN, words, length_ratio=ratio, length_spread=ratio_spread)
+    identity, constant = (median([getattr(pair, name) for pair in known]) for name in ("identity", "constant"))
+    error_of_views = median([pair.error for pair in known])
+    if error_of_views > (1 - MIN_GAIN) * min(identity, constant):
+        than = "a picture that stands still" if identity < constant else "a flat wall at one distance"
+        words = (
+            f"{USELESS}: depth and motion explain the video no better than {than} would (error {error_of_views:.3f} "
+            f"against {min(identity, constant):.3f}), or the camera hardly moves"
+        )
+        return Verdict(USELESS, words, length_ratio=ratio, length_spread=ratio_spread)
+    clear = [pair for pair in known if not math.isnan(pair.parallax)]
+    if len(clear) < MIN_PAIRS:
+        words = (
+            f"{UNKNOWN}: only {len(clear)} pairs of frames have enough motion and texture to measure depth by, but "
+            f"{MIN_PAIRS} are needed; give a longer drive in which the camera moves"
+        )
+        return Verdict(UNKNOWN, words, length_ratio=ratio, length_spread=ratio_spread)
+    error, by_position = predicted_errors(clear)
+    factor = SPREAD if is_road(known) else SPREAD_ELSEWHERE
+    low, high = error / factor if error > RESOLVED else min(SMALLEST, error / factor), error * factor
+    grade = NOT_BETTER if error >= by_position else grade_of(error)
+    words = (
+        f"{grade}: what is 10 m away is typically seen {10 * error:.1f} m too near or too far (error about "
+        f"{percent(error)}, between {percent(low)} and {percent(high)}), "
+        f"{_comparison(error, by_position)}; {_metres(metric, ratio, ratio_spread)}"
+    )
+    return Verdict(grade, words, error, low, high, by_position, ratio, ratio_spread)
+
+
+def predicted_errors(pairs: Sequence[PairMeasures]) -> tuple[float, float]:
+    """Return the predicted error of the network and that of the depth by position in the image.
+
+    Args:
+        pairs: pairs whose `parallax` is known.
+    """
+    constant = median([pair.constant for pair in pairs])
+    network, position = (
+        predicted_error(mean([getattr(pair, parallax) for pair in pairs]), median(errors) / constant)
+        for parallax, errors in (
+            ("parallax", [pair.error for pair in pairs]),
+            ("parallax_by_position", [pair.by_position for pair in pairs]),
+        )
+    )
+    return network, position
+
+
+def lengths(pairs: Sequence[PairMeasures]) -> tuple[float | None, float | None]:
+    """Return the median of predicted over measured length and the relative distance of its quartiles; None if unknown.
+
+    Lengths are those of motions where speed or poses are measured; otherwise the height of the camera, if it is known.
+
+    Args:
+        pairs: the measures of the pairs.
+
+    >>> lengths([PairMeasures("clip", "0", mirror=0.1, scale=0.5)])
+    (0.5, 0.0)
+    """
+    for ratios in (
+        [pair.scale for pair in pairs],
+        [pair.height / pair.known_height for pair in pairs],
+        [pair.motion for pair in pairs],
+    ):
+        if not math.isnan(median(ratios)):
+            return median(ratios), spread(ratios)
+    return None, None
+
+
+def is_road(pairs: Sequence[PairMeasures]) -> bool:
+    """Return whether clips are like the rendered roads of the calibration: most frames show a ground plane.
+
+    Args:
+        pairs: the measures of pairs whose camera is known.
+    """
+    return sum(not math.isnan(pair.height) for pair in pairs) >= ROAD_SHARE * len(pairs)
+
+
+def _comparison(error: float, by_position: float) -> str:
+    if math.isnan(by_position):
+        return "which could not be compared with guessing by position in the image"
+    guess = f"guessing by position in the image (about {percent(by_position)})"
+    return f"better than {guess}" if error < by_position else f"no better than {guess}"
+
+
+def _metres(metric: bool, ratio: float | None, ratio_spread: float | None) -> str:
+    """Return the part of the verdict about the unit of depth."""
+    if not metric:
+        return "depth is known up to one factor only, not in metres"
+    if ratio is None or ratio_spread is None:
+        return "metres are not checked, because neither speed, poses nor the camera's height is known"
+    if abs(ratio - 1) <= METRIC_TOLERANCE:
+        return f"metres: lengths within {percent(max(abs(ratio - 1), 0.01))} (they vary by {percent(ratio_spread)})"
+    return f"not metres: lengths are {percent(ratio)} of the measured ones, although the checkpoint says metric"

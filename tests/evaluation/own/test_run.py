@@ -1,0 +1,152 @@
+"""Judgement without ground truth, from end to end: networks that know the depth, and such that do not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from html import escape
+from pathlib import Path
+
+import pytest
+import torch
+import world
+
+import packdepth
+from packdepth import cli
+from packdepth.errors import InputError
+from packdepth.evaluation.own.held_out import held_out
+from packdepth.evaluation.own.report import OwnReport
+from packdepth.evaluation.protocols import our_protocols
+from packdepth.sources.open import open_clips
+
+from .conftest import Change, knowing
+
+
+def judged(drive: Path, change: Change = lambda p: p, step: float = 1.0) -> OwnReport:
+    """The report on a network that knows the depth, after a change of it."""
+    (report,) = packdepth.evaluate(knowing(change, step), "own", drive)
+    return report
+
+
+def test_a_network_that_knows_the_depth(drive: Path) -> None:
+    report = judged(drive)
+    assert len(report.pairs) == world.FRAMES - 1
+    assert report.verdict.grade == "Good"
+    assert report["parallax"] < 0.05
+    assert report["neighbor"] < 1e-3
+    assert report["mirror"] == 0  # the mirrored prediction agrees everywhere
+    assert report["error"] < 0.5 * report.measures["error"].reference
+    assert report["height"] == pytest.approx(1.5, rel=0.02)
+    assert report["scale"] == pytest.approx(1, abs=0.01)
+    assert "metres: lengths within 1 %" in report.headline
+
+
+def test_a_better_network_gets_a_better_verdict(drive: Path) -> None:
+    """Errors that vary over the image, of growing size."""
+    waves = torch.sin(torch.arange(world.CAMERA.width) * 0.15) + torch.cos(torch.arange(48)[:, None] * 0.2)
+
+    def error(size: float) -> float:
+        found = judged(drive, lambda p: p * torch.exp(size * waves)).verdict.error
+        assert found is not None
+        return found
+
+    assert error(0) < error(0.05) < error(0.1)
+
+
+def test_a_depth_of_another_unit_is_not_called_metric(drive: Path) -> None:
+    report = judged(drive, lambda p: 2 * p)
+    assert report["scale"] == pytest.approx(0.5, abs=0.02)
+    assert report["motion"] == pytest.approx(1, abs=1e-3)
+    assert "not metres: lengths are 50 % of the measured ones, although the checkpoint says metric" in report.headline
+
+
+def test_a_wall_in_place_of_the_world_is_useless(drive: Path) -> None:
+    report = judged(drive, lambda p: torch.full_like(p, 0.1))
+    assert report.verdict.grade == "Useless"
+    assert report.verdict.error is None
+
+
+def test_without_a_camera_the_report_says_what_is_missing(drive: Path, tmp_path: Path) -> None:
+    shutil.copytree(drive / "frames", tmp_path / "images")
+    (report,) = packdepth.evaluate(knowing(), "own", tmp_path / "images")
+    assert report.headline == (
+        "Not judged: the camera is not known, and without it depth cannot be compared with the next frame"
+    )
+    assert report.unmeasured[0].startswith("images/images: its camera is neither given (")
+    assert "neither speeds nor poses are known" in report.unmeasured[1]
+    assert report["mirror"] == 0
+    assert report["parallax"] != report["parallax"]
+
+
+def test_training_frames_are_called_so(drive: Path) -> None:
+    clips = open_clips(drive)
+    (meta, run) = (knowing(clips=("video/my_drive",)).meta, knowing().run)
+    found = held_out(clips, run, meta)
+    assert found.seen
+    assert len(found.clips[0].frames) == world.FRAMES
+    assert "training frames" in found.words
+    (report,) = packdepth.evaluate(knowing(clips=("folder/my_drive",)), "own", drive)
+    assert report.headline.endswith("(measured on training frames)")
+
+
+def test_the_tail_of_a_training_clip_is_held_out(drive: Path) -> None:
+    predictor = knowing(clips=("folder/my_drive",), tail=0.5)
+    long = open_clips(drive)[0]
+    found = held_out([long], predictor.run, predictor.meta)
+    if found.seen:  # six frames are too few for a tail with two targets of three frames
+        assert len(long.frames) < 8
+    twice = type(long)(**{**long.__dict__, "frames": long.frames * 2})
+    found = held_out([twice], predictor.run, predictor.meta)
+    assert not found.seen
+    assert len(found.clips[0].frames) == world.FRAMES
+    assert "all the last 50 % of 1 training clips" in found.words
+
+
+def test_a_new_clip_is_judged_and_a_training_clip_beside_it_left_out(drive: Path, tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        shutil.copytree(drive, tmp_path / name)
+    predictor = knowing(clips=("folder/old",))
+    found = held_out(open_clips(tmp_path), predictor.run, predictor.meta)
+    assert [clip.name for clip in found.clips] == ["folder/new"]
+    assert found.words == "6 frames that were not trained on; 6 training frames are left out"
+
+
+def test_what_the_command_writes(
+    drive: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {name: tmp_path / "out" / f"own.{name}" for name in ("json", "html")}
+    arguments = ["evaluate", str(trained), "--protocol", "own", "--data", str(drive)]
+    assert cli.main([*arguments, "--json", str(files["json"]), "--html", str(files["html"])]) == 0
+    text = capsys.readouterr().out
+    content, page = json.loads(files["json"].read_text()), files["html"].read_text()
+    assert text.splitlines()[0] == content["verdict"]["words"]
+    body = page[page.index("<body>") :]
+    assert body.index(escape(content["verdict"]["words"])) < body.index("<img") < body.index("<table")
+    assert body.index("<table") < body.index("The protocol own")
+    assert content["protocol"] == "own"
+    assert len(content["pairs"]) == world.FRAMES - 1
+    assert set(content["measures"]) >= {"parallax", "neighbor", "mirror", "sure", "scale", "height"}
+
+
+def test_several_checkpoints_are_judged_side_by_side(drive: Path, tmp_path: Path) -> None:
+    file = tmp_path / "own.json"
+    reports = packdepth.evaluate([knowing(), knowing(lambda p: 2 * p)], "own", drive, json=file)
+    assert [report["scale"] > 0.9 for report in reports] == [True, False]
+    assert len(json.loads(file.read_text())["reports"]) == 2
+
+
+def test_images_without_motion_between_them_are_refused(drive: Path, tmp_path: Path) -> None:
+    shutil.copytree(drive, tmp_path / "one")
+    camera = tmp_path / "one" / "camera.yaml"
+    camera.write_text(camera.read_text() + "independent: true\n")
+    with pytest.raises(InputError, match="holds no two consecutive frames between which the camera moves"):
+        packdepth.evaluate(knowing(), "own", tmp_path / "one")
+
+
+def test_the_help_names_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--help"])
+    words = capsys.readouterr().out.replace("│", " ").split()
+    named = {word.strip(".,;:`") for word in words}
+    assert set(our_protocols()) | {"own"} <= named
+    assert {"--protocol", "drive.mp4"} <= named

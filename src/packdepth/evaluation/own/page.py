@@ -17,7 +17,6 @@ from packdepth.evaluation.own.pairs import PairMaps, PairMeasures
 from packdepth.evaluation.own.report import SETTINGS, OwnReport
 from packdepth.files import replacing
 from packdepth.html import STYLE, panels, table
-from packdepth.inference.info import depth_unit
 
 TEMPLATE = files("packdepth.evaluation.own") / "page.html"
 DOUBT = 0.25  # brightness of pixels in doubt on the picture of the sure ones; chosen by eye
@@ -53,7 +52,7 @@ def write_own_page(path: Path, reports: Sequence[OwnReport], pictures: Sequence[
 
 
 def _verdict(report: OwnReport) -> str:
-    unit = depth_unit(report.metric, report.scale_source)
+    unit = report.scale
     missing = "".join(f"<p class='note'>{escape(sentence)}</p>" for sentence in report.unmeasured)
     return (
         f"<p class='verdict'>{escape(report.headline)}</p>"

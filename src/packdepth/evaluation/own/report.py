@@ -11,7 +11,6 @@ from packdepth.evaluation.own.measures import SURE_MIRROR, SURE_NEIGHBOR
 from packdepth.evaluation.own.pairs import PairMeasures
 from packdepth.evaluation.own.verdict import FACTOR, Verdict, mean, median, spread, verdict_of
 from packdepth.evaluation.protocols import OWN
-from packdepth.inference.info import depth_unit
 
 SETTINGS = {
     "data": "frames of a video, without ground truth: each is compared with the next one and with its mirror image",
@@ -61,6 +60,8 @@ class OwnReport:
     """Whether the checkpoint calls its depth metric."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
+    scale: str
+    """The scale in words, with the lengths that it was compared with."""
     seen: bool
     """Whether the frames are training frames."""
     frames: str
@@ -165,7 +166,12 @@ class OwnReport:
             "pairs": [asdict(pair) for pair in self.pairs],
             "settings": SETTINGS,
             "data": self.data,
-            "checkpoint": {"path": self.checkpoint, "metric": self.metric, "scale_source": self.scale_source},
+            "checkpoint": {
+                "path": self.checkpoint,
+                "metric": self.metric,
+                "scale_source": self.scale_source,
+                "scale": self.scale,
+            },
         }
 
     def text(self) -> str:
@@ -181,7 +187,7 @@ class OwnReport:
                 self.headline,
                 "",
                 f"{len(self.pairs)} pairs of frames of {self.data}: {self.frames}",
-                f"checkpoint {self.checkpoint}: depth is said to be {depth_unit(self.metric, self.scale_source)}",
+                f"checkpoint {self.checkpoint}: depth is said to be {self.scale}",
                 "",
                 f"{'':<15}{'network':>10}{'reference':>10}",
                 *rows,

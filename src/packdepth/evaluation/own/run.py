@@ -50,6 +50,7 @@ def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> 
         checkpoint=name,
         metric=predictor.meta.metric,
         scale_source=predictor.meta.scale_source,
+        scale=predictor.meta.scale,
         seen=chosen.seen,
         frames=chosen.words,
         pairs=measures,

@@ -32,7 +32,7 @@ WELL_DETERMINED = 0.05  # largest relative standard deviation of a well determin
 
 
 class LearnedCamera(Closed):
-    """A camera that was learned with the networks, at the size of its images.
+    """A camera that was learned with the networks, or assumed in training, at the size of its images.
 
     >>> LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01).camera.fx
     2.0
@@ -52,6 +52,8 @@ class LearnedCamera(Closed):
     """y of the principal point, in pixels."""
     focal_deviation: float
     """Relative standard deviation of the focal length; 0.3, as for the guess, if the video does not improve it."""
+    assumed: bool = False
+    """Whether the run file states its field of view, for clips without calibration, and it was not learned."""
 
     @property
     def camera(self) -> Camera:
@@ -59,6 +61,8 @@ class LearnedCamera(Closed):
         return Camera(self.fx, self.fy, self.cx, self.cy, self.width, self.height)
 
     def __str__(self) -> str:
+        if self.assumed:
+            return f"assumed, {self.camera.fov():.4g} degrees across, for {self.width}x{self.height}: not measured"
         well = self.focal_deviation <= WELL_DETERMINED
         return (
             f"fx {self.fx:.1f}, fy {self.fy:.1f}, cx {self.cx:.1f}, cy {self.cy:.1f} for {self.width}x{self.height} "
@@ -97,12 +101,12 @@ class Meta(Closed):
     scores: dict[str, float] = {}
     """Mean training loss of the epoch, and the scores of its validation, if there was one."""
     cameras: list[LearnedCamera] = []
-    """Cameras that were learned, if any."""
+    """Cameras that were learned or assumed, if any."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
-        """Return the learned camera for images of a given size; None unless exactly one camera has that size.
+        """Return the learned or assumed camera for images of one size; None unless exactly one has that size.
 
         Args:
             height: height of the images, in pixels.

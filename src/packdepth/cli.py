@@ -73,6 +73,7 @@ def predict(
     output: Annotated[Path, arg(aliases=["-o"])],
     save: str = "depth,color",
     camera: Path | None = None,
+    fov: float | None = None,
     precision: Literal["32", "bf16"] = "32",
     kind: str | None = None,
     use: Use = (),
@@ -86,6 +87,7 @@ def predict(
         output: folder to write to; of several clips, each gets a folder in it.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), color, video, cloud (PLY).
         camera: camera.yaml of the input, for point clouds; if left out, the one beside it, or that of the data set.
+        fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
@@ -93,7 +95,7 @@ def predict(
     _use(use)
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera, precision, kind, options)
+    predict(checkpoint, input, output, save, camera, precision, kind, options, fov)
 
 
 def evaluate(
@@ -135,6 +137,7 @@ def odometry(
     output: Annotated[Path, arg(aliases=["-o"])],
     align: bool = False,
     camera: Path | None = None,
+    fov: float | None = None,
     kind: str | None = None,
     use: Use = (),
 ) -> None:
@@ -148,13 +151,14 @@ def odometry(
             of several clips, each gets a folder in it.
         align: refine each motion so that the predicted depth explains the next frame; needs a camera.
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
+        fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.evaluation.odometry_command import odometry
 
-    reports = odometry(checkpoint, source, output, align, camera, kind, options)
+    reports = odometry(checkpoint, source, output, align, camera, kind, options, fov)
     print("\n\n".join(report.text() for report in reports))
 
 

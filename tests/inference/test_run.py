@@ -294,7 +294,8 @@ def test_an_input_that_is_not_there_or_empty(refused: dict[str, Any], tmp_path: 
 
 def test_a_cloud_without_a_camera(refused: dict[str, Any], folder: Path) -> None:
     message = refusal(**refused, input=folder, save="cloud")
-    assert message.endswith("no camera is known, but point clouds need one; name its file with --camera")
+    assert "no camera is known, but point clouds need one" in message
+    assert message.endswith("name its file with --camera, or its field of view with --fov")
 
 
 def test_a_camera_for_another_size(refused: dict[str, Any], folder: Path, video: Path, tmp_path: Path) -> None:

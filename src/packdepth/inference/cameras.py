@@ -1,4 +1,4 @@
-"""The camera of a clip in prediction: its own, or the one that the checkpoint has learned."""
+"""The camera of a clip in prediction: its own, or the one that the checkpoint has learned or assumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from packdepth.records import Clip
 
 
 def learned_camera(clip: Clip, meta: Meta) -> LearnedCamera | None:
-    """Return the camera that a checkpoint has learned for the images of a clip without a known camera.
+    """Return the camera that a checkpoint has learned or assumed for the images of a clip without a known camera.
 
     Args:
         clip: the clip.

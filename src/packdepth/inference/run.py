@@ -48,6 +48,7 @@ def predict(
     precision: Precision = "32",
     kind: str | None = None,
     options: Sequence[str] = (),
+    fov: float | None = None,
 ) -> None:
     """Predict depth of each frame, write it, and print what was written and the unit of depth.
 
@@ -69,11 +70,12 @@ def predict(
         precision: the precision of the depth network, as in `load`.
         kind: the kind of source; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`.
+        fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
     writers = _chosen(save)
-    clips = open_clips(input, kind, options, camera)
+    clips = open_clips(input, kind, options, camera, fov)
     predictor = load(checkpoint, precision=precision)
     jobs = _jobs(clips, input, output, writers, predictor.meta)
     for job in jobs:
@@ -115,7 +117,8 @@ def _check(job: Job, path: Path) -> None:
     for writer in job.places:
         if writer.needs_camera and job.camera is None:
             raise InputError(
-                f"{clip.path}: no camera is known, but {writer.content} need one; name its file with --camera"
+                f"{clip.path}: no camera is known, but {writer.content} need one; name its file with --camera, "
+                f"or its field of view with --fov"
             )
         if writer.needs_one_size:
             height, width = clip.image_size(clip.frames[0])
@@ -178,4 +181,4 @@ def _report(predictor: Predictor, jobs: Sequence[Job]) -> None:
             print(f"{writer.content} of {count} frame{'' if count == 1 else 's'}: {place}")
     print(f"depth is {depth_unit(predictor.meta.metric, predictor.meta.scale_source)}")
     for learned in dict.fromkeys(str(job.learned) for job in jobs if job.learned is not None):
-        print(f"camera, learned with the networks: {learned}")
+        print(f"camera of the checkpoint: {learned}")

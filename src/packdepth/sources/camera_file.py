@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import yaml
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.sources.files import read_text
-
-GUESSED_FOV = 60.0  # degrees, horizontal field of view of a camera without calibration: about a phone's; chosen by eye
+from packdepth.sources.guess import Guess
 
 
 class CameraFile(Closed):
@@ -42,6 +42,9 @@ class CameraFile(Closed):
     """Time from a frame to the next, in seconds; if left out, the clip's median. A longer step is a gap in the clip."""
     drive: str | None = None
     """Name of the drive. Clips of one drive, such as those of several cameras, stay together in splits."""
+    guess: Annotated[str, Field(min_length=1)] | None = None
+    """Origin of the intrinsics if they are a guess, as `data import` writes it. Remove this line once the camera is
+    calibrated; until then the clip counts as uncalibrated."""
 
     @property
     def camera(self) -> Camera:
@@ -58,15 +61,19 @@ class CameraFacts(TypedDict, total=False):
     independent: bool
     interval: float | None
     drive: str | None
+    missing_camera: Path | None
+    guess: str | None
 
 
-def camera_facts(file: CameraFile) -> CameraFacts:
+def camera_facts(file: CameraFile, path: Path) -> CameraFacts:
     """Return the fields of a clip that its camera.yaml states, as keyword arguments of `Clip`.
 
     Args:
         file: the content of the camera.yaml.
+        path: the camera.yaml.
 
-    >>> camera_facts(CameraFile(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, height_m=1.65))["camera_height"]
+    >>> file = CameraFile(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, height_m=1.65)
+    >>> camera_facts(file, Path("camera.yaml"))["camera_height"]
     1.65
     """
     return CameraFacts(
@@ -76,20 +83,40 @@ def camera_facts(file: CameraFile) -> CameraFacts:
         independent=file.independent,
         interval=file.interval_s,
         drive=file.drive,
+        missing_camera=None if file.guess is None else path,
+        guess=file.guess,
     )
 
 
-def guessed_camera(height: int, width: int) -> Camera:
-    """Return a guess for a camera without calibration, with square pixels and a field of view of `GUESSED_FOV`.
+def facts_or_guess(given: Path | None, beside: Path, guess: Callable[[], Guess]) -> CameraFacts:
+    """Return the fields of a clip that its camera.yaml states, or the guess if there is no such file.
 
     Args:
-        height: height of the images, in pixels.
-        width: width of the images, in pixels.
+        given: the camera.yaml that the source names, which must exist.
+        beside: the camera.yaml that is used if the source names none, and if it exists.
+        guess: a function that guesses the camera.
 
-    >>> guessed_camera(192, 640).cx
-    319.5
+    >>> from packdepth.sources.guess import common_guess
+    >>> facts_or_guess(None, Path("no such file"), lambda: common_guess(192, 640))["guess"]
+    'assumed'
     """
-    return Camera.from_fov(GUESSED_FOV, width, height)
+    if given is None and not beside.exists():
+        camera, origin = guess()
+        return CameraFacts(camera=camera, missing_camera=beside, guess=origin)
+    path = given or beside
+    return camera_facts(read_camera(path), path)
+
+
+def calibrated_camera(path: Path) -> Camera:
+    """Read the camera of a camera.yaml that a source needs. Raises InputError if its numbers are a guess.
+
+    Args:
+        path: the file.
+    """
+    file = read_camera(path)
+    if file.guess is not None:
+        raise InputError(f"{path}: guess: says that its numbers are a guess; give a calibration, and remove this line")
+    return file.camera
 
 
 def read_camera(path: Path) -> CameraFile:

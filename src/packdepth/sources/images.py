@@ -13,8 +13,9 @@ from pydantic import PositiveFloat
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
+from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
+from packdepth.sources.guess import guess_of_images
 
 
 class Images(Source):
@@ -65,31 +66,21 @@ class Images(Source):
         else:
             raise InputError(f"{self.root}: is no {' or '.join(IMAGES)} file; give an image, or a folder of images")
         sizes = [image_size(image.path) for image in images.values()]
-        camera_path = self.camera or beside
-        unknown = self.camera is None and not beside.exists()
-        guess = CameraFacts(camera=guessed_camera(*sizes[0]))
-        facts = guess if unknown else camera_facts(read_camera(camera_path))
-        camera = facts["camera"]
+        paths = [image.path for image in images.values()]
+        facts = facts_or_guess(self.camera, beside, lambda: guess_of_images(paths, *sizes[0]))
+        camera, stated = facts["camera"], self.camera is not None or beside.exists()
         camera_size = camera.height, camera.width
         for image, (height, width) in zip(images.values(), sizes, strict=True):
-            if not unknown and (height, width) != camera_size:
+            if stated and (height, width) != camera_size:
                 raise InputError(
-                    f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
+                    f"{image.path}: is {width}x{height} pixels, but {self.camera or beside} is for "
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
         frames = tuple(
             Frame(name=name, time=index / self.rate, image=image, size=None if size == camera_size else size)
             for index, ((name, image), size) in enumerate(zip(images.items(), sizes, strict=True))
         )
-        return [
-            Clip(
-                name=f"images/{name}",
-                path=self.root,
-                frames=frames,
-                missing_camera=camera_path if unknown else None,
-                **facts,
-            )
-        ]
+        return [Clip(name=f"images/{name}", path=self.root, frames=frames, **facts)]
 
 
 def in_order(names: Iterable[str]) -> list[str]:

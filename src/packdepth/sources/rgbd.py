@@ -22,7 +22,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.camera_file import calibrated_camera
 from packdepth.sources.files import DepthPng, ImageFile, check_sizes, read_text, require
 from packdepth.sources.rigid import pose
 
@@ -96,7 +96,7 @@ class Rgbd(Source):
     def _camera(self, folder: Path, tum: bool) -> Camera:
         """Return the camera of a sequence, of TUM's layout or of 7-Scenes'."""
         if self.camera is not None:
-            return read_camera(self.camera).camera
+            return calibrated_camera(self.camera)
         if not tum:
             return SCENES_CAMERA
         for name, camera in TUM_CAMERAS.items():

@@ -24,7 +24,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import read_camera
+from packdepth.sources.camera_file import calibrated_camera
 from packdepth.sources.files import check_mode, require
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Rosbag(Source):
         with _reading(self.file) as reader:
             topic = self._topic(reader)
             stamps = list(_images(reader, topic, self.file))
-            camera = read_camera(self.camera).camera if self.camera else self._camera(reader, topic)
+            camera = calibrated_camera(self.camera) if self.camera else self._camera(reader, topic)
             speeds = _speeds(reader, self.speed, self.file) if self.speed else None
         stamps.sort(key=lambda stamp: stamp.time)
         for stamp in stamps:

@@ -10,9 +10,10 @@ from pydantic import PositiveInt
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
+from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES
+from packdepth.sources.guess import common_guess
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 
@@ -20,7 +21,8 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 class Video(Source):
     """Videos in any format that FFmpeg reads.
 
-    A video should have a camera.yaml. Without one, its camera is a guess, and training has to learn the camera.
+    A video should have a camera.yaml. Without one, its camera is a guess, which training can learn (`camera.learn`) or
+    replace by a stated field of view (`camera.fov`).
     """
 
     place: ClassVar[str] = "file"
@@ -61,14 +63,12 @@ class Video(Source):
     def _clip(self, file: Path) -> Clip:
         """Make the clip of a video."""
         info = probe(file)
-        camera_path = self.camera or file.with_suffix(".yaml")
-        unknown = self.camera is None and not camera_path.exists()
-        guess = CameraFacts(camera=guessed_camera(info.height, info.width))
-        facts = guess if unknown else camera_facts(read_camera(camera_path))
+        beside = file.with_suffix(".yaml")
+        facts = facts_or_guess(self.camera, beside, lambda: common_guess(info.height, info.width, info.pixel_aspect))
         camera = facts["camera"]
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
-                f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
+                f"{file}: is {info.width}x{info.height} pixels, but {self.camera or beside} is for "
                 f"{camera.width}x{camera.height}; give the camera of these images"
             )
         frames = tuple(
@@ -79,7 +79,6 @@ class Video(Source):
             name=f"video/{file.stem}",
             path=file,
             frames=frames,
-            missing_camera=camera_path if unknown else None,
             rate=float(info.fps) / self.step,
             **facts,
         )

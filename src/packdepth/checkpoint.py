@@ -29,6 +29,7 @@ SEMANTICS = "semantics"  # optional folder in a checkpoint: copy of the segmenta
 
 
 WELL_DETERMINED = 0.05  # largest relative standard deviation of a well determined focal length; chosen by eye
+ROUGHLY_DETERMINED = 0.15  # the same of a roughly determined one: half of that of the guess
 
 
 class LearnedCamera(Closed):
@@ -63,12 +64,19 @@ class LearnedCamera(Closed):
     def __str__(self) -> str:
         if self.assumed:
             return f"assumed, {self.camera.fov():.4g} degrees across, for {self.width}x{self.height}: not measured"
-        well = self.focal_deviation <= WELL_DETERMINED
         return (
             f"fx {self.fx:.1f}, fy {self.fy:.1f}, cx {self.cx:.1f}, cy {self.cy:.1f} for {self.width}x{self.height} "
             f"({self.camera.fov():.1f} degrees across), focal length within {self.focal_deviation:.1%}: "
-            + ("well determined" if well else "ill determined, the video turns too little to tell it")
+            f"{self._determined()}"
         )
+
+    def _determined(self) -> str:
+        """Return in words how well the focal length is determined."""
+        if self.focal_deviation <= WELL_DETERMINED:
+            return "well determined"
+        if self.focal_deviation <= ROUGHLY_DETERMINED:
+            return "roughly determined"
+        return "ill determined, the video turns too little to tell it, or depth is not learned yet"
 
 
 class Meta(Closed):

@@ -154,6 +154,15 @@ def test_a_focal_length_beyond_belief_is_not_believed() -> None:
     assert solution.deviation == FOCAL_DEVIATION
 
 
+def test_steps_that_have_not_become_small_are_no_solution() -> None:
+    """What they reach depends on their number: a dashcam's camera was "within 8.3 %" after six of them."""
+    views = [view(turn) for turn in (-0.05, 0.05)] * 2
+    early, late = (adjust(views, stretched(1.5), NO_CHANGE, rounds=rounds) for rounds in (2, 15))
+    assert early.deviation == FOCAL_DEVIATION
+    torch.testing.assert_close(early.change, NO_CHANGE)
+    assert float(late.change[:2].mean()) == pytest.approx(-np.log(1.5), abs=0.03)
+
+
 def test_a_principal_point_beyond_belief_is_not_believed() -> None:
     """It would have to move by 13 % of the width, where 2 % is the deviation of the prior."""
     views = [view(turn) for turn in (-0.05, 0.05)] * 4
@@ -176,7 +185,7 @@ def test_parts_of_the_video_that_disagree_tell_less() -> None:
 
 @pytest.mark.parametrize("bend", [-0.4, 0.4])
 def test_wrong_depth_on_a_straight_road_does_not_bend_the_camera(bend: float) -> None:
-    """All views share the error, as those of a network do that has not learned yet; the steps would run away."""
+    """All views share the error, as those of a network that has not learned yet do."""
     across = torch.linspace(-1, 1, 256, dtype=torch.float64)
     views = [view(0.0)._replace(depth=(bend * across**2).exp() * view(0.0).depth)] * 8
     solution = adjust(views, CAMERA, NO_CHANGE)

@@ -200,8 +200,8 @@ def combined(parts: Sequence[Part]) -> Solution:
     """Combine the solutions of parts of the video.
 
     The covariance is the sum of two: that of the normal equations, which assumes independent errors of the cells, and
-    that which follows from the spread of the parts (cluster-robust covariance, Liang and Zeger, Biometrika 1986). Errors
-    of the predicted depth are shared by many cells, so that the first alone was too small by a factor of 2 to 5.
+    that which follows from the spread of the parts (cluster-robust covariance; Liang and Zeger, Biometrika 1986). The
+    first alone was up to five times too small, because many cells share the errors of the predicted depth.
 
     Args:
         parts: the parts. The prior is contained in each of them, and counts once in the result.

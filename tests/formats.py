@@ -6,6 +6,7 @@ Each writer makes a folder or a file that did not exist and returns its path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -130,6 +131,7 @@ def video(
     rate: int = 10,
     times: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
     """Write a video of images [H, W, 3] uint8.
 
@@ -141,12 +143,15 @@ def video(
         rate: frames a second.
         times: time stamps of the frames, in units of 1 / rate; 0, 1, 2, ... if left out.
         options: options of FFmpeg's container.
+        pixel_aspect: width of a pixel over its height; not stated if left out.
     """
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pixels
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.codec_context.gop_size = 12
         if codec in ("mpeg4", "mpeg2video"):
             stream.codec_context.max_b_frames = 2

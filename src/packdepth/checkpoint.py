@@ -31,6 +31,7 @@ SEMANTICS = "semantics"  # optional folder in a checkpoint: copy of the segmenta
 
 
 WELL_DETERMINED = 0.05  # largest relative standard deviation of a well determined focal length; chosen by eye
+ROUGHLY_DETERMINED = 0.15  # the same of a roughly determined one: half of that of the guess
 
 
 class TrainedCamera(Closed):
@@ -60,7 +61,7 @@ class TrainedCamera(Closed):
 
 
 class LearnedCamera(TrainedCamera):
-    """A camera that was learned with the networks.
+    """A camera that was learned with the networks, or assumed in training.
 
     >>> LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01).camera.fx
     2.0
@@ -68,14 +69,25 @@ class LearnedCamera(TrainedCamera):
 
     focal_deviation: float
     """Relative standard deviation of the focal length; 0.3, as for the guess, if the video does not improve it."""
+    assumed: bool = False
+    """Whether the run file states its field of view, for clips without calibration, and it was not learned."""
 
     def __str__(self) -> str:
-        well = self.focal_deviation <= WELL_DETERMINED
+        if self.assumed:
+            return f"assumed, {self.camera.fov():.4g} degrees across, for {self.width}x{self.height}: not measured"
         return (
             f"fx {self.fx:.1f}, fy {self.fy:.1f}, cx {self.cx:.1f}, cy {self.cy:.1f} for {self.width}x{self.height} "
             f"({self.camera.fov():.1f} degrees across), focal length within {self.focal_deviation:.1%}: "
-            + ("well determined" if well else "ill determined, the video turns too little to tell it")
+            f"{self._determined()}"
         )
+
+    def _determined(self) -> str:
+        """Return in words how well the focal length is determined."""
+        if self.focal_deviation <= WELL_DETERMINED:
+            return "well determined"
+        if self.focal_deviation <= ROUGHLY_DETERMINED:
+            return "roughly determined"
+        return "ill determined, the video turns too little to tell it, or depth is not learned yet"
 
 
 class ScaleCheck(Closed):
@@ -127,11 +139,11 @@ class Meta(Closed):
     scores: dict[str, float] = {}
     """Mean training loss of the epoch, and the scores of its validation, if there was one."""
     cameras: list[LearnedCamera] = []
-    """Cameras that were learned, if any."""
+    """Cameras that were learned or assumed, if any."""
     scale_checks: list[ScaleCheck] = []
     """Comparisons of the scale with measured lengths, if any."""
     trained_cameras: list[TrainedCamera] = []
-    """Cameras of the training images, except learned ones. None are recorded by packdepth before 0.2."""
+    """Cameras of the training images, except learned and assumed ones. Packdepth before 0.2 recorded none."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 
@@ -146,7 +158,7 @@ class Meta(Closed):
         return scale_in_words(self.metric, self.scale_source, self.own_checks)
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
-        """Return the learned camera for images of a given size; None unless exactly one camera has that size.
+        """Return the learned or assumed camera for images of one size; None unless exactly one has that size.
 
         Args:
             height: height of the images, in pixels.

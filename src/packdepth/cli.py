@@ -120,6 +120,7 @@ def predict(
     output: Annotated[Path, arg(aliases=["-o"])],
     save: str = "depth,color",
     camera: Path | None = None,
+    fov: float | None = None,
     precision: Literal["32", "bf16"] = "32",
     flip: bool = False,
     points: PointOptions = POINTS,
@@ -139,6 +140,7 @@ def predict(
         save: what to write, separated by commas: depth (npz and 16-bit PNG), exr, tiff, png16, color, video, cloud (a
             PLY of each frame), map (one PLY of the whole clip).
         camera: calibration of the input (docs/how-to/calibration.md); if left out, the one beside it, or the data's.
+        fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
         flip: fuse each prediction with that of the mirrored image: better at the borders, twice the time; clouds and
             maps leave out points on which the two differ.
@@ -150,7 +152,7 @@ def predict(
     _use(use)
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures)
+    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov)
 
 
 def evaluate(
@@ -197,6 +199,7 @@ def odometry(
     output: Annotated[Path, arg(aliases=["-o"])],
     align: bool = False,
     camera: Path | None = None,
+    fov: float | None = None,
     kind: str | None = None,
     use: Use = (),
 ) -> None:
@@ -210,13 +213,14 @@ def odometry(
             of several clips, each gets a folder in it.
         align: refine each motion so that the predicted depth explains the next frame; needs a camera.
         camera: calibration of the source (docs/how-to/calibration.md); if left out, its own, or the one beside it.
+        fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.evaluation.odometry_command import odometry
 
-    reports = odometry(checkpoint, source, output, align, camera, kind, options)
+    reports = odometry(checkpoint, source, output, align, camera, kind, options, fov)
     print("\n\n".join(report.text() for report in reports))
 
 

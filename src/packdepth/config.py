@@ -116,10 +116,10 @@ class Data(Closed):
 
 
 class CameraConfig(Closed):
-    """Choice between given and learned camera intrinsics.
+    """Choice between given, assumed and learned camera intrinsics.
 
-    >>> CameraConfig(learn=True).fov
-    60.0
+    >>> CameraConfig(learn=True).fov is None
+    True
     """
 
     learn: bool = False
@@ -128,8 +128,12 @@ class CameraConfig(Closed):
     Calibrations of the clips then serve only to distinguish cameras: clips of the same image size share one learned
     camera if they have the same calibration, or if none of them has one.
     """
-    fov: Annotated[float, Field(ge=10, le=150)] = 60.0
-    """Initial horizontal field of view of a learned camera, in degrees between the left and the right border."""
+    fov: Annotated[float, Field(ge=10, le=150)] | None = None
+    """Horizontal field of view, in degrees between the left and the right border of the image.
+
+    Learned cameras begin with it; if it is left out, with the guess that `data check` reports: from EXIF, else
+    60 degrees. If cameras are not learned, it is assumed of clips without calibration; calibrated clips keep theirs.
+    """
 
 
 # --- networks ---------------------------------------------------------------------------------------------------

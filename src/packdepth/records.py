@@ -86,7 +86,8 @@ class Clip:
     interval: float | None = None  # nominal seconds between neighboring frames; None: the median of the clip's steps
     targets: frozenset[str] | None = None  # names of frames that may be targets, others are context only; None: all
     drive: str | None = None  # name of the drive, which clips recorded at the same place and time share; None: unknown
-    missing_camera: Path | None = None  # file in which a camera was expected but not found; `camera` is then a guess
+    missing_camera: Path | None = None  # file in which no calibration was found; `camera` is then a guess
+    guess: str | None = None  # origin of the guess, such as "EXIF of a.jpg: 26 mm on 35 mm film"; None if it is none
     corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
     lens: Lens | None = None  # distortion of the images on disk; None: pinhole, as of all clips of `Source.clips`

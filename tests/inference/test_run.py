@@ -476,7 +476,9 @@ def test_an_input_that_is_not_there_or_empty(refused: dict[str, Any], tmp_path: 
 
 def test_a_cloud_without_a_camera(refused: dict[str, Any], folder: Path) -> None:
     message = refusal(**refused, input=folder, save="cloud")
-    assert message.endswith("no camera is known, but --save cloud needs one; name its file with --camera")
+    assert message.endswith(
+        "no camera is known, but --save cloud needs one; name its file with --camera, or its field of view with --fov"
+    )
 
 
 def test_a_map_of_unrelated_images(refused: dict[str, Any], folder: Path) -> None:

@@ -94,10 +94,10 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
         "14.6% .* 85%",
     ),
     "uncalibrated": (
-        lambda s: replace(s, clip=replace(s.clip, missing_camera=Path("drive.yaml"))),
+        lambda s: replace(s, clip=replace(s.clip, missing_camera=Path("drive.yaml"), guess="EXIF of a.jpg")),
         "calibration",
-        "error",
-        "drive.yaml is not there",
+        "warning",
+        r"none in drive.yaml; the camera is guessed to be \d+ degrees across \(EXIF of a.jpg\)",
     ),
     "corrected": (lambda s: replace(s, clip=replace(s.clip, corrected="it is")), "corrected", "note", "it is"),
     "other size": (lambda s: with_camera(s, cx=10.0), "intrinsics", "warning", r"principal point \(10, 24\)"),
@@ -186,8 +186,10 @@ def test_a_car_that_stops_and_a_camera_that_nobody_knows(data: Path) -> None:
     (static,) = [finding for finding in braking if finding.name == "static frames"]
     assert "to 0000000076" in static.found
     ((_, dashcam),) = check(data / "video/highway_dashcam.mp4", options=["frames=[0, 40]"]).clips
-    assert dashcam[0].name == "calibration"
-    assert dashcam[0].severity == "error"
+    (calibration,) = [finding for finding in dashcam if finding.name == "calibration"]
+    assert calibration.severity == "warning"
+    assert "60 degrees across (assumed)" in calibration.found
+    assert all(choice in calibration.advice for choice in ("Write a calibration", "{fov: DEGREES}", "{learn: true}"))
 
 
 def test_stamps_that_are_ten_times_too_large(data: Path) -> None:

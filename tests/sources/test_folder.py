@@ -99,7 +99,9 @@ def test_folder_of_clips(clip_folder: Path, write_image: Callable[..., Path], co
     assert [clip.name for clip in source(root, names=["second"]).clips()] == ["folder/second"]
     complaint(source(root, names=["secnd"]).clips, root, "'secnd'", "did you mean 'second'")
     (root / "second/camera.yaml").unlink()
-    complaint(source(root).clips, root / "second/camera.yaml", "not found")
+    first, second = source(root).clips()
+    assert (first.missing_camera, second.missing_camera) == (None, root / "second/camera.yaml")
+    assert (second.guess, second.camera.fov()) == ("assumed", pytest.approx(60))
     complaint(source(root / "results").clips, root / "results", "camera.yaml")
     complaint(source(root / "nowhere").clips, root / "nowhere", "not found")
 

@@ -42,15 +42,15 @@ def test_a_video_without_a_camera_trains_and_predicts_clouds(
 ) -> None:
     run_file = tmp_path / "run.yaml"
     run_file.write_text(yaml.safe_dump(of_video(run_values, video)))
-    with pytest.raises(InputError, match=r"drive\.yaml: not found; .* learn it with camera: \{learn: true\}"):
+    with pytest.raises(InputError, match=r"drive\.yaml: holds no calibration .* camera: \{learn: true\}"):
         train(run_file, tmp_path / "run", overrides=("training.epochs=1",))
     train(run_file, tmp_path / "run", overrides=LEARN)
     (camera,) = checkpoint.read_description(tmp_path / "run" / "last")[1].cameras
     assert (camera.width, camera.height) == (96, 48)
     guess = Camera.from_fov(70, 96, 48)
-    assert camera.fx == pytest.approx(guess.fx, rel=0.4)
-    assert camera.fx != guess.fx
-    assert 0 < camera.focal_deviation <= 0.3
+    assert camera.fx == pytest.approx(guess.fx)  # after three steps nothing is known yet
+    assert camera.focal_deviation == 0.3
+    assert "ill determined" in str(camera)
     output = capsys.readouterr().out
     assert "cameras    1, learned from 70 degrees" in output
     assert f"camera: {camera}" in output

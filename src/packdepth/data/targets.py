@@ -9,7 +9,12 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
+from packdepth.sources.guess import common_guess, guess_in_words, with_fov
 
+WHAT_TO_DO = (  # about a camera that is not known
+    "write a calibration into it (width, height, fx, fy, cx, cy in pixels), or, in the run file, state the field of "
+    "view with camera: {fov: DEGREES} or learn the camera with camera: {learn: true}"
+)
 GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
 
 
@@ -127,20 +132,17 @@ def depth_source(clip: Clip) -> str | None:
     return " and ".join(sorted(names)) or None
 
 
-def check_calibrated(
-    clips: Sequence[Clip], otherwise: str = "learn it with camera: {learn: true} in the run file"
-) -> None:
-    """Raise InputError, which names the missing file, if the camera of a clip is not known.
+def check_calibrated(clips: Sequence[Clip]) -> None:
+    """Raise InputError, which names the file to write, if the camera of a clip is not known.
 
     Args:
         clips: the clips.
-        otherwise: half a sentence, for the message: what else one can do than to write the file.
     """
     for clip in clips:
         if clip.missing_camera is not None:
             raise InputError(
-                f"{clip.missing_camera}: not found; it would be the camera of clip {clip.name} (width, height, fx, fy, "
-                f"cx, cy in pixels); write it, or {otherwise}"
+                f"{clip.missing_camera}: holds no calibration of clip {clip.name}, whose camera is a guess of "
+                f"{guess_in_words(clip)}; {WHAT_TO_DO}"
             )
 
 
@@ -151,6 +153,22 @@ def distinct_cameras(clips: Sequence[Clip]) -> list[Camera]:
         clips: the clips.
     """
     return list({_numbers(clip.camera): clip.camera for clip in clips}.values())
+
+
+def first_guesses(clips: Sequence[Clip], fov: float | None) -> list[Camera]:
+    """Return the cameras that learning begins with, one for each of the `distinct_cameras`.
+
+    Args:
+        clips: the clips.
+        fov: horizontal field of view, in degrees. With None, it is that of the guess for clips without calibration, and
+            a common one for calibrated clips, whose calibration is left unread.
+    """
+    own = {_numbers(clip.camera): clip for clip in clips}.values()
+    guesses = [
+        common_guess(clip.camera.height, clip.camera.width).camera if clip.missing_camera is None else clip.camera
+        for clip in own
+    ]
+    return guesses if fov is None else [with_fov(guess, fov) for guess in guesses]
 
 
 def camera_index(clip: Clip, cameras: Sequence[Camera]) -> int:

@@ -95,6 +95,7 @@ def odometry(
     camera: str | Path | None = None,
     kind: str | None = None,
     options: Sequence[str] = (),
+    fov: float | None = None,
 ) -> list[OdometryReport]:
     """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
@@ -117,12 +118,13 @@ def odometry(
             the checkpoint has learned.
         kind: the kind of the source. If left out, it is recognized by its content.
         options: options of the source, each as `key=value`.
+        fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
 
     Returns:
         A report on each clip. Raises InputError before anything is written, unless an image turns out to be damaged
         when its turn comes.
     """
-    clips = open_clips(source, kind, options, None if camera is None else Path(camera))
+    clips = open_clips(source, kind, options, None if camera is None else Path(camera), fov)
     for clip in clips:
         if clip.independent:
             raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
@@ -132,7 +134,10 @@ def odometry(
     cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
     for clip, found in zip(clips, cameras, strict=True):
         if align and found is None:
-            raise InputError(f"{clip.path}: no camera is known, but --align needs one; name its file with --camera")
+            raise InputError(
+                f"{clip.path}: no camera is known, but --align needs one; name its file with --camera, or its field of "
+                f"view with --fov"
+            )
     one = len(clips) == 1
     reports = []
     for clip, found in zip(clips, cameras, strict=True):

@@ -1,4 +1,4 @@
-"""The camera of a clip in prediction: its own or a learned one, and how it compares with those of the training."""
+"""The camera of a clip in prediction: its own, learned or assumed, and how it compares with those of the training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_STRETCH = 1.1  # ratio of the horizontal to the vertical zoom up to which th
 
 
 def learned_camera(clip: Clip, meta: Meta) -> LearnedCamera | None:
-    """Return the camera that a checkpoint has learned for the images of a clip without a known camera.
+    """Return the camera that a checkpoint has learned or assumed for the images of a clip without a known camera.
 
     Args:
         clip: the clip.

@@ -54,6 +54,7 @@ def predict(
     flip: bool = False,
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
+    fov: float | None = None,
 ) -> None:
     """Predict depth of each frame, write it, and print what was written and the unit of depth.
 
@@ -80,12 +81,13 @@ def predict(
         flip: fuse each prediction with that of the mirrored image, and cut points from clouds where the two differ.
         points: options of point clouds and maps.
         pictures: options of pictures and videos.
+        fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
     points.check()
     writers = _chosen(save)
-    clips = open_clips(input, kind, options, camera)
+    clips = open_clips(input, kind, options, camera, fov)
     predictor = load(checkpoint, precision=precision)
     jobs = _jobs(clips, input, output, writers, predictor)
     for job in jobs:
@@ -142,7 +144,8 @@ def _check(job: Job, path: Path, predictor: Predictor) -> None:
                 )
         if writer.needs_camera and job.camera is None:
             raise InputError(
-                f"{clip.path}: no camera is known, but --save {writer.kind} needs one; name its file with --camera"
+                f"{clip.path}: no camera is known, but --save {writer.kind} needs one; name its file with --camera, "
+                f"or its field of view with --fov"
             )
         if writer.needs_one_size:
             height, width = clip.image_size(clip.frames[0])
@@ -237,4 +240,4 @@ def _last_lines(predictor: Predictor, jobs: Sequence[Job], points: PointOptions)
     if given and not all(is_metric_for(job.clip, meta) for job in jobs):
         lines.append(f"{' and '.join(given)}: in the unit of this depth, which no one knows")
     learned = dict.fromkeys(str(job.learned) for job in jobs if job.learned is not None)
-    return [*lines, *(f"camera, learned with the networks: {each}" for each in learned)]
+    return [*lines, *(f"camera of the checkpoint: {each}" for each in learned)]

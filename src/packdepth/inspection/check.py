@@ -17,6 +17,7 @@ from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
 from packdepth.inspection.findings import Finding, findings, frame_rate
 from packdepth.inspection.survey import Survey, survey
 from packdepth.progress import progress
+from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
 
 # Layout of the text, in characters
@@ -101,8 +102,8 @@ def _headline(surveyed: Survey) -> str:
         parts.append(f"{rate:.3g} frames a second")
     if not math.isnan(surveyed.typical_motion):
         parts.append(f"the image moves by {surveyed.typical_motion:.1%} of its width a frame")
-    if clip.missing_camera is None:
-        parts.append(f"{clip.camera.fov():.0f} degrees across")
+    known = clip.missing_camera is None
+    parts.append(f"{clip.camera.fov():.0f} degrees across" if known else f"guessed {guess_in_words(clip)}")
     return f"{clip.name}: {', '.join(parts)}"
 
 
@@ -124,6 +125,8 @@ def _measurements(surveyed: Survey) -> dict[str, Any]:
         "frames_per_second": frame_rate(clip),
         "camera": {name: getattr(camera, name) for name in ("fx", "fy", "cx", "cy")} if known else None,
         "field_of_view": camera.fov() if known else None,
+        "guessed_field_of_view": None if known else camera.fov(),
+        "guess": clip.guess,
         "static_share": float(surveyed.static_frames.mean()),
         "looked_at": [clip.frames[index].name for index in surveyed.indices],
         "motion": [None if math.isnan(value) else round(float(value), 6) for value in surveyed.motion],

@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.targets import gaps, has_poses, has_speed, target_indices
+from packdepth.data.targets import WHAT_TO_DO, gaps, has_poses, has_speed, target_indices
 from packdepth.inspection.survey import Survey
 from packdepth.records import Clip
+from packdepth.sources.guess import guess_in_words
 
 Severity = Literal["error", "warning", "note"]
 """error: training would fail or learn something false; warning: results would be worse; note: worth knowing."""
@@ -289,15 +290,15 @@ def _static_region(survey: Survey) -> Finding | None:
 
 
 def _calibration(survey: Survey) -> Finding | None:
-    """Report a missing calibration."""
+    """Report a missing calibration, and the guess that stands for it."""
     missing = survey.clip.missing_camera
     if missing is None:
         return None
     return Finding(
         "calibration",
-        "error",
-        f"none: {missing} is not there",
-        "Write that file (width, height, fx, fy, cx, cy in pixels), or learn it with camera: {learn: true} in the run.",
+        "warning",
+        f"none in {missing}; the camera is guessed to be {guess_in_words(survey.clip)}",
+        f"{WHAT_TO_DO[0].upper()}{WHAT_TO_DO[1:]}.",
     )
 
 

@@ -21,7 +21,7 @@ import yaml
 
 from packdepth.blocks import Closed, parse
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
-from packdepth.data.targets import check_calibrated
+from packdepth.data.targets import WHAT_TO_DO
 from packdepth.depth_files import write_depth_png
 from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_image
@@ -30,6 +30,7 @@ from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import POSE_COLUMNS
+from packdepth.sources.guess import guess_in_words
 from packdepth.sources.open import check_names
 from packdepth.sources.recognize import source_at
 from packdepth.sources.rigid import quaternion
@@ -78,7 +79,6 @@ def import_data(
         raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of {MIN_SIDE} pixels at least")
     source = source_at(path, kind, options)
     clips = source.clips()
-    check_calibrated(clips, "guess its numbers and let training learn them with camera: {learn: true} in the run file")
     check_names(clips, path, "import")
     folders = {clip.name: output / clip.short_name for clip in clips}
     recipe, file = Recipe(source=source, size=size, format=image_format), output / "import.yaml"
@@ -101,6 +101,7 @@ def import_data(
         if clip.corrected is not None:
             print(f"{clip.path}: {clip.corrected}")
     _write_targets(output / "split.txt", clips, folders)
+    _print_guesses(clips, folders)
     return list(folders.values())
 
 
@@ -203,6 +204,8 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
     if clip.interval is not None:
         values["interval_s"] = clip.interval
     values["drive"] = clip.drive or str(clip.path)
+    if clip.missing_camera is not None:
+        values["guess"] = clip.guess or "assumed"
     with replacing(folder / "camera.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
 
@@ -237,6 +240,13 @@ def _write_targets(path: Path, clips: Sequence[Clip], folders: dict[str, Path]) 
         frames = [frame.name for frame in clip.frames if clip.is_target(frame)]
         lines += [own_line(name)] if clip.targets is None else [own_line(name, frame) for frame in frames]
     write_split(path, lines, f"the targets of {len(clips)} imported clips")
+
+
+def _print_guesses(clips: Sequence[Clip], folders: dict[str, Path]) -> None:
+    """Print a line for each guess of a camera that was written in place of a calibration."""
+    guesses = {guess_in_words(clip): folders[clip.name] for clip in clips if clip.missing_camera is not None}
+    for guess, folder in guesses.items():
+        print(f"{folder / 'camera.yaml'}: is a guess, {guess}; {WHAT_TO_DO}")
 
 
 # --- disk space ---------------------------------------------------------------------------------------------------

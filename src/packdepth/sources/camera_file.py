@@ -5,11 +5,12 @@ Calibrations of other projects (`packdepth.sources.calibrations`) are read in it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
@@ -19,8 +20,7 @@ from packdepth.records import Clip
 from packdepth.sources.calibrations.read import read_calibration
 from packdepth.sources.calibrations.record import Calibration
 from packdepth.sources.files import read_text
-
-GUESSED_FOV = 60.0  # degrees, horizontal field of view of a camera without calibration: about a phone's; chosen by eye
+from packdepth.sources.guess import Guess
 
 
 class LensFile(Closed):
@@ -82,6 +82,9 @@ class CameraFile(Closed):
     """Time from a frame to the next, in seconds; if left out, the clip's median. A longer step is a gap in the clip."""
     drive: str | None = None
     """Name of the drive. Clips of one drive, such as those of several cameras, stay together in splits."""
+    guess: Annotated[str, Field(min_length=1)] | None = None
+    """Origin of the intrinsics if they are a guess, as `data import` writes it. Remove this line once the camera is
+    calibrated; until then the clip counts as uncalibrated."""
 
     @property
     def camera(self) -> Camera:
@@ -99,15 +102,19 @@ class CameraFacts(TypedDict, total=False):
     independent: bool
     interval: float | None
     drive: str | None
+    missing_camera: Path | None
+    guess: str | None
 
 
-def camera_facts(file: CameraFile) -> CameraFacts:
+def camera_facts(file: CameraFile, path: Path) -> CameraFacts:
     """Return the fields of a clip that its camera.yaml states, as keyword arguments of `Clip`.
 
     Args:
         file: the content of the camera.yaml.
+        path: the camera.yaml.
 
-    >>> camera_facts(CameraFile(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, height_m=1.65))["camera_height"]
+    >>> file = CameraFile(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, height_m=1.65)
+    >>> camera_facts(file, Path("camera.yaml"))["camera_height"]
     1.65
     """
     return CameraFacts(
@@ -118,20 +125,39 @@ def camera_facts(file: CameraFile) -> CameraFacts:
         independent=file.independent,
         interval=file.interval_s,
         drive=file.drive,
+        missing_camera=None if file.guess is None else path,
+        guess=file.guess,
     )
 
 
-def guessed_camera(height: int, width: int) -> Camera:
-    """Return a guess for a camera without calibration, with square pixels and a field of view of `GUESSED_FOV`.
+def facts_or_guess(path: Path | None, expected: Path, guess: Callable[[], Guess]) -> CameraFacts:
+    """Return the fields of a clip that its calibration states, or the guess if there is none.
 
     Args:
-        height: height of the images, in pixels.
-        width: width of the images, in pixels.
+        path: the calibration file, which must exist; None if there is none.
+        expected: the camera.yaml that would be read if it existed, for messages.
+        guess: a function that guesses the camera.
 
-    >>> guessed_camera(192, 640).cx
-    319.5
+    >>> from packdepth.sources.guess import common_guess
+    >>> facts_or_guess(None, Path("camera.yaml"), lambda: common_guess(192, 640))["guess"]
+    'assumed'
     """
-    return Camera.from_fov(GUESSED_FOV, width, height)
+    if path is None:
+        camera, origin = guess()
+        return CameraFacts(camera=camera, missing_camera=expected, guess=origin)
+    return camera_facts(read_camera(path), path)
+
+
+def calibrated_camera(path: Path) -> CameraFacts:
+    """Return the fields of a clip that a calibration states. Raises InputError if its numbers are a guess.
+
+    Args:
+        path: the file, which a source needs.
+    """
+    file = read_camera(path)
+    if file.guess is not None:
+        raise InputError(f"{path}: guess: says that its numbers are a guess; give a calibration, and remove this line")
+    return camera_facts(file, path)
 
 
 def read_camera(path: Path) -> CameraFile:
@@ -168,7 +194,7 @@ def with_camera(clip: Clip, path: Path) -> Clip:
         clip: the clip as its source has found it.
         path: the calibration file of its images. Raises InputError if it is for images of another size.
     """
-    facts, own = camera_facts(read_camera(path)), clip.camera
+    facts, own = camera_facts(read_camera(path), path), clip.camera
     camera = facts["camera"]
     if (camera.height, camera.width) != (own.height, own.width):
         raise InputError(
@@ -176,4 +202,5 @@ def with_camera(clip: Clip, path: Path) -> Clip:
             f"{camera.width}x{camera.height}; give the camera of these images"
         )
     height = facts["camera_height"] or clip.camera_height
-    return replace(clip, camera=camera, lens=facts["lens"], camera_height=height, missing_camera=None)
+    missing, guess = facts["missing_camera"], facts["guess"]
+    return replace(clip, camera=camera, lens=facts["lens"], camera_height=height, missing_camera=missing, guess=guess)

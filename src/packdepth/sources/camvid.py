@@ -14,7 +14,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.camera_file import CameraFacts, camera_facts, read_camera
+from packdepth.sources.camera_file import CameraFacts, calibrated_camera
 from packdepth.sources.files import IMAGES, ImageFile, LabelPng, check_sizes, common_size, found, required
 
 CLASSES = (
@@ -72,7 +72,7 @@ class CamVid(Source):
             if name not in images:
                 raise InputError(f"{label.path}: has no image in {folder}; copy the image, or remove the labels")
         if self.camera is not None:
-            facts = camera_facts(read_camera(self.camera))
+            facts = calibrated_camera(self.camera)
         else:
             height, width = common_size(images.values())
             facts = CameraFacts(camera=Camera(width, width, (width - 1) / 2, (height - 1) / 2, width, height))

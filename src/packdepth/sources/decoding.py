@@ -39,6 +39,7 @@ class VideoInfo:
     fps: Fraction  # nominal frames per second, such as 30000/1001
     height: int  # pixels, after the rotation that the file asks for
     width: int  # pixels, after the rotation that the file asks for
+    pixel_aspect: float = 1.0  # width of a pixel over its height, after the rotation; 1 if the file does not say
 
     @property
     def frames(self) -> int:
@@ -69,7 +70,8 @@ def probe(path: Path) -> VideoInfo:
     with _open(path) as container:
         for _, frame in _frames(container, index, path):
             height, width = _upright(frame).shape[:2]
-            return VideoInfo(index.times, index.fps, height, width)
+            aspect = float(container.streams.video[0].sample_aspect_ratio or 1)
+            return VideoInfo(index.times, index.fps, height, width, 1 / aspect if frame.rotation % 180 else aspect)
     raise InputError(f"{path}: none of its frames can be decoded; convert it to H.264 in mp4")
 
 

@@ -18,6 +18,18 @@ ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}  #
 TAIL = 4096  # bytes at the end of a file in which `ENDS` is sought: some cameras append a little data
 POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
 
+ORIENTATION = 0x0112  # tag of EXIF
+TURNS = {  # how to turn an image upright, by the orientation in EXIF
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+QUARTER_TURNS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}  # rows become columns
+
 T = TypeVar("T")
 
 # --- finding ----------------------------------------------------------------------------------------------------
@@ -86,13 +98,14 @@ def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T],
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return height and width of an image file in pixels, read from its header.
+    """Return height and width of an image file in pixels, read from its header, upright as EXIF asks for.
 
     Args:
         path: the image file. Raises InputError if it is missing, no image, or truncated.
     """
     with _opened(path) as image:
-        size = image.height, image.width
+        swapped = turn_of(image) in QUARTER_TURNS
+        size = (image.width, image.height) if swapped else (image.height, image.width)
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - TAIL, 0))
         if ENDS[path.suffix.lower()] not in file.read():
@@ -151,6 +164,23 @@ def _opened(path: Path) -> Image.Image:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); write it again") from None
 
 
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Return how to turn an image upright, as EXIF asks for; None if it is upright.
+
+    Args:
+        image: an open image. Its pixels are not read.
+
+    >>> turn_of(Image.new("RGB", (4, 2))) is None
+    True
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        return None  # Pillow would decode the whole image to look for EXIF behind its pixels.
+    try:
+        return TURNS.get(image.getexif().get(ORIENTATION, 1))
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError):  # what Pillow raises for damaged EXIF
+        return None
+
+
 def check_mode(image: Image.Image, name: str) -> None:
     """Raise InputError for pixels of more than 8 bits a channel, which Pillow would cut to white.
 
@@ -163,13 +193,18 @@ def check_mode(image: Image.Image, name: str) -> None:
 
 
 def _pixels(path: Path, mode: str | None) -> np.ndarray:
-    """Read the pixels of an image file, converted to one of Pillow's modes, or as they are if it is None."""
+    """Read the pixels of an image file, converted to one of Pillow's modes, or as they are if it is None.
+
+    RGB images are upright: a phone held upright writes its images lying, and the orientation in EXIF.
+    """
     with _opened(path) as image:
         if mode == "RGB":
             check_mode(image, str(path))
+        turn = turn_of(image) if mode == "RGB" else None
         try:
             image.load()
-            return np.asarray(image.convert(mode) if mode else image)
+            upright = image if turn is None else image.transpose(turn)
+            return np.asarray(upright.convert(mode) if mode else upright)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
 

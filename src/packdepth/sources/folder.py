@@ -11,8 +11,8 @@
     instance/       16-bit PNG, ids of countable objects, 0 elsewhere
     moving/         8-bit PNG, not 0 on objects that move at the time of the frame
 
-Everything except the first three is optional. A measurement may exist for some frames only, and the cells of optional
-columns may be empty.
+Everything except frames.csv and frames/ is optional. Without camera.yaml, or with one that has the line `guess`, the
+camera is a guess. A measurement may exist for some frames only, and the cells of optional columns may be empty.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from packdepth.errors import InputError
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import in_folder
-from packdepth.sources.camera_file import camera_facts, read_camera
+from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import (
     IMAGES,
     DepthPng,
@@ -41,11 +41,13 @@ from packdepth.sources.files import (
     MaskPng,
     PointsNpz,
     check_sizes,
+    common_size,
     found,
     read_text,
     require,
     required,
 )
+from packdepth.sources.guess import Guess, guess_of_images
 from packdepth.sources.images import image_folder
 from packdepth.sources.rigid import pose
 
@@ -104,10 +106,10 @@ def read_clip(folder: Path) -> Clip:
     Args:
         folder: the clip folder. Raises InputError if a file is missing, has another size, or belongs to no frame.
     """
-    camera_path, table = in_folder(folder) or folder / "camera.yaml", folder / "frames.csv"
-    camera_file = read_camera(camera_path)
-    camera = camera_file.camera
-    rows = read_frames(table, ordered=not camera_file.independent)
+    camera_path, table = in_folder(folder), folder / "frames.csv"
+    facts = facts_or_guess(camera_path, folder / "camera.yaml", lambda: _guess(folder))
+    camera = facts["camera"]
+    rows = read_frames(table, ordered=not facts.get("independent", False))
     names = [row.frame for row in rows]
     required(folder / "frames", IMAGES, ImageFile, "the clip's images")
     images = _frame_files(names, folder / "frames", IMAGES, ImageFile)
@@ -121,7 +123,7 @@ def read_clip(folder: Path) -> Clip:
     instances = _frame_files(names, folder / "instance", (".png",), InstancePng)
     moving = _frame_files(names, folder / "moving", (".png",), MaskPng)
     for files in (images, rights, depths, semantics, instances, moving):
-        check_sizes(files.values(), camera.height, camera.width, camera_path)
+        check_sizes(files.values(), camera.height, camera.width, camera_path or folder)
     return Clip(
         name=f"folder/{folder.resolve().name}",
         path=folder,
@@ -141,8 +143,14 @@ def read_clip(folder: Path) -> Clip:
             )
             for row in rows
         ),
-        **camera_facts(camera_file),
+        **facts,
     )
+
+
+def _guess(folder: Path) -> Guess:
+    """Guess the camera of a clip folder without camera.yaml."""
+    images = required(folder / "frames", IMAGES, ImageFile, "the clip's images")
+    return guess_of_images([image.path for image in images.values()], *common_size(images.values()))
 
 
 def _is_clip(folder: Path) -> bool:

@@ -14,8 +14,9 @@ from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, in_folder
-from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
+from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
+from packdepth.sources.guess import guess_of_images
 
 
 class Images(Source):
@@ -67,29 +68,21 @@ class Images(Source):
             raise InputError(f"{self.root}: is no {' or '.join(IMAGES)} file; give an image, or a folder of images")
         sizes = [image_size(image.path) for image in images.values()]
         camera_path = self.camera or (in_folder if self.root.is_dir() else beside)(self.root)
-        guess = CameraFacts(camera=guessed_camera(*sizes[0]))
-        facts = guess if camera_path is None else camera_facts(read_camera(camera_path))
+        paths = [image.path for image in images.values()]
+        facts = facts_or_guess(camera_path, expected, lambda: guess_of_images(paths, *sizes[0]))
         camera = facts["camera"]
         camera_size = camera.height, camera.width
         for image, (height, width) in zip(images.values(), sizes, strict=True):
             if camera_path is not None and (height, width) != camera_size:
                 raise InputError(
-                    f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
+                    f"{image.path}: is {width}x{height} pixels, but {self.camera or beside} is for "
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
         frames = tuple(
             Frame(name=name, time=index / self.rate, image=image, size=None if size == camera_size else size)
             for index, ((name, image), size) in enumerate(zip(images.items(), sizes, strict=True))
         )
-        return [
-            Clip(
-                name=f"images/{name}",
-                path=self.root,
-                frames=frames,
-                missing_camera=expected if camera_path is None else None,
-                **facts,
-            )
-        ]
+        return [Clip(name=f"images/{name}", path=self.root, frames=frames, **facts)]
 
 
 def in_order(names: Iterable[str]) -> list[str]:

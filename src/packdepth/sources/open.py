@@ -8,11 +8,17 @@ from pathlib import Path
 
 from packdepth.errors import InputError
 from packdepth.records import Clip
+from packdepth.sources.base import check_frame_sizes
+from packdepth.sources.guess import MAX_FOV, MIN_FOV, assume_fov
 from packdepth.sources.recognize import source_at
 
 
 def open_clips(
-    path: str | Path, kind: str | None = None, options: Sequence[str] = (), camera: Path | None = None
+    path: str | Path,
+    kind: str | None = None,
+    options: Sequence[str] = (),
+    camera: Path | None = None,
+    fov: float | None = None,
 ) -> list[Clip]:
     """Return the clips at a path, which is an image, a folder of images, a video or a data set of any kind.
 
@@ -23,10 +29,17 @@ def open_clips(
         kind: the kind of source, such as "kitti_raw"; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`, such as "cameras=[left, right]".
         camera: a calibration file for the images, in place of the camera that the source knows.
+        fov: horizontal field of view of images without calibration, in degrees between the left and the right border.
 
-    Raises InputError for data of no known kind or of several, for data that cannot be read, for an unknown option, and
-    for a camera of another image size.
+    Raises InputError for data of no known kind or of several, for data that cannot be read, for an unknown option, for
+    a camera of another image size, and for a field of view of images whose camera is known.
     """
+    if fov is not None:
+        if camera is not None:
+            raise InputError(f"{camera}: is given beside a field of view; give one of them")
+        if not MIN_FOV <= fov <= MAX_FOV:
+            raise InputError(f"--fov: is {fov:g}; give degrees between {MIN_FOV:g} and {MAX_FOV:g}")
+        return [_with_fov(clip, fov) for clip in open_clips(path, kind, options)]
     source = source_at(Path(path), kind, options)
     if camera is not None and "camera" in type(source).model_fields:
         return source.model_copy(update={"camera": camera}).clips(one_size=False)
@@ -46,3 +59,14 @@ def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
     for name, count in Counter(clip.short_name for clip in clips).items():
         if count > 1:
             raise InputError(f"{path}: has several clips of one name ({name}); {action} them one by one")
+
+
+def _with_fov(clip: Clip, fov: float) -> Clip:
+    """Return a clip with a stated field of view. Raises InputError if its camera is known or its sizes differ."""
+    if clip.missing_camera is None:
+        raise InputError(
+            f"{clip.path}: its camera is known, {clip.camera.fov():.1f} degrees across; leave out the field of view"
+        )
+    check_frame_sizes(clip)
+    (assumed,) = assume_fov([clip], fov)
+    return assumed

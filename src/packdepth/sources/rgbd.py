@@ -23,7 +23,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import BrownConrady
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
-from packdepth.sources.camera_file import CameraFacts, camera_facts, read_camera
+from packdepth.sources.camera_file import CameraFacts, calibrated_camera
 from packdepth.sources.files import DepthPng, ImageFile, check_sizes, read_text, require
 from packdepth.sources.rigid import pose
 
@@ -105,7 +105,7 @@ class Rgbd(Source):
     def _camera(self, folder: Path, tum: bool) -> CameraFacts:
         """Return the camera of a sequence, of TUM's layout or of 7-Scenes'."""
         if self.camera is not None:
-            return camera_facts(read_camera(self.camera))
+            return calibrated_camera(self.camera)
         if not tum:
             return CameraFacts(camera=SCENES_CAMERA)
         for name, facts in TUM_CAMERAS.items():

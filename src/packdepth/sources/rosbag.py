@@ -25,7 +25,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.record import named_lens
-from packdepth.sources.camera_file import CameraFacts, camera_facts, read_camera
+from packdepth.sources.camera_file import CameraFacts, calibrated_camera
 from packdepth.sources.files import check_mode, require
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Rosbag(Source):
         with _reading(self.file) as reader:
             topic = self._topic(reader)
             stamps = list(_images(reader, topic, self.file))
-            facts = camera_facts(read_camera(self.camera)) if self.camera else self._camera(reader, topic)
+            facts = calibrated_camera(self.camera) if self.camera else self._camera(reader, topic)
             camera = facts["camera"]
             speeds = _speeds(reader, self.speed, self.file) if self.speed else None
         stamps.sort(key=lambda stamp: stamp.time)

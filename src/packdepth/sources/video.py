@@ -11,9 +11,10 @@ from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, is_calibration
-from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
+from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES
+from packdepth.sources.guess import common_guess
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 
@@ -21,7 +22,8 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 class Video(Source):
     """Videos in any format that FFmpeg reads.
 
-    A video should have a camera.yaml. Without one, its camera is a guess, and training has to learn the camera.
+    A video should have a camera.yaml. Without one, its camera is a guess, which training can learn (`camera.learn`) or
+    replace by a stated field of view (`camera.fov`).
     """
 
     place: ClassVar[str] = "file"
@@ -63,13 +65,12 @@ class Video(Source):
     def _clip(self, file: Path) -> Clip:
         """Make the clip of a video."""
         info = probe(file)
-        camera_path = self.camera or beside(file)
-        guess = CameraFacts(camera=guessed_camera(info.height, info.width))
-        facts = guess if camera_path is None else camera_facts(read_camera(camera_path))
+        camera_path, expected = self.camera or beside(file), file.with_suffix(".yaml")
+        facts = facts_or_guess(camera_path, expected, lambda: common_guess(info.height, info.width, info.pixel_aspect))
         camera = facts["camera"]
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
-                f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
+                f"{file}: is {info.width}x{info.height} pixels, but {self.camera or beside} is for "
                 f"{camera.width}x{camera.height}; give the camera of these images"
             )
         frames = tuple(
@@ -80,7 +81,6 @@ class Video(Source):
             name=f"video/{file.stem}",
             path=file,
             frames=frames,
-            missing_camera=file.with_suffix(".yaml") if camera_path is None else None,
             rate=float(info.fps) / self.step,
             **facts,
         )

@@ -15,8 +15,10 @@ import lightning.pytorch as pl
 from packdepth import __version__, checkpoint
 from packdepth.config import Run, packages_of
 from packdepth.data.targets import distinct_cameras
+from packdepth.geometry.camera import Camera
 from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.records import Clip
+from packdepth.training.calibration import FOCAL_DEVIATION
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
@@ -34,9 +36,22 @@ class Checkpoints(pl.Callback):
         clips: the clips to train on.
         scale_source: the source of metric scale, or "none".
         log: the log with the losses of the run.
+        assumed: cameras that clips without calibration are assumed to have.
     """
 
-    def __init__(self, output: Path, run: Run, clips: Sequence[Clip], scale_source: str, log: RunLog) -> None:
+    def __init__(
+        self,
+        output: Path,
+        run: Run,
+        clips: Sequence[Clip],
+        scale_source: str,
+        log: RunLog,
+        assumed: Sequence[Camera] = (),
+    ) -> None:
+        self.assumed = [
+            checkpoint.LearnedCamera(**asdict(camera), focal_deviation=FOCAL_DEVIATION, assumed=True)
+            for camera in assumed
+        ]
         self.output, self.run, self.clips, self.run_log = output, run, clips, log
         self.scale_source = scale_source
         self.best = float("inf")
@@ -121,7 +136,7 @@ class Checkpoints(pl.Callback):
             frames=sum(len(clip.frames) for clip in self.clips),
             scores=scores,
             trained_cameras=_trained(self.clips) if module.cameras is None else [],
-            cameras=[] if module.cameras is None else _learned(module.cameras),
+            cameras=self.assumed if module.cameras is None else _learned(module.cameras),
             packages=packages_of(self.run),
         )
         weights = {

@@ -37,7 +37,7 @@ class DepthModule(pl.LightningModule):
         run: the run.
         objective: the objective of the run.
         steps: number of steps of the whole training, for the schedule of the learning rate.
-        cameras: cameras of the clips, if they are learned; empty otherwise. Only their image sizes are used.
+        cameras: cameras that learning begins with, if cameras are learned; empty otherwise.
         semantics: folder of a checkpoint's copy of the segmentation network that guides depth; None for the network
             that the run names.
 
@@ -68,8 +68,7 @@ class DepthModule(pl.LightningModule):
         if self.pose is not None:
             self.networks["pose"] = self.pose
         load_initial(run, self.networks)
-        guesses = [Camera.from_fov(run.camera.fov, camera.width, camera.height) for camera in cameras]
-        self.cameras = LearnedCameras(guesses) if run.camera.learn else None
+        self.cameras = LearnedCameras(cameras) if run.camera.learn else None
         needed, pose_needs_depth = objective.output_fields, self.pose is not None and self.pose.uses_depth
         needs = {
             "target": True,

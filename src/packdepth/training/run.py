@@ -25,15 +25,18 @@ from packdepth.data.targets import (
     check_clip_sizes,
     check_scans,
     distinct_cameras,
+    first_guesses,
     gaps,
     has_measured_depth,
 )
 from packdepth.errors import InputError
 from packdepth.files import make_folder
+from packdepth.geometry.camera import Camera
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Clip, Outputs
+from packdepth.sources.guess import assume_fov
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.data import RunData
@@ -92,6 +95,11 @@ def train(
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     found, validation = training_and_validation(run)
+    uncalibrated = [clip for clip in found if clip.missing_camera is not None]
+    assumed: list[Camera] = []
+    if not run.camera.learn and run.camera.fov is not None:
+        found, validation = (assume_fov(clips, run.camera.fov) for clips in (found, validation))
+        assumed = distinct_cameras(assume_fov(uncalibrated, run.camera.fov))
     clips = moving(found, run.data.drop_static)
     objective = Objective(run.objective)
     if not run.camera.learn:
@@ -108,10 +116,11 @@ def train(
     if data.val is not None and len(data.val) < processes:
         raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
-    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), cameras, semantics)
+    guesses = first_guesses(clips, run.camera.fov) if run.camera.learn else []
+    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics)
     check_contracts(module, data)
     scale = scale_source(run, objective, clips)
-    trainer = _trainer(run, output, clips, data, scale)
+    trainer = _trainer(run, output, clips, data, scale, assumed)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
@@ -119,7 +128,7 @@ def train(
             print(f"features   {cached}", flush=True)
     make_folder(output)
     if trainer.is_global_zero:
-        print(summary(run, clips, data, module, scale, frames=_frames(found)), flush=True)
+        print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
@@ -246,7 +255,15 @@ def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:
     return ", ".join([*sources, *others]) or "none"
 
 
-def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule, scale: str, frames: int) -> str:
+def summary(
+    run: Run,
+    clips: Sequence[Clip],
+    data: RunData,
+    module: DepthModule,
+    scale: str,
+    frames: int,
+    assumed: Sequence[Camera] = (),
+) -> str:
     """Return a summary of the data, the networks and the training, in a few lines.
 
     Args:
@@ -256,6 +273,7 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         module: the module with the networks.
         scale: the source of metric scale, or "none".
         frames: number of frames of the sources, including dropped static frames.
+        assumed: cameras that clips without calibration are assumed to have.
     """
 
     def network(name: str) -> str:
@@ -286,20 +304,28 @@ def summary(run: Run, clips: Sequence[Clip], data: RunData, module: DepthModule,
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {'unknown: depth up to a factor' if unknown else f'from {scale}, measured after training'}",
-        *(
-            [f"cameras    {len(module.cameras.guesses)}, learned from {run.camera.fov:g} degrees"]
-            if module.cameras
-            else []
-        ),
+        *_camera_lines(run, clips, module, assumed),
     ]
     return "\n".join(lines)
+
+
+def _camera_lines(run: Run, clips: Sequence[Clip], module: DepthModule, assumed: Sequence[Camera]) -> list[str]:
+    """Return a line about cameras that are learned or assumed; none if all are calibrated."""
+    if module.cameras is not None:
+        fovs = ", ".join(dict.fromkeys(f"{camera.fov():.4g}" for camera in module.cameras.guesses))
+        origins = dict.fromkeys(clip.guess or "assumed" for clip in clips)
+        origin = ", ".join(origins) if run.camera.fov is None else "camera.fov"
+        return [f"cameras    {len(module.cameras.guesses)}, learned from {fovs} degrees ({origin})"]
+    return [f"cameras    {len(assumed)} assumed, {run.camera.fov:g} degrees across (camera.fov)"] if assumed else []
 
 
 def _frames(clips: Sequence[Clip]) -> int:
     return sum(len(clip.frames) for clip in clips)
 
 
-def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale: str) -> pl.Trainer:
+def _trainer(
+    run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale: str, assumed: Sequence[Camera]
+) -> pl.Trainer:
     training = run.training
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in LIGHTNING_CHATTER:
@@ -315,7 +341,12 @@ def _trainer(run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale
             max_epochs=training.epochs,
             gradient_clip_val=training.clip_norm,
             logger=TensorBoardLogger(output, name=None, version="tensorboard"),
-            callbacks=[Calibration(data), log, Checkpoints(output, run, clips, scale, log), RunProgress(run, log)],
+            callbacks=[
+                Calibration(data),
+                log,
+                Checkpoints(output, run, clips, scale, log, assumed),
+                RunProgress(run, log),
+            ],
             log_every_n_steps=1,
             enable_checkpointing=False,
             enable_progress_bar=False,

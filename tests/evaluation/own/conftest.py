@@ -82,7 +82,6 @@ def knowing(
         step=1,
         metric=True,
         scale_source="velocity (speed)",
-        scale="metric, from velocity (speed)",
         clips=list(clips),
         frames=6,
     )

@@ -84,6 +84,7 @@ class Clip:
     missing_camera: Path | None = None  # file in which a camera was expected but not found; `camera` is then a guess
     corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
+    speed_source: str | None = None  # description of how a log's speeds were attached to the frames, if any were
 
     def __repr__(self) -> str:
         """Return the clip in one line, however many frames it has.

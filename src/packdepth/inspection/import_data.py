@@ -79,6 +79,9 @@ def import_data(
     clips = source.clips()
     check_calibrated(clips, "guess its numbers and let training learn them with camera: {learn: true} in the run file")
     check_names(clips, path, "import")
+    for clip in clips:
+        if clip.speed_source:
+            print(f"{clip.name}: {clip.speed_source}")
     folders = {clip.name: output / clip.short_name for clip in clips}
     recipe, file = Recipe(source=source, size=size, format=image_format), output / "import.yaml"
     if not _holds(file, recipe):

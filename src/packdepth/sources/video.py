@@ -13,6 +13,7 @@ from packdepth.sources.base import Source
 from packdepth.sources.camera_file import CameraFacts, camera_facts, guessed_camera, read_camera
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES
+from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 
@@ -35,14 +36,14 @@ class Video(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a file has a video's suffix, or a folder holds only such files and their cameras.
+        """Return whether a file has a video's suffix, or a folder holds only such files, their cameras and logs.
 
         Args:
             path: file or folder.
         """
         if path.is_dir():
             suffixes = {child.suffix.lower() for child in path.iterdir() if child.name[0] != "."}
-            return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, ".yaml"}
+            return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, ".yaml", *TABLES, *RECEIVERS}
         return path.is_file() and path.suffix.lower() in VIDEOS
 
     @classmethod

@@ -199,8 +199,8 @@ def speeds_in_words(clip: Clip) -> str:
     low, middle, high = float(known.min()), float(np.median(known)), float(known.max())
     share = "" if len(known) == len(clip.frames) else f" of {len(known)} frames"
     return (
-        f"speeds{share} of {low:.1f} to {high:.1f} m/s, median {middle:.1f} ({3.6 * low:.0f} to {3.6 * high:.0f} km/h), "
-        f"{distance_by_speed(clip):.0f} m"
+        f"speeds{share} of {low:.1f} to {high:.1f} m/s, median {middle:.1f} ({3.6 * low:.0f} to {3.6 * high:.0f} "
+        f"km/h), {distance_by_speed(clip):.0f} m"
     )
 
 

@@ -20,11 +20,13 @@ STEP = 0.1  # seconds between the images of a pair, at least: the motion is then
 MAX_PAIRS = 300  # pairs of images, spread over the clip: some seconds of work
 MIN_PAIRS = 12  # pairs with a measured motion that an offset needs
 GRID = 0.02  # seconds between the offsets that are tried
-# Errors of a measured motion over the ground, as shares of it. The suspension moves a camera by 2 % of its height, and a
-# slope that changes by a third of a degree within view changes the measure by 4 %.
+# Errors of a measured motion over the ground, as shares of it. The suspension moves a camera by 2 % of its height, and
+# a slope that changes by a third of a degree within view changes the measure by 4 %.
 WHITE = 0.02  # standard deviation of errors that are independent in each pair
 SLOW = 0.04  # standard deviation of slow errors: slope, camber, load, pitch of the car
 SLOW_TIME = 2.0  # seconds over which slow errors are forgotten
+KINK = 2.0  # metres per second squared: a change of acceleration between two values of a log, which are joined by a
+# straight line, is off by up to an eighth of it times the period of the log
 FLOOR = 0.3  # metres per second: errors do not shrink further below this speed
 NEIGHBORS = 4  # motions before and after, of which a motion is compared with the median
 OUTLIER, MIN_OUTLIER = 4.0, 0.2  # standard deviations, and share of that median, at which a motion is left out: a car
@@ -119,17 +121,17 @@ def offset_between(times: np.ndarray, motions: np.ndarray, track: Track, length:
     if shares is None:
         return "the log does not overlap with it"
     mean, deviation = _moments(offsets, shares)
-    if deviation > MAX_DEVIATION + coarse:
+    if coarse > GRID and deviation <= MAX_DEVIATION + coarse:
+        offsets = np.arange(max(low, mean - NEAR), min(high, mean + NEAR), GRID)
+        shares = likelihood.of(offsets, np.ones_like(offsets))
+        assert shares is not None
+        mean, deviation = _moments(offsets, shares)
+    if deviation > MAX_DEVIATION:
         best = float(offsets[int(shares.argmax())])
         return (
             f"the speed varies too little there for what the images tell: it is {best:.2f} s at best, with a standard "
             f"deviation of {deviation:.2f} s"
         )
-    if coarse > GRID:
-        offsets = np.arange(max(low, mean - NEAR), min(high, mean + NEAR), GRID)
-        shares = likelihood.of(offsets, np.ones_like(offsets))
-        assert shares is not None
-        mean, deviation = _moments(offsets, shares)
     return Offset(mean, deviation, low, high)
 
 
@@ -172,10 +174,9 @@ class _Likelihood:
         scale = np.maximum(motions, FLOOR * factor)
         near = np.exp(-np.abs(middle[:, None] - middle) / SLOW_TIME)
         errors = WHITE**2 * np.eye(len(motions)) + SLOW**2 * near
-        rounding = (
-            (_quantum(track) * factor) ** 2 / 12 * np.exp(-np.abs(middle[:, None] - middle) / max(track.period, STEP))
-        )
-        self.covariance = errors * np.outer(scale, scale) + rounding
+        between = _quantum(track) ** 2 / 12 + (KINK * track.period / 8) ** 2
+        logged = between * factor**2 * np.exp(-np.abs(middle[:, None] - middle) / max(track.period, STEP))
+        self.covariance = errors * np.outer(scale, scale) + logged
 
     def of(self, offsets: np.ndarray, prior: np.ndarray) -> np.ndarray | None:
         """Return the probability of each of the offsets [M], given the one before; None if none can be judged."""
@@ -188,7 +189,7 @@ class _Likelihood:
         return np.asarray(likelihood / likelihood.sum())
 
     def _cost(self, offset: float) -> float:
-        """Return the sum of squared errors, in variances, with the best factor; infinite if too few motions are left."""
+        """Return the sum of squared errors, in variances, with the best factor; infinite for too few motions."""
         spans = self.times + offset
         reach = self.track.period
         known = ((spans >= self.stamps[0] - reach) & (spans <= self.stamps[-1] + reach)).all(1)

@@ -68,6 +68,7 @@ def _log_of(clip: Clip, path: Path, clips: int) -> Path:
         return path
     names = {clip.short_name.lower(), clip.path.stem.lower()}
     found = sorted(file for file in path.iterdir() if file.stem.lower() in names and file.suffix.lower() in TRACKS)
+    found = [file for file in found if file.resolve() != clip.path.resolve()] or found
     if len(found) != 1:
         what = f"holds {len(found)} logs" if found else "holds no log"
         raise InputError(f"{path}: {what} for clip {clip.name}; name one like it, such as {clip.short_name}.csv")
@@ -82,7 +83,8 @@ def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None
     if np.isnan(speeds).all():
         raise InputError(
             f"{track.path}: covers none of the frames of clip {clip.name}: its times are {track.times[0]:.2f} to "
-            f"{track.times[-1]:.2f} s, those of the frames {times[0]:.2f} to {times[-1]:.2f} s ({why}); give another offset"
+            f"{track.times[-1]:.2f} s, those of the frames {times[0]:.2f} to {times[-1]:.2f} s ({why}); "
+            f"give another offset"
         )
     frames = tuple(
         replace(frame, speed=None if np.isnan(speed) else float(speed))
@@ -114,22 +116,21 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
         if covered >= ENOUGH * length:
             return zero, f"offset {zero:.3f} s by the clocks (UTC of the log and {source})"
         raise InputError(
-            f"{track.path}: by the clocks, the first frame of {clip.name} is {zero:.1f} s after the log's first value, and "
-            f"the log does not cover the clip ({source} may be in another time zone); give offset=SECONDS or offset=auto"
+            f"{track.path}: by the clocks, the first frame of {clip.name} is {zero:.1f} s after the log's first value, "
+            f"and the log does not cover the clip ({source} may be in another time zone); give offset=SECONDS or "
+            f"offset=auto"
         )
-    if track.start is None and not track.free_zero and abs(track.times[0]) <= track.period:
-        return (
-            0.0,
-            "assumed that the log starts with the first frame (its times start at 0); if not, give offset=SECONDS or offset=auto",
+    own_clock = track.start is not None or track.free_zero
+    if not own_clock and abs(track.times[0]) <= track.period:
+        return 0.0, (
+            "assumed that the log starts with the first frame, as its times start at 0 (if not, give offset=SECONDS or "
+            "offset=auto)"
         )
-    begins = (
-        "has a clock of its own" if track.start is not None or track.free_zero else f"starts at {track.times[0]:g} s"
-    )
+    begins = "has a clock of its own" if own_clock else f"starts at {track.times[0]:g} s"
+    counted = ", counted from the log's first value" if own_clock else ""
     raise InputError(
-        f"{track.path}: {begins}, and nothing tells its time at the first frame of {clip.name}; give offset=SECONDS (the "
-        f"logger's time at the first frame"
-        + (", counted from the log's first value" if begins.startswith("has") else "")
-        + ") or offset=auto"
+        f"{track.path}: {begins}, and nothing tells its time at the first frame of {clip.name}; give offset=SECONDS "
+        f"(the logger's time at the first frame{counted}) or offset=auto"
     )
 
 

@@ -30,8 +30,9 @@ def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: 
     array([11.12, 11.12, 11.12, 11.12, 11.12])
     """
     y = np.deg2rad(latitudes) * EARTH
-    x = np.deg2rad(np.unwrap(longitudes, period=360.0)) * EARTH * np.cos(np.deg2rad(latitudes))
-    places = np.stack([x - x[:1], y - y[:1]], axis=-1) if len(x) else np.zeros((0, 2))
+    east = np.deg2rad(np.unwrap(longitudes, period=360.0))
+    x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
+    places = np.stack([x, y - y[:1]], axis=-1)
     return np.array([_slope(times, places, index) for index in range(len(times))])
 
 

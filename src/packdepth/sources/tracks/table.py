@@ -166,13 +166,13 @@ def read_table(path: Path) -> Table:
     for place, (number, row) in enumerate(rows[first:], start=first):
         if len(row) < width and place == len(rows) - 1:
             break  # a log that was cut off while its last line was written
-        if len(row) != width and any(cell for cell in row[width:]) or len(row) < width:
+        if len(row) < width or any(row[width:]):
             raise InputError(f"{path}: line {number} has {len(row)} cells for {width} columns; mend or remove it")
         cells.append(row[:width])
         numbers.append(number)
-    if delimiter != "," or any('"' in line for _, line in plain):
-        if any(map(DECIMAL_COMMA.match, (cell for row in cells for cell in row))):
-            cells = [[cell.replace(",", ".") if DECIMAL_COMMA.match(cell) else cell for cell in row] for row in cells]
+    divided = delimiter != "," or any('"' in line for _, line in plain)  # a comma in a cell may then be a decimal sign
+    if divided and any(DECIMAL_COMMA.match(cell) for row in cells for cell in row):
+        cells = [[cell.replace(",", ".") if DECIMAL_COMMA.match(cell) else cell for cell in row] for row in cells]
     return Table(path, header, cells, numbers)
 
 
@@ -201,7 +201,7 @@ def _delimiter(path: Path, lines: Sequence[str]) -> tuple[str, int]:
             tail = Counter(len(_split(line, delimiter)) for line in sampled[-(len(sampled) // 3 or 1) :]).most_common(
                 1
             )[0]
-            if width > 1 and count >= SAME_SHARE * len(sampled):
+            if width > 1 and count >= min(SAME_SHARE * len(sampled), max(len(sampled) - 1, 2)):
                 return delimiter, width
             if tail[0] > 1 and tail[1] >= 2 and tail[1] >= SAME_SHARE * (len(sampled) // 3 or 1):
                 return delimiter, tail[0]

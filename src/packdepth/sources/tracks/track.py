@@ -10,6 +10,7 @@ import numpy as np
 from packdepth.errors import InputError
 
 MIN_HOLE = 2.0  # seconds: over a shorter time the speed of a vehicle changes nearly linearly; chosen by reasoning
+EQUAL = 1e-6  # seconds: a time that differs by less is the same; sums of decimal fractions are off by less
 HOLE_PERIODS = 3.0  # periods of the track: two missing values in a row are no hole
 
 
@@ -50,8 +51,12 @@ class Track:
         speeds = np.interp(times, self.times, self.speeds)
         after = np.searchsorted(self.times, times, side="left").clip(1, len(self.times) - 1)
         steps = self.times[after] - self.times[after - 1]
-        measured = np.isin(times, self.times)
-        known = (times >= self.times[0]) & (times <= self.times[-1]) & ((steps <= self.longest_step) | measured)
+        measured = np.minimum(np.abs(times - self.times[after]), np.abs(times - self.times[after - 1])) <= EQUAL
+        known = (
+            (times >= self.times[0] - EQUAL)
+            & (times <= self.times[-1] + EQUAL)
+            & ((steps <= self.longest_step) | measured)
+        )
         return np.where(known, speeds, np.nan)
 
 

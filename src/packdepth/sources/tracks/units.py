@@ -12,7 +12,7 @@ _SPEED_PATTERNS = {  # what a header or a cell may call a unit, in lower case
     "km/h": r"km/?h|km/hr|kph|kmph|km_h|km_per_h(our)?|km\s*per\s*h(our)?|kmt|km\.h-1|km\s*h-1|"
     r"kilomet(er|re)s?\s*(per|/|an)\s*hour|kmh-1|км/ч",
     "mph": r"mph|mi/h|mi/hr|miles\s*(per|/|an)\s*hour|miles_per_hour",
-    "m/s": r"m/s(ec)?|mps|m_s|ms-1|m\.s-1|m\s*s-1|m\*s-1|met(er|re)s?\s*(per|/)\s*sec(ond)?|m_per_s|metr?er?s_per_sec(ond)?",
+    "m/s": r"m/s(ec)?|mps|m_s|ms-1|m\.s-1|m\s*s-1|m\*s-1|m_per_s|met(er|re)s?(\s*/\s*|[\s_]per[\s_])sec(ond)?",
     "knots": r"knots?|kn|kts?|kt",
 }
 _TIME_PATTERNS = {  # the same for times; the value is in seconds

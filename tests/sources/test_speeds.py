@@ -67,7 +67,7 @@ def test_offset_is_the_loggers_time_at_the_first_frame(tmp_path: Path) -> None:
     assert np.isnan(speeds[14:]).all()
     assert found.speed_source is not None
     assert (
-        "offset 1.7 s, as given; 6 of 20 frames have no speed and are context only: 000014 to 000019"
+        "offset 1.7 s, as given (from the logger's zero); 6 of 20 frames have no speed and are context only: 000014 to 000019"
         in found.speed_source
     )
 

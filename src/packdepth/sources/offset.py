@@ -31,8 +31,10 @@ FLOOR = 0.3  # metres per second: errors do not shrink further below this speed
 NEIGHBORS = 4  # motions before and after, of which a motion is compared with the median
 OUTLIER, MIN_OUTLIER = 4.0, 0.2  # standard deviations, and share of that median, at which a motion is left out: a car
 # that brakes hard (8 m/s^2) changes its speed by less in 0.4 s, above 16 m/s
+TOLERANCE = 0.12  # of the logarithm: three standard deviations of WHITE and SLOW together, nearly
+PENALTY = 4.0  # cost of a motion beyond it, in variances: outliers come in bursts, and are not independent evidence
 MAX_DEVIATION = 0.25  # seconds: a less certain offset is refused; at 2 m/s^2 it makes an error of 0.5 m/s
-MAX_TRIED = 4000  # offsets of a long log that are tried first
+MAX_TRIED = 1500  # offsets of a long log that are tried first
 NEAR = 2.0  # seconds around the best one that are then tried closely
 
 
@@ -170,6 +172,7 @@ class _Likelihood:
         self._key, self._kept = b"", np.zeros((0, 0))
         self.stamps, self.distances = _integral(track)
         factor = float(np.median(motions[motions > 0])) / max(float(np.median(track.speeds[track.speeds > 0])), FLOOR)
+        self.factor, self.floor = factor, FLOOR * factor
         middle = times.mean(1)
         scale = np.maximum(motions, FLOOR * factor)
         near = np.exp(-np.abs(middle[:, None] - middle) / SLOW_TIME)
@@ -199,18 +202,26 @@ class _Likelihood:
         speeds = (self._traveled(spans[known, 1]) - self._traveled(spans[known, 0])) / np.diff(spans[known], axis=1)[
             :, 0
         ]
-        inverse = self._inverse(known)
-        motions = self.motions[known]
+        # A vehicle ahead hides the road, and motions are then too short in a burst: such pairs cost a constant.
+        ratios = np.log((self.motions[known] + self.floor) / (speeds * self.factor + self.floor))
+        votes = (np.abs(ratios[:, None] - ratios) < TOLERANCE / 2).sum(1)
+        agree = np.abs(ratios - ratios[int(votes.argmax())]) < TOLERANCE
+        outliers = count - int(agree.sum())
+        if agree.sum() < MIN_PAIRS:
+            return PENALTY * len(known)
+        used = np.flatnonzero(known)[agree]
+        speeds, motions = speeds[agree], self.motions[used]
+        inverse = self._inverse(used)
         weighted = inverse @ speeds
         power = float(speeds @ weighted)
         match = float(motions @ weighted) ** 2 / power if power > 0 else 0.0
-        return (float(motions @ inverse @ motions) - match) * len(known) / count
+        return (float(motions @ inverse @ motions) - match + PENALTY * outliers) * len(known) / count
 
-    def _inverse(self, known: np.ndarray) -> np.ndarray:
-        """Return the inverse of the covariance of the known motions; that of the last call is kept."""
-        key = known.tobytes()
+    def _inverse(self, used: np.ndarray) -> np.ndarray:
+        """Return the inverse of the covariance of the motions with these indices; that of the last call is kept."""
+        key = used.tobytes()
         if self._key != key:
-            self._key, self._kept = key, np.linalg.inv(self.covariance[np.ix_(known, known)])
+            self._key, self._kept = key, np.linalg.inv(self.covariance[np.ix_(used, used)])
         return self._kept
 
     def _traveled(self, times: np.ndarray) -> np.ndarray:

@@ -105,7 +105,7 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
     if offset is not None:
         zero = offset - track.start if track.start is not None and offset > EPOCH else offset
         of = "the log's first value" if track.start is not None or track.free_zero else "the logger's zero"
-        return zero, f"offset {offset:g} s, as given" + ("" if zero != offset else f" (from {of})")
+        return zero, f"offset {offset:g} s, as given" + (f" (from {of})" if zero == offset else "")
     if track.path == clip.path:
         return clip.frames[0].time, "on the video's own clock"
     frame_utc, source = _utc(clip)

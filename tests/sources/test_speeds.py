@@ -66,10 +66,8 @@ def test_offset_is_the_loggers_time_at_the_first_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(speeds[:14], 5 + 1.7 + np.arange(14) / 10)
     assert np.isnan(speeds[14:]).all()
     assert found.speed_source is not None
-    assert (
-        "offset 1.7 s, as given (from the logger's zero); 6 of 20 frames have no speed and are context only: 000014 to 000019"
-        in found.speed_source
-    )
+    assert "offset 1.7 s, as given (from the logger's zero)" in found.speed_source
+    assert "6 of 20 frames have no speed and are context only: 000014 to 000019" in found.speed_source
 
 
 def test_a_log_that_starts_at_zero_is_assumed_to_start_with_the_clip(tmp_path: Path) -> None:

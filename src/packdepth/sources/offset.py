@@ -155,7 +155,7 @@ def _inliers(motions: np.ndarray) -> np.ndarray:
     spread = (
         max(MIN_OUTLIER / OUTLIER, 1.4826 * float(np.nanmedian(np.abs(errors)))) if np.isfinite(errors).any() else WHITE
     )
-    return np.abs(errors) <= OUTLIER * spread
+    return np.asarray(np.abs(errors) <= OUTLIER * spread)
 
 
 def _integral(track: Track) -> tuple[np.ndarray, np.ndarray]:

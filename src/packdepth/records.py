@@ -91,6 +91,7 @@ class Clip:
     corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
     lens: Lens | None = None  # distortion of the images on disk; None: pinhole, as of all clips of `Source.clips`
+    speed_source: str | None = None  # description of how a log's speeds were attached to the frames, if any were
 
     def __repr__(self) -> str:
         """Return the clip in one line, however many frames it has.

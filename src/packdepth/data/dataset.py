@@ -66,7 +66,12 @@ class ClipDataset(Dataset[Sample]):
         self.label_classes = label_classes
         self.targets: list[tuple[Clip, int]] = []
         for clip in clips:
-            indices = target_indices(clip, offsets)
+            indices = target_indices(clip, offsets, measured="distance" in fields)
+            if not indices and target_indices(clip, offsets):
+                raise InputError(
+                    f"{clip.path}: no frame of clip {clip.name} has a known distance to its context frames at "
+                    f"{list(offsets)}, because too few frames have a speed or a pose; leave the clip out"
+                )
             if not indices:
                 target = "frame" if clip.targets is None else f"target (of {len(clip.targets)})"
                 raise InputError(

@@ -74,7 +74,9 @@ class SampleField:
 
 
 def _fill_distance(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
-    sample.distance = torch.tensor([distance(clip, index, index + offset) for offset in reader.offsets])
+    distances = [distance(clip, index, index + offset) for offset in reader.offsets]
+    assert None not in distances, "a target whose distances are not known"
+    sample.distance = torch.tensor(distances)
 
 
 def _fill_truth(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
@@ -122,7 +124,7 @@ FIELDS: Mapping[str, SampleField] = {
             name="distance",
             what="the distance traveled between frames",
             is_offered=lambda clip: distance_source(clip) is not None,
-            lack="neither speed nor poses for all its frames; add speed_mps or poses",
+            lack="neither speed nor poses for any of its frames; add speed_mps, poses or speeds=LOG",
             fill=_fill_distance,
             scale=lambda clips, beams: f"velocity ({_together(distance_source, clips)})",
         ),

@@ -45,20 +45,24 @@ def static_by_image(clip: Clip) -> np.ndarray:
 def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:
     """Return for each frame whether it is static by measured speed or, without speed, by poses: [frames] bool.
 
-    A frame is static if the mean speed to the next frame is below a limit. The last frame is like the one before it.
+    A frame is static if the mean speed to the next frame is below a limit. The last frame, and a frame whose speed is
+    unknown, is like the one before it.
 
     Args:
-        clip: at least two consecutive frames. Raises InputError if it has neither speed nor poses for all of them.
+        clip: at least two consecutive frames. Raises InputError if none of them has a speed or a pose.
         slowest: the limit, in metres per second.
     """
     if distance_source(clip) is None:
         raise InputError(
-            f"{clip.path}: drop_static by speed, but clip {clip.name} has neither speed nor poses for all its frames; "
-            f"add them, or drop by image"
+            f"{clip.path}: drop_static by speed, but clip {clip.name} has neither speed nor poses for any "
+            f"of its frames; add them, or drop by image"
         )
     times = [frame.time for frame in clip.frames]
-    speeds = [distance(clip, i, i + 1) / (times[i + 1] - times[i]) for i in range(len(times) - 1)]
-    return np.array([*speeds, *speeds[-1:]]) < slowest
+    distances = [distance(clip, i, i + 1) for i in range(len(times) - 1)]
+    static: list[bool] = []
+    for length, step in zip([*distances, None], [*np.diff(times), 1.0], strict=True):
+        static.append((bool(static) and static[-1]) if length is None else bool(length / step < slowest))
+    return np.array(static)
 
 
 def moving(clips: Sequence[Clip], drop: DropStatic | None) -> list[Clip]:

@@ -18,7 +18,7 @@ WHAT_TO_DO = (  # about a camera that is not known
 GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
 
 
-def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
+def target_indices(clip: Clip, offsets: Sequence[int], measured: bool = False) -> list[int]:
     """Return the indices of the frames whose context frames all exist, without a gap in time between them.
 
     If the clip names its targets, only those are returned; every frame may be a context frame. Unrelated images have no
@@ -27,18 +27,34 @@ def target_indices(clip: Clip, offsets: Sequence[int]) -> list[int]:
     Args:
         clip: the clip.
         offsets: offsets of the context frames, in frames.
+        measured: return only frames whose distances to all their context frames are known (see `distance`).
     """
     if clip.independent and offsets:
         return []
     part = np.cumsum([0, *gaps(clip)])  # number of gaps before each frame: equal for frames without a gap between them
     reach = [0, *offsets]
+    by_speed = distance_source(clip) == "speed"
+    lacks = [(frame.speed if by_speed else frame.pose) is None for frame in clip.frames]
+    unknown = np.cumsum([0, *lacks])  # number of frames without a measurement before each frame
     return [
         i
         for i, frame in enumerate(clip.frames)
         if clip.is_target(frame)
         and all(0 <= i + o < len(part) for o in reach)
         and part[i + min(reach)] == part[i + max(reach)]
+        and (not measured or _is_measured(unknown, by_speed, i, offsets))
     ]
+
+
+def _is_measured(unknown: np.ndarray, by_speed: bool, target: int, offsets: Sequence[int]) -> bool:
+    """Return whether the distances from a frame to its context frames are known.
+
+    `unknown` [frames + 1] counts the frames without a measurement before each frame.
+    """
+    places = [target + offset for offset in (0, *offsets)]
+    if by_speed:  # speeds are integrated over all frames between
+        return bool(unknown[max(places) + 1] == unknown[min(places)])
+    return all(unknown[place + 1] == unknown[place] for place in places)
 
 
 def gaps(clip: Clip) -> np.ndarray:
@@ -60,53 +76,36 @@ def gaps(clip: Clip) -> np.ndarray:
     return np.asarray(steps > GAP * (clip.interval or np.median(steps)))
 
 
-def has_speed(clip: Clip) -> bool:
-    """Return whether every frame has a measured speed.
-
-    Args:
-        clip: the clip.
-    """
-    return all(frame.speed is not None for frame in clip.frames)
-
-
-def has_poses(clip: Clip) -> bool:
-    """Return whether every frame has a measured pose.
-
-    Args:
-        clip: the clip.
-    """
-    return all(frame.pose is not None for frame in clip.frames)
-
-
 def distance_source(clip: Clip) -> str | None:
-    """Return the source of the distance traveled: "speed" if all frames have it, else "poses"; None if neither.
+    """Return the source of the distance traveled: "speed" or "poses", whichever more frames have; None if none has any.
 
     Args:
         clip: the clip.
     """
-    return "speed" if has_speed(clip) else "poses" if has_poses(clip) else None
+    speeds = sum(frame.speed is not None for frame in clip.frames)
+    poses = sum(frame.pose is not None for frame in clip.frames)
+    return None if not speeds and not poses else "speed" if speeds >= poses else "poses"
 
 
-def distance(clip: Clip, target: int, context: int) -> float:
-    """Return the distance traveled between two frames, in metres.
+def distance(clip: Clip, target: int, context: int) -> float | None:
+    """Return the distance traveled between two frames, in metres; None if it is not known.
 
-    It is the integral of the measured speed over time (trapezoidal rule) or, without speed, the distance between the
-    measured poses.
+    It is the integral of the measured speed over time (trapezoidal rule), which all frames between must have, or the
+    distance between the measured poses of the two frames (see `distance_source`).
 
     Args:
-        clip: the clip, with a speed or a pose for every frame.
+        clip: the clip.
         target: index of one frame.
         context: index of the other frame.
     """
-    if has_speed(clip):
+    if distance_source(clip) == "speed":
         low, high = sorted((target, context))
+        speeds = [frame.speed for frame in clip.frames[low : high + 1]]
+        known = np.array([speed for speed in speeds if speed is not None], dtype=np.float64)
         times = np.array([frame.time for frame in clip.frames[low : high + 1]])
-        speeds = np.array([frame.speed for frame in clip.frames[low : high + 1]], dtype=np.float64)
-        return float(np.trapezoid(speeds, times))
+        return float(np.trapezoid(known, times)) if len(known) == len(speeds) else None
     start, end = clip.frames[target].pose, clip.frames[context].pose
-    assert start is not None
-    assert end is not None
-    return float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
+    return None if start is None or end is None else float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
 
 
 def has_measured_depth(frame: Frame) -> bool:

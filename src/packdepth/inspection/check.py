@@ -14,7 +14,14 @@ import numpy as np
 
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
-from packdepth.inspection.findings import Finding, findings, frame_rate
+from packdepth.inspection.findings import (
+    Finding,
+    distance_by_speed,
+    findings,
+    frame_rate,
+    known_speeds,
+    speeds_in_words,
+)
 from packdepth.inspection.survey import Survey, survey
 from packdepth.progress import progress
 from packdepth.sources.guess import guess_in_words
@@ -104,6 +111,8 @@ def _headline(surveyed: Survey) -> str:
         parts.append(f"the image moves by {surveyed.typical_motion:.1%} of its width a frame")
     known = clip.missing_camera is None
     parts.append(f"{clip.camera.fov():.0f} degrees across" if known else f"guessed {guess_in_words(clip)}")
+    if len(known_speeds(clip)):
+        parts.append(speeds_in_words(clip))
     return f"{clip.name}: {', '.join(parts)}"
 
 
@@ -127,6 +136,8 @@ def _measurements(surveyed: Survey) -> dict[str, Any]:
         "field_of_view": camera.fov() if known else None,
         "guessed_field_of_view": None if known else camera.fov(),
         "guess": clip.guess,
+        "speeds": [frame.speed for frame in clip.frames] if len(known_speeds(clip)) else None,
+        "distance": distance_by_speed(clip) if len(known_speeds(clip)) else None,
         "static_share": float(surveyed.static_frames.mean()),
         "looked_at": [clip.frames[index].name for index in surveyed.indices],
         "motion": [None if math.isnan(value) else round(float(value), 6) for value in surveyed.motion],

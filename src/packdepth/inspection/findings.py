@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
-from packdepth.data.targets import WHAT_TO_DO, gaps, has_poses, has_speed, target_indices
+from packdepth.data.targets import WHAT_TO_DO, distance_source, gaps, target_indices
 from packdepth.inspection.survey import Survey
 from packdepth.records import Clip
 from packdepth.sources.guess import guess_in_words
+from packdepth.sources.speeds import frames_in_words, ranges
 
 Severity = Literal["error", "warning", "note"]
 """error: training would fail or learn something false; warning: results would be worse; note: worth knowing."""
@@ -27,6 +29,10 @@ MIN_RATE, MAX_RATE = 2.5, 250.0  # frames per second: those of a 25 Hz camera wh
 WRONG_UNIT = 10  # factor: time stamps in a wrong unit are usually wrong by a power of ten (those of DDAD by ten)
 MIN_PATH = 1.0  # metres: the noise of poses is a large share of the length of a shorter path
 MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = 0.8, 1.25  # distance by speed over that by poses; wrong units change it more
+IMPOSSIBLE_SPEED = 100.0  # metres per second: 360 km/h
+FAST_SPEED = 45.0  # metres per second: 162 km/h; km/h taken for m/s exceed it from 45 km/h on
+STANDING_SPEED = 1.0  # metres per second: a walking pace moves the image visibly
+SOME_STILL = 0.1  # share of the frames with moving images that may have a speed of 0: logs round and lag
 MANY_GAPS = 0.1  # share of the steps between frames: more gaps noticeably reduce the number of targets
 
 # Motion
@@ -52,8 +58,6 @@ MAX_ASPECT = 1.05  # fx / fy, or fy / fx (measured: 1.005)
 CHECKED_SCANS = 3  # approximate number of scans of a clip that are checked: each of them reveals a wrong calibration
 MIN_RANGE = 0.1  # metres: nearer returns come from the car itself, or have no projection
 MIN_HIT_SHARE = 0.02  # share of a scan's returns that fall into the image (measured: 0.11, with a narrow camera)
-
-MAX_RANGES = 5  # maximum number of ranges of static frames in a list, for legibility
 
 
 @dataclass(frozen=True)
@@ -144,12 +148,19 @@ def _corrected(survey: Survey) -> Finding | None:
 def _time_against_poses(survey: Survey) -> Finding | None:
     """Report that speed times time and measured poses disagree about the distance traveled."""
     clip = survey.clip
-    if clip.independent or not (has_speed(clip) and has_poses(clip)) or len(clip.frames) < 2:
+    steps = [
+        (
+            float(np.linalg.norm(later.pose[:3, 3] - frame.pose[:3, 3])),
+            (frame.speed + later.speed) / 2,
+            later.time - frame.time,
+        )
+        for frame, later in pairwise(clip.frames)
+        if frame.pose is not None and later.pose is not None and frame.speed is not None and later.speed is not None
+    ]
+    if clip.independent or not steps:
         return None
-    places = np.array([frame.pose[:3, 3] for frame in clip.frames if frame.pose is not None])
-    by_poses = float(np.linalg.norm(np.diff(places, axis=0), axis=-1).sum())
-    speeds = np.array([frame.speed for frame in clip.frames], dtype=np.float64)
-    by_speed = float(np.trapezoid(speeds, [frame.time for frame in clip.frames]))
+    by_poses = sum(length for length, _, _ in steps)
+    by_speed = sum(speed * time for _, speed, time in steps)
     if by_poses < MIN_PATH or MIN_DISTANCE_RATIO < by_speed / by_poses < MAX_DISTANCE_RATIO:
         return None
     return Finding(
@@ -157,6 +168,98 @@ def _time_against_poses(survey: Survey) -> Finding | None:
         "error",
         f"speed times time makes {by_speed:.1f} m, the poses lie {by_poses:.1f} m apart",
         "See which of time stamps, speeds (m/s) and poses (metres) is in another unit before depth is scaled by it.",
+    )
+
+
+def _speeds(survey: Survey) -> Finding | None:
+    """Report how a log was attached, and speeds that are implausible or do not follow the motion of the image."""
+    known = known_speeds(survey.clip)
+    if not len(known):
+        return None
+    doubts = _doubts(survey, float(known.max()))
+    attached = survey.clip.speed_source
+    if not doubts:
+        return None if attached is None else Finding("speeds", "note", attached, "See whether the clocks agree.")
+    found = "; ".join([*doubts, speeds_in_words(survey.clip), *([attached] if attached else [])])
+    return Finding(
+        "speeds",
+        "error" if known.max() > IMPOSSIBLE_SPEED else "warning",
+        found,
+        "See whether the unit is m/s in frames.csv, or named by unit= for a log (km/h taken for m/s is 3.6 times too "
+        "fast), and whether the clocks agree (offset=auto): speed gives depth its metres.",
+    )
+
+
+def speeds_in_words(clip: Clip) -> str:
+    """Return the range of a clip's speeds and the distance traveled, as half a sentence.
+
+    Args:
+        clip: the clip, with a speed for some frames.
+    """
+    known = known_speeds(clip)
+    low, middle, high = float(known.min()), float(np.median(known)), float(known.max())
+    share = "" if len(known) == len(clip.frames) else f" of {len(known)} frames"
+    return (
+        f"speeds{share} of {low:.1f} to {high:.1f} m/s, median {middle:.1f} ({3.6 * low:.0f} to {3.6 * high:.0f} "
+        f"km/h), {distance_by_speed(clip):.0f} m"
+    )
+
+
+def _doubts(survey: Survey, high: float) -> list[str]:
+    """Return what speaks against the speeds of a clip, the highest of which is `high`, in metres per second."""
+    doubts = []
+    if high > IMPOSSIBLE_SPEED:
+        doubts.append("no road vehicle is this fast")
+    elif high > FAST_SPEED:
+        doubts.append("faster than roads allow nearly everywhere")
+    frames = [survey.clip.frames[index] for index in survey.indices]
+    speeds = np.array([np.nan if frame.speed is None else frame.speed for frame in frames])
+    both = np.isfinite(speeds) & np.isfinite(survey.motion)
+    stands = both & survey.static_frames
+    if stands.any() and float(np.median(speeds[stands])) > STANDING_SPEED:
+        doubts.append(f"the image stands where the speed is {float(np.median(speeds[stands])):.1f} m/s")
+    moves = both & (survey.motion > USUAL_MOTION)
+    still = moves & (speeds < STANDING_SPEED / 2)
+    if moves.any() and still.sum() > SOME_STILL * moves.sum():
+        doubts.append("the image moves where the speed is 0")
+    return doubts
+
+
+def known_speeds(clip: Clip) -> np.ndarray:
+    """Return the known speeds of a clip's frames: [N] metres per second.
+
+    Args:
+        clip: the clip.
+    """
+    return np.array([frame.speed for frame in clip.frames if frame.speed is not None], dtype=np.float64)
+
+
+def distance_by_speed(clip: Clip) -> float:
+    """Return the distance traveled between neighboring frames that both have a speed, in metres.
+
+    Args:
+        clip: the clip.
+    """
+    return sum(
+        (frame.speed + later.speed) / 2 * (later.time - frame.time)
+        for frame, later in pairwise(clip.frames)
+        if frame.speed is not None and later.speed is not None
+    )
+
+
+def _missing_speeds(survey: Survey) -> Finding | None:
+    """Report frames without a speed, in a clip where others have one."""
+    clip = survey.clip
+    lacking = len(clip.frames) - len(known_speeds(clip))
+    if not 0 < lacking < len(clip.frames):
+        return None
+    targets = len(target_indices(clip, (-1, 1)))
+    measured = len(target_indices(clip, (-1, 1), measured=True)) if distance_source(clip) == "speed" else targets
+    return Finding(
+        "missing speeds",
+        "error" if targets and not measured else "warning" if lacking > MANY_GAPS * len(clip.frames) else "note",
+        f"{frames_in_words(clip)}; with speed and context [-1, 1], {measured} of {targets} targets are left",
+        "Give a log that covers the clip, without holes, or cut the clip with frames.",
     )
 
 
@@ -348,6 +451,8 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     _time_unit,
     _corrected,
     _time_against_poses,
+    _speeds,
+    _missing_speeds,
     _time_gaps,
     _static_frames,
     _small_motion,
@@ -364,14 +469,7 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
 
 def _static_ranges(survey: Survey) -> str:
     """List the static frames by name, such as "000051 to 000076"."""
-    names = [survey.clip.frames[index].name for index in survey.indices]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], survey.static_frames.astype(int), [0]])))
-    ranges = [
-        names[first] if first == last - 1 else f"{names[first]} to {names[last - 1]}"
-        for first, last in zip(edges[::2], edges[1::2], strict=True)
-    ]
-    more = len(ranges) - MAX_RANGES
-    return ", ".join(ranges[:MAX_RANGES]) + (f" and {more} more ranges" if more > 0 else "")
+    return ranges(survey.static_frames.tolist(), [survey.clip.frames[index].name for index in survey.indices])
 
 
 def _hit_share(clip: Clip, points: np.ndarray) -> float:

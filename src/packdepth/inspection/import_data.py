@@ -80,6 +80,9 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_names(clips, path, "import")
+    for clip in clips:
+        if clip.speed_source:
+            print(f"{clip.name}: {clip.speed_source}")
     folders = {clip.name: output / clip.short_name for clip in clips}
     recipe, file = Recipe(source=source, size=size, format=image_format), output / "import.yaml"
     if not _holds(file, recipe):

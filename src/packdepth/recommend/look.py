@@ -10,7 +10,7 @@ import numpy as np
 
 from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
-from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth, has_poses
+from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
 from packdepth.records import Clip
 
 T = TypeVar("T", float, None)
@@ -141,7 +141,7 @@ def pair_motion(clip: Clip, index: int) -> PairMotion:
     outward = (arms * vectors).sum(-1)[clear]
     expansion = float(np.median(outward / radius[clear] ** 2))
     depth = None
-    if has_poses(clip):
+    if clip.frames[index].pose is not None and clip.frames[index + 1].pose is not None:
         depth = _triangulated(
             clip, index, center, (float(camera.fx), float(camera.fy)), flow.points[flow.found], vectors
         )
@@ -176,8 +176,8 @@ def _triangulated(
 
 
 def _path(clip: Clip) -> float:
-    """Return the length of a clip's path, in metres."""
-    return sum(distance(clip, i, i + 1) for i in range(len(clip.frames) - 1))
+    """Return the length of a clip's path in metres, as far as it is known."""
+    return sum(distance(clip, i, i + 1) or 0.0 for i in range(len(clip.frames) - 1))
 
 
 def _median(values: Sequence[float], otherwise: T) -> float | T:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from packdepth.config import Imported
-from packdepth.data.targets import distance, gaps, has_poses, has_speed, target_indices
+from packdepth.data.targets import distance, gaps, target_indices
 from packdepth.geometry import lidar
 from packdepth.geometry.align import aligned
 from packdepth.geometry.camera import Camera
@@ -299,12 +299,11 @@ def _distance(clip: Clip, first: int, second: int, source: ScaleSource) -> float
     part = replace(clip, frames=clip.frames[first : second + 1])
     if gaps(part).any() and clip.interval is not None:
         return None
-    if source == "poses":
-        part = replace(part, frames=tuple(replace(frame, speed=None) for frame in part.frames))
-    if not (has_speed(part) if source == "speed" else has_poses(part)):
-        return None
+    by_poses = source == "poses"
+    frames = (replace(f, speed=None) if by_poses else replace(f, pose=None) for f in part.frames)
+    part = replace(part, frames=tuple(frames))
     length = distance(part, 0, second - first)
-    return length if length > MIN_DISTANCE else None
+    return length if length is not None and length > MIN_DISTANCE else None
 
 
 def _by_motion(predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, frames: int) -> ScaleMeasurement:

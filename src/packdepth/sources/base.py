@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
 from packdepth.records import Clip, Readable
 from packdepth.sources.camera_file import with_camera
+from packdepth.sources.speeds import SpeedLog, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.undistort import undistorted
 
@@ -100,6 +101,17 @@ class Source(Block, ABC):
     """Accept that listed data is missing on disk: use the rest, with a warning. If false, missing data is an error."""
     frames: tuple[int, int] | None = None
     """Range of frames to use of each clip: index of the first, and index of the last plus one. All if left out."""
+    speeds: Path | None = None
+    """Log of speeds (CSV, GPX, NMEA, or a GoPro video), a folder with one for each clip, or `self`: the video itself.
+
+    The frames get these speeds instead of those of the data (docs/how-to/speeds.md).
+    """
+    column: str | None = None
+    """Name of the column of the speed in a table; if left out, it is recognized by the header."""
+    unit: str | None = None
+    """Unit of the speed in a table: m/s, km/h, mph or knots; if left out, the one that the table names."""
+    offset: float | Literal["auto"] | None = None
+    """Logger's time at the first frame, in seconds, or `auto`: found from the images. If left out, UTC clocks or 0."""
 
     @classmethod
     @abstractmethod
@@ -162,6 +174,9 @@ class Source(Block, ABC):
         if one_size:
             for clip in clips:
                 check_frame_sizes(clip)
+        log = self._speed_log()
+        if log is not None:
+            clips = with_speeds(clips, log)
         if self.split_file is not None:
             entries = self.entries()
             clips, absent = select(clips, entries)
@@ -177,6 +192,15 @@ class Source(Block, ABC):
                     f"give the first frame and one past the last"
                 )
         return [replace(clip, frames=clip.frames[first:last]) for clip in clips]
+
+    def _speed_log(self) -> SpeedLog | None:
+        """Return what the run file says about speeds. Raises InputError for options of speeds without `speeds`."""
+        if self.speeds is not None:
+            return SpeedLog(self.speeds, self.column, self.unit, self.offset)
+        for name in ("column", "unit", "offset"):
+            if getattr(self, name) is not None:
+                raise InputError(f"source '{self.kind}': {name} is of a log of speeds; give speeds=FILE as well")
+        return None
 
     def missing(self, absent: Sequence[object], listed: int, what: str, where: Path) -> None:
         """Raise InputError for listed items that are not on disk. If `partial`, warn instead, unless all are absent.

@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -86,6 +87,24 @@ def iterate(path: Path) -> Iterator[tuple[float, np.ndarray]]:
         container.streams.video[0].thread_type = "AUTO"
         for number, frame in _frames(container, index, path):
             yield index.times[number], _upright(frame)
+
+
+def creation_time(path: Path) -> float | None:
+    """Return the creation time that a video's container states, in seconds since 1970 (UTC); None if it states none.
+
+    Args:
+        path: the video file. Raises InputError if it cannot be opened.
+    """
+    with _open(path) as container:
+        places = [container.metadata, *(stream.metadata for stream in container.streams.video)]
+    for text in (place.get("creation_time") for place in places):
+        if text:
+            try:
+                moment = datetime.fromisoformat(text)
+            except ValueError:
+                continue
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None
 
 
 # --- frames by number -------------------------------------------------------------------------------------------

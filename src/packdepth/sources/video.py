@@ -15,6 +15,7 @@ from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import IMAGES
 from packdepth.sources.guess import common_guess
+from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
 
@@ -39,14 +40,16 @@ class Video(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a file has a video's suffix, or a folder holds only such files and their cameras.
+        """Return whether a file has a video's suffix, or a folder holds only such files, their cameras and logs.
 
         Args:
             path: file or folder.
         """
         if path.is_dir():
-            files = [child for child in path.iterdir() if child.name[0] != "." and not is_calibration(child)]
-            return bool(files) and all(file.suffix.lower() in VIDEOS for file in files)
+            children = [child for child in path.iterdir() if child.name[0] != "."]
+            files = [child for child in children if not is_calibration(child)]
+            suffixes = {file.suffix.lower() for file in files}
+            return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, *TABLES, *RECEIVERS}
         return path.is_file() and path.suffix.lower() in VIDEOS
 
     @classmethod

@@ -152,7 +152,8 @@ def mean_step(clips: Sequence[Clip]) -> float:
     Args:
         clips: clips with poses or speed.
     """
-    return float(np.mean([distance(clip, i, i + 1) for clip in clips for i in target_indices(clip, (1,))]))
+    steps = [distance(clip, i, i + 1) for clip in clips for i in target_indices(clip, (1,), measured=True)]
+    return float(np.mean([step for step in steps if step is not None]))
 
 
 def evaluate(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:

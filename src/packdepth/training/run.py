@@ -28,6 +28,7 @@ from packdepth.data.targets import (
     first_guesses,
     gaps,
     has_measured_depth,
+    target_indices,
 )
 from packdepth.errors import InputError
 from packdepth.files import make_folder
@@ -290,10 +291,12 @@ def summary(
         measured = sum(frame.lidar is not None for frame in targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
     unknown = scale == "none"
+    unmeasured = sum(len(target_indices(clip, run.data.context)) for clip in clips) - len(data.train)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
         f"frames     {kept}, {len(data.train)} of them targets with context {list(run.data.context)}"
         + (f"; {breaks} gaps in time, not crossed" if breaks else "")
+        + (f"; {unmeasured} without a known distance (no speed or pose) are context only" if unmeasured else "")
         + (f"; {measured} targets with measured depth" if "truth" in data.train.fields else "")
         + (f"; {len(data.val)} to validate on" if data.val else ""),
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
@@ -301,6 +304,7 @@ def summary(
         f"depth      {network('depth')}",
         *([] if guidance is None else [f"guided by  {guidance.describe()}"]),
         f"pose       {'none' if module.pose is None else network('pose')}",
+        *[f"speeds     {clip.name}: {clip.speed_source}" for clip in clips[:4] if clip.speed_source],
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {'unknown: depth up to a factor' if unknown else f'from {scale}, measured after training'}",

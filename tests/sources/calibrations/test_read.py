@@ -126,7 +126,7 @@ def storage(path: Path, fisheye: bool = False, lists: bool = False) -> Path:
 
 
 def check(file: CameraFile, lens: Lens | None) -> None:
-    facts = camera_facts(file)
+    facts = camera_facts(file, Path("camera.yaml"))
     camera = facts["camera"]
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (500.5, 501.5, 319.5, 239.5)
     assert (camera.width, camera.height) == (640, 480)
@@ -194,7 +194,7 @@ def test_the_header_of_earlier_versions_of_opencv(tmp_path: Path) -> None:
 def test_colmaps_models_of_one_focal_length(tmp_path: Path, line: str, lens: Lens | None) -> None:
     file = read(tmp_path, COLMAP + line, "cameras.txt")
     assert (file.fx, file.fy, file.cx, file.cy) == (500, 500, 319.5, 239.5)
-    assert camera_facts(file)["lens"] == lens
+    assert camera_facts(file, Path("camera.yaml"))["lens"] == lens
 
 
 def test_one_of_several_cameras_is_named(tmp_path: Path, complaint: Callable[..., None]) -> None:

@@ -1,0 +1,292 @@
+"""Motion of a camera over the ground, in camera heights, from pairs of images: the odometer that every road video has.
+
+The ground in front of the camera is a plane. Its image moves by a homography, R + t n^T / h, which depends on the
+motion in units of the camera height h. It is found by direct alignment, without features and without depth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from packdepth.geometry.align import gradients, smoothed
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.se3 import rotation_exp, rotation_log
+
+MAX_WIDTH = 704  # pixels: wider images are averaged over blocks
+FARTHEST = 8.0  # camera heights along the axis: farther ground is seen at a grazing angle, and moves little
+SIDEWAYS = 1.3  # camera heights to each side: about the width of a lane
+PITCHES = tuple(math.radians(angle) for angle in range(-12, 13, 2))  # candidates, downwards positive
+LENGTHS = (0.0, *np.geomspace(0.02, 3.0, 24).tolist())  # candidates of a motion, camera heights; neighbors: factor 1.24
+COARSE = 4  # pixels of a block at the resolution at which candidates are compared
+DETAIL = 9  # pixels, window whose mean is subtracted before candidates are compared: shades are no texture
+TRIED_PAIRS = 12  # pairs of a video from which the pitch of the camera is found
+FIXED_SHARE = (
+    0.6  # of the mean gradient that the mean image still has: a hood or a logo, which do not move with the road
+)
+MIN_PIXELS = 60  # pixels of ground that a comparison needs
+MIN_DEPTH = 0.05  # camera heights: points that come nearer than this have left the view
+LEVELS = (4, 2, 1)  # pixels of a block, from coarse to fine
+ROUNDS = 4  # Gauss-Newton steps at each resolution
+MIN_START = 0.1  # correlation at low resolution from which an alignment is started; noise stays below
+NEIGHBORS = 2  # pairs before and after whose matches help to find the start: a vehicle's speed changes slowly
+MIN_MATCH = 0.4  # correlation of two images of one ground; chosen on rendered drives, where wrong matches stay below
+MIN_NOISE, OUTLIER = 0.005, 2.0  # gray in [0, 1] and standard deviations, as in geometry/align.py
+CORRELATED = 9.0  # pixels that share their noise after smoothing over 3 x 3 pixels
+DEVIATION_OVER_MEDIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
+# Standard deviations of what is expected of a vehicle between two images:
+LATERAL, VERTICAL = 0.05, 0.01  # camera heights: sideways, and off the plane (bounce)
+ROTATION = 0.03  # radians
+FREE_TILT, KNOWN_TILT = math.radians(3.0), math.radians(0.25)  # of the plane: before and after its median is known
+EXPOSURE = 0.3  # of the gain (a factor) and of the offset (gray in [0, 1])
+
+
+@dataclass(frozen=True)
+class GroundMotion:
+    """Motion between two images over the ground."""
+
+    length: float  # length of the motion in camera heights
+    tilt: tuple[float, float]  # pitch (downwards positive) and roll of the camera over the plane, radians
+
+
+def small_ground_image(image: np.ndarray) -> Tensor:
+    """Return the gray image that the motion over the ground is measured on.
+
+    Args:
+        image: [H, W, 3] uint8, RGB.
+
+    Returns:
+        [1, 1, h, w] uint8, at most `MAX_WIDTH` pixels wide.
+
+    >>> small_ground_image(np.full((96, 1408, 3), 255, dtype=np.uint8)).shape
+    torch.Size([1, 1, 48, 704])
+    """
+    gray = torch.from_numpy(image.astype(np.float32).mean(-1))[None, None]
+    return F.avg_pool2d(gray, -(-image.shape[1] // MAX_WIDTH)).round().to(torch.uint8)
+
+
+def ground_motions(pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera) -> list[GroundMotion | None]:
+    """Measure the motion over the ground between the images of each pair.
+
+    Args:
+        pairs: pairs of images, each as `small_ground_image` returns it.
+        camera: camera of the images before they were made small. A guess serves as well: a wrong focal length changes
+            all lengths by nearly the same factor.
+
+    Returns:
+        The motion of each pair; None where the two images show no common ground.
+
+    >>> gray = torch.full((1, 1, 96, 320), 128, dtype=torch.uint8)  # without texture
+    >>> ground_motions([(gray, gray)], Camera.from_fov(90, width=320, height=96))
+    [None]
+    """
+    if not pairs:
+        return []
+    factor = -(-camera.width // MAX_WIDTH)
+    camera = camera.pooled(factor)
+    places = np.unique(np.linspace(0, len(pairs) - 1, TRIED_PAIRS).round().astype(int)).tolist()
+    chosen = [pairs[place] for place in places]
+    moves = _moving_region([image for image, _ in chosen])
+    coarse = [_Coarse(image, following, camera, moves) for image, following in chosen]
+    votes = [sum(max(each.matches(pitch)[1:]) for each in coarse) for pitch in PITCHES]
+    tilt = torch.tensor([PITCHES[int(np.argmax(votes))], 0.0])
+    starts = [_best(each.matches(float(tilt[0]))) for each in coarse]
+    found = [
+        _motion(image, following, camera, moves, tilt, FREE_TILT, [start])
+        for (image, following), start in zip(chosen, starts, strict=True)
+    ]
+    tilts = [each.tilt for each in found if each is not None and each.length > 0]
+    if tilts:
+        tilt = torch.tensor(np.median(tilts, axis=0), dtype=torch.float32)
+    matches = np.array([_Coarse(image, following, camera, moves).matches(float(tilt[0])) for image, following in pairs])
+    padded = np.pad(matches, ((NEIGHBORS, NEIGHBORS), (0, 0)), mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBORS + 1, axis=0).mean(-1)
+    results = []
+    for (image, following), own, shared in zip(pairs, matches, around, strict=True):
+        near = [start for start in dict.fromkeys([_best(shared), _best(own)]) if own[start] > MIN_START]
+        results.append(_motion(image, following, camera, moves, tilt, KNOWN_TILT, near))
+    return results
+
+
+def _best(matches: Sequence[float] | np.ndarray) -> int:
+    """Return the index of the best match."""
+    return int(np.argmax(matches))
+
+
+def _moving_region(images: Sequence[Tensor]) -> Tensor:
+    """Return where images of one camera change [h / COARSE, w / COARSE] bool; all of it for a few or equal images."""
+    small = torch.cat([F.avg_pool2d(image.float(), COARSE) for image in images])
+    if len(images) < TRIED_PAIRS:
+        return torch.ones_like(small[0, 0], dtype=torch.bool)
+    across, down = gradients(small)
+    single = (across**2 + down**2).sqrt().mean(0)[0]
+    across, down = gradients(small.mean(0, keepdim=True))
+    lasting = (across**2 + down**2).sqrt()[0, 0]
+    fixed = ((lasting > FIXED_SHARE * single) & (single > 1.0)).float()[None, None]
+    fixed = F.max_pool2d(fixed, 3, stride=1, padding=1)[0, 0] > 0
+    return ~fixed if fixed.float().mean() < 0.5 else torch.ones_like(fixed)
+
+
+def _normal(tilt: Tensor) -> Tensor:
+    """Return the unit normal [3] of the ground, downwards, in the camera frame, of pitch and roll [2] in radians."""
+    pitch, roll = tilt
+    return torch.stack([roll.sin(), pitch.cos() * roll.cos(), pitch.sin() * roll.cos()])
+
+
+def _ahead(normal: Tensor) -> Tensor:
+    """Return the unit vector [3] along the ground, ahead."""
+    ahead = torch.tensor([0.0, 0.0, 1.0]) - normal[2] * normal
+    unit: Tensor = ahead / ahead.norm()
+    return unit
+
+
+def _ground_rays(camera: Camera, normal: Tensor, moves: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return the rays [3, N] with z = 1 of the pixels that show near ground and move, and their mask [h, w]."""
+    v, u = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+    rays = torch.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, torch.ones_like(u)])
+    nearness = torch.tensordot(normal, rays, dims=1)  # camera height over depth
+    moving = F.interpolate(moves[None, None].float(), size=(height, width))[0, 0] > 0
+    mask = (nearness > 1 / FARTHEST) & (rays[0].abs() < SIDEWAYS * nearness) & moving
+    return rays[:, mask], mask
+
+
+def _projected(points: Tensor, camera: Camera, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Return the places of points [3, N] as a grid [1, 1, N, 2] for grid_sample, and whether they are in the image."""
+    z = points[2].clamp(min=MIN_DEPTH)
+    u, v = camera.fx * points[0] / z + camera.cx, camera.fy * points[1] / z + camera.cy
+    inside = (u > 0) & (u < width - 1) & (v > 0) & (v < height - 1) & (points[2] > MIN_DEPTH)
+    return torch.stack([(2 * u + 1) / width - 1, (2 * v + 1) / height - 1], dim=-1)[None, None], inside
+
+
+class _Coarse:
+    """Two images at low resolution, compared after motions of different lengths."""
+
+    def __init__(self, image: Tensor, following: Tensor, camera: Camera, moves: Tensor) -> None:
+        self.moves = moves
+        self.images = [self._detail(F.avg_pool2d(gray.float(), COARSE)) for gray in (image, following)]
+        self.camera = camera.pooled(COARSE)
+
+    @staticmethod
+    def _detail(gray: Tensor) -> Tensor:
+        """Subtract the local mean."""
+        margin = DETAIL // 2
+        detail: Tensor = gray - F.avg_pool2d(F.pad(gray, (margin,) * 4, mode="replicate"), DETAIL, stride=1)
+        return detail
+
+    def matches(self, pitch: float) -> list[float]:
+        """Return the correlation of the ground in the two images after a motion of each of `LENGTHS`, at a pitch."""
+        height, width = self.images[0].shape[-2:]
+        normal = _normal(torch.tensor([pitch, 0.0]))
+        rays, mask = _ground_rays(self.camera, normal, self.moves, height, width)
+        first, motion, nearness = self.images[0][0, 0][mask], _ahead(normal), normal @ rays
+        results = []
+        for length in LENGTHS:
+            grid, inside = _projected(rays - length * motion[:, None] * nearness, self.camera, height, width)
+            if inside.sum() < MIN_PIXELS:
+                results.append(-1.0)
+                continue
+            second = F.grid_sample(self.images[1], grid, align_corners=False)[0, 0, 0]
+            results.append(_correlation(first[inside], second[inside]))
+        return results
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    """Return the correlation of two vectors; -1 if one of them is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(a.norm() * b.norm())
+    return float(a @ b) / norm if norm > 0 else -1.0
+
+
+def _motion(
+    image: Tensor, following: Tensor, camera: Camera, moves: Tensor, tilt: Tensor, deviation: float, starts: list[int]
+) -> GroundMotion | None:
+    """Measure the motion of one pair; of several starts, the result that matches best is returned.
+
+    Args:
+        image: the first image, [1, 1, h, w] uint8.
+        following: the second image.
+        camera: the camera of both.
+        moves: where the images of the camera change, [h / COARSE, w / COARSE] bool.
+        tilt: expected pitch and roll of the camera over the plane, [2] radians.
+        deviation: standard deviation of these, radians.
+        starts: indices of the lengths to start from.
+    """
+    levels = []
+    for factor in LEVELS if starts else ():
+        a, b = (smoothed(F.avg_pool2d(gray.float() / 255, factor)) for gray in (image, following))
+        levels.append(_Level(a, b, camera.pooled(factor), moves, tilt))
+    found: GroundMotion | None = None
+    best = MIN_MATCH
+    for start in starts:
+        motion, rotation, plane = -LENGTHS[start] * _ahead(_normal(tilt)), torch.zeros(3), tilt
+        exposure: Tensor = torch.tensor([1.0, 0.0])
+        for level in levels:
+            for _ in range(ROUNDS):
+                step = level.step(motion, rotation, plane, exposure, tilt, deviation)
+                if step is None:
+                    break
+                motion, plane, exposure = motion + step[:3], plane + step[6:8], exposure + step[8:]
+                rotation = rotation_log(rotation_exp(step[3:6]) @ rotation_exp(rotation))
+        length, match = float(motion.norm()), levels[-1].match(motion, rotation, plane)
+        if math.isfinite(length) and match > best:
+            found, best = GroundMotion(length, (float(plane[0]), float(plane[1]))), match
+    return found
+
+
+class _Level:
+    """Alignment of the ground in two gray images [1, 1, h, w] at one resolution."""
+
+    def __init__(self, image: Tensor, following: Tensor, camera: Camera, moves: Tensor, tilt: Tensor) -> None:
+        self.size = image.shape[-2:]
+        self.camera, self.following = camera, torch.cat([following, *gradients(following)], dim=1)
+        self.rays, mask = _ground_rays(camera, _normal(tilt), moves, *self.size)
+        self.gray = image[0, 0][mask]
+
+    def _seen(self, motion: Tensor, rotation: Tensor, plane: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the points [3, N] in the second camera, over depth in the first, what it sees there, and a mask."""
+        turned = rotation_exp(rotation) @ self.rays
+        points = turned + motion[:, None] * (_normal(plane) @ self.rays)
+        grid, inside = _projected(points, self.camera, *self.size)
+        return points, F.grid_sample(self.following, grid, align_corners=False, padding_mode="border")[0, :, 0], inside
+
+    def match(self, motion: Tensor, rotation: Tensor, plane: Tensor) -> float:
+        """Return the correlation of the first image with the second after a motion; -1 if they hardly overlap."""
+        _, seen, inside = self._seen(motion, rotation, plane)
+        return _correlation(self.gray[inside], seen[0][inside]) if inside.sum() >= MIN_PIXELS else -1.0
+
+    def step(
+        self, motion: Tensor, rotation: Tensor, plane: Tensor, exposure: Tensor, tilt: Tensor, deviation: float
+    ) -> Tensor | None:
+        """Return a Gauss-Newton step [10] of motion, rotation, tilt, gain and offset; None if too little is in view."""
+        points, seen, inside = self._seen(motion, rotation, plane)
+        if inside.sum() < MIN_PIXELS:
+            return None
+        normal, (x, y, z) = _normal(plane), points
+        turned = points - motion[:, None] * (normal @ self.rays)
+        by_x, by_y = (
+            f * along / z.clamp(min=MIN_DEPTH) for f, along in ((self.camera.fx, seen[1]), (self.camera.fy, seen[2]))
+        )
+        by_z = -(by_x * x + by_y * y) / z.clamp(min=MIN_DEPTH)
+        slope = torch.stack([by_x, by_y, by_z])
+        along = motion @ slope
+        by_tilt = torch.stack([along * self.rays[2], along * self.rays[0]])  # of a plane that is nearly level
+        spatial = torch.cat([slope * (normal @ self.rays), torch.linalg.cross(turned, slope, dim=0), by_tilt])
+        jacobian = torch.cat([exposure[0] * spatial, seen[:1], torch.ones_like(seen[:1])])
+        difference = exposure[0] * seen[0] + exposure[1] - self.gray
+        sigma = (DEVIATION_OVER_MEDIAN * difference[inside].abs().median()).clamp(min=MIN_NOISE)
+        weight = inside / (sigma * (1 + (difference / (OUTLIER * sigma)) ** 2)) ** 2 / CORRELATED
+        information, gradient = (jacobian * weight) @ jacobian.T, (jacobian * weight) @ difference
+        lateral = torch.tensor([LATERAL, torch.inf, torch.inf])
+        others = torch.tensor([ROTATION] * 3 + [deviation] * 2 + [EXPOSURE] * 2)
+        prior = torch.cat([lateral, others]) ** -2
+        change = torch.cat([motion, rotation, plane - tilt, exposure - torch.tensor([1.0, 0.0])])
+        off = torch.cat([normal, torch.zeros(3), torch.stack([motion[2], motion[0]]), torch.zeros(2)]) / VERTICAL
+        information = information + prior.diag() + torch.outer(off, off)
+        step: Tensor = torch.linalg.solve(information, gradient + prior * change + off * (normal @ motion) / VERTICAL)
+        return -step

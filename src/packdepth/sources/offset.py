@@ -1,0 +1,253 @@
+"""Offset between the clock of a logger and that of a video, from the motion of the images over the ground.
+
+The images give the motion between neighboring frames in camera heights (`geometry.ground_motion`), the log gives it in
+metres. At the true offset the two are proportional. Their likelihood over all offsets gives the offset and how sure it
+is; the factor between them and slow changes of it (hills, load, pitch) are nuisance parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from packdepth.errors import InputError
+from packdepth.records import Clip
+from packdepth.sources.tracks.track import Track
+
+STEP = 0.1  # seconds between the images of a pair, at least: the motion is then large enough to be measured
+MAX_PAIRS = 300  # pairs of images, spread over the clip: some seconds of work
+MIN_PAIRS = 12  # pairs with a measured motion that an offset needs
+GRID = 0.02  # seconds between the offsets that are tried
+# Errors of a measured motion over the ground, as shares of it. The suspension moves a camera by 2 % of its height, and
+# a slope that changes by a third of a degree within view changes the measure by 4 %.
+WHITE = 0.02  # standard deviation of errors that are independent in each pair
+SLOW = 0.04  # standard deviation of slow errors: slope, camber, load, pitch of the car
+SLOW_TIME = 2.0  # seconds over which slow errors are forgotten
+KINK = 2.0  # metres per second squared: a change of acceleration between two values of a log, which are joined by a
+# straight line, is off by up to an eighth of it times the period of the log
+FLOOR = 0.3  # metres per second: errors do not shrink further below this speed
+NEIGHBORS = 4  # motions before and after, of which a motion is compared with the median
+OUTLIER, MIN_OUTLIER = 4.0, 0.2  # standard deviations, and share of that median, at which a motion is left out: a car
+# that brakes hard (8 m/s^2) changes its speed by less in 0.4 s, above 16 m/s
+MIN_EXCESS = (
+    2.0  # factor of all variances: with 1, only 80 % of the errors on simulated drives were within 2 deviations
+)
+TOLERANCE = 0.12  # of the logarithm: three standard deviations of WHITE and SLOW together, nearly
+PENALTY = 4.0  # cost of a motion beyond it, in variances: outliers come in bursts, and are not independent evidence
+MAX_DEVIATION = 0.25  # seconds: a less certain offset is refused; at 2 m/s^2 it makes an error of 0.5 m/s
+MAX_TRIED = 1500  # offsets of a long log that are tried first
+NEAR = 2.0  # seconds around the best one that are then tried closely
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Logger's time at the first frame, and how sure it is."""
+
+    seconds: float  # the offset
+    deviation: float  # its standard deviation, seconds
+    low: float  # first offset that was tried, seconds
+    high: float  # last offset that was tried
+
+    def in_words(self) -> str:
+        """Return the offset in one clause.
+
+        >>> Offset(1.72, 0.05, 0.0, 4.0).in_words()
+        'offset 1.72 s (found from the images, standard deviation 0.05 s, among 0.00 to 4.00 s)'
+        """
+        return (
+            f"offset {self.seconds:.2f} s (found from the images, standard deviation {self.deviation:.2f} s, among "
+            f"{self.low:.2f} to {self.high:.2f} s)"
+        )
+
+
+def find_offset(clip: Clip, track: Track) -> Offset:
+    """Return the logger's time at the first frame of a clip.
+
+    It is assumed that the log covers the whole clip, but for one period of the log at each end. A log that is shorter
+    than the clip is assumed to lie within it.
+
+    Args:
+        clip: the clip, with all its frames.
+        track: the log of its speeds.
+
+    Raises InputError if the offset cannot be found: too few motions, too little variation, or several candidates.
+    """
+    times, motions = _motions(clip)
+    found = offset_between(times, motions, track, clip.frames[-1].time - clip.frames[0].time)
+    if isinstance(found, str):
+        raise InputError(f"{track.path}: offset=auto finds no offset to clip {clip.name}: {found}; give offset=SECONDS")
+    return found
+
+
+@lru_cache(maxsize=16)
+def _motions(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times [N, 2] of pairs of frames, seconds since the first frame, and their motions [N], heights/s."""
+    from packdepth.geometry.ground_motion import ground_motions, small_ground_image
+
+    stamps = np.array([frame.time for frame in clip.frames])
+    stamps = stamps - stamps[0]
+    seconds = np.searchsorted(stamps, stamps + STEP - 1e-3)
+    firsts = np.flatnonzero(seconds < len(stamps))
+    firsts = firsts[stamps[seconds[firsts]] - stamps[firsts] < 3 * STEP]
+    stride = max(1, round(float(np.median(seconds[firsts] - firsts)))) if len(firsts) else 1
+    firsts = firsts[::stride]
+    firsts = firsts[np.unique(np.linspace(0, len(firsts) - 1, min(len(firsts), MAX_PAIRS)).round().astype(int))]
+    images = {}
+    for index in sorted({*firsts.tolist(), *seconds[firsts].tolist()}):
+        images[index] = small_ground_image(clip.frames[index].image.read())
+    found = ground_motions([(images[i], images[int(seconds[i])]) for i in firsts], clip.camera)
+    spans = np.stack([stamps[firsts], stamps[seconds[firsts]]], axis=-1)
+    lengths = np.array([np.nan if motion is None else motion.length for motion in found])
+    return spans, lengths / (spans[:, 1] - spans[:, 0]) if len(spans) else lengths
+
+
+def offset_between(times: np.ndarray, motions: np.ndarray, track: Track, length: float) -> Offset | str:
+    """Return the offset at which motions and speeds agree best, or the reason why there is none.
+
+    Args:
+        times: [N, 2] begin and end of each motion, in seconds since the first frame.
+        motions: [N] speeds up to a common factor, such as camera heights a second; NaN where unknown.
+        track: the log.
+        length: duration of the clip, in seconds.
+    """
+    known = np.isfinite(motions) & _inliers(motions)
+    times, motions = times[known], motions[known]
+    if len(motions) < MIN_PAIRS:
+        return f"only {len(motions)} of {len(known)} motions over the ground could be measured in its images"
+    ends = sorted((float(track.times[0]), float(track.times[-1]) - length))
+    low, high = ends[0] - track.period, ends[1] + track.period
+    likelihood = _Likelihood(times, motions, track)
+    coarse = max(GRID, (high - low) / MAX_TRIED)
+    offsets = np.arange(low, high + coarse / 2, coarse)
+    prior = ((offsets - low) / track.period).clip(0, 1) * ((high - offsets) / track.period).clip(0, 1)
+    shares = likelihood.of(offsets, prior)
+    if shares is None:
+        return "the log does not overlap with it"
+    mean, deviation = _moments(offsets, shares)
+    if coarse > GRID and deviation <= MAX_DEVIATION + coarse:
+        offsets = np.arange(max(low, mean - NEAR), min(high, mean + NEAR), GRID)
+        shares = likelihood.of(offsets, np.ones_like(offsets))
+        assert shares is not None
+        mean, deviation = _moments(offsets, shares)
+    if deviation > MAX_DEVIATION:
+        best = float(offsets[int(shares.argmax())])
+        return (
+            f"the speed varies too little there for what the images tell: it is {best:.2f} s at best, with a standard "
+            f"deviation of {deviation:.2f} s"
+        )
+    return Offset(mean, deviation, low, high)
+
+
+def _moments(offsets: np.ndarray, shares: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of offsets with probabilities [N]."""
+    mean = float(shares @ offsets)
+    step = float(offsets[1] - offsets[0]) if len(offsets) > 1 else GRID
+    return mean, float(np.sqrt(shares @ (offsets - mean) ** 2 + step**2 / 12))
+
+
+def _inliers(motions: np.ndarray) -> np.ndarray:
+    """Return whether each of the motions [N] is like the median of itself and its neighbors on each side."""
+    padded = np.pad(motions, NEIGHBORS, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBORS + 1)
+    with np.errstate(all="ignore"):
+        middle = np.array([np.median(w[np.isfinite(w)]) if np.isfinite(w).any() else np.nan for w in windows])
+    typical = float(np.nanmedian(motions)) if np.isfinite(motions).any() else 0.0
+    errors = (motions - middle) / np.maximum(middle, 0.2 * typical)
+    spread = (
+        max(MIN_OUTLIER / OUTLIER, 1.4826 * float(np.nanmedian(np.abs(errors)))) if np.isfinite(errors).any() else WHITE
+    )
+    return np.asarray(np.abs(errors) <= OUTLIER * spread)
+
+
+def _integral(track: Track) -> tuple[np.ndarray, np.ndarray]:
+    """Return times and distances [N] of a track, metres since its first value (trapezoidal rule)."""
+    steps = np.diff(track.times) * (track.speeds[1:] + track.speeds[:-1]) / 2
+    return track.times, np.concatenate([[0.0], np.cumsum(steps)])
+
+
+class _Likelihood:
+    """Likelihood of offsets: motions are the log's speeds times one factor, with independent and with slow errors."""
+
+    def __init__(self, times: np.ndarray, motions: np.ndarray, track: Track) -> None:
+        self.times, self.motions, self.track = times, motions, track
+        self._key, self._kept = b"", np.zeros((0, 0))
+        self.stamps, self.distances = _integral(track)
+        factor = float(np.median(motions[motions > 0])) / max(float(np.median(track.speeds[track.speeds > 0])), FLOOR)
+        self.factor, self.floor = factor, FLOOR * factor
+        middle = times.mean(1)
+        scale = np.maximum(motions, FLOOR * factor)
+        near = np.exp(-np.abs(middle[:, None] - middle) / SLOW_TIME)
+        errors = WHITE**2 * np.eye(len(motions)) + SLOW**2 * near
+        between = _quantum(track) ** 2 / 12 + (KINK * track.period / 8) ** 2
+        logged = between * factor**2 * np.exp(-np.abs(middle[:, None] - middle) / max(track.period, STEP))
+        self.covariance = errors * np.outer(scale, scale) + logged
+
+    def of(self, offsets: np.ndarray, prior: np.ndarray) -> np.ndarray | None:
+        """Return the probability of each of the offsets [M], given the one before; None if none can be judged."""
+        costs = np.array([self._cost(offset) for offset in offsets])
+        if not np.isfinite(costs).any():
+            return None
+        least = float(np.min(costs))
+        excess = max(MIN_EXCESS, least / max(len(self.motions) - 2, 1))  # errors larger than assumed widen the result
+        likelihood = np.exp(-(costs - least) / 2 / excess) * prior
+        return np.asarray(likelihood / likelihood.sum())
+
+    def _cost(self, offset: float) -> float:
+        """Return the sum of squared errors, in variances, with the best factor; infinite for too few motions."""
+        spans = self.times + offset
+        reach = self.track.period
+        known = ((spans >= self.stamps[0] - reach) & (spans <= self.stamps[-1] + reach)).all(1)
+        count = int(known.sum())
+        if count < MIN_PAIRS:
+            return np.inf
+        speeds = (self._traveled(spans[known, 1]) - self._traveled(spans[known, 0])) / np.diff(spans[known], axis=1)[
+            :, 0
+        ]
+        # A vehicle ahead hides the road, and motions are then too short in a burst: such pairs cost a constant.
+        ratios = np.log((self.motions[known] + self.floor) / (speeds * self.factor + self.floor))
+        votes = (np.abs(ratios[:, None] - ratios) < TOLERANCE / 2).sum(1)
+        agree = np.abs(ratios - ratios[int(votes.argmax())]) < TOLERANCE
+        outliers = count - int(agree.sum())
+        if agree.sum() < MIN_PAIRS:
+            return PENALTY * len(known)
+        used = np.flatnonzero(known)[agree]
+        speeds, motions = speeds[agree], self.motions[used]
+        inverse = self._inverse(used)
+        weighted = inverse @ speeds
+        power = float(speeds @ weighted)
+        match = float(motions @ weighted) ** 2 / power if power > 0 else 0.0
+        return (float(motions @ inverse @ motions) - match + PENALTY * outliers) * len(known) / count
+
+    def _inverse(self, used: np.ndarray) -> np.ndarray:
+        """Return the inverse of the covariance of the motions with these indices; that of the last call is kept."""
+        key = used.tobytes()
+        if self._key != key:
+            self._key, self._kept = key, np.linalg.inv(self.covariance[np.ix_(used, used)])
+        return self._kept
+
+    def _traveled(self, times: np.ndarray) -> np.ndarray:
+        """Return the distance at times [N], metres, with the first and the last speed beyond the ends."""
+        after = np.searchsorted(self.stamps, times).clip(1, len(self.stamps) - 1)
+        begin, speeds = self.stamps[after - 1], self.track.speeds
+        inside = times.clip(self.stamps[0], self.stamps[-1])
+        slope = (speeds[after] - speeds[after - 1]) / (self.stamps[after] - begin)
+        run = inside - begin
+        return np.asarray(
+            self.distances[after - 1]
+            + speeds[after - 1] * run
+            + slope * run**2 / 2
+            + speeds[-1] * (times - self.stamps[-1]).clip(min=0)
+            + speeds[0] * (times - self.stamps[0]).clip(max=0)
+        )
+
+
+def _quantum(track: Track) -> float:
+    """Return the step to which a log rounds its speeds, in metres per second; 0 if it has many decimals."""
+    values = np.unique(track.speeds.round(6))
+    steps = np.diff(values)
+    if not len(steps):
+        return 0.0
+    least = float(steps.min())
+    return least if np.allclose(steps / least, np.round(steps / least), atol=1e-2) else 0.0

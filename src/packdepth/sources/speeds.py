@@ -1,0 +1,176 @@
+"""Speeds of a logger, attached to the frames of clips: whose clock is off, and whose rate differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from packdepth.errors import InputError
+from packdepth.records import Clip
+from packdepth.sources.decoding import creation_time
+from packdepth.sources.tracks.read import TELEMETRY, TRACKS, read_track
+from packdepth.sources.tracks.track import Track
+
+EPOCH = 1e8  # seconds: times of frames above it count from 1970
+ENOUGH = 0.5  # share of the frames that the log must cover if clocks are compared, which may be off by a time zone
+MAX_RANGES = 5  # ranges of frames that a sentence lists
+TELEMETRY_OF_ITSELF = "self"  # value of `speeds` for the telemetry inside each video
+
+
+@dataclass(frozen=True)
+class SpeedLog:
+    """What a source is told about the speeds of its clips."""
+
+    path: Path  # a log, a folder with a log for each clip, or "self"
+    column: str | None  # column of the speed
+    unit: str | None  # unit of the speed
+    offset: float | Literal["auto"] | None  # logger's time at the first frame, seconds
+
+
+def with_speeds(clips: Sequence[Clip], log: SpeedLog) -> list[Clip]:
+    """Return clips whose frames have the speeds of a logger, and a sentence about it (`Clip.speed_source`).
+
+    Speeds are interpolated linearly, never extrapolated, and not across holes. Other frames have no speed.
+
+    Args:
+        clips: clips, each with all its frames.
+        log: the log.
+
+    Raises InputError for a log that cannot be read, that covers no frame, or whose clock is not known.
+    """
+    paths = [_log_of(clip, log.path, len(clips)) for clip in clips]
+    tracks = {path: read_track(path, log.column, log.unit) for path in dict.fromkeys(paths)}
+    shared = len(clips) > len(tracks)
+    for clip, path in zip(clips, paths, strict=True):
+        if clip.independent:
+            raise InputError(
+                f"{clip.path}: speeds are of consecutive frames, but the images of clip {clip.name} are unrelated"
+            )
+        if shared and tracks[path].start is None:
+            raise InputError(
+                f"{path}: its clock is not UTC, so that it can serve one clip only, but {len(clips)} share it; give a "
+                f"folder with a log for each clip, named like the clip (such as {clip.short_name}{path.suffix})"
+            )
+    return [_with_track(clip, tracks[path], log.offset) for clip, path in zip(clips, paths, strict=True)]
+
+
+def _log_of(clip: Clip, path: Path, clips: int) -> Path:
+    """Return the log of a clip: the video itself, the file, or the file in the folder that is named like the clip."""
+    if str(path) == TELEMETRY_OF_ITSELF:
+        if clip.path.suffix.lower() not in TELEMETRY:
+            raise InputError(f"{clip.path}: speeds=self reads the telemetry in a video, but this is none; name a log")
+        return clip.path
+    if not path.is_dir():
+        return path
+    names = {clip.short_name.lower(), clip.path.stem.lower()}
+    found = sorted(file for file in path.iterdir() if file.stem.lower() in names and file.suffix.lower() in TRACKS)
+    found = [file for file in found if file.resolve() != clip.path.resolve()] or found
+    if len(found) != 1:
+        what = f"holds {len(found)} logs" if found else "holds no log"
+        raise InputError(f"{path}: {what} for clip {clip.name}; name one like it, such as {clip.short_name}.csv")
+    return found[0]
+
+
+def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> Clip:
+    """Return a clip with the speeds of a track at the times of its frames."""
+    zero, why = _zero(clip, track, offset)
+    times = np.array([frame.time for frame in clip.frames]) - clip.frames[0].time + zero
+    speeds = track.speeds_at(times)
+    if np.isnan(speeds).all():
+        raise InputError(
+            f"{track.path}: covers none of the frames of clip {clip.name}: its times are {track.times[0]:.2f} to "
+            f"{track.times[-1]:.2f} s, those of the frames {times[0]:.2f} to {times[-1]:.2f} s ({why}); "
+            f"give another offset"
+        )
+    frames = tuple(
+        replace(frame, speed=None if np.isnan(speed) else float(speed))
+        for frame, speed in zip(clip.frames, speeds, strict=True)
+    )
+    attached = replace(clip, frames=frames)
+    missing = f"; {frames_in_words(attached)}" if np.isnan(speeds).any() else ""
+    return replace(attached, speed_source=f"{track.path.name}: {track.description}; {why}{missing}")
+
+
+def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> tuple[float, str]:
+    """Return the logger's time at the first frame, in seconds of the track, and how it was found."""
+    if offset == "auto":
+        from packdepth.sources.offset import find_offset
+
+        found = find_offset(clip, track)
+        return found.seconds, found.in_words()
+    if offset is not None:
+        zero = offset - track.start if track.start is not None and offset > EPOCH else offset
+        of = "the log's first value" if track.start is not None or track.free_zero else "the logger's zero"
+        return zero, f"offset {offset:g} s, as given" + (f" (from {of})" if zero == offset else "")
+    if track.path == clip.path:
+        return clip.frames[0].time, "on the video's own clock"
+    frame_utc, source = _utc(clip)
+    if track.start is not None and frame_utc is not None:
+        zero = frame_utc - track.start
+        length = clip.frames[-1].time - clip.frames[0].time
+        covered = min(zero + length, track.times[-1]) - max(zero, track.times[0])
+        if covered >= ENOUGH * length:
+            return zero, f"offset {zero:.3f} s by the clocks (UTC of the log and {source})"
+        raise InputError(
+            f"{track.path}: by the clocks, the first frame of {clip.name} is {zero:.1f} s after the log's first value, "
+            f"and the log does not cover the clip ({source} may be in another time zone); give offset=SECONDS or "
+            f"offset=auto"
+        )
+    own_clock = track.start is not None or track.free_zero
+    if not own_clock and abs(track.times[0]) <= track.period:
+        return 0.0, (
+            "assumed that the log starts with the first frame, as its times start at 0 (if not, give offset=SECONDS or "
+            "offset=auto)"
+        )
+    begins = "has a clock of its own" if own_clock else f"starts at {track.times[0]:g} s"
+    counted = ", counted from the log's first value" if own_clock else ""
+    raise InputError(
+        f"{track.path}: {begins}, and nothing tells its time at the first frame of {clip.name}; give offset=SECONDS "
+        f"(the logger's time at the first frame{counted}) or offset=auto"
+    )
+
+
+def _utc(clip: Clip) -> tuple[float | None, str]:
+    """Return UTC of the first frame, in seconds since 1970, and where it stands; None if it is not known."""
+    if clip.frames[0].time > EPOCH:
+        return clip.frames[0].time, "the frames' times"
+    if clip.path.suffix.lower() not in TELEMETRY:
+        return None, ""
+    created = creation_time(clip.path)
+    source = "the video's creation time, which is exact to a second at best; offset=auto is finer"
+    return (None if created is None else created + clip.frames[0].time), source
+
+
+def frames_in_words(clip: Clip) -> str:
+    """Return a sentence that names the frames without a speed.
+
+    Args:
+        clip: the clip, with speeds for some frames.
+    """
+    names = ranges([frame.speed is None for frame in clip.frames], [frame.name for frame in clip.frames])
+    count = sum(frame.speed is None for frame in clip.frames)
+    return f"{count} of {len(clip.frames)} frames have no speed and are context only: {names}"
+
+
+def ranges(chosen: Sequence[bool], names: Sequence[str]) -> str:
+    """Return the names of chosen frames as ranges.
+
+    Args:
+        chosen: whether each frame is chosen.
+        names: names of the frames.
+
+    >>> ranges([True, True, False, True], ["0", "1", "2", "3"])
+    '0 to 1 and 3'
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(chosen, dtype=int), [0]])))
+    words = [
+        names[first] if first == last - 1 else f"{names[first]} to {names[last - 1]}"
+        for first, last in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    if len(words) > MAX_RANGES:
+        words = [*words[: MAX_RANGES - 1], f"{len(words) - MAX_RANGES + 1} more ranges"]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

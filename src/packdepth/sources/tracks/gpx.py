@@ -1,0 +1,79 @@
+"""Tracks in GPX files: speeds as the receiver wrote them, or from its positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from packdepth.errors import InputError
+from packdepth.sources.tracks.clocks import parse_iso
+from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.track import Track, checked
+
+
+def read_gpx(path: Path) -> Track:
+    """Read a GPX file (1.0 or 1.1, with the extensions of receivers, whose speeds are metres per second).
+
+    Args:
+        path: the file.
+
+    Raises InputError for a file that is no GPX, and for points without times.
+    """
+    times: list[float] = []
+    rows: list[tuple[float, float, float]] = []
+    try:
+        for _, element in ElementTree.iterparse(path):
+            if _name(element) != "trkpt":
+                continue
+            parts = {_name(part): (part.text or "").strip() for part in element.iter()}
+            where = f"{path}: track point {len(rows) + 1}"
+            if "time" not in parts:
+                raise InputError(f"{where} has no time; export the track with times")
+            times.append(parse_iso(parts["time"], where)[0])  # UTC, by the definition of GPX
+            rows.append(
+                (float(parts.get("speed", "nan")), float(element.get("lat", "")), float(element.get("lon", "")))
+            )
+            element.clear()
+    except ElementTree.ParseError as error:
+        raise InputError(f"{path}: is no valid GPX ({error}); export it again") from None
+    except ValueError as error:
+        raise InputError(f"{path}: track point {len(rows) + 1} holds '{error}'; export it again") from None
+    if not rows:
+        raise InputError(f"{path}: holds no track point (trkpt); export a track, not a route or waypoints")
+    stamps, (speeds, latitudes, longitudes) = np.array(times), np.array(rows).T
+    return from_receiver(path, stamps, speeds, latitudes, longitudes, "GPX")
+
+
+def from_receiver(
+    path: Path, stamps: np.ndarray, speeds: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray, kind: str
+) -> Track:
+    """Return the track of a receiver: its own speeds if it has written some, otherwise speeds from its positions.
+
+    Args:
+        path: the file, for messages.
+        stamps: [N] seconds since 1970, UTC.
+        speeds: [N] metres per second, NaN where there is none.
+        latitudes: [N] degrees, NaN where there is none.
+        longitudes: [N] degrees.
+        kind: name of the format, for the description.
+
+    Raises InputError if times do not rise or fewer than two speeds are known.
+    """
+    own = np.isfinite(speeds)
+    what = f"speeds of a {kind} file"
+    if not own.any():
+        placed = np.isfinite(latitudes) & np.isfinite(longitudes)
+        stamps, latitudes, longitudes = stamps[placed], latitudes[placed], longitudes[placed]
+        start = float(stamps[0]) if len(stamps) else 0.0
+        checked(Track(path, stamps - start, np.zeros(len(stamps)), start, what))
+        speeds = speeds_from_positions(stamps - start, latitudes, longitudes)
+        own, what = np.isfinite(speeds), f"speeds from the positions of a {kind} file"
+    start = float(stamps[0]) if len(stamps) else 0.0
+    return checked(Track(path, (stamps - start)[own], np.abs(speeds[own]), start, what))
+
+
+def _name(element: ElementTree.Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2].lower()

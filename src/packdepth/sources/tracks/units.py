@@ -1,0 +1,57 @@
+"""Units of speeds and of times, as people and loggers write them."""
+
+from __future__ import annotations
+
+import re
+
+KMH, MPH, KNOT = 1 / 3.6, 0.44704, 1852 / 3600  # metres per second
+SPEED_UNITS: dict[str, float] = {"m/s": 1.0, "km/h": KMH, "mph": MPH, "knots": KNOT}
+"""Units of speed by the name that `unit` takes, in metres per second."""
+
+_SPEED_PATTERNS = {  # what a header or a cell may call a unit, in lower case
+    "km/h": r"km/?h|km/hr|kph|kmph|km_h|km_per_h(our)?|km\s*per\s*h(our)?|kmt|km\.h-1|km\s*h-1|"
+    r"kilomet(er|re)s?\s*(per|/|an)\s*hour|kmh-1|км/ч",
+    "mph": r"mph|mi/h|mi/hr|miles\s*(per|/|an)\s*hour|miles_per_hour",
+    "m/s": r"m/s(ec)?|mps|m_s|ms-1|m\.s-1|m\s*s-1|m\*s-1|m_per_s|met(er|re)s?(\s*/\s*|[\s_]per[\s_])sec(ond)?",
+    "knots": r"knots?|kn|kts?|kt",
+}
+_TIME_PATTERNS = {  # the same for times; the value is in seconds
+    1.0: r"s|sec|secs|seconds?|sekunden?|segundos?|secondes?",
+    1e-3: r"ms|msecs?|millis|milliseconds?|millisekunden?",
+    1e-6: r"us|µs|μs|usecs?|micros|microseconds?",
+    1e-9: r"ns|nsecs?|nanos|nanoseconds?",
+}
+
+
+def speed_unit(text: str) -> str | None:
+    """Return the unit of speed that a text names; None if it names none or several.
+
+    Args:
+        text: a header, a cell, or what was given as `unit`.
+
+    >>> [speed_unit(text) for text in ("speed_kmh", "Speed (mph)", "v [m/s]", "Geschwindigkeit [km/h]", "velocity")]
+    ['km/h', 'mph', 'm/s', 'km/h', None]
+    """
+    found = {unit for unit, pattern in _SPEED_PATTERNS.items() if _named(pattern, text)}
+    return found.pop() if len(found) == 1 else None
+
+
+def time_unit(text: str) -> float | None:
+    """Return the unit of time that a header names, in seconds; None if it names none or several.
+
+    Args:
+        text: a header.
+
+    >>> [time_unit(text) for text in ("time_ms", "Time (s)", "timestamp [ns]", "time")]
+    [0.001, 1.0, 1e-09, None]
+    """
+    found = {unit for unit, pattern in _TIME_PATTERNS.items() if _named(pattern, text)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _named(pattern: str, text: str) -> bool:
+    """Return whether a text holds a pattern as a word of its own: between its ends, spaces, underscores or brackets."""
+    return (
+        re.search(rf"(?:^|[\s_\[\](){{}},;:|-])(?:{pattern})(?:$|[\s_\[\](){{}},;:|])", text.strip().lower())
+        is not None
+    )

@@ -1,0 +1,154 @@
+"""GPX, NMEA and the telemetry of a GoPro."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from functools import reduce
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from packdepth.errors import InputError
+from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.read import read_track
+
+EARTH = 6371009.0
+
+
+def gpx(path: Path, points: list[str]) -> Path:
+    body = "".join(points)
+    path.write_text(
+        f'<?xml version="1.0"?><gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1"><trk><trkseg>{body}'
+        f"</trkseg></trk></gpx>"
+    )
+    return path
+
+
+def test_gpx_speeds_of_the_receiver(tmp_path: Path) -> None:
+    point = (
+        '<trkpt lat="48" lon="11"><time>2026-01-01T00:00:0{i}Z</time><extensions><x:speed xmlns:x="urn:x">{v}</x:speed>'
+        "</extensions></trkpt>"
+    )
+    track = read_track(gpx(tmp_path / "a.gpx", [point.format(i=i, v=i + 1) for i in range(4)]))
+    assert (track.start, track.speeds.tolist()) == (1767225600.0, [1, 2, 3, 4])
+    assert track.times.tolist() == [0, 1, 2, 3]
+
+
+def test_gpx_positions(tmp_path: Path) -> None:
+    step = np.rad2deg(5 / EARTH) / np.cos(np.deg2rad(48))  # 5 metres to the east
+    point = '<trkpt lat="48" lon="{lon:.9f}"><time>2026-01-01T00:00:0{i}Z</time></trkpt>'
+    track = read_track(gpx(tmp_path / "a.gpx", [point.format(i=i, lon=11 + i * step) for i in range(6)]))
+    np.testing.assert_allclose(track.speeds, 5, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (['<trkpt lat="48" lon="11"></trkpt>'], "point 1 has no time"),
+        ([], "no track point"),
+        (["<trkpt"], "no valid GPX"),
+    ],
+)
+def test_gpx_errors(tmp_path: Path, points: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_track(gpx(tmp_path / "a.gpx", points))
+
+
+def test_one_wrong_position_hardly_changes_speeds() -> None:
+    times = np.arange(0, 4, 0.2)
+    north = 48 + np.rad2deg(10 * times / EARTH)
+    north[10] += np.rad2deg(30 / EARTH)
+    speeds = speeds_from_positions(times, north, np.full(len(times), 11.0))
+    np.testing.assert_allclose(np.delete(speeds, 10), 10, atol=0.5)
+
+
+def sentence(body: str) -> str:
+    return f"${body}*{reduce(lambda a, b: a ^ b, body.encode(), 0):02X}\n"
+
+
+def test_nmea(tmp_path: Path) -> None:
+    path = tmp_path / "log.nmea"
+    rmc = "GNRMC,1200{:02d}.00,A,4800.000,N,01100.000,E,{:.1f},0.0,010126,,,A"
+    void = "GNRMC,120003.00,V,,,,,,,010126,,,N"
+    path.write_text("noise\n" + "".join(sentence(rmc.format(i, 10 + i)) for i in range(3)) + sentence(void))
+    track = read_track(path)
+    np.testing.assert_allclose(track.speeds, np.array([10, 11, 12]) * 1852 / 3600)
+    assert track.start == 1767268800.0
+
+
+def test_a_wrong_checksum_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    lines = [sentence(f"GPRMC,12000{i}.00,A,4800.0,N,01100.0,E,{i}.0,0.0,010126,,") for i in range(4)]
+    path.write_text("".join(lines).replace("E,2.0", "E,9.0"))
+    assert read_track(path).times.tolist() == [0, 1, 3]
+
+
+def test_unit_is_refused_where_the_file_tells_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.nmea"
+    path.write_text(sentence("GPRMC,120001.00,A,4800.0,N,01100.0,E,1.0,0.0,010126,,"))
+    with pytest.raises(InputError, match="unit=mph is for tables"):
+        read_track(path, unit="mph")
+
+
+# --- GoPro ------------------------------------------------------------------------------------------------------
+
+
+def klv(key: str, kind: str, size: int, repeat: int, data: bytes) -> bytes:
+    """One item of GoPro's metadata format: key, type, size, repeat, data, padded to four bytes."""
+    head = key.encode() + (bytes([ord(kind)]) if kind else b"\0") + bytes([size]) + struct.pack(">H", repeat)
+    return head + data + b"\0" * (-len(data) % 4)
+
+
+def packet_of(speeds: list[float], fix: int = 3) -> bytes:
+    scale = (10**7, 10**7, 1000, 1000, 100)
+    rows = b"".join(
+        struct.pack(">5i", *[round(value * by) for value, by in zip((48.0, 11.0, 100.0, v, v), scale, strict=True)])
+        for v in speeds
+    )
+    stream = (
+        klv("GPSF", "L", 4, 1, struct.pack(">I", fix))
+        + klv("SCAL", "l", 4, 5, struct.pack(">5i", *scale))
+        + klv("GPS5", "l", 20, len(speeds), rows)
+    )
+    body = klv("DVID", "L", 4, 1, struct.pack(">I", 1)) + klv("DVNM", "c", 1, 11, b"Hero9 Black")
+    body += klv("STRM", "", 1, len(stream), stream)
+    return klv("DEVC", "", 1, len(body), body)
+
+
+def gopro(path: Path, packets: list[bytes]) -> Path:
+    """A video of one second for each packet of telemetry."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4", rate=10)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        data = container.add_data_stream("bin_data")
+        rng = np.random.default_rng(0)
+        for number in range(10 * len(packets)):
+            image = av.VideoFrame.from_ndarray(rng.integers(0, 255, (64, 96, 3), dtype=np.uint8), format="rgb24")
+            for packet in video.encode(image):
+                container.mux(packet)
+            if number % 10 == 0:
+                piece = av.Packet(packets[number // 10])
+                piece.stream, piece.time_base = data, Fraction(1, 1000)
+                piece.pts = piece.dts = 100 * number
+                piece.duration = 1000
+                container.mux(piece)
+        for packet in video.encode():
+            container.mux(packet)
+    return path
+
+
+def test_telemetry_in_a_video(tmp_path: Path) -> None:
+    pytest.importorskip("telemetry_parser")
+    path = gopro(tmp_path / "GX01.mp4", [packet_of([1, 2, 3, 4, 5]), packet_of([9, 9], fix=0), packet_of([6, 7])])
+    track = read_track(path)
+    np.testing.assert_allclose(track.speeds, [1, 2, 3, 4, 5, 6, 7])
+    np.testing.assert_allclose(track.times, [0, 0.2, 0.4, 0.6, 0.8, 2.0, 2.5], atol=1e-3)
+
+
+def test_a_video_without_telemetry(tmp_path: Path) -> None:
+    pytest.importorskip("telemetry_parser")
+    with pytest.raises(InputError, match="telemetry"):
+        read_track(gopro(tmp_path / "plain.mp4", [b"none"]))

@@ -83,7 +83,29 @@ class ScaleCheck(Closed):
     frames: int
     """Number of frames."""
     held_out: bool
-    """Whether the frames were neither trained on nor used for the calibration that they check."""
+    """Whether the frames were left out of the training, or of the calibration, that set the scale."""
+
+
+class CalibrationRecord(Closed):
+    """The calibration of a checkpoint by `packdepth calibrate`.
+
+    >>> record = CalibrationRecord(source="speed", factor=1.7, motion_factor=1.6, spread=0.03, frames=40, data="drive")
+    >>> record.factor
+    1.7
+    """
+
+    source: str
+    """Source of the measured lengths, as in `ScaleCheck`."""
+    factor: float
+    """Factor by which depth was multiplied."""
+    motion_factor: float
+    """Factor by which the translations of ego-motion were multiplied."""
+    spread: float
+    """Relative standard deviation of the factor over frames, robust."""
+    frames: int
+    """Number of frames."""
+    data: str
+    """Path of the frames."""
 
 
 class Meta(Closed):
@@ -119,6 +141,8 @@ class Meta(Closed):
     """Cameras that were learned, if any."""
     scale_checks: list[ScaleCheck] = []
     """Comparisons of the scale with measured lengths, if any."""
+    calibration: CalibrationRecord | None = None
+    """The latest calibration by `packdepth calibrate`, if any."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 
@@ -155,7 +179,7 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
         (temporary / RUN).write_text(dump_run(checkpoint.run))
-        unused = {"packages"} if not checkpoint.meta.packages else set()
+        unused = {name for name in ("packages", "calibration") if not getattr(checkpoint.meta, name)}
         (temporary / META).write_text(checkpoint.meta.model_dump_json(indent=2, exclude=unused) + "\n")
         if extra is not None:
             extra(temporary)
@@ -246,6 +270,18 @@ def semantics_copy(folder: Path) -> Path | None:
     """
     copy = folder / SEMANTICS
     return copy if copy.is_dir() else None
+
+
+def copy_semantics(folder: Path, new: Path) -> None:
+    """Copy the segmentation network that guides depth from a checkpoint to a new one, if there is one.
+
+    Args:
+        folder: the folder of the checkpoint.
+        new: the folder of the new checkpoint.
+    """
+    copy = semantics_copy(folder)
+    if copy is not None:
+        shutil.copytree(copy, new / SEMANTICS)
 
 
 def check_unchanged(output: Path, before: Closed, after: Closed, free: AbstractSet[str]) -> None:

@@ -167,11 +167,11 @@ def test_the_command_is_installed() -> None:
 
 
 PUBLIC = {
-    "packdepth": {"Camera", "PackNet", "Prediction", "Predictor", "Run", "evaluate", "load", "odometry", "open",
-                  "train", "__version__"},
-    "packdepth.objectives": {"DepthConsistency", "Hints", "Objective", "Occlusion", "Photometric", "PoseConsistency",
-                             "Reprojected", "Smoothness", "Stereo", "Supervised", "Term", "Velocity", "masked_mean",
-                             "sample_means"},
+    "packdepth": {"Camera", "PackNet", "Prediction", "Predictor", "Run", "calibrate", "evaluate", "load", "odometry",
+                  "open", "train", "__version__"},
+    "packdepth.objectives": {"CameraHeight", "DepthConsistency", "Hints", "Objective", "Occlusion", "Photometric",
+                             "PoseConsistency", "Reprojected", "Smoothness", "Stereo", "Supervised", "Term", "Velocity",
+                             "masked_mean", "sample_means"},
     "packdepth.networks": {"DepthNetwork", "DepthNetworkBlock", "DepthResNet", "GuidedDepthNetwork",
                            "InverseDepthHead", "PackNet", "PairPoseNetwork", "PoseNet", "PoseNetworkBlock",
                            "PoseResNet", "SuperDepth", "TwoStreamPoseNet", "start_forward"},

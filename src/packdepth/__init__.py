@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from packdepth.inference.predictor import load as load
     from packdepth.networks.packnet import PackNet as PackNet
     from packdepth.records import Prediction as Prediction
+    from packdepth.scale.calibrate import calibrate as calibrate
     from packdepth.sources.open import open_clips
     from packdepth.training.run import train as train
 
@@ -37,6 +38,7 @@ _names, __getattr__, _ = lazy_names(
         "Prediction": "packdepth.records",
         "Predictor": "packdepth.inference.predictor",
         "Run": "packdepth.config",
+        "calibrate": "packdepth.scale.calibrate",
         "evaluate": "packdepth.evaluation.run",
         "load": "packdepth.inference.predictor",
         "odometry": "packdepth.evaluation.odometry_command",

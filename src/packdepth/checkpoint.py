@@ -106,7 +106,29 @@ class ScaleCheck(Closed):
     frames: int
     """Number of frames."""
     held_out: bool
-    """Whether the frames were neither trained on nor used for the calibration that they check."""
+    """Whether the frames were left out of the training, or of the calibration, that set the scale."""
+
+
+class CalibrationRecord(Closed):
+    """The calibration of a checkpoint by `packdepth calibrate`.
+
+    >>> record = CalibrationRecord(source="speed", factor=1.7, motion_factor=1.6, spread=0.03, frames=40, data="drive")
+    >>> record.factor
+    1.7
+    """
+
+    source: str
+    """Source of the measured lengths, as in `ScaleCheck`."""
+    factor: float
+    """Factor by which depth was multiplied."""
+    motion_factor: float
+    """Factor by which the translations of ego-motion were multiplied."""
+    spread: float
+    """Relative standard deviation of the factor over frames, robust."""
+    frames: int
+    """Number of frames."""
+    data: str
+    """Path of the frames."""
 
 
 class Meta(Closed):
@@ -144,6 +166,8 @@ class Meta(Closed):
     """Comparisons of the scale with measured lengths, if any."""
     trained_cameras: list[TrainedCamera] = []
     """Cameras of the training images, except learned and assumed ones. Packdepth before 0.2 recorded none."""
+    calibration: CalibrationRecord | None = None
+    """The latest calibration by `packdepth calibrate`, if any."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 
@@ -287,7 +311,7 @@ def rewrite_meta(folder: Path, meta: Meta) -> None:
 
 def _meta_text(meta: Meta) -> str:
     """Return the content of meta.json. What a checkpoint does not have is left out."""
-    unused = {name for name in ("packages", "calibration") if not getattr(meta, name, None)}
+    unused = {name for name in ("packages", "calibration") if not getattr(meta, name)}
     return meta.model_dump_json(indent=2, exclude=unused) + "\n"
 
 
@@ -376,6 +400,18 @@ def semantics_copy(folder: Path) -> Path | None:
     """
     copy = folder / SEMANTICS
     return copy if copy.is_dir() else None
+
+
+def copy_semantics(folder: Path, new: Path) -> None:
+    """Copy the segmentation network that guides depth from a checkpoint to a new one, if there is one.
+
+    Args:
+        folder: the folder of the checkpoint.
+        new: the folder of the new checkpoint.
+    """
+    copy = semantics_copy(folder)
+    if copy is not None:
+        shutil.copytree(copy, new / SEMANTICS)
 
 
 def check_unchanged(output: Path, before: Closed, after: Closed, free: AbstractSet[str]) -> None:

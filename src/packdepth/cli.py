@@ -237,6 +237,43 @@ def info(checkpoint: Positional[CheckpointPath], /, *, use: Use = ()) -> None:
     print(describe(checkpoint))
 
 
+def calibrate(
+    checkpoint: Positional[CheckpointPath],
+    source: Positional[DataPath],
+    options: Positional[KeyValues] = (),
+    /,
+    *,
+    output: Annotated[Path, arg(aliases=["-o"])],
+    by: Annotated[
+        Literal["points", "lidar", "depth", "speed", "poses", "height"] | None, arg(name="from", metavar="SOURCE")
+    ] = None,
+    height: float | None = None,
+    points: Path | None = None,
+    camera: Path | None = None,
+    kind: str | None = None,
+    use: Use = (),
+) -> None:
+    """Make depth metric by one factor that known lengths give, and write the checkpoint with it.
+
+    Args:
+        checkpoint: a folder that training or convert wrote, such as OUTPUT/best.
+        source: the frames that know lengths: video, folder of images, clip, or data set.
+        options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
+        output: the folder of the new checkpoint.
+        by: lengths to calibrate by: points, lidar, depth, speed, poses or height. If left out, the first of these that
+            SOURCE offers; the others are measured, too, and must agree.
+        height: metres of the camera above the road; if left out, height_m of camera.yaml.
+        points: CSV of tape-measured points, with the columns frame, u, v (pixels) and metres (from the lens).
+        camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
+        kind: kind of the source, such as kitti_raw; if left out, it is recognized.
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
+    """
+    _use(use)
+    from packdepth.scale.calibrate import calibrate
+
+    print(calibrate(checkpoint, source, output, by, height, points, camera, kind, options).text())
+
+
 def convert(
     input: Positional[CheckpointPath], output: Positional[OutputPath], /, *, image_size: tuple[int, int] | None = None
 ) -> None:
@@ -522,6 +559,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "odometry": odometry,
     "info": info,
+    "calibrate": calibrate,
     "convert": convert,
     "configs": configs,
     "city": city,

@@ -144,6 +144,7 @@ class Sample:
     mirrored: Tensor | None = None  # [] bool, whether the images are mirrored; given only if cameras are learned
     right: Tensor | None = None  # [3, H, W] RGB in [0, 1], the image of the other camera of a rectified pair
     network_right: Tensor | None = None  # [3, H, W], that image with color jitter
+    camera_height: Tensor | None = None  # [] metres of the camera above the road
     baseline: Tensor | None = None  # [] metres along x to that camera; negative (to the left) in mirrored samples
     semantic: Tensor | None = None  # [1, H, W] uint8 class ids, if label maps guide the depth network
     context_semantic: Tensor | None = None  # [N, 1, H, W] uint8 class ids of the context frames

@@ -90,6 +90,10 @@ def _fill_right(sample: Sample, reader: SampleReader, clip: Clip, index: int) ->
     sample.baseline = torch.tensor(clip.baseline)
 
 
+def _fill_camera_height(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    sample.camera_height = torch.tensor(clip.camera_height)
+
+
 def _fill_semantic(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
     sample.semantic = reader.read_labels(clip.frames[index])
 
@@ -143,6 +147,13 @@ FIELDS: Mapping[str, SampleField] = {
             lack="no right image for each of its frames, or no baseline; add them",
             fill=_fill_right,
             scale=lambda clips, beams: "stereo",
+        ),
+        SampleField(
+            name="camera_height",
+            what="the height of the camera above the road",
+            is_offered=lambda clip: clip.camera_height is not None,
+            lack="no height_m in its camera.yaml; write it, give the term height_m",
+            fill=_fill_camera_height,
         ),
         SampleField("semantic", "label maps", _has_label_maps, _NO_LABELS, _fill_semantic),
         SampleField(

@@ -73,7 +73,7 @@ class PacknetSfmPoseNet(PoseNet):
             T_context_target [B, 2, 4, 4].
         """
         assert offsets == self.context_offsets
-        return from_euler(self.vectors(torch.cat([target, context.flatten(1, 2)], dim=1)))
+        return from_euler(self.scaled(self.vectors(torch.cat([target, context.flatten(1, 2)], dim=1))))
 
 
 class PacknetSfmPoseResNet(PoseResNet):
@@ -91,4 +91,4 @@ class PacknetSfmPoseResNet(PoseResNet):
             T_context_target [B, N, 4, 4].
         """
         pairs = [torch.cat([target, frame], dim=1) for frame in context.unbind(1)]
-        return from_euler(torch.stack([self.pair_motion(pair) for pair in pairs], dim=1))
+        return from_euler(self.scaled(torch.stack([self.pair_motion(pair) for pair in pairs], dim=1)))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from packdepth.blocks import Block, ByKind, Closed, Family, blaming
 from packdepth.errors import InputError
@@ -196,6 +196,8 @@ class DepthNetworkBlock(NetworkBlock):
     """
     guidance: GuidanceBlock | None = None
     """Guidance by semantics; none if left out."""
+    scale: PositiveFloat = 1.0
+    """Factor of predicted depth, in training and in prediction; `packdepth calibrate` sets it."""
 
     @property
     def label_classes(self) -> int | None:
@@ -203,7 +205,7 @@ class DepthNetworkBlock(NetworkBlock):
         return None if self.guidance is None else self.guidance.semantics.label_classes
 
     def assemble(self, semantics_copy: Path | None = None) -> nn.Module:
-        """Return the network with random weights, with its guidance and its flip layer.
+        """Return the network with random weights, with its guidance, its flip layer and its scale.
 
         Args:
             semantics_copy: folder of a checkpoint's copy of the segmentation network that guides depth; None for the
@@ -214,7 +216,7 @@ class DepthNetworkBlock(NetworkBlock):
         """
         from torch import nn
 
-        from packdepth.networks.contract import GuidedDepthNetwork
+        from packdepth.networks.contract import GuidedDepthNetwork, TimesDepth
         from packdepth.networks.flip import FlipFused
 
         with blaming(f"networks.depth: '{self.kind}'", type(self)):
@@ -237,11 +239,17 @@ class DepthNetworkBlock(NetworkBlock):
                 )
             channels: dict[int, int] = {s: network.decoder_channels[s] for s in self.guidance.strides}
             network.guidance = self.guidance.semantics.guidance(channels, self.guidance.kernel, semantics_copy)
-        return FlipFused(network) if self.flip else network
+        network = FlipFused(network) if self.flip else network
+        if self.scale != 1:
+            network.register_forward_hook(TimesDepth(self.scale))  # a hook, so that names of weights stay as they are
+        return network
 
 
 class PoseBlock(Block, ABC):
     """The block of an ego-motion network, packdepth's or one that another project trained."""
+
+    scale: PositiveFloat = 1.0
+    """Factor of predicted translations, in training and in prediction; `packdepth calibrate` sets it."""
 
     def architecture(self) -> dict[str, Any]:
         """Return the options that the weights depend on."""
@@ -253,7 +261,9 @@ class PoseBlock(Block, ABC):
 
     def assemble(self) -> PairPoseNetwork:
         """Return the network with random weights and with the options of the block that `build` does not set."""
-        return self.build()
+        network = self.build()
+        network.scale = self.scale
+        return network
 
 
 class PoseNetworkBlock(NetworkBlock, PoseBlock):
@@ -280,7 +290,7 @@ class PoseNetworkBlock(NetworkBlock, PoseBlock):
         """Return the network with random weights."""
 
     def assemble(self) -> PairPoseNetwork:
-        """Return the network with random weights and with its `sparsity`.
+        """Return the network with random weights and with its `sparsity` and `scale`.
 
         Raises InputError if `build` of another project fails or does not return a `PairPoseNetwork`.
         """
@@ -293,7 +303,7 @@ class PoseNetworkBlock(NetworkBlock, PoseBlock):
                 f"networks.pose: build of '{self.kind}' returns a {type(network).__name__}; return a network that "
                 f"derives from packdepth.networks.PairPoseNetwork"
             )
-        network.sparsity = self.sparsity
+        network.sparsity, network.scale = self.sparsity, self.scale
         return network
 
 

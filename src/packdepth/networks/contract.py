@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from packdepth.errors import InputError
 from packdepth.networks.guidance import Guidance
@@ -50,6 +50,34 @@ class GuidedDepthNetwork(Protocol):
             guide_input: input of the guidance: label maps [B, 1, H, W], or the image without color jitter [B, 3, H, W].
                 None for the image itself.
         """
+
+
+class TimesDepth:
+    """A forward hook of a depth network that multiplies depth by a factor.
+
+    Args:
+        factor: the factor.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> network = nn.Identity()
+    >>> _ = network.register_forward_hook(TimesDepth(2.0))
+    >>> network([torch.tensor(0.5)])
+    [tensor(0.2500)]
+    """
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, network: nn.Module, inputs: object, inv_depths: list[Tensor]) -> list[Tensor]:
+        """Return the inverse depths divided by the factor.
+
+        Args:
+            network: the network, which is not used.
+            inputs: its arguments, which are not used.
+            inv_depths: its result.
+        """
+        return [inv_depth / self.factor for inv_depth in inv_depths]
 
 
 def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:

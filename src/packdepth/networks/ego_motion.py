@@ -26,6 +26,7 @@ class PairPoseNetwork(nn.Module):
     Attributes:
         sparsity: random dropping of pixels of the views in training; None: no pixel is dropped.
         progress: finished share of the training, from 0 to 1, on which the share of dropped pixels depends.
+        scale: factor of the translations.
 
     >>> class Still(PairPoseNetwork):
     ...     def pair_motion(self, pair):
@@ -47,6 +48,7 @@ class PairPoseNetwork(nn.Module):
         super().__init__()
         self.sparsity: Sparsity | None = None
         self.progress = 0.0
+        self.scale = 1.0
 
     def pair_motion(self, pair: Tensor) -> Tensor:
         """Return six-vectors [B, 6] of T_later_earlier.
@@ -82,6 +84,14 @@ class PairPoseNetwork(nn.Module):
         """
         return self._motions(target, context, [offset > 0 for offset in offsets])
 
+    def scaled(self, vectors: Tensor) -> Tensor:
+        """Return six-vectors with their translations multiplied by `scale`.
+
+        Args:
+            vectors: [..., 6], translation and rotation.
+        """
+        return torch.cat([self.scale * vectors[..., :3], vectors[..., 3:]], dim=-1)
+
     def _motions(self, target: Tensor, context: Tensor, context_first: list[bool]) -> Tensor:
         """Return T_context_target [B, N, 4, 4]. In the pair of context frame i, it is first if `context_first[i]`."""
         pairs = torch.cat(
@@ -99,7 +109,7 @@ class PairPoseNetwork(nn.Module):
                 f"networks.pose: pair_motion of {type(self).__name__} returns {found} for {len(pairs)} pairs; return "
                 f"six-vectors {[len(pairs), 6]}: translation in metres, rotation vector in radians"
             )
-        vectors = vectors.float()
+        vectors = self.scaled(vectors.float())
         with without_autocast(vectors.device):  # bfloat16 would round translations to 0.4 %
             T_second_first = se3.from_vector(vectors).view(len(context_first), -1, 4, 4)  # [N, B, 4, 4]
             motions = [se3.inverse(T) if first else T for T, first in zip(T_second_first, context_first, strict=True)]

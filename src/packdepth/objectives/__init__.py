@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from packdepth.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from packdepth.objectives.camera_height import CameraHeight as CameraHeight
     from packdepth.objectives.depth_consistency import DepthConsistency as DepthConsistency
     from packdepth.objectives.hints import Hints as Hints
     from packdepth.objectives.objective import Objective as Objective
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "CameraHeight": "packdepth.objectives.camera_height",
         "DepthConsistency": "packdepth.objectives.depth_consistency",
         "Hints": "packdepth.objectives.hints",
         "Objective": "packdepth.objectives.objective",

@@ -44,6 +44,11 @@ def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:
     if theirs is None:
         raise InputError(f"initial.{name}: {path} holds no networks.{name}; give a checkpoint that does")
     own, other = ours.architecture(), theirs.architecture()
+    if own | {"scale": other["scale"]} == other != own:
+        raise InputError(
+            f"initial.{name}: {path} has the scale {other['scale']:g} (packdepth calibrate), but networks.{name} "
+            f"{own['scale']:g}; write networks.{name}.scale: {other['scale']!r} in the run file"
+        )
     if own != other:
         raise InputError(
             f"initial.{name}: {path} holds the network {other}, but networks.{name} is {own}; "

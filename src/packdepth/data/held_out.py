@@ -9,18 +9,36 @@ from dataclasses import replace
 from packdepth.errors import InputError
 from packdepth.records import Clip
 
-MIN_TARGETS = 2  # validation targets of a tail: with fewer, a clip is too short to give up frames
+MIN_TARGETS = 6  # validation targets of a tail, by which the scale is measured: a median needs five (MIN_CHECKED)
+MAX_SHARE = 1 / 3  # of a clip's frames: a clip that would give up more is trained on as a whole; chosen
+
+
+def tail_length(clip: Clip, share: float, offsets: Sequence[int]) -> int:
+    """Return the number of frames of a clip's held-out tail; 0 if the clip is too short to give up frames.
+
+    Args:
+        clip: the clip.
+        share: the share of its frames that is held out, at least.
+        offsets: offsets of the context frames from the target, in frames.
+    """
+    count = max(_needed(offsets), math.ceil(share * len(clip.frames)))
+    return 0 if count > math.ceil(max(MAX_SHARE, share) * len(clip.frames)) else count
+
+
+def _needed(offsets: Sequence[int]) -> int:
+    """Return the smallest number of frames of a tail."""
+    return max((0, *offsets)) - min((0, *offsets)) + MIN_TARGETS
 
 
 def without_tail(clips: Sequence[Clip], share: float, offsets: Sequence[int]) -> tuple[list[Clip], list[Clip]]:
     """Divide clips into the frames to train on and the held-out tail of each clip.
 
     The tail has the given share of the clip's frames, but at least as many as `MIN_TARGETS` targets with their context
-    frames need. No frame is in both parts. A clip that would keep less than half of its frames is not divided.
+    frames need. No frame is in both parts. A clip that would give up more than a third of its frames is not divided.
 
     Args:
         clips: the clips, all frames of them.
-        share: the share of each clip's frames that is held out, in (0, 1).
+        share: the share of each clip's frames that is held out, in (0, 0.5].
         offsets: offsets of the context frames from the target, in frames.
 
     Returns:
@@ -32,24 +50,23 @@ def without_tail(clips: Sequence[Clip], share: float, offsets: Sequence[int]) ->
     >>> from packdepth.geometry.camera import Camera
     >>> from packdepth.records import Frame
     >>> from packdepth.sources.files import ImageFile
-    >>> frames = tuple(Frame(str(time), time, ImageFile(Path("image.png"))) for time in range(20))
+    >>> frames = tuple(Frame(str(time), time, ImageFile(Path("image.png"))) for time in range(40))
     >>> clip = Clip("clip", Path("clip"), Camera.from_fov(60.0, 640, 192), frames)
     >>> (kept,), (tail,) = without_tail([clip], 0.2, offsets=(-1, 1))
-    >>> len(kept.frames), [frame.name for frame in tail.frames]
-    (16, ['16', '17', '18', '19'])
+    >>> len(kept.frames), tail.frames[0].name, tail.frames[-1].name
+    (32, '32', '39')
     """
     kept, tails = [], []
-    needed = max((0, *offsets)) - min((0, *offsets)) + MIN_TARGETS
     for clip in clips:
-        count = max(needed, math.ceil(share * len(clip.frames)))
-        if 2 * count > len(clip.frames):
+        count = tail_length(clip, share, offsets)
+        if count == 0:
             kept.append(clip)
         else:
             kept.append(replace(clip, frames=clip.frames[:-count]))
             tails.append(replace(clip, frames=clip.frames[-count:]))
     if not tails:
         raise InputError(
-            f"data.val_tail: no clip is long enough to hold out {needed} frames of it (the longest has "
+            f"data.val_tail: no clip is long enough to hold out {_needed(offsets)} frames of it (the longest has "
             f"{max((len(clip.frames) for clip in clips), default=0)}); remove val_tail, or give clips to data.val"
         )
     return kept, tails

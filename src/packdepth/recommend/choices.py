@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from packdepth.data.held_out import MIN_TARGETS
+from packdepth.data.held_out import tail_length
 from packdepth.data.targets import distance_source, has_measured_depth
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
@@ -192,8 +192,7 @@ def with_steps(
 
 def _held_out(clips: Sequence[Clip], context: Sequence[int]) -> list[Choice]:
     """Return the share of each clip that is validated on; nothing if no clip is long enough."""
-    needed = max((0, *context)) - min((0, *context)) + MIN_TARGETS
-    if not any(2 * max(needed, math.ceil(TAIL * len(clip.frames))) <= len(clip.frames) for clip in clips):
+    if not any(tail_length(clip, TAIL, context) for clip in clips):
         return []
     return [
         Choice("data.val_tail", TAIL, "the end of each clip is not trained on, and decides which checkpoint is best")

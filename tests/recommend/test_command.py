@@ -1,0 +1,77 @@
+"""`packdepth init`, and training on data without a run file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import world
+
+from packdepth import checkpoint
+from packdepth.cli import main
+from packdepth.config import Run, load_run
+from packdepth.errors import InputError
+from packdepth.recommend.command import init
+from packdepth.sources.open import open_clips
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip in the folder contract."""
+    return world.write(tmp_path_factory.mktemp("data") / "my_drive")
+
+
+def test_init_writes_a_run_file_with_a_reason_for_each_value(
+    drive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.yaml"
+    assert main(["init", str(drive), "-o", str(file), "--minutes", "0.2", "--without", "depth"]) == 0
+    assert f"packdepth train {file}" in capsys.readouterr().out
+    run = load_run(file)
+    assert [term.kind for term in run.objective] == ["photometric", "smoothness", "velocity"]
+    assert run.networks.pose is not None
+    assert run.networks.pose.model_dump()["initial_forward"] == pytest.approx(world.STEP, rel=0.01)
+    lines = file.read_text().splitlines()
+    values = [i for i, line in enumerate(lines) if ": " in line and not line.lstrip().startswith("#")]
+    assert values
+    for i in values:
+        assert "  # " in lines[i] or lines[i - 1].lstrip().startswith("# "), lines[i]
+
+
+def test_init_never_overwrites_a_file(drive: Path, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        init(drive, file)
+    assert file.read_text() == "mine"
+
+
+def test_data_that_teaches_nothing_is_refused(drive: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "still"
+    folder.mkdir()
+    for i in range(4):
+        shutil.copy(next((drive / "frames").iterdir()), folder / f"{i}.png")
+    with pytest.raises(InputError, match="the camera never moves"):
+        init(folder, tmp_path / "run.yaml")
+    assert not (tmp_path / "run.yaml").exists()
+
+
+def test_train_takes_data_and_leaves_its_run_file(drive: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    command = [sys.executable, "-m", "packdepth.cli", "train", str(drive), "-o", str(output), "--minutes", "0.02"]
+    small = ["data.image_size=[32,64]", "training.epoch_steps=1", "training.epochs=1", "training.devices=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run([*command, *small], capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "scale: not metric yet" in result.stdout
+    kept, meta = checkpoint.read_description(output / "best")
+    assert isinstance(kept, Run)
+    assert load_run(output / "run.yaml").networks == kept.networks
+    (clip,) = open_clips(drive)
+    (camera,) = meta.trained_cameras
+    assert (camera.fx, camera.fy, camera.width) == (clip.camera.fx, clip.camera.fy, clip.camera.width)

@@ -175,7 +175,7 @@ def test_variables_in_overrides_are_filled_in(tmp_path: Path, monkeypatch: pytes
         ("networks.depth.prest", "networks.depth: unknown key 'prest': did you mean 'preset'?"),
         (
             "networks.pose.zzz",
-            "networks.pose: unknown key 'zzz': valid names are kind, frozen, initial_forward, sparsity",
+            "networks.pose: unknown key 'zzz': valid names are kind, scale, frozen, initial_forward, sparsity",
         ),
         ("objective.1.wieght", "objective[1]: unknown key 'wieght': did you mean 'weight'?"),
         ("training.schedule.facter", "training.schedule: unknown key 'facter': did you mean 'factor'?"),
@@ -258,8 +258,8 @@ def test_an_unknown_kind_is_refused_with_the_valid_ones(tmp_path: Path, kind: ob
     message = refusal(path)
     assert message.startswith(f"{path}: objective[1]: ")
     kinds = (
-        "abs_rel, berhu, depth_consistency, hints, mse, occlusion, photometric, pose_consistency, reprojected, silog, "
-        "smoothness, sparse_l1, stereo, velocity"
+        "abs_rel, berhu, camera_height, depth_consistency, hints, mse, occlusion, photometric, pose_consistency, "
+        "reprojected, silog, smoothness, sparse_l1, stereo, velocity"
     )
     assert f"; valid kinds are {kinds}" in message  # and then those that other tests define
     assert ("did you mean 'photometric'?" in message) == (kind == "photometrc")

@@ -130,6 +130,12 @@ class CalibrationRecord(Closed):
     data: str
     """Path of the frames."""
 
+    def __str__(self) -> str:
+        return (
+            f"depth times {self.factor:.4g}, ego-motion times {self.motion_factor:.4g}, by {self.source} in "
+            f"{self.frames} frames of {self.data}, spread {self.spread:.1%}"
+        )
+
 
 class Meta(Closed):
     """The description of a checkpoint.

@@ -25,7 +25,7 @@ class Half(Schedule):
 """
 WRITER = (SOURCE / "inference" / "writers" / "color.py").read_text().replace('"color"', '"paint"')
 FIND = {
-    "term": "from packdepth.objectives.term import TERMS as family; print(family.find('camera_height').__module__)",
+    "term": "from packdepth.objectives.term import TERMS as family; print(family.find('level_road').__module__)",
     "depth_network": "from packdepth.networks.blocks import DEPTH_NETWORKS as family; "
     "print(family.find('small_unet').__module__)",
     "pose_network": "from packdepth.networks.blocks import POSE_NETWORKS as family; "

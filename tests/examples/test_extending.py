@@ -141,7 +141,7 @@ def test_the_commands_of_the_page_run(stranger: Place, outputs: dict[str, str]) 
     with_term, train, evaluate, _ = outputs.values()
     assert "0.002 log_gradient" in with_term
     assert "clips      1 (recording/drive)" in train
-    assert "1 photometric, 0.001 smoothness, 0.05 camera_height" in train
+    assert "1 photometric, 0.001 smoothness, 0.05 level_road" in train
     assert "from camera height, measured after training" in train
     assert "small_unet" in train
     assert "small_posenet" in train
@@ -152,7 +152,7 @@ def test_the_commands_of_the_page_run(stranger: Place, outputs: dict[str, str]) 
 
 def test_a_checkpoint_keeps_the_packages_of_its_parts(stranger: Place, outputs: dict[str, str]) -> None:
     package = "packdepth-example 0.1.0"
-    kinds = ("recording", "camera_height", "small_unet", "small_posenet")
+    kinds = ("recording", "level_road", "small_unet", "small_posenet")
     meta = json.loads((stranger.folder / "runs" / "recording" / "best" / "meta.json").read_text())
     assert meta["packages"] == dict.fromkeys(kinds, package)
     assert meta["scale_source"] == "camera height"

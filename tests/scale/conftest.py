@@ -10,13 +10,14 @@ import pytest
 import torch
 import world
 import yaml
+from present import present
 from torch import Tensor, nn
 
 from packdepth import checkpoint
 from packdepth.checkpoint import Checkpoint, Meta
 from packdepth.config import parse_run
 from packdepth.inference.predictor import Predictor, load
-from packdepth.networks import DepthNetworkBlock, PairPoseNetwork, PoseNetworkBlock
+from packdepth.networks import DepthNetworkBlock
 from packdepth.records import Clip
 from packdepth.sources.open import open_clips
 
@@ -46,25 +47,6 @@ class RecallBlock(DepthNetworkBlock):
         return Recalled()
 
 
-class Steady(PairPoseNetwork):
-    """An ego-motion network that always predicts the same forward motion."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.metres = nn.Parameter(torch.tensor(world.STEP / MOTION_FACTOR))
-
-    def pair_motion(self, pair: Tensor) -> Tensor:
-        vector = torch.zeros(len(pair), 6)
-        return vector.index_fill(1, torch.tensor([2]), -1.0) * self.metres
-
-
-class SteadyBlock(PoseNetworkBlock):
-    kind: Literal["steady"] = "steady"
-
-    def build(self) -> Steady:
-        return Steady()
-
-
 @pytest.fixture(scope="session")
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a clip of 12 frames with depth, speeds, poses and the camera's height. Not to be written to."""
@@ -88,7 +70,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Path:
     run = parse_run(
         {
             "data": {"train": [{"kind": "folder", "root": "/clips"}], "image_size": list(SIZE)},
-            "networks": {"depth": {"kind": "recall"}, "pose": {"kind": "steady"}},
+            "networks": {
+                "depth": {"kind": "recall"},
+                "pose": {"kind": "posenet", "initial_forward": world.STEP / MOTION_FACTOR},
+            },
             "objective": [{"kind": "photometric"}],
             "training": {"epochs": 1},
         },
@@ -110,8 +95,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Path:
     weights = {
         "depth.images": torch.from_numpy(images).float(),
         "depth.inv_depths": torch.from_numpy(1 / depth).float(),
-        "pose.metres": torch.tensor(world.STEP / MOTION_FACTOR),
     }
+    for name, value in present(run.networks.pose).assemble().state_dict().items():  # only its last bias acts
+        weights[f"pose.{name}"] = value if name == "pose_pred.bias" else torch.zeros_like(value)
     path = tmp_path_factory.mktemp("checkpoint") / "best"
     checkpoint.write(path, Checkpoint(run, meta, weights))
     return path

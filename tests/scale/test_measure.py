@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import world
-from scale.conftest import DEPTH_FACTOR, FRAMES, HEIGHT, MOTION_FACTOR
+from scale.conftest import DEPTH_FACTOR, FRAMES, HEIGHT, MOTION_FACTOR, SIZE
 
 from packdepth.errors import InputError
 from packdepth.inference.predictor import Predictor
@@ -58,7 +58,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("depth", FRAMES, 2e-3),
         ("speed", FRAMES - 1, 0.03),  # alignment on 48 x 96 pixels
         ("poses", FRAMES - 1, 0.03),
-        ("camera height", FRAMES, 0.015),  # the foot of the wall counts as ground
+        ("camera height", FRAMES - 1, 0.03),
     ],
 )
 def test_every_source_finds_the_factor_of_depth(
@@ -88,7 +88,7 @@ def test_all_offered_sources_are_measured_in_order(predictor: Predictor, measure
     )
     assert measure(predictor, [bare]) == []
     (height,) = measure(predictor, [bare], height=2 * HEIGHT)
-    assert height.factor == pytest.approx(2 * DEPTH_FACTOR, rel=0.015)
+    assert height.factor == pytest.approx(2 * DEPTH_FACTOR, rel=0.03)
 
 
 def test_frames_are_spread_evenly_and_only_targets(predictor: Predictor, clip: Clip) -> None:
@@ -116,13 +116,11 @@ def test_an_unknown_camera_leaves_depth_maps_alone(predictor: Predictor, measure
 
 
 def test_without_ground_no_height_is_measured(predictor: Predictor, clip: Clip) -> None:
-    sky = predictor.depth.inv_depths
-    flat = torch.full_like(sky, 0.1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictor.depth, "inv_depths", flat)
+        patch.setattr(predictor.depth, "inv_depths", torch.full((FRAMES, 1, *SIZE), 0.1))
         (found,) = measure(predictor, [clip], ["camera height"])
-    assert (len(found.factors), found.tried) == (0, FRAMES)
-    assert found.problem == f"only 0 of {FRAMES} are frames with a visible ground plane, but 5 are needed"
+    assert (len(found.factors), found.tried) == (0, FRAMES - 1)
+    assert found.problem == f"only 0 of {FRAMES - 1} are frames with a visible road, but 5 are needed"
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from packdepth import checkpoint
 from packdepth.blocks import parse
 from packdepth.config import Imported, parse_run
 from packdepth.errors import InputError
+from packdepth.inference.predictor import load
 from packdepth.objectives import Objective
 from packdepth.records import Outputs
+from packdepth.scale.calibrate import rescaled
 from packdepth.training.initial import load_initial
 from packdepth.training.module import DepthModule
 from packdepth.training.run import train
@@ -106,6 +108,20 @@ def test_pixels_are_lost_as_if_a_resumed_run_had_not_been_interrupted(second: Pa
     train(second, tmp_path / "run", overrides=(*options, "training.epochs=2"), resume=True)
     for key, value in weights(tmp_path / "run/last", "pose").items():
         assert torch.equal(value, ends[0.8][key]), key
+
+
+def test_the_scale_of_a_calibrated_checkpoint_is_not_lost(first: Path, second: Path, tmp_path: Path) -> None:
+    content = checkpoint.read(first)
+    checkpoint.write(tmp_path / "metric", rescaled(content, factor=2.0, motion_factor=3.0))
+    given = f"initial.depth={tmp_path / 'metric'}"
+    with pytest.raises(
+        InputError, match=r"has the scale 2 .*, but networks\.depth 1; write networks\.depth\.scale: 2\.0"
+    ):
+        train(second, tmp_path / "run", overrides=(given,))
+    train(second, tmp_path / "run", overrides=(*SHORT, given, "networks.depth.scale=2.0"))
+    image = torch.rand(1, 3, 32, 64)
+    before, after = (load(path, "cpu").inv_depth(image) for path in (first, tmp_path / "run" / "last"))
+    assert torch.equal(after, before / 2)
 
 
 def test_a_checkpoint_of_another_network_is_refused(second: Path, tmp_path: Path) -> None:

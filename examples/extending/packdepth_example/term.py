@@ -10,13 +10,13 @@ from packdepth.objectives import Term
 from packdepth.records import Batch, Outputs
 
 
-class CameraHeight(Term):
+class LevelRoad(Term):
     """The road in front of a level camera lies on a plane below it, at the height of the camera.
 
     The road is taken to fill the lowest quarter and the middle third of the image.
     """
 
-    kind: Literal["camera_height"] = "camera_height"
+    kind: Literal["level_road"] = "level_road"
     weight: NonNegativeFloat = 0.05
     height: PositiveFloat = 1.65
     """Height of the camera above the road, in metres."""

@@ -154,6 +154,7 @@ FIELDS: Mapping[str, SampleField] = {
             is_offered=lambda clip: clip.camera_height is not None,
             lack="no height_m in its camera.yaml; write it, give the term height_m",
             fill=_fill_camera_height,
+            scale=lambda clips, beams: "camera height",
         ),
         SampleField("semantic", "label maps", _has_label_maps, _NO_LABELS, _fill_semantic),
         SampleField(

@@ -42,18 +42,6 @@ class Plane:
         shares: Tensor = torch.tensordot(self.normal.to(points), points, dims=1) / self.height
         return shares
 
-    def inliers(self, points: Tensor) -> Tensor:
-        """Return which points lie in the plane, up to `TOLERANCE` of the camera height: [N] bool.
-
-        Args:
-            points: [N, 3] in the camera frame, in the unit of the plane.
-
-        >>> ground = Plane(torch.tensor([0.0, 1.0, 0.0]), height=1.5)
-        >>> ground.inliers(torch.tensor([[0.0, 1.5, 4.0], [0.0, 1.0, 4.0]]))
-        tensor([ True, False])
-        """
-        return _inliers(points, self.normal.to(points)[None], points.new_tensor([self.height]))[0]
-
 
 def fit_ground(points: Tensor, seed: int = 0) -> Plane | None:
     """Return the ground plane among points by RANSAC and least squares, with a tolerance relative to the camera height.

@@ -50,11 +50,13 @@ def describe(checkpoint: str | Path) -> str:
         ("image size", f"{height} x {width} (height x width)"),
     ]
     unit = ("depth", meta.scale)
+    calibrated = [] if meta.calibration is None else [("calibrated", str(meta.calibration))]
     written = ("written", f"{meta.created} by packdepth {meta.packdepth}")
     if isinstance(run, Imported):
         rows += [
             ("trained by", run.imported_from),
             unit,
+            *calibrated,
             *[("" if i else "notes", note) for i, note in enumerate(run.notes)],
             *([] if is_foreign(path) else [written]),
         ]
@@ -65,6 +67,7 @@ def describe(checkpoint: str | Path) -> str:
             *_labeled("read by", _unknown_sources(run, meta)),
             *_labeled("objective", [(term.kind, _weight(term, meta)) for term in run.objective]),
             unit,
+            *calibrated,
             *[("camera", str(camera)) for camera in meta.cameras],
             ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
             *_labeled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
@@ -105,7 +108,8 @@ def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix
     The options of an imported network's training are not known.
     """
     hidden = block.training_options if is_imported and isinstance(block, NetworkBlock) else set()
-    values = block.model_dump(exclude={"kind", "guidance", *hidden})
+    neutral = {"scale"} if block.scale == 1 else set()
+    values = block.model_dump(exclude={"kind", "guidance", *hidden, *neutral})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([block.kind, *options, _count(parameters, "parameter")])

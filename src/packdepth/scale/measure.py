@@ -17,7 +17,7 @@ from packdepth.geometry.align import aligned
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image, resize_inv_depth
-from packdepth.geometry.road import road_plane
+from packdepth.geometry.road import road_height, road_points
 from packdepth.inference.cameras import known_camera
 from packdepth.inference.predictor import Predictor, frame_inv_depth, image_tensor
 from packdepth.records import Clip, Frame
@@ -46,7 +46,8 @@ def measure(
     * speed, poses: the measured distance between two frames over the length of the motion that explains the second
       frame by the first one's predicted depth (`geometry.align`), so that the scale of depth is measured and not that
       of the ego-motion network.
-    * camera height: the known height over that of the camera above the plane of the road in predicted depth.
+    * camera height: the known height over that of the camera above the road in predicted depth, along a normal that is
+      perpendicular to the same motion (`geometry.road`).
 
     Only target frames are used (`Clip.is_target`). A source that needs the camera leaves out clips whose camera is not
     known.
@@ -180,46 +181,12 @@ def _by_points(predictor: Predictor, points: Sequence[Point]) -> ScaleMeasuremen
     return _measurement("points", found, len(points))
 
 
-# --- the camera's height ------------------------------------------------------------------------------------------
-
-
-def _by_height(predictor: Predictor, clips: Sequence[Clip], height: float | None, frames: int) -> ScaleMeasurement:
-    def offered(clip: Clip, frame: Frame) -> bool:
-        return bool(height or clip.camera_height) and known_camera(clip, predictor.meta) is not None
-
-    found, places = [], _targets(clips, offered, frames)
-    for place in places:
-        known, predicted = height or place.clip.camera_height, predicted_height(predictor, place.clip, place.frame)
-        if known is not None and predicted is not None:
-            found.append((place.name, known / predicted))
-    return _measurement("camera height", found, len(places))
-
-
-def predicted_height(predictor: Predictor, clip: Clip, frame: Frame) -> float | None:
-    """Return the height of the camera above the road in predicted depth, in its unit.
-
-    Args:
-        predictor: the networks.
-        clip: the clip.
-        frame: a frame of the clip.
-
-    Returns:
-        The height; None if no ground is found, or if the camera is not known.
-    """
-    camera = known_camera(clip, predictor.meta)
-    if camera is None:
-        return None
-    inv_depth = frame_inv_depth(predictor, frame)[0, 0].cpu()
-    plane = road_plane(depth_from_inverse(inv_depth), camera.resized(*inv_depth.shape))
-    return None if plane is None else plane.height
-
-
 # --- motion -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class MotionLengths:
-    """The predicted length of the motion between two frames."""
+    """The predicted length of the motion between two frames, and the height of the camera in the earlier one."""
 
     clip: Clip
     """The clip."""
@@ -231,6 +198,8 @@ class MotionLengths:
     """Length that the ego-motion network predicts."""
     aligned: float
     """Length that explains the later frame by the predicted depth of the earlier one: it has the scale of depth."""
+    height: float | None
+    """Height of the camera above the road in the predicted depth of the earlier frame; None if no road is found."""
 
     @property
     def name(self) -> str:
@@ -278,8 +247,10 @@ def _step(predictor: Predictor) -> int:
 
 
 @torch.inference_mode()
-def _lengths(predictor: Predictor, clip: Clip, indices: list[int], camera: Camera) -> tuple[float, float] | None:
-    """Return the own and the aligned length of the motion between the last two of some frames; None if too short."""
+def _lengths(
+    predictor: Predictor, clip: Clip, indices: list[int], camera: Camera
+) -> tuple[float, float, float | None] | None:
+    """Return own length, aligned length and height of `MotionLengths` for the last two of some frames, if they move."""
     images = [clip.frames[i].image.read() for i in indices]
     *_, own = predictor.motions(images)
     size = predictor.run.image_size
@@ -291,7 +262,8 @@ def _lengths(predictor: Predictor, clip: Clip, indices: list[int], camera: Camer
     length = float(T[0, :3, 3].norm())
     if length * float(inv_depth.mean()) * float(small.fx) < MIN_PARALLAX:
         return None
-    return float(np.linalg.norm(own[:3, 3])), length
+    height = road_height(road_points(depth_from_inverse(inv_depth)[0, 0], small), T[0])
+    return float(np.linalg.norm(own[:3, 3])), length, height
 
 
 def _distance(clip: Clip, first: int, second: int, source: ScaleSource) -> float | None:
@@ -316,3 +288,17 @@ def _by_motion(predictor: Predictor, clips: Sequence[Clip], source: ScaleSource,
             found.append((pair.name, length / pair.aligned))
             motion.append(length / pair.own)
     return _measurement(source, found, len(pairs), motion)
+
+
+# --- the camera's height ------------------------------------------------------------------------------------------
+
+
+def _by_height(predictor: Predictor, clips: Sequence[Clip], height: float | None, frames: int) -> ScaleMeasurement:
+    offered = [clip for clip in clips if height or clip.camera_height]
+    pairs = list(motion_lengths(predictor, offered, frames))
+    found = []
+    for pair in pairs:
+        known = height or pair.clip.camera_height
+        if known is not None and pair.height is not None:
+            found.append((pair.name, known / pair.height))
+    return _measurement("camera height", found, len(pairs))

@@ -19,7 +19,7 @@ NOUNS: dict[ScaleSource, str] = {
     "depth": "frames with a depth map",
     "speed": "pairs of frames with a speed",
     "poses": "pairs of frames with poses",
-    "camera height": "frames with a visible ground plane",
+    "camera height": "frames with a visible road",
 }
 """Noun for the observations of each source, for messages."""
 

@@ -9,7 +9,6 @@ import torch
 import world
 
 from packdepth.evaluation.own.measures import (
-    ground_height,
     identity_error,
     neighbor_difference,
     relative_difference,
@@ -73,8 +72,3 @@ def test_a_sure_pixel_passes_all_checks() -> None:
     for name, value in (("mirror", 0.2), ("neighbor", 0.2), ("error", 1.5), ("valid", 0)):
         failing = passing | {name: torch.full_like(passing[name], value)}
         assert not sure_pixels(**failing).any(), name
-
-
-def test_the_ground_lies_as_far_below_the_camera_as_it_is() -> None:
-    assert ground_height(inv_depth(0)[0, 0], world.CAMERA) == pytest.approx(1.5, rel=0.02)
-    assert ground_height(torch.full((48, 96), 0.05), world.CAMERA) is None  # a wall

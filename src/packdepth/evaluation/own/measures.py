@@ -14,7 +14,6 @@ from torch import Tensor
 
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH, depth_from_inverse
-from packdepth.geometry.road import road_plane
 from packdepth.geometry.warp import carry, sample, synthesize
 from packdepth.objectives.photometric import photometric_error
 
@@ -177,20 +176,3 @@ def sure_pixels(mirror: Tensor, neighbor: Tensor, error: Tensor, identity: Tenso
     tensor([[[[ True, False]]]])
     """
     return valid & (mirror <= SURE_MIRROR) & (neighbor <= SURE_NEIGHBOR) & (error < identity)
-
-
-def ground_height(inv_depth: Tensor, camera: Camera) -> float | None:
-    """Return the height of the camera above the ground plane, in the unit of the depth; None if no ground is found.
-
-    Args:
-        inv_depth: inverse depth [H, W].
-        camera: the camera, of size H x W.
-
-    >>> camera = Camera.from_fov(60, 32, 24)
-    >>> rows = torch.arange(24.0).view(24, 1).expand(24, 32)
-    >>> inv_depth = ((rows - camera.cy) / camera.fy / 1.5).clamp(min=0.01)  # a plane 1.5 m below the camera
-    >>> round(ground_height(inv_depth, camera), 3)
-    1.5
-    """
-    ground = road_plane(depth_from_inverse(inv_depth), camera)
-    return None if ground is None else ground.height

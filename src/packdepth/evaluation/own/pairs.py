@@ -13,7 +13,6 @@ from packdepth.config import Imported
 from packdepth.data.targets import distance, distance_source, target_indices
 from packdepth.evaluation.own.measures import (
     View,
-    ground_height,
     identity_error,
     neighbor_difference,
     relative_difference,
@@ -25,6 +24,7 @@ from packdepth.geometry.align import aligned
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image
+from packdepth.geometry.road import road_height, road_points
 from packdepth.inference.cameras import known_camera
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor
 from packdepth.records import Clip, Frame
@@ -219,7 +219,7 @@ def measure_pair(
     of_constant, _ = view_by(inv_depth.median().expand_as(inv_depth))
     of_position, T_position = view_by(by_position)
     all_see = view.valid & of_constant.valid & of_position.valid
-    height = ground_height(inv_depth[0, 0], camera)
+    height = road_height(road_points(depth_from_inverse(inv_depth)[0, 0], camera), T[0])
     deviation, clear = parallax(inv_depth, T)
     measures = replace(
         found,

@@ -131,7 +131,7 @@ def test_run_file_trains_a_step(
     meta = checkpoint.read_description(tmp_path / "run" / "best")[1]
     assert meta.step == 1
     assert 0 < meta.scores["train/loss"] < 1
-    assert meta.metric == (name not in RELATIVE)
+    assert (meta.scale_source != "none") == (name not in RELATIVE)
     assert len(meta.cameras) == ("unknown_camera" in name)
 
 

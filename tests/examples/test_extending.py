@@ -145,7 +145,7 @@ def test_the_commands_of_the_page_run(stranger: Place, outputs: dict[str, str]) 
     assert "from camera height, measured after training" in train
     assert "small_unet" in train
     assert "small_posenet" in train
-    assert evaluate.startswith("protocol  recording-depth\n")
+    assert "\nprotocol  recording-depth\n" in evaluate
     assert "6 images of drive" in evaluate
     assert len(list((stranger.folder / "out" / "depth").glob("*.png"))) == world.FRAMES
 

@@ -289,7 +289,7 @@ def test_relative_depth_is_never_called_metres(
     text = capsys.readouterr().out
     assert not re.search(r"\bm\b|metre", text.replace("its unit is the metre", ""))
     assert "depth as npz (no png: its unit is the metre) of 6 frames" in text
-    assert "depth is up to a factor (scale: none)" in text
+    assert "depth is up to a factor: nothing gives it a scale" in text
     assert "--thin 0.5: in the unit of this depth" in text
     for name in ("map.ply", f"cloud/{NAMES[0]}.ply"):
         assert ply.comments(output / name)["unit"] == "none, depth is known up to a factor"

@@ -75,7 +75,7 @@ class Images(Source):
         for image, (height, width) in zip(images.values(), sizes, strict=True):
             if camera_path is not None and (height, width) != camera_size:
                 raise InputError(
-                    f"{image.path}: is {width}x{height} pixels, but {self.camera or beside} is for "
+                    f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
         frames = tuple(

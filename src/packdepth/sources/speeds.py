@@ -23,7 +23,7 @@ TELEMETRY_OF_ITSELF = "self"  # value of `speeds` for the telemetry inside each 
 
 @dataclass(frozen=True)
 class SpeedLog:
-    """What a source is told about the speeds of its clips."""
+    """The fields of a source that name a log of speeds."""
 
     path: Path  # a log, a folder with a log for each clip, or "self"
     column: str | None  # column of the speed

@@ -73,7 +73,7 @@ class Video(Source):
         camera = facts["camera"]
         if (info.height, info.width) != (camera.height, camera.width):
             raise InputError(
-                f"{file}: is {info.width}x{info.height} pixels, but {self.camera or beside} is for "
+                f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
                 f"{camera.width}x{camera.height}; give the camera of these images"
             )
         frames = tuple(

@@ -19,6 +19,9 @@ from packdepth.scale.measurement import SOURCES, ScaleSource
 from packdepth.scale.points import read_points
 
 
+BASELINE = 0.5  # metres
+
+
 @dataclass(frozen=True)
 class MemoryScan:
     """A LiDAR scan in memory."""
@@ -31,10 +34,22 @@ class MemoryScan:
         return world.scan(self.index).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class MemoryImage:
+    """The image of the right camera of a pair in memory."""
+
+    index: int
+    path: Path = Path("right")
+
+    def read(self) -> np.ndarray:
+        return world.picture(self.index, right=BASELINE)
+
+
 @pytest.fixture(scope="module")
 def measured(clip: Clip) -> Clip:
-    """The clip with a scan for each frame."""
-    return replace(clip, frames=tuple(replace(frame, lidar=MemoryScan(i)) for i, frame in enumerate(clip.frames)))
+    """The clip with a scan and a right image for each frame."""
+    frames = (replace(frame, lidar=MemoryScan(i), right=MemoryImage(i)) for i, frame in enumerate(clip.frames))
+    return replace(clip, frames=tuple(frames), baseline=BASELINE)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +73,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("depth", FRAMES, 2e-3),
         ("speed", FRAMES - 1, 0.03),  # alignment on 48 x 96 pixels
         ("poses", FRAMES - 1, 0.03),
+        ("stereo", FRAMES, 0.03),
         ("camera height", FRAMES - 1, 0.03),
     ],
 )
@@ -84,7 +100,9 @@ def test_all_offered_sources_are_measured_in_order(predictor: Predictor, measure
     bare = replace(
         measured,
         camera_height=None,
-        frames=tuple(replace(frame, speed=None, pose=None, depth=None, lidar=None) for frame in measured.frames),
+        frames=tuple(
+            replace(frame, speed=None, pose=None, depth=None, lidar=None, right=None) for frame in measured.frames
+        ),
     )
     assert measure(predictor, [bare]) == []
     (height,) = measure(predictor, [bare], height=2 * HEIGHT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from packdepth.checkpoint import scale_in_words
 from packdepth.errors import InputError
 from packdepth.geometry.depth import MIN_INV_DEPTH
-from packdepth.inference.cameras import match_clip
+from packdepth.inference.cameras import match_clip, scale_on
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, load
 from packdepth.networks.flip import fuse_flipped
 from packdepth.records import Clip, Frame
@@ -26,12 +26,15 @@ class Predictions(Protocol):
 
     name: str
     """The name in reports: the path of the checkpoint or of the saved depth."""
-    metric: bool
-    """Whether depth is in metres."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
-    scale: str
-    """The scale in words, with the lengths that it was compared with."""
+
+    def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
+        """Return whether depth of these clips is in metres, and its scale in words.
+
+        Args:
+            clips: the clips that are predicted; their cameras may differ from those of the training.
+        """
 
     @property
     def ego_motion(self) -> EgoMotion | None:
@@ -57,9 +60,16 @@ class NetworkPredictions:
 
     def __init__(self, name: str, predictor: Predictor) -> None:
         self.name, self.predictor = name, predictor
-        self.metric, self.scale_source = predictor.meta.metric, predictor.meta.scale_source
-        self.scale = predictor.meta.scale
+        self.scale_source = predictor.meta.scale_source
         self.ego_motion = None if predictor.pose is None else predictor.ego_motion
+
+    def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
+        """Return whether depth of these clips is in metres, and its scale in words, see `Predictions`.
+
+        Args:
+            clips: the clips that are predicted.
+        """
+        return scale_on(clips, self.predictor.meta)
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
         """Return inverse depth [1, 1, h, w] (1/metres) at the network's size, see `Predictions`.
@@ -91,7 +101,14 @@ class SavedPredictions:
     def __init__(self, folder: Path, example: Path) -> None:
         self.name, self.folder = str(folder), folder
         _, self.metric, self.scale_source = read_depth(example)
-        self.scale = scale_in_words(self.metric, self.scale_source)
+
+    def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
+        """Return whether the saved depth is in metres, and its scale in words, see `Predictions`.
+
+        Args:
+            clips: the clips that were predicted; not used.
+        """
+        return self.metric, scale_in_words(self.metric, self.scale_source)
 
     def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
         """Return the saved inverse depth [1, 1, H, W] (1/metres) in the row plain, see `Predictions`.

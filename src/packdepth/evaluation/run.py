@@ -213,13 +213,14 @@ def evaluate_clips(
         predicted, measured = (torch.cat(side) for side in zip(*motions, strict=True))
         ego_motion = ego_motion_errors(predicted, measured)
         ego_motion_baseline = ego_motion_errors(constant_motion(measured), measured)
+    metric, scale = predictions.scale_on(clips)
     return Report(
         protocol=protocol,
         data=str(clips[0].path if len(clips) == 1 else clips[0].path.parent),
         checkpoint=predictions.name,
-        metric=predictions.metric,
+        metric=metric,
         scale_source=predictions.scale_source,
-        scale=predictions.scale,
+        scale=scale,
         images=images,
         baselines=baselines,
         ego_motion=ego_motion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packdepth.checkpoint import LearnedCamera, Meta
@@ -139,6 +140,17 @@ def scale_of_clip(clip: Clip, meta: Meta) -> str:
     if meta.metric and match.warning is not None:
         return f"not metric for {clip.short_name}: {match.warning}"
     return meta.scale
+
+
+def scale_on(clips: Sequence[Clip], meta: Meta) -> tuple[bool, str]:
+    """Return whether the depth that is predicted for all of some clips is in metres, and its scale in words.
+
+    Args:
+        clips: the clips.
+        meta: the description of the checkpoint.
+    """
+    foreign = [clip for clip in clips if meta.metric and not is_metric_for(clip, meta)]
+    return (False, scale_of_clip(foreign[0], meta)) if foreign else (meta.metric, meta.scale)
 
 
 def _zoom(camera: Camera, trained: Camera) -> tuple[float, float]:

@@ -30,7 +30,7 @@ from packdepth.scale.measurement import (
 from packdepth.scale.points import read_points
 from packdepth.sources.open import open_clips
 
-By = Literal["points", "lidar", "depth", "speed", "poses", "height", "camera height"]
+By = Literal["points", "lidar", "depth", "speed", "poses", "stereo", "height", "camera height"]
 
 
 @dataclass(frozen=True)

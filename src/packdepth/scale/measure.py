@@ -18,8 +18,9 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.geometry.road import road_height, road_points
-from packdepth.inference.cameras import known_camera
+from packdepth.inference.cameras import known_camera, match_clip
 from packdepth.inference.predictor import Predictor, frame_inv_depth, image_tensor
+from packdepth.objectives.stereo import pair_motion
 from packdepth.records import Clip, Frame
 from packdepth.scale.measurement import SOURCES, ScaleMeasurement, ScaleSource
 from packdepth.scale.points import Point
@@ -46,6 +47,7 @@ def measure(
     * speed, poses: the measured distance between two frames over the length of the motion that explains the second
       frame by the first one's predicted depth (`geometry.align`), so that the scale of depth is measured and not that
       of the ego-motion network.
+    * stereo: the baseline over the length of the shift that explains the right image by predicted depth.
     * camera height: the known height over that of the camera above the road in predicted depth, along a normal that is
       perpendicular to the same motion (`geometry.road`).
 
@@ -71,6 +73,7 @@ def measure(
         "depth": lambda: _by_depth(predictor, clips, "depth", frames),
         "speed": lambda: _by_motion(predictor, clips, "speed", frames),
         "poses": lambda: _by_motion(predictor, clips, "poses", frames),
+        "stereo": lambda: _by_stereo(predictor, clips, frames),
         "camera height": lambda: _by_height(predictor, clips, height, frames),
     }
     measurements = [finders[source]() for source in SOURCES if source in wanted]
@@ -137,7 +140,7 @@ def _by_depth(predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, 
     for place in places:
         factor = depth_factor(frame_inv_depth(predictor, place.frame), _truth(predictor, place, source))
         if factor is not None:
-            found.append((place.name, factor))
+            found.append((place.name, factor / match_clip(place.clip, predictor.meta).factor))
     return _measurement(source, found, len(places))
 
 
@@ -177,7 +180,8 @@ def _by_points(predictor: Predictor, points: Sequence[Point]) -> ScaleMeasuremen
             size = point.clip.image_size(point.frame)
             inv_depths[point.name] = resize_inv_depth(frame_inv_depth(predictor, point.frame), *size)[0, 0].cpu()
         z = point.z(known_camera(point.clip, predictor.meta))
-        found.append((point.name, z * float(inv_depths[point.name][round(point.v), round(point.u)])))
+        inv_depth = float(inv_depths[point.name][round(point.v), round(point.u)])
+        found.append((point.name, z * inv_depth / match_clip(point.clip, predictor.meta).factor))
     return _measurement("points", found, len(points))
 
 
@@ -237,7 +241,10 @@ def motion_lengths(
         assert camera is not None
         found = _lengths(predictor, clip, [index + o for o in sorted({0, *offsets})], camera)
         if found is not None:
-            yield MotionLengths(clip, index, index + step, *found)
+            factor = match_clip(clip, predictor.meta).factor
+            own, length, height = found
+            height = None if height is None else height * factor
+            yield MotionLengths(clip, index, index + step, own * factor, length * factor, height)
 
 
 def _step(predictor: Predictor) -> int:
@@ -288,6 +295,33 @@ def _by_motion(predictor: Predictor, clips: Sequence[Clip], source: ScaleSource,
             found.append((pair.name, length / pair.aligned))
             motion.append(length / pair.own)
     return _measurement(source, found, len(pairs), motion)
+
+
+# --- stereo -------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def _by_stereo(predictor: Predictor, clips: Sequence[Clip], frames: int) -> ScaleMeasurement:
+    def offered(clip: Clip, frame: Frame) -> bool:
+        known = clip.baseline is not None and known_camera(clip, predictor.meta) is not None
+        return known and frame.right is not None
+
+    size, found, places = predictor.run.image_size, [], _targets(clips, offered, frames)
+    for place in places:
+        frame, camera = place.frame, known_camera(place.clip, predictor.meta)
+        assert frame.right is not None
+        assert camera is not None
+        assert place.clip.baseline is not None
+        left, right = (
+            resize_image(image_tensor(image.read()).to(predictor.device), *size) for image in (frame.image, frame.right)
+        )
+        inv_depth = frame_inv_depth(predictor, frame).float()
+        T = pair_motion(torch.tensor([place.clip.baseline]).to(inv_depth))
+        for _ in range(2):  # the second alignment has its prior about the first result, not about the baseline
+            T = aligned(left, right, inv_depth, T, camera.resized(*size))
+        length = float(T[0, :3, 3].norm()) * match_clip(place.clip, predictor.meta).factor
+        found.append((place.name, place.clip.baseline / length))
+    return _measurement("stereo", found, len(places))
 
 
 # --- the camera's height ------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import numpy as np
 
 from packdepth.checkpoint import ScaleCheck
 
-ScaleSource = Literal["points", "lidar", "depth", "speed", "poses", "camera height"]
-SOURCES: tuple[ScaleSource, ...] = ("points", "lidar", "depth", "speed", "poses", "camera height")
+ScaleSource = Literal["points", "lidar", "depth", "speed", "poses", "stereo", "camera height"]
+SOURCES: tuple[ScaleSource, ...] = ("points", "lidar", "depth", "speed", "poses", "stereo", "camera height")
 """All sources, the most direct one first: depth, then lengths of motion, then the ground plane."""
 
 NOUNS: dict[ScaleSource, str] = {
@@ -19,6 +19,7 @@ NOUNS: dict[ScaleSource, str] = {
     "depth": "frames with a depth map",
     "speed": "pairs of frames with a speed",
     "poses": "pairs of frames with poses",
+    "stereo": "frames with a right image",
     "camera height": "frames with a visible road",
 }
 """Noun for the observations of each source, for messages."""

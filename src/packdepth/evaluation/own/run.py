@@ -11,7 +11,7 @@ from packdepth.evaluation.own.page import PairPicture, write_own_page
 from packdepth.evaluation.own.pairs import depth_by_position, frame_step, measure_pairs, pairs_of
 from packdepth.evaluation.own.report import OwnReport
 from packdepth.files import write_json
-from packdepth.inference.cameras import known_camera
+from packdepth.inference.cameras import known_camera, scale_on
 from packdepth.inference.predictor import Predictor
 from packdepth.progress import progress
 from packdepth.records import Clip
@@ -45,12 +45,13 @@ def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> 
         measures.append(values)
         if number in pictured:
             pictures.append(PairPicture(values, maps))
+    metric, scale = scale_on(chosen.clips, predictor.meta)
     report = OwnReport(
         data=data,
         checkpoint=name,
-        metric=predictor.meta.metric,
+        metric=metric,
         scale_source=predictor.meta.scale_source,
-        scale=predictor.meta.scale,
+        scale=scale,
         seen=chosen.seen,
         frames=chosen.words,
         pairs=measures,

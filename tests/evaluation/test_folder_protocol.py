@@ -96,13 +96,13 @@ def test_a_clip_without_depth_and_lidar_is_sent_to_own(clip: Path) -> None:
 def test_the_verdict_names_the_better_one() -> None:
     scores = {"abs_rel": 0.11, "a1": 0.9}
     assert verdict_in_words(scores, True, {"baseline": {"abs_rel": 0.24}}, "others_median") == (
-        "Good: depth in metres is off by 11 % on average, and 90 % of pixels are within 25 %; that is better than the "
-        "baseline without a network, the median of the measured depth of the other images at the same place, which is "
-        "off by 24 %"
+        "Good: depth in metres is off by 11 % on average, and 90 % of pixels are within 25 %; that is better than a "
+        "baseline without a network that is given the measured depth of the other images and takes its median at the "
+        "same place, which is off by 24 %"
     )
     worse = verdict_in_words(scores, False, {"baseline_scaled": {"abs_rel": 0.1}}, "pixel_median")
-    assert worse.startswith("Not better than guessing: depth after one factor for each image is off by 11 %")
-    assert "no better than the baseline without a network, the median of the measured depth of all images" in worse
+    assert worse.startswith("Good: depth after one factor for each image is off by 11 %")
+    assert "not better than a baseline without a network that is given the measured depth of all images" in worse
 
 
 # --- protocols in files -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.choices import Baseline
 from packdepth.evaluation.ego_motion import EgoMotionErrors
-from packdepth.evaluation.grades import NOT_BETTER, grade_of, percent
+from packdepth.evaluation.grades import grade_of, percent
 from packdepth.evaluation.parts import MOTION_PARTS, part_names
 from packdepth.evaluation.protocol import Protocol, split_hash
 from packdepth.evaluation.scores import (
@@ -303,12 +303,11 @@ def verdict_in_words(scores: Scores, metric: bool, baselines: Mapping[str, Score
     if row not in baselines:
         return f"{grade_of(error)}: {words}"
     guess = baselines[row]["abs_rel"]
-    compared = "better" if error < guess else "no better"
-    grade = grade_of(error) if error < guess else NOT_BETTER
+    compared = "better" if error < guess else "not better"
     images = "the other images" if kind == "others_median" else "all images"
     return (
-        f"{grade}: {words}; that is {compared} than the baseline without a network, the median of the measured depth "
-        f"of {images} at the same place, which is off by {percent(guess)}"
+        f"{grade_of(error)}: {words}; that is {compared} than a baseline without a network that is given the measured "
+        f"depth of {images} and takes its median at the same place, which is off by {percent(guess)}"
     )
 
 

@@ -89,7 +89,7 @@ def match_camera(camera: Camera | None, height: int, width: int, meta: Meta) -> 
         return CameraMatch(
             is_metric=False,
             warning=f"its camera is not known, and its images are {width}x{height} pixels where the networks were "
-            f"trained on {sizes}: depth is not metric; name its calibration with --camera",
+            f"trained on {sizes}; name its calibration with --camera",
         )
     zooms = [_zoom(camera, each.camera) for each in trained]
     across, down = min(zooms, key=lambda zoom: abs(math.log(zoom[0])) + abs(math.log(zoom[1])))
@@ -97,13 +97,13 @@ def match_camera(camera: Camera | None, height: int, width: int, meta: Meta) -> 
     if max(stretch, 1 / stretch) > MAX_STRETCH:
         warning = (
             f"its images are stretched by {max(stretch, 1 / stretch):.2f} at the network's size, compared with the "
-            f"images of the training: depth is not metric; crop them to the same shape, or train on this camera"
+            f"images of the training; crop them to the same shape, or train on this camera"
         )
         return CameraMatch(factor, False, warning)
     if max(factor, 1 / factor) > MAX_ZOOM:
         warning = (
-            f"its focal length is {factor:.2f} times that of the training, for the same image size: depth is corrected "
-            f"for it, but is not called metric beyond {MAX_ZOOM:g} times; train on this camera"
+            f"its focal length is {factor:.2f} times that of the training, for the same image size; depth is corrected "
+            f"for it, but not reliably beyond {MAX_ZOOM:g} times; train on this camera"
         )
         return CameraMatch(factor, False, warning)
     return CameraMatch(factor)

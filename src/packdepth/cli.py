@@ -245,7 +245,8 @@ def calibrate(
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
     by: Annotated[
-        Literal["points", "lidar", "depth", "speed", "poses", "stereo", "height"] | None, arg(name="from", metavar="SOURCE")
+        Literal["points", "lidar", "depth", "speed", "poses", "stereo", "height"] | None,
+        arg(name="from", metavar="SOURCE"),
     ] = None,
     height: float | None = None,
     points: Path | None = None,

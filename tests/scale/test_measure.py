@@ -18,7 +18,6 @@ from packdepth.scale.measure import measure, motion_lengths
 from packdepth.scale.measurement import SOURCES, ScaleSource
 from packdepth.scale.points import read_points
 
-
 BASELINE = 0.5  # metres
 
 

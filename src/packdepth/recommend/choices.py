@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from packdepth.data.held_out import tail_length
-from packdepth.data.targets import distance_source, has_measured_depth
+from packdepth.data.held_out import tail_length, without_tail
+from packdepth.data.targets import distance_source, has_measured_depth, target_indices
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
 
@@ -74,9 +74,12 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
     """
     clips, places = look.clips, place_count(look)
     many = places >= MANY_PLACES
-    stereo = "stereo" not in without and all(map(_has_pairs, clips))
-    context = [] if stereo or not look.is_sequential else _context(look)
-    has_distance = "speed" not in without and look.step is not None
+    stereo = uses_stereo(look, without)
+    context = context_offsets(look, without)
+    parts = _parts(clips, context)
+    sequential = [clip for clip in parts if not clip.independent]
+    measured = bool(sequential) and all(target_indices(clip, context, measured=True) for clip in sequential)
+    has_distance = "speed" not in without and look.step is not None and measured
     return [
         Choice("data.train", [source], f"{_count(len(clips), 'clip')}, {_count(look.frames, 'frame')}"),
         *_held_out(clips, context),
@@ -86,9 +89,58 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
         *_reading(look, budget),
         *_camera(clips),
         *_networks(look, budget, context, has_distance, many, stereo),
-        *_terms(look, context, has_distance, many, stereo, without),
+        *_terms(look, parts, context, has_distance, many, stereo, without),
         *_training(budget, many),
     ]
+
+
+def uses_stereo(look: Look, without: Sequence[Without] = ()) -> bool:
+    """Return whether the run trains on stereo pairs: all clips have them, and they are not to be left out.
+
+    Args:
+        look: measurements of the data.
+        without: measurements that the run must not use.
+    """
+    return "stereo" not in without and all(map(_has_pairs, look.clips))
+
+
+def context_offsets(look: Look, without: Sequence[Without] = ()) -> list[int]:
+    """Return the offsets of the context frames; none for stereo pairs and unrelated images.
+
+    Args:
+        look: measurements of the data.
+        without: measurements that the run must not use.
+    """
+    return [] if uses_stereo(look, without) or not look.is_sequential else _context(look)
+
+
+def usable(look: Look, without: Sequence[Without] = ()) -> tuple[list[Clip], list[str]]:
+    """Return the clips that the run can train on, and why the others are left out, a phrase for each.
+
+    Args:
+        look: measurements of the data.
+        without: measurements that the run must not use.
+    """
+    context = context_offsets(look, without)
+    used, reasons = [], []
+    for clip in look.clips:
+        if context and clip.independent:
+            reasons.append(f"{clip.name}: unrelated images")
+        elif context and not target_indices(clip, context):
+            reasons.append(f"{clip.name}: {_count(len(clip.frames), 'frame')}, too few for context {context}")
+        elif context and clip.name in look.still:
+            reasons.append(f"{clip.name}: the camera stands")
+        else:
+            used.append(clip)
+    return used, reasons
+
+
+def _parts(clips: Sequence[Clip], context: Sequence[int]) -> list[Clip]:
+    """Return what is trained on and what is held out, each of which must have the measurements of all terms."""
+    if not any(tail_length(clip, TAIL, context) for clip in clips):
+        return list(clips)
+    kept, tails = without_tail(clips, TAIL, context)
+    return [*kept, *tails]
 
 
 def place_count(look: Look) -> float:
@@ -299,7 +351,13 @@ def _networks(
 
 
 def _terms(
-    look: Look, context: Sequence[int], has_distance: bool, many: bool, stereo: bool, without: Sequence[Without]
+    look: Look,
+    parts: Sequence[Clip],
+    context: Sequence[int],
+    has_distance: bool,
+    many: bool,
+    stereo: bool,
+    without: Sequence[Without],
 ) -> list[Choice]:
     terms: list[tuple[dict[str, Any], str]] = []
     if context:
@@ -318,7 +376,7 @@ def _terms(
     heights = {clip.camera_height for clip in look.clips}
     if context and not has_distance and not stereo and "height" not in without and None not in heights:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
-    if "depth" not in without and all(any(map(has_measured_depth, clip.frames)) for clip in look.clips):
+    if "depth" not in without and all(any(map(has_measured_depth, part.frames)) for part in parts):
         term = {"kind": "reprojected", "weight": 0.1} if context else {"kind": "sparse_l1", "weight": 0.1}
         terms.append((term, "metres from measured depth; init --without depth keeps it for evaluation"))
     return [Choice("objective", [term for term, _ in terms], "\n".join(why for _, why in terms))]

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Literal
 
 from packdepth.config import parse_run
-from packdepth.data.held_out import without_tail
+from packdepth.data.targets import distinct_cameras
 from packdepth.errors import InputError
-from packdepth.files import replacing
-from packdepth.recommend.choices import Budget, Choice, Without, choose, with_steps
+from packdepth.files import make_folder, replacing
+from packdepth.objectives.objective import Objective
+from packdepth.recommend.choices import Budget, Choice, Without, choose, usable, with_steps
 from packdepth.recommend.look import Look, look
 from packdepth.recommend.run_text import run_text, run_values
+from packdepth.recommend.step_time import seconds_per_step
 from packdepth.sources.base import Source
 from packdepth.sources.recognize import source_at
+from packdepth.sources.split import own_line, write_split
+from packdepth.training.data import RunData
 from packdepth.training.elsewhere import train_elsewhere
+from packdepth.training.run import run_clips
 
 RUN_SUFFIXES = (".yaml", ".yml")
 MINUTES = 10.0  # of a training, if nothing is said
@@ -60,10 +65,24 @@ def init(
     found = source_at(Path(source), kind, options)
     looked = look(found.clips())
     check_trainable(looked, Path(source))
-    choices = recommended(looked, found, Budget(minutes, *_device(device), seed), without)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    used, left_out = usable(looked, without)
+    if not used:
+        raise InputError(f"{source}: none of its clips can be trained on ({'; '.join(left_out[:3])})")
+    make_folder(output.parent)
+    split = output.with_suffix(".split.txt")
+    if left_out:
+        print("left out   " + "\n           ".join(left_out))
+        looked = look(used)
+        write_split(split, [own_line(clip.name) for clip in used], f"the clips that {output.name} trains on")
+        found = found.restricted_to(split)
+    try:
+        choices = recommended(looked, found, Budget(minutes, *_device(device), seed), without)
+    except InputError:
+        if left_out:
+            split.unlink()
+        raise
     with replacing(output) as temporary:
-        temporary.write_text(run_text(choices, _headline(Path(source), minutes)))
+        temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out)))
     return output
 
 
@@ -110,7 +129,7 @@ def train_on_data(
 
 
 def recommended(looked: Look, source: Source, budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:
-    """Return all values of a run file, after timing training steps.
+    """Return all values of a run file, after timing training steps and checking that the data hold what it needs.
 
     Args:
         looked: measurements of the data.
@@ -118,8 +137,6 @@ def recommended(looked: Look, source: Source, budget: Budget, without: Sequence[
         budget: what the training may cost.
         without: measurements not to use.
     """
-    from packdepth.recommend.step_time import seconds_per_step
-
     block = {"kind": source.kind, **source.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})}
     choices = choose(looked, block, budget, without)
 
@@ -131,8 +148,9 @@ def recommended(looked: Look, source: Source, budget: Budget, without: Sequence[
 
     complete = with_steps(choices, looked, budget, step_seconds)
     run = parse_run(run_values(complete), "the recommended run file")
-    if run.data.val_tail:
-        without_tail(looked.clips, run.data.val_tail, run.data.context)
+    objective = Objective(run.objective)
+    _, clips, validation, _ = run_clips(run, objective)
+    RunData(run, objective, clips, validation, distinct_cameras(clips) if run.camera.learn else [])
     return complete
 
 
@@ -173,8 +191,12 @@ def _device(device: Literal["auto", "cpu", "gpu"]) -> tuple[Literal["cpu", "gpu"
     return "gpu", 1
 
 
-def _headline(source: Path, minutes: float) -> str:
-    return (
-        f"Written by `packdepth init {source} --minutes {minutes:g}`. Change what you like; the values and their\n"
-        f"reasons are explained in docs/reference/run_file.md and docs/how-to/settings.md."
-    )
+def _headline(source: Path, minutes: float, left_out: Sequence[str]) -> str:
+    """Return the comment at the top of the run file."""
+    lines = [
+        f"Written by `packdepth init {source} --minutes {minutes:g}`. Change what you like; the values and their",
+        "reasons are explained in docs/reference/run_file.md and docs/how-to/settings.md.",
+        *(["Left out:"] if left_out else []),
+        *(f"  {reason}" for reason in left_out),
+    ]
+    return "\n".join(lines)

@@ -15,8 +15,9 @@ from packdepth.records import Clip
 
 T = TypeVar("T", float, None)
 
-CLIPS = 12  # clips that are measured, evenly spread: two seconds of work for each
+CLIPS = 40  # clips that are measured, evenly spread
 PAIRS = 24  # pairs of neighboring frames of a clip that are measured: a median is then known to some percent
+MIN_PAIRS = 4  # pairs of each clip, where there are many: some seconds of work in all
 MIN_FLOW = 0.5  # pixels: shorter flow has no reliable direction
 MIN_RADIUS = 0.1  # image widths from the principal point: nearer to it, forward motion hardly moves a point
 MIN_POINTS = 10  # points of a pair that must be measured: a median of fewer says little
@@ -36,6 +37,7 @@ class Look:
     step: float | None  # metres between neighboring frames; None if neither speed nor poses are known
     depth: float | None  # median depth of the scene in metres, from motion or measured depth; None without either
     path: float | None  # metres that all clips travel; None if unknown
+    still: frozenset[str] = frozenset()  # names of the measured clips in which the camera always stands
 
     @property
     def frames(self) -> int:
@@ -74,9 +76,11 @@ def look(clips: Sequence[Clip]) -> Look:
     """
     sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
     chosen = sequential[:: -(-len(sequential) // CLIPS) or 1]
-    pairs = [pair for clip in chosen for pair in _pairs(clip)]
+    count = max(PAIRS // max(len(chosen) // 4, 1), MIN_PAIRS)
+    by_clip = {clip.name: _pairs(clip, count) for clip in chosen}
+    pairs = [pair for found in by_clip.values() for pair in found]
     known = [pair for pair in pairs if np.isfinite(pair.motion)]
-    moving = [pair for pair in known if pair.motion >= STATIC_MOTION]
+    moving = [pair for pair in known if _moves(pair)]
     measured = measured_median(clips)
     path = None
     if sequential and all(distance_source(clip) is not None for clip in sequential):
@@ -91,6 +95,7 @@ def look(clips: Sequence[Clip]) -> Look:
         step=_median([pair.step for pair in moving if pair.step is not None], None),
         depth=measured or _median([pair.depth for pair in moving if pair.depth is not None], None),
         path=path,
+        still=frozenset(name for name, found in by_clip.items() if found and not any(map(_moves, found))),
     )
 
 
@@ -110,10 +115,15 @@ def measured_median(clips: Sequence[Clip], frames: int = 8) -> float | None:
     return _median(medians, None)
 
 
-def _pairs(clip: Clip) -> list[PairMotion]:
-    """Return the measurements of up to `PAIRS` pairs of neighboring frames without a gap between them."""
+def _moves(pair: PairMotion) -> bool:
+    """Return whether the image moves, or so much that it cannot be followed."""
+    return not pair.motion < STATIC_MOTION
+
+
+def _pairs(clip: Clip, count: int) -> list[PairMotion]:
+    """Return the measurements of up to `count` pairs of neighboring frames without a gap between them."""
     indices = np.flatnonzero(~gaps(clip))
-    chosen = indices[np.unique(np.linspace(0, len(indices) - 1, min(PAIRS, len(indices))).round().astype(int))]
+    chosen = indices[np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int))]
     return [pair_motion(clip, int(index)) for index in chosen] if len(indices) else []
 
 

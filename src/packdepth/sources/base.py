@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -156,6 +156,14 @@ class Source(Block, ABC):
     def entries(self) -> list[Entry]:
         """Return the entries of the split file; none if there is no split file."""
         return [self.entry(*line) for line in read_lines(self.split_file)] if self.split_file else []
+
+    def restricted_to(self, split_file: Path) -> Self:
+        """Return the source restricted to the clips and targets of a split file, in place of an earlier restriction.
+
+        Args:
+            split_file: the split file.
+        """
+        return self.model_copy(update={"split_file": split_file})
 
     def clips(self, one_size: bool = True, camera: Path | None = None) -> list[Clip]:
         """Return the clips of the source, restricted to the split file and to `frames`. Their images are undistorted.

@@ -66,6 +66,10 @@ class KittiRaw(Source):
     color: bool = True
     """Use the color cameras (image_02, image_03) instead of the gray ones (image_00, image_01)."""
 
+    def restricted_to(self, split_file: Path) -> KittiRaw:
+        """Return the source restricted to a split file, which names drives and cameras as well."""
+        return self.model_copy(update={"split_file": split_file, "drives": None, "cameras": None})
+
     @model_validator(mode="after")
     def _split_names_drives(self) -> KittiRaw:
         """Raise an error for drives or cameras if there is a split file, because it names them already."""

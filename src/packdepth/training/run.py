@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -95,23 +95,8 @@ def train(
     state, epoch = _resumable(output, run) if resume else (None, 0)
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
-    found, validation = training_and_validation(run)
-    uncalibrated = [clip for clip in found if clip.missing_camera is not None]
-    assumed: list[Camera] = []
-    if not run.camera.learn and run.camera.fov is not None:
-        found, validation = (assume_fov(clips, run.camera.fov) for clips in (found, validation))
-        assumed = distinct_cameras(assume_fov(uncalibrated, run.camera.fov))
-    clips = moving(found, run.data.drop_static)
     objective = Objective(run.objective)
-    if not run.camera.learn:
-        check_calibrated([*clips, *validation])
-    check_offers([*clips, *validation], objective.needs())
-    if run.data.beams is not None:
-        check_scans(clips)
-    if run.networks.depth.label_classes is not None:
-        check_labeled([*clips, *validation])
-    if "truth" in objective.batch_fields and run.training.batch_size > processes:
-        check_clip_sizes(clips)
+    found, clips, validation, assumed = run_clips(run, objective)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, epoch)
     if data.val is not None and len(data.val) < processes:
@@ -138,6 +123,43 @@ def train(
         print(f"scale: {meta.scale}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
     return output / "best"
+
+
+class RunClips(NamedTuple):
+    """The clips of a run."""
+
+    found: list[Clip]  # clips to train on, static frames included
+    clips: list[Clip]  # clips to train on, without the static frames that the run drops
+    validation: list[Clip]  # clips to validate on
+    assumed: list[Camera]  # cameras of the uncalibrated clips whose field of view the run states
+
+
+def run_clips(run: Run, objective: Objective) -> RunClips:
+    """Return the clips of a run, after checking that they hold what it needs.
+
+    Args:
+        run: the run.
+        objective: its objective.
+
+    Raises InputError, one sentence, if a source cannot be used or a clip lacks something.
+    """
+    found, validation = training_and_validation(run)
+    uncalibrated = [clip for clip in found if clip.missing_camera is not None]
+    assumed: list[Camera] = []
+    if not run.camera.learn and run.camera.fov is not None:
+        found, validation = (assume_fov(clips, run.camera.fov) for clips in (found, validation))
+        assumed = distinct_cameras(assume_fov(uncalibrated, run.camera.fov))
+    clips = moving(found, run.data.drop_static)
+    if not run.camera.learn:
+        check_calibrated([*clips, *validation])
+    check_offers([*clips, *validation], objective.needs())
+    if run.data.beams is not None:
+        check_scans(clips)
+    if run.networks.depth.label_classes is not None:
+        check_labeled([*clips, *validation])
+    if "truth" in objective.batch_fields and run.training.batch_size > run.training.devices * run.training.nodes:
+        check_clip_sizes(clips)
+    return RunClips(found, clips, validation, assumed)
 
 
 def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:

@@ -54,9 +54,7 @@ def train_two_stage(
             both = filter_ground(first / "best", clips, path.parent, context=run.data.context)
             frames = [len(part) for part in both]
             print(f"ground     {frames[1]} of {sum(frames)} frames dropped: {path.parent}", flush=True)
-    sources = [
-        source.model_copy(update={"split_file": path}) for source, path in zip(run.data.train, kept, strict=True)
-    ]
+    sources = [source.restricted_to(path) for source, path in zip(run.data.train, kept, strict=True)]
     stage = run.model_copy(update={"data": run.data.model_copy(update={"train": sources})})
     with replacing(output / "stage2.yaml") as temporary:
         temporary.write_text(dump_run(stage))

@@ -16,6 +16,7 @@ from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError, check_least, in_one_line
 from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
+from packdepth.progress import counted
 from packdepth.studies.budget import Budget
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
@@ -318,7 +319,7 @@ def data_import(
     from packdepth.inspection.import_data import import_data
 
     folders = import_data(source, output, kind, options, size, format)
-    print(f"{len(folders)} clips in {output}; in a run file: {{kind: folder, root: {output}}}")
+    print(f"{counted(len(folders), 'clip')} in {output}; in a run file: {{kind: folder, root: {output}}}")
 
 
 def data_splits(

@@ -1,4 +1,4 @@
-"""Progress of long loops: bars, and durations as text."""
+"""Progress of long loops: bars, and durations and counts as text."""
 
 from __future__ import annotations
 
@@ -37,3 +37,16 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless the number is one.
+
+    Args:
+        number: the number.
+        noun: the noun in the singular, whose plural ends in s.
+
+    >>> counted(1, "clip"), counted(1234, "frame")
+    ('1 clip', '1,234 frames')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -14,6 +14,7 @@ from packdepth.errors import InputError, in_one_line
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.blocks import DepthNetworkBlock, GuidanceBlock, NetworkBlock, PoseBlock
 from packdepth.objectives.term import Term
+from packdepth.progress import counted
 from packdepth.sources.base import Source
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # tensors of BatchNorm that are no parameters
@@ -62,14 +63,14 @@ def describe(checkpoint: str | Path) -> str:
         ]
     else:
         rows += [
-            ("trained on", f"{_count(meta.frames, 'frame')} of {_count(len(meta.clips), 'clip')}"),
+            ("trained on", f"{counted(meta.frames, 'frame')} of {counted(len(meta.clips), 'clip')}"),
             *[("", clip) for clip in meta.clips],
             *_labeled("read by", _unknown_sources(run, meta)),
             *_labeled("objective", [(term.kind, _weight(term, meta)) for term in run.objective]),
             unit,
             *calibrated,
             *[("camera", str(camera)) for camera in meta.cameras],
-            ("training", f"{_count(meta.epoch, 'epoch')}, {_count(meta.step, 'step')}"),
+            ("training", f"{counted(meta.epoch, 'epoch')}, {counted(meta.step, 'step')}"),
             *_labeled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
             written,
             ("git commit", meta.git_commit or "unknown"),
@@ -112,7 +113,7 @@ def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix
     values = block.model_dump(exclude={"kind", "guidance", *hidden, *neutral})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
-    return ", ".join([block.kind, *options, _count(parameters, "parameter")])
+    return ", ".join([block.kind, *options, counted(parameters, "parameter")])
 
 
 def _semantics(guidance: GuidanceBlock, path: Path) -> str:
@@ -127,7 +128,3 @@ def _parameters(path: Path) -> dict[str, int]:
             return {name: math.prod(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read ({error}); train again or copy it again") from None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

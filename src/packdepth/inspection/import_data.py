@@ -25,7 +25,7 @@ from packdepth.data.targets import WHAT_TO_DO
 from packdepth.depth_files import write_depth_png
 from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_image
-from packdepth.progress import progress
+from packdepth.progress import counted, progress
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
 from packdepth.sources.files import ImageFile
@@ -271,5 +271,7 @@ def _check_space(clips: Sequence[Clip], pieces_of: Callable[[Frame], Iterator[Pi
     typical = {kind: float(np.mean(sizes.get(kind, [0]))) for kind in counts}
     needed = sum(count * typical[kind] for kind, count in counts.items())
     make_folder(output)
-    print(f"{counts['frames']} frames of {len(clips)} clips to write: about {size_in_words(needed)}")
+    print(
+        f"{counted(counts['frames'], 'frame')} of {counted(len(clips), 'clip')} to write: about {size_in_words(needed)}"
+    )
     check_room(output, needed, "name another folder, or a smaller --size")

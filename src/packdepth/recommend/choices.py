@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from packdepth.data.held_out import tail_length, without_tail
 from packdepth.data.targets import distance_source, has_measured_depth, target_indices
+from packdepth.progress import counted
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
 
@@ -72,7 +73,7 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
         budget: what the training may cost.
         without: measurements that the run must not use, such as "depth", to keep them for evaluation.
     """
-    clips, places = look.clips, place_count(look)
+    clips, places = look.clips, placecounted(look)
     many = places >= MANY_PLACES
     stereo = uses_stereo(look, without)
     context = context_offsets(look, without)
@@ -81,7 +82,7 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
     measured = bool(sequential) and all(target_indices(clip, context, measured=True) for clip in sequential)
     has_distance = "speed" not in without and look.step is not None and measured
     return [
-        Choice("data.train", [source], f"{_count(len(clips), 'clip')}, {_count(look.frames, 'frame')}"),
+        Choice("data.train", [source], f"{counted(len(clips), 'clip')}, {counted(look.frames, 'frame')}"),
         *_held_out(clips, context),
         *_context_choice(look, context, stereo),
         *_static(look, context),
@@ -127,7 +128,7 @@ def usable(look: Look, without: Sequence[Without] = ()) -> tuple[list[Clip], lis
         if context and clip.independent:
             reasons.append(f"{clip.name}: unrelated images")
         elif context and not target_indices(clip, context):
-            reasons.append(f"{clip.name}: {_count(len(clip.frames), 'frame')}, too few for context {context}")
+            reasons.append(f"{clip.name}: {counted(len(clip.frames), 'frame')}, too few for context {context}")
         elif context and clip.name in look.still:
             reasons.append(f"{clip.name}: the camera stands")
         else:
@@ -143,7 +144,7 @@ def _parts(clips: Sequence[Clip], context: Sequence[int]) -> list[Clip]:
     return [*kept, *tails]
 
 
-def place_count(look: Look) -> float:
+def placecounted(look: Look) -> float:
     """Return how many places the clips show: stretches of 50 metres, or of 50 frames where the path is not known.
 
     Args:
@@ -198,7 +199,7 @@ def with_steps(
         step_seconds: returns the seconds of a training step at an image size.
     """
     values = {choice.key: choice.value for choice in choices}
-    batch, places = int(values["training.batch_size"]), place_count(look)
+    batch, places = int(values["training.batch_size"]), placecounted(look)
     wanted = max(FEW_IMAGES, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
     most = max(MANY_IMAGES, IMAGES_OF_A_PLACE * places)
     chosen: tuple[tuple[int, int], float] | None = None
@@ -296,7 +297,7 @@ def _augmentation(places: float, many: bool) -> list[Choice]:
         Choice(
             "data.augmentation",
             {"flip": 0.0, "jitter": None},
-            f"none: {_count(round(places), 'place')}, which the network learns better as it is",
+            f"none: {counted(round(places), 'place')}, which the network learns better as it is",
         )
     ]
 
@@ -406,7 +407,3 @@ def _training(budget: Budget, many: bool) -> list[Choice]:
 def _has_pairs(clip: Clip) -> bool:
     """Return whether every frame has a right image at a known distance."""
     return clip.baseline is not None and all(frame.right is not None for frame in clip.frames)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -167,8 +167,8 @@ def test_the_command_is_installed() -> None:
 
 
 PUBLIC = {
-    "packdepth": {"Camera", "PackNet", "Prediction", "Predictor", "Run", "calibrate", "evaluate", "load", "odometry",
-                  "open", "train", "__version__"},
+    "packdepth": {"Camera", "PackNet", "Prediction", "Predictor", "Run", "calibrate", "evaluate", "init", "load",
+                  "odometry", "open", "train", "__version__"},
     "packdepth.objectives": {"CameraHeight", "DepthConsistency", "Hints", "Objective", "Occlusion", "Photometric",
                              "PoseConsistency", "Reprojected", "Smoothness", "Stereo", "Supervised", "Term", "Velocity",
                              "masked_mean", "sample_means"},

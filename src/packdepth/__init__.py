@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from packdepth.inference.predictor import Predictor as Predictor
     from packdepth.inference.predictor import load as load
     from packdepth.networks.packnet import PackNet as PackNet
+    from packdepth.recommend.command import init as init
     from packdepth.records import Prediction as Prediction
     from packdepth.scale.calibrate import calibrate as calibrate
     from packdepth.sources.open import open_clips
@@ -40,6 +41,7 @@ _names, __getattr__, _ = lazy_names(
         "Run": "packdepth.config",
         "calibrate": "packdepth.scale.calibrate",
         "evaluate": "packdepth.evaluation.run",
+        "init": "packdepth.recommend.command",
         "load": "packdepth.inference.predictor",
         "odometry": "packdepth.evaluation.odometry_command",
         "open": "packdepth.sources.open:open_clips",

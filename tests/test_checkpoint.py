@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from packdepth import checkpoint
-from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta
+from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta, ScaleCheck, is_metric
 from packdepth.config import parse_run
 from packdepth.errors import InputError
 
@@ -187,3 +187,17 @@ def test_what_a_kill_in_the_middle_of_writing_left_is_undone(tmp_path: Path) -> 
     checkpoint.recover(path)
     assert (path / "file").read_text() == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["last"]
+
+
+def test_measured_depth_overrules_lengths_and_the_cameras_height_does_not() -> None:
+    lengths = ScaleCheck(source="poses", ratio=0.95, spread=0.1, frames=40, held_out=True)
+    depth = ScaleCheck(source="depth", ratio=1.26, spread=0.1, frames=10, held_out=True)
+    height = ScaleCheck(source="camera height", ratio=1.3, spread=0.1, frames=10, held_out=True)
+    meta = made().meta.model_copy(update={"scale_source": "velocity (poses)"})
+    for checks, metric in (([lengths], True), ([lengths, height], True), ([lengths, depth], False), ([height], False)):
+        judged = meta.model_copy(update={"scale_checks": checks})
+        assert is_metric(judged.scale_source, judged.judged_checks) == metric
+    wrong = meta.model_copy(update={"metric": False, "scale_checks": [lengths, depth]})
+    assert wrong.scale.startswith("not metric yet: depth is 126 % of the measured depth; train longer")
+    few = meta.model_copy(update={"metric": False, "scale_checks": [lengths.model_copy(update={"frames": 3})]})
+    assert "only 3 frames could be measured" in few.scale

@@ -90,6 +90,9 @@ class LearnedCamera(TrainedCamera):
         return "ill determined, the video turns too little to tell it, or depth is not learned yet"
 
 
+DIRECT = ("points", "lidar", "depth")  # sources of `ScaleCheck` that measure depth itself
+
+
 class ScaleCheck(Closed):
     """The comparison of a checkpoint's scale with measured lengths.
 
@@ -178,14 +181,19 @@ class Meta(Closed):
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 
     @property
-    def own_checks(self) -> list[ScaleCheck]:
-        """The checks by the measurements that give the scale; all checks if these were not measured again."""
-        return [check for check in self.scale_checks if check.source in self.scale_source] or self.scale_checks
+    def judged_checks(self) -> list[ScaleCheck]:
+        """The checks that decide whether depth is metric: by the source of the scale, and by measured depth.
+
+        All checks if there are none of these. The camera's height, if it is not the source, is noted alone: the ground
+        of a network is not flat enough to overrule lengths.
+        """
+        judged = [check for check in self.scale_checks if check.source in self.scale_source or check.source in DIRECT]
+        return judged or self.scale_checks
 
     @property
     def scale(self) -> str:
         """The scale of depth in words, and how well it was measured."""
-        return scale_in_words(self.metric, self.scale_source, self.own_checks)
+        return scale_in_words(self.metric, self.scale_source, self.judged_checks)
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
         """Return the learned or assumed camera for images of one size; None unless exactly one has that size.

@@ -73,7 +73,7 @@ def describe(checkpoint: str | Path) -> str:
             ("training", f"{counted(meta.epoch, 'epoch')}, {counted(meta.step, 'step')}"),
             *_labeled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
             written,
-            ("git commit", meta.git_commit or "unknown"),
+            *([] if meta.git_commit is None else [("git commit", meta.git_commit)]),
         ]
     return "\n".join(f"{label:<15}{in_one_line(text)}" for label, text in rows)
 

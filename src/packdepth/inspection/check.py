@@ -23,7 +23,7 @@ from packdepth.inspection.findings import (
     speeds_in_words,
 )
 from packdepth.inspection.survey import Survey, survey
-from packdepth.progress import progress
+from packdepth.progress import counted, progress
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
 
@@ -59,7 +59,9 @@ class DataCheck:
         errors, warnings = severities.count("error"), severities.count("warning")
         if not errors and not warnings:
             return "fit to train on"
-        return f"{errors} to see to before training, {warnings} that would make it worse"
+        found = [counted(errors, "error") + " to correct before training"] if errors else []
+        found += [counted(warnings, "warning") + " of what would make it worse"] if warnings else []
+        return "; ".join(found)
 
     def values(self) -> dict[str, Any]:
         """Return the content of check.json: measurements and findings of each clip."""

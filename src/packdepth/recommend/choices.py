@@ -35,7 +35,8 @@ PLACE = 50.0  # metres of path that show one place; a car's camera sees about as
 FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is not known
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
 TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
-EPOCHS = 6  # validations and checkpoints of a training; chosen
+EPOCHS = 3  # checkpoints of a short training: a tail of a few frames cannot tell many apart
+EPOCH_MINUTES = 4.0  # of a long training; chosen
 USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
 SMALL_MOTION = 0.6  # of it: below, context frames are taken from farther away
 MAX_STRIDE = 10  # frames between target and context
@@ -73,7 +74,7 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
         budget: what the training may cost.
         without: measurements that the run must not use, such as "depth", to keep them for evaluation.
     """
-    clips, places = look.clips, placecounted(look)
+    clips, places = look.clips, place_count(look)
     many = places >= MANY_PLACES
     stereo = uses_stereo(look, without)
     context = context_offsets(look, without)
@@ -144,7 +145,7 @@ def _parts(clips: Sequence[Clip], context: Sequence[int]) -> list[Clip]:
     return [*kept, *tails]
 
 
-def placecounted(look: Look) -> float:
+def place_count(look: Look) -> float:
     """Return how many places the clips show: stretches of 50 metres, or of 50 frames where the path is not known.
 
     Args:
@@ -199,21 +200,22 @@ def with_steps(
         step_seconds: returns the seconds of a training step at an image size.
     """
     values = {choice.key: choice.value for choice in choices}
-    batch, places = int(values["training.batch_size"]), placecounted(look)
+    batch, places = int(values["training.batch_size"]), place_count(look)
     wanted = max(FEW_IMAGES, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
     most = max(MANY_IMAGES, IMAGES_OF_A_PLACE * places)
-    chosen: tuple[tuple[int, int], float] | None = None
-    for size in image_sizes(look.clips):
-        seconds = step_seconds(choices, size)
-        if chosen is None or TRAINING_SHARE * budget.minutes * 60 / seconds * batch >= wanted:
-            chosen = size, seconds
-        else:
+    first, *larger = image_sizes(look.clips)
+    size, seconds, next_size = first, step_seconds(choices, first), ""
+    for other in larger:
+        time = step_seconds(choices, other)
+        minutes = wanted / batch * time / 60 / TRAINING_SHARE
+        if minutes > budget.minutes:
+            next_size = f"; {other[0]}x{other[1]} needs --minutes {math.ceil(minutes)}"
             break
-    assert chosen is not None
-    size, seconds = chosen
+        size, seconds = other, time
     paid = int(TRAINING_SHARE * budget.minutes * 60 / seconds)
-    steps = max(min(paid, int(most / batch)), EPOCHS)
-    epoch_steps = max(steps // EPOCHS, 1)
+    epochs = max(EPOCHS, round(budget.minutes / EPOCH_MINUTES))
+    steps = max(min(paid, int(most / batch)), epochs)
+    epoch_steps = steps // epochs
     warmup = min(100, steps // 8)
     scope = f"{budget.minutes:g} minutes" if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
     height, width = look.clips[0].camera.height, look.clips[0].camera.width
@@ -222,15 +224,13 @@ def with_steps(
         Choice(
             "data.image_size",
             list(size),
-            f"height and width, about the shape of {width}x{height}; a larger size would leave too few steps"
-            if paid <= most / batch
-            else f"height and width, about the shape of {width}x{height}",
+            f"height and width, about the shape of {width}x{height}{next_size}",
         ),
-        Choice("training.epochs", EPOCHS, "each ends with a validation and a checkpoint"),
+        Choice("training.epochs", epochs, "each ends with a validation and a checkpoint"),
         Choice(
             "training.epoch_steps",
             epoch_steps,
-            f"{EPOCHS * epoch_steps} steps in all, for {scope}: a step took {seconds:.2f} s here",
+            f"{epochs * epoch_steps} steps in all, for {scope}: a step took {seconds:.2f} s here",
         ),
         Choice(
             "training.schedule",
@@ -297,7 +297,7 @@ def _augmentation(places: float, many: bool) -> list[Choice]:
         Choice(
             "data.augmentation",
             {"flip": 0.0, "jitter": None},
-            f"none: {counted(round(places), 'place')}, which the network learns better as it is",
+            f"none: {counted(round(places), 'place')} ({PLACE:g} m of path each) are learned better as they are",
         )
     ]
 
@@ -306,8 +306,8 @@ def _reading(look: Look, budget: Budget) -> list[Choice]:
     needed = look.frames * AREAS[1] * BYTES_OF_A_PIXEL * budget.processes
     if needed < CACHE_BYTES:
         return [
-            Choice("data.workers", 0, "no processes to read images, as"),
-            Choice("data.cache", True, f"they stay in memory ({needed / 1024**2:.0f} MB)"),
+            Choice("data.workers", 0, "no processes that read images: they are read once"),
+            Choice("data.cache", True, f"and stay in memory ({needed / 1024**2:.0f} MB)"),
         ]
     return [Choice("data.workers", 2 if budget.accelerator == "gpu" else 1, "processes that read images")]
 

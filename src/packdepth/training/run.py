@@ -122,6 +122,7 @@ def train(
         meta = check_scales(output, clips, validation, "cpu" if run.training.accelerator == "cpu" else "auto")
         print(f"scale: {meta.scale}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
+        print(f"judge depth: packdepth evaluate {output / 'best'} --protocol own --data DRIVE")
     return output / "best"
 
 
@@ -353,7 +354,8 @@ def _trainer(
     run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale: str, assumed: Sequence[Camera]
 ) -> pl.Trainer:
     training = run.training
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     for message in LIGHTNING_CHATTER:
         warnings.filterwarnings("ignore", message=message)
     log = RunLog(output)

@@ -98,7 +98,7 @@ def test_the_tail_of_a_training_clip_is_held_out(drive: Path) -> None:
     found = held_out([longer], predictor.run, predictor.meta)
     assert not found.seen
     assert len(found.clips[0].frames) == 2 * world.FRAMES
-    assert "all the last 50 % of 1 training clips" in found.words
+    assert "(the last 50 % of 1 training clip)" in found.words
 
 
 def test_a_new_clip_is_judged_and_a_training_clip_beside_it_left_out(drive: Path, tmp_path: Path) -> None:

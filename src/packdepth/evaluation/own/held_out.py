@@ -10,6 +10,7 @@ from packdepth.config import Imported, Run
 from packdepth.data.held_out import without_tail
 from packdepth.errors import InputError
 from packdepth.evaluation.grades import percent
+from packdepth.progress import counted
 from packdepth.records import Clip
 
 
@@ -53,7 +54,8 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
         )
     words = f"{used} frames that were not trained on"
     if kept:
-        words += f" ({'with' if new else 'all'} the last {percent(run.data.val_tail)} of {len(kept)} training clips)"
+        tails = f"the last {percent(run.data.val_tail)} of {counted(len(kept), 'training clip')}"
+        words += f" (with {tails})" if new else f" ({tails})"
     if frames > used:
         words += f"; {frames - used} training frames are left out"
     return HeldOut((*new, *kept), False, words)

@@ -13,9 +13,10 @@ NAMES = (  # names of calibration files, as the programs that write them suggest
     "camera_info.yaml",
     "camchain*.yaml",
     "cameras.txt",
-    "calibration.yaml",
-    "calibration.yml",
-    "calibration.xml",
+    "calib*.yaml",
+    "calib*.yml",
+    "calib*.xml",
+    "ost.yaml",
 )
 OWN_SUFFIXES = (".yaml", ".yml", ".xml")  # suffixes of the calibration of one video or image, under its name
 
@@ -35,13 +36,16 @@ def in_folder(folder: Path) -> Path | None:
 def beside(file: Path) -> Path | None:
     """Return the calibration file beside a video or an image: under its name, or else the folder's; None without.
 
+    An image in `frames/` of a clip has the calibration of the clip.
+
     Args:
         file: the video or image.
 
     Raises InputError if there are several, of different content.
     """
     own = [file.with_suffix(suffix) for suffix in OWN_SUFFIXES if file.with_suffix(suffix).is_file()]
-    return _only(own) or in_folder(file.parent)
+    folder = file.parent.parent if file.parent.name == "frames" else file.parent
+    return _only(own) or in_folder(file.parent) or in_folder(folder)
 
 
 def is_calibration(path: Path) -> bool:

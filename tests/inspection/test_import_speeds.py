@@ -92,3 +92,11 @@ def test_the_check_reports_range_and_distance(moving_clip: Path) -> None:
     (values,) = checked.values()["clips"]
     assert f"{values['distance']:.0f} m" in checked.text()
     assert "km/h" in checked.text()
+
+
+def test_the_cameras_height_is_given_at_the_import(moving_clip: Path, tmp_path: Path) -> None:
+    (folder,) = import_data(moving_clip, tmp_path / "mine", options=("height_m=1.5",))
+    (found,) = Folder(kind="folder", root=folder).clips()
+    assert found.camera_height == 1.5
+    (other,) = Folder(kind="folder", root=folder, height_m=1.8).clips()
+    assert other.camera_height == 1.8

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import PositiveFloat
 
 from packdepth.blocks import Block, ByKind, Family, blaming, package_of
 from packdepth.classes import STREET_CLASSES
@@ -101,6 +102,8 @@ class Source(Block, ABC):
     """Accept that listed data is missing on disk: use the rest, with a warning. If false, missing data is an error."""
     frames: tuple[int, int] | None = None
     """Range of frames to use of each clip: index of the first, and index of the last plus one. All if left out."""
+    height_m: PositiveFloat | None = None
+    """Height of the camera above the road, in metres, in place of that of camera.yaml."""
     speeds: Path | None = None
     """Log of speeds (CSV, GPX, NMEA, or a GoPro video), a folder with one for each clip, or `self`: the video itself.
 
@@ -182,6 +185,8 @@ class Source(Block, ABC):
         if one_size:
             for clip in clips:
                 check_frame_sizes(clip)
+        if self.height_m is not None:
+            clips = [replace(clip, camera_height=self.height_m) for clip in clips]
         log = self._speed_log()
         if log is not None:
             clips = with_speeds(clips, log)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from packdepth import checkpoint
-from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta, ScaleCheck, is_metric
+from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, LearnedCamera, Meta, ScaleCheck, is_metric
 from packdepth.config import parse_run
 from packdepth.errors import InputError
 
@@ -201,3 +201,16 @@ def test_measured_depth_overrules_lengths_and_the_cameras_height_does_not() -> N
     assert wrong.scale.startswith("not metric yet: depth is 126 % of the measured depth; train longer")
     few = meta.model_copy(update={"metric": False, "scale_checks": [lengths.model_copy(update={"frames": 3})]})
     assert "only 3 frames could be measured" in few.scale
+
+
+def test_metres_from_the_cameras_height_need_a_focal_length() -> None:
+    camera = LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01)
+    guessed = camera.model_copy(update={"focal_deviation": 0.3})
+    for source, used, doubtful in (
+        ("camera height", camera, False),
+        ("camera height", guessed, True),
+        ("velocity (speed)", guessed, False),  # the growth of the image gives depth without the focal length
+    ):
+        meta = made().meta.model_copy(update={"scale_source": source, "cameras": [used]})
+        assert meta.needs_calibration == doubtful
+        assert ("calibrate the camera" in meta.scale) == doubtful

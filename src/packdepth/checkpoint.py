@@ -191,8 +191,19 @@ class Meta(Closed):
         return judged or self.scale_checks
 
     @property
+    def needs_calibration(self) -> bool:
+        """Whether metres depend on a focal length that is not known well: they come from the height of the camera."""
+        doubtful = any(camera.assumed or camera.focal_deviation > WELL_DETERMINED for camera in self.cameras)
+        return self.scale_source.startswith("camera height") and doubtful
+
+    @property
     def scale(self) -> str:
         """The scale of depth in words, and how well it was measured."""
+        if self.needs_calibration:
+            return (
+                "not metric: metres come from the height of the camera, and are as wrong as its focal length, which is "
+                "a guess; calibrate the camera"
+            )
         return scale_in_words(self.metric, self.scale_source, self.judged_checks)
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:

@@ -30,7 +30,8 @@ def check_scales(output: Path, clips: Sequence[Clip], held_out: Sequence[Clip], 
         else:
             checks = [] if meta.scale_source == "none" else scale_checks(load(output / name, device), clips, held_out)
         meta = meta.model_copy(update={"scale_checks": checks})
-        meta = meta.model_copy(update={"metric": checkpoint.is_metric(meta.scale_source, meta.judged_checks)})
+        metric = checkpoint.is_metric(meta.scale_source, meta.judged_checks) and not meta.needs_calibration
+        meta = meta.model_copy(update={"metric": metric})
         checkpoint.rewrite_meta(output / name, meta)
         metas.append(meta)
     return metas[0]

@@ -275,7 +275,8 @@ def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck]
     if scale_source == "none":
         return "up to a factor: nothing gives it a scale"
     if metric:
-        return "; ".join([f"metric, from {scale_source}", *map(_agreement, checks)])
+        first = {check.source: check for check in reversed(checks)}  # of each source the first: on held-out frames
+        return "; ".join([f"metric, from {scale_source}", *map(_agreement, reversed(first.values()))])
     wrong = [check for check in checks if check.frames >= MIN_CHECKED and not agrees(check)]
     if not wrong:
         few = max((check.frames for check in checks), default=0)

@@ -67,7 +67,8 @@ def init(
     from packdepth.recommend.command import init
 
     path = init(source, output, minutes=minutes, device=device, without=without, kind=kind, options=options, seed=seed)
-    print(f"{path}: look at it, then packdepth train {path} --output runs/{source.stem}")
+    name = source.stem if path.stem == "run" else path.stem
+    print(f"{path}: look at it, then packdepth train {path} --output runs/{name}")
 
 
 def train(

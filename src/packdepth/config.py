@@ -179,6 +179,12 @@ class Training(Closed):
     """Number of epochs."""
     epoch_steps: PositiveInt | None = None
     """Number of steps of an epoch, after which the run is validated and saved. If left out: one pass over the data."""
+    best_after: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the epochs after which a checkpoint can become `best`; before, `best` is the latest.
+
+    While the learning rate is high, depth is far from its end, and a few validation frames cannot tell which of two
+    checkpoints is better.
+    """
     batch_size: PositiveInt = 4
     """Number of samples of a step, summed over all processes."""
     depth_learning_rate: PositiveFloat = 2e-4

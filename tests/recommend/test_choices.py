@@ -20,6 +20,7 @@ from packdepth.recommend.choices import (
     choose,
     image_sizes,
     place_count,
+    scale_in_advance,
     with_steps,
 )
 from packdepth.recommend.look import Look
@@ -93,6 +94,18 @@ def test_a_drive_without_speed_starts_where_motion_and_depth_fit_together() -> N
 def test_the_height_of_the_camera_gives_metres_where_no_speed_does() -> None:
     assert "camera_height" in kinds(values_of(look_of(clip_of(speed=None, height=1.5))))
     assert "camera_height" not in kinds(values_of(look_of(clip_of(speed=None, height=1.5)), without=("height",)))
+
+
+def test_the_height_of_a_camera_without_calibration_gives_no_metres() -> None:
+    clip = replace(clip_of(speed=None, height=1.5), missing_camera=Path("camera.yaml"))
+    assert "camera_height" not in kinds(values_of(look_of(clip)))
+    for looked, words in (
+        (look_of(clip), "need its calibration"),
+        (look_of(clip_of(speed=None)), "nothing gives metres"),
+        (look_of(clip_of(speed=None, height=1.5)), "metres from the height of the camera"),
+        (look_of(clip_of(depth=True)), "metres from speeds or poses, measured depth"),
+    ):
+        assert words in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
 
 
 def test_stereo_pairs_need_no_ego_motion() -> None:

@@ -324,3 +324,9 @@ def test_resuming_without_a_package_of_the_run_names_it(whole: Path, run_file: P
 def test_a_batch_that_processes_cannot_share_is_an_error(run_file: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="2 samples cannot be shared evenly by 3 processes"):
         train(run_file, tmp_path / "run", overrides=("training.devices=3",))
+
+
+def test_early_checkpoints_are_best_only_until_later_ones_come(run_file: Path, tmp_path: Path) -> None:
+    train(run_file, tmp_path / "run", overrides=("training.epochs=3", "training.best_after=0.7"))
+    best = checkpoint.read_description(tmp_path / "run" / "best")[1]
+    assert best.epoch == 3  # the only one after 70 % of the epochs, whatever its score

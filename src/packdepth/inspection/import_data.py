@@ -90,7 +90,10 @@ def import_data(
 
     todo = [clip for clip in clips if not folders[clip.name].exists()]
     pieces_of = partial(pieces, size=size, suffix=f".{image_format}")
-    _check_space(todo, pieces_of, output)
+    if todo:
+        _check_space(todo, pieces_of, output)
+    else:
+        print(f"{output}: complete already; nothing is changed")
     steps = [(clip, frame) for clip in todo for frame in clip.frames]
     for clip, frame in progress(steps, "importing", len(steps)):
         hidden = output / f".{folders[clip.name].name}"

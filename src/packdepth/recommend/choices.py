@@ -36,6 +36,7 @@ FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
 TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
 EPOCHS = 3  # checkpoints of a short training: a tail of a few frames cannot tell many apart
+BEST_AFTER = 0.6  # of the epochs: from then on the learning rate is below 90 % and falls
 EPOCH_MINUTES = 4.0  # of a long training; chosen
 USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
 SMALL_MOTION = 0.6  # of it: below, context frames are taken from farther away
@@ -94,6 +95,29 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
         *_terms(look, parts, context, has_distance, many, stereo, without),
         *_training(budget, many),
     ]
+
+
+def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
+    """Return one line that says whether the run will have metres, and what would give them if not.
+
+    Args:
+        choices: the values of the run file.
+        look: measurements of the data.
+    """
+    terms = next(choice.value for choice in choices if choice.key == "objective")
+    sources = {
+        "velocity": "speeds or poses",
+        "stereo": "stereo pairs",
+        "camera_height": "the height of the camera",
+        "reprojected": "measured depth",
+        "sparse_l1": "measured depth",
+    }
+    found = [sources[term["kind"]] for term in terms if term["kind"] in sources]
+    if found:
+        return f"metres from {', '.join(dict.fromkeys(found))}"
+    if any(clip.camera_height is not None and clip.missing_camera is not None for clip in look.clips):
+        return "up to a factor: metres from the height of the camera need its calibration"
+    return "up to a factor: nothing gives metres; add speeds=LOG or height_m=METRES to import or init"
 
 
 def uses_stereo(look: Look, without: Sequence[Without] = ()) -> bool:
@@ -227,6 +251,7 @@ def with_steps(
             f"height and width, about the shape of {width}x{height}{next_size}",
         ),
         Choice("training.epochs", epochs, "each ends with a validation and a checkpoint"),
+        Choice("training.best_after", BEST_AFTER, "`best` is chosen among the later ones, by the held-out tail"),
         Choice(
             "training.epoch_steps",
             epoch_steps,
@@ -320,7 +345,7 @@ def _camera(clips: Sequence[Clip]) -> list[Choice]:
         Choice(
             "camera",
             {"learn": True},
-            f"{missing[0].missing_camera} is not there, so that focal length and center are learned from a guess",
+            f"{missing[0].missing_camera} holds no calibration: focal length and center are learned from a guess",
         )
     ]
 
@@ -374,8 +399,8 @@ def _terms(
         sources = sorted({distance_source(clip) or "speed" for clip in look.clips if not clip.independent})
         why = f"metres from {' and '.join(sources)}; views are synthesized at the measured length"
         terms.append(({"kind": "velocity", "weight": 0.1, "impose": True}, why))
-    heights = {clip.camera_height for clip in look.clips}
-    if context and not has_distance and not stereo and "height" not in without and None not in heights:
+    known = all(clip.camera_height is not None and clip.missing_camera is None for clip in look.clips)
+    if context and not has_distance and not stereo and "height" not in without and known:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
     if "depth" not in without and all(any(map(has_measured_depth, part.frames)) for part in parts):
         term = {"kind": "reprojected", "weight": 0.1} if context else {"kind": "sparse_l1", "weight": 0.1}

@@ -13,7 +13,7 @@ from packdepth.data.targets import distinct_cameras
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.objectives.objective import Objective
-from packdepth.recommend.choices import Budget, Choice, Without, choose, usable, with_steps
+from packdepth.recommend.choices import Budget, Choice, Without, choose, scale_in_advance, usable, with_steps
 from packdepth.recommend.look import Look, look
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.recommend.step_time import seconds_per_step
@@ -81,6 +81,7 @@ def init(
         if left_out:
             split.unlink()
         raise
+    print(f"depth      {scale_in_advance(choices, looked)}")
     with replacing(output) as temporary:
         temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out)))
     return output

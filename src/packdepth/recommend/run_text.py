@@ -12,7 +12,13 @@ from packdepth.recommend.choices import Choice
 ORDER = (
     *("data.train", "data.val_tail", "data.image_size", "data.context", "data.drop_static", "data.augmentation"),
     *("data.workers", "data.cache", "camera", "networks.depth", "networks.pose", "objective"),
-    *("training.epochs", "training.epoch_steps", "training.batch_size", "training.depth_learning_rate"),
+    *(
+        "training.epochs",
+        "training.best_after",
+        "training.epoch_steps",
+        "training.batch_size",
+        "training.depth_learning_rate",
+    ),
     *("training.pose_learning_rate", "training.optimizer", "training.schedule", "training.seed"),
     *("training.accelerator", "training.devices"),
 )

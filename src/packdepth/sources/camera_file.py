@@ -5,6 +5,7 @@ Calibrations of other projects (`packdepth.sources.calibrations`) are read in it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -184,7 +185,14 @@ def read_camera(path: Path) -> CameraFile:
         cx=content.cx,
         cy=content.cy,
         lens=None if lens is None else LensFile.of(lens),
+        height_m=_height_in(text),
     )
+
+
+def _height_in(text: str) -> float | None:
+    """Return the `height_m` that somebody has added to another program's calibration; None without it."""
+    found = re.search(r"^height_m:\s*([\d.]+)\s*$", text, re.MULTILINE)
+    return None if found is None else float(found[1])
 
 
 def with_camera(clip: Clip, path: Path) -> Clip:

@@ -82,8 +82,12 @@ class Checkpoints(pl.Callback):
         for name, value in scores.items():
             check_finite(value, self.output, f"{name} of epoch {trainer.current_epoch + 1}")
         score = scores[self._monitored(scores)]
-        better = score < self.best
-        self.best = min(self.best, score)
+        if trainer.current_epoch < self.run.training.best_after * self.run.training.epochs:
+            self.best = float("inf")  # what follows is compared with no earlier score
+            better = True
+        else:
+            better = score < self.best
+            self.best = min(self.best, score)
         state = self.output / f".{checkpoint.TRAINER_STATE}"
         trainer.save_checkpoint(state)
         if trainer.is_global_zero:

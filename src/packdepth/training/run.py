@@ -122,7 +122,8 @@ def train(
         meta = check_scales(output, clips, validation, "cpu" if run.training.accelerator == "cpu" else "auto")
         print(f"scale: {meta.scale}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
-        print(f"judge depth: packdepth evaluate {output / 'best'} --protocol own --data DRIVE")
+        data_at = getattr(run.data.train[0], run.data.train[0].place)
+        print(f"judge depth: packdepth evaluate {output / 'best'} --protocol own --data {data_at}")
     return output / "best"
 
 

@@ -40,11 +40,12 @@ def check_scales(output: Path, clips: Sequence[Clip], held_out: Sequence[Clip], 
 def scale_checks(predictor: Predictor, clips: Sequence[Clip], held_out: Sequence[Clip]) -> list[ScaleCheck]:
     """Return the comparisons of a checkpoint's scale with all lengths that its clips know.
 
+    Held-out frames come first. Training frames are measured as well, because the end of a drive is not the whole of it.
+
     Args:
         predictor: the networks.
         clips: the clips that they were trained on.
-        held_out: other clips; they are preferred wherever they offer at least `MIN_CHECKED` frames.
+        held_out: other clips; sources that they offer less than `MIN_CHECKED` frames of are left out.
     """
-    found = {m.source: m.check(held_out=True) for m in measure(predictor, held_out) if m.frames >= MIN_CHECKED}
-    others = [m.check(held_out=False) for m in measure(predictor, clips) if m.source not in found and m.frames]
-    return [*found.values(), *others]
+    found = [m.check(held_out=True) for m in measure(predictor, held_out) if m.frames >= MIN_CHECKED]
+    return [*found, *(m.check(held_out=False) for m in measure(predictor, clips) if m.frames)]

@@ -242,3 +242,14 @@ def test_one_of_several_cameras_is_named(tmp_path: Path, complaint: Callable[...
 )
 def test_what_cannot_be_used(tmp_path: Path, complaint: Callable[..., None], text: str, parts: list[str]) -> None:
     complaint(lambda: read(tmp_path, text), tmp_path / "camera.yaml", *parts)
+
+
+def test_the_cameras_height_may_be_added_to_another_programs_calibration(tmp_path: Path) -> None:
+    text = """image_width: 640
+image_height: 480
+camera_matrix: {rows: 3, cols: 3, data: [500.5, 0, 319.5, 0, 501.5, 239.5, 0, 0, 1]}
+distortion_model: plumb_bob
+distortion_coefficients: {rows: 1, cols: 5, data: [0, 0, 0, 0, 0]}
+height_m: 1.65
+"""
+    assert read(tmp_path, text, "camera_info.yaml").height_m == 1.65

@@ -174,6 +174,8 @@ def shortened(arguments: list[str]) -> list[str]:
         return [*given[:2], *SMALL, *ONE_STEP, epochs, *given[2:]]
     if arguments[:2] == ["semantics", "train"]:
         return [*arguments[:3], *SMALL[:3], *ONE_STEP_OF_SEGMENTATION, *arguments[3:]]
+    if arguments[:2] == ["data", "filter"]:  # the network of one step sees no ground
+        return [*arguments, "--threshold", "1000000"]
     if arguments[0] == "city":
         for option, values in CITY.items():
             if option in arguments:

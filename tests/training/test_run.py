@@ -330,3 +330,14 @@ def test_early_checkpoints_are_best_only_until_later_ones_come(run_file: Path, t
     train(run_file, tmp_path / "run", overrides=("training.epochs=3", "training.best_after=0.7"))
     best = checkpoint.read_description(tmp_path / "run" / "best")[1]
     assert best.epoch == 3  # the only one after 70 % of the epochs, whatever its score
+
+
+def test_a_run_that_states_the_old_default_of_the_field_of_view_is_resumed(
+    whole: Path, run_file: Path, tmp_path: Path
+) -> None:
+    output = shutil.copytree(whole, tmp_path / "old")
+    kept = output / "last" / "run.yaml"
+    values = yaml.safe_load(kept.read_text())
+    kept.write_text(yaml.safe_dump(values | {"camera": {"learn": False, "fov": 60.0}}))
+    train(run_file, output, resume=True, overrides=("training.epochs=4",))
+    assert checkpoint.read_description(output / "last")[1].epoch == 4

@@ -55,6 +55,7 @@ LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and
     ".*Total length of .* across ranks is zero.*",
 )
 TRIED_SAMPLES = 2  # batch size of the trial of other projects' parts; more than 1, to find wrong batch dimensions
+OLD_FOV = 60.0  # degrees: the default of camera.fov before 0.2, which runs of that time state although nobody gave it
 FREE_ON_RESUME = {  # values of a run file that may be changed when a run is resumed
     "training.epochs",
     "training.accelerator",
@@ -400,5 +401,7 @@ def _resumable(output: Path, run: Run) -> tuple[Path, int]:
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")
     before, meta = checkpoint.read_description(output / "last")
+    if isinstance(before, Run) and run.camera.fov is None and before.camera.fov == OLD_FOV:
+        before = before.model_copy(update={"camera": before.camera.model_copy(update={"fov": None})})
     checkpoint.check_unchanged(output, before, run, FREE_ON_RESUME)
     return state, meta.epoch

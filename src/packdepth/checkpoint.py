@@ -101,7 +101,8 @@ class ScaleCheck(Closed):
     """
 
     source: str
-    """Source of the measured lengths: "speed", "poses", "camera height", "depth", "lidar" or "points"."""
+    """Source of the measured lengths: "speed", "poses", "stereo", "camera height", "depth", "lidar" or
+    "points"."""
     ratio: float
     """Predicted over measured length, the median over frames; 1 is right."""
     spread: float

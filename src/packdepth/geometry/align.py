@@ -75,6 +75,26 @@ def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, came
     return torch.where(better[:, None, None], found, T)
 
 
+def aligned_from_afar(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, camera: Camera) -> Tensor:
+    """Return motions aligned twice: the second time, the prior is about the first result instead of the first guess.
+
+    The length of the result depends on depth alone, even if that of the first guess is wrong.
+
+    Args:
+        image: as in `aligned`.
+        following: as in `aligned`.
+        inv_depth: as in `aligned`.
+        T: as in `aligned`.
+        camera: as in `aligned`.
+
+    Returns:
+        T_following_image [B, 4, 4].
+    """
+    for _ in range(2):
+        T = aligned(image, following, inv_depth, T, camera)
+    return T
+
+
 def smoothed(image: Tensor) -> Tensor:
     """Return the means over windows of 3 x 3 pixels.
 

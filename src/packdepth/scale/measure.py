@@ -13,7 +13,7 @@ from torch import Tensor
 from packdepth.config import Imported
 from packdepth.data.targets import distance, gaps, target_indices
 from packdepth.geometry import lidar
-from packdepth.geometry.align import aligned
+from packdepth.geometry.align import aligned_from_afar
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image, resize_inv_depth
@@ -227,7 +227,7 @@ def motion_lengths(
     pose = predictor.pose
     if pose is None:
         return
-    step = _step(predictor)
+    step = frame_step(predictor)
     offsets = [offset * step for offset in pose.context_offsets]
     places = [
         _Place(clip, number)
@@ -247,8 +247,12 @@ def motion_lengths(
             yield MotionLengths(clip, index, index + step, own * factor, length * factor, height)
 
 
-def _step(predictor: Predictor) -> int:
-    """Return the number of frames between the frames of a pair: the nearest context frame in training."""
+def frame_step(predictor: Predictor) -> int:
+    """Return the distance of the nearest context frame in training, in frames; 1 if it is not known.
+
+    Args:
+        predictor: the networks.
+    """
     run = predictor.run
     return 1 if isinstance(run, Imported) or not run.data.context else min(map(abs, run.data.context))
 
@@ -264,8 +268,7 @@ def _lengths(
     earlier, later = (resize_image(image_tensor(image).to(predictor.device), *size) for image in images[-2:])
     inv_depth, small = frame_inv_depth(predictor, clip.frames[indices[-2]]).float(), camera.resized(*size)
     T = torch.from_numpy(own)[None].to(inv_depth)
-    for _ in range(2):  # the second alignment has its prior about the first result, not about the network's length
-        T = aligned(earlier, later, inv_depth, T, small)
+    T = aligned_from_afar(earlier, later, inv_depth, T, small)
     length = float(T[0, :3, 3].norm())
     if length * float(inv_depth.mean()) * float(small.fx) < MIN_PARALLAX:
         return None
@@ -317,8 +320,7 @@ def _by_stereo(predictor: Predictor, clips: Sequence[Clip], frames: int) -> Scal
         )
         inv_depth = frame_inv_depth(predictor, frame).float()
         T = pair_motion(torch.tensor([place.clip.baseline]).to(inv_depth))
-        for _ in range(2):  # the second alignment has its prior about the first result, not about the baseline
-            T = aligned(left, right, inv_depth, T, camera.resized(*size))
+        T = aligned_from_afar(left, right, inv_depth, T, camera.resized(*size))
         length = float(T[0, :3, 3].norm()) * match_clip(place.clip, predictor.meta).factor
         found.append((place.name, place.clip.baseline / length))
     return _measurement("stereo", found, len(places))

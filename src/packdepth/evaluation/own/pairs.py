@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from packdepth.config import Imported
 from packdepth.data.targets import distance, distance_source, target_indices
 from packdepth.evaluation.own.measures import (
     View,
@@ -20,7 +19,7 @@ from packdepth.evaluation.own.measures import (
     swept,
     view_error,
 )
-from packdepth.geometry.align import aligned
+from packdepth.geometry.align import aligned_from_afar
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image
@@ -28,9 +27,9 @@ from packdepth.geometry.road import road_height, road_points
 from packdepth.inference.cameras import known_camera
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor
 from packdepth.records import Clip, Frame
+from packdepth.scale.measure import MIN_DISTANCE, evenly
 
 MAX_PAIRS = 60  # pairs of frames, spread evenly: at 192x640 they take about three minutes of one core
-MIN_DISTANCE = 0.1  # metres between the frames of a pair, where it is measured: a nearer one has no parallax; chosen
 MIN_CLEAR = 0.03  # share of pixels with parallax and texture; a pair with fewer says nothing of depth; chosen
 NAN = float("nan")
 
@@ -118,18 +117,7 @@ def pairs_of(clips: Sequence[Clip], step: int, most: int = MAX_PAIRS) -> list[Pa
     """
     found = [Pair(clip, i, i + step) for clip in clips for i in target_indices(clip, (step,))]
     moving = [pair for pair in found if pair.distance is None or pair.distance >= MIN_DISTANCE]
-    count = min(len(moving), most)
-    return [moving[int((i + 0.5) * len(moving) / count)] for i in range(count)]
-
-
-def frame_step(predictor: Predictor) -> int:
-    """Return the distance of the nearest context frame in training, in frames; 1 if it is not known.
-
-    Args:
-        predictor: the networks.
-    """
-    run = predictor.run
-    return 1 if isinstance(run, Imported) or not run.data.context else min(map(abs, run.data.context))
+    return [moving[i] for i in evenly(len(moving), most)]
 
 
 @torch.inference_mode()
@@ -193,13 +181,6 @@ def measure_pair(
     next_image = resize_image(full, *size)
     guess = torch.eye(4)[None] if start is None else torch.from_numpy(start)[None]
 
-    def motion(p: Tensor) -> Tensor:
-        """Return the motion that suits an inverse depth best. The second refinement starts from the first one's."""
-        T = guess.to(p)
-        for _ in range(2):
-            T = aligned(small, next_image, p, T, camera)
-        return T
-
     def parallax(p: Tensor, T: Tensor) -> tuple[float, float]:
         """Return the mean deviation from the best depth, after one factor for the image, and the share of pixels."""
         sweep = swept(small, next_image, p, T, camera)
@@ -208,7 +189,7 @@ def measure_pair(
 
     def view_by(p: Tensor) -> tuple[View, Tensor]:
         """Return the photometric error of an inverse depth, and the motion that suits it best."""
-        T = motion(p)
+        T = aligned_from_afar(small, next_image, p, guess.to(p), camera)
         return view_error(small, next_image, depth_from_inverse(p), T, camera), T
 
     view, T = view_by(inv_depth)

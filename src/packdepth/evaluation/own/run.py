@@ -8,13 +8,14 @@ from pathlib import Path
 from packdepth.errors import InputError
 from packdepth.evaluation.own.held_out import held_out
 from packdepth.evaluation.own.page import PairPicture, write_own_page
-from packdepth.evaluation.own.pairs import depth_by_position, frame_step, measure_pairs, pairs_of
+from packdepth.evaluation.own.pairs import depth_by_position, measure_pairs, pairs_of
 from packdepth.evaluation.own.report import OwnReport
 from packdepth.files import write_json
 from packdepth.inference.cameras import known_camera, scale_on
 from packdepth.inference.predictor import Predictor
 from packdepth.progress import progress
 from packdepth.records import Clip
+from packdepth.scale.measure import evenly, frame_step
 
 EXAMPLES = 3  # frames of a checkpoint on the page: at the beginning, in the middle and at the end
 
@@ -37,7 +38,7 @@ def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> 
             f"{data}: holds no two consecutive frames between which the camera moves; --protocol own judges depth by "
             f"the motion between frames, so give a video or the frames of one"
         )
-    pictured = {int((i + 0.5) * len(pairs) / EXAMPLES) for i in range(EXAMPLES)}
+    pictured = evenly(len(pairs), EXAMPLES)
     by_position = depth_by_position(predictor, [pair.frame for pair in pairs])
     measures, pictures = [], []
     found = measure_pairs(predictor, pairs, by_position)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from packdepth.checkpoint import TOLERANCE
 from packdepth.evaluation.grades import NOT_BETTER, grade_of, percent
 from packdepth.evaluation.own.pairs import PairMeasures
 
@@ -28,7 +29,6 @@ SMALLEST = 0.05  # smallest true error of the calibration: the lower end of the 
 CLEARLY = 1.15  # ratio of two predicted errors from which their order is trusted: it was right in 11 of 13 such cases
 MIN_PAIRS = 5  # pairs with parallax and texture; fewer do not carry a verdict; chosen
 ROAD_SHARE = 0.5  # share of frames with a ground plane below which a clip is unlike a road; chosen
-METRIC_TOLERANCE = 0.1  # deviation of lengths above which depth is not called metric; chosen
 MIN_GAIN = 0.05  # share of the error of the unmoved image or constant depth that must be explained; chosen
 
 
@@ -218,6 +218,6 @@ def _metres(metric: bool, ratio: float | None, ratio_spread: float | None) -> st
         return "depth is known up to one factor only, not in metres"
     if ratio is None or ratio_spread is None:
         return "metres are not checked, because neither speed, poses nor the camera's height is known"
-    if abs(ratio - 1) <= METRIC_TOLERANCE:
+    if abs(ratio - 1) <= TOLERANCE:
         return f"metres: lengths within {percent(max(abs(ratio - 1), 0.01))} (they vary by {percent(ratio_spread)})"
     return f"not metres: lengths are {percent(ratio)} of the measured ones, although the checkpoint says metric"

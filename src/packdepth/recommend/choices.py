@@ -85,7 +85,7 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
     has_distance = "speed" not in without and look.step is not None and measured
     return [
         Choice("data.train", [source], f"{counted(len(clips), 'clip')}, {counted(look.frames, 'frame')}"),
-        *_held_out(clips, context),
+        *_held_out(is_divided=len(parts) > len(clips)),
         *_context_choice(look, context, stereo),
         *_static(look, context),
         *_augmentation(places, many),
@@ -268,9 +268,9 @@ def with_steps(
 # --- parts of the run file --------------------------------------------------------------------------------------
 
 
-def _held_out(clips: Sequence[Clip], context: Sequence[int]) -> list[Choice]:
-    """Return the share of each clip that is validated on; nothing if no clip is long enough."""
-    if not any(tail_length(clip, TAIL, context) for clip in clips):
+def _held_out(is_divided: bool) -> list[Choice]:
+    """Return the share of each clip that is validated on; nothing if no clip is long enough to be divided."""
+    if not is_divided:
         return []
     return [
         Choice("data.val_tail", TAIL, "the end of each clip is not trained on, and decides which checkpoint is best")

@@ -67,14 +67,15 @@ def measure(
         says that no frame was good enough.
     """
     wanted = SOURCES if sources is None else sources
+    known: KnownLengths = {}
     finders: dict[ScaleSource, Callable[[], ScaleMeasurement]] = {
         "points": lambda: _by_points(predictor, points),
         "lidar": lambda: _by_depth(predictor, clips, "lidar", frames),
         "depth": lambda: _by_depth(predictor, clips, "depth", frames),
-        "speed": lambda: _by_motion(predictor, clips, "speed", frames),
-        "poses": lambda: _by_motion(predictor, clips, "poses", frames),
+        "speed": lambda: _by_motion(predictor, clips, "speed", frames, known),
+        "poses": lambda: _by_motion(predictor, clips, "poses", frames, known),
         "stereo": lambda: _by_stereo(predictor, clips, frames),
-        "camera height": lambda: _by_height(predictor, clips, height, frames),
+        "camera height": lambda: _by_height(predictor, clips, height, frames, known),
     }
     measurements = [finders[source]() for source in SOURCES if source in wanted]
     return [measurement for measurement in measurements if measurement.tried]
@@ -211,8 +212,16 @@ class MotionLengths:
         return f"{self.clip.name}/{self.clip.frames[self.first].name}"
 
 
+KnownLengths = dict[tuple[Clip, int], tuple[float, float, float | None] | None]
+"""Results of `_lengths` by clip and index of the earlier frame, which speed, poses and height share."""
+
+
 def motion_lengths(
-    predictor: Predictor, clips: Sequence[Clip], frames: int = MAX_FRAMES, source: ScaleSource | None = None
+    predictor: Predictor,
+    clips: Sequence[Clip],
+    frames: int = MAX_FRAMES,
+    source: ScaleSource | None = None,
+    known: KnownLengths | None = None,
 ) -> Iterator[MotionLengths]:
     """Yield the predicted lengths of motion between pairs of frames, spread evenly.
 
@@ -223,7 +232,9 @@ def motion_lengths(
         clips: the clips. Those of unrelated images, or without a known camera, are left out.
         frames: the largest number of pairs.
         source: yield only pairs whose distance this source measures; None for all pairs.
+        known: the pairs that were predicted before; those that are predicted now are added.
     """
+    known = {} if known is None else known
     pose = predictor.pose
     if pose is None:
         return
@@ -237,9 +248,11 @@ def motion_lengths(
         if source is None or _distance(clip, number, number + step, source) is not None
     ]
     for clip, index in (places[i] for i in evenly(len(places), frames)):
-        camera = known_camera(clip, predictor.meta)
-        assert camera is not None
-        found = _lengths(predictor, clip, [index + o for o in sorted({0, *offsets})], camera)
+        if (clip, index) not in known:
+            camera = known_camera(clip, predictor.meta)
+            assert camera is not None
+            known[clip, index] = _lengths(predictor, clip, [index + o for o in sorted({0, *offsets})], camera)
+        found = known[clip, index]
         if found is not None:
             factor = match_clip(clip, predictor.meta).factor
             own, length, height = found
@@ -288,10 +301,12 @@ def _distance(clip: Clip, first: int, second: int, source: ScaleSource) -> float
     return length if length is not None and length > MIN_DISTANCE else None
 
 
-def _by_motion(predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, frames: int) -> ScaleMeasurement:
+def _by_motion(
+    predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, frames: int, known: KnownLengths
+) -> ScaleMeasurement:
     found: list[tuple[str, float]] = []
     motion: list[float] = []
-    pairs = list(motion_lengths(predictor, clips, frames, source))
+    pairs = list(motion_lengths(predictor, clips, frames, source, known))
     for pair in pairs:
         length = _distance(pair.clip, pair.first, pair.second, source)
         if length is not None:
@@ -329,12 +344,14 @@ def _by_stereo(predictor: Predictor, clips: Sequence[Clip], frames: int) -> Scal
 # --- the camera's height ------------------------------------------------------------------------------------------
 
 
-def _by_height(predictor: Predictor, clips: Sequence[Clip], height: float | None, frames: int) -> ScaleMeasurement:
+def _by_height(
+    predictor: Predictor, clips: Sequence[Clip], height: float | None, frames: int, known: KnownLengths
+) -> ScaleMeasurement:
     offered = [clip for clip in clips if height or clip.camera_height]
-    pairs = list(motion_lengths(predictor, offered, frames))
+    pairs = list(motion_lengths(predictor, offered, frames, known=known))
     found = []
     for pair in pairs:
-        known = height or pair.clip.camera_height
-        if known is not None and pair.height is not None:
-            found.append((pair.name, known / pair.height))
+        metres = height or pair.clip.camera_height
+        if metres is not None and pair.height is not None:
+            found.append((pair.name, metres / pair.height))
     return _measurement("camera height", found, len(pairs))

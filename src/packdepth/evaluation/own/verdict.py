@@ -82,7 +82,7 @@ def mean(values: Sequence[float]) -> float:
     >>> mean([1.0, math.nan, 3.0])
     2.0
     """
-    known = [value for value in values if not math.isnan(value)]
+    known = _known(values)
     return float(np.mean(known)) if known else math.nan
 
 
@@ -95,7 +95,7 @@ def median(values: Sequence[float]) -> float:
     >>> median([1.0, math.nan, 3.0])
     2.0
     """
-    known = [value for value in values if not math.isnan(value)]
+    known = _known(values)
     return float(np.median(known)) if known else math.nan
 
 
@@ -108,11 +108,16 @@ def spread(values: Sequence[float]) -> float:
     >>> spread([1.0, 2.0, 3.0])
     0.5
     """
-    known = [value for value in values if not math.isnan(value)]
+    known = _known(values)
     if not known:
         return math.nan
     low, middle, high = np.percentile(known, [25, 50, 75])
     return float((high - low) / middle)
+
+
+def _known(values: Sequence[float]) -> list[float]:
+    """Return the values that are not NaN."""
+    return [value for value in values if not math.isnan(value)]
 
 
 def verdict_of(pairs: Sequence[PairMeasures], metric: bool) -> Verdict:

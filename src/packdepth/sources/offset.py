@@ -31,9 +31,8 @@ FLOOR = 0.3  # metres per second: errors do not shrink further below this speed
 NEIGHBORS = 4  # motions before and after, of which a motion is compared with the median
 OUTLIER, MIN_OUTLIER = 4.0, 0.2  # standard deviations, and share of that median, at which a motion is left out: a car
 # that brakes hard (8 m/s^2) changes its speed by less in 0.4 s, above 16 m/s
-MIN_EXCESS = (
-    2.0  # factor of all variances: with 1, only 80 % of the errors on simulated drives were within 2 deviations
-)
+# Factor of all variances, at least: with 1, only 80 % of the errors on simulated drives were within 2 deviations.
+MIN_EXCESS = 2.0
 TOLERANCE = 0.12  # of the logarithm: three standard deviations of WHITE and SLOW together, nearly
 PENALTY = 4.0  # cost of a motion beyond it, in variances: outliers come in bursts, and are not independent evidence
 MAX_DEVIATION = 0.25  # seconds: a less certain offset is refused; at 2 m/s^2 it makes an error of 0.5 m/s

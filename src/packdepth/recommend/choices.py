@@ -30,7 +30,7 @@ MANY_IMAGES = (
 IMAGES_OF_A_PLACE = (
     400  # training samples of each place, where there are many (2026-11-22-demo.md: 560 steps of 16, 56 drives)
 )
-TRAINING_SHARE = 0.72  # of the minutes: the rest is starting, reading images, validation, and a machine that is busier
+TRAINING_SHARE = 0.82  # of the minutes: the rest is starting, reading images, validation, and a machine that is busier
 PLACE = 50.0  # metres of path that show one place; a car's camera sees about as far
 FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is not known
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)

@@ -153,7 +153,8 @@ class Networks(Closed):
 
 
 class Initial(Closed):
-    """Checkpoints from which networks are initialized. A network without one is initialized randomly.
+    """Checkpoints from which networks are initialized. A network without one starts from pretrained
+    weights if its block names some, otherwise from random ones.
 
     >>> Initial(depth="runs/first/best").depth.name
     'best'
@@ -234,6 +235,14 @@ class Run(Closed):
     """The terms of the objective, each kind once."""
     training: Training
     """Options of the training."""
+
+    def completed(self) -> Run:
+        """Return the run with all that its networks need from files that they name; see `NetworkBlock.completed`.
+
+        Raises InputError if such a file cannot be used.
+        """
+        networks = {name: block.completed() for name, block in self.networks if block is not None}
+        return self.model_copy(update={"networks": self.networks.model_copy(update=networks)})
 
     @field_validator("objective")
     @classmethod

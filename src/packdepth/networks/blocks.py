@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -169,6 +169,25 @@ class NetworkBlock(Block, ABC):
     def architecture(self) -> dict[str, Any]:
         """Return the options that must be equal in two networks for one to load the weights of the other."""
         return self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
+
+    def completed(self) -> Self:
+        """Return the block with all that `build` needs from files that it names, such as a model's configuration.
+
+        Training completes the blocks of a run, and its checkpoints keep the completed ones: nothing but the checkpoint
+        is needed afterwards.
+
+        Raises InputError if a file cannot be used.
+        """
+        return self
+
+    def start(self, network: nn.Module) -> None:
+        """Load the weights that a new training starts from. They stay random unless a subclass loads pretrained ones.
+
+        Args:
+            network: what `assemble` returned, with random weights.
+
+        Raises InputError if the weights cannot be used.
+        """
 
     @abstractmethod
     def build(self) -> nn.Module:

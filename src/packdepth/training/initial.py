@@ -15,6 +15,8 @@ from packdepth.errors import InputError
 def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
     """Load the initial weights of the networks of a run, and switch off the gradients of frozen networks.
 
+    They come from the checkpoints that `initial` names, or else from where the network's block says.
+
     Args:
         run: the run.
         networks: the networks by name: `depth`, and `pose` if there is one.
@@ -25,6 +27,8 @@ def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
         path: Path | None = getattr(run.initial, name)
         if path is not None:
             _load(run, network, name, path)
+        else:
+            getattr(run.networks, name).start(network)
         network.requires_grad_(not is_frozen(run, name))
 
 

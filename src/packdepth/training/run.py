@@ -86,7 +86,7 @@ def train(
             used.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
-    run = as_run(run, overrides, checkpoint.recorded_packages(output / "last") if resume else {})
+    run = as_run(run, overrides, checkpoint.recorded_packages(output / "last") if resume else {}).completed()
     processes = run.training.devices * run.training.nodes
     if run.training.batch_size % processes:
         raise InputError(

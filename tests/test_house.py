@@ -174,7 +174,7 @@ PUBLIC = {
                              "masked_mean", "sample_means"},
     "packdepth.networks": {"DepthNetwork", "DepthNetworkBlock", "DepthResNet", "GuidedDepthNetwork",
                            "InverseDepthHead", "PackNet", "PairPoseNetwork", "PoseNet", "PoseNetworkBlock",
-                           "PoseResNet", "SuperDepth", "TwoStreamPoseNet", "start_forward"},
+                           "PoseResNet", "SuperDepth", "TwoStreamPoseNet", "UncertainDepthNetwork", "start_forward"},
     "packdepth.sources": {"AnySource", "CamVid", "Cityscapes", "Content", "Ddad", "DepthPng", "Folder", "ImageFile",
                           "Images", "KittiOdometry", "KittiRaw", "Rgbd", "Rosbag", "Source", "Video", "common_size",
                           "open_clips", "read_json", "source_at"},

@@ -272,6 +272,21 @@ class Run(Closed):
         return self
 
     @model_validator(mode="after")
+    def _uncertainty(self) -> Run:
+        """Raise ValueError if a term trains an uncertainty that is not predicted, or if none trains it."""
+        trained = [term.kind for term in self.objective if isinstance(term, Term) and "log_scale" in term.needs]
+        if trained and not self.networks.depth.uncertainty:
+            raise ValueError(
+                f"objective: '{trained[0]}' trains the uncertainty of depth, but networks.depth predicts none; "
+                f"add networks.depth.uncertainty: true"
+            )
+        if self.networks.depth.uncertainty and not trained and not self.networks.depth.frozen:
+            raise ValueError(
+                "networks.depth.uncertainty is true, but no term of the objective trains it; add {kind: uncertainty}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _label_maps(self) -> Run:
         """Raise ValueError if label maps guide the depth network, but images without label maps need its depth."""
         if self.networks.depth.label_classes is None:

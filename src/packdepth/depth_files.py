@@ -15,6 +15,7 @@ from packdepth.files import replacing
 
 PNG_STEPS = 256  # steps per metre of a 16-bit depth PNG, as in KITTI
 PNG_MAX = 65535  # largest value of 16 bits
+PNG_SURE = 255  # value of confidence 1 in a PNG of 8 bits
 
 EXR_MAGIC, EXR_VERSION = 20000630, 2  # first two numbers of an OpenEXR file of scanlines (OpenEXR File Layout)
 EXR_FLOAT, EXR_ZIP = 2, 3  # codes of 32-bit floats and of zlib
@@ -44,13 +45,35 @@ def write_depth_png(path: Path, depth: np.ndarray, texts: Mapping[str, str] | No
         Image.fromarray(np.where(known, steps, 0).astype(np.uint16)).save(temporary, pnginfo=info)
 
 
-def write_depth_tiff(path: Path, depth: np.ndarray, texts: Mapping[str, str]) -> None:
+def write_confidence_png(path: Path, confidence: np.ndarray) -> None:
+    """Write confidence as a gray PNG of 8 bits: black is 0, white is 1.
+
+    Args:
+        path: the file.
+        confidence: confidence [H, W] in [0, 1].
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "confidence.png"
+    >>> write_confidence_png(path, np.array([[1.0, 0.4]]))
+    >>> np.asarray(Image.open(path)).tolist()
+    [[255, 102]]
+    """
+    info = PngInfo()
+    info.add_text("unit", f"confidence x {PNG_SURE}")
+    with replacing(path) as temporary:
+        Image.fromarray((confidence * PNG_SURE).round().astype(np.uint8)).save(temporary, pnginfo=info)
+
+
+def write_depth_tiff(
+    path: Path, depth: np.ndarray, texts: Mapping[str, str], confidence: np.ndarray | None = None
+) -> None:
     """Write depth as a TIFF of one channel of 32-bit floats, compressed without loss.
 
     Args:
         path: the file.
         depth: depth [H, W].
         texts: texts by their keyword; the file's ImageDescription holds them.
+        confidence: confidence [H, W] in [0, 1], the second page of the file; None for none.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "depth.tiff"
@@ -61,13 +84,21 @@ def write_depth_tiff(path: Path, depth: np.ndarray, texts: Mapping[str, str]) ->
     """
     words = "; ".join(f"{keyword}: {text}" for keyword, text in texts.items())
     with replacing(path) as temporary:
+        more = [] if confidence is None else [Image.fromarray(confidence.astype(np.float32))]
         Image.fromarray(depth.astype(np.float32)).save(
-            temporary, format="TIFF", compression="tiff_adobe_deflate", description=words
+            temporary,
+            format="TIFF",
+            compression="tiff_adobe_deflate",
+            description=words,
+            save_all=bool(more),
+            append_images=more,
         )
 
 
-def write_depth_exr(path: Path, depth: np.ndarray, texts: Mapping[str, str]) -> None:
-    """Write depth as OpenEXR: one channel "Y" of 32-bit floats, which every reader shows, compressed without loss.
+def write_depth_exr(
+    path: Path, depth: np.ndarray, texts: Mapping[str, str], confidence: np.ndarray | None = None
+) -> None:
+    """Write depth as OpenEXR: a channel "Y" of 32-bit floats, which every reader shows, compressed without loss.
 
     The format is that of "OpenEXR File Layout" (openexr.com): one part of scanlines with ZIP compression.
 
@@ -75,6 +106,7 @@ def write_depth_exr(path: Path, depth: np.ndarray, texts: Mapping[str, str]) -> 
         path: the file.
         depth: depth [H, W].
         texts: texts by their keyword, which become attributes of the header.
+        confidence: confidence [H, W] in [0, 1], a second channel "confidence"; None for none.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "depth.exr"
@@ -83,11 +115,13 @@ def write_depth_exr(path: Path, depth: np.ndarray, texts: Mapping[str, str]) -> 
     '762f3101'
     """
     height, width = depth.shape
-    rows = np.ascontiguousarray(depth, dtype="<f4")
+    channels = {"Y": depth} | ({} if confidence is None else {"confidence": confidence})  # in the order of their names
+    rows = np.stack(list(channels.values()), axis=1).astype("<f4")  # [H, C, W]
+    listed = b"".join(name.encode() + b"\0" + struct.pack("<iB3xii", EXR_FLOAT, 0, 1, 1) for name in channels)
     blocks = [_exr_block(rows[start : start + EXR_ROWS].tobytes()) for start in range(0, height, EXR_ROWS)]
     window = struct.pack("<4i", 0, 0, width - 1, height - 1)
     attributes = [
-        ("channels", "chlist", b"Y\0" + struct.pack("<iB3xii", EXR_FLOAT, 0, 1, 1) + b"\0"),
+        ("channels", "chlist", listed + b"\0"),
         ("compression", "compression", bytes([EXR_ZIP])),
         ("dataWindow", "box2i", window),
         ("displayWindow", "box2i", window),

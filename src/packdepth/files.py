@@ -100,6 +100,7 @@ def write_cloud(
     colors: np.ndarray,
     texts: Mapping[str, str] | None = None,
     views: np.ndarray | None = None,
+    confidence: np.ndarray | None = None,
 ) -> None:
     """Write a colored point cloud as binary PLY, one vertex for each point.
 
@@ -109,6 +110,7 @@ def write_cloud(
         colors: colors [N, 3] uint8, RGB.
         texts: texts by their keyword, which become comments of the header; None for none.
         views: for each point, the number of frames that it was averaged over, [N]; None leaves this property out.
+        confidence: for each point, its confidence in [0, 1], [N]; None leaves this property out.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "points.ply"
@@ -120,6 +122,8 @@ def write_cloud(
     columns = [*points.T, *colors.T]
     if views is not None:
         layout, columns = [*layout, ("views", "<u2")], [*columns, views]
+    if confidence is not None:
+        layout, columns = [*layout, ("confidence", "<f4")], [*columns, confidence]
     vertices = np.empty(len(points), dtype=layout)
     for (name, _), column in zip(layout, columns, strict=True):
         vertices[name] = column

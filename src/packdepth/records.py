@@ -22,7 +22,7 @@ from packdepth.files import replacing, write_cloud
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import points_from_depth
 from packdepth.geometry.reliable import reliable_pixels
-from packdepth.geometry.voxels import thinned
+from packdepth.geometry.voxels import Cloud, thinned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -244,6 +244,7 @@ class Outputs:
     # These are predicted only if a term of the objective needs them:
     right_inv_depths: list[Tensor] | None = None  # inverse depths of the right view, as `inv_depths`
     context_inv_depths: Tensor | None = None  # [B, N, 1, H, W] inverse depth of the context frames in 1/metres
+    log_scale: Tensor | None = None  # [B, 1, H, W] log of the scale of the target's errors of depth
     T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion from pairs with the later frame first
 
 
@@ -269,6 +270,7 @@ class Prediction:
     time: float | None = None  # seconds, if the image is a frame of a clip
     pose: np.ndarray | None = None  # T_world_camera [4, 4] float64, in the unit of depth; None if it is not known
     disagreement: np.ndarray | None = None  # [H, W] float32, relative difference from the mirrored image's depth
+    confidence: np.ndarray | None = None  # [H, W] float32 in [0, 1], 1 is sure; None if the network predicts none
 
     def __repr__(self) -> str:
         (height, width), low, high = self.depth.shape, self.depth.min(), self.depth.max()
@@ -291,7 +293,9 @@ class Prediction:
         low, high = own_low if low is None else low, own_high if high is None else high
         return colorize(self.inv_depth, low, high, colormap)
 
-    def kept(self, max_depth: float | None = None, reliable: bool = False) -> np.ndarray:
+    def kept(
+        self, max_depth: float | None = None, reliable: bool = False, min_confidence: float | None = None
+    ) -> np.ndarray:
         """Return which pixels have a depth and are not cut.
 
         Args:
@@ -299,48 +303,70 @@ class Prediction:
                 cuts nothing.
             reliable: whether unreliable pixels are cut, as `packdepth.geometry.reliable` finds them: sky, what is
                 far, edges between near and far, and what the mirrored image contradicts. It needs a camera.
+            min_confidence: the smallest confidence that is kept, in [0, 1]; None cuts nothing.
 
         Returns:
             The mask [H, W], bool.
+
+        Raises InputError for `min_confidence` if the network predicts no confidence.
         """
         kept: np.ndarray = np.isfinite(self.depth) & (self.depth > 0)
         if max_depth is not None:
             kept &= self.depth <= max_depth
+        if min_confidence is not None:
+            if self.confidence is None:
+                raise InputError(
+                    "min_confidence cuts by confidence, but this prediction has none: its network was trained without "
+                    "networks.depth.uncertainty; leave it out, or train with uncertainty: true"
+                )
+            kept &= self.confidence >= min_confidence
         if reliable:
             kept &= reliable_pixels(self.inv_depth, self.image, self._known_camera(), self.disagreement)
         return kept
 
-    def points(self, max_depth: float | None = None, reliable: bool = False, thin: float | None = None) -> np.ndarray:
+    def points(
+        self,
+        max_depth: float | None = None,
+        reliable: bool = False,
+        thin: float | None = None,
+        min_confidence: float | None = None,
+    ) -> np.ndarray:
         """Return the points of all pixels with depth, row by row.
 
         Args:
             max_depth: cut points farther than this, as in `kept`.
             reliable: whether unreliable points are cut, as in `kept`.
             thin: side of a cube, in the unit of depth; all points in one cube become their mean. None: all.
+            min_confidence: cut points that are less sure, as in `kept`.
 
         Returns:
             Points [N, 3] float32 in the camera frame (x right, y down, z forward), in metres if `metric`.
 
         Raises InputError without a camera.
         """
-        return self.cloud(max_depth, reliable, thin)[0]
+        return self.cloud(max_depth, reliable, thin, min_confidence).points
 
     def cloud(
-        self, max_depth: float | None = None, reliable: bool = False, thin: float | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the points [N, 3] of `points` and their colors [N, 3] uint8, RGB.
+        self,
+        max_depth: float | None = None,
+        reliable: bool = False,
+        thin: float | None = None,
+        min_confidence: float | None = None,
+    ) -> Cloud:
+        """Return the points [N, 3] of `points`, their colors [N, 3] uint8 (RGB) and, if it is known, their confidence.
 
         Args:
             max_depth: cut points farther than this, as in `kept`.
             reliable: whether unreliable points are cut, as in `kept`.
             thin: side of the cubes in which points are averaged, as in `points`.
+            min_confidence: cut points that are less sure, as in `kept`.
 
         Raises InputError without a camera.
         """
-        kept = self.kept(max_depth, reliable)
+        kept = self.kept(max_depth, reliable, min_confidence)
         points, _ = points_from_depth(np.where(kept, self.depth, 0), self._known_camera())
-        colors = self.image[kept]
-        return (points, colors) if thin is None else thinned(points, colors, thin)
+        cloud = Cloud(points, self.image[kept], None if self.confidence is None else self.confidence[kept])
+        return cloud if thin is None else thinned(cloud, thin)
 
     def save(
         self,
@@ -349,6 +375,7 @@ class Prediction:
         max_depth: float | None = None,
         reliable: bool = False,
         thin: float | None = None,
+        min_confidence: float | None = None,
     ) -> None:
         """Write the prediction to a file in the format of its suffix. The file appears whole or not at all.
 
@@ -358,23 +385,27 @@ class Prediction:
         `.png` is a depth map of 16 bits, metres x 256, as KITTI keeps it: at most 255.996 m, and steps of 4 mm.
         `.ply` is a colored point cloud, one vertex for each pixel with depth; it needs a camera.
         All but `.npz` carry the texts `unit` and `scale_source`.
+        Confidence, if the network predicts it, is the array `confidence` of a `.npz`, the second page of a `.tiff`, the
+        channel "confidence" of a `.exr` and the property `confidence` of a `.ply`; a `.png` does not hold it.
 
         Args:
             path: the file; missing folders are made.
             max_depth: cut what is farther, as in `kept`: such points, or depth, which is 0 there.
             reliable: whether what is unreliable is cut likewise.
             thin: for `.ply`, the side of the cubes in which points are averaged, as in `points`.
+            min_confidence: cut what is less sure, likewise.
 
         Raises InputError for another suffix, for a point cloud without a camera, and for a `.png` of depth that is not
         metric.
         """
         path = Path(path)
         if path.suffix == ".ply":
-            write_cloud(path, *self.cloud(max_depth, reliable, thin), self.texts)
+            cloud = self.cloud(max_depth, reliable, thin, min_confidence)
+            write_cloud(path, cloud.points, cloud.colors, self.texts, confidence=cloud.confidence)
             return
         depth = self.depth
-        if max_depth is not None or reliable:
-            depth = np.where(self.kept(max_depth, reliable), depth, np.float32(0))
+        if max_depth is not None or reliable or min_confidence is not None:
+            depth = np.where(self.kept(max_depth, reliable, min_confidence), depth, np.float32(0))
         if path.suffix == ".npz":
             arrays: dict[str, Any] = {
                 "depth": depth,
@@ -383,6 +414,8 @@ class Prediction:
             }
             if self.camera is not None:
                 arrays["intrinsics"] = self.camera.matrix().numpy()
+            if self.confidence is not None:
+                arrays["confidence"] = self.confidence
             with replacing(path) as temporary:
                 np.savez_compressed(temporary, **arrays)
         elif path.suffix == ".png":
@@ -393,9 +426,9 @@ class Prediction:
                 )
             write_depth_png(path, depth, self.texts | {"unit": "metre x 256, 0 where unknown"})
         elif path.suffix == ".tiff":
-            write_depth_tiff(path, depth, self.texts)
+            write_depth_tiff(path, depth, self.texts, self.confidence)
         elif path.suffix == ".exr":
-            write_depth_exr(path, depth, self.texts)
+            write_depth_exr(path, depth, self.texts, self.confidence)
         else:
             raise InputError(
                 f"{path}: a prediction is not saved as '{path.suffix}'; name a file .npz, .tiff or .exr (depth), .png "

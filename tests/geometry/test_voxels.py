@@ -6,13 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packdepth.geometry.voxels import CELLS, VoxelGrid, packed, thinned, unpacked
+from packdepth.geometry.voxels import CELLS, Cloud, VoxelGrid, packed, thinned, unpacked
 
 
-def cloud(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random points within 3 m of the origin, and colors."""
+def random_cloud(count: int, seed: int) -> Cloud:
+    """Random points within 3 m of the origin, with colors and confidence."""
     generator = np.random.default_rng(seed)
-    return generator.uniform(-3, 3, (count, 3)), generator.integers(0, 256, (count, 3), dtype=np.uint8)
+    points, colors = generator.uniform(-3, 3, (count, 3)), generator.integers(0, 256, (count, 3), dtype=np.uint8)
+    return Cloud(points, colors, generator.uniform(0, 1, count))
 
 
 def cells(points: np.ndarray, size: float) -> set[tuple[int, ...]]:
@@ -21,28 +22,32 @@ def cells(points: np.ndarray, size: float) -> set[tuple[int, ...]]:
 
 @given(count=st.integers(1, 300), seed=st.integers(0, 99), size=st.sampled_from([0.3, 1.0, 2.5]))
 def test_thinning_leaves_the_mean_of_each_cube(count: int, seed: int, size: float) -> None:
-    points, colors = cloud(count, seed)
-    means, mean_colors = thinned(points, colors, size)
-    assert len(means) == len(cells(points, size))
-    assert cells(means, size) == cells(points, size)
-    for mean, color in zip(means, mean_colors, strict=True):
+    points, colors, confidence = cloud = random_cloud(count, seed)
+    assert confidence is not None
+    means = thinned(cloud, size)
+    assert means.confidence is not None
+    assert len(means.points) == len(cells(points, size))
+    assert cells(means.points, size) == cells(points, size)
+    for mean, color, sure in zip(*means, strict=True):
         same = (np.floor(points / size) == np.floor(mean / size)).all(1)
         np.testing.assert_allclose(mean, points[same].mean(0), atol=1e-9)
         np.testing.assert_allclose(color, colors[same].mean(0), atol=0.5 + 1e-9)
+        np.testing.assert_allclose(sure, confidence[same].mean(), atol=1e-9)
 
 
 @given(count=st.integers(1, 100), seed=st.integers(0, 99))
 def test_the_order_of_points_does_not_matter(count: int, seed: int) -> None:
-    points, colors = cloud(count, seed)
+    points, colors, _ = random_cloud(count, seed)
     order = np.random.default_rng(seed).permutation(count)
-    for one, other in zip(thinned(points, colors, 0.7), thinned(points[order], colors[order], 0.7), strict=True):
-        np.testing.assert_allclose(one.astype(float), other.astype(float), atol=1)
-    np.testing.assert_allclose(thinned(points, colors, 0.7)[0], thinned(points[order], colors[order], 0.7)[0])
+    one, other = thinned(Cloud(points, colors), 0.7), thinned(Cloud(points[order], colors[order]), 0.7)
+    np.testing.assert_allclose(one.points, other.points)
+    np.testing.assert_allclose(one.colors.astype(float), other.colors.astype(float), atol=1)
+    assert one.confidence is None
 
 
 def test_thinning_again_changes_nothing() -> None:
-    once = thinned(*cloud(200, 0), 0.5)
-    np.testing.assert_allclose(thinned(*once, 0.5)[0], once[0])
+    once = thinned(random_cloud(200, 0), 0.5)
+    np.testing.assert_allclose(thinned(once, 0.5).points, once.points)
 
 
 @given(st.lists(st.tuples(*[st.integers(-CELLS, CELLS - 1)] * 3), min_size=1, max_size=20))
@@ -56,26 +61,27 @@ def test_frames_are_counted_once_each_and_weights_count() -> None:
     black, white = np.zeros((2, 3), np.uint8), np.full((1, 3), 200, np.uint8)
     grid.add(np.array([[0.2, 0.2, 0.2], [0.4, 0.4, 0.4]]), black, np.ones(2))  # one frame, twice in one voxel
     grid.add(np.array([[0.9, 0.9, 0.9]]), white, np.array([2.0]))
-    points, colors, frames = grid.means()
+    (points, colors, confidence), frames = grid.means()
     np.testing.assert_allclose(points, [[0.6, 0.6, 0.6]])
     assert colors.tolist() == [[100, 100, 100]]
     assert frames.tolist() == [2]
-    assert len(grid.means(min_frames=3)[0]) == 0
+    assert confidence is None
+    assert len(grid.means(min_frames=3)[1]) == 0
 
 
 def test_points_very_far_away_are_kept() -> None:
     far = np.array([[0.0, 0.0, 1e6]])
-    np.testing.assert_allclose(thinned(far, np.zeros((1, 3), np.uint8), 0.01)[0], far)
+    np.testing.assert_allclose(thinned(Cloud(far, np.zeros((1, 3), np.uint8)), 0.01).points, far)
 
 
 def test_memory_is_bounded_by_larger_voxels() -> None:
     grid = VoxelGrid(0.01, max_voxels=500)
     for seed in range(3):
-        points, colors = cloud(1000, seed)
+        points, colors, _ = random_cloud(1000, seed)
         grid.add(points, colors, np.ones(1000))
-    means, _, frames = grid.means()
+    (means, _, _), frames = grid.means()
     assert 50 < len(means) <= 500
     assert grid.size == 0.01 * 2 ** round(np.log2(grid.size / 0.01))
-    whole = np.concatenate([cloud(1000, seed)[0] for seed in range(3)])
+    whole = np.concatenate([random_cloud(1000, seed).points for seed in range(3)])
     assert cells(means, grid.size) == cells(whole, grid.size)
     assert frames.max() <= 3

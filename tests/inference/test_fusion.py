@@ -8,6 +8,7 @@ import world
 
 from packdepth.errors import InputError
 from packdepth.geometry.poses import from_first
+from packdepth.geometry.voxels import Cloud
 from packdepth.inference.fusion import VOXEL_SHARE, ClipMap, moved, relative_difference
 from packdepth.inference.options import PointOptions
 from packdepth.records import Prediction
@@ -28,7 +29,7 @@ def predictions(count: int = world.FRAMES, step: float = 1.0) -> list[Prediction
     return found
 
 
-def fused(each: list[Prediction], options: PointOptions = OPTIONS) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def fused(each: list[Prediction], options: PointOptions = OPTIONS) -> tuple[Cloud, np.ndarray, float]:
     clip_map = ClipMap(options)
     for prediction in each:
         clip_map.add(prediction)
@@ -41,7 +42,7 @@ def distance_to_the_world(points: np.ndarray) -> np.ndarray:
 
 
 def test_a_plane_seen_from_a_moving_camera_fuses_into_the_plane() -> None:
-    points, _, views, size = fused(predictions())
+    (points, _, _), views, size = fused(predictions())
     assert len(points) > 500
     assert size == 0.25
     assert distance_to_the_world(points).max() < 1e-5
@@ -58,10 +59,10 @@ def test_the_unit_of_depth_scales_the_map() -> None:
         scaled.append(
             Prediction(each.depth / 10, each.inv_depth * 10, False, "none", each.image, each.camera, pose=pose)
         )
-    points, _, _, size = fused(scaled, PointOptions(max_depth=1.2, thin=0.023, all_points=True))
+    (points, _, _), _, size = fused(scaled, PointOptions(max_depth=1.2, thin=0.023, all_points=True))
     expected = fused(predictions(), PointOptions(max_depth=12, thin=0.23, all_points=True))
-    assert size == expected[3] / 10
-    assert len(points) == pytest.approx(len(expected[0]), rel=0.02)
+    assert size == expected[2] / 10
+    assert len(points) == pytest.approx(len(expected[1]), rel=0.02)
     assert (distance_to_the_world(10 * points) < 1e-4).all()
 
 
@@ -69,7 +70,7 @@ def test_an_object_that_moves_is_left_out() -> None:
     frames = predictions()
     for index, each in enumerate(frames):
         each.depth[8:30, 40 + 3 * index : 52 + 3 * index] = 5.0 - 0.6 * index  # it comes nearer than the camera goes
-    points, _, _, _ = fused(frames)
+    (points, _, _), _, _ = fused(frames)
     assert (distance_to_the_world(points) < 1e-5).mean() > 0.98
 
 
@@ -79,7 +80,7 @@ def test_noise_of_single_frames_does_not_enter_the_map() -> None:
     for each in frames:
         wrong = generator.random(each.depth.shape) < 0.1
         each.depth[wrong] *= generator.uniform(0.4, 0.8, int(wrong.sum())).astype(np.float32)
-    points, _, _, _ = fused(frames)
+    (points, _, _), _, _ = fused(frames)
     assert (distance_to_the_world(points) < 0.1).mean() > 0.95
 
 
@@ -128,6 +129,6 @@ def test_differences_are_zero_where_the_other_frame_sees_the_same() -> None:
 def test_the_default_reach_and_voxel_follow_the_median_depth() -> None:
     frames = predictions()
     median = float(np.median(frames[0].depth))
-    points, _, _, size = fused(frames, PointOptions(all_points=True))
+    (points, _, _), _, size = fused(frames, PointOptions(all_points=True))
     assert size == pytest.approx(VOXEL_SHARE * median)
     assert points[:, 2].max() <= median + world.STEP * world.FRAMES

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packdepth.color import COLORMAPS, TABLES, Colormap
-from packdepth.inference.pictures import BACKGROUND, bar_ticks, image_and_colors, with_bar
+from packdepth.inference.pictures import BACKGROUND, bar_ticks, joined, with_bar
 
 
 def test_ticks_are_round_metres_at_their_inverse_depth() -> None:
@@ -54,18 +54,17 @@ def test_a_bar_fits_small_pictures() -> None:
     assert with_bar(np.zeros((12, 20, 3), np.uint8), 0.1, 0.1, "gray", metric=True).shape[0] == 12
 
 
-def test_wide_images_are_stacked_and_tall_ones_set_side_by_side(image: np.ndarray) -> None:
+def test_pictures_are_joined_above_or_beside_each_other(image: np.ndarray) -> None:
     colors = 255 - image
-    np.testing.assert_array_equal(image_and_colors(image, colors), np.vstack([image, colors]))
-    np.testing.assert_array_equal(image_and_colors(image, colors, beside=True), np.hstack([image, colors]))
-    tall, tall_colors = image.transpose(1, 0, 2), colors.transpose(1, 0, 2)
-    np.testing.assert_array_equal(image_and_colors(tall, tall_colors), np.hstack([tall, tall_colors]))
+    np.testing.assert_array_equal(joined([image, colors], across=False), np.vstack([image, colors]))
+    np.testing.assert_array_equal(joined([image, colors, image], across=True), np.hstack([image, colors, image]))
 
 
-def test_a_color_bar_leaves_white_room_beside_the_image(image: np.ndarray) -> None:
+def test_a_color_bar_leaves_white_room_beside_the_other_pictures(image: np.ndarray) -> None:
     colors = with_bar(255 - image, 0.1, 0.4, "turbo", metric=True)
-    stacked = image_and_colors(image, colors)
+    stacked = joined([image, colors, image], across=False)
     height, width = image.shape[:2]
-    np.testing.assert_array_equal(stacked[:height, :width], image)
-    assert (stacked[:height, width:] == BACKGROUND).all()
-    np.testing.assert_array_equal(stacked[height:], colors)
+    for start in (0, 2 * height):
+        np.testing.assert_array_equal(stacked[start : start + height, :width], image)
+        assert (stacked[start : start + height, width:] == BACKGROUND).all()
+    np.testing.assert_array_equal(stacked[height : 2 * height], colors)

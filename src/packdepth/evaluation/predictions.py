@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,11 +14,18 @@ from packdepth.checkpoint import scale_in_words
 from packdepth.errors import InputError
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.inference.cameras import match_clip, scale_on
-from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, load
-from packdepth.networks.flip import fuse_flipped
+from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, load, relative_difference
 from packdepth.records import Clip, Frame
 
 EgoMotion = Callable[[Iterable[np.ndarray]], np.ndarray]  # N images [H, W, 3] to T_next_current [N - 1, 4, 4]
+
+
+class FrameMaps(NamedTuple):
+    """The predicted maps of a frame."""
+
+    inv_depths: dict[str, Tensor]  # inverse depth [1, 1, h, w] (1/metres) by row: plain, and flip if there is any
+    doubts: dict[str, Tensor]  # orders [1, 1, h, w] in which pixels of the row plain are doubted, the largest first, by
+    # name: that of the confidence and, beside it, the difference from the mirrored image; empty without confidence
 
 
 class Predictions(Protocol):
@@ -40,8 +47,8 @@ class Predictions(Protocol):
     def ego_motion(self) -> EgoMotion | None:
         """The function that predicts ego-motion, see `Predictor.ego_motion`; None if there is none."""
 
-    def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
-        """Return inverse depth [1, 1, h, w] (1/metres) by row: plain, and flip if there is any.
+    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
+        """Return the predicted maps of a frame.
 
         Args:
             clip: the clip of the frame.
@@ -71,8 +78,8 @@ class NetworkPredictions:
         """
         return scale_on(clips, self.predictor.meta)
 
-    def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
-        """Return inverse depth [1, 1, h, w] (1/metres) at the network's size, see `Predictions`.
+    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
+        """Return the predicted maps of a frame at the network's size, see `Predictions`.
 
         Args:
             clip: the clip of the frame. Depth is corrected for its focal length, as in prediction.
@@ -80,10 +87,14 @@ class NetworkPredictions:
             image: the image of the frame, [H, W, 3].
         """
         pixels, labels = image_tensor(image), label_tensor(self.predictor.labels(frame.image, frame.semantic))
-        inv_depth = self.predictor.inv_depth(pixels, labels)
-        mirrored = self.predictor.inv_depth(pixels.flip(-1), None if labels is None else labels.flip(-1))
+        maps = self.predictor.maps(pixels, labels)
+        mirrored = self.predictor.maps(pixels.flip(-1), None if labels is None else labels.flip(-1))
         factor = match_clip(clip, self.predictor.meta).factor
-        return {"plain": inv_depth / factor, "flip": fuse_flipped(inv_depth, mirrored) / factor}
+        rows = {"plain": maps.inv_depth / factor, "flip": maps.fused(mirrored).inv_depth / factor}
+        if maps.log_scale is None:
+            return FrameMaps(rows, {})
+        difference = relative_difference(maps.inv_depth, mirrored.inv_depth.flip(-1))
+        return FrameMaps(rows, {"confidence": maps.log_scale, "flip difference": difference})
 
 
 class SavedPredictions:
@@ -100,7 +111,8 @@ class SavedPredictions:
 
     def __init__(self, folder: Path, example: Path) -> None:
         self.name, self.folder = str(folder), folder
-        _, self.metric, self.scale_source = read_depth(example)
+        saved = read_depth(example)
+        self.metric, self.scale_source = saved.metric, saved.scale_source
 
     def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
         """Return whether the saved depth is in metres, and its scale in words, see `Predictions`.
@@ -110,8 +122,8 @@ class SavedPredictions:
         """
         return self.metric, scale_in_words(self.metric, self.scale_source)
 
-    def inv_depths(self, clip: Clip, frame: Frame, image: np.ndarray) -> dict[str, Tensor]:
-        """Return the saved inverse depth [1, 1, H, W] (1/metres) in the row plain, see `Predictions`.
+    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
+        """Return the saved maps [1, 1, H, W] of a frame, with inverse depth (1/metres) in the row plain.
 
         Args:
             clip: the clip of the frame.
@@ -122,8 +134,9 @@ class SavedPredictions:
         path = next((place for place in places if place.exists()), None)
         if path is None:
             raise InputError(f"{places[-1]}: not found; predict all frames of {clip.path} with --save depth")
-        depth, _, _ = read_depth(path)
-        return {"plain": 1 / torch.from_numpy(depth)[None, None].clamp(max=1 / MIN_INV_DEPTH)}
+        saved = read_depth(path)
+        doubts = {} if saved.confidence is None else {"confidence": -torch.from_numpy(saved.confidence)[None, None]}
+        return FrameMaps({"plain": 1 / torch.from_numpy(saved.depth)[None, None].clamp(max=1 / MIN_INV_DEPTH)}, doubts)
 
 
 def open_predictions(checkpoint: str | Path | Predictor) -> Predictions:
@@ -143,8 +156,17 @@ def open_predictions(checkpoint: str | Path | Predictor) -> Predictions:
     return NetworkPredictions(str(checkpoint), load(checkpoint))
 
 
-def read_depth(path: Path) -> tuple[np.ndarray, bool, str]:
-    """Read an npz file that `write_depth_npz` wrote: depth [H, W], whether it is metric, and the origin of its scale.
+class SavedDepth(NamedTuple):
+    """The content of an npz file of depth."""
+
+    depth: np.ndarray  # [H, W] float32
+    metric: bool  # whether depth is in metres
+    scale_source: str  # the origin of its scale
+    confidence: np.ndarray | None  # [H, W] float32 in [0, 1]; None if the network predicted none
+
+
+def read_depth(path: Path) -> SavedDepth:
+    """Read an npz file that `Prediction.save` wrote.
 
     Args:
         path: the file.
@@ -153,6 +175,11 @@ def read_depth(path: Path) -> tuple[np.ndarray, bool, str]:
     """
     try:
         with np.load(path, allow_pickle=False) as content:
-            return content["depth"].astype(np.float32), bool(content["metric"]), str(content["scale_source"])
+            return SavedDepth(
+                content["depth"].astype(np.float32),
+                bool(content["metric"]),
+                str(content["scale_source"]),
+                content["confidence"].astype(np.float32) if "confidence" in content else None,
+            )
     except Exception as error:  # numpy raises what zipfile, zlib and its own parser raise
         raise InputError(f"{path}: is no depth that packdepth saved ({error}); predict again") from None

@@ -22,10 +22,12 @@ from packdepth.evaluation.scores import (
     class_mean,
     interval,
     mean_boundaries,
+    mean_curves,
     mean_scores,
     part_counts,
     ranked,
 )
+from packdepth.evaluation.sparsification import KEPT, Sparsification
 from packdepth.files import write_json
 
 
@@ -140,6 +142,11 @@ class Report:
         """The depth boundary errors by row, in pixels; None if they are not evaluated or there are no boundaries."""
         return mean_boundaries(self.images) or None
 
+    @cached_property
+    def sparsification(self) -> Sparsification | None:
+        """The sparsification curves in the checkpoint's own row, averaged over images; None without confidence."""
+        return mean_curves(self.images).get(self.row)
+
     @property
     def class_means(self) -> dict[str, Scores] | None:
         """The means over classes by row and metric; None without label maps."""
@@ -180,6 +187,7 @@ class Report:
             "part_images": self.part_images,
             "class_mean": self.class_means,
             "boundaries": self.boundaries,
+            "sparsification": self.sparsification and self.sparsification.to_json(),
             "intervals": self.intervals
             and {
                 row: {name: list(limits) for name, limits in scores.items()} for row, scores in self.intervals.items()
@@ -215,6 +223,7 @@ class Report:
                 *self._part_lines(),
                 *self._too_far_lines(),
                 *self._boundary_lines(),
+                *self._sparsification_lines(),
                 *self._ego_motion_lines(),
             ]
         )
@@ -244,6 +253,16 @@ class Report:
             return []
         title = "depth boundaries: distance to the true ones and from them, pixels"
         return ["", title, "", *columns(BoundaryErrors._fields, self.boundaries)]
+
+    def _sparsification_lines(self) -> list[str]:
+        if self.sparsification is None:
+            return []
+        title = (
+            f"confidence ({self.row}): area over the random order (AURG, more is better) and to the perfect one "
+            f"(AUSE, less is better), and abs_rel of all pixels and of the surest {percent(KEPT)} of each image"
+        )
+        rows = self.sparsification.rows()
+        return ["", title, "", *columns(list(next(iter(rows.values()))), rows)]
 
     def _part_lines(self) -> list[str]:
         parts = {part: {row: scores["abs_rel"] for row, scores in rows.items()} for part, rows in self.parts.items()}

@@ -33,7 +33,8 @@ from packdepth.evaluation.predictions import NetworkPredictions, Predictions, op
 from packdepth.evaluation.protocol import Protocol
 from packdepth.evaluation.protocols import OWN, find_protocol
 from packdepth.evaluation.report import Report, write_reports
-from packdepth.evaluation.scores import ImageScores, Scores, scores_by_part
+from packdepth.evaluation.scores import ImageScores, Scores, evaluated_depth, scores_by_part
+from packdepth.evaluation.sparsification import sparsification
 from packdepth.files import make_folder
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
@@ -294,18 +295,30 @@ def evaluate_frame(
         image: the image of the frame, [H, W, 3].
     """
     truth = ground_truth(protocol, clip, frame)
-    rows, boundaries = {}, {}
+    rows, boundaries, curves = {}, {}, {}
     if has_valid_pixels(truth):
         parts = part_masks(truth[0, 0], frame, protocol.ranges, protocol.classes, clip.camera)
-        for row, inv_depth in predictions.inv_depths(clip, frame, image).items():
+        maps, valid = predictions.maps(clip, frame, image), ~truth[0, 0].isnan()
+        doubts = {
+            name: resize_inv_depth(doubt, *truth.shape[-2:]).to(truth.device)[0, 0][valid]
+            for name, doubt in maps.doubts.items()
+        }
+        for row, inv_depth in maps.inv_depths.items():
             depth = full_depth(inv_depth, truth, protocol.resizing)[0, 0]
             rows[row] = scores_by_part(protocol, depth, truth[0, 0], parts, scaled=False)
             if protocol.boundaries:
                 boundaries[row] = boundary_errors(depth, truth[0, 0])
             scaled = "scaled" if row == "plain" else f"{row}_scaled"
             rows[scaled] = scores_by_part(protocol, depth, truth[0, 0], parts, scaled=True)
+            if doubts and row == "plain":
+                curves = {
+                    each: sparsification(
+                        evaluated_depth(protocol, depth, truth[0, 0], each == scaled), truth[0, 0][valid], doubts
+                    )
+                    for each in (row, scaled)
+                }
     unit = frame.name if clip.independent else clip.drive or clip.name
-    return ImageScores(clip.name, frame.name, unit, rows, boundaries)
+    return ImageScores(clip.name, frame.name, unit, rows, boundaries, curves)
 
 
 def full_depth(inv_depth: Tensor, truth: Tensor, resizing: Resizing = "inverse_depth") -> Tensor:
@@ -345,7 +358,7 @@ def example_maps(
     clip = next(clip for clip in clips if clip.name == scores.clip)
     frame = next(frame for frame in clip.frames if frame.name == scores.frame)
     image, truth = frame.image.read(), ground_truth(protocol, clip, frame)
-    depth = full_depth(predictions.inv_depths(clip, frame, image)["plain"], truth, protocol.resizing)
+    depth = full_depth(predictions.maps(clip, frame, image).inv_depths["plain"], truth, protocol.resizing)
     return ExampleMaps(scores, image, depth[0, 0].numpy(), truth[0, 0].numpy())
 
 

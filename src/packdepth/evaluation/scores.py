@@ -17,6 +17,7 @@ from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.choices import METRICS
 from packdepth.evaluation.metrics import clamped, median_scale, metrics_from_means, pixel_errors
 from packdepth.evaluation.protocol import Protocol
+from packdepth.evaluation.sparsification import Sparsification, mean_sparsification
 
 DRAWS = 1000  # resamples of the bootstrap; a usual number
 SEED = 0  # of the bootstrap's random generator, so that intervals are reproducible
@@ -40,6 +41,8 @@ class ImageScores:
     boundaries: dict[str, BoundaryErrors] = field(default_factory=dict)
     """Depth boundary errors by row. Only plain and flip, because scaling does not change them; empty if they are not
     evaluated."""
+    sparsification: dict[str, Sparsification] = field(default_factory=dict)
+    """The sparsification curves in the rows plain and scaled; empty without confidence."""
 
 
 def scores_by_part(
@@ -57,9 +60,7 @@ def scores_by_part(
     valid = ~truth.isnan()
     parts = {"all": valid, **parts}
     own = [name for name in parts if scaled and protocol.scaled_by_class and name in protocol.classes]
-    factor = median_scale(depth, truth, valid, protocol.median) if scaled else torch.ones_like(depth[0, 0])
-    t = truth[valid].double()
-    errors = pixel_errors(clamped(depth[valid].double() * factor, protocol.min_depth, protocol.cap), t)  # [9, N]
+    errors = pixel_errors(evaluated_depth(protocol, depth, truth, scaled), truth[valid].double())  # [9, N]
     masks = torch.stack([mask[valid] for mask in parts.values()]).double()  # [P, N]
     means = masks @ errors.T / masks.sum(1, keepdim=True)  # [P, 9]
     for name in own:
@@ -67,6 +68,20 @@ def scores_by_part(
         d = clamped(depth[parts[name]].double() * factor, protocol.min_depth, protocol.cap)
         means[list(parts).index(name)] = pixel_errors(d, truth[parts[name]].double()).mean(1)
     return dict(zip(parts, metrics_from_means(means).tolist(), strict=True))
+
+
+def evaluated_depth(protocol: Protocol, depth: Tensor, truth: Tensor, scaled: bool) -> Tensor:
+    """Return the depth that is compared with the valid ground truth of an image, [N] float64: scaled and clamped.
+
+    Args:
+        protocol: the protocol, with the range and the kind of median.
+        depth: predicted depth [H, W], metres.
+        truth: ground truth [H, W], metres, NaN where it is invalid; at least one pixel is valid.
+        scaled: whether the depth is multiplied by its median scale before it is clamped.
+    """
+    valid = ~truth.isnan()
+    factor = median_scale(depth, truth, valid, protocol.median) if scaled else torch.ones_like(depth[0, 0])
+    return clamped(depth[valid].double() * factor, protocol.min_depth, protocol.cap)
 
 
 # --- over images --------------------------------------------------------------------------------------------------
@@ -97,6 +112,20 @@ def mean_boundaries(images: Sequence[ImageScores]) -> dict[str, Scores]:
         row: dict(zip(BoundaryErrors._fields, np.mean([errors[row] for errors in known], axis=0).tolist(), strict=True))
         for row in (known[0] if known else ())
     }
+
+
+def mean_curves(images: Sequence[ImageScores]) -> dict[str, Sparsification]:
+    """Return the sparsification curves by row, averaged over images; empty without confidence.
+
+    Args:
+        images: scores of images.
+    """
+    rows = next((image.sparsification for image in images if image.sparsification), {})
+    means = {
+        row: mean_sparsification([image.sparsification[row] for image in images if image.sparsification])
+        for row in rows
+    }
+    return {row: mean for row, mean in means.items() if mean is not None}
 
 
 def part_counts(images: Sequence[ImageScores]) -> dict[str, int]:

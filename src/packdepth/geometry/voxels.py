@@ -11,11 +11,19 @@ MAX_VOXELS = 3_000_000  # voxels in memory; beyond, voxels become twice as large
 PENDING = 500_000  # least number of voxels of new frames that are merged with the others at once, which takes a sort
 
 
+class Cloud(NamedTuple):
+    """Colored points."""
+
+    points: np.ndarray  # [N, 3]
+    colors: np.ndarray  # [N, 3] uint8, RGB
+    confidence: np.ndarray | None = None  # [N] in [0, 1]; None if it is not known
+
+
 class Voxels(NamedTuple):
     """Voxels of a grid, with sums over their points."""
 
     keys: np.ndarray  # [N] int64, one number for each cell of the grid
-    sums: np.ndarray  # [N, 7] weight, weight x (x, y, z), weight x (red, green, blue)
+    sums: np.ndarray  # [N, 8] weight, weight x (x, y, z), weight x (red, green, blue), weight x confidence
     frames: np.ndarray  # [N] int64, number of frames that met the voxel
 
 
@@ -34,33 +42,37 @@ class VoxelGrid:
     >>> grid = VoxelGrid(1.0)
     >>> colors = np.full((3, 3), 100, np.uint8)
     >>> grid.add(np.array([[0.2, 0.2, 0.2], [0.4, 0.4, 0.4], [5.0, 0.0, 0.0]]), colors, np.ones(3))
-    >>> points, colors, frames = grid.means()
-    >>> points.round(3).tolist(), frames.tolist()
+    >>> cloud, frames = grid.means()
+    >>> cloud.points.round(3).tolist(), frames.tolist()
     ([[0.3, 0.3, 0.3], [5.0, 0.0, 0.0]], [1, 1])
     """
 
     def __init__(self, size: float, max_voxels: int = MAX_VOXELS) -> None:
         self.size, self._max = size, max_voxels
-        self._voxels = Voxels(np.zeros(0, np.int64), np.zeros((0, 7)), np.zeros(0, np.int64))
+        self._voxels = Voxels(np.zeros(0, np.int64), np.zeros((0, 8)), np.zeros(0, np.int64))
         self._pending: list[Voxels] = []  # those of the latest frames
 
-    def add(self, points: np.ndarray, colors: np.ndarray, weights: np.ndarray) -> None:
+    def add(
+        self, points: np.ndarray, colors: np.ndarray, weights: np.ndarray, confidence: np.ndarray | None = None
+    ) -> None:
         """Add the points of a frame.
 
         Args:
             points: points [N, 3].
             colors: their colors [N, 3] uint8.
             weights: their weights in averages [N], positive.
+            confidence: their confidence [N], if it is known.
         """
+        sure = np.full(len(points), np.nan) if confidence is None else confidence
         cells = np.floor(points / self.size).clip(-CELLS, CELLS - 1).astype(np.int64)  # the outermost ones are endless
-        sums = np.concatenate([np.ones((len(points), 1)), points, colors], axis=1) * weights[:, None]
+        sums = np.concatenate([np.ones((len(points), 1)), points, colors, sure[:, None]], axis=1) * weights[:, None]
         frame = merged(Voxels(packed(cells), sums, np.ones(len(cells), np.int64)), np.maximum)
         self._pending.append(frame)
         if sum(len(each.keys) for each in self._pending) > max(PENDING, len(self._voxels.keys) // 2):
             self._merge()
 
-    def means(self, min_frames: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the mean points [N, 3] float64 and colors [N, 3] uint8 of the voxels, and their frames [N].
+    def means(self, min_frames: int = 1) -> tuple[Cloud, np.ndarray]:
+        """Return the mean points (float64), colors and confidence of the voxels, and their numbers of frames [N].
 
         Args:
             min_frames: leave out voxels that fewer frames have met.
@@ -69,7 +81,9 @@ class VoxelGrid:
         chosen = self._voxels.frames >= min_frames
         sums = self._voxels.sums[chosen]
         values = sums[:, 1:] / sums[:, :1]
-        return values[:, :3], values[:, 3:].round().astype(np.uint8), self._voxels.frames[chosen]
+        points, colors, confidence = values[:, :3], values[:, 3:6].round().astype(np.uint8), values[:, 6]
+        cloud = Cloud(points, colors, None if np.isnan(confidence).any() else confidence)
+        return cloud, self._voxels.frames[chosen]
 
     def _merge(self) -> None:
         """Merge the voxels of the latest frames with the others."""
@@ -82,24 +96,25 @@ class VoxelGrid:
             self._voxels = merged(Voxels(packed(unpacked(keys) >> 1), sums, frames), np.maximum)
 
 
-def thinned(points: np.ndarray, colors: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return one point for each cube of a grid that holds points: the mean of its points and of their colors.
+def thinned(cloud: Cloud, size: float) -> Cloud:
+    """Return one point for each cube of a grid that holds points: the mean of its points, colors and confidence.
 
     Args:
-        points: points [N, 3].
-        colors: their colors [N, 3] uint8.
+        cloud: N points.
         size: side of a cube, in the unit of the points.
 
     Returns:
-        Points [M, 3] of the same type, M <= N, in the order of the cubes, and their colors [M, 3].
+        M <= N points of the same type, in the order of the cubes.
 
-    >>> thinned(np.array([[0.1, 0, 1], [0.3, 0, 1]]), np.array([[0, 0, 0], [2, 2, 2]], np.uint8), 0.5)[1].tolist()
+    >>> cloud = Cloud(np.array([[0.1, 0, 1], [0.3, 0, 1]]), np.array([[0, 0, 0], [2, 2, 2]], np.uint8))
+    >>> thinned(cloud, 0.5).colors.tolist()
     [[1, 1, 1]]
     """
-    grid = VoxelGrid(size, max_voxels=len(points) + 1)
-    grid.add(points, colors, np.ones(len(points)))
-    means, colors, _ = grid.means()
-    return means.astype(points.dtype), colors
+    grid = VoxelGrid(size, max_voxels=len(cloud.points) + 1)
+    grid.add(cloud.points, cloud.colors, np.ones(len(cloud.points)), cloud.confidence)
+    means, _ = grid.means()
+    confidence = None if cloud.confidence is None else means.confidence
+    return Cloud(means.points.astype(cloud.points.dtype), means.colors, confidence)
 
 
 def packed(cells: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.voxels import MAX_VOXELS, VoxelGrid
+from packdepth.geometry.voxels import MAX_VOXELS, Cloud, VoxelGrid
 from packdepth.inference.options import PointOptions
 from packdepth.records import Prediction
 
@@ -56,24 +56,27 @@ class ClipMap:
         elif len(self._window) == 2:
             self._fuse(0, (1,))
 
-    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-        """Return the points [N, 3] of the map, their colors [N, 3] uint8, their views [N] and the side of a voxel.
+    def finish(self) -> tuple[Cloud, np.ndarray, float]:
+        """Return the points of the map, with their colors and confidence, their views [N] and the side of a voxel.
 
         Raises InputError if no two frames agree on any point.
         """
         if len(self._window) > 1:
             self._fuse(-1, (-2,))
         self._window.clear()
-        points, colors, views = (np.zeros((0, 3)),) * 3 if self.grid is None else self.grid.means(MIN_FRAMES)
-        if self.grid is None or not len(points):
-            raise InputError("no map: no two frames with motion between them agree on any point; try a larger --thin")
-        return points, colors, views, self.grid.size
+        if self.grid is not None:
+            cloud, views = self.grid.means(MIN_FRAMES)
+            if len(views):
+                return cloud, views, self.grid.size
+        raise InputError("no map: no two frames with motion between them agree on any point; try a larger --thin")
 
     def _fuse(self, index: int, others: tuple[int, ...]) -> None:
         """Add the points of a frame of the window that other ones of it agree on."""
         options, prediction = self.options, self._window[index]
         reach = REACH * float(np.median(prediction.depth)) if options.max_depth is None else options.max_depth
-        points, colors = prediction.cloud(reach, reliable=not options.all_points)
+        points, colors, confidence = prediction.cloud(
+            reach, reliable=not options.all_points, min_confidence=options.min_confidence
+        )
         depth = points[:, 2]
         assert prediction.pose is not None
         world = points.astype(np.float64) @ prediction.pose[:3, :3].T + prediction.pose[:3, 3]
@@ -88,7 +91,8 @@ class ClipMap:
         if self.grid is None:
             size = VOXEL_SHARE * float(np.median(prediction.depth)) if options.thin is None else options.thin
             self.grid = VoxelGrid(size, self._max)
-        self.grid.add(world[chosen], colors[chosen], depth[chosen].astype(np.float64) ** -2)
+        sure = None if confidence is None else confidence[chosen]
+        self.grid.add(world[chosen], colors[chosen], depth[chosen].astype(np.float64) ** -2, sure)
 
 
 def moved(before: Prediction, after: Prediction) -> bool:

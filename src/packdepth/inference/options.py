@@ -18,6 +18,8 @@ class PointOptions:
         thin: metres; points within a cube of this side become one, their mean. A map has cubes of 1/200 of the median
             depth if this is left out.
         all_points: keep the points that are left out as unreliable: sky, what is far, edges between near and far.
+        min_confidence: from 0 to 1; points that are less sure are left out of clouds and maps. It needs a checkpoint
+            that was trained with `uncertainty: true`.
 
     >>> PointOptions(thin=0.2).check()
     """
@@ -25,9 +27,12 @@ class PointOptions:
     max_depth: float | None = None
     thin: float | None = None
     all_points: bool = False
+    min_confidence: float | None = None
 
     def check(self) -> None:
-        """Raise InputError, which names the option, for a length that is not positive."""
+        """Raise InputError, which names the option, for a length that is not positive or a confidence beyond [0, 1]."""
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise InputError(f"--min-confidence {self.min_confidence:g}: is no confidence; give a number from 0 to 1")
         for option, value in (("max-depth", self.max_depth), ("thin", self.thin)):
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"--{option} {value:g}: is no length; give a positive number of metres")

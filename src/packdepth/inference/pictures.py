@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -74,19 +76,32 @@ def with_bar(picture: np.ndarray, low: float, high: float, colormap: Colormap, m
     return np.concatenate([picture, np.asarray(canvas)], axis=1)
 
 
-def image_and_colors(image: np.ndarray, colors: np.ndarray, beside: bool = False) -> np.ndarray:
-    """Return an image above its depth in colors, or left of it if it is taller than wide or `beside` asks for it.
+def shades_of(confidence: np.ndarray) -> np.ndarray:
+    """Return confidence as a gray picture [H, W, 3] uint8: white is sure, black is not.
 
     Args:
-        image: image [H, W, 3] uint8, RGB.
-        colors: colors [H, W + w, 3] uint8, RGB; w pixels of a color bar, if there is one, stay white beside the image.
-        beside: whether the image is always to the left.
+        confidence: confidence [H, W] in [0, 1].
 
-    >>> image_and_colors(np.zeros((2, 4, 3), np.uint8), np.zeros((2, 4, 3), np.uint8)).shape
-    (4, 4, 3)
+    >>> shades_of(np.array([[0.0, 1.0]])).tolist()
+    [[[0, 0, 0], [255, 255, 255]]]
     """
-    height, width = image.shape[:2]
-    if beside or width < height:
-        return np.concatenate([image, colors], axis=1)
-    room = np.full((height, colors.shape[1] - width, 3), BACKGROUND, np.uint8)
-    return np.concatenate([np.concatenate([image, room], axis=1), colors], axis=0)
+    return (confidence[..., None] * 255).round().astype(np.uint8).repeat(3, axis=-1)
+
+
+def joined(pictures: Sequence[np.ndarray], across: bool) -> np.ndarray:
+    """Return pictures side by side or one above the other; what is narrower than the widest is followed by white.
+
+    Args:
+        pictures: pictures [H, W_i, 3] uint8, RGB, of one height.
+        across: whether they stand side by side.
+
+    >>> joined([np.zeros((2, 4, 3), np.uint8), np.zeros((2, 5, 3), np.uint8)], across=False).shape
+    (4, 5, 3)
+    """
+    if across:
+        return np.concatenate(pictures, axis=1)
+    widest = max(picture.shape[1] for picture in pictures)
+    canvas = np.full((len(pictures), len(pictures[0]), widest, 3), BACKGROUND, np.uint8)
+    for place, picture in zip(canvas, pictures, strict=True):
+        place[:, : picture.shape[1]] = picture
+    return canvas.reshape(-1, widest, 3)

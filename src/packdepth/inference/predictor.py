@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -27,6 +28,7 @@ from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.layers.formats import use_channels_last
+from packdepth.networks.uncertainty import Estimate, confidence_of
 from packdepth.records import Clip, Frame, Prediction, Readable
 from packdepth.sources.files import ImageFile, check_mode
 from packdepth.sources.open import open_clips
@@ -36,6 +38,29 @@ PRECISIONS: dict[Precision, torch.dtype] = {"32": torch.float32, "bf16": torch.b
 
 BATCH = 8  # maximum number of images in a call of the depth network, so that larger batches fit in memory
 PAIRS = 8  # maximum number of pairs of frames in a call of the pose network
+
+
+class Maps(NamedTuple):
+    """The maps that a depth network predicts for images, at its own size."""
+
+    inv_depth: Tensor  # [B, 1, h, w] float32, 1/metres
+    log_scale: Tensor | None  # [B, 1, h, w] float32, log of the scale of errors of log depth; None without uncertainty
+
+    def fused(self, mirrored: Maps) -> Maps:
+        """Return the maps, each fused with that of the mirrored images.
+
+        Args:
+            mirrored: the maps of the images mirrored left to right, as predicted.
+        """
+        inv_depth = fuse_flipped(self.inv_depth, mirrored.inv_depth)
+        if self.log_scale is None or mirrored.log_scale is None:
+            return Maps(inv_depth, None)
+        return Maps(inv_depth, fuse_flipped(self.log_scale, mirrored.log_scale))
+
+    @property
+    def confidence(self) -> Tensor | None:
+        """The confidence [B, 1, h, w] in [0, 1], see `confidence_of`; None without uncertainty."""
+        return None if self.log_scale is None else confidence_of(self.log_scale)
 
 
 def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "32") -> Predictor:
@@ -271,7 +296,19 @@ class Predictor:
 
         Raises InputError if label maps guide the depth network but `labels` are missing or differ in size.
         """
-        return self._inv_depth([images], [labels])
+        return self.maps(images, labels).inv_depth
+
+    @torch.inference_mode()
+    def maps(self, images: Tensor, labels: Tensor | None = None) -> Maps:
+        """Return inverse depth and, if the network predicts it, the log-scale of its errors, at the network's size.
+
+        Args:
+            images: images [B, 3, H, W] of any size, as in `inv_depth`.
+            labels: class ids [B, 1, H, W] uint8, as in `inv_depth`.
+
+        Raises InputError as `inv_depth` does.
+        """
+        return self._maps([images], [labels])
 
     def labels(self, image: Readable, semantic: Readable | None) -> np.ndarray | None:
         """Read the label map [H, W] of an image, if label maps guide the depth network; return None otherwise.
@@ -349,22 +386,24 @@ class Predictor:
         """Return the predictions of at most `BATCH` images."""
         pixels = [checked_size(image_tensor(image), camera) for image, camera in zip(images, cameras, strict=True)]
         ids = [label_tensor(each) for each in labels]
-        inv_depths = self._inv_depth(pixels, ids)  # [B, 1, h, w]
+        maps = self._maps(pixels, ids)
         differences: Sequence[Tensor | None] = [None] * len(pixels)
         if flip:
             mirrored_ids = [None if each is None else each.flip(-1) for each in ids]
-            mirrored = self._inv_depth([each.flip(-1) for each in pixels], mirrored_ids)
-            differences = list(relative_difference(inv_depths, mirrored.flip(-1)))
-            inv_depths = fuse_flipped(inv_depths, mirrored)
+            mirrored = self._maps([each.flip(-1) for each in pixels], mirrored_ids)
+            differences = list(relative_difference(maps.inv_depth, mirrored.inv_depth.flip(-1)))
+            maps = maps.fused(mirrored)
+        confidences: Sequence[Tensor | None] = (
+            [None] * len(pixels) if maps.confidence is None else list(maps.confidence)
+        )
         predictions = []
-        for image, camera, inv_depth, difference in zip(pixels, cameras, inv_depths, differences, strict=True):
+        for image, camera, inv_depth, difference, confidence in zip(
+            pixels, cameras, maps.inv_depth, differences, confidences, strict=True
+        ):
             height, width = image.shape[-2:]
             match = match_camera(camera, height, width, self.meta)
             resized = resize_inv_depth(inv_depth[None] / match.factor, height, width)
             full = resized.clamp(min=MIN_INV_DEPTH)[0, 0].cpu().numpy()
-            disagreement = (
-                None if difference is None else resize_inv_depth(difference[None], height, width)[0, 0].cpu().numpy()
-            )
             predictions.append(
                 Prediction(
                     depth=1 / full,
@@ -373,21 +412,22 @@ class Predictor:
                     scale_source=self.meta.scale_source,
                     image=(image[0].permute(1, 2, 0) * 255).round().byte().numpy(),
                     camera=camera,
-                    disagreement=disagreement,
+                    disagreement=_at_size(difference, height, width),
+                    confidence=_at_size(confidence, height, width),
                 )
             )
         return predictions
 
-    def _inv_depth(self, images: Sequence[Tensor], labels: Sequence[Tensor | None]) -> Tensor:
-        """Return inverse depth [B, 1, h, w], 1/metres, at the network's size.
+    def _maps(self, images: Sequence[Tensor], labels: Sequence[Tensor | None]) -> Maps:
+        """Return the maps of images at the network's size.
 
         The B images are given as tensors [b, 3, H, W], one for each image size, with label maps [b, 1, H, W].
         """
         resized = torch.cat([self._resized(each) for each in images])
         if self.run.networks.depth.label_classes is None:
-            return self._finest(resized)
+            return self._predicted(resized)
         pairs = zip(images, labels, strict=True)
-        return self._finest(resized, torch.cat([self._resized_labels(ids, each) for each, ids in pairs]))
+        return self._predicted(resized, torch.cat([self._resized_labels(ids, each) for each, ids in pairs]))
 
     def _aligned(self, view: Tensor, following: Tensor, T: Tensor, camera: Camera | None) -> Tensor:
         """Return motions T_following_view [B, 4, 4], aligned with the depth of the views if there is a camera."""
@@ -427,8 +467,20 @@ class Predictor:
         inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *guide)
         return inv_depths[0]
 
+    def _predicted(self, images: Tensor, *guide: Tensor) -> Maps:
+        """Return the maps of images [B, 3, h, w]; `guide` is as in `_finest`."""
+        if not self.run.networks.depth.uncertainty:
+            return Maps(self._finest(images, *guide), None)
+        estimate: Estimate = self.depth(images.to(self.dtype), *guide, with_log_scale=True)
+        return Maps(estimate.inv_depths[0], estimate.log_scale)
+
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)
+
+
+def _at_size(values: Tensor | None, height: int, width: int) -> np.ndarray | None:
+    """Return a map [1, h, w] resized as inverse depth is, [H, W] float32; None for None."""
+    return None if values is None else resize_inv_depth(values[None], height, width)[0, 0].cpu().numpy()
 
 
 def relative_difference(inv_depth: Tensor, other: Tensor) -> Tensor:

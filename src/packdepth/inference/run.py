@@ -89,6 +89,11 @@ def predict(
     writers = _chosen(save)
     clips = open_clips(input, kind, options, camera, fov)
     predictor = load(checkpoint, precision=precision)
+    if points.min_confidence is not None and not predictor.run.networks.depth.uncertainty:
+        raise InputError(
+            f"--min-confidence {points.min_confidence:g}: {checkpoint} predicts no confidence; leave it out, or train "
+            f"with networks.depth.uncertainty: true"
+        )
     jobs = _jobs(clips, input, output, writers, predictor)
     for job in jobs:
         _check(job, input, predictor)

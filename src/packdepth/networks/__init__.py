@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from packdepth.networks.posenet import PoseNet as PoseNet
     from packdepth.networks.superdepth import SuperDepth as SuperDepth
     from packdepth.networks.twostream import TwoStreamPoseNet as TwoStreamPoseNet
+    from packdepth.networks.uncertainty import UncertainDepthNetwork as UncertainDepthNetwork
 
 __all__, __getattr__, __dir__ = lazy_names(
     __name__,
@@ -40,6 +41,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "PoseResNet": "packdepth.networks.pose_resnet",
         "SuperDepth": "packdepth.networks.superdepth",
         "TwoStreamPoseNet": "packdepth.networks.twostream",
+        "UncertainDepthNetwork": "packdepth.networks.uncertainty",
         "start_forward": "packdepth.networks.ego_motion",
     },
 )

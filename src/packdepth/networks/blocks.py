@@ -199,7 +199,8 @@ class DepthNetworkBlock(NetworkBlock):
 
     `build` returns a module that maps an image [B, 3, H, W], RGB in [0, 1], to a list of inverse depths in 1/metres at
     strides 1, 2, 4 and 8, finest first: `packdepth.networks.DepthNetwork` is the contract. `flip` works with every such
-    network; `guidance` with those that fulfill `packdepth.networks.GuidedDepthNetwork`.
+    network; `guidance` with those that fulfill `packdepth.networks.GuidedDepthNetwork`, and `uncertainty` with those
+    that fulfill `packdepth.networks.UncertainDepthNetwork`.
 
     >>> import torch
     >>> from packdepth.networks.packnet import PackNetBlock
@@ -215,6 +216,11 @@ class DepthNetworkBlock(NetworkBlock):
     """
     guidance: GuidanceBlock | None = None
     """Guidance by semantics; none if left out."""
+    uncertainty: bool = False
+    """Predict the scale of errors of depth, too, from which `Prediction.confidence` follows (Poggi et al., CVPR 2020).
+
+    The objective needs the term `uncertainty`, which trains it.
+    """
     scale: PositiveFloat = 1.0
     """Factor of predicted depth, in training and in prediction; `packdepth calibrate` sets it."""
 
@@ -237,6 +243,7 @@ class DepthNetworkBlock(NetworkBlock):
 
         from packdepth.networks.contract import GuidedDepthNetwork, TimesDepth
         from packdepth.networks.flip import FlipFused
+        from packdepth.networks.uncertainty import UncertainDepthNetwork, add_log_scale
 
         with blaming(f"networks.depth: '{self.kind}'", type(self)):
             network = self.build()
@@ -258,6 +265,13 @@ class DepthNetworkBlock(NetworkBlock):
                 )
             channels: dict[int, int] = {s: network.decoder_channels[s] for s in self.guidance.strides}
             network.guidance = self.guidance.semantics.guidance(channels, self.guidance.kernel, semantics_copy)
+        if self.uncertainty:
+            if not isinstance(network, UncertainDepthNetwork):
+                raise InputError(
+                    f"networks.depth.uncertainty: the network '{self.kind}' cannot predict uncertainty (it has no "
+                    f"feature_channels); leave it out, or use another network"
+                )
+            add_log_scale(network)
         network = FlipFused(network) if self.flip else network
         if self.scale != 1:
             network.register_forward_hook(TimesDepth(self.scale))  # a hook, so that names of weights stay as they are

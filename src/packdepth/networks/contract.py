@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from packdepth.errors import InputError
 from packdepth.networks.guidance import Guidance
+from packdepth.networks.uncertainty import Estimate
 
 SCALES = 4  # number of inverse depths of a network, at strides 1, 2, 4 and 8
 
@@ -69,15 +70,17 @@ class TimesDepth:
     def __init__(self, factor: float) -> None:
         self.factor = factor
 
-    def __call__(self, network: nn.Module, inputs: object, inv_depths: list[Tensor]) -> list[Tensor]:
-        """Return the inverse depths divided by the factor.
+    def __call__(self, network: nn.Module, inputs: object, result: list[Tensor] | Estimate) -> list[Tensor] | Estimate:
+        """Return the inverse depths divided by the factor. The log-scale of relative errors stays as it is.
 
         Args:
             network: the network, which is not used.
             inputs: its arguments, which are not used.
-            inv_depths: its result.
+            result: its result.
         """
-        return [inv_depth / self.factor for inv_depth in inv_depths]
+        if isinstance(result, Estimate):
+            return result._replace(inv_depths=[inv_depth / self.factor for inv_depth in result.inv_depths])
+        return [inv_depth / self.factor for inv_depth in result]
 
 
 def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import LogitConv2d
-from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth, ResNetDepthBlock
+from packdepth.networks.resnet_depth import Decoded, ResNetDecoder, ResNetDepth, ResNetDepthBlock
 
 CHANNELS = (16, 32, 64, 128, 256)  # channels of the decoder at strides 1 to 16, as in monodepth2
 SCALES = 4  # number of inverse depths, at strides 1, 2, 4 and 8
@@ -23,11 +23,12 @@ class DepthDecoder(ResNetDecoder):
         encoder_channels: channels of the encoder's features, at strides 2 to 32.
 
     >>> features = [torch.rand(1, 8, 32 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
-    >>> [tuple(x.shape) for x in DepthDecoder([8, 8, 8, 8, 8])(features)][0]
+    >>> [tuple(x.shape) for x in DepthDecoder([8, 8, 8, 8, 8])(features).logits][0]
     (1, 1, 64, 128)
     """
 
     channels: ClassVar[dict[int, int]] = {2**level: channels for level, channels in enumerate(CHANNELS)}
+    feature_channels: ClassVar[dict[int, int]] = {2**level: CHANNELS[level] for level in range(SCALES)}
 
     def __init__(self, encoder_channels: list[int]) -> None:
         super().__init__(encoder_channels)
@@ -37,10 +38,10 @@ class DepthDecoder(ResNetDecoder):
         self.after = nn.ModuleList(_conv(c + s, c) for c, s in zip(CHANNELS, skips, strict=True))
         self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in CHANNELS[:SCALES])
 
-    def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
-        """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first."""
+    def forward(self, features: list[Tensor], guide: Guide = unguided) -> Decoded:
+        """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first, and their features."""
         x = features[-1]
-        logits: list[Tensor] = []
+        decoded = Decoded([], {})
         for level in reversed(range(len(CHANNELS))):
             x = F.interpolate(F.elu(self.before[level](x)), scale_factor=2, mode="nearest")
             x = guide(x, 2**level)
@@ -48,8 +49,9 @@ class DepthDecoder(ResNetDecoder):
                 x = torch.cat([x, features[level - 1]], dim=1)
             x = F.elu(self.after[level](x))
             if level < SCALES:
-                logits.insert(0, self.disparity[level](x))
-        return logits
+                decoded.logits.insert(0, self.disparity[level](x))
+                decoded.features[2**level] = x
+        return decoded
 
 
 class DepthResNetBlock(ResNetDepthBlock):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from packdepth.networks.uncertainty import Estimate
+
 BORDER = 0.05  # share of the width: width of the two ramps at each border (Godard et al. 2017)
 
 
@@ -51,16 +53,26 @@ class FlipFused(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
+    def forward(
+        self, image: Tensor, guide_input: Tensor | None = None, with_log_scale: bool = False
+    ) -> list[Tensor] | Estimate:
         """Return inverse depths [B, 1, H / 2^s, W / 2^s], finest first.
 
         Args:
             image: [B, 3, H, W], RGB in [0, 1].
             guide_input: input of the guidance [B, C, H, W]; None for the image itself.
+            with_log_scale: return an `Estimate`, whose log-scale is fused likewise; the network must have one.
         """
-        inputs = (image,) if guide_input is None else (image, guide_input)
-        both: list[Tensor] = self.network(*map(with_mirrored, inputs))
-        return [fuse_flipped(*inv_depth.chunk(2)) for inv_depth in both]
+        inputs = [with_mirrored(x) for x in (image, guide_input) if x is not None]
+        if with_log_scale:
+            estimate: Estimate = self.network(*inputs, with_log_scale=True)
+            return Estimate(_fused(estimate.inv_depths), *_fused([estimate.log_scale]))
+        return _fused(self.network(*inputs))
+
+
+def _fused(both: list[Tensor]) -> list[Tensor]:
+    """Return maps [B, 1, H, W] of images, each fused from the maps [2 B, 1, H, W] of the images and their mirrors."""
+    return [fuse_flipped(*x.chunk(2)) for x in both]
 
 
 def with_mirrored(x: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from packdepth.networks.layers.packing import (
 )
 from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
 from packdepth.networks.options import INITIAL_DEPTH, Unit
+from packdepth.networks.uncertainty import Estimate, LogScaleHead, estimated
 
 Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
 
@@ -89,6 +90,8 @@ class PackNet(nn.Module):
         guidance: the module that filters the decoder's features before they meet a skip connection; None without
             guidance.
         decoder_channels: number of channels of these features, by stride. Those of stride 1 are never guided.
+        log_scale: the head that predicts uncertainty; None without it.
+        feature_channels: number of channels of its input, by stride.
 
     >>> import torch
     >>> network = PackNet("tiny")
@@ -140,6 +143,8 @@ class PackNet(nn.Module):
         self.decoder_channels = dict(zip((16, 8, 4, 2, 1), unpacked, strict=True))
         self.stride = STRIDE
         self.guidance: Guidance | None = None
+        self.feature_channels = {1: n1, 2: n2, 4: n3, 8: n4}
+        self.log_scale: LogScaleHead | None = None
         self._initialize(initial_depth)
 
     def _initialize(self, initial_depth: float) -> None:
@@ -157,12 +162,15 @@ class PackNet(nn.Module):
                 assert layer.conv1.bias is not None
                 nn.init.zeros_(layer.conv1.bias)
 
-    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
+    def forward(
+        self, image: Tensor, guide_input: Tensor | None = None, with_log_scale: bool = False
+    ) -> list[Tensor] | Estimate:
         """Return the inverse depths [B, 1, H / 2^s, W / 2^s], rounded up, in 1/metres, for s = 0, 1, 2, 3.
 
         Args:
             image: [B, 3, H, W], RGB in [0, 1].
             guide_input: input of the guidance [B, C, H, W]; None for the image itself.
+            with_log_scale: return an `Estimate`.
         """
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE)
@@ -186,7 +194,8 @@ class PackNet(nn.Module):
         inv2 = self.head(logits2)
         y1 = self.iconv1(*self._joined(self.unpack1(y2), x0, inv2))
         inv1 = self.head(self._refined(self.disp1_layer(y1), logits2))
-        return crop_scales([inv1, inv2, inv3, inv4], height, width)
+        inv_depths = crop_scales([inv1, inv2, inv3, inv4], height, width)
+        return estimated(inv_depths, self.log_scale, {1: y1, 2: y2, 4: y3, 8: y4}, with_log_scale)
 
     def _joined(self, x: Tensor, skip: Tensor, coarser: Tensor | None = None) -> list[Tensor]:
         """Return the input maps of a level: features, skip connection and the upsampled coarser inverse depth."""

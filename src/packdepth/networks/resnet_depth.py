@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from packdepth.networks.layers.head import InverseDepthHead
 from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
 from packdepth.networks.layers.resnet import STRIDE, ResNetEncoder
 from packdepth.networks.options import INITIAL_DEPTH, LAYERS, Layers
+from packdepth.networks.uncertainty import Estimate, LogScaleHead, estimated
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 100.0  # metres, range of the predicted depth, as in monodepth2
 MIN_COARSEST = 2  # pixels, smallest height and width of the coarsest features: reflection padding needs two
@@ -42,6 +43,13 @@ class ResNetDepthBlock(DepthNetworkBlock):
         return self
 
 
+class Decoded(NamedTuple):
+    """The result of a decoder."""
+
+    logits: list[Tensor]  # [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first
+    features: dict[int, Tensor]  # features that the logits are computed from, by stride, [B, C_s, H / s, W / s]
+
+
 class ResNetDecoder(nn.Module):
     """A decoder of features at strides 2 to 32 to logits [B, 1, ., .] at strides 1, 2, 4 and 8.
 
@@ -51,16 +59,18 @@ class ResNetDecoder(nn.Module):
     Attributes:
         disparity: the layers that compute the logits.
         channels: number of channels of the features that can be guided, before they meet a skip connection, by stride.
+        feature_channels: number of channels of the features that the logits are computed from, by stride.
     """
 
     disparity: nn.ModuleList
     channels: ClassVar[dict[int, int]]
+    feature_channels: ClassVar[dict[int, int]]
 
     def __init__(self, encoder_channels: list[int]) -> None:
         super().__init__()
 
-    def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
-        """Return the logits [B, 1, H / s, W / s], finest first.
+    def forward(self, features: list[Tensor], guide: Guide = unguided) -> Decoded:
+        """Return the logits [B, 1, H / s, W / s], finest first, and the features that they are computed from.
 
         Args:
             features: features of the encoder [B, C_s, H / s, W / s], finest first.
@@ -85,6 +95,8 @@ class ResNetDepth(nn.Module):
         guidance: the module that filters the decoder's features before they meet a skip connection; None without
             guidance.
         decoder_channels: number of channels of these features, by stride.
+        log_scale: the head that predicts uncertainty; None without it.
+        feature_channels: number of channels of its input, by stride.
     """
 
     decoder_type: ClassVar[type[ResNetDecoder]]
@@ -106,16 +118,22 @@ class ResNetDepth(nn.Module):
         self.decoder_channels = self.decoder.channels
         self.stride = STRIDE
         self.guidance: Guidance | None = None
+        self.feature_channels = self.decoder.feature_channels
+        self.log_scale: LogScaleHead | None = None
 
-    def forward(self, image: Tensor, guide_input: Tensor | None = None) -> list[Tensor]:
+    def forward(
+        self, image: Tensor, guide_input: Tensor | None = None, with_log_scale: bool = False
+    ) -> list[Tensor] | Estimate:
         """Return the inverse depths [B, 1, H / 2^s, W / 2^s] for s = 0, 1, 2, 3.
 
         Args:
             image: [B, 3, H, W], RGB in [0, 1].
             guide_input: input of the guidance [B, C, H, W]; None for the image itself.
+            with_log_scale: return an `Estimate`.
         """
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE, MIN_COARSEST)
         guide = unguided if self.guidance is None else self.guidance(image, guide_input)
-        logits = self.decoder(self.encoder(image), guide)
-        return crop_scales([self.head(x) for x in logits], height, width)
+        logits, features = self.decoder(self.encoder(image), guide)
+        inv_depths = crop_scales([self.head(x) for x in logits], height, width)
+        return estimated(inv_depths, self.log_scale, features, with_log_scale)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import LogitConv2d
-from packdepth.networks.resnet_depth import ResNetDecoder, ResNetDepth, ResNetDepthBlock
+from packdepth.networks.resnet_depth import Decoded, ResNetDecoder, ResNetDepth, ResNetDepthBlock
 
 CHANNELS = (32, 64, 128, 256)  # channels of the decoder at strides 2 to 16
 
@@ -49,11 +49,12 @@ class SubPixelDecoder(ResNetDecoder):
         encoder_channels: channels of the encoder's features, at strides 2 to 32.
 
     >>> features = [torch.rand(1, 8, 64 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
-    >>> [tuple(x.shape) for x in SubPixelDecoder([8, 8, 8, 8, 8])(features)][0]
+    >>> [tuple(x.shape) for x in SubPixelDecoder([8, 8, 8, 8, 8])(features).logits][0]
     (1, 1, 128, 128)
     """
 
     channels: ClassVar[dict[int, int]] = {2 ** (level + 1): channels for level, channels in enumerate(CHANNELS)}
+    feature_channels: ClassVar[dict[int, int]] = channels
 
     def __init__(self, encoder_channels: list[int]) -> None:
         super().__init__(encoder_channels)
@@ -65,16 +66,17 @@ class SubPixelDecoder(ResNetDecoder):
         )
         self.disparity = nn.ModuleList(SubPixelConv(c, 1, LogitConv2d) for c in CHANNELS)
 
-    def forward(self, features: list[Tensor], guide: Guide = unguided) -> list[Tensor]:
-        """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first."""
+    def forward(self, features: list[Tensor], guide: Guide = unguided) -> Decoded:
+        """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first, and their features."""
         x = features[-1]
-        logits: list[Tensor] = []
+        decoded = Decoded([], {})
         for level in reversed(range(len(CHANNELS))):
             x = guide(F.elu(self.up[level](x)), 2 ** (level + 1))
             x = torch.cat([x, features[level]], dim=1)
             x = F.elu(self.join[level](x))
-            logits.insert(0, self.disparity[level](x))
-        return logits
+            decoded.logits.insert(0, self.disparity[level](x))
+            decoded.features[2 ** (level + 1)] = x
+        return decoded
 
 
 class SuperDepthBlock(ResNetDepthBlock):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from packdepth.objectives.term import Term as Term
     from packdepth.objectives.term import masked_mean as masked_mean
     from packdepth.objectives.term import sample_means as sample_means
+    from packdepth.objectives.uncertainty import Uncertainty as Uncertainty
     from packdepth.objectives.velocity import Velocity as Velocity
 
 __all__, __getattr__, __dir__ = lazy_names(
@@ -44,6 +45,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "Term": "packdepth.objectives.term",
         "masked_mean": "packdepth.objectives.term",
         "sample_means": "packdepth.objectives.term",
+        "Uncertainty": "packdepth.objectives.uncertainty",
         "Velocity": "packdepth.objectives.velocity",
     },
 )

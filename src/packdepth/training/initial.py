@@ -10,6 +10,7 @@ from torch import nn
 from packdepth import checkpoint
 from packdepth.config import Run
 from packdepth.errors import InputError
+from packdepth.networks.uncertainty import is_log_scale
 
 
 def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
@@ -48,6 +49,12 @@ def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:
     if theirs is None:
         raise InputError(f"initial.{name}: {path} holds no networks.{name}; give a checkpoint that does")
     own, other = ours.architecture(), theirs.architecture()
+    if own.get("uncertainty") and not other["uncertainty"] and ours.frozen:
+        raise InputError(
+            f"initial.{name}: {path} predicts no uncertainty, and networks.{name} is frozen, so that nothing would "
+            f"train it; leave out networks.{name}.uncertainty, or frozen"
+        )
+    other |= {key: own[key] for key in ("uncertainty",) if key in own}  # its output begins random, or is left out
     if own | {"scale": other["scale"]} == other != own:
         raise InputError(
             f"initial.{name}: {path} has the scale {other['scale']:g} (packdepth calibrate), but networks.{name} "
@@ -65,4 +72,6 @@ def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:
         )
     prefix = f"{name}."
     weights = {key.removeprefix(prefix): value for key, value in content.weights.items() if key.startswith(prefix)}
-    network.load_state_dict(weights)
+    current = network.state_dict()
+    kept = {key: value for key, value in weights.items() if key in current or not is_log_scale(key)}
+    network.load_state_dict({key: value for key, value in current.items() if is_log_scale(key)} | kept)

@@ -21,6 +21,7 @@ from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.guidance import guidance_of
 from packdepth.networks.layers.formats import without_autocast
+from packdepth.networks.uncertainty import Estimate
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
@@ -98,8 +99,15 @@ class DepthModule(pl.LightningModule):
             batch: the batch.
         """
         needed = self.objective.output_fields
-        inv_depths = self.inv_depths(batch.network_image, batch.image, batch.semantic)
-        outputs = Outputs(inv_depths, batch.image.new_zeros(len(batch), 0, 4, 4))
+        inputs, no_motion = (
+            (batch.network_image, batch.image, batch.semantic),
+            batch.image.new_zeros(len(batch), 0, 4, 4),
+        )
+        if "log_scale" in needed:
+            estimate = self.estimate(*inputs)
+            outputs = Outputs(estimate.inv_depths, no_motion, log_scale=estimate.log_scale)
+        else:
+            outputs = Outputs(self.inv_depths(*inputs), no_motion)
         if "right" in self.depth_views:
             assert batch.network_right is not None
             assert batch.right is not None
@@ -130,9 +138,23 @@ class DepthModule(pl.LightningModule):
                 guides depth.
             labels: [B, 1, H, W] class ids, if label maps guide depth.
         """
-        guide_inputs = (image if labels is None else labels,) if self.is_guided else ()
-        inv_depths: list[Tensor] = self.depth(network_image, *guide_inputs)
+        inv_depths: list[Tensor] = self.depth(network_image, *self._guide_inputs(image, labels))
         return inv_depths
+
+    def estimate(self, network_image: Tensor, image: Tensor, labels: Tensor | None = None) -> Estimate:
+        """Return the inverse depths of images and the log-scale of their errors; the depth network must have it.
+
+        Args:
+            network_image: [B, 3, H, W] RGB in [0, 1], as in `inv_depths`.
+            image: [B, 3, H, W] RGB in [0, 1], as in `inv_depths`.
+            labels: [B, 1, H, W] class ids, if label maps guide depth.
+        """
+        estimate: Estimate = self.depth(network_image, *self._guide_inputs(image, labels), with_log_scale=True)
+        return estimate
+
+    def _guide_inputs(self, image: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the input of the guidance, as arguments of the depth network; none without guidance."""
+        return (image if labels is None else labels,) if self.is_guided else ()
 
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """Return the loss, under the name "loss", and the unweighted terms, by their kind.

@@ -24,4 +24,10 @@ class CloudWriter(Writer):
         """
         options = self.points
         path = self.path / f"{name}.ply"
-        prediction.save(path, max_depth=options.max_depth, reliable=not options.all_points, thin=options.thin)
+        prediction.save(
+            path,
+            max_depth=options.max_depth,
+            reliable=not options.all_points,
+            thin=options.thin,
+            min_confidence=options.min_confidence,
+        )

@@ -1,4 +1,4 @@
-"""Inverse depth in colors."""
+"""Inverse depth in colors, and confidence in gray."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import ClassVar
 import numpy as np
 
 from packdepth.files import write_image
-from packdepth.inference.pictures import image_and_colors, with_bar
+from packdepth.inference.pictures import joined, shades_of, with_bar
 from packdepth.inference.writers import Writer
 from packdepth.records import Prediction
 
 
 class ColorWriter(Writer):
-    """Writer of `color/FRAME.png`. A color means the same depth in each frame of the clip."""
+    """Writer of `color/FRAME.png`. A color means the same depth in each frame of the clip.
+
+    Confidence, if the network predicts it, follows in gray unless pictures are `plain`: white is sure.
+    """
 
     kind: ClassVar[str] = "color"
     content: ClassVar[str] = "colors"
@@ -26,9 +29,21 @@ class ColorWriter(Writer):
             name: the name of the frame.
             prediction: its prediction.
         """
-        colors = self.colors(prediction)
-        beside = self.pictures.beside
-        write_image(self.path / f"{name}.png", image_and_colors(prediction.image, colors, True) if beside else colors)
+        write_image(self.path / f"{name}.png", self.picture(prediction, with_image=self.pictures.beside))
+
+    def picture(self, prediction: Prediction, with_image: bool) -> np.ndarray:
+        """Return depth in colors and, if there is one, confidence in gray: below depth, or beside it if `beside`.
+
+        Args:
+            prediction: the prediction.
+            with_image: whether the image comes first.
+        """
+        height, width = prediction.image.shape[:2]
+        pictures = [prediction.image] if with_image else []
+        pictures.append(self.colors(prediction))
+        if prediction.confidence is not None and not self.pictures.plain:
+            pictures.append(shades_of(prediction.confidence))
+        return joined(pictures, across=self.pictures.beside or width < height)
 
     def colors(self, prediction: Prediction) -> np.ndarray:
         """Return the depth of a prediction in colors [H, W + w, 3] uint8, with a color bar of w pixels unless `plain`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from packdepth.depth_files import write_confidence_png
 from packdepth.inference.writers import FrameWriter, Writer
 from packdepth.records import Prediction
 
@@ -36,12 +37,23 @@ class DepthWriter(Writer):
 
 
 class Png16Writer(FrameWriter):
-    """Writer of `png16/FRAME.png`: metres x 256 in 16 bits."""
+    """Writer of `png16/FRAME.png`: metres x 256 in 16 bits; and of `confidence/FRAME.png` if there is confidence."""
 
     kind: ClassVar[str] = "png16"
     content: ClassVar[str] = "depth as 16-bit png"
     suffix: ClassVar[str] = ".png"
     needs_metric: ClassVar[bool] = True
+
+    def append(self, name: str, prediction: Prediction) -> None:
+        """Write the files of a frame.
+
+        Args:
+            name: the name of the frame.
+            prediction: its prediction.
+        """
+        super().append(name, prediction)
+        if prediction.confidence is not None:
+            write_confidence_png(self.path.parent / "confidence" / f"{name}.png", prediction.confidence)
 
 
 class TiffWriter(FrameWriter):

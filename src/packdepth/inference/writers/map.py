@@ -64,7 +64,7 @@ class MapWriter(Writer):
         if kind is not None:
             return
         try:
-            points, colors, views, size = self._map.finish()
+            cloud, views, size = self._map.finish()
         except InputError as reason:
             raise InputError(f"{self.path}: {reason}") from None
         texts = {
@@ -74,6 +74,6 @@ class MapWriter(Writer):
             "voxel": f"{size:.4g}",
             "views": f"frames averaged in a point; {self._map.views} frames were used",
         }
-        write_cloud(self.path, points, colors, texts, views.clip(max=65535))
+        write_cloud(self.path, cloud.points, cloud.colors, texts, views.clip(max=65535), cloud.confidence)
         unit = " m" if self.facts.metric else ""
-        self._found = f"{len(points)} points, voxels of {size:.3g}{unit}, along {self.facts.trajectory}"
+        self._found = f"{len(views)} points, voxels of {size:.3g}{unit}, along {self.facts.trajectory}"

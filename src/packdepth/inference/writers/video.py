@@ -12,7 +12,6 @@ import av
 import numpy as np
 
 from packdepth.files import replacing
-from packdepth.inference.pictures import image_and_colors
 from packdepth.inference.writers.color import ColorWriter
 from packdepth.records import Prediction
 
@@ -43,7 +42,7 @@ class VideoWriter(ColorWriter):
             name: the name of the frame.
             prediction: its prediction.
         """
-        self._append(image_and_colors(prediction.image, self.colors(prediction), self.pictures.beside))
+        self._append(self.picture(prediction, with_image=True))
 
     def __enter__(self) -> Self:
         """Open the video."""

@@ -1,0 +1,117 @@
+"""Training of a depth network's uncertainty: the likelihood of residuals under the scale that it predicts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from packdepth.geometry.depth import MIN_INV_DEPTH, depth_from_inverse
+from packdepth.geometry.resize import resize_inv_depth
+from packdepth.geometry.warp import synthesize
+from packdepth.objectives.photometric import combine, photometric_error
+from packdepth.objectives.term import NonNegative, Term, masked_mean
+from packdepth.records import Batch, Outputs
+
+Residual = Literal["photometric", "truth"]
+
+
+def laplace_nll(residual: Tensor, log_scale: Tensor) -> Tensor:
+    """Return the negative log-likelihood |r| / b + log b of residuals under a Laplace distribution, less its constant.
+
+    It is smallest at b = |r|. Source: Poggi et al., CVPR 2020, eq. 6.
+
+    Args:
+        residual: the residuals r, any shape.
+        log_scale: log b, the same shape.
+
+    >>> float(laplace_nll(torch.tensor(0.5), torch.tensor(0.5).log()).exp()) / 0.5  # e
+    2.7182817459106445
+    """
+    return residual.abs() * torch.exp(-log_scale) + log_scale
+
+
+class Uncertainty(Term):
+    """The negative log-likelihood of residuals of depth under the predicted scale, with `networks.depth.uncertainty`.
+
+    The residuals are constants: the term trains the log-scale output alone, and depth stays as it is.
+
+    Source: Poggi et al., CVPR 2020, eq. 6 and 7; there the likelihood trains depth, too.
+
+    >>> Uncertainty(residual="truth").needs
+    ('log_scale', 'truth')
+    """
+
+    kind: Literal["uncertainty"] = "uncertainty"
+    weight: NonNegative = 0.01
+    """Factor of the term in the objective.
+
+    It hardly matters to the output that it trains, because Adam and Muon divide by the size of gradients. A small one
+    keeps the term from deciding which checkpoint is the best, and gradients of depth from being clipped.
+    """
+    residual: Residual = "photometric"
+    """Residual whose scale is learned: `photometric` or `truth`.
+
+    photometric: photometric error of the synthesis from the context frames. Its scale ranks pixels, but is no error of
+    depth. truth: |log d - log t| to measured depth t, where there is some.
+    """
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The optional fields that the residual is computed from, and the log-scale."""
+        return ("log_scale", "truth") if self.residual == "truth" else ("log_scale",)
+
+    @property
+    def needs_context(self) -> bool:  # type: ignore[override]  # it depends on an option
+        """Whether the residual is undefined without context frames."""
+        return self.residual == "photometric"
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Return the mean over valid pixels and samples, a scalar."""
+        log_scale = outputs.log_scale
+        assert log_scale is not None
+        with torch.no_grad():
+            if self.residual == "photometric":
+                residual, valid = photometric_residual(outputs, batch)
+            else:
+                assert batch.truth is not None
+                residual, valid = log_residual(outputs.inv_depths[0], batch.truth)
+        if log_scale.shape != residual.shape:
+            log_scale = resize_inv_depth(log_scale, *residual.shape[-2:])
+        return masked_mean(laplace_nll(residual, log_scale), valid)
+
+
+def photometric_residual(outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the minimum reprojection error [B, 1, H, W] of the finest inverse depth, and its valid mask.
+
+    Args:
+        outputs: the predictions of the networks for the batch.
+        batch: the batch, with context frames.
+    """
+    depth = depth_from_inverse(outputs.inv_depths[0])
+    motions = zip(batch.context.unbind(1), outputs.T_context_target.unbind(1), strict=True)
+    views = [synthesize(context, depth, T, batch.camera) for context, T in motions]
+    errors = photometric_error(torch.stack([view.image for view in views], dim=1), batch.image)
+    return combine(errors, torch.cat([view.valid for view in views], dim=1), minimum=True)
+
+
+def log_residual(inv_depth: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+    """Return |log d - log t|, after one factor for each image that makes their median equal, and the valid mask.
+
+    Args:
+        inv_depth: predicted inverse depth 1/d, [B, 1, h, w].
+        depth: depth t of a measurement or another network, [B, 1, H, W], 0 where it is unknown.
+
+    Returns:
+        The residual [B, 1, H, W], and the mask [B, 1, H, W] bool of pixels with a depth t.
+
+    >>> residual, valid = log_residual(torch.ones(1, 1, 1, 3), torch.tensor([[[[2.0, 2.0, 2 * torch.e]]]]))
+    >>> residual.flatten(), bool(valid.all())
+    (tensor([0., 0., 1.]), True)
+    """
+    valid = depth > 0
+    inv_depth = resize_inv_depth(inv_depth, *depth.shape[-2:]).clamp(min=MIN_INV_DEPTH)
+    difference = torch.where(valid, (inv_depth * torch.where(valid, depth, 1)).log(), torch.nan)  # log t - log d
+    middle = difference.flatten(1).nanmedian(1).values[:, None, None, None]
+    return (difference - middle).abs().nan_to_num(0.0), valid

@@ -14,9 +14,11 @@ import numpy as np
 from packdepth.charts import Line, key, svg
 from packdepth.color import color_range
 from packdepth.evaluation.boundaries import BoundaryErrors
+from packdepth.evaluation.grades import percent
 from packdepth.evaluation.parts import range_names
 from packdepth.evaluation.report import Report
 from packdepth.evaluation.scores import ImageScores, Scores
+from packdepth.evaluation.sparsification import KEPT, STEPS
 from packdepth.files import replacing
 from packdepth.html import STYLE, depth_panels, table
 
@@ -55,6 +57,7 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
         abs_rel=svg(curves["abs_rel"], "metres", "abs_rel"),
         a1=svg(curves["a1"], "metres", "a1"),
         parts=_parts(reports),
+        confidence="".join(_confidence(number, report) for number, report in enumerate(reports, 1)),
         examples="".join(_examples(*pair) for pair in zip(reports, examples, strict=True)),
     )
     with replacing(path) as temporary:
@@ -107,6 +110,28 @@ def _parts(reports: Sequence[Report]) -> str:
         rows[f"{name}, pixels"] = cells([report.boundaries for report in reports], name)
     known = {title: values for title, values in rows.items() if values != [None] * len(reports)}
     return table([f"{number}. {report.row}" for number, report in enumerate(reports, 1)], known)
+
+
+def _confidence(number: int, report: Report) -> str:
+    """Return a chart of the sparsification curves of a report, and a table of their areas; empty without confidence."""
+    found = report.sparsification
+    if found is None:
+        return ""
+    removed = np.linspace(0, 100, STEPS + 1)[:-1]  # where nothing remains, there is no error
+    curves = {**found.curves, "oracle": found.oracle}
+    lines = [
+        Line(np.stack([removed, curve[0, :-1]], axis=1), COLORS[place % len(COLORS)], name)
+        for place, (name, curve) in enumerate(curves.items())
+    ]
+    rows: dict[str, list[float | str | None]] = {name: list(row.values()) for name, row in found.rows().items()}
+    return (
+        f"<h2>Confidence: {number}. {escape(report.checkpoint)}, {report.row}</h2>"
+        "<p class='note'>The error of the pixels that remain when the least sure ones of each image are removed. The "
+        "oracle knows the errors. AURG is the area over the random order, AUSE that to the oracle; the last columns are "
+        f"abs_rel of all pixels and of the surest {percent(KEPT)}.</p>"
+        f"<p class='note'>{key(lines)}</p>{svg(lines, 'removed, %', 'abs_rel')}"
+        f"<div class='scroll'>{table(list(next(iter(found.rows().values()))), rows)}</div>"
+    )
 
 
 def _curves(reports: Sequence[Report], metric: str) -> list[Line]:

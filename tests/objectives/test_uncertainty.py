@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -11,10 +12,17 @@ from batches import make_batch, make_outputs
 from torch import Tensor
 
 from packdepth.objectives.objective import Objective
-from packdepth.objectives.uncertainty import Residual, Uncertainty, laplace_nll, log_residual, photometric_residual
+from packdepth.objectives.uncertainty import (
+    Residual,
+    Uncertainty,
+    laplace_nll,
+    log_residual,
+    photometric_residual,
+    teacher_residual,
+)
 from packdepth.records import Batch, Outputs
 
-ALL = pytest.mark.parametrize("residual", ["photometric", "truth"])
+ALL = pytest.mark.parametrize("residual", get_args(Residual))
 
 
 def example(dtype: torch.dtype = torch.float64) -> tuple[Outputs, Batch]:
@@ -22,7 +30,9 @@ def example(dtype: torch.dtype = torch.float64) -> tuple[Outputs, Batch]:
     truth = 2 + 20 * torch.rand(2, 1, 40, 60, dtype=dtype)
     outputs = make_outputs(batch)
     log_scale = torch.randn(2, 1, 16, 24, dtype=dtype).requires_grad_()
-    return replace(outputs, log_scale=log_scale), replace(batch, truth=truth * (torch.rand_like(truth) < 0.5))
+    teacher = torch.rand(2, 1, 16, 24, dtype=dtype)
+    batch = replace(batch, truth=truth * (torch.rand_like(truth) < 0.5), teacher=teacher)
+    return replace(outputs, log_scale=log_scale), batch
 
 
 def test_the_likelihood_is_that_of_laplace() -> None:
@@ -75,6 +85,9 @@ def test_descent_learns_the_mean_residual(residual: Residual) -> None:
     if residual == "truth":
         assert batch.truth is not None
         values, valid = log_residual(outputs.inv_depths[0], batch.truth)
+    elif residual == "teacher":
+        assert batch.teacher is not None
+        values, valid = teacher_residual(outputs.inv_depths[0], batch.teacher)
     else:
         values, valid = photometric_residual(outputs, batch)
     means = [float(v[m].mean()) for v, m in zip(values, valid, strict=True)]
@@ -96,6 +109,20 @@ def test_a_common_factor_of_depth_is_no_residual() -> None:
     residual, valid = log_residual(torch.tensor([0.5, 3.0]).view(2, 1, 1, 1) / truth, truth)
     assert residual.max() < 1e-9
     assert valid.all()
+
+
+def test_scale_and_shift_of_a_teacher_are_no_residual_and_unknown_pixels_do_not_count() -> None:
+    inv_depth = 0.1 + torch.rand(2, 1, 9, 12, dtype=torch.float64)
+    residual, valid = teacher_residual(inv_depth, 5 * inv_depth - 1)
+    assert residual.max() < 1e-9
+    assert valid.all()
+    teacher = inv_depth.clone()
+    teacher[:, :, :3] = torch.nan
+    residual, valid = teacher_residual(inv_depth, teacher)
+    assert torch.equal(valid, teacher.isfinite())
+    assert residual.max() < 1e-9
+    teacher[:, :, 5, 5] *= 1.5
+    assert float(teacher_residual(inv_depth, teacher)[0][0, 0, 5, 5]) == pytest.approx(math.log(1.5), rel=0.1)
 
 
 def test_unknown_depth_does_not_count() -> None:
@@ -125,6 +152,6 @@ def test_the_photometric_residual_of_equal_frames_without_motion_is_zero() -> No
 def test_the_objective_asks_for_what_the_term_needs(residual: Residual) -> None:
     objective = Objective([Uncertainty(residual=residual)])
     assert objective.output_fields == {"log_scale"}
-    assert objective.batch_fields == ({"truth"} if residual == "truth" else set())
+    assert objective.batch_fields == ({residual} - {"photometric"})
     assert objective.metric_from == frozenset()
     assert Uncertainty(residual=residual).needs_context == (residual == "photometric")

@@ -90,16 +90,28 @@ def test_a_run_starts_from_a_checkpoint_without_it_and_the_other_way_round(
     }
     first = train(plain, tmp_path / "plain")
     theirs, ours = checkpoint.read(sure).weights, checkpoint.read(first).weights
-    assert not any(is_log_scale(name) for name in ours)
-    torch.testing.assert_close(ours["depth.conv1.conv.weight"], theirs["depth.conv1.conv.weight"])
+    name = "depth.conv1.conv_base.weight"
+    assert not any(is_log_scale(each) for each in ours)
+    torch.testing.assert_close(ours[name], theirs[name])
     values["initial"] = {"depth": str(first)}
     second = train(values, tmp_path / "again")
     again = checkpoint.read(second).weights
-    torch.testing.assert_close(again["depth.conv1.conv.weight"], theirs["depth.conv1.conv.weight"])
-    assert any(is_log_scale(name) for name in again)
+    torch.testing.assert_close(again[name], theirs[name])
+    assert any(is_log_scale(each) for each in again)
     values["networks"]["depth"]["frozen"] = True
     with pytest.raises(InputError, match=r"predicts no uncertainty, and networks.depth is frozen"):
         train(values, tmp_path / "frozen")
+
+
+def test_self_teaching_learns_from_a_checkpoint(values: dict[str, Any], sure: Path, tmp_path: Path) -> None:
+    values["objective"][-1]["residual"] = "teacher"
+    with pytest.raises(InputError, match="'uncertainty' needs a teacher"):
+        parse_run(values, "run.yaml")
+    values["objective"].append({"kind": "teacher", "network": str(sure), "weight": 0.1})
+    student = train(values, tmp_path / "student")
+    assert (tmp_path / "student" / "metrics.csv").read_text().splitlines()[0].count("uncertainty")
+    confidence = load(student, "cpu").predict(np.zeros((32, 64, 3), np.uint8)).confidence
+    assert confidence is not None
 
 
 def test_uncertainty_without_its_term_or_the_term_without_it_is_an_error(values: dict[str, Any]) -> None:

@@ -67,6 +67,7 @@ def describe(checkpoint: str | Path) -> str:
             *[("", clip) for clip in meta.clips],
             *_labeled("read by", _unknown_sources(run, meta)),
             *_labeled("objective", [(term.kind, _weight(term, meta)) for term in run.objective]),
+            *([] if meta.teacher is None else [("teacher", meta.teacher)]),
             unit,
             *calibrated,
             *[("camera", str(camera)) for camera in meta.cameras],
@@ -110,7 +111,8 @@ def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix
     """
     hidden = block.training_options if is_imported and isinstance(block, NetworkBlock) else set()
     neutral = {"scale"} if block.scale == 1 else set()
-    values = block.model_dump(exclude={"kind", "guidance", *hidden, *neutral})
+    long = {name for name, field in type(block).model_fields.items() if not field.repr}
+    values = block.model_dump(exclude={"kind", "guidance", *hidden, *neutral, *long})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([block.kind, *options, counted(parameters, "parameter")])

@@ -11,10 +11,13 @@ from packdepth.geometry.depth import MIN_INV_DEPTH, depth_from_inverse
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.geometry.warp import synthesize
 from packdepth.objectives.photometric import combine, photometric_error
+from packdepth.objectives.teacher import masked_median, pooled, spread
 from packdepth.objectives.term import NonNegative, Term, masked_mean
 from packdepth.records import Batch, Outputs
 
-Residual = Literal["photometric", "truth"]
+Residual = Literal["photometric", "teacher", "truth"]
+
+MIN_SHARE = 0.02  # of the median: lower bound of a teacher's inverse depth after its shift, so that it has a logarithm
 
 
 def laplace_nll(residual: Tensor, log_scale: Tensor) -> Tensor:
@@ -39,8 +42,8 @@ class Uncertainty(Term):
 
     Source: Poggi et al., CVPR 2020, eq. 6 and 7; there the likelihood trains depth, too.
 
-    >>> Uncertainty(residual="truth").needs
-    ('log_scale', 'truth')
+    >>> Uncertainty(residual="teacher").needs
+    ('log_scale', 'teacher')
     """
 
     kind: Literal["uncertainty"] = "uncertainty"
@@ -51,16 +54,18 @@ class Uncertainty(Term):
     keeps the term from deciding which checkpoint is the best, and gradients of depth from being clipped.
     """
     residual: Residual = "photometric"
-    """Residual whose scale is learned: `photometric` or `truth`.
+    """Residual whose scale is learned: `photometric`, `teacher` or `truth`.
 
     photometric: photometric error of the synthesis from the context frames. Its scale ranks pixels, but is no error of
-    depth. truth: |log d - log t| to measured depth t, where there is some.
+    depth. teacher: |log d - log t| to the depth t of the term `teacher`, after scale and shift are matched; with a
+    checkpoint of the same kind of network as the teacher, it is self-teaching. truth: likewise to measured depth, where
+    there is some, after one factor for each image.
     """
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The optional fields that the residual is computed from, and the log-scale."""
-        return ("log_scale", "truth") if self.residual == "truth" else ("log_scale",)
+        return ("log_scale",) if self.residual == "photometric" else ("log_scale", self.residual)
 
     @property
     def needs_context(self) -> bool:  # type: ignore[override]  # it depends on an option
@@ -74,6 +79,9 @@ class Uncertainty(Term):
         with torch.no_grad():
             if self.residual == "photometric":
                 residual, valid = photometric_residual(outputs, batch)
+            elif self.residual == "teacher":
+                assert batch.teacher is not None
+                residual, valid = teacher_residual(outputs.inv_depths[0], batch.teacher)
             else:
                 assert batch.truth is not None
                 residual, valid = log_residual(outputs.inv_depths[0], batch.truth)
@@ -94,6 +102,31 @@ def photometric_residual(outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor
     views = [synthesize(context, depth, T, batch.camera) for context, T in motions]
     errors = photometric_error(torch.stack([view.image for view in views], dim=1), batch.image)
     return combine(errors, torch.cat([view.valid for view in views], dim=1), minimum=True)
+
+
+def teacher_residual(inv_depth: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Return |log d - log t| to a teacher whose inverse depth is matched to the network's in median and spread.
+
+    Args:
+        inv_depth: predicted inverse depth 1/d, [B, 1, H, W].
+        teacher: inverse depth of the teacher in any unit and with any shift, [B, 1, H, W], NaN where it is not known.
+
+    Returns:
+        The residual [B, 1, H, W], and the mask [B, 1, H, W] bool of pixels where the teacher is known.
+
+    >>> inv_depth = 0.1 + torch.rand(1, 1, 8, 8)
+    >>> float(teacher_residual(inv_depth, 3 * inv_depth - 1)[0].max()) < 1e-4
+    True
+    """
+    valid = teacher.isfinite()
+    t = torch.where(valid, teacher, 0).to(inv_depth.dtype)
+    if t.shape != inv_depth.shape:
+        t, valid = pooled(t, valid, inv_depth.shape[-2:])
+    median, width = masked_median(inv_depth, valid), spread(t, valid)
+    shape = (t - masked_median(t, valid)) / torch.where(width > 0, width, 1)
+    matched = torch.maximum(median + spread(inv_depth, valid) * shape, MIN_SHARE * median)
+    residual = inv_depth.clamp(min=MIN_INV_DEPTH).log() - matched.clamp(min=MIN_INV_DEPTH).log()
+    return torch.where(valid, residual.abs(), 0), valid
 
 
 def log_residual(inv_depth: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 
 from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
@@ -47,6 +48,7 @@ from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
 from packdepth.training.scale_check import check_scales
+from packdepth.training.teacher import cache_teacher
 
 LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and are not printed
     ".*does not have many workers.*",
@@ -54,6 +56,7 @@ LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and
     ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
 )
+FIRST_IMAGES = 8  # number of images that a pretrained network is adapted to; enough for a median of all streets
 TRIED_SAMPLES = 2  # batch size of the trial of other projects' parts; more than 1, to find wrong batch dimensions
 OLD_FOV = 60.0  # degrees: the default of camera.fov before 0.2, which runs of that time state although nobody gave it
 FREE_ON_RESUME = {  # values of a run file that may be changed when a run is resumed
@@ -105,7 +108,13 @@ def train(
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
     guesses = first_guesses(clips, run.camera.fov) if run.camera.learn else []
     module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics)
+    if module.teacher is not None:
+        module.teacher.check_clips([*clips, *validation])
+        if resume:
+            check_same_teacher(output, str(module.teacher))
     check_contracts(module, data)
+    if not resume and run.initial.depth is None:
+        run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed)
     guidance = run.networks.depth.guidance
@@ -113,6 +122,10 @@ def train(
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
         if trainer.is_global_zero:
             print(f"features   {cached}", flush=True)
+    if module.teacher is not None and module.teacher.folder is not None:
+        cached = cache_teacher(module.teacher, run, [data.train, *([data.val] if data.val else [])])
+        if trainer.is_global_zero:
+            print(f"teacher    {cached}", flush=True)
     make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
@@ -209,6 +222,16 @@ def as_run(
     return run
 
 
+def first_images(data: RunData) -> Tensor:
+    """Return a few training images [B, 3, H, W], RGB in [0, 1], spread over the clips; the same in each process.
+
+    Args:
+        data: the data of the run.
+    """
+    count = min(FIRST_IMAGES, len(data.train))
+    return torch.stack([data.train[index * len(data.train) // count].image for index in range(count)])
+
+
 def check_contracts(module: DepthModule, data: RunData) -> None:
     """Raise InputError, one sentence, if a term or network of another project does not keep its contract.
 
@@ -235,7 +258,7 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
             with blaming(f"networks.pose: '{networks.pose.kind}'", type(networks.pose)):
                 outputs = module(batch)
             check_motions(outputs.T_context_target, networks.pose.kind)
-        batch = module.calibrated(batch)
+        batch = module.taught(module.calibrated(batch))
         module.objective.check(outputs, batch)
         check_gradient(module, outputs, batch)
     module.train()
@@ -281,6 +304,21 @@ def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:
     return ", ".join([*sources, *others]) or "none"
 
 
+def check_same_teacher(output: Path, teacher: str) -> None:
+    """Raise InputError if a run is to be resumed with another teacher than it began with.
+
+    Args:
+        output: the output of the run.
+        teacher: name and hash of the network that teaches.
+    """
+    before = checkpoint.read_description(output / "last")[1].teacher
+    if before != teacher:
+        raise InputError(
+            f"{output}: was taught by {before}, but the weights there are now others, {teacher}; give back the former "
+            f"ones, or train into another --output"
+        )
+
+
 def summary(
     run: Run,
     clips: Sequence[Clip],
@@ -303,9 +341,14 @@ def summary(
     """
 
     def network(name: str) -> str:
-        millions = sum(parameter.numel() for parameter in module.networks[name].parameters()) / 1e6
-        kind = getattr(run.networks, name).kind
-        return f"{kind}, {millions:.2f} M parameters" + (", frozen" if is_frozen(run, name) else "")
+        parameters = list(module.networks[name].parameters())
+        count, trained = (
+            sum(parameter.numel() for parameter in parameters if parameter.requires_grad or not only) / 1e6
+            for only in (False, True)
+        )
+        part = f", {trained:.2f} M of them trained" if trained < count else ""
+        part = ", frozen" if is_frozen(run, name) else part
+        return f"{getattr(run.networks, name).title}, {count:.2f} M parameters{part}"
 
     training, guidance = run.training, guidance_of(module.depth)
     drop, kept = run.data.drop_static, _frames(clips)
@@ -366,7 +409,7 @@ def _trainer(
             accelerator=training.accelerator,
             devices=training.devices,
             num_nodes=training.nodes,
-            strategy="ddp" if training.devices * training.nodes > 1 else "auto",
+            strategy=_strategy(run),
             precision="bf16-mixed" if training.precision == "bf16" else "32-true",
             max_epochs=training.epochs,
             gradient_clip_val=training.clip_norm,
@@ -388,6 +431,14 @@ def _trainer(
         raise InputError(
             f"training.accelerator, training.devices: {' '.join(str(error).split())}; give what this machine has"
         ) from None
+
+
+def _strategy(run: Run) -> str:
+    """Return the name of Lightning's strategy for the processes of a run."""
+    if run.training.devices * run.training.nodes == 1:
+        return "auto"
+    has_unused = any(network is not None and network.has_unused for _, network in run.networks)
+    return "ddp_find_unused_parameters_true" if has_unused else "ddp"
 
 
 def _resumable(output: Path, run: Run) -> tuple[Path, int]:

@@ -28,7 +28,7 @@ def test_thinning_leaves_the_mean_of_each_cube(count: int, seed: int, size: floa
     assert means.confidence is not None
     assert len(means.points) == len(cells(points, size))
     assert cells(means.points, size) == cells(points, size)
-    for mean, color, sure in zip(*means, strict=True):
+    for mean, color, sure in zip(means.points, means.colors, means.confidence, strict=True):
         same = (np.floor(points / size) == np.floor(mean / size)).all(1)
         np.testing.assert_allclose(mean, points[same].mean(0), atol=1e-9)
         np.testing.assert_allclose(color, colors[same].mean(0), atol=0.5 + 1e-9)

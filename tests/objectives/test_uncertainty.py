@@ -75,6 +75,7 @@ def test_the_term_has_the_right_gradient(residual: Residual) -> None:
     def value(log_scale: Tensor) -> Tensor:
         return term(replace(outputs, log_scale=log_scale), batch)
 
+    assert outputs.log_scale is not None
     assert torch.autograd.gradcheck(value, [outputs.log_scale], fast_mode=True)
 
 
@@ -97,10 +98,10 @@ def test_descent_learns_the_mean_residual(residual: Residual) -> None:
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = term(replace(outputs, log_scale=one.expand(2, 1, 16, 24)), batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     assert one.detach().exp().flatten().tolist() == pytest.approx(means, rel=1e-4)
 
 

@@ -296,6 +296,11 @@ WRITTEN = {
         "report.html": 1,
         "000002.npz": 1,
     },
+    "docs/how-to/confidence.md": {
+        "out/sure/cloud/*.ply": world.FRAMES,
+        "out/sure/color/*.png": world.FRAMES,
+        "sure.html": 1,
+    },
     "docs/how-to/city.md": {"out/city/train-*/lidar/*.npz": 3},
     "docs/how-to/data_sets.md": {"data/kitti/**/camera.yaml": 10, "splits/*.txt": 3, "out/check/contact_sheet.jpg": 1},
     "docs/how-to/semantics.md": {"runs/two/stage2/best/run.yaml": 1, "runs/mine/best-frames/kept.txt": 1},

@@ -18,6 +18,7 @@ from packdepth.inference.options import PictureOptions, PointOptions
 from packdepth.inference.predictor import load
 from packdepth.inference.run import predict
 from packdepth.networks.uncertainty import confidence_of, is_log_scale
+from packdepth.records import Prediction
 from packdepth.training.run import train
 
 
@@ -48,6 +49,12 @@ def sure(tmp_path_factory: pytest.TempPathFactory, moving_clip: Path) -> Path:
     meta = trained.meta.model_copy(update={"metric": True, "scale_error": None})  # for files that hold metres
     checkpoint.write(folder / "checkpoint", checkpoint.Checkpoint(trained.run, meta, trained.weights))
     return folder / "checkpoint"
+
+
+def confidence(prediction: Prediction) -> np.ndarray:
+    """The confidence of a prediction that has one."""
+    assert prediction.confidence is not None
+    return prediction.confidence
 
 
 def test_depth_is_trained_as_without_uncertainty(values: dict[str, Any], tmp_path: Path) -> None:
@@ -133,11 +140,9 @@ def test_confidence_has_the_size_of_the_image_and_mirrors_with_it(sure: Path, mo
             assert found.confidence.dtype == np.float32
             assert 0 <= found.confidence.min() < found.confidence.max() <= 1
         mirrored = predictor.predict(picture[:, ::-1].copy(), flip=True)
-        assert mirrored.confidence is not None
-        np.testing.assert_allclose(mirrored.confidence[:, ::-1], flipped.confidence, atol=1e-3)
+        np.testing.assert_allclose(confidence(mirrored)[:, ::-1], confidence(flipped), atol=1e-3)
     (batched, _) = predictor.predict_batch([image, image[:37, :51]])
-    assert batched.confidence is not None
-    np.testing.assert_allclose(batched.confidence, predictor.predict(image).confidence, atol=1e-4)
+    np.testing.assert_allclose(confidence(batched), confidence(predictor.predict(image)), atol=1e-4)
     maps = predictor.maps(torch.rand(1, 3, 48, 96))
     assert maps.log_scale is not None
     torch.testing.assert_close(maps.confidence, confidence_of(maps.log_scale))

@@ -127,7 +127,7 @@ def _confidence(number: int, report: Report) -> str:
     return (
         f"<h2>Confidence: {number}. {escape(report.checkpoint)}, {report.row}</h2>"
         "<p class='note'>The error of the pixels that remain when the least sure ones of each image are removed. The "
-        "oracle knows the errors. AURG is the area over the random order, AUSE that to the oracle. The last columns are "
+        "oracle knows the errors. AURG is the area over the random order, AUSE that to the oracle. Last: "
         f"abs_rel of all and of the surest {percent(KEPT)}.</p>"
         f"<p class='note'>{key(lines)}</p>{svg(lines, 'removed, %', 'abs_rel')}"
         f"<div class='scroll'>{table(list(next(iter(found.rows().values()))), rows)}</div>"

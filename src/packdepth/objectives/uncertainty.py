@@ -121,7 +121,7 @@ def teacher_residual(inv_depth: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor
     valid = teacher.isfinite()
     t = torch.where(valid, teacher, 0).to(inv_depth.dtype)
     if t.shape != inv_depth.shape:
-        t, valid = pooled(t, valid, inv_depth.shape[-2:])
+        t, valid = pooled(t, valid, (inv_depth.shape[-2], inv_depth.shape[-1]))
     median, width = masked_median(inv_depth, valid), spread(t, valid)
     shape = (t - masked_median(t, valid)) / torch.where(width > 0, width, 1)
     matched = torch.maximum(median + spread(inv_depth, valid) * shape, MIN_SHARE * median)

@@ -284,6 +284,13 @@ class Run(Closed):
             raise ValueError(
                 "networks.depth.uncertainty is true, but no term of the objective trains it; add {kind: uncertainty}"
             )
+        if self.networks.depth.flip and any(
+            isinstance(term, Term) and "mirrored_inv_depth" in term.needs for term in self.objective
+        ):
+            raise ValueError(
+                "networks.depth.flip makes the prediction of the mirrored image the same, from which the uncertainty "
+                "learns nothing; choose another residual of the term 'uncertainty', or remove flip"
+            )
         return self
 
     @model_validator(mode="after")

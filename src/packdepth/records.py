@@ -246,6 +246,7 @@ class Outputs:
     right_inv_depths: list[Tensor] | None = None  # inverse depths of the right view, as `inv_depths`
     context_inv_depths: Tensor | None = None  # [B, N, 1, H, W] inverse depth of the context frames in 1/metres
     log_scale: Tensor | None = None  # [B, 1, H, W] log of the scale of the target's errors of depth
+    mirrored_inv_depth: Tensor | None = None  # [B, 1, H, W] target's, predicted from its mirror image, mirrored back
     T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion from pairs with the later frame first
 
 

@@ -17,6 +17,7 @@ from packdepth.objectives.uncertainty import (
     Uncertainty,
     laplace_nll,
     log_residual,
+    mirrored_residual,
     photometric_residual,
     teacher_residual,
 )
@@ -32,7 +33,8 @@ def example(dtype: torch.dtype = torch.float64) -> tuple[Outputs, Batch]:
     log_scale = torch.randn(2, 1, 16, 24, dtype=dtype).requires_grad_()
     teacher = torch.rand(2, 1, 16, 24, dtype=dtype)
     batch = replace(batch, truth=truth * (torch.rand_like(truth) < 0.5), teacher=teacher)
-    return replace(outputs, log_scale=log_scale), batch
+    mirrored = 0.2 + 0.1 * torch.rand(2, 1, 16, 24, dtype=dtype)
+    return replace(outputs, log_scale=log_scale, mirrored_inv_depth=mirrored), batch
 
 
 def test_the_likelihood_is_that_of_laplace() -> None:
@@ -89,6 +91,9 @@ def test_descent_learns_the_mean_residual(residual: Residual) -> None:
     elif residual == "teacher":
         assert batch.teacher is not None
         values, valid = teacher_residual(outputs.inv_depths[0], batch.teacher)
+    elif residual == "mirrored":
+        assert outputs.mirrored_inv_depth is not None
+        values, valid = mirrored_residual(outputs.inv_depths[0], outputs.mirrored_inv_depth)
     else:
         values, valid = photometric_residual(outputs, batch)
     means = [float(v[m].mean()) for v, m in zip(values, valid, strict=True)]
@@ -143,16 +148,18 @@ def test_the_photometric_residual_of_equal_frames_without_motion_is_zero() -> No
     batch = replace(batch, context=batch.image[:, None].expand(-1, 2, -1, -1, -1))
     outputs = make_outputs(batch)
     still = replace(outputs, T_context_target=torch.eye(4).expand(2, 2, 4, 4))
-    residual, valid = photometric_residual(still, batch)
-    assert residual[valid].max() < 1e-4
-    moved, _ = photometric_residual(outputs, batch)
+    residual, _ = photometric_residual(still, batch)
+    assert residual.max() < 1e-4
+    moved, valid = photometric_residual(outputs, batch)
     assert moved.mean() > 10 * residual.mean()
+    assert not valid.any()  # frames that are equal without any motion say nothing about depth
 
 
 @ALL
 def test_the_objective_asks_for_what_the_term_needs(residual: Residual) -> None:
     objective = Objective([Uncertainty(residual=residual)])
-    assert objective.output_fields == {"log_scale"}
-    assert objective.batch_fields == ({residual} - {"photometric"})
+    mirrored = {"mirrored_inv_depth"} if residual == "mirrored" else set()
+    assert objective.output_fields == {"log_scale"} | mirrored
+    assert objective.batch_fields == {residual} - {"photometric", "mirrored"}
     assert objective.metric_from == frozenset()
     assert Uncertainty(residual=residual).needs_context == (residual == "photometric")

@@ -124,6 +124,11 @@ def test_self_teaching_learns_from_a_checkpoint(values: dict[str, Any], sure: Pa
 def test_uncertainty_without_its_term_or_the_term_without_it_is_an_error(values: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"no term of the objective trains it; add \{kind: uncertainty\}"):
         parse_run(values | {"objective": values["objective"][:-1]}, "run.yaml")
+    flipped = {"networks": values["networks"] | {"depth": values["networks"]["depth"] | {"flip": True}}}
+    with pytest.raises(InputError, match=r"networks.depth.flip makes the prediction of the mirrored image the same"):
+        parse_run(values | flipped, "run.yaml")
+    values["objective"][-1]["residual"] = "photometric"
+    assert parse_run(values | flipped, "run.yaml").networks.depth.flip
     values["networks"]["depth"]["uncertainty"] = False
     with pytest.raises(InputError, match=r"add networks.depth.uncertainty: true"):
         parse_run(values, "run.yaml")

@@ -15,7 +15,7 @@ from packdepth.objectives.teacher import masked_median, pooled, spread
 from packdepth.objectives.term import NonNegative, Term, masked_mean
 from packdepth.records import Batch, Outputs
 
-Residual = Literal["photometric", "teacher", "truth"]
+Residual = Literal["mirrored", "photometric", "teacher", "truth"]
 
 MIN_SHARE = 0.02  # of the median: lower bound of a teacher's inverse depth after its shift, so that it has a logarithm
 
@@ -53,19 +53,22 @@ class Uncertainty(Term):
     It hardly matters to the output that it trains, because Adam and Muon divide by the size of gradients. A small one
     keeps the term from deciding which checkpoint is the best, and gradients of depth from being clipped.
     """
-    residual: Residual = "photometric"
-    """Residual whose scale is learned: `photometric`, `teacher` or `truth`.
+    residual: Residual = "mirrored"
+    """Residual whose scale is learned: `mirrored`, `photometric`, `teacher` or `truth`.
 
-    photometric: photometric error of the synthesis from the context frames. Its scale ranks pixels, but is no error of
-    depth. teacher: |log d - log t| to the depth t of the term `teacher`, after scale and shift are matched; with a
-    checkpoint of the same kind of network as the teacher, it is self-teaching. truth: likewise to measured depth, where
-    there is some, after one factor for each image.
+    mirrored: |log d - log m| to the depth m that the network predicts for the mirrored image, which takes a second
+    prediction in training, but none afterwards. photometric: photometric error of the synthesis from the context
+    frames, where it is smaller than that of the identity reprojection. Its scale is no error of depth. teacher:
+    |log d - log t| to the depth t of the term `teacher`, after scale and shift are matched; with a checkpoint of the
+    same kind of network as the teacher, it is self-teaching. truth: likewise to measured depth, where there is some,
+    after one factor for each image.
     """
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The optional fields that the residual is computed from, and the log-scale."""
-        return ("log_scale",) if self.residual == "photometric" else ("log_scale", self.residual)
+        fields = {"mirrored": ("mirrored_inv_depth",), "photometric": (), "teacher": ("teacher",), "truth": ("truth",)}
+        return ("log_scale", *fields[self.residual])
 
     @property
     def needs_context(self) -> bool:  # type: ignore[override]  # it depends on an option
@@ -77,21 +80,47 @@ class Uncertainty(Term):
         log_scale = outputs.log_scale
         assert log_scale is not None
         with torch.no_grad():
-            if self.residual == "photometric":
-                residual, valid = photometric_residual(outputs, batch)
-            elif self.residual == "teacher":
-                assert batch.teacher is not None
-                residual, valid = teacher_residual(outputs.inv_depths[0], batch.teacher)
-            else:
-                assert batch.truth is not None
-                residual, valid = log_residual(outputs.inv_depths[0], batch.truth)
+            residual, valid = self._residual(outputs, batch)
         if log_scale.shape != residual.shape:
             log_scale = resize_inv_depth(log_scale, *residual.shape[-2:])
         return masked_mean(laplace_nll(residual, log_scale), valid)
 
+    def _residual(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the residual [B, 1, H, W] and its valid mask."""
+        inv_depth = outputs.inv_depths[0]
+        match self.residual:
+            case "mirrored":
+                assert outputs.mirrored_inv_depth is not None
+                return mirrored_residual(inv_depth, outputs.mirrored_inv_depth)
+            case "photometric":
+                return photometric_residual(outputs, batch)
+            case "teacher":
+                assert batch.teacher is not None
+                return teacher_residual(inv_depth, batch.teacher)
+            case "truth":
+                assert batch.truth is not None
+                return log_residual(inv_depth, batch.truth)
+
+
+def mirrored_residual(inv_depth: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+    """Return |log d - log m| to the prediction m for the mirrored image, and the mask, which is true everywhere.
+
+    Args:
+        inv_depth: predicted inverse depth [B, 1, H, W].
+        mirrored: inverse depth that is predicted for the mirrored image, mirrored back, [B, 1, H, W].
+
+    >>> mirrored_residual(torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), torch.e))[0].item()
+    1.0
+    """
+    logs = [x.clamp(min=MIN_INV_DEPTH).log() for x in (inv_depth, mirrored)]
+    return (logs[0] - logs[1]).abs(), torch.ones_like(inv_depth, dtype=torch.bool)
+
 
 def photometric_residual(outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the minimum reprojection error [B, 1, H, W] of the finest inverse depth, and its valid mask.
+
+    A pixel is valid where the error is smaller than that of the identity reprojection: elsewhere, as on cars of the
+    same speed, it says nothing about depth.
 
     Args:
         outputs: the predictions of the networks for the batch.
@@ -101,7 +130,10 @@ def photometric_residual(outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor
     motions = zip(batch.context.unbind(1), outputs.T_context_target.unbind(1), strict=True)
     views = [synthesize(context, depth, T, batch.camera) for context, T in motions]
     errors = photometric_error(torch.stack([view.image for view in views], dim=1), batch.image)
-    return combine(errors, torch.cat([view.valid for view in views], dim=1), minimum=True)
+    seen = torch.cat([view.valid for view in views], dim=1)
+    error, valid = combine(errors, seen, minimum=True)
+    identity, _ = combine(photometric_error(batch.context, batch.image), seen, minimum=True)
+    return error, valid & (error < identity)
 
 
 def teacher_residual(inv_depth: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:

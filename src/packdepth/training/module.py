@@ -112,6 +112,10 @@ class DepthModule(pl.LightningModule):
             outputs = Outputs(estimate.inv_depths, no_motion, log_scale=estimate.log_scale)
         else:
             outputs = Outputs(self.inv_depths(*inputs), no_motion)
+        if "mirrored_inv_depth" in needed:
+            mirrored = (None if x is None else x.flip(-1) for x in inputs)
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):  # dropout of depth itself stays as without it
+                outputs.mirrored_inv_depth = self.inv_depths(*mirrored)[0].flip(-1)
         if "right" in self.depth_views:
             assert batch.network_right is not None
             assert batch.right is not None

@@ -113,7 +113,8 @@ class DepthModule(pl.LightningModule):
         else:
             outputs = Outputs(self.inv_depths(*inputs), no_motion)
         if "mirrored_inv_depth" in needed:
-            mirrored = (None if x is None else x.flip(-1) for x in inputs)
+            image, plain, labels = inputs
+            mirrored = image.flip(-1), plain.flip(-1), None if labels is None else labels.flip(-1)
             with torch.no_grad(), torch.random.fork_rng(devices=[]):  # dropout of depth itself stays as without it
                 outputs.mirrored_inv_depth = self.inv_depths(*mirrored)[0].flip(-1)
         if "right" in self.depth_views:

@@ -171,7 +171,7 @@ PUBLIC = {
                   "odometry", "open", "train", "__version__"},
     "packdepth.objectives": {"CameraHeight", "DepthConsistency", "Hints", "Objective", "Occlusion", "Photometric",
                              "PoseConsistency", "Reprojected", "Sky", "Smoothness", "Stereo", "Supervised", "Teacher",
-                             "Term", "Velocity", "masked_mean", "sample_means"},
+                             "Term", "Uncertainty", "Velocity", "masked_mean", "sample_means"},
     "packdepth.networks": {"DepthNetwork", "DepthNetworkBlock", "DepthResNet", "GuidedDepthNetwork",
                            "InverseDepthHead", "PackNet", "PairPoseNetwork", "PoseNet", "PoseNetworkBlock",
                            "PoseResNet", "SuperDepth", "TwoStreamPoseNet", "UncertainDepthNetwork", "start_forward"},

@@ -69,19 +69,15 @@ def test_depth_is_trained_as_without_uncertainty(values: dict[str, Any], tmp_pat
         torch.testing.assert_close(uncertain[name], weight, rtol=1e-4, atol=1e-6)
 
 
-def test_a_run_goes_on_exactly(values: dict[str, Any], tmp_path: Path) -> None:
-    values["training"]["epochs"] = 2
-    whole = checkpoint.read(train(values, tmp_path / "whole") / ".." / "last").weights
-    values["training"]["epochs"] = 1
+def test_a_resumed_run_keeps_training_the_output(values: dict[str, Any], tmp_path: Path) -> None:
     train(values, tmp_path / "parts")
+    before = checkpoint.read(tmp_path / "parts" / "last").weights
     values["training"]["epochs"] = 2
     train(values, tmp_path / "parts", resume=True)
     parts = checkpoint.read(tmp_path / "parts" / "last").weights
-    heads = [name for name in whole if is_log_scale(name)]
+    heads = [name for name in parts if is_log_scale(name)]
     assert heads
-    for name in heads:
-        assert torch.isfinite(parts[name]).all()
-        assert parts[name].shape == whole[name].shape
+    assert any(not torch.equal(parts[name], before[name]) for name in heads)
 
 
 def test_a_run_starts_from_a_checkpoint_without_it_and_the_other_way_round(

@@ -72,7 +72,7 @@ def init(
     split = output.with_suffix(".split.txt")
     if left_out:
         print("left out   " + "\n           ".join(left_out))
-        looked = look(used)
+        looked = looked.restricted_to(used)
         write_split(split, [own_line(clip.name) for clip in used], f"the clips that {output.name} trains on")
         found = found.restricted_to(split)
     try:

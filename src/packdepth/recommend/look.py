@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -38,6 +38,7 @@ class Look:
     depth: float | None  # median depth of the scene in metres, from motion or measured depth; None without either
     path: float | None  # metres that all clips travel; None if unknown
     still: frozenset[str] = frozenset()  # names of the measured clips in which the camera always stands
+    pairs: Mapping[str, Sequence[PairMotion]] = field(default_factory=dict)  # measured pairs of frames, by the clip
 
     @property
     def frames(self) -> int:
@@ -53,6 +54,15 @@ class Look:
     def is_forward(self) -> bool:
         """Whether the camera looks where it moves to, as that of a car does."""
         return self.forwardness > 0.5  # half of the flow's length; chosen by eye: drives have 0.7 to 0.95, rooms 0.1
+
+    def restricted_to(self, clips: Sequence[Clip]) -> Look:
+        """Return the measurements of some of the clips, without measuring their motion again.
+
+        Args:
+            clips: the clips, of those of this object.
+        """
+        names = {clip.name for clip in clips}
+        return _summary(clips, {name: pairs for name, pairs in self.pairs.items() if name in names})
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,12 @@ def look(clips: Sequence[Clip]) -> Look:
     sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
     chosen = sequential[:: -(-len(sequential) // CLIPS) or 1]
     count = max(PAIRS // max(len(chosen) // 4, 1), MIN_PAIRS)
-    by_clip = {clip.name: _pairs(clip, count) for clip in chosen}
+    return _summary(clips, {clip.name: _pairs(clip, count) for clip in chosen})
+
+
+def _summary(clips: Sequence[Clip], by_clip: Mapping[str, Sequence[PairMotion]]) -> Look:
+    """Return what the measured pairs of frames of some clips, and their measured depth, say together."""
+    sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
     pairs = [pair for found in by_clip.values() for pair in found]
     known = [pair for pair in pairs if np.isfinite(pair.motion)]
     moving = [pair for pair in known if _moves(pair)]
@@ -96,6 +111,7 @@ def look(clips: Sequence[Clip]) -> Look:
         depth=measured or _median([pair.depth for pair in moving if pair.depth is not None], None),
         path=path,
         still=frozenset(name for name, found in by_clip.items() if found and not any(map(_moves, found))),
+        pairs=by_clip,
     )
 
 

@@ -17,6 +17,7 @@ from packdepth.city.command import city
 from packdepth.errors import InputError, check_least, in_one_line
 from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
 from packdepth.progress import counted
+from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
@@ -610,6 +611,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"packdepth {__version__}")
         return 0
     try:
+        check_spelling(arguments, VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES})
         tyro.cli(
             _one_of(VERBS)
             | _group("data", "Make data sets ready.", DATA)

@@ -12,6 +12,7 @@ from packdepth.blocks import parse
 from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta
 from packdepth.config import Imported
 from packdepth.errors import InputError
+from packdepth.sources.recognize import recognized
 
 if TYPE_CHECKING:
     from packdepth.interop.found import Found
@@ -24,10 +25,33 @@ def is_foreign(path: Path) -> bool:
     """Return whether a path is another project's checkpoint: a file, or a folder of monodepth2. Needs no torch.
 
     Args:
-        path: the file or folder.
+        path: the file or folder. Raises InputError if it is something else that is known: data, a run or a run file.
     """
+    _check_confusion(path)
     own = any((path / name).exists() for name in (WEIGHTS, RUN, META))
     return path.is_file() or (not own and any((path / name).is_file() for name in ("encoder.pth", "depth.pth")))
+
+
+def _check_confusion(path: Path) -> None:
+    """Raise InputError, which says what to do, for what is given in place of a checkpoint by mistake."""
+    if (path / META).is_file():
+        return
+    inside = sorted([*path.glob(f"*/{META}"), *path.glob(f"*/*/{META}")], key=lambda file: (len(file.parts), file))
+    if inside:
+        raise InputError(f"{path}: is no checkpoint, but holds some; give one of them, such as {inside[0].parent}")
+    if not path.exists():
+        raise InputError(f"{path}: not found; give a folder that training wrote, such as OUTPUT/best")
+    if path.is_file() and path.suffix.lower() in (".yaml", ".yml"):
+        raise InputError(
+            f"{path}: is a run file or a calibration, but no checkpoint; packdepth train {path} -o OUTPUT trains a run "
+            f"file, and OUTPUT/best is then a checkpoint"
+        )
+    kinds = recognized(path)
+    if kinds:
+        raise InputError(
+            f"{path}: is data ({' or '.join(kinds)}), but no checkpoint; packdepth data check {path} describes data, and "
+            f"a checkpoint is a folder that training wrote, such as OUTPUT/best"
+        )
 
 
 def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Checkpoint:

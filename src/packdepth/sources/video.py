@@ -54,12 +54,12 @@ class Video(Source):
 
     @classmethod
     def tries(cls, path: Path) -> bool:
-        """Return whether a path is a file, but no image. FFmpeg may read it, even if its suffix is not in `VIDEOS`.
+        """Return whether a path is a file, but no image and no log: FFmpeg may read it, whatever its suffix is.
 
         Args:
             path: file or folder.
         """
-        return path.is_file() and path.suffix.lower() not in IMAGES
+        return path.is_file() and path.suffix.lower() not in (*IMAGES, *TABLES, *RECEIVERS)
 
     def find(self) -> list[Clip]:
         """Return one clip for each video. The names of its frames are their indices in the video."""

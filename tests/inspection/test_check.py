@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from packdepth.cli import main
@@ -200,3 +201,24 @@ def test_stamps_that_are_ten_times_too_large(data: Path) -> None:
     for _, found in checked.clips:
         assert ["time stamps are ten times too large" in finding.found for finding in found].count(True) == 1
         assert {finding.severity for finding in found} == {"note"}
+
+
+def test_every_calibration_is_named_once_with_what_it_says(moving_clip: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        shutil.copytree(moving_clip, tmp_path / "clips" / name)
+    camera = yaml.safe_load((moving_clip / "camera.yaml").read_text())
+    lens = {"kind": "brown_conrady", "coefficients": [-0.01, 0.0, 0.0, 0.0]}
+    (tmp_path / "clips/c/camera.yaml").write_text(yaml.safe_dump(camera | {"fx": 70.0, "lens": lens}))
+    text = check(tmp_path / "clips").text()
+    same, other = [line for line in text.splitlines() if line.startswith("calibration of")]
+    assert same.startswith(f"calibration of 2 clips: fx {camera['fx']:.1f}")
+    assert f"{tmp_path / 'clips/a/camera.yaml'} and 1 more file" in same
+    assert "fx 70.0" in other
+    assert "lens brown_conrady (-0.01, 0, 0, 0)" in other
+    assert str(tmp_path / "clips/c/camera.yaml") in other
+
+
+def test_a_guess_is_not_called_a_calibration(moving_clip: Path, tmp_path: Path) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    (clip / "camera.yaml").unlink()
+    assert "calibration of" not in check(clip).text()

@@ -25,6 +25,7 @@ from packdepth.data.targets import WHAT_TO_DO
 from packdepth.depth_files import write_depth_png
 from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_image
+from packdepth.inspection.check import calibrations
 from packdepth.progress import counted, progress
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
@@ -80,6 +81,8 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_names(clips, path, "import")
+    for line in calibrations(clips):
+        print(line)
     for clip in clips:
         if clip.speed_source:
             print(f"{clip.name}: {clip.speed_source}")

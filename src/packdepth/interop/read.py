@@ -49,8 +49,8 @@ def _check_confusion(path: Path) -> None:
     kinds = recognized(path)
     if kinds:
         raise InputError(
-            f"{path}: is data ({' or '.join(kinds)}), but no checkpoint; packdepth data check {path} describes data, and "
-            f"a checkpoint is a folder that training wrote, such as OUTPUT/best"
+            f"{path}: is data ({' or '.join(kinds)}), but no checkpoint; packdepth data check {path} describes data, "
+            f"and a checkpoint is a folder that training wrote, such as OUTPUT/best"
         )
 
 

@@ -92,6 +92,19 @@ class CameraFile(Closed):
         """Camera of the images."""
         return Camera(self.fx, self.fy, self.cx, self.cy, width=self.width, height=self.height)
 
+    @property
+    def in_words(self) -> str:
+        """Focal length, field of view and lens in a few words.
+
+        >>> CameraFile(width=640, height=192, fx=320, fy=320, cx=319.5, cy=95.5).in_words
+        'fx 320.0, fy 320.0 for 640x192 pixels, 90 degrees across, no lens distortion'
+        """
+        size = f"fx {self.fx:.1f}, fy {self.fy:.1f} for {self.width}x{self.height} pixels"
+        lens = None if self.lens is None else self.lens.lens
+        if lens is None or self.lens is None:
+            return f"{size}, {self.camera.fov():.0f} degrees across, no lens distortion"
+        return f"{size}, lens {lens.name} ({', '.join(f'{value:g}' for value in self.lens.coefficients)})"
+
 
 class CameraFacts(TypedDict, total=False):
     """The fields of a `Clip` that a camera.yaml states."""
@@ -104,6 +117,7 @@ class CameraFacts(TypedDict, total=False):
     interval: float | None
     drive: str | None
     missing_camera: Path | None
+    calibration: tuple[Path, str] | None
     guess: str | None
 
 
@@ -127,6 +141,7 @@ def camera_facts(file: CameraFile, path: Path) -> CameraFacts:
         interval=file.interval_s,
         drive=file.drive,
         missing_camera=None if file.guess is None else path,
+        calibration=None if file.guess is not None else (path, file.in_words),
         guess=file.guess,
     )
 
@@ -210,5 +225,12 @@ def with_camera(clip: Clip, path: Path) -> Clip:
             f"{camera.width}x{camera.height}; give the camera of these images"
         )
     height = facts["camera_height"] or clip.camera_height
-    missing, guess = facts["missing_camera"], facts["guess"]
-    return replace(clip, camera=camera, lens=facts["lens"], camera_height=height, missing_camera=missing, guess=guess)
+    return replace(
+        clip,
+        camera=camera,
+        lens=facts["lens"],
+        camera_height=height,
+        missing_camera=facts["missing_camera"],
+        calibration=facts["calibration"],
+        guess=facts["guess"],
+    )

@@ -61,8 +61,8 @@ def recognize(path: Path) -> str:
     kinds = kinds or [kind for kind, source in own.items() if source.tries(path)]
     if path.suffix.lower() in (*TABLES, *RECEIVERS) and not kinds:
         raise InputError(
-            f"{path}: is neither an image nor a video; if it is a log of speeds, name the video or the folder of images "
-            f"that it belongs to, and add speeds={path}"
+            f"{path}: is neither an image nor a video; if it is a log of speeds, name the video or the folder of "
+            f"images that it belongs to, and add speeds={path}"
         )
     if len(kinds) != 1:
         unknown = "holds no image and looks like no data set that is known"

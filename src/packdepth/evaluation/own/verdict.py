@@ -42,7 +42,7 @@ class Verdict:
     grade: str
     """Good, Fair, Rough, Poor, Not better than guessing, Useless, or Not judged."""
     words: str
-    """The verdict as one line."""
+    """The verdict as one line: the grade and the error, then a sentence each about guessing and about metres."""
     error: float | None = None
     """The predicted mean relative error of depth, after one factor for each image; None if it cannot be judged."""
     low: float | None = None
@@ -154,9 +154,9 @@ def verdict_of(pairs: Sequence[PairMeasures], metric: bool) -> Verdict:
     low = low if error > RESOLVED else min(SMALLEST, low)
     grade = NOT_BETTER if error > CLEARLY * by_position else grade_of(error)
     words = (
-        f"{grade}: what is 10 m away is typically seen {10 * error:.1f} m too near or too far (error about "
-        f"{percent(error)}, between {percent(low)} and {percent(high)}), "
-        f"{_comparison(error, by_position)}; {_metres(metric, ratio, ratio_spread)}"
+        f"{grade}: a thing 10 m away is typically seen {10 * error:.1f} m too near or too far (error about "
+        f"{percent(error)}, probably between {percent(low)} and {percent(high)}). {_comparison(error, by_position)} "
+        f"{_metres(metric, ratio, ratio_spread)}"
     )
     return Verdict(grade, words, error, low, high, by_position, ratio, ratio_spread)
 
@@ -209,20 +209,23 @@ def is_road(pairs: Sequence[PairMeasures]) -> bool:
 
 
 def _comparison(error: float, by_position: float) -> str:
+    """Return the sentence of the verdict that compares the network with a guess."""
     if math.isnan(by_position):
-        return "which could not be compared with guessing by position in the image"
-    guess = f"guessing by position in the image (about {percent(by_position)})"
+        return "It could not be compared with guessing by position in the image."
+    guess = f"Guessing by position in the image, without looking at it, has an error of about {percent(by_position)}"
     if error > CLEARLY * by_position:
-        return f"no better than {guess}"
-    return f"better than {guess}" if CLEARLY * error < by_position else f"not clearly better than {guess}"
+        return f"{guess}: the network is no better."
+    return f"{guess}: the network is {'better' if CLEARLY * error < by_position else 'not clearly better'}."
 
 
 def _metres(metric: bool, ratio: float | None, ratio_spread: float | None) -> str:
-    """Return the part of the verdict about the unit of depth."""
+    """Return the sentence of the verdict about the unit of depth."""
     if not metric:
-        return "depth is known up to one factor only, not in metres"
+        return "Depth is known up to one factor only, not in metres."
     if ratio is None or ratio_spread is None:
-        return "metres are not checked, because neither speed, poses nor the camera's height is known"
+        return "Its metres could not be checked: neither speed, poses nor the camera's height is known."
     if abs(ratio - 1) <= TOLERANCE:
-        return f"metres: lengths within {percent(max(abs(ratio - 1), 0.01))} (they vary by {percent(ratio_spread)})"
-    return f"not metres: lengths are {percent(ratio)} of the measured ones, although the checkpoint says metric"
+        within = f"within {percent(max(abs(ratio - 1), 0.01))} (they vary by {percent(ratio_spread)})"
+        return f"Depth is in metres: lengths agree with the measured ones {within}."
+    wrong = f"lengths are {percent(ratio)} of the measured ones"
+    return f"Depth is not in metres: {wrong}, although the checkpoint says metric."

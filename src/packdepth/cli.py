@@ -133,7 +133,7 @@ def predict(
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
 
-    Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map --max-depth 40
+    Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from packdepth.files import make_folder, replacing, write_image
+from packdepth.files import make_folder, replacing, say_replaced, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
 from packdepth.inspection.findings import (
     Finding,
@@ -77,6 +77,7 @@ class DataCheck:
             folder: folder to write to; it is made if it does not exist.
         """
         make_folder(folder)
+        say_replaced([folder / "check.json"])
         with replacing(folder / "check.txt") as path:
             path.write_text(self.text() + "\n")
         with replacing(folder / "check.json") as path:

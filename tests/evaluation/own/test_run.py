@@ -57,7 +57,10 @@ def test_a_depth_of_another_unit_is_not_called_metric(drive: Path) -> None:
     report = judged(drive, lambda p: 2 * p)
     assert report["scale"] == pytest.approx(0.5, abs=0.02)
     assert report["motion"] == pytest.approx(1, abs=1e-3)
-    assert "Depth is not in metres: lengths are 50 % of the measured ones, although the checkpoint says metric" in report.headline
+    assert (
+        "Depth is not in metres: lengths are 50 % of the measured ones, although the checkpoint says metric"
+        in report.headline
+    )
 
 
 def test_a_wall_in_place_of_the_world_is_useless(drive: Path) -> None:

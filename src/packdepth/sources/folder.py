@@ -33,7 +33,6 @@ from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import in_folder
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import (
-    IMAGES,
     DepthPng,
     ImageFile,
     InstancePng,
@@ -50,6 +49,7 @@ from packdepth.sources.files import (
 from packdepth.sources.guess import Guess, guess_of_images
 from packdepth.sources.images import image_folder
 from packdepth.sources.rigid import pose
+from packdepth.sources.stills import IMAGES
 
 R = TypeVar("R", bound=Readable)
 

@@ -15,8 +15,9 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, in_folder
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
+from packdepth.sources.files import ImageFile, require, required
 from packdepth.sources.guess import guess_of_images
+from packdepth.sources.stills import IMAGES, image_size
 
 
 class Images(Source):

@@ -13,8 +13,8 @@ from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, is_calibration
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VideoFrame, probe
-from packdepth.sources.files import IMAGES
 from packdepth.sources.guess import common_guess
+from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos

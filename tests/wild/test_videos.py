@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from packdepth.errors import InputError
+from packdepth.inference.writers.video import video_writer
+from packdepth.inspection.findings import findings
+from packdepth.inspection.survey import survey
 from packdepth.sources.decoding import VideoFrame, iterate, probe
 from packdepth.sources.open import open_clips
 from packdepth.sources.video import VIDEOS
@@ -128,6 +131,35 @@ def test_what_a_folder_of_videos_holds_besides_is_named(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"reads its video; left alone: a\.THM, a\.srt, notes\.md"):
         (clip,) = open_clips(tmp_path)
     assert clip.name == "video/a"
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=st.lists(st.floats(0.01, 0.5), min_size=2, max_size=12), rate=st.sampled_from([10.0, 29.97]))
+def test_frames_keep_their_own_times_in_a_written_video(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[float], rate: float
+) -> None:
+    times = np.cumsum([3.0, *steps])
+    path = tmp_path_factory.mktemp("times") / "a.mp4"
+    with video_writer(path, rate, times.tolist()) as append:
+        for image in pictures(frames=len(times)):
+            append(image)
+    np.testing.assert_allclose(probe(path).times, times - times[0], atol=2e-3)
+    with av.open(str(path)) as container:
+        assert container.duration is not None
+        assert abs(container.duration / 1e6 - (times[-1] - times[0] + 1 / rate)) < 0.01
+
+
+def test_an_interlaced_video_is_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"x264-params": "tff=1", "flags": "+ilme+ildct"})
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        for image in pictures():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode())
+    for file, expected in ((path, True), (written(tmp_path / "b.mp4", pictures()), False)):
+        found = findings(survey(open_clips(file)[0]))
+        assert any(finding.name == "interlaced" for finding in found) == expected
 
 
 @pytest.fixture

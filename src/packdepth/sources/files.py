@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,8 +47,40 @@ def read_text(path: Path, what: str) -> str:
         raise InputError(f"{path}: cannot be read as text ({error}); it should be {what}") from None
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names so that the numbers in them count by their value, with or without leading zeros.
+
+    Args:
+        names: names of files, without suffix.
+
+    >>> in_order(["frame_10", "frame_9", "frame_1"])
+    ['frame_1', 'frame_9', 'frame_10']
+    >>> in_order(["12.5", "12.25", "7.5"])  # times in seconds
+    ['7.5', '12.25', '12.5']
+    """
+    return sorted(names, key=lambda name: (_parts(name), name))
+
+
+def _parts(name: str) -> list[str | Decimal]:
+    """Split a name into texts and numbers in turn. The first part is a text, which may be empty."""
+    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
+    return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
+
+
+def by_name(paths: Iterable[Path]) -> list[Path]:
+    """Sort paths by their names as `in_order` does.
+
+    Args:
+        paths: files or folders of one folder.
+
+    >>> [path.name for path in by_name([Path("a10.png"), Path("a9.png")])]
+    ['a9.png', 'a10.png']
+    """
+    return sorted(paths, key=lambda path: (_parts(path.stem), path.name))
+
+
 def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) -> dict[str, T]:
-    """Return the files of a folder by name (without suffix), sorted; none if the folder does not exist.
+    """Return the files of a folder by name (without suffix), in order; none if the folder does not exist.
 
     Args:
         folder: the folder.
@@ -56,7 +90,7 @@ def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) ->
     Raises InputError for two files of one name.
     """
     paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in by_name(folder.iterdir()) if folder.is_dir() else ():
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
             if path.stem in paths:
                 raise InputError(f"{path}: is a second file for this frame, after {paths[path.stem].name}; remove one")

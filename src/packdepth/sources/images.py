@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -60,7 +57,7 @@ class Images(Source):
         if self.root.is_dir():
             folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
             found = required(folder, IMAGES, ImageFile, "images")
-            images = {name: found[name] for name in in_order(found)}
+            images = dict(found)
             name, expected = self.root.resolve().name, self.root / "camera.yaml"
         elif self.recognizes(self.root):
             images = {self.root.stem: ImageFile(self.root)}
@@ -84,26 +81,6 @@ class Images(Source):
             for index, ((name, image), size) in enumerate(zip(images.items(), sizes, strict=True))
         )
         return [Clip(name=f"images/{name}", path=self.root, frames=frames, **facts)]
-
-
-def in_order(names: Iterable[str]) -> list[str]:
-    """Sort names so that the numbers in them count by their value, with or without leading zeros.
-
-    Args:
-        names: names of files, without suffix.
-
-    >>> in_order(["frame_10", "frame_9", "frame_1"])
-    ['frame_1', 'frame_9', 'frame_10']
-    >>> in_order(["12.5", "12.25", "7.5"])  # times in seconds
-    ['7.5', '12.25', '12.5']
-    """
-    return sorted(names, key=lambda name: (_parts(name), name))
-
-
-def _parts(name: str) -> list[str | Decimal]:
-    """Split a name into texts and numbers in turn. The first part is a text, which may be empty."""
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
-    return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
 
 
 def image_folder(path: Path) -> Path | None:

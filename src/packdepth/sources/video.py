@@ -14,6 +14,7 @@ from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, is_calibration
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VideoFrame, probe
+from packdepth.sources.files import by_name
 from packdepth.sources.guess import common_guess
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
@@ -106,7 +107,7 @@ def videos_at(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    children = sorted(child for child in path.iterdir() if child.name[0] != ".")
+    children = by_name(child for child in path.iterdir() if child.name[0] != ".")
     videos = [child for child in children if child.suffix.lower() in VIDEOS]
     if not videos:
         raise InputError(f"{path}: holds no video; give a video, or a folder of them")

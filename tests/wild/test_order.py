@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from packdepth.data.targets import gaps, target_indices
 from packdepth.errors import InputError
 from packdepth.sources.files import by_name, in_order
 from packdepth.sources.folder import read_clip
+from packdepth.sources.images import times_of
 from packdepth.sources.open import open_clips
 
 CAMERA = "width: 32\nheight: 24\nfx: 30\nfy: 30\ncx: 15.5\ncy: 11.5\n"
@@ -65,3 +67,37 @@ def test_a_frame_without_image_says_which_file_was_meant(tmp_path: Path, written
         read_clip(tmp_path)
     assert f"frame '{written}' has no image" in str(caught.value)
     assert str(caught.value).endswith(advice)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    kept=st.sets(st.integers(0, 60), min_size=2),
+    step=st.sampled_from([1, 2, 5]),
+    first=st.integers(0, 9999),
+    name=st.sampled_from(["{:06d}", "frame_{}", "left-{:04d}_rgb"]),
+)
+def test_a_hole_in_the_numbers_of_images_is_a_gap_in_time(kept: set[int], step: int, first: int, name: str) -> None:
+    numbers = sorted(kept)
+    times = times_of([name.format(first + step * number) for number in numbers], rate=10)
+    steps = np.diff(numbers)
+    usual = sorted(steps)[(len(steps) - 1) // 2]
+    np.testing.assert_allclose(np.diff(times), steps / usual / 10, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_names_that_are_time_stamps_are_times_in_any_unit(unit: int) -> None:
+    stamps = [1_700_000_000 * unit + number * unit // 10 for number in range(0, 50, 10)]
+    np.testing.assert_allclose(np.diff(times_of([str(stamp) for stamp in stamps], rate=10)), 1.0)
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("a1", "b2", "c3"), ("1_1", "1_2", "2_1"), ("7",)])
+def test_names_that_do_not_count_are_taken_in_order(names: tuple[str, ...]) -> None:
+    assert times_of(names, rate=5) == [index / 5 for index in range(len(names))]
+
+
+def test_frames_on_two_sides_of_a_hole_are_no_neighbors(tmp_path: Path) -> None:
+    for number in (1, 2, 3, 4, 9, 10, 11):
+        image(tmp_path / f"frame_{number}.png")
+    (clip,) = open_clips(tmp_path)
+    assert gaps(clip).tolist() == [False, False, False, True, False, False]
+    assert [clip.frames[index].name for index in target_indices(clip, (-1, 1))] == ["frame_2", "frame_3", "frame_10"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +19,9 @@ from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import ImageFile, require, required
 from packdepth.sources.guess import guess_of_images
 from packdepth.sources.stills import IMAGES, image_size
+
+STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
+EARLIEST, LATEST = 946_684_800, 4_102_444_800  # seconds since 1970, of the years 2000 and 2100
 
 
 class Images(Source):
@@ -31,7 +38,10 @@ class Images(Source):
     """The calibration (docs/how-to/calibration.md); if left out, the one in the folder, such as camera.yaml, or beside
     a single image under its name with the suffix .yaml or .xml, if there is one."""
     rate: PositiveFloat = 10.0
-    """Images per second. This is an assumption, because the times of the images are unknown."""
+    """Images per second, unless the names are time stamps. This is an assumption, as nothing else tells the times.
+
+    Names that count tell which images are missing: the frames on two sides of a hole are no neighbors.
+    """
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
@@ -77,10 +87,40 @@ class Images(Source):
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
         frames = tuple(
-            Frame(name=name, time=index / self.rate, image=image, size=None if size == camera_size else size)
-            for index, ((name, image), size) in enumerate(zip(images.items(), sizes, strict=True))
+            Frame(name=name, time=time, image=image, size=None if size == camera_size else size)
+            for (name, image), size, time in zip(images.items(), sizes, times_of(list(images), self.rate), strict=True)
         )
         return [Clip(name=f"images/{name}", path=self.root, frames=frames, **facts)]
+
+
+def times_of(names: Sequence[str], rate: float) -> list[float]:
+    """Return the times of images in seconds, by their names in order: time stamps, numbers that count, or the order.
+
+    Args:
+        names: names of the images, without suffix, in order.
+        rate: images per second.
+
+    >>> times_of(["frame_8", "frame_9", "frame_12"], rate=10)  # two are missing
+    [0.0, 0.1, 0.4]
+    >>> times_of(["1700000000000000000", "1700000000050000000"], rate=10)  # nanoseconds since 1970
+    [1700000000.0, 1700000000.05]
+    >>> times_of(["start", "middle"], rate=10)
+    [0.0, 0.1]
+    """
+    parts = [re.split(r"([0-9]+(?:\.[0-9]+)?)", name) for name in names]
+    varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
+    in_order = [index / rate for index in range(len(names))]
+    if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
+        return in_order  # the names differ by more than one number
+    numbers = [Decimal(part[varying[0]]) for part in parts]
+    unit = next((unit for unit in STAMP_UNITS if numbers[0] / unit >= EARLIEST and numbers[-1] / unit <= LATEST), None)
+    if unit is not None:
+        return [float(number / unit) for number in numbers]
+    steps = [later - earlier for earlier, later in pairwise(numbers)]
+    if min(steps) <= 0:
+        return in_order
+    usual = sorted(steps)[(len(steps) - 1) // 2]
+    return [float((number - numbers[0]) / usual) / rate for number in numbers]
 
 
 def image_folder(path: Path) -> Path | None:

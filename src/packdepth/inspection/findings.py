@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, disagreements
 from packdepth.data.targets import WHAT_TO_DO, distance_source, gaps, target_indices
 from packdepth.inspection.survey import Survey
 from packdepth.records import Clip
@@ -33,7 +34,6 @@ LONG_STEP = 4.0  # metres between frames: more moves every image of a street vis
 WRONG_UNIT = 10  # factor: time stamps in a wrong unit are usually wrong by a power of ten (those of DDAD by ten)
 MIN_PATH = 1.0  # metres: the noise of poses is a large share of the length of a shorter path
 MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = 0.8, 1.25  # distance by speed over that by poses; wrong units change it more
-IMPOSSIBLE_SPEED = 100.0  # metres per second: 360 km/h
 FAST_SPEED = 45.0  # metres per second: 162 km/h; km/h taken for m/s exceed it from 45 km/h on
 STANDING_SPEED = 1.0  # metres per second: a walking pace moves the image visibly
 SOME_STILL = 0.1  # share of the frames with moving images that may have a speed of 0: logs round and lag
@@ -81,6 +81,7 @@ def findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     found = [finding for find in FINDINGS if (finding := find(survey)) is not None]
+    found += [Finding(each.name, "error", each.found, each.advice) for each in disagreements(survey.clip)]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
 
 
@@ -210,7 +211,7 @@ def _speeds(survey: Survey) -> Finding | None:
     found = "; ".join([*doubts, speeds_in_words(survey.clip), *([attached] if attached else [])])
     return Finding(
         "speeds",
-        "error" if known.max() > IMPOSSIBLE_SPEED else "warning",
+        "warning",
         found,
         "See whether the unit is m/s in frames.csv, or named by unit= for a log (km/h taken for m/s is 3.6 times too "
         "fast), and whether the clocks agree (offset=auto): speed gives depth its metres.",
@@ -235,9 +236,7 @@ def speeds_in_words(clip: Clip) -> str:
 def _doubts(survey: Survey, high: float) -> list[str]:
     """Return what speaks against the speeds of a clip, the highest of which is `high`, in metres per second."""
     doubts = []
-    if high > IMPOSSIBLE_SPEED:
-        doubts.append("no road vehicle is this fast")
-    elif high > FAST_SPEED:
+    if FAST_SPEED < high <= IMPOSSIBLE_SPEED:
         doubts.append("faster than roads allow nearly everywhere")
     frames = [survey.clip.frames[index] for index in survey.indices]
     speeds = np.array([np.nan if frame.speed is None else frame.speed for frame in frames])

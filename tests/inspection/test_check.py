@@ -67,7 +67,26 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
         "none of its 21 frames",
     ),
     "order": (lambda s: with_frames(s, lambda i: {"time": (i - (i > 1)) / 10}), "time stamps", "error", "is 02"),
-    "ten times": (lambda s: with_frames(s, lambda i: {"time": float(i)}), "time stamps", "error", "1 frames a second"),
+    "ten times": (
+        lambda s: with_frames(s, lambda i: {"time": float(i), "speed": 10.0}),
+        "time stamps",
+        "error",
+        "1 frames a second",
+    ),
+    "milliseconds": (
+        lambda s: with_frames(s, lambda i: {"time": 100.0 * i}),
+        "time stamps",
+        "error",
+        "0.01 frames a second: as milliseconds, its stamps would give 10",
+    ),
+    "microseconds": (
+        lambda s: with_frames(s, lambda i: {"time": 1e5 * i}),
+        "time stamps",
+        "error",
+        "1e-05 frames a second: as microseconds",
+    ),
+    "nanoseconds": (lambda s: with_frames(s, lambda i: {"time": 1e8 * i}), "time stamps", "error", "as nanoseconds"),
+    "timelapse": (lambda s: with_frames(s, lambda i: {"time": float(i)}), "frame rate", "note", "1 frames a second"),
     "poses": (
         lambda s: with_frames(s, lambda i: {"speed": 1.0, "pose": moved(i)}),
         "time stamps",
@@ -105,6 +124,14 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     "fisheye": (lambda s: with_camera(s, fx=20.0, fy=20.0), "intrinsics", "warning", "135 degrees"),
     "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "warning", "not square"),
 }
+
+
+def test_a_time_lapse_of_a_fast_camera_is_no_error_of_units(sound: Survey) -> None:
+    fast = with_frames(replace(sound, motion=6 * sound.motion), lambda i: {"time": float(i), "speed": 10.0})
+    assert {(finding.name, finding.severity) for finding in findings(fast)} == {
+        ("large motion", "warning"),
+        ("frame rate", "note"),
+    }
 
 
 def test_a_sound_clip_has_no_findings(sound: Survey) -> None:

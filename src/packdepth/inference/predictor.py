@@ -28,8 +28,9 @@ from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.layers.formats import use_channels_last
 from packdepth.records import Clip, Frame, Prediction, Readable
-from packdepth.sources.files import ImageFile, check_mode
+from packdepth.sources.files import ImageFile
 from packdepth.sources.open import open_clips
+from packdepth.sources.stills import check_mode
 
 Image = str | Path | PIL.Image.Image | np.ndarray
 PRECISIONS: dict[Precision, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16}

@@ -187,7 +187,9 @@ def _write(predictor: Predictor, job: Job, flip: bool, points: PointOptions, pic
     trajectory = "unknown"
     if any(writer.needs_poses for writer in job.places):
         poses, trajectory = _trajectory(predictor, job)
-    facts = ClipFacts(frames_per_second(job.clip), colors, trajectory, is_metric_for(job.clip, predictor.meta))
+    times = () if job.clip.independent else tuple(frame.time for frame in frames)
+    metric = is_metric_for(job.clip, predictor.meta)
+    facts = ClipFacts(frames_per_second(job.clip), times, colors, trajectory, metric)
     with ExitStack() as stack:
         writers = [stack.enter_context(writer(place, facts, points, pictures)) for writer, place in job.places.items()]
         predictions = predictor.predict_clip(job.clip, job.camera, flip=flip)

@@ -11,6 +11,7 @@ import numpy as np
 from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
+from packdepth.data.triangulation import triangulated
 from packdepth.records import Clip
 
 T = TypeVar("T", float, None)
@@ -21,7 +22,6 @@ MIN_PAIRS = 4  # pairs of each clip, where there are many: some seconds of work 
 MIN_FLOW = 0.5  # pixels: shorter flow has no reliable direction
 MIN_RADIUS = 0.1  # image widths from the principal point: nearer to it, forward motion hardly moves a point
 MIN_POINTS = 10  # points of a pair that must be measured: a median of fewer says little
-MIN_PARALLAX = 0.003  # radians between two rays: at one third of it, flow's noise of 0.3 pixels is as large
 
 
 @dataclass(frozen=True)
@@ -167,38 +167,14 @@ def pair_motion(clip: Clip, index: int) -> PairMotion:
     outward = (arms * vectors).sum(-1)[clear]
     expansion = float(np.median(outward / radius[clear] ** 2))
     depth = None
-    if clip.frames[index].pose is not None and clip.frames[index + 1].pose is not None:
-        depth = _triangulated(
-            clip, index, center, (float(camera.fx), float(camera.fy)), flow.points[flow.found], vectors
-        )
+    pose, later = clip.frames[index].pose, clip.frames[index + 1].pose
+    if pose is not None and later is not None:
+        depths = triangulated(camera, np.linalg.inv(pose) @ later, flow.points[flow.found], vectors)
+        ahead = depths[depths > 0]
+        depth = float(np.median(ahead)) if len(ahead) >= MIN_POINTS else None
     elif step is not None and expansion > 0:
         depth = step / expansion
     return PairMotion(motion, float(np.median(outward / (radius * length)[clear])), expansion, step, depth)
-
-
-def _triangulated(
-    clip: Clip, index: int, center: np.ndarray, focal: tuple[float, float], points: np.ndarray, vectors: np.ndarray
-) -> float | None:
-    """Return the median depth (metres) of points [N, 2] whose flow [N, 2] is known, by the poses of both frames.
-
-    Each depth is the least-squares intersection of the two rays of a point.
-    """
-    T_world = [frame.pose for frame in clip.frames[index : index + 2]]
-    assert T_world[0] is not None
-    assert T_world[1] is not None
-    T_first_second = np.linalg.inv(T_world[0]) @ T_world[1]
-    rays, others = (
-        np.concatenate([(places - center) / focal, np.ones((len(places), 1))], axis=-1)
-        for places in (points, points + vectors)
-    )
-    others = others @ T_first_second[:3, :3].T
-    start = T_first_second[:3, 3]
-    across = np.cross(rays, others)
-    square = (across**2).sum(-1)
-    depth = (np.cross(start, others) * across).sum(-1) / np.maximum(square, np.finfo(float).tiny)
-    parallax = np.sqrt(square) / np.linalg.norm(rays, axis=-1) / np.linalg.norm(others, axis=-1)
-    seen = (depth > 0) & (parallax > MIN_PARALLAX)
-    return float(np.median(depth[seen])) if seen.sum() >= MIN_POINTS else None
 
 
 def _path(clip: Clip) -> float:

@@ -10,11 +10,15 @@ import formats
 import numpy as np
 import pytest
 import world
+from PIL import Image, ImageFilter
 
-from packdepth.data.agreement import check_agreement, disagreements
+from packdepth.data.agreement import check_agreement, disagreements, height_by_motion
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import read_clip
+from packdepth.sources.open import open_clips
+from packdepth.sources.speeds import SpeedLog, with_speeds
 
 
 @dataclass(frozen=True)
@@ -105,3 +109,68 @@ def test_poses_the_other_way_round_are_found_in_bends_too(clip: Clip, turn: floa
 
     assert disagreements(with_pose(clip, bent)) == []  # another world frame changes nothing
     assert [each.name for each in disagreements(with_pose(clip, lambda pose: np.linalg.inv(bent(pose))))] == ["poses"]
+
+
+# --- units that only the road gives away ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """A clip whose images show a textured road from 1.5 m above, driven at 8 m/s, 16 frames."""
+    return road_clip(tmp_path_factory.mktemp("road"), height=1.5, speeds=np.full(16, 8.0))
+
+
+def road_clip(folder: Path, height: float, speeds: np.ndarray) -> Clip:
+    """Render the ground plane below a camera that drives straight ahead at given speeds, 10 frames a second."""
+    camera = Camera(fx=160.0, fy=160.0, cx=159.5, cy=40.0, width=320, height=128)
+    texture = np.random.default_rng(0).integers(60, 200, (400, 4000)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    v, u = np.mgrid[: camera.height, : camera.width]
+    below = (v - camera.cy) / camera.fy
+    ahead = height / np.maximum(below, 1e-3)
+    places = np.concatenate([[0.0], np.cumsum((speeds[1:] + speeds[:-1]) / 20)])
+    frames = []
+    for index, place in enumerate(places):
+        x, z = (u - camera.cx) / camera.fx * ahead, ahead + place
+        pixels = texture[np.clip((x * 20 + 400).astype(int), 0, 799), np.clip((z * 20).astype(int), 0, 7999)]
+        image = np.where(below > 0.02, pixels, 128).astype(np.uint8)
+        image = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(0.7)))
+        file = Array(image[..., None].repeat(3, -1), folder / f"{index}.png")
+        frames.append(Frame(name=str(index), time=index / 10, image=file, speed=float(speeds[index])))
+    return Clip(name="road", path=folder, camera=camera, frames=tuple(frames))
+
+
+def test_speeds_and_the_road_give_the_height_of_the_camera(road: Clip) -> None:
+    found = height_by_motion(road)
+    assert found is not None
+    assert found.metres == pytest.approx(1.5, rel=0.05)
+    assert disagreements(road) == []
+
+
+@pytest.mark.parametrize(("factor", "height"), [(3.6, None), (3.6, 1.5), (2.237, 1.5), (1 / 3.6, 1.5)])
+def test_speeds_in_another_unit_are_given_away_by_the_road(road: Clip, factor: float, height: float | None) -> None:
+    wrong = replace(changed(road, lambda f: replace(f, speed=factor * (f.speed or 0.0))), camera_height=height)
+    with pytest.raises(InputError, match="the motion of the road puts the camera"):
+        check_agreement([wrong], frozenset({"distance"}))
+
+
+@pytest.mark.parametrize("height", ["150", "0.0015"])
+def test_a_height_in_another_unit_is_refused_wherever_it_stands(tmp_path: Path, height: str) -> None:
+    clip = world.write(tmp_path / "clip")
+    with pytest.raises(InputError, match="as no vehicle's camera is; write metres"):
+        open_clips(clip, options=[f"height_m={height}"])
+    with (clip / "camera.yaml").open("a") as file:
+        file.write(f"height_m: {height}\n")
+    with pytest.raises(InputError, match="as no vehicle's camera is; write metres"):
+        open_clips(clip)
+
+
+def test_a_log_that_seems_to_start_with_the_clip_is_denied_by_the_images(tmp_path: Path) -> None:
+    times = np.arange(0, 12, 0.1)
+    speeds = 8 + 3 * np.sin(times) + 1.5 * np.sin(2.3 * times)
+    clip = road_clip(tmp_path, height=1.5, speeds=speeds[30:90])  # begins 3 s after the log
+    log = tmp_path / "log.csv"
+    log.write_text("time_s,speed_mps\n" + "".join(f"{t:.1f},{s:.3f}\n" for t, s in zip(times, speeds, strict=True)))
+    with pytest.raises(InputError, match=r"the images say offset (2\.9|3\.0)\d? s"):
+        with_speeds([clip], SpeedLog(log, None, None, None))
+    (right,) = with_speeds([clip], SpeedLog(log, None, None, 3.0))
+    assert right.frames[0].speed == pytest.approx(speeds[30], abs=0.01)

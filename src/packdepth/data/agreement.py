@@ -12,7 +12,7 @@ import numpy as np
 
 from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.optical_flow import Flow, mean_motion, optical_flow, small_gray
-from packdepth.data.targets import distance_source, gaps
+from packdepth.data.targets import distance, distance_source, gaps
 from packdepth.data.triangulation import triangulated
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
@@ -28,6 +28,16 @@ MAX_DEPTH_RATIO = 1.5  # of depth maps over LiDAR, or its inverse: wrong units c
 MIN_TYPICAL, MAX_TYPICAL = 0.02, 2000.0  # metres, depth of the scene by poses: endoscopes have more, drones have less
 SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no direction
 BEHIND = 0.35  # share of the points that poses put behind the camera (measured: up to 0.13); wrong ones make 0.5
+
+
+GROUND_STEP = 0.1  # seconds between the images of a pair, at least: the road then moves enough to be measured
+GROUND_PAIRS = 16  # pairs whose motion over the road is measured: a second or two of work
+MIN_GROUND_PAIRS = 8  # pairs, with a measured motion: a median of fewer may be an accident
+MIN_PATH = 0.05  # metres between the images of a pair
+MAX_SPREAD = 0.3  # of the logarithm of a height: where no road is seen, it is 1; on roads 0.01 to 0.03
+DEVIATION_OVER_MEDIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
+MIN_HEIGHT, MAX_HEIGHT = 0.08, 4.5  # metres above the road: of small robots and of trucks
+MAX_HEIGHT_RATIO = 1.5  # of the height that motion makes over the one that is known, or its inverse (measured: 1.03)
 
 
 @dataclass(frozen=True)
@@ -55,10 +65,10 @@ def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> None:
         clips: the clips to train on.
         fields: the optional fields of the batch that the objective uses, such as "distance", "right" and "truth".
     """
-    for clip in clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]:
+    for number, clip in enumerate(clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]):
         source = distance_source(clip) if "distance" in fields else None
         used = {"right": "right" in fields, "truth": "truth" in fields, "speed": source == "speed"}
-        used["poses"] = source == "poses"
+        used |= {"poses": source == "poses", "height": source is not None and number == 0}  # which takes a second
         for name, find in CHECKS.items():
             if used[name.split(",")[0]] and (each := find(clip)) is not None:
                 raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:].rstrip('.')}")
@@ -81,6 +91,72 @@ def _speed(clip: Clip) -> Disagreement | None:
         "speeds",
         f"its speeds reach {highest:.1f} m/s, and no road vehicle is this fast",
         f"Write metres per second: {highest:.1f} km/h would be {highest / 3.6:.1f} m/s.",
+    )
+
+
+# --- height over the road ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HeightByMotion:
+    """The height of the camera above the road that distances traveled and the motion of the road's image make."""
+
+    metres: float  # median over pairs of frames
+    spread: float  # standard deviation of its logarithm over the pairs, robust
+
+
+def height_by_motion(clip: Clip) -> HeightByMotion | None:
+    """Return the height of a camera above the road, as its speeds or poses and its images make it.
+
+    The image of the road moves in camera heights (`geometry.ground_motion`), speeds and poses say how many metres that
+    is.
+
+    Args:
+        clip: the clip.
+
+    Returns:
+        The height; None if the images show too little road, or distances are not known.
+    """
+    from packdepth.geometry.ground_motion import ground_motions, small_ground_image
+
+    times = np.array([frame.time for frame in clip.frames])
+    seconds = np.searchsorted(times, times + GROUND_STEP - 1e-3)
+    pairs = [(i, int(j)) for i, j in enumerate(seconds) if j < len(times) and times[j] - times[i] < 3 * GROUND_STEP]
+    pairs = [(i, j) for i, j in pairs if (distance(clip, i, j) or 0.0) > MIN_PATH]
+    if clip.independent or len(pairs) < MIN_GROUND_PAIRS:
+        return None
+    pairs = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, GROUND_PAIRS).round().astype(int))]
+    images = {i: small_ground_image(clip.frames[i].image.read()) for pair in pairs for i in pair}
+    paths = [distance(clip, i, j) or 0.0 for i, j in pairs]
+    motions = ground_motions([(images[i], images[j]) for i, j in pairs], clip.camera)
+    heights = np.array([path / m.length for path, m in zip(paths, motions, strict=True) if m is not None and m.length])
+    if len(heights) < MIN_GROUND_PAIRS:
+        return None
+    middle = float(np.median(heights))
+    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(heights / middle))))
+    return HeightByMotion(middle, spread) if spread < MAX_SPREAD else None
+
+
+def _height(clip: Clip) -> Disagreement | None:
+    """Report speeds or poses in a wrong unit, by the height of the camera above the road that they make."""
+    if clip.missing_camera is not None or distance_source(clip) is None:
+        return None
+    found = height_by_motion(clip)
+    if found is None:
+        return None
+    source = "speeds" if distance_source(clip) == "speed" else "poses"
+    told = f"with its {source}, the motion of the road puts the camera {found.metres:.2f} m above it"
+    if clip.camera_height is not None:
+        ratio = found.metres / clip.camera_height
+        if 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO:
+            return None
+        told += f", {ratio:.1f} times the {clip.camera_height:g} m that it is said to have"
+    elif MIN_HEIGHT <= found.metres <= MAX_HEIGHT:
+        return None
+    return Disagreement(
+        source,
+        told,
+        f"See whether {source} and height are in metres: km/h taken for m/s are 3.6 times, mph 2.2 times too fast.",
     )
 
 
@@ -215,4 +291,5 @@ CHECKS: dict[str, Callable[[Clip], Disagreement | None]] = {
     "right, sides": _sides,
     "truth": _depth_and_lidar,
     "poses": _poses,
+    "height": _height,
 }  # by the measurement that they check

@@ -16,6 +16,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.height import HeightAboveRoad, plausible_height
 from packdepth.geometry.lens import BrownConrady, Lens, make_lens
 from packdepth.records import Clip
 from packdepth.sources.calibrations.read import read_calibration
@@ -74,7 +75,7 @@ class CameraFile(Closed):
     """Lens of the images. They are undistorted when they are read; if left out, they are those of a pinhole camera."""
     baseline_m: PositiveFloat | None = None
     """Distance from this camera to the right camera of a rectified stereo pair, in metres."""
-    height_m: PositiveFloat | None = None
+    height_m: HeightAboveRoad | None = None
     """Height of the camera above the road, in metres."""
     independent: bool = False
     """True if the frames are unrelated images, without temporal neighbors."""
@@ -200,14 +201,20 @@ def read_camera(path: Path) -> CameraFile:
         cx=content.cx,
         cy=content.cy,
         lens=None if lens is None else LensFile.of(lens),
-        height_m=_height_in(text),
+        height_m=_height_in(text, path),
     )
 
 
-def _height_in(text: str) -> float | None:
-    """Return the `height_m` that somebody has added to another program's calibration; None without it."""
+def _height_in(text: str, path: Path) -> float | None:
+    """Return the `height_m` that somebody has added to another program's calibration; None without it.
+
+    Raises InputError if it is in another unit.
+    """
     found = re.search(r"^height_m:\s*([\d.]+)\s*$", text, re.MULTILINE)
-    return None if found is None else float(found[1])
+    try:
+        return None if found is None else plausible_height(float(found[1]))
+    except ValueError as error:
+        raise InputError(f"{path}: height_m: {error}") from None
 
 
 def with_camera(clip: Clip, path: Path) -> Clip:

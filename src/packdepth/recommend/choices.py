@@ -199,12 +199,16 @@ def _parts(clips: Sequence[Clip], context: Sequence[int]) -> list[Clip]:
 def place_count(look: Look) -> float:
     """Return how many places the clips show: stretches of 50 metres, or of 50 frames where the path is not known.
 
+    Each of some unrelated images shows a place of its own.
+
     Args:
         look: measurements of the data.
     """
+    unrelated = sum(len(clip.frames) for clip in look.clips if clip.independent)
+    drives = sum(not clip.independent for clip in look.clips)
     if look.path is not None:
-        return max(len(look.clips), look.path / PLACE)
-    return max(len(look.clips), look.frames * (1 - look.static) / FRAMES_OF_A_PLACE)
+        return unrelated + max(drives, look.path / PLACE)
+    return unrelated + max(drives, (look.frames - unrelated) * (1 - look.static) / FRAMES_OF_A_PLACE)
 
 
 def image_sizes(clips: Sequence[Clip]) -> list[tuple[int, int]]:

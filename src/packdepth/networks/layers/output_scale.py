@@ -79,7 +79,7 @@ def rectified(x: Tensor) -> Tensor:
     >>> x.grad  # a descent raises the first, and leaves the second
     tensor([-1.,  0.,  1.])
     """
-    rectify: Callable[[Tensor], Tensor] = _Rectified.apply  # type: ignore[assignment]
+    rectify: Callable[[Tensor], Tensor] = _Rectified.apply
     return rectify(x) if torch.is_grad_enabled() and x.requires_grad else x.clamp(min=0)
 
 
@@ -92,6 +92,6 @@ class _Rectified(torch.autograd.Function):
         return x.clamp(min=0)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
         return torch.where(positive | (gradient < 0), gradient, 0)

@@ -80,7 +80,7 @@ class TransformersDepthBlock(DepthNetworkBlock):
     model: str
     """The folder of the model, or its name on the Hub."""
     output: Literal["auto", "inverse", "depth", "metric"] = "auto"
-    """What the model predicts: `inverse`, `depth`, `metric`, or `auto`, by its configuration.
+    """Meaning of the model's output: `inverse`, `depth`, `metric`, or `auto`, by its configuration.
 
     inverse, depth: inverse depth or depth, up to a scale and a shift, which are learned and start from `initial_depth`.
     metric: depth in metres; scale and shift are learned, too, but start from these metres.

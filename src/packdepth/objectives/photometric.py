@@ -167,7 +167,7 @@ class Photometric(Term):
     def _levels(self, inv_depths: list[Tensor]) -> list[Tensor]:
         """Return the inverse depths to compare: all scales and, for `pyramid`, halves of the coarsest one."""
         levels = list(inv_depths)
-        while self.scales == "pyramid" and len(levels) < LEVELS and min(levels[-1].shape[-2:]) >= 2 * MIN_SIDE:
+        while self.scales == "pyramid" and len(levels) < LEVELS and min(levels[-1].shape[-2:]) > MIN_SIDE:
             levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
         return levels
 

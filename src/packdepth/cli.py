@@ -284,7 +284,8 @@ def convert(
     """Turn another project's checkpoint into one of packdepth's. Nothing in it is executed.
 
     Args:
-        input: a file of packnet-sfm or vidar (.ckpt, .pth.tar), or a folder of monodepth2.
+        input: a file of packnet-sfm or vidar (.ckpt, .pth.tar), or a folder of monodepth2 or of a depth network of
+            transformers (config.json, preprocessor_config.json, model.safetensors).
         output: the folder to write.
         image_size: height and width of the networks' input, in pixels; if left out, the size that the file names.
     """

@@ -110,7 +110,8 @@ def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix
     """
     hidden = block.training_options if is_imported and isinstance(block, NetworkBlock) else set()
     neutral = {"scale"} if block.scale == 1 else set()
-    values = block.model_dump(exclude={"kind", "guidance", *hidden, *neutral})
+    long = {name for name, field in type(block).model_fields.items() if not field.repr}
+    values = block.model_dump(exclude={"kind", "guidance", *hidden, *neutral, *long})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
     return ", ".join([block.kind, *options, counted(parameters, "parameter")])

@@ -44,7 +44,7 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
 
     Args:
         checkpoint: the folder that training wrote, or another project's checkpoint: a file of packnet-sfm or vidar, of
-            which nothing is executed, or a folder of monodepth2.
+            which nothing is executed, or a folder of monodepth2 or of a depth network of transformers.
         device: a device as torch names it; "auto" is a GPU if there is one.
         precision: precision of the depth network: "32" (float32) or "bf16" (bfloat16). bf16 changes depth by less than
             a percent. It is 1.1 to 1.8 times as fast on processors with bfloat16 arithmetic, and slower on others

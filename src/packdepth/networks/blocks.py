@@ -18,7 +18,7 @@ from packdepth.errors import InputError
 from packdepth.networks.options import Sparsity
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from packdepth.networks.ego_motion import PairPoseNetwork
     from packdepth.networks.guidance import Guidance
@@ -165,6 +165,13 @@ class NetworkBlock(Block, ABC):
 
     training_options: ClassVar[frozenset[str]] = frozenset({"frozen"})
     """Names of the options that affect training only. Weights can be loaded if these options differ."""
+    has_unused: ClassVar[bool] = False
+    """Whether the network may have parameters that its result does not depend on."""
+
+    @property
+    def title(self) -> str:
+        """Name of the network in the summary of a run."""
+        return self.kind
 
     def architecture(self) -> dict[str, Any]:
         """Return the options that must be equal in two networks for one to load the weights of the other."""
@@ -189,6 +196,14 @@ class NetworkBlock(Block, ABC):
         Raises InputError if the weights cannot be used.
         """
 
+    def adapt(self, network: nn.Module, image: Tensor) -> None:
+        """Adapt a network to the first images of a new training; by default nothing is adapted.
+
+        Args:
+            network: what `assemble` returned, with the weights that `start` loaded.
+            image: the images [B, 3, H, W], RGB in [0, 1].
+        """
+
     @abstractmethod
     def build(self) -> nn.Module:
         """Return the network with random weights."""
@@ -198,8 +213,8 @@ class DepthNetworkBlock(NetworkBlock):
     """The block of a depth network: its options in a run file, and the function that makes the network.
 
     `build` returns a module that maps an image [B, 3, H, W], RGB in [0, 1], to a list of inverse depths in 1/metres at
-    strides 1, 2, 4 and 8, finest first: `packdepth.networks.DepthNetwork` is the contract. `flip` works with every such
-    network; `guidance` with those that fulfill `packdepth.networks.GuidedDepthNetwork`.
+    strides 1, 2, 4 and 8, finest first, or to the first of these: `packdepth.networks.DepthNetwork` is the contract.
+    `flip` works with every such network; `guidance` with those that fulfill `packdepth.networks.GuidedDepthNetwork`.
 
     >>> import torch
     >>> from packdepth.networks.packnet import PackNetBlock

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from packdepth.errors import InputError
 from packdepth.networks.guidance import Guidance
 
-SCALES = 4  # number of inverse depths of a network, at strides 1, 2, 4 and 8
+SCALES = 4  # largest number of inverse depths of a network, at strides 1, 2, 4 and 8
 
 
 class DepthNetwork(Protocol):
@@ -18,7 +18,8 @@ class DepthNetwork(Protocol):
 
     The image is [B, 3, H, W], RGB in [0, 1], of any height and width; a network that needs it normalized normalizes it
     itself. The result is a list of inverse depths [B, 1, ceil(H / s), ceil(W / s)] in 1/metres, at strides s = 1, 2, 4
-    and 8, finest first. All values are positive; the network chooses their range.
+    and 8, finest first, or the first of these, at least that of stride 1. All values are positive; the network chooses
+    their range.
     """
 
     def __call__(self, image: Tensor) -> list[Tensor]:
@@ -94,12 +95,13 @@ def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
     """
     height, width = image.shape[-2:]
     wanted = [(len(image), 1, -(-height // 2**s), -(-width // 2**s)) for s in range(SCALES)]
+    some = [wanted[:count] for count in range(1, SCALES + 1)]
     is_list = isinstance(inv_depths, (list, tuple)) and all(isinstance(level, Tensor) for level in inv_depths)
     found = [tuple(level.shape) for level in inv_depths] if is_list else type(inv_depths).__name__  # type: ignore[attr-defined]
-    if found != wanted:
+    if found not in some:
         raise InputError(
             f"networks.depth: '{name}' returns {found} for an image {list(image.shape)}, but a depth network returns a "
-            f"list of inverse depths {wanted}, finest first"
+            f"list of inverse depths {wanted}, finest first, or the first of these"
         )
     for level in inv_depths:  # type: ignore[attr-defined]
         if not bool((level > 0).all()):

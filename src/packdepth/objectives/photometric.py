@@ -18,6 +18,8 @@ from packdepth.objectives.term import Convention, NonNegative, Term, Unit, maske
 from packdepth.records import Batch, Outputs
 
 SSIM_SHARE = 0.85  # share of the SSIM term in the photometric error (PackNet, eq. 2); L1 has the rest
+MIN_SIDE = 2  # pixels, smallest height and width of an image to compare: the windows of SSIM need two
+LEVELS = 5  # number of resolutions of `pyramid`, at strides 1 to 16
 
 
 def photometric_error(
@@ -120,8 +122,8 @@ class Photometric(Term):
 
     full: each scale is upsampled to full resolution, as published. own: each scale is compared at its own resolution,
     which is cheaper and converges from a worse initial depth. pyramid: like own, and the coarsest scale is compared
-    again at half of its resolution. It converges from the worst initial depth, and also for objects that move by many
-    pixels between two frames.
+    again at half of its resolution, and so on down to a sixteenth of the image. It converges from the worst initial
+    depth, and also for objects that move by many pixels between two frames.
     """
     convention: Convention = "packdepth"
     """packdepth's convention, or packnet-sfm's (`reference`).
@@ -163,10 +165,11 @@ class Photometric(Term):
         return torch.stack(losses).mean()
 
     def _levels(self, inv_depths: list[Tensor]) -> list[Tensor]:
-        """Return the inverse depths to compare: all scales and, for `pyramid`, one at half of the coarsest size."""
-        if self.scales != "pyramid":
-            return inv_depths
-        return [*inv_depths, F.avg_pool2d(inv_depths[-1], 2, ceil_mode=True)]
+        """Return the inverse depths to compare: all scales and, for `pyramid`, halves of the coarsest one."""
+        levels = list(inv_depths)
+        while self.scales == "pyramid" and len(levels) < LEVELS and min(levels[-1].shape[-2:]) > MIN_SIDE:
+            levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
+        return levels
 
     @torch.no_grad()
     def _scene(self, batch: Batch, scale: int) -> Scene:

@@ -1,11 +1,10 @@
-"""Segmentation networks of Hugging Face's transformers (extra `semantic`).
+"""Segmentation networks of Hugging Face's transformers (extra `transformers`).
 
 The package transformers is imported when a network is loaded, not before.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +15,12 @@ from torch import Tensor
 
 from packdepth.errors import InputError
 from packdepth.networks.blocks import NetworkSemantics
+from packdepth.networks.hub import PREPROCESSOR, read_config, read_normalization, reading, transformers_module
 from packdepth.networks.layers.padding import pad_to_multiple
 from packdepth.networks.semantic_network import SemanticNetwork, Semantics
 
 STRIDE = 32  # images are padded to multiples of it, because the encoders of these models have this stride
 PROBE = 128  # pixels, height and width of the image from whose feature maps the strides are read; a multiple of STRIDE
-PREPROCESSOR = "preprocessor_config.json"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for models that come without their own
 KINDS = ("ForSemanticSegmentation", "ForUniversalSegmentation")  # endings of the names of model classes that are used
 
@@ -130,22 +129,11 @@ def load_pretrained(name: str) -> Pretrained:
 
     Raises InputError if the extra is not installed, if there is no such model, or if it is not a segmentation network.
     """
-    if not importlib.util.find_spec("transformers"):
-        raise InputError("networks of transformers need the extra semantic: pip install 'packdepth[semantic]'")
-    import transformers
-    from transformers.utils.hub import cached_file
-
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model = None
-    try:
-        config = transformers.AutoConfig.from_pretrained(name)
-        kind = (config.architectures or ["an unknown kind"])[0]
-        if kind.endswith(KINDS):
+    transformers, config = transformers_module(), read_config(name)
+    kind, model = (config.architectures or ["an unknown kind"])[0], None
+    if kind.endswith(KINDS):
+        with reading(name):
             model = getattr(transformers, kind).from_pretrained(name, use_safetensors=True)
-        path = cached_file(name, PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
-        content = json.loads(Path(path).read_text()) if path else {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: cannot be loaded by transformers ({' '.join(str(error).split())[:200]})") from None
     if model is None:
         raise InputError(f"{name}: is no segmentation network ({kind}); name a model such as SegFormer")
-    return Pretrained(model, content.get("image_mean", MEAN), content.get("image_std", STD))
+    return Pretrained(model, *(read_normalization(name) or (MEAN, STD)))

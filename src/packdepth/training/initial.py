@@ -29,7 +29,8 @@ def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
             _load(run, network, name, path)
         else:
             getattr(run.networks, name).start(network)
-        network.requires_grad_(not is_frozen(run, name))
+        if is_frozen(run, name):
+            network.requires_grad_(False)
 
 
 def is_frozen(run: Run, name: str) -> bool:

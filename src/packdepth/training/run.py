@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 
 from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
@@ -55,6 +56,7 @@ LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and
     ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
 )
+FIRST_IMAGES = 8  # number of images that a pretrained network is adapted to; enough for a median of all streets
 TRIED_SAMPLES = 2  # batch size of the trial of other projects' parts; more than 1, to find wrong batch dimensions
 OLD_FOV = 60.0  # degrees: the default of camera.fov before 0.2, which runs of that time state although nobody gave it
 FREE_ON_RESUME = {  # values of a run file that may be changed when a run is resumed
@@ -107,6 +109,8 @@ def train(
     guesses = first_guesses(clips, run.camera.fov) if run.camera.learn else []
     module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics)
     check_contracts(module, data)
+    if not resume and run.initial.depth is None:
+        run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed)
     guidance = run.networks.depth.guidance
@@ -211,6 +215,16 @@ def as_run(
     return run
 
 
+def first_images(data: RunData) -> Tensor:
+    """Return a few training images [B, 3, H, W], RGB in [0, 1], spread over the clips; the same in each process.
+
+    Args:
+        data: the data of the run.
+    """
+    count = min(FIRST_IMAGES, len(data.train))
+    return torch.stack([data.train[index * len(data.train) // count].image for index in range(count)])
+
+
 def check_contracts(module: DepthModule, data: RunData) -> None:
     """Raise InputError, one sentence, if a term or network of another project does not keep its contract.
 
@@ -305,9 +319,14 @@ def summary(
     """
 
     def network(name: str) -> str:
-        millions = sum(parameter.numel() for parameter in module.networks[name].parameters()) / 1e6
-        kind = getattr(run.networks, name).kind
-        return f"{kind}, {millions:.2f} M parameters" + (", frozen" if is_frozen(run, name) else "")
+        parameters = list(module.networks[name].parameters())
+        count, trained = (
+            sum(parameter.numel() for parameter in parameters if parameter.requires_grad or not only) / 1e6
+            for only in (False, True)
+        )
+        part = f", {trained:.2f} M of them trained" if trained < count else ""
+        part = ", frozen" if is_frozen(run, name) else part
+        return f"{getattr(run.networks, name).title}, {count:.2f} M parameters{part}"
 
     training, guidance = run.training, guidance_of(module.depth)
     drop, kept = run.data.drop_static, _frames(clips)
@@ -368,7 +387,7 @@ def _trainer(
             accelerator=training.accelerator,
             devices=training.devices,
             num_nodes=training.nodes,
-            strategy="ddp" if training.devices * training.nodes > 1 else "auto",
+            strategy=_strategy(run),
             precision="bf16-mixed" if training.precision == "bf16" else "32-true",
             max_epochs=training.epochs,
             gradient_clip_val=training.clip_norm,
@@ -390,6 +409,14 @@ def _trainer(
         raise InputError(
             f"training.accelerator, training.devices: {' '.join(str(error).split())}; give what this machine has"
         ) from None
+
+
+def _strategy(run: Run) -> str:
+    """Return the name of Lightning's strategy for the processes of a run."""
+    if run.training.devices * run.training.nodes == 1:
+        return "auto"
+    has_unused = any(network is not None and network.has_unused for _, network in run.networks)
+    return "ddp_find_unused_parameters_true" if has_unused else "ddp"
 
 
 def _resumable(output: Path, run: Run) -> tuple[Path, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
@@ -38,3 +39,20 @@ def use_channels_last(network: nn.Module) -> None:
     for parameter in network.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def widened(convert: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return a conversion of tensors that changes device and dtype as another does, but keeps float32 or wider.
+
+    Args:
+        convert: a conversion to another device or dtype, as `nn.Module._apply` gets it.
+
+    >>> widened(lambda tensor: tensor.half())(torch.ones(1)).dtype
+    torch.float32
+    """
+
+    def wide(tensor: Tensor) -> Tensor:
+        moved = convert(tensor)
+        return moved if moved.dtype.itemsize >= torch.float32.itemsize else tensor.to(moved.device)
+
+    return wide

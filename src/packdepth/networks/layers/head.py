@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from packdepth.networks.layers.formats import without_autocast
+from packdepth.networks.layers.formats import widened, without_autocast
 
 INITIAL_WEIGHTS = 0.1  # factor on the initial weights before a head, so that the bias determines the initial depth
 
@@ -31,12 +31,7 @@ class LogitConv2d(nn.Conv2d):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Convert the module to another device or dtype, but to no dtype narrower than float32."""
-
-        def wide(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            return moved if moved.dtype.itemsize >= torch.float32.itemsize else tensor.to(moved.device)
-
-        return super()._apply(wide, recurse)  # type: ignore[no-untyped-call]
+        return super()._apply(widened(fn), recurse)  # type: ignore[no-untyped-call]
 
 
 class InverseDepthHead(nn.Module):

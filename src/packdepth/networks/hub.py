@@ -1,0 +1,105 @@
+"""Models of Hugging Face's transformers, in a folder or on the Hub: their configuration and the images they expect.
+
+The package transformers (extra `transformers`) is imported when a model is read, not before. Only configurations in
+JSON and weights in safetensors are read; no code that comes with a model is executed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+
+from packdepth.errors import InputError
+
+PREPROCESSOR = "preprocessor_config.json"
+FILES = f"config.json, {PREPROCESSOR} and model.safetensors"  # content of the folder of a model
+MAX_REASON = 200  # characters of a library's own message that a sentence quotes
+Triple = tuple[float, float, float]
+
+
+class Normalization(NamedTuple):
+    """Normalization of the images that a model expects."""
+
+    mean: Triple  # of RGB in [0, 1]
+    std: Triple  # of RGB in [0, 1]
+
+
+def transformers_module() -> Any:
+    """Return the package transformers, with its progress bars switched off.
+
+    Raises InputError if it is not installed.
+
+    >>> transformers_module().__name__
+    'transformers'
+    """
+    if not importlib.util.find_spec("transformers"):
+        raise InputError("models of transformers need the extra transformers: pip install 'packdepth[transformers]'")
+    module = importlib.import_module("transformers")
+    module.utils.logging.disable_progress_bar()
+    return module
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn the errors of a model that cannot be read into one sentence, an InputError.
+
+    Args:
+        name: the name of the model on the Hub, or the path of its folder.
+
+    >>> with reading("models/mine"):
+    ...     raise OSError("There is no config.json. Try another")
+    Traceback (most recent call last):
+    packdepth.errors.InputError: models/mine: is no folder here, and cannot be loaded from the Hub (There is no \
+config.json); give the folder of a model (config.json, preprocessor_config.json and model.safetensors), or the name \
+of a model on the Hub
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+        reason = " ".join(str(error).split()).split(". ")[0][:MAX_REASON].rstrip(".")
+        what = "cannot be loaded by transformers"
+        if not Path(name).is_dir():
+            what = "is no folder here, and cannot be loaded from the Hub"
+        raise InputError(
+            f"{name}: {what} ({reason}); give the folder of a model ({FILES}), or the name of a model on the Hub"
+        ) from None
+
+
+def read_config(name: str) -> Any:
+    """Return the configuration of a model.
+
+    Args:
+        name: the name of the model on the Hub, or the path of its folder.
+
+    Raises InputError if transformers is not installed, or if the model cannot be read.
+    """
+    transformers = transformers_module()
+    with reading(name):
+        return transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+
+
+def read_normalization(name: str) -> Normalization | None:
+    """Return the normalization of the images that a model expects; None if its files do not say.
+
+    Args:
+        name: the name of the model on the Hub, or the path of its folder.
+
+    Raises InputError if transformers is not installed, or if the file cannot be read.
+    """
+    transformers = transformers_module()
+    with reading(name):
+        path = transformers.utils.hub.cached_file(name, PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
+        content = json.loads(Path(path).read_text()) if path else {}
+    if content.get("do_normalize") is False:
+        return Normalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    if "image_mean" not in content or "image_std" not in content:
+        return None
+    mean, std = content["image_mean"], content["image_std"]
+    return Normalization((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))

@@ -200,6 +200,7 @@ def test_the_objective_follows_the_weight_and_is_that_of_the_end_unless_told() -
         ({}, "give either network .* or maps"),
         ({"network": "a", "maps": "b"}, "give either network .* or maps"),
         ({"maps": "b", "cache": "c"}, "maps are on disk already; remove it"),
+        ({"maps": "b", "image_size": (32, 64)}, "that of a network's input, but the teacher is maps"),
         ({"network": "a", "inverse": True}, "the teacher is a network; remove it"),
         ({"maps": "b", "inverse": True, "metric": True}, "inverse maps have no known unit"),
         ({"maps": "b", "fade": (0.8, 0.2)}, "fade begins at 0.8 and ends before, at 0.2"),

@@ -226,7 +226,7 @@ def test_the_zero_of_a_relative_model_stays_zero(run_values: dict[str, Any], tmp
     model = foundation.model(config)
     with torch.no_grad():
         last = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)][-1]
-        last.bias.fill_(-100.0)  # everything is sky
+        last.get_parameter("bias").fill_(-100.0)  # everything is sky
     folder = foundation.save(config, tmp_path / "model")
     model.save_pretrained(folder)
     values = values_with(run_values, {"kind": "teacher", "network": str(folder)})

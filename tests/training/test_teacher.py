@@ -92,13 +92,14 @@ def test_a_cached_teacher_is_that_without_a_cache_bit_for_bit(
     assert 4 <= len(list((tmp_path / "cache").glob("*/*"))) <= 8
 
 
-def test_a_resumed_run_has_the_same_teacher_and_ends_alike(
+def test_a_resumed_run_has_the_same_teacher_and_ends_alike_and_a_weight_fades(
     run_values: dict[str, Any], checkpoint_folder: Path, tmp_path: Path
 ) -> None:
     teacher = tmp_path / "teacher"
     shutil.copytree(checkpoint_folder, teacher)
-    values = values_with(run_values, {"kind": "teacher", "network": str(teacher), "fade": [0.25, 0.75]})
-    train(values, tmp_path / "whole")
+    term = {"kind": "teacher", "network": str(teacher)}
+    train(values_with(run_values, term | {"fade": [0.25, 0.75]}), tmp_path / "faded")
+    values = values_with(run_values, term)
     short = values | {"training": values["training"] | {"epochs": 1, "schedule": {"kind": "constant"}}}
     longer = short | {"training": short["training"] | {"epochs": 2}}
     train(longer, tmp_path / "straight")
@@ -110,11 +111,12 @@ def test_a_resumed_run_has_the_same_teacher_and_ends_alike(
         train(longer, tmp_path / "resumed", resume=True)
     checkpoint.write(teacher, content)
     train(longer, tmp_path / "resumed", resume=True)
-    rows, weights = losses(tmp_path / "whole"), (0.5, 0.5, 0.25, 0.0)
+    assert losses(tmp_path / "resumed") == losses(tmp_path / "straight")
+    assert_equal_weights(tmp_path / "resumed", tmp_path / "straight")
+    rows, weights = losses(tmp_path / "faded"), (0.5, 0.5, 0.25, 0.0)
     for row, weight in zip(rows, weights, strict=True):
         total = float(row["photometric"]) + 0.1 * float(row["velocity"]) + weight * float(row["teacher"])
         assert float(row["loss"]) == pytest.approx(total, rel=1e-5)
-    assert len(losses(tmp_path / "resumed")) == 4
 
 
 def test_saved_predictions_of_a_network_teach_like_the_network(

@@ -178,6 +178,8 @@ class Meta(Closed):
     """Cameras of the training images, except learned and assumed ones. Packdepth before 0.2 recorded none."""
     calibration: CalibrationRecord | None = None
     """The latest calibration by `packdepth calibrate`, if any."""
+    teacher: str | None = None
+    """The network that taught, if one did: its name, and a hash of its weights. The checkpoint does not hold it."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
 
@@ -338,7 +340,7 @@ def rewrite_meta(folder: Path, meta: Meta) -> None:
 
 def _meta_text(meta: Meta) -> str:
     """Return the content of meta.json. What a checkpoint does not have is left out."""
-    unused = {name for name in ("packages", "calibration") if not getattr(meta, name)}
+    unused = {name for name in ("packages", "calibration", "teacher") if not getattr(meta, name)}
     return meta.model_dump_json(indent=2, exclude=unused) + "\n"
 
 

@@ -272,6 +272,14 @@ class Run(Closed):
         return self
 
     @model_validator(mode="after")
+    def _taught(self) -> Run:
+        """Raise ValueError if a term needs a teacher, but there is none."""
+        for term in self.objective if all(term.kind != "teacher" for term in self.objective) else ():
+            if isinstance(term, Term) and "teacher" in term.needs:
+                raise ValueError(f"objective: '{term.kind}' needs a teacher; add the term 'teacher'")
+        return self
+
+    @model_validator(mode="after")
     def _label_maps(self) -> Run:
         """Raise ValueError if label maps guide the depth network, but images without label maps need its depth."""
         if self.networks.depth.label_classes is None:

@@ -14,6 +14,8 @@ FILLED_ALONG = {
     "camera_index": "cameras that are learned",
     "mirrored": "cameras that are learned",
 }
+REQUIRED = {"teacher": {"maps": "depth", "metric": True}}
+"""What a run file must say of a term, by its kind."""
 
 
 def test_every_optional_field_of_a_sample_is_read_by_one_entry() -> None:
@@ -25,6 +27,6 @@ def test_every_optional_field_of_a_sample_is_read_by_one_entry() -> None:
 def test_every_term_needs_fields_that_there_are_and_gets_its_scale_from_one_that_has_it() -> None:
     outputs = {field.name for field in fields(Outputs) if field.default is None}
     for kind, block in TERMS.own().items():
-        term = block(kind=kind)
+        term = block(kind=kind, **REQUIRED.get(kind, {}))
         assert set(term.needs) <= set(FIELDS) | outputs, kind
         assert term.metric_from is None or FIELDS[term.metric_from].scale is not None, kind

@@ -15,6 +15,7 @@ from packdepth.data.fields import FIELDS
 from packdepth.data.label_maps import label_map, read_label_map
 from packdepth.data.resized import resized_labels
 from packdepth.data.targets import camera_index, check_calibrated, target_indices
+from packdepth.data.teacher_maps import resized_inv_depth
 from packdepth.data.transforms import ColorJitter, flipped
 from packdepth.errors import InputError
 from packdepth.geometry import lidar
@@ -41,6 +42,8 @@ class ClipDataset(Dataset[Sample]):
             are used.
         measure: function `(clip, frame) -> measured depth [1, H, W]`, metres; by default `measured_depth`.
         label_classes: number of classes of the label maps; a larger id is an error. By default all ids are accepted.
+        teacher: function `(clip, frame) -> inverse depth [h, w]` in any unit, NaN where unknown, that reads a teacher's
+            map; None if there are no maps. It is resized to the image size.
 
     Raises InputError for a clip without targets, and for a clip whose camera is neither known nor learned.
     """
@@ -57,13 +60,14 @@ class ClipDataset(Dataset[Sample]):
         cameras: Sequence[Camera] = (),
         measure: Callable[[Clip, Frame], Tensor] | None = None,
         label_classes: int = UNLABELED,
+        teacher: Callable[[Clip, Frame], np.ndarray] | None = None,
     ) -> None:
         if not cameras:
             check_calibrated(clips)
         self.cameras = {clip: camera_index(clip, cameras) for clip in clips} if cameras else {}
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
         self.augmentation, self.seed, self._measure = augmentation, seed, measure or measured_depth
-        self.label_classes = label_classes
+        self.label_classes, self._teacher = label_classes, teacher
         self.targets: list[tuple[Clip, int]] = []
         for clip in clips:
             indices = target_indices(clip, offsets, measured="distance" in fields)
@@ -149,6 +153,16 @@ class ClipDataset(Dataset[Sample]):
             frame: the frame.
         """
         return self._measure(clip, frame)
+
+    def read_teacher(self, clip: Clip, frame: Frame) -> Tensor:
+        """Return the inverse depth of a frame on the teacher's map: [1, H, W] in any unit, NaN where it is not known.
+
+        Args:
+            clip: the clip of the frame.
+            frame: the frame, which must have a map.
+        """
+        assert self._teacher is not None
+        return resized_inv_depth(torch.from_numpy(self._teacher(clip, frame)), *self.image_size)[None]
 
     def read_labels(self, frame: Frame) -> Tensor:
         """Return the class ids of a frame at the image size: [1, H, W] uint8.

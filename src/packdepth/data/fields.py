@@ -50,6 +50,14 @@ class SampleReader(Protocol):
             frame: the frame.
         """
 
+    def read_teacher(self, clip: Clip, frame: Frame) -> Tensor:
+        """Return a teacher's inverse depth of a frame: [1, H, W] in any unit, NaN where it is not known.
+
+        Args:
+            clip: the clip of the frame.
+            frame: the frame, which must have a map.
+        """
+
 
 @dataclass(frozen=True)
 class SampleField:
@@ -101,6 +109,10 @@ def _fill_semantic(sample: Sample, reader: SampleReader, clip: Clip, index: int)
 def _fill_context_semantic(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
     frames = [clip.frames[index + offset] for offset in reader.offsets]
     sample.context_semantic = torch.stack([reader.read_labels(frame) for frame in frames])
+
+
+def _fill_teacher(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    sample.teacher = reader.read_teacher(clip, clip.frames[index])
 
 
 def _has_right_images(clip: Clip) -> bool:
@@ -159,6 +171,14 @@ FIELDS: Mapping[str, SampleField] = {
         SampleField("semantic", "label maps", _has_label_maps, _NO_LABELS, _fill_semantic),
         SampleField(
             "context_semantic", "label maps of context frames", _has_label_maps, _NO_LABELS, _fill_context_semantic
+        ),
+        SampleField(
+            name="teacher",
+            what="the inverse depth of a teacher",
+            is_offered=lambda clip: True,  # a network predicts any clip; maps are looked for frame by frame
+            lack="none",
+            fill=_fill_teacher,
+            scale=lambda clips, beams: "teacher",
         ),
     )
 }

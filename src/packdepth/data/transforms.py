@@ -16,7 +16,7 @@ YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))  # rows Y, I
 
 
 def flipped(sample: Sample) -> Sample:
-    """Mirror a sample left to right: images, measured depth, label maps and intrinsics.
+    """Mirror a sample left to right: images, measured depth, label maps, maps of a teacher and intrinsics.
 
     After mirroring, the right camera of a stereo pair stands to the left of the target's camera. Its image therefore
     stays in the field `right` and the baseline becomes negative. Context frames, measured depth and ego-motion still
@@ -46,6 +46,7 @@ def flipped(sample: Sample) -> Sample:
         mirrored=None if sample.mirrored is None else ~sample.mirrored,
         semantic=mirrored(sample.semantic),
         context_semantic=mirrored(sample.context_semantic),
+        teacher=mirrored(sample.teacher),
     )
 
 

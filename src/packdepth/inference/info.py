@@ -67,6 +67,7 @@ def describe(checkpoint: str | Path) -> str:
             *[("", clip) for clip in meta.clips],
             *_labeled("read by", _unknown_sources(run, meta)),
             *_labeled("objective", [(term.kind, _weight(term, meta)) for term in run.objective]),
+            *([] if meta.teacher is None else [("teacher", meta.teacher)]),
             unit,
             *calibrated,
             *[("camera", str(camera)) for camera in meta.cameras],

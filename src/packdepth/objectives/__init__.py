@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from packdepth.objectives.photometric import Photometric as Photometric
     from packdepth.objectives.pose_consistency import PoseConsistency as PoseConsistency
     from packdepth.objectives.reprojected import Reprojected as Reprojected
+    from packdepth.objectives.sky import Sky as Sky
     from packdepth.objectives.smoothness import Smoothness as Smoothness
     from packdepth.objectives.stereo import Stereo as Stereo
     from packdepth.objectives.supervised import Supervised as Supervised
+    from packdepth.objectives.teacher import Teacher as Teacher
     from packdepth.objectives.term import Term as Term
     from packdepth.objectives.term import masked_mean as masked_mean
     from packdepth.objectives.term import sample_means as sample_means
@@ -38,9 +40,11 @@ __all__, __getattr__, __dir__ = lazy_names(
         "Photometric": "packdepth.objectives.photometric",
         "PoseConsistency": "packdepth.objectives.pose_consistency",
         "Reprojected": "packdepth.objectives.reprojected",
+        "Sky": "packdepth.objectives.sky",
         "Smoothness": "packdepth.objectives.smoothness",
         "Stereo": "packdepth.objectives.stereo",
         "Supervised": "packdepth.objectives.supervised",
+        "Teacher": "packdepth.objectives.teacher",
         "Term": "packdepth.objectives.term",
         "masked_mean": "packdepth.objectives.term",
         "sample_means": "packdepth.objectives.term",

@@ -60,17 +60,18 @@ class Objective:
         """The sources of the metric scale: fields of the batch or descriptions. Empty if depth has no metric scale."""
         return frozenset(term.metric_from for term in self.terms if term.metric_from is not None)
 
-    def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, outputs: Outputs, batch: Batch, progress: float = 1.0) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted sum of the terms, a scalar, and the unweighted value of each term, by its kind.
 
         Args:
             outputs: the predictions of the networks for the batch.
             batch: the batch.
+            progress: share of the training that is done, for weights that change. 1 gives the weights of its end.
         """
         values = {term.kind: value for term, value in self._evaluated(outputs, batch, lambda term: nullcontext())}
         # Adds 0 x ego-motion, so that DDP finds a gradient for the pose network even if all terms use depth only.
         zero = 0 * outputs.T_context_target.sum()
-        return sum((term.weight * values[term.kind] for term in self.terms), zero), values
+        return sum((term.weight_at(progress) * values[term.kind] for term in self.terms), zero), values
 
     def check(self, outputs: Outputs, batch: Batch) -> None:
         """Raise InputError if a term of another project fails or does not return a finite scalar.

@@ -73,6 +73,14 @@ class Term(Block, ABC):
         """
         return outputs
 
+    def weight_at(self, progress: float) -> float:
+        """Return the factor of the term at a share of the training. By default it is `weight`, at any time.
+
+        Args:
+            progress: share of the training that is done, in [0, 1].
+        """
+        return self.weight
+
     @abstractmethod
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the value of the term, not yet multiplied by its weight, a scalar.

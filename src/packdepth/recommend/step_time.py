@@ -47,7 +47,7 @@ def seconds_per_step(run: Run, clips: Sequence[Clip]) -> float:
         times = []
         for _ in range(STEPS + 1):
             started = clock()
-            loss, _ = module.objective(module(batch), module.calibrated(batch))
+            loss, _ = module.objective(module(batch), module.taught(module.calibrated(batch)))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

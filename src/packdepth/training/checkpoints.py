@@ -141,6 +141,7 @@ class Checkpoints(pl.Callback):
             scores=scores,
             trained_cameras=_trained(self.clips) if module.cameras is None else [],
             cameras=self.assumed if module.cameras is None else _learned(module.cameras),
+            teacher=None if module.teacher is None else str(module.teacher),
             packages=packages_of(self.run),
         )
         weights = {

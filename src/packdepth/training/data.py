@@ -15,8 +15,10 @@ from packdepth.classes import UNLABELED
 from packdepth.config import Run
 from packdepth.data.beams import beam_depth, other_depth
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler
+from packdepth.data.teacher_maps import teacher_maps
 from packdepth.geometry.camera import Camera
 from packdepth.objectives.objective import Objective
+from packdepth.objectives.teacher import teacher_of
 from packdepth.records import Batch, Clip
 
 CALIBRATION_VIEWS = 48  # number of samples from which a learned camera is adjusted; chosen by eye
@@ -46,6 +48,8 @@ class RunData(pl.LightningDataModule):
         val: clips to validate on.
         cameras: the distinct cameras of the training clips, if cameras are learned; otherwise empty.
         epoch: number of the first epoch: 0 or, in a resumed run, the number of finished epochs.
+
+    Raises InputError if a clip lacks what training needs, such as the teacher's map of a frame.
     """
 
     def __init__(
@@ -60,6 +64,10 @@ class RunData(pl.LightningDataModule):
         super().__init__()
         data = run.data
         self.run, self.epoch = run, epoch
+        teacher = teacher_of(objective.terms)
+        maps = None
+        if teacher is not None and teacher.maps is not None:
+            maps = teacher_maps(teacher.maps, [*train, *val], teacher.inverse, teacher.metric)
         samples = partial(
             ClipDataset,
             image_size=data.image_size,
@@ -68,8 +76,9 @@ class RunData(pl.LightningDataModule):
             cache=data.cache,
             cameras=cameras,
             label_classes=run.networks.depth.label_classes or UNLABELED,
+            teacher=maps,
         )
-        fields = objective.batch_fields
+        fields = objective.batch_fields - ({"teacher"} if maps is None else set())  # a network teaches in `DepthModule`
         if run.networks.depth.label_classes is not None:
             in_context = {"context_semantic"} if "context_inv_depths" in objective.output_fields else set()
             fields |= {"semantic"} | in_context
@@ -77,6 +86,8 @@ class RunData(pl.LightningDataModule):
         others = None if data.beams is None else partial(other_depth, beams=data.beams)
         self.train = samples(train, fields=fields, augmentation=data.augmentation, measure=kept)
         self.val = samples(val, fields=fields | {"truth"}, measure=others) if val else None
+        if maps is not None:
+            maps.check([*self.train.targets, *(self.val.targets if self.val else [])])
 
     def epoch_steps(self) -> int:
         """Return the number of steps of an epoch."""

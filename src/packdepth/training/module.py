@@ -25,6 +25,7 @@ from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.initial import is_frozen, load_initial
+from packdepth.training.teacher import TeacherNetwork, teacher_network
 
 
 class DepthModule(pl.LightningModule):
@@ -44,6 +45,7 @@ class DepthModule(pl.LightningModule):
     Attributes:
         depth: the depth network.
         pose: the ego-motion network; None without context frames.
+        teacher: the network that teaches; None without one. It is no submodule: neither trained nor in the state dict.
         depth_views: the views of a batch whose depth is predicted: "target", and "context" or "right" if a term of the
             objective or the ego-motion network needs them.
     """
@@ -58,6 +60,7 @@ class DepthModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.run, self.objective, self.steps = run, objective, steps
+        self.teacher: TeacherNetwork | None = teacher_network(run)
         torch.manual_seed(run.training.seed)
         self.depth = run.networks.depth.assemble(semantics)
         self.pose: PairPoseNetwork | None = None
@@ -65,6 +68,7 @@ class DepthModule(pl.LightningModule):
         if run.networks.pose is not None:
             self.pose = run.networks.pose.assemble()
         self.is_guided = guidance_of(self.depth) is not None
+        self.by_labels = run.networks.depth.label_classes is not None
         if self.pose is not None:
             self.networks["pose"] = self.pose
         load_initial(run, self.networks)
@@ -128,9 +132,9 @@ class DepthModule(pl.LightningModule):
             network_image: [B, 3, H, W] RGB in [0, 1], with color jitter; the input of the depth network.
             image: [B, 3, H, W] RGB in [0, 1], without color jitter. It is the input of a segmentation network that
                 guides depth.
-            labels: [B, 1, H, W] class ids, if label maps guide depth.
+            labels: [B, 1, H, W] class ids, if the batch has label maps; used if they guide depth.
         """
-        guide_inputs = (image if labels is None else labels,) if self.is_guided else ()
+        guide_inputs = (labels if self.by_labels and labels is not None else image,) if self.is_guided else ()
         inv_depths: list[Tensor] = self.depth(network_image, *guide_inputs)
         return inv_depths
 
@@ -141,7 +145,7 @@ class DepthModule(pl.LightningModule):
             batch: the batch.
             index: number of the batch in the epoch; not used.
         """
-        loss, terms = self._loss(self(batch), self.calibrated(batch))
+        loss, terms = self._loss(self(batch), self.calibrated(batch), self.trainer.global_step / self.steps)
         return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -172,10 +176,18 @@ class DepthModule(pl.LightningModule):
         assert batch.mirrored is not None
         return replace(batch, camera=self.cameras(batch.camera, batch.camera_index, batch.mirrored))
 
-    def _loss(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def taught(self, batch: Batch) -> Batch:
+        """Return the batch with the inverse depth that the teacher network predicts; the batch itself without one.
+
+        Args:
+            batch: the batch.
+        """
+        return batch if self.teacher is None else replace(batch, teacher=self.teacher(batch))
+
+    def _loss(self, outputs: Outputs, batch: Batch, progress: float = 1.0) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and its terms. They are computed in float32, regardless of the networks' precision."""
         with without_autocast(self.device):
-            return self.objective(outputs, batch)
+            return self.objective(outputs, self.taught(batch), progress)
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean metrics of all processes, if there was a frame with measured depth."""

@@ -49,6 +49,7 @@ from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
 from packdepth.training.scale_check import check_scales
+from packdepth.training.teacher import cache_teacher
 
 LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and are not printed
     ".*does not have many workers.*",
@@ -108,6 +109,10 @@ def train(
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
     guesses = first_guesses(clips, run.camera.fov) if run.camera.learn else []
     module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics)
+    if module.teacher is not None:
+        module.teacher.check_clips([*clips, *validation])
+        if resume:
+            check_same_teacher(output, str(module.teacher))
     check_contracts(module, data)
     if not resume and run.initial.depth is None:
         run.networks.depth.adapt(module.depth, first_images(data))
@@ -118,6 +123,10 @@ def train(
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
         if trainer.is_global_zero:
             print(f"features   {cached}", flush=True)
+    if module.teacher is not None and module.teacher.folder is not None:
+        cached = cache_teacher(module.teacher, run, [data.train, *([data.val] if data.val else [])])
+        if trainer.is_global_zero:
+            print(f"teacher    {cached}", flush=True)
     make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
@@ -251,7 +260,7 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
             with blaming(f"networks.pose: '{networks.pose.kind}'", type(networks.pose)):
                 outputs = module(batch)
             check_motions(outputs.T_context_target, networks.pose.kind)
-        batch = module.calibrated(batch)
+        batch = module.taught(module.calibrated(batch))
         module.objective.check(outputs, batch)
         check_gradient(module, outputs, batch)
     module.train()
@@ -295,6 +304,21 @@ def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:
     ]
     others = sorted(name for name in metric_from if name not in FIELDS or FIELDS[name].scale is None)
     return ", ".join([*sources, *others]) or "none"
+
+
+def check_same_teacher(output: Path, teacher: str) -> None:
+    """Raise InputError if a run is to be resumed with another teacher than it began with.
+
+    Args:
+        output: the output of the run.
+        teacher: name and hash of the network that teaches.
+    """
+    before = checkpoint.read_description(output / "last")[1].teacher
+    if before != teacher:
+        raise InputError(
+            f"{output}: was taught by {before}, but the weights there are now others, {teacher}; give back the former "
+            f"ones, or train into another --output"
+        )
 
 
 def summary(

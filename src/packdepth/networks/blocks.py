@@ -165,6 +165,12 @@ class NetworkBlock(Block, ABC):
 
     training_options: ClassVar[frozenset[str]] = frozenset({"frozen"})
     """Names of the options that affect training only. Weights can be loaded if these options differ."""
+    described: ClassVar[frozenset[str]] = frozenset()
+    """Names of the options that `describe` names."""
+
+    def describe(self) -> str:
+        """Return the kind, and what it is made of and starts from if it has parts."""
+        return self.kind
 
     def architecture(self) -> dict[str, Any]:
         """Return the options that must be equal in two networks for one to load the weights of the other."""

@@ -104,7 +104,7 @@ def train(
         raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
     guesses = first_guesses(clips, run.camera.fov) if run.camera.learn else []
-    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics)
+    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics, resume)
     check_contracts(module, data)
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed)
@@ -304,8 +304,8 @@ def summary(
 
     def network(name: str) -> str:
         millions = sum(parameter.numel() for parameter in module.networks[name].parameters()) / 1e6
-        kind = getattr(run.networks, name).kind
-        return f"{kind}, {millions:.2f} M parameters" + (", frozen" if is_frozen(run, name) else "")
+        title = getattr(run.networks, name).describe()
+        return f"{title}, {millions:.2f} M parameters" + (", frozen" if is_frozen(run, name) else "")
 
     training, guidance = run.training, guidance_of(module.depth)
     drop, kept = run.data.drop_static, _frames(clips)

@@ -8,8 +8,8 @@ from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from packdepth.networks.blocks import DepthNetworkBlock
-from packdepth.networks.decoders.coarse_to_fine import CoarseToFineDecoderBlock
 from packdepth.networks.decoders.decoder import AnyDecoder, Decoder, DecoderBlock
+from packdepth.networks.decoders.monodepth2 import NARROW, Monodepth2DecoderBlock
 from packdepth.networks.encoders.encoder import STRIDE, AnyEncoder, Encoder, EncoderBlock
 from packdepth.networks.guidance import Guidance, unguided
 from packdepth.networks.layers.head import InverseDepthHead
@@ -79,8 +79,8 @@ class EncoderDecoderBlock(BoundedDepthBlock):
     kind: Literal["encoder_decoder"] = "encoder_decoder"
     encoder: AnyEncoder
     """The encoder, and the weights that it starts from."""
-    decoder: AnyDecoder = CoarseToFineDecoderBlock()
-    """The decoder."""
+    decoder: AnyDecoder = Monodepth2DecoderBlock(channels=NARROW)
+    """The decoder. If left out, `monodepth2` with the channels 16, 24, 32, 64 and 128: the best of short trainings."""
 
     @property
     def parts(self) -> tuple[EncoderBlock, DecoderBlock]:

@@ -20,7 +20,7 @@ SCALES = 4  # number of inverse depths, at strides 1, 2, 4 and 8
 
 
 class CoarseToFineDecoderBlock(DecoderBlock):
-    """A light decoder: depth at stride 32 first, which each finer level refines; nothing is computed at stride 1.
+    """The quickest decoder: depth at stride 32 first, which each finer level refines; nothing is computed at stride 1.
 
     >>> CoarseToFineDecoderBlock().build([8, 8, 8, 8, 8]).channels[16]
     96

@@ -30,6 +30,8 @@ from packdepth.cli import DATA, SEMANTICS, STUDIES, VERBS
 from packdepth.config import Run
 from packdepth.networks.blocks import DEPTH_NETWORKS, POSE_NETWORKS
 from packdepth.networks.blocks import SEMANTICS as GUIDES
+from packdepth.networks.decoders.decoder import DECODERS
+from packdepth.networks.encoders.encoder import ENCODERS
 from packdepth.objectives.term import TERMS
 from packdepth.optimization.blocks import OPTIMIZERS, SCHEDULES
 from packdepth.segmentation.run_file import SemanticRun
@@ -51,6 +53,8 @@ FAMILIES: dict[int, tuple[str, str]] = {
     id(SOURCES): ("source", "sources"),
     id(DEPTH_NETWORKS): ("depth network", "depth-networks"),
     id(POSE_NETWORKS): ("pose network", "pose-networks"),
+    id(ENCODERS): ("encoder", "encoders"),
+    id(DECODERS): ("decoder", "decoders"),
     id(GUIDES): ("guide", "guides"),
     id(TERMS): ("term", "terms"),
     id(OPTIMIZERS): ("optimizer", "optimizers"),
@@ -130,6 +134,8 @@ def type_words(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         return ", ".join(default_words(value) for value in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(type_words(argument, metadata) for argument in arguments if argument is not type(None))
+    if origin is dict:
+        return "keys and values"
     if origin is list or (origin is tuple and arguments[-1] is Ellipsis):
         return f"list of {plural(type_words(arguments[0]))}"
     if origin is tuple:
@@ -380,6 +386,13 @@ AFTER: dict[str, tuple[tuple[Family[Any], str, str], ...]] = {
     ),
     "networks": (
         (DEPTH_NETWORKS, "Depth networks", "Every depth network has these fields:"),
+        (
+            ENCODERS,
+            "Encoders",
+            "These blocks stand in `encoder` of `encoder_decoder` and of `pose_encoder`; see "
+            "[pretrained weights](../how-to/pretrained.md). Every encoder has these fields:",
+        ),
+        (DECODERS, "Decoders", "These blocks stand in `decoder` of `encoder_decoder`."),
         (GUIDES, "Guides", "These blocks stand in `guidance.semantics` of a depth network."),
         (POSE_NETWORKS, "Pose networks", "Every pose network has these fields:"),
     ),

@@ -105,6 +105,7 @@ class TransformersDepthBlock(DepthNetworkBlock):
         "gradient_checkpointing",
     }
     has_unused: ClassVar[bool] = True
+    described: ClassVar[frozenset[str]] = frozenset({"model"})
 
     @model_validator(mode="after")
     def _one_way_to_train(self) -> TransformersDepthBlock:
@@ -112,9 +113,8 @@ class TransformersDepthBlock(DepthNetworkBlock):
             raise ValueError("frozen_encoder and lora exclude each other: lora trains the encoder; remove one of them")
         return self
 
-    @property
-    def title(self) -> str:
-        """Kind and model."""
+    def describe(self) -> str:
+        """Return kind and model."""
         return f"{self.kind} {self.model}"
 
     def architecture(self) -> dict[str, Any]:

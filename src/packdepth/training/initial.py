@@ -12,7 +12,7 @@ from packdepth.config import Run
 from packdepth.errors import InputError
 
 
-def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
+def load_initial(run: Run, networks: Mapping[str, nn.Module], resumes: bool = False) -> None:
     """Load the initial weights of the networks of a run, and switch off the gradients of frozen networks.
 
     They come from the checkpoints that `initial` names, or else from where the network's block says.
@@ -20,15 +20,17 @@ def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
     Args:
         run: the run.
         networks: the networks by name: `depth`, and `pose` if there is one.
+        resumes: whether the weights of an interrupted training will be restored: initial ones are then not read.
 
     Raises InputError if a checkpoint cannot be read, or holds another network or was trained on another image size.
     """
     for name, network in networks.items():
         path: Path | None = getattr(run.initial, name)
-        if path is not None:
-            _load(run, network, name, path)
-        else:
-            getattr(run.networks, name).start(network)
+        if not resumes:
+            if path is not None:
+                _load(run, network, name, path)
+            else:
+                getattr(run.networks, name).start(network)
         if is_frozen(run, name):
             network.requires_grad_(False)
 

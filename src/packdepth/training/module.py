@@ -22,6 +22,7 @@ from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.guidance import guidance_of
 from packdepth.networks.layers.formats import without_autocast
 from packdepth.objectives.objective import Objective
+from packdepth.optimization.groups import parameter_groups
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.initial import is_frozen, load_initial
@@ -41,6 +42,7 @@ class DepthModule(pl.LightningModule):
         cameras: cameras that learning begins with, if cameras are learned; empty otherwise.
         semantics: folder of a checkpoint's copy of the segmentation network that guides depth; None for the network
             that the run names.
+        resumes: whether the weights of an interrupted training will be restored, so that initial ones are not needed.
 
     Attributes:
         depth: the depth network.
@@ -57,6 +59,7 @@ class DepthModule(pl.LightningModule):
         steps: int,
         cameras: Sequence[Camera] = (),
         semantics: Path | None = None,
+        resumes: bool = False,
     ) -> None:
         super().__init__()
         self.run, self.objective, self.steps = run, objective, steps
@@ -71,7 +74,7 @@ class DepthModule(pl.LightningModule):
         self.by_labels = run.networks.depth.label_classes is not None
         if self.pose is not None:
             self.networks["pose"] = self.pose
-        load_initial(run, self.networks)
+        load_initial(run, self.networks, resumes)
         self.cameras = LearnedCameras(cameras) if run.camera.learn else None
         needed, pose_needs_depth = objective.output_fields, self.pose is not None and self.pose.uses_depth
         needs = {
@@ -238,8 +241,6 @@ def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module]
     """
     rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
     fused = training.precision == "32"  # Lightning cannot clip gradients of a fused optimizer under autocast
-    optimizer = training.optimizer.build(
-        [{"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()],
-        fused,
-    )
+    groups = [group for name, network in networks.items() for group in parameter_groups(name, network, rates[name])]
+    optimizer = training.optimizer.build(groups, fused)
     return optimizer, LambdaLR(optimizer, lambda step: training.schedule.multiplier(step, steps, training.epochs))

@@ -108,7 +108,7 @@ def train(
         raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
     guesses = first_guesses(clips, run.camera.fov) if run.camera.learn else []
-    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics)
+    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics, resume)
     if module.teacher is not None:
         module.teacher.check_clips([*clips, *validation])
         if resume:
@@ -350,7 +350,7 @@ def summary(
         )
         part = f", {trained:.2f} M of them trained" if trained < count else ""
         part = ", frozen" if is_frozen(run, name) else part
-        return f"{getattr(run.networks, name).title}, {count:.2f} M parameters{part}"
+        return f"{getattr(run.networks, name).describe()}, {count:.2f} M parameters{part}"
 
     training, guidance = run.training, guidance_of(module.depth)
     drop, kept = run.data.drop_static, _frames(clips)

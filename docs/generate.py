@@ -430,10 +430,11 @@ def options_of(verb: Callable[..., None]) -> Iterator[tuple[str, bool, str, str,
             continue
         extras = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
         aliases = [alias for entry in extras for alias in getattr(entry, "aliases", None) or ()]
+        option = next((entry.name for entry in extras if getattr(entry, "name", None)), name)
         flag = default is False
         shown = "" if flag or default == () else default_words(MISSING if default is parameter.empty else default)
         named = "key=value" if name in ("overrides", "options") else name.upper()
-        label = named if positional else ", ".join([f"--{dashed(name)}", *aliases])
+        label = named if positional else ", ".join([f"--{dashed(option)}", *aliases])
         yield label, positional, "flag" if flag else spaced(type_words(kind)), spaced(shown), sentence(docstrings[name])
 
 

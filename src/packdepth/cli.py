@@ -264,8 +264,8 @@ def calibrate(
         source: the frames that know lengths: video, folder of images, clip, or data set.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: the folder of the new checkpoint.
-        by: lengths to calibrate by: points, lidar, depth, speed, poses or height. If left out, the first of these that
-            SOURCE offers; the others are measured, too, and must agree.
+        by: lengths to calibrate by: points, lidar, depth, speed, poses, stereo or height. If left out, the first of
+            these that SOURCE offers; the others are measured, too, and must agree.
         height: metres of the camera above the road; if left out, height_m of camera.yaml.
         points: CSV of tape-measured points, with the columns frame, u, v (pixels) and metres (from the lens).
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.

@@ -17,7 +17,7 @@ from PIL import Image
 
 from packdepth.cli import main
 from packdepth.geometry.camera import Camera
-from packdepth.inspection.check import check
+from packdepth.inspection.check import DataCheck, check
 from packdepth.inspection.findings import findings
 from packdepth.inspection.survey import Survey, survey
 from packdepth.records import Clip
@@ -117,13 +117,31 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
         lambda s: replace(s, clip=replace(s.clip, missing_camera=Path("drive.yaml"), guess="EXIF of a.jpg")),
         "calibration",
         "warning",
-        r"none in drive.yaml; the camera is guessed to be \d+ degrees across \(EXIF of a.jpg\)",
+        r"none found; the camera is guessed to be \d+ degrees across \(EXIF of a.jpg\)",
     ),
     "corrected": (lambda s: replace(s, clip=replace(s.clip, corrected="it is")), "corrected", "note", "it is"),
     "other size": (lambda s: with_camera(s, cx=10.0), "intrinsics", "warning", r"principal point \(10, 24\)"),
     "fisheye": (lambda s: with_camera(s, fx=20.0, fy=20.0), "intrinsics", "warning", "135 degrees"),
     "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "warning", "not square"),
 }
+
+
+def test_a_missing_calibration_is_to_be_written_and_a_guess_to_be_replaced(sound: Survey, tmp_path: Path) -> None:
+    file = tmp_path / "drive.yaml"
+    spoilt = replace(sound, clip=replace(sound.clip, missing_camera=file))
+    (finding,) = findings(spoilt)
+    assert finding.advice.startswith(f"Write a calibration as {file} (width")
+    file.write_text("guess: assumed")
+    (finding,) = findings(spoilt)
+    assert finding.found.startswith(f"none in {file}; ")
+    assert finding.advice.startswith("Write a calibration into it (width")
+
+
+def test_data_that_gives_no_metres_is_called_so(sound: Survey) -> None:
+    words = "scale: none, depth will be known up to a factor; add speeds=LOG or height_m=METRES"
+    bare = with_frames(sound, lambda i: {"speed": None, "pose": None, "depth": None, "lidar": None})
+    for surveyed, told in ((sound, False), (bare, True), (replace(bare, clip=replace(bare.clip, baseline=0.5)), False)):
+        assert (words in DataCheck(Path("drive"), "folder", [(surveyed, [])]).text().splitlines()) == told
 
 
 def test_a_time_lapse_of_a_fast_camera_is_no_error_of_units(sound: Survey) -> None:

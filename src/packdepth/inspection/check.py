@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from packdepth.data.targets import scale_in_words
 from packdepth.files import make_folder, replacing, say_replaced, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
 from packdepth.inspection.findings import (
@@ -46,6 +47,8 @@ class DataCheck:
         """Return a page of text that lists the findings of each clip."""
         lines = [f"{self.source}: {self.kind}, {len(self.clips)} clip{'' if len(self.clips) == 1 else 's'}"]
         lines += calibrations([surveyed.clip for surveyed, _ in self.clips])
+        scale = scale_in_words([surveyed.clip for surveyed, _ in self.clips])
+        lines += [] if scale is None else [scale]
         for surveyed, found in self.clips:
             lines += ["", _headline(surveyed)]
             for finding in found:

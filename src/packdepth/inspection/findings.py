@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from packdepth.data.agreement import IMPOSSIBLE_SPEED, disagreements
-from packdepth.data.targets import WHAT_TO_DO, distance_source, gaps, target_indices
+from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.survey import Survey
 from packdepth.records import Clip
 from packdepth.sources.decoding import VideoFrame, probe
@@ -437,11 +437,12 @@ def _calibration(survey: Survey) -> Finding | None:
     missing = survey.clip.missing_camera
     if missing is None:
         return None
+    place, advice = f"in {missing}" if missing.exists() else "found", camera_advice(missing)
     return Finding(
         "calibration",
         "warning",
-        f"none in {missing}; the camera is guessed to be {guess_in_words(survey.clip)}",
-        f"{WHAT_TO_DO[0].upper()}{WHAT_TO_DO[1:]}.",
+        f"none {place}; the camera is guessed to be {guess_in_words(survey.clip)}",
+        f"{advice[0].upper()}{advice[1:]}.",
     )
 
 

@@ -12,6 +12,7 @@ from packdepth.data.targets import distance_source, has_measured_depth, target_i
 from packdepth.progress import counted
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
+from packdepth.sources.guess import guess_in_words
 
 Without = Literal["depth", "stereo", "speed", "height"]
 
@@ -36,6 +37,7 @@ FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
 TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
 EPOCHS = 3  # checkpoints of a short training: a tail of a few frames cannot tell many apart
+CAMERA_EPOCHS = 5  # at least, where the camera is learned: it is determined at the end of each (unknown_camera.md)
 BEST_AFTER = 0.6  # of the epochs: from then on the learning rate is below 90 % and falls
 EPOCH_MINUTES = 4.0  # of a long training; chosen
 USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
@@ -268,7 +270,7 @@ def with_steps(
             break
         size, seconds = other, time
     paid = int(TRAINING_SHARE * budget.minutes * 60 / seconds)
-    epochs = max(EPOCHS, round(budget.minutes / EPOCH_MINUTES))
+    epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(budget.minutes / EPOCH_MINUTES))
     steps = max(min(paid, int(most / batch)), epochs)
     epoch_steps = steps // epochs
     warmup = min(100, steps // 8)
@@ -281,7 +283,7 @@ def with_steps(
             list(size),
             f"height and width, about the shape of {width}x{height}{next_size}",
         ),
-        Choice("training.epochs", epochs, "each ends with a validation and a checkpoint"),
+        Choice("training.epochs", epochs, _epochs_in_words("camera" in values)),
         Choice("training.best_after", BEST_AFTER, "`best` is chosen among the later ones, by the held-out tail"),
         Choice(
             "training.epoch_steps",
@@ -294,6 +296,11 @@ def with_steps(
             "the rate is held before it falls to zero: better than a constant one in short runs",
         ),
     ]
+
+
+def _epochs_in_words(learned: bool) -> str:
+    """Return what the end of each epoch is for."""
+    return f"each ends with a validation and a checkpoint{', and determines the camera' if learned else ''}"
 
 
 # --- parts of the run file --------------------------------------------------------------------------------------
@@ -380,7 +387,8 @@ def _camera(clips: Sequence[Clip]) -> list[Choice]:
         Choice(
             "camera",
             {"learn": True},
-            f"{missing[0].missing_camera} holds no calibration: focal length and center are learned from a guess",
+            f"no calibration in {missing[0].missing_camera}: focal length and center are learned, from a guess of "
+            f"{guess_in_words(missing[0])}",
         )
     ]
 

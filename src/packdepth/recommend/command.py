@@ -18,6 +18,7 @@ from packdepth.recommend.look import Look, look
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.recommend.step_time import seconds_per_step
 from packdepth.sources.base import Source
+from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
 from packdepth.sources.split import own_line, write_split
 from packdepth.training.data import RunData
@@ -81,6 +82,9 @@ def init(
         if left_out:
             split.unlink()
         raise
+    if any(choice.key == "camera" for choice in choices):
+        guesses = dict.fromkeys(guess_in_words(clip) for clip in looked.clips if clip.missing_camera is not None)
+        print(f"camera     not known: learned with depth, from a guess of {' and '.join(guesses)}")
     print(f"depth      {scale_in_advance(choices, looked)}")
     with replacing(output) as temporary:
         temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out)))

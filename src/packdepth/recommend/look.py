@@ -12,13 +12,14 @@ from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
 from packdepth.data.triangulation import triangulated
+from packdepth.inspection.survey import MAX_FRAMES, spread_indices
 from packdepth.records import Clip
 
 T = TypeVar("T", float, None)
 
 CLIPS = 40  # clips that are measured, evenly spread
-PAIRS = 24  # pairs of neighboring frames of a clip that are measured: a median is then known to some percent
-MIN_PAIRS = 4  # pairs of each clip, where there are many: some seconds of work in all
+PAIRS = MAX_FRAMES  # pairs of neighboring frames that are measured, the same as in `data check`
+MIN_PAIRS = 4  # pairs of each clip, where there are many
 MIN_FLOW = 0.5  # pixels: shorter flow has no reliable direction
 MIN_RADIUS = 0.1  # image widths from the principal point: nearer to it, forward motion hardly moves a point
 MIN_POINTS = 10  # points of a pair that must be measured: a median of fewer says little
@@ -86,7 +87,7 @@ def look(clips: Sequence[Clip]) -> Look:
     """
     sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
     chosen = sequential[:: -(-len(sequential) // CLIPS) or 1]
-    count = max(PAIRS // max(len(chosen) // 4, 1), MIN_PAIRS)
+    count = max(PAIRS // max(len(chosen), 1), MIN_PAIRS)
     return _summary(clips, {clip.name: _pairs(clip, count) for clip in chosen})
 
 
@@ -139,8 +140,8 @@ def _moves(pair: PairMotion) -> bool:
 def _pairs(clip: Clip, count: int) -> list[PairMotion]:
     """Return the measurements of up to `count` pairs of neighboring frames without a gap between them."""
     indices = np.flatnonzero(~gaps(clip))
-    chosen = indices[np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int))]
-    return [pair_motion(clip, int(index)) for index in chosen] if len(indices) else []
+    chosen = indices[spread_indices(len(indices), count)] if len(indices) else indices
+    return [pair_motion(clip, int(index)) for index in chosen]
 
 
 def pair_motion(clip: Clip, index: int) -> PairMotion:

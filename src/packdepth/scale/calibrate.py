@@ -160,7 +160,7 @@ def choose(measurements: Sequence[ScaleMeasurement], source: ScaleSource | None,
         others = f"; it offers {', '.join(each.source for each in measurements)}" if measurements else ""
         raise InputError(
             f"{data}: offers no {wanted} to calibrate by{others}; give --height or --points, or data with speeds, "
-            f"poses, depth maps or scans, and with a known camera"
+            f"poses, stereo pairs, depth maps or scans, and with a known camera"
         )
     good = [measurement for measurement in offered if measurement.problem is None]
     if not good:

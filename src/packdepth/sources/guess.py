@@ -162,7 +162,8 @@ def guess_in_words(clip: Clip) -> str:
     >>> guess_in_words(Clip("a", Path("a"), guess.camera, (), missing_camera=Path("a.yaml"), guess=guess.origin))
     '60 degrees across (assumed)'
     """
-    return f"{clip.camera.fov():.0f} degrees across ({clip.guess or 'assumed'})"
+    fov, origin = f"{clip.camera.fov():.0f} degrees across", clip.guess or "assumed"
+    return origin if origin.startswith(fov) else f"{fov} ({origin})"  # an import has written both
 
 
 def _number(tags: dict[int, object], tag: int) -> float:

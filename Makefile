@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PIP) install --quiet -c constraints.txt $(TORCH)
 	@echo "Installing the other dependencies and packdepth itself"
 	@$(PIP) install --quiet -c constraints.txt hatchling editables
-	@$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dev,city]'
+	@$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[dev,city,pretrained]'
 	@echo "Installed into $(VENV): packdepth $$($(BIN)/python -c 'import packdepth; print(packdepth.__version__)')"
 	@touch $@
 

@@ -1,6 +1,6 @@
 """Time and memory of depth networks on this machine: the reference's form, and ours in each mode.
 
-    python bench/packnet.py [--networks 1A slim-1A small resnet18] [--threads N] [--repeats N] [--tests NAME ...]
+    python bench/packnet.py [--networks 1A small lite0 ...] [--threads N] [--repeats N] [--tests NAME ...]
 
 The reference's form is unfused, eager, float32, contiguous. The tests are:
 
@@ -27,6 +27,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import loss as loss_bench
 import torch
@@ -37,6 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.ego_motion import PairPoseNetwork
+from packdepth.networks.encoder_decoder import EncoderDecoderBlock
 from packdepth.networks.layers.formats import use_channels_last
 from packdepth.networks.layers.packing import Conv2D, PackLayerConv3d, ResidualConv, UnpackLayerConv3d
 from packdepth.networks.packnet import PackNet
@@ -45,11 +47,28 @@ from packdepth.objectives.photometric import Photometric
 from packdepth.objectives.smoothness import Smoothness
 from packdepth.records import Outputs
 
+
+def pretrained(encoder: dict[str, object]) -> nn.Module:
+    """Return a depth network of an encoder that has pretrained weights, here random ones, and the default decoder.
+
+    Args:
+        encoder: the block of the encoder.
+    """
+    return EncoderDecoderBlock.model_validate({"encoder": encoder}).build()
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "1A": lambda: PackNet("1A"),
     "slim-1A": lambda: PackNet("slim-1A"),
     "small": lambda: PackNet("small"),
     "resnet18": lambda: DepthResNetBlock(layers=18).build(),
+    "tiny": lambda: PackNet("tiny"),
+    **{
+        f"lite{variant}": partial(pretrained, {"kind": "efficientnet_lite", "variant": variant, "weights": None})
+        for variant in (0, 1, 2)
+    },
+    "resnet18-light": partial(pretrained, {"kind": "resnet"}),
+    "resnet50-light": partial(pretrained, {"kind": "resnet", "layers": 50}),
 }
 TESTS = {"latency": (1, 192, 640), "large": (1, 384, 1280), "throughput": (8, 192, 640)}  # images, height, width
 

@@ -133,15 +133,8 @@ def depth_pro() -> Any:
 def chmv2() -> Any:
     import transformers
 
-    encoder = transformers.DINOv3ViTConfig(
-        **VIT,
-        **TAPS,
-        intermediate_size=32,
-        image_size=32,
-        patch_size=16,
-        reshape_hidden_states=True,
-        return_class_token=True,
-    )
+    encoder: dict[str, Any] = VIT | TAPS | {"model_type": "dinov3_vit", "intermediate_size": 32, "image_size": 32}
+    encoder |= {"patch_size": 16, "reshape_hidden_states": True, "return_class_token": True}
     return transformers.CHMv2Config(
         backbone_config=encoder,
         post_process_channels=[4, 6, 8, 8],

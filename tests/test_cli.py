@@ -68,7 +68,7 @@ def misspelt_key(clip: Path) -> dict[str, Any]:
 BAD: dict[Callable[[Path], dict[str, Any]], tuple[str, ...]] = {
     truncated_image: ("000003.png", "truncated"),
     empty_folder: ("empty", "camera.yaml"),
-    video_without_camera: ("drive.yaml", "holds no calibration", "camera: {fov: DEGREES}"),
+    video_without_camera: ("drive.yaml", "has no calibration", "camera: {fov: DEGREES}"),
     other_calibration: ("000000.png", "96x48", "camera.yaml", "1242x375"),
     no_speed: ("'velocity'", "speed_mps", "clip"),
     misspelt_key: ("run.yaml", "data.train[0]", "'roto'", "did you mean 'root'?"),
@@ -116,13 +116,53 @@ def test_values_that_make_no_sense(
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_no_checkpoint(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in (["info", str(clip)], ["predict", str(clip), str(clip), "-o", str(clip / "out")]):
+def run_file(clip: Path) -> Path:
+    (clip.parent / "mine.yaml").write_text(yaml.safe_dump(RUN))
+    return clip.parent / "mine.yaml"
+
+
+def run_folder(clip: Path) -> Path:
+    (clip.parent / "runs/mine/best").mkdir(parents=True)
+    (clip.parent / "runs/mine/best/meta.json").write_text("{}")
+    return clip.parent / "runs/mine"
+
+
+def video(clip: Path) -> Path:
+    return Path(video_without_camera(clip)["file"])
+
+
+MISTAKEN: dict[Callable[[Path], Path], tuple[str, ...]] = {
+    lambda clip: clip: ("is data (folder)", "packdepth data check"),
+    video: ("is data (video)", "packdepth data check"),
+    run_file: ("is a run file", "packdepth train"),
+    run_folder: ("holds some", "runs/mine/best"),
+    lambda clip: clip.parent / "nothing": ("not found", "OUTPUT/best"),
+}
+"""What is given for a checkpoint by mistake, and what the sentence says."""
+
+
+@pytest.mark.parametrize("given", MISTAKEN, ids=["clip", "video", "run file", "run", "nothing"])
+def test_what_is_no_checkpoint(given: Callable[[Path], Path], clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = given(clip)
+    for verb in (["info", str(path)], ["predict", str(path), str(clip), "-o", str(clip / "out")]):
         assert main(verb) == 2
         message = capsys.readouterr().err
-        assert "is no checkpoint" in message
+        assert message.startswith(f"packdepth: {path}: ")
+        for part in MISTAKEN[given]:
+            assert part in message
         assert message.count("\n") == 1
     assert not (clip / "out").exists()
+
+
+@pytest.mark.parametrize("verb", [["data", "check"], ["init", "-o", "run.yaml"]])
+def test_a_log_of_speeds_in_place_of_images(
+    verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log.csv").write_text("time_s,speed_mps\n0,3\n")
+    assert main([*verb, str(tmp_path / "log.csv")]) == 2
+    message = capsys.readouterr().err
+    assert f"add speeds={tmp_path / 'log.csv'}" in message
+    assert message.count("\n") == 1
 
 
 def test_an_image_that_breaks_in_a_worker_is_one_sentence(
@@ -141,7 +181,7 @@ def test_an_image_that_breaks_in_a_worker_is_one_sentence(
 
 def test_overrides_on_both_sides_of_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     hint = "packdepth: write all KEY=VALUE side by side, with no option between them\n"
-    for apart, overrides in ((True, ["a=1", "--output", "out", "b=2"]), (False, ["--outptu", "out", "a=1", "b=2"])):
+    for apart, overrides in ((True, ["a=1", "--output", "out", "b=2"]), (False, ["--resume", "a=1", "b=2"])):
         with pytest.raises(SystemExit):
             main(["train", "run.yaml", *overrides])
         assert capsys.readouterr().err.endswith(hint) == apart

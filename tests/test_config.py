@@ -243,7 +243,10 @@ def test_a_wrong_value_is_refused_with_its_place(tmp_path: Path, place: str, val
             "networks.pose is missing: the ego-motion to the context frames [-1, 1] needs a pose network; "
             "add one, or train without context frames by data.context: []",
         ),
-        ("networks.pose.kind", "networks.pose: its kind is missing; valid kinds are pose_resnet, posenet, two_stream"),
+        (
+            "networks.pose.kind",
+            "networks.pose: its kind is missing; valid kinds are pose_encoder, pose_resnet, posenet, two_stream",
+        ),
         ("training.schedule.kind", "training.schedule: its kind is missing; valid kinds are constant, cosine, step"),
     ],
 )

@@ -21,7 +21,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "lazy", "classes", "progress"),
     ("files", "color", "blocks", "run_files"),
-    ("html", "geometry", "depth_files"),
+    ("html", "geometry", "depth_files", "spelling"),
     ("charts",),
     ("records", "optimization"),
     ("networks", "objectives", "sources"),

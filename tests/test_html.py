@@ -37,6 +37,12 @@ def test_pictures_are_within_the_page_and_not_too_wide() -> None:
     assert picture.getpixel((3, 3)) == (7, 7, 7)
 
 
+def test_small_pictures_are_enlarged_to_the_same_width() -> None:
+    picture = Image.open(io.BytesIO(base64.b64decode(embedded(np.full((64, 224, 3), 7, np.uint8)).split(",")[1])))
+    assert picture.size == (WIDTH, round(64 * WIDTH / 224))
+    assert picture.getpixel((3, 3)) == (7, 7, 7)
+
+
 def test_sparse_values_are_enlarged_and_dense_ones_are_not() -> None:
     sparse = np.full((20, 20), np.nan)
     sparse[10, 10] = 3.0

@@ -17,6 +17,7 @@ from packdepth.city.command import city
 from packdepth.errors import InputError, check_least, in_one_line
 from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
 from packdepth.progress import counted
+from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
@@ -132,7 +133,7 @@ def predict(
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
 
-    Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map --max-depth 40
+    Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
@@ -263,8 +264,8 @@ def calibrate(
         source: the frames that know lengths: video, folder of images, clip, or data set.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: the folder of the new checkpoint.
-        by: lengths to calibrate by: points, lidar, depth, speed, poses or height. If left out, the first of these that
-            SOURCE offers; the others are measured, too, and must agree.
+        by: lengths to calibrate by: points, lidar, depth, speed, poses, stereo or height. If left out, the first of
+            these that SOURCE offers; the others are measured, too, and must agree.
         height: metres of the camera above the road; if left out, height_m of camera.yaml.
         points: CSV of tape-measured points, with the columns frame, u, v (pixels) and metres (from the lens).
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
@@ -283,7 +284,8 @@ def convert(
     """Turn another project's checkpoint into one of packdepth's. Nothing in it is executed.
 
     Args:
-        input: a file of packnet-sfm or vidar (.ckpt, .pth.tar), or a folder of monodepth2.
+        input: a file of packnet-sfm or vidar (.ckpt, .pth.tar), or a folder of monodepth2 or of a depth network of
+            transformers (config.json, preprocessor_config.json, model.safetensors).
         output: the folder to write.
         image_size: height and width of the networks' input, in pixels; if left out, the size that the file names.
     """
@@ -610,6 +612,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"packdepth {__version__}")
         return 0
     try:
+        check_spelling(arguments, VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES})
         tyro.cli(
             _one_of(VERBS)
             | _group("data", "Make data sets ready.", DATA)

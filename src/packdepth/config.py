@@ -362,7 +362,7 @@ class Imported(Closed):
     []
     """
 
-    imported_from: Literal["packnet-sfm", "vidar", "monodepth2"]
+    imported_from: Literal["packnet-sfm", "vidar", "monodepth2", "transformers"]
     """The project that trained the checkpoint."""
     image_size: ImageSize
     """Height and width of the input of the networks, in pixels."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,19 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made a folder ({error.strerror}); name another output") from None
+
+
+def say_replaced(paths: Iterable[Path]) -> None:
+    """Print which files and folders of an earlier command will be replaced, as a line on standard error.
+
+    Results that are quickly computed again are replaced; run files, runs, checkpoints and imports never are.
+
+    Args:
+        paths: what will be written.
+    """
+    found = [str(path) for path in paths if path.exists()]
+    if found:
+        print(f"replaced: {', '.join(found)}", file=sys.stderr)
 
 
 def check_room(folder: Path, needed: float, advice: str) -> None:

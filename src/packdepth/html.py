@@ -16,7 +16,7 @@ from packdepth.color import colorize
 
 # All chosen by eye.
 ERROR_SPAN = 0.5  # relative error of the full red or blue
-WIDTH = 640  # largest width of a picture, in pixels
+WIDTH = 640  # width of a picture, in pixels: two stand side by side on the page
 SPARSE = 0.1  # share of known pixels below which a map is sparse: its pixels are enlarged to be visible
 REACH = 2  # pixels by which a known pixel of a sparse map grows in each direction
 
@@ -51,7 +51,7 @@ def _cell(value: float | str | None) -> str:
 
 
 def embedded(image: np.ndarray) -> str:
-    """Return an image as a data URL for the `src` of an `img`. Wide images are made smaller.
+    """Return an image as a data URL for the `src` of an `img`. It is resized to the width of a picture.
 
     Args:
         image: [H, W, 3] uint8, RGB.
@@ -60,7 +60,10 @@ def embedded(image: np.ndarray) -> str:
     'data:image/png;base64,'
     """
     picture = Image.fromarray(image)
-    picture.thumbnail((WIDTH, 2 * WIDTH))
+    height, width = image.shape[:2]
+    scale = min(WIDTH / width, 2 * WIDTH / height)
+    size = max(round(scale * width), 1), max(round(scale * height), 1)
+    picture = picture.resize(size, Image.Resampling.BICUBIC if scale < 1 else Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

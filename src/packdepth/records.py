@@ -87,6 +87,7 @@ class Clip:
     targets: frozenset[str] | None = None  # names of frames that may be targets, others are context only; None: all
     drive: str | None = None  # name of the drive, which clips recorded at the same place and time share; None: unknown
     missing_camera: Path | None = None  # file in which no calibration was found; `camera` is then a guess
+    calibration: tuple[Path, str] | None = None  # the calibration file, and what it says; None for other forms
     guess: str | None = None  # origin of the guess, such as "EXIF of a.jpg: 26 mm on 35 mm film"; None if it is none
     corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known

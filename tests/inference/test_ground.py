@@ -116,7 +116,7 @@ def test_an_unknown_camera_is_replaced_by_the_learned_one(clip: Clip, tmp_path: 
     seer, known = Seer(clip, (1,)), clip.camera
     guess = replace(known, fx=3 * float(known.fx), cy=0.0)
     unknown = replace(clip, camera=guess, missing_camera=tmp_path / "camera.yaml")
-    with pytest.raises(InputError, match="holds no calibration of clip"):
+    with pytest.raises(InputError, match="has no calibration of clip"):
         filter_with(seer, [unknown], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     numbers = {name: float(getattr(known, name)) for name in ("fx", "fy", "cx", "cy")}

@@ -561,3 +561,23 @@ def test_a_damaged_frame_leaves_whole_files_alone(
     assert message.startswith(f"{damaged}: is truncated or broken")
     whole = [f"depth/{name}.{suffix}" for name in NAMES[:4] for suffix in ("npz", "png")]
     assert files(tmp_path / "out") == whole  # neither a part of the video nor a temporary file
+
+
+# --- what is there already --------------------------------------------------------------------------------------
+
+
+def test_predictions_of_the_same_frames_are_replaced_and_named(
+    checkpoint_folder: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(checkpoint_folder, moving_clip, tmp_path / "out", "tiff")
+    assert "replaced" not in capsys.readouterr().err
+    predict(checkpoint_folder, moving_clip, tmp_path / "out", "tiff,color")
+    assert f"replaced: {tmp_path / 'out/tiff'}\n" in capsys.readouterr().err
+
+
+def test_predictions_of_other_frames_are_not_mixed(checkpoint_folder: Path, moving_clip: Path, tmp_path: Path) -> None:
+    predict(checkpoint_folder, moving_clip, tmp_path / "out", "tiff")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/tiff").iterdir()}
+    with pytest.raises(InputError, match=f"holds files of other frames, such as {NAMES[3]}.tiff"):
+        predict(checkpoint_folder, moving_clip, tmp_path / "out", "tiff", options=["frames=[0,3]"])
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/tiff").iterdir()} == before

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from packdepth.cli import main
 from packdepth.geometry.camera import Camera
-from packdepth.inspection.check import check
+from packdepth.inspection.check import DataCheck, check
 from packdepth.inspection.findings import findings
 from packdepth.inspection.survey import Survey, survey
 from packdepth.records import Clip
@@ -66,7 +67,26 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
         "none of its 21 frames",
     ),
     "order": (lambda s: with_frames(s, lambda i: {"time": (i - (i > 1)) / 10}), "time stamps", "error", "is 02"),
-    "ten times": (lambda s: with_frames(s, lambda i: {"time": float(i)}), "time stamps", "error", "1 frames a second"),
+    "ten times": (
+        lambda s: with_frames(s, lambda i: {"time": float(i), "speed": 10.0}),
+        "time stamps",
+        "error",
+        "1 frames a second",
+    ),
+    "milliseconds": (
+        lambda s: with_frames(s, lambda i: {"time": 100.0 * i}),
+        "time stamps",
+        "error",
+        "0.01 frames a second: as milliseconds, its stamps would give 10",
+    ),
+    "microseconds": (
+        lambda s: with_frames(s, lambda i: {"time": 1e5 * i}),
+        "time stamps",
+        "error",
+        "1e-05 frames a second: as microseconds",
+    ),
+    "nanoseconds": (lambda s: with_frames(s, lambda i: {"time": 1e8 * i}), "time stamps", "error", "as nanoseconds"),
+    "timelapse": (lambda s: with_frames(s, lambda i: {"time": float(i)}), "frame rate", "note", "1 frames a second"),
     "poses": (
         lambda s: with_frames(s, lambda i: {"speed": 1.0, "pose": moved(i)}),
         "time stamps",
@@ -97,13 +117,39 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
         lambda s: replace(s, clip=replace(s.clip, missing_camera=Path("drive.yaml"), guess="EXIF of a.jpg")),
         "calibration",
         "warning",
-        r"none in drive.yaml; the camera is guessed to be \d+ degrees across \(EXIF of a.jpg\)",
+        r"none found; the camera is guessed to be \d+ degrees across \(EXIF of a.jpg\)",
     ),
     "corrected": (lambda s: replace(s, clip=replace(s.clip, corrected="it is")), "corrected", "note", "it is"),
     "other size": (lambda s: with_camera(s, cx=10.0), "intrinsics", "warning", r"principal point \(10, 24\)"),
     "fisheye": (lambda s: with_camera(s, fx=20.0, fy=20.0), "intrinsics", "warning", "135 degrees"),
     "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "warning", "not square"),
 }
+
+
+def test_a_missing_calibration_is_to_be_written_and_a_guess_to_be_replaced(sound: Survey, tmp_path: Path) -> None:
+    file = tmp_path / "drive.yaml"
+    spoilt = replace(sound, clip=replace(sound.clip, missing_camera=file))
+    (finding,) = findings(spoilt)
+    assert finding.advice.startswith(f"Write a calibration as {file} (width")
+    file.write_text("guess: assumed")
+    (finding,) = findings(spoilt)
+    assert finding.found.startswith(f"none in {file}; ")
+    assert finding.advice.startswith("Write a calibration into it (width")
+
+
+def test_data_that_gives_no_metres_is_called_so(sound: Survey) -> None:
+    words = "scale: none, depth will be known up to a factor; add speeds=LOG or height_m=METRES"
+    bare = with_frames(sound, lambda i: {"speed": None, "pose": None, "depth": None, "lidar": None})
+    for surveyed, told in ((sound, False), (bare, True), (replace(bare, clip=replace(bare.clip, baseline=0.5)), False)):
+        assert (words in DataCheck(Path("drive"), "folder", [(surveyed, [])]).text().splitlines()) == told
+
+
+def test_a_time_lapse_of_a_fast_camera_is_no_error_of_units(sound: Survey) -> None:
+    fast = with_frames(replace(sound, motion=6 * sound.motion), lambda i: {"time": float(i), "speed": 10.0})
+    assert {(finding.name, finding.severity) for finding in findings(fast)} == {
+        ("large motion", "warning"),
+        ("frame rate", "note"),
+    }
 
 
 def test_a_sound_clip_has_no_findings(sound: Survey) -> None:
@@ -200,3 +246,24 @@ def test_stamps_that_are_ten_times_too_large(data: Path) -> None:
     for _, found in checked.clips:
         assert ["time stamps are ten times too large" in finding.found for finding in found].count(True) == 1
         assert {finding.severity for finding in found} == {"note"}
+
+
+def test_every_calibration_is_named_once_with_what_it_says(moving_clip: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        shutil.copytree(moving_clip, tmp_path / "clips" / name)
+    camera = yaml.safe_load((moving_clip / "camera.yaml").read_text())
+    lens = {"kind": "brown_conrady", "coefficients": [-0.01, 0.0, 0.0, 0.0]}
+    (tmp_path / "clips/c/camera.yaml").write_text(yaml.safe_dump(camera | {"fx": 70.0, "lens": lens}))
+    text = check(tmp_path / "clips").text()
+    same, other = [line for line in text.splitlines() if line.startswith("calibration of")]
+    assert same.startswith(f"calibration of 2 clips: fx {camera['fx']:.1f}")
+    assert f"{tmp_path / 'clips/a/camera.yaml'} and 1 more file" in same
+    assert "fx 70.0" in other
+    assert "lens brown_conrady (-0.01, 0, 0, 0)" in other
+    assert str(tmp_path / "clips/c/camera.yaml") in other
+
+
+def test_a_guess_is_not_called_a_calibration(moving_clip: Path, tmp_path: Path) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    (clip / "camera.yaml").unlink()
+    assert "calibration of" not in check(clip).text()

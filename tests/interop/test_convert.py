@@ -111,7 +111,7 @@ def test_what_needs_no_conversion(resnet: Path, tmp_path: Path, capsys: pytest.C
     assert main(["convert", str(tmp_path / "own"), str(tmp_path / "again")]) == 2
     assert "is packdepth's own checkpoint already" in capsys.readouterr().err
     assert main(["convert", str(tmp_path / "nowhere"), str(tmp_path / "again")]) == 2
-    assert "is no checkpoint" in capsys.readouterr().err
+    assert "not found" in capsys.readouterr().err
 
 
 def test_it_cannot_be_trained_again(resnet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from graph import kept_for_the_gradient
 from present import present
 from torch import nn
 
+from packdepth.networks.decoders.sub_pixel import SubPixelConv
 from packdepth.networks.depth_resnet import DepthResNet
 from packdepth.networks.layers.fused import compose, packed
 from packdepth.networks.layers.head import LogitConv2d
@@ -24,7 +25,7 @@ from packdepth.networks.layers.packing import (
     channelwise_conv3d,
 )
 from packdepth.networks.packnet import PRESETS, PackNet, Preset
-from packdepth.networks.superdepth import SubPixelConv, SuperDepth
+from packdepth.networks.superdepth import SuperDepth
 
 
 def parameters(network: nn.Module) -> int:

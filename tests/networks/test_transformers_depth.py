@@ -87,8 +87,7 @@ def test_dpt_takes_images_that_are_no_squares(models: Path) -> None:
         changed[..., :64] = 0.5
         difference = (network.output(changed) - output).abs()[0, 0]
     assert output.shape == (1, 1, 64, 256)
-    assert difference[:, :64].mean() > 0.1
-    assert difference[:, 192:].max() == 0
+    assert difference[:, 192:].max() < 0.1 * difference[:, :64].mean()
 
 
 @settings(max_examples=12)

@@ -11,7 +11,9 @@ from torch import nn
 
 from packdepth.errors import InputError
 from packdepth.networks.blocks import DEPTH_NETWORKS, DepthNetworkBlock
+from packdepth.networks.decoders.decoder import DECODERS
 from packdepth.networks.depth_resnet import DepthResNetBlock
+from packdepth.networks.encoder_decoder import EncoderDecoderBlock
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.packnet import PackNetBlock
 from packdepth.networks.superdepth import SuperDepthBlock
@@ -24,8 +26,11 @@ from packdepth.networks.uncertainty import (
     is_log_scale,
 )
 
-BLOCKS: list[DepthNetworkBlock] = [PackNetBlock(preset="tiny"), DepthResNetBlock(), SuperDepthBlock()]
-ALL = pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.kind)
+BLOCKS: list[DepthNetworkBlock] = [PackNetBlock(preset="tiny"), DepthResNetBlock(), SuperDepthBlock()] + [
+    EncoderDecoderBlock.model_validate({"encoder": {"kind": "packnet", "preset": "tiny"}, "decoder": {"kind": kind}})
+    for kind in sorted(DECODERS.own())
+]
+ALL = pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.describe())
 
 
 def assembled(block: DepthNetworkBlock, **options: object) -> nn.Module:

@@ -70,6 +70,16 @@ def test_value_and_gradients_are_those_of_the_plain_formulation(scales: str, min
         torch.testing.assert_close(ours, plain, rtol=1e-8, atol=1e-12)
 
 
+def test_the_pyramid_of_one_scale_goes_down_to_a_sixteenth() -> None:
+    batch = make_batch(height=64, width=96)
+    (inv_depth, *_), T = make_outputs(batch).inv_depths, make_outputs(batch).T_context_target
+    levels = [inv_depth]
+    for _ in range(4):
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    found = Photometric(scales="pyramid")(Outputs([inv_depth], T), batch)
+    torch.testing.assert_close(found, Photometric(scales="own")(Outputs(levels, T), batch))
+
+
 def test_what_networks_do_not_change_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors of the unmoved context once for all scales at full resolution, and without a graph."""
     calls: list[bool] = []

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from batches import make_batch, make_outputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,7 +170,7 @@ def test_the_term_is_the_mean_over_scales_and_compares_each_at_its_own_resolutio
     batch = make_batch()
     outputs = make_outputs(batch)
     finest = torch.linspace(0.1, 1, 24) * outputs.inv_depths[0]
-    coarser = [torch.nn.functional.adaptive_avg_pool2d(finest, x.shape[-2:]) for x in outputs.inv_depths]
+    coarser = [F.adaptive_avg_pool2d(finest, (x.shape[-2], x.shape[-1])) for x in outputs.inv_depths]
     taught = replace(batch, teacher=3 * finest + 2)
     assert Teacher(maps="depth")(Outputs(coarser, outputs.T_context_target), taught) < 1e-4
     expected = torch.stack([teacher_loss(x, 3 * finest + 2, False, 0.5).mean() for x in outputs.inv_depths]).mean()
@@ -200,6 +201,7 @@ def test_the_objective_follows_the_weight_and_is_that_of_the_end_unless_told() -
         ({}, "give either network .* or maps"),
         ({"network": "a", "maps": "b"}, "give either network .* or maps"),
         ({"maps": "b", "cache": "c"}, "maps are on disk already; remove it"),
+        ({"maps": "b", "image_size": (32, 64)}, "that of a network's input, but the teacher is maps"),
         ({"network": "a", "inverse": True}, "the teacher is a network; remove it"),
         ({"maps": "b", "inverse": True, "metric": True}, "inverse maps have no known unit"),
         ({"maps": "b", "fade": (0.8, 0.2)}, "fade begins at 0.8 and ends before, at 0.2"),

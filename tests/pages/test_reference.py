@@ -5,9 +5,13 @@ from __future__ import annotations
 import doctest
 import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from packdepth.cli import DATA, SEMANTICS, STUDIES, VERBS
+from packdepth.spelling import option_names
 
 FILE = Path(__file__).parents[2] / "docs" / "generate.py"
 SPEC = importlib.util.spec_from_file_location("generate", FILE)
@@ -26,6 +30,14 @@ def test_the_page_is_what_the_code_says(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_field_and_argument_is_described(path: Path) -> None:
     assert re.findall(r"^\| `.*\|  \|$", PAGES[path], re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("verb", [*VERBS.values(), *DATA.values(), *SEMANTICS.values(), *STUDIES.values()])
+def test_the_options_of_the_reference_are_those_that_the_command_takes(verb: Callable[..., None]) -> None:
+    listed = {label.split(",")[0] for label, positional, *_ in generate.options_of(verb) if not positional}
+    taken = set(option_names(verb))
+    assert listed <= taken
+    assert {f"--no-{name[2:]}" for name in listed} >= taken - listed
 
 
 def test_the_examples_of_the_generator() -> None:

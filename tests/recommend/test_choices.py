@@ -176,3 +176,10 @@ def test_the_steps_are_paid_by_the_minutes(seconds: float, minutes: float) -> No
 def test_short_clips_are_trained_on_whole(length: int) -> None:
     values = values_of(look_of(clip_of(length)))
     assert ("val_tail" in values["data"]) == (length >= 22)
+
+
+def test_a_camera_that_is_learned_gets_five_epochs() -> None:
+    unknown = replace(clip_of(speed=None), missing_camera=Path("drive.yaml"))
+    short = replace(BUDGET, minutes=4)
+    assert values_of(look_of(unknown), budget=short)["training"]["epochs"] == 5
+    assert values_of(look_of(clip_of()), budget=short)["training"]["epochs"] == 3

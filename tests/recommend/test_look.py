@@ -57,3 +57,15 @@ def test_the_median_of_measured_depth_is_that_of_the_maps(moving_clip: Path) -> 
     (clip,) = open_clips(moving_clip)
     medians = [np.median(frame.depth.read()) for frame in clip.frames if frame.depth is not None]
     assert measured_median([clip]) == pytest.approx(np.median(medians))
+
+
+def test_what_is_left_after_clips_are_left_out_is_not_measured_again(moving_clip: Path) -> None:
+    (clip,) = open_clips(moving_clip)
+    still = replace(
+        clip, name="still", frames=tuple(replace(frame, image=clip.frames[0].image) for frame in clip.frames)
+    )
+    both, alone = look([clip, still]), look([clip])
+    assert both.still == {"still"}
+    assert both.static > 0
+    assert both.restricted_to([clip]) == alone
+    assert both.restricted_to([clip]).pairs[clip.name] is both.pairs[clip.name]

@@ -13,7 +13,7 @@ from packdepth.errors import InputError
 from packdepth.segmentation.transformers_network import load_pretrained
 
 needs_transformers = pytest.mark.skipif(
-    not importlib.util.find_spec("transformers"), reason="the extra `semantic` is not installed"
+    not importlib.util.find_spec("transformers"), reason="the extra `transformers` is not installed"
 )
 
 
@@ -103,7 +103,7 @@ def test_a_copy_gives_the_same(tmp_path: Path) -> None:
 
 @needs_transformers
 def test_what_is_no_segmentation_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere: cannot be loaded"):
+    with pytest.raises(InputError, match=r"nowhere: is no folder here"):
         load_pretrained(str(tmp_path / "nowhere"))
     segformer(tmp_path)
     config = tmp_path / "config.json"
@@ -123,5 +123,5 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
 
 def test_without_the_extra_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'packdepth\[semantic\]'"):
+    with pytest.raises(InputError, match=r"pip install 'packdepth\[transformers\]'"):
         load_pretrained("nvidia/segformer-b0-finetuned-cityscapes-1024-1024")

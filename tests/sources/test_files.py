@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from packdepth.sources.files import (
-    IMAGES,
     DepthPng,
     ImageFile,
     LabelPng,
@@ -21,10 +20,10 @@ from packdepth.sources.files import (
     check_sizes,
     common_size,
     found,
-    image_size,
     read_text,
     required,
 )
+from packdepth.sources.stills import IMAGES, image_size
 
 
 def test_sources_import_without_torch_and_av() -> None:

@@ -18,8 +18,9 @@ from PIL import Image, ImageOps
 
 import packdepth
 from packdepth.sources.decoding import probe
-from packdepth.sources.files import ImageFile, image_size
+from packdepth.sources.files import ImageFile
 from packdepth.sources.guess import EXIF_IFD, GUESSED_FOV, focal_in_exif, guess_of_images
+from packdepth.sources.stills import image_size
 from packdepth.sources.video import Video
 
 FILM, FOCAL = {0xA405: 26}, {0x920A: 4.25}

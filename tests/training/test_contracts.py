@@ -92,7 +92,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         'kind: Literal["mine"] = "mine"; valid kinds are abs_rel, '),
     "a pose network that is a depth network": (
         "pose", DEPTH.format(body="levels", build="Net()"),
-        "run.yaml: networks.pose: unknown kind 'mine'; valid kinds are pose_resnet, posenet, two_stream"),
+        "run.yaml: networks.pose: unknown kind 'mine'; valid kinds are pose_encoder, pose_resnet, posenet, two_stream"),
     "a vector": (
         "term", TERM.format(body="return outputs.inv_depths[0].mean((1, 2, 3))"),
         "objective term 'mine' returns a tensor of shape [2], but a term returns a scalar tensor: take its mean"),

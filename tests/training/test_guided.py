@@ -42,7 +42,7 @@ def segformer(folder: Path) -> Path:
         pytest.param(
             "transformers",
             marks=pytest.mark.skipif(
-                not importlib.util.find_spec("transformers"), reason="the extra `semantic` is not installed"
+                not importlib.util.find_spec("transformers"), reason="the extra `transformers` is not installed"
             ),
         ),
     ],
@@ -78,7 +78,7 @@ def test_a_guided_run_from_end_to_end(
         assert weight.abs().sum() > weight.shape[0]
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="the extra `semantic` is not installed")
+@pytest.mark.skipif(not importlib.util.find_spec("transformers"), reason="the extra `transformers` is not installed")
 def test_a_checkpoint_may_hold_the_name_alone(run_values: dict[str, Any], tmp_path: Path) -> None:
     place = segformer(tmp_path / "model")
     semantics = {"kind": "transformers", "model": str(place), "store": "reference"}

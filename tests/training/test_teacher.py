@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import foundation
 import numpy as np
 import pytest
 import torch
@@ -91,13 +92,14 @@ def test_a_cached_teacher_is_that_without_a_cache_bit_for_bit(
     assert 4 <= len(list((tmp_path / "cache").glob("*/*"))) <= 8
 
 
-def test_a_resumed_run_has_the_same_teacher_and_ends_alike(
+def test_a_resumed_run_has_the_same_teacher_and_ends_alike_and_a_weight_fades(
     run_values: dict[str, Any], checkpoint_folder: Path, tmp_path: Path
 ) -> None:
     teacher = tmp_path / "teacher"
     shutil.copytree(checkpoint_folder, teacher)
-    values = values_with(run_values, {"kind": "teacher", "network": str(teacher), "fade": [0.25, 0.75]})
-    train(values, tmp_path / "whole")
+    term = {"kind": "teacher", "network": str(teacher)}
+    train(values_with(run_values, term | {"fade": [0.25, 0.75]}), tmp_path / "faded")
+    values = values_with(run_values, term)
     short = values | {"training": values["training"] | {"epochs": 1, "schedule": {"kind": "constant"}}}
     longer = short | {"training": short["training"] | {"epochs": 2}}
     train(longer, tmp_path / "straight")
@@ -109,11 +111,12 @@ def test_a_resumed_run_has_the_same_teacher_and_ends_alike(
         train(longer, tmp_path / "resumed", resume=True)
     checkpoint.write(teacher, content)
     train(longer, tmp_path / "resumed", resume=True)
-    rows, weights = losses(tmp_path / "whole"), (0.5, 0.5, 0.25, 0.0)
+    assert losses(tmp_path / "resumed") == losses(tmp_path / "straight")
+    assert_equal_weights(tmp_path / "resumed", tmp_path / "straight")
+    rows, weights = losses(tmp_path / "faded"), (0.5, 0.5, 0.25, 0.0)
     for row, weight in zip(rows, weights, strict=True):
         total = float(row["photometric"]) + 0.1 * float(row["velocity"]) + weight * float(row["teacher"])
         assert float(row["loss"]) == pytest.approx(total, rel=1e-5)
-    assert len(losses(tmp_path / "resumed")) == 4
 
 
 def test_saved_predictions_of_a_network_teach_like_the_network(
@@ -177,7 +180,7 @@ def test_what_cannot_teach_is_refused(
     refused("'sky' needs a teacher; add the term 'teacher'", {"kind": "sky", "by": "teacher"})
     refused("nowhere", {"kind": "teacher", "network": str(tmp_path / "nowhere")})
     network = {"kind": "teacher", "network": str(checkpoint_folder)}
-    refused("is known up to a factor; name a metric checkpoint", network | {"metric": True})
+    refused("is known up to a factor; name a metric network", network | {"metric": True})
     refused("with no label map|no label map for each", {"kind": "sky"})
 
 
@@ -198,6 +201,40 @@ def test_a_metric_network_is_corrected_for_the_focal_length(
     torch.testing.assert_close(plain, uncorrected / factor)
     with pytest.raises(InputError, match=r"which camera\.learn learns"):
         teacher_network(parse_run(values | {"camera": {"learn": True}}, "run"))
+
+
+@pytest.mark.parametrize("family", ["depth_anything", "glpn"])
+def test_a_model_of_transformers_teaches(family: str, run_values: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    model = foundation.save(foundation.FAMILIES[family][0](), tmp_path / "model")
+    term = {"kind": "teacher", "network": str(model), "image_size": [56, 112]}
+    train(values_with(run_values, term), tmp_path / "run")
+    assert all(0.01 < float(row["teacher"]) < 10 for row in losses(tmp_path / "run"))
+    meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
+    assert meta.teacher is not None
+    assert meta.teacher.startswith(str(model))
+    if family == "depth_anything":
+        with pytest.raises(InputError, match="is known up to a factor; name a metric network"):
+            train(values_with(run_values, term | {"metric": True}), tmp_path / "none")
+    else:
+        teacher = teacher_network(parse_run(values_with(run_values, term | {"metric": True}), "run"))
+        assert teacher is not None
+        assert 1 / 20 < float(teacher(make_batch(height=32, width=64)).median()) < 1  # 1 to 20 m
+
+
+def test_the_zero_of_a_relative_model_stays_zero(run_values: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    config = foundation.depth_anything()
+    model = foundation.model(config)
+    with torch.no_grad():
+        last = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)][-1]
+        last.get_parameter("bias").fill_(-100.0)  # everything is sky
+    folder = foundation.save(config, tmp_path / "model")
+    model.save_pretrained(folder)
+    values = values_with(run_values, {"kind": "teacher", "network": str(folder)})
+    teacher = teacher_network(parse_run(values, "run"))
+    assert teacher is not None
+    assert teacher(make_batch(height=28, width=56)).abs().max() == 0
 
 
 def test_images_are_computed_alone(run_values: dict[str, Any], checkpoint_folder: Path) -> None:

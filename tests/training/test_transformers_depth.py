@@ -15,7 +15,7 @@ from packdepth.config import Run
 from packdepth.errors import InputError
 from packdepth.inference.info import describe
 from packdepth.inference.predictor import load
-from packdepth.scale.calibrate import calibrate
+from packdepth.interop.convert import convert
 from packdepth.sources.open import open_clips
 from packdepth.training.run import train
 
@@ -48,11 +48,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return checkpoint.read(folder).weights
 
 
-@pytest.mark.parametrize("family", foundation.FAMILIES)
+@pytest.mark.parametrize("family", ["depth_anything", "dpt", "dpt_swin", "zoedepth", "glpn", "depth_pro"])
 def test_each_family_is_trained_and_predicts_without_its_model(
     family: str, run_values: dict[str, Any], models: Path, moving_clip: Path, tmp_path: Path
 ) -> None:
     run = values(run_values, models, family)
+    run["training"] |= {"epochs": 1, "epoch_steps": 2}
     train(run, tmp_path / "run")
     before, after = load_start(run), weights(tmp_path / "run/last")
     changed = [name for name, value in after.items() if name.startswith("depth.") and not value.equal(before[name])]
@@ -82,14 +83,15 @@ def load_start(run: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("family", "options"),
-    [("depth_anything", {"lora": {"rank": 2}}), ("glpn", {"frozen_encoder": True, "gradient_checkpointing": True})],
+    [("depth_anything", {"lora": {"rank": 2}, "gradient_checkpointing": True}), ("glpn", {"frozen_encoder": True})],
 )
-@pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_a_resumed_run_ends_like_one_that_was_not(
-    family: str, options: dict[str, Any], precision: str, run_values: dict[str, Any], models: Path, tmp_path: Path
+    family: str, options: dict[str, Any], run_values: dict[str, Any], models: Path, tmp_path: Path
 ) -> None:
     run = values(run_values, models, family, **options)
-    run["training"]["precision"] = precision
+    run["training"]["precision"] = "bf16"
+    # The gradient of torch's convolution of a single pixel in bfloat16, at the end of PoseNet, is not finite.
+    run["data"]["image_size"] = [32, 128]
     train(run, tmp_path / "whole")
     train(run | {"training": run["training"] | {"epochs": 1}}, tmp_path / "parts")
     train(run, tmp_path / "parts", resume=True)
@@ -116,35 +118,31 @@ def test_the_first_depth_is_the_initial_depth(
     assert "M parameters, 0.0" in capsys.readouterr().out
 
 
-def test_training_goes_on_from_a_checkpoint_and_on_frozen_depth(
+def test_ego_motion_is_trained_on_frozen_depth_of_a_model(
     run_values: dict[str, Any], models: Path, tmp_path: Path
 ) -> None:
     run = values(run_values, models, "dpt")
     run["training"] |= {"epochs": 1}
-    train(run, tmp_path / "first")
+    convert(models / "dpt", tmp_path / "first", (32, 64))
     elsewhere = shutil.copytree(models / "dpt", tmp_path / "copy")
     depth = {"kind": "transformers", "model": str(elsewhere), "frozen": True}
     again = run | {
-        "initial": {"depth": str(tmp_path / "first/last")},
+        "initial": {"depth": str(tmp_path / "first")},
         "networks": run["networks"] | {"depth": depth},
         "objective": run["objective"][:1],
     }
     train(again, tmp_path / "second")
-    first, second = weights(tmp_path / "first/last"), weights(tmp_path / "second/last")
-    assert all(torch.equal(second[name], first[name]) for name in first if name.startswith("depth."))
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second/last")
+    assert all(torch.equal(second[name], first[name]) for name in first)
     other = values(run_values, models, "glpn")
     with pytest.raises(InputError, match=r"holds the network .*'record': 'dpt \w{8}'.*'record': 'glpn \w{8}'"):
         train(other | {"initial": again["initial"]}, tmp_path / "third")
 
 
-def test_checkpoints_are_evaluated_and_calibrated(
-    run_values: dict[str, Any], models: Path, moving_clip: Path, tmp_path: Path
-) -> None:
+def test_checkpoints_are_evaluated(run_values: dict[str, Any], models: Path, moving_clip: Path, tmp_path: Path) -> None:
     run = values(run_values, models, "glpn", flip=True)
     run["training"] |= {"epochs": 1}
     train(run, tmp_path / "run")
-    report = evaluate(tmp_path / "run/last", "folder", moving_clip, device="cpu")
-    assert report.images == 6
-    before = load(tmp_path / "run/last", "cpu").predict(torch.rand(32, 64, 3).numpy())
-    assert before.depth.min() > 0
-    assert calibrate is not None
+    (report,) = evaluate(tmp_path / "run/last", "folder", moving_clip)
+    assert report.image_count == 6
+    assert 0 < report.rows["scaled"]["abs_rel"] < 1

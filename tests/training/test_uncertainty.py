@@ -69,6 +69,19 @@ def test_depth_is_trained_as_without_uncertainty(values: dict[str, Any], tmp_pat
         torch.testing.assert_close(uncertain[name], weight, rtol=1e-4, atol=1e-6)
 
 
+def test_the_mirrored_prediction_leaves_running_statistics_as_they_are(values: dict[str, Any], tmp_path: Path) -> None:
+    values["networks"]["depth"] = {"kind": "depth_resnet", "uncertainty": True}
+    values["training"] |= {"epoch_steps": 1, "clip_norm": None}
+    uncertain = checkpoint.read(train(values, tmp_path / "one")).weights
+    values["networks"]["depth"].pop("uncertainty")
+    values["objective"].pop()
+    plain = checkpoint.read(train(values, tmp_path / "other")).weights
+    statistics = [name for name in plain if "running_" in name or "num_batches" in name]
+    assert statistics
+    for name in statistics:
+        torch.testing.assert_close(uncertain[name], plain[name])
+
+
 def test_a_resumed_run_keeps_training_the_output(values: dict[str, Any], tmp_path: Path) -> None:
     train(values, tmp_path / "parts")
     before = checkpoint.read(tmp_path / "parts" / "last").weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -11,10 +12,6 @@ from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.guess import common_guess, guess_in_words, with_fov
 
-WHAT_TO_DO = (  # about a camera that is not known
-    "write a calibration into it (width, height, fx, fy, cx, cy in pixels), or, in the run file, state the field of "
-    "view with camera: {fov: DEGREES} or learn the camera with camera: {learn: true}"
-)
 GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
 
 
@@ -131,6 +128,40 @@ def depth_source(clip: Clip) -> str | None:
     return " and ".join(sorted(names)) or None
 
 
+def scale_in_words(clips: Sequence[Clip]) -> str | None:
+    """Return one line that says that nothing gives depth its metres; None if something does.
+
+    Args:
+        clips: the clips.
+
+    >>> from packdepth.sources.files import ImageFile
+    >>> clip = Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), (Frame("0", 0.0, ImageFile("0.png")),))
+    >>> scale_in_words([clip])
+    'scale: none, depth will be known up to a factor; add speeds=LOG or height_m=METRES'
+    """
+    drives = [clip for clip in clips if not clip.independent]
+    measured = (
+        distance_source(clip) or clip.camera_height or clip.baseline or any(map(has_measured_depth, clip.frames))
+        for clip in drives
+    )
+    if not drives or any(measured):
+        return None
+    return "scale: none, depth will be known up to a factor; add speeds=LOG or height_m=METRES"
+
+
+def camera_advice(missing: Path) -> str:
+    """Return what to do about a camera that is not known.
+
+    Args:
+        missing: the calibration file, which does not exist or holds a guess.
+    """
+    write = "write a calibration into it" if missing.exists() else f"write a calibration as {missing}"
+    return (
+        f"{write} (width, height, fx, fy, cx, cy in pixels), or, in the run file, state the field of view with "
+        f"camera: {{fov: DEGREES}} or learn the camera with camera: {{learn: true}}"
+    )
+
+
 def check_calibrated(clips: Sequence[Clip]) -> None:
     """Raise InputError, which names the file to write, if the camera of a clip is not known.
 
@@ -138,10 +169,12 @@ def check_calibrated(clips: Sequence[Clip]) -> None:
         clips: the clips.
     """
     for clip in clips:
-        if clip.missing_camera is not None:
+        missing = clip.missing_camera
+        if missing is not None:
+            lacks = f"{missing}: holds" if missing.exists() else f"{clip.path}: has"
             raise InputError(
-                f"{clip.missing_camera}: holds no calibration of clip {clip.name}, whose camera is a guess of "
-                f"{guess_in_words(clip)}; {WHAT_TO_DO}"
+                f"{lacks} no calibration of clip {clip.name}, whose camera is a guess of {guess_in_words(clip)}; "
+                f"{camera_advice(missing)}"
             )
 
 

@@ -20,16 +20,18 @@ NOT_BETTER = "Not better than guessing"
 """The word for a network that does not beat a guess by position in the image, whatever its error."""
 
 
-def grade_of(error: float) -> str:
+def grade_of(error: float, at_best: str = GRADES[0].word) -> str:
     """Return the word for a mean relative error of depth.
 
     Args:
         error: the error.
+        at_best: the best word that may be returned.
 
-    >>> grade_of(0.11), grade_of(0.5)
-    ('Good', 'Poor')
+    >>> grade_of(0.11), grade_of(0.5), grade_of(0.11, at_best="Fair")
+    ('Good', 'Poor', 'Fair')
     """
-    return next((grade.word for grade in GRADES if error < grade.limit), GRADES[-1].word)
+    allowed = GRADES[[grade.word for grade in GRADES].index(at_best) :]
+    return next((grade.word for grade in allowed if error < grade.limit), GRADES[-1].word)
 
 
 def percent(share: float) -> str:

@@ -15,7 +15,7 @@ from packdepth.data.targets import gaps
 from packdepth.errors import InputError
 from packdepth.evaluation.odometry import OdometryErrors, distances, odometry_errors, stretched
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
-from packdepth.files import make_folder, replacing, write_image, write_json
+from packdepth.files import make_folder, replacing, say_replaced, write_image, write_json
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.cameras import is_metric_for, known_camera, match_clip, scale_of_clip
@@ -174,6 +174,7 @@ def clip_odometry(
         )
     if output is not None:
         make_folder(output)
+        say_replaced([output / "odometry.json"])
     images = (frame.image.read() for frame in clip.frames)
     poses = chained(predictor.motions(progress(images, "odometry", len(clip.frames)), align))
     poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor

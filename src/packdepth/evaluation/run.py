@@ -35,7 +35,7 @@ from packdepth.evaluation.protocols import OWN, find_protocol
 from packdepth.evaluation.report import Report, write_reports
 from packdepth.evaluation.scores import ImageScores, Scores, evaluated_depth, scores_by_part
 from packdepth.evaluation.sparsification import sparsification
-from packdepth.files import make_folder
+from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.inference.predictor import Predictor
@@ -135,10 +135,12 @@ def evaluate(
 
 def _prepare(*files: str | Path | None) -> None:
     """Make the folders of files that will be written. Raises InputError if one of them is a folder itself."""
-    for file in (Path(file) for file in files if file is not None):
-        make_folder(file.parent)
-        if file.is_dir():
-            raise InputError(f"{file}: is a folder; name a file for the report")
+    paths = [Path(file) for file in files if file is not None]
+    for path in paths:
+        make_folder(path.parent)
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file for the report")
+    say_replaced(paths)
 
 
 def _evaluate_own(

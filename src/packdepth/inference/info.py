@@ -109,13 +109,16 @@ def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix
 
     The options of an imported network's training are not known.
     """
-    hidden = block.training_options if is_imported and isinstance(block, NetworkBlock) else set()
+    title, described, training = block.kind, frozenset[str](), frozenset[str]()
+    if isinstance(block, NetworkBlock):
+        title, described, training = block.describe(), block.described, block.training_options
+    hidden = training if is_imported else frozenset[str]()
     neutral = {"scale"} if block.scale == 1 else set()
     long = {name for name, field in type(block).model_fields.items() if not field.repr}
-    values = block.model_dump(exclude={"kind", "guidance", *hidden, *neutral, *long})
+    values = block.model_dump(exclude={"kind", "guidance", *described, *hidden, *neutral, *long})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))
-    return ", ".join([block.kind, *options, counted(parameters, "parameter")])
+    return ", ".join([title, *options, counted(parameters, "parameter")])
 
 
 def _semantics(guidance: GuidanceBlock, path: Path) -> str:

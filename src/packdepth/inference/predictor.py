@@ -30,8 +30,9 @@ from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.layers.formats import use_channels_last
 from packdepth.networks.uncertainty import Estimate, confidence_of
 from packdepth.records import Clip, Frame, Prediction, Readable
-from packdepth.sources.files import ImageFile, check_mode
+from packdepth.sources.files import ImageFile
 from packdepth.sources.open import open_clips
+from packdepth.sources.stills import check_mode
 
 Image = str | Path | PIL.Image.Image | np.ndarray
 PRECISIONS: dict[Precision, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -68,7 +69,7 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
 
     Args:
         checkpoint: the folder that training wrote, or another project's checkpoint: a file of packnet-sfm or vidar, of
-            which nothing is executed, or a folder of monodepth2.
+            which nothing is executed, or a folder of monodepth2 or of a depth network of transformers.
         device: a device as torch names it; "auto" is a GPU if there is one.
         precision: precision of the depth network: "32" (float32) or "bf16" (bfloat16). bf16 changes depth by less than
             a percent. It is 1.1 to 1.8 times as fast on processors with bfloat16 arithmetic, and slower on others

@@ -16,7 +16,7 @@ from packdepth.color import color_range
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
 from packdepth.errors import InputError
-from packdepth.files import make_folder
+from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, match_clip, scale_of_clip
@@ -100,6 +100,7 @@ def predict(
     if predictor.run.networks.depth.label_classes is not None:
         check_labeled(clips)
     make_folder(output)
+    say_replaced(place for job in jobs for place in job.places.values())
     lines = [line for job in jobs for line in _write(predictor, job, flip, points, pictures)]
     print("\n".join([*lines, *_last_lines(predictor, jobs, points)]))
 
@@ -169,6 +170,15 @@ def _check(job: Job, path: Path, predictor: Predictor) -> None:
                 f"{job.folder}: predictions would be written into a clip's data or over the input {path}; "
                 f"name another folder"
             )
+    names = {frame.name for frame in clip.frames}
+    for place in job.places.values():
+        found = sorted(file for file in place.iterdir() if file.name[0] != ".") if place.is_dir() else []
+        others = [file.name for file in found if file.stem not in names]
+        if others:
+            raise InputError(
+                f"{place}: holds files of other frames, such as {others[0]}, with which these predictions would be "
+                f"mixed; name another folder, or remove it"
+            )
 
 
 def _write(predictor: Predictor, job: Job, flip: bool, points: PointOptions, pictures: PictureOptions) -> list[str]:
@@ -182,7 +192,9 @@ def _write(predictor: Predictor, job: Job, flip: bool, points: PointOptions, pic
     trajectory = "unknown"
     if any(writer.needs_poses for writer in job.places):
         poses, trajectory = _trajectory(predictor, job)
-    facts = ClipFacts(frames_per_second(job.clip), colors, trajectory, is_metric_for(job.clip, predictor.meta))
+    times = () if job.clip.independent else tuple(frame.time for frame in frames)
+    metric = is_metric_for(job.clip, predictor.meta)
+    facts = ClipFacts(frames_per_second(job.clip), times, colors, trajectory, metric)
     with ExitStack() as stack:
         writers = [stack.enter_context(writer(place, facts, points, pictures)) for writer, place in job.places.items()]
         predictions = predictor.predict_clip(job.clip, job.camera, flip=flip)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from packdepth.files import make_folder, replacing, write_image
+from packdepth.data.targets import scale_in_words
+from packdepth.files import make_folder, replacing, say_replaced, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
 from packdepth.inspection.findings import (
     Finding,
@@ -24,6 +25,7 @@ from packdepth.inspection.findings import (
 )
 from packdepth.inspection.survey import Survey, survey
 from packdepth.progress import counted, progress
+from packdepth.records import Clip
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
 
@@ -44,6 +46,9 @@ class DataCheck:
     def text(self) -> str:
         """Return a page of text that lists the findings of each clip."""
         lines = [f"{self.source}: {self.kind}, {len(self.clips)} clip{'' if len(self.clips) == 1 else 's'}"]
+        lines += calibrations([surveyed.clip for surveyed, _ in self.clips])
+        scale = scale_in_words([surveyed.clip for surveyed, _ in self.clips])
+        lines += [] if scale is None else [scale]
         for surveyed, found in self.clips:
             lines += ["", _headline(surveyed)]
             for finding in found:
@@ -75,6 +80,7 @@ class DataCheck:
             folder: folder to write to; it is made if it does not exist.
         """
         make_folder(folder)
+        say_replaced([folder / "check.json"])
         with replacing(folder / "check.txt") as path:
             path.write_text(self.text() + "\n")
         with replacing(folder / "check.json") as path:
@@ -101,6 +107,27 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
     found = [(surveyed, findings(surveyed)) for surveyed in surveys]
     return DataCheck(path, str(source.model_dump()["kind"]), found)
+
+
+def calibrations(clips: Sequence[Clip]) -> list[str]:
+    """Return a line for each calibration that clips use; a guess of the camera is reported elsewhere.
+
+    Args:
+        clips: the clips.
+    """
+    users: dict[str, list[str]] = {}
+    for clip in clips:
+        if clip.missing_camera is None:
+            camera = clip.camera
+            size = f"{camera.width}x{camera.height} pixels"
+            origin, words = clip.calibration or ("the data set", f"fx {camera.fx:.1f}, fy {camera.fy:.1f} for {size}")
+            users.setdefault(words, []).append(str(origin))
+    lines = []
+    for words, origins in users.items():
+        others = len(set(origins)) - 1
+        more = f" and {counted(others, 'more file')} of the same content" if others else ""
+        lines.append(f"calibration of {counted(len(origins), 'clip')}: {words}, by {origins[0]}{more}")
+    return lines
 
 
 def _headline(surveyed: Survey) -> str:
@@ -134,6 +161,7 @@ def _measurements(surveyed: Survey) -> dict[str, Any]:
         "width": camera.width,
         "height": camera.height,
         "frames_per_second": frame_rate(clip),
+        "calibration": None if clip.calibration is None else str(clip.calibration[0]),
         "camera": {name: getattr(camera, name) for name in ("fx", "fy", "cx", "cy")} if known else None,
         "field_of_view": camera.fov() if known else None,
         "guessed_field_of_view": None if known else camera.fov(),

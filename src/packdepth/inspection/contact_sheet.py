@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from packdepth.color import colorize
 from packdepth.data.optical_flow import optical_flow, small_gray
@@ -16,6 +16,7 @@ from packdepth.geometry.lidar import depth_map
 from packdepth.inspection.survey import Survey
 
 PANEL_WIDTH = 480  # pixels: four panels fit on a screen
+LETTERS = 20  # pixels, of captions: readable where the sheet is as wide as a screen
 GAP = 4  # pixels between rows
 MAX_CLIPS = 12  # clips on a sheet: it stays small enough to be opened anywhere
 POSITIONS = (0.15, 0.5, 0.85)  # of the panels' frames in a clip, from its beginning to its end; off the very ends
@@ -101,5 +102,9 @@ def _panel(image: np.ndarray, caption: str) -> Image.Image:
 
 def _captioned(panel: Image.Image, caption: str) -> Image.Image:
     """Write a caption into the upper left corner of a panel."""
-    ImageDraw.Draw(panel).text((4, 2), caption, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))
+    draw, font = ImageDraw.Draw(panel), ImageFont.load_default(LETTERS)
+    width = draw.textlength(caption, font)
+    if width > panel.width - 8:
+        font = ImageFont.load_default(LETTERS * (panel.width - 8) / width)
+    draw.text((4, 2), caption, fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0), font=font)
     return panel

@@ -12,9 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.targets import WHAT_TO_DO, distance_source, gaps, target_indices
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, disagreements
+from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.survey import Survey
 from packdepth.records import Clip
+from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.speeds import frames_in_words, ranges
 
@@ -26,10 +28,12 @@ Severity = Literal["error", "warning", "note"]
 
 # Frames and time
 MIN_RATE, MAX_RATE = 2.5, 250.0  # frames per second: those of a 25 Hz camera whose stamps are wrong by a factor of ten
+UNITS = {"milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9}  # units of a second, of time stamps
+SLOW_SPEED = 1.0  # metres per second, of a camera whose speed is not known: that of a walk
+LONG_STEP = 4.0  # metres between frames: more moves every image of a street visibly (KITTI at 90 km/h: 2.5)
 WRONG_UNIT = 10  # factor: time stamps in a wrong unit are usually wrong by a power of ten (those of DDAD by ten)
 MIN_PATH = 1.0  # metres: the noise of poses is a large share of the length of a shorter path
 MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = 0.8, 1.25  # distance by speed over that by poses; wrong units change it more
-IMPOSSIBLE_SPEED = 100.0  # metres per second: 360 km/h
 FAST_SPEED = 45.0  # metres per second: 162 km/h; km/h taken for m/s exceed it from 45 km/h on
 STANDING_SPEED = 1.0  # metres per second: a walking pace moves the image visibly
 SOME_STILL = 0.1  # share of the frames with moving images that may have a speed of 0: logs round and lag
@@ -77,6 +81,7 @@ def findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     found = [finding for find in FINDINGS if (finding := find(survey)) is not None]
+    found += [Finding(each.name, "error", each.found, each.advice) for each in disagreements(survey.clip)]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
 
 
@@ -123,10 +128,25 @@ def _time_order(survey: Survey) -> Finding | None:
 
 
 def _time_unit(survey: Survey) -> Finding | None:
-    """Report an implausible frame rate, which indicates time stamps in a wrong unit."""
+    """Report an implausible frame rate: time stamps in a wrong unit, unless the image moves as much as that takes."""
     clip, rate = survey.clip, frame_rate(survey.clip)
     if clip.independent or rate == 0 or MIN_RATE <= rate <= MAX_RATE:
         return None
+    if rate < MIN_RATE and not _moves_too_little(survey, rate):
+        return Finding(
+            "frame rate",
+            "note",
+            f"{rate:.3g} frames a second",
+            "View synthesis finds motions of a few per cent of the image: record more frames a second if it moves on.",
+        )
+    for unit, factor in UNITS.items():
+        if rate < MIN_RATE and MIN_RATE <= rate * factor <= MAX_RATE:
+            return Finding(
+                "time stamps",
+                "error",
+                f"{rate:.3g} frames a second: as {unit}, its stamps would give {rate * factor:.3g}",
+                f"Write seconds: divide the time stamps by {factor:,.0f}; speed times time would give false distances.",
+            )
     likely, word = (rate * WRONG_UNIT, "large") if rate < MIN_RATE else (rate / WRONG_UNIT, "small")
     return Finding(
         "time stamps",
@@ -135,6 +155,14 @@ def _time_unit(survey: Survey) -> Finding | None:
         f"See whether the time stamps are ten times too {word} ({likely:.3g} frames a second would be right): "
         f"speed times time would give false distances.",
     )
+
+
+def _moves_too_little(survey: Survey, rate: float) -> bool:
+    """Return whether the image moves less than the path between frames takes, by its speed or at a walk."""
+    speeds = known_speeds(survey.clip)
+    step = (float(np.median(speeds)) if len(speeds) else SLOW_SPEED) / rate
+    lost = float(np.isnan(survey.motion).mean()) > LOST_MOTION
+    return step > LONG_STEP and not lost and survey.typical_motion < MAX_MOTION
 
 
 def _corrected(survey: Survey) -> Finding | None:
@@ -183,7 +211,7 @@ def _speeds(survey: Survey) -> Finding | None:
     found = "; ".join([*doubts, speeds_in_words(survey.clip), *([attached] if attached else [])])
     return Finding(
         "speeds",
-        "error" if known.max() > IMPOSSIBLE_SPEED else "warning",
+        "warning",
         found,
         "See whether the unit is m/s in frames.csv, or named by unit= for a log (km/h taken for m/s is 3.6 times too "
         "fast), and whether the clocks agree (offset=auto): speed gives depth its metres.",
@@ -208,9 +236,7 @@ def speeds_in_words(clip: Clip) -> str:
 def _doubts(survey: Survey, high: float) -> list[str]:
     """Return what speaks against the speeds of a clip, the highest of which is `high`, in metres per second."""
     doubts = []
-    if high > IMPOSSIBLE_SPEED:
-        doubts.append("no road vehicle is this fast")
-    elif high > FAST_SPEED:
+    if FAST_SPEED < high <= IMPOSSIBLE_SPEED:
         doubts.append("faster than roads allow nearly everywhere")
     frames = [survey.clip.frames[index] for index in survey.indices]
     speeds = np.array([np.nan if frame.speed is None else frame.speed for frame in frames])
@@ -329,6 +355,20 @@ def _large_motion(survey: Survey) -> Finding | None:
 # --- images -----------------------------------------------------------------------------------------------------
 
 
+def _interlaced(survey: Survey) -> Finding | None:
+    """Report a video whose odd and even rows were exposed at different moments."""
+    file = survey.clip.frames[0].image
+    if not isinstance(file, VideoFrame) or not probe(file.path).interlaced:
+        return None
+    return Finding(
+        "interlaced",
+        "warning",
+        "odd and even rows of each frame show different moments",
+        "Deinterlace the video first, for example with ffmpeg -i IN -vf bwdif OUT: view synthesis takes the comb at "
+        "edges for detail.",
+    )
+
+
 def _blur(survey: Survey) -> Finding | None:
     """Report blurred frames, or a clip in which all frames are blurred."""
     median = float(np.median(survey.sharpness))
@@ -397,11 +437,12 @@ def _calibration(survey: Survey) -> Finding | None:
     missing = survey.clip.missing_camera
     if missing is None:
         return None
+    place, advice = f"in {missing}" if missing.exists() else "found", camera_advice(missing)
     return Finding(
         "calibration",
         "warning",
-        f"none in {missing}; the camera is guessed to be {guess_in_words(survey.clip)}",
-        f"{WHAT_TO_DO[0].upper()}{WHAT_TO_DO[1:]}.",
+        f"none {place}; the camera is guessed to be {guess_in_words(survey.clip)}",
+        f"{advice[0].upper()}{advice[1:]}.",
     )
 
 
@@ -457,6 +498,7 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     _static_frames,
     _small_motion,
     _large_motion,
+    _interlaced,
     _blur,
     _exposure,
     _clipping,

@@ -21,10 +21,11 @@ import yaml
 
 from packdepth.blocks import Closed, parse
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
-from packdepth.data.targets import WHAT_TO_DO
+from packdepth.data.targets import camera_advice, scale_in_words
 from packdepth.depth_files import write_depth_png
 from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_image
+from packdepth.inspection.check import calibrations
 from packdepth.progress import counted, progress
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
@@ -41,6 +42,8 @@ Size = tuple[int, int] | None
 
 MIN_SIDE = 16  # pixels, of the images to write: a smaller number is a typing error
 SAMPLED_CLIPS = 10  # clips, spread over all, whose first files are written to estimate the disk space: some seconds
+GUESS_DECIMALS = 1  # of a pixel, of a camera that is guessed
+TIME_DECIMALS, SPEED_DECIMALS = 6, 4  # of a second and of a metre per second: beyond what is ever measured
 MOVING = 255  # gray level of moving objects in moving/, so that the mask can be looked at; readers take any but 0
 
 
@@ -80,6 +83,8 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_names(clips, path, "import")
+    for line in calibrations(clips):
+        print(line)
     for clip in clips:
         if clip.speed_source:
             print(f"{clip.name}: {clip.speed_source}")
@@ -108,6 +113,9 @@ def import_data(
             print(f"{clip.path}: {clip.corrected}")
     _write_targets(output / "split.txt", clips, folders)
     _print_guesses(clips, folders)
+    scale = scale_in_words(clips)
+    if scale is not None:
+        print(scale)
     return list(folders.values())
 
 
@@ -211,7 +219,8 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
         values["interval_s"] = clip.interval
     values["drive"] = clip.drive or str(clip.path)
     if clip.missing_camera is not None:
-        values["guess"] = clip.guess or "assumed"
+        values |= {name: round(float(values[name]), GUESS_DECIMALS) for name in ("fx", "fy", "cx", "cy")}
+        values["guess"] = guess_in_words(clip)
     with replacing(folder / "camera.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
 
@@ -221,8 +230,8 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["frame", "time_s", *(["speed_mps"] if speeds else []), *(POSE_COLUMNS if poses else [])])
     for frame in clip.frames:
-        row: list[object] = [frame.name, frame.time]
-        row += ["" if frame.speed is None else frame.speed] if speeds else []
+        row: list[object] = [frame.name, round(frame.time, TIME_DECIMALS)]
+        row += ["" if frame.speed is None else round(frame.speed, SPEED_DECIMALS)] if speeds else []
         row += _pose_cells(frame.pose) if poses else []
         table.writerow(row)
     with replacing(folder / "frames.csv") as temporary:
@@ -252,7 +261,7 @@ def _print_guesses(clips: Sequence[Clip], folders: dict[str, Path]) -> None:
     """Print a line for each guess of a camera that was written in place of a calibration."""
     guesses = {guess_in_words(clip): folders[clip.name] for clip in clips if clip.missing_camera is not None}
     for guess, folder in guesses.items():
-        print(f"{folder / 'camera.yaml'}: is a guess, {guess}; {WHAT_TO_DO}")
+        print(f"{folder / 'camera.yaml'}: is a guess, {guess}; {camera_advice(folder / 'camera.yaml')}")
 
 
 # --- disk space ---------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def survey(clip: Clip) -> Survey:
         clip: the clip to measure. Raises InputError for an image that cannot be read.
     """
     count = len(clip.frames) if clip.independent else len(clip.frames) - 1
-    indices = np.unique(np.linspace(0, max(count - 1, 0), min(max(count, 1), MAX_FRAMES)).round().astype(int))
+    indices = spread_indices(max(count, 1), MAX_FRAMES)
     rows, grays = [], []
     for index in indices:
         image = clip.frames[index].image.read()
@@ -65,6 +65,19 @@ def survey(clip: Clip) -> Survey:
     moving = [gray for gray, share in zip(grays, motion, strict=True) if share >= SURELY_MOVING]
     region = static_region(moving) if moving else np.zeros(grays[0].shape, dtype=bool)
     return Survey(clip, indices, motion, sharp, brightness, change, clipped, region)
+
+
+def spread_indices(count: int, most: int) -> np.ndarray:
+    """Return the indices of up to `most` of `count` items, evenly spread: [N] int.
+
+    Args:
+        count: number of items, at least one.
+        most: the greatest number of indices.
+
+    >>> spread_indices(9, 3).tolist(), spread_indices(2, 3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 def sharpness(image: np.ndarray) -> float:

@@ -14,7 +14,7 @@ def convert(source: Path, output: Path, image_size: tuple[int, int] | None = Non
     """Write another project's checkpoint as one of packdepth's own.
 
     Args:
-        source: a file of packnet-sfm or vidar, or a folder of monodepth2.
+        source: a file of packnet-sfm or vidar, or a folder of monodepth2 or of a depth network of transformers.
         output: the folder to write; it must not exist, or be empty.
         image_size: height and width of the networks' input, in pixels; if left out, the size that the file names.
 

@@ -5,35 +5,64 @@ from __future__ import annotations
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packdepth import __version__
 from packdepth.blocks import parse
 from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta
 from packdepth.config import Imported
 from packdepth.errors import InputError
+from packdepth.sources.recognize import recognized
 
 if TYPE_CHECKING:
     from packdepth.interop.found import Found
     from packdepth.interop.layouts import Fit
 
+MODEL_CONFIG = "config.json"  # file in the folder of a model of transformers
 ASSUMED_SIZE = (192, 640)  # height and width in pixels: those of most published checkpoints
 
 
 def is_foreign(path: Path) -> bool:
-    """Return whether a path is another project's checkpoint: a file, or a folder of monodepth2. Needs no torch.
+    """Return whether a path is another project's checkpoint: a file, or a folder of monodepth2 or transformers.
+
+    Needs no torch.
 
     Args:
-        path: the file or folder.
+        path: the file or folder. Raises InputError if it is something else that is known: data, a run or a run file.
     """
+    _check_confusion(path)
     own = any((path / name).exists() for name in (WEIGHTS, RUN, META))
-    return path.is_file() or (not own and any((path / name).is_file() for name in ("encoder.pth", "depth.pth")))
+    return path.is_file() or (
+        not own and any((path / name).is_file() for name in ("encoder.pth", "depth.pth", MODEL_CONFIG))
+    )
+
+
+def _check_confusion(path: Path) -> None:
+    """Raise InputError, which says what to do, for what is given in place of a checkpoint by mistake."""
+    if (path / META).is_file():
+        return
+    inside = sorted([*path.glob(f"*/{META}"), *path.glob(f"*/*/{META}")], key=lambda file: (len(file.parts), file))
+    if inside:
+        raise InputError(f"{path}: is no checkpoint, but holds some; give one of them, such as {inside[0].parent}")
+    if not path.exists():
+        raise InputError(f"{path}: not found; give a folder that training wrote, such as OUTPUT/best")
+    if path.is_file() and path.suffix.lower() in (".yaml", ".yml"):
+        raise InputError(
+            f"{path}: is a run file or a calibration, but no checkpoint; packdepth train {path} -o OUTPUT trains a run "
+            f"file, and OUTPUT/best is then a checkpoint"
+        )
+    kinds = recognized(path)
+    if kinds:
+        raise InputError(
+            f"{path}: is data ({' or '.join(kinds)}), but no checkpoint; packdepth data check {path} describes data, "
+            f"and a checkpoint is a folder that training wrote, such as OUTPUT/best"
+        )
 
 
 def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Checkpoint:
-    """Read a checkpoint of packnet-sfm or vidar (a file) or of monodepth2 (a folder) as one of ours.
+    """Read a checkpoint of packnet-sfm or vidar (a file), or of monodepth2 or transformers (a folder), as one of ours.
 
-    Nothing in a file is executed. Its networks are identified by their tensors.
+    Nothing in a file is executed. Networks are identified by their tensors, those of transformers by config.json.
 
     Args:
         path: the file or folder.
@@ -46,6 +75,8 @@ def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Check
     from packdepth.interop import monodepth2, packnet_sfm
     from packdepth.interop.layouts import best_fit
 
+    if (path / MODEL_CONFIG).is_file():
+        return _model(path, image_size)
     found = monodepth2.read(path) if path.is_dir() else packnet_sfm.read(path)
     fits = {network: best_fit(part.tensors, part.layouts) for network, part in found.networks.items()}
     _check(path, found, fits)
@@ -54,33 +85,56 @@ def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Check
         for network, fit in fits.items()
         if fit.layout.extra and fit.left_out
     ]
-    size = image_size or found.image_size
+    run = _imported(
+        path,
+        found.project,
+        image_size or found.image_size,
+        {network: fit.layout.config.model_dump() for network, fit in fits.items()},
+        notes,
+    )
+    weights = {f"{network}.{name}": tensor for network, fit in fits.items() for name, tensor in fit.weights.items()}
+    return Checkpoint(run, _meta(found.metric, found.scale_source), weights)
+
+
+def _model(path: Path, image_size: tuple[int, int] | None) -> Checkpoint:
+    """Return the depth network of transformers in a folder as a checkpoint, which was never trained here."""
+    from packdepth.networks.transformers_depth import TransformersDepthBlock
+
+    block = TransformersDepthBlock(model=str(path)).completed()
+    network = block.assemble()
+    block.start(network)
+    note = {
+        "inverse": "inverse depth up to a scale and a shift that training has to find",
+        "depth": "depth up to a scale and a shift that training has to find",
+        "metric": "depth in the metres of the model's own training data, which were not measured here",
+    }[block.output]
+    values = block.model_dump(mode="json")
+    run = _imported(path, "transformers", image_size, {"depth": values}, [note])
+    return Checkpoint(run, _meta(False, "none"), {f"depth.{name}": x for name, x in network.state_dict().items()})
+
+
+def _imported(path: Path, project: str, size: tuple[int, int] | None, networks: Any, notes: list[str]) -> Imported:
+    """Return the description of networks that another project trained; an unknown image size is assumed."""
     if size is None:
         size = ASSUMED_SIZE
-        notes.append(f"the image size of {size[0]} x {size[1]} is assumed, as the file does not say")
-        warnings.warn(f"{path}: {notes[-1]}; packdepth convert --image-size sets another", stacklevel=3)
-    run = parse(
-        Imported,
-        {
-            "imported_from": found.project,
-            "image_size": list(size),
-            "networks": {network: fit.layout.config.model_dump() for network, fit in fits.items()},
-            "notes": notes,
-        },
-        str(path),
-    )
-    meta = Meta(
+        notes = [*notes, f"the image size of {size[0]} x {size[1]} is assumed, as the file does not say"]
+        warnings.warn(f"{path}: {notes[-1]}; packdepth convert --image-size sets another", stacklevel=4)
+    values = {"imported_from": project, "image_size": list(size), "networks": networks, "notes": notes}
+    return parse(Imported, values, str(path))
+
+
+def _meta(metric: bool, scale_source: str) -> Meta:
+    """Return the description of a checkpoint that was not trained here."""
+    return Meta(
         packdepth=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         epoch=0,
         step=0,
-        metric=found.metric,
-        scale_source=found.scale_source,
+        metric=metric,
+        scale_source=scale_source,
         clips=[],
         frames=0,
     )
-    weights = {f"{network}.{name}": tensor for network, fit in fits.items() for name, tensor in fit.weights.items()}
-    return Checkpoint(run, meta, weights)
 
 
 def _check(path: Path, found: Found, fits: dict[str, Fit]) -> None:

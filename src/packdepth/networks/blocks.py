@@ -168,9 +168,11 @@ class NetworkBlock(Block, ABC):
     has_unused: ClassVar[bool] = False
     """Whether the network may have parameters that its result does not depend on."""
 
-    @property
-    def title(self) -> str:
-        """Name of the network in the summary of a run."""
+    described: ClassVar[frozenset[str]] = frozenset()
+    """Names of the options that `describe` names."""
+
+    def describe(self) -> str:
+        """Return the kind, and what it is made of and starts from if it has parts."""
         return self.kind
 
     def architecture(self) -> dict[str, Any]:

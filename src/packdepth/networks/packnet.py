@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch.nn.functional as F
@@ -10,21 +9,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from packdepth.networks.blocks import DepthNetworkBlock
+from packdepth.networks.decoders.decoder import refined
+from packdepth.networks.encoders.encoder import STRIDE
+from packdepth.networks.encoders.packnet import PRESETS as PRESETS
+from packdepth.networks.encoders.packnet import Packing, initialize
+from packdepth.networks.encoders.packnet import Preset as Preset
 from packdepth.networks.guidance import Guidance, unguided
 from packdepth.networks.layers.head import InverseDepthHead
-from packdepth.networks.layers.packing import (
-    GROUPS,
-    Conv2D,
-    InvDepth,
-    PackLayerConv3d,
-    UnpackLayerConv3d,
-    residual_block,
-)
+from packdepth.networks.layers.packing import Conv2D, InvDepth, UnpackLayerConv3d
 from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
 from packdepth.networks.options import INITIAL_DEPTH, Unit
 from packdepth.networks.uncertainty import Estimate, LogScaleHead, estimated
-
-Preset = Literal["1A", "1B", "slim-1A", "small", "tiny"]
 
 
 class PackNetBlock(DepthNetworkBlock):
@@ -49,31 +44,10 @@ class PackNetBlock(DepthNetworkBlock):
         return PackNet(self.preset, self.dropout, self.initial_depth)
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """Widths and depths of a variant of PackNet."""
-
-    stem: int  # channels of the first convolution
-    channels: tuple[int, int, int, int, int]  # channels of the five levels, at strides 2 to 32
-    blocks: tuple[int, int, int, int]  # residual convolutions at levels 2 to 5
-    features: int  # features of the 3D convolutions (D)
-    groups: int = GROUPS  # groups of the group normalizations
-    add_skips: bool = False  # whether skip connections are joined by addition (B), not by concatenation (A)
-    refines: bool = False  # whether a level predicts a correction that is added to the coarser level's logits
-
-
-PRESETS: dict[Preset, Architecture] = {
-    "1A": Architecture(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8),
-    "1B": Architecture(64, (64, 64, 128, 256, 512), (2, 2, 3, 3), features=8, add_skips=True),
-    "slim-1A": Architecture(32, (32, 64, 128, 256, 512), (2, 2, 3, 3), features=4),
-    "small": Architecture(32, (32, 32, 64, 128, 256), (2, 2, 2, 2), features=2, refines=True),
-    "tiny": Architecture(8, (8, 16, 32, 64, 128), (1, 1, 1, 1), features=2, groups=8, refines=True),
-}
-STRIDE = 32  # stride of the coarsest features, in pixels of the image
 MIN_DEPTH = 0.5  # smallest predicted depth, in metres: the inverse depth lies in (0, 2), as in packnet-sfm
 
 
-class PackNet(nn.Module):
+class PackNet(Packing):
     """A depth network of packing and unpacking blocks.
 
     It maps images [B, 3, H, W], RGB in [0, 1], to inverse depths at strides 1, 2, 4 and 8, finest first, in 1/metres. H
@@ -100,27 +74,11 @@ class PackNet(nn.Module):
     """
 
     def __init__(self, preset: Preset, dropout: float = 0.0, initial_depth: float = INITIAL_DEPTH) -> None:
-        super().__init__()
+        super().__init__(preset, dropout)
         architecture = PRESETS[preset]
-        n0, (n1, n2, n3, n4, n5), d, g = (
-            architecture.stem,
-            architecture.channels,
-            architecture.features,
-            architecture.groups,
-        )
+        n0, (n1, n2, n3, n4, n5) = architecture.stem, architecture.channels
+        d, g = architecture.features, architecture.groups
         self.add_skips, self.refines = architecture.add_skips, architecture.refines
-
-        self.pre_calc = Conv2D(3, n0, 5, g)
-        self.conv1 = Conv2D(n0, n1, 7, g)
-        self.conv2 = residual_block(n1, n2, architecture.blocks[0], dropout, g)
-        self.conv3 = residual_block(n2, n3, architecture.blocks[1], dropout, g)
-        self.conv4 = residual_block(n3, n4, architecture.blocks[2], dropout, g)
-        self.conv5 = residual_block(n4, n5, architecture.blocks[3], dropout, g)
-        self.pack1 = PackLayerConv3d(n1, 5, d, g)
-        self.pack2 = PackLayerConv3d(n2, 3, d, g)
-        self.pack3 = PackLayerConv3d(n3, 3, d, g)
-        self.pack4 = PackLayerConv3d(n4, 3, d, g)
-        self.pack5 = PackLayerConv3d(n5, 3, d, g)
 
         skips = (n4, n3, n2, n1, n0)  # channels of the skip connections, coarse to fine
         unpacked = skips if self.add_skips else (n5, n4, n3, n2, n1)
@@ -149,11 +107,7 @@ class PackNet(nn.Module):
 
     def _initialize(self, initial_depth: float) -> None:
         """Draw the initial weights, and set the biases so that the network predicts the initial depth, in metres."""
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
-                nn.init.xavier_uniform_(module.weight)
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        initialize(self)
         finer = (self.disp3_layer, self.disp2_layer, self.disp1_layer)
         for layer in (self.disp4_layer, *finer):
             self.head.start_at(initial_depth, layer.conv1)
@@ -175,12 +129,7 @@ class PackNet(nn.Module):
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, STRIDE)
         guide = unguided if self.guidance is None else self.guidance(image, guide_input)
-        x0 = self.pre_calc(image)
-        x1 = self.pack1(self.conv1(x0))  # [B, n1, H/2, W/2]
-        x2 = self.pack2(self.conv2(x1))  # [B, n2, H/4, W/4]
-        x3 = self.pack3(self.conv3(x2))  # [B, n3, H/8, W/8]
-        x4 = self.pack4(self.conv4(x3))  # [B, n4, H/16, W/16]
-        x5 = self.pack5(self.conv5(x4))  # [B, n5, H/32, W/32]
+        x0, x1, x2, x3, x4, x5 = self.features(image)
 
         y5 = self.iconv5(*self._joined(guide(self.unpack5(x5), 16), x4))
         y4 = self.iconv4(*self._joined(guide(self.unpack4(y5), 8), x3))
@@ -205,11 +154,5 @@ class PackNet(nn.Module):
         return maps
 
     def _refined(self, logits: Tensor, coarser: Tensor) -> Tensor:
-        """Return logits [B, 1, H, W]; if the network refines, with those of the coarser level, [B, 1, H/2, W/2], added.
-
-        The coarser level finds depth where the image moves by many pixels. At the finer level, the photometric error
-        has local minima there.
-        """
-        if not self.refines:
-            return logits
-        return logits + F.interpolate(coarser, scale_factor=2, mode="bilinear", align_corners=False)
+        """Return logits [B, 1, H, W]; if the network refines, with those of the coarser level, [B, 1, H/2, W/2]."""
+        return refined(logits, coarser if self.refines else None)

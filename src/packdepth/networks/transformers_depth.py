@@ -80,7 +80,7 @@ class TransformersDepthBlock(DepthNetworkBlock):
     model: str
     """The folder of the model, or its name on the Hub."""
     output: Literal["auto", "inverse", "depth", "metric"] = "auto"
-    """What the model predicts: `inverse`, `depth`, `metric`, or `auto`, by its configuration.
+    """Meaning of the model's output: `inverse`, `depth`, `metric`, or `auto`, by its configuration.
 
     inverse, depth: inverse depth or depth, up to a scale and a shift, which are learned and start from `initial_depth`.
     metric: depth in metres; scale and shift are learned, too, but start from these metres.
@@ -99,13 +99,13 @@ class TransformersDepthBlock(DepthNetworkBlock):
     """Description of the model. Training reads it from the model and writes it into checkpoints; leave it out."""
 
     training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {
-        "model",
         "initial_depth",
         "learning_rate_factor",
         "frozen_encoder",
         "gradient_checkpointing",
     }
     has_unused: ClassVar[bool] = True
+    described: ClassVar[frozenset[str]] = frozenset({"model"})
 
     @model_validator(mode="after")
     def _one_way_to_train(self) -> TransformersDepthBlock:
@@ -113,9 +113,8 @@ class TransformersDepthBlock(DepthNetworkBlock):
             raise ValueError("frozen_encoder and lora exclude each other: lora trains the encoder; remove one of them")
         return self
 
-    @property
-    def title(self) -> str:
-        """Kind and model."""
+    def describe(self) -> str:
+        """Return kind and model."""
         return f"{self.kind} {self.model}"
 
     def architecture(self) -> dict[str, Any]:
@@ -124,7 +123,9 @@ class TransformersDepthBlock(DepthNetworkBlock):
         assert block.record is not None
         digest = hashlib.sha256(json.dumps(block.record.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
         # DepthNetworkBlock.architecture of the completed block; its record would fill a page of an error message.
-        return super(TransformersDepthBlock, block).architecture() | {"record": f"{block.record.model_type} {digest}"}
+        options = super(TransformersDepthBlock, block).architecture()
+        del options["model"]
+        return options | {"record": f"{block.record.model_type} {digest}"}
 
     def completed(self) -> TransformersDepthBlock:
         """Return the block with the description of its model and with what the model predicts.
@@ -222,10 +223,13 @@ class TransformersDepthBlock(DepthNetworkBlock):
         if self.frozen_encoder:
             network.freeze_encoder()
         if self.gradient_checkpointing:
-            with reading(self.model):
-                # Transformers renames the function: only one of the two is in the first versions 5, and in 6.
-                enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-                enable({"use_reentrant": False})
+            if not model.supports_gradient_checkpointing:
+                raise InputError(
+                    f"networks.depth.gradient_checkpointing: a {block.record.model_type} cannot do it; remove it"
+                )
+            # Transformers renames the function: only one of the two is in the first versions 5, and in 6.
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         return network
 
 
@@ -306,7 +310,7 @@ class TransformersDepth(nn.Module):
         if image.shape[-2:] != (height, width):
             image = resize_image(image.float(), height, width)
         pixels = ((image - self.mean) / self.std).to(self.model.dtype)
-        parts = pixels.split(1) if self.one_by_one else [pixels]
+        parts = [part[None] for part in pixels] if self.one_by_one else [pixels]
         return torch.cat([self.model(pixel_values=part).predicted_depth for part in parts])[:, None]
 
     def _not_square(self, neck: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

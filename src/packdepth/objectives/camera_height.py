@@ -6,11 +6,11 @@ from math import log
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import PositiveFloat
 from torch import Tensor
 
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
+from packdepth.geometry.height import HeightAboveRoad
 from packdepth.geometry.road import road_height, road_points
 from packdepth.objectives.term import NonNegative, Term
 from packdepth.records import Batch, Outputs
@@ -81,7 +81,7 @@ class CameraHeight(Term):
     kind: Literal["camera_height"] = "camera_height"
     weight: NonNegative = 0.2
     """Factor of the term in the objective."""
-    height_m: PositiveFloat | None = None
+    height_m: HeightAboveRoad | None = None
     """Height of the camera above the road, in metres. If left out, each clip's camera.yaml states it (`height_m`)."""
 
     needs_context: ClassVar[bool] = True

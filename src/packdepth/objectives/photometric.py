@@ -18,6 +18,7 @@ from packdepth.objectives.term import Convention, NonNegative, Term, Unit, maske
 from packdepth.records import Batch, Outputs
 
 SSIM_SHARE = 0.85  # share of the SSIM term in the photometric error (PackNet, eq. 2); L1 has the rest
+MIN_SIDE = 2  # pixels, smallest height and width of an image to compare: the windows of SSIM need two
 LEVELS = 5  # number of resolutions of `pyramid`, at strides 1 to 16
 
 
@@ -166,7 +167,7 @@ class Photometric(Term):
     def _levels(self, inv_depths: list[Tensor]) -> list[Tensor]:
         """Return the inverse depths to compare: all scales and, for `pyramid`, halves of the coarsest one."""
         levels = list(inv_depths)
-        while self.scales == "pyramid" and len(levels) < LEVELS:
+        while self.scales == "pyramid" and len(levels) < LEVELS and min(levels[-1].shape[-2:]) > MIN_SIDE:
             levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
         return levels
 

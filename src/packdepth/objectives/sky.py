@@ -61,7 +61,7 @@ class Sky(Term):
     weight: NonNegative = 0.1
     """Factor of the term in the objective."""
     by: Literal["labels", "teacher"] = "labels"
-    """What knows the sky: the label maps of the clips, or the term `teacher`.
+    """Source of the mask of the sky: the label maps of the clips, or the term `teacher`.
 
     labels: `semantic/` of the clips, which `packdepth semantics label` writes with any segmentation network. teacher:
     pixels of the teacher at least 100 times as far as the median; only for a teacher whose zero is infinity, such as

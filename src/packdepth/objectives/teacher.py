@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import model_validator
+from pydantic import PositiveInt, model_validator
 from torch import Tensor
 
 from packdepth.geometry.depth import MIN_INV_DEPTH
@@ -182,9 +182,14 @@ class Teacher(Term):
     weight: NonNegative = 0.5
     """Factor of the term in the objective."""
     network: str | None = None
-    """The teacher as a network: the folder of a checkpoint, packdepth's or another project's.
+    """The teacher as a network: the folder of a checkpoint, packdepth's or another project's, or a depth model of
+    transformers by its folder or its name on the Hub (extra `transformers`).
 
     It sees the training images without color jitter. Checkpoints of this run do not hold it, but name it.
+    """
+    image_size: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width of the images that the network sees, in pixels. If left out: those of its own training or, for a
+    model of transformers, those of `data.image_size`. Such models know most at the size that they were trained on.
     """
     maps: Path | None = None
     """The teacher as maps on disk: the folder with one map for each frame, under the frame's name.
@@ -196,7 +201,11 @@ class Teacher(Term):
     inverse: bool = False
     """The maps hold inverse depth in any unit, as relative depth networks predict it. 0 is then infinitely far."""
     metric: bool = False
-    """The teacher's depth is in metres, and the student should have the same: scale and shift are not free."""
+    """The teacher's depth is in metres, and the student should have the same: scale and shift are not free.
+
+    The metres of a checkpoint are corrected for the focal length of the camera; those of a model of transformers are
+    taken as they are.
+    """
     gradients: NonNegative = 0.5
     """Weight of the gradient matching, relative to the mean absolute difference."""
     fade: tuple[Unit, Unit] | None = None
@@ -214,6 +223,8 @@ class Teacher(Term):
             raise ValueError("give either network (a checkpoint) or maps (a folder of depth maps), one of the two")
         if self.cache is not None and self.network is None:
             raise ValueError("cache keeps predictions of a network, but maps are on disk already; remove it")
+        if self.image_size is not None and self.network is None:
+            raise ValueError("image_size is that of a network's input, but the teacher is maps; remove it")
         if self.inverse and self.maps is None:
             raise ValueError("inverse says what maps hold, but the teacher is a network; remove it")
         if self.inverse and self.metric:

@@ -12,6 +12,7 @@ from packdepth.data.targets import distance_source, has_measured_depth, target_i
 from packdepth.progress import counted
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
+from packdepth.sources.guess import guess_in_words
 
 Without = Literal["depth", "stereo", "speed", "height"]
 
@@ -36,6 +37,7 @@ FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
 TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
 EPOCHS = 3  # checkpoints of a short training: a tail of a few frames cannot tell many apart
+CAMERA_EPOCHS = 5  # at least, where the camera is learned: it is determined at the end of each (unknown_camera.md)
 BEST_AFTER = 0.6  # of the epochs: from then on the learning rate is below 90 % and falls
 EPOCH_MINUTES = 4.0  # of a long training; chosen
 USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
@@ -66,6 +68,39 @@ class Budget:
     seed: int = 1  # seed of the training
 
 
+@dataclass(frozen=True)
+class Situation:
+    """The data, the budget and what follows from them for the whole run file."""
+
+    look: Look  # measurements of the data
+    budget: Budget  # what the training may cost
+    without: Sequence[Without]  # measurements that the run must not use
+    context: Sequence[int]  # offsets of the context frames; none for stereo pairs and unrelated images
+    parts: Sequence[Clip]  # what is trained on and what is held out, each of which must have what all terms need
+
+    @property
+    def places(self) -> float:
+        """Number of places, as `place_count` counts them."""
+        return place_count(self.look)
+
+    @property
+    def many(self) -> bool:
+        """Whether the network can learn what places share, in place of each of them."""
+        return self.places >= MANY_PLACES
+
+    @property
+    def stereo(self) -> bool:
+        """Whether the run trains on stereo pairs."""
+        return uses_stereo(self.look, self.without)
+
+    @property
+    def has_distance(self) -> bool:
+        """Whether the run may use the distance traveled, which every part then has."""
+        drives = [clip for clip in self.parts if not clip.independent]
+        measured = bool(drives) and all(target_indices(clip, self.context, measured=True) for clip in drives)
+        return "speed" not in self.without and self.look.step is not None and measured
+
+
 def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:
     """Return the values of a run file, without the number of steps, which `with_steps` adds.
 
@@ -75,25 +110,19 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
         budget: what the training may cost.
         without: measurements that the run must not use, such as "depth", to keep them for evaluation.
     """
-    clips, places = look.clips, place_count(look)
-    many = places >= MANY_PLACES
-    stereo = uses_stereo(look, without)
     context = context_offsets(look, without)
-    parts = _parts(clips, context)
-    sequential = [clip for clip in parts if not clip.independent]
-    measured = bool(sequential) and all(target_indices(clip, context, measured=True) for clip in sequential)
-    has_distance = "speed" not in without and look.step is not None and measured
+    situation = Situation(look, budget, without, context, _parts(look.clips, context))
     return [
-        Choice("data.train", [source], f"{counted(len(clips), 'clip')}, {counted(look.frames, 'frame')}"),
-        *_held_out(is_divided=len(parts) > len(clips)),
-        *_context_choice(look, context, stereo),
-        *_static(look, context),
-        *_augmentation(places, many),
-        *_reading(look, budget),
-        *_camera(clips),
-        *_networks(look, budget, context, has_distance, many, stereo),
-        *_terms(look, parts, context, has_distance, many, stereo, without),
-        *_training(budget, many),
+        Choice("data.train", [source], f"{counted(len(look.clips), 'clip')}, {counted(look.frames, 'frame')}"),
+        *_held_out(situation),
+        *_context_choice(situation),
+        *_static(situation),
+        *_augmentation(situation),
+        *_reading(situation),
+        *_camera(look.clips),
+        *_networks(situation),
+        *_terms(situation),
+        *_training(situation),
     ]
 
 
@@ -172,12 +201,16 @@ def _parts(clips: Sequence[Clip], context: Sequence[int]) -> list[Clip]:
 def place_count(look: Look) -> float:
     """Return how many places the clips show: stretches of 50 metres, or of 50 frames where the path is not known.
 
+    Each of some unrelated images shows a place of its own.
+
     Args:
         look: measurements of the data.
     """
+    unrelated = sum(len(clip.frames) for clip in look.clips if clip.independent)
+    drives = sum(not clip.independent for clip in look.clips)
     if look.path is not None:
-        return max(len(look.clips), look.path / PLACE)
-    return max(len(look.clips), look.frames * (1 - look.static) / FRAMES_OF_A_PLACE)
+        return unrelated + max(drives, look.path / PLACE)
+    return unrelated + max(drives, (look.frames - unrelated) * (1 - look.static) / FRAMES_OF_A_PLACE)
 
 
 def image_sizes(clips: Sequence[Clip]) -> list[tuple[int, int]]:
@@ -237,7 +270,7 @@ def with_steps(
             break
         size, seconds = other, time
     paid = int(TRAINING_SHARE * budget.minutes * 60 / seconds)
-    epochs = max(EPOCHS, round(budget.minutes / EPOCH_MINUTES))
+    epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(budget.minutes / EPOCH_MINUTES))
     steps = max(min(paid, int(most / batch)), epochs)
     epoch_steps = steps // epochs
     warmup = min(100, steps // 8)
@@ -250,7 +283,7 @@ def with_steps(
             list(size),
             f"height and width, about the shape of {width}x{height}{next_size}",
         ),
-        Choice("training.epochs", epochs, "each ends with a validation and a checkpoint"),
+        Choice("training.epochs", epochs, _epochs_in_words("camera" in values)),
         Choice("training.best_after", BEST_AFTER, "`best` is chosen among the later ones, by the held-out tail"),
         Choice(
             "training.epoch_steps",
@@ -265,12 +298,17 @@ def with_steps(
     ]
 
 
+def _epochs_in_words(learned: bool) -> str:
+    """Return what the end of each epoch is for."""
+    return f"each ends with a validation and a checkpoint{', and determines the camera' if learned else ''}"
+
+
 # --- parts of the run file --------------------------------------------------------------------------------------
 
 
-def _held_out(is_divided: bool) -> list[Choice]:
+def _held_out(situation: Situation) -> list[Choice]:
     """Return the share of each clip that is validated on; nothing if no clip is long enough to be divided."""
-    if not is_divided:
+    if len(situation.parts) == len(situation.look.clips):
         return []
     return [
         Choice("data.val_tail", TAIL, "the end of each clip is not trained on, and decides which checkpoint is best")
@@ -288,9 +326,10 @@ def _context(look: Look) -> list[int]:
     return [-stride, stride]
 
 
-def _context_choice(look: Look, context: Sequence[int], stereo: bool) -> list[Choice]:
+def _context_choice(situation: Situation) -> list[Choice]:
+    look, context = situation.look, situation.context
     if not context:
-        why = "the right images are enough, and no ego-motion is learned" if stereo else "single images"
+        why = "the right images are enough, and no ego-motion is learned" if situation.stereo else "single images"
         return [Choice("data.context", [], why)]
     motion = (
         "could not be followed" if math.isnan(look.motion) else f"moves by {look.motion:.1%} of its width per frame"
@@ -298,20 +337,22 @@ def _context_choice(look: Look, context: Sequence[int], stereo: bool) -> list[Ch
     return [Choice("data.context", list(context), f"the image {motion}; {USUAL_MOTION:.1%} is a good distance")]
 
 
-def _static(look: Look, context: Sequence[int]) -> list[Choice]:
-    if not context or look.static == 0:
+def _static(situation: Situation) -> list[Choice]:
+    static = situation.look.static
+    if not situation.context or static == 0:
         return []
     return [
         Choice(
             "data.drop_static",
             {"by": "image"},
-            f"the camera stands in {look.static:.0%} of the frames, which teach nothing",
+            f"the camera stands in {static:.0%} of the frames, which teach nothing",
         )
     ]
 
 
-def _augmentation(places: float, many: bool) -> list[Choice]:
-    if many:
+def _augmentation(situation: Situation) -> list[Choice]:
+    places = situation.places
+    if situation.many:
         jitter = dict.fromkeys(("brightness", "contrast", "saturation"), 0.4)
         return [
             Choice(
@@ -327,8 +368,9 @@ def _augmentation(places: float, many: bool) -> list[Choice]:
     ]
 
 
-def _reading(look: Look, budget: Budget) -> list[Choice]:
-    needed = look.frames * AREAS[1] * BYTES_OF_A_PIXEL * budget.processes
+def _reading(situation: Situation) -> list[Choice]:
+    budget = situation.budget
+    needed = situation.look.frames * AREAS[1] * BYTES_OF_A_PIXEL * budget.processes
     if needed < CACHE_BYTES:
         return [
             Choice("data.workers", 0, "no processes that read images: they are read once"),
@@ -345,27 +387,27 @@ def _camera(clips: Sequence[Clip]) -> list[Choice]:
         Choice(
             "camera",
             {"learn": True},
-            f"{missing[0].missing_camera} holds no calibration: focal length and center are learned from a guess",
+            f"no calibration in {missing[0].missing_camera}: focal length and center are learned, from a guess of "
+            f"{guess_in_words(missing[0])}",
         )
     ]
 
 
-def _networks(
-    look: Look, budget: Budget, context: Sequence[int], has_distance: bool, many: bool, stereo: bool
-) -> list[Choice]:
+def _networks(situation: Situation) -> list[Choice]:
+    look, has_distance = situation.look, situation.has_distance
     known = look.depth is not None
     depth = round(min(max(look.depth or UNKNOWN_DEPTH, DEPTH_RANGE[0]), DEPTH_RANGE[1]), 1)
     reason = "the typical depth here" if known else "a guess; only its ratio to the motion counts"
     why = f"starts at {depth:g} m, {reason}"
-    if stereo:
+    if situation.stereo:
         depth = round(0.6 * depth, 1)
         why = f"starts at {depth:g} m, nearer than the typical depth: view synthesis pulls to the nearest match"
-    preset = "tiny" if budget.accelerator == "cpu" else "small"
+    preset = "tiny" if situation.budget.accelerator == "cpu" else "small"
     network: dict[str, Any] = {"kind": "packnet", "preset": preset, "initial_depth": depth}
-    if many:
+    if situation.many:
         network["dropout"] = 0.2
     choices = [Choice("networks.depth", network, why)]
-    if not context:
+    if not situation.context:
         return choices
     pose: dict[str, Any] = {"kind": "posenet"}
     if not look.is_forward:
@@ -376,15 +418,9 @@ def _networks(
     return [*choices, Choice("networks.pose", pose, f"metres ahead from frame to frame, {source}")]
 
 
-def _terms(
-    look: Look,
-    parts: Sequence[Clip],
-    context: Sequence[int],
-    has_distance: bool,
-    many: bool,
-    stereo: bool,
-    without: Sequence[Without],
-) -> list[Choice]:
+def _terms(situation: Situation) -> list[Choice]:
+    look, context, without = situation.look, situation.context, situation.without
+    has_distance, many, stereo = situation.has_distance, situation.many, situation.stereo
     terms: list[tuple[dict[str, Any], str]] = []
     if context:
         scales = "pyramid" if many else "own"
@@ -402,13 +438,14 @@ def _terms(
     known = all(clip.camera_height is not None and clip.missing_camera is None for clip in look.clips)
     if context and not has_distance and not stereo and "height" not in without and known:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
-    if "depth" not in without and all(any(map(has_measured_depth, part.frames)) for part in parts):
+    if "depth" not in without and all(any(map(has_measured_depth, part.frames)) for part in situation.parts):
         term = {"kind": "reprojected", "weight": 0.1} if context else {"kind": "sparse_l1", "weight": 0.1}
         terms.append((term, "metres from measured depth; init --without depth keeps it for evaluation"))
     return [Choice("objective", [term for term, _ in terms], "\n".join(why for _, why in terms))]
 
 
-def _training(budget: Budget, many: bool) -> list[Choice]:
+def _training(situation: Situation) -> list[Choice]:
+    budget, many = situation.budget, situation.many
     batch = 16 if many else 4
     batch = -(-batch // budget.processes) * budget.processes
     muon: dict[str, Any] = {"kind": "muon", "learning_rate": 0.04 if many else 0.03, "pose_learning_rate": 0.02}

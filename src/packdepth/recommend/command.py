@@ -18,6 +18,7 @@ from packdepth.recommend.look import Look, look
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.recommend.step_time import seconds_per_step
 from packdepth.sources.base import Source
+from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
 from packdepth.sources.split import own_line, write_split
 from packdepth.training.data import RunData
@@ -72,7 +73,7 @@ def init(
     split = output.with_suffix(".split.txt")
     if left_out:
         print("left out   " + "\n           ".join(left_out))
-        looked = look(used)
+        looked = looked.restricted_to(used)
         write_split(split, [own_line(clip.name) for clip in used], f"the clips that {output.name} trains on")
         found = found.restricted_to(split)
     try:
@@ -81,6 +82,9 @@ def init(
         if left_out:
             split.unlink()
         raise
+    if any(choice.key == "camera" for choice in choices):
+        guesses = dict.fromkeys(guess_in_words(clip) for clip in looked.clips if clip.missing_camera is not None)
+        print(f"camera     not known: learned with depth, from a guess of {' and '.join(guesses)}")
     print(f"depth      {scale_in_advance(choices, looked)}")
     with replacing(output) as temporary:
         temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -11,17 +11,18 @@ import numpy as np
 from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
+from packdepth.data.triangulation import triangulated
+from packdepth.inspection.survey import MAX_FRAMES, spread_indices
 from packdepth.records import Clip
 
 T = TypeVar("T", float, None)
 
 CLIPS = 40  # clips that are measured, evenly spread
-PAIRS = 24  # pairs of neighboring frames of a clip that are measured: a median is then known to some percent
-MIN_PAIRS = 4  # pairs of each clip, where there are many: some seconds of work in all
+PAIRS = MAX_FRAMES  # pairs of neighboring frames that are measured, the same as in `data check`
+MIN_PAIRS = 4  # pairs of each clip, where there are many
 MIN_FLOW = 0.5  # pixels: shorter flow has no reliable direction
 MIN_RADIUS = 0.1  # image widths from the principal point: nearer to it, forward motion hardly moves a point
 MIN_POINTS = 10  # points of a pair that must be measured: a median of fewer says little
-MIN_PARALLAX = 0.003  # radians between two rays: at one third of it, flow's noise of 0.3 pixels is as large
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Look:
     depth: float | None  # median depth of the scene in metres, from motion or measured depth; None without either
     path: float | None  # metres that all clips travel; None if unknown
     still: frozenset[str] = frozenset()  # names of the measured clips in which the camera always stands
+    pairs: Mapping[str, Sequence[PairMotion]] = field(default_factory=dict)  # measured pairs of frames, by the clip
 
     @property
     def frames(self) -> int:
@@ -53,6 +55,15 @@ class Look:
     def is_forward(self) -> bool:
         """Whether the camera looks where it moves to, as that of a car does."""
         return self.forwardness > 0.5  # half of the flow's length; chosen by eye: drives have 0.7 to 0.95, rooms 0.1
+
+    def restricted_to(self, clips: Sequence[Clip]) -> Look:
+        """Return the measurements of some of the clips, without measuring their motion again.
+
+        Args:
+            clips: the clips, of those of this object.
+        """
+        names = {clip.name for clip in clips}
+        return _summary(clips, {name: pairs for name, pairs in self.pairs.items() if name in names})
 
 
 @dataclass(frozen=True)
@@ -76,8 +87,13 @@ def look(clips: Sequence[Clip]) -> Look:
     """
     sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
     chosen = sequential[:: -(-len(sequential) // CLIPS) or 1]
-    count = max(PAIRS // max(len(chosen) // 4, 1), MIN_PAIRS)
-    by_clip = {clip.name: _pairs(clip, count) for clip in chosen}
+    count = max(PAIRS // max(len(chosen), 1), MIN_PAIRS)
+    return _summary(clips, {clip.name: _pairs(clip, count) for clip in chosen})
+
+
+def _summary(clips: Sequence[Clip], by_clip: Mapping[str, Sequence[PairMotion]]) -> Look:
+    """Return what the measured pairs of frames of some clips, and their measured depth, say together."""
+    sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
     pairs = [pair for found in by_clip.values() for pair in found]
     known = [pair for pair in pairs if np.isfinite(pair.motion)]
     moving = [pair for pair in known if _moves(pair)]
@@ -96,6 +112,7 @@ def look(clips: Sequence[Clip]) -> Look:
         depth=measured or _median([pair.depth for pair in moving if pair.depth is not None], None),
         path=path,
         still=frozenset(name for name, found in by_clip.items() if found and not any(map(_moves, found))),
+        pairs=by_clip,
     )
 
 
@@ -123,8 +140,8 @@ def _moves(pair: PairMotion) -> bool:
 def _pairs(clip: Clip, count: int) -> list[PairMotion]:
     """Return the measurements of up to `count` pairs of neighboring frames without a gap between them."""
     indices = np.flatnonzero(~gaps(clip))
-    chosen = indices[np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int))]
-    return [pair_motion(clip, int(index)) for index in chosen] if len(indices) else []
+    chosen = indices[spread_indices(len(indices), count)] if len(indices) else indices
+    return [pair_motion(clip, int(index)) for index in chosen]
 
 
 def pair_motion(clip: Clip, index: int) -> PairMotion:
@@ -151,38 +168,14 @@ def pair_motion(clip: Clip, index: int) -> PairMotion:
     outward = (arms * vectors).sum(-1)[clear]
     expansion = float(np.median(outward / radius[clear] ** 2))
     depth = None
-    if clip.frames[index].pose is not None and clip.frames[index + 1].pose is not None:
-        depth = _triangulated(
-            clip, index, center, (float(camera.fx), float(camera.fy)), flow.points[flow.found], vectors
-        )
+    pose, later = clip.frames[index].pose, clip.frames[index + 1].pose
+    if pose is not None and later is not None:
+        depths = triangulated(camera, np.linalg.inv(pose) @ later, flow.points[flow.found], vectors)
+        ahead = depths[depths > 0]
+        depth = float(np.median(ahead)) if len(ahead) >= MIN_POINTS else None
     elif step is not None and expansion > 0:
         depth = step / expansion
     return PairMotion(motion, float(np.median(outward / (radius * length)[clear])), expansion, step, depth)
-
-
-def _triangulated(
-    clip: Clip, index: int, center: np.ndarray, focal: tuple[float, float], points: np.ndarray, vectors: np.ndarray
-) -> float | None:
-    """Return the median depth (metres) of points [N, 2] whose flow [N, 2] is known, by the poses of both frames.
-
-    Each depth is the least-squares intersection of the two rays of a point.
-    """
-    T_world = [frame.pose for frame in clip.frames[index : index + 2]]
-    assert T_world[0] is not None
-    assert T_world[1] is not None
-    T_first_second = np.linalg.inv(T_world[0]) @ T_world[1]
-    rays, others = (
-        np.concatenate([(places - center) / focal, np.ones((len(places), 1))], axis=-1)
-        for places in (points, points + vectors)
-    )
-    others = others @ T_first_second[:3, :3].T
-    start = T_first_second[:3, 3]
-    across = np.cross(rays, others)
-    square = (across**2).sum(-1)
-    depth = (np.cross(start, others) * across).sum(-1) / np.maximum(square, np.finfo(float).tiny)
-    parallax = np.sqrt(square) / np.linalg.norm(rays, axis=-1) / np.linalg.norm(others, axis=-1)
-    seen = (depth > 0) & (parallax > MIN_PARALLAX)
-    return float(np.median(depth[seen])) if seen.sum() >= MIN_POINTS else None
 
 
 def _path(clip: Clip) -> float:

@@ -14,6 +14,7 @@ from packdepth import __version__, checkpoint
 from packdepth.checkpoint import CalibrationRecord, Checkpoint, ScaleCheck
 from packdepth.config import Imported, Run
 from packdepth.errors import InputError
+from packdepth.geometry.height import plausible_height
 from packdepth.inference.predictor import Predictor, load
 from packdepth.interop.read import is_foreign
 from packdepth.records import Clip
@@ -109,8 +110,10 @@ def calibrate(
     content = checkpoint.read(folder)
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise InputError(f"{output}: is there already; name a new folder")
-    if height is not None and not height > 0:
-        raise InputError(f"--height: is {height:g}; give the metres of the camera above the road")
+    try:
+        height = None if height is None else plausible_height(height)
+    except ValueError as error:
+        raise InputError(f"--height: {error}") from None
     clips = open_clips(data, kind, options, camera)
     known_points = [] if points is None else read_points(Path(points), clips)
     predictor = load(folder)
@@ -157,7 +160,7 @@ def choose(measurements: Sequence[ScaleMeasurement], source: ScaleSource | None,
         others = f"; it offers {', '.join(each.source for each in measurements)}" if measurements else ""
         raise InputError(
             f"{data}: offers no {wanted} to calibrate by{others}; give --height or --points, or data with speeds, "
-            f"poses, depth maps or scans, and with a known camera"
+            f"poses, stereo pairs, depth maps or scans, and with a known camera"
         )
     good = [measurement for measurement in offered if measurement.problem is None]
     if not good:

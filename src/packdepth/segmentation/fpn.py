@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.blocks import NetworkSemantics
+from packdepth.networks.encoders.encoder import STRIDE
+from packdepth.networks.encoders.resnet import ResNetEncoder
 from packdepth.networks.layers.padding import pad_to_multiple
-from packdepth.networks.layers.resnet import STRIDE, ResNetEncoder
 from packdepth.networks.semantic_network import SemanticNetwork, Semantics
 from packdepth.segmentation.checkpoint import SemanticMeta, load_weights, read_description, write_checkpoint
 from packdepth.segmentation.run_file import SemanticRun

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import PositiveFloat
 
 from packdepth.blocks import Block, ByKind, Family, blaming, package_of
 from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
+from packdepth.geometry.height import HeightAboveRoad
 from packdepth.records import Clip, Readable
 from packdepth.sources.camera_file import with_camera
 from packdepth.sources.speeds import SpeedLog, with_speeds
@@ -102,7 +102,7 @@ class Source(Block, ABC):
     """Accept that listed data is missing on disk: use the rest, with a warning. If false, missing data is an error."""
     frames: tuple[int, int] | None = None
     """Range of frames to use of each clip: index of the first, and index of the last plus one. All if left out."""
-    height_m: PositiveFloat | None = None
+    height_m: HeightAboveRoad | None = None
     """Height of the camera above the road, in metres, in place of that of camera.yaml."""
     speeds: Path | None = None
     """Log of speeds (CSV, GPX, NMEA, or a GoPro video), a folder with one for each clip, or `self`: the video itself.

@@ -16,6 +16,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.height import HeightAboveRoad, plausible_height
 from packdepth.geometry.lens import BrownConrady, Lens, make_lens
 from packdepth.records import Clip
 from packdepth.sources.calibrations.read import read_calibration
@@ -74,7 +75,7 @@ class CameraFile(Closed):
     """Lens of the images. They are undistorted when they are read; if left out, they are those of a pinhole camera."""
     baseline_m: PositiveFloat | None = None
     """Distance from this camera to the right camera of a rectified stereo pair, in metres."""
-    height_m: PositiveFloat | None = None
+    height_m: HeightAboveRoad | None = None
     """Height of the camera above the road, in metres."""
     independent: bool = False
     """True if the frames are unrelated images, without temporal neighbors."""
@@ -92,6 +93,19 @@ class CameraFile(Closed):
         """Camera of the images."""
         return Camera(self.fx, self.fy, self.cx, self.cy, width=self.width, height=self.height)
 
+    @property
+    def in_words(self) -> str:
+        """Focal length, field of view and lens in a few words.
+
+        >>> CameraFile(width=640, height=192, fx=320, fy=320, cx=319.5, cy=95.5).in_words
+        'fx 320.0, fy 320.0 for 640x192 pixels, 90 degrees across, no lens distortion'
+        """
+        size = f"fx {self.fx:.1f}, fy {self.fy:.1f} for {self.width}x{self.height} pixels"
+        lens = None if self.lens is None else self.lens.lens
+        if lens is None or self.lens is None:
+            return f"{size}, {self.camera.fov():.0f} degrees across, no lens distortion"
+        return f"{size}, lens {lens.name} ({', '.join(f'{value:g}' for value in self.lens.coefficients)})"
+
 
 class CameraFacts(TypedDict, total=False):
     """The fields of a `Clip` that a camera.yaml states."""
@@ -104,6 +118,7 @@ class CameraFacts(TypedDict, total=False):
     interval: float | None
     drive: str | None
     missing_camera: Path | None
+    calibration: tuple[Path, str] | None
     guess: str | None
 
 
@@ -127,6 +142,7 @@ def camera_facts(file: CameraFile, path: Path) -> CameraFacts:
         interval=file.interval_s,
         drive=file.drive,
         missing_camera=None if file.guess is None else path,
+        calibration=None if file.guess is not None else (path, file.in_words),
         guess=file.guess,
     )
 
@@ -185,14 +201,20 @@ def read_camera(path: Path) -> CameraFile:
         cx=content.cx,
         cy=content.cy,
         lens=None if lens is None else LensFile.of(lens),
-        height_m=_height_in(text),
+        height_m=_height_in(text, path),
     )
 
 
-def _height_in(text: str) -> float | None:
-    """Return the `height_m` that somebody has added to another program's calibration; None without it."""
+def _height_in(text: str, path: Path) -> float | None:
+    """Return the `height_m` that somebody has added to another program's calibration; None without it.
+
+    Raises InputError if it is in another unit.
+    """
     found = re.search(r"^height_m:\s*([\d.]+)\s*$", text, re.MULTILINE)
-    return None if found is None else float(found[1])
+    try:
+        return None if found is None else plausible_height(float(found[1]))
+    except ValueError as error:
+        raise InputError(f"{path}: height_m: {error}") from None
 
 
 def with_camera(clip: Clip, path: Path) -> Clip:
@@ -210,5 +232,12 @@ def with_camera(clip: Clip, path: Path) -> Clip:
             f"{camera.width}x{camera.height}; give the camera of these images"
         )
     height = facts["camera_height"] or clip.camera_height
-    missing, guess = facts["missing_camera"], facts["guess"]
-    return replace(clip, camera=camera, lens=facts["lens"], camera_height=height, missing_camera=missing, guess=guess)
+    return replace(
+        clip,
+        camera=camera,
+        lens=facts["lens"],
+        camera_height=height,
+        missing_camera=facts["missing_camera"],
+        calibration=facts["calibration"],
+        guess=facts["guess"],
+    )

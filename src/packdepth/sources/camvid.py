@@ -15,7 +15,8 @@ from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera
-from packdepth.sources.files import IMAGES, ImageFile, LabelPng, check_sizes, common_size, found, required
+from packdepth.sources.files import ImageFile, LabelPng, check_sizes, common_size, found, required
+from packdepth.sources.stills import IMAGES
 
 CLASSES = (
     "sky",

@@ -15,20 +15,23 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from packdepth.errors import InputError
 from packdepth.sources.files import require
+from packdepth.sources.stills import is_heif
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and H.265
 OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
 RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order
+PROBED_KEY_FRAMES = 8  # key frames, spread over a video, of which the size is looked at before anything uses it
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
 
 
@@ -41,6 +44,7 @@ class VideoInfo:
     height: int  # pixels, after the rotation that the file asks for
     width: int  # pixels, after the rotation that the file asks for
     pixel_aspect: float = 1.0  # width of a pixel over its height, after the rotation; 1 if the file does not say
+    interlaced: bool = False  # whether odd and even rows show different moments
 
     @property
     def frames(self) -> int:
@@ -65,15 +69,31 @@ def probe(path: Path) -> VideoInfo:
     """Return times, frame rate and size of a video.
 
     Args:
-        path: the video file. Raises InputError if it cannot be decoded or is truncated.
+        path: the video file. Raises InputError if it cannot be decoded, is truncated, or changes its size.
     """
     index = _index(path)
     with _open(path) as container:
+        stream = shown_stream(container)
         for _, frame in _frames(container, index, path):
             height, width = _upright(frame).shape[:2]
-            aspect = float(container.streams.video[0].sample_aspect_ratio or 1)
-            return VideoInfo(index.times, index.fps, height, width, 1 / aspect if frame.rotation % 180 else aspect)
+            aspect = float(stream.sample_aspect_ratio or 1)
+            aspect = 1 / aspect if frame.rotation % 180 else aspect
+            _check_key_frames(path, index)
+            return VideoInfo(index.times, index.fps, height, width, aspect, bool(frame.interlaced_frame))
     raise InputError(f"{path}: none of its frames can be decoded; convert it to H.264 in mp4")
+
+
+def _check_key_frames(path: Path, index: _Index) -> None:
+    """Raise InputError if key frames are not of one size: some, spread over the video, or all if none can be sought."""
+    keys = index.keys[:: -(-len(index.keys) // PROBED_KEY_FRAMES)]
+    decoder = _Decoder(path)
+    for number in [*keys[1:], index.keys[-1]]:
+        decoder.read(number)
+    if not index.stamps:
+        with _open(path) as container:
+            shown_stream(container).codec_context.skip_frame = "NONKEY"
+            for _ in _frames(container, index, path):
+                pass
 
 
 def iterate(path: Path) -> Iterator[tuple[float, np.ndarray]]:
@@ -84,7 +104,7 @@ def iterate(path: Path) -> Iterator[tuple[float, np.ndarray]]:
     """
     index = _index(path)
     with _open(path) as container:
-        container.streams.video[0].thread_type = "AUTO"
+        shown_stream(container).thread_type = "AUTO"
         for number, frame in _frames(container, index, path):
             yield index.times[number], _upright(frame)
 
@@ -173,12 +193,12 @@ class _Decoder:
         if key > 0:
             try:
                 number = self._index.keys[key]
-                self._container.seek(self._index.stamps[number], stream=self._container.streams.video[0])
+                self._container.seek(self._index.stamps[number], stream=shown_stream(self._container))
             except av.FFmpegError:  # The format does not support seeking.
                 key = 0
         if key == 0:
             self._container = _open(self._path)
-            self._container.streams.video[0].codec_context.thread_count = 1
+            shown_stream(self._container).codec_context.thread_count = 1
         self._coming = _frames(self._container, self._index, self._path)
         self._next = self._index.keys[key]
 
@@ -194,6 +214,7 @@ class _Index:
     stamps: tuple[int, ...]  # presentation time stamps; empty if they do not give the order: frames are then counted
     entries: dict[int, int]  # size in bytes of each packet where decoding can start, by stamp; empty without stamps
     fps: Fraction  # nominal frames per second
+    size: tuple[int, int]  # height and width of its frames as they are stored, in pixels
 
     @cached_property
     def numbers(self) -> dict[int | None, int]:
@@ -233,7 +254,8 @@ def _scan(path: Path, modified: int) -> _Index:
     stamps: list[int | None] = []  # in the order of decoding
     entered = False
     with _open(path) as container:
-        stream = container.streams.video[0]
+        stream = shown_stream(container)
+        size = stream.codec_context.height, stream.codec_context.width
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
@@ -254,11 +276,12 @@ def _scan(path: Path, modified: int) -> _Index:
     if not stamps or not fps or not time_base:
         raise InputError(f"{path}: holds no frame that can be decoded; convert it to H.264 in mp4")
     if not displayed:
-        return _Index(times=tuple(float(number / fps) for number in range(len(stamps))), stamps=(), entries={}, fps=fps)
+        counted = tuple(float(number / fps) for number in range(len(stamps)))
+        return _Index(times=counted, stamps=(), entries={}, fps=fps, size=size)
     # Frames that are displayed before the first key frame cannot be decoded: they refer to frames that are missing.
     displayed = displayed[bisect_left(displayed, next(iter(entries), displayed[0])) :]
     times = tuple(float(stamp * time_base) for stamp in displayed)
-    return _Index(times, stamps=tuple(displayed), entries=entries, fps=fps)
+    return _Index(times, stamps=tuple(displayed), entries=entries, fps=fps, size=size)
 
 
 def display_order(stamps: list[int | None], reorders: bool) -> list[int]:
@@ -286,19 +309,42 @@ def display_order(stamps: list[int | None], reorders: bool) -> list[int]:
 
 
 def _open(path: Path) -> InputContainer:
-    """Open a video file. Raises InputError if it has no video stream."""
+    """Open a video file. Raises InputError if it has no video stream, or only a cover picture."""
     import av
 
+    if path.is_file() and is_heif(path):
+        raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG")
     try:
         container = av.open(str(path))
     except av.FFmpegError as error:
         raise InputError(
             f"{path}: is no video that can be opened ({error.strerror}); copy it again, or give a video"
         ) from None
-    if not container.streams.video:
+    if all(_is_cover(stream) for stream in container.streams.video):
         container.close()
         raise InputError(f"{path}: has no video stream; give a file that has one")
     return container
+
+
+def shown_stream(container: InputContainer) -> VideoStream:
+    """Return the stream that a player shows: no cover picture, marked as default if one is, else the largest.
+
+    Args:
+        container: an open video, with at least one stream that is no cover picture.
+    """
+    import av
+
+    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    default = av.stream.Disposition.default
+    return max(streams, key=lambda stream: (bool(stream.disposition & default), stream.height * stream.width))
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    """Return whether a stream is a picture of the file, such as an album's cover, and no video."""
+    import av
+
+    covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    return bool(stream.disposition & covers)
 
 
 def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -307,14 +353,21 @@ def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tu
 
     entered, count, at = False, 0, 0
     try:
-        for packet in container.demux(container.streams.video[0]):
+        for packet in container.demux(shown_stream(container)):
             entered = entered or index.is_entry(packet)
             at = index.numbers.get(packet.pts, count)
             for frame in packet.decode() if entered else ():
                 number = index.numbers.get(frame.pts) if index.stamps else count
                 count += 1
-                if number is not None:
-                    yield number, frame
+                if number is None:
+                    continue
+                if (frame.height, frame.width) != index.size:
+                    height, width = index.size
+                    raise InputError(
+                        f"{path}: changes its size from {width}x{height} to {frame.width}x{frame.height} pixels by "
+                        f"frame {number}; cut it there, or convert it to one size"
+                    )
+                yield number, frame
     except FFmpegError as error:
         raise InputError(
             f"{path}: is damaged near frame {at} ({error.strerror}); copy it again, or convert it"
@@ -322,6 +375,20 @@ def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tu
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Return a decoded frame as [H, W, 3] uint8, RGB, rotated as the file asks for."""
+    """Return a decoded frame as [H, W, 3] uint8, RGB, turned and mirrored as the file asks for."""
     image = frame.to_ndarray(format="rgb24", threads=1)
+    if _is_mirrored(frame):
+        image = image[::-1]
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
+
+
+def _is_mirrored(frame: av.VideoFrame) -> bool:
+    """Return whether the display matrix of a frame mirrors it: a turn by `frame.rotation` of the flipped image."""
+    from av.sidedata.sidedata import Type
+
+    side_data: Any = frame.side_data  # PyAV's stubs know keys of text only
+    matrix = side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].astype(np.float64)  # x' = a x + c y, y' = b x + d y
+    return bool(a * d - b * c < 0)

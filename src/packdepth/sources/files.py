@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from packdepth.errors import InputError
 from packdepth.records import Readable
+from packdepth.sources.stills import image_size, pixels
 
-IMAGES = (".png", ".jpg", ".jpeg")  # suffixes of images
-ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}  # bytes at the end of a complete file
-TAIL = 4096  # bytes at the end of a file in which `ENDS` is sought: some cameras append a little data
 POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
-
-ORIENTATION = 0x0112  # tag of EXIF
-TURNS = {  # how to turn an image upright, by the orientation in EXIF
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-QUARTER_TURNS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}  # rows become columns
 
 T = TypeVar("T")
 
@@ -60,8 +47,40 @@ def read_text(path: Path, what: str) -> str:
         raise InputError(f"{path}: cannot be read as text ({error}); it should be {what}") from None
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names so that the numbers in them count by their value, with or without leading zeros.
+
+    Args:
+        names: names of files, without suffix.
+
+    >>> in_order(["frame_10", "frame_9", "frame_1"])
+    ['frame_1', 'frame_9', 'frame_10']
+    >>> in_order(["12.5", "12.25", "7.5"])  # times in seconds
+    ['7.5', '12.25', '12.5']
+    """
+    return sorted(names, key=lambda name: (_parts(name), name))
+
+
+def _parts(name: str) -> list[str | Decimal]:
+    """Split a name into texts and numbers in turn. The first part is a text, which may be empty."""
+    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
+    return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
+
+
+def by_name(paths: Iterable[Path]) -> list[Path]:
+    """Sort paths by their names as `in_order` does.
+
+    Args:
+        paths: files or folders of one folder.
+
+    >>> [path.name for path in by_name([Path("a10.png"), Path("a9.png")])]
+    ['a9.png', 'a10.png']
+    """
+    return sorted(paths, key=lambda path: (_parts(path.stem), path.name))
+
+
 def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) -> dict[str, T]:
-    """Return the files of a folder by name (without suffix), sorted; none if the folder does not exist.
+    """Return the files of a folder by name (without suffix), in order; none if the folder does not exist.
 
     Args:
         folder: the folder.
@@ -71,7 +90,7 @@ def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) ->
     Raises InputError for two files of one name.
     """
     paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in by_name(folder.iterdir()) if folder.is_dir() else ():
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
             if path.stem in paths:
                 raise InputError(f"{path}: is a second file for this frame, after {paths[path.stem].name}; remove one")
@@ -95,22 +114,6 @@ def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T],
 
 
 # --- image sizes ------------------------------------------------------------------------------------------------
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Return height and width of an image file in pixels, read from its header, upright as EXIF asks for.
-
-    Args:
-        path: the image file. Raises InputError if it is missing, no image, or truncated.
-    """
-    with _opened(path) as image:
-        swapped = turn_of(image) in QUARTER_TURNS
-        size = (image.width, image.height) if swapped else (image.height, image.width)
-    with path.open("rb") as file:
-        file.seek(max(path.stat().st_size - TAIL, 0))
-        if ENDS[path.suffix.lower()] not in file.read():
-            raise InputError(f"{path}: is truncated (its end is missing); write it again")
-    return size
 
 
 def common_size(images: Iterable[Readable]) -> tuple[int, int]:
@@ -152,63 +155,6 @@ def check_sizes(images: Iterable[Readable], height: int, width: int, calibration
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def _opened(path: Path) -> Image.Image:
-    """Open an image file; its pixels are not read yet."""
-    try:
-        return Image.open(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; it would be an image") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: is not an image that can be read; write it again") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); write it again") from None
-
-
-def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """Return how to turn an image upright, as EXIF asks for; None if it is upright.
-
-    Args:
-        image: an open image. Its pixels are not read.
-
-    >>> turn_of(Image.new("RGB", (4, 2))) is None
-    True
-    """
-    if image.format == "PNG" and "exif" not in image.info:
-        return None  # Pillow would decode the whole image to look for EXIF behind its pixels.
-    try:
-        return TURNS.get(image.getexif().get(ORIENTATION, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError):  # what Pillow raises for damaged EXIF
-        return None
-
-
-def check_mode(image: Image.Image, name: str) -> None:
-    """Raise InputError for pixels of more than 8 bits a channel, which Pillow would cut to white.
-
-    Args:
-        image: an open image.
-        name: file or argument that the message begins with.
-    """
-    if image.mode[0] in "IF":
-        raise InputError(f"{name}: has pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
-
-
-def _pixels(path: Path, mode: str | None) -> np.ndarray:
-    """Read the pixels of an image file, converted to one of Pillow's modes, or as they are if it is None.
-
-    RGB images are upright: a phone held upright writes its images lying, and the orientation in EXIF.
-    """
-    with _opened(path) as image:
-        if mode == "RGB":
-            check_mode(image, str(path))
-        turn = turn_of(image) if mode == "RGB" else None
-        try:
-            image.load()
-            upright = image if turn is None else image.transpose(turn)
-            return np.asarray(upright.convert(mode) if mode else upright)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
-
-
 def read_gray16(path: Path, holds: str) -> np.ndarray:
     """Read a 16-bit gray PNG: [H, W].
 
@@ -216,7 +162,7 @@ def read_gray16(path: Path, holds: str) -> np.ndarray:
         path: the file. Raises InputError if it is no 16-bit gray PNG.
         holds: half a sentence that describes the content, for the message.
     """
-    values = _pixels(path, None)
+    values = pixels(path, None)
     if values.ndim != 2 or values.dtype.itemsize < 2:
         raise InputError(f"{path}: is no 16-bit gray PNG; {holds}")
     return values
@@ -248,7 +194,7 @@ class ImageFile:
 
     def read(self) -> np.ndarray:
         """Read the image: [H, W, 3] uint8, RGB."""
-        return _pixels(self.path, "RGB")
+        return pixels(self.path, "RGB")
 
 
 @dataclass(frozen=True)
@@ -273,7 +219,7 @@ class LabelPng:
 
     def read(self) -> np.ndarray:
         """Read the label map: [H, W] uint8, class ids."""
-        values = _pixels(self.path, None)
+        values = pixels(self.path, None)
         if values.ndim != 2 or values.dtype != np.uint8:
             raise InputError(f"{self.path}: is no 8-bit gray or palette PNG; labels are class ids from 0 to 255")
         return values

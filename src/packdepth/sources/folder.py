@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
@@ -33,13 +33,13 @@ from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import in_folder
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import (
-    IMAGES,
     DepthPng,
     ImageFile,
     InstancePng,
     LabelPng,
     MaskPng,
     PointsNpz,
+    by_name,
     check_sizes,
     common_size,
     found,
@@ -50,6 +50,7 @@ from packdepth.sources.files import (
 from packdepth.sources.guess import Guess, guess_of_images
 from packdepth.sources.images import image_folder
 from packdepth.sources.rigid import pose
+from packdepth.sources.stills import IMAGES
 
 R = TypeVar("R", bound=Readable)
 
@@ -80,7 +81,7 @@ class Folder(Source):
             raise InputError(f"{self.root}: is a file; give a clip's folder, or a folder of them")
         if self.names is None and _is_clip(self.root):
             return [read_clip(self.root)]
-        folders = {path.name: path for path in sorted(self.root.iterdir()) if _is_clip(path) and path.name[0] != "."}
+        folders = {path.name: path for path in by_name(self.root.iterdir()) if _is_clip(path) and path.name[0] != "."}
         if not folders:
             raise InputError(
                 f"{self.root}: is no clip and holds none; a clip's folder holds camera.yaml, frames.csv and frames/"
@@ -111,11 +112,8 @@ def read_clip(folder: Path) -> Clip:
     camera = facts["camera"]
     rows = read_frames(table, ordered=not facts.get("independent", False))
     names = [row.frame for row in rows]
-    required(folder / "frames", IMAGES, ImageFile, "the clip's images")
+    _check_names(table, names, required(folder / "frames", IMAGES, ImageFile, "the clip's images"))
     images = _frame_files(names, folder / "frames", IMAGES, ImageFile)
-    for name in names:
-        if name not in images:
-            raise InputError(f"{table}: frame '{name}' has no image in {folder / 'frames'}; add it, or remove the line")
     rights = _frame_files(names, folder / "right", IMAGES, ImageFile)
     depths = _frame_files(names, folder / "depth", (".png",), DepthPng)
     lidar = _frame_files(names, folder / "lidar", (".npz",), PointsNpz)
@@ -145,6 +143,20 @@ def read_clip(folder: Path) -> Clip:
         ),
         **facts,
     )
+
+
+def _check_names(table: Path, names: list[str], images: Mapping[str, ImageFile]) -> None:
+    """Raise InputError, which says which file was meant, if a frame of frames.csv has no image."""
+    for name in names:
+        if name in images:
+            continue
+        start = f"{table}: frame '{name}' has no image in {table.parent / 'frames'}"
+        if Path(name).stem in images:
+            raise InputError(f"{start}; names stand there without suffix: write '{Path(name).stem}'")
+        meant = [image for image in images if name.isdigit() and image.isdigit() and int(image) == int(name)]
+        if meant:
+            raise InputError(f"{start}; '{meant[0]}' is meant, whose zeros a spreadsheet may have removed: write them")
+        raise InputError(f"{start}; add it, or remove the line")
 
 
 def _guess(folder: Path) -> Guess:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip
-from packdepth.sources.files import QUARTER_TURNS, turn_of
+from packdepth.sources.stills import QUARTER_TURNS, turn_of
 
 GUESSED_FOV = 60.0  # degrees, horizontal field of view of a camera of which nothing is known: about a phone's
 MIN_FOV, MAX_FOV = 10.0, 150.0  # degrees: a focal length in EXIF outside of these limits, those of a run, is a mistake
@@ -162,7 +162,8 @@ def guess_in_words(clip: Clip) -> str:
     >>> guess_in_words(Clip("a", Path("a"), guess.camera, (), missing_camera=Path("a.yaml"), guess=guess.origin))
     '60 degrees across (assumed)'
     """
-    return f"{clip.camera.fov():.0f} degrees across ({clip.guess or 'assumed'})"
+    fov, origin = f"{clip.camera.fov():.0f} degrees across", clip.guess or "assumed"
+    return origin if origin.startswith(fov) else f"{fov} ({origin})"  # an import has written both
 
 
 def _number(tags: dict[int, object], tag: int) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,12 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, in_folder
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.files import IMAGES, ImageFile, image_size, require, required
+from packdepth.sources.files import ImageFile, require, required
 from packdepth.sources.guess import guess_of_images
+from packdepth.sources.stills import IMAGES, image_size
+
+STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
+EARLIEST, LATEST = 946_684_800, 4_102_444_800  # seconds since 1970, of the years 2000 and 2100
 
 
 class Images(Source):
@@ -33,7 +38,10 @@ class Images(Source):
     """The calibration (docs/how-to/calibration.md); if left out, the one in the folder, such as camera.yaml, or beside
     a single image under its name with the suffix .yaml or .xml, if there is one."""
     rate: PositiveFloat = 10.0
-    """Images per second. This is an assumption, because the times of the images are unknown."""
+    """Images per second, unless the names are time stamps. This is an assumption, as nothing else tells the times.
+
+    Names that count tell which images are missing: the frames on two sides of a hole are no neighbors.
+    """
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
@@ -59,7 +67,7 @@ class Images(Source):
         if self.root.is_dir():
             folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
             found = required(folder, IMAGES, ImageFile, "images")
-            images = {name: found[name] for name in in_order(found)}
+            images = dict(found)
             name, expected = self.root.resolve().name, self.root / "camera.yaml"
         elif self.recognizes(self.root):
             images = {self.root.stem: ImageFile(self.root)}
@@ -79,30 +87,40 @@ class Images(Source):
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
         frames = tuple(
-            Frame(name=name, time=index / self.rate, image=image, size=None if size == camera_size else size)
-            for index, ((name, image), size) in enumerate(zip(images.items(), sizes, strict=True))
+            Frame(name=name, time=time, image=image, size=None if size == camera_size else size)
+            for (name, image), size, time in zip(images.items(), sizes, times_of(list(images), self.rate), strict=True)
         )
         return [Clip(name=f"images/{name}", path=self.root, frames=frames, **facts)]
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Sort names so that the numbers in them count by their value, with or without leading zeros.
+def times_of(names: Sequence[str], rate: float) -> list[float]:
+    """Return the times of images in seconds, by their names in order: time stamps, numbers that count, or the order.
 
     Args:
-        names: names of files, without suffix.
+        names: names of the images, without suffix, in order.
+        rate: images per second.
 
-    >>> in_order(["frame_10", "frame_9", "frame_1"])
-    ['frame_1', 'frame_9', 'frame_10']
-    >>> in_order(["12.5", "12.25", "7.5"])  # times in seconds
-    ['7.5', '12.25', '12.5']
+    >>> times_of(["frame_8", "frame_9", "frame_12"], rate=10)  # two are missing
+    [0.0, 0.1, 0.4]
+    >>> times_of(["1700000000000000000", "1700000000050000000"], rate=10)  # nanoseconds since 1970
+    [1700000000.0, 1700000000.05]
+    >>> times_of(["start", "middle"], rate=10)
+    [0.0, 0.1]
     """
-    return sorted(names, key=lambda name: (_parts(name), name))
-
-
-def _parts(name: str) -> list[str | Decimal]:
-    """Split a name into texts and numbers in turn. The first part is a text, which may be empty."""
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
-    return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
+    parts = [re.split(r"([0-9]+(?:\.[0-9]+)?)", name) for name in names]
+    varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
+    in_order = [index / rate for index in range(len(names))]
+    if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
+        return in_order  # the names differ by more than one number
+    numbers = [Decimal(part[varying[0]]) for part in parts]
+    unit = next((unit for unit in STAMP_UNITS if numbers[0] / unit >= EARLIEST and numbers[-1] / unit <= LATEST), None)
+    if unit is not None:
+        return [float(number / unit) for number in numbers]
+    steps = [later - earlier for earlier, later in pairwise(numbers)]
+    if min(steps) <= 0:
+        return in_order
+    usual = sorted(steps)[(len(steps) - 1) // 2]
+    return [float((number - numbers[0]) / usual) / rate for number in numbers]
 
 
 def image_folder(path: Path) -> Path | None:

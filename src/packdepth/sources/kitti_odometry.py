@@ -13,17 +13,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.files import (
-    IMAGES,
-    DepthPng,
-    ImageFile,
-    check_sizes,
-    common_size,
-    found,
-    read_text,
-    require,
-    required,
-)
+from packdepth.sources.files import DepthPng, ImageFile, check_sizes, common_size, found, read_text, require, required
 from packdepth.sources.kitti import (
     Side,
     baseline,
@@ -33,6 +23,7 @@ from packdepth.sources.kitti import (
     read_matrices,
 )
 from packdepth.sources.rigid import rigid
+from packdepth.sources.stills import IMAGES
 
 RATE = 10.0  # nominal frames per second
 CENTER_COLUMNS = (0.25, 0.75)  # of the width: limits of a plausible principal point; chosen by eye

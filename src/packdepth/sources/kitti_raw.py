@@ -15,17 +15,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.files import (
-    IMAGES,
-    DepthPng,
-    ImageFile,
-    VelodyneBin,
-    check_sizes,
-    found,
-    read_text,
-    require,
-    required,
-)
+from packdepth.sources.files import DepthPng, ImageFile, VelodyneBin, check_sizes, found, read_text, require, required
 from packdepth.sources.kitti import (
     Side,
     baseline,
@@ -37,6 +27,7 @@ from packdepth.sources.kitti import (
 from packdepth.sources.kitti_split import clip_parts, kitti_entry
 from packdepth.sources.rigid import rigid
 from packdepth.sources.split import Entry
+from packdepth.sources.stills import IMAGES
 
 RATE = 10.0  # nominal frames per second
 EARTH_RADIUS = 6378137.0  # metres, as in KITTI's development kit

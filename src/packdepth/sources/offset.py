@@ -111,7 +111,9 @@ def offset_between(times: np.ndarray, motions: np.ndarray, track: Track, length:
         track: the log.
         length: duration of the clip, in seconds.
     """
-    known = np.isfinite(motions) & _inliers(motions)
+    known = np.isfinite(motions)
+    if known.sum() >= MIN_PAIRS:
+        known &= _inliers(motions)
     times, motions = times[known], motions[known]
     if len(motions) < MIN_PAIRS:
         return f"only {len(motions)} of {len(known)} motions over the ground could be measured in its images"

@@ -11,6 +11,7 @@ from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
 from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.files import require
+from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
 
 def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> Source:
@@ -55,14 +56,28 @@ def recognize(path: Path) -> str:
     Raises InputError if no kind or several kinds match the content.
     """
     own = SOURCES.own()
-    kinds = [kind for kind, source in own.items() if source.recognizes(path)]
+    kinds = recognized(path)
     kinds = kinds or [kind for kind in SOURCES.kinds() if kind not in own and _claims(SOURCES.find(kind), path)]
     kinds = kinds or [kind for kind, source in own.items() if source.tries(path)]
+    if path.suffix.lower() in (*TABLES, *RECEIVERS) and not kinds:
+        raise InputError(
+            f"{path}: is neither an image nor a video; if it is a log of speeds, name the video or the folder of "
+            f"images that it belongs to, and add speeds={path}"
+        )
     if len(kinds) != 1:
         unknown = "holds no image and looks like no data set that is known"
         found = f"looks like {' and '.join(kinds)}" if kinds else unknown
         raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or SOURCES.kinds())}")
     return kinds[0]
+
+
+def recognized(path: Path) -> list[str]:
+    """Return packdepth's own kinds of data that a path looks like by its content; none if it looks like no data.
+
+    Args:
+        path: the path, which exists.
+    """
+    return [kind for kind, source in SOURCES.own().items() if source.recognizes(path)]
 
 
 def _claims(source: type[Source], path: Path) -> bool:

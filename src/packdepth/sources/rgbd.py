@@ -24,7 +24,7 @@ from packdepth.geometry.lens import BrownConrady
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera
-from packdepth.sources.files import DepthPng, ImageFile, check_sizes, read_text, require
+from packdepth.sources.files import DepthPng, ImageFile, by_name, check_sizes, read_text, require
 from packdepth.sources.rigid import pose
 
 SCENES_RATE = 30.0  # nominal frames per second of 7-Scenes
@@ -155,7 +155,7 @@ def _is_sequence(folder: Path) -> bool:
 def _scenes_frames(folder: Path) -> list[Frame]:
     """Return the frames of a sequence, sorted by number, with the depth maps and poses that exist."""
     frames = []
-    for image in sorted(folder.glob("frame-*.color.*")):
+    for image in by_name(folder.glob("frame-*.color.*")):
         match = re.fullmatch(r"frame-(\d+)\.color\.(png|jpg)", image.name)
         if match is None:
             raise InputError(f"{image}: is not named like frame-000000.color.png; rename or remove it")

@@ -26,7 +26,8 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.record import named_lens
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera
-from packdepth.sources.files import check_mode, require
+from packdepth.sources.files import require
+from packdepth.sources.stills import check_mode
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader

@@ -17,6 +17,8 @@ from packdepth.sources.tracks.track import Track
 
 EPOCH = 1e8  # seconds: times of frames above it count from 1970
 ENOUGH = 0.5  # share of the frames that the log must cover if clocks are compared, which may be off by a time zone
+LONGER = 1.0  # seconds by which a log is longer than its clip, so that it may begin before it
+DENIED, SURE = 0.5, 4.0  # seconds and standard deviations of an offset by the images, from which 0 is denied
 MAX_RANGES = 5  # ranges of frames that a sentence lists
 TELEMETRY_OF_ITSELF = "self"  # value of `speeds` for the telemetry inside each video
 
@@ -122,16 +124,31 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
         )
     own_clock = track.start is not None or track.free_zero
     if not own_clock and abs(track.times[0]) <= track.period:
-        return 0.0, (
-            "assumed that the log starts with the first frame, as its times start at 0 (if not, give offset=SECONDS or "
-            "offset=auto)"
-        )
+        return 0.0, f"assumed that the log starts with the first frame, as its times start at 0{_seen(clip, track)}"
     begins = "has a clock of its own" if own_clock else f"starts at {track.times[0]:g} s"
     counted = ", counted from the log's first value" if own_clock else ""
     raise InputError(
         f"{track.path}: {begins}, and nothing tells its time at the first frame of {clip.name}; give offset=SECONDS "
         f"(the logger's time at the first frame{counted}) or offset=auto"
     )
+
+
+def _seen(clip: Clip, track: Track) -> str:
+    """Return what the images say about an offset of 0, as the end of a sentence. Raises InputError if they deny it."""
+    from packdepth.sources.offset import find_offset
+
+    if track.times[-1] - track.times[0] < clip.frames[-1].time - clip.frames[0].time + LONGER:
+        return " (if not, give offset=SECONDS or offset=auto)"
+    try:
+        found = find_offset(clip, track)
+    except InputError:  # the images cannot tell
+        return ", although it is longer than the clip (if not, give offset=SECONDS)"
+    if abs(found.seconds) > max(DENIED, SURE * found.deviation):
+        raise InputError(
+            f"{track.path}: its times start at {track.times[0]:g} s, as if with the first frame of {clip.name}, but "
+            f"the images say {found.in_words()}; give offset=auto, or offset=SECONDS"
+        )
+    return ", and the images agree"
 
 
 def _utc(clip: Clip) -> tuple[float | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,11 +14,16 @@ from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, is_calibration
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VideoFrame, probe
-from packdepth.sources.files import IMAGES
+from packdepth.sources.files import by_name
 from packdepth.sources.guess import common_guess
+from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")  # suffixes of videos
+VIDEOS = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".ogv"),
+    *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".mjpeg", ".mjpg", ".h264", ".h265", ".hevc"),
+)  # suffixes of videos
+NAMED = 8  # files of a folder that are named as left alone; more are counted
 
 
 class Video(Source):
@@ -54,12 +60,16 @@ class Video(Source):
 
     @classmethod
     def tries(cls, path: Path) -> bool:
-        """Return whether a path is a file, but no image. FFmpeg may read it, even if its suffix is not in `VIDEOS`.
+        """Return whether a path is a file, but no image and no log, or a folder that holds videos beside other files.
+
+        FFmpeg may read a file even if its suffix is not in `VIDEOS`.
 
         Args:
             path: file or folder.
         """
-        return path.is_file() and path.suffix.lower() not in IMAGES
+        if path.is_dir():
+            return any(child.suffix.lower() in VIDEOS and child.name[0] != "." for child in path.iterdir())
+        return path.suffix.lower() not in (*IMAGES, *TABLES, *RECEIVERS)
 
     def find(self) -> list[Clip]:
         """Return one clip for each video. The names of its frames are their indices in the video."""
@@ -93,11 +103,21 @@ def videos_at(path: Path) -> list[Path]:
     """Return the videos of a folder, sorted by name; a path that is no folder is returned alone.
 
     Args:
-        path: video or folder. Raises InputError if the folder holds no video.
+        path: video or folder. Raises InputError if the folder holds no video. Warns of files that are not read.
     """
     if not path.is_dir():
         return [path]
-    videos = sorted(child for child in path.iterdir() if child.suffix.lower() in VIDEOS and child.name[0] != ".")
+    children = by_name(child for child in path.iterdir() if child.name[0] != ".")
+    videos = [child for child in children if child.suffix.lower() in VIDEOS]
     if not videos:
         raise InputError(f"{path}: holds no video; give a video, or a folder of them")
+    read = {*VIDEOS, *TABLES, *RECEIVERS}
+    others = [child.name for child in children if child.suffix.lower() not in read and not is_calibration(child)]
+    if others:
+        rest = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        warnings.warn(
+            f"{path}: packdepth reads its {'video' if len(videos) == 1 else f'{len(videos)} videos'}; left alone: "
+            f"{', '.join(others[:NAMED])}{rest}",
+            stacklevel=2,
+        )
     return videos

@@ -13,7 +13,7 @@ from packdepth.errors import InputError
 from packdepth.networks.uncertainty import is_log_scale
 
 
-def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
+def load_initial(run: Run, networks: Mapping[str, nn.Module], resumes: bool = False) -> None:
     """Load the initial weights of the networks of a run, and switch off the gradients of frozen networks.
 
     They come from the checkpoints that `initial` names, or else from where the network's block says.
@@ -21,15 +21,17 @@ def load_initial(run: Run, networks: Mapping[str, nn.Module]) -> None:
     Args:
         run: the run.
         networks: the networks by name: `depth`, and `pose` if there is one.
+        resumes: whether the weights of an interrupted training will be restored: initial ones are then not read.
 
     Raises InputError if a checkpoint cannot be read, or holds another network or was trained on another image size.
     """
     for name, network in networks.items():
         path: Path | None = getattr(run.initial, name)
-        if path is not None:
-            _load(run, network, name, path)
-        else:
-            getattr(run.networks, name).start(network)
+        if not resumes:
+            if path is not None:
+                _load(run, network, name, path)
+            else:
+                getattr(run.networks, name).start(network)
         if is_frozen(run, name):
             network.requires_grad_(False)
 

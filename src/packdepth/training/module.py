@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -23,6 +24,7 @@ from packdepth.networks.guidance import guidance_of
 from packdepth.networks.layers.formats import without_autocast
 from packdepth.networks.uncertainty import Estimate
 from packdepth.objectives.objective import Objective
+from packdepth.optimization.groups import parameter_groups
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.initial import is_frozen, load_initial
@@ -42,6 +44,7 @@ class DepthModule(pl.LightningModule):
         cameras: cameras that learning begins with, if cameras are learned; empty otherwise.
         semantics: folder of a checkpoint's copy of the segmentation network that guides depth; None for the network
             that the run names.
+        resumes: whether the weights of an interrupted training will be restored, so that initial ones are not needed.
 
     Attributes:
         depth: the depth network.
@@ -58,6 +61,7 @@ class DepthModule(pl.LightningModule):
         steps: int,
         cameras: Sequence[Camera] = (),
         semantics: Path | None = None,
+        resumes: bool = False,
     ) -> None:
         super().__init__()
         self.run, self.objective, self.steps = run, objective, steps
@@ -72,7 +76,7 @@ class DepthModule(pl.LightningModule):
         self.by_labels = run.networks.depth.label_classes is not None
         if self.pose is not None:
             self.networks["pose"] = self.pose
-        load_initial(run, self.networks)
+        load_initial(run, self.networks, resumes)
         self.cameras = LearnedCameras(cameras) if run.camera.learn else None
         needed, pose_needs_depth = objective.output_fields, self.pose is not None and self.pose.uses_depth
         needs = {
@@ -103,20 +107,15 @@ class DepthModule(pl.LightningModule):
             batch: the batch.
         """
         needed = self.objective.output_fields
-        inputs, no_motion = (
-            (batch.network_image, batch.image, batch.semantic),
-            batch.image.new_zeros(len(batch), 0, 4, 4),
-        )
+        inputs = batch.network_image, batch.image, batch.semantic
+        no_motion = batch.image.new_zeros(len(batch), 0, 4, 4)
         if "log_scale" in needed:
             estimate = self.estimate(*inputs)
             outputs = Outputs(estimate.inv_depths, no_motion, log_scale=estimate.log_scale)
         else:
             outputs = Outputs(self.inv_depths(*inputs), no_motion)
         if "mirrored_inv_depth" in needed:
-            image, plain, labels = inputs
-            mirrored = image.flip(-1), plain.flip(-1), None if labels is None else labels.flip(-1)
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):  # dropout of depth itself stays as without it
-                outputs.mirrored_inv_depth = self.inv_depths(*mirrored)[0].flip(-1)
+            outputs.mirrored_inv_depth = self.mirrored_inv_depth(*inputs)
         if "right" in self.depth_views:
             assert batch.network_right is not None
             assert batch.right is not None
@@ -160,6 +159,24 @@ class DepthModule(pl.LightningModule):
         """
         estimate: Estimate = self.depth(network_image, *self._guide_inputs(image, labels), with_log_scale=True)
         return estimate
+
+    def mirrored_inv_depth(self, network_image: Tensor, image: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the inverse depth of images, predicted from their mirror images and mirrored back, without gradient.
+
+        The training goes on as without it: running statistics of the network, and random numbers drawn later, stay.
+
+        Args:
+            network_image: [B, 3, H, W] RGB in [0, 1], as in `inv_depths`.
+            image: [B, 3, H, W] RGB in [0, 1], as in `inv_depths`.
+            labels: [B, 1, H, W] class ids, as in `inv_depths`.
+        """
+        guide_inputs = self._guide_inputs(image, labels)
+        mirrored = tuple(x.flip(-1) for x in (network_image, *guide_inputs))
+        copies = {name: buffer.clone() for name, buffer in self.depth.named_buffers()}
+        devices = [network_image.device] if network_image.is_cuda else []
+        with torch.no_grad(), torch.random.fork_rng(devices):
+            inv_depth: Tensor = functional_call(self.depth, copies, mirrored)[0]
+        return inv_depth.flip(-1)
 
     def _guide_inputs(self, image: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
         """Return the input of the guidance, as arguments of the depth network; none without guidance."""
@@ -265,8 +282,6 @@ def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module]
     """
     rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
     fused = training.precision == "32"  # Lightning cannot clip gradients of a fused optimizer under autocast
-    optimizer = training.optimizer.build(
-        [{"name": name, "params": list(network.parameters()), "lr": rates[name]} for name, network in networks.items()],
-        fused,
-    )
+    groups = [group for name, network in networks.items() for group in parameter_groups(name, network, rates[name])]
+    optimizer = training.optimizer.build(groups, fused)
     return optimizer, LambdaLR(optimizer, lambda step: training.schedule.multiplier(step, steps, training.epochs))

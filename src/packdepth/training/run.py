@@ -17,6 +17,7 @@ from torch import Tensor
 from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
 from packdepth.config import Run, blocks_of, load_run, packages_of, parse_run
+from packdepth.data.agreement import check_agreement
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.held_out import without_tail
@@ -107,7 +108,7 @@ def train(
         raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
     guesses = first_guesses(clips, run.camera.fov) if run.camera.learn else []
-    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics)
+    module = DepthModule(run, objective, run.training.epochs * data.epoch_steps(), guesses, semantics, resume)
     if module.teacher is not None:
         module.teacher.check_clips([*clips, *validation])
         if resume:
@@ -169,6 +170,7 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
+    check_agreement(clips, objective.batch_fields)
     if run.data.beams is not None:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
@@ -348,7 +350,7 @@ def summary(
         )
         part = f", {trained:.2f} M of them trained" if trained < count else ""
         part = ", frozen" if is_frozen(run, name) else part
-        return f"{getattr(run.networks, name).title}, {count:.2f} M parameters{part}"
+        return f"{getattr(run.networks, name).describe()}, {count:.2f} M parameters{part}"
 
     training, guidance = run.training, guidance_of(module.depth)
     drop, kept = run.data.drop_static, _frames(clips)

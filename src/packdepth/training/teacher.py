@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from packdepth.checkpoint import Meta
+from packdepth.checkpoint import RUN, Meta
 from packdepth.config import Run
 from packdepth.data.dataset import ClipDataset
 from packdepth.errors import InputError
@@ -20,22 +21,26 @@ from packdepth.inference.cameras import match_camera, match_clip
 from packdepth.inference.predictor import load
 from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.networks.layers.formats import without_autocast
+from packdepth.networks.transformers_depth import TransformersDepthBlock
 from packdepth.objectives.teacher import teacher_of
 from packdepth.records import Batch, Clip
 from packdepth.training.map_cache import MapCache, fingerprint
+
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # OWNER/NAME, as the Hub names models
 
 
 @dataclass(frozen=True)
 class Knowledge:
     """A depth network, and all that is needed to use its depth.
 
-    >>> Knowledge(nn.Identity(), (32, 64), None, "").image_size
+    >>> Knowledge(nn.Identity(), (32, 64), None, False, "").image_size
     (32, 64)
     """
 
     network: nn.Module  # depth network: images [B, 3, H, W], RGB in [0, 1], to a list of inverse depths, finest first
-    image_size: tuple[int, int] | None  # height and width of its input, in pixels; None if it takes any
-    meta: Meta | None  # description of its checkpoint; None if it is none of ours, and its scale is not known
+    image_size: tuple[int, int] | None  # height and width of its input, in pixels; None: as the training's images
+    meta: Meta | None  # description of its checkpoint; None for a model of transformers
+    is_metric: bool  # whether its depth is in metres
     facts: str  # everything else that its depth depends on, such as its options
 
 
@@ -72,9 +77,9 @@ class TeacherNetwork:
             batch: the batch.
         """
         (inv_depth,) = self.computed(batch.image) if self.cache is None else self.cache(batch.image, self.computed)
-        if not self.metric:
+        if not self.metric or self.knowledge.meta is None:
             return inv_depth
-        return inv_depth / inv_depth.new_tensor(self._factors(batch.camera))[:, None, None, None]
+        return inv_depth / inv_depth.new_tensor(_factors(batch.camera, self.knowledge.meta))[:, None, None, None]
 
     @torch.no_grad()
     def computed(self, images: Tensor) -> list[Tensor]:
@@ -114,14 +119,6 @@ class TeacherNetwork:
         inv_depth: Tensor = self.network(resize_image(image, *size))[0]
         return resize_inv_depth(inv_depth.float(), height, width)
 
-    def _factors(self, camera: Camera) -> list[float]:
-        """Return the factor of predicted depth for each camera of a batch, by its focal length."""
-        assert self.knowledge.meta is not None
-        height, width = camera.height, camera.width
-        columns = [torch.as_tensor(values).detach().tolist() for values in (camera.fx, camera.fy, camera.cx, camera.cy)]
-        cameras = [Camera(fx, fy, cx, cy, width, height) for fx, fy, cx, cy in zip(*columns, strict=True)]
-        return [match_camera(each, height, width, self.knowledge.meta).factor for each in cameras]
-
 
 def teacher_network(run: Run) -> TeacherNetwork | None:
     """Return the network that teaches in a run; None if there is none.
@@ -134,12 +131,13 @@ def teacher_network(run: Run) -> TeacherNetwork | None:
     term = teacher_of(run.objective)
     if term is None or term.network is None:
         return None
-    knowledge = _loaded(term.network)
+    knowledge = _model(term.network) if _is_model(term.network) else _checkpoint(term.network)
+    knowledge = replace(knowledge, image_size=term.image_size or knowledge.image_size)
     if term.metric:
-        if knowledge.meta is None or not knowledge.meta.metric:
+        if not knowledge.is_metric:
             raise InputError(
                 f"objective: teacher.metric: the depth of {term.network} is known up to a factor; name a metric "
-                f"checkpoint, or remove metric: true"
+                f"network, or remove metric: true"
             )
         if run.camera.learn:
             raise InputError(
@@ -169,7 +167,31 @@ def cache_teacher(teacher: TeacherNetwork, run: Run, parts: Sequence[ClipDataset
     return f"of {images} images{mirrored}: up to {size} in {teacher.folder}, {present} are there"
 
 
-def _loaded(name: str) -> Knowledge:
+def _is_model(name: str) -> bool:
+    """Return whether a name is that of a model of transformers: of its folder, or one on the Hub."""
+    path = Path(name)
+    if path.is_dir():
+        return (path / "config.json").is_file() and not (path / RUN).is_file()
+    return not path.exists() and HUB_NAME.fullmatch(name) is not None
+
+
+def _model(name: str) -> Knowledge:
+    """Return a depth network of transformers, whose scale and shift are those of its output."""
+    block = TransformersDepthBlock(model=name).completed()
+    if block.output == "depth":
+        raise InputError(
+            f"objective: teacher.network: {name} predicts depth whose shift is not known, so that its inverse has no "
+            f"known shape; name a model of inverse depth or of metres"
+        )
+    network = block.assemble()
+    block.start(network)
+    if block.output == "inverse":
+        with torch.no_grad():
+            network.get_submodule("scale").get_parameter("log_shift").fill_(-torch.inf)  # 0 stays infinity
+    return Knowledge(network, None, None, block.output == "metric", block.model_dump_json())
+
+
+def _checkpoint(name: str) -> Knowledge:
     """Return the network of a checkpoint."""
     predictor = load(name, device="cpu")
     depth = predictor.run.networks.depth
@@ -178,4 +200,13 @@ def _loaded(name: str) -> Knowledge:
             f"objective: teacher.network: label maps guide {name}, so that images alone give no depth; predict with "
             f"it, with --save depth, and give the depth as maps"
         )
-    return Knowledge(predictor.depth, predictor.run.image_size, predictor.meta, depth.model_dump_json())
+    meta = predictor.meta
+    return Knowledge(predictor.depth, predictor.run.image_size, meta, meta.metric, depth.model_dump_json())
+
+
+def _factors(camera: Camera, meta: Meta) -> list[float]:
+    """Return the factor of predicted depth for each camera of a batch, by its focal length."""
+    height, width = camera.height, camera.width
+    columns = [torch.as_tensor(values).detach().tolist() for values in (camera.fx, camera.fy, camera.cx, camera.cy)]
+    cameras = [Camera(fx, fy, cx, cy, width, height) for fx, fy, cx, cy in zip(*columns, strict=True)]
+    return [match_camera(each, height, width, meta).factor for each in cameras]

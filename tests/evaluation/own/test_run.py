@@ -38,7 +38,7 @@ def test_a_network_that_knows_the_depth(drive: Path) -> None:
     assert report["error"] < 0.5 * report.measures["error"].reference
     assert report["height"] == pytest.approx(1.5, rel=0.02)
     assert report["scale"] == pytest.approx(1, abs=0.01)
-    assert "metres: lengths within 1 %" in report.headline
+    assert "Depth is in metres: lengths agree with the measured ones within 1 %" in report.headline
 
 
 def test_a_better_network_gets_a_better_verdict(drive: Path) -> None:
@@ -57,7 +57,10 @@ def test_a_depth_of_another_unit_is_not_called_metric(drive: Path) -> None:
     report = judged(drive, lambda p: 2 * p)
     assert report["scale"] == pytest.approx(0.5, abs=0.02)
     assert report["motion"] == pytest.approx(1, abs=1e-3)
-    assert "not metres: lengths are 50 % of the measured ones, although the checkpoint says metric" in report.headline
+    assert (
+        "Depth is not in metres: lengths are 50 % of the measured ones, although the checkpoint says metric"
+        in report.headline
+    )
 
 
 def test_a_wall_in_place_of_the_world_is_useless(drive: Path) -> None:

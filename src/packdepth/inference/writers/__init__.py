@@ -26,6 +26,7 @@ class ClipFacts:
     """
 
     rate: float  # frames per second
+    times: tuple[float, ...] = ()  # seconds, of each frame, if they are known and the frames are consecutive
     colors: tuple[float, float] = (0.0, 0.0)  # range of inverse depth (1/metres) of the colors, if a writer needs it
     trajectory: str = "unknown"  # the origin of the predictions' poses, for texts, if a writer needs poses
     metric: bool = True  # whether depth is in metres

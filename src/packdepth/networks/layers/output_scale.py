@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from packdepth.networks.layers.formats import widened
 
 Output = Literal["inverse", "depth", "metric"]
-"""What a network's output is: inverse depth or depth up to scale and shift, or depth in metres."""
+"""Meaning of a network's output: inverse depth or depth, up to scale and shift, or depth in metres."""
 SHIFT = 0.1  # shift at the start over the typical value: where the output is 0, ten times the typical (inverse) depth
 METRIC_SHIFT = 0.05  # metres, added to depth in metres at the start, so that its inverse stays finite; chosen by eye
 FACTOR = 20.0  # on the learning rate: at 2e-4, 25 steps change the scale by a tenth, so that speed sets it early
@@ -28,8 +28,8 @@ class OutputScale(nn.Module):
 
     >>> scale = OutputScale("inverse")
     >>> scale.start_at(10.0, typical=3.0)
-    >>> scale(torch.tensor([3.0, 0.0])).tolist()  # 10 m where the output is typical, 100 m where it is 0
-    [0.10000000149011612, 0.009999999776482582]
+    >>> (1 / scale(torch.tensor([3.0, 0.0]))).round().tolist()  # metres
+    [10.0, 100.0]
     """
 
     learning_rate_factor = FACTOR
@@ -41,7 +41,11 @@ class OutputScale(nn.Module):
         self.log_shift = nn.Parameter(torch.full((), math.log(METRIC_SHIFT)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return inverse depth, 1/metres, of outputs x of any shape."""
+        """Return inverse depth, 1/metres, of the same shape.
+
+        Args:
+            x: outputs of a network, of any shape.
+        """
         value = self.log_scale.exp() * rectified(x.to(self.log_scale.dtype)) + self.log_shift.exp()
         return value if self.output == "inverse" else 1 / value
 
@@ -79,7 +83,7 @@ def rectified(x: Tensor) -> Tensor:
     >>> x.grad  # a descent raises the first, and leaves the second
     tensor([-1.,  0.,  1.])
     """
-    rectify: Callable[[Tensor], Tensor] = _Rectified.apply  # type: ignore[assignment]
+    rectify: Callable[[Tensor], Tensor] = _Rectified.apply
     return rectify(x) if torch.is_grad_enabled() and x.requires_grad else x.clamp(min=0)
 
 
@@ -92,6 +96,6 @@ class _Rectified(torch.autograd.Function):
         return x.clamp(min=0)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
         return torch.where(positive | (gradient < 0), gradient, 0)

@@ -2,15 +2,101 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from packdepth.errors import InputError
+from packdepth.networks.encoders.encoder import Encoder, EncoderBlock, normalized, read_weights
+from packdepth.networks.encoders.hub import hub_weights
+from packdepth.networks.options import LAYERS, Layers
+
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}  # blocks of each stage, by the number of layers
-STRIDE = 32  # pixels of the image for each pixel of the coarsest features
+IMAGENET = "imagenet"  # means microsoft/resnet-18, -34 or -50 on the Hub, of the Apache License 2.0
+CLASSIFIER = ("fc.weight", "fc.bias")  # tensors of torchvision's files that no encoder needs
 
 # Normalization of images in [0, 1], one number for all channels: that of monodepth2, whose weights expect it.
 # It is near the mean and the deviation of ImageNet (0.485, 0.456, 0.406 and 0.229, 0.224, 0.225).
-IMAGE_MEAN, IMAGE_DEVIATION = 0.45, 0.225
+IMAGE_MEAN, IMAGE_DEVIATION = (0.45,), (0.225,)
+
+
+class ResNetEncoderBlock(EncoderBlock):
+    """A ResNet of 18, 34 or 50 layers (He et al. 2016).
+
+    >>> ResNetEncoderBlock(layers=18).build().channels
+    [64, 64, 128, 256, 512]
+    """
+
+    kind: Literal["resnet"] = "resnet"
+    layers: Layers = LAYERS
+    """Number of layers."""
+    weights: str | None = None
+    """Pretrained weights. `imagenet`: microsoft/resnet-18, -34 or -50 of the Hub, of the same number of layers.
+    Otherwise the path of a file of torchvision's format (.pth or .safetensors), the folder of a ResNet of transformers,
+    or its name on the Hub. If left out, weights are random."""
+
+    def build(self, channels_in: int = 3) -> ResNetEncoder:
+        """Return the encoder with random weights."""
+        return ResNetEncoder(self.layers, channels_in)
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the block names weights."""
+        return self.weights is not None
+
+    def describe(self) -> str:
+        """Return the number of layers and the origin of the weights."""
+        return f"resnet {self.layers}" + (f" pretrained ({self._origin})" if self.weights else "")
+
+    @property
+    def _origin(self) -> str:
+        return f"microsoft/resnet-{self.layers}" if self.weights == IMAGENET else str(self.weights)
+
+    def pretrained(self) -> dict[str, Tensor]:
+        """Return the weights, without those of the classifier.
+
+        Raises InputError if they are not there or cannot be read.
+        """
+        path = Path(self._origin)
+        if path.suffix in (".pth", ".pt", ".safetensors"):
+            if not path.is_file():
+                raise InputError(f"{path}: there is no such file of weights; put it there, or name another")
+            weights = read_weights(path)
+            return {name: tensor for name, tensor in weights.items() if name not in CLASSIFIER}
+        found = hub_weights(self._origin, "weights")
+        return {
+            torchvision_name(name, self.layers): tensor
+            for name, tensor in found.items()
+            if not name.startswith("classifier.")
+        }
+
+
+def torchvision_name(theirs: str, layers: int) -> str:
+    """Return torchvision's name of a tensor of a ResNet of transformers.
+
+    Args:
+        theirs: the name that transformers gives it.
+        layers: number of layers of the network.
+
+    >>> torchvision_name("resnet.encoder.stages.0.layers.1.layer.0.convolution.weight", 18)
+    'layer1.1.conv1.weight'
+    """
+    name = theirs.removeprefix("resnet.")
+    stem = re.fullmatch(r"embedder\.embedder\.(convolution|normalization)\.(\w+)", name)
+    if stem:
+        return f"{'conv1' if stem[1] == 'convolution' else 'bn1'}.{stem[2]}"
+    place = r"encoder\.stages\.(\d)\.layers\.(\d)\.(?:layer\.(\d)|(shortcut))\.(convolution|normalization)\.(\w+)"
+    match = re.fullmatch(place, name)
+    if not match:
+        return theirs
+    stage, block, index, shortcut, layer, kind = match.groups()
+    is_conv = layer == "convolution"
+    if shortcut:
+        return f"layer{int(stage) + 1}.{block}.downsample.{0 if is_conv else 1}.{kind}"
+    return f"layer{int(stage) + 1}.{block}.{'conv' if is_conv else 'bn'}{int(index) + 1}.{kind}"
 
 
 class BasicBlock(nn.Module):
@@ -80,7 +166,7 @@ def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out))
 
 
-class ResNetEncoder(nn.Module):
+class ResNetEncoder(Encoder):
     """An encoder of images [B, C, H, W] in [0, 1] to features at strides 2, 4, 8, 16 and 32.
 
     Args:
@@ -94,6 +180,8 @@ class ResNetEncoder(nn.Module):
     >>> [tuple(x.shape) for x in ResNetEncoder(18).eval()(torch.rand(1, 3, 64, 96))][-1]
     (1, 512, 2, 3)
     """
+
+    multiple = 1
 
     def __init__(self, layers: int, channels_in: int = 3) -> None:
         super().__init__()
@@ -119,7 +207,7 @@ class ResNetEncoder(nn.Module):
         Args:
             image: images [B, C, H, W] in [0, 1].
         """
-        x = F.relu(self.bn1(self.conv1((image - IMAGE_MEAN) / IMAGE_DEVIATION)))
+        x = F.relu(self.bn1(self.conv1(normalized(image, IMAGE_MEAN, IMAGE_DEVIATION))))
         features = [x]
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         for index in range(1, 5):

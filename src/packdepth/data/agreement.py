@@ -1,0 +1,295 @@
+"""Agreement of measurements with the images and with each other: what would make "metric" a lie, with its number.
+
+`packdepth data check` reports it, and training refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from packdepth.data.filters import STATIC_MOTION
+from packdepth.data.optical_flow import Flow, mean_motion, optical_flow, small_gray
+from packdepth.data.targets import distance, distance_source, gaps
+from packdepth.data.triangulation import triangulated
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.records import Clip, Frame, Readable
+
+IMPOSSIBLE_SPEED = 100.0  # metres per second: 360 km/h
+CHECKED_CLIPS = 4  # clips whose measurements a training checks, evenly spread
+CHECKED = 6  # frames or pairs of a clip that are looked at, evenly spread
+MIN_POINTS = 10  # points that must be measured: a median of fewer says little
+MIN_BASELINE, MAX_BASELINE = 0.01, 5.0  # metres: a stereo endoscope has less, no vehicle has more
+MIN_SHIFT = 0.5  # pixels of the small images: a smaller shift of swapped images may be noise
+MAX_DEPTH_RATIO = 1.5  # of depth maps over LiDAR, or its inverse: wrong units change it more (measured: 0.97 to 1.03)
+MIN_TYPICAL, MAX_TYPICAL = 0.02, 2000.0  # metres, depth of the scene by poses: endoscopes have more, drones have less
+SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no direction
+BEHIND = 0.35  # share of the points that poses put behind the camera (measured: up to 0.13); wrong ones make 0.5
+
+
+GROUND_STEP = 0.1  # seconds between the images of a pair, at least: the road then moves enough to be measured
+GROUND_PAIRS = 16  # pairs whose motion over the road is measured: a second or two of work
+MIN_GROUND_PAIRS = 8  # pairs, with a measured motion: a median of fewer may be an accident
+MIN_PATH = 0.05  # metres between the images of a pair
+MAX_SPREAD = 0.3  # of the logarithm of a height: where no road is seen, it is 1; on roads 0.01 to 0.03
+DEVIATION_OVER_MEDIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
+MIN_HEIGHT, MAX_HEIGHT = 0.08, 4.5  # metres above the road: of small robots and of trucks
+MAX_HEIGHT_RATIO = 1.5  # of the height that motion makes over the one that is known, or its inverse (measured: 1.03)
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two measurements of a clip that cannot both be right."""
+
+    name: str  # short title, such as "stereo"
+    found: str  # what was measured, with the number that gives it away
+    advice: str  # one sentence that says what to do
+
+
+def disagreements(clip: Clip) -> list[Disagreement]:
+    """Return what in a clip cannot be right.
+
+    Args:
+        clip: the clip. Raises InputError for a file that cannot be read.
+    """
+    return [each for find in CHECKS.values() if (each := find(clip)) is not None]
+
+
+def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> None:
+    """Raise InputError for measurements of a training that cannot be right. A few clips are checked.
+
+    Args:
+        clips: the clips to train on.
+        fields: the optional fields of the batch that the objective uses, such as "distance", "right" and "truth".
+    """
+    for number, clip in enumerate(clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]):
+        source = distance_source(clip) if "distance" in fields else None
+        used = {"right": "right" in fields, "truth": "truth" in fields, "speed": source == "speed"}
+        used |= {"poses": source == "poses", "height": source is not None and number == 0}  # which takes a second
+        for name, find in CHECKS.items():
+            if used[name.split(",")[0]] and (each := find(clip)) is not None:
+                raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:].rstrip('.')}")
+
+
+def _spread(frames: Sequence[Frame]) -> Sequence[Frame]:
+    """Return up to `CHECKED` frames, evenly spread."""
+    return frames[:: max(len(frames) // CHECKED, 1)][:CHECKED]
+
+
+# --- speed ------------------------------------------------------------------------------------------------------
+
+
+def _speed(clip: Clip) -> Disagreement | None:
+    """Report speeds that no road vehicle reaches."""
+    highest = max((frame.speed for frame in clip.frames if frame.speed is not None), default=0.0)
+    if highest <= IMPOSSIBLE_SPEED:
+        return None
+    return Disagreement(
+        "speeds",
+        f"its speeds reach {highest:.1f} m/s, and no road vehicle is this fast",
+        f"Write metres per second: {highest:.1f} km/h would be {highest / 3.6:.1f} m/s.",
+    )
+
+
+# --- height over the road ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HeightByMotion:
+    """The height of the camera above the road that distances traveled and the motion of the road's image make."""
+
+    metres: float  # median over pairs of frames
+    spread: float  # standard deviation of its logarithm over the pairs, robust
+
+
+def height_by_motion(clip: Clip) -> HeightByMotion | None:
+    """Return the height of a camera above the road, as its speeds or poses and its images make it.
+
+    The image of the road moves in camera heights (`geometry.ground_motion`), speeds and poses say how many metres that
+    is.
+
+    Args:
+        clip: the clip.
+
+    Returns:
+        The height; None if the images show too little road, or distances are not known.
+    """
+    from packdepth.geometry.ground_motion import ground_motions, small_ground_image
+
+    times = np.array([frame.time for frame in clip.frames])
+    seconds = np.searchsorted(times, times + GROUND_STEP - 1e-3)
+    pairs = [(i, int(j)) for i, j in enumerate(seconds) if j < len(times) and times[j] - times[i] < 3 * GROUND_STEP]
+    pairs = [(i, j) for i, j in pairs if (distance(clip, i, j) or 0.0) > MIN_PATH]
+    if clip.independent or len(pairs) < MIN_GROUND_PAIRS:
+        return None
+    pairs = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, GROUND_PAIRS).round().astype(int))]
+    images = {i: small_ground_image(clip.frames[i].image.read()) for pair in pairs for i in pair}
+    paths = [distance(clip, i, j) or 0.0 for i, j in pairs]
+    motions = ground_motions([(images[i], images[j]) for i, j in pairs], clip.camera)
+    heights = np.array([path / m.length for path, m in zip(paths, motions, strict=True) if m is not None and m.length])
+    if len(heights) < MIN_GROUND_PAIRS:
+        return None
+    middle = float(np.median(heights))
+    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(heights / middle))))
+    return HeightByMotion(middle, spread) if spread < MAX_SPREAD else None
+
+
+def _height(clip: Clip) -> Disagreement | None:
+    """Report speeds or poses in a wrong unit, by the height of the camera above the road that they make."""
+    if clip.missing_camera is not None or distance_source(clip) is None:
+        return None
+    found = height_by_motion(clip)
+    if found is None:
+        return None
+    source = "speeds" if distance_source(clip) == "speed" else "poses"
+    told = f"with its {source}, the motion of the road puts the camera {found.metres:.2f} m above it"
+    if clip.camera_height is not None:
+        ratio = found.metres / clip.camera_height
+        if 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO:
+            return None
+        told += f", {ratio:.1f} times the {clip.camera_height:g} m that it is said to have"
+    elif MIN_HEIGHT <= found.metres <= MAX_HEIGHT:
+        return None
+    return Disagreement(
+        source,
+        told,
+        f"See whether {source} and height are in metres: km/h taken for m/s are 3.6 times, mph 2.2 times too fast.",
+    )
+
+
+# --- stereo -----------------------------------------------------------------------------------------------------
+
+
+def _baseline(clip: Clip) -> Disagreement | None:
+    """Report a baseline in another unit than metres."""
+    if clip.baseline is None or MIN_BASELINE <= clip.baseline <= MAX_BASELINE:
+        return None
+    return Disagreement(
+        "stereo",
+        f"its baseline is {clip.baseline:g} m" + (" (millimetres?)" if clip.baseline > MAX_BASELINE else ""),
+        "Write the distance between both cameras in metres.",
+    )
+
+
+def _sides(clip: Clip) -> Disagreement | None:
+    """Report right images that show points farther right than the left ones: they come from the left camera."""
+    shifts = []
+    for frame in _spread([frame for frame in clip.frames if frame.right is not None]):
+        assert frame.right is not None
+        flow = optical_flow(small_gray(frame.image.read()), small_gray(frame.right.read()))
+        if flow.found.sum() >= MIN_POINTS:
+            shifts.append(float(np.median(flow.vectors[flow.found, 0])))
+    if not shifts or np.median(shifts) < MIN_SHIFT:
+        return None
+    return Disagreement(
+        "stereo",
+        f"its right images show points {float(np.median(shifts)):.1f} px farther right than the left ones (in images "
+        f"at most 320 px wide), as if the two cameras were swapped",
+        "Swap the left and the right images.",
+    )
+
+
+# --- depth and LiDAR --------------------------------------------------------------------------------------------
+
+
+def _depth_and_lidar(clip: Clip) -> Disagreement | None:
+    """Report depth maps that are far deeper or flatter than the LiDAR scans of the same frames."""
+    ratios = [
+        ratio
+        for frame in _spread([frame for frame in clip.frames if frame.depth is not None and frame.lidar is not None])
+        if (ratio := _depth_over_lidar(clip, frame.depth, frame.lidar)) is not None
+    ]
+    ratio = float(np.median(ratios)) if ratios else 1.0
+    if 1 / MAX_DEPTH_RATIO < ratio < MAX_DEPTH_RATIO:
+        return None
+    millimetres = " (1000 / 256 = 3.9: they hold millimetres)" if abs(ratio - 1000 / 256) < 0.4 else ""
+    return Disagreement(
+        "depth",
+        f"its depth maps are {ratio:.2f} times as deep as its LiDAR scans{millimetres}",
+        "Write depth maps as metres x 256, and points in metres.",
+    )
+
+
+def _depth_over_lidar(clip: Clip, depth: Readable | None, lidar: Readable | None) -> float | None:
+    """Return the median of depth map over LiDAR where both measure; None if that is nowhere."""
+    assert depth is not None
+    assert lidar is not None
+    camera, points = clip.camera, lidar.read()
+    points = points[points[:, 2] > 0]
+    places = points[:, :2] / points[:, 2:] * [float(camera.fx), float(camera.fy)] + [float(camera.cx), float(camera.cy)]
+    u, v = np.rint(places).astype(int).T
+    inside = (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
+    values, ranges = depth.read()[v[inside], u[inside]], points[inside, 2]
+    ratios = values[values > 0] / ranges[values > 0]
+    return float(np.median(ratios)) if len(ratios) >= MIN_POINTS else None
+
+
+# --- poses ------------------------------------------------------------------------------------------------------
+
+
+def _poses(clip: Clip) -> Disagreement | None:
+    """Report poses with which the images' motion puts the scene behind the camera, or at an impossible distance."""
+    if clip.independent or clip.missing_camera is not None:
+        return None
+    pairs = _moving_pairs(clip)
+    depths = _depths(pairs, inverted=False)
+    if len(depths) < MIN_POINTS:
+        return None
+    behind = float((depths < 0).mean())
+    if behind > BEHIND:
+        found = f"its poses put {behind:.0%} of the points of the images behind the camera"
+        if float((_depths(pairs, inverted=True) < 0).mean()) < behind / 2:
+            found += ", their inverses do not: they are the other way round (T_camera_world)"
+        return Disagreement(
+            "poses",
+            found,
+            "Write T_world_camera of the camera itself: x to the right, y down, z along the optical axis.",
+        )
+    typical = float(np.median(np.abs(depths)))
+    if MIN_TYPICAL <= typical <= MAX_TYPICAL:
+        return None
+    return Disagreement(
+        "poses",
+        f"its poses put the scene at a distance of {typical:.2g} m",
+        "Write positions in metres: latitude and longitude are none (speeds= reads them), nor are millimetres.",
+    )
+
+
+def _moving_pairs(clip: Clip) -> list[tuple[Frame, Frame, Flow, Camera]]:
+    """Return neighboring frames with poses between which the image moves, their flow, and the camera of the flow."""
+    steps, pairs = np.flatnonzero(~gaps(clip)), []
+    for index in steps[:: max(len(steps) // CHECKED, 1)][:CHECKED]:
+        frame, later = clip.frames[index], clip.frames[index + 1]
+        if frame.pose is None or later.pose is None:
+            continue
+        first, second = (small_gray(each.image.read()) for each in (frame, later))
+        flow = optical_flow(first, second)
+        if mean_motion(flow, first.shape[1]) > SURELY_MOVING:
+            pairs.append((frame, later, flow, clip.camera.resized(*first.shape)))
+    return pairs
+
+
+def _depths(pairs: Sequence[tuple[Frame, Frame, Flow, Camera]], inverted: bool) -> np.ndarray:
+    """Return the depths [N] in metres of all points of some pairs, by their poses or by the inverses of these."""
+    depths = [np.zeros(0)]
+    for frame, later, flow, camera in pairs:
+        assert frame.pose is not None
+        assert later.pose is not None
+        places = [np.linalg.inv(pose) if inverted else pose for pose in (frame.pose, later.pose)]
+        T = np.linalg.inv(places[0]) @ places[1]
+        depths.append(triangulated(camera, T, flow.points[flow.found], flow.vectors[flow.found]))
+    every = np.concatenate(depths)
+    return every[np.isfinite(every)]
+
+
+CHECKS: dict[str, Callable[[Clip], Disagreement | None]] = {
+    "speed": _speed,
+    "right, baseline": _baseline,
+    "right, sides": _sides,
+    "truth": _depth_and_lidar,
+    "poses": _poses,
+    "height": _height,
+}  # by the measurement that they check

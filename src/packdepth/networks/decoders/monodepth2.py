@@ -1,0 +1,78 @@
+"""The decoder of monodepth2: convolutions and nearest upsampling (Godard et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock
+from packdepth.networks.guidance import Guide, unguided
+from packdepth.networks.layers.head import LogitConv2d
+
+CHANNELS = (16, 32, 64, 128, 256)  # channels of the decoder at strides 1 to 16, as in monodepth2
+NARROW = (16, 24, 32, 64, 128)  # channels for light encoders: as accurate in short trainings, and quicker
+SCALES = 4  # number of inverse depths, at strides 1, 2, 4 and 8
+
+
+class Monodepth2DecoderBlock(DecoderBlock):
+    """The decoder of monodepth2: convolutions and nearest upsampling.
+
+    >>> Monodepth2DecoderBlock(channels=[16, 24, 32, 64, 128]).build([8, 8, 8, 8, 8]).channels[16]
+    128
+    """
+
+    kind: Literal["monodepth2"] = "monodepth2"
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=5, max_length=5)] = CHANNELS
+    """Channels at strides 1, 2, 4, 8 and 16."""
+
+    def build(self, encoder_channels: list[int]) -> DepthDecoder:
+        """Return the decoder with random weights."""
+        return DepthDecoder(encoder_channels, self.channels)
+
+
+class DepthDecoder(Decoder):
+    """The decoder of monodepth2: convolutions and nearest upsampling.
+
+    Args:
+        encoder_channels: channels of the encoder's features, at strides 2 to 32.
+        channels: channels of the decoder at strides 1 to 16.
+
+    >>> features = [torch.rand(1, 8, 32 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
+    >>> [tuple(x.shape) for x in DepthDecoder([8, 8, 8, 8, 8])(features).logits][0]
+    (1, 1, 64, 128)
+    """
+
+    def __init__(self, encoder_channels: list[int], channels: Sequence[int] = CHANNELS) -> None:
+        super().__init__()
+        self.channels = {2**level: width for level, width in enumerate(channels)}
+        self.feature_channels = {stride: self.channels[stride] for stride in (1, 2, 4, 8)}
+        inputs = [*channels[1:], encoder_channels[-1]]
+        skips = [0, *encoder_channels[:-1]]
+        self.before = nn.ModuleList(_conv(i, c) for i, c in zip(inputs, channels, strict=True))
+        self.after = nn.ModuleList(_conv(c + s, c) for c, s in zip(channels, skips, strict=True))
+        self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in channels[:SCALES])
+
+    def forward(self, features: list[Tensor], guide: Guide = unguided) -> Decoded:
+        """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first, and their features."""
+        x = features[-1]
+        decoded = Decoded([], {})
+        for level in reversed(range(len(self.before))):
+            x = F.interpolate(F.elu(self.before[level](x)), scale_factor=2, mode="nearest")
+            x = guide(x, 2**level)
+            if level > 0:
+                x = torch.cat([x, features[level - 1]], dim=1)
+            x = F.elu(self.after[level](x))
+            if level < SCALES:
+                decoded.logits.insert(0, self.disparity[level](x))
+                decoded.features[2**level] = x
+        return decoded
+
+
+def _conv(channels_in: int, channels_out: int, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Conv2d:
+    """Return a 3x3 convolution that reflects its input at the border."""
+    return kind(channels_in, channels_out, 3, padding=1, padding_mode="reflect")

@@ -1,0 +1,1 @@
+"""Encoders of images: each file holds one encoder, its block and its layers. To add one, add a file."""

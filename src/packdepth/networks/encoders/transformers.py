@@ -1,0 +1,227 @@
+"""Backbones of Hugging Face's transformers as encoders: ResNet, ConvNeXt, Swin, DINOv2, DINOv3, HGNetV2 and others.
+
+The package transformers (extra `semantic`) is imported when an encoder is built, not before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from packdepth.errors import InputError
+from packdepth.networks.encoders.encoder import STRIDES, Encoder, EncoderBlock, normalized
+from packdepth.networks.encoders.hub import PREPROCESSOR, hub_json, loading, require_transformers
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for models that come without their own
+WIDTHS = (32, 64, 128, 256, 256)  # channels of the features that are made of others, at strides 2 to 32
+GROUPS = 8  # groups of the group normalization in the stem
+TOKEN_STRIDE = 16  # pixels of the image for each patch of a vision transformer: the image is resized for other patches
+ADDED = "hidden_states_norms."  # normalizations of the features that a backbone adds to the model: never pretrained
+NO_ARCHITECTURE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")  # parts of a configuration
+TAPS = 4  # number of layers of a vision transformer whose tokens are features
+
+
+class TransformersEncoderBlock(EncoderBlock):
+    """A backbone of transformers, by its name on the Hub or its folder. Checkpoints hold its configuration and weights.
+
+    It needs the extra `semantic`, in prediction, too.
+
+    >>> TransformersEncoderBlock(model="facebook/dinov2-small").is_pretrained
+    True
+    """
+
+    kind: Literal["transformers"] = "transformers"
+    model: str
+    """The name of the model on the Hub, such as facebook/dinov2-small, or its folder."""
+    pretrained_weights: bool = True
+    """Start from the weights of the model; if `false`, only its configuration is used."""
+    config: dict[str, Any] | None = None
+    """The configuration of the model. Training writes it into checkpoints; leave it out."""
+    normalize: dict[str, list[float]] | None = None
+    """Mean and deviation of the model's images. Training writes them into checkpoints; leave them out."""
+
+    training_options: ClassVar[frozenset[str]] = EncoderBlock.training_options | {"model", "pretrained_weights"}
+
+    def completed(self) -> Self:
+        """Return the block with the configuration of the model.
+
+        Raises InputError without the extra, and if there is no such model.
+        """
+        if self.config is not None:
+            return self
+        require_transformers()
+        from transformers import AutoConfig
+
+        with loading(self.model, "encoder.model"):
+            config = AutoConfig.from_pretrained(self.model)
+        about = hub_json(self.model, PREPROCESSOR, "encoder.model")
+        values = {
+            "mean": list(about.get("image_mean") or MEAN),
+            "deviation": list(about.get("image_std") or DEVIATION),
+        }
+        content = json.loads(config.to_json_string(use_diff=False))
+        kept = {key: value for key, value in content.items() if key not in NO_ARCHITECTURE}
+        return self.model_copy(update={"config": kept, "normalize": values})
+
+    def build(self, channels_in: int = 3) -> TransformersEncoder:
+        """Return the encoder with random weights.
+
+        Raises InputError without the extra, and if transformers has no backbone of this kind.
+        """
+        block = self.completed()
+        assert block.config is not None
+        assert block.normalize is not None
+        return TransformersEncoder(
+            block.config, block.normalize["mean"], block.normalize["deviation"], channels_in, self.model
+        )
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the encoder starts from the weights of the model."""
+        return self.pretrained_weights
+
+    def describe(self) -> str:
+        """Return the name of the model."""
+        return f"{self.model} of transformers" + (" pretrained" if self.pretrained_weights else "")
+
+    def pretrained(self) -> dict[str, Tensor]:
+        """Return the weights of the model.
+
+        Raises InputError if there are none, or if they lack layers of the backbone.
+        """
+        with torch.device("meta"):
+            model: Any = self.build().model
+        with loading(self.model, "encoder.model"):
+            loaded, report = type(model).from_pretrained(
+                self.model, config=model.config, use_safetensors=True, output_loading_info=True
+            )
+        missing = sorted(name for name in report["missing_keys"] if not name.startswith(ADDED))
+        if missing:
+            raise InputError(
+                f"encoder.model: the weights of {self.model} lack {missing[0]} and {len(missing) - 1} more of the "
+                f"backbone {type(model).__name__}; name another model"
+            )
+        weights: dict[str, Tensor] = loaded.state_dict()
+        return weights
+
+
+class TransformersEncoder(Encoder):
+    """A backbone of transformers, with the strides that it lacks.
+
+    A hierarchical backbone gives the features of its strides, often 4 to 32; a small stem of convolutions gives those
+    of stride 2. A vision transformer has one stride: tokens of four of its layers, from early to late, are projected
+    and resized to strides 4 to 32. Its image is resized so that a patch covers 16 pixels.
+
+    Args:
+        config: configuration of the model.
+        mean: mean of its images, in [0, 1].
+        deviation: standard deviation of its images.
+        channels_in: 3 for one image, 6 for a pair.
+        name: name of the model, for errors.
+
+    Raises InputError if transformers has no backbone of this kind.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        mean: Sequence[float] = MEAN,
+        deviation: Sequence[float] = DEVIATION,
+        channels_in: int = 3,
+        name: str = "this model",
+    ) -> None:
+        super().__init__()
+        require_transformers()
+        from transformers import AutoBackbone, AutoConfig
+
+        self.mean, self.deviation = tuple(mean), tuple(deviation)
+        values = {key: value for key, value in config.items() if key not in ("out_features", "out_indices")}
+        kind = values.pop("model_type", "")
+        with loading(name, "encoder.model"):
+            parsed = AutoConfig.for_model(kind, **values)
+            parsed.num_channels = channels_in
+            if hasattr(parsed, "stem_channels"):  # HGNetV2 counts the image among the channels of its stem
+                parsed.stem_channels = [channels_in, *parsed.stem_channels[1:]]
+            names: list[str] = list(getattr(parsed, "stage_names", None) or [])
+            patch = getattr(parsed, "patch_size", 1)
+            self.patch = patch if isinstance(patch, int) and patch > 4 else 1  # Swin's patches of 4 are a stride
+            if self.patch > 1:
+                layers = len(names) - 1  # the first is the stem
+                names = [names[round(layers * (tap + 1) / TAPS)] for tap in range(TAPS)]
+            parsed.out_features = names
+            self.model: nn.Module = AutoBackbone.from_config(parsed)  # type: ignore[no-untyped-call]
+        self.taps, widths = self._taps()
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels_in, WIDTHS[0], 3, stride=2, padding=1, bias=False),
+            nn.GroupNorm(GROUPS, WIDTHS[0]),
+            nn.ELU(inplace=True),
+            nn.Conv2d(WIDTHS[0], WIDTHS[0], 3, padding=1, bias=False),
+            nn.GroupNorm(GROUPS, WIDTHS[0]),
+            nn.ELU(inplace=True),
+        )
+        self.project = nn.ModuleList(
+            nn.Identity() if is_native else nn.Conv2d(width, WIDTHS[level + 1], 1)
+            for level, ((_, is_native), width) in enumerate(zip(self.taps, widths, strict=True))
+        )
+        self.channels = [
+            WIDTHS[0],
+            *(
+                width if is_native else WIDTHS[level + 1]
+                for level, ((_, is_native), width) in enumerate(zip(self.taps, widths, strict=True))
+            ),
+        ]
+
+    @property
+    def body(self) -> nn.Module:
+        """The model of transformers."""
+        return self.model
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return five feature maps [B, C_s, H / s, W / s], finest first."""
+        image = normalized(image, self.mean, self.deviation)
+        maps = self._maps(image)
+        height, width = image.shape[-2:]
+        features = [self.stem(image)]
+        for (index, is_native), project, stride in zip(self.taps, self.project, STRIDES[1:], strict=True):
+            x = project(maps[index])
+            if not is_native:
+                size = (height // stride, width // stride)
+                x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=stride > TOKEN_STRIDE)
+            features.append(x)
+        return features
+
+    def _maps(self, image: Tensor) -> Sequence[Tensor]:
+        """Return the feature maps of the model."""
+        if self.patch not in (1, TOKEN_STRIDE):
+            size = [pixels // TOKEN_STRIDE * self.patch for pixels in image.shape[-2:]]
+            image = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
+        maps: Sequence[Tensor] = self.model(image).feature_maps
+        return maps
+
+    def _taps(self) -> tuple[list[tuple[int, bool]], list[int]]:
+        """Return the source of the features of the strides 4 to 32.
+
+        Returns:
+            The index of the feature map of each stride with whether it has that stride, and the channels of the maps.
+        """
+        side = 4 * STRIDES[-1]
+        channels = next(p.shape[1] for p in self.model.parameters() if p.ndim == 4)
+        was_training = self.model.training
+        with torch.no_grad():
+            self.model.eval()
+            maps = self._maps(torch.zeros(1, channels, side, side))
+        self.model.train(was_training)
+        strides = [side // x.shape[-1] for x in maps]
+        if self.patch > 1:
+            taps = [(index, False) for index in range(TAPS)]
+        else:
+            taps = []
+            for stride in STRIDES[1:]:
+                nearest = min(strides, key=lambda other: max(other, stride) / min(other, stride))
+                taps.append((max(i for i, other in enumerate(strides) if other == nearest), nearest == stride))
+        return taps, [maps[index].shape[1] for index, _ in taps]

@@ -1,0 +1,182 @@
+"""Opening of image files: what they hold, whether they are whole, which way is up. Every source opens images here.
+
+The kind of a file is told by its content, never by its name: a PNG named .jpg is read as the PNG that it is.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from packdepth.errors import InputError
+
+IMAGES = (".png", ".jpg", ".jpeg")  # suffixes of images
+TAIL = 4096  # bytes at the end of a file in which its end marker is sought first: some cameras append a little data
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # of photos of phones
+
+JPEG_END = b"\xff\xd9"
+PNG_END = b"IEND\xaeB`\x82"
+PNG_SIGNATURE_BYTES = 8  # bytes before the first chunk
+JPEG_SCAN = 0xDA  # marker that compressed pixels follow, up to the next marker
+JPEG_STUFFING = {0x00, *range(0xD0, 0xD8)}  # bytes after 0xFF inside compressed pixels: no markers
+
+ORIENTATION = 0x0112  # tag of EXIF
+TURNS = {  # how to turn an image upright, by the orientation in EXIF
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+QUARTER_TURNS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}  # rows become columns
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return height and width of an image file in pixels, read from its header, upright as EXIF asks for.
+
+    Args:
+        path: the image file. Raises InputError if it is missing, no image, truncated, or too large.
+    """
+    with opened(path) as image:
+        swapped = turn_of(image) in QUARTER_TURNS
+        size = (image.width, image.height) if swapped else (image.height, image.width)
+        kind = image.format or ""
+    if not _is_whole(path, kind):
+        raise InputError(f"{path}: is truncated (its end is missing); write it again")
+    return size
+
+
+def opened(path: Path) -> Image.Image:
+    """Open an image file; its pixels are not read yet.
+
+    Args:
+        path: the image file. Raises InputError if it is missing, no image, or has more pixels than are read.
+    """
+    try:
+        with warnings.catch_warnings():  # an image of half the limit is read like any other
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; it would be an image") from None
+    except Image.DecompressionBombError:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise InputError(f"{path}: has more than {limit} million pixels; make it smaller") from None
+    except UnidentifiedImageError:
+        if is_heif(path):
+            raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG") from None
+        raise InputError(f"{path}: is not an image that can be read; write it again") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); write it again") from None
+
+
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Return how to turn an image upright, as EXIF asks for; None if it is upright.
+
+    Args:
+        image: an open image. Its pixels are not read.
+
+    >>> turn_of(Image.new("RGB", (4, 2))) is None
+    True
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        return None  # Pillow would decode the whole image to look for EXIF behind its pixels.
+    try:
+        return TURNS.get(image.getexif().get(ORIENTATION, 1))
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError):  # what Pillow raises for damaged EXIF
+        return None
+
+
+def check_mode(image: Image.Image, name: str) -> None:
+    """Raise InputError for pixels of more than 8 bits a channel, which Pillow would cut to white.
+
+    Args:
+        image: an open image.
+        name: file or argument that the message begins with.
+    """
+    if image.mode[0] in "IF":
+        raise InputError(f"{name}: has pixels of more than 8 bits ({image.mode}); convert it to 8 bits a channel")
+
+
+def pixels(path: Path, mode: str | None) -> np.ndarray:
+    """Read the pixels of an image file, converted to one of Pillow's modes, or as they are if it is None.
+
+    RGB images are upright: a phone held upright writes its images lying, and the orientation in EXIF.
+
+    Args:
+        path: the image file. Raises InputError if it cannot be read.
+        mode: one of Pillow's modes such as "RGB".
+    """
+    with opened(path) as image:
+        if mode == "RGB":
+            check_mode(image, str(path))
+        turn = turn_of(image) if mode == "RGB" else None
+        try:
+            image.load()
+            upright = image if turn is None else image.transpose(turn)
+            return np.asarray(upright.convert(mode) if mode else upright)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
+
+
+# --- content ----------------------------------------------------------------------------------------------------
+
+
+def is_heif(path: Path) -> bool:
+    """Return whether a file is a HEIC or HEIF photo, as phones take them, by its content.
+
+    Args:
+        path: the file.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
+
+
+def _is_whole(path: Path, kind: str) -> bool:
+    """Return whether the end of an image is there, whatever follows it: phones append videos, recorders zeros."""
+    ends = {"JPEG": (JPEG_END, _jpeg_ends), "MPO": (JPEG_END, _jpeg_ends), "PNG": (PNG_END, _png_ends)}
+    if kind not in ends:
+        return True  # other formats say it when their pixels are read
+    marker, ends_inside = ends[kind]
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - TAIL, 0))
+        if marker in file.read():
+            return True
+        file.seek(0)
+        return ends_inside(file)
+
+
+def _png_ends(file: BinaryIO) -> bool:
+    """Return whether the last chunk of a PNG is there. Follows the chunks without reading their data."""
+    file.seek(PNG_SIGNATURE_BYTES)
+    while len(head := file.read(8)) == 8:
+        if head[4:] == b"IEND":
+            return True
+        file.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    return False
+
+
+def _jpeg_ends(file: BinaryIO) -> bool:
+    """Return whether the end of a JPEG's pixels is there. Follows its segments, and searches its scans."""
+    content = file.read()
+    at = 2  # behind the marker of the start
+    while at + 4 <= len(content):
+        marker = content[at + 1]
+        if content[at] != 0xFF:
+            return False
+        if marker == JPEG_END[1]:
+            return True
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        if marker == JPEG_SCAN:
+            at = content.find(b"\xff", at)
+            while 0 <= at < len(content) - 1 and content[at + 1] in JPEG_STUFFING:
+                at = content.find(b"\xff", at + 2)
+            if at < 0:
+                return False
+    return content[at : at + 2] == JPEG_END

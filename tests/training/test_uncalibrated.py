@@ -94,9 +94,10 @@ def test_a_clip_without_calibration_goes_all_the_way(
     (clip,) = import_data(source, tmp_path / "mine", image_format="png")
     assert f"{clip / 'camera.yaml'}: is a guess, " in capsys.readouterr().out
     read = read_clip(clip)
-    assert (read.missing_camera, read.guess) == (clip / "camera.yaml", GUESSES[kind])
+    assert read.missing_camera == clip / "camera.yaml"
+    assert str(read.guess).endswith(f" degrees across ({GUESSES[kind]})")
     (own,) = open_clips(source)
-    assert (read.camera.fx, read.camera.fy) == (own.camera.fx, own.camera.fy)
+    assert (read.camera.fx, read.camera.fy) == pytest.approx((own.camera.fx, own.camera.fy), abs=0.05)
 
     checked = check(tmp_path / "mine")
     ((_, findings),) = checked.clips
@@ -121,7 +122,8 @@ def test_a_clip_without_calibration_goes_all_the_way(
         assert "cameras    1 assumed, 77 degrees across (camera.fov)" in output
         assert "camera         assumed, 77 degrees across, for 96x48: not measured" in describe(tmp_path / "run/last")
     else:
-        assert f"cameras    1, learned from {own.camera.fov():.4g} degrees ({GUESSES[kind]})" in output
+        assert "cameras    1, learned from " in output
+        assert f" degrees across ({GUESSES[kind]})" in output
 
     predict(tmp_path / "run" / "last", source, tmp_path / "out", save="depth,cloud")
     assert f"camera of the checkpoint: {used}" in capsys.readouterr().out

@@ -191,5 +191,7 @@ def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_pat
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="the extra transformers is not installed")
-    with pytest.raises(InputError, match=r"nothing: is no folder here, and cannot be loaded from the Hub .*give the folder of a model"):
+    with pytest.raises(
+        InputError, match=r"nothing: is no folder here, and cannot be loaded from the Hub .*give the folder of a model"
+    ):
         TransformersEncoderBlock(model=str(tmp_path / "nothing")).completed()

@@ -17,6 +17,7 @@ from packdepth.city.command import city
 from packdepth.errors import InputError, check_least, in_one_line
 from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
 from packdepth.progress import counted
+from packdepth.run_files import DOCS
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 
@@ -619,7 +620,7 @@ def main(argv: list[str] | None = None) -> int:
             | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
             | _group("study", "Repeat experiments.", STUDIES),
             prog="packdepth",
-            description="A camera's own video into a metric depth network.",
+            description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}.",
             args=arguments,
             config=(OmitSubcommandPrefixes, OmitArgPrefixes),
         )

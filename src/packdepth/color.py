@@ -31,7 +31,7 @@ ANCHORS: dict[Colormap, str] = {
 }
 
 MIN_RANGE = 1e-9  # 1/metres: keeps the color of a constant inverse depth finite
-PERCENTILES = [2, 98]  # of inverse depth: the darkest and the brightest color, so that a few outliers do not count
+PERCENTILES = [2, 99.5]  # of inverse depth: the first and the last color; few outliers count, but the near road does
 
 
 def _table(anchors: str) -> np.ndarray:
@@ -70,7 +70,7 @@ def colorize(inv_depth: np.ndarray, low: float, high: float, colormap: Colormap 
 
 
 def color_range(inv_depths: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return the limits of the colors: percentiles 2 and 98 of inverse depth, over all maps together.
+    """Return the limits of the colors: percentiles 2 and 99.5 of inverse depth, over all maps together.
 
     Args:
         inv_depths: inverse depth maps [H, W], 1/metres.
@@ -79,7 +79,7 @@ def color_range(inv_depths: Sequence[np.ndarray]) -> tuple[float, float]:
         Low and high inverse depth, in 1/metres.
 
     >>> color_range([np.array([[0.0, 0.5]]), np.array([[1.0]])])
-    (0.02, 0.98)
+    (0.02, 0.995)
     """
     low, high = np.percentile(np.concatenate([inv_depth.ravel() for inv_depth in inv_depths]), PERCENTILES)
     return float(low), float(high)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+import time
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
 T = TypeVar("T")
+LINE_SECONDS = 30.0  # between lines of progress where there is no terminal, so that a hang can be told; chosen
 
 
 def progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
-    """Yield items while a progress bar on standard error counts them.
+    """Yield items while a progress bar on standard error counts them, or lines where that is no terminal.
 
     Args:
         items: the items, which are taken one at a time.
@@ -22,7 +25,20 @@ def progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
     >>> list(progress("abc", "letters", 3))
     ['a', 'b', 'c']
     """
-    return track(items, description=what, total=total, console=Console(stderr=True))
+    console = Console(stderr=True)
+    if console.is_terminal:
+        return track(items, description=what, total=total, console=console)
+    return _with_lines(items, what, total)
+
+
+def _with_lines(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """Yield items, and print their count to standard error from time to time and at the end."""
+    told = time.monotonic()
+    for count, item in enumerate(items, start=1):
+        yield item
+        if count >= total or time.monotonic() - told >= LINE_SECONDS:
+            told = time.monotonic()
+            print(f"{what} {count}/{total}", file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:

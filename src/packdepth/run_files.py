@@ -13,6 +13,8 @@ from packdepth.errors import InputError
 
 _INSTALLED = Path(__file__).parent / "configs"
 _FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "configs"
+DOCS = _FOLDER.parent / "docs"
+"""The folder of the documentation, in an installation and in a checkout."""
 
 
 def run_files() -> list[Path]:

@@ -13,7 +13,7 @@ from packdepth.inference.pictures import BACKGROUND, bar_ticks, joined, with_bar
 
 def test_ticks_are_round_metres_at_their_inverse_depth() -> None:
     ticks = bar_ticks(1 / 80, 1 / 4, length=400, spacing=20)
-    assert [depth for depth, _ in ticks] == [50.0, 30.0, 20.0, 15.0, 10.0, 7.0, 5.0]
+    assert [depth for depth, _ in ticks] == [50.0, 30.0, 20.0, 15.0, 10.0, 7.0, 5.0, 4.0]
     for depth, place in ticks:
         assert place == pytest.approx(400 * (1 / depth - 1 / 80) / (1 / 4 - 1 / 80), abs=0.05)
 
@@ -23,8 +23,10 @@ def test_ticks_never_overlap(near: float, ratio: float, length: float) -> None:
     ticks = bar_ticks(1 / (near * ratio), 1 / near, length, spacing=15)
     places = [place for _, place in ticks]
     assert (np.diff(places) >= 14.9).all()
-    assert all(7.4 <= place <= length - 7.4 for place in places)
-    assert all(near <= depth <= near * ratio for depth, _ in ticks)
+    assert all(place >= 7.4 for place in places)
+    assert places[-1] == length  # the near end is always named
+    assert ticks[-1][0] == pytest.approx(near, rel=0.06)  # by two digits
+    assert all(near <= depth <= near * ratio for depth, _ in ticks[:-1])
     assert [depth for depth, _ in ticks] == sorted((depth for depth, _ in ticks), reverse=True)
 
 

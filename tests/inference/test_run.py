@@ -287,10 +287,10 @@ def test_relative_depth_is_never_called_metres(
     written = files(output)
     assert not [name for name in written if name.startswith("depth/") and name.endswith(".png")]
     text = capsys.readouterr().out
-    assert not re.search(r"\bm\b|metre", text.replace("its unit is the metre", ""))
-    assert "depth as npz (no png: its unit is the metre) of 6 frames" in text
+    assert not re.search(r"\bm\b|metre", text.replace("which holds metres", ""))
+    assert "depth as npz (no 16-bit png, which holds metres) of 6 frames" in text
     assert "depth is up to a factor: nothing gives it a scale" in text
-    assert "--thin 0.5: in the unit of this depth" in text
+    assert "--thin 0.5 is in the unknown unit of this depth" in text
     for name in ("map.ply", f"cloud/{NAMES[0]}.ply"):
         assert ply.comments(output / name)["unit"] == "none, depth is known up to a factor"
     assert b"metre" not in (output / "exr" / f"{NAMES[0]}.exr").read_bytes()

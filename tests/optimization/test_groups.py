@@ -12,9 +12,7 @@ from packdepth.optimization.muon import MuonBlock
 def network() -> nn.Sequential:
     whole = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 1)))
     whole[1].learning_rate_factor = 0.5  # type: ignore[assignment]
-    inner = whole[1]
-    assert isinstance(inner, nn.Sequential)
-    inner[1].learning_rate_factor = 0.1  # type: ignore[assignment]
+    whole[1][1].learning_rate_factor = 0.1  # type: ignore[index]
     return whole
 
 

@@ -59,6 +59,8 @@ def test_the_wheel_holds_run_files_and_templates(wheel: Path) -> None:
     assert len(files) >= 4
     assert {f"packdepth/{path.relative_to(ROOT / 'src' / 'packdepth')}" for path in files} <= names
     assert {f"packdepth/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")} <= names
+    pages = {path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md") if "results" not in path.parts}
+    assert {f"packdepth/{page}" for page in pages} <= names
     assert not any(name.startswith(("tests", "docs", "bench")) for name in names)
 
 

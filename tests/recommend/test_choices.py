@@ -20,6 +20,7 @@ from packdepth.recommend.choices import (
     choose,
     image_sizes,
     place_count,
+    plan_in_words,
     scale_in_advance,
     with_steps,
 )
@@ -183,3 +184,22 @@ def test_a_camera_that_is_learned_gets_five_epochs() -> None:
     short = replace(BUDGET, minutes=4)
     assert values_of(look_of(unknown), budget=short)["training"]["epochs"] == 5
     assert values_of(look_of(clip_of()), budget=short)["training"]["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("minutes", "load", "told", "untold"),
+    [
+        (6, 1.0, ("64x224: ", "--minutes", "nothing else running"), ("at present load", "samples are few")),
+        (6, 3.0, ("up to 18 minutes at present load",), ("samples are few",)),
+        (0.5, 1.0, ("240 samples are few", "expect rough depth"), ("at present load",)),
+    ],
+)
+def test_the_plan_is_told_with_what_it_depends_on(
+    minutes: float, load: float, told: tuple[str, ...], untold: tuple[str, ...]
+) -> None:
+    looked, budget = look_of(clip_of()), replace(BUDGET, minutes=minutes)
+    chosen = choose(looked, SOURCE, budget)
+    complete = with_steps(chosen, looked, budget, lambda _, size: 0.4 * size[0] * size[1] / (64 * 224))
+    text = "\n".join(plan_in_words(complete, budget, load))
+    assert all(words in text for words in told)
+    assert not any(words in text for words in untold)

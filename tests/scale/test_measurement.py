@@ -38,8 +38,12 @@ def test_checks_say_predicted_over_measured() -> None:
     ("factors", "problem"),
     [
         ([1.0] * 4, "only 4 of 4 are pairs of frames with a speed, but 5 are needed"),
-        ([1.0, 2.0, 3.0] * 4, "factors spread by 74% over frames, more than 30%"),
-        ([1.0] * 8 + [1.25] * 4, "a third of the frames differs from the others by 20%, more than 15%"),
+        ([1.0, 2.0, 3.0] * 4, "the factor varies from frame to frame by 74%, more than 30%: depth is not good enough"),
+        (
+            [1.0] * 8 + [1.25] * 4,
+            "the factor varies from frame to frame by 20%, more than 15% (a third of the frames gives another one than "
+            "the rest): depth is not good enough",
+        ),
         ([1.0, 1.1, 0.9] * 4, None),
     ],
 )

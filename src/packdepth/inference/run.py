@@ -255,6 +255,6 @@ def _last_lines(predictor: Predictor, jobs: Sequence[Job], points: PointOptions)
     lengths = {"--max-depth": points.max_depth, "--thin": points.thin}
     given = [f"{option} {value:g}" for option, value in lengths.items() if value is not None]
     if given and not all(is_metric_for(job.clip, meta) for job in jobs):
-        lines.append(f"{' and '.join(given)}: in the unit of this depth, which no one knows")
+        lines.append(f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} in the unknown unit of this depth")
     learned = dict.fromkeys(str(job.learned) for job in jobs if job.learned is not None)
     return [*lines, *(f"camera of the checkpoint: {each}" for each in learned)]

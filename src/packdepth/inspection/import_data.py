@@ -29,6 +29,7 @@ from packdepth.inspection.check import calibrations
 from packdepth.progress import counted, progress
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
+from packdepth.sources.decoding import VideoFrame
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import POSE_COLUMNS
 from packdepth.sources.guess import guess_in_words
@@ -96,6 +97,8 @@ def import_data(
     todo = [clip for clip in clips if not folders[clip.name].exists()]
     pieces_of = partial(pieces, size=size, suffix=f".{image_format}")
     if todo:
+        if image_format == "jpg" and any(isinstance(clip.frames[0].image, VideoFrame) for clip in todo):
+            print("images of the video are compressed again, as JPEG; --format png keeps every pixel")
         _check_space(todo, pieces_of, output)
     else:
         print(f"{output}: complete already; nothing is changed")

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
+from torch import Tensor
 
 from packdepth.errors import InputError
 
-PREPROCESSOR = "preprocessor_config.json"
-FILES = f"config.json, {PREPROCESSOR} and model.safetensors"  # content of the folder of a model
+PREPROCESSOR, WEIGHTS = "preprocessor_config.json", "model.safetensors"
+FILES = f"config.json, {PREPROCESSOR} and {WEIGHTS}"  # content of the folder of a model
 MAX_REASON = 200  # characters of a library's own message that a sentence quotes
 Triple = tuple[float, float, float]
 
@@ -103,3 +104,18 @@ def read_normalization(name: str) -> Normalization | None:
         return None
     mean, std = content["image_mean"], content["image_std"]
     return Normalization((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+
+
+def read_hub_weights(name: str) -> dict[str, Tensor]:
+    """Return the weights of a model, by the names of the tensors.
+
+    Args:
+        name: the name of the model on the Hub, or the path of its folder.
+
+    Raises InputError if transformers is not installed, or if the model cannot be read.
+    """
+    transformers = transformers_module()
+    from safetensors.torch import load_file
+
+    with reading(name):
+        return load_file(transformers.utils.hub.cached_file(name, WEIGHTS))

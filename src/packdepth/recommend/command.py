@@ -13,7 +13,16 @@ from packdepth.data.targets import distinct_cameras
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.objectives.objective import Objective
-from packdepth.recommend.choices import Budget, Choice, Without, choose, scale_in_advance, usable, with_steps
+from packdepth.recommend.choices import (
+    Budget,
+    Choice,
+    Without,
+    choose,
+    plan_in_words,
+    scale_in_advance,
+    usable,
+    with_steps,
+)
 from packdepth.recommend.look import Look, look
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.recommend.step_time import seconds_per_step
@@ -77,7 +86,8 @@ def init(
         write_split(split, [own_line(clip.name) for clip in used], f"the clips that {output.name} trains on")
         found = found.restricted_to(split)
     try:
-        choices = recommended(looked, found, Budget(minutes, *_device(device), seed), without)
+        budget = Budget(minutes, *_device(device), seed)
+        choices = recommended(looked, found, budget, without)
     except InputError:
         if left_out:
             split.unlink()
@@ -86,6 +96,7 @@ def init(
         guesses = dict.fromkeys(guess_in_words(clip) for clip in looked.clips if clip.missing_camera is not None)
         print(f"camera     not known: learned with depth, from a guess of {' and '.join(guesses)}")
     print(f"depth      {scale_in_advance(choices, looked)}")
+    print("\n".join(plan_in_words(choices, budget, _load(budget.processes))))
     with replacing(output) as temporary:
         temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out)))
     return output
@@ -196,11 +207,17 @@ def _device(device: Literal["auto", "cpu", "gpu"]) -> tuple[Literal["cpu", "gpu"
     return "gpu", 1
 
 
+def _load(processes: int) -> float:
+    """Return the threads that want to compute on each core when a training runs beside what runs now."""
+    return (os.getloadavg()[0] + processes) / len(os.sched_getaffinity(0))
+
+
 def _headline(source: Path, minutes: float, left_out: Sequence[str]) -> str:
     """Return the comment at the top of the run file."""
     lines = [
         f"Written by `packdepth init {source} --minutes {minutes:g}`. Change what you like; the values and their",
-        "reasons are explained in docs/reference/run_file.md and docs/how-to/settings.md.",
+        "reasons are explained in docs/reference/run_file.md and docs/how-to/settings.md; `packdepth --help` says",
+        "where these pages are.",
         *(["Left out:"] if left_out else []),
         *(f"  {reason}" for reason in left_out),
     ]

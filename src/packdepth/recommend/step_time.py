@@ -24,14 +24,14 @@ def seconds_per_step(run: Run, clips: Sequence[Clip]) -> float:
     """Return the time of one training step of a run, in seconds, as each of its processes would take it.
 
     Args:
-        run: the run. With several processes on a CPU, one process's share of a batch is timed with one thread.
+        run: the run. On a CPU, one process's share of a batch is timed with one thread.
         clips: the clips to train on.
 
     Raises InputError if the data lacks what a term needs.
     """
     processes = run.training.devices
     device = torch.device("cuda" if run.training.accelerator == "gpu" else "cpu")
-    alone = device.type == "cpu" and processes > 1
+    alone = device.type == "cpu"
     clock = time.thread_time if alone else time.monotonic  # other work on the machine does not count
     threads = torch.get_num_threads()
     if alone:

@@ -93,10 +93,21 @@ class ScaleMeasurement:
         if count < MIN_COUNT:
             return f"only {count} of {self.tried} are {NOUNS[self.source]}, but {MIN_COUNT} are needed"
         if self.spread > MAX_SPREAD:
-            return f"factors spread by {self.spread:.0%} over frames, more than {MAX_SPREAD:.0%}"
+            return f"{self._varies(self.spread)}, more than {MAX_SPREAD:.0%}: {self._cause}"
         if self.shift > MAX_SHIFT:
-            return f"a third of the frames differs from the others by {self.shift:.0%}, more than {MAX_SHIFT:.0%}"
+            other = "a third of the frames gives another one than the rest"
+            return f"{self._varies(self.shift)}, more than {MAX_SHIFT:.0%} ({other}): {self._cause}"
         return None
+
+    def _varies(self, share: float) -> str:
+        """Return how much the factor varies."""
+        return f"the factor varies from frame to frame by {share:.0%}"
+
+    @property
+    def _cause(self) -> str:
+        """The probable reasons for a factor that varies."""
+        by_height = ", or the road is not seen" if self.source == "camera height" else ""
+        return f"depth is not good enough{by_height}"
 
     def check(self, held_out: bool) -> ScaleCheck:
         """Return the comparison of the present scale with this measurement, for `meta.json`.

@@ -1,4 +1,4 @@
-"""The progress of a training run: a bar on a terminal, and a line for each epoch."""
+"""The progress of a training run: a bar on a terminal, lines elsewhere, and a line for each epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from packdepth.config import Run
-from packdepth.progress import clock
+from packdepth.progress import LINE_SECONDS, clock
 from packdepth.training.logs import RunLog
 
 MIN_SECONDS = 1e-9  # lower bound of a divisor
@@ -28,7 +28,7 @@ class RunProgress(pl.Callback):
         self.run, self.run_log = run, log
         self.console = Console()
         self.started, self.first_step = 0.0, 0
-        self.epoch_started = 0.0
+        self.epoch_started, self.last_line = 0.0, 0.0
         self.bar: Progress | None = None
         self.task = TaskID(0)
 
@@ -40,6 +40,7 @@ class RunProgress(pl.Callback):
             module: the module.
         """
         self.started, self.first_step = time.monotonic(), trainer.global_step
+        self.last_line = self.started
         if trainer.is_global_zero and self.console.is_terminal:
             self.bar = Progress(
                 TextColumn("{task.description}"),
@@ -65,7 +66,7 @@ class RunProgress(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Advance the bar.
+        """Advance the bar or, without a terminal, print a line from time to time.
 
         Args:
             trainer: the trainer.
@@ -81,6 +82,8 @@ class RunProgress(pl.Callback):
                 description=f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}",
                 status=f"loss {self.run_log.mean_loss():.4f}  {self._rate():.1f} images/s",
             )
+        elif trainer.is_global_zero and time.monotonic() - self.last_line >= LINE_SECONDS:
+            self._print_line(trainer, f"  step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Print a line about the epoch.
@@ -91,16 +94,8 @@ class RunProgress(pl.Callback):
         """
         if not trainer.is_global_zero:
             return
-        done = trainer.global_step - self.first_step
-        left = int(trainer.estimated_stepping_batches) - trainer.global_step
-        remaining = (time.monotonic() - self.started) / max(done, 1) * left
         scores = "".join(f"  {name} {float(value):.4f}" for name, value in _validation(trainer))
-        self.console.print(
-            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}  "
-            f"loss {self.run_log.mean_loss():.4f}{scores}  {self._rate():.1f} images/s  {clock(remaining)} left",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self._print_line(trainer, scores=scores)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Remove the bar.
@@ -120,6 +115,19 @@ class RunProgress(pl.Callback):
             exception: the exception that ends the run.
         """
         self._stop()
+
+    def _print_line(self, trainer: pl.Trainer, step: str = "", scores: str = "") -> None:
+        """Print epoch, step, loss, scores, images per second and the remaining time."""
+        self.last_line = time.monotonic()
+        done = trainer.global_step - self.first_step
+        left = int(trainer.estimated_stepping_batches) - trainer.global_step
+        remaining = (self.last_line - self.started) / max(done, 1) * left
+        self.console.print(
+            f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}{step}  "
+            f"loss {self.run_log.mean_loss():.4f}{scores}  {self._rate():.1f} images/s  {clock(remaining)} left",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _stop(self) -> None:
         if self.bar is not None:

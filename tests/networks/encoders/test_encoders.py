@@ -163,7 +163,7 @@ def tiny(family: str) -> Any:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="the extra semantic is not installed")
+    transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
     torch.manual_seed(0)
     model = transformers.AutoBackbone.from_config(tiny(family))
     model.save_pretrained(tmp_path)
@@ -190,6 +190,8 @@ def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_pat
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
-    pytest.importorskip("transformers", reason="the extra semantic is not installed")
-    with pytest.raises(InputError, match=r"encoder\.model: .* cannot be loaded by transformers .*copy the folder here"):
+    pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    with pytest.raises(
+        InputError, match=r"nothing: is no folder here, and cannot be loaded from the Hub .*give the folder of a model"
+    ):
         TransformersEncoderBlock(model=str(tmp_path / "nothing")).completed()

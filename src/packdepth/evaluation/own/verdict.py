@@ -34,8 +34,8 @@ MIN_GAIN = 0.05  # share of the error of the unmoved image or constant depth tha
 
 
 SURFACES = "This is about surfaces such as road and walls: thin and small things, such as poles and people, are worse."
-"""A limit of every verdict: on a rendered drive at 64x224, a network had abs_rel 0.07 on the road, 0.25 on people and
-cars, 0.5 on poles."""
+"""The sentence about what a verdict cannot tell. On a rendered drive at 64x224, a network had abs_rel 0.07 on the road,
+0.25 on people and cars, and 0.5 on poles."""
 USELESS, UNKNOWN = "Useless", "Not judged"
 
 

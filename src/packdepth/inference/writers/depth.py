@@ -33,7 +33,7 @@ class DepthWriter(Writer):
             count: number of frames of the clip.
         """
         text = super().summary(count)
-        return text if self.facts.metric else text.replace(" and 16-bit png", " (no png: its unit is the metre)", 1)
+        return text if self.facts.metric else text.replace(" and 16-bit png", " (no 16-bit png, which holds metres)", 1)
 
 
 class Png16Writer(FrameWriter):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from packdepth.errors import InputError
 from packdepth.networks.encoders.encoder import Encoder, EncoderBlock, normalized, read_weights
-from packdepth.networks.encoders.hub import hub_weights
+from packdepth.networks.hub import read_hub_weights
 from packdepth.networks.options import LAYERS, Layers
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}  # blocks of each stage, by the number of layers
@@ -66,7 +66,7 @@ class ResNetEncoderBlock(EncoderBlock):
                 raise InputError(f"{path}: there is no such file of weights; put it there, or name another")
             weights = read_weights(path)
             return {name: tensor for name, tensor in weights.items() if name not in CLASSIFIER}
-        found = hub_weights(self._origin, "weights")
+        found = read_hub_weights(self._origin)
         return {
             torchvision_name(name, self.layers): tensor
             for name, tensor in found.items()

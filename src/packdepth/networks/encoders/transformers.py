@@ -1,6 +1,6 @@
 """Backbones of Hugging Face's transformers as encoders: ResNet, ConvNeXt, Swin, DINOv2, DINOv3, HGNetV2 and others.
 
-The package transformers (extra `semantic`) is imported when an encoder is built, not before.
+The package transformers (extra `transformers`) is imported when an encoder is built, not before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from packdepth.errors import InputError
 from packdepth.networks.encoders.encoder import STRIDES, Encoder, EncoderBlock, normalized
-from packdepth.networks.encoders.hub import PREPROCESSOR, hub_json, loading, require_transformers
+from packdepth.networks.hub import Normalization, read_config, read_normalization, reading, transformers_module
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for models that come without their own
 WIDTHS = (32, 64, 128, 256, 256)  # channels of the features that are made of others, at strides 2 to 32
@@ -29,7 +29,7 @@ TAPS = 4  # number of layers of a vision transformer whose tokens are features
 class TransformersEncoderBlock(EncoderBlock):
     """A backbone of transformers, by its name on the Hub or its folder. Checkpoints hold its configuration and weights.
 
-    It needs the extra `semantic`, in prediction, too.
+    It needs the extra `transformers`, in prediction, too.
 
     >>> TransformersEncoderBlock(model="facebook/dinov2-small").is_pretrained
     True
@@ -54,16 +54,9 @@ class TransformersEncoderBlock(EncoderBlock):
         """
         if self.config is not None:
             return self
-        require_transformers()
-        from transformers import AutoConfig
-
-        with loading(self.model, "encoder.model"):
-            config = AutoConfig.from_pretrained(self.model)
-        about = hub_json(self.model, PREPROCESSOR, "encoder.model")
-        values = {
-            "mean": list(about.get("image_mean") or MEAN),
-            "deviation": list(about.get("image_std") or DEVIATION),
-        }
+        config = read_config(self.model)
+        mean, deviation = read_normalization(self.model) or Normalization(MEAN, DEVIATION)
+        values = {"mean": list(mean), "deviation": list(deviation)}
         content = json.loads(config.to_json_string(use_diff=False))
         kept = {key: value for key, value in content.items() if key not in NO_ARCHITECTURE}
         return self.model_copy(update={"config": kept, "normalize": values})
@@ -96,7 +89,7 @@ class TransformersEncoderBlock(EncoderBlock):
         """
         with torch.device("meta"):
             model: Any = self.build().model
-        with loading(self.model, "encoder.model"):
+        with reading(self.model):
             loaded, report = type(model).from_pretrained(
                 self.model, config=model.config, use_safetensors=True, output_loading_info=True
             )
@@ -136,14 +129,12 @@ class TransformersEncoder(Encoder):
         name: str = "this model",
     ) -> None:
         super().__init__()
-        require_transformers()
-        from transformers import AutoBackbone, AutoConfig
-
+        transformers = transformers_module()
         self.mean, self.deviation = tuple(mean), tuple(deviation)
         values = {key: value for key, value in config.items() if key not in ("out_features", "out_indices")}
         kind = values.pop("model_type", "")
-        with loading(name, "encoder.model"):
-            parsed = AutoConfig.for_model(kind, **values)
+        with reading(name):
+            parsed = transformers.AutoConfig.for_model(kind, **values)
             parsed.num_channels = channels_in
             if hasattr(parsed, "stem_channels"):  # HGNetV2 counts the image among the channels of its stem
                 parsed.stem_channels = [channels_in, *parsed.stem_channels[1:]]
@@ -154,7 +145,7 @@ class TransformersEncoder(Encoder):
                 layers = len(names) - 1  # the first is the stem
                 names = [names[round(layers * (tap + 1) / TAPS)] for tap in range(TAPS)]
             parsed.out_features = names
-            self.model: nn.Module = AutoBackbone.from_config(parsed)  # type: ignore[no-untyped-call]
+            self.model: nn.Module = transformers.AutoBackbone.from_config(parsed)
         self.taps, widths = self._taps()
         self.stem = nn.Sequential(
             nn.Conv2d(channels_in, WIDTHS[0], 3, stride=2, padding=1, bias=False),

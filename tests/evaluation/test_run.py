@@ -249,7 +249,7 @@ def test_mistakes_come_before_the_checkpoint(
 
 
 def test_no_checkpoint_and_no_place_for_the_report(odometry: Path, trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no checkpoint"):
+    with pytest.raises(InputError, match="not found; give a folder that training wrote"):
         evaluate(tmp_path / "nothing", "kitti-odometry-clip", odometry)
     with pytest.raises(InputError, match="is a folder; name a file"):
         evaluate(trained, "kitti-odometry-clip", odometry, json=tmp_path)

@@ -23,7 +23,7 @@ def test_a_metric_model_predicts_its_metres_and_is_converted(
     folder, output = foundation.save(foundation.glpn(), tmp_path / "glpn"), tmp_path / "own"
     assert main(["convert", str(folder), str(output), "--image-size", "64", "96"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
-        f"depth network  transformers, model {folder}, output metric, 23,877 parameters",
+        f"depth network  transformers {folder}, output metric, 23,877 parameters",
         "pose network   none: no ego-motion",
         "image size     64 x 96 (height x width)",
         "trained by     transformers",

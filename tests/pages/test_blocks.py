@@ -176,6 +176,8 @@ def shortened(arguments: list[str]) -> list[str]:
         return [*arguments[:3], *SMALL[:3], *ONE_STEP_OF_SEGMENTATION, *arguments[3:]]
     if arguments[:2] == ["data", "filter"]:  # the network of one step sees no ground
         return [*arguments, "--threshold", "1000000"]
+    if arguments[0] == "predict" and "map" in arguments:
+        return [*arguments, "--all-points", "--thin", "5"]  # frames of a network of one step agree on nothing finer
     if arguments[0] == "city":
         for option, values in CITY.items():
             if option in arguments:

@@ -97,7 +97,7 @@ def test_folders_of_clips_and_files_of_unknown_suffix(
     (clip,) = open_clips(video)
     assert [frame.time for frame in clip.frames] == pytest.approx(np.arange(40) / 10)
     (tmp_path / "notes.txt").write_text("no video")
-    complaint(lambda: open_clips(tmp_path / "notes.txt"), tmp_path / "notes.txt", "no video that can be opened")
+    complaint(lambda: open_clips(tmp_path / "notes.txt"), tmp_path / "notes.txt", "is neither an image nor a video")
     complaint(Images(kind="images", root=tmp_path / "notes.txt").clips, "notes.txt", "is no .png or")
 
 

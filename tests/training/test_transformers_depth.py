@@ -67,7 +67,7 @@ def test_each_family_is_trained_and_predicts_without_its_model(
         assert prediction.depth.shape == (48, 90)
         assert prediction.depth.min() > 0
         line = describe(tmp_path / "run/last").splitlines()[1]
-        assert line.startswith(f"depth network  transformers, model {models / family}, output ")
+        assert line.startswith(f"depth network  transformers {models / family}, output ")
         assert "record" not in line
     finally:
         hidden.rename(models / family)

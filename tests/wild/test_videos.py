@@ -74,7 +74,7 @@ def test_a_cover_picture_is_not_the_video(tmp_path: Path, monkeypatch: pytest.Mo
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
             container.mux(stream.encode())
     if suffix == "mkv":  # puts the cover first, and loses its mark, which is set here as files of shops have it
-        monkeypatch.setattr("packdepth.sources.decoding._is_cover", lambda stream: stream.codec_context.name == "mjpeg")
+        monkeypatch.setattr("packdepth.sources.decoding.is_cover", lambda stream: stream.codec_context.name == "mjpeg")
     info = probe(path)
     assert (info.frames, info.height, info.width) == (12, 64, 96)
     assert [image.shape for _, image in iterate(path)] == [(64, 96, 3)] * 12

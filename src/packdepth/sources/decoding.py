@@ -320,7 +320,7 @@ def _open(path: Path) -> InputContainer:
         raise InputError(
             f"{path}: is no video that can be opened ({error.strerror}); copy it again, or give a video"
         ) from None
-    if all(_is_cover(stream) for stream in container.streams.video):
+    if all(is_cover(stream) for stream in container.streams.video):
         container.close()
         raise InputError(f"{path}: has no video stream; give a file that has one")
     return container
@@ -334,13 +334,17 @@ def shown_stream(container: InputContainer) -> VideoStream:
     """
     import av
 
-    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
     default = av.stream.Disposition.default
     return max(streams, key=lambda stream: (bool(stream.disposition & default), stream.height * stream.width))
 
 
-def _is_cover(stream: VideoStream) -> bool:
-    """Return whether a stream is a picture of the file, such as an album's cover, and no video."""
+def is_cover(stream: VideoStream) -> bool:
+    """Return whether a stream is a picture of the file, such as an album's cover, and no video.
+
+    Args:
+        stream: a video stream of an open file.
+    """
     import av
 
     covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails

@@ -153,8 +153,8 @@ class Networks(Closed):
 
 
 class Initial(Closed):
-    """Checkpoints from which networks are initialized. A network without one starts from pretrained
-    weights if its block names some, otherwise from random ones.
+    """Checkpoints from which networks are initialized. A network without one starts from
+    pretrained weights if its block names some, otherwise from random ones.
 
     >>> Initial(depth="runs/first/best").depth.name
     'best'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from packdepth.data.targets import distance, distance_source, gaps
 from packdepth.data.triangulation import triangulated
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.records import Clip, Frame, Readable
+from packdepth.sources.offset import pairs_apart, road_motions
 
 IMPOSSIBLE_SPEED = 100.0  # metres per second: 360 km/h
 CHECKED_CLIPS = 4  # clips whose measurements a training checks, evenly spread
@@ -30,14 +33,15 @@ SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no dir
 BEHIND = 0.35  # share of the points that poses put behind the camera (measured: up to 0.13); wrong ones make 0.5
 
 
-GROUND_STEP = 0.1  # seconds between the images of a pair, at least: the road then moves enough to be measured
 GROUND_PAIRS = 16  # pairs whose motion over the road is measured: a second or two of work
 MIN_GROUND_PAIRS = 8  # pairs, with a measured motion: a median of fewer may be an accident
 MIN_PATH = 0.05  # metres between the images of a pair
 MAX_SPREAD = 0.3  # of the logarithm of a height: where no road is seen, it is 1; on roads 0.01 to 0.03
-DEVIATION_OVER_MEDIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 MIN_HEIGHT, MAX_HEIGHT = 0.08, 4.5  # metres above the road: of small robots and of trucks
 MAX_HEIGHT_RATIO = 1.5  # of the height that motion makes over the one that is known, or its inverse (measured: 1.03)
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,9 @@ def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> None:
                 raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:].rstrip('.')}")
 
 
-def _spread(frames: Sequence[Frame]) -> Sequence[Frame]:
-    """Return up to `CHECKED` frames, evenly spread."""
-    return frames[:: max(len(frames) // CHECKED, 1)][:CHECKED]
+def _spread(items: Sequence[T]) -> Sequence[T]:
+    """Return up to `CHECKED` items, evenly spread."""
+    return items[:: max(len(items) // CHECKED, 1)][:CHECKED]
 
 
 # --- speed ------------------------------------------------------------------------------------------------------
@@ -117,19 +121,14 @@ def height_by_motion(clip: Clip) -> HeightByMotion | None:
     Returns:
         The height; None if the images show too little road, or distances are not known.
     """
-    from packdepth.geometry.ground_motion import ground_motions, small_ground_image
-
-    times = np.array([frame.time for frame in clip.frames])
-    seconds = np.searchsorted(times, times + GROUND_STEP - 1e-3)
-    pairs = [(i, int(j)) for i, j in enumerate(seconds) if j < len(times) and times[j] - times[i] < 3 * GROUND_STEP]
-    pairs = [(i, j) for i, j in pairs if (distance(clip, i, j) or 0.0) > MIN_PATH]
+    pairs = pairs_apart(np.array([frame.time for frame in clip.frames]))
+    pairs = pairs[[(distance(clip, i, j) or 0.0) > MIN_PATH for i, j in pairs.tolist()]] if len(pairs) else pairs
     if clip.independent or len(pairs) < MIN_GROUND_PAIRS:
         return None
-    pairs = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, GROUND_PAIRS).round().astype(int))]
-    images = {i: small_ground_image(clip.frames[i].image.read()) for pair in pairs for i in pair}
-    paths = [distance(clip, i, j) or 0.0 for i, j in pairs]
-    motions = ground_motions([(images[i], images[j]) for i, j in pairs], clip.camera)
-    heights = np.array([path / m.length for path, m in zip(paths, motions, strict=True) if m is not None and m.length])
+    pairs = pairs[np.unique(np.linspace(0, len(pairs) - 1, GROUND_PAIRS).round().astype(int))]
+    paths = np.array([distance(clip, i, j) for i, j in pairs.tolist()], dtype=np.float64)
+    motions = road_motions(clip, pairs)
+    heights = (paths / np.where(motions > 0, motions, np.nan))[motions > 0]
     if len(heights) < MIN_GROUND_PAIRS:
         return None
     middle = float(np.median(heights))
@@ -260,8 +259,8 @@ def _poses(clip: Clip) -> Disagreement | None:
 
 def _moving_pairs(clip: Clip) -> list[tuple[Frame, Frame, Flow, Camera]]:
     """Return neighboring frames with poses between which the image moves, their flow, and the camera of the flow."""
-    steps, pairs = np.flatnonzero(~gaps(clip)), []
-    for index in steps[:: max(len(steps) // CHECKED, 1)][:CHECKED]:
+    pairs = []
+    for index in _spread(np.flatnonzero(~gaps(clip)).tolist()):
         frame, later = clip.frames[index], clip.frames[index + 1]
         if frame.pose is None or later.pose is None:
             continue

@@ -9,6 +9,7 @@ from torch import Tensor
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.geometry.warp import carry, sample
 
 LEVELS = 3  # number of resolutions, from a quarter to full: the coarse ones find large motions
@@ -23,7 +24,6 @@ EXPOSURE_DEVIATION = 0.3  # of the gain (a factor) and of the offset (gray in [0
 MIN_NOISE = 0.005  # gray in [0, 1]: smallest noise that is assumed, about one step of 8 bits
 OUTLIER = 2.0  # standard deviations at which Geman and McClure's weight is a quarter: moving objects and occlusions
 MIN_DEPTH_RATIO = 0.1  # a point must keep this share of its depth in the other camera, or its pixel is left out
-DEVIATION_OVER_MEDIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 
 
 def aligned(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, camera: Camera) -> Tensor:

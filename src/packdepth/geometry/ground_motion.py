@@ -17,6 +17,7 @@ from torch import Tensor
 
 from packdepth.geometry.align import gradients, smoothed
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.geometry.se3 import rotation_exp, rotation_log
 
 MAX_WIDTH = 704  # pixels: wider images are averaged over blocks
@@ -39,7 +40,6 @@ NEIGHBORS = 2  # pairs before and after whose matches help to find the start: a 
 MIN_MATCH = 0.4  # correlation of two images of one ground; chosen on rendered drives, where wrong matches stay below
 MIN_NOISE, OUTLIER = 0.005, 2.0  # gray in [0, 1] and standard deviations, as in geometry/align.py
 CORRELATED = 9.0  # pixels that share their noise after smoothing over 3 x 3 pixels
-DEVIATION_OVER_MEDIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 # Standard deviations of what is expected of a vehicle between two images:
 LATERAL, VERTICAL = 0.05, 0.01  # camera heights: sideways, and off the plane (bounce)
 ROTATION = 0.03  # radians

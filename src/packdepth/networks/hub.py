@@ -32,6 +32,9 @@ class Normalization(NamedTuple):
     std: Triple  # of RGB in [0, 1]
 
 
+IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # for models that come without their own
+
+
 def transformers_module() -> Any:
     """Return the package transformers, with its progress bars switched off.
 

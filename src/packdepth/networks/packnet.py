@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from packdepth.networks.blocks import DepthNetworkBlock
-from packdepth.networks.decoders.decoder import refined
+from packdepth.networks.decoders.decoder import refined, start_coarsest
 from packdepth.networks.encoders.encoder import STRIDE
 from packdepth.networks.encoders.packnet import PRESETS as PRESETS
 from packdepth.networks.encoders.packnet import Packing, initialize
@@ -108,13 +108,13 @@ class PackNet(Packing):
     def _initialize(self, initial_depth: float) -> None:
         """Draw the initial weights, and set the biases so that the network predicts the initial depth, in metres."""
         initialize(self)
-        finer = (self.disp3_layer, self.disp2_layer, self.disp1_layer)
-        for layer in (self.disp4_layer, *finer):
-            self.head.start_at(initial_depth, layer.conv1)
+        levels = (self.disp1_layer, self.disp2_layer, self.disp3_layer, self.disp4_layer)
+        convolutions = [level.conv1 for level in levels]
         if self.refines:
-            for layer in finer:
-                assert layer.conv1.bias is not None
-                nn.init.zeros_(layer.conv1.bias)
+            start_coarsest(self.head, initial_depth, convolutions)
+        else:
+            for convolution in convolutions:
+                self.head.start_at(initial_depth, convolution)
 
     def forward(
         self, image: Tensor, guide_input: Tensor | None = None, with_log_scale: bool = False

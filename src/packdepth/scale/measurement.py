@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from packdepth.checkpoint import ScaleCheck
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 
 ScaleSource = Literal["points", "lidar", "depth", "speed", "poses", "stereo", "camera height"]
 SOURCES: tuple[ScaleSource, ...] = ("points", "lidar", "depth", "speed", "poses", "stereo", "camera height")
@@ -27,7 +28,6 @@ NOUNS: dict[ScaleSource, str] = {
 MIN_COUNT = 5  # observations: the median of fewer has no spread to speak of; chosen
 MAX_SPREAD = 0.3  # relative standard deviation over frames. The median of 40 is then within 6 %; chosen
 MAX_SHIFT = 0.15  # by which a third of the drive may differ from the rest; more is a scale that drifts; chosen
-SIGMA_OVER_MAD = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 BLOCKS = 3  # parts in the order of time, each of which is left out once
 
 
@@ -147,7 +147,7 @@ def robust_spread(values: np.ndarray) -> float:
     if not len(values):
         return float("nan")
     median = np.median(values)
-    return float(SIGMA_OVER_MAD * np.median(np.abs(values - median)) / median)
+    return float(DEVIATION_OVER_MEDIAN * np.median(np.abs(values - median)) / median)
 
 
 def disagreement(one: ScaleMeasurement, other: ScaleMeasurement, tolerance: float = 0.05) -> bool:

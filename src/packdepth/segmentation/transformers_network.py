@@ -15,13 +15,12 @@ from torch import Tensor
 
 from packdepth.errors import InputError
 from packdepth.networks.blocks import NetworkSemantics
-from packdepth.networks.hub import PREPROCESSOR, read_config, read_normalization, reading, transformers_module
+from packdepth.networks.hub import IMAGENET, PREPROCESSOR, read_config, read_normalization, reading, transformers_module
 from packdepth.networks.layers.padding import pad_to_multiple
 from packdepth.networks.semantic_network import SemanticNetwork, Semantics
 
 STRIDE = 32  # images are padded to multiples of it, because the encoders of these models have this stride
 PROBE = 128  # pixels, height and width of the image from whose feature maps the strides are read; a multiple of STRIDE
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for models that come without their own
 KINDS = ("ForSemanticSegmentation", "ForUniversalSegmentation")  # endings of the names of model classes that are used
 
 
@@ -73,7 +72,7 @@ class Pretrained(SemanticNetwork):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: Any, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> None:
+    def __init__(self, model: Any, mean: Sequence[float] = IMAGENET.mean, std: Sequence[float] = IMAGENET.std) -> None:
         super().__init__()
         self.model = model.eval()
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -136,4 +135,4 @@ def load_pretrained(name: str) -> Pretrained:
             model = getattr(transformers, kind).from_pretrained(name, use_safetensors=True)
     if model is None:
         raise InputError(f"{name}: is no segmentation network ({kind}); name a model such as SegFormer")
-    return Pretrained(model, *(read_normalization(name) or (MEAN, STD)))
+    return Pretrained(model, *(read_normalization(name) or IMAGENET))

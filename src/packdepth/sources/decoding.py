@@ -86,9 +86,8 @@ def probe(path: Path) -> VideoInfo:
 def _check_key_frames(path: Path, index: _Index) -> None:
     """Raise InputError if key frames are not of one size: some, spread over the video, or all if none can be sought."""
     keys = index.keys[:: -(-len(index.keys) // PROBED_KEY_FRAMES)]
-    decoder = _Decoder(path)
     for number in [*keys[1:], index.keys[-1]]:
-        decoder.read(number)
+        VideoFrame(path, number).read()
     if not index.stamps:
         with _open(path) as container:
             shown_stream(container).codec_context.skip_frame = "NONKEY"

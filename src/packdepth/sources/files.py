@@ -58,11 +58,18 @@ def in_order(names: Iterable[str]) -> list[str]:
     >>> in_order(["12.5", "12.25", "7.5"])  # times in seconds
     ['7.5', '12.25', '12.5']
     """
-    return sorted(names, key=lambda name: (_parts(name), name))
+    return sorted(names, key=lambda name: (name_parts(name), name))
 
 
-def _parts(name: str) -> list[str | Decimal]:
-    """Split a name into texts and numbers in turn. The first part is a text, which may be empty."""
+def name_parts(name: str) -> list[str | Decimal]:
+    """Split a name into texts and numbers in turn. The first part is a text, which may be empty.
+
+    Args:
+        name: the name.
+
+    >>> name_parts("frame_010_left")
+    ['frame_', Decimal('10'), '_left']
+    """
     parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
     return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
 
@@ -76,7 +83,7 @@ def by_name(paths: Iterable[Path]) -> list[Path]:
     >>> [path.name for path in by_name([Path("a10.png"), Path("a9.png")])]
     ['a9.png', 'a10.png']
     """
-    return sorted(paths, key=lambda path: (_parts(path.stem), path.name))
+    return sorted(paths, key=lambda path: (name_parts(path.stem), path.name))
 
 
 def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) -> dict[str, T]:

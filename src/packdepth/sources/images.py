@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
@@ -16,7 +15,7 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, in_folder
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.files import ImageFile, require, required
+from packdepth.sources.files import ImageFile, name_parts, require, required
 from packdepth.sources.guess import guess_of_images
 from packdepth.sources.stills import IMAGES, image_size
 
@@ -107,7 +106,7 @@ def times_of(names: Sequence[str], rate: float) -> list[float]:
     >>> times_of(["start", "middle"], rate=10)
     [0.0, 0.1]
     """
-    parts = [re.split(r"([0-9]+(?:\.[0-9]+)?)", name) for name in names]
+    parts = [name_parts(name) for name in names]
     varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
     in_order = [index / rate for index in range(len(names))]
     if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.records import Clip
 from packdepth.sources.tracks.track import Track
 
@@ -83,23 +84,43 @@ def find_offset(clip: Clip, track: Track) -> Offset:
 @lru_cache(maxsize=16)
 def _motions(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     """Return the times [N, 2] of pairs of frames, seconds since the first frame, and their motions [N], heights/s."""
-    from packdepth.geometry.ground_motion import ground_motions, small_ground_image
-
     stamps = np.array([frame.time for frame in clip.frames])
     stamps = stamps - stamps[0]
+    pairs = pairs_apart(stamps)
+    stride = max(1, round(float(np.median(pairs[:, 1] - pairs[:, 0])))) if len(pairs) else 1
+    pairs = pairs[::stride]
+    pairs = pairs[np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), MAX_PAIRS)).round().astype(int))]
+    spans, lengths = stamps[pairs], road_motions(clip, pairs)
+    return spans, lengths / (spans[:, 1] - spans[:, 0]) if len(spans) else lengths
+
+
+def pairs_apart(stamps: np.ndarray) -> np.ndarray:
+    """Return the pairs of frames that are at least `STEP` and less than three times as much apart: [N, 2] indices.
+
+    Args:
+        stamps: rising times of the frames, [frames] seconds.
+
+    >>> pairs_apart(np.array([0.0, 0.05, 0.1, 0.9])).tolist()
+    [[0, 2]]
+    """
     seconds = np.searchsorted(stamps, stamps + STEP - 1e-3)
     firsts = np.flatnonzero(seconds < len(stamps))
     firsts = firsts[stamps[seconds[firsts]] - stamps[firsts] < 3 * STEP]
-    stride = max(1, round(float(np.median(seconds[firsts] - firsts)))) if len(firsts) else 1
-    firsts = firsts[::stride]
-    firsts = firsts[np.unique(np.linspace(0, len(firsts) - 1, min(len(firsts), MAX_PAIRS)).round().astype(int))]
-    images = {}
-    for index in sorted({*firsts.tolist(), *seconds[firsts].tolist()}):
-        images[index] = small_ground_image(clip.frames[index].image.read())
-    found = ground_motions([(images[i], images[int(seconds[i])]) for i in firsts], clip.camera)
-    spans = np.stack([stamps[firsts], stamps[seconds[firsts]]], axis=-1)
-    lengths = np.array([np.nan if motion is None else motion.length for motion in found])
-    return spans, lengths / (spans[:, 1] - spans[:, 0]) if len(spans) else lengths
+    return np.stack([firsts, seconds[firsts]], axis=-1)
+
+
+def road_motions(clip: Clip, pairs: np.ndarray) -> np.ndarray:
+    """Return the lengths of the motions over the road, in camera heights: [N], NaN where it cannot be measured.
+
+    Args:
+        clip: the clip.
+        pairs: pairs of its frames, [N, 2] indices.
+    """
+    from packdepth.geometry.ground_motion import ground_motions, small_ground_image
+
+    images = {index: small_ground_image(clip.frames[index].image.read()) for index in np.unique(pairs).tolist()}
+    found = ground_motions([(images[i], images[j]) for i, j in pairs.tolist()], clip.camera)
+    return np.array([np.nan if motion is None else motion.length for motion in found])
 
 
 def offset_between(times: np.ndarray, motions: np.ndarray, track: Track, length: float) -> Offset | str:
@@ -156,9 +177,10 @@ def _inliers(motions: np.ndarray) -> np.ndarray:
         middle = np.array([np.median(w[np.isfinite(w)]) if np.isfinite(w).any() else np.nan for w in windows])
     typical = float(np.nanmedian(motions)) if np.isfinite(motions).any() else 0.0
     errors = (motions - middle) / np.maximum(middle, 0.2 * typical)
-    spread = (
-        max(MIN_OUTLIER / OUTLIER, 1.4826 * float(np.nanmedian(np.abs(errors)))) if np.isfinite(errors).any() else WHITE
-    )
+    spread = WHITE
+    if np.isfinite(errors).any():
+        deviation = DEVIATION_OVER_MEDIAN * float(np.nanmedian(np.abs(errors)))
+        spread = max(MIN_OUTLIER / OUTLIER, deviation)
     return np.asarray(np.abs(errors) <= OUTLIER * spread)
 
 

@@ -31,6 +31,7 @@ from torch.func import jacfwd, vmap
 from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.geometry.warp import synthesize
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import changed
@@ -57,7 +58,6 @@ MIN_DIFFERENCE = 0.02  # standard deviation, in gray levels in [0, 1], of the no
 PLACE_DEVIATION = 0.5  # pixels, standard deviation of a shift on perfect texture, due to view synthesis; chosen by eye
 MAX_SHIFT = 1.5  # pixels, longest shift that the gradients of a cell can measure; chosen by eye
 MIN_SCALE = 0.25  # pixels, lower bound of the scale of the Cauchy weights; chosen by eye
-DEVIATION_OF_MEDIAN = 1.4826  # standard deviation of a normal distribution whose median absolute deviation is 1
 DAMPING = 1e-6  # squared gray levels per pixel, added to a structure tensor so that it can be inverted
 
 
@@ -253,7 +253,7 @@ def ground(depths: Tensor) -> tuple[Tensor, Tensor]:
     """
     median = depths.median(0, keepdim=True).values
     difference = (_cell_depths(depths) / _cell_depths(median)).log().abs()
-    spread = DEVIATION_OF_MEDIAN * difference.median(0).values
+    spread = DEVIATION_OVER_MEDIAN * difference.median(0).values
     return median, ((spread < MAX_SPREAD) & (difference < DEPTH_DEVIATION)).to(depths)
 
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from packdepth.data.dataset import ClipDataset
-from packdepth.files import size_in_words
 from packdepth.networks.contract import GuidedDepthNetwork
 from packdepth.networks.guidance import NetworkGuidance
 from packdepth.networks.layers.padding import pad_to_multiple
@@ -60,14 +59,12 @@ def cache_features(module: DepthModule, folder: Path, parts: Sequence[ClipDatase
     assert isinstance(guidance, NetworkGuidance)
     cache = FeatureCache(folder, guidance)
     maps = guidance.computed(pad_to_multiple(torch.zeros(1, 3, *module.run.image_size), network.stride))
-    views = 2 if module.run.networks.depth.flip or module.run.data.augmentation.flip > 0 else 1
+    mirrored = module.run.networks.depth.flip or module.run.data.augmentation.flip > 0
     images = sum(count_images(samples, module.depth_views) for samples in parts)
-    needed = images * views * sum(level.numel() * torch.half.itemsize for level in maps)
-    cache.reserve(needed, "name another folder as networks.depth.guidance.cache, or leave it out")
+    size = sum(level.numel() * torch.half.itemsize for level in maps)
+    description = cache.reserve(images, size, mirrored, "networks.depth.guidance.cache")
     guidance.cache = cache
-    there = cache.present_bytes()
-    mirrored = ", mirrored and not" if views == 2 else ""
-    return f"of {images} images{mirrored}: up to {size_in_words(needed)} in {folder}, {size_in_words(there)} are there"
+    return description
 
 
 def count_images(samples: ClipDataset, views: AbstractSet[str]) -> int:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from packdepth.errors import InputError
-from packdepth.files import check_room, make_folder, replacing
+from packdepth.files import check_room, make_folder, replacing, size_in_words
 from packdepth.networks.layers.formats import without_autocast
 
 
@@ -64,15 +64,24 @@ class MapCache:
         """Return the size of all cached files of the network, in bytes."""
         return sum(file.stat().st_size for file in self.folder.glob(f"{self.network}-*/[!.]*"))
 
-    def reserve(self, needed: int, advice: str) -> None:
-        """Make the folder, and raise InputError if its disk has too little room.
+    def reserve(self, images: int, size: int, mirrored: bool, option: str) -> str:
+        """Make the folder, and return a description of the cache's content and maximum size.
 
         Args:
-            needed: number of bytes of all maps, those included that are there.
-            advice: what to do, the end of the sentence.
+            images: number of different images, not counting mirrored ones.
+            size: size of the maps of an image, in bytes.
+            mirrored: whether mirrored images are cached, too.
+            option: the option of the run file that names the folder.
+
+        Raises InputError if the disk has too little room.
         """
+        needed = images * (2 if mirrored else 1) * size
         make_folder(self.folder)
-        check_room(self.folder, needed - self.present_bytes(), advice)
+        present = self.present_bytes()
+        check_room(self.folder, needed - present, f"name another folder as {option}, or leave it out")
+        views = ", mirrored and not" if mirrored else ""
+        there = size_in_words(present)
+        return f"of {images} images{views}: up to {size_in_words(needed)} in {self.folder}, {there} are there"
 
     def _path(self, image: Tensor) -> Path:
         """Return the path of the cached maps of an image [3, H, W]."""

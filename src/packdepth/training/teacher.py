@@ -14,14 +14,13 @@ from packdepth.checkpoint import RUN, Meta
 from packdepth.config import Run
 from packdepth.data.dataset import ClipDataset
 from packdepth.errors import InputError
-from packdepth.files import size_in_words
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference.cameras import match_camera, match_clip
 from packdepth.inference.predictor import load
 from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.networks.layers.formats import without_autocast
-from packdepth.networks.transformers_depth import TransformersDepthBlock
+from packdepth.networks.transformers_depth import TransformersDepth, TransformersDepthBlock
 from packdepth.objectives.teacher import teacher_of
 from packdepth.records import Batch, Clip
 from packdepth.training.map_cache import MapCache, fingerprint
@@ -158,13 +157,9 @@ def cache_teacher(teacher: TeacherNetwork, run: Run, parts: Sequence[ClipDataset
     Raises InputError if the disk does not have enough room.
     """
     assert teacher.cache is not None
-    views = 2 if run.data.augmentation.flip > 0 else 1
     images, (height, width) = len({target for part in parts for target in part.targets}), run.image_size
-    needed = images * views * height * width * torch.float32.itemsize
-    teacher.cache.reserve(needed, "name another folder as the cache of the teacher, or leave it out")
-    there, mirrored = teacher.cache.present_bytes(), ", mirrored and not" if views == 2 else ""
-    size, present = size_in_words(needed), size_in_words(there)
-    return f"of {images} images{mirrored}: up to {size} in {teacher.folder}, {present} are there"
+    size = height * width * torch.float32.itemsize
+    return teacher.cache.reserve(images, size, run.data.augmentation.flip > 0, "the cache of the teacher")
 
 
 def _is_model(name: str) -> bool:
@@ -186,8 +181,8 @@ def _model(name: str) -> Knowledge:
     network = block.assemble()
     block.start(network)
     if block.output == "inverse":
-        with torch.no_grad():
-            network.get_submodule("scale").get_parameter("log_shift").fill_(-torch.inf)  # 0 stays infinity
+        assert isinstance(network, TransformersDepth)
+        network.scale.remove_shift()
     return Knowledge(network, None, None, block.output == "metric", block.model_dump_json())
 
 

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from packdepth.networks.contract import SCALES
 from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, refined, start_coarsest
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import InverseDepthHead, LogitConv2d
 
 CHANNELS = (16, 32, 64, 96, 128)  # channels of the decoder at strides 2 to 32
 GROUPS = 8  # largest number of groups of the group normalizations
-SCALES = 4  # number of inverse depths, at strides 1, 2, 4 and 8
 
 
 class CoarseToFineDecoderBlock(DecoderBlock):

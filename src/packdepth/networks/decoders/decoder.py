@@ -80,6 +80,23 @@ DECODERS = Family(DecoderBlock, "packdepth.decoders", ("packdepth.networks.decod
 AnyDecoder = Annotated[DecoderBlock, ByKind(DECODERS)]
 
 
+def level_widths(encoder_channels: Sequence[int], channels: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return the channels of each decoder level at strides 1 to 16, finest first: of its input, its own, of its skip.
+
+    The coarsest level takes the coarsest features of the encoder, any other one the level below. The level of stride 1
+    has no skip connection, because encoders begin at stride 2.
+
+    Args:
+        encoder_channels: channels of the encoder's features, at strides 2 to 32.
+        channels: channels of the decoder at strides 1 to 16.
+
+    >>> level_widths([16, 24, 40, 112, 320], [8, 16, 32, 64, 128])[::4]
+    [(16, 8, 0), (320, 128, 112)]
+    """
+    inputs, skips = [*channels[1:], encoder_channels[-1]], [0, *encoder_channels[:-1]]
+    return list(zip(inputs, channels, skips, strict=True))
+
+
 def refined(logits: Tensor, coarser: Tensor | None) -> Tensor:
     """Return logits with those of the coarser level added, upsampled bilinearly.
 

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock
+from packdepth.networks.contract import SCALES
+from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, level_widths
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import LogitConv2d
 
 CHANNELS = (16, 32, 64, 128, 256)  # channels of the decoder at strides 1 to 16, as in monodepth2
 NARROW = (16, 24, 32, 64, 128)  # channels for light encoders: as accurate in short trainings, and quicker
-SCALES = 4  # number of inverse depths, at strides 1, 2, 4 and 8
 
 
 class Monodepth2DecoderBlock(DecoderBlock):
@@ -51,10 +51,9 @@ class DepthDecoder(Decoder):
         super().__init__()
         self.channels = {2**level: width for level, width in enumerate(channels)}
         self.feature_channels = {stride: self.channels[stride] for stride in (1, 2, 4, 8)}
-        inputs = [*channels[1:], encoder_channels[-1]]
-        skips = [0, *encoder_channels[:-1]]
-        self.before = nn.ModuleList(_conv(i, c) for i, c in zip(inputs, channels, strict=True))
-        self.after = nn.ModuleList(_conv(c + s, c) for c, s in zip(channels, skips, strict=True))
+        widths = level_widths(encoder_channels, channels)
+        self.before = nn.ModuleList(_conv(i, c) for i, c, _ in widths)
+        self.after = nn.ModuleList(_conv(c + skip, c) for _, c, skip in widths)
         self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in channels[:SCALES])
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> Decoded:

@@ -10,7 +10,15 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, refined, start_coarsest
+from packdepth.networks.contract import SCALES
+from packdepth.networks.decoders.decoder import (
+    Decoded,
+    Decoder,
+    DecoderBlock,
+    level_widths,
+    refined,
+    start_coarsest,
+)
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import InverseDepthHead, LogitConv2d
 from packdepth.networks.layers.packing import Conv2D, UnpackLayerConv3d
@@ -18,7 +26,6 @@ from packdepth.networks.layers.packing import Conv2D, UnpackLayerConv3d
 CHANNELS = (16, 32, 32, 64, 128)  # channels of the decoder at strides 1 to 16, near those of PackNet `small`
 FEATURES = 2  # features of the 3D convolutions, as in PackNet `small` and `tiny`
 GROUPS = 16  # largest number of groups of the group normalizations, as published
-SCALES = 4  # number of inverse depths, at strides 1, 2, 4 and 8
 
 
 class PackNetDecoderBlock(DecoderBlock):
@@ -54,15 +61,13 @@ class UnpackingDecoder(Decoder):
         super().__init__()
         self.channels = {2**level: width for level, width in enumerate(channels)}
         self.feature_channels = {stride: self.channels[stride] for stride in (1, 2, 4, 8)}
-        inputs = [*channels[1:], encoder_channels[-1]]
-        skips = [0, *encoder_channels[:-1]]
+        widths = level_widths(encoder_channels, channels)
         self.unpack = nn.ModuleList(
-            UnpackLayerConv3d(i, c, 3, FEATURES, math.gcd(GROUPS, c * 4 // FEATURES))
-            for i, c in zip(inputs, channels, strict=True)
+            UnpackLayerConv3d(i, c, 3, FEATURES, math.gcd(GROUPS, c * 4 // FEATURES)) for i, c, _ in widths
         )
         self.join = nn.ModuleList(
             Conv2D(c + skip + (level < SCALES - 1), c, 3, math.gcd(GROUPS, c))
-            for level, (c, skip) in enumerate(zip(channels, skips, strict=True))
+            for level, (_, c, skip) in enumerate(widths)
         )
         self.disparity = nn.ModuleList(LogitConv2d(c, 1, 3, padding=1) for c in channels[:SCALES])
 

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from packdepth.errors import InputError
 from packdepth.networks.encoders.encoder import STRIDES, Encoder, EncoderBlock, normalized
-from packdepth.networks.hub import Normalization, read_config, read_normalization, reading, transformers_module
+from packdepth.networks.hub import IMAGENET, read_config, read_normalization, reading, transformers_module
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, for models that come without their own
 WIDTHS = (32, 64, 128, 256, 256)  # channels of the features that are made of others, at strides 2 to 32
 GROUPS = 8  # groups of the group normalization in the stem
 TOKEN_STRIDE = 16  # pixels of the image for each patch of a vision transformer: the image is resized for other patches
@@ -55,7 +54,7 @@ class TransformersEncoderBlock(EncoderBlock):
         if self.config is not None:
             return self
         config = read_config(self.model)
-        mean, deviation = read_normalization(self.model) or Normalization(MEAN, DEVIATION)
+        mean, deviation = read_normalization(self.model) or IMAGENET
         values = {"mean": list(mean), "deviation": list(deviation)}
         content = json.loads(config.to_json_string(use_diff=False))
         kept = {key: value for key, value in content.items() if key not in NO_ARCHITECTURE}
@@ -123,8 +122,8 @@ class TransformersEncoder(Encoder):
     def __init__(
         self,
         config: Mapping[str, Any],
-        mean: Sequence[float] = MEAN,
-        deviation: Sequence[float] = DEVIATION,
+        mean: Sequence[float] = IMAGENET.mean,
+        deviation: Sequence[float] = IMAGENET.std,
         channels_in: int = 3,
         name: str = "this model",
     ) -> None:

@@ -65,6 +65,11 @@ class OutputScale(nn.Module):
         self.log_scale.fill_(math.log((1 - SHIFT) * value / typical))
         self.log_shift.fill_(math.log(SHIFT * value))
 
+    @torch.no_grad()
+    def remove_shift(self) -> None:
+        """Set b to 0, so that an output of 0 is infinitely far. It cannot be learned any more."""
+        self.log_shift.fill_(-torch.inf)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Convert the module to another device or dtype, but to no dtype narrower than float32."""
         return super()._apply(widened(fn), recurse)  # type: ignore[no-untyped-call]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+
 EARTH = 6_371_009.0  # metres, mean radius
 WINDOW = 1.5  # seconds before and after a position from whose neighbors its speed is found; averages a receiver's noise
 MIN_NEIGHBORS = 1  # positions on each side that are used, even if they are farther in time
@@ -11,7 +13,6 @@ LONGEST = 5.0  # seconds between neighbors: over a longer time a vehicle may hav
 ROUNDS = 3  # reweightings of the line through the positions; more change it little
 OUTLIER = 2.0  # standard deviations at which a position weighs a quarter (Geman and McClure)
 MIN_SPREAD = 0.1  # metres: a consumer receiver's noise from one position to the next
-DEVIATION_OVER_MEDIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 
 
 def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:

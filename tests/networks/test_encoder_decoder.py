@@ -16,7 +16,7 @@ from packdepth.networks.contract import check_inverse_depths
 from packdepth.networks.decoders.decoder import DECODERS
 from packdepth.networks.encoder_decoder import EncoderDecoder, EncoderDecoderBlock
 from packdepth.networks.encoders.encoder import ENCODERS
-from packdepth.networks.pose_resnet import EncoderPose, PoseEncoderBlock
+from packdepth.networks.pose_encoder import EncoderPose, PoseEncoderBlock
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "efficientnet_lite": {"weights": None},

@@ -1,0 +1,107 @@
+"""Ego-motion by any encoder and the pose decoder of monodepth2 (Godard et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from packdepth.networks.blocks import PoseNetworkBlock
+from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
+from packdepth.networks.encoders.encoder import AnyEncoder, Encoder, EncoderBlock
+from packdepth.networks.layers.padding import pad_to_multiple
+
+SCALE = 0.01  # factor of the output, as in monodepth2: an untrained network predicts almost no motion
+IMAGES = 2  # images of a pair
+
+
+class EncoderPoseBlock(PoseNetworkBlock):
+    """The options of ego-motion networks of an encoder and monodepth2's pose decoder."""
+
+    @property
+    def part(self) -> EncoderBlock:
+        """The encoder."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Return kind, encoder and origin of its weights."""
+        return f"{self.kind}, {self.part.describe()}"
+
+    def build(self) -> EncoderPose:
+        """Return the network with random weights."""
+        return EncoderPose(self.part.assemble(3 * IMAGES), self.initial_forward)
+
+    def start(self, network: nn.Module) -> None:
+        """Load the pretrained weights of the encoder, if its block names some.
+
+        Raises InputError if they cannot be used.
+        """
+        assert isinstance(network, EncoderPose)
+        self.part.start(network.encoder)
+
+
+class PoseEncoderBlock(EncoderPoseBlock):
+    """Any encoder and monodepth2's pose decoder, on pairs in temporal order.
+
+    The first convolution takes two images: its pretrained kernel is repeated and halved.
+
+    >>> type(PoseEncoderBlock(encoder={"kind": "efficientnet_lite"}).build().encoder).__name__
+    'EfficientNetLite'
+    """
+
+    described: ClassVar[frozenset[str]] = frozenset({"encoder"})
+
+    kind: Literal["pose_encoder"] = "pose_encoder"
+    encoder: AnyEncoder
+    """The encoder, and the weights that it starts from."""
+
+    @property
+    def part(self) -> EncoderBlock:
+        """The encoder."""
+        return self.encoder
+
+    def architecture(self) -> dict[str, Any]:
+        """Return the options that must be equal in two networks for one to load the weights of the other."""
+        return super().architecture() | {"encoder": self.encoder.architecture()}
+
+    def completed(self) -> Self:
+        """Return the block with its encoder completed.
+
+        Raises InputError if a file that the encoder names cannot be used.
+        """
+        return self.model_copy(update={"encoder": self.encoder.completed()})
+
+
+class EncoderPose(PairPoseNetwork):
+    """An ego-motion network of an encoder and monodepth2's pose decoder.
+
+    The last convolution has room for two motions and, as in monodepth2, the first is used; each is a rotation vector,
+    then a translation.
+
+    Args:
+        encoder: the encoder of pairs of images, with 6 input channels.
+        initial_forward: metres along the optical axis between two frames that the untrained network predicts.
+
+    >>> from packdepth.networks.encoders.resnet import ResNetEncoder
+    >>> pose = EncoderPose(ResNetEncoder(18, channels_in=6))
+    >>> pose(torch.rand(1, 3, 64, 64), torch.rand(1, 2, 3, 64, 64), offsets=(-1, 1)).shape
+    torch.Size([1, 2, 4, 4])
+    """
+
+    def __init__(self, encoder: Encoder, initial_forward: float = 0.0) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.squeeze = nn.Conv2d(self.encoder.channels[-1], 256, 1)
+        self.pose0 = nn.Conv2d(256, 256, 3, padding=1)
+        self.pose1 = nn.Conv2d(256, 256, 3, padding=1)
+        self.pose2 = nn.Conv2d(256, 12, 1)
+        start_forward(self.pose2, initial_forward, translation_z=5, scale=SCALE)
+
+    def pair_motion(self, pair: Tensor) -> Tensor:
+        """Return six-vectors [B, 6] of T_later_earlier."""
+        x = F.relu(self.squeeze(self.encoder(pad_to_multiple(pair, self.encoder.multiple))[-1]))
+        x = F.relu(self.pose1(F.relu(self.pose0(x))))
+        vector = SCALE * self.pose2(x).mean((2, 3)).float()
+        return torch.cat([vector[:, 3:6], vector[:, 0:3]], dim=1)

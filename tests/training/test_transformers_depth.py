@@ -75,7 +75,7 @@ def test_each_family_is_trained_and_predicts_without_its_model(
 
 def load_start(run: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The weights that the training of a run starts from, but for scale and shift."""
-    block = Run.model_validate(run).networks.depth.completed()
+    block = Run.model_validate(run).completed().networks.depth
     network = block.assemble()
     block.start(network)
     return {f"depth.{name}": value for name, value in network.state_dict().items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -179,7 +179,12 @@ class NetworkBlock(Block, ABC):
         """Return the options that must be equal in two networks for one to load the weights of the other."""
         return self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
 
-    def completed(self) -> Self:
+    @property
+    def advice(self) -> str:
+        """Advice of one clause on how to have a better network; empty if there is none."""
+        return ""
+
+    def completed(self) -> NetworkBlock:
         """Return the block with all that `build` needs from files that it names, such as a model's configuration.
 
         Training completes the blocks of a run, and its checkpoints keep the completed ones: nothing but the checkpoint

@@ -90,7 +90,8 @@ def train(
             used.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
-    run = as_run(run, overrides, checkpoint.recorded_packages(output / "last") if resume else {}).completed()
+    asked = as_run(run, overrides, checkpoint.recorded_packages(output / "last") if resume else {})
+    run, advice = asked.completed(), asked.networks.depth.advice
     processes = run.training.devices * run.training.nodes
     if run.training.batch_size % processes:
         raise InputError(
@@ -130,6 +131,8 @@ def train(
     make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
+        if advice:
+            print(f"start      {advice}", flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:

@@ -25,7 +25,8 @@ AREAS = (
     122_880,
 )  # pixels: 64x224, 96x320, 128x416, 192x640, the sizes that records are made at
 MULTIPLE = 32  # pixels: height and width, so that PackNet's five packing steps need no padding
-FEW_IMAGES = 3000  # training samples below which a smaller image size is better (2026-11-26-init.md)
+FEW_IMAGES = 3000  # training samples below which a smaller image size is better, from scratch (2026-11-26-init.md)
+FEW_PRETRAINED = 2000  # likewise of a pretrained network (2026-11-26-init-sizes.md)
 ROUGH_IMAGES = FEW_IMAGES // 2  # training samples below which depth is called rough in advance; chosen
 MANY_IMAGES = (
     12_000  # training samples beyond which a clip of one street gains nothing (2026-11-21-sequence-06-speed.md)
@@ -290,7 +291,8 @@ def with_steps(
     """
     values = {choice.key: choice.value for choice in choices}
     batch, places = int(values["training.batch_size"]), place_count(look)
-    wanted = max(FEW_IMAGES, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
+    few = FEW_PRETRAINED if values["networks.depth"]["kind"] == "encoder_decoder" else FEW_IMAGES
+    wanted = max(few, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
     most = max(MANY_IMAGES, IMAGES_OF_A_PLACE * places)
     first, *larger = image_sizes(look.clips)
     size, seconds, next_size = first, step_seconds(choices, first), ""

@@ -236,12 +236,16 @@ class Run(Closed):
     training: Training
     """Options of the training."""
 
-    def completed(self) -> Run:
+    def completed(self, before: Run | Imported | None = None) -> Run:
         """Return the run with all that its networks need from files that they name; see `NetworkBlock.completed`.
+
+        Args:
+            before: the run of the checkpoint that is resumed, whose networks are complete; None otherwise.
 
         Raises InputError if such a file cannot be used.
         """
-        networks = {name: block.completed() for name, block in self.networks if block is not None}
+        former = {} if before is None else dict(before.networks)
+        networks = {name: block.completed(former.get(name)) for name, block in self.networks if block is not None}
         return self.model_copy(update={"networks": self.networks.model_copy(update=networks)})
 
     @field_validator("objective")

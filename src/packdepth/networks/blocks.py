@@ -179,11 +179,14 @@ class NetworkBlock(Block, ABC):
         """Return the options that must be equal in two networks for one to load the weights of the other."""
         return self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
 
-    def completed(self) -> Self:
+    def completed(self, before: NetworkBlock | None = None) -> Self:
         """Return the block with all that `build` needs from files that it names, such as a model's configuration.
 
         Training completes the blocks of a run, and its checkpoints keep the completed ones: nothing but the checkpoint
-        is needed afterwards.
+        is needed afterwards, also to resume the training.
+
+        Args:
+            before: the completed block of the training that is resumed; None otherwise.
 
         Raises InputError if a file cannot be used.
         """

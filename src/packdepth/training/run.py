@@ -16,7 +16,7 @@ from torch import Tensor
 
 from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
-from packdepth.config import Run, blocks_of, load_run, packages_of, parse_run
+from packdepth.config import Imported, Run, blocks_of, load_run, packages_of, parse_run
 from packdepth.data.agreement import check_agreement
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
@@ -90,20 +90,23 @@ def train(
             used.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
-    run = as_run(run, overrides, checkpoint.recorded_packages(output / "last") if resume else {}).completed()
+    before = _interrupted(output) if resume else None
+    run = as_run(run, overrides, {} if before is None else before.meta.packages)
+    run = run.completed(None if before is None else before.run)
     processes = run.training.devices * run.training.nodes
     if run.training.batch_size % processes:
         raise InputError(
             f"{origin}: training.batch_size: {run.training.batch_size} samples cannot be shared evenly by "
             f"{processes} processes; give a multiple of {processes}"
         )
-    state, epoch = _resumable(output, run) if resume else (None, 0)
+    if before is not None:
+        _check_same_run(output, before.run, run)
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
     found, clips, validation, assumed = run_clips(run, objective)
     cameras = distinct_cameras(clips) if run.camera.learn else []
-    data = RunData(run, objective, clips, validation, cameras, epoch)
+    data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)
     if data.val is not None and len(data.val) < processes:
         raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
@@ -130,6 +133,7 @@ def train(
     make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
+    state = None if before is None else before.state
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
@@ -443,18 +447,26 @@ def _strategy(run: Run) -> str:
     return "ddp_find_unused_parameters_true" if has_unused else "ddp"
 
 
-def _resumable(output: Path, run: Run) -> tuple[Path, int]:
-    """Return the file with the trainer's state, and the number of finished epochs.
+class Interrupted(NamedTuple):
+    """A training that can be resumed."""
 
-    Raises InputError unless `output/last` is a checkpoint of the same run.
-    """
+    run: Run | Imported  # its run file
+    meta: checkpoint.Meta  # description of its checkpoint `last`
+    state: Path  # file with the trainer's state
+
+
+def _interrupted(output: Path) -> Interrupted:
+    """Return the training in an output. Raises InputError unless it can be resumed."""
     for name in ("best", "last"):
         checkpoint.recover(output / name)
     state = output / "last" / checkpoint.TRAINER_STATE
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")
-    before, meta = checkpoint.read_description(output / "last")
+    return Interrupted(*checkpoint.read_description(output / "last"), state)
+
+
+def _check_same_run(output: Path, before: Run | Imported, run: Run) -> None:
+    """Raise InputError unless an interrupted run may go on with the values of another."""
     if isinstance(before, Run) and run.camera.fov is None and before.camera.fov == OLD_FOV:
         before = before.model_copy(update={"camera": before.camera.model_copy(update={"fov": None})})
     checkpoint.check_unchanged(output, before, run, FREE_ON_RESUME)
-    return state, meta.epoch

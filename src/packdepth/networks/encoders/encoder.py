@@ -150,8 +150,12 @@ class EncoderBlock(Block, ABC):
         """Return the kind, the variant and the origin of the weights in a few words."""
         return self.kind
 
-    def completed(self) -> Self:
-        """Return the block with all that `build` needs from files; see `NetworkBlock.completed`."""
+    def completed(self, before: EncoderBlock | None = None) -> Self:
+        """Return the block with all that `build` needs from files; see `NetworkBlock.completed`.
+
+        Args:
+            before: the completed block of the training that is resumed; None otherwise.
+        """
         return self
 
     def architecture(self) -> dict[str, Any]:

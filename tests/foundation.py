@@ -187,8 +187,7 @@ def model(config: Any) -> Any:
 def save(config: Any, folder: Path, mean: float = 0.5, std: float = 0.25) -> Path:
     """A folder with such a model, as the Hub has it."""
     model(config).save_pretrained(folder)
-    content = {"image_mean": [mean] * 3, "image_std": [std] * 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(content))
+    _save_normalization(folder, mean, std)
     return folder
 
 
@@ -220,10 +219,16 @@ def backbone(family: str) -> Any:
 
 
 def save_backbone(family: str, folder: Path) -> Any:
-    """Return a small backbone, after writing it to a folder as the Hub has it, without the normalization of images."""
+    """Return a small backbone, after writing it to a folder as the Hub has it."""
     import transformers
 
     torch.manual_seed(0)
     model = transformers.AutoBackbone.from_config(backbone(family))
     model.save_pretrained(folder)
+    _save_normalization(folder)
     return model
+
+
+def _save_normalization(folder: Path, mean: float = 0.5, std: float = 0.25) -> None:
+    content = {"image_mean": [mean] * 3, "image_std": [std] * 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps(content))

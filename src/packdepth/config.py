@@ -325,7 +325,7 @@ class Run(Closed):
 
     @model_validator(mode="after")
     def _something_to_train(self) -> Run:
-        """Raise ValueError if a frozen network has no initial weights, or if all networks are frozen."""
+        """Raise ValueError if what is frozen has no initial weights, or if all networks are frozen."""
         frozen = []
         for name in ("depth", "pose"):
             network, start = getattr(self.networks, name), getattr(self.initial, name)
@@ -336,6 +336,11 @@ class Run(Closed):
                 if network.frozen and start is None:
                     raise ValueError(
                         f"networks.{name} is frozen but random; give the checkpoint to take as initial.{name}"
+                    )
+                if network.keeps_random is not None and start is None:
+                    raise ValueError(
+                        f"networks.{name}.{network.keeps_random} keeps what is random; name pretrained weights or "
+                        f"initial.{name}, or remove it"
                     )
         if all(frozen):
             raise ValueError("all networks are frozen, so nothing would be trained; free one")

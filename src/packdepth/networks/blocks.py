@@ -171,6 +171,11 @@ class NetworkBlock(Block, ABC):
     described: ClassVar[frozenset[str]] = frozenset()
     """Names of the options that `describe` names."""
 
+    @property
+    def keeps_random(self) -> str | None:
+        """The option that keeps random weights or statistics as they are, by its path; None if there is none."""
+        return None
+
     def describe(self) -> str:
         """Return the kind, and what it is made of and starts from if it has parts."""
         return self.kind

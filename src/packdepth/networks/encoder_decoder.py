@@ -47,6 +47,12 @@ class BoundedDepthBlock(DepthNetworkBlock):
         """The encoder and the decoder."""
         raise NotImplementedError
 
+    @property
+    def keeps_random(self) -> str | None:
+        """The option that keeps random weights or statistics of the encoder as they are; None if there is none."""
+        option = self.parts[0].keeps_random
+        return None if option is None else f"encoder.{option}"
+
     def describe(self) -> str:
         """Return kind, encoder, origin of its weights, and decoder."""
         encoder, decoder = self.parts

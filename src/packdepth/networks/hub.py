@@ -67,13 +67,23 @@ class ModelRecord(Closed):
         return f"{self.model_type} {digest}"
 
 
-def record_of(config: Any, normalization: Normalization) -> ModelRecord:
+def read_record(name: str, config: Any, field: str, default: Normalization | None = None) -> ModelRecord:
     """Return the description of a model.
 
     Args:
+        name: the name of the model on the Hub, or the path of its folder.
         config: the configuration that `read_config` returned.
-        normalization: the normalization of the images that the model expects.
+        field: field of the run file that names the model, for an error.
+        default: normalization of images if the files of the model do not say; None if they must.
+
+    Raises InputError if transformers is not installed, or if the files do not say how images are normalized.
     """
+    normalization = read_normalization(name) or default
+    if normalization is None:
+        raise InputError(
+            f"{field}: {name} does not say how its images are normalized; copy the model's preprocessor_config.json, "
+            f"with image_mean and image_std, beside its config.json"
+        )
     return ModelRecord(config=_portable(json.loads(json.dumps(config.to_dict()))), **normalization._asdict())
 
 

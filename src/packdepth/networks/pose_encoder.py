@@ -25,6 +25,12 @@ class EncoderPoseBlock(PoseNetworkBlock):
         """The encoder."""
         raise NotImplementedError
 
+    @property
+    def keeps_random(self) -> str | None:
+        """The option that keeps random weights or statistics of the encoder as they are; None if there is none."""
+        option = self.part.keeps_random
+        return None if option is None else f"encoder.{option}"
+
     def describe(self) -> str:
         """Return kind, encoder and origin of its weights."""
         return f"{self.kind}, {self.part.describe()}"

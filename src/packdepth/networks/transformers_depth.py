@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from packdepth.blocks import Closed
@@ -19,9 +19,8 @@ from packdepth.networks.hub import (
     ModelRecord,
     Normalization,
     read_config,
-    read_normalization,
+    read_record,
     reading,
-    record_of,
     transformers_module,
 )
 from packdepth.networks.layers.head import LogitConv2d
@@ -29,6 +28,7 @@ from packdepth.networks.layers.low_rank import add_low_rank
 from packdepth.networks.layers.output_scale import Output, OutputScale
 from packdepth.networks.options import INITIAL_DEPTH
 
+ENCODER_FACTOR = 0.1  # default factor on the learning rate of the encoder
 MIN_CELLS = 2  # patches, smallest height and width of the features
 OUTPUTS: dict[str, Output] = {  # what the models of a type predict; `depth_estimation_type: metric` overrules it
     "depth_anything": "inverse",
@@ -73,8 +73,8 @@ class TransformersDepthBlock(DepthNetworkBlock):
     metric: depth in metres; scale and shift are learned, too, but start from these metres.
     """
     initial_depth: PositiveFloat = INITIAL_DEPTH
-    """Metres at which the typical pixel of the first training images starts; without effect on `output: metric`."""
-    learning_rate_factor: NonNegativeFloat = 0.1
+    """Metres at which the typical pixel of the first training images starts; not for `output: metric`."""
+    learning_rate_factor: PositiveFloat = ENCODER_FACTOR
     """Factor on the learning rate of the encoder, which is pretrained on far more images than the rest."""
     frozen_encoder: bool = False
     """Do not train the encoder, but the decoder only."""
@@ -98,6 +98,13 @@ class TransformersDepthBlock(DepthNetworkBlock):
     def _one_way_to_train(self) -> TransformersDepthBlock:
         if self.frozen_encoder and self.lora is not None:
             raise ValueError("frozen_encoder and lora exclude each other: lora trains the encoder; remove one of them")
+        if self.frozen_encoder and self.learning_rate_factor != ENCODER_FACTOR:
+            raise ValueError("learning_rate_factor is that of the encoder, which frozen_encoder stops; remove one")
+        if self.frozen_encoder and self.gradient_checkpointing:
+            raise ValueError(
+                "gradient_checkpointing saves memory for the gradient of the encoder, which frozen_encoder stops; "
+                "remove one of them"
+            )
         return self
 
     def describe(self) -> str:
@@ -131,14 +138,14 @@ class TransformersDepthBlock(DepthNetworkBlock):
                 f"networks.depth.model: {self.model} is no depth network ({config.model_type}); name one that "
                 f"AutoModelForDepthEstimation of transformers loads, such as Depth Anything"
             )
-        normalization = read_normalization(self.model)
-        if normalization is None and config.model_type not in UNNORMALIZED:
-            raise InputError(
-                f"networks.depth.model: {self.model} does not say how its images are normalized; copy the model's "
-                f"preprocessor_config.json, with image_mean and image_std, beside its config.json"
-            )
+        default = AS_IT_IS if config.model_type in UNNORMALIZED else None
+        record = read_record(self.model, config, "networks.depth.model", default)
         output = predicted_by(config, self.model) if self.output == "auto" else self.output
-        return self.model_copy(update={"record": record_of(config, normalization or AS_IT_IS), "output": output})
+        if output == "metric" and self.initial_depth != INITIAL_DEPTH:
+            raise InputError(
+                f"networks.depth.initial_depth: {self.model} predicts metres, which the training starts from; remove it"
+            )
+        return self.model_copy(update={"record": record, "output": output})
 
     def start(self, network: nn.Module) -> None:
         """Load the weights of the model.
@@ -206,8 +213,11 @@ class TransformersDepthBlock(DepthNetworkBlock):
         )
         network = TransformersDepth(model, block.output, block.record.mean, block.record.std)
         network.encoder.learning_rate_factor = self.learning_rate_factor  # type: ignore[assignment]
-        if self.lora is not None:
-            add_low_rank(network.encoder, self.lora.rank)
+        if self.lora is not None and not add_low_rank(network.encoder, self.lora.rank):
+            raise InputError(
+                f"networks.depth.lora: the encoder of this {block.record.model_type} has no linear layer to update; "
+                f"remove it"
+            )
         if self.frozen_encoder:
             network.freeze_encoder()
         if self.gradient_checkpointing:

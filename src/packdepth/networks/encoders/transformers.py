@@ -19,9 +19,8 @@ from packdepth.networks.hub import (
     IMAGENET,
     ModelRecord,
     read_config,
-    read_normalization,
+    read_record,
     reading,
-    record_of,
     transformers_module,
 )
 
@@ -75,13 +74,15 @@ class TransformersEncoderBlock(EncoderBlock):
         Args:
             before: the block of the training that is resumed, which describes its model already; None otherwise.
 
-        Raises InputError without the extra, and if there is no such model.
+        Raises InputError without the extra, if there is no such model, and if the files of a pretrained one do not say
+        how its images are normalized.
         """
         if self.record is not None:
             return self
         if isinstance(before, TransformersEncoderBlock) and before.record is not None and before.model == self.model:
             return self.model_copy(update={"record": before.record})
-        record = record_of(read_config(self.model), read_normalization(self.model) or IMAGENET)
+        default = None if self.pretrained_weights else IMAGENET
+        record = read_record(self.model, read_config(self.model), "encoder.model", default)
         return self.model_copy(update={"record": record})
 
     def build(self, channels_in: int = 3) -> TransformersEncoder:

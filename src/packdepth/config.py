@@ -306,6 +306,21 @@ class Run(Closed):
         return self
 
     @model_validator(mode="after")
+    def _sky(self) -> Run:
+        """Raise ValueError if a term needs the sky of a segmentation network, but none guides the depth network."""
+        guidance = self.networks.depth.guidance
+        if guidance is not None and guidance.semantics.label_classes is None:
+            return self
+        for term in self.objective:
+            if isinstance(term, Term) and "sky" in term.needs:
+                raise ValueError(
+                    f"objective: '{term.kind}' takes the sky from the segmentation network that guides depth, but "
+                    f"{'none does' if guidance is None else 'label maps do'}; guide by a network in "
+                    f"networks.depth.guidance, or write by: labels"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _label_maps(self) -> Run:
         """Raise ValueError if label maps guide the depth network, but images without label maps need its depth."""
         if self.networks.depth.label_classes is None:

@@ -149,6 +149,8 @@ def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_pat
     ]
     sum(feature.mean() for feature in features).backward()
     assert sum(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in encoder.body.parameters()) > 4
+    with torch.autocast("cpu", torch.bfloat16):  # as training in bf16
+        assert all(x.isfinite().all() for x in encoder(torch.rand(2, 3, 64, 96)))
     for path in tmp_path.iterdir():
         path.unlink()
     assert block.record is not None
@@ -162,6 +164,18 @@ def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_pat
             again.eval()(torch.ones(1, 3, 64, 64)), encoder.eval()(torch.ones(1, 3, 64, 64)), strict=True
         ):
             torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("family", foundation.BACKBONES)
+def test_backbones_in_bfloat16_give_nearly_the_same(family: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    foundation.save_backbone(family, tmp_path)
+    encoder, image = started(TransformersEncoderBlock(model=str(tmp_path))), torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        plain, narrow = encoder(image), encoder.bfloat16()(image.bfloat16())
+    for one, other in zip(plain, narrow, strict=True):
+        assert other.dtype == torch.bfloat16
+        assert (one - other).abs().max() < 0.05 * one.abs().max()
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:

@@ -202,8 +202,8 @@ class TransformersEncoder(Encoder):
         for (index, is_native), project, stride in zip(self.taps, self.project, STRIDES[1:], strict=True):
             x = project(maps[index])
             if not is_native:
-                size = (height // stride, width // stride)
-                x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=stride > TOKEN_STRIDE)
+                size = [height // stride, width // stride]
+                x = resized(x, size, antialias=stride > TOKEN_STRIDE)
             features.append(x)
         return features
 
@@ -211,7 +211,7 @@ class TransformersEncoder(Encoder):
         """Return the feature maps of the model."""
         if self.patch not in (1, TOKEN_STRIDE):
             size = [pixels // TOKEN_STRIDE * self.patch for pixels in image.shape[-2:]]
-            image = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
+            image = resized(image, size, antialias=True)
         maps: Sequence[Tensor] = self.model(image).feature_maps
         return maps
 
@@ -237,3 +237,18 @@ class TransformersEncoder(Encoder):
                 nearest = min(strides, key=lambda other: max(other, stride) / min(other, stride))
                 taps.append((max(i for i, other in enumerate(strides) if other == nearest), nearest == stride))
         return taps, [maps[index].shape[1] for index, _ in taps]
+
+
+def resized(x: Tensor, size: list[int], antialias: bool) -> Tensor:
+    """Return maps that are resized bilinearly, in their dtype; always computed in float32 or wider.
+
+    Args:
+        x: maps [B, C, h, w].
+        size: height and width of the result.
+        antialias: whether to average what becomes smaller. Torch has no such layer in bfloat16 on CPUs.
+
+    >>> resized(torch.ones(1, 1, 4, 4, dtype=torch.bfloat16), [2, 2], antialias=True).dtype
+    torch.bfloat16
+    """
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return F.interpolate(wide, size, mode="bilinear", align_corners=False, antialias=antialias).to(x.dtype)

@@ -49,7 +49,7 @@ from packdepth.objectives.photometric import Photometric
 from packdepth.objectives.smoothness import Smoothness
 from packdepth.records import Outputs
 
-DINOV2_SMALL = {
+DINOV2_SMALL: dict[str, object] = {
     "model_type": "dinov2",
     "hidden_size": 384,
     "num_hidden_layers": 12,
@@ -57,14 +57,18 @@ DINOV2_SMALL = {
     "patch_size": 14,
     "image_size": 518,
 }
-DEPTH_ANYTHING_SMALL = {
+DEPTH_ANYTHING_SMALL: dict[str, object] = {
     "model_type": "depth_anything",
     "backbone_config": DINOV2_SMALL | {"out_indices": [3, 6, 9, 12], "reshape_hidden_states": False},
     "reassemble_hidden_size": 384,
     "neck_hidden_sizes": [48, 96, 192, 384],
     "fusion_hidden_size": 64,
 }
-CONVNEXT_TINY = {"model_type": "convnext", "depths": [3, 3, 9, 3], "hidden_sizes": [96, 192, 384, 768]}
+CONVNEXT_TINY: dict[str, object] = {
+    "model_type": "convnext",
+    "depths": [3, 3, 9, 3],
+    "hidden_sizes": [96, 192, 384, 768],
+}
 
 
 def recorded(config: dict[str, object]) -> dict[str, object]:

@@ -150,6 +150,23 @@ def test_the_network_that_guides_knows_the_sky(run_values: dict[str, Any], tmp_p
             parse_run(values, "run")
 
 
+def test_the_class_of_the_sky_is_that_of_the_network_that_labeled(
+    run_values: dict[str, Any], moving_clip: Path, tmp_path: Path
+) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    run_values["data"] |= {"train": [{"kind": "folder", "root": str(clip)}], "val": []}
+    run_values["training"] |= {"epochs": 1, "epoch_steps": 1}
+    run_values["objective"].append({"kind": "sky"})
+    label_clips(clip, str(segmenter.write(tmp_path / "segmenter")))
+    with pytest.raises(InputError, match=r"sky.label: class 10 of the .* is none, not sky .*; write label: 1"):
+        train(run_values, tmp_path / "out")
+    run_values["objective"][-1]["label"] = segmenter.CLASSES.index("car")
+    with pytest.raises(InputError, match=r"sky.label: class 2 of the .* is car, not sky .*; write label: 1"):
+        train(run_values, tmp_path / "out")
+    run_values["objective"][-1]["label"] = segmenter.CLASSES.index("sky")
+    train(run_values, tmp_path / "out")
+
+
 def test_label_maps_guide_from_end_to_end(
     run_values: dict[str, Any], moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

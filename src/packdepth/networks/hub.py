@@ -44,7 +44,7 @@ class ModelRecord(Closed):
 
     >>> record = ModelRecord(config={"model_type": "glpn"}, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     >>> record.identity
-    'glpn 8a7cd3e5'
+    'glpn e475d7cb'
     """
 
     config: dict[str, Any]

@@ -43,6 +43,7 @@ from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.guess import assume_fov
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
+from packdepth.training.collapse import collapsed
 from packdepth.training.data import RunData
 from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
@@ -88,7 +89,7 @@ def train(
 
     Raises:
         InputError: before the first step and before anything is written, if the run, its data or the output cannot be
-            used.
+            used; and after the last step, if the training has collapsed.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
     before = _interrupted(output) if resume else None
@@ -143,7 +144,11 @@ def train(
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
             print(f"camera: {camera}")
-        meta = check_scales(output, clips, validation, "cpu" if run.training.accelerator == "cpu" else "auto")
+        device = "cpu" if run.training.accelerator == "cpu" else "auto"
+        collapse = collapsed(output, clips, device)
+        if collapse is not None:
+            raise InputError(collapse)
+        meta = check_scales(output, clips, validation, device)
         print(f"scale: {meta.scale}")
         print(f"checkpoints: {output / 'best'} and {output / 'last'}")
         data_at = getattr(run.data.train[0], run.data.train[0].place)

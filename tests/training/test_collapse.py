@@ -1,0 +1,58 @@
+"""Tests of the detection of trainings that have collapsed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from packdepth.checkpoint import WEIGHTS
+from packdepth.config import Run
+from packdepth.errors import InputError
+from packdepth.training import run as training
+from packdepth.training.collapse import collapsed, has_risen
+from packdepth.training.run import train
+
+FALLING, RISING = np.linspace(0.1, 0.02, 40), np.r_[np.linspace(0.1, 0.02, 20), np.full(20, 0.08)]
+
+
+def test_flat_depth_with_a_risen_loss_is_a_collapse_and_neither_alone_is(
+    run_values: dict[str, Any], tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    train(run_values, output)
+    weights = load_file(output / "best" / WEIGHTS)
+    save_file({name: torch.zeros_like(value) for name, value in weights.items()}, output / "best" / WEIGHTS)
+    clips = [clip for source in Run.model_validate(run_values).data.train for clip in source.clips()]
+    write_losses(output, FALLING)
+    assert collapsed(output, clips, "cpu") is None
+    write_losses(output, RISING)
+    sentence = collapsed(output, clips, "cpu")
+    assert sentence is not None
+    assert sentence.startswith(f"{output / 'best'}: the training collapsed: the loss rose, and depth is ")
+    assert "weight_decay: 0.5" in sentence
+
+
+def test_a_training_that_collapsed_is_an_error(
+    run_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "collapsed", lambda *_: "collapsed")
+    with pytest.raises(InputError, match="collapsed"):
+        train(run_values, tmp_path / "run")
+
+
+@given(st.integers(1, 300), st.floats(0.001, 1), st.floats(0, 0.15), st.integers(0, 99))
+def test_a_loss_that_falls_with_noise_has_not_risen(steps: int, start: float, noise: float, seed: int) -> None:
+    falling = start * np.linspace(1, 0.3, steps)
+    assert not has_risen(falling * (1 + noise * np.random.default_rng(seed).uniform(-0.5, 0.5, steps)))
+
+
+def write_losses(output: Path, losses: np.ndarray) -> None:
+    rows = "\n".join(f"{step},0,{loss}" for step, loss in enumerate(losses, start=1))
+    (output / "metrics.csv").write_text(f"step,epoch,loss\n{rows}\n")

@@ -235,21 +235,3 @@ def check_scans(clips: Sequence[Clip]) -> None:
                 f"data.beams chooses among the beams of LiDAR scans, but clip {clip.name} ({clip.path}) has no scan; "
                 f"train on clips with scans, or remove data.beams"
             )
-
-
-def check_clip_sizes(clips: Sequence[Clip]) -> None:
-    """Raise InputError, which names two clips, if the images of two clips differ in size.
-
-    Measured depth is not resized, but all samples of a batch must have the same size.
-
-    Args:
-        clips: the clips.
-    """
-    for clip in clips[1:]:
-        first, other = clips[0].camera, clip.camera
-        if (first.height, first.width) != (other.height, other.width):
-            raise InputError(
-                f"measured depth is used at its own size, which a batch shares, but clip {clips[0].name} "
-                f"({clips[0].path}) is {first.width}x{first.height} and clip {clip.name} ({clip.path}) is "
-                f"{other.width}x{other.height}; train on clips of one size, or with a batch_size of 1"
-            )

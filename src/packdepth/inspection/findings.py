@@ -37,6 +37,7 @@ MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = 0.8, 1.25  # distance by speed over tha
 FAST_SPEED = 45.0  # metres per second: 162 km/h; km/h taken for m/s exceed it from 45 km/h on
 STANDING_SPEED = 1.0  # metres per second: a walking pace moves the image visibly
 SOME_STILL = 0.1  # share of the frames with moving images that may have a speed of 0: logs round and lag
+MOSTLY_STILL = 0.5  # share of these frames that only a column of zeros or another drive's log explains
 MANY_GAPS = 0.1  # share of the steps between frames: more gaps noticeably reduce the number of targets
 
 # Motion
@@ -80,9 +81,18 @@ def findings(survey: Survey) -> list[Finding]:
     Args:
         survey: measurements of the clip.
     """
-    found = [finding for find in FINDINGS if (finding := find(survey)) is not None]
+    found = survey_findings(survey)
     found += [Finding(each.name, "error", each.found, each.advice) for each in disagreements(survey.clip)]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
+
+
+def survey_findings(survey: Survey) -> list[Finding]:
+    """Return the findings of a clip that need its survey alone, not the agreement of its measurements.
+
+    Args:
+        survey: measurements of the clip.
+    """
+    return [finding for find in FINDINGS if (finding := find(survey)) is not None]
 
 
 def frame_rate(clip: Clip) -> float:
@@ -205,13 +215,16 @@ def _speeds(survey: Survey) -> Finding | None:
     if not len(known):
         return None
     doubts = _doubts(survey, float(known.max()))
+    still = _still_share(survey)
+    if still > SOME_STILL:
+        doubts.append(f"the speed is 0 in {still:.0%} of the frames in which the image moves on")
     attached = survey.clip.speed_source
     if not doubts:
         return None if attached is None else Finding("speeds", "note", attached, "See whether the clocks agree.")
     found = "; ".join([*doubts, speeds_in_words(survey.clip), *([attached] if attached else [])])
     return Finding(
         "speeds",
-        "warning",
+        "error" if still > MOSTLY_STILL else "warning",
         found,
         "See whether the unit is m/s in frames.csv, or named by unit= for a log (km/h taken for m/s is 3.6 times too "
         "fast), and whether the clocks agree (offset=auto): speed gives depth its metres.",
@@ -238,17 +251,24 @@ def _doubts(survey: Survey, high: float) -> list[str]:
     doubts = []
     if FAST_SPEED < high <= IMPOSSIBLE_SPEED:
         doubts.append("faster than roads allow nearly everywhere")
-    frames = [survey.clip.frames[index] for index in survey.indices]
-    speeds = np.array([np.nan if frame.speed is None else frame.speed for frame in frames])
-    both = np.isfinite(speeds) & np.isfinite(survey.motion)
-    stands = both & survey.static_frames
+    speeds = _measured_speeds(survey)
+    stands = np.isfinite(speeds) & survey.static_frames
     if stands.any() and float(np.median(speeds[stands])) > STANDING_SPEED:
         doubts.append(f"the image stands where the speed is {float(np.median(speeds[stands])):.1f} m/s")
-    moves = both & (survey.motion > USUAL_MOTION)
-    still = moves & (speeds < STANDING_SPEED / 2)
-    if moves.any() and still.sum() > SOME_STILL * moves.sum():
-        doubts.append("the image moves where the speed is 0")
     return doubts
+
+
+def _still_share(survey: Survey) -> float:
+    """Return the share of the frames in which the image moves on whose speed is 0."""
+    speeds = _measured_speeds(survey)
+    moves = np.isfinite(speeds) & (survey.motion > USUAL_MOTION)
+    return float((speeds[moves] < STANDING_SPEED / 2).mean()) if moves.any() else 0.0
+
+
+def _measured_speeds(survey: Survey) -> np.ndarray:
+    """Return the speeds of the measured frames: [N] metres per second, NaN where unknown."""
+    speeds = [survey.clip.frames[index].speed for index in survey.indices]
+    return np.array([np.nan if speed is None else speed for speed in speeds])
 
 
 def known_speeds(clip: Clip) -> np.ndarray:

@@ -24,7 +24,6 @@ from packdepth.data.held_out import without_tail
 from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import (
     check_calibrated,
-    check_clip_sizes,
     check_scans,
     distinct_cameras,
     first_guesses,
@@ -43,6 +42,7 @@ from packdepth.sources.guess import assume_fov
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.data import RunData
+from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
@@ -118,6 +118,7 @@ def train(
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed)
+    problems = [] if resume else check_findings(run, found, objective.batch_fields)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
@@ -129,7 +130,9 @@ def train(
             print(f"teacher    {cached}", flush=True)
     make_folder(output)
     if trainer.is_global_zero:
-        print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
+        print(f"data       {data_in_words(run.data.train, found, data.train, scale)}")
+        print(summary(run, clips, data, module, scale, _frames(found), assumed))
+        print("".join(f"check      {problem}\n" for problem in problems), end="", flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
@@ -175,8 +178,6 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
-    if "truth" in objective.batch_fields and run.training.batch_size > run.training.devices * run.training.nodes:
-        check_clip_sizes(clips)
     return RunClips(found, clips, validation, assumed)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,31 @@ def gaps(clip: Clip) -> np.ndarray:
     if not len(steps):
         return np.zeros(0, dtype=bool)
     return np.asarray(steps > GAP * (clip.interval or np.median(steps)))
+
+
+def unbroken(clip: Clip) -> list[Clip]:
+    """Return the parts of a clip between its gaps in time, in order; a clip without a gap is returned as it is.
+
+    The name of a part ends in the names of its first and last frame.
+
+    Args:
+        clip: the clip.
+
+    >>> from packdepth.sources.files import ImageFile
+    >>> image, camera = ImageFile(Path("image.png")), Camera.from_fov(60.0, 640, 192)
+    >>> frames = tuple(Frame(name=str(time), time=time, image=image) for time in (0.0, 0.1, 0.2, 0.5, 0.6))
+    >>> [part.name for part in unbroken(Clip(name="images/a", path=Path("a"), camera=camera, frames=frames))]
+    ['images/a/0.0-0.2', 'images/a/0.5-0.6']
+    """
+    ends = (np.flatnonzero(gaps(clip)) + 1).tolist()
+    if not ends:
+        return [clip]
+    parts = [clip.frames[first:end] for first, end in pairwise([0, *ends, len(clip.frames)])]
+    interval = clip.interval or float(np.median(np.diff([frame.time for frame in clip.frames])))
+    return [
+        replace(clip, name=f"{clip.name}/{part[0].name}-{part[-1].name}", frames=part, interval=interval)
+        for part in parts
+    ]
 
 
 def distance_source(clip: Clip) -> str | None:

@@ -299,8 +299,15 @@ def _missing_speeds(survey: Survey) -> Finding | None:
     lacking = len(clip.frames) - len(known_speeds(clip))
     if not 0 < lacking < len(clip.frames):
         return None
+    if distance_source(clip) != "speed":
+        return Finding(
+            "missing speeds",
+            "note",
+            f"{lacking} of {len(clip.frames)} frames have no speed, so that distances come from the poses",
+            "Nothing to do if the poses are in metres; otherwise give a log that covers the clip, without holes.",
+        )
     targets = len(target_indices(clip, (-1, 1)))
-    measured = len(target_indices(clip, (-1, 1), measured=True)) if distance_source(clip) == "speed" else targets
+    measured = len(target_indices(clip, (-1, 1), measured=True))
     return Finding(
         "missing speeds",
         "error" if targets and not measured else "warning" if lacking > MANY_GAPS * len(clip.frames) else "note",

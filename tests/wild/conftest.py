@@ -30,12 +30,13 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 def train(command: Command, tmp_path: Path) -> Command:
     """Trains two steps on a source, and returns status, output and messages."""
 
-    def run(source: dict[str, object], objective: list[dict[str, object]], **data: object) -> tuple[int, str, str]:
+    def run(source: dict[str, object], objective: list[dict[str, object]], **blocks: object) -> tuple[int, str, str]:
         content = {
-            "data": {"train": [source], "image_size": [32, 64], **data},
+            "data": {"train": [source], "image_size": [32, 64]},
             "networks": {"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
             "objective": objective,
             "training": {"epochs": 1, "epoch_steps": 2, "batch_size": 2, "accelerator": "cpu"},
+            **blocks,
         }
         file = tmp_path / "run.yaml"
         file.write_text(yaml.safe_dump(content))

@@ -84,6 +84,20 @@ def test_what_the_check_calls_an_error_is_not_trained_on(
     assert "check      error of folder/clip: " in output or "118.4" in told
 
 
+def test_a_focal_length_of_other_images_is_not_trained_on_unless_the_camera_is_learned(
+    clip: Path, train: Command
+) -> None:
+    (clip / "camera.yaml").write_text("{width: 96, height: 48, fx: 120, fy: 120, cx: 95.5, cy: 47.5}")
+    source: dict[str, object] = {"kind": "folder", "root": str(clip)}
+    status, _, messages = train(source, [{"kind": "photometric"}])
+    assert status == 2
+    assert "a principal point (96, 48) far from the middle of the image, for 96x48 pixels" in messages
+    assert "they suit images of about 192x96" in messages
+    status, output, messages = train(source, [{"kind": "photometric"}], camera={"learn": True})
+    assert status == 0, messages
+    assert "intrinsics" not in output
+
+
 def test_warnings_of_the_check_are_said_before_training(clip: Path, train: Command) -> None:
     status, output, messages = train(rewritten(clip, lambda i, row: row), VELOCITY)
     assert status == 0, messages

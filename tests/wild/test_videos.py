@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,15 @@ def test_an_interlaced_video_is_a_finding(tmp_path: Path) -> None:
     for file, expected in ((path, True), (written(tmp_path / "b.mp4", pictures()), False)):
         found = findings(survey(open_clips(file)[0]))
         assert any(finding.name == "interlaced" for finding in found) == expected
+
+
+@pytest.mark.parametrize(("fy", "told"), [(200.0, None), (150.0, "pixels 1.000 times .* the video states 1.333")])
+def test_a_calibration_agrees_with_the_shape_of_a_videos_pixels(tmp_path: Path, fy: float, told: str | None) -> None:
+    path = formats.video(tmp_path / "a.mp4", pictures(), pixel_aspect=Fraction(4, 3))
+    path.with_suffix(".yaml").write_text(f"{{width: 96, height: 64, fx: 150, fy: {fy}, cx: 47.5, cy: 31.5}}")
+    found = {finding.name: finding.found for finding in findings(survey(open_clips(path)[0]))}
+    assert ("intrinsics" in found) == (told is not None)
+    assert told is None or re.search(told, found["intrinsics"])
 
 
 @pytest.fixture

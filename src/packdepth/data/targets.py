@@ -168,7 +168,10 @@ def scale_in_words(clips: Sequence[Clip]) -> str | None:
     """
     drives = [clip for clip in clips if not clip.independent]
     measured = (
-        distance_source(clip) or clip.camera_height or clip.baseline or any(map(has_measured_depth, clip.frames))
+        distance_source(clip)
+        or clip.camera_height
+        or (clip.baseline and any(frame.right is not None for frame in clip.frames))
+        or any(map(has_measured_depth, clip.frames))
         for clip in drives
     )
     if not drives or any(measured):

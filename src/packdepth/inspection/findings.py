@@ -59,7 +59,8 @@ LARGE_STATIC_REGION = 0.05  # share of the image: a larger region is worth cropp
 # Calibration
 MIN_FOV, MAX_FOV = 25.0, 120.0  # degrees, horizontally: a telephoto lens; the limit of pinholes (measured: 48 to 104)
 MAX_CENTER_OFFSET = 0.15  # share of the width: distance of the principal point from the image center (measured: 0.04)
-MAX_ASPECT = 1.05  # fx / fy, or fy / fx (measured: 1.005)
+CORNER = 0.4  # share of width and of height: so far right and down lies the principal point of images twice as large
+MAX_ASPECT = 1.05  # of the shape of a pixel, or its inverse, over the one that is stated (measured: 1.005)
 CHECKED_SCANS = 3  # approximate number of scans of a clip that are checked: each of them reveals a wrong calibration
 MIN_RANGE = 0.1  # metres: nearer returns come from the car itself, or have no projection
 MIN_HIT_SHARE = 0.02  # share of a scan's returns that fall into the image (measured: 0.11, with a narrow camera)
@@ -481,20 +482,33 @@ def _intrinsics(survey: Survey) -> Finding | None:
     camera, fov = clip.camera, clip.camera.fov()
     offset = float(camera.cx) - (camera.width - 1) / 2, float(camera.cy) - (camera.height - 1) / 2
     complaints = []
+    of_others = min(offset[0] / camera.width, offset[1] / camera.height) > CORNER
+    aspect, stated = float(camera.fy / camera.fx), _pixel_aspect(clip)
     if not MIN_FOV <= fov <= MAX_FOV:
         complaints.append(f"a field of view of {fov:.0f} degrees across")
     if max(map(abs, offset)) > MAX_CENTER_OFFSET * camera.width:
         complaints.append(f"a principal point ({camera.cx:.0f}, {camera.cy:.0f}) far from the middle of the image")
-    if not 1 / MAX_ASPECT < camera.fx / camera.fy < MAX_ASPECT:
-        complaints.append(f"pixels that are not square (fx {camera.fx:.0f}, fy {camera.fy:.0f})")
+    if not 1 / MAX_ASPECT < aspect / stated < MAX_ASPECT:
+        numbers = f"fx {camera.fx:.0f}, fy {camera.fy:.0f}" + (
+            "" if stated == 1 else f"; the video states {stated:.3f}"
+        )
+        complaints.append(f"pixels {aspect:.3f} times as wide as high ({numbers})")
     if not complaints:
         return None
+    size = f"{camera.width}x{camera.height} pixels"
+    suited = f"; they suit images of about {2 * camera.cx + 1:.0f}x{2 * camera.cy + 1:.0f}" if of_others else ""
     return Finding(
         "intrinsics",
-        "warning",
-        f"{' and '.join(complaints)}, for {camera.width}x{camera.height} pixels",
+        "error" if of_others else "warning",
+        f"{' and '.join(complaints)}, for {size}{suited}",
         "See whether the calibration is for images of another size or crop, or for a lens that is no pinhole.",
     )
+
+
+def _pixel_aspect(clip: Clip) -> float:
+    """Return the width of a pixel over its height as a video states it; 1 for other images."""
+    file = clip.frames[0].image
+    return probe(file.path).pixel_aspect if isinstance(file, VideoFrame) else 1.0
 
 
 def _scans(survey: Survey) -> Finding | None:

@@ -71,19 +71,23 @@ def check_findings(run: Run, clips: Sequence[Clip], fields: frozenset[str]) -> l
     lines = []
     for clip in checked:
         for finding in survey_findings(survey(clip, CHECKED_FRAMES // len(checked))):
+            if finding.severity == "note" or _is_handled(finding, run):
+                continue
             if finding.severity == "error" and _spoils(finding, clip, fields):
                 raise InputError(f"{clip.path}: {finding.found}; {finding.advice[0].lower()}{finding.advice[1:-1]}")
-            if finding.severity != "note" and not _is_handled(finding, run):
-                lines.append(f"{finding.severity} of {clip.name}: {finding.name}: {finding.found}")
+            lines.append(f"{finding.severity} of {clip.name}: {finding.name}: {finding.found}")
     return lines
 
 
 def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:
-    """Return whether an error makes a measurement wrong that the objective uses."""
-    by_speed = distance_source(clip) == "speed"
-    return (finding.name in ("time stamps", "speeds") and by_speed and "distance" in fields) or (
-        finding.name == "LiDAR" and "truth" in fields
-    )
+    """Return whether an error makes a measurement wrong that the objective uses; the camera is always used."""
+    by_speed = distance_source(clip) == "speed" and "distance" in fields
+    return {
+        "time stamps": by_speed,
+        "speeds": by_speed,
+        "LiDAR": "truth" in fields,
+        "intrinsics": True,
+    }.get(finding.name, False)
 
 
 def _is_handled(finding: Finding, run: Run) -> bool:
@@ -92,4 +96,5 @@ def _is_handled(finding: Finding, run: Run) -> bool:
         "static frames": run.data.drop_static is not None,
         "small motion": bool(run.data.context) and min(map(abs, run.data.context)) > 1,
         "calibration": run.camera.learn,
+        "intrinsics": run.camera.learn,
     }.get(finding.name, False)

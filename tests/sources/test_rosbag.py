@@ -173,6 +173,16 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     np.testing.assert_array_equal(clip.frames[0].image.read(), PIXELS[..., [0, 0, 0]] if gray else PIXELS)
 
 
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1", "bayer_rggb8", "yuv422", "yuv422_yuy2", "32FC1"])
+def test_other_encodings_are_refused_and_named(tmp_path: Path, complaint: Callable[..., None], encoding: str) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.info("/camera/camera_info")
+        bag.image("/camera/image", START, PIXELS, encoding)
+    (clip,) = source(tmp_path / "x.bag").clips()
+    complaint(clip.frames[0].image.read, f"has the encoding '{encoding}'", "convert it to one of rgb8")
+
+
 def test_speed_far_from_the_images_is_unknown(record: Callable[[Fill], Path]) -> None:
     def fill(bag: Recording) -> None:
         drive(bag)

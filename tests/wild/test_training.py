@@ -109,6 +109,11 @@ def test_a_photometric_loss_of_images_that_never_differ_is_an_error(clip: Path, 
         Image.fromarray(world.picture(0)).save(file)
     status, _, messages = train({"kind": "folder", "root": str(clip)}, [{"kind": "photometric"}])
     assert status == 2
+    assert "100% of the frames show a camera that stands" in messages
+    for file in (clip / "frames").iterdir():
+        Image.new("RGB", (96, 48)).save(file)
+    status, _, messages = train({"kind": "folder", "root": str(clip)}, [{"kind": "photometric"}])
+    assert status == 2
     assert "the term photometric was 0 in all 2 steps of an epoch" in messages
     assert "the camera stands, or they are blank" in messages
     assert not (tmp_path / "run/best").exists()

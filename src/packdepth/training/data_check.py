@@ -12,6 +12,7 @@ from packdepth.data.targets import distance_source
 from packdepth.errors import InputError
 from packdepth.inspection.findings import Finding, survey_findings
 from packdepth.inspection.survey import survey
+from packdepth.objectives.objective import Objective
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 
@@ -55,7 +56,7 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED_SOURCES]) + more
 
 
-def check_findings(run: Run, clips: Sequence[Clip], fields: frozenset[str]) -> list[str]:
+def check_findings(run: Run, clips: Sequence[Clip], objective: Objective) -> list[str]:
     """Return the errors and warnings of the data check, one a line, for some frames of some clips.
 
     What the run does something about is left out, and so is what `check_agreement` says already.
@@ -63,20 +64,25 @@ def check_findings(run: Run, clips: Sequence[Clip], fields: frozenset[str]) -> l
     Args:
         run: the run.
         clips: its training clips, with the frames that it leaves out.
-        fields: the optional fields of the batch that the objective uses, such as "distance" and "truth".
+        objective: the objective of the run.
 
-    Raises InputError for an error in a measurement that the objective uses.
+    Raises InputError for an error in something that the objective uses, or if the camera stands in all checked clips.
     """
     checked = clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]
-    lines = []
-    for clip in checked:
-        for finding in survey_findings(survey(clip, CHECKED_FRAMES // len(checked))):
-            if finding.severity == "note" or _is_handled(finding, run):
-                continue
-            if finding.severity == "error" and _spoils(finding, clip, fields):
-                raise InputError(f"{clip.path}: {finding.found}; {finding.advice[0].lower()}{finding.advice[1:-1]}")
-            lines.append(f"{finding.severity} of {clip.name}: {finding.name}: {finding.found}")
-    return lines
+    found = [(clip, survey_findings(survey(clip, CHECKED_FRAMES // len(checked)))) for clip in checked]
+    found = [(clip, [each for each in every if not _is_handled(each, run)]) for clip, every in found]
+    errors = [(clip, each) for clip, every in found for each in every if each.severity == "error"]
+    standing = sum(each.name == "static frames" for _, each in errors) == len(checked)
+    moves = any(term.needs_context for term in objective.terms)
+    for clip, each in errors:
+        if _spoils(each, clip, objective.batch_fields) or (each.name == "static frames" and standing and moves):
+            raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:-1]}")
+    return [
+        f"{each.severity} of {clip.name}: {each.name}: {each.found}"
+        for clip, every in found
+        for each in every
+        if each.severity != "note"
+    ]
 
 
 def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:

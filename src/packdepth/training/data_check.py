@@ -1,4 +1,4 @@
-"""What a training says about its data before the first step: what it trains on, and what `data check` finds."""
+"""Statements of a training about its data before the first step: what it uses, and what the data check finds."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import formats
@@ -60,7 +61,7 @@ def test_a_videos_colors_follow_its_matrix_and_range(
         np.testing.assert_allclose(image.reshape(-1, 3).mean(0), color, atol=3)
 
 
-def saved(path: Path, image: Image.Image, **options: object) -> Path:
+def saved(path: Path, image: Image.Image, **options: Any) -> Path:
     """Save an image and return its path."""
     image.save(path, **options)
     return path

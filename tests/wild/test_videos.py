@@ -21,6 +21,7 @@ from PIL import Image
 from packdepth.errors import InputError
 from packdepth.inference.writers.video import video_writer
 from packdepth.inspection.findings import findings
+from packdepth.inspection.import_data import import_data
 from packdepth.inspection.survey import survey
 from packdepth.sources.decoding import VideoFrame, iterate, probe
 from packdepth.sources.open import open_clips
@@ -149,6 +150,20 @@ def test_frames_keep_their_own_times_in_a_written_video(
     with av.open(str(path)) as container:
         assert container.duration is not None
         assert abs(container.duration / 1e6 - (times[-1] - times[0] + 1 / rate)) < 0.01
+
+
+def test_frames_keep_their_own_times_in_speeds_and_imports(tmp_path: Path) -> None:
+    stamps = np.cumsum([0, 10, 12, 14, 11, 13, 10])  # hundredths of a second
+    path = formats.video(tmp_path / "a.mp4", pictures(frames=len(stamps)), rate=100, times=stamps.tolist())
+    log = tmp_path / "log.csv"
+    log.write_text("time_s,speed_mps\n" + "".join(f"{time:.2f},{10 * time:.3f}\n" for time in np.arange(0, 1, 0.05)))
+    (clip,) = open_clips(path, options=[f"speeds={log}", "offset=0"])
+    np.testing.assert_allclose([frame.time for frame in clip.frames], stamps / 100, atol=1e-6)
+    np.testing.assert_allclose([frame.speed or 0.0 for frame in clip.frames], stamps / 10, atol=0.01)
+    (folder,) = import_data(path, tmp_path / "out", options=[f"speeds={log}", "offset=0"])
+    (copy,) = open_clips(folder)
+    np.testing.assert_allclose([frame.time for frame in copy.frames], stamps / 100, atol=1e-6)
+    np.testing.assert_allclose([frame.speed or 0.0 for frame in copy.frames], stamps / 10, atol=0.01)
 
 
 def test_an_interlaced_video_is_a_finding(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     "corrected": (lambda s: replace(s, clip=replace(s.clip, corrected="it is")), "corrected", "note", "it is"),
     "other size": (lambda s: with_camera(s, cx=10.0), "intrinsics", "warning", r"principal point \(10, 24\)"),
     "fisheye": (lambda s: with_camera(s, fx=20.0, fy=20.0), "intrinsics", "warning", "135 degrees"),
-    "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "warning", "pixels 0.438 times as wide as high"),
+    "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "note", "pixels 0.438 times as wide as high"),
     "twice as large": (
         lambda s: with_camera(s, fx=137.0, fy=137.0, cx=95.5, cy=47.5),
         "intrinsics",

@@ -488,6 +488,7 @@ def _intrinsics(survey: Survey) -> Finding | None:
         complaints.append(f"a field of view of {fov:.0f} degrees across")
     if max(map(abs, offset)) > MAX_CENTER_OFFSET * camera.width:
         complaints.append(f"a principal point ({camera.cx:.0f}, {camera.cy:.0f}) far from the middle of the image")
+    resized_alone = not complaints and stated == 1  # as an import to another shape does, with the intrinsics
     if not 1 / MAX_ASPECT < aspect / stated < MAX_ASPECT:
         numbers = f"fx {camera.fx:.0f}, fy {camera.fy:.0f}" + (
             "" if stated == 1 else f"; the video states {stated:.3f}"
@@ -499,7 +500,7 @@ def _intrinsics(survey: Survey) -> Finding | None:
     suited = f"; they suit images of about {2 * camera.cx + 1:.0f}x{2 * camera.cy + 1:.0f}" if of_others else ""
     return Finding(
         "intrinsics",
-        "error" if of_others else "warning",
+        "error" if of_others else "note" if resized_alone else "warning",
         f"{' and '.join(complaints)}, for {size}{suited}",
         "See whether the calibration is for images of another size or crop, or for a lens that is no pinhole.",
     )

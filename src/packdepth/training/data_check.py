@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from packdepth.config import Run
@@ -30,13 +29,13 @@ def data_in_words(sources: Sequence[Source], found: Sequence[Clip], samples: Cli
         scale: the source of the metric scale, or "none".
     """
     places = [f"{source.model_dump()['kind']} {getattr(source, source.place)}" for source in sources]
-    used: dict[tuple[str, str], Frame] = {}
-    for clip, index in samples.targets:
-        for place in (0, *samples.offsets):
-            used[clip.name, clip.frames[index + place].name] = clip.frames[index + place]
+    used: dict[tuple[int, int], Frame] = {}  # by clip and index
+    for clip, target in samples.targets:
+        for index in (target, *(target + offset for offset in samples.offsets)):
+            used[id(clip), index] = clip.frames[index]
     total = sum(len(clip.frames) for clip in found)
     left = f" of {total} ({total - len(used)} left out)" if len(used) < total else ""
-    sizes = Counter(f"{clip.camera.width}x{clip.camera.height}" for clip in samples.clips)
+    sizes = dict.fromkeys(f"{clip.camera.width}x{clip.camera.height}" for clip in samples.clips)
     measured = {
         "speeds": sum(frame.speed is not None for frame in used.values()),
         "poses": sum(frame.pose is not None for frame in used.values()),
@@ -97,8 +96,9 @@ def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:
 
 
 def _is_handled(finding: Finding, run: Run) -> bool:
-    """Return whether the run does something about a finding already."""
+    """Return whether the run does something about a finding already, or does not need to."""
     return {
+        "no neighbors": True,  # targets without the context frames that the run needs are an error by themselves
         "static frames": run.data.drop_static is not None,
         "small motion": bool(run.data.context) and min(map(abs, run.data.context)) > 1,
         "calibration": run.camera.learn,

@@ -39,13 +39,55 @@ from torch.utils.flop_counter import FlopCounterMode
 from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.ego_motion import PairPoseNetwork
 from packdepth.networks.encoder_decoder import EncoderDecoderBlock
+from packdepth.networks.hub import IMAGENET
 from packdepth.networks.layers.formats import use_channels_last
 from packdepth.networks.layers.packing import Conv2D, PackLayerConv3d, ResidualConv, UnpackLayerConv3d
 from packdepth.networks.packnet import PackNet
 from packdepth.networks.posenet import PoseNet
+from packdepth.networks.transformers_depth import TransformersDepthBlock
 from packdepth.objectives.photometric import Photometric
 from packdepth.objectives.smoothness import Smoothness
 from packdepth.records import Outputs
+
+DINOV2_SMALL: dict[str, object] = {
+    "model_type": "dinov2",
+    "hidden_size": 384,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 6,
+    "patch_size": 14,
+    "image_size": 518,
+}
+DEPTH_ANYTHING_SMALL: dict[str, object] = {
+    "model_type": "depth_anything",
+    "backbone_config": DINOV2_SMALL | {"out_indices": [3, 6, 9, 12], "reshape_hidden_states": False},
+    "reassemble_hidden_size": 384,
+    "neck_hidden_sizes": [48, 96, 192, 384],
+    "fusion_hidden_size": 64,
+}
+CONVNEXT_TINY: dict[str, object] = {
+    "model_type": "convnext",
+    "depths": [3, 3, 9, 3],
+    "hidden_sizes": [96, 192, 384, 768],
+}
+
+
+def recorded(config: dict[str, object]) -> dict[str, object]:
+    """Return the fields of a block of a model of transformers, as a checkpoint holds them.
+
+    Args:
+        config: the configuration of the model, at the sizes of the published one.
+    """
+    mean, std = IMAGENET
+    return {"kind": "transformers", "model": "none", "record": {"config": config, "mean": mean, "std": std}}
+
+
+def foundation(config: dict[str, object]) -> nn.Module:
+    """Return a depth network of transformers with random weights.
+
+    Args:
+        config: the configuration of the model.
+    """
+    return TransformersDepthBlock.model_validate(recorded(config) | {"output": "inverse"}).build()
 
 
 def pretrained(encoder: dict[str, object]) -> nn.Module:
@@ -67,8 +109,10 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
         f"lite{variant}": partial(pretrained, {"kind": "efficientnet_lite", "variant": variant, "weights": None})
         for variant in (0, 1, 2)
     },
-    "resnet18-light": partial(pretrained, {"kind": "resnet"}),
-    "resnet50-light": partial(pretrained, {"kind": "resnet", "layers": 50}),
+    **{f"resnet{n}-light": partial(pretrained, {"kind": "resnet", "layers": n}) for n in (18, 34, 50)},
+    "convnext-tiny": partial(pretrained, recorded(CONVNEXT_TINY)),
+    "dinov2-small": partial(pretrained, recorded(DINOV2_SMALL)),
+    "depth-anything-small": partial(foundation, DEPTH_ANYTHING_SMALL),
 }
 TESTS = {"latency": (1, 192, 640), "large": (1, 384, 1280), "throughput": (8, 192, 640)}  # images, height, width
 

@@ -1,4 +1,4 @@
-"""Tiny depth networks of transformers, one or more of each family, with random weights that predict something."""
+"""Tiny networks of transformers with random weights: depth networks of each family, and backbones for encoders."""
 
 from __future__ import annotations
 
@@ -187,6 +187,48 @@ def model(config: Any) -> Any:
 def save(config: Any, folder: Path, mean: float = 0.5, std: float = 0.25) -> Path:
     """A folder with such a model, as the Hub has it."""
     model(config).save_pretrained(folder)
+    _save_normalization(folder, mean, std)
+    return folder
+
+
+BACKBONES = ("resnet", "convnext", "swin", "dinov2", "dinov3_vit", "hgnet_v2")
+
+
+def backbone(family: str) -> Any:
+    """Return the configuration of a small backbone."""
+    import transformers
+
+    sizes: dict[str, Any] = {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]}
+    vit: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "image_size": 56}
+    options: dict[str, dict[str, Any]] = {
+        "resnet": sizes | {"embedding_size": 8, "layer_type": "basic"},
+        "convnext": sizes,
+        "swin": {"embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 4},
+        "dinov2": vit | {"patch_size": 14},
+        "dinov3_vit": vit | {"intermediate_size": 32},
+        "hgnet_v2": {
+            "stem_channels": [3, 8, 8],
+            "stage_in_channels": [8, 16, 32, 48],
+            "stage_mid_channels": [8, 8, 8, 8],
+            "stage_out_channels": [16, 32, 48, 64],
+            "stage_num_blocks": [1, 1, 1, 1],
+            "stage_numb_of_layers": [1, 1, 1, 1],
+        },
+    }
+    return transformers.AutoConfig.for_model(family, **options[family])
+
+
+def save_backbone(family: str, folder: Path) -> Any:
+    """Return a small backbone, after writing it to a folder as the Hub has it."""
+    import transformers
+
+    torch.manual_seed(0)
+    model = transformers.AutoBackbone.from_config(backbone(family))
+    model.save_pretrained(folder)
+    _save_normalization(folder)
+    return model
+
+
+def _save_normalization(folder: Path, mean: float = 0.5, std: float = 0.25) -> None:
     content = {"image_mean": [mean] * 3, "image_std": [std] * 3}
     (folder / "preprocessor_config.json").write_text(json.dumps(content))
-    return folder

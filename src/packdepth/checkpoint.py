@@ -399,22 +399,6 @@ def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
     return _parse_run(run_values, str(folder / RUN), context), meta
 
 
-def recorded_packages(folder: Path) -> dict[str, str]:
-    """Return the packages that a checkpoint was trained with, by kind; none if there is no checkpoint to read.
-
-    Args:
-        folder: the folder of the checkpoint.
-
-    >>> recorded_packages(Path("no such folder"))
-    {}
-    """
-    try:
-        meta = json.loads((folder / META).read_text())
-    except (OSError, ValueError):
-        return {}
-    return parse(Meta, meta, str(folder / META)).packages
-
-
 def description_values(folder: Path, what: str, origin: str) -> tuple[Any, Any]:
     """Return the content of `run.yaml` and of `meta.json` of a checkpoint of any kind of network.
 

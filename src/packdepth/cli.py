@@ -431,17 +431,21 @@ def configs() -> None:
     print(describe_run_files())
 
 
-def demo(output: Positional[OutputPath] = Path("demo"), /, *, quick: bool = False, seed: int = 1) -> None:
+def demo(
+    output: Positional[OutputPath] = Path("demo"), /, *, quick: bool = False, seed: int = 1, compare: bool = False
+) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
     Args:
         output: folder for data, checkpoints and report.html; what an earlier demo left there is used again.
         quick: less data and training, in three minutes, with worse results.
         seed: seed of the city and of the training.
+        compare: train PackNet from random weights, too, in five minutes more, and put it beside the network that
+            starts from ImageNet.
     """
     from packdepth.demo.steps import demo
 
-    demo(output, quick, seed)
+    demo(output, quick, seed, compare)
 
 
 def data_check(

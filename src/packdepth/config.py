@@ -236,12 +236,16 @@ class Run(Closed):
     training: Training
     """Options of the training."""
 
-    def completed(self) -> Run:
+    def completed(self, before: Run | Imported | None = None) -> Run:
         """Return the run with all that its networks need from files that they name; see `NetworkBlock.completed`.
+
+        Args:
+            before: the run of the checkpoint that is resumed, whose networks are complete; None otherwise.
 
         Raises InputError if such a file cannot be used.
         """
-        networks = {name: block.completed() for name, block in self.networks if block is not None}
+        former = {} if before is None else dict(before.networks)
+        networks = {name: block.completed(former.get(name)) for name, block in self.networks if block is not None}
         return self.model_copy(update={"networks": self.networks.model_copy(update=networks)})
 
     @field_validator("objective")
@@ -302,6 +306,21 @@ class Run(Closed):
         return self
 
     @model_validator(mode="after")
+    def _sky(self) -> Run:
+        """Raise ValueError if a term needs the sky of a segmentation network, but none guides the depth network."""
+        guidance = self.networks.depth.guidance
+        if guidance is not None and guidance.semantics.label_classes is None:
+            return self
+        for term in self.objective:
+            if isinstance(term, Term) and "sky" in term.needs:
+                raise ValueError(
+                    f"objective: '{term.kind}' takes the sky from the segmentation network that guides depth, but "
+                    f"{'none does' if guidance is None else 'label maps do'}; guide by a network in "
+                    f"networks.depth.guidance, or write by: labels"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _label_maps(self) -> Run:
         """Raise ValueError if label maps guide the depth network, but images without label maps need its depth."""
         if self.networks.depth.label_classes is None:
@@ -321,7 +340,7 @@ class Run(Closed):
 
     @model_validator(mode="after")
     def _something_to_train(self) -> Run:
-        """Raise ValueError if a frozen network has no initial weights, or if all networks are frozen."""
+        """Raise ValueError if what is frozen has no initial weights, or if all networks are frozen."""
         frozen = []
         for name in ("depth", "pose"):
             network, start = getattr(self.networks, name), getattr(self.initial, name)
@@ -332,6 +351,11 @@ class Run(Closed):
                 if network.frozen and start is None:
                     raise ValueError(
                         f"networks.{name} is frozen but random; give the checkpoint to take as initial.{name}"
+                    )
+                if network.keeps_random is not None and start is None:
+                    raise ValueError(
+                        f"networks.{name}.{network.keeps_random} keeps what is random; name pretrained weights or "
+                        f"initial.{name}, or remove it"
                     )
         if all(frozen):
             raise ValueError("all networks are frozen, so nothing would be trained; free one")

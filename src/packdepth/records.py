@@ -249,6 +249,7 @@ class Outputs:
     log_scale: Tensor | None = None  # [B, 1, H, W] log of the scale of the target's errors of depth
     mirrored_inv_depth: Tensor | None = None  # [B, 1, H, W] target's, predicted from its mirror image, mirrored back
     T_context_target_reversed: Tensor | None = None  # [B, N, 4, 4] ego-motion from pairs with the later frame first
+    sky: Tensor | None = None  # [B, 1, H, W] bool, the target's sky by the segmentation network that guides depth
 
 
 @dataclass(frozen=True, eq=False)

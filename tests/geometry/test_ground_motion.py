@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.ground_motion import ground_motions, small_ground_image
+from packdepth.geometry.ground_motion import ground_height, ground_motions, small_ground_image
 
 CAMERA = Camera.from_fov(80, width=320, height=160)
 SPAN, CELLS = 40.0, 1600  # camera heights that the texture covers, and its cells
@@ -25,14 +28,16 @@ def road() -> Tensor:
     return 0.3 * F.avg_pool2d(F.pad(fine, (1,) * 4), 3, stride=1) + 0.7 * wide
 
 
-def view(texture: Tensor, ahead: float, pitch: float) -> Tensor:
-    """Render the plane one height below a camera that has driven some heights, and looks down by a pitch."""
+def view(texture: Tensor, ahead: float, pitch: float, aside: float = 0.0, heading: float = 0.0) -> Tensor:
+    """Render the plane one height below a camera at a place, in heights, that looks down and to the right."""
     v, u = torch.meshgrid(torch.arange(160.0), torch.arange(320.0), indexing="ij")
     x, y = (u - CAMERA.cx) / CAMERA.fx, (v - CAMERA.cy) / CAMERA.fy
     down = y * math.cos(pitch) + math.sin(pitch)
     depth = 1 / down.clamp(min=1e-3)
-    along = depth * (math.cos(pitch) - y * math.sin(pitch)) + ahead
-    grid = torch.stack([x * depth / (SPAN / 8), 2 * along / SPAN - 1], dim=-1)[None]
+    forward, right = depth * (math.cos(pitch) - y * math.sin(pitch)), x * depth
+    along = math.cos(heading) * forward - math.sin(heading) * right + ahead
+    across = math.sin(heading) * forward + math.cos(heading) * right + aside
+    grid = torch.stack([across / (SPAN / 8), 2 * along / SPAN - 1], dim=-1)[None]
     gray = F.grid_sample(texture, grid, align_corners=False, padding_mode="reflection")[0, 0]
     gray = torch.where(down > 0.05, gray, torch.full_like(gray, 0.8))
     return small_ground_image((255 * gray.clamp(0, 1)).byte().numpy()[..., None].repeat(3, -1))
@@ -51,6 +56,42 @@ def test_lengths_and_pitch(texture: Tensor) -> None:
     found = ground_motions(list(pairwise(images)), CAMERA)
     assert [round(motion.length, 3) if motion else None for motion in found] == pytest.approx(lengths, abs=0.01)
     assert np.median([motion.tilt[0] for motion in found if motion]) == pytest.approx(pitch, abs=math.radians(0.5))
+
+
+def bend(texture: Tensor, lengths: Sequence[float], turn: float) -> list[Tensor]:
+    """Render a drive along arcs: each step has a length in heights, and turns by so many radians to the right."""
+    heading, aside, ahead, pitch = -turn * len(lengths) / 2, 0.0, 1.0, math.radians(3)
+    images = [view(texture, ahead, pitch, aside, heading)]
+    for length in lengths:
+        aside += length * math.sin(heading + turn / 2)
+        ahead += length * math.cos(heading + turn / 2)
+        heading += turn
+        images.append(view(texture, ahead, pitch, aside, heading))
+    return images
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(turn=st.floats(-4.0, 4.0), length=st.floats(0.2, 0.8))
+def test_bends_are_as_long_as_straight_drives(texture: Tensor, turn: float, length: float) -> None:
+    images = bend(texture, [length] * 4, math.radians(turn))
+    found = ground_motions(list(pairwise(images)), CAMERA)
+    assert [motion.length if motion else None for motion in found] == pytest.approx([length] * 4, rel=0.03)
+
+
+@pytest.mark.parametrize("unit", [1.0, 3.6, 1 / 2.237])
+def test_the_height_of_the_camera_is_in_the_unit_of_the_distances_in_bends_too(texture: Tensor, unit: float) -> None:
+    lengths = [0.3, 0.35, 0.4, 0.45, 0.5, 0.5, 0.5, 0.5]
+    pairs = list(pairwise(bend(texture, lengths, math.radians(2.5))))
+    found = ground_height(pairs, 1.5 * unit * np.array(lengths), CAMERA)
+    assert found is not None
+    assert found.metres == pytest.approx(1.5 * unit, rel=0.03)
+    assert found.lead > 2.0
+
+
+def test_distances_that_do_not_belong_to_the_images_give_no_sure_height(texture: Tensor) -> None:
+    pairs = list(pairwise(bend(texture, [0.2, 0.8] * 4, 0.0)))
+    found = ground_height(pairs, np.array([0.8, 0.2] * 4), CAMERA)
+    assert found is None or found.lead < 2.0 or found.spread > 0.2
 
 
 def test_two_different_roads_have_no_motion(texture: Tensor) -> None:

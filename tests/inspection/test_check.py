@@ -151,6 +151,7 @@ def test_a_time_lapse_of_a_fast_camera_is_no_error_of_units(sound: Survey) -> No
     assert {(finding.name, finding.severity) for finding in findings(fast)} == {
         ("large motion", "warning"),
         ("frame rate", "note"),
+        ("by the road", "note"),
     }
 
 
@@ -161,15 +162,18 @@ def test_a_sound_clip_has_no_findings(sound: Survey) -> None:
 @pytest.mark.parametrize("spoilt", SPOILT)
 def test_what_is_wrong_is_found_and_nothing_else(spoilt: str, sound: Survey) -> None:
     spoil, name, severity, text = SPOILT[spoilt]
-    (finding,) = findings(spoil(sound))
+    (finding,) = [finding for finding in findings(spoil(sound)) if finding.name != "by the road"]
     assert (finding.name, finding.severity) == (name, severity)
     assert re.search(text, finding.found), finding.found
     assert finding.advice.endswith(".")
 
 
-def test_poses_and_speeds_that_disagree_are_found_and_so_is_what_the_images_say(sound: Survey) -> None:
+def test_poses_and_speeds_that_disagree_are_found_and_images_that_do_not_tell_which_say_so(sound: Survey) -> None:
     found = findings(with_frames(sound, lambda i: {"speed": 1.0, "pose": moved(i)}))
-    assert {(finding.name, finding.severity) for finding in found} == {("time stamps", "error"), ("speeds", "error")}
+    assert {(finding.name, finding.severity) for finding in found} == {
+        ("time stamps", "error"),
+        ("by the road", "note"),
+    }
     assert any("makes 2.0 m, the poses lie 20.0 m" in finding.found for finding in found)
 
 

@@ -130,7 +130,7 @@ def test_the_median_of_the_first_images_becomes_the_initial_depth(models: Path) 
 
 
 def test_metres_of_a_metric_model_stay(models: Path) -> None:
-    chosen = block(models, "glpn", initial_depth=20.0)
+    chosen = block(models, "glpn")
     network, image = loaded(chosen).eval(), torch.rand(1, 3, 64, 64)
     chosen.adapt(network, image)
     with torch.no_grad():

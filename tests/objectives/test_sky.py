@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from batches import make_batch, make_outputs
 
+from packdepth.blocks import parse
 from packdepth.classes import Label
+from packdepth.errors import InputError
 from packdepth.objectives import Sky
 from packdepth.objectives.sky import sky_loss, sky_of_teacher
 
@@ -45,7 +48,7 @@ def test_a_teacher_knows_the_sky_by_its_zero_and_unknown_pixels_are_none() -> No
     assert not sky_of_teacher(torch.rand(1, 1, 4, 4) + 0.2).any()  # a room has none
 
 
-def test_labels_and_teacher_give_the_same_term_for_the_same_sky() -> None:
+def test_every_source_gives_the_same_term_for_the_same_sky() -> None:
     batch = make_batch()
     outputs, shape = make_outputs(batch), (len(batch), 1, *batch.image.shape[-2:])
     labels = torch.full(shape, int(Label.ROAD), dtype=torch.uint8)
@@ -54,5 +57,9 @@ def test_labels_and_teacher_give_the_same_term_for_the_same_sky() -> None:
     by_labels = Sky()(outputs, replace(batch, semantic=labels))
     assert by_labels > 0.05
     assert by_labels == Sky(by="teacher")(outputs, replace(batch, teacher=teacher))
+    seen = replace(outputs, sky=labels == int(Label.SKY))
+    assert by_labels == Sky(by="guidance")(seen, batch)
     assert Sky(label=5)(outputs, replace(batch, semantic=labels)) == 0
-    assert Sky(by="teacher").needs == ("teacher",)
+    assert [Sky(by=by).needs for by in ("teacher", "guidance")] == [("teacher",), ("sky",)]
+    with pytest.raises(InputError, match="label is a class of label maps, but the sky is known by guidance; remove it"):
+        parse(Sky, {"by": "guidance", "label": 5}, "run")

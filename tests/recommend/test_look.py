@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,25 @@ def test_the_median_of_measured_depth_is_that_of_the_maps(moving_clip: Path) -> 
     (clip,) = open_clips(moving_clip)
     medians = [np.median(frame.depth.read()) for frame in clip.frames if frame.depth is not None]
     assert measured_median([clip]) == pytest.approx(np.median(medians))
+
+
+def test_lidar_beside_and_behind_the_image_does_not_count(moving_clip: Path) -> None:
+    @dataclass(frozen=True)
+    class Points:
+        values: np.ndarray
+        path: Path = Path("scan")
+        origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+        def read(self) -> np.ndarray:
+            return self.values
+
+    (clip,) = open_clips(moving_clip)
+    seen = np.array([[0.0, 0.0, 9.0], [0.5, 0.1, 11.0], [-0.5, 0.1, 10.0]], dtype=np.float32)
+    around = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32) * [40, 0.1, 2]
+    around = around[np.abs(around[:, 0]) > 10 * np.abs(around[:, 2])]
+    scan = Points(np.concatenate([seen, around.astype(np.float32)]))
+    frames = tuple(replace(frame, depth=None, lidar=scan) for frame in clip.frames)
+    assert measured_median([replace(clip, frames=frames)]) == pytest.approx(10.0)
 
 
 def test_what_is_left_after_clips_are_left_out_is_not_measured_again(moving_clip: Path) -> None:

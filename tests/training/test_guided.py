@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import json
 import re
 import shutil
 from pathlib import Path
@@ -15,12 +17,15 @@ import torch
 import yaml
 
 from packdepth.cli import main
-from packdepth.config import load_run
+from packdepth.config import Run, load_run, parse_run
 from packdepth.errors import InputError
 from packdepth.evaluation import evaluate
 from packdepth.inference.info import describe
 from packdepth.inference.predictor import load
+from packdepth.networks.guidance import NetworkGuidance, guidance_of
+from packdepth.objectives.objective import Objective
 from packdepth.segmentation.label import label_clips
+from packdepth.training.module import DepthModule
 from packdepth.training.run import train
 
 
@@ -113,6 +118,53 @@ def test_a_guided_network_with_a_flip_layer_stays_when_it_is_frozen(
     one, other = (load(tmp_path / name / "last", "cpu") for name in ("first", "second"))
     np.testing.assert_array_equal(one.predict(image).depth, other.predict(image).depth)
     assert other.meta.scale_source == one.meta.scale_source != "none"
+
+
+def test_the_network_that_guides_knows_the_sky(run_values: dict[str, Any], tmp_path: Path) -> None:
+    place = segmenter.write(tmp_path / "semantics")
+    run_values["networks"]["depth"]["guidance"] = {"semantics": {"kind": "fpn", "checkpoint": str(place)}}
+    run_values["training"] |= {"epochs": 1, "epoch_steps": 2}
+    without = json.loads(json.dumps(run_values))
+    run_values["objective"].append({"kind": "sky", "by": "guidance"})
+    run = Run.model_validate(run_values)
+    module = DepthModule(run, Objective(run.objective), steps=2)
+    guidance = guidance_of(module.depth)
+    assert isinstance(guidance, NetworkGuidance)
+    images = torch.rand(2, 3, 32, 64)
+    sky = module.sky(images)
+    assert torch.equal(sky[:, 0], guidance.semantics.labels(images) == segmenter.CLASSES.index("sky"))
+    train(run_values, tmp_path / "out")
+    with (tmp_path / "out/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert any(float(value) > 0 for row in rows for name, value in row.items() if "sky" in name and value)
+
+    guidance.semantics.classes = ("road", "tree", "car")
+    with pytest.raises(
+        InputError, match=r"no class of the segmentation network is named sky \(its classes are road, tr"
+    ):
+        module.sky(images)
+    for semantics, found in ((None, "none does"), ({"semantics": {"kind": "labels"}}, "label maps do")):
+        values = without | {"objective": run_values["objective"]}
+        values["networks"]["depth"]["guidance"] = semantics
+        with pytest.raises(InputError, match=rf"'sky' takes the sky from the segmentation network .* but {found}"):
+            parse_run(values, "run")
+
+
+def test_the_class_of_the_sky_is_that_of_the_network_that_labeled(
+    run_values: dict[str, Any], moving_clip: Path, tmp_path: Path
+) -> None:
+    clip = shutil.copytree(moving_clip, tmp_path / "clip")
+    run_values["data"] |= {"train": [{"kind": "folder", "root": str(clip)}], "val": []}
+    run_values["training"] |= {"epochs": 1, "epoch_steps": 1}
+    run_values["objective"].append({"kind": "sky"})
+    label_clips(clip, str(segmenter.write(tmp_path / "segmenter")))
+    with pytest.raises(InputError, match=r"sky.label: class 10 of the .* is none, not sky .*; write label: 1"):
+        train(run_values, tmp_path / "out")
+    run_values["objective"][-1]["label"] = segmenter.CLASSES.index("car")
+    with pytest.raises(InputError, match=r"sky.label: class 2 of the .* is car, not sky .*; write label: 1"):
+        train(run_values, tmp_path / "out")
+    run_values["objective"][-1]["label"] = segmenter.CLASSES.index("sky")
+    train(run_values, tmp_path / "out")
 
 
 def test_label_maps_guide_from_end_to_end(

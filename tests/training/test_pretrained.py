@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 from pathlib import Path
 
+import foundation
 import pytest
 import torch
 
@@ -54,3 +56,24 @@ def test_pretrained_weights_are_read_once(
     with pytest.raises(InputError, match=r"pip install 'packdepth\[pretrained\]'"):
         train(run_file, tmp_path / "fresh", overrides=(*LITE, "training.epochs=1"))
     assert not (tmp_path / "fresh").exists()
+
+
+def test_a_run_with_backbones_is_resumed_without_their_folder(run_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    folder = tmp_path / "convnext"
+    foundation.save_backbone("convnext", folder)
+    encoder = f"encoder: {{kind: transformers, model: {folder}}}"
+    options = (
+        f"networks.depth={{kind: encoder_decoder, {encoder}, decoder: {{kind: coarse_to_fine}}}}",
+        f"networks.pose={{kind: pose_encoder, {encoder}}}",
+        *LITE[1:],
+    )
+    train(run_file, tmp_path / "whole", overrides=(*options, "training.epochs=2"))
+    train(run_file, tmp_path / "parts", overrides=(*options, "training.epochs=1"))
+    shutil.rmtree(folder)
+    train(run_file, tmp_path / "parts", overrides=(*options, "training.epochs=2"), resume=True)
+    expected = checkpoint.read(tmp_path / "whole/last").weights
+    for name, value in checkpoint.read(tmp_path / "parts/last").weights.items():
+        assert torch.equal(value, expected[name]), name
+    with pytest.raises(InputError, match="convnext: is no folder here"):
+        train(run_file, tmp_path / "fresh", overrides=options)

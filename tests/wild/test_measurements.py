@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from PIL import Image, ImageFilter
 from packdepth.data.agreement import check_agreement, disagreements, height_by_motion
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.inspection.findings import findings
+from packdepth.inspection.survey import survey
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import read_clip
 from packdepth.sources.open import open_clips
@@ -120,17 +123,20 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     return road_clip(tmp_path_factory.mktemp("road"), height=1.5, speeds=np.full(16, 8.0))
 
 
-def road_clip(folder: Path, height: float, speeds: np.ndarray) -> Clip:
-    """Render the ground plane below a camera that drives straight ahead at given speeds, 10 frames a second."""
+def road_clip(folder: Path, height: float, speeds: np.ndarray, turn: float = 0.0) -> Clip:
+    """Render the ground plane below a camera that drives at given speeds, 10 frames a second, with a turn in each."""
     camera = Camera(fx=160.0, fy=160.0, cx=159.5, cy=40.0, width=320, height=128)
     texture = np.random.default_rng(0).integers(60, 200, (400, 4000)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
     v, u = np.mgrid[: camera.height, : camera.width]
     below = (v - camera.cy) / camera.fy
     ahead = height / np.maximum(below, 1e-3)
-    places = np.concatenate([[0.0], np.cumsum((speeds[1:] + speeds[:-1]) / 20)])
+    steps = np.concatenate([[0.0], (speeds[1:] + speeds[:-1]) / 20])
+    headings = turn * (np.arange(len(speeds)) - len(speeds) / 2)
+    places = np.cumsum(steps[:, None] * np.stack([np.sin(headings - turn / 2), np.cos(headings - turn / 2)], 1), axis=0)
     frames = []
-    for index, place in enumerate(places):
-        x, z = (u - camera.cx) / camera.fx * ahead, ahead + place
+    for index, (aside, along) in enumerate(places):
+        right, (s, c) = (u - camera.cx) / camera.fx * ahead, (np.sin(headings[index]), np.cos(headings[index]))
+        x, z = c * right + s * ahead + aside, c * ahead - s * right + along
         pixels = texture[np.clip((x * 20 + 400).astype(int), 0, 799), np.clip((z * 20).astype(int), 0, 7999)]
         image = np.where(below > 0.02, pixels, 128).astype(np.uint8)
         image = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(0.7)))
@@ -141,7 +147,7 @@ def road_clip(folder: Path, height: float, speeds: np.ndarray) -> Clip:
 
 def test_speeds_and_the_road_give_the_height_of_the_camera(road: Clip) -> None:
     found = height_by_motion(road)
-    assert found is not None
+    assert not isinstance(found, str)
     assert found.metres == pytest.approx(1.5, rel=0.05)
     assert disagreements(road) == []
 
@@ -151,6 +157,35 @@ def test_speeds_in_another_unit_are_given_away_by_the_road(road: Clip, factor: f
     wrong = replace(changed(road, lambda f: replace(f, speed=factor * (f.speed or 0.0))), camera_height=height)
     with pytest.raises(InputError, match="the motion of the road puts the camera"):
         check_agreement([wrong], frozenset({"distance"}))
+
+
+@pytest.mark.parametrize("turn", [-3.0, 2.0])  # degrees between two frames
+@pytest.mark.parametrize(("factor", "height"), [(1.0, 1.5), (3.6, None), (3.6, 1.5), (2.237, 1.5), (1 / 2.237, 1.5)])
+def test_bends_give_speeds_in_another_unit_away(
+    tmp_path: Path, turn: float, factor: float, height: float | None
+) -> None:
+    bend = road_clip(tmp_path, height=1.5, speeds=np.linspace(4.0, 7.0, 16), turn=np.radians(turn))
+    told = replace(changed(bend, lambda f: replace(f, speed=factor * (f.speed or 0.0))), camera_height=height)
+    assert [each.name for each in disagreements(told)] == ([] if factor == 1 else ["speeds"])
+
+
+def test_a_height_that_few_vehicles_have_is_a_warning_until_it_is_confirmed(road: Clip) -> None:
+    wrong = changed(road, lambda f: replace(f, speed=2.237 * (f.speed or 0.0)))
+    for clip, severity in ((road, "note"), (wrong, "warning"), (replace(wrong, camera_height=3.4), "note")):
+        assert [f.severity for f in findings(survey(clip)) if "puts the camera" in f.found] == [severity]
+
+
+def test_speeds_that_the_images_cannot_confirm_are_said_to_be_so(road: Clip) -> None:
+    plain = changed(road, lambda f: replace(f, image=Array(np.full((128, 320, 3), 128, np.uint8), f.image.path)))
+    sparse = replace(road, frames=road.frames[:5])
+    for clip, reason in ((plain, "too little of a road"), (sparse, "4 pairs of its frames")):
+        assert disagreements(clip) == []
+        said = check_agreement([clip], frozenset({"distance"}))
+        assert said is not None
+        assert re.search(f"its speeds could not be compared with its images: .*{reason}", said)
+        assert said in [f.found for f in findings(survey(clip)) if f.severity == "note"]
+    assert "puts the camera 1.4" in (check_agreement([plain, road], frozenset({"distance"})) or "")
+    assert check_agreement([plain], frozenset()) is None
 
 
 @pytest.mark.parametrize("height", ["150", "0.0015"])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,9 +18,11 @@ from packdepth.data.targets import distance, distance_source, gaps
 from packdepth.data.triangulation import triangulated
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.records import Clip, Frame, Readable
-from packdepth.sources.offset import pairs_apart, road_motions
+from packdepth.sources.offset import pairs_apart
+
+if TYPE_CHECKING:
+    from packdepth.geometry.ground_motion import GroundHeight
 
 IMPOSSIBLE_SPEED = 100.0  # metres per second: 360 km/h
 CHECKED_CLIPS = 4  # clips whose measurements a training checks, evenly spread
@@ -33,11 +36,14 @@ SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no dir
 BEHIND = 0.35  # share of the points that poses put behind the camera (measured: up to 0.13); wrong ones make 0.5
 
 
-GROUND_PAIRS = 16  # pairs whose motion over the road is measured: a second or two of work
+GROUND_PAIRS = 24  # pairs whose motion over the road is measured: a second or two of work
 MIN_GROUND_PAIRS = 8  # pairs, with a measured motion: a median of fewer may be an accident
 MIN_PATH = 0.05  # metres between the images of a pair
-MAX_SPREAD = 0.3  # of the logarithm of a height: where no road is seen, it is 1; on roads 0.01 to 0.03
+MAX_SPREAD = 0.2  # of the logarithm of a height: on roads 0.003 to 0.02, in blurred and noisy images up to 0.13
+MIN_LEAD = 2.0  # standard deviations by which a height must match better than others; right ones had 2 to 9, wrong ones
+# at most 1
 MIN_HEIGHT, MAX_HEIGHT = 0.08, 4.5  # metres above the road: of small robots and of trucks
+MIN_USUAL, MAX_USUAL = 0.8, 2.8  # metres above the road: of cars' bumpers, and of buses' windscreens
 MAX_HEIGHT_RATIO = 1.5  # of the height that motion makes over the one that is known, or its inverse (measured: 1.03)
 
 
@@ -62,20 +68,27 @@ def disagreements(clip: Clip) -> list[Disagreement]:
     return [each for find in CHECKS.values() if (each := find(clip)) is not None]
 
 
-def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> None:
+def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> str | None:
     """Raise InputError for measurements of a training that cannot be right. A few clips are checked.
 
     Args:
         clips: the clips to train on.
         fields: the optional fields of the batch that the objective uses, such as "distance", "right" and "truth".
+
+    Returns:
+        What the motion of the road says of the distances that are trained on, in one clause; None if there are none.
     """
-    for number, clip in enumerate(clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]):
+    said = None
+    for clip in clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]:
         source = distance_source(clip) if "distance" in fields else None
         used = {"right": "right" in fields, "truth": "truth" in fields, "speed": source == "speed"}
-        used |= {"poses": source == "poses", "height": source is not None and number == 0}  # which takes a second
+        used |= {"poses": source == "poses", "height": source is not None and not (said and said.confirms)}
         for name, find in CHECKS.items():
             if used[name.split(",")[0]] and (each := find(clip)) is not None:
                 raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:].rstrip('.')}")
+        if used["height"]:
+            said = by_road(clip)
+    return None if said is None else said.text
 
 
 def _spread(items: Sequence[T]) -> Sequence[T]:
@@ -101,61 +114,82 @@ def _speed(clip: Clip) -> Disagreement | None:
 # --- height over the road ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class HeightByMotion:
-    """The height of the camera above the road that distances traveled and the motion of the road's image make."""
-
-    metres: float  # median over pairs of frames
-    spread: float  # standard deviation of its logarithm over the pairs, robust
-
-
-def height_by_motion(clip: Clip) -> HeightByMotion | None:
+@lru_cache(maxsize=16)
+def height_by_motion(clip: Clip) -> GroundHeight | str:
     """Return the height of a camera above the road, as its speeds or poses and its images make it.
 
     The image of the road moves in camera heights (`geometry.ground_motion`), speeds and poses say how many metres that
     is.
 
     Args:
-        clip: the clip.
+        clip: the clip, with a camera, and with speeds or poses.
 
     Returns:
-        The height; None if the images show too little road, or distances are not known.
+        The height, or the reason why there is none.
     """
+    from packdepth.geometry.ground_motion import ground_height, small_ground_image
+
     pairs = pairs_apart(np.array([frame.time for frame in clip.frames]))
     pairs = pairs[[(distance(clip, i, j) or 0.0) > MIN_PATH for i, j in pairs.tolist()]] if len(pairs) else pairs
     if clip.independent or len(pairs) < MIN_GROUND_PAIRS:
-        return None
+        count = 0 if clip.independent else len(pairs)
+        return (
+            f"{count} pairs of its frames are 0.1 s and more than {MIN_PATH:g} m apart, {MIN_GROUND_PAIRS} are needed"
+        )
     pairs = pairs[np.unique(np.linspace(0, len(pairs) - 1, GROUND_PAIRS).round().astype(int))]
     paths = np.array([distance(clip, i, j) for i, j in pairs.tolist()], dtype=np.float64)
-    motions = road_motions(clip, pairs)
-    heights = (paths / np.where(motions > 0, motions, np.nan))[motions > 0]
-    if len(heights) < MIN_GROUND_PAIRS:
+    images = {index: small_ground_image(clip.frames[index].image.read()) for index in np.unique(pairs).tolist()}
+    found = ground_height([(images[i], images[j]) for i, j in pairs.tolist()], paths, clip.camera)
+    if found is None or found.lead < MIN_LEAD or found.spread > MAX_SPREAD:
+        return "the images show too little of a road that moves: one without texture, traffic just ahead, or none"
+    return found
+
+
+@dataclass(frozen=True)
+class SaidByRoad:
+    """Comparison of the motion of the road in the images with the speeds or poses of a clip, in words."""
+
+    source: str  # "speeds" or "poses"
+    text: str  # one clause
+    confirms: bool  # whether it could be measured
+    usual: bool  # whether the height of the camera is that of a car, a van or a bus, or known
+
+
+def by_road(clip: Clip) -> SaidByRoad | None:
+    """Return what the motion of the road says of the speeds or poses of a clip; None if there are none.
+
+    Args:
+        clip: the clip.
+    """
+    if clip.missing_camera is not None or distance_source(clip) is None:
         return None
-    middle = float(np.median(heights))
-    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(heights / middle))))
-    return HeightByMotion(middle, spread) if spread < MAX_SPREAD else None
+    source = "speeds" if distance_source(clip) == "speed" else "poses"
+    found = height_by_motion(clip)
+    if isinstance(found, str):
+        return SaidByRoad(source, f"its {source} could not be compared with its images: {found}", False, True)
+    text = f"with its {source}, the motion of the road puts the camera {found.metres:.2f} m above it"
+    usual = clip.camera_height is not None or MIN_USUAL <= found.metres <= MAX_USUAL
+    return SaidByRoad(source, text, True, usual)
 
 
 def _height(clip: Clip) -> Disagreement | None:
     """Report speeds or poses in a wrong unit, by the height of the camera above the road that they make."""
-    if clip.missing_camera is not None or distance_source(clip) is None:
+    said = by_road(clip)
+    if said is None or isinstance(found := height_by_motion(clip), str):
         return None
-    found = height_by_motion(clip)
-    if found is None:
-        return None
-    source = "speeds" if distance_source(clip) == "speed" else "poses"
-    told = f"with its {source}, the motion of the road puts the camera {found.metres:.2f} m above it"
+    told = said.text
     if clip.camera_height is not None:
         ratio = found.metres / clip.camera_height
         if 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO:
             return None
-        told += f", {ratio:.1f} times the {clip.camera_height:g} m that it is said to have"
+        told += f", {ratio:.2g} times the {clip.camera_height:g} m that it is said to have"
     elif MIN_HEIGHT <= found.metres <= MAX_HEIGHT:
         return None
     return Disagreement(
-        source,
+        said.source,
         told,
-        f"See whether {source} and height are in metres: km/h taken for m/s are 3.6 times, mph 2.2 times too fast.",
+        f"See whether {said.source} and height are in metres: km/h taken for m/s are 3.6 times, mph 2.2 times too "
+        f"fast.",
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from packdepth.classes import UNLABELED
+from packdepth.classes import UNLABELED, Label
 from packdepth.errors import InputError
 from packdepth.records import Clip, Readable
+from packdepth.run_files import read_yaml
 
 
 def check_labeled(clips: Sequence[Clip]) -> None:
@@ -20,6 +22,31 @@ def check_labeled(clips: Sequence[Clip]) -> None:
     for clip in clips:
         for frame in clip.frames:
             label_map(frame.image, frame.semantic)
+
+
+def check_sky(clips: Sequence[Clip], label: int) -> None:
+    """Raise InputError if the network that labeled a clip did not mean sky by a class id.
+
+    Only clips that `packdepth semantics label` labeled say which classes they have, in `semantic.yaml`.
+
+    Args:
+        clips: clips with label maps.
+        label: the class id that the term `sky` takes for sky.
+    """
+    for clip in clips:
+        maps = clip.frames[0].semantic
+        file = None if maps is None else Path(maps.path).parent.with_suffix(".yaml")
+        content = read_yaml(file) if file is not None and file.is_file() else None
+        if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
+            continue
+        sky, names = Label.SKY.words, [str(name).lower() for name in content["classes"]]
+        found = names[label] if label < len(names) else "none"
+        if found != sky:
+            advice = f"write label: {names.index(sky)}" if sky in names else "label it by a network that knows the sky"
+            raise InputError(
+                f"objective: sky.label: class {label} of the label maps of {clip.name} is {found}, not sky ({file}); "
+                f"{advice}"
+            )
 
 
 def label_map(image: Readable, semantic: Readable | None) -> Readable:

@@ -48,6 +48,8 @@ def write_report(path: Path, results: Results, quick: bool) -> None:
         train_frames=numbers.train_frames,
         test_drives=numbers.test_drives,
         images=numbers.images,
+        described=numbers.described,
+        parameters=f"{numbers.parameters:.1f}",
         steps=numbers.steps,
         initial_depth=f"{numbers.initial_depth:g}",
         initial_forward=f"{numbers.initial_forward:.2f}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.predictor import Predictor, load
 from packdepth.networks.blocks import PoseNetworkBlock
+from packdepth.networks.encoder_decoder import BoundedDepthBlock
 from packdepth.networks.packnet import PackNetBlock
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import Folder
@@ -33,6 +35,8 @@ class Numbers:
     """The scores of the network by part of the image and metric; predictions are not scaled."""
     flipped: dict[str, Scores]
     """The scores of predictions that are fused with those of the mirrored images."""
+    from_scratch: dict[str, Scores] | None
+    """The scores of PackNet `tiny` from random weights, trained for as many steps; None if the demo did not compare."""
     constants: dict[str, dict[str, Scores]]
     """The scores of each constant of the training depth, by name of the constant."""
     images: int
@@ -43,6 +47,10 @@ class Numbers:
     """The number of frames in all training drives together."""
     test_drives: int
     """The number of test drives."""
+    described: str
+    """The depth network, and what it starts from."""
+    parameters: float
+    """The number of its parameters, in millions."""
     steps: int
     """The number of training steps."""
     initial_depth: float
@@ -63,6 +71,8 @@ class Numbers:
     def rows(self) -> dict[str, dict[str, Scores]]:
         """The scores of the network and of the constants, by their titles in tables."""
         own = {"packdepth, trained without depth": self.network, "packdepth, mirror image fused": self.flipped}
+        if self.from_scratch is not None:
+            own["PackNet tiny from random weights"] = self.from_scratch
         return own | {f"{name} of the training depth": scores for name, scores in self.constants.items()}
 
     def table(self) -> str:
@@ -109,24 +119,28 @@ def collect_results(output: Path) -> Results:
     data, predictor = output / "data", load(output / "run" / "last")
     train, test = (Folder(kind="folder", root=data / part).clips() for part in ("train", "test"))
     frames = [frame for clip in test for frame in clip.frames]
-    own = part_scores(frames, lambda frame: predictor.predict(frame.image.read()).depth)
-    flipped = part_scores(frames, lambda frame: predictor.predict(frame.image.read(), flip=True).depth)
+    own, flipped = (_network_scores(predictor, frames, flip) for flip in (False, True))
+    other = output / "from_scratch" / "last"
+    from_scratch = _network_scores(load(other), frames) if other.exists() else None
     others = {name: part_scores(frames, partial(_constant, depth)) for name, depth in constant_depths(train).items()}
     (odometry,) = Folder(kind="folder", root=data / "odometry").clips()
     predicted, true = paths(predictor, odometry)
     distance = float(np.linalg.norm(np.diff(true, axis=0), axis=1).sum())
     assert isinstance(predictor.run, Run)
     depth, pose = predictor.run.networks.depth, predictor.run.networks.pose
-    assert isinstance(depth, PackNetBlock)
+    assert isinstance(depth, (PackNetBlock, BoundedDepthBlock))
     assert isinstance(pose, PoseNetworkBlock)
     numbers = Numbers(
         network=own,
         flipped=flipped,
+        from_scratch=from_scratch,
         constants=others,
         images=len(frames),
         train_drives=len(train),
         train_frames=sum(len(clip.frames) for clip in train),
         test_drives=len(test),
+        described=depth.describe(),
+        parameters=sum(parameter.numel() for parameter in predictor.depth.parameters()) / 1e6,
         steps=predictor.meta.step,
         initial_depth=depth.initial_depth,
         initial_forward=pose.initial_forward,
@@ -143,6 +157,11 @@ def collect_results(output: Path) -> Results:
         validation=_scalars(output / "run" / "tensorboard", "val/abs_rel"),
         camera=test[0].camera,
     )
+
+
+def _network_scores(predictor: Predictor, frames: Sequence[Frame], flip: bool = False) -> dict[str, Scores]:
+    """Return the scores of a network's depth, which is not scaled, by part of the image and metric."""
+    return part_scores(frames, lambda frame: predictor.predict(frame.image.read(), flip=flip).depth)
 
 
 def _constant(depth: np.ndarray, frame: Frame) -> np.ndarray:

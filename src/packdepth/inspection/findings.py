@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.agreement import IMPOSSIBLE_SPEED, disagreements
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.survey import Survey
 from packdepth.records import Clip
@@ -83,7 +83,10 @@ def findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     found = survey_findings(survey)
-    found += [Finding(each.name, "error", each.found, each.advice) for each in disagreements(survey.clip)]
+    wrong = disagreements(survey.clip)
+    found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
+    road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
+    found += [] if road is None else [road]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
 
 
@@ -230,6 +233,23 @@ def _speeds(survey: Survey) -> Finding | None:
         "See whether the unit is m/s in frames.csv, or named by unit= for a log (km/h taken for m/s is 3.6 times too "
         "fast), and whether the clocks agree (offset=auto): speed gives depth its metres.",
     )
+
+
+def _by_road(clip: Clip) -> Finding | None:
+    """Report what the motion of the road in the images says of speeds or poses."""
+    said = by_road(clip)
+    if said is None:
+        return None
+    if not said.confirms:
+        advice = f"See whether {said.source} are right before metres are relied on: nothing here tells a wrong unit."
+    elif clip.camera_height is not None:
+        advice = f"Nothing to do here: the height that it is said to have is {clip.camera_height:g} m."
+    else:
+        advice = (
+            "See whether the lens is at this height (mph taken for m/s make it 2.2 times, km/h 3.6 times too high), "
+            "and give the height that a tape measures as height_m= of data import or in camera.yaml."
+        )
+    return Finding("by the road", "note" if said.usual else "warning", said.text, advice)
 
 
 def speeds_in_words(clip: Clip) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -171,6 +171,11 @@ class NetworkBlock(Block, ABC):
     described: ClassVar[frozenset[str]] = frozenset()
     """Names of the options that `describe` names."""
 
+    @property
+    def keeps_random(self) -> str | None:
+        """The option that keeps random weights or statistics as they are, by its path; None if there is none."""
+        return None
+
     def describe(self) -> str:
         """Return the kind, and what it is made of and starts from if it has parts."""
         return self.kind
@@ -179,11 +184,19 @@ class NetworkBlock(Block, ABC):
         """Return the options that must be equal in two networks for one to load the weights of the other."""
         return self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
 
-    def completed(self) -> Self:
+    @property
+    def advice(self) -> str:
+        """Advice of one clause on how to have a better network; empty if there is none."""
+        return ""
+
+    def completed(self, before: NetworkBlock | None = None) -> NetworkBlock:
         """Return the block with all that `build` needs from files that it names, such as a model's configuration.
 
         Training completes the blocks of a run, and its checkpoints keep the completed ones: nothing but the checkpoint
-        is needed afterwards.
+        is needed afterwards, also to resume the training.
+
+        Args:
+            before: the completed block of the training that is resumed; None otherwise.
 
         Raises InputError if a file cannot be used.
         """

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import DepthNetworkBlock
+from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock
 from packdepth.networks.decoders.decoder import AnyDecoder, Decoder, DecoderBlock
 from packdepth.networks.decoders.monodepth2 import NARROW, Monodepth2DecoderBlock
 from packdepth.networks.encoders.encoder import STRIDE, AnyEncoder, Encoder, EncoderBlock
@@ -46,6 +46,12 @@ class BoundedDepthBlock(DepthNetworkBlock):
     def parts(self) -> tuple[EncoderBlock, DecoderBlock]:
         """The encoder and the decoder."""
         raise NotImplementedError
+
+    @property
+    def keeps_random(self) -> str | None:
+        """The option that keeps random weights or statistics of the encoder as they are; None if there is none."""
+        option = self.parts[0].keeps_random
+        return None if option is None else f"encoder.{option}"
 
     def describe(self) -> str:
         """Return kind, encoder, origin of its weights, and decoder."""
@@ -95,12 +101,16 @@ class EncoderDecoderBlock(BoundedDepthBlock):
             "decoder": self.decoder.architecture(),
         }
 
-    def completed(self) -> Self:
+    def completed(self, before: NetworkBlock | None = None) -> Self:
         """Return the block with its encoder completed.
+
+        Args:
+            before: the completed block of the training that is resumed; None otherwise.
 
         Raises InputError if a file that the encoder names cannot be used.
         """
-        return self.model_copy(update={"encoder": self.encoder.completed()})
+        former = before.encoder if isinstance(before, EncoderDecoderBlock) else None
+        return self.model_copy(update={"encoder": self.encoder.completed(former)})
 
 
 class EncoderDecoder(nn.Module):

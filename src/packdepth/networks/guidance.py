@@ -15,6 +15,8 @@ from packdepth.networks.layers.padding import padded_to
 from packdepth.networks.layers.pixel_adaptive import PixelAdaptiveConv2d
 from packdepth.networks.semantic_network import SemanticNetwork
 
+SKY = "sky"  # name of the class of the sky, in lower case: that of Cityscapes, CamVid, ADE20K and most others
+
 Guide = Callable[[Tensor, int], Tensor]
 """Signature: `(features [B, C, H / s, W / s], stride s) -> filtered features` of a decoder stage."""
 
@@ -147,6 +149,28 @@ class NetworkGuidance(Guidance):
         """
         features = self.semantics(images).features
         return [features[index] for index in self.guiding]
+
+    @property
+    def sky_class(self) -> int:
+        """The id of the class of the segmentation network that is named sky. Raises InputError without one."""
+        names = [name.lower() for name in self.semantics.classes]
+        if SKY not in names:
+            raise InputError(
+                f"networks.depth.guidance: no class of the segmentation network is named {SKY} (its classes are "
+                f"{', '.join(self.semantics.classes)}); name another network, or another source of the sky"
+            )
+        return names.index(SKY)
+
+    @torch.no_grad()
+    def sky(self, images: Tensor) -> Tensor:
+        """Return the pixels that the segmentation network takes for sky, [B, 1, H, W] bool.
+
+        Args:
+            images: [B, 3, H, W], RGB in [0, 1].
+
+        Raises InputError if the network has no such class.
+        """
+        return (self.semantics.labels(images) == self.sky_class)[:, None]
 
     def _nearest(self, stride: int) -> int:
         """Return the index of the feature map that guides the stage of a stride."""

@@ -6,6 +6,7 @@ JSON and weights in safetensors are read; no code that comes with a model is exe
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -17,11 +18,14 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 from torch import Tensor
 
+from packdepth.blocks import Closed
 from packdepth.errors import InputError
 
 PREPROCESSOR, WEIGHTS = "preprocessor_config.json", "model.safetensors"
 FILES = f"config.json, {PREPROCESSOR} and {WEIGHTS}"  # content of the folder of a model
 MAX_REASON = 200  # characters of a library's own message that a sentence quotes
+# Parts of a configuration that depend on the place, the program and the precision that it was read with.
+NO_ARCHITECTURE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 Triple = tuple[float, float, float]
 
 
@@ -33,6 +37,59 @@ class Normalization(NamedTuple):
 
 
 IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # for models that come without their own
+
+
+class ModelRecord(Closed):
+    """The description of a model, with which a checkpoint needs nothing else.
+
+    >>> record = ModelRecord(config={"model_type": "glpn"}, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    >>> record.identity
+    'glpn 8a7cd3e5'
+    """
+
+    config: dict[str, Any]
+    """The model's configuration."""
+    mean: Triple
+    """Mean that is subtracted from RGB in [0, 1]."""
+    std: Triple
+    """Standard deviation that RGB is divided by."""
+
+    @property
+    def model_type(self) -> str:
+        """The type of the model, such as depth_anything."""
+        return str(self.config["model_type"])
+
+    @property
+    def identity(self) -> str:
+        """The type of the model and a digest of its description, which would fill a page of an error message."""
+        values = self.model_dump() | {"config": _portable(self.config)}
+        digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.model_type} {digest}"
+
+
+def read_record(name: str, config: Any, field: str, default: Normalization | None = None) -> ModelRecord:
+    """Return the description of a model.
+
+    Args:
+        name: the name of the model on the Hub, or the path of its folder.
+        config: the configuration that `read_config` returned.
+        field: field of the run file that names the model, for an error.
+        default: normalization of images if the files of the model do not say; None if they must.
+
+    Raises InputError if transformers is not installed, or if the files do not say how images are normalized.
+    """
+    normalization = read_normalization(name) or default
+    if normalization is None:
+        raise InputError(
+            f"{field}: {name} does not say how its images are normalized; copy the model's preprocessor_config.json, "
+            f"with image_mean and image_std, beside its config.json"
+        )
+    return ModelRecord(config=_portable(json.loads(json.dumps(config.to_dict()))), **normalization._asdict())
+
+
+def _portable(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration without `NO_ARCHITECTURE`."""
+    return {name: value for name, value in config.items() if name not in NO_ARCHITECTURE}
 
 
 def transformers_module() -> Any:

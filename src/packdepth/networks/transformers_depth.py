@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from packdepth.blocks import Closed
 from packdepth.errors import InputError
 from packdepth.geometry.resize import resize_image, resize_inv_depth
-from packdepth.networks.blocks import DepthNetworkBlock
-from packdepth.networks.hub import Triple, read_config, read_normalization, reading, transformers_module
+from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock
+from packdepth.networks.hub import (
+    ModelRecord,
+    Normalization,
+    read_config,
+    read_record,
+    reading,
+    transformers_module,
+)
 from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.layers.low_rank import add_low_rank
 from packdepth.networks.layers.output_scale import Output, OutputScale
 from packdepth.networks.options import INITIAL_DEPTH
 
+ENCODER_FACTOR = 0.1  # default factor on the learning rate of the encoder
 MIN_CELLS = 2  # patches, smallest height and width of the features
 OUTPUTS: dict[str, Output] = {  # what the models of a type predict; `depth_estimation_type: metric` overrules it
     "depth_anything": "inverse",
@@ -34,6 +40,7 @@ OUTPUTS: dict[str, Output] = {  # what the models of a type predict; `depth_esti
     "tipsv2_dpt": "metric",
 }
 UNNORMALIZED = ("glpn",)  # types of models that take RGB in [0, 1] as it is
+AS_IT_IS = Normalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # normalization of these
 
 
 class LowRank(Closed):
@@ -45,26 +52,6 @@ class LowRank(Closed):
 
     rank: PositiveInt = 8
     """Rank of the trained update of each linear layer of the encoder."""
-
-
-class ModelRecord(Closed):
-    """The description of a model, with which a checkpoint needs nothing else.
-
-    >>> ModelRecord(config={"model_type": "glpn"}, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)).model_type
-    'glpn'
-    """
-
-    config: dict[str, Any]
-    """The model's configuration."""
-    mean: Triple
-    """Mean that is subtracted from RGB in [0, 1]."""
-    std: Triple
-    """Standard deviation that RGB is divided by."""
-
-    @property
-    def model_type(self) -> str:
-        """The type of the model, such as depth_anything."""
-        return str(self.config["model_type"])
 
 
 class TransformersDepthBlock(DepthNetworkBlock):
@@ -86,8 +73,8 @@ class TransformersDepthBlock(DepthNetworkBlock):
     metric: depth in metres; scale and shift are learned, too, but start from these metres.
     """
     initial_depth: PositiveFloat = INITIAL_DEPTH
-    """Metres at which the typical pixel of the first training images starts; without effect on `output: metric`."""
-    learning_rate_factor: NonNegativeFloat = 0.1
+    """Metres at which the typical pixel of the first training images starts; not for `output: metric`."""
+    learning_rate_factor: PositiveFloat = ENCODER_FACTOR
     """Factor on the learning rate of the encoder, which is pretrained on far more images than the rest."""
     frozen_encoder: bool = False
     """Do not train the encoder, but the decoder only."""
@@ -111,6 +98,13 @@ class TransformersDepthBlock(DepthNetworkBlock):
     def _one_way_to_train(self) -> TransformersDepthBlock:
         if self.frozen_encoder and self.lora is not None:
             raise ValueError("frozen_encoder and lora exclude each other: lora trains the encoder; remove one of them")
+        if self.frozen_encoder and self.learning_rate_factor != ENCODER_FACTOR:
+            raise ValueError("learning_rate_factor is that of the encoder, which frozen_encoder stops; remove one")
+        if self.frozen_encoder and self.gradient_checkpointing:
+            raise ValueError(
+                "gradient_checkpointing saves memory for the gradient of the encoder, which frozen_encoder stops; "
+                "remove one of them"
+            )
         return self
 
     def describe(self) -> str:
@@ -121,35 +115,36 @@ class TransformersDepthBlock(DepthNetworkBlock):
         """Return the options that must be equal in two networks; a digest stands for the configuration."""
         block = self.completed()
         assert block.record is not None
-        digest = hashlib.sha256(json.dumps(block.record.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
-        # DepthNetworkBlock.architecture of the completed block; its record would fill a page of an error message.
         options = super(TransformersDepthBlock, block).architecture()
         del options["model"]
-        return options | {"record": f"{block.record.model_type} {digest}"}
+        return options | {"record": block.record.identity}
 
-    def completed(self) -> TransformersDepthBlock:
+    def completed(self, before: NetworkBlock | None = None) -> TransformersDepthBlock:
         """Return the block with the description of its model and with what the model predicts.
+
+        Args:
+            before: the block of the training that is resumed, which describes its model already; None otherwise.
 
         Raises InputError if transformers is not installed, if the model cannot be read, or if it is no depth network.
         """
         if self.record is not None and self.output != "auto":
             return self
+        if isinstance(before, TransformersDepthBlock) and before.record is not None and before.model == self.model:
+            output = before.output if self.output == "auto" else self.output
+            return self.model_copy(update={"record": before.record, "output": output})
         config = read_config(self.model)
         if type(config) not in transformers_module().MODEL_FOR_DEPTH_ESTIMATION_MAPPING:
             raise InputError(
                 f"networks.depth.model: {self.model} is no depth network ({config.model_type}); name one that "
                 f"AutoModelForDepthEstimation of transformers loads, such as Depth Anything"
             )
-        normalization = read_normalization(self.model)
-        if normalization is None and config.model_type not in UNNORMALIZED:
-            raise InputError(
-                f"networks.depth.model: {self.model} does not say how its images are normalized; copy the model's "
-                f"preprocessor_config.json, with image_mean and image_std, beside its config.json"
-            )
-        mean, std = normalization or ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-        values = json.loads(json.dumps(config.to_dict()))
-        record = ModelRecord(config=_portable(values), mean=mean, std=std)
+        default = AS_IT_IS if config.model_type in UNNORMALIZED else None
+        record = read_record(self.model, config, "networks.depth.model", default)
         output = predicted_by(config, self.model) if self.output == "auto" else self.output
+        if output == "metric" and self.initial_depth != INITIAL_DEPTH:
+            raise InputError(
+                f"networks.depth.initial_depth: {self.model} predicts metres, which the training starts from; remove it"
+            )
         return self.model_copy(update={"record": record, "output": output})
 
     def start(self, network: nn.Module) -> None:
@@ -218,8 +213,11 @@ class TransformersDepthBlock(DepthNetworkBlock):
         )
         network = TransformersDepth(model, block.output, block.record.mean, block.record.std)
         network.encoder.learning_rate_factor = self.learning_rate_factor  # type: ignore[assignment]
-        if self.lora is not None:
-            add_low_rank(network.encoder, self.lora.rank)
+        if self.lora is not None and not add_low_rank(network.encoder, self.lora.rank):
+            raise InputError(
+                f"networks.depth.lora: the encoder of this {block.record.model_type} has no linear layer to update; "
+                f"remove it"
+            )
         if self.frozen_encoder:
             network.freeze_encoder()
         if self.gradient_checkpointing:
@@ -394,11 +392,6 @@ def open_end(head: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):
             module.__class__ = LogitConv2d
             return
-
-
-def _portable(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration without what depends on the place and the program that it was read by."""
-    return {name: value for name, value in config.items() if name not in ("_name_or_path", "transformers_version")}
 
 
 def _inside(network: nn.Module) -> TransformersDepth:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from packdepth.classes import Label
@@ -60,26 +60,36 @@ class Sky(Term):
     kind: Literal["sky"] = "sky"
     weight: NonNegative = 0.1
     """Factor of the term in the objective."""
-    by: Literal["labels", "teacher"] = "labels"
-    """Source of the mask of the sky: the label maps of the clips, or the term `teacher`.
+    by: Literal["labels", "guidance", "teacher"] = "labels"
+    """Source of the mask of the sky: `labels`, `guidance` or `teacher`.
 
-    labels: `semantic/` of the clips, which `packdepth semantics label` writes with any segmentation network. teacher:
-    pixels of the teacher at least 100 times as far as the median; only for a teacher whose zero is infinity, such as
-    Depth Anything, and not for maps whose smallest value was moved to 0.
+    labels: `semantic/` of the clips, which `packdepth semantics label` writes with any segmentation network. guidance:
+    the class "sky" of the segmentation network that guides the depth network. teacher: pixels of the term `teacher` at
+    least 100 times as far as the median; only for a teacher whose zero is infinity, such as Depth Anything, and not for
+    maps whose smallest value was moved to 0.
     """
     label: Annotated[int, Field(ge=0, le=254)] = int(Label.SKY)
     """Class id of the sky in the label maps. The default is that of Cityscapes' train ids."""
 
+    @model_validator(mode="after")
+    def _label_of_maps(self) -> Self:
+        if self.by != "labels" and self.label != Label.SKY:
+            raise ValueError(f"label is a class of label maps, but the sky is known by {self.by}; remove it")
+        return self
+
     @property
     def needs(self) -> tuple[str, ...]:
-        """The label maps, or the teacher's inverse depth."""
-        return ("semantic",) if self.by == "labels" else ("teacher",)
+        """The label maps, the sky of the segmentation network, or the teacher's inverse depth."""
+        return ({"labels": "semantic", "guidance": "sky", "teacher": "teacher"}[self.by],)
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the mean over samples and scales, a scalar."""
         if self.by == "labels":
             assert batch.semantic is not None
             sky = batch.semantic == self.label
+        elif self.by == "guidance":
+            assert outputs.sky is not None
+            sky = outputs.sky
         else:
             assert batch.teacher is not None
             sky = sky_of_teacher(batch.teacher)

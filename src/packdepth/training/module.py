@@ -20,7 +20,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.networks.ego_motion import PairPoseNetwork, views
-from packdepth.networks.guidance import guidance_of
+from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.networks.layers.formats import without_autocast
 from packdepth.networks.uncertainty import Estimate
 from packdepth.objectives.objective import Objective
@@ -79,6 +79,9 @@ class DepthModule(pl.LightningModule):
         load_initial(run, self.networks, resumes)
         self.cameras = LearnedCameras(cameras) if run.camera.learn else None
         needed, pose_needs_depth = objective.output_fields, self.pose is not None and self.pose.uses_depth
+        self.sees_sky = "sky" in needed
+        if self.sees_sky:
+            self.sky(torch.zeros(1, 3, *run.image_size))  # so that a network without the class is refused here
         needs = {
             "target": True,
             "context": "context_inv_depths" in needed or pose_needs_depth,
@@ -116,6 +119,8 @@ class DepthModule(pl.LightningModule):
             outputs = Outputs(self.inv_depths(*inputs), no_motion)
         if "mirrored_inv_depth" in needed:
             outputs.mirrored_inv_depth = self.mirrored_inv_depth(*inputs)
+        if self.sees_sky:
+            outputs.sky = self.sky(batch.image)
         if "right" in self.depth_views:
             assert batch.network_right is not None
             assert batch.right is not None
@@ -177,6 +182,18 @@ class DepthModule(pl.LightningModule):
         with torch.no_grad(), torch.random.fork_rng(devices):
             inv_depth: Tensor = functional_call(self.depth, copies, mirrored)[0]
         return inv_depth.flip(-1)
+
+    def sky(self, image: Tensor) -> Tensor:
+        """Return the pixels that the segmentation network that guides depth takes for sky, [B, 1, H, W] bool.
+
+        Args:
+            image: [B, 3, H, W] RGB in [0, 1], without color jitter.
+
+        Raises InputError if the network has no such class.
+        """
+        guidance = guidance_of(self.depth)
+        assert isinstance(guidance, NetworkGuidance)
+        return guidance.sky(image)
 
     def _guide_inputs(self, image: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
         """Return the input of the guidance, as arguments of the depth network; none without guidance."""

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
-from packdepth.config import Run, blocks_of, load_run, packages_of, parse_run
+from packdepth.config import Imported, Run, blocks_of, load_run, packages_of, parse_run
 from packdepth.data.agreement import check_agreement
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.held_out import without_tail
-from packdepth.data.label_maps import check_labeled
+from packdepth.data.label_maps import check_labeled, check_sky
 from packdepth.data.targets import (
     check_calibrated,
     check_scans,
@@ -37,6 +37,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
+from packdepth.objectives.sky import Sky
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.guess import assume_fov
 from packdepth.training.calibration import Calibration
@@ -90,20 +91,23 @@ def train(
             used.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
-    run = as_run(run, overrides, checkpoint.recorded_packages(output / "last") if resume else {}).completed()
+    before = _interrupted(output) if resume else None
+    asked = as_run(run, overrides, {} if before is None else before.meta.packages)
+    run, advice = asked.completed(None if before is None else before.run), asked.networks.depth.advice
     processes = run.training.devices * run.training.nodes
     if run.training.batch_size % processes:
         raise InputError(
             f"{origin}: training.batch_size: {run.training.batch_size} samples cannot be shared evenly by "
             f"{processes} processes; give a multiple of {processes}"
         )
-    state, epoch = _resumable(output, run) if resume else (None, 0)
+    if before is not None:
+        _check_same_run(output, before.run, run)
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
-    found, clips, validation, assumed = run_clips(run, objective)
+    found, clips, validation, assumed, said_by_road = run_clips(run, objective)
     cameras = distinct_cameras(clips) if run.camera.learn else []
-    data = RunData(run, objective, clips, validation, cameras, epoch)
+    data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)
     if data.val is not None and len(data.val) < processes:
         raise InputError(f"{origin}: data.val: {len(data.val)} frames are too few for {processes} processes; add clips")
     semantics = checkpoint.semantics_copy(output / "last") if resume else None
@@ -133,6 +137,11 @@ def train(
         print(f"data       {data_in_words(run.data.train, found, data.train, scale)}")
         print(summary(run, clips, data, module, scale, _frames(found), assumed))
         print("".join(f"check      {problem}\n" for problem in problems), end="", flush=True)
+        if said_by_road is not None:
+            print(f"road       {said_by_road}", flush=True)
+        if advice and before is None:
+            print(f"start      {advice}", flush=True)
+    state = None if before is None else before.state
     trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
@@ -152,6 +161,7 @@ class RunClips(NamedTuple):
     clips: list[Clip]  # clips to train on, without the static frames that the run drops
     validation: list[Clip]  # clips to validate on
     assumed: list[Camera]  # cameras of the uncalibrated clips whose field of view the run states
+    said_by_road: str | None  # what the motion of the road says of the speeds or poses that are trained on
 
 
 def run_clips(run: Run, objective: Objective) -> RunClips:
@@ -173,12 +183,15 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
-    check_agreement(clips, objective.batch_fields)
+    said_by_road = check_agreement(clips, objective.batch_fields)
+    for term in objective.terms:
+        if isinstance(term, Sky) and term.by == "labels":
+            check_sky([*clips, *validation], term.label)
     if run.data.beams is not None:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
-    return RunClips(found, clips, validation, assumed)
+    return RunClips(found, clips, validation, assumed, said_by_road)
 
 
 def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:
@@ -444,18 +457,26 @@ def _strategy(run: Run) -> str:
     return "ddp_find_unused_parameters_true" if has_unused else "ddp"
 
 
-def _resumable(output: Path, run: Run) -> tuple[Path, int]:
-    """Return the file with the trainer's state, and the number of finished epochs.
+class Interrupted(NamedTuple):
+    """A training that can be resumed."""
 
-    Raises InputError unless `output/last` is a checkpoint of the same run.
-    """
+    run: Run | Imported  # its run file
+    meta: checkpoint.Meta  # description of its checkpoint `last`
+    state: Path  # file with the trainer's state
+
+
+def _interrupted(output: Path) -> Interrupted:
+    """Return the training in an output. Raises InputError unless it can be resumed."""
     for name in ("best", "last"):
         checkpoint.recover(output / name)
     state = output / "last" / checkpoint.TRAINER_STATE
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")
-    before, meta = checkpoint.read_description(output / "last")
+    return Interrupted(*checkpoint.read_description(output / "last"), state)
+
+
+def _check_same_run(output: Path, before: Run | Imported, run: Run) -> None:
+    """Raise InputError unless an interrupted run may go on with the values of another."""
     if isinstance(before, Run) and run.camera.fov is None and before.camera.fov == OLD_FOV:
         before = before.model_copy(update={"camera": before.camera.model_copy(update={"fov": None})})
     checkpoint.check_unchanged(output, before, run, FREE_ON_RESUME)
-    return state, meta.epoch

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from pathlib import Path
-from typing import Any
 
+import foundation
 import pytest
 import torch
 from torch import nn
@@ -134,39 +134,10 @@ def test_group_normalization_takes_the_pretrained_weights(resnet: Path) -> None:
     assert torch.equal(encoder.get_parameter("bn1.weight"), read_weights(resnet)["bn1.weight"])
 
 
-FAMILIES = ("resnet", "convnext", "swin", "dinov2", "dinov3_vit", "hgnet_v2")
-
-
-def tiny(family: str) -> Any:
-    """Return the configuration of a small backbone."""
-    import transformers
-
-    sizes: dict[str, Any] = {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]}
-    vit: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "image_size": 56}
-    options: dict[str, dict[str, Any]] = {
-        "resnet": sizes | {"embedding_size": 8, "layer_type": "basic"},
-        "convnext": sizes,
-        "swin": {"embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 4},
-        "dinov2": vit | {"patch_size": 14},
-        "dinov3_vit": vit | {"intermediate_size": 32},
-        "hgnet_v2": {
-            "stem_channels": [3, 8, 8],
-            "stage_in_channels": [8, 16, 32, 48],
-            "stage_mid_channels": [8, 8, 8, 8],
-            "stage_out_channels": [16, 32, 48, 64],
-            "stage_num_blocks": [1, 1, 1, 1],
-            "stage_numb_of_layers": [1, 1, 1, 1],
-        },
-    }
-    return transformers.AutoConfig.for_model(family, **options[family])
-
-
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", foundation.BACKBONES)
 def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
-    torch.manual_seed(0)
-    model = transformers.AutoBackbone.from_config(tiny(family))
-    model.save_pretrained(tmp_path)
+    pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    model = foundation.save_backbone(family, tmp_path)
     block = TransformersEncoderBlock(model=str(tmp_path)).completed()
     encoder = block.assemble()
     block.start(encoder)
@@ -178,8 +149,14 @@ def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_pat
     ]
     sum(feature.mean() for feature in features).backward()
     assert sum(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in encoder.body.parameters()) > 4
+    with torch.autocast("cpu", torch.bfloat16):  # as training in bf16
+        assert all(x.isfinite().all() for x in encoder(torch.rand(2, 3, 64, 96)))
     for path in tmp_path.iterdir():
         path.unlink()
+    assert block.record is not None
+    normalize = {"mean": list(block.record.mean), "deviation": list(block.record.std)}
+    former = {"model": str(tmp_path), "config": block.record.config, "normalize": normalize}
+    assert TransformersEncoderBlock.model_validate(former) == block  # as the first checkpoints with it have it
     again = TransformersEncoderBlock.model_validate(block.model_dump()).assemble()  # as a checkpoint does
     again.load_state_dict(encoder.state_dict())
     with torch.no_grad():
@@ -187,6 +164,18 @@ def test_backbones_of_transformers_give_all_strides_offline(family: str, tmp_pat
             again.eval()(torch.ones(1, 3, 64, 64)), encoder.eval()(torch.ones(1, 3, 64, 64)), strict=True
         ):
             torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("family", foundation.BACKBONES)
+def test_backbones_in_bfloat16_give_nearly_the_same(family: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    foundation.save_backbone(family, tmp_path)
+    encoder, image = started(TransformersEncoderBlock(model=str(tmp_path))), torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        plain, narrow = encoder(image), encoder.bfloat16()(image.bfloat16())
+    for one, other in zip(plain, narrow, strict=True):
+        assert other.dtype == torch.bfloat16
+        assert (one - other).abs().max() < 0.05 * one.abs().max()
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from packdepth.blocks import Block, ByKind, Family
@@ -76,6 +76,8 @@ class Encoder(nn.Module):
 
         Args:
             stages: number of stages, from 0 to 5; with 5 the whole encoder is frozen.
+
+        Raises InputError if no pretrained weight belongs to these stages.
         """
         if stages == 0:
             return
@@ -85,23 +87,28 @@ class Encoder(nn.Module):
             feature = self.eval()(torch.zeros(1, channels, PROBE, PROBE))[stages - 1]
             gradients = torch.autograd.grad(feature.sum(), parameters, allow_unused=True)
             parameters = [p for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
+        if not parameters:
+            raise InputError(
+                f"encoder.frozen: {stages}: layers that are never pretrained compute the features up to stride "
+                f"{STRIDES[stages - 1]} of this encoder; remove it, or give more stages"
+            )
         for parameter in parameters:
             parameter.requires_grad_(False)
         self.train()
 
-    def use_group_normalization(self) -> None:
-        """Replace every batch normalization by a group normalization of the same weights.
+    @property
+    def has_batch_normalization(self) -> bool:
+        """Whether there is a batch normalization, so that statistics can be fixed or replaced."""
+        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
 
-        Raises InputError if there is no batch normalization.
-        """
+    def use_group_normalization(self) -> None:
+        """Replace every batch normalization by a group normalization of the same weights."""
         found = [
             (parent, name, module)
             for parent in self.modules()
             for name, module in parent.named_children()
             if isinstance(module, nn.modules.batchnorm._BatchNorm)
         ]
-        if not found:
-            raise InputError("normalization: group: this encoder has no batch normalization; remove the option")
         for parent, name, module in found:
             channels = module.num_features
             setattr(parent, name, nn.GroupNorm(math.gcd(GROUPS, channels), channels, eps=module.eps))
@@ -121,10 +128,29 @@ class EncoderBlock(Block, ABC):
     """Number of first stages, of the strides 2, 4, 8, 16 and 32, whose weights stay as they are."""
     normalization: Normalization | None = None
     """Batch normalization in training: statistics that are `frozen`, statistics of each `batch`, or `group`
-    normalization in its place. If left out: `frozen` with pretrained weights, `batch` without."""
+    normalization in its place. If left out: `frozen` with pretrained weights, `batch` without. Only for encoders with
+    batch normalization: `efficientnet_lite`, `resnet`, and some of transformers."""
 
     training_options: ClassVar[frozenset[str]] = frozenset({"learning_rate", "frozen", "normalization", "weights"})
     """Names of the options that affect training only. Weights can be loaded if these options differ."""
+
+    @model_validator(mode="after")
+    def _no_idle_options(self) -> Self:
+        """Raise ValueError for an option that could do nothing, as the whole encoder is frozen."""
+        if self.frozen == len(STRIDES) and self.learning_rate != 1:
+            raise ValueError(f"learning_rate is that of weights which frozen: {self.frozen} keeps; remove one of them")
+        if self.frozen == len(STRIDES) and self.normalization == "batch":
+            raise ValueError(f"normalization: batch is for stages that learn, but frozen: {self.frozen}; remove one")
+        return self
+
+    @property
+    def keeps_random(self) -> str | None:
+        """The option that keeps random weights or statistics as they are; None if there is none."""
+        if self.is_pretrained:
+            return None
+        if self.frozen:
+            return "frozen"
+        return "normalization" if self.normalization == "frozen" else None
 
     @abstractmethod
     def build(self, channels_in: int = 3) -> Encoder:
@@ -150,8 +176,12 @@ class EncoderBlock(Block, ABC):
         """Return the kind, the variant and the origin of the weights in a few words."""
         return self.kind
 
-    def completed(self) -> Self:
-        """Return the block with all that `build` needs from files; see `NetworkBlock.completed`."""
+    def completed(self, before: EncoderBlock | None = None) -> Self:
+        """Return the block with all that `build` needs from files; see `NetworkBlock.completed`.
+
+        Args:
+            before: the completed block of the training that is resumed; None otherwise.
+        """
         return self
 
     def architecture(self) -> dict[str, Any]:
@@ -169,6 +199,11 @@ class EncoderBlock(Block, ABC):
         """
         encoder = self.build(channels_in)
         encoder.images = channels_in // 3
+        if self.normalization is not None and not encoder.has_batch_normalization:
+            raise InputError(
+                f"encoder.normalization: {self.normalization}: the encoder {self.describe()} has no batch "
+                f"normalization; remove it"
+            )
         if self.normalization == "group":
             encoder.use_group_normalization()
         encoder.has_fixed_statistics = (self.normalization or ("frozen" if self.is_pretrained else "batch")) == "frozen"

@@ -5,23 +5,29 @@ The package transformers (extra `transformers`) is imported when an encoder is b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from packdepth.errors import InputError
 from packdepth.networks.encoders.encoder import STRIDES, Encoder, EncoderBlock, normalized
-from packdepth.networks.hub import IMAGENET, read_config, read_normalization, reading, transformers_module
+from packdepth.networks.hub import (
+    IMAGENET,
+    ModelRecord,
+    read_config,
+    read_record,
+    reading,
+    transformers_module,
+)
 
 WIDTHS = (32, 64, 128, 256, 256)  # channels of the features that are made of others, at strides 2 to 32
 GROUPS = 8  # groups of the group normalization in the stem
 TOKEN_STRIDE = 16  # pixels of the image for each patch of a vision transformer: the image is resized for other patches
 ADDED = "hidden_states_norms."  # normalizations of the features that a backbone adds to the model: never pretrained
-NO_ARCHITECTURE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")  # parts of a configuration
 TAPS = 4  # number of layers of a vision transformer whose tokens are features
 
 
@@ -39,38 +45,54 @@ class TransformersEncoderBlock(EncoderBlock):
     """The name of the model on the Hub, such as facebook/dinov2-small, or its folder."""
     pretrained_weights: bool = True
     """Start from the weights of the model; if `false`, only its configuration is used."""
-    config: dict[str, Any] | None = None
-    """The configuration of the model. Training writes it into checkpoints; leave it out."""
-    normalize: dict[str, list[float]] | None = None
-    """Mean and deviation of the model's images. Training writes them into checkpoints; leave them out."""
+    record: ModelRecord | None = Field(default=None, repr=False)
+    """Description of the model. Training reads it from the model and writes it into checkpoints; leave it out."""
 
     training_options: ClassVar[frozenset[str]] = EncoderBlock.training_options | {"model", "pretrained_weights"}
 
-    def completed(self) -> Self:
-        """Return the block with the configuration of the model.
+    @model_validator(mode="before")
+    @classmethod
+    def _former_record(cls, values: Any) -> Any:
+        """Read the description as the first checkpoints with this encoder hold it, in `config` and `normalize`."""
+        if not isinstance(values, dict) or "config" not in values or "normalize" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name not in ("config", "normalize")}
+        config, normalize = values["config"], values["normalize"]
+        if config is None or normalize is None:
+            return rest
+        return rest | {"record": {"config": config, "mean": normalize["mean"], "std": normalize["deviation"]}}
 
-        Raises InputError without the extra, and if there is no such model.
+    def architecture(self) -> dict[str, Any]:
+        """Return the options that must be equal in two encoders; a digest stands for the configuration."""
+        block = self.completed()
+        assert block.record is not None
+        return super(TransformersEncoderBlock, block).architecture() | {"record": block.record.identity}
+
+    def completed(self, before: EncoderBlock | None = None) -> Self:
+        """Return the block with the description of the model.
+
+        Args:
+            before: the block of the training that is resumed, which describes its model already; None otherwise.
+
+        Raises InputError without the extra, if there is no such model, and if the files of a pretrained one do not say
+        how its images are normalized.
         """
-        if self.config is not None:
+        if self.record is not None:
             return self
-        config = read_config(self.model)
-        mean, deviation = read_normalization(self.model) or IMAGENET
-        values = {"mean": list(mean), "deviation": list(deviation)}
-        content = json.loads(config.to_json_string(use_diff=False))
-        kept = {key: value for key, value in content.items() if key not in NO_ARCHITECTURE}
-        return self.model_copy(update={"config": kept, "normalize": values})
+        if isinstance(before, TransformersEncoderBlock) and before.record is not None and before.model == self.model:
+            return self.model_copy(update={"record": before.record})
+        default = None if self.pretrained_weights else IMAGENET
+        record = read_record(self.model, read_config(self.model), "encoder.model", default)
+        return self.model_copy(update={"record": record})
 
     def build(self, channels_in: int = 3) -> TransformersEncoder:
         """Return the encoder with random weights.
 
         Raises InputError without the extra, and if transformers has no backbone of this kind.
         """
-        block = self.completed()
-        assert block.config is not None
-        assert block.normalize is not None
-        return TransformersEncoder(
-            block.config, block.normalize["mean"], block.normalize["deviation"], channels_in, self.model
-        )
+        record = self.completed().record
+        assert record is not None
+        return TransformersEncoder(record.config, record.mean, record.std, channels_in, self.model)
 
     @property
     def is_pretrained(self) -> bool:
@@ -180,8 +202,8 @@ class TransformersEncoder(Encoder):
         for (index, is_native), project, stride in zip(self.taps, self.project, STRIDES[1:], strict=True):
             x = project(maps[index])
             if not is_native:
-                size = (height // stride, width // stride)
-                x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=stride > TOKEN_STRIDE)
+                size = [height // stride, width // stride]
+                x = resized(x, size, antialias=stride > TOKEN_STRIDE)
             features.append(x)
         return features
 
@@ -189,7 +211,7 @@ class TransformersEncoder(Encoder):
         """Return the feature maps of the model."""
         if self.patch not in (1, TOKEN_STRIDE):
             size = [pixels // TOKEN_STRIDE * self.patch for pixels in image.shape[-2:]]
-            image = F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
+            image = resized(image, size, antialias=True)
         maps: Sequence[Tensor] = self.model(image).feature_maps
         return maps
 
@@ -215,3 +237,18 @@ class TransformersEncoder(Encoder):
                 nearest = min(strides, key=lambda other: max(other, stride) / min(other, stride))
                 taps.append((max(i for i, other in enumerate(strides) if other == nearest), nearest == stride))
         return taps, [maps[index].shape[1] for index, _ in taps]
+
+
+def resized(x: Tensor, size: list[int], antialias: bool) -> Tensor:
+    """Return maps that are resized bilinearly, in their dtype; always computed in float32 or wider.
+
+    Args:
+        x: maps [B, C, h, w].
+        size: height and width of the result.
+        antialias: whether to average what becomes smaller. Torch has no such layer in bfloat16 on CPUs.
+
+    >>> resized(torch.ones(1, 1, 4, 4, dtype=torch.bfloat16), [2, 2], antialias=True).dtype
+    torch.bfloat16
+    """
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return F.interpolate(wide, size, mode="bilinear", align_corners=False, antialias=antialias).to(x.dtype)

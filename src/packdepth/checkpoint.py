@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -350,16 +350,36 @@ def read(folder: Path) -> Checkpoint:
     Args:
         folder: the folder.
 
-    Raises InputError if the folder is no checkpoint.
+    Raises InputError if the folder is no checkpoint, or its weights are not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     run, meta = read_description(folder)
     try:
-        return Checkpoint(run, meta, load_file(folder / WEIGHTS))
+        weights = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{folder / WEIGHTS}: cannot be read ({error}); train again or copy it again") from None
+    check_finite(weights, folder / WEIGHTS)
+    return Checkpoint(run, meta, weights)
+
+
+def check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Raise InputError, which names a tensor, if weights are not finite: what they predict would be nothing.
+
+    Args:
+        weights: the weights by name.
+        path: their file or folder, for the message.
+
+    >>> import torch
+    >>> check_finite({"depth.weight": torch.ones(2)}, Path("weights.safetensors"))
+    """
+    wrong = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    if wrong:
+        raise InputError(
+            f"{path}: {len(wrong)} of its {len(weights)} tensors hold numbers that are not finite, such as {wrong[0]}; "
+            f"its training has failed, or the file is damaged: take another checkpoint"
+        )
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

@@ -12,9 +12,9 @@ import torch
 from packdepth.config import Augmentation, Jitter
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler, measured_depth
 from packdepth.data.fields import check_offers
-from packdepth.data.targets import check_clip_sizes, depth_source, distance, distance_source, target_indices
+from packdepth.data.targets import depth_source, distance, distance_source, target_indices
 from packdepth.errors import InputError
-from packdepth.records import Batch, Clip
+from packdepth.records import Batch, Clip, Frame
 from packdepth.sources.files import PointsNpz
 from packdepth.sources.folder import Folder
 
@@ -96,11 +96,20 @@ def test_what_measures_depth(clip: Clip) -> None:
     assert depth_source(replace(clip, frames=(*scanned.frames[:1], *clip.frames[1:]))) == "lidar and maps"
 
 
-def test_measured_depth_of_a_batch_has_one_size(clip: Clip) -> None:
-    check_clip_sizes([clip, clip])
-    other = replace(clip, name="other", camera=clip.camera.resized(40, 90))
-    with pytest.raises(InputError, match=r"clip folder/moving_clip \(.*\) is 96x48 and clip other \(.*\) is 90x40"):
-        check_clip_sizes([clip, clip, other])
+def test_measured_depth_of_clips_of_two_sizes_stacks_in_the_larger_one_and_keeps_every_measurement(clip: Clip) -> None:
+    def sparse(each: Clip, frame: Frame) -> torch.Tensor:
+        depth = torch.zeros(1, each.camera.height, each.camera.width)
+        depth[0, 1, 2], depth[0, -1, -1] = 7.0, 9.0
+        return depth
+
+    small = replace(clip, name="small", camera=clip.camera.resized(36, 72))
+    samples = ClipDataset([small, clip], (24, 48), (-1, 1), measure=sparse, one_size=True)
+    truth = [samples.read_depth(each, each.frames[0]) for each in (small, clip)]
+    assert [depth.shape for depth in truth] == [(1, 48, 96)] * 2
+    assert [depth.nonzero().tolist() for depth in truth] == [[[0, 2, 3], [0, 47, 95]], [[0, 1, 2], [0, 47, 95]]]
+    assert [sorted(depth[depth > 0].tolist()) for depth in truth] == [[7.0, 9.0]] * 2
+    alone = ClipDataset([small, clip], (24, 48), (-1, 1), measure=sparse)
+    assert alone.read_depth(small, small.frames[0]).shape == (1, 36, 72)
 
 
 def test_a_sample_holds_target_context_and_what_is_asked_for(clip: Clip) -> None:

@@ -107,16 +107,28 @@ def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_a_gap_in_time_is_named(moving_clip: Path, recwarn: pytest.WarningsRecorder) -> None:
-    (whole,) = Folder(root=moving_clip).clips()
-    torn = replace(whole, frames=(*whole.frames[:2], *whole.frames[4:]), interval=0.1)
-    for clip, expected in ((whole, []), (torn, ["gaps in time between its frames (1)"])):
-        recwarn.clear()
-        report = clip_odometry(reader(), clip, None, None, checkpoint="any", source="any")
-        assert report.frames == len(clip.frames)
-        messages = [str(warning.message) for warning in recwarn if "gaps in time" in str(warning.message)]
-        assert [message for message in messages if expected and expected[0] in message] == messages
-        assert len(messages) == len(expected)
+def test_a_gap_in_time_parts_the_trajectory(moving_clip: Path, tmp_path: Path) -> None:
+    torn = shutil.copytree(moving_clip, tmp_path / "torn")
+    for name in ("000002", "000005"):
+        (torn / "frames" / f"{name}.png").unlink()
+        (torn / "depth" / f"{name}.png").unlink()
+    lines = (torn / "frames.csv").read_text().splitlines()
+    (torn / "frames.csv").write_text("\n".join(line for line in lines if line[:6] not in ("000002", "000005")) + "\n")
+    with pytest.warns(UserWarning, match=r"folder/torn: has 1 gap in time, the first after frame 000001, .*its own$"):
+        reports = odometry(reader(), torn, tmp_path / "out")
+    assert [report.source for report in reports] == ["folder/torn/000000-000001", "folder/torn/000003-000004"]
+    assert [report.frames for report in reports] == [2, 2]
+    assert [report.distance for report in reports] == pytest.approx([STEP, STEP])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"torn-000000-000001", "torn-000003-000004"}
+    assert (tmp_path / "out/torn-000003-000004/trajectory_tum.txt").read_text().startswith("0.3")
+
+
+def test_parts_of_a_single_frame_are_left_out_and_named(moving_clip: Path, tmp_path: Path) -> None:
+    for name in ("000000", "000001", "000002", "000004"):
+        shutil.copyfile(moving_clip / "frames" / f"{name}.png", tmp_path / f"{name}.png")
+    with pytest.warns(UserWarning, match=r"1 part of fewer than 2 frames is left out"):
+        (report,) = odometry(reader(), tmp_path)
+    assert report.frames == 3
 
 
 def test_a_damaged_image_leaves_no_file(moving_clip: Path, tmp_path: Path) -> None:

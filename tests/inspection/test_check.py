@@ -116,7 +116,13 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     "corrected": (lambda s: replace(s, clip=replace(s.clip, corrected="it is")), "corrected", "note", "it is"),
     "other size": (lambda s: with_camera(s, cx=10.0), "intrinsics", "warning", r"principal point \(10, 24\)"),
     "fisheye": (lambda s: with_camera(s, fx=20.0, fy=20.0), "intrinsics", "warning", "135 degrees"),
-    "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "warning", "not square"),
+    "stretched": (lambda s: with_camera(s, fy=30.0), "intrinsics", "note", "pixels 0.438 times as wide as high"),
+    "twice as large": (
+        lambda s: with_camera(s, fx=137.0, fy=137.0, cx=95.5, cy=47.5),
+        "intrinsics",
+        "error",
+        r"principal point \(96, 48\) .* for 96x48 pixels; they suit images of about 192x96",
+    ),
 }
 
 
@@ -134,7 +140,9 @@ def test_a_missing_calibration_is_to_be_written_and_a_guess_to_be_replaced(sound
 def test_data_that_gives_no_metres_is_called_so(sound: Survey) -> None:
     words = "scale: none, depth will be known up to a factor; add speeds=LOG or height_m=METRES"
     bare = with_frames(sound, lambda i: {"speed": None, "pose": None, "depth": None, "lidar": None})
-    for surveyed, told in ((sound, False), (bare, True), (replace(bare, clip=replace(bare.clip, baseline=0.5)), False)):
+    alone = replace(bare, clip=replace(bare.clip, baseline=0.5))
+    stereo = with_frames(alone, lambda i: {"right": alone.clip.frames[i].image})
+    for surveyed, told in ((sound, False), (bare, True), (alone, True), (stereo, False)):
         assert (words in DataCheck(Path("drive"), "folder", [(surveyed, [])]).text().splitlines()) == told
 
 

@@ -84,7 +84,8 @@ def test_a_speed_of_zero_while_the_image_moves_is_found(moving_clip: Path) -> No
     (clip,) = Folder(kind="folder", root=moving_clip).clips()
     still = replace(clip, frames=tuple(replace(frame, pose=None, speed=0.0) for frame in clip.frames))
     found = {finding.name: finding for finding in findings(survey(still))}
-    assert "the image moves where the speed is 0" in found["speeds"].found
+    assert "the speed is 0 in 100% of the frames in which the image moves on" in found["speeds"].found
+    assert found["speeds"].severity == "error"
 
 
 def test_the_check_reports_range_and_distance(moving_clip: Path) -> None:

@@ -13,6 +13,7 @@ from present import present
 from packdepth.data.targets import target_indices
 from packdepth.geometry.lidar import depth_map
 from packdepth.sources.kitti_raw import EARTH_RADIUS, KittiRaw, imu_poses
+from packdepth.sources.speeds import frames_in_words
 
 DRIVE = "2011_09_26_drive_0007_sync"
 K = np.array([[30.0, 0, 19.5], [0, 30, 5.5], [0, 0, 1]])
@@ -168,9 +169,10 @@ def test_places_are_metres_in_all_directions() -> None:
 
 def test_frames_without_a_packet(root: Path) -> None:
     write_oxts(root, {number: oxts_packet(north=number) for number in (0, 1, 3)})
-    frames = source(root).clips()[0].frames
-    assert [frame.pose is None for frame in frames] == [False, False, True, False]
-    assert [frame.speed is None for frame in frames] == [False, False, True, False]
+    (clip,) = source(root).clips()
+    assert [frame.pose is None for frame in clip.frames] == [False, False, True, False]
+    assert [frame.speed is None for frame in clip.frames] == [False, False, True, False]
+    assert frames_in_words(clip) == "1 of 4 frames have no speed and are context only: 0000000002"
 
 
 def test_broken_oxts_is_an_error(root: Path, complaint: Callable[..., None]) -> None:

@@ -19,7 +19,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
-from packdepth.geometry.lens import BrownConrady
+from packdepth.geometry.lens import BrownConrady, KannalaBrandt
 from packdepth.sources.rosbag import Rosbag
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 40, 3), dtype=np.uint8)
@@ -72,16 +72,16 @@ class Recording:
         kind = "sensor_msgs/msg/CompressedImage"
         self.add(topic, time, self.make(kind, header=self.header(time), format="png", data=data))
 
-    def info(self, topic: str, distortion: float = 0.0) -> None:
+    def info(self, topic: str, distortion: float = 0.0, model: str = "plumb_bob", count: int = 5) -> None:
         roi = self.make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
-        arrays = {"d": [distortion] * 5, "k": K, "r": list(np.eye(3).ravel()), "p": P}
+        arrays = {"d": [distortion] * count, "k": K, "r": list(np.eye(3).ravel()), "p": P}
         values = {(n.upper() if self.ros == 1 else n): np.array(v, dtype=np.float64) for n, v in arrays.items()}
         message = self.make(
             "sensor_msgs/msg/CameraInfo",
             header=self.header(START),
             height=12,
             width=40,
-            distortion_model="plumb_bob",
+            distortion_model=model,
             binning_x=0,
             binning_y=0,
             roi=roi,
@@ -173,6 +173,16 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     np.testing.assert_array_equal(clip.frames[0].image.read(), PIXELS[..., [0, 0, 0]] if gray else PIXELS)
 
 
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1", "bayer_rggb8", "yuv422", "yuv422_yuy2", "32FC1"])
+def test_other_encodings_are_refused_and_named(tmp_path: Path, complaint: Callable[..., None], encoding: str) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.info("/camera/camera_info")
+        bag.image("/camera/image", START, PIXELS, encoding)
+    (clip,) = source(tmp_path / "x.bag").clips()
+    complaint(clip.frames[0].image.read, f"has the encoding '{encoding}'", "convert it to one of rgb8")
+
+
 def test_speed_far_from_the_images_is_unknown(record: Callable[[Fill], Path]) -> None:
     def fill(bag: Recording) -> None:
         drive(bag)
@@ -194,6 +204,54 @@ def test_distorted_images_of_a_rectified_topic_are_refused_and_rectified_ones_ha
     assert source(path, rectified=True).clips()[0].camera.fx == 28
     assert source(path, rectified=True).clips()[0].corrected is None
     assert source(path, rectified=False).find()[0].lens == BrownConrady(*[0.1] * 5)
+
+
+@pytest.mark.parametrize("model", ["equidistant", "fisheye"])
+@pytest.mark.parametrize("count", [0, 4])
+def test_a_fisheye_without_coefficients_is_no_pinhole(
+    record: Callable[[Fill], Path], complaint: Callable[..., None], model: str, count: int
+) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info", model=model, count=count)
+        bag.image("/camera/image_raw", START)
+        bag.info("/front/camera_info", model=model, count=count)
+        bag.image("/front/image_rect", START)
+
+    path = record(fill)
+    assert source(path, image="/camera/image_raw").find()[0].lens == KannalaBrandt(0.0, 0.0, 0.0, 0.0)
+    rectified = source(path, image="/front/image_rect")
+    complaint(rectified.clips, "/front/camera_info", "distorted (kannala_brandt)", "rectified: true")
+    assert source(path, image="/front/image_rect", rectified=True).find()[0].lens is None
+
+
+@pytest.mark.parametrize("model", ["", "none", "plumb_bob", "pinhole"])
+@pytest.mark.parametrize("topic", ["/camera/image_raw", "/camera/image_rect", "/camera/image_undistorted"])
+def test_a_camera_without_distortion_is_a_pinhole(tmp_path: Path, model: str, topic: str) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.info("/camera/camera_info", model=model, count=0)
+        bag.image(topic, START)
+    assert source(tmp_path / "x.bag").find()[0].lens is None
+
+
+def test_a_topic_of_undistorted_images_that_claims_distortion_is_refused(
+    tmp_path: Path, complaint: Callable[..., None]
+) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.info("/camera/camera_info", distortion=0.01)
+        bag.image("/camera/image_undistorted", START)
+    complaint(source(tmp_path / "x.bag").clips, "distorted (brown_conrady)", "/camera/image_undistorted")
+
+
+def test_a_camera_yaml_counts_for_recordings_as_for_folders(tmp_path: Path) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.image("/camera/image", START)
+    stated = "interval_s: 0.05\ndrive: monday\nheight_m: 1.5\n"
+    (tmp_path / "my.yaml").write_text("width: 40\nheight: 12\nfx: 29\nfy: 29\ncx: 19.5\ncy: 5.5\n" + stated)
+    (clip,) = source(tmp_path / "x.bag", camera=tmp_path / "my.yaml").clips()
+    assert (clip.interval, clip.drive, clip.camera_height) == (0.05, "monday", 1.5)
 
 
 def test_raw_images_are_undistorted(record: Callable[[Fill], Path], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from packdepth.errors import InputError
+from packdepth.inference.predictor import image_tensor
 from packdepth.sources.files import ImageFile
 from packdepth.sources.stills import image_size
 
@@ -78,6 +79,8 @@ def test_an_image_is_turned_as_exif_asks_for(tmp_path: Path, kind: str, orientat
     assert read.shape == turned.shape == (*image_size(path), 3)
     if kind == "PNG":
         np.testing.assert_array_equal(read, turned)
+    shown = image_tensor(Image.open(path))[0].permute(1, 2, 0).numpy()  # opened by who calls `predict`
+    np.testing.assert_array_equal((shown * 255).round().astype(np.uint8), read)
 
 
 def test_a_photo_in_heic_is_refused_and_says_what_to_do(tmp_path: Path) -> None:

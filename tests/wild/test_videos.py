@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from PIL import Image
 from packdepth.errors import InputError
 from packdepth.inference.writers.video import video_writer
 from packdepth.inspection.findings import findings
+from packdepth.inspection.import_data import import_data
 from packdepth.inspection.survey import survey
 from packdepth.sources.decoding import VideoFrame, iterate, probe
 from packdepth.sources.open import open_clips
@@ -149,6 +152,20 @@ def test_frames_keep_their_own_times_in_a_written_video(
         assert abs(container.duration / 1e6 - (times[-1] - times[0] + 1 / rate)) < 0.01
 
 
+def test_frames_keep_their_own_times_in_speeds_and_imports(tmp_path: Path) -> None:
+    stamps = np.cumsum([0, 10, 12, 14, 11, 13, 10])  # hundredths of a second
+    path = formats.video(tmp_path / "a.mp4", pictures(frames=len(stamps)), rate=100, times=stamps.tolist())
+    log = tmp_path / "log.csv"
+    log.write_text("time_s,speed_mps\n" + "".join(f"{time:.2f},{10 * time:.3f}\n" for time in np.arange(0, 1, 0.05)))
+    (clip,) = open_clips(path, options=[f"speeds={log}", "offset=0"])
+    np.testing.assert_allclose([frame.time for frame in clip.frames], stamps / 100, atol=1e-6)
+    np.testing.assert_allclose([frame.speed or 0.0 for frame in clip.frames], stamps / 10, atol=0.01)
+    (folder,) = import_data(path, tmp_path / "out", options=[f"speeds={log}", "offset=0"])
+    (copy,) = open_clips(folder)
+    np.testing.assert_allclose([frame.time for frame in copy.frames], stamps / 100, atol=1e-6)
+    np.testing.assert_allclose([frame.speed or 0.0 for frame in copy.frames], stamps / 10, atol=0.01)
+
+
 def test_an_interlaced_video_is_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
@@ -160,6 +177,15 @@ def test_an_interlaced_video_is_a_finding(tmp_path: Path) -> None:
     for file, expected in ((path, True), (written(tmp_path / "b.mp4", pictures()), False)):
         found = findings(survey(open_clips(file)[0]))
         assert any(finding.name == "interlaced" for finding in found) == expected
+
+
+@pytest.mark.parametrize(("fy", "told"), [(200.0, None), (150.0, "pixels 1.000 times .* the video states 1.333")])
+def test_a_calibration_agrees_with_the_shape_of_a_videos_pixels(tmp_path: Path, fy: float, told: str | None) -> None:
+    path = formats.video(tmp_path / "a.mp4", pictures(), pixel_aspect=Fraction(4, 3))
+    path.with_suffix(".yaml").write_text(f"{{width: 96, height: 64, fx: 150, fy: {fy}, cx: 47.5, cy: 31.5}}")
+    found = {finding.name: finding.found for finding in findings(survey(open_clips(path)[0]))}
+    assert ("intrinsics" in found) == (told is not None)
+    assert told is None or re.search(told, found["intrinsics"])
 
 
 @pytest.fixture

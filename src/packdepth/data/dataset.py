@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from packdepth.classes import UNLABELED
 from packdepth.config import Augmentation
 from packdepth.data.fields import FIELDS
 from packdepth.data.label_maps import label_map, read_label_map
-from packdepth.data.resized import resized_labels
+from packdepth.data.resized import resized_depth, resized_labels
 from packdepth.data.targets import camera_index, check_calibrated, target_indices
 from packdepth.data.teacher_maps import resized_inv_depth
 from packdepth.data.transforms import ColorJitter, flipped
@@ -44,6 +45,8 @@ class ClipDataset(Dataset[Sample]):
         label_classes: number of classes of the label maps; a larger id is an error. By default all ids are accepted.
         teacher: function `(clip, frame) -> inverse depth [h, w]` in any unit, NaN where unknown, that reads a teacher's
             map; None if there are no maps. It is resized to the image size.
+        one_size: whether measured depth of all clips gets one size, that of the largest images, as batches of several
+            samples need it. If false, it stays at the size of each clip's images.
 
     Raises InputError for a clip without targets, and for a clip whose camera is neither known nor learned.
     """
@@ -61,6 +64,7 @@ class ClipDataset(Dataset[Sample]):
         measure: Callable[[Clip, Frame], Tensor] | None = None,
         label_classes: int = UNLABELED,
         teacher: Callable[[Clip, Frame], np.ndarray] | None = None,
+        one_size: bool = False,
     ) -> None:
         if not cameras:
             check_calibrated(clips)
@@ -68,6 +72,8 @@ class ClipDataset(Dataset[Sample]):
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
         self.augmentation, self.seed, self._measure = augmentation, seed, measure or measured_depth
         self.label_classes, self._teacher = label_classes, teacher
+        sizes = {(clip.camera.height, clip.camera.width) for clip in clips}
+        self._truth_size = max(sizes, key=math.prod) if one_size and len(sizes) > 1 else None
         self.targets: list[tuple[Clip, int]] = []
         for clip in clips:
             indices = target_indices(clip, offsets, measured="distance" in fields)
@@ -146,13 +152,18 @@ class ClipDataset(Dataset[Sample]):
         return image
 
     def read_depth(self, clip: Clip, frame: Frame) -> Tensor:
-        """Return the measured depth of a frame at its own resolution: [1, h, w] metres, 0 where unknown.
+        """Return the measured depth of a frame at the resolution of its images: [1, h, w] metres, 0 where unknown.
+
+        If all samples must be of one size, each measurement moves to the pixel of that size which it falls into.
 
         Args:
             clip: the clip of the frame.
             frame: the frame.
         """
-        return self._measure(clip, frame)
+        depth = self._measure(clip, frame)
+        if self._truth_size is None or depth.shape[-2:] == self._truth_size:
+            return depth
+        return torch.from_numpy(resized_depth(depth[0].numpy(), *self._truth_size))[None]
 
     def read_teacher(self, clip: Clip, frame: Frame) -> Tensor:
         """Return the inverse depth of a frame on the teacher's map: [1, H, W] in any unit, NaN where it is not known.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,31 @@ def gaps(clip: Clip) -> np.ndarray:
     return np.asarray(steps > GAP * (clip.interval or np.median(steps)))
 
 
+def unbroken(clip: Clip) -> list[Clip]:
+    """Return the parts of a clip between its gaps in time, in order; a clip without a gap is returned as it is.
+
+    The name of a part ends in the names of its first and last frame.
+
+    Args:
+        clip: the clip.
+
+    >>> from packdepth.sources.files import ImageFile
+    >>> image, camera = ImageFile(Path("image.png")), Camera.from_fov(60.0, 640, 192)
+    >>> frames = tuple(Frame(name=str(time), time=time, image=image) for time in (0.0, 0.1, 0.2, 0.5, 0.6))
+    >>> [part.name for part in unbroken(Clip(name="images/a", path=Path("a"), camera=camera, frames=frames))]
+    ['images/a/0.0-0.2', 'images/a/0.5-0.6']
+    """
+    ends = (np.flatnonzero(gaps(clip)) + 1).tolist()
+    if not ends:
+        return [clip]
+    parts = [clip.frames[first:end] for first, end in pairwise([0, *ends, len(clip.frames)])]
+    interval = clip.interval or float(np.median(np.diff([frame.time for frame in clip.frames])))
+    return [
+        replace(clip, name=f"{clip.name}/{part[0].name}-{part[-1].name}", frames=part, interval=interval)
+        for part in parts
+    ]
+
+
 def distance_source(clip: Clip) -> str | None:
     """Return the source of the distance traveled: "speed" or "poses", whichever more frames have; None if none has any.
 
@@ -141,7 +168,10 @@ def scale_in_words(clips: Sequence[Clip]) -> str | None:
     """
     drives = [clip for clip in clips if not clip.independent]
     measured = (
-        distance_source(clip) or clip.camera_height or clip.baseline or any(map(has_measured_depth, clip.frames))
+        distance_source(clip)
+        or clip.camera_height
+        or (clip.baseline and any(frame.right is not None for frame in clip.frames))
+        or any(map(has_measured_depth, clip.frames))
         for clip in drives
     )
     if not drives or any(measured):
@@ -234,22 +264,4 @@ def check_scans(clips: Sequence[Clip]) -> None:
             raise InputError(
                 f"data.beams chooses among the beams of LiDAR scans, but clip {clip.name} ({clip.path}) has no scan; "
                 f"train on clips with scans, or remove data.beams"
-            )
-
-
-def check_clip_sizes(clips: Sequence[Clip]) -> None:
-    """Raise InputError, which names two clips, if the images of two clips differ in size.
-
-    Measured depth is not resized, but all samples of a batch must have the same size.
-
-    Args:
-        clips: the clips.
-    """
-    for clip in clips[1:]:
-        first, other = clips[0].camera, clip.camera
-        if (first.height, first.width) != (other.height, other.width):
-            raise InputError(
-                f"measured depth is used at its own size, which a batch shares, but clip {clips[0].name} "
-                f"({clips[0].path}) is {first.width}x{first.height} and clip {clip.name} ({clip.path}) is "
-                f"{other.width}x{other.height}; train on clips of one size, or with a batch_size of 1"
             )

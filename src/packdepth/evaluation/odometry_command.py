@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from packdepth.charts import OURS, TRUE, Line, picture
-from packdepth.data.targets import gaps
+from packdepth.data.targets import unbroken
 from packdepth.errors import InputError
 from packdepth.evaluation.odometry import OdometryErrors, distances, odometry_errors, stretched
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
@@ -20,7 +20,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.cameras import is_metric_for, known_camera, match_clip, scale_of_clip
 from packdepth.inference.predictor import Predictor, load
-from packdepth.progress import progress
+from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
 
@@ -100,6 +100,7 @@ def odometry(
     """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
     Images are read on demand and used in pairs of consecutive frames, so that a video of any length fits in memory.
+    Nobody has seen the motion over a gap in time: each part of a clip between its gaps is a trajectory of its own.
 
         import packdepth
 
@@ -110,8 +111,8 @@ def odometry(
         checkpoint: a folder that training wrote, another project's checkpoint (see `load`), or a predictor.
         source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
         output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
-            odometry.json and odometry.txt. If there are several clips, each gets a subfolder with its name. With None,
-            nothing is written.
+            odometry.json and odometry.txt. If there are several clips, or parts of a clip between gaps in time, each
+            gets a subfolder with its name. With None, nothing is written.
         align: whether each motion is refined by aligning the two images, using the predicted depth. This needs the
             camera.
         camera: a camera.yaml. If left out, the camera is that of the source or, if the source has none, the one that
@@ -121,8 +122,8 @@ def odometry(
         fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
 
     Returns:
-        A report on each clip. Raises InputError before anything is written, unless an image turns out to be damaged
-        when its turn comes.
+        A report on each clip, or part of one. Raises InputError before anything is written, unless an image turns out
+        to be damaged when its turn comes.
     """
     clips = open_clips(source, kind, options, None if camera is None else Path(camera), fov)
     for clip in clips:
@@ -131,6 +132,7 @@ def odometry(
     if output is not None:
         check_names(clips, source, "process")
     predictor = checkpoint if isinstance(checkpoint, Predictor) else load(checkpoint)
+    clips = [part for clip in clips for part in _trajectories(clip, predictor)]
     cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
     for clip, found in zip(clips, cameras, strict=True):
         if align and found is None:
@@ -150,6 +152,28 @@ def odometry(
     return reports
 
 
+def _trajectories(clip: Clip, predictor: Predictor) -> list[Clip]:
+    """Return the parts of a clip between its gaps in time, those alone that have enough frames. Warns of the gaps.
+
+    Raises InputError if no part has enough frames.
+    """
+    parts = unbroken(clip)
+    if len(parts) == 1:
+        return parts
+    least = 2 if predictor.pose is None else len(predictor.pose.context_offsets) + 1
+    long = [part for part in parts if len(part.frames) >= least]
+    short = len(parts) - len(long)
+    told = (
+        f"{clip.name}: has {counted(len(parts) - 1, 'gap')} in time, the first after frame {parts[0].frames[-1].name}, "
+        f"over which nobody has seen the motion"
+    )
+    if not long:
+        raise InputError(f"{told}: none of its parts has {least} frames; give consecutive frames")
+    left = f"; {counted(short, 'part')} of fewer than {least} frames {'is' if short == 1 else 'are'} left out"
+    warnings.warn(f"{told}: each part is a trajectory of its own{left if short else ''}", stacklevel=3)
+    return long
+
+
 def clip_odometry(
     predictor: Predictor, clip: Clip, output: Path | None, align: Camera | None, *, checkpoint: str, source: str
 ) -> OdometryReport:
@@ -157,21 +181,12 @@ def clip_odometry(
 
     Args:
         predictor: the networks.
-        clip: consecutive frames.
+        clip: consecutive frames, without a gap in time.
         output: a folder for the files that `odometry` writes. With None, nothing is written.
         align: the camera, with which each motion is refined by aligning images. With None, motions are not refined.
         checkpoint: the name of the checkpoint in the report.
         source: the name of the clip in the report.
-
-    Warns of gaps in time between the frames: nobody has seen the motion there.
     """
-    crossed = int(gaps(clip).sum())
-    if crossed:
-        warnings.warn(
-            f"{clip.name}: there are gaps in time between its frames ({crossed}); the trajectory joins their ends as "
-            f"if nothing were missing, and is too short",
-            stacklevel=2,
-        )
     if output is not None:
         make_folder(output)
         say_replaced([output / "odometry.json"])

@@ -32,7 +32,7 @@ from packdepth.networks.uncertainty import Estimate, confidence_of
 from packdepth.records import Clip, Frame, Prediction, Readable
 from packdepth.sources.files import ImageFile
 from packdepth.sources.open import open_clips
-from packdepth.sources.stills import check_mode
+from packdepth.sources.stills import check_mode, upright
 
 Image = str | Path | PIL.Image.Image | np.ndarray
 PRECISIONS: dict[Precision, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -99,7 +99,8 @@ def image_tensor(image: Image) -> Tensor:
     """Return an image as a tensor [1, 3, H, W] float32, RGB in [0, 1], at its own size.
 
     Args:
-        image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
+        image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1]. A path and a
+            Pillow image are turned upright, as EXIF asks for.
 
     Raises InputError for anything else.
 
@@ -110,7 +111,7 @@ def image_tensor(image: Image) -> Tensor:
         image = ImageFile(Path(image)).read()
     elif isinstance(image, PIL.Image.Image):
         check_mode(image, "the image")
-        image = np.asarray(image.convert("RGB"))
+        image = np.asarray(upright(image).convert("RGB"))
     _check_array(image)
     pixels = np.array(image, dtype=np.float32)
     if image.dtype == np.uint8:

@@ -15,6 +15,7 @@ from packdepth.checkpoint import LearnedCamera
 from packdepth.color import color_range
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
+from packdepth.data.targets import unbroken
 from packdepth.errors import InputError
 from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.camera import Camera
@@ -143,6 +144,13 @@ def _check(job: Job, path: Path, predictor: Predictor) -> None:
         if writer.needs_poses and _measured(predictor, clip) is None:
             if clip.independent or len(clip.frames) < 2:
                 raise InputError(f"{clip.path}: a {writer.content} needs consecutive frames of one moving camera")
+            parts = unbroken(clip)
+            if len(parts) > 1:
+                raise InputError(
+                    f"{clip.path}: a {writer.content} needs one trajectory, but nobody has seen the motion over the "
+                    f"gap in time after frame {parts[0].frames[-1].name}; predict its parts one by one, with "
+                    f"frames=[FIRST, PAST_LAST]"
+                )
             if predictor.pose is None:
                 raise InputError(
                     f"{clip.path}: a {writer.content} needs a trajectory, but the checkpoint holds no pose network and "

@@ -37,6 +37,7 @@ MIN_DISTANCE_RATIO, MAX_DISTANCE_RATIO = 0.8, 1.25  # distance by speed over tha
 FAST_SPEED = 45.0  # metres per second: 162 km/h; km/h taken for m/s exceed it from 45 km/h on
 STANDING_SPEED = 1.0  # metres per second: a walking pace moves the image visibly
 SOME_STILL = 0.1  # share of the frames with moving images that may have a speed of 0: logs round and lag
+MOSTLY_STILL = 0.5  # share of these frames that only a column of zeros or another drive's log explains
 MANY_GAPS = 0.1  # share of the steps between frames: more gaps noticeably reduce the number of targets
 
 # Motion
@@ -58,7 +59,8 @@ LARGE_STATIC_REGION = 0.05  # share of the image: a larger region is worth cropp
 # Calibration
 MIN_FOV, MAX_FOV = 25.0, 120.0  # degrees, horizontally: a telephoto lens; the limit of pinholes (measured: 48 to 104)
 MAX_CENTER_OFFSET = 0.15  # share of the width: distance of the principal point from the image center (measured: 0.04)
-MAX_ASPECT = 1.05  # fx / fy, or fy / fx (measured: 1.005)
+CORNER = 0.4  # share of width and of height: so far right and down lies the principal point of images twice as large
+MAX_ASPECT = 1.05  # of the shape of a pixel, or its inverse, over the one that is stated (measured: 1.005)
 CHECKED_SCANS = 3  # approximate number of scans of a clip that are checked: each of them reveals a wrong calibration
 MIN_RANGE = 0.1  # metres: nearer returns come from the car itself, or have no projection
 MIN_HIT_SHARE = 0.02  # share of a scan's returns that fall into the image (measured: 0.11, with a narrow camera)
@@ -80,12 +82,21 @@ def findings(survey: Survey) -> list[Finding]:
     Args:
         survey: measurements of the clip.
     """
-    found = [finding for find in FINDINGS if (finding := find(survey)) is not None]
+    found = survey_findings(survey)
     wrong = disagreements(survey.clip)
     found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
+
+
+def survey_findings(survey: Survey) -> list[Finding]:
+    """Return the findings of a clip that need its survey alone, not the agreement of its measurements.
+
+    Args:
+        survey: measurements of the clip.
+    """
+    return [finding for find in FINDINGS if (finding := find(survey)) is not None]
 
 
 def frame_rate(clip: Clip) -> float:
@@ -208,13 +219,16 @@ def _speeds(survey: Survey) -> Finding | None:
     if not len(known):
         return None
     doubts = _doubts(survey, float(known.max()))
+    still = _still_share(survey)
+    if still > SOME_STILL:
+        doubts.append(f"the speed is 0 in {still:.0%} of the frames in which the image moves on")
     attached = survey.clip.speed_source
     if not doubts:
         return None if attached is None else Finding("speeds", "note", attached, "See whether the clocks agree.")
     found = "; ".join([*doubts, speeds_in_words(survey.clip), *([attached] if attached else [])])
     return Finding(
         "speeds",
-        "warning",
+        "error" if still > MOSTLY_STILL else "warning",
         found,
         "See whether the unit is m/s in frames.csv, or named by unit= for a log (km/h taken for m/s is 3.6 times too "
         "fast), and whether the clocks agree (offset=auto): speed gives depth its metres.",
@@ -258,17 +272,24 @@ def _doubts(survey: Survey, high: float) -> list[str]:
     doubts = []
     if FAST_SPEED < high <= IMPOSSIBLE_SPEED:
         doubts.append("faster than roads allow nearly everywhere")
-    frames = [survey.clip.frames[index] for index in survey.indices]
-    speeds = np.array([np.nan if frame.speed is None else frame.speed for frame in frames])
-    both = np.isfinite(speeds) & np.isfinite(survey.motion)
-    stands = both & survey.static_frames
+    speeds = _measured_speeds(survey)
+    stands = np.isfinite(speeds) & survey.static_frames
     if stands.any() and float(np.median(speeds[stands])) > STANDING_SPEED:
         doubts.append(f"the image stands where the speed is {float(np.median(speeds[stands])):.1f} m/s")
-    moves = both & (survey.motion > USUAL_MOTION)
-    still = moves & (speeds < STANDING_SPEED / 2)
-    if moves.any() and still.sum() > SOME_STILL * moves.sum():
-        doubts.append("the image moves where the speed is 0")
     return doubts
+
+
+def _still_share(survey: Survey) -> float:
+    """Return the share of the frames in which the image moves on whose speed is 0."""
+    speeds = _measured_speeds(survey)
+    moves = np.isfinite(speeds) & (survey.motion > USUAL_MOTION)
+    return float((speeds[moves] < STANDING_SPEED / 2).mean()) if moves.any() else 0.0
+
+
+def _measured_speeds(survey: Survey) -> np.ndarray:
+    """Return the speeds of the measured frames: [N] metres per second, NaN where unknown."""
+    speeds = [survey.clip.frames[index].speed for index in survey.indices]
+    return np.array([np.nan if speed is None else speed for speed in speeds])
 
 
 def known_speeds(clip: Clip) -> np.ndarray:
@@ -299,8 +320,15 @@ def _missing_speeds(survey: Survey) -> Finding | None:
     lacking = len(clip.frames) - len(known_speeds(clip))
     if not 0 < lacking < len(clip.frames):
         return None
+    if distance_source(clip) != "speed":
+        return Finding(
+            "missing speeds",
+            "note",
+            f"{lacking} of {len(clip.frames)} frames have no speed, so that distances come from the poses",
+            "Nothing to do if the poses are in metres; otherwise give a log that covers the clip, without holes.",
+        )
     targets = len(target_indices(clip, (-1, 1)))
-    measured = len(target_indices(clip, (-1, 1), measured=True)) if distance_source(clip) == "speed" else targets
+    measured = len(target_indices(clip, (-1, 1), measured=True))
     return Finding(
         "missing speeds",
         "error" if targets and not measured else "warning" if lacking > MANY_GAPS * len(clip.frames) else "note",
@@ -474,20 +502,34 @@ def _intrinsics(survey: Survey) -> Finding | None:
     camera, fov = clip.camera, clip.camera.fov()
     offset = float(camera.cx) - (camera.width - 1) / 2, float(camera.cy) - (camera.height - 1) / 2
     complaints = []
+    of_others = min(offset[0] / camera.width, offset[1] / camera.height) > CORNER
+    aspect, stated = float(camera.fy / camera.fx), _pixel_aspect(clip)
     if not MIN_FOV <= fov <= MAX_FOV:
         complaints.append(f"a field of view of {fov:.0f} degrees across")
     if max(map(abs, offset)) > MAX_CENTER_OFFSET * camera.width:
         complaints.append(f"a principal point ({camera.cx:.0f}, {camera.cy:.0f}) far from the middle of the image")
-    if not 1 / MAX_ASPECT < camera.fx / camera.fy < MAX_ASPECT:
-        complaints.append(f"pixels that are not square (fx {camera.fx:.0f}, fy {camera.fy:.0f})")
+    resized_alone = not complaints and stated == 1  # as an import to another shape does, with the intrinsics
+    if not 1 / MAX_ASPECT < aspect / stated < MAX_ASPECT:
+        numbers = f"fx {camera.fx:.0f}, fy {camera.fy:.0f}" + (
+            "" if stated == 1 else f"; the video states {stated:.3f}"
+        )
+        complaints.append(f"pixels {aspect:.3f} times as wide as high ({numbers})")
     if not complaints:
         return None
+    size = f"{camera.width}x{camera.height} pixels"
+    suited = f"; they suit images of about {2 * camera.cx + 1:.0f}x{2 * camera.cy + 1:.0f}" if of_others else ""
     return Finding(
         "intrinsics",
-        "warning",
-        f"{' and '.join(complaints)}, for {camera.width}x{camera.height} pixels",
+        "error" if of_others else "note" if resized_alone else "warning",
+        f"{' and '.join(complaints)}, for {size}{suited}",
         "See whether the calibration is for images of another size or crop, or for a lens that is no pinhole.",
     )
+
+
+def _pixel_aspect(clip: Clip) -> float:
+    """Return the width of a pixel over its height as a video states it; 1 for other images."""
+    file = clip.frames[0].image
+    return probe(file.path).pixel_aspect if isinstance(file, VideoFrame) else 1.0
 
 
 def _scans(survey: Survey) -> Finding | None:

@@ -43,14 +43,15 @@ class Survey:
         return float(np.median(moving)) if len(moving) else float("nan")
 
 
-def survey(clip: Clip) -> Survey:
-    """Measure up to `MAX_FRAMES` frames of a clip, evenly spread.
+def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
+    """Measure some frames of a clip, evenly spread.
 
     Args:
         clip: the clip to measure. Raises InputError for an image that cannot be read.
+        most: the greatest number of frames.
     """
     count = len(clip.frames) if clip.independent else len(clip.frames) - 1
-    indices = spread_indices(max(count, 1), MAX_FRAMES)
+    indices = spread_indices(max(count, 1), most)
     rows, grays = [], []
     for index in indices:
         image = clip.frames[index].image.read()

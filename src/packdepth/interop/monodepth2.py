@@ -17,6 +17,7 @@ from packdepth.networks.pose_resnet import PoseResNetBlock
 
 ENCODER, DEPTH, POSE_ENCODER, POSE = "encoder.pth", "depth.pth", "pose_encoder.pth", "pose.pth"
 ABOUT = ("height", "width", "use_stereo")  # entries of encoder.pth that are no tensors
+WRAPPER = "module."  # prefix of the tensors of a network that was trained under DataParallel
 POSE_LAYERS = ("squeeze", "pose0", "pose1", "pose2")  # layers of our PoseResNet, in order of use
 STEREO = "stereo with a baseline of 0.1, so that times 5.4 it is metres on KITTI's rig"
 
@@ -91,7 +92,15 @@ def _network(folder: Path, encoder: str, decoder: str) -> tuple[dict[str, Tensor
         if not (folder / name).is_file():
             advice = "add it" if name in (ENCODER, DEPTH) else f"add it, or move {other} away to use depth alone"
             raise InputError(f"{folder}: holds {other} but not {name}, the other half of its network; {advice}")
-    tensors, rest = state_dict(read_pickle(folder / encoder), folder / encoder)
-    more, more_rest = state_dict(read_pickle(folder / decoder), folder / decoder)
+    tensors, rest = _half(folder / encoder)
+    more, more_rest = _half(folder / decoder)
     twice = {name: value for name, value in more.items() if name in tensors}
     return more | tensors, more_rest | rest | twice
+
+
+def _half(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of half a network, without the prefix that DataParallel gives them, and its other entries."""
+    tensors, rest = state_dict(read_pickle(path), path)
+    if all(name.startswith(WRAPPER) for name in tensors):
+        tensors = {name.removeprefix(WRAPPER): tensor for name, tensor in tensors.items()}
+    return tensors, rest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packdepth import __version__
 from packdepth.blocks import parse
-from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta
+from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta, check_finite
 from packdepth.config import Imported
 from packdepth.errors import InputError
 from packdepth.sources.recognize import recognized
@@ -70,7 +70,8 @@ def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Check
             file that names none gets 192 x 640, with a warning.
 
     Raises InputError if the files name anything but tensors and configurations, are damaged, or hold networks that
-    fit ours only in part; the message then lists the tensors that are missing, unexpected or of another shape.
+    fit ours only in part (the message then lists the tensors that are missing, unexpected or of another shape), or
+    whose weights are not finite.
     """
     from packdepth.interop import monodepth2, packnet_sfm
     from packdepth.interop.layouts import best_fit
@@ -93,6 +94,7 @@ def read_foreign(path: Path, image_size: tuple[int, int] | None = None) -> Check
         notes,
     )
     weights = {f"{network}.{name}": tensor for network, fit in fits.items() for name, tensor in fit.weights.items()}
+    check_finite(weights, path)
     return Checkpoint(run, _meta(found.metric, found.scale_source), weights)
 
 
@@ -110,7 +112,9 @@ def _model(path: Path, image_size: tuple[int, int] | None) -> Checkpoint:
     }[block.output]
     values = block.model_dump(mode="json")
     run = _imported(path, "transformers", image_size, {"depth": values}, [note])
-    return Checkpoint(run, _meta(False, "none"), {f"depth.{name}": x for name, x in network.state_dict().items()})
+    weights = {f"depth.{name}": tensor for name, tensor in network.state_dict().items()}
+    check_finite(weights, path)
+    return Checkpoint(run, _meta(False, "none"), weights)
 
 
 def _imported(path: Path, project: str, size: tuple[int, int] | None, networks: Any, notes: list[str]) -> Imported:

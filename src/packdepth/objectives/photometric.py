@@ -142,6 +142,9 @@ class Photometric(Term):
     """
 
     needs_context: ClassVar[bool] = True
+    zero_means: ClassVar[str | None] = (
+        "its images do not differ from frame to frame: the camera stands, or they are blank"
+    )
 
     @model_validator(mode="after")
     def _options_of_the_reference(self) -> Photometric:

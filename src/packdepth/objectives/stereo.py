@@ -49,6 +49,7 @@ class Stereo(Term):
     """Resolutions at which images are compared, as in `photometric`."""
 
     metric_field: ClassVar[str | None] = "right"
+    zero_means: ClassVar[str | None] = "its left and right images are the same, or blank"
 
     @property
     def needs(self) -> tuple[str, ...]:

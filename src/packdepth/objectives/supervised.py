@@ -228,6 +228,7 @@ class Supervised(Term):
 
     needs: ClassVar[tuple[str, ...]] = ("truth",)
     metric_field: ClassVar[str | None] = "truth"
+    zero_means: ClassVar[str | None] = "its depth maps and LiDAR scans measure no pixel of its images"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the mean over samples and scales, a scalar."""

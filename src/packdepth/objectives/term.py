@@ -35,6 +35,8 @@ class Term(Block, ABC):
       such as "distance" or "truth", or a description, such as "camera height".
     * `sees_prepared`: whether `__call__` gets the outputs as changed by the `prepare` methods of all terms, or the
       unchanged outputs of the networks.
+    * `zero_means`: what is wrong if the term is 0 in all steps of an epoch, which then ends the training: nothing that
+      it compares was valid. None if it may be 0.
 
     >>> from typing import Literal
     >>> class Nearness(Term):
@@ -49,10 +51,11 @@ class Term(Block, ABC):
     weight: NonNegative = 1.0
     """Factor of the term in the objective."""
 
-    class_facts: ClassVar[tuple[str, ...]] = ("needs", "needs_context", "metric_field", "sees_prepared")
+    class_facts: ClassVar[tuple[str, ...]] = ("needs", "needs_context", "metric_field", "sees_prepared", "zero_means")
     needs_context: ClassVar[bool] = False
     metric_field: ClassVar[str | None] = None
     sees_prepared: ClassVar[bool] = True
+    zero_means: ClassVar[str | None] = None
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class Velocity(Term):
     needs_context: ClassVar[bool] = True
     metric_field: ClassVar[str | None] = "distance"
     sees_prepared: ClassVar[bool] = False
+    zero_means: ClassVar[str | None] = "neither its speeds or poses nor the predicted camera move at all"
 
     @property
     def metric_from(self) -> str | None:

@@ -17,6 +17,7 @@ from packdepth.checkpoint import (
     RUN,
     TRAINER_STATE,
     WEIGHTS,
+    check_finite,
     check_unchanged,
     description_values,
     recover,
@@ -99,7 +100,9 @@ def read_description(folder: Path) -> tuple[SemanticRun, SemanticMeta]:
 
 
 def load_weights(network: nn.Module, folder: Path) -> None:
-    """Load the weights of a checkpoint into a network. Raises InputError if they cannot be read or do not fit.
+    """Load the weights of a checkpoint into a network.
+
+    Raises InputError if they cannot be read, do not fit or are not finite.
 
     Args:
         network: the network, on any device.
@@ -109,11 +112,13 @@ def load_weights(network: nn.Module, folder: Path) -> None:
     from safetensors.torch import load_file
 
     try:
-        network.load_state_dict(load_file(folder / WEIGHTS))
+        weights = load_file(folder / WEIGHTS)
+        network.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(
             f"{folder / WEIGHTS}: cannot be used ({' '.join(str(error).split())[:200]}); train again or copy it again"
         ) from None
+    check_finite(weights, folder / WEIGHTS)
 
 
 def is_unfinished(folder: Path) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and H.265
 OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
 RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order
-PROBED_KEY_FRAMES = 8  # key frames, spread over a video, of which the size is looked at before anything uses it
+PROBED_KEY_FRAMES = 4  # key frames, spread over a video, and its last, whose size is looked at: some milliseconds each
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
 
 

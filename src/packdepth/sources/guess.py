@@ -9,11 +9,9 @@ from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple
 
-from PIL import Image
-
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip
-from packdepth.sources.stills import QUARTER_TURNS, turn_of
+from packdepth.sources.stills import QUARTER_TURNS, opened, turn_of
 
 GUESSED_FOV = 60.0  # degrees, horizontal field of view of a camera of which nothing is known: about a phone's
 MIN_FOV, MAX_FOV = 10.0, 150.0  # degrees: a focal length in EXIF outside of these limits, those of a run, is a mistake
@@ -97,7 +95,7 @@ def focal_in_exif(path: Path, height: int, width: int) -> Focal | None:
         width: width of the upright image, in pixels.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             tags = image.getexif().get_ifd(EXIF_IFD)
             swapped = turn_of(image) in QUARTER_TURNS
             long_side = max(_number(tags, PIXELS_X), _number(tags, PIXELS_Y))

@@ -65,7 +65,10 @@ class KittiRaw(Source):
     def _split_names_drives(self) -> KittiRaw:
         """Raise an error for drives or cameras if there is a split file, because it names them already."""
         if self.split_file is not None and (self.drives is not None or self.cameras is not None):
-            raise ValueError("drives and cameras are those that the split_file names; remove them, or the split_file")
+            raise ValueError(
+                "drives and cameras are those that the split_file names; remove them (of a path, give the root), or "
+                "the split_file"
+            )
         return self
 
     @classmethod
@@ -82,13 +85,16 @@ class KittiRaw(Source):
         """Return root and drives of the data at a path, and the gray cameras if there are no others.
 
         Args:
-            path: root, a date, or one drive.
+            path: root, of which a split file may then choose the drives, a date, or one drive.
         """
         drives = _drives_at(path)
         if not drives:
             return super().block(path)
         color = any((drive / "image_02").is_dir() for drive in drives)
-        return {"root": str(drives[0].parents[1]), "drives": [drive.name for drive in drives], "color": color}
+        root = drives[0].parents[1]
+        if path.absolute() == root:
+            return {"root": str(root), "color": color}
+        return {"root": str(root), "drives": [drive.name for drive in drives], "color": color}
 
     def find(self) -> list[Clip]:
         """Find one clip for each drive and camera."""

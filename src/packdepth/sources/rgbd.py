@@ -94,8 +94,9 @@ class Rgbd(Source):
         place = folder.resolve()
         return Clip(
             name=f"rgbd/{place.parent.name}/{place.name}",
-            drive=f"{place.parent.name}/{place.name}",
-            interval=interval,
+            drive=facts.get("drive") or f"{place.parent.name}/{place.name}",
+            interval=facts.get("interval") or interval,
+            camera_height=facts.get("camera_height"),
             path=folder,
             camera=camera,
             lens=facts.get("lens"),

@@ -49,6 +49,7 @@ CHANNELS = {  # channels of a pixel, and indices of red, green and blue among th
     "mono8": (1, [0, 0, 0]),
     "8UC1": (1, [0, 0, 0]),
 }
+RECTIFIED = ("rect", "undist")  # parts of the names of topics whose images are rectified
 MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
 
@@ -113,8 +114,6 @@ class Rosbag(Source):
             Clip(
                 name=f"rosbag/{self.file.stem}",
                 path=self.file,
-                camera=camera,
-                lens=facts.get("lens"),
                 frames=tuple(
                     Frame(
                         name=f"{number:06d}",
@@ -124,6 +123,7 @@ class Rosbag(Source):
                     )
                     for number, stamp in enumerate(stamps)
                 ),
+                **facts,
             )
         ]
 
@@ -146,15 +146,16 @@ class Rosbag(Source):
             info: Any = reader.deserialize(data, connection.msgtype)
             K, P, D = (np.asarray(_field(info, name), dtype=np.float64) for name in ("k", "p", "d"))
             if self.rectified:
-                K, D = P.reshape(3, 4)[:, :3].ravel(), np.zeros(0)
-            if self.rectified is None and "rect" in topic and np.any(D):
+                K = P.reshape(3, 4)[:, :3].ravel()
+            model = info.distortion_model
+            lens = None if self.rectified else named_lens(f"{self.file}: {info_topic}", model, D.tolist())
+            if self.rectified is None and lens is not None and any(word in topic for word in RECTIFIED):
                 raise InputError(
-                    f"{self.file}: {info_topic} says that the images are distorted, but {topic} that they are "
-                    f"rectified; say 'rectified: true', or 'rectified: false' to undistort them"
+                    f"{self.file}: {info_topic} says that the images are distorted ({lens.name}), but {topic} that "
+                    f"they are rectified; say 'rectified: true', or 'rectified: false' to undistort them"
                 )
             if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
                 raise InputError(f"{self.file}: {info_topic} holds no calibration; give 'camera', a camera.yaml")
-            lens = named_lens(f"{self.file}: {info_topic}", info.distortion_model if len(D) else None, D.tolist())
             return CameraFacts(camera=Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height)), lens=lens)
         raise InputError(f"{self.file}: has no calibration on {info_topic}; give 'camera_info', or 'camera'")
 

@@ -92,6 +92,19 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Return an image turned upright, as EXIF asks for; the image itself if it is upright.
+
+    Args:
+        image: an open image.
+
+    >>> upright(Image.new("RGB", (4, 2))).size
+    (4, 2)
+    """
+    turn = turn_of(image)
+    return image if turn is None else image.transpose(turn)
+
+
 def check_mode(image: Image.Image, name: str) -> None:
     """Raise InputError for pixels of more than 8 bits a channel, which Pillow would cut to white.
 
@@ -118,8 +131,8 @@ def pixels(path: Path, mode: str | None) -> np.ndarray:
         turn = turn_of(image) if mode == "RGB" else None
         try:
             image.load()
-            upright = image if turn is None else image.transpose(turn)
-            return np.asarray(upright.convert(mode) if mode else upright)
+            shown = image if turn is None else image.transpose(turn)
+            return np.asarray(shown.convert(mode) if mode else shown)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
 

@@ -86,6 +86,8 @@ class Video(Source):
                 f"{file}: is {info.width}x{info.height} pixels, but {camera_path} is for "
                 f"{camera.width}x{camera.height}; give the camera of these images"
             )
+        if self.step > 1 and (interval := facts.get("interval")) is not None:
+            facts["interval"] = interval * self.step
         frames = tuple(
             Frame(name=f"{index:06d}", time=info.times[index], image=VideoFrame(file, index))
             for index in range(0, info.frames, self.step)

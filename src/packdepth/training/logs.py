@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.warp import synthesize
+from packdepth.objectives.term import Term
 from packdepth.records import Batch, Outputs
 from packdepth.training.module import DepthModule
 
@@ -100,7 +102,11 @@ class RunLog(pl.Callback):
         Args:
             trainer: the trainer.
             module: the module.
+
+        Raises InputError for a term that was 0 in all steps, if that means that nothing it compares was valid.
         """
+        assert isinstance(module, DepthModule)
+        check_compared(module.objective.terms, self.rows, self.path.parent)
         if not trainer.is_global_zero:
             return
         _write_rows(self.path, [_texts(row) for row in self.rows], "a")
@@ -112,7 +118,6 @@ class RunLog(pl.Callback):
         for group in trainer.optimizers[0].param_groups:
             writer.add_scalar(f"learning_rate/{group['name']}", group["lr"], trainer.global_step)
         assert self.last is not None
-        assert isinstance(module, DepthModule)
         module.eval()
         with torch.inference_mode():
             picture = panel(module.calibrated(self.last), module(self.last))
@@ -134,6 +139,25 @@ def check_finite(value: float, output: Path, what: str) -> None:
         raise InputError(
             f"{output}: {what} is {value}; lower the learning rates or set training.clip_norm, and train again"
         )
+
+
+def check_compared(terms: Sequence[Term], rows: Sequence[Mapping[str, float]], output: Path) -> None:
+    """Raise InputError, which ends the run, for a term that compared nothing in all steps of an epoch.
+
+    Args:
+        terms: the terms of the objective.
+        rows: the values of the terms in each step, by their kind.
+        output: folder of the run.
+
+    >>> from packdepth.objectives import Photometric
+    >>> check_compared([Photometric()], [{"photometric": 0.0}, {"photometric": 0.2}], Path("run"))
+    """
+    for term in terms:
+        if term.zero_means and term.weight > 0 and rows and not any(row[term.kind] for row in rows):
+            raise InputError(
+                f"{output}: the term {term.kind} was 0 in all {len(rows)} steps of an epoch, so that it taught "
+                f"nothing: {term.zero_means}; see packdepth data check of the training data, or remove the term"
+            )
 
 
 def _texts(row: dict[str, float]) -> dict[str, str]:

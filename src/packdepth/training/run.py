@@ -24,7 +24,6 @@ from packdepth.data.held_out import without_tail
 from packdepth.data.label_maps import check_labeled, check_sky
 from packdepth.data.targets import (
     check_calibrated,
-    check_clip_sizes,
     check_scans,
     distinct_cameras,
     first_guesses,
@@ -45,6 +44,7 @@ from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.collapse import collapsed
 from packdepth.training.data import RunData
+from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
@@ -123,6 +123,7 @@ def train(
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed)
+    problems = [] if resume else check_findings(run, found, objective)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
@@ -134,7 +135,9 @@ def train(
             print(f"teacher    {cached}", flush=True)
     make_folder(output)
     if trainer.is_global_zero:
-        print(summary(run, clips, data, module, scale, _frames(found), assumed), flush=True)
+        print(f"data       {data_in_words(run.data.train, found, data.train, scale)}")
+        print(summary(run, clips, data, module, scale, _frames(found), assumed))
+        print("".join(f"check      {problem}\n" for problem in problems), end="", flush=True)
         if said_by_road is not None:
             print(f"road       {said_by_road}", flush=True)
         if advice and before is None:
@@ -193,8 +196,6 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
-    if "truth" in objective.batch_fields and run.training.batch_size > run.training.devices * run.training.nodes:
-        check_clip_sizes(clips)
     return RunClips(found, clips, validation, assumed, said_by_road)
 
 

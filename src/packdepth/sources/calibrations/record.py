@@ -14,6 +14,7 @@ MODELS = {  # lens model by the names that other projects give it, in lower case
     **dict.fromkeys(("plumb_bob", "rational_polynomial", "radtan", "brown_conrady", "opencv"), BrownConrady.name),
     **dict.fromkeys(("equidistant", "equi", "fisheye", "kannala_brandt", "kannala_brandt4"), KannalaBrandt.name),
 }
+PINHOLES = ("none", "pinhole", "perspective")  # names of models without coefficients
 RATIONAL = 8  # coefficients of the longest Brown-Conrady model; OpenCV's further ones are thin prism and tilt
 
 
@@ -96,22 +97,25 @@ def named_lens(where: str, model: str | None, coefficients: Sequence[float]) -> 
         coefficients: the coefficients in OpenCV's order.
 
     Returns:
-        The lens; None for a pinhole, that is without coefficients or with zeros alone, unless the lens is a fisheye.
+        The lens; None for a pinhole, that is without coefficients or with zeros alone. A fisheye is no pinhole even
+        then.
 
     Raises InputError for a model that cannot be represented, and for four coefficients without the name of a model:
     they may be of either.
 
     >>> named_lens("camera.yaml", "plumb_bob", [0.0] * 5) is None
     True
-    >>> named_lens("camera.yaml", "equidistant", [0.0] * 4).name
+    >>> named_lens("camera.yaml", "equidistant", []).name
     'kannala_brandt'
     """
+    if model and model.lower() in PINHOLES and not any(coefficients):
+        return None
     kind = MODELS.get(model.lower()) if model else None
     if model and kind is None:
         known = ", ".join(MODELS)
         raise InputError(f"{where}: has the lens model '{model}', which packdepth does not know; it knows {known}")
-    if kind != KannalaBrandt.name and not any(coefficients):
-        return None
+    if not any(coefficients):
+        return KannalaBrandt(0.0, 0.0, 0.0, 0.0) if kind == KannalaBrandt.name else None
     if kind is None and len(coefficients) == 4:
         raise InputError(
             f"{where}: has 4 coefficients and no name of their model; add the line distortion_model: plumb_bob, or "

@@ -27,6 +27,7 @@ AREAS = (
 MULTIPLE = 32  # pixels: height and width, so that PackNet's five packing steps need no padding
 FEW_IMAGES = 3000  # training samples below which a smaller image size is better, from scratch (2026-11-26-init.md)
 FEW_PRETRAINED = 2000  # likewise of a pretrained network (2026-11-26-init-sizes.md)
+PRETRAINED_DECAY = 0.5  # of Muon: the decoder has no normalization, so its weights must not grow (likewise)
 ROUGH_IMAGES = FEW_IMAGES // 2  # training samples below which depth is called rough in advance; chosen
 MANY_IMAGES = (
     12_000  # training samples beyond which a clip of one street gains nothing (2026-11-21-sequence-06-speed.md)
@@ -488,7 +489,9 @@ def _training(situation: Situation) -> list[Choice]:
     batch = 16 if many else 4
     batch = -(-batch // budget.processes) * budget.processes
     muon: dict[str, Any] = {"kind": "muon", "learning_rate": 0.04 if many else 0.03, "pose_learning_rate": 0.02}
-    if many:
+    if situation.pretrained:
+        muon["weight_decay"] = PRETRAINED_DECAY
+    elif many:
         muon["weight_decay"] = 0.2
     processes = []
     if budget.accelerator == "cpu" and budget.processes > 1:
@@ -504,7 +507,12 @@ def _training(situation: Situation) -> list[Choice]:
             else "of the layers that Muon leaves to Adam",
         ),
         Choice("training.pose_learning_rate", 1e-3, "likewise"),
-        Choice("training.optimizer", muon, "learns faster than Adam in a short run"),
+        Choice(
+            "training.optimizer",
+            muon,
+            "learns faster than Adam in a short run"
+            + ("; without decay of weights, depth can collapse" if situation.pretrained else ""),
+        ),
         Choice("training.seed", budget.seed, "another seed gives another result: the spread says how sure a number is"),
         Choice("training.accelerator", budget.accelerator, "the device that the time was measured on"),
         *processes,

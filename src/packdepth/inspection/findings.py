@@ -16,7 +16,9 @@ from packdepth.data.agreement import IMPOSSIBLE_SPEED, disagreements
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.survey import Survey
 from packdepth.records import Clip
+from packdepth.sources.calibrations.find import unread
 from packdepth.sources.decoding import VideoFrame, probe
+from packdepth.sources.files import listed
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.speeds import frames_in_words, ranges
 
@@ -438,6 +440,8 @@ def _calibration(survey: Survey) -> Finding | None:
     if missing is None:
         return None
     place, advice = f"in {missing}" if missing.exists() else "found", camera_advice(missing)
+    others = unread(missing.parent)
+    place += f" ({listed(others)} {'is' if len(others) == 1 else 'are'} of no form that is read)" if others else ""
     return Finding(
         "calibration",
         "warning",

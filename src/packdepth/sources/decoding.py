@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.sources.content import lacks_index, refuse_disguise
 from packdepth.sources.files import require
 from packdepth.sources.stills import is_heif
 
@@ -313,9 +314,15 @@ def _open(path: Path) -> InputContainer:
 
     if path.is_file() and is_heif(path):
         raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG")
+    refuse_disguise(path)  # FFmpeg reads the images in an archive as a video
     try:
         container = av.open(str(path))
     except av.FFmpegError as error:
+        if path.is_file() and lacks_index(path):
+            raise InputError(
+                f"{path}: has no index (moov), which a camera writes when it stops recording; copy it again, or repair "
+                f"it with a good recording of the same camera (untrunc)"
+            ) from None
         raise InputError(
             f"{path}: is no video that can be opened ({error.strerror}); copy it again, or give a video"
         ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,11 +15,38 @@ from packdepth.errors import InputError
 from packdepth.records import Readable
 from packdepth.sources.stills import image_size, pixels
 
+CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx", "$recycle.bin", "lost+found")
+# names in lower case of files and folders that Windows, macOS and network drives add to every folder
+NAMED = 8  # files that a sentence names; more are counted
 POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
 
 T = TypeVar("T")
 
 # --- finding ----------------------------------------------------------------------------------------------------
+
+
+def is_clutter(path: Path) -> bool:
+    """Return whether a file or folder is hidden, or of those that operating systems add; nobody means it as data.
+
+    Args:
+        path: the file or folder.
+
+    >>> [is_clutter(Path(name)) for name in (".DS_Store", "._a.png", "Thumbs.db", "~$log.csv", "a.png")]
+    [True, True, True, True, False]
+    """
+    return path.name.startswith((".", "~$")) or path.name.lower() in CLUTTER
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first `NAMED` names, and the number of the others.
+
+    Args:
+        names: names of files.
+
+    >>> listed([str(number) for number in range(10)])
+    '0, 1, 2, 3, 4, 5, 6, 7 and 2 more'
+    """
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def require(path: Path, what: str) -> Path:
@@ -98,7 +125,7 @@ def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) ->
     """
     paths: dict[str, Path] = {}
     for path in by_name(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() in suffixes and not path.name.startswith("."):
+        if path.suffix.lower() in suffixes and not is_clutter(path):
             if path.stem in paths:
                 raise InputError(f"{path}: is a second file for this frame, after {paths[path.stem].name}; remove one")
             paths[path.stem] = path

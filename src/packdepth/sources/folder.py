@@ -43,6 +43,7 @@ from packdepth.sources.files import (
     check_sizes,
     common_size,
     found,
+    is_clutter,
     read_text,
     require,
     required,
@@ -71,7 +72,7 @@ class Folder(Source):
         Args:
             path: file or folder.
         """
-        children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
+        children = [child for child in path.iterdir() if not is_clutter(child)] if path.is_dir() else []
         return (_is_clip(path) and image_folder(path) is None) or any(map(_is_clip, children))
 
     def find(self) -> list[Clip]:
@@ -81,7 +82,7 @@ class Folder(Source):
             raise InputError(f"{self.root}: is a file; give a clip's folder, or a folder of them")
         if self.names is None and _is_clip(self.root):
             return [read_clip(self.root)]
-        folders = {path.name: path for path in by_name(self.root.iterdir()) if _is_clip(path) and path.name[0] != "."}
+        folders = {path.name: path for path in by_name(self.root.iterdir()) if _is_clip(path) and not is_clutter(path)}
         if not folders:
             raise InputError(
                 f"{self.root}: is no clip and holds none; a clip's folder holds camera.yaml, frames.csv and frames/"
@@ -175,7 +176,7 @@ def _frame_files(names: list[str], folder: Path, suffixes: tuple[str, ...], kind
     files = found(folder, suffixes, kind)
     known = set(names)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.name.startswith(".") and (path.stem not in known or path.stem not in files):
+        if not is_clutter(path) and (path.stem not in known or path.stem not in files):
             raise InputError(
                 f"{path}: is no {' or '.join(suffixes)} file of a frame in frames.csv; "
                 f"add its line there, or rename or remove the file"

@@ -22,7 +22,6 @@ from packdepth.sources.speeds import SpeedLog, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.undistort import undistorted
 
-
 LONGER = 1.5  # times the median step of a clip: a nominal interval above it is in another unit
 
 

@@ -24,7 +24,6 @@ from packdepth.sources.calibrations.record import Calibration
 from packdepth.sources.files import read_text
 from packdepth.sources.guess import Guess
 
-
 MIN_FOCAL, MAX_FOCAL = 0.08, 30.0  # widths: a fisheye of 220 degrees has 0.13, a telephoto lens of 2 degrees has 29
 MAX_SHARE = 3.0  # widths: a larger number is no focal length that was divided by the width
 
@@ -128,7 +127,7 @@ def check_focals(width: int, fx: float, fy: float, cx: float) -> None:
 
     >>> check_focals(640, 371.2, 371.2, 319.5)
     """
-    if MIN_FOCAL <= min(fx, fy) / width and max(fx, fy) / width <= MAX_FOCAL:
+    if min(fx, fy) / width >= MIN_FOCAL and max(fx, fy) / width <= MAX_FOCAL:
         return
     shares = f"as a share of the width, fx would be {fx * width:.1f} pixels" if fx < MAX_SHARE and 0 <= cx <= 1 else ""
     millimetres = "millimetres become pixels by fx * width / sensor width" if fx < width else ""

@@ -82,7 +82,7 @@ def recognized(path: Path) -> list[str]:
 
 
 def _unknown(path: Path) -> str:
-    """Return what a path of no known kind holds, as half a sentence. Raises InputError if its content says what to do."""
+    """Return what a path of no known kind is, as half a sentence. Raises InputError if its content says what to do."""
     children = [child for child in by_name(path.iterdir()) if not is_clutter(child)] if path.is_dir() else []
     folders = [child for child in children if child.is_dir() and _holds_data(child)]
     if folders:

@@ -13,7 +13,7 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, is_calibration
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.decoding import VideoFrame, probe
+from packdepth.sources.decoding import VideoFrame, VideoInfo, probe
 from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
 from packdepth.sources.stills import IMAGES
@@ -93,9 +93,19 @@ class Video(Source):
             name=f"video/{file.stem}",
             path=file,
             frames=frames,
-            rate=float(info.fps) / self.step,
+            rate=float(info.fps) * info.slowness / self.step,
+            corrected=None if info.slowness == 1 else _slow_motion(info),
             **facts,
         )
+
+
+def _slow_motion(info: VideoInfo) -> str:
+    """Return what was corrected in the times of slow motion or of a time lapse."""
+    recorded = float(info.fps) * info.slowness
+    return (
+        f"times: recorded at {recorded:.4g} frames a second, and shown at {float(info.fps):.4g}; its frames have the "
+        f"times of the recording"
+    )
 
 
 def videos_at(path: Path) -> list[Path]:

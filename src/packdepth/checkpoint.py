@@ -21,6 +21,7 @@ from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
+from packdepth.sources.content import disguise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -359,7 +360,8 @@ def read(folder: Path) -> Checkpoint:
     try:
         return Checkpoint(run, meta, load_file(folder / WEIGHTS))
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{folder / WEIGHTS}: cannot be read ({error}); train again or copy it again") from None
+        truth = disguise(folder / WEIGHTS) or f"cannot be read ({error}); train again or copy it again"
+        raise InputError(f"{folder / WEIGHTS}: {truth}") from None
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

@@ -14,7 +14,11 @@ CHECKED = 8  # pairs that are looked at, evenly spread
 MIN_POINTS = 15  # points that both images show
 MIN_PAIRS = 3  # pairs: the median of fewer says nothing
 SAME = 0.02  # pixels of the small images: disparities of a copy
-MIN_MOVED = 0.2  # pixels that points move down or up from a frame to the next: with less, the moment cannot be told
+MIN_MOVED = (
+    0.5  # pixels that a point moves down or up from a frame to the next, beyond the median: with less, the moment
+)
+# moment cannot be told
+MIN_CLEAR = 8  # points that move so
 MAX_LATE = 0.4  # frames between the two images of a pair (measured: 0.1)
 MAX_ROWS = 0.75  # pixels of the small images between the rows of a point (measured: 0.1; half a pixel is noise)
 
@@ -74,7 +78,8 @@ def _moved_share(stereo: Flow, later: Flow) -> list[float]:
     """Return by how many frames the other image of a pair is later, by the rows of points; none if they hardly move."""
     both = stereo.found & later.found
     moved, shifted = later.vectors[both, 1].astype(np.float64), stereo.vectors[both, 1].astype(np.float64)
-    if len(moved) < MIN_POINTS or np.median(np.abs(moved)) < MIN_MOVED:
+    if len(moved) < MIN_POINTS:
         return []
-    moved, shifted = moved - moved.mean(), shifted - shifted.mean()  # a constant is an error of rectification
-    return [float(moved @ shifted / max(moved @ moved, 1e-9))]
+    moved, shifted = moved - np.median(moved), shifted - np.median(shifted)  # a constant is an error of rectification
+    clear = np.abs(moved) > MIN_MOVED
+    return [float(np.median(shifted[clear] / moved[clear]))] if clear.sum() >= MIN_CLEAR else []

@@ -155,7 +155,7 @@ def _label(names: list[str]) -> str:
     texts = re.split(r"([0-9]+(?:\.[0-9]+)?)", CALENDAR.sub("\0", names[0]))
     same = [len({part[place] for part in parts}) == 1 for place in range(len(parts[0]))]
     words = [text for place, text in enumerate(texts) if place % 2 == 0 or same[place]]
-    return re.sub(r"[^\w.-]+", "_", "".join(words).replace("\0", "")).strip("_-. ").replace("/", "_")
+    return re.sub(r"[^\w.-]+|_+", "_", "".join(words).replace("\0", "")).strip("_-.")
 
 
 def _check_distinct(names: list[str]) -> None:

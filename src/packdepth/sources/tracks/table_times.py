@@ -139,14 +139,16 @@ class TableTimes:
             own = own or next((name for name in names if name != week), None)
         if own is None:
             return None
-        found = cls._numbers(table, own)
-        if found.start is not None or not 0 <= found.seconds.min() <= found.seconds.max() <= WEEK:
+        numbers = np.array([number_of_time(cell, table, row, own) for row, cell in enumerate(table.column(own))])
+        unit = time_unit(own) or (1.0 if numbers.max() < WEEK else 1e-3)
+        seconds = numbers * unit
+        if not 0 <= seconds.min() <= seconds.max() <= WEEK:
             return None
         weeks = [] if week is None else [float(cell or "nan") for cell in table.column(week)]
         if not weeks or not np.isfinite(weeks).all() or min(weeks) < MODULO:
-            what = f"{found.description}, seconds of GPS's week"
-            return cls(unwrapped(found.seconds, WEEK), None, True, what)
-        stamps = np.array([utc_of_gps(w, s) for w, s in zip(weeks, found.seconds, strict=True)])
+            what = f"times in column '{own}' in {UNIT_NAMES[unit]} of GPS's week"
+            return cls(unwrapped(seconds, WEEK), None, True, what)
+        stamps = np.array([utc_of_gps(number, second) for number, second in zip(weeks, seconds, strict=True)])
         start = float(np.floor(stamps[0]))
         return cls(stamps - start, start, False, f"times of GPS in columns '{week}' and '{own}'")
 

@@ -360,8 +360,9 @@ def read(folder: Path) -> Checkpoint:
     try:
         return Checkpoint(run, meta, load_file(folder / WEIGHTS))
     except (OSError, SafetensorError) as error:
-        truth = disguise(folder / WEIGHTS) or f"cannot be read ({error}); train again or copy it again"
-        raise InputError(f"{folder / WEIGHTS}: {truth}") from None
+        truth = disguise(folder / WEIGHTS)
+        why = f"{error}); train again or copy it again" if truth is None else f"it {truth})"
+        raise InputError(f"{folder / WEIGHTS}: cannot be read ({why}") from None
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

@@ -1,4 +1,4 @@
-"""What measurements of a clip cannot be right by the images, besides what `agreement` finds.
+"""Measurements of a clip that cannot be right by the images, besides those that `agreement` finds.
 
 `packdepth data check` reports it, and training refuses it.
 """

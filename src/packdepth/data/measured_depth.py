@@ -45,7 +45,7 @@ FLIGHT = 120.0  # metres: the height that drones may fly at (EU and US); no came
 class Pair:
     """Flow between two neighboring frames, and the measured points of the first."""
 
-    flow: Flow
+    flow: Flow  # motion of points of the first image
     points: np.ndarray  # [N, 3] metres, in the camera frame
     camera: Camera  # camera of the images that the flow was computed on
     distance: float | None  # metres traveled between the frames

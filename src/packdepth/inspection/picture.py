@@ -1,4 +1,4 @@
-"""What an image shows beside the scene: black bars, rows that were lost, a second view."""
+"""Content of images beside the scene: black bars, rows that were lost, a second view."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SECOND_VIEW = 0.6  # share of the points of one half that the other shows (measu
 class Bars(NamedTuple):
     """Widths of black bars in pixels."""
 
-    top: int
-    bottom: int
-    left: int
-    right: int
+    top: int  # rows above the picture
+    bottom: int  # rows below it
+    left: int  # columns to its left
+    right: int  # columns to its right
 
 
 def black_bars(image: np.ndarray) -> Bars:

@@ -1,4 +1,4 @@
-"""What a file holds in truth, where it is not what its name says: half a copy, a pointer, a web page, an archive.
+"""True content of files that are not what their names say: half a copy, a pointer, a web page, an archive.
 
 Every source asks here before it reads a file that it cannot read, or that FFmpeg would read as something else.
 """

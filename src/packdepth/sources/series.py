@@ -185,10 +185,10 @@ def _calendar_times(names: Sequence[str]) -> list[float] | None:
         if found is None:
             return None
         try:
-            whole = datetime(*(int(group) for group in found.groups()[:6]), tzinfo=UTC).timestamp()  # type: ignore[arg-type]
+            moment = datetime.strptime("".join(found.groups()[:6]), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
         except ValueError:
             return None
-        moments.append(Decimal(int(whole)) + Decimal(f"0.{found[7] or 0}"))
+        moments.append(Decimal(int(moment.timestamp())) + Decimal(f"0.{found[7] or 0}"))
     if len(moments) < 2 or any(later <= earlier for earlier, later in pairwise(moments)):
         return None
-    return [float(moment - moments[0]) for moment in moments]
+    return [float(each - moments[0]) for each in moments]

@@ -70,10 +70,18 @@ class Columns(Protocol):
         """Names of the columns."""
 
     def column(self, name: str) -> list[str]:
-        """Return the cells of a column."""
+        """Return the cells of a column.
+
+        Args:
+            name: name of the column.
+        """
 
     def where(self, row: int) -> str:
-        """Return file and line of a row, for messages."""
+        """Return file and line of a row, for messages.
+
+        Args:
+            row: index of the row.
+        """
 
 
 @dataclass(frozen=True, eq=False)

@@ -184,7 +184,7 @@ def test_images_that_are_not_rectified_are_found(clip: Clip, rows: int) -> None:
 def test_a_jump_of_poses_is_named_by_its_frame(clip: Clip, jump: float) -> None:
     shift = np.zeros((4, 4))
     shift[0, 3] = jump
-    broken = changed(clip, lambda n, f: replace(f, speed=None, pose=f.pose + shift * (n >= 4)))
+    broken = changed(clip, lambda n, f: replace(f, speed=None, pose=world.pose(n * STEP) + shift * (n >= 4)))
     fault = jump_fault(broken)
     assert fault is not None
     assert f"jump by {abs(jump + 0.4):.3g} m before frame 000004, and by 0.4 m else" in fault.found

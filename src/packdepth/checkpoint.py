@@ -21,6 +21,7 @@ from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
+from packdepth.sources.content import disguise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -359,7 +360,9 @@ def read(folder: Path) -> Checkpoint:
     try:
         weights = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{folder / WEIGHTS}: cannot be read ({error}); train again or copy it again") from None
+        truth = disguise(folder / WEIGHTS)
+        why = f"{error}); train again or copy it again" if truth is None else f"it {truth})"
+        raise InputError(f"{folder / WEIGHTS}: cannot be read ({why}") from None
     check_finite(weights, folder / WEIGHTS)
     return Checkpoint(run, meta, weights)
 

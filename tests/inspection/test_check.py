@@ -19,6 +19,7 @@ from packdepth.cli import main
 from packdepth.geometry.camera import Camera
 from packdepth.inspection.check import DataCheck, check
 from packdepth.inspection.findings import findings
+from packdepth.inspection.picture import Bars
 from packdepth.inspection.survey import Survey, survey
 from packdepth.records import Clip
 from packdepth.sources.recognize import source_at
@@ -37,7 +38,8 @@ def sound(clip: Clip) -> Survey:
     ones = np.ones(20)
     still = np.zeros((48, 96), dtype=bool)
     bare = replace(clip, camera=camera, frames=frames)
-    return Survey(bare, np.arange(20), 0.012 * ones, 0.6 * ones, 0.4 * ones, ones, 0 * ones, still)
+    flat = (0.012 * ones, 0.6 * ones, 0.4 * ones, ones, 0 * ones, still)
+    return Survey(bare, np.arange(20), *flat, followed=ones, lost_rows=0 * ones, bars=Bars(0, 0, 0, 0))
 
 
 def with_frames(survey: Survey, change: Callable[[int], dict[str, Any]]) -> Survey:

@@ -14,8 +14,8 @@ from packdepth.data.targets import gaps, target_indices
 from packdepth.errors import InputError
 from packdepth.sources.files import by_name, in_order
 from packdepth.sources.folder import read_clip
-from packdepth.sources.images import times_of
 from packdepth.sources.open import open_clips
+from packdepth.sources.series import times_of
 
 CAMERA = "width: 32\nheight: 24\nfx: 30\nfy: 30\ncx: 15.5\ncy: 11.5\n"
 

@@ -12,11 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, Disagreement, by_road, disagreements
+from packdepth.data.faults import faults
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
+from packdepth.inspection.picture import MIN_BAR, MIN_LOST, VIEWS, two_views
 from packdepth.inspection.survey import Survey
+from packdepth.progress import counted
 from packdepth.records import Clip
+from packdepth.sources.calibrations.find import unread
 from packdepth.sources.decoding import VideoFrame, probe
+from packdepth.sources.files import listed
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.speeds import frames_in_words, ranges
 
@@ -46,6 +51,10 @@ USUAL_MOTION = 0.012  # share of the width: median of KITTI's drives at 10 frame
 MAX_MOTION = 0.05  # share of the width: view synthesis hardly finds larger motions (measured: 0.049, handheld camera)
 LOST_MOTION = 0.5  # share of the frames: failures of optical flow in more frames are no coincidence
 MANY_STATIC, NEARLY_ALL_STATIC = 0.05, 0.9  # shares of the frames: worth filtering; too few frames remain
+CUT_NEIGHBORS = 4  # measured frames: with fewer, none is unusual
+CUT_SHARE = 0.35  # of the points that are followed around a frame: fewer are, across a cut; chosen on cut clips
+MIN_FOLLOWED = 0.1  # share of the points: where fewer are followed everywhere, a cut cannot be told
+MANY_CUTS = 0.2  # share of the frames: motion that is lost so often is no cut
 
 # Images
 MIN_RELATIVE_SHARPNESS = 0.75  # share of the clip's median sharpness: blurred frames are below (measured: 0.89)
@@ -83,7 +92,7 @@ def findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     found = survey_findings(survey)
-    wrong = disagreements(survey.clip)
+    wrong = _disagreements(survey.clip)
     found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
@@ -97,6 +106,11 @@ def survey_findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     return [finding for find in FINDINGS if (finding := find(survey)) is not None]
+
+
+def _disagreements(clip: Clip) -> list[Disagreement]:
+    """Return what measurements of a clip cannot be right."""
+    return [*disagreements(clip), *faults(clip)]
 
 
 def frame_rate(clip: Clip) -> float:
@@ -388,7 +402,7 @@ def _large_motion(survey: Survey) -> Finding | None:
     """Report too large motion between neighboring frames, or optical flow that fails."""
     motion = survey.typical_motion
     lost = float(np.isnan(survey.motion).mean())
-    if survey.clip.independent or not (motion > MAX_MOTION or lost > LOST_MOTION):
+    if survey.clip.independent or len(survey.clip.frames) < 2 or not (motion > MAX_MOTION or lost > LOST_MOTION):
         return None
     found = f"the image moves by {motion:.2%} of its width between neighbors" if motion > MAX_MOTION else ""
     unknown = f"in {lost:.0%} of the frames no motion could be followed to the next" if lost > LOST_MOTION else ""
@@ -397,6 +411,26 @@ def _large_motion(survey: Survey) -> Finding | None:
         "warning",
         "; ".join(text for text in (found, unknown) if text),
         "Use every frame that was recorded, or a higher frame rate: view synthesis finds motions of a few per cent.",
+    )
+
+
+def _cuts(survey: Survey) -> Finding | None:
+    """Report neighboring frames that show different scenes, or between which the camera was turned."""
+    if survey.clip.independent or len(survey.followed) < CUT_NEIGHBORS:
+        return None
+    others = [np.delete(survey.followed[max(i - 3, 0) : i + 4], min(i, 3)) for i in range(len(survey.followed))]
+    around = np.array([np.median(each) for each in others])
+    cuts = (survey.followed < CUT_SHARE * around) & (around > MIN_FOLLOWED)
+    cuts &= ~(np.append(cuts[1:], False) | np.append(False, cuts[:-1]))  # fast motion is lost in several frames
+    if not 0 < cuts.sum() <= MANY_CUTS * len(cuts):
+        return None
+    names = [survey.clip.frames[survey.indices[index] + 1].name for index in np.flatnonzero(cuts)]
+    return Finding(
+        "cuts",
+        "warning",
+        f"the picture changes as a whole {counted(len(names), 'time')}, with {listed(names)}",
+        "Cut the clip there, and calibrate each part of its own if the camera was turned: frames on two sides of a cut "
+        "are no neighbors.",
     )
 
 
@@ -462,6 +496,52 @@ def _clipping(survey: Survey) -> Finding | None:
     )
 
 
+def _bars(survey: Survey) -> Finding | None:
+    """Report black bars around the picture."""
+    bars, camera = survey.bars, survey.clip.camera
+    if max((bars.top + bars.bottom) / camera.height, (bars.left + bars.right) / camera.width) < MIN_BAR:
+        return None
+    width, height = camera.width - bars.left - bars.right, camera.height - bars.top - bars.bottom
+    return Finding(
+        "black bars",
+        "warning",
+        f"the picture is {width}x{height} of {camera.width}x{camera.height} pixels, in black bars of {bars.left} left, "
+        f"{bars.right} right, {bars.top} above and {bars.bottom} below",
+        f"Crop them, for example with ffmpeg -i IN -vf crop={width}:{height}:{bars.left}:{bars.top} OUT: the field of "
+        f"view is then that of the picture.",
+    )
+
+
+def _damaged(survey: Survey) -> Finding | None:
+    """Report images of which the lower part is missing."""
+    lost = survey.lost_rows > float(np.median(survey.lost_rows)) + MIN_LOST
+    if not lost.any() or lost.mean() > MANY_GAPS:
+        return None
+    names = [survey.clip.frames[survey.indices[index]].name for index in np.flatnonzero(lost)]
+    return Finding(
+        "damaged images",
+        "warning",
+        f"the lower part of {counted(len(names), 'image')} is of one color, as a copy that was cut off leaves it: "
+        f"{listed(names)}",
+        "Look at them, and copy them again, or leave them out.",
+    )
+
+
+def _two_views(survey: Survey) -> Finding | None:
+    """Report images that hold two views, side by side or one above the other."""
+    frames = [survey.clip.frames[index] for index in survey.indices[:: max(len(survey.indices) // VIEWS, 1)]]
+    halves = two_views([frame.image.read() for frame in frames])
+    if halves is None:
+        return None
+    return Finding(
+        "two views",
+        "error",
+        f"the {halves} half of the images show the same scene, as a pair of cameras does in one video",
+        "Cut the halves apart, for example with ffmpeg -i IN -vf crop=iw/2:ih:0:0 OUT, and give one of them, or both "
+        "as a stereo pair.",
+    )
+
+
 def _static_region(survey: Survey) -> Finding | None:
     """Report a region that is fixed to the camera, such as a hood, a logo or a date."""
     share = float(survey.static_region.mean())
@@ -486,6 +566,8 @@ def _calibration(survey: Survey) -> Finding | None:
     if missing is None:
         return None
     place, advice = f"in {missing}" if missing.exists() else "found", camera_advice(missing)
+    others = unread(missing.parent)
+    place += f" ({listed(others)} {'is' if len(others) == 1 else 'are'} of no form that is read)" if others else ""
     return Finding(
         "calibration",
         "warning",
@@ -560,10 +642,14 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     _static_frames,
     _small_motion,
     _large_motion,
+    _cuts,
     _interlaced,
     _blur,
     _exposure,
     _clipping,
+    _bars,
+    _damaged,
+    _two_views,
     _static_region,
     _calibration,
     _intrinsics,

@@ -8,6 +8,7 @@ import numpy as np
 
 from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.optical_flow import mean_motion, optical_flow, pooled, small_gray
+from packdepth.inspection.picture import Bars, black_bars, common_bars, lost_rows
 from packdepth.inspection.static_region import static_region
 from packdepth.records import Clip
 
@@ -15,6 +16,7 @@ MAX_FRAMES = 160  # frames of a clip that are measured: some seconds of work, an
 DARK, BRIGHT = 5, 250  # gray levels of 255: clipped pixels, with a margin of 5 levels for JPEG's noise; chosen by eye
 SURELY_MOVING = 2 * STATIC_MOTION  # of the width: static regions are sought in frames that move by this; a safe factor
 BRIGHTNESS_OFFSET = 1e-3  # gray in [0, 1], a quarter of a level: keeps the ratio of two black images at one
+EXPOSURE = 0.1  # change of the brightness above which it is undone before two frames are compared
 MIN_DETAIL = 1e-6  # gray levels: keeps the sharpness of a blank image finite
 
 
@@ -30,6 +32,9 @@ class Survey:
     change: np.ndarray  # [N] brightness of the next frame over brightness of this one
     clipped: np.ndarray  # [N] share of pixels that are black or white
     static_region: np.ndarray  # [h, w] bool, at the size that optical flow is computed on
+    followed: np.ndarray  # [N] share of the points whose motion to the next frame was found, whatever the exposure
+    lost_rows: np.ndarray  # [N] share of the rows at the bottom that repeat one color
+    bars: Bars  # black bars, in pixels
 
     @property
     def static_frames(self) -> np.ndarray:
@@ -52,20 +57,26 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
     """
     count = len(clip.frames) if clip.independent else len(clip.frames) - 1
     indices = spread_indices(max(count, 1), most)
-    rows, grays = [], []
+    rows, grays, bars = [], [], []
     for index in indices:
         image = clip.frames[index].image.read()
         gray = small_gray(image)
         following = gray if count == 0 or clip.independent else small_gray(clip.frames[index + 1].image.read())
-        motion = float("nan") if following is gray else mean_motion(optical_flow(gray, following), gray.shape[1])
+        flow = None if following is gray else optical_flow(gray, following)
+        motion = float("nan") if flow is None else mean_motion(flow, gray.shape[1])
         clipped = ((image <= DARK).all(-1) | (image >= BRIGHT).all(-1)).mean()
         change = (following.mean() + BRIGHTNESS_OFFSET) / (gray.mean() + BRIGHTNESS_OFFSET)
-        rows.append((motion, sharpness(image), gray.mean(), change, clipped))
+        if flow is not None and abs(change - 1) > EXPOSURE:
+            flow = optical_flow(gray, following / change)
+        followed = 0.0 if flow is None else float(flow.found.mean())
+        rows.append((motion, sharpness(image), gray.mean(), change, clipped, followed, lost_rows(image)))
+        bars.append(black_bars(image))
         grays.append(gray)
-    motion, sharp, brightness, change, clipped = np.array(rows).T
+    motion, sharp, brightness, change, clipped, followed, lost = np.array(rows).T
     moving = [gray for gray, share in zip(grays, motion, strict=True) if share >= SURELY_MOVING]
     region = static_region(moving) if moving else np.zeros(grays[0].shape, dtype=bool)
-    return Survey(clip, indices, motion, sharp, brightness, change, clipped, region)
+    common = common_bars(bars)
+    return Survey(clip, indices, motion, sharp, brightness, change, clipped, region, followed, lost, common)
 
 
 def spread_indices(count: int, most: int) -> np.ndarray:

@@ -18,6 +18,7 @@ import torch
 from torch.serialization import MAGIC_NUMBER
 
 from packdepth.errors import InputError
+from packdepth.sources.content import disguise
 
 STORAGES = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
 ALLOWED = {
@@ -90,7 +91,9 @@ def _check_names(path: Path) -> None:
             for _ in range(4 if known else 0):  # version, machine, content, keys of the storages
                 _Names(path, file).load()
     if not known:
-        raise InputError(f"{path}: was not written by torch.save, so it is no checkpoint; give one")
+        truth = None if zipfile.is_zipfile(path) else disguise(path)
+        truth = truth or "was not written by torch.save, so it is no checkpoint; give one"
+        raise InputError(f"{path}: {truth}")
 
 
 class _Names(pickle.Unpickler):

@@ -22,6 +22,8 @@ from packdepth.sources.speeds import SpeedLog, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.undistort import undistorted
 
+LONGER = 1.5  # times the median step of a clip: a nominal interval above it is in another unit
+
 
 def median_step(times: Sequence[float]) -> float | None:
     """Return the median step between consecutive times, in seconds; None for fewer than two times.
@@ -48,6 +50,20 @@ def check_frame_sizes(clip: Clip) -> None:
                 f"{frame.image.path}: is {width}x{height} pixels, but other images of {clip.path} are "
                 f"{clip.camera.width}x{clip.camera.height}; give images of one size, as for all but prediction"
             )
+
+
+def check_interval(clip: Clip) -> None:
+    """Raise InputError if the interval of a clip is longer than its frames are apart, so that no gap would be one.
+
+    Args:
+        clip: the clip.
+    """
+    step = median_step([frame.time for frame in clip.frames])
+    if clip.interval is not None and step is not None and clip.interval > LONGER * step > 0:
+        raise InputError(
+            f"{clip.path}: interval_s is {clip.interval:g}, but its frames are {step:.4g} s apart; write the seconds "
+            f"from a frame to the next (neither milliseconds nor frames per second), or leave it out"
+        )
 
 
 def check_found(kind: str, clips: object) -> None:
@@ -185,6 +201,8 @@ class Source(Block, ABC):
         if one_size:
             for clip in clips:
                 check_frame_sizes(clip)
+        for clip in clips:
+            check_interval(clip)
         if self.height_m is not None:
             clips = [replace(clip, camera_height=self.height_m) for clip in clips]
         log = self._speed_log()

@@ -24,6 +24,9 @@ from packdepth.sources.calibrations.record import Calibration
 from packdepth.sources.files import read_text
 from packdepth.sources.guess import Guess
 
+MIN_FOCAL, MAX_FOCAL = 0.08, 30.0  # widths: a fisheye of 220 degrees has 0.13, a telephoto lens of 2 degrees has 29
+MAX_SHARE = 3.0  # widths: a larger number is no focal length that was divided by the width
+
 
 class LensFile(Closed):
     """Lens in a camera.yaml. Its coefficients are for the intrinsics of the file, which are the distorted image's."""
@@ -88,6 +91,12 @@ class CameraFile(Closed):
     """Origin of the intrinsics if they are a guess, as `data import` writes it. Remove this line once the camera is
     calibrated; until then the clip counts as uncalibrated."""
 
+    @model_validator(mode="after")
+    def _in_pixels(self) -> CameraFile:
+        """Raise ValueError for focal lengths that are no pixels."""
+        check_focals(self.width, self.fx, self.fy, self.cx)
+        return self
+
     @property
     def camera(self) -> Camera:
         """Camera of the images."""
@@ -105,6 +114,25 @@ class CameraFile(Closed):
         if lens is None or self.lens is None:
             return f"{size}, {self.camera.fov():.0f} degrees across, no lens distortion"
         return f"{size}, lens {lens.name} ({', '.join(f'{value:g}' for value in self.lens.coefficients)})"
+
+
+def check_focals(width: int, fx: float, fy: float, cx: float) -> None:
+    """Raise ValueError for focal lengths that no lens has, in pixels: they are in another unit.
+
+    Args:
+        width: width of the images, in pixels.
+        fx: horizontal focal length.
+        fy: vertical focal length.
+        cx: column of the principal point.
+
+    >>> check_focals(640, 371.2, 371.2, 319.5)
+    """
+    if min(fx, fy) / width >= MIN_FOCAL and max(fx, fy) / width <= MAX_FOCAL:
+        return
+    shares = f"as a share of the width, fx would be {fx * width:.1f} pixels" if fx < MAX_SHARE and 0 <= cx <= 1 else ""
+    millimetres = "millimetres become pixels by fx * width / sensor width" if fx < width else ""
+    hint = shares or millimetres or "see for which image size they are"
+    raise ValueError(f"fx: is {fx:g} and fy {fy:g}, for {width} pixels across; write focal lengths in pixels ({hint})")
 
 
 class CameraFacts(TypedDict, total=False):

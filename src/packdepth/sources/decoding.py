@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.sources.content import lacks_index, refuse_disguise
 from packdepth.sources.files import require
 from packdepth.sources.stills import is_heif
 
@@ -32,6 +33,8 @@ MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and
 OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
 RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order
 PROBED_KEY_FRAMES = 4  # key frames, spread over a video, and its last, whose size is looked at: some milliseconds each
+CAPTURE_RATE = "com.android.capture.fps"  # frames per second of the recording, which slow motion shows at fewer
+OTHER_RATE = 1.2  # factor between two rates that are not meant to be one
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
 
 
@@ -45,6 +48,7 @@ class VideoInfo:
     width: int  # pixels, after the rotation that the file asks for
     pixel_aspect: float = 1.0  # width of a pixel over its height, after the rotation; 1 if the file does not say
     interlaced: bool = False  # whether odd and even rows show different moments
+    slowness: float = 1.0  # seconds of the file over those of the recording: 4 in slow motion of 120 frames shown at 30
 
     @property
     def frames(self) -> int:
@@ -79,7 +83,9 @@ def probe(path: Path) -> VideoInfo:
             aspect = float(stream.sample_aspect_ratio or 1)
             aspect = 1 / aspect if frame.rotation % 180 else aspect
             _check_key_frames(path, index)
-            return VideoInfo(index.times, index.fps, height, width, aspect, bool(frame.interlaced_frame))
+            return VideoInfo(
+                index.times, index.fps, height, width, aspect, bool(frame.interlaced_frame), index.slowness
+            )
     raise InputError(f"{path}: none of its frames can be decoded; convert it to H.264 in mp4")
 
 
@@ -214,6 +220,7 @@ class _Index:
     entries: dict[int, int]  # size in bytes of each packet where decoding can start, by stamp; empty without stamps
     fps: Fraction  # nominal frames per second
     size: tuple[int, int]  # height and width of its frames as they are stored, in pixels
+    slowness: float  # seconds of the file over those of the recording
 
     @cached_property
     def numbers(self) -> dict[int | None, int]:
@@ -272,15 +279,28 @@ def _scan(path: Path, modified: int) -> _Index:
             ) from None
         fps, time_base = stream.guessed_rate or stream.average_rate, stream.time_base
         displayed = display_order(stamps, stream.codec_context.has_b_frames)
+        slowness = 1.0 if not fps else _slowness([container.metadata, stream.metadata], float(fps))
     if not stamps or not fps or not time_base:
         raise InputError(f"{path}: holds no frame that can be decoded; convert it to H.264 in mp4")
     if not displayed:
-        counted = tuple(float(number / fps) for number in range(len(stamps)))
-        return _Index(times=counted, stamps=(), entries={}, fps=fps, size=size)
+        counted = tuple(float(number / fps) / slowness for number in range(len(stamps)))
+        return _Index(times=counted, stamps=(), entries={}, fps=fps, size=size, slowness=slowness)
     # Frames that are displayed before the first key frame cannot be decoded: they refer to frames that are missing.
     displayed = displayed[bisect_left(displayed, next(iter(entries), displayed[0])) :]
-    times = tuple(float(stamp * time_base) for stamp in displayed)
-    return _Index(times, stamps=tuple(displayed), entries=entries, fps=fps, size=size)
+    times = tuple(float(stamp * time_base) / slowness for stamp in displayed)
+    return _Index(times, stamps=tuple(displayed), entries=entries, fps=fps, size=size, slowness=slowness)
+
+
+def _slowness(places: Sequence[Mapping[str, str]], fps: float) -> float:
+    """Return how much longer a video is than its recording took, by the rate that phones write into its metadata."""
+    for text in (place.get(CAPTURE_RATE) for place in places):
+        try:
+            captured = float(text or 0)
+        except ValueError:
+            continue
+        if captured > 0 and not 1 / OTHER_RATE < captured / fps < OTHER_RATE:
+            return captured / fps
+    return 1.0
 
 
 def display_order(stamps: list[int | None], reorders: bool) -> list[int]:
@@ -313,9 +333,15 @@ def _open(path: Path) -> InputContainer:
 
     if path.is_file() and is_heif(path):
         raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG")
+    refuse_disguise(path)  # FFmpeg reads the images in an archive as a video
     try:
         container = av.open(str(path))
     except av.FFmpegError as error:
+        if path.is_file() and lacks_index(path):
+            raise InputError(
+                f"{path}: has no index (moov), which a camera writes when it stops recording; copy it again, or repair "
+                f"it with a good recording of the same camera (untrunc)"
+            ) from None
         raise InputError(
             f"{path}: is no video that can be opened ({error.strerror}); copy it again, or give a video"
         ) from None

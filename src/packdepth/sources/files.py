@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,11 +15,39 @@ from packdepth.errors import InputError
 from packdepth.records import Readable
 from packdepth.sources.stills import image_size, pixels
 
+CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx", "$recycle.bin", "lost+found")
+# names in lower case of files and folders that Windows, macOS and network drives add to every folder
+NAMED = 8  # files that a sentence names; more are counted
+UNWRITABLE = 65535  # largest value of 16 bits
 POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
 
 T = TypeVar("T")
 
 # --- finding ----------------------------------------------------------------------------------------------------
+
+
+def is_clutter(path: Path) -> bool:
+    """Return whether a file or folder is hidden, or of those that operating systems add; nobody means it as data.
+
+    Args:
+        path: the file or folder.
+
+    >>> [is_clutter(Path(name)) for name in (".DS_Store", "._a.png", "Thumbs.db", "~$log.csv", "a.png")]
+    [True, True, True, True, False]
+    """
+    return path.name.startswith((".", "~$")) or path.name.lower() in CLUTTER
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first `NAMED` names, and the number of the others.
+
+    Args:
+        names: names of files.
+
+    >>> listed([str(number) for number in range(10)])
+    '0, 1, 2, 3, 4, 5, 6, 7 and 2 more'
+    """
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def require(path: Path, what: str) -> Path:
@@ -35,14 +63,15 @@ def require(path: Path, what: str) -> Path:
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a text file. Raises InputError if it is missing or not UTF-8.
+    """Read a text file. Raises InputError if it is missing, neither UTF-8 nor UTF-16 with its mark.
 
     Args:
         path: the file.
         what: description of the file, for the message.
     """
     try:
-        return require(path, what).read_text(encoding="utf-8-sig")
+        content = require(path, what).read_bytes()
+        return content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}); it should be {what}") from None
 
@@ -98,7 +127,7 @@ def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) ->
     """
     paths: dict[str, Path] = {}
     for path in by_name(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() in suffixes and not path.name.startswith("."):
+        if path.suffix.lower() in suffixes and not is_clutter(path):
             if path.stem in paths:
                 raise InputError(f"{path}: is a second file for this frame, after {paths[path.stem].name}; remove one")
             paths[path.stem] = path
@@ -206,16 +235,18 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class DepthPng:
-    """Depth map in a 16-bit PNG, 0 where depth is unknown. KITTI stores metres x 256."""
+    """Depth map in a 16-bit PNG, 0 where depth is unknown. KITTI stores metres x 256.
+
+    The largest value is never a depth: it marks pixels whose depth is unknown, or too large to be written.
+    """
 
     path: Path  # file of the depth map
     steps: int = 256  # value of one metre
-    unknown: int = 0  # further value that stands for unknown depth, besides 0
 
     def read(self) -> np.ndarray:
         """Read the depth map: [H, W] float32, metres, 0 where unknown."""
         values = read_gray16(self.path, f"depth maps hold metres x {self.steps} in 16 bits")
-        return np.where(values == self.unknown, 0, values).astype(np.float32) / self.steps
+        return np.where(values == UNWRITABLE, 0, values).astype(np.float32) / self.steps
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeVar
@@ -43,6 +44,7 @@ from packdepth.sources.files import (
     check_sizes,
     common_size,
     found,
+    is_clutter,
     read_text,
     require,
     required,
@@ -51,6 +53,7 @@ from packdepth.sources.guess import Guess, guess_of_images
 from packdepth.sources.images import image_folder
 from packdepth.sources.rigid import pose
 from packdepth.sources.stills import IMAGES
+from packdepth.sources.tracks.units import SPEED_UNITS, speed_unit
 
 R = TypeVar("R", bound=Readable)
 
@@ -71,7 +74,7 @@ class Folder(Source):
         Args:
             path: file or folder.
         """
-        children = [child for child in path.iterdir() if child.name[0] != "."] if path.is_dir() else []
+        children = [child for child in path.iterdir() if not is_clutter(child)] if path.is_dir() else []
         return (_is_clip(path) and image_folder(path) is None) or any(map(_is_clip, children))
 
     def find(self) -> list[Clip]:
@@ -81,7 +84,7 @@ class Folder(Source):
             raise InputError(f"{self.root}: is a file; give a clip's folder, or a folder of them")
         if self.names is None and _is_clip(self.root):
             return [read_clip(self.root)]
-        folders = {path.name: path for path in by_name(self.root.iterdir()) if _is_clip(path) and path.name[0] != "."}
+        folders = {path.name: path for path in by_name(self.root.iterdir()) if _is_clip(path) and not is_clutter(path)}
         if not folders:
             raise InputError(
                 f"{self.root}: is no clip and holds none; a clip's folder holds camera.yaml, frames.csv and frames/"
@@ -175,7 +178,7 @@ def _frame_files(names: list[str], folder: Path, suffixes: tuple[str, ...], kind
     files = found(folder, suffixes, kind)
     known = set(names)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.name.startswith(".") and (path.stem not in known or path.stem not in files):
+        if not is_clutter(path) and (path.stem not in known or path.stem not in files):
             raise InputError(
                 f"{path}: is no {' or '.join(suffixes)} file of a frame in frames.csv; "
                 f"add its line there, or rename or remove the file"
@@ -198,17 +201,14 @@ def read_frames(path: Path, ordered: bool = True) -> list[FrameRow]:
         ordered: whether times must rise from row to row; if they do not, InputError is raised.
     """
     text = read_text(path, f"a table of the clip's frames with the columns {', '.join(COLUMNS)}")
-    reader = csv.reader(text.splitlines())
-    header = [cell.strip() for cell in next(reader, [])]
+    header, lines = _cells(path, text)
     _check_header(path, header)
     rows: list[FrameRow] = []
-    for cells in reader:
-        if not any(cells):
-            continue
-        where = f"{path}: line {reader.line_num}"
+    for number, cells in lines:
+        where = f"{path}: line {number}"
         if len(cells) != len(header):
             raise InputError(f"{where} has {len(cells)} values for {len(header)} columns; write one for each")
-        row = _row(dict(zip(header, (cell.strip() for cell in cells), strict=True)), where)
+        row = _row(dict(zip(header, cells, strict=True)), where)
         if ordered and rows and row.time <= rows[-1].time:
             raise InputError(
                 f"{where}: time_s {row.time} is not after the {rows[-1].time} before; sort the lines by time, "
@@ -224,9 +224,35 @@ def read_frames(path: Path, ordered: bool = True) -> list[FrameRow]:
     return rows
 
 
+def _cells(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return header and rows of a table, each row with the number of its line, in the dialects of spreadsheets.
+
+    Semicolons or tabs may divide cells, and numbers may then have decimal commas; columns without name and content are
+    left out, as are empty lines and the = and quotes that keep the zeros of a name.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = next((each for each in ("\t", ";") if each in first), ",")
+    lines = csv.reader(text.splitlines(), delimiter=delimiter)
+    rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
+    header = [cell.lower() for cell in rows[0][1]] if rows else []
+    while header and not header[-1] and all(not any(row[len(header) - 1 :]) for _, row in rows):
+        header.pop()
+        rows = [(number, row[: len(header)]) for number, row in rows]
+    body = [(number, [re.sub(r'^="?(.*?)"?$', r"\1", cell) for cell in row]) for number, row in rows[1:]]
+    if delimiter != ",":
+        body = [(number, row[:1] + [cell.replace(",", ".") for cell in row[1:]]) for number, row in body]
+    return header, body
+
+
 def _check_header(path: Path, header: list[str]) -> None:
     """Raise InputError for a column that is unknown, doubled or missing."""
     for name in header:
+        unit = speed_unit(name)
+        if name not in COLUMNS and unit is not None:
+            raise InputError(
+                f"{path}: the column '{name}' is in {unit}; write metres per second, as speed_mps (1 {unit} is "
+                f"{SPEED_UNITS[unit]:.4g} m/s)"
+            )
         if name not in COLUMNS:
             raise InputError(f"{path}: unknown column '{name}': {nearest(name, list(COLUMNS))}")
         if header.count(name) > 1:

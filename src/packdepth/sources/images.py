@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
-from itertools import pairwise
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,14 +13,13 @@ from pydantic import PositiveFloat
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
-from packdepth.sources.calibrations.find import beside, in_folder
+from packdepth.sources.calibrations.find import beside, in_folder, is_calibration
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.files import ImageFile, name_parts, require, required
+from packdepth.sources.files import ImageFile, by_name, is_clutter, listed, require, required
 from packdepth.sources.guess import guess_of_images
+from packdepth.sources.series import counted_clips, series_of, times_of, unique_labels
 from packdepth.sources.stills import IMAGES, image_size
-
-STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
-EARLIEST, LATEST = 946_684_800, 4_102_444_800  # seconds since 1970, of the years 2000 and 2100
+from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
 
 class Images(Source):
@@ -32,12 +31,17 @@ class Images(Source):
 
     kind: Literal["images"] = "images"
     root: Path
-    """An image (.png, .jpg or .jpeg), or a folder that holds images itself or in `frames/`."""
+    """An image (PNG, JPEG, BMP, WebP, TIFF, PPM), or a folder that holds images itself or in `frames/`.
+
+    Names that count apart, such as left_0001 and right_0001, are clips of their own.
+    """
     camera: Path | None = None
     """The calibration (docs/how-to/calibration.md); if left out, the one in the folder, such as camera.yaml, or beside
     a single image under its name with the suffix .yaml or .xml, if there is one."""
     rate: PositiveFloat = 10.0
-    """Images per second, unless the names are time stamps. This is an assumption, as nothing else tells the times.
+    """Images per second, unless the names are time stamps, or dates with times.
+
+    This is an assumption, as nothing else tells the times.
 
     Names that count tell which images are missing: the frames on two sides of a hole are no neighbors.
     """
@@ -61,20 +65,44 @@ class Images(Source):
         return image_folder(path) is not None
 
     def find(self) -> list[Clip]:
-        """Find the one clip. If no camera is known, its images may have several sizes (see `Frame.size`)."""
+        """Find the clip of each series of images (`series.series_of`), and one of unrelated images beside them.
+
+        If no camera is known, the images of a clip may have several sizes (see `Frame.size`).
+        """
         require(self.root, "an image, or a folder of images")
         if self.root.is_dir():
             folder = self.root / "frames" if (self.root / "frames").is_dir() else self.root
-            found = required(folder, IMAGES, ImageFile, "images")
-            images = dict(found)
+            images = required(folder, IMAGES, ImageFile, "images")
+            _warn_of_others(folder)
             name, expected = self.root.resolve().name, self.root / "camera.yaml"
         elif self.recognizes(self.root):
             images = {self.root.stem: ImageFile(self.root)}
             name, expected = self.root.stem, self.root.with_suffix(".yaml")
         else:
             raise InputError(f"{self.root}: is no {' or '.join(IMAGES)} file; give an image, or a folder of images")
-        sizes = [image_size(image.path) for image in images.values()]
         camera_path = self.camera or (in_folder if self.root.is_dir() else beside)(self.root)
+        try:
+            series, others = series_of(list(images))
+        except InputError as error:
+            raise InputError(f"{self.root}: {error}") from None
+        if len(series) == 1 and not others:
+            return [self._clip(f"images/{name}", images, camera_path, expected)]
+        labels = unique_labels(series)
+        warnings.warn(
+            f"{self.root}: its names are not of one series, so that it is {counted_clips(labels, others)}", stacklevel=2
+        )
+        clips = [
+            self._clip(f"images/{name}/{label}", {each: images[each] for each in names}, camera_path, expected)
+            for label, (_, names) in zip(labels, series, strict=True)
+        ]
+        if others:
+            rest = self._clip(f"images/{name}/others", {each: images[each] for each in others}, camera_path, expected)
+            clips.append(replace(rest, independent=True))
+        return [replace(clip, drive=clip.drive or name) for clip in clips]
+
+    def _clip(self, name: str, images: Mapping[str, ImageFile], camera_path: Path | None, expected: Path) -> Clip:
+        """Make a clip of images, by their names in order."""
+        sizes = [image_size(image.path) for image in images.values()]
         paths = [image.path for image in images.values()]
         facts = facts_or_guess(camera_path, expected, lambda: guess_of_images(paths, *sizes[0]))
         camera = facts["camera"]
@@ -89,37 +117,16 @@ class Images(Source):
             Frame(name=name, time=time, image=image, size=None if size == camera_size else size)
             for (name, image), size, time in zip(images.items(), sizes, times_of(list(images), self.rate), strict=True)
         )
-        return [Clip(name=f"images/{name}", path=self.root, frames=frames, **facts)]
+        return Clip(name=name, path=self.root, frames=frames, **facts)
 
 
-def times_of(names: Sequence[str], rate: float) -> list[float]:
-    """Return the times of images in seconds, by their names in order: time stamps, numbers that count, or the order.
-
-    Args:
-        names: names of the images, without suffix, in order.
-        rate: images per second.
-
-    >>> times_of(["frame_8", "frame_9", "frame_12"], rate=10)  # two are missing
-    [0.0, 0.1, 0.4]
-    >>> times_of(["1700000000000000000", "1700000000050000000"], rate=10)  # nanoseconds since 1970
-    [1700000000.0, 1700000000.05]
-    >>> times_of(["start", "middle"], rate=10)
-    [0.0, 0.1]
-    """
-    parts = [name_parts(name) for name in names]
-    varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
-    in_order = [index / rate for index in range(len(names))]
-    if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
-        return in_order  # the names differ by more than one number
-    numbers = [Decimal(part[varying[0]]) for part in parts]
-    unit = next((unit for unit in STAMP_UNITS if numbers[0] / unit >= EARLIEST and numbers[-1] / unit <= LATEST), None)
-    if unit is not None:
-        return [float(number / unit) for number in numbers]
-    steps = [later - earlier for earlier, later in pairwise(numbers)]
-    if min(steps) <= 0:
-        return in_order
-    usual = sorted(steps)[(len(steps) - 1) // 2]
-    return [float((number - numbers[0]) / usual) / rate for number in numbers]
+def _warn_of_others(folder: Path) -> None:
+    """Warn of files in a folder of images that are not read."""
+    read = {*IMAGES, *TABLES, *RECEIVERS}
+    files = [child for child in by_name(folder.iterdir()) if child.is_file() and not is_clutter(child)]
+    others = [child.name for child in files if child.suffix.lower() not in read and not is_calibration(child)]
+    if others:
+        warnings.warn(f"{folder}: packdepth reads its images; left alone: {listed(others)}", stacklevel=3)
 
 
 def image_folder(path: Path) -> Path | None:
@@ -131,5 +138,5 @@ def image_folder(path: Path) -> Path | None:
     if not path.is_dir() or (path / "frames.csv").exists():
         return None
     folder = path / "frames" if (path / "frames").is_dir() else path
-    names = (child for child in folder.iterdir() if child.name[0] != ".")
+    names = (child for child in folder.iterdir() if not is_clutter(child))
     return folder if any(child.suffix.lower() in IMAGES for child in names) else None

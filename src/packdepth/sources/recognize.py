@@ -10,7 +10,8 @@ import yaml
 from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
 from packdepth.sources.base import SOURCES, Source
-from packdepth.sources.files import require
+from packdepth.sources.content import disguise, refuse_disguise
+from packdepth.sources.files import by_name, is_clutter, listed, require
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
 
@@ -55,6 +56,7 @@ def recognize(path: Path) -> str:
 
     Raises InputError if no kind or several kinds match the content.
     """
+    refuse_disguise(path)
     own = SOURCES.own()
     kinds = recognized(path)
     kinds = kinds or [kind for kind in SOURCES.kinds() if kind not in own and _claims(SOURCES.find(kind), path)]
@@ -65,8 +67,7 @@ def recognize(path: Path) -> str:
             f"images that it belongs to, and add speeds={path}"
         )
     if len(kinds) != 1:
-        unknown = "holds no image and looks like no data set that is known"
-        found = f"looks like {' and '.join(kinds)}" if kinds else unknown
+        found = f"looks like {' and '.join(kinds)}" if kinds else _unknown(path)
         raise InputError(f"{path}: {found}; say which with --kind: {', '.join(kinds or SOURCES.kinds())}")
     return kinds[0]
 
@@ -78,6 +79,26 @@ def recognized(path: Path) -> list[str]:
         path: the path, which exists.
     """
     return [kind for kind, source in SOURCES.own().items() if source.recognizes(path)]
+
+
+def _unknown(path: Path) -> str:
+    """Return what a path of no known kind is, as half a sentence. Raises InputError if its content says what to do."""
+    children = [child for child in by_name(path.iterdir()) if not is_clutter(child)] if path.is_dir() else []
+    folders = [child for child in children if child.is_dir() and _holds_data(child)]
+    if folders:
+        raise InputError(
+            f"{path}: holds no data itself, but its folders do ({listed([each.name for each in folders])}); "
+            f"give one of them, such as {folders[0]}"
+        )
+    for child in children:
+        if child.is_file() and (truth := disguise(child)) is not None:
+            raise InputError(f"{child}: {truth}")
+    return "holds no image and looks like no data set that is known"
+
+
+def _holds_data(path: Path) -> bool:
+    """Return whether a folder looks like data of some kind of packdepth."""
+    return bool(recognized(path)) or any(source.tries(path) for source in SOURCES.own().values())
 
 
 def _claims(source: type[Source], path: Path) -> bool:

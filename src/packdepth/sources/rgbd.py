@@ -42,7 +42,7 @@ TUM_CAMERAS = {  # as TUM publishes them, with their lenses, by a part of the se
     ),
     "freiburg3": CameraFacts(camera=Camera(535.4, 539.2, 320.1, 247.6, width=640, height=480)),  # undistorted images
 }
-ScenesDepth = partial(DepthPng, steps=1000, unknown=65535)
+ScenesDepth = partial(DepthPng, steps=1000)
 TumDepth = partial(DepthPng, steps=5000)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from packdepth.errors import InputError
+from packdepth.sources.content import disguise
 
-IMAGES = (".png", ".jpg", ".jpeg")  # suffixes of images
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # suffixes of images
 TAIL = 4096  # bytes at the end of a file in which its end marker is sought first: some cameras append a little data
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # of photos of phones
 
@@ -70,7 +71,8 @@ def opened(path: Path) -> Image.Image:
     except UnidentifiedImageError:
         if is_heif(path):
             raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG") from None
-        raise InputError(f"{path}: is not an image that can be read; write it again") from None
+        truth = disguise(path) or "is not an image that can be read; write it again"
+        raise InputError(f"{path}: {truth}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); write it again") from None
 

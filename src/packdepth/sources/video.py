@@ -13,8 +13,8 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside, is_calibration
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.decoding import VideoFrame, probe
-from packdepth.sources.files import by_name
+from packdepth.sources.decoding import VideoFrame, VideoInfo, probe
+from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
@@ -23,7 +23,6 @@ VIDEOS = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".ogv"),
     *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".mjpeg", ".mjpg", ".h264", ".h265", ".hevc"),
 )  # suffixes of videos
-NAMED = 8  # files of a folder that are named as left alone; more are counted
 
 
 class Video(Source):
@@ -52,7 +51,7 @@ class Video(Source):
             path: file or folder.
         """
         if path.is_dir():
-            children = [child for child in path.iterdir() if child.name[0] != "."]
+            children = [child for child in path.iterdir() if not is_clutter(child)]
             files = [child for child in children if not is_calibration(child)]
             suffixes = {file.suffix.lower() for file in files}
             return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, *TABLES, *RECEIVERS}
@@ -68,7 +67,7 @@ class Video(Source):
             path: file or folder.
         """
         if path.is_dir():
-            return any(child.suffix.lower() in VIDEOS and child.name[0] != "." for child in path.iterdir())
+            return any(child.suffix.lower() in VIDEOS and not is_clutter(child) for child in path.iterdir())
         return path.suffix.lower() not in (*IMAGES, *TABLES, *RECEIVERS)
 
     def find(self) -> list[Clip]:
@@ -96,9 +95,19 @@ class Video(Source):
             name=f"video/{file.stem}",
             path=file,
             frames=frames,
-            rate=float(info.fps) / self.step,
+            rate=float(info.fps) * info.slowness / self.step,
+            corrected=None if info.slowness == 1 else _slow_motion(info),
             **facts,
         )
+
+
+def _slow_motion(info: VideoInfo) -> str:
+    """Return what was corrected in the times of slow motion or of a time lapse."""
+    recorded = float(info.fps) * info.slowness
+    return (
+        f"times: recorded at {recorded:.4g} frames a second, and shown at {float(info.fps):.4g}; its frames have the "
+        f"times of the recording"
+    )
 
 
 def videos_at(path: Path) -> list[Path]:
@@ -109,17 +118,16 @@ def videos_at(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    children = by_name(child for child in path.iterdir() if child.name[0] != ".")
+    children = by_name(child for child in path.iterdir() if not is_clutter(child))
     videos = [child for child in children if child.suffix.lower() in VIDEOS]
     if not videos:
         raise InputError(f"{path}: holds no video; give a video, or a folder of them")
     read = {*VIDEOS, *TABLES, *RECEIVERS}
     others = [child.name for child in children if child.suffix.lower() not in read and not is_calibration(child)]
     if others:
-        rest = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         warnings.warn(
             f"{path}: packdepth reads its {'video' if len(videos) == 1 else f'{len(videos)} videos'}; left alone: "
-            f"{', '.join(others[:NAMED])}{rest}",
+            f"{listed(others)}",
             stacklevel=2,
         )
     return videos

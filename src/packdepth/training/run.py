@@ -18,6 +18,7 @@ from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
 from packdepth.config import Imported, Run, blocks_of, load_run, packages_of, parse_run
 from packdepth.data.agreement import check_agreement
+from packdepth.data.faults import check_faults
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.held_out import without_tail
@@ -189,6 +190,7 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
         check_calibrated([*clips, *validation])
     check_offers([*clips, *validation], objective.needs())
     said_by_road = check_agreement(clips, objective.batch_fields)
+    check_faults(clips, objective.batch_fields)
     for term in objective.terms:
         if isinstance(term, Sky) and term.by == "labels":
             check_sky([*clips, *validation], term.label)

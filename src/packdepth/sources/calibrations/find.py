@@ -17,7 +17,13 @@ NAMES = (  # names of calibration files, as the programs that write them suggest
     "calib*.yml",
     "calib*.xml",
     "ost.yaml",
+    "camera.json",
+    "camera_info.json",
+    "calib*.json",
+    "intrinsic*.json",
+    "intrinsic*.yaml",
 )
+UNREAD = ("*calib*", "*intrinsic*", "camera*")  # names of files that may be calibrations of a form that is not read
 OWN_SUFFIXES = (".yaml", ".yml", ".xml")  # suffixes of the calibration of one video or image, under its name
 
 
@@ -58,6 +64,17 @@ def is_calibration(path: Path) -> bool:
     (True, True, False)
     """
     return path.suffix.lower() in OWN_SUFFIXES or any(path.match(name) for name in NAMES)
+
+
+def unread(folder: Path) -> list[str]:
+    """Return the names of files in a folder that look like calibrations, but are of no form that is read.
+
+    Args:
+        folder: the folder; it need not exist.
+    """
+    files = [path for pattern in UNREAD for path in folder.glob(pattern) if path.is_file()]
+    known = (*OWN_SUFFIXES, ".png", ".jpg", ".jpeg", ".mp4", ".mov", ".avi", ".mkv")
+    return sorted({path.name for path in files if path.suffix.lower() not in known and not is_calibration(path)})
 
 
 def _only(found: list[Path]) -> Path | None:

@@ -12,6 +12,7 @@ from packdepth.errors import InputError
 from packdepth.sources.calibrations.colmap import camera_lines, read_cameras
 from packdepth.sources.calibrations.kalibr import camera_names, read_chain
 from packdepth.sources.calibrations.matrices import holds_matrix, read_matrices, xml_fields
+from packdepth.sources.calibrations.realsense import is_realsense, read_realsense
 from packdepth.sources.calibrations.record import Calibration
 
 
@@ -53,6 +54,8 @@ def read_calibration(path: Path, text: str, name: str | None) -> Calibration | A
         if any(other != found[0] for other in found):
             raise InputError(f"{where}: holds several messages with different calibrations; keep one")
         return _unnamed(where, name, found[0])
+    if isinstance(first, Mapping) and is_realsense(first):
+        return _unnamed(where, name, read_realsense(where, first))
     if len(documents) > 1:
         raise InputError(f"{where}: is not valid YAML: it holds {len(documents)} documents; keep one")
     return _unnamed(where, name, first)

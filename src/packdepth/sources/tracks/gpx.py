@@ -9,7 +9,7 @@ import numpy as np
 
 from packdepth.errors import InputError
 from packdepth.sources.tracks.clocks import parse_iso
-from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
 from packdepth.sources.tracks.track import Track, checked
 
 
@@ -61,17 +61,19 @@ def from_receiver(
 
     Raises InputError if times do not rise or fewer than two speeds are known.
     """
-    own = np.isfinite(speeds)
+    own = np.isfinite(speeds) & (speeds >= 0)  # phones write -1 where they know none
     what = f"speeds of a {kind} file"
+    placed = np.isfinite(latitudes) & np.isfinite(longitudes)
+    check_degrees(path, latitudes, longitudes)
+    check_path(path, *(values[own & placed] for values in (stamps, speeds, latitudes, longitudes)))
     if not own.any():
-        placed = np.isfinite(latitudes) & np.isfinite(longitudes)
         stamps, latitudes, longitudes = stamps[placed], latitudes[placed], longitudes[placed]
         start = float(stamps[0]) if len(stamps) else 0.0
         checked(Track(path, stamps - start, np.zeros(len(stamps)), start, what))
         speeds = speeds_from_positions(stamps - start, latitudes, longitudes)
         own, what = np.isfinite(speeds), f"speeds from the positions of a {kind} file"
     start = float(stamps[0]) if len(stamps) else 0.0
-    return checked(Track(path, (stamps - start)[own], np.abs(speeds[own]), start, what))
+    return checked(Track(path, (stamps - start)[own], speeds[own], start, what))
 
 
 def _name(element: ElementTree.Element) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from packdepth.errors import InputError
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 
+CHORD, MIN_CHORD = 4.0, 12.0  # seconds, and metres that it must be long: a receiver's noise is a fifth of it
+MIN_CHORDS = 4  # chords, of which one may be an outlier
+MAX_RATIO = 1.5  # of a path by speeds over that by positions, or its inverse: wrong units change it more
 EARTH = 6_371_009.0  # metres, mean radius
 WINDOW = 1.5  # seconds before and after a position from whose neighbors its speed is found; averages a receiver's noise
 MIN_NEIGHBORS = 1  # positions on each side that are used, even if they are farther in time
@@ -35,6 +41,62 @@ def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: 
     x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
     places = np.stack([x, y - y[:1]], axis=-1)
     return np.array([_slope(times, places, index) for index in range(len(times))])
+
+
+def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
+    """Raise InputError for positions that are no degrees.
+
+    Args:
+        path: the file, for the message.
+        latitudes: [N], NaN where unknown.
+        longitudes: [N], NaN where unknown.
+
+    >>> check_degrees(Path("log.csv"), np.array([48.1]), np.array([11.5]))
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero((np.abs(latitudes) > 90) | (np.abs(longitudes) > 360))
+    if not len(wrong):
+        return
+    latitude, longitude = latitudes[wrong[0]], longitudes[wrong[0]]
+    likely = " (degrees x 10^7?)" if abs(latitude) > 1e6 else " (degrees and minutes, as in NMEA?)"
+    raise InputError(
+        f"{path}: the position {latitude:.10g}, {longitude:.10g} is none in degrees{likely}; write degrees, such as "
+        f"48.1173"
+    )
+
+
+def check_path(
+    path: Path, times: np.ndarray, speeds: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray
+) -> None:
+    """Raise InputError if speeds do not make the path that positions make: they are in another unit.
+
+    Args:
+        path: the file, for the message.
+        times: [N] seconds.
+        speeds: [N] metres per second.
+        latitudes: [N] degrees.
+        longitudes: [N] degrees.
+
+    >>> north = 48 + np.arange(40) * 1e-4  # degrees, 11.1 metres each
+    >>> check_path(Path("log.csv"), np.arange(40.0), np.full(40, 11.0), north, np.full(40, 11.5))
+    """
+    if len(times) < 2 or (np.diff(times) <= 0).any():
+        return
+    y, east = np.deg2rad(latitudes) * EARTH, np.deg2rad(np.unwrap(longitudes, period=360.0))
+    x = east * EARTH * np.cos(np.deg2rad(latitudes))
+    traveled = np.concatenate([[0.0], np.cumsum(np.diff(times) * (speeds[1:] + speeds[:-1]) / 2)])
+    ends = np.searchsorted(times, np.arange(times[0], times[-1], CHORD)).clip(max=len(times) - 1)
+    chords = np.hypot(np.diff(x[ends]), np.diff(y[ends]))
+    lengths, spans = np.diff(traveled[ends]), np.diff(times[ends])
+    used = (chords > MIN_CHORD) & (spans < 2 * CHORD) & (spans > 0)
+    if used.sum() < MIN_CHORDS:
+        return
+    ratio = float(np.median(lengths[used] / chords[used]))
+    if not 1 / MAX_RATIO < ratio < MAX_RATIO:
+        raise InputError(
+            f"{path}: its speeds make {ratio:.2f} times the path that its positions make; see in which unit they are "
+            f"(km/h taken for m/s are 3.6 times, mph 2.24 times too fast), and give unit="
+        )
 
 
 def _slope(times: np.ndarray, places: np.ndarray, index: int) -> float:

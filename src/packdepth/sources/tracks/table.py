@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import numpy as np
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.sources.files import require
-from packdepth.sources.tracks.clocks import CLOCK, DAY, is_date, parse_clock, parse_iso
-from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, is_value, with_points
+from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
+from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
 from packdepth.sources.tracks.track import Track, checked
 from packdepth.sources.tracks.units import SPEED_UNITS, speed_unit, time_unit
 
@@ -23,37 +25,19 @@ DELIMITERS = ("\t", ";", "|", ",", " ")  # in the order of trial: a comma may be
 SAMPLED_LINES = 200  # lines from whose number of cells the delimiter is found
 SAME_SHARE = 0.8  # of these lines that must have one number of cells; the others are a preamble
 COMMENTS = ("#", "//", "%")  # beginnings of comments
-EMPTY = {"", "-", "--", "na", "n/a", "nan", "null", "none", "?"}  # cells without a value
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?(?:\s*[^\d,.;\s][^,.;]*)?$")
 SPEED_WORDS = re.compile(
     r"speed|velocity|geschwindigkeit|vitesse|velocidad|velocit|snelheid|hastighet|(^|[^a-z])(v|vel|spd|sog|tempo)([^a-z]|$)"
 )
 NO_SPEED_WORDS = re.compile(
     r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|(^|[^a-z])(wind|fan|rpm|error|std|yaw)([^a-z]|$)"
 )
-TIME_WORDS = re.compile(
-    r"time|stamp|zeit|temps|tiempo|tempo|tijd|elapsed|epoch|utc|date|datum|fecha|clock|(^|[^a-z])(t|ts|sec|secs|seconds?|ms)([^a-z]|$)"
-)
-DATE_WORDS = re.compile(r"date|datum|fecha|data$|day")
 LATITUDE = re.compile(r"(^|[^a-z])(lat|latitude|breite|breitengrad)([^a-z]|$)")
 LONGITUDE = re.compile(r"(^|[^a-z])(lon|lng|long|longitude|länge|laenge|längengrad)([^a-z]|$)")
-EPOCH = 1e8  # seconds: larger times count from 1970, and are after 1973
-# Units of time by their size, where the header names none. A logger writes between 0.2 and 200 values a second, so that
-# a median step below 20 is in seconds, below 5000 in milliseconds, and so on.
-UNITS_BY_STEP = (
-    (20.0, 1.0, "seconds"),
-    (5e3, 1e-3, "milliseconds"),
-    (5e6, 1e-6, "microseconds"),
-    (np.inf, 1e-9, "nanoseconds"),
-)
-UNITS_BY_EPOCH = (
-    (1e11, 1.0, "seconds"),
-    (1e14, 1e-3, "milliseconds"),
-    (1e17, 1e-6, "microseconds"),
-    (np.inf, 1e-9, "nanoseconds"),
-)
-UNIT_NAMES = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
+FIX = re.compile(r"(^|gps )(fix|fix ?(type|quality|status|mode)|valid)$")  # whether the receiver knows where it is
+NO_FIX = {"0", "no", "none", "false", "v", "invalid", "nofix", "no fix"}
+SENSOR = re.compile(r"(^|[^a-z])(sensor|source|device|channel|pid|id|name|unit)([^a-z]|$)")
+MOST_SENSORS = 8  # in one table
+MARK = 99.0  # the size, in any unit, of negative numbers that mark an unknown speed; -1, which phones write, is another
 
 
 @dataclass(frozen=True)
@@ -95,38 +79,78 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
     """
     table = read_table(path)
     speed = _speed_column(table, column)
-    times = _Times.of(table, exclude=speed)
+    _check_one_sensor(table)
+    times = TableTimes.of(table, exclude=speed)
+    names = tuple(_only(table, pattern) for pattern in (LATITUDE, LONGITUDE))
+    places = None if None in names else tuple(_numbers(table, str(name)) for name in names)
+    if places is not None:
+        check_degrees(path, *places)
+    fixed = _fixed(table)
     if speed is not None:
-        cells = table.column(speed)
-        name = _unit(table, speed, cells, unit)
-        values = np.array([_number(cell, table, row, speed) for row, cell in enumerate(cells)]) * SPEED_UNITS[name]
-        what = f"column '{speed}' in {name}"
-        if (values < 0).any():
-            what += f", {int((values < 0).sum())} negative values taken as speeds in reverse"
-        values = np.abs(values)
+        values, what = _speeds(table, speed, unit)
+        values = np.where(fixed, values, np.nan)
+        if places is not None:
+            known = np.isfinite(values) & np.isfinite(places[0]) & np.isfinite(places[1])
+            check_path(path, times.seconds[known], values[known], places[0][known], places[1][known])
+    elif places is None:
+        raise InputError(f"{path}: has no column of speed; its columns are {_listed(table.header)}; give column=NAME")
+    elif unit is not None:
+        raise InputError(
+            f"{path}: has no column of speed that unit={unit} could be of; remove unit, or give column=NAME"
+        )
     else:
-        latitude, longitude = (_only(table, pattern) for pattern in (LATITUDE, LONGITUDE))
-        if latitude is None or longitude is None:
-            raise InputError(
-                f"{path}: has no column of speed; its columns are {_listed(table.header)}; give column=NAME"
-            )
-        if unit is not None:
-            raise InputError(
-                f"{path}: has no column of speed that unit={unit} could be of; remove unit, or give column=NAME"
-            )
-        places = [
-            np.array([_number(cell, table, row, name) for row, cell in enumerate(table.column(name))])
-            for name in (latitude, longitude)
-        ]
-        known = np.isfinite(places[0]) & np.isfinite(places[1])
+        known = np.isfinite(places[0]) & np.isfinite(places[1]) & fixed & ((places[0] != 0) | (places[1] != 0))
         checked(Track(path, times.seconds[known], np.zeros(known.sum()), times.start, ""))
         values = np.full(len(known), np.nan)
         values[known] = speeds_from_positions(times.seconds[known], places[0][known], places[1][known])
-        what = f"positions in columns '{latitude}' and '{longitude}'"
+        what = f"positions in columns '{names[0]}' and '{names[1]}'"
     known = np.isfinite(values)
     gaps = int((~known).sum())
     what += f", {times.description}" + (f"; {gaps} of {len(known)} rows have no value" if gaps else "")
     return checked(Track(path, times.seconds[known], values[known], times.start, what, times.free_zero))
+
+
+def _speeds(table: Table, speed: str, unit: str | None) -> tuple[np.ndarray, str]:
+    """Return the speeds of a column, [N] metres per second, NaN where unknown, and how they were read."""
+    name = _unit(table, speed, table.column(speed), unit)
+    values = _numbers(table, speed)
+    what = f"column '{speed}' in {name}"
+    below = values[values < 0]
+    if len(below) > 1 and len(set(below.tolist())) == 1 and (below[0] == -1 or below[0] <= -MARK):
+        what += f", {len(below)} values of {below[0]:g} taken for unknown"
+        values = np.where(values < 0, np.nan, values)
+    elif len(below):
+        what += f", {len(below)} negative values taken as speeds in reverse"
+    return np.abs(values) * SPEED_UNITS[name], what
+
+
+def _numbers(table: Table, column: str) -> np.ndarray:
+    """Return the numbers of a column, [N], NaN where a cell is empty."""
+    return np.array([_number(cell, table, row, column) for row, cell in enumerate(table.column(column))])
+
+
+def _fixed(table: Table) -> np.ndarray:
+    """Return in which rows the receiver had a fix, [N] bool; in all if the table does not tell, or tells of none."""
+    name = next((name for name in table.header if FIX.search(words(name))), None)
+    if name is None:
+        return np.ones(len(table.rows), dtype=bool)
+    fixed = np.array([cell.lower() not in NO_FIX for cell in table.column(name)])
+    return fixed if fixed.any() else ~fixed
+
+
+def _check_one_sensor(table: Table) -> None:
+    """Raise InputError if the rows are of several sensors in turn."""
+    for name in table.header:
+        cells = table.column(name)
+        values = sorted(set(cells))
+        texts = not any(is_value(cell) for cell in values) and not EMPTY & {value.lower() for value in values}
+        turns = sum(cell != following for cell, following in pairwise(cells))
+        named = texts or (SENSOR.search(words(name)) and all(value.isdigit() for value in values))
+        if 1 < len(values) <= MOST_SENSORS and named and turns > len(cells) / 2 and len(cells) > 2 * len(values):
+            raise InputError(
+                f"{table.path}: column '{name}' is {_listed(values)} in turn, so that its rows are of several "
+                f"sensors or quantities; keep those of one"
+            )
 
 
 # --- cells ------------------------------------------------------------------------------------------------------
@@ -144,20 +168,24 @@ def read_table(path: Path) -> Table:
     plain = [(number, line) for number, line in lines if not line.lstrip().startswith(COMMENTS)]
     delimiter, width = _delimiter(path, [line for _, line in plain])
     rows = [(number, _split(line, delimiter)) for number, line in plain]
-    first = next((i for i, (_, row) in enumerate(rows) if len(row) == width and any(map(_is_value, row))), None)
+    first = next((i for i, (_, row) in enumerate(rows) if len(row) == width and any(map(is_value, row))), None)
     if first is None:
         raise InputError(f"{path}: holds no row of numbers; give a table with a header, a time and a speed in each row")
     above = [row for _, row in rows[:first] if len(row) == width]
     if not above:  # a header may be the last comment
         comments = [line.lstrip().lstrip("#/% ") for number, line in lines if number < rows[first][0]]
         above = [row for row in (_split(line, delimiter) for line in comments[-1:]) if len(row) == width]
+    while len(above) > 1 and all(cell.lower().strip("[]()") in TYPES for cell in above[-1]):
+        above.pop()
     if not above:
         raise InputError(
             f"{path}: has no header; add a first line with the names of its columns, such as time_s,speed_kmh"
         )
     header = above[-1]
-    if len(above) > 1 and all(not cell or speed_unit(cell) or time_unit(cell) or len(cell) <= 4 for cell in above[-1]):
-        header = [f"{name} [{of}]" if of else name for name, of in zip(above[-2], above[-1], strict=True)]
+    if len(above) > 1 and _are_units(above[-1]):
+        header = [
+            f"{name} [{of.strip('[]() ')}]" if of else name for name, of in zip(above[-2], above[-1], strict=True)
+        ]
     header = [name.strip("[] ") if name.startswith("[") else name for name in header]
     double = next((name for name, count in Counter(filter(None, header)).items() if count > 1), None)
     if double is not None:
@@ -170,10 +198,15 @@ def read_table(path: Path) -> Table:
             raise InputError(f"{path}: line {number} has {len(row)} cells for {width} columns; mend or remove it")
         cells.append(row[:width])
         numbers.append(number)
-    divided = delimiter != "," or any('"' in line for _, line in plain)  # a comma in a cell may then be a decimal sign
-    if divided and any(DECIMAL_COMMA.match(cell) for row in cells for cell in row):
-        cells = [[cell.replace(",", ".") if DECIMAL_COMMA.match(cell) else cell for cell in row] for row in cells]
+    if delimiter != "," or any('"' in line for _, line in plain):  # else each comma divides cells
+        cells = with_points(path, header, cells, delimiter == ",")
     return Table(path, header, cells, numbers)
+
+
+def _are_units(row: Sequence[str]) -> bool:
+    """Return whether the cells of a row below the header are units, or empty."""
+    named = any(speed_unit(cell) or time_unit(cell) for cell in row)
+    return named and all(speed_unit(cell) or time_unit(cell) or UNIT_CELL.match(cell) for cell in row)
 
 
 def _text(path: Path) -> str:
@@ -217,11 +250,6 @@ def _split(line: str, delimiter: str) -> list[str]:
     ]
 
 
-def _is_value(cell: str) -> bool:
-    """Return whether a cell begins with a number, a date or a time of the day."""
-    return NUMBER.match(cell) is not None or DECIMAL_COMMA.match(cell) is not None
-
-
 def _number(cell: str, table: Table, row: int, column: str) -> float:
     """Return the number in a cell, which a unit may follow; NaN for an empty cell."""
     text = cell.strip()
@@ -247,15 +275,15 @@ def _speed_column(table: Table, column: str | None) -> str | None:
             raise InputError(f"{table.path}: has no column '{column}': {nearest(column, table.header)}")
         return same[0]
     names = [
-        name for name in table.header if SPEED_WORDS.search(_words(name)) and not NO_SPEED_WORDS.search(_words(name))
+        name for name in table.header if SPEED_WORDS.search(words(name)) and not NO_SPEED_WORDS.search(words(name))
     ]
     names = [name for name in names if any(cell.strip().lower() not in EMPTY for cell in table.column(name))]
-    names = [name for name in names if not _is_time_name(name) or speed_unit(name)]
+    names = [name for name in names if not is_time_name(name) or speed_unit(name)]
     if len(names) > 1:
         raise InputError(f"{table.path}: has several columns of speed ({_listed(names)}); name one with column=NAME")
     if names:
         return names[0]
-    by_unit = [name for name in table.header if speed_unit(name) and not NO_SPEED_WORDS.search(_words(name))]
+    by_unit = [name for name in table.header if speed_unit(name) and not NO_SPEED_WORDS.search(words(name))]
     return by_unit[0] if len(by_unit) == 1 else None
 
 
@@ -286,97 +314,8 @@ def _unit(table: Table, column: str, cells: Sequence[str], unit: str | None) -> 
 
 def _only(table: Table, pattern: re.Pattern[str]) -> str | None:
     """Return the first column whose name matches."""
-    return next((name for name in table.header if pattern.search(_words(name))), None)
-
-
-def _words(name: str) -> str:
-    """Return a name in lower case, with spaces between its words."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.sub(r"[_\s]+", " ", spaced).strip().lower()
-
-
-def _is_time_name(name: str) -> bool:
-    return TIME_WORDS.search(_words(name)) is not None
+    return next((name for name in table.header if pattern.search(words(name))), None)
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
-
-
-# --- times ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Times:
-    """Times of the rows of a table."""
-
-    seconds: np.ndarray  # [N] float64
-    start: float | None  # seconds since 1970 (UTC) at 0; None if it is not known
-    free_zero: bool  # whether they count from the first row, because the clock tells no UTC
-    description: str
-
-    @classmethod
-    def of(cls, table: Table, exclude: str | None) -> _Times:
-        """Find and read the times. Raises InputError if no column holds them or a cell cannot be read."""
-        names = [name for name in table.header if name != exclude and _is_time_name(name)]
-        names = [name for name in names if _is_value(table.column(name)[0])]
-        if not names:
-            raise InputError(
-                f"{table.path}: has no column of times; its columns are {_listed(table.header)}; add time_s"
-            )
-        dates = [name for name in names if is_date(table.column(name)[0])]
-        clocks = [name for name in names if CLOCK.match(table.column(name)[0])]
-        whole = [name for name in dates if ":" in table.column(name)[0]]
-        if whole:
-            return cls._absolute(table, table.column(whole[0]), f"times in column '{whole[0]}'")
-        if dates and clocks:
-            both = [f"{a} {b}" for a, b in zip(table.column(dates[0]), table.column(clocks[0]), strict=True)]
-            return cls._absolute(table, both, f"times in columns '{dates[0]}' and '{clocks[0]}'")
-        numbers = [name for name in names if name not in dates and name not in clocks]
-        if numbers:
-            return cls._numbers(table, numbers[0])
-        return cls._clock(table, clocks[0]) if clocks else cls._absolute(table, table.column(dates[0]), "dates")
-
-    @classmethod
-    def _absolute(cls, table: Table, cells: Sequence[str], what: str) -> _Times:
-        parsed = [parse_iso(cell, table.where(row)) for row, cell in enumerate(cells)]
-        stamps = np.array([seconds for seconds, _ in parsed])
-        if all(zone for _, zone in parsed):
-            return cls(stamps - stamps[0], float(stamps[0]), False, f"{what} (with their time zone)")
-        return cls(stamps - stamps[0], None, True, f"{what} (no time zone)")
-
-    @classmethod
-    def _clock(cls, table: Table, name: str) -> _Times:
-        stamps = np.array([parse_clock(cell, table.where(row)) for row, cell in enumerate(table.column(name))])
-        days = np.cumsum([0, *(np.diff(stamps) < -DAY / 2)])  # midnights passed
-        return cls(stamps + days * DAY - stamps[0], None, True, f"times of the day in column '{name}'")
-
-    @classmethod
-    def _numbers(cls, table: Table, name: str) -> _Times:
-        values = []
-        for row, cell in enumerate(table.column(name)):
-            try:
-                values.append(float(cell))
-            except ValueError:
-                raise InputError(
-                    f"{table.where(row)}: '{cell}' in column '{name}' is no time; mend or remove it"
-                ) from None
-        times = np.array(values)
-        if not np.isfinite(times).all():
-            raise InputError(
-                f"{table.where(int(np.argmin(np.isfinite(times))))}: has no time in column '{name}'; add it"
-            )
-        unit, why = time_unit(name), ""
-        if unit is None:
-            size, steps = float(np.abs(times).max()), np.diff(times)
-            step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-            likely = UNITS_BY_EPOCH if size > EPOCH and size > 1e5 * max(step, 1e-9) else UNITS_BY_STEP
-            unit, word = next((u, w) for limit, u, w in likely if (size if likely is UNITS_BY_EPOCH else step) < limit)
-            why = f", taken for {word} by their size"
-        else:
-            why = f" in {UNIT_NAMES[unit]}"
-        seconds, what = times * unit, f"times in column '{name}'{why}"
-        if float(np.median(seconds)) > EPOCH:  # since 1970
-            whole = np.floor(seconds[0])
-            return cls(seconds - whole, float(whole), False, f"{what}, since 1970")
-        return cls(seconds, None, False, what)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,9 @@ from packdepth.errors import InputError
 
 MIN_HOLE = 2.0  # seconds: over a shorter time the speed of a vehicle changes nearly linearly; chosen by reasoning
 EQUAL = 1e-6  # seconds: a time that differs by less is the same; sums of decimal fractions are off by less
+MAX_JUMP = 35.0  # metres per second from a value to the next, beyond what a vehicle can: sensors lag by some seconds
+MAX_ACCELERATION = 12.0  # metres per second squared: full braking on a dry road has 10
+MIN_RUN = 3  # values between two restarts of a logger: fewer are a disorder
 HOLE_PERIODS = 3.0  # periods of the track: two missing values in a row are no hole
 
 
@@ -61,20 +64,59 @@ class Track:
 
 
 def checked(track: Track) -> Track:
-    """Return a track. Raises InputError if it has fewer than two speeds, or if its times do not rise.
+    """Return a track, without repeated values.
 
     Args:
         track: the track.
+
+    Raises InputError if it has fewer than two speeds, if its times do not rise, or if no vehicle is so fast or changes
+    its speed so fast.
     """
+    track = _without_repeated(track)
     if len(track.times) < 2:
         raise InputError(f"{track.path}: holds {len(track.times)} speeds; give a log with two at least")
-    wrong = np.flatnonzero(np.diff(track.times) <= 0)
+    steps = np.diff(track.times)
+    wrong = np.flatnonzero(steps <= 0)
     if len(wrong):
         first, count = int(wrong[0]), len(wrong)
-        same = track.times[first] == track.times[first + 1]
-        what = "have the same time" if same else "are not in the order of time"
         raise InputError(
-            f"{track.path}: values {first + 1} and {first + 2} {what} ({track.times[first]:.6g} s, then "
-            f"{track.times[first + 1]:.6g} s; {count} such places); sort the log by time and give each value its own"
+            f"{track.path}: values {first + 1} and {first + 2} {_disorder(track)} ({track.times[first]:.6g} s, then "
+            f"{track.times[first + 1]:.6g} s; {count} such places); {_remedy(track)}"
+        )
+    changes = np.abs(np.diff(track.speeds))
+    jumps = np.flatnonzero(changes > MAX_JUMP + MAX_ACCELERATION * steps)
+    if len(jumps):
+        first = int(jumps[0])
+        raise InputError(
+            f"{track.path}: values {first + 1} and {first + 2} are {track.speeds[first]:.1f} and "
+            f"{track.speeds[first + 1]:.1f} m/s within {steps[first]:.2g} s, as no vehicle drives ({len(jumps)} such "
+            f"places); leave cells empty that mark an unknown speed, and keep the values of one sensor"
         )
     return track
+
+
+def _without_repeated(track: Track) -> Track:
+    """Return a track without values that repeat the one before, time and all, and say how many there were."""
+    repeated = np.concatenate([[False], (np.diff(track.times) == 0) & (np.diff(track.speeds) == 0)])
+    if not repeated.any() or not track.description:
+        return track
+    what = f"{track.description}; {int(repeated.sum())} repeated values left out"
+    return replace(track, times=track.times[~repeated], speeds=track.speeds[~repeated], description=what)
+
+
+def _disorder(track: Track) -> str:
+    """Return what two values are whose times do not rise, as the first of them are."""
+    steps = np.diff(track.times)
+    return "have the same time" if steps[steps <= 0][0] == 0 else "are not in the order of time"
+
+
+def _remedy(track: Track) -> str:
+    """Return what to do about times that do not rise."""
+    steps = np.diff(track.times)
+    back = np.flatnonzero(steps < 0)
+    if not len(back) and (track.times == np.round(track.times)).all():
+        return "its times are whole seconds, with several values each: export it with fractions of a second"
+    begun = track.times[back + 1] <= track.times[0] + np.median(np.abs(steps))  # times at which the clock begins anew
+    if len(back) and begun.all() and (steps > 0).sum() >= MIN_RUN * (len(back) + 1):
+        return "its clock begins anew, as after a restart of the logger: cut the log there, and do not sort it"
+    return "sort the log by time and give each value its own"

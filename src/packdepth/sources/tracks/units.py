@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 KMH, MPH, KNOT = 1 / 3.6, 0.44704, 1852 / 3600  # metres per second
-SPEED_UNITS: dict[str, float] = {"m/s": 1.0, "km/h": KMH, "mph": MPH, "knots": KNOT}
+FOOT = 0.3048  # metres
+SPEED_UNITS: dict[str, float] = {
+    **{"m/s": 1.0, "km/h": KMH, "mph": MPH, "knots": KNOT},
+    **{"cm/s": 1e-2, "mm/s": 1e-3, "ft/s": FOOT},
+}
 """Units of speed by the name that `unit` takes, in metres per second."""
 
 _SPEED_PATTERNS = {  # what a header or a cell may call a unit, in lower case
@@ -14,6 +18,9 @@ _SPEED_PATTERNS = {  # what a header or a cell may call a unit, in lower case
     "mph": r"mph|mi/h|mi/hr|miles\s*(per|/|an)\s*hour|miles_per_hour",
     "m/s": r"m/s(ec)?|mps|m_s|ms-1|m\.s-1|m\s*s-1|m\*s-1|m_per_s|met(er|re)s?(\s*/\s*|[\s_]per[\s_])sec(ond)?",
     "knots": r"knots?|kn|kts?|kt",
+    "cm/s": r"cm/s(ec)?|cm_s|cms|cm_per_s",
+    "mm/s": r"mm/s(ec)?|mm_s|mms|mm_per_s",
+    "ft/s": r"ft/s(ec)?|ft_s|fps|feet(\s*/\s*|[\s_]per[\s_])sec(ond)?",
 }
 _TIME_PATTERNS = {  # the same for times; the value is in seconds
     1.0: r"s|sec|secs|seconds?|sekunden?|segundos?|secondes?",

@@ -1,0 +1,240 @@
+"""Agreement of measured depth with the motion of the images: LiDAR of another frame, depth maps in another unit.
+
+The optical flow of two frames and the depth of its points give the motion between the frames. Depth in a wrong unit
+makes a motion that is as much too long; depth of other pixels explains the flow worse than it would mirrored, upside
+down or inverted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from packdepth.data.agreement import Disagreement
+from packdepth.data.filters import STATIC_MOTION
+from packdepth.data.optical_flow import Flow, mean_motion, optical_flow, small_gray
+from packdepth.data.targets import distance, gaps
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.records import Clip, Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHECKED = 8  # pairs of frames of a clip that are looked at, evenly spread: each shows a wrong unit
+SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no direction
+MAX_POINTS = 20_000  # measured points of a frame that are used
+NEAR = 3.0  # pixels of the small images between a point of the flow and measured points
+MIN_POINTS = 15  # points of the flow with a depth: a motion has six unknowns
+ROUNDS = 12  # reweightings; more change it little
+MIN_NOISE = 0.15  # pixels: standard deviation of the flow, at least
+MIN_PAIRS = 3  # pairs of frames whose motion is known: the median of fewer says nothing
+MAX_RATIO = 1.5  # of motion by depth over the measured one, or its inverse: wrong units change it more (measured: 1.1)
+MAX_SPREAD = 0.25  # of the logarithm of this ratio over the pairs: where the flow is poor, it is more
+BETTER = 0.6  # of the error of the flow: depth that is turned over or inverted explains it surely better below
+MIN_ERROR, GOOD_ERROR = 0.3, 0.4  # pixels: one that needs no other explanation, and one that is an explanation
+MAX_ERROR = 1.5  # pixels: with a larger error, the motion of a pair is not known
+MAX_HEIGHT_RATIO = 1.5  # of the height of the camera by depth over the one that is known, or its inverse
+FLIGHT = 120.0  # metres: the height that drones may fly at (EU and US); no camera that films the ground is higher
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Flow between two neighboring frames, and the measured points of the first."""
+
+    flow: Flow  # motion of points of the first image
+    points: np.ndarray  # [N, 3] metres, in the camera frame
+    camera: Camera  # camera of the images that the flow was computed on
+    distance: float | None  # metres traveled between the frames
+
+
+TURNED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
+    "upside down": (lambda p: p * [1, -1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
+    "mirrored": (lambda p: p * [-1, 1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
+    "inverted (disparity?)": (
+        lambda p: p / np.maximum(p[:, 2:] ** 2, 1e-6),
+        "Write depth, not disparity: focal length in pixels times baseline, over disparity.",
+    ),
+}  # what wrong depth may be, how it becomes right, and the advice
+
+
+def depth_fault(clip: Clip) -> Disagreement | None:
+    """Return why the depth that was measured with a clip cannot be right; None if nothing speaks against it.
+
+    Args:
+        clip: the clip. Raises InputError for a file that cannot be read.
+    """
+    return _turned(pairs := depth_pairs(clip)) or _too_long(pairs) or _too_high(clip)
+
+
+def _turned(pairs: Sequence[Pair]) -> Disagreement | None:
+    """Report depth that explains the motion of the images better if it is turned over or inverted."""
+    error = _median_error(pairs, lambda points: points)
+    for what, (turn, advice) in TURNED.items() if error > MIN_ERROR else ():
+        better = _median_error(pairs, turn)
+        if better < min(BETTER * error, GOOD_ERROR):
+            return Disagreement(
+                "measured depth",
+                f"its measured depth is {what}: as it is, it leaves {error:.2f} px of the motion of the images "
+                f"unexplained, the other way {better:.2f}",
+                advice,
+            )
+    return None
+
+
+def _median_error(pairs: Sequence[Pair], turn: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Return the median error of the flow with changed points, in pixels; 0 if too few pairs have a motion."""
+    errors = [found[1] for pair in pairs if (found := motion_of(pair, turn(pair.points))) is not None]
+    return float(np.median(errors)) if len(errors) >= MIN_PAIRS else 0.0
+
+
+def _too_long(pairs: Sequence[Pair]) -> Disagreement | None:
+    """Report depth that makes other motions than speeds or poses."""
+    motions = [(pair.distance, motion_of(pair, pair.points)) for pair in pairs if pair.distance]
+    ratios = [
+        float(np.linalg.norm(found[0])) / length
+        for length, found in motions
+        if length and found is not None and found[1] < MAX_ERROR
+    ]
+    if len(ratios) < MIN_PAIRS:
+        return None
+    ratio = float(np.median(ratios))
+    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(np.maximum(ratios, 1e-9) / ratio))))
+    if 1 / MAX_RATIO < ratio < MAX_RATIO or spread > MAX_SPREAD:
+        return None
+    return Disagreement(
+        "measured depth",
+        f"its measured depth makes motions that are {ratio:.3g} times as long as its speeds or poses say{_unit(ratio)}",
+        "Write depth maps as metres x 256 in 16 bits, and points in metres; and see the unit of speeds or poses.",
+    )
+
+
+def _too_high(clip: Clip) -> Disagreement | None:
+    """Report depth in which the ground is at another height than the camera is said to have, or than any has."""
+    from packdepth.geometry.plane import fit_ground
+
+    frames = [frame for frame in clip.frames if frame.lidar is not None or frame.depth is not None]
+    heights = []
+    for frame in frames[:: max(len(frames) // CHECKED, 1)][:CHECKED] if clip.missing_camera is None else ():
+        points = _tensor(measured_points(clip, frame))
+        ground = fit_ground(points[points[:, 1] > 0])
+        heights += [] if ground is None else [ground.height]
+    if len(heights) < min(MIN_PAIRS, len(frames)) or not heights:
+        return None
+    height, known = float(np.median(heights)), clip.camera_height
+    if known is None and height < FLIGHT:
+        return None
+    if known is not None and 1 / MAX_HEIGHT_RATIO < height / known < MAX_HEIGHT_RATIO:
+        return None
+    said = "" if known is None else f", {height / known:.1f} times the {known:g} m that it is said to have"
+    return Disagreement(
+        "measured depth",
+        f"with its measured depth, the ground is {height:.2f} m below the camera{said}",
+        "Write depth maps as metres x 256 in 16 bits, points in metres, and the height of the camera in metres.",
+    )
+
+
+def _tensor(points: np.ndarray) -> Tensor:
+    """Return points [N, 3] as a tensor."""
+    import torch
+
+    return torch.from_numpy(points)
+
+
+def depth_pairs(clip: Clip) -> list[Pair]:
+    """Return pairs of neighboring frames that move, the first of which has measured depth.
+
+    Args:
+        clip: the clip.
+    """
+    if clip.independent or clip.missing_camera is not None or len(clip.frames) < 2:
+        return []
+    joined = ~gaps(clip)
+    places = [
+        index
+        for index, frame in enumerate(clip.frames[:-1])
+        if joined[index] and (frame.lidar is not None or frame.depth is not None)
+    ]
+    pairs = []
+    for index in places[:: max(len(places) // CHECKED, 1)][:CHECKED]:
+        first, second = (small_gray(each.image.read()) for each in clip.frames[index : index + 2])
+        flow = optical_flow(first, second)
+        if mean_motion(flow, first.shape[1]) > SURELY_MOVING:
+            points = measured_points(clip, clip.frames[index])
+            pairs.append(Pair(flow, points, clip.camera.resized(*first.shape), distance(clip, index, index + 1)))
+    return pairs
+
+
+def measured_points(clip: Clip, frame: Frame) -> np.ndarray:
+    """Return points of the LiDAR scan of a frame, or else of its depth map: [N, 3] metres, in the camera frame.
+
+    Args:
+        clip: the clip.
+        frame: the frame, with one of both.
+    """
+    if frame.lidar is not None:
+        points = np.asarray(frame.lidar.read(), dtype=np.float64)
+        points = points[np.isfinite(points).all(1)]
+    elif frame.depth is not None:
+        depth, camera = frame.depth.read(), clip.camera
+        v, u = np.nonzero(depth)
+        z = depth[v, u].astype(np.float64)
+        points = np.stack([(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=-1)
+    else:
+        points = np.zeros((0, 3))
+    return points[:: -(-len(points) // MAX_POINTS) or 1]
+
+
+def motion_of(pair: Pair, points: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """Return the motion of the camera that flow and depth make, and how well it explains the flow.
+
+    The flow of a point at normalized place (x, y), with depth Z, is linear in translation and rotation (Longuet-Higgins
+    and Prazdny, 1980). Its solution by least squares is reweighted (Geman and McClure).
+
+    Args:
+        pair: the flow.
+        points: [N, 3] points that belong to the first image.
+
+    Returns:
+        Translation [3] in the unit of the points, and the median error of the flow in pixels; None for few points.
+    """
+    camera, flow = pair.camera, pair.flow
+    focal, center = np.array([camera.fx, camera.fy], float), np.array([camera.cx, camera.cy], float)
+    ahead = points[points[:, 2] > 1e-3]
+    places = ahead[:, :2] / ahead[:, 2:] * focal + center
+    starts = flow.points[flow.found].astype(np.float64)
+    depths = np.array([_depth_at(places, ahead[:, 2], start) for start in starts])
+    known = np.isfinite(depths)
+    if known.sum() < MIN_POINTS:
+        return None
+    starts, z = starts[known], depths[known]
+    ends = starts + flow.vectors[flow.found][known]
+    (x, y), (x1, y1) = ((starts - center) / focal).T, ((ends - center) / focal).T
+    zero = np.zeros_like(x)
+    across = np.stack([-1 / z, zero, x1 / z, x * y, -(1 + x**2), y], axis=-1) * focal[0]
+    down = np.stack([zero, -1 / z, y1 / z, 1 + y**2, -x * y, -x], axis=-1) * focal[1]
+    design, moved = np.stack([across, down], axis=1), ends - starts  # [N, 2, 6], [N, 2]
+    scale = np.array([np.median(z)] * 3 + [1.0] * 3)  # unknowns of one size
+    design, weight = design * scale, np.ones(len(z))
+    for _ in range(ROUNDS):
+        A, b = (design * weight[:, None, None]).reshape(-1, 6), (moved * weight[:, None]).reshape(-1)
+        solution = np.linalg.lstsq(A, b, rcond=None)[0]
+        error = np.linalg.norm(moved - design @ solution, axis=-1)
+        spread = max(DEVIATION_OVER_MEDIAN * float(np.median(error)), MIN_NOISE)
+        weight = 1 / (1 + (error / (2 * spread)) ** 2)
+    return (solution * scale)[:3], float(np.median(error))
+
+
+def _depth_at(places: np.ndarray, depths: np.ndarray, point: np.ndarray) -> float:
+    """Return the median depth of measured points near a point of the image; NaN without any."""
+    near = (np.abs(places - point) <= NEAR).all(1)
+    return float(np.median(depths[near])) if near.any() else np.nan
+
+
+def _unit(ratio: float) -> str:
+    """Return a unit that would explain a ratio, in words; empty if there is none."""
+    known = {1000 / 256: "depth maps in millimetres", 5000 / 256: "x 5000", 100.0: "centimetres", 1000.0: "millimetres"}
+    return next((f" ({word}?)" for factor, word in known.items() if 0.8 < ratio / factor < 1.25), "")

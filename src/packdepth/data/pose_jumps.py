@@ -1,0 +1,53 @@
+"""Jumps of measured poses: a map that was corrected, or a tracker that was lost."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from packdepth.data.agreement import Disagreement
+from packdepth.data.targets import gaps
+from packdepth.records import Clip
+
+MAX_JUMP = 35.0  # metres per second, from a step to the next, beyond what a vehicle can: noise of poses at 30 frames/s
+MAX_ACCELERATION = 12.0  # metres per second squared: full braking on a dry road has 10
+LISTED = 3  # frames that a sentence names
+
+
+def jump_fault(clip: Clip) -> Disagreement | None:
+    """Return which poses of a clip lie farther apart than a vehicle moves; None if none do.
+
+    Args:
+        clip: the clip.
+    """
+    joined = ~gaps(clip)
+    places = [
+        index
+        for index in np.flatnonzero(joined).tolist()
+        if clip.frames[index].pose is not None and clip.frames[index + 1].pose is not None
+    ]
+    if clip.independent or len(places) < 2:
+        return None
+    times = np.array([clip.frames[i + 1].time - clip.frames[i].time for i in places])
+    steps = np.array([np.linalg.norm(_place(clip, i + 1) - _place(clip, i)) for i in places])
+    speeds = steps / times
+    usual = float(np.median(speeds))
+    jumps = np.flatnonzero(speeds > 2 * usual + MAX_JUMP + MAX_ACCELERATION * float(np.median(times)))
+    if not len(jumps):
+        return None
+    names = [clip.frames[places[jump] + 1].name for jump in jumps]
+    first = float(steps[jumps[0]])
+    return Disagreement(
+        "poses",
+        f"its poses jump by {first:.3g} m before frame {', '.join(names[:LISTED])}"
+        + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+        + f", and by {float(np.median(steps)):.3g} m else",
+        "Leave the cells of these poses empty, or cut the clip there: a correction of the map is no motion.",
+    )
+
+
+def _place(clip: Clip, index: int) -> np.ndarray:
+    """Return the position [3] of a frame with a pose, in metres."""
+    pose = clip.frames[index].pose
+    assert pose is not None
+    place: np.ndarray = pose[:3, 3]
+    return place

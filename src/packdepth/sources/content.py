@@ -1,0 +1,81 @@
+"""True content of files that are not what their names say: half a copy, a pointer, a web page, an archive.
+
+Every source asks here before it reads a file that it cannot read, or that FFmpeg would read as something else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from packdepth.errors import InputError
+
+HEAD = 4096  # bytes that are looked at: every image, video and log has a byte that is not 0 among them
+TAR_MAGIC_AT = 257  # bytes before the magic of a tar archive
+ARCHIVES = (b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+APPLE_DOUBLE = b"\x00\x05\x16\x07"  # macOS writes such files as ._NAME beside NAME on disks of others
+MP4_BOXES = (b"ftyp", b"mdat", b"wide", b"free")  # first boxes of an mp4 or mov file
+INDEX_BOX = b"moov"  # box of an mp4 or mov file that tells where its frames are; cameras write it last
+
+
+def disguise(path: Path) -> str | None:
+    """Return what a file is in truth and what to do, as the end of a sentence; None if nothing speaks against it.
+
+    Args:
+        path: the file, which exists.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.jpg"
+    >>> _ = path.write_text("version https://git-lfs.github.com/spec/v1")
+    >>> disguise(path)
+    'is a pointer of Git LFS, not the file itself; run git lfs pull'
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return None  # the reader says it
+    start = head.lstrip()[:32].lower()
+    if not head:
+        return "is empty (0 bytes); copy it again"
+    if not head.strip(b"\0"):
+        return "begins with zeros alone, as a copy that was cut off leaves it; copy it again"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the file itself; run git lfs pull"
+    if head.startswith(APPLE_DOUBLE):
+        return "is a side file of macOS, not the file itself; remove it"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "is a web page, as a download that failed leaves it; download it again"
+    if head.startswith(ARCHIVES) or head[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
+        return "is an archive; unpack it, and give the folder"
+    return None
+
+
+def refuse_disguise(path: Path) -> None:
+    """Raise InputError, one sentence, if a file is in truth something else (`disguise`).
+
+    Args:
+        path: file or folder.
+    """
+    if path.is_file() and (truth := disguise(path)) is not None:
+        raise InputError(f"{path}: {truth}")
+
+
+def lacks_index(path: Path) -> bool:
+    """Return whether a file is an mp4 or mov without index: a camera that loses power does not write it.
+
+    Args:
+        path: the file.
+    """
+    size, at, first = path.stat().st_size, 0, True
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(16)
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if (first and kind not in MP4_BOXES) or kind == INDEX_BOX:
+                return False
+            length = int.from_bytes(head[8:16], "big") if length == 1 else length
+            if length < 8:
+                break  # the last box reaches to the end of the file
+            at, first = at + length, False
+    return not first

@@ -1,0 +1,194 @@
+"""Names of images: which of them count as one series, and when each image was taken.
+
+A folder may hold the images of two cameras (left_0001, right_0001), or a stray one (cover). Neighbors in time are
+images of one series only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import NamedTuple
+
+from packdepth.errors import InputError
+from packdepth.sources.files import listed, name_parts
+
+MIN_SERIES = 3  # images: a target and its two neighbors; fewer may be a coincidence of names
+STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
+EARLIEST, LATEST = 946_684_800, 4_102_444_800  # seconds since 1970, of the years 2000 and 2100
+CALENDAR = re.compile(
+    r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,3}(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)(?:[.,]?(\d{1,9}))?(?!\d)"
+)  # date and time of the day, with a fraction of a second or without
+
+
+class Series(NamedTuple):
+    """Images that count as one series."""
+
+    label: str  # what sets their names apart, such as "left"
+    names: list[str]  # names in order
+
+
+def series_of(names: Sequence[str]) -> tuple[list[Series], list[str]]:
+    """Divide names in order into series, and the others, which belong to none.
+
+    Names of a series have the same texts, in upper or lower case, and one number that counts. Dates with times count as
+    a whole. If there is no series at all, all names are one, in order.
+
+    Args:
+        names: names of the images, without suffix, in order. Raises InputError for two that differ in case or in
+            leading zeros alone.
+
+    >>> series_of(["left_1", "left_2", "left_3", "right_1", "right_2", "right_3"])[0][1]
+    Series(label='right', names=['right_1', 'right_2', 'right_3'])
+    >>> series_of(["1", "2", "3", "cover"])
+    ([Series(label='', names=['1', '2', '3'])], ['cover'])
+    """
+    groups: dict[tuple[str | Decimal, ...], list[str]] = {}
+    for name in names:
+        texts = _signature(name)
+        groups.setdefault(texts, []).append(name)
+    parts = [part for group in groups.values() for part in _by_other_numbers(group)]
+    series = [Series(_label(part), part) for part in parts if len(part) >= MIN_SERIES]
+    for each in series:
+        _check_distinct(each.names)
+    if not series:
+        return [Series("", list(names))], []
+    kept = {name for each in series for name in each.names}
+    others = [name for name in names if name not in kept]
+    _check_strays(series, others)
+    return series, others
+
+
+def times_of(names: Sequence[str], rate: float) -> list[float]:
+    """Return the times of images in seconds, by their names in order: time stamps, numbers that count, or the order.
+
+    Args:
+        names: names of the images, without suffix, in order.
+        rate: images per second.
+
+    >>> times_of(["frame_8", "frame_9", "frame_12"], rate=10)  # two are missing
+    [0.0, 0.1, 0.4]
+    >>> times_of(["1700000000000000000", "1700000000050000000"], rate=10)  # nanoseconds since 1970
+    [1700000000.0, 1700000000.05]
+    >>> times_of(["IMG_20261126_081559", "IMG_20261126_081601"], rate=10)  # from the first on: the zone is not known
+    [0.0, 2.0]
+    >>> times_of(["start", "middle"], rate=10)
+    [0.0, 0.1]
+    """
+    in_order = [index / rate for index in range(len(names))]
+    calendar = _calendar_times(names)
+    if calendar is not None:
+        return calendar
+    parts = [name_parts(name) for name in names]
+    varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
+    varying = [place for place in varying if place % 2 or len({str(part[place]).lower() for part in parts}) > 1]
+    if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
+        return in_order  # the names differ by more than one number
+    numbers = [Decimal(part[varying[0]]) for part in parts]
+    unit = next((unit for unit in STAMP_UNITS if numbers[0] / unit >= EARLIEST and numbers[-1] / unit <= LATEST), None)
+    if unit is not None:
+        return [float(number / unit) for number in numbers]
+    steps = [later - earlier for earlier, later in pairwise(numbers)]
+    if min(steps) <= 0:
+        return in_order
+    usual = sorted(steps)[(len(steps) - 1) // 2]
+    return [float((number - numbers[0]) / usual) / rate for number in numbers]
+
+
+def unique_labels(series: Sequence[Series]) -> list[str]:
+    """Return a label for each series that no other has.
+
+    Args:
+        series: the series of a folder.
+
+    >>> unique_labels([Series("left", []), Series("", []), Series("left", [])])
+    ['left', 'series', 'left-2']
+    """
+    labels: list[str] = []
+    for label, _ in series:
+        label = label or "series"
+        same = sum(each == label or each.rpartition("-")[0] == label for each in labels)
+        labels.append(f"{label}-{same + 1}" if same else label)
+    return labels
+
+
+def counted_clips(labels: Sequence[str], others: Sequence[str]) -> str:
+    """Return into how many clips a folder is divided, in words.
+
+    Args:
+        labels: labels of its series.
+        others: names that belong to none.
+
+    >>> counted_clips(["left", "right"], ["cover"])
+    '2 clips (left, right) and 1 unrelated image (cover)'
+    """
+    words = f"{len(labels)} clip{'s' * (len(labels) > 1)} ({listed(labels)})"
+    return words + (f" and {len(others)} unrelated image{'s' * (len(others) > 1)} ({listed(others)})" if others else "")
+
+
+def _signature(name: str) -> tuple[str | Decimal, ...]:
+    """Return the texts of a name in lower case, without its date and time."""
+    return tuple(str(part).lower() for part in name_parts(CALENDAR.sub("\0", name))[::2])
+
+
+def _by_other_numbers(names: list[str]) -> list[list[str]]:
+    """Divide names of equal texts by the numbers that do not count, such as that of a camera; or leave them one."""
+    if all(CALENDAR.search(name) for name in names):
+        return [names]
+    numbers = [name_parts(name)[1::2] for name in names]
+    distinct = [len(set(column)) for column in zip(*numbers, strict=True)]
+    if sum(count > 1 for count in distinct) < 2:
+        return [names]
+    counter = distinct.index(max(distinct))
+    parts: dict[tuple[str | Decimal, ...], list[str]] = {}
+    for name, values in zip(names, numbers, strict=True):
+        parts.setdefault(tuple(value for place, value in enumerate(values) if place != counter), []).append(name)
+    return list(parts.values()) if all(len(part) >= MIN_SERIES for part in parts.values()) else [names]
+
+
+def _label(names: list[str]) -> str:
+    """Return what the names of a series share: the first of them without the number that counts."""
+    parts = [name_parts(CALENDAR.sub("\0", name)) for name in names]
+    texts = re.split(r"([0-9]+(?:\.[0-9]+)?)", CALENDAR.sub("\0", names[0]))
+    same = [len({part[place] for part in parts}) == 1 for place in range(len(parts[0]))]
+    words = [text for place, text in enumerate(texts) if place % 2 == 0 or same[place]]
+    return re.sub(r"[^\w.-]+|_+", "_", "".join(words).replace("\0", "")).strip("_-.")
+
+
+def _check_distinct(names: list[str]) -> None:
+    """Raise InputError for two names of a series that are one but for case and leading zeros."""
+    seen: dict[tuple[str | Decimal, ...], str] = {}
+    for name in names:
+        key = tuple(part.lower() if isinstance(part, str) else part for part in name_parts(name))
+        if key in seen:
+            raise InputError(f"'{name}' is a second image for the frame of '{seen[key]}'; remove one")
+        seen[key] = name
+
+
+def _check_strays(series: list[Series], others: list[str]) -> None:
+    """Raise InputError for a copy of an image, as Windows and browsers name it."""
+    known = {name.lower(): name for each in series for name in each.names}
+    for name in others:
+        original = re.sub(r"( \(\d+\)| - Copy( \(\d+\))?| copy( \d+)?| - Kopie| - copie)$", "", name, flags=re.I)
+        if original != name and original.lower() in known:
+            raise InputError(f"'{name}' is a copy of '{known[original.lower()]}'; remove one")
+
+
+def _calendar_times(names: Sequence[str]) -> list[float] | None:
+    """Return seconds since the first of dates with times in names; None if one has none, or if they do not rise."""
+    moments = []
+    for name in names:
+        found = CALENDAR.search(name)
+        if found is None:
+            return None
+        try:
+            moment = datetime.strptime("".join(found.groups()[:6]), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+        moments.append(Decimal(int(moment.timestamp())) + Decimal(f"0.{found[7] or 0}"))
+    if len(moments) < 2 or any(later <= earlier for earlier, later in pairwise(moments)):
+        return None
+    return [float(each - moments[0]) for each in moments]

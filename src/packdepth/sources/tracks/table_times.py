@@ -1,0 +1,299 @@
+"""Times of the rows of a table, whatever clock its logger has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from packdepth.errors import InputError
+from packdepth.sources.tracks.cells import is_value
+from packdepth.sources.tracks.clocks import (
+    CLOCK,
+    DAY,
+    DIGITS,
+    HOUR,
+    WEEK,
+    clock_digits,
+    day_first,
+    is_date,
+    parse_clock,
+    parse_iso,
+    parse_minutes,
+    utc_of_gps,
+)
+from packdepth.sources.tracks.units import time_unit
+
+TIME_WORDS = re.compile(
+    r"time|stamp|zeit|temps|tiempo|tempo|tijd|elapsed|epoch|utc|date|datum|fecha|clock|"
+    r"(^|[^a-z])(t|ts|tow|sow|secs?|seconds?|ms)([^a-z]|$)"
+)
+WEEK_WORDS = re.compile(r"(^|[^a-z])(gps ?)?(week|wn|wno|wnc)([^a-z]|$)")  # number of GPS's week
+TOW_WORDS = re.compile(r"(^|[^a-z])(tow|sow|time ?of ?week)([^a-z]|$)")  # time of GPS's week
+SECONDS_WORDS = re.compile(r"(^|[^a-z])(secs?|seconds?)$")  # whole seconds, as ROS writes them
+NANOSECONDS = ("nsecs", "nsec", "nanosec", "nanosecs", "nanoseconds")  # the same word of the column with the rest
+EPOCH = 1e8  # seconds: larger times count from 1970, and are after 1973
+MODULO = 1024  # GPS weeks below it are counted modulo it, or before 1999
+EXCEL_DAYS = (36526.0, 73051.0)  # days since 1900, as Excel counts them, of the years 2000 and 2100
+EXCEL_STEP = 0.01  # days: no log has a longer step
+ROUNDED = re.compile(r"\d[.,]?\d*[eE]\+?\d+$")  # a large number as Excel shows it: its last digits are lost
+CHANGE, CHANGE_PERIODS = 2.0, 3.0  # seconds and periods within which a step of an hour is the change of a clock
+# Units of time by their size, where the header names none. A logger writes between 0.2 and 200 values a second, so that
+# a median step below 20 is in seconds, below 5000 in milliseconds, and so on.
+UNITS_BY_STEP = (
+    (20.0, 1.0, "seconds"),
+    (5e3, 1e-3, "milliseconds"),
+    (5e6, 1e-6, "microseconds"),
+    (np.inf, 1e-9, "nanoseconds"),
+)
+UNITS_BY_EPOCH = (
+    (1e11, 1.0, "seconds"),
+    (1e14, 1e-3, "milliseconds"),
+    (1e17, 1e-6, "microseconds"),
+    (np.inf, 1e-9, "nanoseconds"),
+)
+UNIT_NAMES = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
+
+
+class Columns(Protocol):
+    """The part of a table that holds cells."""
+
+    @property
+    def path(self) -> object:
+        """File, for messages."""
+
+    @property
+    def header(self) -> list[str]:
+        """Names of the columns."""
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column.
+
+        Args:
+            name: name of the column.
+        """
+
+    def where(self, row: int) -> str:
+        """Return file and line of a row, for messages.
+
+        Args:
+            row: index of the row.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class TableTimes:
+    """Times of the rows of a table."""
+
+    seconds: np.ndarray  # [N] float64
+    start: float | None  # seconds since 1970 (UTC) at 0; None if it is not known
+    free_zero: bool  # whether they count from the first row, because the clock tells no UTC
+    description: str  # how they were read
+
+    @classmethod
+    def of(cls, table: Columns, exclude: str | None) -> TableTimes:
+        """Find and read the times of a table.
+
+        Args:
+            table: the table.
+            exclude: the column of the speed, which holds no times.
+
+        Raises InputError if no column holds times, or if a cell cannot be read.
+        """
+        names = [name for name in table.header if name != exclude and is_time_name(name)]
+        names = [name for name in names if is_value(table.column(name)[0])]
+        if not names:
+            listed = ", ".join(f"'{name}'" for name in table.header)
+            raise InputError(f"{table.path}: has no column of times; its columns are {listed}; add time_s")
+        dates = [name for name in names if is_date(table.column(name)[0])]
+        clocks = [name for name in names if CLOCK.match(table.column(name)[0])]
+        whole = [name for name in dates if ":" in table.column(name)[0] or DIGITS.match(table.column(name)[0])]
+        if whole:
+            return cls._absolute(table, table.column(whole[0]), f"times in column '{whole[0]}'")
+        if dates and clocks:
+            both = [f"{a} {b}" for a, b in zip(table.column(dates[0]), table.column(clocks[0]), strict=True)]
+            return cls._absolute(table, both, f"times in columns '{dates[0]}' and '{clocks[0]}'")
+        numbers = [name for name in names if name not in dates and name not in clocks]
+        if numbers:
+            return cls._of_week(table, numbers) or cls._split(table, numbers) or cls._numbers(table, numbers[0])
+        return cls._clock(table, clocks[0]) if clocks else cls._absolute(table, table.column(dates[0]), "dates")
+
+    @classmethod
+    def _absolute(cls, table: Columns, cells: Sequence[str], what: str) -> TableTimes:
+        """Return times of dates with times of the day."""
+        cells = day_first(cells, table.where)
+        parsed = [parse_iso(cell, table.where(row)) for row, cell in enumerate(cells)]
+        stamps = np.array([seconds for seconds, _ in parsed])
+        if all(zone for _, zone in parsed):
+            return cls(stamps - stamps[0], float(stamps[0]), False, f"{what} (with their time zone)")
+        return cls(stamps - stamps[0], None, True, f"{what} (no time zone)")._without_changes(table)
+
+    @classmethod
+    def _clock(cls, table: Columns, name: str) -> TableTimes:
+        """Return times of times of the day."""
+        stamps = np.array([parse_clock(cell, table.where(row)) for row, cell in enumerate(table.column(name))])
+        times = cls(unwrapped(stamps, DAY), None, True, f"times of the day in column '{name}'")
+        return times._without_changes(table)
+
+    @classmethod
+    def _of_week(cls, table: Columns, names: Sequence[str]) -> TableTimes | None:
+        """Return times of GPS: a week and the time within it, or the time alone; None if there is no such column."""
+        week = next((name for name in table.header if WEEK_WORDS.search(words(name)) and not _is_of_week(name)), None)
+        own = next((name for name in names if _is_of_week(name)), None)
+        if week is not None:
+            own = own or next((name for name in names if name != week), None)
+        if own is None:
+            return None
+        numbers = np.array([number_of_time(cell, table, row, own) for row, cell in enumerate(table.column(own))])
+        unit = time_unit(own) or (1.0 if numbers.max() < WEEK else 1e-3)
+        seconds = numbers * unit
+        if not 0 <= seconds.min() <= seconds.max() <= WEEK:
+            return None
+        weeks = [] if week is None else [float(cell or "nan") for cell in table.column(week)]
+        if not weeks or not np.isfinite(weeks).all() or min(weeks) < MODULO:
+            what = f"times in column '{own}' in {UNIT_NAMES[unit]} of GPS's week"
+            return cls(unwrapped(seconds, WEEK), None, True, what)
+        stamps = np.array([utc_of_gps(number, second) for number, second in zip(weeks, seconds, strict=True)])
+        start = float(np.floor(stamps[0]))
+        return cls(stamps - start, start, False, f"times of GPS in columns '{week}' and '{own}'")
+
+    @classmethod
+    def _split(cls, table: Columns, names: Sequence[str]) -> TableTimes | None:
+        """Return times of two columns, seconds and nanoseconds, as ROS writes them; None if there are none."""
+        for name in names:
+            match = SECONDS_WORDS.search(words(name))
+            rest = [] if match is None else [name[: len(name) - len(match[0].strip(" _.[]"))] + n for n in NANOSECONDS]
+            other = next((each for each in table.header if each.lower() in [each.lower() for each in rest]), None)
+            if other is not None:
+                seconds, parts = (
+                    np.array(
+                        [number_of_time(cell, table, row, column) for row, cell in enumerate(table.column(column))]
+                    )
+                    for column in (name, other)
+                )
+                start = float(seconds[0])
+                times = seconds - start + parts * 1e-9
+                what = f"times in columns '{name}' and '{other}'"
+                if start > EPOCH:
+                    return cls(times, start, False, f"{what}, since 1970")
+                return cls(times + start, None, False, what)
+        return None
+
+    @classmethod
+    def _numbers(cls, table: Columns, name: str) -> TableTimes:
+        """Return times that are numbers."""
+        cells = table.column(name)
+        minutes = [parse_minutes(cell) for cell in cells]
+        if all(minute is not None for minute in minutes):
+            what = f"minutes and seconds of the hour in column '{name}'"
+            return cls(unwrapped(np.array(minutes, dtype=np.float64), HOUR), None, True, what)
+        times = np.array([number_of_time(cell, table, row, name) for row, cell in enumerate(cells)])
+        if (np.diff(times) == 0).any() and all(map(ROUNDED.match, cells)):
+            raise InputError(
+                f"{table.path}: column '{name}' holds {cells[0]}, whose last digits a spreadsheet has cut off; export "
+                f"the log again, and do not save it with the spreadsheet"
+            )
+        unit, why = time_unit(name), ""
+        if unit is None:
+            steps = np.diff(times)
+            size, step = float(np.abs(times).max()), float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+            clock = clock_digits(times)
+            if clock is not None:
+                what = f"times of the day in column '{name}' (HHMMSS)"
+                return cls(unwrapped(clock, DAY), None, True, what)
+            if EXCEL_DAYS[0] <= times.min() and times.max() < EXCEL_DAYS[1] and 0 < step < EXCEL_STEP:
+                return cls(
+                    (times - times[0]) * DAY, None, True, f"times in column '{name}', taken for a spreadsheet's days"
+                )
+            likely = UNITS_BY_EPOCH if size > EPOCH and size > 1e5 * max(step, 1e-9) else UNITS_BY_STEP
+            unit, word = next((u, w) for limit, u, w in likely if (size if likely is UNITS_BY_EPOCH else step) < limit)
+            why = f", taken for {word} by their size"
+        else:
+            why = f" in {UNIT_NAMES[unit]}"
+        seconds, what = times * unit, f"times in column '{name}'{why}"
+        if float(np.median(seconds)) > EPOCH:  # since 1970
+            whole = np.floor(seconds[0])
+            return cls(seconds - whole, float(whole), False, f"{what}, since 1970")
+        return cls(seconds, None, False, what)
+
+    def _without_changes(self, table: Columns) -> TableTimes:
+        """Return times of a clock without time zone, corrected where it was changed by an hour, and say so."""
+        steps = np.diff(self.seconds)
+        if not len(steps):
+            return self
+        period = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+        reach = max(CHANGE, CHANGE_PERIODS * period)
+        changes = np.where(np.abs(steps - HOUR) <= reach, -HOUR, 0.0)
+        changes += np.where((steps + HOUR > 0) & (steps + HOUR <= reach), HOUR, 0.0)
+        places = np.flatnonzero(changes)
+        if not len(places) or period > HOUR / 10:
+            return self
+        line = table.where(int(places[0]) + 1).rpartition(": ")[2]
+        what = f"{self.description}; its clock was changed by an hour at {line}, which is corrected"
+        return replace(self, seconds=self.seconds + np.concatenate([[0.0], np.cumsum(changes)]), description=what)
+
+
+def unwrapped(stamps: np.ndarray, cycle: float) -> np.ndarray:
+    """Return times since the first, of a clock that begins anew after a cycle.
+
+    Args:
+        stamps: [N] seconds since the cycle began.
+        cycle: length of the cycle, in seconds.
+
+    >>> unwrapped(np.array([86399.0, 0.0, 1.0]), DAY)
+    array([0., 1., 2.])
+    """
+    begun = np.cumsum([0, *(np.diff(stamps) < -cycle / 2)])  # cycles that have begun since
+    result: np.ndarray = stamps + begun * cycle - stamps[0]
+    return result
+
+
+def number_of_time(cell: str, table: Columns, row: int, name: str) -> float:
+    """Return the number in a cell of times. Raises InputError if it holds none.
+
+    Args:
+        cell: the cell.
+        table: its table, for the message.
+        row: index of its row.
+        name: name of its column.
+    """
+    try:
+        value = float(cell)
+    except ValueError:
+        raise InputError(f"{table.where(row)}: '{cell}' in column '{name}' is no time; mend or remove it") from None
+    if not np.isfinite(value):
+        raise InputError(f"{table.where(row)}: has no time in column '{name}'; add it")
+    return value
+
+
+def words(name: str) -> str:
+    """Return a name in lower case, with spaces between its words.
+
+    Args:
+        name: name of a column.
+
+    >>> words("GpsSpeed_kmh")
+    'gps speed kmh'
+    """
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.sub(r"[_\s]+", " ", spaced).strip().lower()
+
+
+def is_time_name(name: str) -> bool:
+    """Return whether a column's name is that of times.
+
+    Args:
+        name: name of a column.
+
+    >>> is_time_name("time_s"), is_time_name("iTOW"), is_time_name("speed")
+    (True, True, False)
+    """
+    return TIME_WORDS.search(words(name)) is not None
+
+
+def _is_of_week(name: str) -> bool:
+    """Return whether a column's name is that of a time within GPS's week."""
+    return TOW_WORDS.search(words(name)) is not None

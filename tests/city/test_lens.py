@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from arrays import Array
 
 pytest.importorskip("embreex", reason="the extra 'city' is not installed")
 
@@ -18,20 +18,6 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.undistort import undistorted
 
 RAW = Camera(160.0, 161.0, 161.5, 46.5, width=320, height=96)
-
-
-@dataclass(frozen=True, eq=False)
-class Array:
-    """An array in place of a file."""
-
-    content: np.ndarray
-
-    @property
-    def path(self) -> Path:
-        return Path("array")
-
-    def read(self) -> np.ndarray:
-        return self.content
 
 
 @pytest.mark.parametrize("lens", [BrownConrady(-0.3, 0.09, 0.0008, -0.0006, -0.01), KannalaBrandt(-0.02, 0.004)])

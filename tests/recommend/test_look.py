@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import world
+from arrays import Array
 from formats import keep_columns
 
 from packdepth.recommend.look import look, measured_median, pair_motion
@@ -60,20 +61,11 @@ def test_the_median_of_measured_depth_is_that_of_the_maps(moving_clip: Path) -> 
 
 
 def test_lidar_beside_and_behind_the_image_does_not_count(moving_clip: Path) -> None:
-    @dataclass(frozen=True)
-    class Points:
-        values: np.ndarray
-        path: Path = Path("scan")
-        origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
-
-        def read(self) -> np.ndarray:
-            return self.values
-
     (clip,) = open_clips(moving_clip)
     seen = np.array([[0.0, 0.0, 9.0], [0.5, 0.1, 11.0], [-0.5, 0.1, 10.0]], dtype=np.float32)
     around = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32) * [40, 0.1, 2]
     around = around[np.abs(around[:, 0]) > 10 * np.abs(around[:, 2])]
-    scan = Points(np.concatenate([seen, around.astype(np.float32)]))
+    scan = Array(np.concatenate([seen, around.astype(np.float32)]))
     frames = tuple(replace(frame, depth=None, lidar=scan) for frame in clip.frames)
     assert measured_median([replace(clip, frames=frames)]) == pytest.approx(10.0)
 

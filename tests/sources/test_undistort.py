@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from arrays import Array
 from PIL import Image
 
 from packdepth.geometry.camera import Camera
@@ -26,20 +27,6 @@ LENSES: dict[str, Lens] = {
     "brown_conrady": BrownConrady(-0.3, 0.09, 0.001, -0.002, -0.01),
     "kannala_brandt": KannalaBrandt(-0.02, 0.004),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Array:
-    """An array in place of a file."""
-
-    content: np.ndarray
-
-    @property
-    def path(self) -> Path:
-        return Path("array")
-
-    def read(self) -> np.ndarray:
-        return self.content
 
 
 @pytest.fixture(params=LENSES)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import formats
 import numpy as np
 import pytest
 import world
+from arrays import Array
 from PIL import Image, ImageFilter
 
 from packdepth.data.agreement import check_agreement, disagreements, height_by_motion
@@ -22,19 +23,6 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.folder import read_clip
 from packdepth.sources.open import open_clips
 from packdepth.sources.speeds import SpeedLog, with_speeds
-
-
-@dataclass(frozen=True)
-class Array:
-    """An array in place of a file."""
-
-    values: np.ndarray
-    path: Path = Path("array")
-    origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
-
-    def read(self) -> np.ndarray:
-        """Return the array."""
-        return self.values
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import world
+from arrays import Array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,19 +30,6 @@ CAMERA = Camera(fx=160.0, fy=160.0, cx=160.0, cy=100.0, width=320, height=200)
 BASELINE = 0.5  # metres
 STEP = 0.8  # of a frame of the world: 0.4 metres
 FRAMES = 7
-
-
-@dataclass(frozen=True)
-class Array:
-    """An array in place of a file."""
-
-    values: np.ndarray
-    path: Path = Path("array")
-    origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
-
-    def read(self) -> np.ndarray:
-        """Return the array."""
-        return self.values
 
 
 def picture(index: float, right: float = 0.0) -> np.ndarray:

@@ -33,11 +33,11 @@ STRETCHES = {"train": (5, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 
 SIZE = (96, 320)
 RATE = 10.0  # frames per second of rendered drives
 RUN_FILE = files("packdepth.demo") / "run.yaml"
-FROM_SCRATCH = {
-    "kind": "packnet",
-    "preset": "tiny",
-    "dropout": 0.2,
-}  # the network beside which --compare puts the demo's
+# What differs in the run file for PackNet from random weights, with which --compare compares (2026-11-22-demo.md).
+FROM_SCRATCH: dict[str, Any] = {
+    "networks": {"depth": {"kind": "packnet", "preset": "tiny", "dropout": 0.2}},
+    "training": {"depth_learning_rate": 2e-3, "optimizer": {"weight_decay": 0.3}},
+}
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def demo(output: Path, quick: bool = False, seed: int = 1, compare: bool = False
     with step(1, "render drives through a city, with exact ground truth", started):
         render(output / "data", size, seed)
     with step(2, "train networks on video and speed alone", started):
-        train(output / "run", output / "data", size, seed)
+        train(output / "run", output / "data", size, seed, from_scratch=not has_best_weights())
         if compare:
-            train(output / "from_scratch", output / "data", size, seed, FROM_SCRATCH)
+            train(output / "from_scratch", output / "data", size, seed, from_scratch=True)
     with step(3, "evaluate it on streets that it has never seen", started):
         from packdepth.demo.results import collect_results
 
@@ -188,7 +188,7 @@ def mean_step(data: Path) -> float:
     return float(np.mean([frame.speed for frame in frames if frame.speed is not None])) / RATE
 
 
-def train(run: Path, data: Path, size: DemoSize, seed: int, network: dict[str, Any] | None = None) -> None:
+def train(run: Path, data: Path, size: DemoSize, seed: int, from_scratch: bool) -> None:
     """Train in a process of its own, or resume a training that was stopped.
 
     Args:
@@ -196,25 +196,41 @@ def train(run: Path, data: Path, size: DemoSize, seed: int, network: dict[str, A
         data: folder of the sets.
         size: the amount of training.
         seed: seed of the training.
-        network: the block of the depth network; if left out, that of the demo's run file.
+        from_scratch: whether to train PackNet from random weights in place of the network of the demo's run file.
     """
     if finished_epochs(run) >= size.epochs:
         print("trained already")
         return
     file = run.with_suffix(".yaml")
     with replacing(file) as temporary:
-        temporary.write_text(_run_text(data, size, seed, network or {}))
+        temporary.write_text(_run_text(data, size, seed, from_scratch))
     train_elsewhere(file, run)
 
 
-def _run_text(data: Path, size: DemoSize, seed: int, network: dict[str, Any]) -> str:
+def _run_text(data: Path, size: DemoSize, seed: int, from_scratch: bool) -> str:
     """Return the text of the run file. Its ego-motion network begins with the mean step that the speed gives."""
     run = yaml.safe_load(RUN_FILE.read_text())
     for part in ("train", "val"):
         run["data"][part][0]["root"] = str((data / part).resolve())
-    run["networks"]["depth"] |= network
+    if from_scratch:
+        run = merged(run, FROM_SCRATCH)
     run["networks"]["pose"]["initial_forward"] = round(mean_step(data), 3)
     run["training"] |= {"epochs": size.epochs, "epoch_steps": size.epoch_steps, "seed": seed}
     schedule = run["training"]["schedule"]
     schedule["warmup"] = min(schedule["warmup"], size.steps // 4)  # a quick training has no steps to spare
     return yaml.safe_dump(run, sort_keys=False)
+
+
+def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return nested values with some of them changed.
+
+    Args:
+        values: the values, by name.
+        changes: new values, nested likewise.
+
+    >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
+    {'a': {'b': 3, 'c': 2}}
+    """
+    return values | {
+        name: merged(values[name], value) if isinstance(value, dict) else value for name, value in changes.items()
+    }

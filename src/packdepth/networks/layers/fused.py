@@ -111,7 +111,7 @@ def packed(x: Tensor, kernels: FusedKernels) -> Tensor:
 
 
 class FoldedPacking(nn.Module):
-    """The function `packed` for export: a network of convolutions, whose corrections of the border are padded and added.
+    """The function `packed` for export: convolutions, of which those that correct the border are padded and added.
 
     The 3D convolution's bias adds the same number everywhere but near the border, where taps of the 2D convolution
     reach over it. That number is part of the bias, and what is missing near the border is part of the corrections.
@@ -172,7 +172,8 @@ class Correction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the corrections [B, E, H', W'] by a border [B, C, H, W]."""
-        return self.conv(x) + self.offset
+        result: Tensor = self.conv(x) + self.offset
+        return result
 
 
 def with_kernel(kernel: Tensor, bias: Tensor | None, padding: int | tuple[int, ...]) -> nn.Conv2d:

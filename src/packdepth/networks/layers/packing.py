@@ -314,30 +314,9 @@ class UnpackLayerConv3d(nn.Module):
         return F.pixel_shuffle(channelwise_conv3d(self.conv(x), self.conv3d), 2)
 
     def folded(self) -> nn.Sequential:
-        """Return the layer for export: its 3D convolution becomes a 2D convolution with fixed weights."""
-        channels = self.conv.conv_base.out_channels
-        conv3d = with_kernel(*banded(self.conv3d, channels), padding=1) if channels <= NARROW else Apart(self.conv3d)
+        """Return the layer for export: its 3D convolution becomes a 2D one, which runtimes compute faster."""
+        conv3d = with_kernel(*banded(self.conv3d, self.conv.conv_base.out_channels), padding=1)
         return nn.Sequential(self.conv.folded(), conv3d, nn.PixelShuffle(2))
-
-
-class Apart(nn.Module):
-    """A 3D convolution over (channel, row, column) of an exported network, for maps of many channels.
-
-    Args:
-        conv3d: the convolution, from 1 to D channels.
-
-    >>> Apart(nn.Conv3d(1, 2, 3, padding=1))(torch.rand(1, 4, 6, 8)).shape
-    torch.Size([1, 8, 6, 8])
-    """
-
-    def __init__(self, conv3d: nn.Conv3d) -> None:
-        super().__init__()
-        self.conv3d = conv3d
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features [B, D * C, H, W] of maps [B, C, H, W]."""
-        features: Tensor = self.conv3d(x.unsqueeze(1))
-        return features.flatten(1, 2)
 
 
 class InvDepth(nn.Module):

@@ -214,6 +214,23 @@ class ExportedPredictor(BasePredictor):
         """Whether there is an ego-motion network beside the depth network."""
         return self._pose is not None
 
+    def compute(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs of the depth network, as its file has them.
+
+        Args:
+            inputs: its inputs, by name.
+        """
+        return self._session(inputs)
+
+    def compute_motion(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs of the ego-motion network, which must be there, as its file has them.
+
+        Args:
+            inputs: its inputs, by name.
+        """
+        assert self._pose is not None
+        return self._pose[1](inputs)
+
     def network_maps(
         self, images: Sequence[np.ndarray], labels: Sequence[np.ndarray | None], mirrored: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -266,7 +283,9 @@ class ExportedPredictor(BasePredictor):
         if self._pose is None:
             raise InputError("the exported file holds a depth network alone; export the checkpoint with --pose")
         if camera is not None:
-            raise InputError("an exported network cannot align motions with depth (--align); give the checkpoint")
+            raise InputError(
+                "an exported network cannot align motions with depth (--save map, --align); give the checkpoint"
+            )
         record, session = self._pose
         before = len(record.offsets) - 1  # number of frames before the target that the network needs: 0 or 1
         window: list[np.ndarray] = []

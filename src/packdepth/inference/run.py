@@ -56,6 +56,7 @@ def predict(
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
     fov: float | None = None,
+    runtime: str | None = None,
 ) -> None:
     """Predict depth of each frame, write it, and print what was written and the unit of depth.
 
@@ -63,7 +64,7 @@ def predict(
     the same depth in each frame of a clip. For this, up to 16 frames spread over the clip are predicted beforehand.
 
     Args:
-        checkpoint: the folder that training wrote, or another project's checkpoint (see `load`).
+        checkpoint: the folder that training wrote, another project's checkpoint, or an exported file (see `load`).
         input: an image, a folder of images, a video or a data set: anything that `packdepth.open` opens.
         output: the folder to write to. If there are several clips, each gets a subfolder with its name.
         save: the kinds of files to write, separated by commas:
@@ -83,13 +84,14 @@ def predict(
         points: options of point clouds and maps.
         pictures: options of pictures and videos.
         fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
+        runtime: what computes an exported file, as in `load`.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
     points.check()
     writers = _chosen(save)
     clips = open_clips(input, kind, options, camera, fov)
-    predictor = load(checkpoint, precision=precision)
+    predictor = load(checkpoint, precision=precision, runtime=runtime)
     if points.min_confidence is not None and not predictor.has_confidence:
         raise InputError(
             f"--min-confidence {points.min_confidence:g}: {checkpoint} predicts no confidence; leave it out, or train "

@@ -50,11 +50,11 @@ class Exported:
     size: tuple[int, int]  # height and width of the input, in pixels
     precision: ExportPrecision  # precision of the depth network
     parity: Parity  # difference of the depth network from the checkpoint
+    bytes: int  # size of the depth network on disk
     pose: Path | None  # the file of the ego-motion network, if it was asked for
 
     def __str__(self) -> str:
-        files = [file for file in (self.path, self.path.with_suffix(".bin")) if file.is_file()]
-        size = size_in_words(sum(file.stat().st_size for file in files))
+        size = size_in_words(self.bytes)
         pose = "" if self.pose is None else f"\n{self.pose}: the ego-motion network"
         return f"{self.path}: {self.size[0]}x{self.size[1]}, precision {self.precision}, {size}; {self.parity}{pose}"
 
@@ -145,6 +145,7 @@ def _write(
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         options.kind.write(temporary, graph, describe(predictor, size, options).model_dump_json(), samples)
+        count = sum(file.stat().st_size for file in Path(folder).iterdir())
         exported = load_exported(temporary)
         parity = compared(predictor, exported, chosen_frames(clips, COMPARED), graph)
         check_parity(parity, options.precision, path)
@@ -161,7 +162,7 @@ def _write(
         for file in files:
             file.chmod(0o644)
             file.replace(path.parent / file.name)
-    return Exported(path, size, options.precision, parity, pose_path(path) if pose else None)
+    return Exported(path, size, options.precision, parity, count, pose_path(path) if pose else None)
 
 
 def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> ExportRecord:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from packdepth import __version__
+from packdepth.errors import InputError
 from packdepth.export.formats import Format, Samples
 from packdepth.export.graph import Graph
 from packdepth.inference.exported import ExportPrecision
@@ -72,6 +73,8 @@ def onnx_model(graph: Graph) -> ModelProto:
         )
     assert program is not None
     model: ModelProto = program.model_proto
+    if graph.batch is None and any(value.type.tensor_type.shape.dim[0].dim_value for value in model.graph.input):
+        raise InputError("--batch dynamic: torch exports this network for one number of images only; give the number")
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")  # stacks of calls, with the paths of this machine

@@ -416,7 +416,8 @@ class Prediction:
                 "scale_source": self.scale_source,
             }
             if self.camera is not None:
-                arrays["intrinsics"] = self.camera.matrix().numpy()
+                c = self.camera
+            arrays["intrinsics"] = np.array([[c.fx, 0, c.cx], [0, c.fy, c.cy], [0, 0, 1]])
             if self.confidence is not None:
                 arrays["confidence"] = self.confidence
             with replacing(path) as temporary:

@@ -51,7 +51,7 @@ def write_checkpoint(folder: Path, depth: dict[str, Any], pose: dict[str, Any] |
     for module in modules.values():
         for parameter in module.parameters():
             if parameter.dim() == 1:
-                nn.init.normal_(parameter, float(parameter.mean()), 0.1)
+                nn.init.normal_(parameter, float(parameter.detach().mean()), 0.1)
     weights = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     checkpoint.write(folder, Checkpoint(run, META, weights))
     return folder

@@ -81,7 +81,7 @@ def predictor_of(block: DepthNetworkBlock) -> Any:
             nn.init.normal_(module.running_mean, 0, 0.1)
     for parameter in network.parameters():
         if parameter.dim() == 1:
-            nn.init.normal_(parameter, float(parameter.mean()), 0.1)
+            nn.init.normal_(parameter, float(parameter.detach().mean()), 0.1)
     return SimpleNamespace(depth=network, label_classes=block.label_classes, has_confidence=block.uncertainty)
 
 

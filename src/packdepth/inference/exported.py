@@ -191,8 +191,13 @@ class ExportedPredictor(BasePredictor):
 
     def __repr__(self) -> str:
         (height, width), record = self.record.image_size, self.record
-        pose = "no pose network" if self._pose is None else self._pose[0].network
+        pose = self.pose_network or "no pose network"
         return f"ExportedPredictor({record.network} {height}x{width}, {pose}, {record.scale}, {self._session.kind})"
+
+    @property
+    def pose_network(self) -> str | None:
+        """Kind of the ego-motion network; None if there is none."""
+        return None if self._pose is None else self._pose[0].network
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -144,7 +144,7 @@ def test_bad_input_is_one_sentence(
 
 
 def test_an_exported_network_is_not_exported_again(model: Path, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is an exported network already; give the checkpoint"):
+    with pytest.raises(InputError, match="is an exported network; give the checkpoint"):
         export(model, tmp_path / "m.onnx", images=images)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import foundation
 import numpy as np
@@ -128,4 +128,4 @@ def test_a_folded_network_leaves_the_network_as_it_is() -> None:
     assert network.training
     assert not any(parameter.requires_grad for parameter in copy.parameters())
     with torch.no_grad():
-        torch.testing.assert_close(copy(image)[0], cast("nn.Module", network).eval()(image)[0], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(copy(image)[0], network.eval()(image)[0], rtol=1e-4, atol=1e-6)

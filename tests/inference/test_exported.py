@@ -158,7 +158,9 @@ SIDES = st.integers(1, 40)
 @given(height=SIDES, width=SIDES, rows=SIDES, columns=SIDES)
 def test_images_are_resized_as_torch_resizes_them(height: int, width: int, rows: int, columns: int) -> None:
     pixels = np.random.default_rng(height * width).random((height, width, 3), dtype=np.float32)
-    expected = resize_image(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), rows, columns)[0].permute(1, 2, 0)
+    expected = resize_image(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), rows, columns)[0].permute(
+        1, 2, 0
+    )
     np.testing.assert_allclose(resized_pixels(pixels, rows, columns), expected.numpy(), atol=1e-5)
 
 

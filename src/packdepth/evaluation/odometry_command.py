@@ -18,8 +18,9 @@ from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, say_replaced, write_image, write_json
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
+from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import is_metric_for, known_camera, match_clip, scale_of_clip
-from packdepth.inference.predictor import Predictor, load
+from packdepth.inference.load import load
 from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
@@ -88,7 +89,7 @@ class OdometryReport:
 
 
 def odometry(
-    checkpoint: str | Path | Predictor,
+    checkpoint: str | Path | BasePredictor,
     source: str | Path,
     output: str | Path | None = None,
     align: bool = False,
@@ -130,7 +131,7 @@ def odometry(
             raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
     if output is not None:
         check_names(clips, source, "process")
-    predictor = checkpoint if isinstance(checkpoint, Predictor) else load(checkpoint)
+    predictor = checkpoint if isinstance(checkpoint, BasePredictor) else load(checkpoint)
     cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
     for clip, found in zip(clips, cameras, strict=True):
         if align and found is None:
@@ -143,7 +144,7 @@ def odometry(
     for clip, found in zip(clips, cameras, strict=True):
         folder = None if output is None else Path(output) if one else Path(output) / clip.short_name
         names = {
-            "checkpoint": repr(checkpoint) if isinstance(checkpoint, Predictor) else str(checkpoint),
+            "checkpoint": repr(checkpoint) if isinstance(checkpoint, BasePredictor) else str(checkpoint),
             "source": str(source) if one else clip.name,
         }
         reports.append(clip_odometry(predictor, clip, folder, found, **names))
@@ -151,7 +152,7 @@ def odometry(
 
 
 def clip_odometry(
-    predictor: Predictor, clip: Clip, output: Path | None, align: Camera | None, *, checkpoint: str, source: str
+    predictor: BasePredictor, clip: Clip, output: Path | None, align: Camera | None, *, checkpoint: str, source: str
 ) -> OdometryReport:
     """Predict the trajectory of one clip, and compute its errors if its poses are measured.
 

@@ -27,7 +27,6 @@ from packdepth.inference.exported import (
     ExportPrecision,
     ExportRecord,
     Parity,
-    is_exported,
     load_exported,
     pose_path,
 )
@@ -61,7 +60,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Options:
-    """What all networks of an export have in common."""
+    """The options that all networks of an export have in common."""
 
     kind: type[Format]  # the format
     batch: int | None  # number of images in a call; None for any
@@ -110,8 +109,6 @@ def export(
     if precision != "int8" and calibrate is not None:
         raise InputError(f"--calibrate {calibrate}: is for --precision int8; leave it out, or give --images")
     chosen = [_size(text) for text in sizes]
-    if is_exported(checkpoint):
-        raise InputError(f"{checkpoint}: is an exported network already; give the checkpoint that it was exported from")
     predictor = load(checkpoint, "cpu")
     if pose and predictor.pose is None:
         raise InputError(f"{checkpoint}: holds no ego-motion network; leave --pose out")

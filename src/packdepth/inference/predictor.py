@@ -23,6 +23,7 @@ from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference.base import BATCH as BATCH
 from packdepth.inference.base import BasePredictor, Image, ImageMaps, check_label_size, checked_size, image_pixels
+from packdepth.inference.exported import is_exported
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
@@ -75,6 +76,8 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is not known; use '32' or 'bf16'")
     path = Path(checkpoint)
+    if is_exported(path):
+        raise InputError(f"{path}: is an exported network; give the checkpoint that it was exported from")
     content = read_foreign(path) if is_foreign(path) else read(path)
     networks = content.run.networks
     depth = networks.depth.assemble(semantics_copy(path))

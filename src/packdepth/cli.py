@@ -130,7 +130,7 @@ def predict(
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
     kind: str | None = None,
-    runtime: Literal["onnxruntime", "openvino"] | None = None,
+    runtime: Literal["onnxruntime", "openvino", "executorch"] | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
@@ -167,7 +167,7 @@ def export(
     output: Positional[OutputPath],
     /,
     *,
-    format: Literal["onnx", "openvino"] | None = None,
+    format: Literal["onnx", "openvino", "executorch"] | None = None,
     size: tuple[str, ...] = (),
     batch: str = "1",
     precision: Literal["32", "16", "bf16", "int8"] = "32",
@@ -177,14 +177,14 @@ def export(
     input: Literal["float", "uint8"] = "float",
     use: Use = (),
 ) -> None:
-    """Write a checkpoint as a file that ONNX Runtime or OpenVINO computes, and compare both on real images.
+    """Write a checkpoint as a file that other programs compute, and compare both on real images.
 
     Example: packdepth export runs/mine/best model.onnx, then packdepth predict model.onnx drive.mp4 -o out
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
-        output: the file to write: .onnx, or .xml for OpenVINO; of several sizes, each gets a file with the size in its
-            name.
+        output: the file to write: .onnx, .xml for OpenVINO or .pte for ExecuTorch; of several sizes, each gets a file
+            with the size in its name.
         format: format of the file; if left out, its suffix tells.
         size: sizes of the input, each as HxW, such as 192x640; if left out, that of the training.
         batch: number of images in a call, or dynamic.

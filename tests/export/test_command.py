@@ -82,6 +82,16 @@ def test_other_precisions_and_formats_are_as_near_as_they_promise(
     assert np.mean(np.abs(found.depth / expected.depth - 1)) < bound + 0.002  # the input is rounded to 8 bits
 
 
+def test_a_file_of_executorch_computes_the_same(checkpoint_folder: Path, images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'packdepth[executorch]'")
+    (written,) = export(checkpoint_folder, tmp_path / "a.pte", images=images, pose=True)
+    assert written.parity.abs_rel < 1e-4
+    expected, found = load(checkpoint_folder, "cpu"), load_exported(written.path)
+    paths = sorted(images.iterdir())
+    np.testing.assert_allclose(found.predict(paths[0]).depth, expected.predict(paths[0]).depth, rtol=1e-4)
+    np.testing.assert_allclose(found.ego_motion(paths), expected.ego_motion(paths), atol=1e-4)
+
+
 def test_int8_computes_with_integers_except_for_the_logits(
     checkpoint_folder: Path, images: Path, tmp_path: Path
 ) -> None:
@@ -123,7 +133,7 @@ def test_an_older_pose_network_does_not_stay_beside_a_new_export(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["m.pt"], "m.pt: its suffix names no format; name a file .onnx (onnx), .xml (openvino)"),
+        (["m.pt"], "m.pt: its suffix names no format; name a file .pte (executorch), .onnx (onnx), .xml (openvino)"),
         (["m.xml", "--format", "onnx"], "m.xml: files of --format onnx end in .onnx; name such a file"),
         (["m.onnx", "--size", "10x640"], "--size 10x640: is not supported; height and width are 32 to 4096 pixels"),
         (["m.onnx", "--size", "640"], "--size 640: is no size; give height and width in pixels, such as 192x640"),

@@ -35,7 +35,10 @@ def folded(network: nn.Module) -> nn.Module:
     >>> [type(layer).__name__ for layer in folded(nn.Sequential(PackLayerConv3d(16, 3, 2)))[0]]
     ['PixelUnshuffle', 'FoldedConv2D']
     """
-    return _fold(copy.deepcopy(network).eval().requires_grad_(False))
+    copied = _fold(copy.deepcopy(network).eval().requires_grad_(False))
+    for parameter in copied.parameters():
+        parameter.data = parameter.data.contiguous()  # on a CPU predictors have channels last, which ExecuTorch refuses
+    return copied
 
 
 def _fold(module: nn.Module) -> nn.Module:

@@ -67,7 +67,7 @@ def all_formats() -> dict[str, type[Format]]:
     """Return the formats by their kind.
 
     >>> list(all_formats())
-    ['onnx', 'openvino']
+    ['executorch', 'onnx', 'openvino']
     """
     formats = [
         value

@@ -67,7 +67,7 @@ def all_runtimes() -> dict[str, type[Runtime]]:
     """Return the runtimes by their kind, those that open most kinds of files last.
 
     >>> list(all_runtimes())
-    ['onnxruntime', 'openvino']
+    ['executorch', 'onnxruntime', 'openvino']
     """
     runtimes = [
         value

@@ -416,8 +416,8 @@ class Prediction:
                 "scale_source": self.scale_source,
             }
             if self.camera is not None:
-                c = self.camera
-            arrays["intrinsics"] = np.array([[c.fx, 0, c.cx], [0, c.fy, c.cy], [0, 0, 1]])
+                camera = self.camera
+                arrays["intrinsics"] = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
             if self.confidence is not None:
                 arrays["confidence"] = self.confidence
             with replacing(path) as temporary:

@@ -33,14 +33,23 @@ META = Meta(
 Write = Callable[..., Path]
 
 
+def move(network: nn.Module) -> None:
+    """Add noise to parameters that training moves away from 0, or from the identity: biases, and those of guidance."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.dim() == 1 or "guidance" in name:
+                parameter += 0.1 * torch.randn_like(parameter)
+
+
 def write_checkpoint(folder: Path, depth: dict[str, Any], pose: dict[str, Any] | None = None) -> Path:
-    """Write a checkpoint of random weights, among them biases, which training would move away from zero."""
+    """Write a checkpoint of random weights."""
     networks = {"depth": depth} | ({} if pose is None else {"pose": pose})
-    objective = [{"kind": "photometric"}] if pose else [{"kind": "stereo"}]
+    objective = [{"kind": "photometric"}] if pose else [{"kind": "stereo", "both": False}]
     if depth.get("uncertainty"):
         objective.append({"kind": "uncertainty"})
+    context = [-1, 1] if pose else []
     values = {
-        "data": {"train": [{"kind": "folder", "root": "/clips"}], "image_size": list(SIZE)},
+        "data": {"train": [{"kind": "folder", "root": "/clips"}], "image_size": list(SIZE), "context": context},
         "networks": networks,
         "objective": objective,
         "training": {"epochs": 3},
@@ -49,9 +58,7 @@ def write_checkpoint(folder: Path, depth: dict[str, Any], pose: dict[str, Any] |
     torch.manual_seed(0)
     modules = {name: block.assemble() for name, block in run.networks if block is not None}
     for module in modules.values():
-        for parameter in module.parameters():
-            if parameter.dim() == 1:
-                nn.init.normal_(parameter, float(parameter.detach().mean()), 0.1)
+        move(module)
     weights = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     checkpoint.write(folder, Checkpoint(run, META, weights))
     return folder

@@ -24,6 +24,8 @@ from packdepth.networks.packnet import PackNetBlock
 from packdepth.networks.superdepth import SuperDepthBlock
 from packdepth.networks.transformers_depth import TransformersDepthBlock
 
+from .conftest import move
+
 onnxruntime = pytest.importorskip(
     "onnxruntime", reason="ONNX Runtime is not installed: pip install 'packdepth[export]'"
 )
@@ -33,7 +35,7 @@ PLAIN = {  # node types of networks without guidance, all of which runtimes and 
     "Add", "Clip", "Concat", "Conv", "DepthToSpace", "Div", "Elu", "GroupNormalization", "MaxPool", "Mul", "Pad",
     "Reciprocal", "Relu", "Reshape", "Resize", "Sigmoid", "Slice", "Squeeze", "Split", "Sub", "Transpose",
 }  # fmt: skip
-GUIDED = {"AveragePool", "Cast", "Equal", "Exp", "Expand", "Pow", "ReduceL2", "ReduceSum"}
+GUIDED = {"AveragePool", "Cast", "Equal", "Exp", "Expand", "Pow", "ReduceL2", "ReduceSum", "Shape"}
 CLASSES = 5
 LIGHT = {"kind": "efficientnet_lite", "weights": None}
 
@@ -79,23 +81,22 @@ def predictor_of(block: DepthNetworkBlock) -> Any:
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None
             nn.init.normal_(module.running_mean, 0, 0.1)
-    for parameter in network.parameters():
-        if parameter.dim() == 1:
-            nn.init.normal_(parameter, float(parameter.detach().mean()), 0.1)
+    move(network)
     return SimpleNamespace(depth=network, label_classes=block.label_classes, has_confidence=block.uncertainty)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_a_clean_graph_that_computes_the_same_for_any_number_of_images(name: str, tmp_path: Path) -> None:
     predictor = predictor_of(NETWORKS[name](tmp_path))
-    model = onnx_model(depth_graph(predictor, (64, 96), batch=None))
+    graph = depth_graph(predictor, (64, 96), batch=None)
+    model = onnx_model(graph)
     types = Counter(node.op_type for node in model.graph.node)
     constants = {tensor.name for tensor in model.graph.initializer}
     arithmetic = [node.op_type for node in model.graph.node if all(not i or i in constants for i in node.input)]
     assert arithmetic == []
     if name != "transformers":
         assert set(types) <= PLAIN | (GUIDED if "guided" in name else set())
-    normalized = [layer for layer in predictor.depth.modules() if isinstance(layer, nn.GroupNorm)]
+    normalized = [layer for layer in graph.module.modules() if isinstance(layer, nn.GroupNorm)]
     assert types["GroupNormalization"] == len(normalized)
     assert "ScatterND" not in types
     assert [(each.domain, each.version) for each in model.opset_import] == [("", OPSET)]

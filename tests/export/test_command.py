@@ -38,7 +38,7 @@ def test_the_file_says_what_it_is(model: Path) -> None:
     assert (record["image_size"], record["batch"], record["input"]) == (list(SIZE), None, "float")
     assert (record["metric"], record["scale"]) == (True, META.scale)
     assert record["meta"]["trained_cameras"][0]["fx"] == 50
-    assert "terms of their data" in record["licence"]
+    assert "terms of the data" in record["licence"]
     assert len(record["run_hash"]) == 12
 
 

@@ -171,7 +171,7 @@ def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> E
         options: the options of the export.
     """
     block, run = predictor.run.networks.depth, predictor.run
-    origin = f"{run.imported_from} trained its weights" if isinstance(run, Imported) else "its weights were trained"
+    origin = f"; {run.imported_from} trained them" if isinstance(run, Imported) else ""
     return ExportRecord(
         part="depth",
         packdepth=__version__,
@@ -186,8 +186,8 @@ def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> E
         label_classes=predictor.label_classes,
         classes=class_names(predictor.depth),
         confidence=predictor.has_confidence,
-        licence=f"packdepth is under Apache 2.0; {origin}, for which the terms of their data and of the pretrained "
-        f"weights that they began with hold",
+        licence="packdepth is under Apache 2.0; to the weights apply the terms of the data that they were trained on, "
+        f"and of pretrained weights if training began with some{origin}",
         meta=predictor.meta,
     )
 

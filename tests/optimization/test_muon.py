@@ -80,6 +80,7 @@ def test_convolutions_of_the_networks_that_it_is_asked_for_are_stepped_as_matric
 ) -> None:
     values = yaml.safe_load(RUN_FILE.read_text())
     values["training"]["optimizer"] |= {"pose_learning_rate": pose_learning_rate, "weight_decay": 0.1}
+    values["networks"]["depth"] = {"kind": "packnet", "preset": "tiny"}
     run = parse_run(values, "test")
     networks = {"depth": run.networks.depth.assemble(), "pose": PoseNet()}
     optimizer, _ = optimizer_and_schedule(run.training, networks, steps=300)

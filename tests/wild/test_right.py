@@ -127,35 +127,17 @@ def test_paths_with_spaces_and_letters_of_any_script_work_in_every_command(
 
 
 @pytest.mark.parametrize(
-    ("encoding", "ending", "told"),
-    [
-        ("utf-8-sig", "\n", None),
-        ("utf-8", "\r\n", None),
-        ("utf-8", "\r", None),
-        ("utf-16", "\n", "cannot be read as text"),
-        ("cp1252", "\n", None),
-    ],
+    ("encoding", "ending"),
+    [("utf-8-sig", "\n"), ("utf-8", "\r\n"), ("utf-8", "\r"), ("utf-16", "\n"), ("cp1252", "\n")],
 )
-def test_tables_of_frames_in_other_encodings_are_read_or_refused(
-    tmp_path: Path, encoding: str, ending: str, told: str | None
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_of_frames_of_other_programs_are_read(
+    tmp_path: Path, encoding: str, ending: str, separator: str
 ) -> None:
     clip = world.write(tmp_path / "clip")
     table = clip / "frames.csv"
-    text = table.read_text().replace("\n", ending)
-    table.write_bytes(text.encode(encoding))
-    if told is None:
-        assert [frame.time for frame in open_clips(clip)[0].frames] == pytest.approx(np.arange(6) / 10)
-    else:
-        with pytest.raises(InputError, match=told):
-            open_clips(clip)
-
-
-@pytest.mark.parametrize("separator", [";", "\t"])
-def test_tables_of_frames_with_other_separators_are_refused_by_their_header(tmp_path: Path, separator: str) -> None:
-    clip = world.write(tmp_path / "clip")
-    (clip / "frames.csv").write_text((clip / "frames.csv").read_text().replace(",", separator))
-    with pytest.raises(InputError, match=r"frames\.csv: unknown column 'frame.time_s"):
-        open_clips(clip)
+    table.write_bytes(table.read_text().replace("\n", ending).replace(",", separator).encode(encoding))
+    assert [frame.time for frame in open_clips(clip)[0].frames] == pytest.approx(np.arange(6) / 10)
 
 
 # --- measurements -----------------------------------------------------------------------------------------------
@@ -207,7 +189,7 @@ VIDEOS: dict[str, tuple[Callable[[], list[np.ndarray]], dict[str, str]]] = {
     "moving": (lambda: shots(0, 24), {}),
     "static": (lambda: shots(0, 1) * 24, {"static frames": "error"}),
     "night": (lambda: [image // 25 for image in shots(0, 24)], {"large motion": "warning", "clipping": "warning"}),
-    "cut": (lambda: [*shots(0, 12), *shots(1, 12)], {}),
+    "cut": (lambda: [*shots(0, 12), *shots(1, 12)], {"cuts": "warning"}),
     "tripled": (lambda: [image for image in shots(0, 10) for _ in range(3)], {"static frames": "warning"}),
 }
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock
 from packdepth.networks.encoder_decoder import EncoderDecoderBlock
-from packdepth.networks.options import BEST_ENCODER, INITIAL_DEPTH, Unit, has_best_weights
+from packdepth.networks.options import BEST_ENCODER, INITIAL_DEPTH, has_best_weights
 from packdepth.networks.packnet import PackNetBlock
 
 
@@ -24,12 +24,10 @@ class BestStartBlock(DepthNetworkBlock):
     """
 
     kind: Literal["best_start"] = "best_start"
-    dropout: Unit = 0.0
-    """Probability of dropout in PackNet, which needs it more than a pretrained network, that has none."""
     initial_depth: Annotated[float, Field(gt=0.5, lt=100)] = INITIAL_DEPTH
     """Depth that the network predicts before training, in metres, between 0.5 and 100."""
 
-    training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {"dropout", "initial_depth"}
+    training_options: ClassVar[frozenset[str]] = DepthNetworkBlock.training_options | {"initial_depth"}
 
     @property
     def advice(self) -> str:
@@ -48,7 +46,7 @@ class BestStartBlock(DepthNetworkBlock):
         options["initial_depth"] = self.initial_depth
         if isinstance(before, EncoderDecoderBlock) if before is not None else has_best_weights():
             return EncoderDecoderBlock(encoder=BEST_ENCODER, **options)
-        return PackNetBlock(preset="tiny", dropout=self.dropout, **options)
+        return PackNetBlock(preset="tiny", **options)
 
     def architecture(self) -> dict[str, Any]:
         """Return the options of the network that is trained."""

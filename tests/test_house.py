@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("scale",),
     ("evaluation",),
-    ("training", "export"),
+    ("training",),
     ("recommend",),
     ("demo", "studies"),
     ("cli",),

@@ -1,1 +1,0 @@
-"""Export of the networks of a checkpoint to files that other programs compute: `packdepth export`."""

@@ -69,7 +69,7 @@ class DemoSize:
 
 
 FULL = DemoSize(
-    train_drives=56, train_frames=240, test_drives=30, epochs=10, epoch_steps=70, odometry_frames=60, minutes=9
+    train_drives=56, train_frames=240, test_drives=30, epochs=10, epoch_steps=56, odometry_frames=60, minutes=9
 )
 QUICK = DemoSize(
     train_drives=14, train_frames=140, test_drives=8, epochs=2, epoch_steps=80, odometry_frames=40, minutes=3

@@ -27,7 +27,7 @@ def tree(root: Path) -> Path:
     add_right(world.write(clips / "kitti2015_lead_car"))
     pairs(clips / "kitti2015_pairs", 25)
     kitti_odometry(root / "kitti_odometry" / "dataset", "06")
-    kitti_raw(root / "kitti_raw", "2011_09_26_drive_0052_sync", np.linspace(0, 5, 52))
+    kitti_raw(root / "kitti_raw", "2011_09_26_drive_0052_sync", np.linspace(0, 40, 52))
     camvid(root / "camvid")
     (root / "video").mkdir()
     video(root / "video" / "highway_dashcam.mp4", [world.picture(index) for index in np.linspace(0, 5, 16)])

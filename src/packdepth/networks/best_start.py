@@ -14,10 +14,10 @@ from packdepth.networks.packnet import PackNetBlock
 
 
 class BestStartBlock(DepthNetworkBlock):
-    """The network of the run files: from ImageNet if the extra `pretrained` is installed, else PackNet `tiny`.
+    """The best start that is installed: from ImageNet with the extra `pretrained`, else PackNet `tiny`.
 
-    With the extra it is `encoder_decoder` with the encoder `efficientnet_lite`. Checkpoints name the network that was
-    trained.
+    With the extra it is `encoder_decoder` with the encoder `efficientnet_lite`, without it PackNet starts from random
+    weights. Checkpoints name the network that was trained.
 
     >>> BestStartBlock(initial_depth=6).completed().kind in ("encoder_decoder", "packnet")
     True

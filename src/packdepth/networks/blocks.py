@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -154,6 +154,22 @@ class GuidanceBlock(Closed):
 # --- networks -----------------------------------------------------------------------------------------------------
 
 
+class PartBlock(Block, ABC):
+    """The block of a part of a network, such as an encoder; it is an option of the network's block."""
+
+    def architecture(self) -> dict[str, Any]:
+        """Return the options that must be equal in two parts for one to load the weights of the other."""
+        return self.model_dump()
+
+    def completed(self, before: PartBlock | None = None) -> Self:
+        """Return the block with all that it needs from files; see `NetworkBlock.completed`.
+
+        Args:
+            before: the same part of the training that is resumed, completed; None otherwise.
+        """
+        return self
+
+
 class NetworkBlock(Block, ABC):
     """Options that all networks of a run file have."""
 
@@ -182,7 +198,8 @@ class NetworkBlock(Block, ABC):
 
     def architecture(self) -> dict[str, Any]:
         """Return the options that must be equal in two networks for one to load the weights of the other."""
-        return self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
+        own = self.model_dump(exclude=dict.fromkeys(self.training_options, True) | {"guidance": {"cache": True}})
+        return own | {name: value.architecture() for name, value in self if isinstance(value, PartBlock)}
 
     @property
     def advice(self) -> str:
@@ -200,7 +217,9 @@ class NetworkBlock(Block, ABC):
 
         Raises InputError if a file cannot be used.
         """
-        return self
+        former = dict(before) if before is not None and type(before) is type(self) else {}
+        parts = {name: value.completed(former.get(name)) for name, value in self if isinstance(value, PartBlock)}
+        return self.model_copy(update=parts)
 
     def start(self, network: nn.Module) -> None:
         """Load the weights that a new training starts from. They stay random unless a subclass loads pretrained ones.

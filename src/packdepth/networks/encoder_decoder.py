@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock
+from packdepth.networks.blocks import DepthNetworkBlock
 from packdepth.networks.decoders.decoder import AnyDecoder, Decoder, DecoderBlock
 from packdepth.networks.decoders.monodepth2 import NARROW, Monodepth2DecoderBlock
 from packdepth.networks.encoders.encoder import STRIDE, AnyEncoder, Encoder, EncoderBlock
@@ -93,24 +93,6 @@ class EncoderDecoderBlock(BoundedDepthBlock):
     def parts(self) -> tuple[EncoderBlock, DecoderBlock]:
         """The encoder and the decoder."""
         return self.encoder, self.decoder
-
-    def architecture(self) -> dict[str, Any]:
-        """Return the options that must be equal in two networks for one to load the weights of the other."""
-        return super().architecture() | {
-            "encoder": self.encoder.architecture(),
-            "decoder": self.decoder.architecture(),
-        }
-
-    def completed(self, before: NetworkBlock | None = None) -> Self:
-        """Return the block with its encoder completed.
-
-        Args:
-            before: the completed block of the training that is resumed; None otherwise.
-
-        Raises InputError if a file that the encoder names cannot be used.
-        """
-        former = before.encoder if isinstance(before, EncoderDecoderBlock) else None
-        return self.model_copy(update={"encoder": self.encoder.completed(former)})
 
 
 class EncoderDecoder(nn.Module):

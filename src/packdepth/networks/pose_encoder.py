@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import NetworkBlock, PoseNetworkBlock
+from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
 from packdepth.networks.encoders.encoder import AnyEncoder, Encoder, EncoderBlock
 from packdepth.networks.layers.padding import pad_to_multiple
@@ -67,21 +67,6 @@ class PoseEncoderBlock(EncoderPoseBlock):
     def part(self) -> EncoderBlock:
         """The encoder."""
         return self.encoder
-
-    def architecture(self) -> dict[str, Any]:
-        """Return the options that must be equal in two networks for one to load the weights of the other."""
-        return super().architecture() | {"encoder": self.encoder.architecture()}
-
-    def completed(self, before: NetworkBlock | None = None) -> Self:
-        """Return the block with its encoder completed.
-
-        Args:
-            before: the completed block of the training that is resumed; None otherwise.
-
-        Raises InputError if a file that the encoder names cannot be used.
-        """
-        former = before.encoder if isinstance(before, PoseEncoderBlock) else None
-        return self.model_copy(update={"encoder": self.encoder.completed(former)})
 
 
 class EncoderPose(PairPoseNetwork):

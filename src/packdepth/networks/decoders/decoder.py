@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.blocks import Block, ByKind, Family
+from packdepth.blocks import ByKind, Family
+from packdepth.networks.blocks import PartBlock
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import InverseDepthHead
 
@@ -55,7 +56,7 @@ class Decoder(nn.Module):
                 head.start_at(depth, layer)
 
 
-class DecoderBlock(Block, ABC):
+class DecoderBlock(PartBlock):
     """The options of all decoders.
 
     >>> from packdepth.networks.decoders.monodepth2 import Monodepth2DecoderBlock
@@ -70,10 +71,6 @@ class DecoderBlock(Block, ABC):
         Args:
             encoder_channels: channels of the encoder's features, at strides 2 to 32.
         """
-
-    def architecture(self) -> dict[str, Any]:
-        """Return the options that must be equal in two decoders for one to load the weights of the other."""
-        return self.model_dump()
 
 
 DECODERS = Family(DecoderBlock, "packdepth.decoders", ("packdepth.networks.decoders",))  # type: ignore[type-abstract]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -12,8 +12,9 @@ import torch
 from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from packdepth.blocks import Block, ByKind, Family
+from packdepth.blocks import ByKind, Family
 from packdepth.errors import InputError
+from packdepth.networks.blocks import PartBlock
 
 STRIDE = 32  # pixels of the image for each pixel of the coarsest features
 STRIDES = (2, 4, 8, 16, STRIDE)  # strides of the features, finest first
@@ -114,7 +115,7 @@ class Encoder(nn.Module):
             setattr(parent, name, nn.GroupNorm(math.gcd(GROUPS, channels), channels, eps=module.eps))
 
 
-class EncoderBlock(Block, ABC):
+class EncoderBlock(PartBlock):
     """The options of all encoders.
 
     >>> from packdepth.networks.encoders.resnet import ResNetEncoderBlock
@@ -175,14 +176,6 @@ class EncoderBlock(Block, ABC):
     def describe(self) -> str:
         """Return the kind, the variant and the origin of the weights in a few words."""
         return self.kind
-
-    def completed(self, before: EncoderBlock | None = None) -> Self:
-        """Return the block with all that `build` needs from files; see `NetworkBlock.completed`.
-
-        Args:
-            before: the completed block of the training that is resumed; None otherwise.
-        """
-        return self
 
     def architecture(self) -> dict[str, Any]:
         """Return the options that must be equal in two encoders for one to load the weights of the other."""

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from packdepth.errors import InputError
+from packdepth.networks.blocks import PartBlock
 from packdepth.networks.encoders.encoder import STRIDES, Encoder, EncoderBlock, normalized
 from packdepth.networks.hub import (
     IMAGENET,
@@ -68,7 +69,7 @@ class TransformersEncoderBlock(EncoderBlock):
         assert block.record is not None
         return super(TransformersEncoderBlock, block).architecture() | {"record": block.record.identity}
 
-    def completed(self, before: EncoderBlock | None = None) -> Self:
+    def completed(self, before: PartBlock | None = None) -> Self:
         """Return the block with the description of the model.
 
         Args:

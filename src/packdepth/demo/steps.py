@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
@@ -17,8 +17,9 @@ import yaml
 from packdepth.city.command import require_city
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
-from packdepth.networks.options import has_best_weights
+from packdepth.networks.options import BEST_ADVICE, has_best_weights
 from packdepth.progress import clock
+from packdepth.run_files import read_yaml
 from packdepth.sources.folder import Folder
 from packdepth.training.elsewhere import finished_epochs, train_elsewhere
 
@@ -34,10 +35,11 @@ SIZE = (96, 320)
 RATE = 10.0  # frames per second of rendered drives
 RUN_FILE = files("packdepth.demo") / "run.yaml"
 # What differs in the run file for PackNet from random weights, with which --compare compares (2026-11-22-demo.md).
-FROM_SCRATCH: dict[str, Any] = {
-    "networks": {"depth": {"kind": "packnet", "preset": "tiny", "dropout": 0.2}},
-    "training": {"depth_learning_rate": 2e-3, "optimizer": {"weight_decay": 0.3}},
-}
+FROM_SCRATCH = (
+    "networks.depth={kind: packnet, preset: tiny, initial_depth: 6.0, dropout: 0.2}",
+    "training.depth_learning_rate=2.0e-3",
+    "training.optimizer.weight_decay=0.3",
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def demo(output: Path, quick: bool = False, seed: int = 1, compare: bool = False
     with step(1, "render drives through a city, with exact ground truth", started):
         render(output / "data", size, seed)
     with step(2, "train networks on video and speed alone", started):
+        if not has_best_weights():
+            print(f"the depth network starts {BEST_ADVICE}", flush=True)
         train(output / "run", output / "data", size, seed, from_scratch=not has_best_weights())
         if compare:
             train(output / "from_scratch", output / "data", size, seed, from_scratch=True)
@@ -209,28 +213,11 @@ def train(run: Path, data: Path, size: DemoSize, seed: int, from_scratch: bool) 
 
 def _run_text(data: Path, size: DemoSize, seed: int, from_scratch: bool) -> str:
     """Return the text of the run file. Its ego-motion network begins with the mean step that the speed gives."""
-    run = yaml.safe_load(RUN_FILE.read_text())
+    run = read_yaml(Path(str(RUN_FILE)), FROM_SCRATCH if from_scratch else ())
     for part in ("train", "val"):
         run["data"][part][0]["root"] = str((data / part).resolve())
-    if from_scratch:
-        run = merged(run, FROM_SCRATCH)
     run["networks"]["pose"]["initial_forward"] = round(mean_step(data), 3)
     run["training"] |= {"epochs": size.epochs, "epoch_steps": size.epoch_steps, "seed": seed}
     schedule = run["training"]["schedule"]
     schedule["warmup"] = min(schedule["warmup"], size.steps // 4)  # a quick training has no steps to spare
     return yaml.safe_dump(run, sort_keys=False)
-
-
-def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return nested values with some of them changed.
-
-    Args:
-        values: the values, by name.
-        changes: new values, nested likewise.
-
-    >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
-    {'a': {'b': 3, 'c': 2}}
-    """
-    return values | {
-        name: merged(values[name], value) if isinstance(value, dict) else value for name, value in changes.items()
-    }

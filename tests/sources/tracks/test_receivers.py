@@ -57,6 +57,22 @@ def test_gpx_errors(tmp_path: Path, points: list[str], message: str) -> None:
         read_track(gpx(tmp_path / "a.gpx", points))
 
 
+POINT = '<trkpt lat="{lat}" lon="11"><time>2026-01-01T00:00:{second:02d}Z</time></trkpt>'
+
+
+def test_a_repeated_gpx_point_is_left_out_and_said(tmp_path: Path) -> None:
+    points = [POINT.format(lat=48 + i * 1e-4, second=i) for i in range(8)]
+    track = read_track(gpx(tmp_path / "a.gpx", [*points[:4], points[3], *points[4:]]))
+    assert track.times.tolist() == list(range(8))
+    assert "1 repeated values left out" in track.description
+
+
+def test_two_gpx_positions_at_one_time_are_refused(tmp_path: Path) -> None:
+    points = [POINT.format(lat=48 + i * 1e-4, second=i // 2) for i in range(12)]
+    with pytest.raises(InputError, match=r"values 1 and 2 have the same time .*; 6 such places"):
+        read_track(gpx(tmp_path / "a.gpx", points))
+
+
 @pytest.mark.parametrize("longitude", [-122.4, 0.0, 139.7, 179.9995])
 def test_speeds_are_compared_with_positions_at_any_longitude(longitude: float) -> None:
     seconds = np.arange(60.0)

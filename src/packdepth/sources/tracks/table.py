@@ -18,7 +18,7 @@ from packdepth.sources.files import require
 from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, is_value, with_points
 from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
-from packdepth.sources.tracks.track import Track, checked
+from packdepth.sources.tracks.track import Track, check_times, checked
 from packdepth.sources.tracks.units import SPEED_UNITS, speed_unit, time_unit
 
 DELIMITERS = ("\t", ";", "|", ",", " ")  # in the order of trial: a comma may be a decimal comma, a space part of a date
@@ -100,7 +100,7 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
         )
     else:
         known = np.isfinite(places[0]) & np.isfinite(places[1]) & fixed & ((places[0] != 0) | (places[1] != 0))
-        checked(Track(path, times.seconds[known], np.zeros(known.sum()), times.start, ""))
+        check_times(path, times.seconds[known])
         values = np.full(len(known), np.nan)
         values[known] = speeds_from_positions(times.seconds[known], places[0][known], places[1][known])
         what = f"positions in columns '{names[0]}' and '{names[1]}'"

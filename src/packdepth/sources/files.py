@@ -17,6 +17,7 @@ from packdepth.sources.stills import image_size, pixels
 
 CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx", "$recycle.bin", "lost+found")
 # names in lower case of files and folders that Windows, macOS and network drives add to every folder
+NUMBER_IN_NAME = re.compile(r"([0-9]+(?:\.[0-9]+)?)")  # digits, with a fraction or without; `split` keeps them
 NAMED = 8  # files that a sentence names; more are counted
 UNWRITABLE = 65535  # largest value of 16 bits
 POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
@@ -99,7 +100,7 @@ def name_parts(name: str) -> list[str | Decimal]:
     >>> name_parts("frame_010_left")
     ['frame_', Decimal('10'), '_left']
     """
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
+    parts = NUMBER_IN_NAME.split(name)
     return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
 
 

@@ -130,10 +130,9 @@ def pixels(path: Path, mode: str | None) -> np.ndarray:
     with opened(path) as image:
         if mode == "RGB":
             check_mode(image, str(path))
-        turn = turn_of(image) if mode == "RGB" else None
         try:
-            image.load()
-            shown = image if turn is None else image.transpose(turn)
+            shown = upright(image) if mode == "RGB" else image
+            shown.load()
             return np.asarray(shown.convert(mode) if mode else shown)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None

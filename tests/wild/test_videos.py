@@ -23,9 +23,8 @@ from packdepth.inference.writers.video import video_writer
 from packdepth.inspection.findings import findings
 from packdepth.inspection.import_data import import_data
 from packdepth.inspection.survey import survey
-from packdepth.sources.decoding import VideoFrame, iterate, probe
+from packdepth.sources.decoding import VIDEOS, VideoFrame, iterate, probe
 from packdepth.sources.open import open_clips
-from packdepth.sources.video import VIDEOS
 
 RNG = np.random.default_rng(0)
 PATTERN = RNG.integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)

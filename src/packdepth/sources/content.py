@@ -1,4 +1,4 @@
-"""True content of files that are not what their names say: half a copy, a pointer, a web page, an archive.
+"""True content of files that cannot be read: half a copy, a pointer, a web page, an archive, a HEIC photo.
 
 Every source asks here before it reads a file that it cannot read, or that FFmpeg would read as something else.
 """
@@ -12,6 +12,7 @@ from packdepth.errors import InputError
 HEAD = 4096  # bytes that are looked at: every image, video and log has a byte that is not 0 among them
 TAR_MAGIC_AT = 257  # bytes before the magic of a tar archive
 ARCHIVES = (b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # of photos of phones
 APPLE_DOUBLE = b"\x00\x05\x16\x07"  # macOS writes such files as ._NAME beside NAME on disks of others
 MP4_BOXES = (b"ftyp", b"mdat", b"wide", b"free")  # first boxes of an mp4 or mov file
 INDEX_BOX = b"moov"  # box of an mp4 or mov file that tells where its frames are; cameras write it last
@@ -45,6 +46,8 @@ def disguise(path: Path) -> str | None:
         return "is a side file of macOS, not the file itself; remove it"
     if start.startswith((b"<!doctype html", b"<html")):
         return "is a web page, as a download that failed leaves it; download it again"
+    if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
+        return "is a HEIC photo, which is not read; export it as JPEG"
     if head.startswith(ARCHIVES) or head[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
         return "is an archive; unpack it, and give the folder"
     return None

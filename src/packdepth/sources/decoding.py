@@ -22,7 +22,6 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.sources.content import lacks_index, refuse_disguise
 from packdepth.sources.files import require
-from packdepth.sources.stills import is_heif
 
 if TYPE_CHECKING:
     import av
@@ -335,8 +334,6 @@ def _open(path: Path) -> InputContainer:
     """Open a video file. Raises InputError if it has no video stream, or only a cover picture."""
     import av
 
-    if path.is_file() and is_heif(path):
-        raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG")
     refuse_disguise(path)  # FFmpeg reads the images in an archive as a video
     try:
         container = av.open(str(path))

@@ -203,3 +203,9 @@ def photo(tmp_path: Path) -> Callable[..., Path]:
 def test_a_photo_in_heic_is_no_video(photo: Callable[[str], Any], name: str) -> None:
     with pytest.raises(InputError, match="HEIC photo, which is not read; export it as JPEG"):
         open_clips(photo(name))
+
+
+def test_a_folder_of_photos_in_heic_says_what_to_do(photo: Callable[[str], Any]) -> None:
+    path = photo("a.heic")
+    with pytest.raises(InputError, match=r"a\.heic: is a HEIC photo, which is not read; export it as JPEG"):
+        open_clips(path.parent)

@@ -24,7 +24,7 @@ from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 from packdepth.sources.undistort import undistorted
 
-LONGER = 1.5  # times the median step of a clip: a nominal interval above it is in another unit
+LONGER = 1.5  # times the median step of a clip: a longer nominal interval is taken for one in another unit
 
 
 def median_step(times: Sequence[float]) -> float | None:
@@ -55,7 +55,9 @@ def check_frame_sizes(clip: Clip) -> None:
 
 
 def check_interval(clip: Clip) -> None:
-    """Raise InputError if the interval of a clip is longer than its frames are apart, so that no gap would be one.
+    """Raise InputError if the nominal interval of a clip is much longer than the median step between its frames.
+
+    With such an interval, missing frames would not be noticed as gaps.
 
     Args:
         clip: the clip.

@@ -1,6 +1,6 @@
 """True content of files that cannot be read: half a copy, a pointer, a web page, an archive, a HEIC photo.
 
-Every source asks here before it reads a file that it cannot read, or that FFmpeg would read as something else.
+Every source calls these functions for a file that its reader refuses, or that FFmpeg would read as something else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INDEX_BOX = b"moov"  # box of an mp4 or mov file that tells where its frames are
 
 
 def disguise(path: Path) -> str | None:
-    """Return what a file is in truth and what to do, as the end of a sentence; None if nothing speaks against it.
+    """Return what a file really is and what to do, as the end of a sentence; None if its beginning shows nothing wrong.
 
     Args:
         path: the file, which exists.
@@ -34,7 +34,7 @@ def disguise(path: Path) -> str | None:
         with path.open("rb") as file:
             head = file.read(HEAD)
     except OSError:
-        return None  # the reader says it
+        return None  # the reader raises the same error, and names the cause
     start = head.lstrip()[:32].lower()
     if not head:
         return "is empty (0 bytes); copy it again"
@@ -54,17 +54,17 @@ def disguise(path: Path) -> str | None:
 
 
 def refuse_disguise(path: Path) -> None:
-    """Raise InputError, one sentence, if a file is in truth something else (`disguise`).
+    """Raise InputError if a file is not what its name says (`disguise`).
 
     Args:
-        path: file or folder.
+        path: file or folder; a folder is never refused.
     """
     if path.is_file() and (truth := disguise(path)) is not None:
         raise InputError(f"{path}: {truth}")
 
 
 def lacks_index(path: Path) -> bool:
-    """Return whether a file is an mp4 or mov without index: a camera that loses power does not write it.
+    """Return whether a file is an mp4 or mov without an index, which a camera that loses power does not write.
 
     Args:
         path: the file.

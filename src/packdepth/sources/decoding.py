@@ -35,7 +35,7 @@ VIDEOS = (
 MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and H.265
 OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
 RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order
-PROBED_KEY_FRAMES = 4  # key frames, spread over a video, and its last, whose size is looked at: some milliseconds each
+PROBED_KEY_FRAMES = 4  # key frames, spread over a video, whose size is compared, and the last: some milliseconds each
 CAPTURE_RATE = "com.android.capture.fps"  # frames per second of the recording, which slow motion shows at fewer
 OTHER_RATE = 1.2  # factor between two rates that are not meant to be one
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
@@ -295,7 +295,7 @@ def _scan(path: Path, modified: int) -> _Index:
 
 
 def _slowness(places: Sequence[Mapping[str, str]], fps: float) -> float:
-    """Return how much longer a video is than its recording took, by the rate that phones write into its metadata."""
+    """Return the duration of a video over that of its recording, by the frame rate that phones write as metadata."""
     for text in (place.get(CAPTURE_RATE) for place in places):
         try:
             captured = float(text or 0)

@@ -97,7 +97,7 @@ def times_of(names: Sequence[str], rate: float) -> list[float]:
 
 
 def unique_labels(series: Sequence[Series]) -> list[str]:
-    """Return a label for each series that no other has.
+    """Return the labels of series, with a number added where two series would have the same.
 
     Args:
         series: the series of a folder.
@@ -133,7 +133,10 @@ def _signature(name: str) -> tuple[str | Decimal, ...]:
 
 
 def _by_other_numbers(names: list[str]) -> list[list[str]]:
-    """Divide names of equal texts by the numbers that do not count, such as that of a camera; or leave them one."""
+    """Divide names of equal texts by all numbers but the one that counts the frames, such as the number of a camera.
+
+    The names stay one group if a part would have fewer than `MIN_SERIES` names.
+    """
     if all(CALENDAR.search(name) for name in names):
         return [names]
     numbers = [name_parts(name)[1::2] for name in names]

@@ -9,7 +9,8 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 
-CHORD, MIN_CHORD = 4.0, 12.0  # seconds, and metres that it must be long: a receiver's noise is a fifth of it
+CHORD = 4.0  # seconds: duration of the pieces in which a path by speeds is compared with that by positions
+MIN_CHORD = 12.0  # metres: shorter pieces are not compared; a receiver's noise is a fifth of it
 MIN_CHORDS = 4  # chords, of which one may be an outlier
 MAX_RATIO = 1.5  # of a path by speeds over that by positions, or its inverse: wrong units change it more
 EARTH = 6_371_009.0  # metres, mean radius
@@ -41,12 +42,12 @@ def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: 
 
 
 def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
-    """Raise InputError for positions that are no degrees.
+    """Raise InputError for positions that are beyond the range of degrees, so that they are in another unit.
 
     Args:
         path: the file, for the message.
-        latitudes: [N], NaN where unknown.
-        longitudes: [N], NaN where unknown.
+        latitudes: [N] degrees, NaN where unknown.
+        longitudes: [N] degrees, NaN where unknown.
 
     >>> check_degrees(Path("log.csv"), np.array([48.1]), np.array([11.5]))
     """
@@ -65,7 +66,10 @@ def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> 
 def check_path(
     path: Path, times: np.ndarray, speeds: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray
 ) -> None:
-    """Raise InputError if speeds do not make the path that positions make: they are in another unit.
+    """Raise InputError if the path that follows from speeds is much longer or shorter than that of the positions.
+
+    The speeds are then in another unit. Paths are compared in pieces of `CHORD` seconds. Nothing is raised if times do
+    not rise, or if fewer than `MIN_CHORDS` pieces are long enough.
 
     Args:
         path: the file, for the message.

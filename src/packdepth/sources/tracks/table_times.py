@@ -17,8 +17,8 @@ from packdepth.sources.tracks.clocks import (
     HOUR,
     WEEK,
     clock_digits,
-    day_first,
     is_date,
+    iso_dates,
     parse_clock,
     parse_iso,
     parse_minutes,
@@ -88,7 +88,7 @@ class TableTimes:
     @classmethod
     def _absolute(cls, table: Table, cells: Sequence[str], what: str) -> TableTimes:
         """Return times of dates with times of the day."""
-        cells = day_first(cells, table.where)
+        cells = iso_dates(cells, table.where)
         parsed = [parse_iso(cell, table.where(row)) for row, cell in enumerate(cells)]
         stamps = np.array([seconds for seconds, _ in parsed])
         if all(zone for _, zone in parsed):

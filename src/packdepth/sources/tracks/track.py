@@ -11,8 +11,8 @@ from packdepth.errors import InputError
 
 MIN_HOLE = 2.0  # seconds: over a shorter time the speed of a vehicle changes nearly linearly; chosen by reasoning
 EQUAL = 1e-6  # seconds: a time that differs by less is the same; sums of decimal fractions are off by less
-MAX_JUMP = 35.0  # metres per second from a value to the next, beyond what a vehicle can: sensors lag by some seconds
 MAX_ACCELERATION = 12.0  # metres per second squared: full braking on a dry road has 10
+MAX_JUMP = 35.0  # metres per second: change from a value to the next that is allowed in addition, as sensors lag
 MIN_RUN = 3  # values between two restarts of a logger: fewer are a disorder
 HOLE_PERIODS = 3.0  # periods of the track: two missing values in a row are no hole
 
@@ -64,13 +64,13 @@ class Track:
 
 
 def checked(track: Track) -> Track:
-    """Return a track, without repeated values.
+    """Check a track, and return it without values that repeat the one before.
 
     Args:
         track: the track.
 
-    Raises InputError if it has fewer than two speeds, if its times do not rise, or if no vehicle is so fast or changes
-    its speed so fast.
+    Raises InputError if it has fewer than two speeds, if its times do not rise, or if its speed changes faster than
+    that of any vehicle.
     """
     track = _without_repeated(track)
     check_times(track.path, track.times)

@@ -94,6 +94,19 @@ def test_tum(tum: Path) -> None:
     assert (depth[0, 1], depth[5, 5]) == (0, 2.0)
 
 
+def test_what_the_calibration_states_reaches_the_clip(scenes: Path, tum: Path) -> None:
+    for root, interval in ((scenes, 1 / 30), (tum, 0.033)):
+        (clip,) = source(root).clips()
+        folder = clip.path
+        assert clip.drive == f"{folder.parent.name}/{folder.name}"
+        assert clip.interval == pytest.approx(interval)
+        (root / "camera.yaml").write_text(CAMERA + "height_m: 1.2\ninterval_s: 0.04\ndrive: room\nindependent: true\n")
+        (clip,) = source(root).clips()
+        assert (clip.camera_height, clip.interval, clip.drive, clip.independent) == (1.2, 0.04, "room", True)
+        assert clip.calibration is not None
+        assert clip.calibration[0] == root / "camera.yaml"
+
+
 def test_measurements_are_optional_and_images_may_be_partial(
     tum: Path, scenes: Path, complaint: Callable[..., None]
 ) -> None:

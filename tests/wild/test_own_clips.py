@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,9 @@ def names_of(path: Path) -> dict[str, str]:
 
 DIALECTS: dict[str, Callable[[str], bytes]] = {
     "European Excel": lambda text: text.replace(",", ";").replace(".", ",").encode(),
+    "European Excel with the time first": lambda text: (
+        re.sub("^(.*?),(.*?),", r"\2;\1;", text, flags=re.MULTILINE).replace(",", ";").replace(".", ",").encode()
+    ),
     "Unicode text of Excel": lambda text: text.replace(",", "\t").encode("utf-16"),
     "columns without names": lambda text: "\n".join(f"{line},," for line in text.splitlines()).encode(),
     "capitals": lambda text: text.replace("frame,time_s", "Frame,Time_s").encode(),

@@ -23,9 +23,8 @@ from packdepth.inference.writers.video import video_writer
 from packdepth.inspection.findings import findings
 from packdepth.inspection.import_data import import_data
 from packdepth.inspection.survey import survey
-from packdepth.sources.decoding import VideoFrame, iterate, probe
+from packdepth.sources.decoding import VIDEOS, VideoFrame, iterate, probe
 from packdepth.sources.open import open_clips
-from packdepth.sources.video import VIDEOS
 
 RNG = np.random.default_rng(0)
 PATTERN = RNG.integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
@@ -204,3 +203,9 @@ def photo(tmp_path: Path) -> Callable[..., Path]:
 def test_a_photo_in_heic_is_no_video(photo: Callable[[str], Any], name: str) -> None:
     with pytest.raises(InputError, match="HEIC photo, which is not read; export it as JPEG"):
         open_clips(photo(name))
+
+
+def test_a_folder_of_photos_in_heic_says_what_to_do(photo: Callable[[str], Any]) -> None:
+    path = photo("a.heic")
+    with pytest.raises(InputError, match=r"a\.heic: is a HEIC photo, which is not read; export it as JPEG"):
+        open_clips(path.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,12 +17,14 @@ from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
 from packdepth.geometry.height import HeightAboveRoad
 from packdepth.records import Clip, Readable
+from packdepth.sources.calibrations.find import is_calibration
 from packdepth.sources.camera_file import with_camera
 from packdepth.sources.speeds import SpeedLog, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
+from packdepth.sources.tracks.read import RECEIVERS, TABLES
 from packdepth.sources.undistort import undistorted
 
-LONGER = 1.5  # times the median step of a clip: a nominal interval above it is in another unit
+LONGER = 1.5  # times the median step of a clip: a longer nominal interval is taken for one in another unit
 
 
 def median_step(times: Sequence[float]) -> float | None:
@@ -53,7 +55,9 @@ def check_frame_sizes(clip: Clip) -> None:
 
 
 def check_interval(clip: Clip) -> None:
-    """Raise InputError if the interval of a clip is longer than its frames are apart, so that no gap would be one.
+    """Raise InputError if the nominal interval of a clip is much longer than the median step between its frames.
+
+    With such an interval, missing frames would not be noticed as gaps.
 
     Args:
         clip: the clip.
@@ -64,6 +68,20 @@ def check_interval(clip: Clip) -> None:
             f"{clip.path}: interval_s is {clip.interval:g}, but its frames are {step:.4g} s apart; write the seconds "
             f"from a frame to the next (neither milliseconds nor frames per second), or leave it out"
         )
+
+
+def unread_names(paths: Iterable[Path], suffixes: Collection[str]) -> list[str]:
+    """Return the names of files beside a source's data that packdepth does not read.
+
+    Args:
+        paths: files in the folder of the data, in order.
+        suffixes: suffixes of the data, in lower case. Logs of speeds and calibrations are read, too.
+
+    >>> unread_names([Path("a.mp4"), Path("a.srt"), Path("camera.yaml"), Path("speeds.csv")], (".mp4",))
+    ['a.srt']
+    """
+    read = {*suffixes, *TABLES, *RECEIVERS}
+    return [path.name for path in paths if path.suffix.lower() not in read and not is_calibration(path)]
 
 
 def check_found(kind: str, clips: object) -> None:

@@ -25,7 +25,7 @@ from packdepth.sources.files import read_text
 from packdepth.sources.guess import Guess
 
 MIN_FOCAL, MAX_FOCAL = 0.08, 30.0  # widths: a fisheye of 220 degrees has 0.13, a telephoto lens of 2 degrees has 29
-MAX_SHARE = 3.0  # widths: a larger number is no focal length that was divided by the width
+MAX_SHARE = 3.0  # a smaller focal length may be a share of the width instead of pixels
 
 
 class LensFile(Closed):
@@ -93,7 +93,7 @@ class CameraFile(Closed):
 
     @model_validator(mode="after")
     def _in_pixels(self) -> CameraFile:
-        """Raise ValueError for focal lengths that are no pixels."""
+        """Raise ValueError for focal lengths that are not in pixels."""
         check_focals(self.width, self.fx, self.fy, self.cx)
         return self
 
@@ -117,7 +117,7 @@ class CameraFile(Closed):
 
 
 def check_focals(width: int, fx: float, fy: float, cx: float) -> None:
-    """Raise ValueError for focal lengths that no lens has, in pixels: they are in another unit.
+    """Raise ValueError for focal lengths outside the range of real lenses, which are in another unit than pixels.
 
     Args:
         width: width of the images, in pixels.

@@ -1,6 +1,6 @@
-"""True content of files that are not what their names say: half a copy, a pointer, a web page, an archive.
+"""True content of files that cannot be read: half a copy, a pointer, a web page, an archive, a HEIC photo.
 
-Every source asks here before it reads a file that it cannot read, or that FFmpeg would read as something else.
+Every source calls these functions for a file that its reader refuses, or that FFmpeg would read as something else.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from packdepth.errors import InputError
 HEAD = 4096  # bytes that are looked at: every image, video and log has a byte that is not 0 among them
 TAR_MAGIC_AT = 257  # bytes before the magic of a tar archive
 ARCHIVES = (b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # of photos of phones
 APPLE_DOUBLE = b"\x00\x05\x16\x07"  # macOS writes such files as ._NAME beside NAME on disks of others
 MP4_BOXES = (b"ftyp", b"mdat", b"wide", b"free")  # first boxes of an mp4 or mov file
 INDEX_BOX = b"moov"  # box of an mp4 or mov file that tells where its frames are; cameras write it last
 
 
 def disguise(path: Path) -> str | None:
-    """Return what a file is in truth and what to do, as the end of a sentence; None if nothing speaks against it.
+    """Return what a file really is and what to do, as the end of a sentence; None if its beginning shows nothing wrong.
 
     Args:
         path: the file, which exists.
@@ -33,7 +34,7 @@ def disguise(path: Path) -> str | None:
         with path.open("rb") as file:
             head = file.read(HEAD)
     except OSError:
-        return None  # the reader says it
+        return None  # the reader raises the same error, and names the cause
     start = head.lstrip()[:32].lower()
     if not head:
         return "is empty (0 bytes); copy it again"
@@ -45,23 +46,25 @@ def disguise(path: Path) -> str | None:
         return "is a side file of macOS, not the file itself; remove it"
     if start.startswith((b"<!doctype html", b"<html")):
         return "is a web page, as a download that failed leaves it; download it again"
+    if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
+        return "is a HEIC photo, which is not read; export it as JPEG"
     if head.startswith(ARCHIVES) or head[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
         return "is an archive; unpack it, and give the folder"
     return None
 
 
 def refuse_disguise(path: Path) -> None:
-    """Raise InputError, one sentence, if a file is in truth something else (`disguise`).
+    """Raise InputError if a file is not what its name says (`disguise`).
 
     Args:
-        path: file or folder.
+        path: file or folder; a folder is never refused.
     """
     if path.is_file() and (truth := disguise(path)) is not None:
         raise InputError(f"{path}: {truth}")
 
 
 def lacks_index(path: Path) -> bool:
-    """Return whether a file is an mp4 or mov without index: a camera that loses power does not write it.
+    """Return whether a file is an mp4 or mov without an index, which a camera that loses power does not write.
 
     Args:
         path: the file.

@@ -22,17 +22,20 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.sources.content import lacks_index, refuse_disguise
 from packdepth.sources.files import require
-from packdepth.sources.stills import is_heif
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+VIDEOS = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".ogv"),
+    *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".mjpeg", ".mjpg", ".h264", ".h265", ".hevc"),
+)  # suffixes of videos
 MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and H.265
 OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
 RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order
-PROBED_KEY_FRAMES = 4  # key frames, spread over a video, and its last, whose size is looked at: some milliseconds each
+PROBED_KEY_FRAMES = 4  # key frames, spread over a video, whose size is compared, and the last: some milliseconds each
 CAPTURE_RATE = "com.android.capture.fps"  # frames per second of the recording, which slow motion shows at fewer
 OTHER_RATE = 1.2  # factor between two rates that are not meant to be one
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
@@ -292,7 +295,7 @@ def _scan(path: Path, modified: int) -> _Index:
 
 
 def _slowness(places: Sequence[Mapping[str, str]], fps: float) -> float:
-    """Return how much longer a video is than its recording took, by the rate that phones write into its metadata."""
+    """Return the duration of a video over that of its recording, by the frame rate that phones write as metadata."""
     for text in (place.get(CAPTURE_RATE) for place in places):
         try:
             captured = float(text or 0)
@@ -331,8 +334,6 @@ def _open(path: Path) -> InputContainer:
     """Open a video file. Raises InputError if it has no video stream, or only a cover picture."""
     import av
 
-    if path.is_file() and is_heif(path):
-        raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG")
     refuse_disguise(path)  # FFmpeg reads the images in an archive as a video
     try:
         container = av.open(str(path))

@@ -17,8 +17,9 @@ from packdepth.sources.stills import image_size, pixels
 
 CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__macosx", "$recycle.bin", "lost+found")
 # names in lower case of files and folders that Windows, macOS and network drives add to every folder
+NUMBER_IN_NAME = re.compile(r"([0-9]+(?:\.[0-9]+)?)")  # digits, with a fraction or without; `split` keeps them
 NAMED = 8  # files that a sentence names; more are counted
-UNWRITABLE = 65535  # largest value of 16 bits
+UNWRITABLE = 65535  # largest value of 16 bits: stands for a depth that is unknown or too large to be written
 POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 
 def is_clutter(path: Path) -> bool:
-    """Return whether a file or folder is hidden, or of those that operating systems add; nobody means it as data.
+    """Return whether a file or folder is hidden, or one that operating systems and programs add, and hence no data.
 
     Args:
         path: the file or folder.
@@ -63,7 +64,7 @@ def require(path: Path, what: str) -> Path:
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a text file. Raises InputError if it is missing, neither UTF-8 nor UTF-16 with its mark.
+    """Read a text file in UTF-8, or in UTF-16 with a byte order mark. Raises InputError if it is missing or neither.
 
     Args:
         path: the file.
@@ -99,7 +100,7 @@ def name_parts(name: str) -> list[str | Decimal]:
     >>> name_parts("frame_010_left")
     ['frame_', Decimal('10'), '_left']
     """
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", name)
+    parts = NUMBER_IN_NAME.split(name)
     return [Decimal(part) if index % 2 else part for index, part in enumerate(parts)]
 
 

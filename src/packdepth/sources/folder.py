@@ -201,7 +201,7 @@ def read_frames(path: Path, ordered: bool = True) -> list[FrameRow]:
         ordered: whether times must rise from row to row; if they do not, InputError is raised.
     """
     text = read_text(path, f"a table of the clip's frames with the columns {', '.join(COLUMNS)}")
-    header, lines = _cells(path, text)
+    header, lines = _cells(text)
     _check_header(path, header)
     rows: list[FrameRow] = []
     for number, cells in lines:
@@ -224,11 +224,12 @@ def read_frames(path: Path, ordered: bool = True) -> list[FrameRow]:
     return rows
 
 
-def _cells(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return header and rows of a table, each row with the number of its line, in the dialects of spreadsheets.
+def _cells(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the header of a frames.csv, and its rows, each with the number of its line.
 
-    Semicolons or tabs may divide cells, and numbers may then have decimal commas; columns without name and content are
-    left out, as are empty lines and the = and quotes that keep the zeros of a name.
+    Spreadsheets write dialects: semicolons or tabs may divide cells, and numbers may then have decimal commas. Empty
+    lines and trailing columns without name and content are left out, and so are = and quotes around a cell, with which
+    spreadsheets keep the zeros at the beginning of a name.
     """
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = next((each for each in ("\t", ";") if each in first), ",")
@@ -240,7 +241,11 @@ def _cells(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]
         rows = [(number, row[: len(header)]) for number, row in rows]
     body = [(number, [re.sub(r'^="?(.*?)"?$', r"\1", cell) for cell in row]) for number, row in rows[1:]]
     if delimiter != ",":
-        body = [(number, row[:1] + [cell.replace(",", ".") for cell in row[1:]]) for number, row in body]
+        names = header.index("frame") if "frame" in header else None
+        body = [
+            (line, [cell if at == names else cell.replace(",", ".") for at, cell in enumerate(row)])
+            for line, row in body
+        ]
     return header, body
 
 

@@ -12,14 +12,13 @@ from pydantic import PositiveFloat
 
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source
-from packdepth.sources.calibrations.find import beside, in_folder, is_calibration
+from packdepth.sources.base import Source, unread_names
+from packdepth.sources.calibrations.find import beside, in_folder
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import ImageFile, by_name, is_clutter, listed, require, required
 from packdepth.sources.guess import guess_of_images
 from packdepth.sources.series import counted_clips, series_of, times_of, unique_labels
 from packdepth.sources.stills import IMAGES, image_size
-from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
 
 class Images(Source):
@@ -122,10 +121,8 @@ class Images(Source):
 
 def _warn_of_others(folder: Path) -> None:
     """Warn of files in a folder of images that are not read."""
-    read = {*IMAGES, *TABLES, *RECEIVERS}
     files = [child for child in by_name(folder.iterdir()) if child.is_file() and not is_clutter(child)]
-    others = [child.name for child in files if child.suffix.lower() not in read and not is_calibration(child)]
-    if others:
+    if others := unread_names(files, IMAGES):
         warnings.warn(f"{folder}: packdepth reads its images; left alone: {listed(others)}", stacklevel=3)
 
 

@@ -95,7 +95,9 @@ def _motions(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pairs_apart(stamps: np.ndarray) -> np.ndarray:
-    """Return the pairs of frames that are at least `STEP` and less than three times as much apart: [N, 2] indices.
+    """Return the pairs of a frame and the first frame that is at least `STEP` seconds later: [N, 2] indices.
+
+    Pairs that are `3 * STEP` or more apart are left out.
 
     Args:
         stamps: rising times of the frames, [frames] seconds.

@@ -10,7 +10,7 @@ import yaml
 from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
 from packdepth.sources.base import SOURCES, Source
-from packdepth.sources.content import disguise, refuse_disguise
+from packdepth.sources.content import refuse_disguise
 from packdepth.sources.files import by_name, is_clutter, listed, require
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
@@ -91,8 +91,7 @@ def _unknown(path: Path) -> str:
             f"give one of them, such as {folders[0]}"
         )
     for child in children:
-        if child.is_file() and (truth := disguise(child)) is not None:
-            raise InputError(f"{child}: {truth}")
+        refuse_disguise(child)
     return "holds no image and looks like no data set that is known"
 
 

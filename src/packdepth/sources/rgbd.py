@@ -91,17 +91,9 @@ class Rgbd(Source):
         maps = [frame.depth for frame in frames if frame.depth is not None]
         calibration = self.camera or folder
         check_sizes([*(frame.image for frame in frames), *maps], camera.height, camera.width, calibration)
-        place = folder.resolve()
-        return Clip(
-            name=f"rgbd/{place.parent.name}/{place.name}",
-            drive=facts.get("drive") or f"{place.parent.name}/{place.name}",
-            interval=facts.get("interval") or interval,
-            camera_height=facts.get("camera_height"),
-            path=folder,
-            camera=camera,
-            lens=facts.get("lens"),
-            frames=tuple(frames),
-        )
+        place = f"{folder.resolve().parent.name}/{folder.resolve().name}"
+        facts = facts | CameraFacts(drive=facts.get("drive") or place, interval=facts.get("interval") or interval)
+        return Clip(name=f"rgbd/{place}", path=folder, frames=tuple(frames), **facts)
 
     def _camera(self, folder: Path, tum: bool) -> CameraFacts:
         """Return the camera of a sequence, of TUM's layout or of 7-Scenes'."""

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from packdepth.errors import InputError
-from packdepth.sources.files import listed, name_parts
+from packdepth.sources.files import NUMBER_IN_NAME, listed, name_parts
 
 MIN_SERIES = 3  # images: a target and its two neighbors; fewer may be a coincidence of names
 STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
@@ -48,8 +48,7 @@ def series_of(names: Sequence[str]) -> tuple[list[Series], list[str]]:
     """
     groups: dict[tuple[str | Decimal, ...], list[str]] = {}
     for name in names:
-        texts = _signature(name)
-        groups.setdefault(texts, []).append(name)
+        groups.setdefault(_signature(name), []).append(name)
     parts = [part for group in groups.values() for part in _by_other_numbers(group)]
     series = [Series(_label(part), part) for part in parts if len(part) >= MIN_SERIES]
     for each in series:
@@ -82,9 +81,8 @@ def times_of(names: Sequence[str], rate: float) -> list[float]:
     calendar = _calendar_times(names)
     if calendar is not None:
         return calendar
-    parts = [name_parts(name) for name in names]
+    parts = [name_parts(name.lower()) for name in names]
     varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
-    varying = [place for place in varying if place % 2 or len({str(part[place]).lower() for part in parts}) > 1]
     if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
         return in_order  # the names differ by more than one number
     numbers = [Decimal(part[varying[0]]) for part in parts]
@@ -99,7 +97,7 @@ def times_of(names: Sequence[str], rate: float) -> list[float]:
 
 
 def unique_labels(series: Sequence[Series]) -> list[str]:
-    """Return a label for each series that no other has.
+    """Return the labels of series, with a number added where two series would have the same.
 
     Args:
         series: the series of a folder.
@@ -131,11 +129,14 @@ def counted_clips(labels: Sequence[str], others: Sequence[str]) -> str:
 
 def _signature(name: str) -> tuple[str | Decimal, ...]:
     """Return the texts of a name in lower case, without its date and time."""
-    return tuple(str(part).lower() for part in name_parts(CALENDAR.sub("\0", name))[::2])
+    return tuple(name_parts(CALENDAR.sub("\0", name).lower())[::2])
 
 
 def _by_other_numbers(names: list[str]) -> list[list[str]]:
-    """Divide names of equal texts by the numbers that do not count, such as that of a camera; or leave them one."""
+    """Divide names of equal texts by all numbers but the one that counts the frames, such as the number of a camera.
+
+    The names stay one group if a part would have fewer than `MIN_SERIES` names.
+    """
     if all(CALENDAR.search(name) for name in names):
         return [names]
     numbers = [name_parts(name)[1::2] for name in names]
@@ -152,7 +153,7 @@ def _by_other_numbers(names: list[str]) -> list[list[str]]:
 def _label(names: list[str]) -> str:
     """Return what the names of a series share: the first of them without the number that counts."""
     parts = [name_parts(CALENDAR.sub("\0", name)) for name in names]
-    texts = re.split(r"([0-9]+(?:\.[0-9]+)?)", CALENDAR.sub("\0", names[0]))
+    texts = NUMBER_IN_NAME.split(CALENDAR.sub("\0", names[0]))
     same = [len({part[place] for part in parts}) == 1 for place in range(len(parts[0]))]
     words = [text for place, text in enumerate(texts) if place % 2 == 0 or same[place]]
     return re.sub(r"[^\w.-]+|_+", "_", "".join(words).replace("\0", "")).strip("_-.")
@@ -162,7 +163,7 @@ def _check_distinct(names: list[str]) -> None:
     """Raise InputError for two names of a series that are one but for case and leading zeros."""
     seen: dict[tuple[str | Decimal, ...], str] = {}
     for name in names:
-        key = tuple(part.lower() if isinstance(part, str) else part for part in name_parts(name))
+        key = tuple(name_parts(name.lower()))
         if key in seen:
             raise InputError(f"'{name}' is a second image for the frame of '{seen[key]}'; remove one")
         seen[key] = name

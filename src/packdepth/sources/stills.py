@@ -17,7 +17,6 @@ from packdepth.sources.content import disguise
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # suffixes of images
 TAIL = 4096  # bytes at the end of a file in which its end marker is sought first: some cameras append a little data
-HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # of photos of phones
 
 JPEG_END = b"\xff\xd9"
 PNG_END = b"IEND\xaeB`\x82"
@@ -69,8 +68,6 @@ def opened(path: Path) -> Image.Image:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise InputError(f"{path}: has more than {limit} million pixels; make it smaller") from None
     except UnidentifiedImageError:
-        if is_heif(path):
-            raise InputError(f"{path}: is a HEIC photo, which is not read; export it as JPEG") from None
         truth = disguise(path) or "is not an image that can be read; write it again"
         raise InputError(f"{path}: {truth}") from None
     except OSError as error:
@@ -130,27 +127,15 @@ def pixels(path: Path, mode: str | None) -> np.ndarray:
     with opened(path) as image:
         if mode == "RGB":
             check_mode(image, str(path))
-        turn = turn_of(image) if mode == "RGB" else None
         try:
-            image.load()
-            shown = image if turn is None else image.transpose(turn)
+            shown = upright(image) if mode == "RGB" else image
+            shown.load()
             return np.asarray(shown.convert(mode) if mode else shown)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
 
 
 # --- content ----------------------------------------------------------------------------------------------------
-
-
-def is_heif(path: Path) -> bool:
-    """Return whether a file is a HEIC or HEIF photo, as phones take them, by its content.
-
-    Args:
-        path: the file.
-    """
-    with path.open("rb") as file:
-        head = file.read(12)
-    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
 
 
 def _is_whole(path: Path, kind: str) -> bool:

@@ -10,19 +10,14 @@ from pydantic import PositiveInt
 
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source
-from packdepth.sources.calibrations.find import beside, is_calibration
+from packdepth.sources.base import Source, unread_names
+from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.decoding import VideoFrame, VideoInfo, probe
+from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, probe
 from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
-
-VIDEOS = (
-    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".ogv"),
-    *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".mjpeg", ".mjpg", ".h264", ".h265", ".hevc"),
-)  # suffixes of videos
 
 
 class Video(Source):
@@ -52,9 +47,7 @@ class Video(Source):
         """
         if path.is_dir():
             children = [child for child in path.iterdir() if not is_clutter(child)]
-            files = [child for child in children if not is_calibration(child)]
-            suffixes = {file.suffix.lower() for file in files}
-            return bool(suffixes & {*VIDEOS}) and suffixes <= {*VIDEOS, *TABLES, *RECEIVERS}
+            return any(child.suffix.lower() in VIDEOS for child in children) and not unread_names(children, VIDEOS)
         return path.is_file() and path.suffix.lower() in VIDEOS
 
     @classmethod
@@ -122,9 +115,7 @@ def videos_at(path: Path) -> list[Path]:
     videos = [child for child in children if child.suffix.lower() in VIDEOS]
     if not videos:
         raise InputError(f"{path}: holds no video; give a video, or a folder of them")
-    read = {*VIDEOS, *TABLES, *RECEIVERS}
-    others = [child.name for child in children if child.suffix.lower() not in read and not is_calibration(child)]
-    if others:
+    if others := unread_names(children, VIDEOS):
         warnings.warn(
             f"{path}: packdepth reads its {'video' if len(videos) == 1 else f'{len(videos)} videos'}; left alone: "
             f"{listed(others)}",

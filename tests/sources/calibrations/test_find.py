@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from packdepth.sources.calibrations.find import unread
 from packdepth.sources.folder import Folder
 from packdepth.sources.images import Images
 from packdepth.sources.recognize import recognize
@@ -65,6 +66,12 @@ def test_a_clips_folder_has_its_calibration(tmp_path: Path, write_image: Callabl
     (tmp_path / "clip/camera_info.yaml").write_text(INFO)
     (clip,) = Folder(kind="folder", root=tmp_path / "clip").clips()
     assert clip.camera.fx == 31
+
+
+def test_images_and_videos_are_no_unread_calibrations(tmp_path: Path) -> None:
+    for name in ("camera_1.webp", "camera_1.tif", "camera_front.mkv", "camera.MTS", "calib.yaml", "intrinsics.txt"):
+        (tmp_path / name).write_text("")
+    assert unread(tmp_path) == ["intrinsics.txt"]
 
 
 def test_two_different_calibrations_are_refused(

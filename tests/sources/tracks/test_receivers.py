@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from packdepth.errors import InputError
-from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.positions import check_path, speeds_from_positions
 from packdepth.sources.tracks.read import read_track
 
 EARTH = 6371009.0
@@ -55,6 +55,33 @@ def test_gpx_positions(tmp_path: Path) -> None:
 def test_gpx_errors(tmp_path: Path, points: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_track(gpx(tmp_path / "a.gpx", points))
+
+
+POINT = '<trkpt lat="{lat}" lon="11"><time>2026-01-01T00:00:{second:02d}Z</time></trkpt>'
+
+
+def test_a_repeated_gpx_point_is_left_out_and_said(tmp_path: Path) -> None:
+    points = [POINT.format(lat=48 + i * 1e-4, second=i) for i in range(8)]
+    track = read_track(gpx(tmp_path / "a.gpx", [*points[:4], points[3], *points[4:]]))
+    assert track.times.tolist() == list(range(8))
+    assert "1 repeated values left out" in track.description
+
+
+def test_two_gpx_positions_at_one_time_are_refused(tmp_path: Path) -> None:
+    points = [POINT.format(lat=48 + i * 1e-4, second=i // 2) for i in range(12)]
+    with pytest.raises(InputError, match=r"values 1 and 2 have the same time .*; 6 such places"):
+        read_track(gpx(tmp_path / "a.gpx", points))
+
+
+@pytest.mark.parametrize("longitude", [-122.4, 0.0, 139.7, 179.9995])
+def test_speeds_are_compared_with_positions_at_any_longitude(longitude: float) -> None:
+    seconds = np.arange(60.0)
+    latitudes = 35.7 + np.rad2deg(8.0 * seconds / 6_371_009.0)
+    longitudes = longitude + np.rad2deg(6.0 * seconds / 6_371_009.0) / np.cos(np.deg2rad(35.7))
+    longitudes = (longitudes + 180) % 360 - 180
+    check_path(Path("log.csv"), seconds, np.full(60, 10.0), latitudes, longitudes)
+    with pytest.raises(InputError, match=r"make 3\.60 times the path"):
+        check_path(Path("log.csv"), seconds, np.full(60, 36.0), latitudes, longitudes)
 
 
 def test_one_wrong_position_hardly_changes_speeds() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from packdepth.errors import InputError
+from packdepth.sources.decoding import VIDEOS
+from packdepth.sources.stills import IMAGES
 
 NAMES = (  # names of calibration files, as the programs that write them suggest
     "camera.yaml",
@@ -73,8 +75,8 @@ def unread(folder: Path) -> list[str]:
         folder: the folder; it need not exist.
     """
     files = [path for pattern in UNREAD for path in folder.glob(pattern) if path.is_file()]
-    known = (*OWN_SUFFIXES, ".png", ".jpg", ".jpeg", ".mp4", ".mov", ".avi", ".mkv")
-    return sorted({path.name for path in files if path.suffix.lower() not in known and not is_calibration(path)})
+    data = (*IMAGES, *VIDEOS)
+    return sorted({path.name for path in files if path.suffix.lower() not in data and not is_calibration(path)})
 
 
 def _only(found: list[Path]) -> Path | None:

@@ -9,8 +9,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.lens import BrownConrady, Lens
 from packdepth.sources.calibrations.record import Calibration, calibration, numbers, pixels
 
-PLAIN = ("none", "brown_conrady", "modified_brown_conrady", "inverse_brown_conrady")
-# models of which packdepth reads coefficients that are 0; of the first two it reads others too
+BROWN_CONRADY = "brown_conrady"  # the only model whose coefficients may differ from 0: OpenCV's, in its order
 
 
 def is_realsense(values: Mapping[Any, Any]) -> bool:
@@ -44,7 +43,7 @@ def read_realsense(where: str, values: Mapping[Any, Any]) -> Calibration:
     model = str(values.get("model", "none")).lower().replace(" ", "_").rpartition("distortion.")[2]
     lens: Lens | None = None
     if any(coefficients):
-        if model not in PLAIN[1:2]:
+        if model != BROWN_CONRADY:
             raise InputError(
                 f"{where}: has the lens model '{model}' with coefficients that are not 0; rectify the images, or "
                 f"calibrate them with OpenCV"

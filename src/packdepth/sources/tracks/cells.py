@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from packdepth.errors import InputError
@@ -18,6 +19,33 @@ POINTS = re.compile(r"\d{1,3}(\.\d{3})+(,\d+)?$")  # a number with points betwee
 COMMAS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?$")  # a number with commas between its thousands
 
 
+@dataclass(frozen=True)
+class Table:
+    """Cells of a text file."""
+
+    path: Path  # the file
+    header: list[str]  # names of the columns
+    rows: list[list[str]]  # cells
+    lines: list[int]  # number of the line of each row, from 1
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column.
+
+        Args:
+            name: name of the column.
+        """
+        index = self.header.index(name)
+        return [row[index] for row in self.rows]
+
+    def where(self, row: int) -> str:
+        """Return file and line of a row, for messages.
+
+        Args:
+            row: index of the row.
+        """
+        return f"{self.path}: line {self.lines[row]}"
+
+
 def is_value(cell: str) -> bool:
     """Return whether a cell begins with a number, a date or a time of the day.
 
@@ -28,6 +56,18 @@ def is_value(cell: str) -> bool:
     (True, True, False, False)
     """
     return (NUMBER.match(cell) is not None and not cell.startswith("1/")) or DECIMAL_COMMA.match(cell) is not None
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Return names in quotes, with commas between them.
+
+    Args:
+        names: names of columns, or cells.
+
+    >>> quoted(["time", "speed"])
+    "'time', 'speed'"
+    """
+    return ", ".join(f"'{name}'" for name in names)
 
 
 def with_points(

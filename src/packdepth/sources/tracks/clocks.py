@@ -51,7 +51,7 @@ def parse_iso(text: str, where: str) -> tuple[float, bool]:
             continue
     else:
         day, _, clock = text.partition(" ")
-        match = CLOCK.match(clock.strip().replace(",", "."))
+        match = CLOCK.match(clock.strip())
         for pattern in DATES:
             try:
                 moment = datetime.strptime(day, pattern)
@@ -100,12 +100,12 @@ def parse_clock(text: str, where: str) -> float:
     return _seconds(match)
 
 
-def day_first(cells: Sequence[str], where: Callable[[int], str]) -> list[str]:
+def iso_dates(cells: Sequence[str], where: Callable[[int], str]) -> list[str]:
     """Return dates with slashes as dates of ISO 8601; other cells stay.
 
-    Month and day are in the order in which all cells are dates; if both orders are possible, in that which makes the
-    shorter time from the first to the last. The difference matters to logs over midnight only, as no date with slashes
-    tells a time zone.
+    The order of month and day is the one in which all cells are dates. If both are, it is the one in which the log is
+    shorter. A wrong choice shifts all times by the same days, unless the log goes over midnight. The shift does no
+    harm, because a date with slashes has no time zone and is not compared with other clocks.
 
     Args:
         cells: the cells of a column.
@@ -113,7 +113,7 @@ def day_first(cells: Sequence[str], where: Callable[[int], str]) -> list[str]:
 
     Raises InputError if the cells are dates in neither order.
 
-    >>> day_first(["11/26/2026 1:05:00 PM"], str)
+    >>> iso_dates(["11/26/2026 1:05:00 PM"], str)
     ['2026-11-26 13:05:00']
     """
     matches = [SLASHES.match(cell) for cell in cells]
@@ -149,7 +149,7 @@ def _iso(year: str, month: str, day: str, clock: str) -> str:
 
 
 def parse_minutes(text: str) -> float | None:
-    """Return the seconds of MM:SS.f since the hour, which such a time does not tell; None for another text.
+    """Return the seconds since the last full hour of a time MM:SS.f, which has no hour; None for another text.
 
     Args:
         text: a cell.
@@ -176,10 +176,10 @@ def utc_of_gps(week: float, seconds: float) -> float:
 
 
 def clock_digits(values: np.ndarray) -> np.ndarray | None:
-    """Return the seconds since midnight of numbers HHMMSS; None if they are none, or cannot be told from seconds.
+    """Return the seconds since midnight of numbers HHMMSS; None if the numbers may just as well be seconds.
 
-    They can where a minute ends: 125959 is followed by 130000, so that the steps of the numbers are irregular, and
-    those of the clock are not.
+    They are a clock's if a minute ends among them: 125959 is followed by 130000, so that the steps of the numbers are
+    irregular, and those of the clock are not.
 
     Args:
         values: [N] the numbers of a column.
@@ -196,7 +196,7 @@ def clock_digits(values: np.ndarray) -> np.ndarray | None:
 
 
 def _is_regular(steps: np.ndarray) -> bool:
-    """Return whether no step is much longer than usual, but for those back to midnight."""
+    """Return whether no step is much longer than the median step. Steps back at midnight are left out."""
     steps = steps[steps > -DAY / 2]
     return bool(len(steps) and steps.max() <= REGULAR * max(float(np.median(steps)), 1.0))
 

@@ -10,7 +10,7 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.sources.tracks.clocks import parse_iso
 from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
-from packdepth.sources.tracks.track import Track, checked
+from packdepth.sources.tracks.track import Track, check_times, checked, repeats
 
 
 def read_gpx(path: Path) -> Track:
@@ -69,7 +69,7 @@ def from_receiver(
     if not own.any():
         stamps, latitudes, longitudes = stamps[placed], latitudes[placed], longitudes[placed]
         start = float(stamps[0]) if len(stamps) else 0.0
-        checked(Track(path, stamps - start, np.zeros(len(stamps)), start, what))
+        check_times(path, (stamps - start)[~repeats(stamps, latitudes, longitudes)])
         speeds = speeds_from_positions(stamps - start, latitudes, longitudes)
         own, what = np.isfinite(speeds), f"speeds from the positions of a {kind} file"
     start = float(stamps[0]) if len(stamps) else 0.0

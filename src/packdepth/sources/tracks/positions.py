@@ -9,7 +9,8 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 
-CHORD, MIN_CHORD = 4.0, 12.0  # seconds, and metres that it must be long: a receiver's noise is a fifth of it
+CHORD = 4.0  # seconds: duration of the pieces in which a path by speeds is compared with that by positions
+MIN_CHORD = 12.0  # metres: shorter pieces are not compared; a receiver's noise is a fifth of it
 MIN_CHORDS = 4  # chords, of which one may be an outlier
 MAX_RATIO = 1.5  # of a path by speeds over that by positions, or its inverse: wrong units change it more
 EARTH = 6_371_009.0  # metres, mean radius
@@ -36,20 +37,17 @@ def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: 
     >>> speeds_from_positions(np.arange(5.0), north, np.full(5, 11.0)).round(2)
     array([11.12, 11.12, 11.12, 11.12, 11.12])
     """
-    y = np.deg2rad(latitudes) * EARTH
-    east = np.deg2rad(np.unwrap(longitudes, period=360.0))
-    x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
-    places = np.stack([x, y - y[:1]], axis=-1)
+    places = _places(latitudes, longitudes)
     return np.array([_slope(times, places, index) for index in range(len(times))])
 
 
 def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
-    """Raise InputError for positions that are no degrees.
+    """Raise InputError for positions that are beyond the range of degrees, so that they are in another unit.
 
     Args:
         path: the file, for the message.
-        latitudes: [N], NaN where unknown.
-        longitudes: [N], NaN where unknown.
+        latitudes: [N] degrees, NaN where unknown.
+        longitudes: [N] degrees, NaN where unknown.
 
     >>> check_degrees(Path("log.csv"), np.array([48.1]), np.array([11.5]))
     """
@@ -68,7 +66,10 @@ def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> 
 def check_path(
     path: Path, times: np.ndarray, speeds: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray
 ) -> None:
-    """Raise InputError if speeds do not make the path that positions make: they are in another unit.
+    """Raise InputError if the path that follows from speeds is much longer or shorter than that of the positions.
+
+    The speeds are then in another unit. Paths are compared in pieces of `CHORD` seconds. Nothing is raised if times do
+    not rise, or if fewer than `MIN_CHORDS` pieces are long enough.
 
     Args:
         path: the file, for the message.
@@ -82,11 +83,9 @@ def check_path(
     """
     if len(times) < 2 or (np.diff(times) <= 0).any():
         return
-    y, east = np.deg2rad(latitudes) * EARTH, np.deg2rad(np.unwrap(longitudes, period=360.0))
-    x = east * EARTH * np.cos(np.deg2rad(latitudes))
     traveled = np.concatenate([[0.0], np.cumsum(np.diff(times) * (speeds[1:] + speeds[:-1]) / 2)])
     ends = np.searchsorted(times, np.arange(times[0], times[-1], CHORD)).clip(max=len(times) - 1)
-    chords = np.hypot(np.diff(x[ends]), np.diff(y[ends]))
+    chords = np.linalg.norm(np.diff(_places(latitudes, longitudes)[ends], axis=0), axis=-1)
     lengths, spans = np.diff(traveled[ends]), np.diff(times[ends])
     used = (chords > MIN_CHORD) & (spans < 2 * CHORD) & (spans > 0)
     if used.sum() < MIN_CHORDS:
@@ -97,6 +96,14 @@ def check_path(
             f"{path}: its speeds make {ratio:.2f} times the path that its positions make; see in which unit they are "
             f"(km/h taken for m/s are 3.6 times, mph 2.24 times too fast), and give unit="
         )
+
+
+def _places(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+    """Return the positions east and north of the first, [N, 2] metres."""
+    y = np.deg2rad(latitudes) * EARTH
+    east = np.deg2rad(np.unwrap(longitudes, period=360.0))
+    x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
+    return np.stack([x, y - y[:1]], axis=-1)
 
 
 def _slope(times: np.ndarray, places: np.ndarray, index: int) -> float:

@@ -6,7 +6,6 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,10 +14,10 @@ import numpy as np
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.sources.files import require
-from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, is_value, with_points
+from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
 from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
-from packdepth.sources.tracks.track import Track, checked
+from packdepth.sources.tracks.track import Track, check_times, checked
 from packdepth.sources.tracks.units import SPEED_UNITS, speed_unit, time_unit
 
 DELIMITERS = ("\t", ";", "|", ",", " ")  # in the order of trial: a comma may be a decimal comma, a space part of a date
@@ -38,33 +37,6 @@ NO_FIX = {"0", "no", "none", "false", "v", "invalid", "nofix", "no fix"}
 SENSOR = re.compile(r"(^|[^a-z])(sensor|source|device|channel|pid|id|name|unit)([^a-z]|$)")
 MOST_SENSORS = 8  # in one table
 MARK = 99.0  # the size, in any unit, of negative numbers that mark an unknown speed; -1, which phones write, is another
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells of a text file."""
-
-    path: Path  # the file
-    header: list[str]  # names of the columns
-    rows: list[list[str]]  # cells
-    lines: list[int]  # number of the line of each row, from 1
-
-    def column(self, name: str) -> list[str]:
-        """Return the cells of a column.
-
-        Args:
-            name: name of the column.
-        """
-        index = self.header.index(name)
-        return [row[index] for row in self.rows]
-
-    def where(self, row: int) -> str:
-        """Return file and line of a row, for messages.
-
-        Args:
-            row: index of the row.
-        """
-        return f"{self.path}: line {self.lines[row]}"
 
 
 def read_speed_table(path: Path, column: str | None = None, unit: str | None = None) -> Track:
@@ -93,14 +65,14 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
             known = np.isfinite(values) & np.isfinite(places[0]) & np.isfinite(places[1])
             check_path(path, times.seconds[known], values[known], places[0][known], places[1][known])
     elif places is None:
-        raise InputError(f"{path}: has no column of speed; its columns are {_listed(table.header)}; give column=NAME")
+        raise InputError(f"{path}: has no column of speed; its columns are {quoted(table.header)}; give column=NAME")
     elif unit is not None:
         raise InputError(
             f"{path}: has no column of speed that unit={unit} could be of; remove unit, or give column=NAME"
         )
     else:
         known = np.isfinite(places[0]) & np.isfinite(places[1]) & fixed & ((places[0] != 0) | (places[1] != 0))
-        checked(Track(path, times.seconds[known], np.zeros(known.sum()), times.start, ""))
+        check_times(path, times.seconds[known])
         values = np.full(len(known), np.nan)
         values[known] = speeds_from_positions(times.seconds[known], places[0][known], places[1][known])
         what = f"positions in columns '{names[0]}' and '{names[1]}'"
@@ -148,7 +120,7 @@ def _check_one_sensor(table: Table) -> None:
         named = texts or (SENSOR.search(words(name)) and all(value.isdigit() for value in values))
         if 1 < len(values) <= MOST_SENSORS and named and turns > len(cells) / 2 and len(cells) > 2 * len(values):
             raise InputError(
-                f"{table.path}: column '{name}' is {_listed(values)} in turn, so that its rows are of several "
+                f"{table.path}: column '{name}' is {quoted(values)} in turn, so that its rows are of several "
                 f"sensors or quantities; keep those of one"
             )
 
@@ -227,17 +199,16 @@ def _text(path: Path) -> str:
 def _delimiter(path: Path, lines: Sequence[str]) -> tuple[str, int]:
     """Return the delimiter of a table, and its number of columns."""
     sampled = lines[-SAMPLED_LINES:]
-    for delimiter in DELIMITERS:
-        widths = Counter(len(_split(line, delimiter)) for line in sampled)
-        for width, count in widths.most_common(1):
-            # Few rows may stand below a long preamble: the last third of the lines decides then.
-            tail = Counter(len(_split(line, delimiter)) for line in sampled[-(len(sampled) // 3 or 1) :]).most_common(
-                1
-            )[0]
-            if width > 1 and count >= min(SAME_SHARE * len(sampled), max(len(sampled) - 1, 2)):
-                return delimiter, width
-            if tail[0] > 1 and tail[1] >= 2 and tail[1] >= SAME_SHARE * (len(sampled) // 3 or 1):
-                return delimiter, tail[0]
+    for delimiter in DELIMITERS if sampled else ():
+        widths = [len(_split(line, delimiter)) for line in sampled]
+        width, count = Counter(widths).most_common(1)[0]
+        if width > 1 and count >= min(SAME_SHARE * len(sampled), max(len(sampled) - 1, 2)):
+            return delimiter, width
+        # Few rows may stand below a long preamble: the last third of the lines decides then.
+        tail = widths[-(len(sampled) // 3 or 1) :]
+        width, count = Counter(tail).most_common(1)[0]
+        if width > 1 and count >= max(SAME_SHARE * len(tail), 2):
+            return delimiter, width
     raise InputError(f"{path}: is no table: its lines do not divide into columns; give a log as CSV, GPX or NMEA")
 
 
@@ -280,7 +251,7 @@ def _speed_column(table: Table, column: str | None) -> str | None:
     names = [name for name in names if any(cell.strip().lower() not in EMPTY for cell in table.column(name))]
     names = [name for name in names if not is_time_name(name) or speed_unit(name)]
     if len(names) > 1:
-        raise InputError(f"{table.path}: has several columns of speed ({_listed(names)}); name one with column=NAME")
+        raise InputError(f"{table.path}: has several columns of speed ({quoted(names)}); name one with column=NAME")
     if names:
         return names[0]
     by_unit = [name for name in table.header if speed_unit(name) and not NO_SPEED_WORDS.search(words(name))]
@@ -296,7 +267,7 @@ def _unit(table: Table, column: str, cells: Sequence[str], unit: str | None) -> 
     written.discard(None)
     if len(written) > 1:
         raise InputError(
-            f"{table.path}: column '{column}' is in {_listed(sorted(map(str, written)))}; give one unit in all rows"
+            f"{table.path}: column '{column}' is in {quoted(sorted(map(str, written)))}; give one unit in all rows"
         )
     found = written.pop() if written else None
     if given and found and given != found:
@@ -315,7 +286,3 @@ def _unit(table: Table, column: str, cells: Sequence[str], unit: str | None) -> 
 def _only(table: Table, pattern: re.Pattern[str]) -> str | None:
     """Return the first column whose name matches."""
     return next((name for name in table.header if pattern.search(words(name))), None)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from packdepth.errors import InputError
-from packdepth.sources.tracks.cells import is_value
+from packdepth.sources.tracks.cells import Table, is_value, quoted
 from packdepth.sources.tracks.clocks import (
     CLOCK,
     DAY,
@@ -18,8 +17,8 @@ from packdepth.sources.tracks.clocks import (
     HOUR,
     WEEK,
     clock_digits,
-    day_first,
     is_date,
+    iso_dates,
     parse_clock,
     parse_iso,
     parse_minutes,
@@ -43,45 +42,9 @@ ROUNDED = re.compile(r"\d[.,]?\d*[eE]\+?\d+$")  # a large number as Excel shows 
 CHANGE, CHANGE_PERIODS = 2.0, 3.0  # seconds and periods within which a step of an hour is the change of a clock
 # Units of time by their size, where the header names none. A logger writes between 0.2 and 200 values a second, so that
 # a median step below 20 is in seconds, below 5000 in milliseconds, and so on.
-UNITS_BY_STEP = (
-    (20.0, 1.0, "seconds"),
-    (5e3, 1e-3, "milliseconds"),
-    (5e6, 1e-6, "microseconds"),
-    (np.inf, 1e-9, "nanoseconds"),
-)
-UNITS_BY_EPOCH = (
-    (1e11, 1.0, "seconds"),
-    (1e14, 1e-3, "milliseconds"),
-    (1e17, 1e-6, "microseconds"),
-    (np.inf, 1e-9, "nanoseconds"),
-)
+UNITS_BY_STEP = ((20.0, 1.0), (5e3, 1e-3), (5e6, 1e-6), (np.inf, 1e-9))
+UNITS_BY_EPOCH = ((1e11, 1.0), (1e14, 1e-3), (1e17, 1e-6), (np.inf, 1e-9))  # the same for times since 1970
 UNIT_NAMES = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
-
-
-class Columns(Protocol):
-    """The part of a table that holds cells."""
-
-    @property
-    def path(self) -> object:
-        """File, for messages."""
-
-    @property
-    def header(self) -> list[str]:
-        """Names of the columns."""
-
-    def column(self, name: str) -> list[str]:
-        """Return the cells of a column.
-
-        Args:
-            name: name of the column.
-        """
-
-    def where(self, row: int) -> str:
-        """Return file and line of a row, for messages.
-
-        Args:
-            row: index of the row.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +57,7 @@ class TableTimes:
     description: str  # how they were read
 
     @classmethod
-    def of(cls, table: Columns, exclude: str | None) -> TableTimes:
+    def of(cls, table: Table, exclude: str | None) -> TableTimes:
         """Find and read the times of a table.
 
         Args:
@@ -103,14 +66,15 @@ class TableTimes:
 
         Raises InputError if no column holds times, or if a cell cannot be read.
         """
-        names = [name for name in table.header if name != exclude and is_time_name(name)]
-        names = [name for name in names if is_value(table.column(name)[0])]
+        first = {name: cell for name, cell in zip(table.header, table.rows[0], strict=True) if is_value(cell)}
+        names = [name for name in first if name != exclude and is_time_name(name)]
         if not names:
-            listed = ", ".join(f"'{name}'" for name in table.header)
-            raise InputError(f"{table.path}: has no column of times; its columns are {listed}; add time_s")
-        dates = [name for name in names if is_date(table.column(name)[0])]
-        clocks = [name for name in names if CLOCK.match(table.column(name)[0])]
-        whole = [name for name in dates if ":" in table.column(name)[0] or DIGITS.match(table.column(name)[0])]
+            raise InputError(
+                f"{table.path}: has no column of times; its columns are {quoted(table.header)}; add time_s"
+            )
+        dates = [name for name in names if is_date(first[name])]
+        clocks = [name for name in names if CLOCK.match(first[name])]
+        whole = [name for name in dates if ":" in first[name] or DIGITS.match(first[name])]
         if whole:
             return cls._absolute(table, table.column(whole[0]), f"times in column '{whole[0]}'")
         if dates and clocks:
@@ -122,9 +86,9 @@ class TableTimes:
         return cls._clock(table, clocks[0]) if clocks else cls._absolute(table, table.column(dates[0]), "dates")
 
     @classmethod
-    def _absolute(cls, table: Columns, cells: Sequence[str], what: str) -> TableTimes:
+    def _absolute(cls, table: Table, cells: Sequence[str], what: str) -> TableTimes:
         """Return times of dates with times of the day."""
-        cells = day_first(cells, table.where)
+        cells = iso_dates(cells, table.where)
         parsed = [parse_iso(cell, table.where(row)) for row, cell in enumerate(cells)]
         stamps = np.array([seconds for seconds, _ in parsed])
         if all(zone for _, zone in parsed):
@@ -132,14 +96,14 @@ class TableTimes:
         return cls(stamps - stamps[0], None, True, f"{what} (no time zone)")._without_changes(table)
 
     @classmethod
-    def _clock(cls, table: Columns, name: str) -> TableTimes:
+    def _clock(cls, table: Table, name: str) -> TableTimes:
         """Return times of times of the day."""
         stamps = np.array([parse_clock(cell, table.where(row)) for row, cell in enumerate(table.column(name))])
         times = cls(unwrapped(stamps, DAY), None, True, f"times of the day in column '{name}'")
         return times._without_changes(table)
 
     @classmethod
-    def _of_week(cls, table: Columns, names: Sequence[str]) -> TableTimes | None:
+    def _of_week(cls, table: Table, names: Sequence[str]) -> TableTimes | None:
         """Return times of GPS: a week and the time within it, or the time alone; None if there is no such column."""
         week = next((name for name in table.header if WEEK_WORDS.search(words(name)) and not _is_of_week(name)), None)
         own = next((name for name in names if _is_of_week(name)), None)
@@ -147,7 +111,7 @@ class TableTimes:
             own = own or next((name for name in names if name != week), None)
         if own is None:
             return None
-        numbers = np.array([number_of_time(cell, table, row, own) for row, cell in enumerate(table.column(own))])
+        numbers = _numbers_of_times(table, own)
         unit = time_unit(own) or (1.0 if numbers.max() < WEEK else 1e-3)
         seconds = numbers * unit
         if not 0 <= seconds.min() <= seconds.max() <= WEEK:
@@ -161,36 +125,34 @@ class TableTimes:
         return cls(stamps - start, start, False, f"times of GPS in columns '{week}' and '{own}'")
 
     @classmethod
-    def _split(cls, table: Columns, names: Sequence[str]) -> TableTimes | None:
+    def _split(cls, table: Table, names: Sequence[str]) -> TableTimes | None:
         """Return times of two columns, seconds and nanoseconds, as ROS writes them; None if there are none."""
         for name in names:
             match = SECONDS_WORDS.search(words(name))
-            rest = [] if match is None else [name[: len(name) - len(match[0].strip(" _.[]"))] + n for n in NANOSECONDS]
-            other = next((each for each in table.header if each.lower() in [each.lower() for each in rest]), None)
-            if other is not None:
-                seconds, parts = (
-                    np.array(
-                        [number_of_time(cell, table, row, column) for row, cell in enumerate(table.column(column))]
-                    )
-                    for column in (name, other)
-                )
-                start = float(seconds[0])
-                times = seconds - start + parts * 1e-9
-                what = f"times in columns '{name}' and '{other}'"
-                if start > EPOCH:
-                    return cls(times, start, False, f"{what}, since 1970")
-                return cls(times + start, None, False, what)
+            if match is None:
+                continue
+            stem = name[: len(name) - len(match[0].strip(" _.[]"))].lower()
+            other = next((each for each in table.header if each.lower() in [stem + word for word in NANOSECONDS]), None)
+            if other is None:
+                continue
+            seconds, parts = _numbers_of_times(table, name), _numbers_of_times(table, other)
+            start = float(seconds[0])
+            times = seconds - start + parts * 1e-9
+            what = f"times in columns '{name}' and '{other}'"
+            if start > EPOCH:
+                return cls(times, start, False, f"{what}, since 1970")
+            return cls(times + start, None, False, what)
         return None
 
     @classmethod
-    def _numbers(cls, table: Columns, name: str) -> TableTimes:
+    def _numbers(cls, table: Table, name: str) -> TableTimes:
         """Return times that are numbers."""
         cells = table.column(name)
         minutes = [parse_minutes(cell) for cell in cells]
         if all(minute is not None for minute in minutes):
             what = f"minutes and seconds of the hour in column '{name}'"
             return cls(unwrapped(np.array(minutes, dtype=np.float64), HOUR), None, True, what)
-        times = np.array([number_of_time(cell, table, row, name) for row, cell in enumerate(cells)])
+        times = _numbers_of_times(table, name)
         if (np.diff(times) == 0).any() and all(map(ROUNDED.match, cells)):
             raise InputError(
                 f"{table.path}: column '{name}' holds {cells[0]}, whose last digits a spreadsheet has cut off; export "
@@ -208,9 +170,10 @@ class TableTimes:
                 return cls(
                     (times - times[0]) * DAY, None, True, f"times in column '{name}', taken for a spreadsheet's days"
                 )
-            likely = UNITS_BY_EPOCH if size > EPOCH and size > 1e5 * max(step, 1e-9) else UNITS_BY_STEP
-            unit, word = next((u, w) for limit, u, w in likely if (size if likely is UNITS_BY_EPOCH else step) < limit)
-            why = f", taken for {word} by their size"
+            since_1970 = size > EPOCH and size > 1e5 * max(step, 1e-9)
+            measure, units = (size, UNITS_BY_EPOCH) if since_1970 else (step, UNITS_BY_STEP)
+            unit = next(unit for limit, unit in units if measure < limit)
+            why = f", taken for {UNIT_NAMES[unit]} by their size"
         else:
             why = f" in {UNIT_NAMES[unit]}"
         seconds, what = times * unit, f"times in column '{name}'{why}"
@@ -219,7 +182,7 @@ class TableTimes:
             return cls(seconds - whole, float(whole), False, f"{what}, since 1970")
         return cls(seconds, None, False, what)
 
-    def _without_changes(self, table: Columns) -> TableTimes:
+    def _without_changes(self, table: Table) -> TableTimes:
         """Return times of a clock without time zone, corrected where it was changed by an hour, and say so."""
         steps = np.diff(self.seconds)
         if not len(steps):
@@ -251,24 +214,6 @@ def unwrapped(stamps: np.ndarray, cycle: float) -> np.ndarray:
     return result
 
 
-def number_of_time(cell: str, table: Columns, row: int, name: str) -> float:
-    """Return the number in a cell of times. Raises InputError if it holds none.
-
-    Args:
-        cell: the cell.
-        table: its table, for the message.
-        row: index of its row.
-        name: name of its column.
-    """
-    try:
-        value = float(cell)
-    except ValueError:
-        raise InputError(f"{table.where(row)}: '{cell}' in column '{name}' is no time; mend or remove it") from None
-    if not np.isfinite(value):
-        raise InputError(f"{table.where(row)}: has no time in column '{name}'; add it")
-    return value
-
-
 def words(name: str) -> str:
     """Return a name in lower case, with spaces between its words.
 
@@ -297,3 +242,19 @@ def is_time_name(name: str) -> bool:
 def _is_of_week(name: str) -> bool:
     """Return whether a column's name is that of a time within GPS's week."""
     return TOW_WORDS.search(words(name)) is not None
+
+
+def _numbers_of_times(table: Table, name: str) -> np.ndarray:
+    """Return the numbers in a column of times, [N]. Raises InputError for a cell without one."""
+    return np.array([_number_of_time(cell, table.where(row), name) for row, cell in enumerate(table.column(name))])
+
+
+def _number_of_time(cell: str, where: str, name: str) -> float:
+    """Return the number in a cell of a column of times. Raises InputError if it holds none."""
+    try:
+        value = float(cell)
+    except ValueError:
+        raise InputError(f"{where}: '{cell}' in column '{name}' is no time; mend or remove it") from None
+    if not np.isfinite(value):
+        raise InputError(f"{where}: has no time in column '{name}'; add it")
+    return value

@@ -11,8 +11,8 @@ from packdepth.errors import InputError
 
 MIN_HOLE = 2.0  # seconds: over a shorter time the speed of a vehicle changes nearly linearly; chosen by reasoning
 EQUAL = 1e-6  # seconds: a time that differs by less is the same; sums of decimal fractions are off by less
-MAX_JUMP = 35.0  # metres per second from a value to the next, beyond what a vehicle can: sensors lag by some seconds
 MAX_ACCELERATION = 12.0  # metres per second squared: full braking on a dry road has 10
+MAX_JUMP = 35.0  # metres per second: change from a value to the next that is allowed in addition, as sensors lag
 MIN_RUN = 3  # values between two restarts of a logger: fewer are a disorder
 HOLE_PERIODS = 3.0  # periods of the track: two missing values in a row are no hole
 
@@ -64,26 +64,17 @@ class Track:
 
 
 def checked(track: Track) -> Track:
-    """Return a track, without repeated values.
+    """Check a track, and return it without values that repeat the one before.
 
     Args:
         track: the track.
 
-    Raises InputError if it has fewer than two speeds, if its times do not rise, or if no vehicle is so fast or changes
-    its speed so fast.
+    Raises InputError if it has fewer than two speeds, if its times do not rise, or if its speed changes faster than
+    that of any vehicle.
     """
     track = _without_repeated(track)
-    if len(track.times) < 2:
-        raise InputError(f"{track.path}: holds {len(track.times)} speeds; give a log with two at least")
-    steps = np.diff(track.times)
-    wrong = np.flatnonzero(steps <= 0)
-    if len(wrong):
-        first, count = int(wrong[0]), len(wrong)
-        raise InputError(
-            f"{track.path}: values {first + 1} and {first + 2} {_disorder(track)} ({track.times[first]:.6g} s, then "
-            f"{track.times[first + 1]:.6g} s; {count} such places); {_remedy(track)}"
-        )
-    changes = np.abs(np.diff(track.speeds))
+    check_times(track.path, track.times)
+    steps, changes = np.diff(track.times), np.abs(np.diff(track.speeds))
     jumps = np.flatnonzero(changes > MAX_JUMP + MAX_ACCELERATION * steps)
     if len(jumps):
         first = int(jumps[0])
@@ -95,28 +86,56 @@ def checked(track: Track) -> Track:
     return track
 
 
+def check_times(path: Path, times: np.ndarray) -> None:
+    """Raise InputError if the times of a log do not rise, or if there are fewer than two.
+
+    Args:
+        path: file of the log, for the message.
+        times: [N] seconds.
+
+    >>> check_times(Path("log.csv"), np.array([0.0, 0.5, 1.0]))
+    """
+    if len(times) < 2:
+        raise InputError(f"{path}: holds {len(times)} speeds; give a log with two at least")
+    wrong = np.flatnonzero(np.diff(times) <= 0)
+    if len(wrong):
+        first, count = int(wrong[0]), len(wrong)
+        what = "have the same time" if times[first] == times[first + 1] else "are not in the order of time"
+        raise InputError(
+            f"{path}: values {first + 1} and {first + 2} {what} ({times[first]:.6g} s, then "
+            f"{times[first + 1]:.6g} s; {count} such places); {_remedy(times)}"
+        )
+
+
+def repeats(*columns: np.ndarray) -> np.ndarray:
+    """Return which rows are equal to the row before: [N] bool.
+
+    Args:
+        columns: columns of a table, [N] each.
+
+    >>> repeats(np.array([0.0, 1.0, 1.0, 1.0]), np.array([5.0, 5.0, 5.0, 6.0])).tolist()
+    [False, False, True, False]
+    """
+    rows = np.stack(columns, axis=-1)
+    return np.concatenate([[False], (rows[1:] == rows[:-1]).all(axis=-1)])[: len(rows)]
+
+
 def _without_repeated(track: Track) -> Track:
     """Return a track without values that repeat the one before, time and all, and say how many there were."""
-    repeated = np.concatenate([[False], (np.diff(track.times) == 0) & (np.diff(track.speeds) == 0)])
-    if not repeated.any() or not track.description:
+    repeated = repeats(track.times, track.speeds)
+    if not repeated.any():
         return track
     what = f"{track.description}; {int(repeated.sum())} repeated values left out"
     return replace(track, times=track.times[~repeated], speeds=track.speeds[~repeated], description=what)
 
 
-def _disorder(track: Track) -> str:
-    """Return what two values are whose times do not rise, as the first of them are."""
-    steps = np.diff(track.times)
-    return "have the same time" if steps[steps <= 0][0] == 0 else "are not in the order of time"
-
-
-def _remedy(track: Track) -> str:
+def _remedy(times: np.ndarray) -> str:
     """Return what to do about times that do not rise."""
-    steps = np.diff(track.times)
+    steps = np.diff(times)
     back = np.flatnonzero(steps < 0)
-    if not len(back) and (track.times == np.round(track.times)).all():
+    if not len(back) and (times == np.round(times)).all():
         return "its times are whole seconds, with several values each: export it with fractions of a second"
-    begun = track.times[back + 1] <= track.times[0] + np.median(np.abs(steps))  # times at which the clock begins anew
+    begun = times[back + 1] <= times[0] + np.median(np.abs(steps))  # times at which the clock begins anew
     if len(back) and begun.all() and (steps > 0).sum() >= MIN_RUN * (len(back) + 1):
         return "its clock begins anew, as after a restart of the logger: cut the log there, and do not sort it"
     return "sort the log by time and give each value its own"

@@ -7,8 +7,13 @@ import re
 KMH, MPH, KNOT = 1 / 3.6, 0.44704, 1852 / 3600  # metres per second
 FOOT = 0.3048  # metres
 SPEED_UNITS: dict[str, float] = {
-    **{"m/s": 1.0, "km/h": KMH, "mph": MPH, "knots": KNOT},
-    **{"cm/s": 1e-2, "mm/s": 1e-3, "ft/s": FOOT},
+    "m/s": 1.0,
+    "km/h": KMH,
+    "mph": MPH,
+    "knots": KNOT,
+    "cm/s": 1e-2,
+    "mm/s": 1e-3,
+    "ft/s": FOOT,
 }
 """Units of speed by the name that `unit` takes, in metres per second."""
 

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from packdepth.data.agreement import Disagreement
-from packdepth.data.filters import STATIC_MOTION
-from packdepth.data.optical_flow import Flow, mean_motion, optical_flow, small_gray
-from packdepth.data.targets import distance, gaps
+from packdepth.data.disagreement import Disagreement, evenly_spread, moving_flow
+from packdepth.data.optical_flow import Flow
+from packdepth.data.targets import distance, gaps, has_measured_depth
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.records import Clip, Frame
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 CHECKED = 8  # pairs of frames of a clip that are looked at, evenly spread: each shows a wrong unit
-SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no direction
 MAX_POINTS = 20_000  # measured points of a frame that are used
 NEAR = 3.0  # pixels of the small images between a point of the flow and measured points
 MIN_POINTS = 15  # points of the flow with a depth: a motion has six unknowns
@@ -114,12 +108,16 @@ def _too_long(pairs: Sequence[Pair]) -> Disagreement | None:
 
 def _too_high(clip: Clip) -> Disagreement | None:
     """Report depth in which the ground is at another height than the camera is said to have, or than any has."""
+    import torch
+
     from packdepth.geometry.plane import fit_ground
 
-    frames = [frame for frame in clip.frames if frame.lidar is not None or frame.depth is not None]
+    if clip.missing_camera is not None:
+        return None
+    frames = [frame for frame in clip.frames if has_measured_depth(frame)]
     heights = []
-    for frame in frames[:: max(len(frames) // CHECKED, 1)][:CHECKED] if clip.missing_camera is None else ():
-        points = _tensor(measured_points(clip, frame))
+    for frame in evenly_spread(frames, CHECKED):
+        points = torch.from_numpy(measured_points(clip, frame))
         ground = fit_ground(points[points[:, 1] > 0])
         heights += [] if ground is None else [ground.height]
     if len(heights) < min(MIN_PAIRS, len(frames)) or not heights:
@@ -137,13 +135,6 @@ def _too_high(clip: Clip) -> Disagreement | None:
     )
 
 
-def _tensor(points: np.ndarray) -> Tensor:
-    """Return points [N, 3] as a tensor."""
-    import torch
-
-    return torch.from_numpy(points)
-
-
 def depth_pairs(clip: Clip) -> list[Pair]:
     """Return pairs of neighboring frames that move, the first of which has measured depth.
 
@@ -153,18 +144,13 @@ def depth_pairs(clip: Clip) -> list[Pair]:
     if clip.independent or clip.missing_camera is not None or len(clip.frames) < 2:
         return []
     joined = ~gaps(clip)
-    places = [
-        index
-        for index, frame in enumerate(clip.frames[:-1])
-        if joined[index] and (frame.lidar is not None or frame.depth is not None)
-    ]
+    places = [i for i, frame in enumerate(clip.frames[:-1]) if joined[i] and has_measured_depth(frame)]
     pairs = []
-    for index in places[:: max(len(places) // CHECKED, 1)][:CHECKED]:
-        first, second = (small_gray(each.image.read()) for each in clip.frames[index : index + 2])
-        flow = optical_flow(first, second)
-        if mean_motion(flow, first.shape[1]) > SURELY_MOVING:
+    for index in evenly_spread(places, CHECKED):
+        if (moving := moving_flow(clip, index)) is not None:
+            flow, camera = moving
             points = measured_points(clip, clip.frames[index])
-            pairs.append(Pair(flow, points, clip.camera.resized(*first.shape), distance(clip, index, index + 1)))
+            pairs.append(Pair(flow, points, camera, distance(clip, index, index + 1)))
     return pairs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from packdepth.data.agreement import Disagreement
+from packdepth.data.disagreement import Disagreement, evenly_spread
 from packdepth.data.optical_flow import Flow, optical_flow, small_gray
 from packdepth.data.targets import gaps
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
@@ -14,10 +14,8 @@ CHECKED = 8  # pairs that are looked at, evenly spread
 MIN_POINTS = 15  # points that both images show
 MIN_PAIRS = 3  # pairs: the median of fewer says nothing
 SAME = 0.02  # pixels of the small images: disparities of a copy
-MIN_MOVED = (
-    0.5  # pixels that a point moves down or up from a frame to the next, beyond the median: with less, the moment
-)
-# moment cannot be told
+MIN_MOVED = 0.5  # pixels that a point moves down or up from a frame to the next, beyond the median: with less, the
+# moment of the other image is not known
 MIN_CLEAR = 8  # points that move so
 MAX_LATE = 0.4  # frames between the two images of a pair (measured: 0.1)
 MAX_ROWS = 0.75  # pixels of the small images between the rows of a point (measured: 0.1; half a pixel is noise)
@@ -34,7 +32,7 @@ def stereo_fault(clip: Clip) -> Disagreement | None:
     places = [index for index, frame in enumerate(clip.frames) if frame.right is not None]
     joined = ~gaps(clip)
     across, middles, spreads, shares = [], [], [], []
-    for index in places[:: max(len(places) // CHECKED, 1)][:CHECKED]:
+    for index in evenly_spread(places, CHECKED):
         frame = clip.frames[index]
         assert frame.right is not None
         left = small_gray(frame.image.read())

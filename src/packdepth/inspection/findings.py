@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.agreement import IMPOSSIBLE_SPEED, Disagreement, by_road, disagreements
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements
 from packdepth.data.faults import faults
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.picture import MIN_BAR, MIN_LOST, VIEWS, two_views
@@ -92,7 +92,7 @@ def findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     found = survey_findings(survey)
-    wrong = _disagreements(survey.clip)
+    wrong = [*disagreements(survey.clip), *faults(survey.clip)]
     found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
@@ -106,11 +106,6 @@ def survey_findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     return [finding for find in FINDINGS if (finding := find(survey)) is not None]
-
-
-def _disagreements(clip: Clip) -> list[Disagreement]:
-    """Return what measurements of a clip cannot be right."""
-    return [*disagreements(clip), *faults(clip)]
 
 
 def frame_rate(clip: Clip) -> float:

@@ -16,7 +16,7 @@ from packdepth.data.disagreement import Disagreement, evenly_spread, moving_flow
 from packdepth.data.optical_flow import Flow
 from packdepth.data.targets import distance, gaps, has_measured_depth
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.geometry.robust import robust_deviation
 from packdepth.records import Clip, Frame
 
 CHECKED = 8  # pairs of frames of a clip that are looked at, evenly spread: each shows a wrong unit
@@ -96,7 +96,7 @@ def _too_long(pairs: Sequence[Pair]) -> Disagreement | None:
     if len(ratios) < MIN_PAIRS:
         return None
     ratio = float(np.median(ratios))
-    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(np.maximum(ratios, 1e-9) / ratio))))
+    spread = robust_deviation(np.log(np.maximum(ratios, 1e-9) / ratio))
     if 1 / MAX_RATIO < ratio < MAX_RATIO or spread > MAX_SPREAD:
         return None
     return Disagreement(
@@ -209,7 +209,7 @@ def motion_of(pair: Pair, points: np.ndarray) -> tuple[np.ndarray, float] | None
         A, b = (design * weight[:, None, None]).reshape(-1, 6), (moved * weight[:, None]).reshape(-1)
         solution = np.linalg.lstsq(A, b, rcond=None)[0]
         error = np.linalg.norm(moved - design @ solution, axis=-1)
-        spread = max(DEVIATION_OVER_MEDIAN * float(np.median(error)), MIN_NOISE)
+        spread = max(robust_deviation(error), MIN_NOISE)
         weight = 1 / (1 + (error / (2 * spread)) ** 2)
     return (solution * scale)[:3], float(np.median(error))
 

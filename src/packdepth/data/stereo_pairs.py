@@ -7,7 +7,7 @@ import numpy as np
 from packdepth.data.disagreement import Disagreement, evenly_spread
 from packdepth.data.optical_flow import Flow, optical_flow, small_gray
 from packdepth.data.targets import gaps
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.geometry.robust import robust_deviation
 from packdepth.records import Clip
 
 CHECKED = 8  # pairs that are looked at, evenly spread
@@ -42,7 +42,7 @@ def stereo_fault(clip: Clip) -> Disagreement | None:
         u, v = flow.vectors[flow.found].T
         across.append(float(np.median(np.abs(u))))
         middles.append(float(np.median(v)))
-        spreads.append(DEVIATION_OVER_MEDIAN * float(np.median(np.abs(v - np.median(v)))))
+        spreads.append(robust_deviation(v - np.median(v)))
         if not clip.independent and index < len(joined) and joined[index]:
             later = optical_flow(left, small_gray(clip.frames[index + 1].image.read()))
             shares += _moved_share(flow, later)

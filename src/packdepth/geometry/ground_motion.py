@@ -17,7 +17,7 @@ from torch import Tensor
 
 from packdepth.geometry.align import gradients, smoothed
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN, robust_deviation
 from packdepth.geometry.se3 import rotation_exp, rotation_log
 
 MAX_WIDTH = 704  # pixels: wider images are averaged over blocks
@@ -41,9 +41,8 @@ LEVELS = (4, 2, 1)  # pixels of a block, from coarse to fine
 ROUNDS = 4  # Gauss-Newton steps at each resolution
 MIN_START = 0.1  # correlation at low resolution from which an alignment is started; noise stays below
 NEIGHBORS = 2  # pairs before and after whose matches help to find the start: a vehicle's speed changes slowly
-MIN_MATCH = (
-    0.6  # correlation of two images of one ground: on rendered drives 0.7 to 1, with strong JPEG compression from 0.58
-)
+MIN_MATCH = 0.6  # correlation of two images of one ground: on rendered drives 0.7 to 1, with strong JPEG compression
+# from 0.58
 MIN_NOISE, OUTLIER = 0.005, 2.0  # gray in [0, 1] and standard deviations, as in geometry/align.py
 CORRELATED = 9.0  # pixels that share their noise after smoothing over 3 x 3 pixels
 # Standard deviations of what is expected of a vehicle between two images:
@@ -163,8 +162,7 @@ def ground_height(pairs: Sequence[tuple[Tensor, Tensor]], distances: np.ndarray,
         return None
     heights = distances[known] / lengths_found[known]
     middle = float(np.median(heights))
-    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(heights / middle))))
-    return GroundHeight(middle, spread, lead)
+    return GroundHeight(middle, robust_deviation(np.log(heights / middle)), lead)
 
 
 def _lead(matches: np.ndarray) -> tuple[int, float]:

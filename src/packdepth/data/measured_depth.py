@@ -45,6 +45,9 @@ class Pair:
     distance: float | None  # metres traveled between the frames
 
 
+Motion = tuple[np.ndarray, float]
+"""Translation [3] of the camera in the unit of depth, and the median error of the flow that it leaves, in pixels."""
+
 TURNED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "upside down": (lambda p: p * [1, -1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
     "mirrored": (lambda p: p * [-1, 1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
@@ -61,14 +64,18 @@ def depth_fault(clip: Clip) -> Disagreement | None:
     Args:
         clip: the clip. Raises InputError for a file that cannot be read.
     """
-    return _turned(pairs := depth_pairs(clip)) or _too_long(pairs) or _too_high(clip)
+    pairs = depth_pairs(clip)
+    motions = [motion_of(pair, pair.points) for pair in pairs]
+    return _turned(pairs, motions) or _too_long(pairs, motions) or _too_high(clip)
 
 
-def _turned(pairs: Sequence[Pair]) -> Disagreement | None:
+def _turned(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagreement | None:
     """Report depth that explains the motion of the images better if it is turned over or inverted."""
-    error = _median_error(pairs, lambda points: points)
-    for what, (turn, advice) in TURNED.items() if error > MIN_ERROR else ():
-        better = _median_error(pairs, turn)
+    error = _median_error(motions)
+    if not error > MIN_ERROR:  # small, or not known
+        return None
+    for what, (turn, advice) in TURNED.items():
+        better = _median_error([motion_of(pair, turn(pair.points)) for pair in pairs])
         if better < min(BETTER * error, GOOD_ERROR):
             return Disagreement(
                 "measured depth",
@@ -79,19 +86,18 @@ def _turned(pairs: Sequence[Pair]) -> Disagreement | None:
     return None
 
 
-def _median_error(pairs: Sequence[Pair], turn: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Return the median error of the flow with changed points, in pixels; 0 if too few pairs have a motion."""
-    errors = [found[1] for pair in pairs if (found := motion_of(pair, turn(pair.points))) is not None]
-    return float(np.median(errors)) if len(errors) >= MIN_PAIRS else 0.0
+def _median_error(motions: Sequence[Motion | None]) -> float:
+    """Return the median error of the flow that motions leave, in pixels; NaN if too few pairs have a motion."""
+    errors = [found[1] for found in motions if found is not None]
+    return float(np.median(errors)) if len(errors) >= MIN_PAIRS else float("nan")
 
 
-def _too_long(pairs: Sequence[Pair]) -> Disagreement | None:
+def _too_long(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagreement | None:
     """Report depth that makes other motions than speeds or poses."""
-    motions = [(pair.distance, motion_of(pair, pair.points)) for pair in pairs if pair.distance]
     ratios = [
-        float(np.linalg.norm(found[0])) / length
-        for length, found in motions
-        if length and found is not None and found[1] < MAX_ERROR
+        float(np.linalg.norm(found[0])) / pair.distance
+        for pair, found in zip(pairs, motions, strict=True)
+        if pair.distance and found is not None and found[1] < MAX_ERROR
     ]
     if len(ratios) < MIN_PAIRS:
         return None
@@ -174,7 +180,7 @@ def measured_points(clip: Clip, frame: Frame) -> np.ndarray:
     return points[:: -(-len(points) // MAX_POINTS) or 1]
 
 
-def motion_of(pair: Pair, points: np.ndarray) -> tuple[np.ndarray, float] | None:
+def motion_of(pair: Pair, points: np.ndarray) -> Motion | None:
     """Return the motion of the camera that flow and depth make, and how well it explains the flow.
 
     The flow of a point at normalized place (x, y), with depth Z, is linear in translation and rotation (Longuet-Higgins

@@ -74,7 +74,7 @@ def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> str | None
     said = None
     for clip in checked_clips(clips):
         used = used_measurements(clip, fields)
-        if used & {"speed", "poses"} and not (said and said.confirms):  # takes seconds: one measured height is enough
+        if used & {"speed", "poses"} and (said is None or said.metres is None):  # seconds of work: one height is enough
             used |= {"height"}
         refuse_wrong(clip, CHECKS, used)
         if "height" in used:
@@ -102,10 +102,10 @@ def _speed(clip: Clip) -> Disagreement | None:
 
 @lru_cache(maxsize=16)
 def height_by_motion(clip: Clip) -> GroundHeight | str:
-    """Return the height of a camera above the road, as its speeds or poses and its images make it.
+    """Return the height of a camera above the road, by its speeds or poses and by the motion of the road's image.
 
-    The image of the road moves in camera heights (`geometry.ground_motion`), speeds and poses say how many metres that
-    is.
+    The motion of the road's image gives the distance traveled in camera heights (`geometry.ground_motion`), and speeds
+    or poses give it in metres.
 
     Args:
         clip: the clip, with a camera, and with speeds or poses.
@@ -115,16 +115,17 @@ def height_by_motion(clip: Clip) -> GroundHeight | str:
     """
     from packdepth.geometry.ground_motion import ground_height, small_ground_image
 
-    pairs = pairs_apart(np.array([frame.time for frame in clip.frames]))
-    pairs = pairs[[(distance(clip, i, j) or 0.0) > MIN_PATH for i, j in pairs.tolist()]] if len(pairs) else pairs
-    if clip.independent or len(pairs) < MIN_GROUND_PAIRS:
-        count = 0 if clip.independent else len(pairs)
+    near = [] if clip.independent else pairs_apart(np.array([frame.time for frame in clip.frames])).tolist()
+    lengths = {(i, j): length for i, j in near if (length := distance(clip, i, j) or 0.0) > MIN_PATH}
+    if len(lengths) < MIN_GROUND_PAIRS:
         return (
-            f"{count} pairs of its frames are 0.1 s and more than {MIN_PATH:g} m apart, {MIN_GROUND_PAIRS} are needed"
+            f"{len(lengths)} pairs of its frames are 0.1 s and more than {MIN_PATH:g} m apart, {MIN_GROUND_PAIRS} are "
+            f"needed"
         )
+    pairs = np.array(list(lengths))
     pairs = pairs[np.unique(np.linspace(0, len(pairs) - 1, GROUND_PAIRS).round().astype(int))]
-    paths = np.array([distance(clip, i, j) for i, j in pairs.tolist()], dtype=np.float64)
     images = {index: small_ground_image(clip.frames[index].image.read()) for index in np.unique(pairs).tolist()}
+    paths = np.array([lengths[i, j] for i, j in pairs.tolist()])
     found = ground_height([(images[i], images[j]) for i, j in pairs.tolist()], paths, clip.camera)
     if found is None or found.lead < MIN_LEAD or found.spread > MAX_SPREAD:
         return "the images show too little of a road that moves: one without texture, traffic just ahead, or none"
@@ -137,39 +138,42 @@ class SaidByRoad:
 
     source: str  # "speeds" or "poses"
     text: str  # one clause
-    confirms: bool  # whether it could be measured
-    usual: bool  # whether the height of the camera is that of a car, a van or a bus, or known
+    metres: float | None  # height of the camera above the road; None if it could not be measured
+    usual: bool  # whether this height is that of a car, a van or a bus, or the clip states the height
 
 
 def by_road(clip: Clip) -> SaidByRoad | None:
-    """Return what the motion of the road says of the speeds or poses of a clip; None if there are none.
+    """Compare the motion of the road in the images with the speeds or poses of a clip.
 
     Args:
         clip: the clip.
+
+    Returns:
+        The result; None if the clip has neither speeds nor poses, or its camera is not known.
     """
     if clip.missing_camera is not None or distance_source(clip) is None:
         return None
     source = "speeds" if distance_source(clip) == "speed" else "poses"
     found = height_by_motion(clip)
     if isinstance(found, str):
-        return SaidByRoad(source, f"its {source} could not be compared with its images: {found}", False, True)
+        return SaidByRoad(source, f"its {source} could not be compared with its images: {found}", None, True)
     text = f"with its {source}, the motion of the road puts the camera {found.metres:.2f} m above it"
     usual = clip.camera_height is not None or MIN_USUAL <= found.metres <= MAX_USUAL
-    return SaidByRoad(source, text, True, usual)
+    return SaidByRoad(source, text, found.metres, usual)
 
 
 def _height(clip: Clip) -> Disagreement | None:
     """Report speeds or poses in a wrong unit, by the height of the camera above the road that they make."""
     said = by_road(clip)
-    if said is None or isinstance(found := height_by_motion(clip), str):
+    if said is None or said.metres is None:
         return None
     told = said.text
     if clip.camera_height is not None:
-        ratio = found.metres / clip.camera_height
+        ratio = said.metres / clip.camera_height
         if 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO:
             return None
         told += f", {ratio:.2g} times the {clip.camera_height:g} m that it is said to have"
-    elif MIN_HEIGHT <= found.metres <= MAX_HEIGHT:
+    elif MIN_HEIGHT <= said.metres <= MAX_HEIGHT:
         return None
     return Disagreement(
         said.source,

@@ -245,11 +245,11 @@ def _speeds(survey: Survey) -> Finding | None:
 
 
 def _by_road(clip: Clip) -> Finding | None:
-    """Report what the motion of the road in the images says of speeds or poses."""
+    """Report whether the motion of the road in the images confirms the unit of speeds or poses."""
     said = by_road(clip)
     if said is None:
         return None
-    if not said.confirms:
+    if said.metres is None:
         advice = f"See whether {said.source} are right before metres are relied on: nothing here tells a wrong unit."
     elif clip.camera_height is not None:
         advice = f"Nothing to do here: the height that it is said to have is {clip.camera_height:g} m."

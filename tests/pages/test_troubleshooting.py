@@ -14,7 +14,7 @@ import packdepth
 SOURCE = Path(packdepth.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 ROWS = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ") and "|---" not in line]
-CHECKS = [SOURCE / "inspection" / "findings.py", SOURCE / "data" / "agreement.py"]  # where findings are made
+CHECKS = [SOURCE / "inspection" / "findings.py", *sorted((SOURCE / "data").glob("*.py"))]  # where findings are made
 
 
 def templates(path: Path) -> Iterator[str]:

@@ -110,6 +110,20 @@ def test_depth_that_contradicts_the_height_of_the_camera_is_found_without_speeds
     assert re.search(r"the ground is 1(49|5\d)\.\d\d m below the camera", fault.found)
 
 
+def test_noisy_depth_below_a_blank_sky_is_not_called_upside_down(clip: Clip) -> None:
+    rng = np.random.default_rng(0)
+
+    def noisy(_: int, frame: Frame) -> Frame:
+        assert frame.lidar is not None
+        image, points = frame.image.read().copy(), frame.lidar.read()
+        image[: CAMERA.height // 2 - 4] = 200
+        below = points[points[:, 1] > 0.02 * points[:, 2]]
+        noise = np.exp(rng.normal(0, 2, (len(below), 1)))
+        return replace(frame, image=Array(image), lidar=Array(below * noise), speed=None, pose=None)
+
+    assert depth_fault(changed(clip, noisy)) is None
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     motion=st.tuples(*[st.floats(-0.5, 0.5)] * 2, st.floats(0.3, 2.0)),

@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from packdepth.data.filters import STATIC_MOTION
-from packdepth.data.optical_flow import Flow, mean_motion, optical_flow, small_gray
+from packdepth.data.disagreement import (
+    Check,
+    Disagreement,
+    checked_clips,
+    evenly_spread,
+    moving_flow,
+    refuse_wrong,
+    used_measurements,
+)
+from packdepth.data.optical_flow import Flow, optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source, gaps
 from packdepth.data.triangulation import triangulated
-from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.offset import pairs_apart
@@ -25,17 +32,15 @@ if TYPE_CHECKING:
     from packdepth.geometry.ground_motion import GroundHeight
 
 IMPOSSIBLE_SPEED = 100.0  # metres per second: 360 km/h
-CHECKED_CLIPS = 4  # clips whose measurements a training checks, evenly spread
 CHECKED = 6  # frames or pairs of a clip that are looked at, evenly spread
 MIN_POINTS = 10  # points that must be measured: a median of fewer says little
 MIN_BASELINE, MAX_BASELINE = 0.01, 5.0  # metres: a stereo endoscope has less, no vehicle has more
 MIN_SHIFT = 0.5  # pixels of the small images: a smaller shift of swapped images may be noise
 MAX_DEPTH_RATIO = 1.5  # of depth maps over LiDAR, or its inverse: wrong units change it more (measured: 0.97 to 1.03)
 MIN_TYPICAL, MAX_TYPICAL = 0.02, 2000.0  # metres, depth of the scene by poses: endoscopes have more, drones have less
-SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no direction
 BEHIND = 0.35  # share of the points that poses put behind the camera (measured: up to 0.13); wrong ones make 0.5
 
-
+# Height over the road
 GROUND_PAIRS = 24  # pairs whose motion over the road is measured: a second or two of work
 MIN_GROUND_PAIRS = 8  # pairs, with a measured motion: a median of fewer may be an accident
 MIN_PATH = 0.05  # metres between the images of a pair
@@ -47,25 +52,13 @@ MIN_USUAL, MAX_USUAL = 0.8, 2.8  # metres above the road: of cars' bumpers, and 
 MAX_HEIGHT_RATIO = 1.5  # of the height that motion makes over the one that is known, or its inverse (measured: 1.03)
 
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """Two measurements of a clip that cannot both be right."""
-
-    name: str  # short title, such as "stereo"
-    found: str  # what was measured, with the number that gives it away
-    advice: str  # one sentence that says what to do
-
-
 def disagreements(clip: Clip) -> list[Disagreement]:
     """Return what in a clip cannot be right.
 
     Args:
         clip: the clip. Raises InputError for a file that cannot be read.
     """
-    return [each for find in CHECKS.values() if (each := find(clip)) is not None]
+    return [each for _, find in CHECKS if (each := find(clip)) is not None]
 
 
 def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> str | None:
@@ -79,21 +72,14 @@ def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> str | None
         What the motion of the road says of the distances that are trained on, in one clause; None if there are none.
     """
     said = None
-    for clip in clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]:
-        source = distance_source(clip) if "distance" in fields else None
-        used = {"right": "right" in fields, "truth": "truth" in fields, "speed": source == "speed"}
-        used |= {"poses": source == "poses", "height": source is not None and not (said and said.confirms)}
-        for name, find in CHECKS.items():
-            if used[name.split(",")[0]] and (each := find(clip)) is not None:
-                raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:].rstrip('.')}")
-        if used["height"]:
+    for clip in checked_clips(clips):
+        used = used_measurements(clip, fields)
+        if used & {"speed", "poses"} and (said is None or said.metres is None):  # seconds of work: one height is enough
+            used |= {"height"}
+        refuse_wrong(clip, CHECKS, used)
+        if "height" in used:
             said = by_road(clip)
     return None if said is None else said.text
-
-
-def _spread(items: Sequence[T]) -> Sequence[T]:
-    """Return up to `CHECKED` items, evenly spread."""
-    return items[:: max(len(items) // CHECKED, 1)][:CHECKED]
 
 
 # --- speed ------------------------------------------------------------------------------------------------------
@@ -116,10 +102,10 @@ def _speed(clip: Clip) -> Disagreement | None:
 
 @lru_cache(maxsize=16)
 def height_by_motion(clip: Clip) -> GroundHeight | str:
-    """Return the height of a camera above the road, as its speeds or poses and its images make it.
+    """Return the height of a camera above the road, by its speeds or poses and by the motion of the road's image.
 
-    The image of the road moves in camera heights (`geometry.ground_motion`), speeds and poses say how many metres that
-    is.
+    The motion of the road's image gives the distance traveled in camera heights (`geometry.ground_motion`), and speeds
+    or poses give it in metres.
 
     Args:
         clip: the clip, with a camera, and with speeds or poses.
@@ -129,16 +115,17 @@ def height_by_motion(clip: Clip) -> GroundHeight | str:
     """
     from packdepth.geometry.ground_motion import ground_height, small_ground_image
 
-    pairs = pairs_apart(np.array([frame.time for frame in clip.frames]))
-    pairs = pairs[[(distance(clip, i, j) or 0.0) > MIN_PATH for i, j in pairs.tolist()]] if len(pairs) else pairs
-    if clip.independent or len(pairs) < MIN_GROUND_PAIRS:
-        count = 0 if clip.independent else len(pairs)
+    near = [] if clip.independent else pairs_apart(np.array([frame.time for frame in clip.frames])).tolist()
+    lengths = {(i, j): length for i, j in near if (length := distance(clip, i, j) or 0.0) > MIN_PATH}
+    if len(lengths) < MIN_GROUND_PAIRS:
         return (
-            f"{count} pairs of its frames are 0.1 s and more than {MIN_PATH:g} m apart, {MIN_GROUND_PAIRS} are needed"
+            f"{len(lengths)} pairs of its frames are 0.1 s and more than {MIN_PATH:g} m apart, {MIN_GROUND_PAIRS} are "
+            f"needed"
         )
+    pairs = np.array(list(lengths))
     pairs = pairs[np.unique(np.linspace(0, len(pairs) - 1, GROUND_PAIRS).round().astype(int))]
-    paths = np.array([distance(clip, i, j) for i, j in pairs.tolist()], dtype=np.float64)
     images = {index: small_ground_image(clip.frames[index].image.read()) for index in np.unique(pairs).tolist()}
+    paths = np.array([lengths[i, j] for i, j in pairs.tolist()])
     found = ground_height([(images[i], images[j]) for i, j in pairs.tolist()], paths, clip.camera)
     if found is None or found.lead < MIN_LEAD or found.spread > MAX_SPREAD:
         return "the images show too little of a road that moves: one without texture, traffic just ahead, or none"
@@ -151,39 +138,42 @@ class SaidByRoad:
 
     source: str  # "speeds" or "poses"
     text: str  # one clause
-    confirms: bool  # whether it could be measured
-    usual: bool  # whether the height of the camera is that of a car, a van or a bus, or known
+    metres: float | None  # height of the camera above the road; None if it could not be measured
+    usual: bool  # whether this height is that of a car, a van or a bus, or the clip states the height
 
 
 def by_road(clip: Clip) -> SaidByRoad | None:
-    """Return what the motion of the road says of the speeds or poses of a clip; None if there are none.
+    """Compare the motion of the road in the images with the speeds or poses of a clip.
 
     Args:
         clip: the clip.
+
+    Returns:
+        The result; None if the clip has neither speeds nor poses, or its camera is not known.
     """
     if clip.missing_camera is not None or distance_source(clip) is None:
         return None
     source = "speeds" if distance_source(clip) == "speed" else "poses"
     found = height_by_motion(clip)
     if isinstance(found, str):
-        return SaidByRoad(source, f"its {source} could not be compared with its images: {found}", False, True)
+        return SaidByRoad(source, f"its {source} could not be compared with its images: {found}", None, True)
     text = f"with its {source}, the motion of the road puts the camera {found.metres:.2f} m above it"
     usual = clip.camera_height is not None or MIN_USUAL <= found.metres <= MAX_USUAL
-    return SaidByRoad(source, text, True, usual)
+    return SaidByRoad(source, text, found.metres, usual)
 
 
 def _height(clip: Clip) -> Disagreement | None:
     """Report speeds or poses in a wrong unit, by the height of the camera above the road that they make."""
     said = by_road(clip)
-    if said is None or isinstance(found := height_by_motion(clip), str):
+    if said is None or said.metres is None:
         return None
     told = said.text
     if clip.camera_height is not None:
-        ratio = found.metres / clip.camera_height
+        ratio = said.metres / clip.camera_height
         if 1 / MAX_HEIGHT_RATIO < ratio < MAX_HEIGHT_RATIO:
             return None
         told += f", {ratio:.2g} times the {clip.camera_height:g} m that it is said to have"
-    elif MIN_HEIGHT <= found.metres <= MAX_HEIGHT:
+    elif MIN_HEIGHT <= said.metres <= MAX_HEIGHT:
         return None
     return Disagreement(
         said.source,
@@ -210,7 +200,7 @@ def _baseline(clip: Clip) -> Disagreement | None:
 def _sides(clip: Clip) -> Disagreement | None:
     """Report right images that show points farther right than the left ones: they come from the left camera."""
     shifts = []
-    for frame in _spread([frame for frame in clip.frames if frame.right is not None]):
+    for frame in evenly_spread([frame for frame in clip.frames if frame.right is not None], CHECKED):
         assert frame.right is not None
         flow = optical_flow(small_gray(frame.image.read()), small_gray(frame.right.read()))
         if flow.found.sum() >= MIN_POINTS:
@@ -230,9 +220,10 @@ def _sides(clip: Clip) -> Disagreement | None:
 
 def _depth_and_lidar(clip: Clip) -> Disagreement | None:
     """Report depth maps that are far deeper or flatter than the LiDAR scans of the same frames."""
+    both = [frame for frame in clip.frames if frame.depth is not None and frame.lidar is not None]
     ratios = [
         ratio
-        for frame in _spread([frame for frame in clip.frames if frame.depth is not None and frame.lidar is not None])
+        for frame in evenly_spread(both, CHECKED)
         if (ratio := _depth_over_lidar(clip, frame.depth, frame.lidar)) is not None
     ]
     ratio = float(np.median(ratios)) if ratios else 1.0
@@ -294,14 +285,12 @@ def _poses(clip: Clip) -> Disagreement | None:
 def _moving_pairs(clip: Clip) -> list[tuple[Frame, Frame, Flow, Camera]]:
     """Return neighboring frames with poses between which the image moves, their flow, and the camera of the flow."""
     pairs = []
-    for index in _spread(np.flatnonzero(~gaps(clip)).tolist()):
+    for index in evenly_spread(np.flatnonzero(~gaps(clip)).tolist(), CHECKED):
         frame, later = clip.frames[index], clip.frames[index + 1]
         if frame.pose is None or later.pose is None:
             continue
-        first, second = (small_gray(each.image.read()) for each in (frame, later))
-        flow = optical_flow(first, second)
-        if mean_motion(flow, first.shape[1]) > SURELY_MOVING:
-            pairs.append((frame, later, flow, clip.camera.resized(*first.shape)))
+        if (moving := moving_flow(clip, index)) is not None:
+            pairs.append((frame, later, *moving))
     return pairs
 
 
@@ -318,11 +307,11 @@ def _depths(pairs: Sequence[tuple[Frame, Frame, Flow, Camera]], inverted: bool) 
     return every[np.isfinite(every)]
 
 
-CHECKS: dict[str, Callable[[Clip], Disagreement | None]] = {
-    "speed": _speed,
-    "right, baseline": _baseline,
-    "right, sides": _sides,
-    "truth": _depth_and_lidar,
-    "poses": _poses,
-    "height": _height,
-}  # by the measurement that they check
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("speed", _speed),
+    ("right", _baseline),
+    ("right", _sides),
+    ("truth", _depth_and_lidar),
+    ("poses", _poses),
+    ("height", _height),
+)  # with the measurement that each of them checks

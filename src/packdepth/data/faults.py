@@ -5,21 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from packdepth.data.agreement import CHECKED_CLIPS, Disagreement
+from packdepth.data.disagreement import Check, Disagreement, checked_clips, refuse_wrong, used_measurements
 from packdepth.data.measured_depth import depth_fault
 from packdepth.data.pose_jumps import jump_fault
 from packdepth.data.stereo_pairs import stereo_fault
-from packdepth.data.targets import distance_source
-from packdepth.errors import InputError
 from packdepth.records import Clip
 
-FAULTS: dict[str, Callable[[Clip], Disagreement | None]] = {
-    "truth": depth_fault,
-    "right": stereo_fault,
-    "poses": jump_fault,
-}  # by the measurement that they check
+FAULTS: tuple[tuple[str, Check], ...] = (
+    ("truth", depth_fault),
+    ("right", stereo_fault),
+    ("poses", jump_fault),
+)  # with the measurement that each of them checks
 
 
 def faults(clip: Clip) -> list[Disagreement]:
@@ -28,7 +26,7 @@ def faults(clip: Clip) -> list[Disagreement]:
     Args:
         clip: the clip. Raises InputError for a file that cannot be read.
     """
-    return [each for find in FAULTS.values() if (each := find(clip)) is not None]
+    return [each for _, find in FAULTS if (each := find(clip)) is not None]
 
 
 def check_faults(clips: Sequence[Clip], fields: frozenset[str]) -> None:
@@ -38,9 +36,5 @@ def check_faults(clips: Sequence[Clip], fields: frozenset[str]) -> None:
         clips: the clips to train on.
         fields: the optional fields of the batch that the objective uses, such as "distance", "right" and "truth".
     """
-    for clip in clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]:
-        used = {"truth": "truth" in fields, "right": "right" in fields}
-        used["poses"] = "distance" in fields and distance_source(clip) == "poses"
-        for name, find in FAULTS.items():
-            if used[name] and (each := find(clip)) is not None:
-                raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:].rstrip('.')}")
+    for clip in checked_clips(clips):
+        refuse_wrong(clip, FAULTS, used_measurements(clip, fields))

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from packdepth.data.agreement import Disagreement
-from packdepth.data.filters import STATIC_MOTION
-from packdepth.data.optical_flow import Flow, mean_motion, optical_flow, small_gray
-from packdepth.data.targets import distance, gaps
+from packdepth.data.disagreement import Disagreement, evenly_spread, moving_flow
+from packdepth.data.optical_flow import Flow
+from packdepth.data.targets import distance, gaps, has_measured_depth
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.geometry.robust import robust_deviation
 from packdepth.records import Clip, Frame
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 CHECKED = 8  # pairs of frames of a clip that are looked at, evenly spread: each shows a wrong unit
-SURELY_MOVING = 2 * STATIC_MOTION  # share of the image width: less tells no direction
 MAX_POINTS = 20_000  # measured points of a frame that are used
 NEAR = 3.0  # pixels of the small images between a point of the flow and measured points
 MIN_POINTS = 15  # points of the flow with a depth: a motion has six unknowns
@@ -51,6 +45,9 @@ class Pair:
     distance: float | None  # metres traveled between the frames
 
 
+Motion = tuple[np.ndarray, float]
+"""Translation [3] of the camera in the unit of depth, and the median error of the flow that it leaves, in pixels."""
+
 TURNED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "upside down": (lambda p: p * [1, -1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
     "mirrored": (lambda p: p * [-1, 1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
@@ -67,14 +64,18 @@ def depth_fault(clip: Clip) -> Disagreement | None:
     Args:
         clip: the clip. Raises InputError for a file that cannot be read.
     """
-    return _turned(pairs := depth_pairs(clip)) or _too_long(pairs) or _too_high(clip)
+    pairs = depth_pairs(clip)
+    motions = [motion_of(pair, pair.points) for pair in pairs]
+    return _turned(pairs, motions) or _too_long(pairs, motions) or _too_high(clip)
 
 
-def _turned(pairs: Sequence[Pair]) -> Disagreement | None:
+def _turned(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagreement | None:
     """Report depth that explains the motion of the images better if it is turned over or inverted."""
-    error = _median_error(pairs, lambda points: points)
-    for what, (turn, advice) in TURNED.items() if error > MIN_ERROR else ():
-        better = _median_error(pairs, turn)
+    error = _median_error(motions)
+    if not error > MIN_ERROR:  # small, or not known
+        return None
+    for what, (turn, advice) in TURNED.items():
+        better = _median_error([motion_of(pair, turn(pair.points)) for pair in pairs])
         if better < min(BETTER * error, GOOD_ERROR):
             return Disagreement(
                 "measured depth",
@@ -85,24 +86,23 @@ def _turned(pairs: Sequence[Pair]) -> Disagreement | None:
     return None
 
 
-def _median_error(pairs: Sequence[Pair], turn: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Return the median error of the flow with changed points, in pixels; 0 if too few pairs have a motion."""
-    errors = [found[1] for pair in pairs if (found := motion_of(pair, turn(pair.points))) is not None]
-    return float(np.median(errors)) if len(errors) >= MIN_PAIRS else 0.0
+def _median_error(motions: Sequence[Motion | None]) -> float:
+    """Return the median error of the flow that motions leave, in pixels; NaN if too few pairs have a motion."""
+    errors = [found[1] for found in motions if found is not None]
+    return float(np.median(errors)) if len(errors) >= MIN_PAIRS else float("nan")
 
 
-def _too_long(pairs: Sequence[Pair]) -> Disagreement | None:
+def _too_long(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagreement | None:
     """Report depth that makes other motions than speeds or poses."""
-    motions = [(pair.distance, motion_of(pair, pair.points)) for pair in pairs if pair.distance]
     ratios = [
-        float(np.linalg.norm(found[0])) / length
-        for length, found in motions
-        if length and found is not None and found[1] < MAX_ERROR
+        float(np.linalg.norm(found[0])) / pair.distance
+        for pair, found in zip(pairs, motions, strict=True)
+        if pair.distance and found is not None and found[1] < MAX_ERROR
     ]
     if len(ratios) < MIN_PAIRS:
         return None
     ratio = float(np.median(ratios))
-    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(np.maximum(ratios, 1e-9) / ratio))))
+    spread = robust_deviation(np.log(np.maximum(ratios, 1e-9) / ratio))
     if 1 / MAX_RATIO < ratio < MAX_RATIO or spread > MAX_SPREAD:
         return None
     return Disagreement(
@@ -114,12 +114,16 @@ def _too_long(pairs: Sequence[Pair]) -> Disagreement | None:
 
 def _too_high(clip: Clip) -> Disagreement | None:
     """Report depth in which the ground is at another height than the camera is said to have, or than any has."""
+    import torch
+
     from packdepth.geometry.plane import fit_ground
 
-    frames = [frame for frame in clip.frames if frame.lidar is not None or frame.depth is not None]
+    if clip.missing_camera is not None:
+        return None
+    frames = [frame for frame in clip.frames if has_measured_depth(frame)]
     heights = []
-    for frame in frames[:: max(len(frames) // CHECKED, 1)][:CHECKED] if clip.missing_camera is None else ():
-        points = _tensor(measured_points(clip, frame))
+    for frame in evenly_spread(frames, CHECKED):
+        points = torch.from_numpy(measured_points(clip, frame))
         ground = fit_ground(points[points[:, 1] > 0])
         heights += [] if ground is None else [ground.height]
     if len(heights) < min(MIN_PAIRS, len(frames)) or not heights:
@@ -137,13 +141,6 @@ def _too_high(clip: Clip) -> Disagreement | None:
     )
 
 
-def _tensor(points: np.ndarray) -> Tensor:
-    """Return points [N, 3] as a tensor."""
-    import torch
-
-    return torch.from_numpy(points)
-
-
 def depth_pairs(clip: Clip) -> list[Pair]:
     """Return pairs of neighboring frames that move, the first of which has measured depth.
 
@@ -153,18 +150,13 @@ def depth_pairs(clip: Clip) -> list[Pair]:
     if clip.independent or clip.missing_camera is not None or len(clip.frames) < 2:
         return []
     joined = ~gaps(clip)
-    places = [
-        index
-        for index, frame in enumerate(clip.frames[:-1])
-        if joined[index] and (frame.lidar is not None or frame.depth is not None)
-    ]
+    places = [i for i, frame in enumerate(clip.frames[:-1]) if joined[i] and has_measured_depth(frame)]
     pairs = []
-    for index in places[:: max(len(places) // CHECKED, 1)][:CHECKED]:
-        first, second = (small_gray(each.image.read()) for each in clip.frames[index : index + 2])
-        flow = optical_flow(first, second)
-        if mean_motion(flow, first.shape[1]) > SURELY_MOVING:
+    for index in evenly_spread(places, CHECKED):
+        if (moving := moving_flow(clip, index)) is not None:
+            flow, camera = moving
             points = measured_points(clip, clip.frames[index])
-            pairs.append(Pair(flow, points, clip.camera.resized(*first.shape), distance(clip, index, index + 1)))
+            pairs.append(Pair(flow, points, camera, distance(clip, index, index + 1)))
     return pairs
 
 
@@ -188,7 +180,7 @@ def measured_points(clip: Clip, frame: Frame) -> np.ndarray:
     return points[:: -(-len(points) // MAX_POINTS) or 1]
 
 
-def motion_of(pair: Pair, points: np.ndarray) -> tuple[np.ndarray, float] | None:
+def motion_of(pair: Pair, points: np.ndarray) -> Motion | None:
     """Return the motion of the camera that flow and depth make, and how well it explains the flow.
 
     The flow of a point at normalized place (x, y), with depth Z, is linear in translation and rotation (Longuet-Higgins
@@ -223,7 +215,7 @@ def motion_of(pair: Pair, points: np.ndarray) -> tuple[np.ndarray, float] | None
         A, b = (design * weight[:, None, None]).reshape(-1, 6), (moved * weight[:, None]).reshape(-1)
         solution = np.linalg.lstsq(A, b, rcond=None)[0]
         error = np.linalg.norm(moved - design @ solution, axis=-1)
-        spread = max(DEVIATION_OVER_MEDIAN * float(np.median(error)), MIN_NOISE)
+        spread = max(robust_deviation(error), MIN_NOISE)
         weight = 1 / (1 + (error / (2 * spread)) ** 2)
     return (solution * scale)[:3], float(np.median(error))
 

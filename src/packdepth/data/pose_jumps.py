@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from packdepth.data.agreement import Disagreement
+from packdepth.data.disagreement import Disagreement
 from packdepth.data.targets import gaps
 from packdepth.records import Clip
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from packdepth.data.agreement import Disagreement
+from packdepth.data.disagreement import Disagreement, evenly_spread
 from packdepth.data.optical_flow import Flow, optical_flow, small_gray
 from packdepth.data.targets import gaps
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.geometry.robust import robust_deviation
 from packdepth.records import Clip
 
 CHECKED = 8  # pairs that are looked at, evenly spread
 MIN_POINTS = 15  # points that both images show
 MIN_PAIRS = 3  # pairs: the median of fewer says nothing
 SAME = 0.02  # pixels of the small images: disparities of a copy
-MIN_MOVED = (
-    0.5  # pixels that a point moves down or up from a frame to the next, beyond the median: with less, the moment
-)
-# moment cannot be told
+MIN_MOVED = 0.5  # pixels that a point moves down or up from a frame to the next, beyond the median: with less, the
+# moment of the other image is not known
 MIN_CLEAR = 8  # points that move so
 MAX_LATE = 0.4  # frames between the two images of a pair (measured: 0.1)
 MAX_ROWS = 0.75  # pixels of the small images between the rows of a point (measured: 0.1; half a pixel is noise)
@@ -34,7 +32,7 @@ def stereo_fault(clip: Clip) -> Disagreement | None:
     places = [index for index, frame in enumerate(clip.frames) if frame.right is not None]
     joined = ~gaps(clip)
     across, middles, spreads, shares = [], [], [], []
-    for index in places[:: max(len(places) // CHECKED, 1)][:CHECKED]:
+    for index in evenly_spread(places, CHECKED):
         frame = clip.frames[index]
         assert frame.right is not None
         left = small_gray(frame.image.read())
@@ -44,7 +42,7 @@ def stereo_fault(clip: Clip) -> Disagreement | None:
         u, v = flow.vectors[flow.found].T
         across.append(float(np.median(np.abs(u))))
         middles.append(float(np.median(v)))
-        spreads.append(DEVIATION_OVER_MEDIAN * float(np.median(np.abs(v - np.median(v)))))
+        spreads.append(robust_deviation(v - np.median(v)))
         if not clip.independent and index < len(joined) and joined[index]:
             later = optical_flow(left, small_gray(clip.frames[index + 1].image.read()))
             shares += _moved_share(flow, later)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -100,6 +101,7 @@ def unbroken(clip: Clip) -> list[Clip]:
     ]
 
 
+@lru_cache(maxsize=32)  # `distance` asks once for every pair of frames, and each answer counts all frames
 def distance_source(clip: Clip) -> str | None:
     """Return the source of the distance traveled: "speed" or "poses", whichever more frames have; None if none has any.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from packdepth.geometry.align import gradients, smoothed
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN, robust_deviation
 from packdepth.geometry.se3 import rotation_exp, rotation_log
 
 MAX_WIDTH = 704  # pixels: wider images are averaged over blocks
@@ -41,9 +41,8 @@ LEVELS = (4, 2, 1)  # pixels of a block, from coarse to fine
 ROUNDS = 4  # Gauss-Newton steps at each resolution
 MIN_START = 0.1  # correlation at low resolution from which an alignment is started; noise stays below
 NEIGHBORS = 2  # pairs before and after whose matches help to find the start: a vehicle's speed changes slowly
-MIN_MATCH = (
-    0.6  # correlation of two images of one ground: on rendered drives 0.7 to 1, with strong JPEG compression from 0.58
-)
+MIN_MATCH = 0.6  # correlation of two images of one ground: on rendered drives 0.7 to 1, with strong JPEG compression
+# from 0.58
 MIN_NOISE, OUTLIER = 0.005, 2.0  # gray in [0, 1] and standard deviations, as in geometry/align.py
 CORRELATED = 9.0  # pixels that share their noise after smoothing over 3 x 3 pixels
 # Standard deviations of what is expected of a vehicle between two images:
@@ -95,17 +94,14 @@ def ground_motions(pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera) -> li
     if not pairs:
         return []
     places = np.unique(np.linspace(0, len(pairs) - 1, TRIED_PAIRS).round().astype(int)).tolist()
-    chosen, lengths = _Drive([pairs[place] for place in places], camera), np.array(LENGTHS)
-    yaws = chosen.yaws(np.tile(lengths, (len(places), 1)))
-    votes = [
-        sum(each.matches(pitch, lengths, [yaw])[1:].max() for each, yaw in zip(chosen.coarse, yaws, strict=True))
-        for pitch in PITCHES
-    ]
+    chosen, lengths = _Drive([pairs[place] for place in places], camera), np.tile(LENGTHS, (len(pairs), 1))
+    yaws = chosen.yaws(lengths[: len(places)])
+    votes = [chosen.matches(pitch, lengths[: len(places)], yaws)[:, 1:].max((1, 2)).sum() for pitch in PITCHES]
     tilt = torch.tensor([PITCHES[int(np.argmax(votes))], 0.0])
-    starts = [[_best(each.matches(float(tilt[0]), lengths, YAWS))] for each in chosen.coarse]
-    tilt = _typical_tilt(chosen.motions(tilt, FREE_TILT, [[(LENGTHS[i], YAWS[j])] for [(i, j)] in starts]), tilt)
+    firsts = [_best(each) for each in chosen.matches(float(tilt[0]), lengths[: len(places)])]
+    tilt = _typical_tilt(chosen.motions(tilt, FREE_TILT, [[(LENGTHS[i], YAWS[j])] for i, j in firsts]), tilt)
     drive = _Drive(pairs, camera, chosen.moves)
-    matches = np.array([each.matches(float(tilt[0]), lengths, YAWS) for each in drive.coarse])
+    matches = drive.matches(float(tilt[0]), lengths)
     padded = np.pad(matches, ((NEIGHBORS, NEIGHBORS), (0, 0), (0, 0)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEIGHBORS + 1, axis=0).mean(-1)
     starts = [
@@ -144,16 +140,10 @@ def ground_height(pairs: Sequence[tuple[Tensor, Tensor]], distances: np.ndarray,
     drive = _Drive(pairs, camera)
     lengths = distances[:, None] / HEIGHTS
     yaws = drive.yaws(lengths)
-    votes = [
-        np.mean(
-            [each.matches(pitch, row, [yaw])[:, 0] for each, row, yaw in zip(drive.coarse, lengths, yaws, strict=True)],
-            axis=0,
-        ).max()
-        for pitch in PITCHES
-    ]
+    votes = [drive.matches(pitch, lengths, yaws).mean(0).max() for pitch in PITCHES]
     tilt = torch.tensor([PITCHES[int(np.argmax(votes))], 0.0])
     still = np.pad(lengths, ((0, 0), (0, 1)))  # last: a ground that does not move
-    matches = np.array([each.matches(float(tilt[0]), row, YAWS) for each, row in zip(drive.coarse, still, strict=True)])
+    matches = drive.matches(float(tilt[0]), still)
     best, lead = _lead(matches.max(-1))
     starts = [[(float(row[best]), YAWS[int(own[best].argmax())])] for row, own in zip(lengths, matches, strict=True)]
     tilt = _typical_tilt(drive.motions(tilt, FREE_TILT, starts), tilt)
@@ -163,8 +153,7 @@ def ground_height(pairs: Sequence[tuple[Tensor, Tensor]], distances: np.ndarray,
         return None
     heights = distances[known] / lengths_found[known]
     middle = float(np.median(heights))
-    spread = DEVIATION_OVER_MEDIAN * float(np.median(np.abs(np.log(heights / middle))))
-    return GroundHeight(middle, spread, lead)
+    return GroundHeight(middle, robust_deviation(np.log(heights / middle)), lead)
 
 
 def _lead(matches: np.ndarray) -> tuple[int, float]:
@@ -187,12 +176,24 @@ class _Drive:
         self.moves = _moving_region([image for image, _ in pairs]) if moves is None else moves
         self.coarse = [_Coarse(image, following, self.camera, self.moves) for image, following in pairs]
 
-    def yaws(self, lengths: np.ndarray) -> list[float]:
-        """Return the turn of each pair that matches best at one of its lengths [pairs, lengths], on level ground."""
-        return [
-            YAWS[int(each.matches(0.0, row, YAWS).max(0).argmax())]
-            for each, row in zip(self.coarse, lengths, strict=True)
-        ]
+    def matches(self, pitch: float, lengths: np.ndarray, yaws: np.ndarray | None = None) -> np.ndarray:
+        """Return the correlation of the ground in the two images of each pair after motions: [pairs, lengths, yaws].
+
+        Args:
+            pitch: pitch of the camera, in radians.
+            lengths: lengths of the motions of each pair, [pairs, lengths] camera heights.
+            yaws: turns of each pair, [pairs, yaws] radians; all of `YAWS` if left out.
+        """
+        turns = np.tile(YAWS, (len(self.coarse), 1)) if yaws is None else yaws
+        return np.array([each.matches(pitch, *row) for each, *row in zip(self.coarse, lengths, turns, strict=True)])
+
+    def yaws(self, lengths: np.ndarray) -> np.ndarray:
+        """Return the turn of each pair that matches best at one of its lengths [pairs, lengths]: [pairs, 1] radians.
+
+        The ground is taken for level.
+        """
+        best = self.matches(0.0, lengths).max(1).argmax(1)
+        return np.array([[YAWS[place]] for place in best.tolist()])
 
     def motions(
         self, tilt: Tensor, deviation: float, starts: Sequence[Sequence[tuple[float, float]]]
@@ -275,12 +276,13 @@ class _Coarse:
         detail: Tensor = gray - F.avg_pool2d(F.pad(gray, (margin,) * 4, mode="replicate"), DETAIL, stride=1)
         return detail
 
-    def matches(self, pitch: float, lengths: np.ndarray, yaws: Sequence[float]) -> np.ndarray:
+    def matches(self, pitch: float, lengths: np.ndarray, yaws: np.ndarray) -> np.ndarray:
         """Return the correlation of the ground in the two images after motions, at a pitch: [lengths, yaws]."""
         height, width = self.images[0].shape[-2:]
         normal = _normal(torch.tensor([pitch, 0.0]))
         rays, mask = _ground_rays(self.camera, normal, self.moves, height, width)
-        length, yaw = torch.cartesian_prod(torch.as_tensor(lengths, dtype=torch.float32), torch.tensor(yaws)).unbind(1)
+        motions = [torch.as_tensor(each, dtype=torch.float32) for each in (lengths, yaws)]
+        length, yaw = torch.cartesian_prod(*motions).unbind(1)
         turned = (rotation_exp(-yaw[:, None] * normal) @ rays).transpose(0, 1)  # [3, motions, N]
         points = turned + _arc(length, yaw, normal).T[..., None] * (normal @ rays)
         grid, inside = _projected(points.flatten(1), self.camera, height, width)

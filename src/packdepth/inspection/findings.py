@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.agreement import IMPOSSIBLE_SPEED, Disagreement, by_road, disagreements
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements
 from packdepth.data.faults import faults
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.picture import MIN_BAR, MIN_LOST, VIEWS, two_views
@@ -52,6 +52,7 @@ MAX_MOTION = 0.05  # share of the width: view synthesis hardly finds larger moti
 LOST_MOTION = 0.5  # share of the frames: failures of optical flow in more frames are no coincidence
 MANY_STATIC, NEARLY_ALL_STATIC = 0.05, 0.9  # shares of the frames: worth filtering; too few frames remain
 CUT_NEIGHBORS = 4  # measured frames: with fewer, none is unusual
+CUT_REACH = 3  # measured frames before and after a frame, with which it is compared
 CUT_SHARE = 0.35  # of the points that are followed around a frame: fewer are, across a cut; chosen on cut clips
 MIN_FOLLOWED = 0.1  # share of the points: where fewer are followed everywhere, a cut cannot be told
 MANY_CUTS = 0.2  # share of the frames: motion that is lost so often is no cut
@@ -92,7 +93,7 @@ def findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     found = survey_findings(survey)
-    wrong = _disagreements(survey.clip)
+    wrong = [*disagreements(survey.clip), *faults(survey.clip)]
     found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
@@ -106,11 +107,6 @@ def survey_findings(survey: Survey) -> list[Finding]:
         survey: measurements of the clip.
     """
     return [finding for find in FINDINGS if (finding := find(survey)) is not None]
-
-
-def _disagreements(clip: Clip) -> list[Disagreement]:
-    """Return what measurements of a clip cannot be right."""
-    return [*disagreements(clip), *faults(clip)]
 
 
 def frame_rate(clip: Clip) -> float:
@@ -250,11 +246,11 @@ def _speeds(survey: Survey) -> Finding | None:
 
 
 def _by_road(clip: Clip) -> Finding | None:
-    """Report what the motion of the road in the images says of speeds or poses."""
+    """Report whether the motion of the road in the images confirms the unit of speeds or poses."""
     said = by_road(clip)
     if said is None:
         return None
-    if not said.confirms:
+    if said.metres is None:
         advice = f"See whether {said.source} are right before metres are relied on: nothing here tells a wrong unit."
     elif clip.camera_height is not None:
         advice = f"Nothing to do here: the height that it is said to have is {clip.camera_height:g} m."
@@ -418,8 +414,7 @@ def _cuts(survey: Survey) -> Finding | None:
     """Report neighboring frames that show different scenes, or between which the camera was turned."""
     if survey.clip.independent or len(survey.followed) < CUT_NEIGHBORS:
         return None
-    others = [np.delete(survey.followed[max(i - 3, 0) : i + 4], min(i, 3)) for i in range(len(survey.followed))]
-    around = np.array([np.median(each) for each in others])
+    around = np.array([_median_around(survey.followed, index) for index in range(len(survey.followed))])
     cuts = (survey.followed < CUT_SHARE * around) & (around > MIN_FOLLOWED)
     cuts &= ~(np.append(cuts[1:], False) | np.append(False, cuts[:-1]))  # fast motion is lost in several frames
     if not 0 < cuts.sum() <= MANY_CUTS * len(cuts):
@@ -432,6 +427,12 @@ def _cuts(survey: Survey) -> Finding | None:
         "Cut the clip there, and calibrate each part of its own if the camera was turned: frames on two sides of a cut "
         "are no neighbors.",
     )
+
+
+def _median_around(values: np.ndarray, index: int) -> float:
+    """Return the median of up to `CUT_REACH` values [N] before and after one of them, without itself."""
+    before, after = values[max(index - CUT_REACH, 0) : index], values[index + 1 : index + 1 + CUT_REACH]
+    return float(np.median(np.concatenate([before, after])))
 
 
 # --- images -----------------------------------------------------------------------------------------------------
@@ -590,20 +591,17 @@ def _intrinsics(survey: Survey) -> Finding | None:
         complaints.append(f"a field of view of {fov:.0f} degrees across")
     if max(map(abs, offset)) > MAX_CENTER_OFFSET * camera.width:
         complaints.append(f"a principal point ({camera.cx:.0f}, {camera.cy:.0f}) far from the middle of the image")
-    resized_alone = not complaints and stated == 1  # as an import to another shape does, with the intrinsics
+    resized_alone = not complaints and stated == 1  # an import to another shape makes such pixels, and their intrinsics
     if not 1 / MAX_ASPECT < aspect / stated < MAX_ASPECT:
-        numbers = f"fx {camera.fx:.0f}, fy {camera.fy:.0f}" + (
-            "" if stated == 1 else f"; the video states {stated:.3f}"
-        )
-        complaints.append(f"pixels {aspect:.3f} times as wide as high ({numbers})")
+        said = "" if stated == 1 else f"; the video states {stated:.3f}"
+        complaints.append(f"pixels {aspect:.3f} times as wide as high (fx {camera.fx:.0f}, fy {camera.fy:.0f}{said})")
     if not complaints:
         return None
-    size = f"{camera.width}x{camera.height} pixels"
     suited = f"; they suit images of about {2 * camera.cx + 1:.0f}x{2 * camera.cy + 1:.0f}" if of_others else ""
     return Finding(
         "intrinsics",
         "error" if of_others else "note" if resized_alone else "warning",
-        f"{' and '.join(complaints)}, for {size}{suited}",
+        f"{' and '.join(complaints)}, for {camera.width}x{camera.height} pixels{suited}",
         "See whether the calibration is for images of another size or crop, or for a lens that is no pinhole.",
     )
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from packdepth.checkpoint import ScaleCheck
-from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
+from packdepth.geometry.robust import robust_deviation
 
 ScaleSource = Literal["points", "lidar", "depth", "speed", "poses", "stereo", "camera height"]
 SOURCES: tuple[ScaleSource, ...] = ("points", "lidar", "depth", "speed", "poses", "stereo", "camera height")
@@ -147,7 +147,7 @@ def robust_spread(values: np.ndarray) -> float:
     if not len(values):
         return float("nan")
     median = np.median(values)
-    return float(DEVIATION_OVER_MEDIAN * np.median(np.abs(values - median)) / median)
+    return float(robust_deviation(values - median) / median)
 
 
 def disagreement(one: ScaleMeasurement, other: ScaleMeasurement, tolerance: float = 0.05) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from packdepth.config import Run
-from packdepth.data.agreement import CHECKED_CLIPS
 from packdepth.data.dataset import ClipDataset
+from packdepth.data.disagreement import checked_clips, refusal
 from packdepth.data.targets import distance_source
-from packdepth.errors import InputError
 from packdepth.inspection.findings import Finding, survey_findings
 from packdepth.inspection.survey import survey
 from packdepth.objectives.objective import Objective
@@ -58,7 +57,7 @@ def _named(names: Sequence[str]) -> str:
 def check_findings(run: Run, clips: Sequence[Clip], objective: Objective) -> list[str]:
     """Return the errors and warnings of the data check, one a line, for some frames of some clips.
 
-    What the run does something about is left out, and so is what `check_agreement` says already.
+    What the run does something about is left out, and so is what `check_agreement` and `check_faults` refuse already.
 
     Args:
         run: the run.
@@ -67,7 +66,7 @@ def check_findings(run: Run, clips: Sequence[Clip], objective: Objective) -> lis
 
     Raises InputError for an error in something that the objective uses, or if the camera stands in all checked clips.
     """
-    checked = clips[:: -(-len(clips) // CHECKED_CLIPS) or 1]
+    checked = checked_clips(clips)
     found = [(clip, survey_findings(survey(clip, CHECKED_FRAMES // len(checked)))) for clip in checked]
     found = [(clip, [each for each in every if not _is_handled(each, run)]) for clip, every in found]
     errors = [(clip, each) for clip, every in found for each in every if each.severity == "error"]
@@ -75,7 +74,7 @@ def check_findings(run: Run, clips: Sequence[Clip], objective: Objective) -> lis
     moves = any(term.needs_context for term in objective.terms)
     for clip, each in errors:
         if _spoils(each, clip, objective.batch_fields) or (each.name == "static frames" and standing and moves):
-            raise InputError(f"{clip.path}: {each.found}; {each.advice[0].lower()}{each.advice[1:-1]}")
+            raise refusal(clip, each.found, each.advice)
     return [
         f"{each.severity} of {clip.name}: {each.name}: {each.found}"
         for clip, every in found

@@ -79,8 +79,7 @@ class DepthModule(pl.LightningModule):
         load_initial(run, self.networks, resumes)
         self.cameras = LearnedCameras(cameras) if run.camera.learn else None
         needed, pose_needs_depth = objective.output_fields, self.pose is not None and self.pose.uses_depth
-        self.sees_sky = "sky" in needed
-        if self.sees_sky:
+        if "sky" in needed:
             self.sky(torch.zeros(1, 3, *run.image_size))  # so that a network without the class is refused here
         needs = {
             "target": True,
@@ -119,7 +118,7 @@ class DepthModule(pl.LightningModule):
             outputs = Outputs(self.inv_depths(*inputs), no_motion)
         if "mirrored_inv_depth" in needed:
             outputs.mirrored_inv_depth = self.mirrored_inv_depth(*inputs)
-        if self.sees_sky:
+        if "sky" in needed:
             outputs.sky = self.sky(batch.image)
         if "right" in self.depth_views:
             assert batch.network_right is not None

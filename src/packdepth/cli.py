@@ -130,6 +130,7 @@ def predict(
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
     kind: str | None = None,
+    runtime: Literal["onnxruntime", "openvino", "executorch"] | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
@@ -137,7 +138,8 @@ def predict(
     Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
+            export wrote.
         input: image, folder, video or data set.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder to write to; of several clips, each gets a folder in it.
@@ -151,12 +153,53 @@ def predict(
         points: of clouds and maps.
         pictures: of color pictures and videos.
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
+        runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov)
+    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime)
+
+
+def export(
+    checkpoint: Positional[CheckpointPath],
+    output: Positional[OutputPath],
+    /,
+    *,
+    format: Literal["onnx", "openvino", "executorch"] | None = None,
+    size: tuple[str, ...] = (),
+    batch: str = "1",
+    precision: Literal["32", "16", "bf16", "int8"] = "32",
+    calibrate: Path | None = None,
+    images: Path | None = None,
+    pose: bool = False,
+    input: Literal["float", "uint8"] = "float",
+    use: Use = (),
+) -> None:
+    """Write a checkpoint as a file that other programs compute, and compare both on real images.
+
+    Example: packdepth export runs/mine/best model.onnx, then packdepth predict model.onnx drive.mp4 -o out
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        output: the file to write: .onnx, .xml for OpenVINO or .pte for ExecuTorch; of several sizes, each gets a file
+            with the size in its name.
+        format: format of the file; if left out, its suffix tells.
+        size: sizes of the input, each as HxW, such as 192x640; if left out, that of the training.
+        batch: number of images in a call, or dynamic.
+        precision: 32 and 16 are floats; bf16 is for OpenVINO; int8 is quickest, and needs --calibrate.
+        calibrate: images that the ranges of int8 come from: a folder, a video or a data set like those to predict.
+        images: images to compare the file and the checkpoint on; if left out, those of the training.
+        pose: write the ego-motion network, too, as NAME-pose.
+        input: values of the images that the file takes: floats in [0, 1], or uint8 from 0 to 255.
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
+    """
+    _use(use)
+    from packdepth.export.command import export
+
+    for written in export(checkpoint, output, format, size, batch, precision, calibrate, pose, images, input):
+        print(written)
 
 
 def evaluate(
@@ -178,8 +221,8 @@ def evaluate(
     kitti-eigen-original-monodepth2, ddad-val, ddad-val-classes, cityscapes.
 
     Args:
-        checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), or
-            folders that predict --save depth wrote.
+        checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), files
+            that export wrote, or folders that predict --save depth wrote.
         protocol: name of the protocol, or a YAML file with its fields; docs/reference/protocols.md describes them.
         data: folder that holds the protocol's data; for own, a video, a folder of images, a clip or a data set.
         json: file to write the numbers to.
@@ -566,6 +609,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "init": init,
     "train": train,
     "predict": predict,
+    "export": export,
     "evaluate": evaluate,
     "odometry": odometry,
     "info": info,

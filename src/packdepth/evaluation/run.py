@@ -38,7 +38,7 @@ from packdepth.evaluation.sparsification import sparsification
 from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.inference.predictor import Predictor
+from packdepth.inference.base import BasePredictor
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import open_clips
@@ -46,7 +46,7 @@ from packdepth.sources.open import open_clips
 PART_FRAMES = 8  # frames that a process gets at once; few keep all processes busy, many save overhead; chosen by eye
 
 
-Checkpoints = str | Path | Predictor | Sequence[str | Path | Predictor]
+Checkpoints = str | Path | BasePredictor | Sequence[str | Path | BasePredictor]
 """One checkpoint or several."""
 
 
@@ -94,7 +94,8 @@ def evaluate(
 
     Args:
         checkpoints: one or several of these: a folder that training wrote, another project's checkpoint (see `load`), a
-            folder of depth that `packdepth predict --save depth` wrote, a predictor.
+            file that `packdepth export` wrote, a folder of depth that `packdepth predict --save depth` wrote, a
+            predictor.
         protocol: a protocol, the name of one, or a YAML file with its fields (see `find_protocol`). "own" judges by
             video without ground truth, and returns reports of another kind (`evaluation.own.report.OwnReport`).
         data: the folder that holds the protocol's data; for "own", anything that `packdepth.open` opens.
@@ -105,11 +106,11 @@ def evaluate(
 
     Raises InputError for an unknown protocol, missing data or a broken checkpoint before anything is predicted.
     """
-    given = [checkpoints] if isinstance(checkpoints, (str, Path, Predictor)) else list(checkpoints)
+    given = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
     if not given:
         raise InputError("no checkpoint was named; name at least one")
     check_least("processes", processes, 1)
-    if processes > 1 and any(isinstance(checkpoint, Predictor) for checkpoint in given):
+    if processes > 1 and any(isinstance(checkpoint, BasePredictor) for checkpoint in given):
         raise InputError(
             f"processes is {processes}, but a predictor cannot be sent to other processes; "
             "give the path of its checkpoint, or leave processes at 1"
@@ -144,7 +145,10 @@ def _prepare(*files: str | Path | None) -> None:
 
 
 def _evaluate_own(
-    checkpoints: Sequence[str | Path | Predictor], data: str | Path, json: str | Path | None, html: str | Path | None
+    checkpoints: Sequence[str | Path | BasePredictor],
+    data: str | Path,
+    json: str | Path | None,
+    html: str | Path | None,
 ) -> list[OwnReport]:
     """Judge checkpoints by clips without ground truth, one after the other."""
     clips = open_clips(data)
@@ -156,8 +160,8 @@ def _evaluate_own(
     for predictions in everything:
         if not isinstance(predictions, NetworkPredictions):
             raise InputError(
-                f"{predictions.name}: is saved depth, but --protocol {OWN} compares predictions for other images, too; "
-                f"give the checkpoint"
+                f"{predictions.name}: --protocol {OWN} computes more than saved depth holds, and more than an exported "
+                f"network does; give the checkpoint"
             )
         judged.append(judge(predictions.predictor, clips, predictions.name, str(data)))
     reports, pictures = [report for report, _ in judged], [picture for _, picture in judged]

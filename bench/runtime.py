@@ -36,6 +36,7 @@ from torch import nn
 from packdepth.export.formats.onnx import onnx_model
 from packdepth.export.graph import depth_graph
 from packdepth.export.quantize import quantized
+from packdepth.inference.runtimes.openvino import core
 from packdepth.networks.layers.formats import use_channels_last
 from packdepth.networks.superdepth import SuperDepthBlock
 
@@ -79,7 +80,6 @@ def runtime_ways(network: nn.Module, size: tuple[int, int], batch: int, threads:
     """
     import onnx
     import onnxruntime
-    import openvino
 
     predictor: Any = SimpleNamespace(depth=network, label_classes=None, has_confidence=False)
     model = onnx_model(depth_graph(predictor, size, batch))
@@ -96,7 +96,7 @@ def runtime_ways(network: nn.Module, size: tuple[int, int], batch: int, threads:
         ways[f"onnxruntime{name}"] = lambda image, session=session: session.run(["depth"], {"image": image})  # type: ignore[misc]
     for name, kind, hint in (("", "", "f32"), (" bf16", "", "bf16"), (" int8", " int8", "f32")):
         config = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-        compiled = openvino.Core().compile_model(files[kind], "CPU", config)
+        compiled = core().compile_model(files[kind], "CPU", config)
         ways[f"openvino{name}"] = lambda image, compiled=compiled: compiled(image)  # type: ignore[misc]
     return ways
 

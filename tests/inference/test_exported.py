@@ -105,6 +105,23 @@ def test_info_describes_the_file(model: Path, capsys: pytest.CaptureFixture[str]
     assert rows["image size"].strip() == "32 x 64 (height x width), 2 in a call, floats in [0, 1]"
 
 
+def test_a_signal_after_networks_of_openvino_are_gone_does_not_end_the_process(model: Path) -> None:
+    """Each core of OpenVINO has a signal stack of its own, and of two, the last puts the first one's back: gone."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    code = f"""
+import signal
+from packdepth.inference.exported import load_exported
+first = load_exported(__import__("pathlib").Path({str(model)!r}), "openvino")
+second = load_exported(__import__("pathlib").Path({str(model)!r}), "openvino")
+del first
+del second
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
 # --- errors -----------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from packdepth.export.formats import Format, Samples
 from packdepth.export.formats.onnx import Onnx
 from packdepth.export.graph import Graph
 from packdepth.inference.exported import ExportPrecision
+from packdepth.inference.runtimes.openvino import core
 
 
 class OpenVino(Format):
@@ -28,4 +29,4 @@ class OpenVino(Format):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "model.onnx"
             Onnx.write(source, graph, record, samples)
-            openvino.save_model(openvino.Core().read_model(source), path, compress_to_fp16=False)
+            openvino.save_model(core().read_model(source), path, compress_to_fp16=False)

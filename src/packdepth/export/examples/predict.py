@@ -6,12 +6,15 @@ writes depth [H, W] float32 in the size of the image, and depth.png, the inverse
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from PIL import Image
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # otherwise, from 1.31 on, it sends events to Microsoft
+import onnxruntime  # reads the line above
 
 NEWEST_LAYOUT = 1  # version of the record that this program knows
 

@@ -27,6 +27,7 @@ DataPath = Annotated[Path, arg(metavar="DATA")]
 OutputPath = Annotated[Path, arg(metavar="OUTPUT")]
 KeyValues = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]")]
 Use = Annotated[tuple[str, ...], arg(name="use", metavar="FILE|MODULE"), UseAppendAction]
+RuntimeName = Literal["onnxruntime", "openvino", "executorch"]
 
 
 def _use(names: tuple[str, ...]) -> None:
@@ -130,7 +131,7 @@ def predict(
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
     kind: str | None = None,
-    runtime: Literal["onnxruntime", "openvino", "executorch"] | None = None,
+    runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
@@ -175,6 +176,8 @@ def export(
     images: Path | None = None,
     pose: bool = False,
     input: Literal["float", "uint8"] = "float",
+    input_size: str | None = None,
+    opset: int | None = None,
     use: Use = (),
 ) -> None:
     """Write a checkpoint as a file that other programs compute, and compare both on real images.
@@ -186,20 +189,24 @@ def export(
         output: the file to write: .onnx, .xml for OpenVINO or .pte for ExecuTorch; of several sizes, each gets a file
             with the size in its name.
         format: format of the file; if left out, its suffix tells.
-        size: sizes of the input, each as HxW, such as 192x640; if left out, that of the training.
+        size: sizes at which the network computes, each as HxW, such as 192x640; if left out, that of the training.
         batch: number of images in a call, or dynamic.
         precision: 32 and 16 are floats; bf16 is for OpenVINO; int8 is quickest, and needs --calibrate.
         calibrate: images that the ranges of int8 come from: a folder, a video or a data set like those to predict.
         images: images to compare the file and the checkpoint on; if left out, those of the training.
         pose: write the ego-motion network, too, as NAME-pose.
         input: values of the images that the file takes: floats in [0, 1], or uint8 from 0 to 255.
+        input_size: size HxW of the images that the file takes, and of its depth; it resizes them to --size itself.
+        opset: version of ONNX's operators, 18 to 21, for programs that read no newer one.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.export.command import export
 
-    for written in export(checkpoint, output, format, size, batch, precision, calibrate, pose, images, input):
-        print(written)
+    written = export(
+        checkpoint, output, format, size, batch, precision, calibrate, pose, images, input, input_size, opset
+    )
+    print("\n".join(map(str, written)))
 
 
 def evaluate(
@@ -211,6 +218,7 @@ def evaluate(
     json: Path | None = None,
     html: Path | None = None,
     processes: int = 1,
+    runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
     """Evaluate checkpoints under a protocol, such as `evaluate runs/mine/best --protocol own --data drive.mp4`.
@@ -228,13 +236,15 @@ def evaluate(
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
         processes: number of processes that share the work.
+        runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
         use: Python file or installed module with the networks of the checkpoints, or the protocol; repeatable.
     """
     _use(use)
     from packdepth.evaluation.report import reports_text
     from packdepth.evaluation.run import evaluate
 
-    print(reports_text(evaluate(checkpoints, protocol, data, json=json, html=html, processes=processes)))
+    reports = evaluate(checkpoints, protocol, data, json=json, html=html, processes=processes, runtime=runtime)
+    print(reports_text(reports))
 
 
 def odometry(
@@ -248,12 +258,14 @@ def odometry(
     camera: Path | None = None,
     fov: float | None = None,
     kind: str | None = None,
+    runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
     """Compute the trajectory of the camera from consecutive frames.
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
+            export wrote with --pose.
         source: video, folder of images, clip, or data set, such as a sequence of KITTI odometry (.../sequences/09).
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured;
@@ -262,12 +274,13 @@ def odometry(
         camera: calibration of the source (docs/how-to/calibration.md); if left out, its own, or the one beside it.
         fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
+        runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.evaluation.odometry_command import odometry
 
-    reports = odometry(checkpoint, source, output, align, camera, kind, options, fov)
+    reports = odometry(checkpoint, source, output, align, camera, kind, options, fov, runtime)
     print("\n\n".join(report.text() for report in reports))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -38,7 +39,7 @@ def test_the_file_says_what_it_is(model: Path) -> None:
     assert (record["image_size"], record["batch"], record["input"]) == (list(SIZE), None, "float")
     assert (record["metric"], record["scale"]) == (True, META.scale)
     assert record["meta"]["trained_cameras"][0]["fx"] == 50
-    assert "terms of the data" in record["licence"]
+    assert "terms of the data" in record["license"]
     assert len(record["run_hash"]) == 12
 
 
@@ -106,6 +107,28 @@ def test_int8_computes_with_integers_except_for_the_logits(
     assert [shapes[node.input[1]][0] for node in floats] == [1, 1, 1, 1]
 
 
+def test_images_are_resized_in_the_file_and_depth_is_resized_back(
+    checkpoint_folder: Path, images: Path, tmp_path: Path
+) -> None:
+    (written,) = export(checkpoint_folder, tmp_path / "a.onnx", images=images, input_size="45x83", input="uint8")
+    assert written.parity.abs_rel < 1e-5
+    record = load_exported(written.path).record
+    assert (record.image_size, record.network_size) == ((45, 83), SIZE)
+    pixels = np.asarray(Image.open(images / "0.png"))
+    expected = load(checkpoint_folder, "cpu").predict(pixels).depth
+    for runtime in ("onnxruntime", *(["openvino"] if importlib.util.find_spec("openvino") else [])):
+        outputs = load_exported(written.path, runtime).compute({"image": pixels.transpose(2, 0, 1)[None].copy()})
+        np.testing.assert_allclose(outputs["depth"][0, 0], expected, rtol=1e-4)
+
+
+def test_an_older_version_of_the_operators_computes_the_same(
+    checkpoint_folder: Path, images: Path, tmp_path: Path
+) -> None:
+    (written,) = export(checkpoint_folder, tmp_path / "a.onnx", images=images, opset=18)
+    assert [each.version for each in onnx.load(written.path).opset_import] == [18]
+    assert written.parity.abs_rel < 1e-5
+
+
 def test_several_sizes_become_several_files(checkpoint_folder: Path, images: Path, tmp_path: Path) -> None:
     written = export(checkpoint_folder, tmp_path / "m.onnx", sizes=["32x64", "64x32"], images=images)
     assert [each.path.name for each in written] == ["m-32x64.onnx", "m-64x32.onnx"]
@@ -130,6 +153,10 @@ def test_what_differs_too_much_is_not_written_and_an_older_file_stays(
         (["m.xml", "--format", "onnx"], "m.xml: files of --format onnx end in .onnx; name such a file"),
         (["m.onnx", "--size", "10x640"], "--size 10x640: is not supported; height and width are 32 to 4096 pixels"),
         (["m.onnx", "--size", "640"], "--size 640: is no size; give height and width in pixels, such as 192x640"),
+        (["m.onnx", "--input-size", "720"], "--input-size 720: is no size; give height and width in pixels"),
+        (["m.onnx", "--input-size", "64x64", "--pose"], "the ego-motion network takes images of its own size"),
+        (["m.onnx", "--opset", "13"], "--opset 13: is not supported; give 18 to 21, the versions of ONNX's operators"),
+        (["m.pte", "--opset", "21"], "--opset 21: is for --format onnx; leave it out"),
         (["m.onnx", "--batch", "0"], "--batch 0: is no number of images; give 1 or more, or dynamic"),
         (["m.onnx", "--precision", "bf16"], "--precision bf16: ONNX Runtime computes no bfloat16 on a CPU"),
         (["m.onnx", "--precision", "int8"], "--precision int8 needs images for the ranges of its values"),

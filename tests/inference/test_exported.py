@@ -122,6 +122,23 @@ signal.raise_signal(signal.SIGUSR1)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
+def test_an_exported_network_is_evaluated_beside_its_checkpoint(
+    checkpoint_folder: Path, model: Path, moving_clip: Path
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    one, other = packdepth.evaluate([checkpoint_folder, model], "folder", moving_clip, runtime="openvino")
+    assert one.rows.keys() == other.rows.keys() >= {"plain", "flip"}
+    for row, scores in one.rows.items():
+        assert other.rows[row] == pytest.approx(scores, rel=1e-3, abs=1e-6), row
+    with pytest.raises(InputError, match="--runtime openvino: none of these is an exported network"):
+        packdepth.evaluate(checkpoint_folder, "folder", moving_clip, runtime="openvino")
+
+
+def test_odometry_takes_the_file(checkpoint_folder: Path, model: Path, moving_clip: Path) -> None:
+    (one,), (other,) = (packdepth.odometry(path, moving_clip) for path in (checkpoint_folder, model))
+    np.testing.assert_allclose(other.poses, one.poses, atol=1e-4)
+
+
 # --- errors -----------------------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,7 @@ def odometry(
     kind: str | None = None,
     options: Sequence[str] = (),
     fov: float | None = None,
+    runtime: str | None = None,
 ) -> list[OdometryReport]:
     """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
@@ -109,7 +110,8 @@ def odometry(
         report.poses  # T_first_current [N, 4, 4]
 
     Args:
-        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), or a predictor.
+        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), a file that `packdepth
+            export` wrote, or a predictor.
         source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
         output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
             odometry.json and odometry.txt. If there are several clips, or parts of a clip between gaps in time, each
@@ -121,6 +123,7 @@ def odometry(
         kind: the kind of the source. If left out, it is recognized by its content.
         options: options of the source, each as `key=value`.
         fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
+        runtime: what computes an exported file, as in `load`.
 
     Returns:
         A report on each clip, or part of one. Raises InputError before anything is written, unless an image turns out
@@ -132,7 +135,7 @@ def odometry(
             raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
     if output is not None:
         check_names(clips, source, "process")
-    predictor = checkpoint if isinstance(checkpoint, BasePredictor) else load(checkpoint)
+    predictor = checkpoint if isinstance(checkpoint, BasePredictor) else load(checkpoint, runtime=runtime)
     clips = [part for clip in clips for part in _trajectories(clip, predictor)]
     cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
     for clip, found in zip(clips, cameras, strict=True):

@@ -15,7 +15,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.inference.base import BasePredictor, image_pixels
 from packdepth.inference.cameras import match_clip, scale_on
-from packdepth.inference.exported import ExportedPredictor, fused, log_scale_of
+from packdepth.inference.exported import ExportedPredictor, fused, is_exported, log_scale_of
 from packdepth.inference.exported import relative_difference as array_difference
 from packdepth.inference.load import load
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, relative_difference
@@ -189,12 +189,13 @@ class SavedPredictions:
         return FrameMaps({"plain": 1 / torch.from_numpy(saved.depth)[None, None].clamp(max=1 / MIN_INV_DEPTH)}, doubts)
 
 
-def open_predictions(checkpoint: str | Path | BasePredictor) -> Predictions:
+def open_predictions(checkpoint: str | Path | BasePredictor, runtime: str | None = None) -> Predictions:
     """Return the predictions of a checkpoint, of a predictor, or of saved depth.
 
     Args:
         checkpoint: a folder that training wrote, another project's checkpoint (see `load`), a file that `packdepth
             export` wrote, a folder of depth that `packdepth predict --save depth` wrote, or a predictor.
+        runtime: what computes an exported file, as in `load`; not used for anything else.
 
     Raises InputError if a path is neither a checkpoint nor saved depth.
     """
@@ -203,7 +204,7 @@ def open_predictions(checkpoint: str | Path | BasePredictor) -> Predictions:
     saved = next(Path(checkpoint).glob("**/depth/*.npz"), None)
     if saved is not None:
         return SavedPredictions(Path(checkpoint), saved)
-    return _of_predictor(str(checkpoint), load(checkpoint))
+    return _of_predictor(str(checkpoint), load(checkpoint, runtime=runtime if is_exported(Path(checkpoint)) else None))
 
 
 def _of_predictor(name: str, predictor: BasePredictor) -> Predictions:

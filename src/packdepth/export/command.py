@@ -46,7 +46,7 @@ class Exported:
     """A network that was written."""
 
     path: Path  # the file
-    size: tuple[int, int]  # height and width of the input, in pixels
+    size: tuple[int, int]  # height and width at which the network computes, in pixels
     precision: ExportPrecision  # precision of the depth network
     parity: Parity  # difference of the depth network from the checkpoint
     bytes: int  # size of the depth network on disk
@@ -66,6 +66,8 @@ class Options:
     batch: int | None  # number of images in a call; None for any
     precision: ExportPrecision  # precision of the depth network
     input: Input  # values of the images
+    given: tuple[int, int] | None  # height and width of the images, which the file resizes; None for the network's
+    opset: int | None  # version of ONNX's operators; None for that of the format
 
 
 def export(
@@ -79,6 +81,8 @@ def export(
     pose: bool = False,
     images: Path | None = None,
     input: Input = "float",
+    input_size: str | None = None,
+    opset: int | None = None,
 ) -> list[Exported]:
     """Write the depth network of a checkpoint as a file that other programs compute, and compare both on real images.
 
@@ -89,27 +93,35 @@ def export(
         checkpoint: the folder that training wrote, or another project's checkpoint.
         output: the file to write. Of several sizes, each gets a file with the size in its name.
         format: the format; if left out, the one that the suffix of `output` names.
-        sizes: sizes of the input, each as HxW in pixels; if left out, the size of the training.
+        sizes: sizes at which the network computes, each as HxW in pixels; if left out, the size of the training.
         batch: number of images in a call, or "dynamic".
         precision: "32" (float32), "16" (float16), "bf16" (bfloat16) or "int8".
         calibrate: images for int8, as `packdepth.open` takes them.
         pose: write the ego-motion network, too, as STEM-pose.
         images: images for the comparison; if left out, those of `calibrate`, or else those of the training.
         input: values of the images: floats in [0, 1], or uint8.
+        input_size: size of the images as HxW; the file resizes them to the size of the network, and maps back. If left
+            out, images have the size of the network.
+        opset: version of ONNX's operators; if left out, the newest that is needed, see `Format.opsets`.
 
     Returns:
         What was written.
 
     Raises InputError for anything that cannot be exported; a file that is there already then stays as it is.
     """
-    options = Options(_format(output, format), _batch(batch), precision, input)
-    options.kind.check(precision)
+    kind, given = _format(output, format), None if input_size is None else _size(input_size, "--input-size")
+    options = Options(kind, _batch(batch), precision, input, given, _opset(kind, opset))
+    kind.check(precision)
     if precision == "int8" and calibrate is None:
         raise InputError("--precision int8 needs images for the ranges of its values: name a folder with --calibrate")
     if precision != "int8" and calibrate is not None:
         raise InputError(f"--calibrate {calibrate}: is for --precision int8; leave it out, or give --images")
-    chosen = [_size(text) for text in sizes]
+    if pose and given is not None:
+        raise InputError("--input-size: the ego-motion network takes images of its own size; leave --pose out")
+    chosen = [_size(text, "--size") for text in sizes]
     predictor = load(checkpoint, "cpu")
+    if given is not None and predictor.label_classes is not None:
+        raise InputError("--input-size: label maps guide the network, and are not resized in the file; leave it out")
     if pose and predictor.pose is None:
         raise InputError(f"{checkpoint}: holds no ego-motion network; leave --pose out")
     clips = known_clips(predictor.run, images or calibrate)
@@ -119,7 +131,7 @@ def export(
     for size in chosen or [predictor.image_size]:
         path = output if len(chosen) < 2 else output.with_stem(f"{output.stem}-{size[0]}x{size[1]}")
         written.append(_write(predictor, path, size, options, clips, ranges, pose))
-    if options.kind.suffix == ".onnx":
+    if kind.suffix == ".onnx":
         write_examples(written[0].path)
     return written
 
@@ -135,13 +147,15 @@ def _write(
 ) -> Exported:
     """Write the networks for one size into a temporary folder, compare them there, and move them to their place."""
     dtype = torch.float16 if options.precision == "16" else torch.float32
-    graph = depth_graph(predictor, size, options.batch, dtype, options.input)
+    graph = depth_graph(predictor, size, options.batch, dtype, options.input, options.given)
     samples = None
     if ranges is not None:
         samples = list(inputs_of(predictor, chosen_frames(ranges, CALIBRATION, phase=0.0), graph))
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
         temporary = Path(folder) / path.name
-        options.kind.write(temporary, graph, describe(predictor, size, options).model_dump_json(), samples)
+        options.kind.write(
+            temporary, graph, describe(predictor, size, options).model_dump_json(), samples, options.opset
+        )
         count = sum(file.stat().st_size for file in Path(folder).iterdir())
         exported = load_exported(temporary)
         parity = compared(predictor, exported, chosen_frames(clips, COMPARED), graph)
@@ -150,7 +164,7 @@ def _write(
             assert predictor.pose is not None
             motion = pose_graph(predictor.pose, size, options.batch)
             record = describe_pose(predictor, size, options).model_dump_json()
-            options.kind.write(pose_path(temporary), motion, record, None)
+            options.kind.write(pose_path(temporary), motion, record, None, options.opset)
             _check_motion(load_exported(temporary), motion, pose_path(path))
         files = sorted(Path(folder).iterdir())  # .bin before .xml, which must not meet the weights of an older file
         say_replaced(path.parent / file.name for file in files)
@@ -167,7 +181,7 @@ def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> E
 
     Args:
         predictor: the checkpoint.
-        size: height and width of the input, in pixels.
+        size: height and width at which the network computes, in pixels.
         options: the options of the export.
     """
     block, run = predictor.run.networks.depth, predictor.run
@@ -177,7 +191,8 @@ def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> E
         packdepth=__version__,
         network=block.describe(),
         run_hash=run_hash(predictor),
-        image_size=size,
+        image_size=options.given or size,
+        network_size=size,
         batch=options.batch,
         input=options.input,
         precision=options.precision,
@@ -186,7 +201,7 @@ def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> E
         label_classes=predictor.label_classes,
         classes=class_names(predictor.depth),
         confidence=predictor.has_confidence,
-        licence="packdepth is under Apache 2.0; to the weights apply the terms of the data that they were trained on, "
+        license="packdepth is under Apache 2.0; to the weights apply the terms of the data that they were trained on, "
         f"and of pretrained weights if training began with some{origin}",
         meta=predictor.meta,
     )
@@ -280,12 +295,24 @@ def _batch(text: str) -> int | None:
     return int(text)
 
 
-def _size(text: str) -> tuple[int, int]:
-    """Return height and width of a size such as 192x640."""
+def _opset(kind: type[Format], opset: int | None) -> int | None:
+    """Return the version of ONNX's operators that an option asks for; None if it asks for none."""
+    if opset is None or opset in kind.opsets:
+        return opset
+    if not kind.opsets:
+        raise InputError(f"--opset {opset}: is for --format onnx; leave it out")
+    raise InputError(
+        f"--opset {opset}: is not supported; give {kind.opsets[0]} to {kind.opsets[-1]}, the versions of ONNX's "
+        f"operators that torch's exporter writes here"
+    )
+
+
+def _size(text: str, option: str) -> tuple[int, int]:
+    """Return height and width of a size such as 192x640, the value of an option."""
     match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
     if match is None:
-        raise InputError(f"--size {text}: is no size; give height and width in pixels, such as 192x640")
+        raise InputError(f"{option} {text}: is no size; give height and width in pixels, such as 192x640")
     height, width = int(match[1]), int(match[2])
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
-        raise InputError(f"--size {text}: is not supported; height and width are {MIN_SIDE} to {MAX_SIDE} pixels")
+        raise InputError(f"{option} {text}: is not supported; height and width are {MIN_SIDE} to {MAX_SIDE} pixels")
     return height, width

@@ -12,6 +12,7 @@ from packdepth.config import Imported, Run
 from packdepth.data.resized import resized_labels, resized_pixels
 from packdepth.errors import InputError
 from packdepth.export.graph import Graph
+from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference.base import image_pixels
 from packdepth.inference.exported import (
     IMAGE,
@@ -106,7 +107,8 @@ def compared(predictor: Predictor, exported: ExportedPredictor, frames: Sequence
         image = torch.from_numpy(inputs[IMAGE])
         image = image.float() / 255 if image.dtype == torch.uint8 else image
         labels = [torch.from_numpy(inputs[LABELS])] if LABELS in inputs else []
-        expected = predictor.depth(image, *labels)[0].numpy()
+        inv_depth = predictor.depth(resize_image(image, *graph.size), *labels)[0]
+        expected = resize_inv_depth(inv_depth, *image.shape[-2:]).numpy()
         differences.append(np.abs(found - expected) / expected.mean())
         errors.append(np.mean(np.abs(expected / found - 1)))
     every = np.stack(differences)

@@ -73,6 +73,8 @@ class ExportRecord(Closed):
     """First 12 digits of the SHA-256 of the checkpoint's run.yaml and weights."""
     image_size: tuple[int, int]
     """Height and width of the input, in pixels."""
+    network_size: tuple[int, int]
+    """Height and width at which the network computes, in pixels; the file resizes images to it, and maps back."""
     batch: int | None
     """Number of images in a call; None for any number."""
     input: Literal["float", "uint8"]
@@ -93,8 +95,8 @@ class ExportRecord(Closed):
     """Offsets of the context frames of an ego-motion network, in frames from the target."""
     uses_depth: bool = False
     """Whether the views of an ego-motion network have inverse depth as a fourth channel."""
-    licence: str
-    """Note on the licence."""
+    license: str
+    """Note on the license."""
     meta: Meta
     """The description of the checkpoint."""
 

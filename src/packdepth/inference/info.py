@@ -95,16 +95,18 @@ def _exported(path: Path) -> list[tuple[str, str]]:
     height, width = record.image_size
     count = "any number" if record.batch is None else str(record.batch)
     values = "floats in [0, 1]" if record.input == "float" else "uint8"
+    inside = [] if record.network_size == record.image_size else ["{} x {} inside".format(*record.network_size)]
+    size = ", ".join([f"{height} x {width} (height x width)", *inside, f"{count} in a call", values])
     return [
         ("exported file", str(path)),
         ("depth network", record.network),
         ("pose network", "none: no ego-motion" if predictor.pose_network is None else predictor.pose_network),
-        ("image size", f"{height} x {width} (height x width), {count} in a call, {values}"),
+        ("image size", size),
         ("precision", record.precision),
         ("depth", record.scale),
         *_labeled("trained on", [(clip, "") for clip in record.meta.clips]),
         ("run hash", record.run_hash),
-        ("licence", record.licence),
+        ("license", record.license),
         ("written", f"by packdepth {record.packdepth}"),
     ]
 

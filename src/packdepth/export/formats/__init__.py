@@ -33,10 +33,13 @@ class Format(ABC):
     """The packages that writing needs, each with the extra of packdepth that installs it."""
     precisions: ClassVar[dict[ExportPrecision, str | None]]
     """The precisions: None for one that can be written, for the others what to do instead."""
+    opsets: ClassVar[range]
+    """The versions of ONNX's operators that can be written, of which the last is the default; none if the files hold
+    no such operators."""
 
     @classmethod
     @abstractmethod
-    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None) -> None:
+    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None, opset: int | None = None) -> None:
         """Write a network. Files beside the first one have its name and another suffix.
 
         Args:
@@ -44,6 +47,7 @@ class Format(ABC):
             graph: the network.
             record: the text that describes it.
             samples: inputs for the calibration of 8-bit integers; None without.
+            opset: version of ONNX's operators, one of `opsets`; None for the default.
         """
 
     @classmethod

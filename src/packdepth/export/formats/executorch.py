@@ -30,9 +30,10 @@ class ExecuTorch(Format):
         "bf16": FLOAT32_ALONE,
         "int8": FLOAT32_ALONE,
     }
+    opsets: ClassVar[range] = range(0)
 
     @classmethod
-    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None) -> None:
+    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None, opset: int | None = None) -> None:
         """Write a network, with its record and the names of its inputs and outputs as methods that return bytes."""
         if graph.batch is None:
             raise InputError("--batch dynamic: files of ExecuTorch take one number of images; give the number")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSET = 21  # the first in which group normalization is one node with a scale for each channel
+OLDEST_OPSET = 18  # torch's exporter writes none before, and converts none down
 
 
 class Onnx(Format):
@@ -36,13 +37,14 @@ class Onnx(Format):
         "bf16": "ONNX Runtime computes no bfloat16 on a CPU; use --format openvino, or 16 for a GPU",
         "int8": None,
     }
+    opsets: ClassVar[range] = range(OLDEST_OPSET, OPSET + 1)
 
     @classmethod
-    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None) -> None:
+    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None, opset: int | None = None) -> None:
         """Write a network as ONNX, with 8-bit integers if there are samples."""
         import onnx
 
-        model = onnx_model(graph)
+        model = onnx_model(graph, opset or OPSET)
         if samples is not None:
             from packdepth.export.quantize import quantized
 
@@ -52,11 +54,12 @@ class Onnx(Format):
         onnx.save(model, path)
 
 
-def onnx_model(graph: Graph) -> ModelProto:
+def onnx_model(graph: Graph, opset: int = OPSET) -> ModelProto:
     """Return a network as a model of ONNX, without constant arithmetic.
 
     Args:
         graph: the network.
+        opset: version of ONNX's operators.
     """
     batch = torch.export.Dim("batch")
     shapes = tuple({0: batch} for _ in graph.inputs) if graph.batch is None else None
@@ -65,7 +68,7 @@ def onnx_model(graph: Graph) -> ModelProto:
             graph.module,
             tuple(graph.inputs.values()),
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=opset,
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
             dynamic_shapes=shapes,

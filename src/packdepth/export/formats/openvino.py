@@ -20,9 +20,10 @@ class OpenVino(Format):
     suffix: ClassVar[str] = ".xml"
     libraries: ClassVar[dict[str, str]] = Onnx.libraries | {"openvino": "openvino"}
     precisions: ClassVar[dict[ExportPrecision, str | None]] = dict.fromkeys(("32", "16", "bf16", "int8"))
+    opsets: ClassVar[range] = range(0)
 
     @classmethod
-    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None) -> None:
+    def write(cls, path: Path, graph: Graph, record: str, samples: Samples | None, opset: int | None = None) -> None:
         """Write a network, read from ONNX, in OpenVINO's format."""
         import openvino
 

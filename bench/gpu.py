@@ -69,6 +69,7 @@ class Settings:
     batch: int  # number of images in a batch
     repeats: int  # number of calls of which the median time is taken
     compiles: bool  # whether networks are compiled, too
+    blocks: int  # number of packing blocks that are timed
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def packing(settings: Settings) -> Iterator[Row]:
         settings: the settings.
     """
     scale = 192 / settings.size[0]  # of the sizes in `WIDE`
-    for features, channels, kernel, height in WIDE:
+    for features, channels, kernel, height in WIDE[: settings.blocks]:
         rows = max(int(height / scale), kernel)
         for images in (1, settings.batch):
             block = PackLayerConv3d(channels, kernel, features).train().to(settings.device)
@@ -234,8 +235,8 @@ def onnx(settings: Settings) -> Iterator[Row]:
 
         from packdepth.export.formats.onnx import onnx_model
         from packdepth.export.graph import depth_graph
-    except ImportError as error:
-        yield Row("onnx", "ONNX Runtime", "", f"not run: {error}")
+    except ImportError as missing:
+        yield Row("onnx", "ONNX Runtime", "", f"not run: {missing}")
         return
     provider = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}[settings.device.type]
     if provider not in onnxruntime.get_available_providers():
@@ -370,12 +371,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--minutes", type=float, default=7.0, help="time after which no further row begins")
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--blocks", type=int, default=len(WIDE), help="number of packing blocks that are timed")
     parser.add_argument("--output", type=Path, default=Path("gpu.md"))
     options = parser.parse_args()
     device = torch.device(options.device)
     height, width = map(int, options.size.split("x"))
     settings = Settings(
-        device, options.networks, (height, width), options.batch, options.repeats, not options.no_compile
+        device,
+        options.networks,
+        (height, width),
+        options.batch,
+        options.repeats,
+        not options.no_compile,
+        options.blocks,
     )
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).parents[1] / "bench" / "gpu.sh"
-OPTIONS = "--device cpu --networks tiny --size 32x64 --batch 2 --repeats 1 --no-compile"
+OPTIONS = "--device cpu --networks tiny --size 32x64 --batch 2 --repeats 1 --no-compile --blocks 1"
 
 
 def run(folder: Path, *options: str) -> list[list[str]]:

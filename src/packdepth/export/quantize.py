@@ -91,7 +91,7 @@ def with_elu_floor(model: ModelProto) -> ModelProto:
             node.input[0] = name
         nodes.append(node)
     if len(nodes) > len(graph.node):
-        graph.initializer.append(numpy_helper.from_array(np.float32(ELU_FLOOR), "elu_floor"))
+        graph.initializer.append(numpy_helper.from_array(np.array(ELU_FLOOR, np.float32), "elu_floor"))
         del graph.node[:]
         graph.node.extend(nodes)
     return limited

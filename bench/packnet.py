@@ -392,10 +392,20 @@ class Trainer:
         pose: the pose network, which is copied.
         mode: the mode.
         device: device of the networks.
+        size: height and width of the images, in pixels.
+        samples: number of samples of the batch.
     """
 
-    def __init__(self, depth: nn.Module, pose: PairPoseNetwork, mode: Mode, device: torch.device) -> None:
-        self.mode = mode
+    def __init__(
+        self,
+        depth: nn.Module,
+        pose: PairPoseNetwork,
+        mode: Mode,
+        device: torch.device,
+        size: tuple[int, int] = (192, 640),
+        samples: int = 1,
+    ) -> None:
+        self.mode, self.samples = mode, samples
         self.depth = as_published(depth, mode.published).train()
         self.pose = copy.deepcopy(pose).train()
         self.photometric = loss_bench.reference if mode.published_step else Photometric()
@@ -403,7 +413,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             [*self.depth.parameters(), *self.pose.parameters()], lr=1e-4, fused=not mode.published_step
         )
-        _, self.batch = loss_bench.example(1, 192, 640, device)
+        _, self.batch = loss_bench.example(samples, *size, device)
 
     def loss(self) -> Tensor:
         """Compute the whole loss."""

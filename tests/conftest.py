@@ -13,6 +13,7 @@ from hypothesis import settings
 TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent
 sys.path.insert(0, str(TESTS))  # for `import world`
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the first import of ONNX Runtime, in whatever test
 
 import world  # noqa: E402 - found through the line above
 

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("scale",),
     ("evaluation",),
-    ("training",),
+    ("training", "export"),
     ("recommend",),
     ("demo", "studies"),
     ("cli",),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from packdepth.evaluation.odometry_command import odometry as odometry
     from packdepth.evaluation.run import evaluate as evaluate
     from packdepth.geometry.camera import Camera as Camera
+    from packdepth.inference.load import load as load
     from packdepth.inference.predictor import Predictor as Predictor
-    from packdepth.inference.predictor import load as load
     from packdepth.networks.packnet import PackNet as PackNet
     from packdepth.recommend.command import init as init
     from packdepth.records import Prediction as Prediction
@@ -42,7 +42,7 @@ _names, __getattr__, _ = lazy_names(
         "calibrate": "packdepth.scale.calibrate",
         "evaluate": "packdepth.evaluation.run",
         "init": "packdepth.recommend.command",
-        "load": "packdepth.inference.predictor",
+        "load": "packdepth.inference.load",
         "odometry": "packdepth.evaluation.odometry_command",
         "open": "packdepth.sources.open:open_clips",
         "train": "packdepth.training.run",

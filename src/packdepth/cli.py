@@ -27,6 +27,7 @@ DataPath = Annotated[Path, arg(metavar="DATA")]
 OutputPath = Annotated[Path, arg(metavar="OUTPUT")]
 KeyValues = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]")]
 Use = Annotated[tuple[str, ...], arg(name="use", metavar="FILE|MODULE"), UseAppendAction]
+RuntimeName = Literal["onnxruntime", "openvino", "executorch"]
 
 
 def _use(names: tuple[str, ...]) -> None:
@@ -130,6 +131,7 @@ def predict(
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
     kind: str | None = None,
+    runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video or a data set.
@@ -137,7 +139,8 @@ def predict(
     Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
+            export wrote.
         input: image, folder, video or data set.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder to write to; of several clips, each gets a folder in it.
@@ -151,12 +154,59 @@ def predict(
         points: of clouds and maps.
         pictures: of color pictures and videos.
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
+        runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.inference.run import predict
 
-    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov)
+    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime)
+
+
+def export(
+    checkpoint: Positional[CheckpointPath],
+    output: Positional[OutputPath],
+    /,
+    *,
+    format: Literal["onnx", "openvino", "executorch"] | None = None,
+    size: tuple[str, ...] = (),
+    batch: str = "1",
+    precision: Literal["32", "16", "bf16", "int8"] = "32",
+    calibrate: Path | None = None,
+    images: Path | None = None,
+    pose: bool = False,
+    input: Literal["float", "uint8"] = "float",
+    input_size: str | None = None,
+    opset: int | None = None,
+    use: Use = (),
+) -> None:
+    """Write a checkpoint as a file that other programs compute, and compare both on real images.
+
+    Example: packdepth export runs/mine/best model.onnx, then packdepth predict model.onnx drive.mp4 -o out
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        output: the file to write: .onnx, .xml for OpenVINO or .pte for ExecuTorch; of several sizes, each gets a file
+            with the size in its name.
+        format: format of the file; if left out, its suffix tells.
+        size: sizes at which the network computes, each as HxW, such as 192x640; if left out, that of the training.
+        batch: number of images in a call, or dynamic.
+        precision: 32 and 16 are floats; bf16 is for OpenVINO; int8 is quickest, and needs --calibrate.
+        calibrate: images that the ranges of int8 come from: a folder, a video or a data set like those to predict.
+        images: images to compare the file and the checkpoint on; if left out, those of the training.
+        pose: write the ego-motion network, too, as NAME-pose.
+        input: values of the images that the file takes: floats in [0, 1], or uint8 from 0 to 255.
+        input_size: size HxW of the images that the file takes, and of its depth; it resizes them to --size itself.
+        opset: version of ONNX's operators, 18 to 21, for programs that read no newer one.
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
+    """
+    _use(use)
+    from packdepth.export.command import export
+
+    written = export(
+        checkpoint, output, format, size, batch, precision, calibrate, pose, images, input, input_size, opset
+    )
+    print("\n".join(map(str, written)))
 
 
 def evaluate(
@@ -168,6 +218,7 @@ def evaluate(
     json: Path | None = None,
     html: Path | None = None,
     processes: int = 1,
+    runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
     """Evaluate checkpoints under a protocol, such as `evaluate runs/mine/best --protocol own --data drive.mp4`.
@@ -178,20 +229,22 @@ def evaluate(
     kitti-eigen-original-monodepth2, ddad-val, ddad-val-classes, cityscapes.
 
     Args:
-        checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), or
-            folders that predict --save depth wrote.
+        checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), files
+            that export wrote, or folders that predict --save depth wrote.
         protocol: name of the protocol, or a YAML file with its fields; docs/reference/protocols.md describes them.
         data: folder that holds the protocol's data; for own, a video, a folder of images, a clip or a data set.
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
         processes: number of processes that share the work.
+        runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
         use: Python file or installed module with the networks of the checkpoints, or the protocol; repeatable.
     """
     _use(use)
     from packdepth.evaluation.report import reports_text
     from packdepth.evaluation.run import evaluate
 
-    print(reports_text(evaluate(checkpoints, protocol, data, json=json, html=html, processes=processes)))
+    reports = evaluate(checkpoints, protocol, data, json=json, html=html, processes=processes, runtime=runtime)
+    print(reports_text(reports))
 
 
 def odometry(
@@ -205,12 +258,14 @@ def odometry(
     camera: Path | None = None,
     fov: float | None = None,
     kind: str | None = None,
+    runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
     """Compute the trajectory of the camera from consecutive frames.
 
     Args:
-        checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
+        checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
+            export wrote with --pose.
         source: video, folder of images, clip, or data set, such as a sequence of KITTI odometry (.../sequences/09).
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder for the trajectory (TUM and KITTI format), its picture, and its errors where poses are measured;
@@ -219,12 +274,13 @@ def odometry(
         camera: calibration of the source (docs/how-to/calibration.md); if left out, its own, or the one beside it.
         fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
+        runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.evaluation.odometry_command import odometry
 
-    reports = odometry(checkpoint, source, output, align, camera, kind, options, fov)
+    reports = odometry(checkpoint, source, output, align, camera, kind, options, fov, runtime)
     print("\n\n".join(report.text() for report in reports))
 
 
@@ -566,6 +622,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "init": init,
     "train": train,
     "predict": predict,
+    "export": export,
     "evaluate": evaluate,
     "odometry": odometry,
     "info": info,

@@ -418,7 +418,8 @@ class Prediction:
                 "scale_source": self.scale_source,
             }
             if self.camera is not None:
-                arrays["intrinsics"] = self.camera.matrix().numpy()
+                camera = self.camera
+                arrays["intrinsics"] = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
             if self.confidence is not None:
                 arrays["confidence"] = self.confidence
             with replacing(path) as temporary:

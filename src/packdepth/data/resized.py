@@ -1,11 +1,12 @@
-"""Resizing of images, depth maps and label maps as arrays. Measurements and labels are moved, never averaged."""
+"""Resizing of images, depth maps and label maps as arrays. Measurements and labels are moved, never averaged.
+
+Importing this module does not import torch.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
-
-from packdepth.geometry.resize import resize_image
+from PIL import Image
 
 
 def resized_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -19,9 +20,55 @@ def resized_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     >>> resized_image(np.full((4, 8, 3), 7, dtype=np.uint8), 2, 4).shape
     (2, 4, 3)
     """
+    import torch
+
+    from packdepth.geometry.resize import resize_image
+
     pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
     small = (resize_image(pixels, height, width)[0] * 255).round().byte()
     return small.permute(1, 2, 0).numpy()
+
+
+def resized_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize an image of floats, without torch, to what `packdepth.geometry.resize_image` returns up to rounding.
+
+    Args:
+        pixels: [H, W, 3] float32, RGB in [0, 1].
+        height: height of the result, in pixels.
+        width: width of the result, in pixels.
+
+    >>> resized_pixels(np.full((4, 8, 3), 0.5, dtype=np.float32), 2, 4).shape
+    (2, 4, 3)
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    channels = [
+        np.asarray(Image.fromarray(channel).resize((width, height), Image.Resampling.BILINEAR))
+        for channel in np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    ]
+    return np.stack(channels, axis=-1).clip(0, 1)
+
+
+def resized_inv_depth(inv_depth: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize inverse depth, without torch, to what `packdepth.geometry.resize_inv_depth` returns up to rounding.
+
+    Args:
+        inv_depth: [h, w] float32.
+        height: height of the result, in pixels.
+        width: width of the result, in pixels.
+
+    >>> resized_inv_depth(np.array([[1.0, 3.0]], dtype=np.float32), 1, 4)
+    array([[1. , 1.5, 2.5, 3. ]], dtype=float32)
+    """
+    for axis, size in enumerate((height, width)):
+        last = inv_depth.shape[axis] - 1
+        place = ((np.arange(size) + 0.5) * (last + 1) / size - 0.5).clip(0, last)
+        before = place.astype(int)
+        share = (place - before).astype(np.float32)
+        share = share[:, None] if axis == 0 else share
+        near, far = inv_depth.take(before, axis), inv_depth.take(np.minimum(before + 1, last), axis)
+        inv_depth = near + share * (far - near)
+    return inv_depth
 
 
 def resized_depth(depth: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -18,8 +18,9 @@ from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, say_replaced, write_image, write_json
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
+from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import is_metric_for, known_camera, match_clip, scale_of_clip
-from packdepth.inference.predictor import Predictor, load
+from packdepth.inference.load import load
 from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
@@ -88,7 +89,7 @@ class OdometryReport:
 
 
 def odometry(
-    checkpoint: str | Path | Predictor,
+    checkpoint: str | Path | BasePredictor,
     source: str | Path,
     output: str | Path | None = None,
     align: bool = False,
@@ -96,6 +97,7 @@ def odometry(
     kind: str | None = None,
     options: Sequence[str] = (),
     fov: float | None = None,
+    runtime: str | None = None,
 ) -> list[OdometryReport]:
     """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
@@ -108,7 +110,8 @@ def odometry(
         report.poses  # T_first_current [N, 4, 4]
 
     Args:
-        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), or a predictor.
+        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), a file that `packdepth
+            export` wrote, or a predictor.
         source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
         output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
             odometry.json and odometry.txt. If there are several clips, or parts of a clip between gaps in time, each
@@ -120,6 +123,7 @@ def odometry(
         kind: the kind of the source. If left out, it is recognized by its content.
         options: options of the source, each as `key=value`.
         fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
+        runtime: what computes an exported file, as in `load`.
 
     Returns:
         A report on each clip, or part of one. Raises InputError before anything is written, unless an image turns out
@@ -131,7 +135,7 @@ def odometry(
             raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
     if output is not None:
         check_names(clips, source, "process")
-    predictor = checkpoint if isinstance(checkpoint, Predictor) else load(checkpoint)
+    predictor = checkpoint if isinstance(checkpoint, BasePredictor) else load(checkpoint, runtime=runtime)
     clips = [part for clip in clips for part in _trajectories(clip, predictor)]
     cameras = [known_camera(clip, predictor.meta) if align else None for clip in clips]
     for clip, found in zip(clips, cameras, strict=True):
@@ -145,14 +149,14 @@ def odometry(
     for clip, found in zip(clips, cameras, strict=True):
         folder = None if output is None else Path(output) if one else Path(output) / clip.short_name
         names = {
-            "checkpoint": repr(checkpoint) if isinstance(checkpoint, Predictor) else str(checkpoint),
+            "checkpoint": repr(checkpoint) if isinstance(checkpoint, BasePredictor) else str(checkpoint),
             "source": str(source) if one else clip.name,
         }
         reports.append(clip_odometry(predictor, clip, folder, found, **names))
     return reports
 
 
-def _trajectories(clip: Clip, predictor: Predictor) -> list[Clip]:
+def _trajectories(clip: Clip, predictor: BasePredictor) -> list[Clip]:
     """Return the parts of a clip between its gaps in time, those alone that have enough frames. Warns of the gaps.
 
     Raises InputError if no part has enough frames.
@@ -160,7 +164,7 @@ def _trajectories(clip: Clip, predictor: Predictor) -> list[Clip]:
     parts = unbroken(clip)
     if len(parts) == 1:
         return parts
-    least = 2 if predictor.pose is None else len(predictor.pose.context_offsets) + 1
+    least = max(len(predictor.pose_offsets), 1) + 1
     long = [part for part in parts if len(part.frames) >= least]
     short = len(parts) - len(long)
     told = (
@@ -175,7 +179,7 @@ def _trajectories(clip: Clip, predictor: Predictor) -> list[Clip]:
 
 
 def clip_odometry(
-    predictor: Predictor, clip: Clip, output: Path | None, align: Camera | None, *, checkpoint: str, source: str
+    predictor: BasePredictor, clip: Clip, output: Path | None, align: Camera | None, *, checkpoint: str, source: str
 ) -> OdometryReport:
     """Predict the trajectory of one clip, and compute its errors if its poses are measured.
 

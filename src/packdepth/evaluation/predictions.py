@@ -13,8 +13,12 @@ from torch import Tensor
 from packdepth.checkpoint import scale_in_words
 from packdepth.errors import InputError
 from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.inference.base import BasePredictor, image_pixels
 from packdepth.inference.cameras import match_clip, scale_on
-from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, load, relative_difference
+from packdepth.inference.exported import ExportedPredictor, fused, is_exported, log_scale_of
+from packdepth.inference.exported import relative_difference as array_difference
+from packdepth.inference.load import load
+from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, relative_difference
 from packdepth.records import Clip, Frame
 
 EgoMotion = Callable[[Iterable[np.ndarray]], np.ndarray]  # N images [H, W, 3] to T_next_current [N - 1, 4, 4]
@@ -97,6 +101,52 @@ class NetworkPredictions:
         return FrameMaps(rows, {"confidence": maps.log_scale, "flip difference": difference})
 
 
+class ExportedPredictions:
+    """The predictions of an exported network.
+
+    Args:
+        name: the name in reports.
+        predictor: the network.
+    """
+
+    def __init__(self, name: str, predictor: ExportedPredictor) -> None:
+        self.name, self.predictor = name, predictor
+        self.scale_source = predictor.meta.scale_source
+        self.ego_motion = predictor.ego_motion if predictor.has_pose else None
+
+    def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
+        """Return whether depth of these clips is in metres, and its scale in words, see `Predictions`.
+
+        Args:
+            clips: the clips that are predicted.
+        """
+        return scale_on(clips, self.predictor.meta)
+
+    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
+        """Return the predicted maps of a frame at the network's size, see `Predictions`.
+
+        Args:
+            clip: the clip of the frame. Depth is corrected for its focal length, as in prediction.
+            frame: the frame, with its label map if label maps guide the depth network.
+            image: the image of the frame, [H, W, 3].
+        """
+        inputs = [image_pixels(image)], [self.predictor.labels(frame.image, frame.semantic)]
+        inv_depth, confidence = self.predictor.network_maps(*inputs)
+        mirrored, _ = self.predictor.network_maps(*inputs, mirrored=True)
+        factor = match_clip(clip, self.predictor.meta).factor
+        rows = {"plain": inv_depth / factor, "flip": fused(inv_depth, mirrored) / factor}
+        doubts = {}
+        if confidence is not None:
+            difference = array_difference(inv_depth, mirrored[..., ::-1])
+            doubts = {"confidence": log_scale_of(confidence), "flip difference": difference}
+        return FrameMaps(_tensors(rows), _tensors(doubts))
+
+
+def _tensors(maps: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """Return maps [1, h, w] as tensors [1, 1, h, w] float32."""
+    return {name: torch.from_numpy(values.astype(np.float32))[None] for name, values in maps.items()}
+
+
 class SavedPredictions:
     """The depth that `packdepth predict --save depth` wrote.
 
@@ -139,21 +189,30 @@ class SavedPredictions:
         return FrameMaps({"plain": 1 / torch.from_numpy(saved.depth)[None, None].clamp(max=1 / MIN_INV_DEPTH)}, doubts)
 
 
-def open_predictions(checkpoint: str | Path | Predictor) -> Predictions:
+def open_predictions(checkpoint: str | Path | BasePredictor, runtime: str | None = None) -> Predictions:
     """Return the predictions of a checkpoint, of a predictor, or of saved depth.
 
     Args:
-        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), a folder of depth that
-            `packdepth predict --save depth` wrote, or a predictor.
+        checkpoint: a folder that training wrote, another project's checkpoint (see `load`), a file that `packdepth
+            export` wrote, a folder of depth that `packdepth predict --save depth` wrote, or a predictor.
+        runtime: what computes an exported file, as in `load`; not used for anything else.
 
     Raises InputError if a path is neither a checkpoint nor saved depth.
     """
-    if isinstance(checkpoint, Predictor):
-        return NetworkPredictions(repr(checkpoint), checkpoint)
+    if isinstance(checkpoint, BasePredictor):
+        return _of_predictor(repr(checkpoint), checkpoint)
     saved = next(Path(checkpoint).glob("**/depth/*.npz"), None)
     if saved is not None:
         return SavedPredictions(Path(checkpoint), saved)
-    return NetworkPredictions(str(checkpoint), load(checkpoint))
+    return _of_predictor(str(checkpoint), load(checkpoint, runtime=runtime if is_exported(Path(checkpoint)) else None))
+
+
+def _of_predictor(name: str, predictor: BasePredictor) -> Predictions:
+    """Return the predictions of a predictor of either kind."""
+    if isinstance(predictor, ExportedPredictor):
+        return ExportedPredictions(name, predictor)
+    assert isinstance(predictor, Predictor)
+    return NetworkPredictions(name, predictor)
 
 
 class SavedDepth(NamedTuple):

@@ -38,7 +38,8 @@ from packdepth.evaluation.sparsification import sparsification
 from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.inference.predictor import Predictor
+from packdepth.inference.base import BasePredictor
+from packdepth.inference.exported import is_exported
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import open_clips
@@ -46,7 +47,7 @@ from packdepth.sources.open import open_clips
 PART_FRAMES = 8  # frames that a process gets at once; few keep all processes busy, many save overhead; chosen by eye
 
 
-Checkpoints = str | Path | Predictor | Sequence[str | Path | Predictor]
+Checkpoints = str | Path | BasePredictor | Sequence[str | Path | BasePredictor]
 """One checkpoint or several."""
 
 
@@ -59,6 +60,7 @@ def evaluate(  # type: ignore[overload-overlap]  # "own" is the one name whose r
     json: str | Path | None = None,
     html: str | Path | None = None,
     processes: int = 1,
+    runtime: str | None = None,
 ) -> list[OwnReport]: ...
 
 
@@ -71,6 +73,7 @@ def evaluate(
     json: str | Path | None = None,
     html: str | Path | None = None,
     processes: int = 1,
+    runtime: str | None = None,
 ) -> list[Report]: ...
 
 
@@ -82,6 +85,7 @@ def evaluate(
     json: str | Path | None = None,
     html: str | Path | None = None,
     processes: int = 1,
+    runtime: str | None = None,
 ) -> list[Report] | list[OwnReport]:
     """Evaluate checkpoints under a protocol and return one report for each.
 
@@ -94,7 +98,8 @@ def evaluate(
 
     Args:
         checkpoints: one or several of these: a folder that training wrote, another project's checkpoint (see `load`), a
-            folder of depth that `packdepth predict --save depth` wrote, a predictor.
+            file that `packdepth export` wrote, a folder of depth that `packdepth predict --save depth` wrote, a
+            predictor.
         protocol: a protocol, the name of one, or a YAML file with its fields (see `find_protocol`). "own" judges by
             video without ground truth, and returns reports of another kind (`evaluation.own.report.OwnReport`).
         data: the folder that holds the protocol's data; for "own", anything that `packdepth.open` opens.
@@ -102,26 +107,31 @@ def evaluate(
             `{"protocol": ..., "reports": [...]}`. It is written at the end, completely or not at all.
         html: a file for a page that compares the reports and needs no other file.
         processes: the number of processes that share the work. The scores do not depend on it.
+        runtime: what computes exported files, as in `load`.
 
     Raises InputError for an unknown protocol, missing data or a broken checkpoint before anything is predicted.
     """
-    given = [checkpoints] if isinstance(checkpoints, (str, Path, Predictor)) else list(checkpoints)
+    given = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
     if not given:
         raise InputError("no checkpoint was named; name at least one")
     check_least("processes", processes, 1)
-    if processes > 1 and any(isinstance(checkpoint, Predictor) for checkpoint in given):
+    if processes > 1 and any(isinstance(checkpoint, BasePredictor) for checkpoint in given):
         raise InputError(
             f"processes is {processes}, but a predictor cannot be sent to other processes; "
             "give the path of its checkpoint, or leave processes at 1"
+        )
+    if runtime is not None and not any(_is_exported(checkpoint) for checkpoint in given):
+        raise InputError(
+            f"--runtime {runtime}: none of these is an exported network, which it is for; leave it out, or export one"
         )
     if protocol == OWN:
         return _evaluate_own(given, data, json, html)
     chosen = find_protocol(protocol) if isinstance(protocol, str) else protocol
     clips = chosen.clips(Path(data))
-    everything = [open_predictions(checkpoint) for checkpoint in given]
+    everything = [open_predictions(checkpoint, runtime) for checkpoint in given]
     _prepare(json, html)
     baselines = {} if chosen.baseline == "none" else baseline_scores(chosen, stacked_ground_truth(chosen, clips))
-    reports = [evaluate_clips(predictions, chosen, clips, baselines, processes) for predictions in everything]
+    reports = [evaluate_clips(predictions, chosen, clips, baselines, processes, runtime) for predictions in everything]
     if json is not None:
         write_reports(Path(json), reports)
     if html is not None:
@@ -131,6 +141,11 @@ def evaluate(
         ]
         write_page(Path(html), reports, examples)
     return reports
+
+
+def _is_exported(checkpoint: str | Path | BasePredictor) -> bool:
+    """Return whether something to evaluate is the path of an exported network."""
+    return not isinstance(checkpoint, BasePredictor) and is_exported(Path(checkpoint))
 
 
 def _prepare(*files: str | Path | None) -> None:
@@ -144,7 +159,10 @@ def _prepare(*files: str | Path | None) -> None:
 
 
 def _evaluate_own(
-    checkpoints: Sequence[str | Path | Predictor], data: str | Path, json: str | Path | None, html: str | Path | None
+    checkpoints: Sequence[str | Path | BasePredictor],
+    data: str | Path,
+    json: str | Path | None,
+    html: str | Path | None,
 ) -> list[OwnReport]:
     """Judge checkpoints by clips without ground truth, one after the other."""
     clips = open_clips(data)
@@ -156,8 +174,8 @@ def _evaluate_own(
     for predictions in everything:
         if not isinstance(predictions, NetworkPredictions):
             raise InputError(
-                f"{predictions.name}: is saved depth, but --protocol {OWN} compares predictions for other images, too; "
-                f"give the checkpoint"
+                f"{predictions.name}: --protocol {OWN} computes more than saved depth holds, and more than an exported "
+                f"network does; give the checkpoint"
             )
         judged.append(judge(predictions.predictor, clips, predictions.name, str(data)))
     reports, pictures = [report for report, _ in judged], [picture for _, picture in judged]
@@ -184,6 +202,7 @@ def evaluate_clips(
     clips: Sequence[Clip],
     baselines: dict[str, Scores],
     processes: int = 1,
+    runtime: str | None = None,
 ) -> Report:
     """Evaluate predictions of clips and return the report.
 
@@ -193,6 +212,7 @@ def evaluate_clips(
         clips: clips of `Protocol.clips`.
         baselines: the scores of the baselines by row, see `baseline_scores`.
         processes: the number of processes that share the work.
+        runtime: what computes exported files in those processes.
 
     Raises InputError if no ground truth is valid.
     """
@@ -206,7 +226,7 @@ def evaluate_clips(
         if processes == 1:
             results = [evaluate_clip(predictions, protocol, part, advance) for part in parts]
         else:
-            results = list(_evaluate_in_processes(predictions.name, protocol, parts, processes, advance))
+            results = list(_evaluate_in_processes(predictions.name, runtime, protocol, parts, processes, advance))
     images = [image for result in results for image in result.images]
     if not any(image.rows for image in images):
         raise InputError(f"{clips[0].path}: no measured depth is valid under {protocol.name}; copy the data again")
@@ -368,12 +388,17 @@ def example_maps(
 
 
 def _evaluate_in_processes(
-    checkpoint: str, protocol: Protocol, parts: Sequence[Clip], processes: int, advance: Callable[[int], None]
+    checkpoint: str,
+    runtime: str | None,
+    protocol: Protocol,
+    parts: Sequence[Clip],
+    processes: int,
+    advance: Callable[[int], None],
 ) -> Iterator[ClipResult]:
     """Yield the results of parts of clips in their order, computed by several processes."""
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_start_process, initargs=(tuple(used()),)) as pool:
-        futures = [pool.submit(_evaluate_part, checkpoint, protocol, part) for part in parts]
+        futures = [pool.submit(_evaluate_part, checkpoint, runtime, protocol, part) for part in parts]
         try:
             for future, part in zip(futures, parts, strict=True):
                 yield future.result()
@@ -390,8 +415,8 @@ def _start_process(names: Sequence[str]) -> None:
         use(name)
 
 
-def _evaluate_part(checkpoint: str, protocol: Protocol, part: Clip) -> ClipResult:
-    return evaluate_clip(_opened_once(checkpoint), protocol, part)
+def _evaluate_part(checkpoint: str, runtime: str | None, protocol: Protocol, part: Clip) -> ClipResult:
+    return evaluate_clip(_opened_once(checkpoint, runtime), protocol, part)
 
 
 _opened_once = lru_cache(maxsize=1)(open_predictions)  # a process evaluates many parts with one checkpoint

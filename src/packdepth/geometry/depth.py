@@ -47,8 +47,8 @@ def points_from_depth(depth: np.ndarray, camera: Camera) -> tuple[np.ndarray, np
     >>> points.tolist(), known.tolist()
     ([[5.0, 0.0, 5.0]], [[False, True]])
     """
-    import torch
-
-    points: np.ndarray = camera.unproject(torch.from_numpy(depth)[None, None])[0].permute(1, 2, 0).numpy()
+    v, u = np.indices(depth.shape, dtype=depth.dtype)
+    x, y = (u - camera.cx) / camera.fx * depth, (v - camera.cy) / camera.fy * depth
+    points = np.stack([x, y, depth], axis=-1)
     known = np.isfinite(depth) & (depth > 0)
     return points[known], known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -11,6 +12,7 @@ from packdepth.blocks import Unknown
 from packdepth.checkpoint import WEIGHTS, Meta, read_description, semantics_copy
 from packdepth.config import Imported, Run
 from packdepth.errors import InputError, in_one_line
+from packdepth.inference.exported import is_exported, load_exported
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.blocks import DepthNetworkBlock, GuidanceBlock, NetworkBlock, PoseBlock
 from packdepth.objectives.term import Term
@@ -26,11 +28,13 @@ def describe(checkpoint: str | Path) -> str:
     The weights of our own checkpoints are not loaded, only their shapes.
 
     Args:
-        checkpoint: the folder that training wrote, or another project's file or folder.
+        checkpoint: the folder that training wrote, another project's file or folder, or an exported file.
 
     Raises InputError if there is no checkpoint.
     """
     path = Path(checkpoint)
+    if is_exported(path):
+        return _table(_exported(path))
     if is_foreign(path):
         content = read_foreign(path)
         run, meta = content.run, content.meta
@@ -76,7 +80,35 @@ def describe(checkpoint: str | Path) -> str:
             written,
             *([] if meta.git_commit is None else [("git commit", meta.git_commit)]),
         ]
+    return _table(rows)
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    """Return labels and texts in lines of aligned text."""
     return "\n".join(f"{label:<15}{in_one_line(text)}" for label, text in rows)
+
+
+def _exported(path: Path) -> list[tuple[str, str]]:
+    """Return the rows that describe an exported network."""
+    predictor = load_exported(path)
+    record = predictor.record
+    height, width = record.image_size
+    count = "any number" if record.batch is None else str(record.batch)
+    values = "floats in [0, 1]" if record.input == "float" else "uint8"
+    inside = [] if record.network_size == record.image_size else ["{} x {} inside".format(*record.network_size)]
+    size = ", ".join([f"{height} x {width} (height x width)", *inside, f"{count} in a call", values])
+    return [
+        ("exported file", str(path)),
+        ("depth network", record.network),
+        ("pose network", "none: no ego-motion" if predictor.pose_network is None else predictor.pose_network),
+        ("image size", size),
+        ("precision", record.precision),
+        ("depth", record.scale),
+        *_labeled("trained on", [(clip, "") for clip in record.meta.clips]),
+        ("run hash", record.run_hash),
+        ("license", record.license),
+        ("written", f"by packdepth {record.packdepth}"),
+    ]
 
 
 def _labeled(label: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

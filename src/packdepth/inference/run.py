@@ -20,9 +20,10 @@ from packdepth.errors import InputError
 from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
+from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, match_clip, scale_of_clip
+from packdepth.inference.load import load
 from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
-from packdepth.inference.predictor import Predictor, frame_inv_depth, load
 from packdepth.inference.writers import ClipFacts, Writer, all_writers
 from packdepth.progress import progress
 from packdepth.records import Clip
@@ -56,6 +57,7 @@ def predict(
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
     fov: float | None = None,
+    runtime: str | None = None,
 ) -> None:
     """Predict depth of each frame, write it, and print what was written and the unit of depth.
 
@@ -63,7 +65,7 @@ def predict(
     the same depth in each frame of a clip. For this, up to 16 frames spread over the clip are predicted beforehand.
 
     Args:
-        checkpoint: the folder that training wrote, or another project's checkpoint (see `load`).
+        checkpoint: the folder that training wrote, another project's checkpoint, or an exported file (see `load`).
         input: an image, a folder of images, a video or a data set: anything that `packdepth.open` opens.
         output: the folder to write to. If there are several clips, each gets a subfolder with its name.
         save: the kinds of files to write, separated by commas:
@@ -83,14 +85,15 @@ def predict(
         points: options of point clouds and maps.
         pictures: options of pictures and videos.
         fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
+        runtime: what computes an exported file, as in `load`.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
     points.check()
     writers = _chosen(save)
     clips = open_clips(input, kind, options, camera, fov)
-    predictor = load(checkpoint, precision=precision)
-    if points.min_confidence is not None and not predictor.run.networks.depth.uncertainty:
+    predictor = load(checkpoint, precision=precision, runtime=runtime)
+    if points.min_confidence is not None and not predictor.has_confidence:
         raise InputError(
             f"--min-confidence {points.min_confidence:g}: {checkpoint} predicts no confidence; leave it out, or train "
             f"with networks.depth.uncertainty: true"
@@ -98,7 +101,7 @@ def predict(
     jobs = _jobs(clips, input, output, writers, predictor)
     for job in jobs:
         _check(job, input, predictor)
-    if predictor.run.networks.depth.label_classes is not None:
+    if predictor.label_classes is not None:
         check_labeled(clips)
     make_folder(output)
     say_replaced(place for job in jobs for place in job.places.values())
@@ -117,7 +120,7 @@ def _chosen(save: str) -> list[type[Writer]]:
 
 
 def _jobs(
-    clips: Sequence[Clip], path: Path, output: Path, writers: Sequence[type[Writer]], predictor: Predictor
+    clips: Sequence[Clip], path: Path, output: Path, writers: Sequence[type[Writer]], predictor: BasePredictor
 ) -> list[Job]:
     """Return a job for each clip. Raises InputError if two clips have one name."""
     check_names(clips, path, "predict")
@@ -132,7 +135,7 @@ def _jobs(
     return jobs
 
 
-def _check(job: Job, path: Path, predictor: Predictor) -> None:
+def _check(job: Job, path: Path, predictor: BasePredictor) -> None:
     """Raise InputError if a writer cannot write the clip, or would overwrite the input."""
     clip = job.clip
     for writer in job.places:
@@ -151,7 +154,7 @@ def _check(job: Job, path: Path, predictor: Predictor) -> None:
                     f"gap in time after frame {parts[0].frames[-1].name}; predict its parts one by one, with "
                     f"frames=[FIRST, PAST_LAST]"
                 )
-            if predictor.pose is None:
+            if not predictor.has_pose:
                 raise InputError(
                     f"{clip.path}: a {writer.content} needs a trajectory, but the checkpoint holds no pose network and "
                     f"the frames have no measured poses"
@@ -189,12 +192,15 @@ def _check(job: Job, path: Path, predictor: Predictor) -> None:
             )
 
 
-def _write(predictor: Predictor, job: Job, flip: bool, points: PointOptions, pictures: PictureOptions) -> list[str]:
+def _write(predictor: BasePredictor, job: Job, flip: bool, points: PointOptions, pictures: PictureOptions) -> list[str]:
     """Predict and write all frames of a clip, and return lines that say what was written."""
     frames, colors = job.clip.frames, (0.0, 0.0)
     if any(writer.needs_colors for writer in job.places):
         chosen = frames[:: math.ceil(len(frames) / SAMPLES)]
-        maps = [frame_inv_depth(predictor, frame).cpu().numpy() for frame in progress(chosen, "colors", len(chosen))]
+        maps = [
+            predictor.network_inv_depth(frame.image.read(), predictor.labels(frame.image, frame.semantic))
+            for frame in progress(chosen, "colors", len(chosen))
+        ]
         colors = color_range([each / match_clip(job.clip, predictor.meta).factor for each in maps])
     poses: Sequence[np.ndarray | None] = [None] * len(frames)
     trajectory = "unknown"
@@ -212,14 +218,14 @@ def _write(predictor: Predictor, job: Job, flip: bool, points: PointOptions, pic
     return [each.summary(len(frames)) for each in writers]
 
 
-def _measured(predictor: Predictor, clip: Clip) -> np.ndarray | None:
+def _measured(predictor: BasePredictor, clip: Clip) -> np.ndarray | None:
     """Return the measured trajectory T_first_current [N, 4, 4] of a clip; None without a pose or metric depth."""
     poses = [frame.pose for frame in clip.frames if frame.pose is not None]
     complete = len(poses) == len(clip.frames) and is_metric_for(clip, predictor.meta)
     return from_first(np.stack(poses)) if complete else None
 
 
-def _trajectory(predictor: Predictor, job: Job) -> tuple[Sequence[np.ndarray], str]:
+def _trajectory(predictor: BasePredictor, job: Job) -> tuple[Sequence[np.ndarray], str]:
     """Return the trajectory T_first_current of a clip, a pose [4, 4] for each frame, and its origin in words.
 
     Measured poses are used if depth is metric. Otherwise the pose network predicts the trajectory, whose motions are
@@ -229,7 +235,7 @@ def _trajectory(predictor: Predictor, job: Job) -> tuple[Sequence[np.ndarray], s
     measured = _measured(predictor, clip)
     if measured is not None:
         return list(measured), "measured poses"
-    camera = job.camera if predictor.run.networks.depth.label_classes is None else None
+    camera = job.camera if predictor.label_classes is None else None
     images = (frame.image.read() for frame in progress(clip.frames, "poses", len(clip.frames)))
     aligned = "" if camera is None else ", aligned with predicted depth"
     poses = chained(predictor.motions(images, camera))
@@ -255,7 +261,7 @@ def frames_per_second(clip: Clip) -> float:
     return (len(times) - 1) / (times[-1] - times[0])
 
 
-def _last_lines(predictor: Predictor, jobs: Sequence[Job], points: PointOptions) -> list[str]:
+def _last_lines(predictor: BasePredictor, jobs: Sequence[Job], points: PointOptions) -> list[str]:
     """Return the lines that state corrections, the unit of depth and of the lengths that options give, and cameras."""
     meta = predictor.meta
     lines = [f"{job.clip.path}: {job.clip.corrected}" for job in jobs if job.clip.corrected is not None]

@@ -103,7 +103,7 @@ class PairPoseNetwork(nn.Module):
         if self.training and self.sparsity is not None:
             pairs = sparse(pairs, self.sparsity, self.progress)
         vectors = self.pair_motion(pairs)
-        if not isinstance(vectors, Tensor) or vectors.shape != (len(pairs), 6):
+        if not isinstance(vectors, Tensor) or vectors.shape != (pairs.shape[0], 6):
             found = list(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
             raise InputError(
                 f"networks.pose: pair_motion of {type(self).__name__} returns {found} for {len(pairs)} pairs; return "

@@ -72,7 +72,8 @@ class FlipFused(nn.Module):
 
 def _fused(both: list[Tensor]) -> list[Tensor]:
     """Return maps [B, 1, H, W] of images, each fused from the maps [2 B, 1, H, W] of the images and their mirrors."""
-    return [fuse_flipped(*x.chunk(2)) for x in both]
+    # Chunks would be exported for one batch size only.
+    return [fuse_flipped(*x.view(2, -1, *x.shape[1:])) for x in both]
 
 
 def with_mirrored(x: Tensor) -> Tensor:

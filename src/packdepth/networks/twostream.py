@@ -115,7 +115,7 @@ class TwoStreamPoseNet(PairPoseNetwork):
         if self.unit == "depth":
             mean = mean_inv_depth(inv_depth)
         else:
-            mean = inv_depth.new_full((len(pair), 1, 1, 1), 1 / TYPICAL_DEPTH)
+            mean = inv_depth.new_full((pair.shape[0], 1, 1, 1), 1 / TYPICAL_DEPTH)
         streams = [self.colour(pair[:, COLORS]), self.depth(encoded(inv_depth / mean, self.encoding))]
         motion = SCALE * self.pose_pred(self.joint(torch.cat(streams, dim=1))).mean((2, 3)).float()
         return torch.cat([motion[:, :3] / (TYPICAL_DEPTH * mean.flatten(1)), motion[:, 3:]], dim=1)

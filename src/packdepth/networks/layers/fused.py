@@ -110,6 +110,115 @@ def packed(x: Tensor, kernels: FusedKernels) -> Tensor:
     return result
 
 
+class FoldedPacking(nn.Module):
+    """The function `packed` for export: convolutions, of which those that correct the border are padded and added.
+
+    The 3D convolution's bias adds the same number everywhere but near the border, where taps of the 2D convolution
+    reach over it. That number is part of the bias, and what is missing near the border is part of the corrections.
+
+    Args:
+        kernels: the fused kernels.
+
+    >>> conv3d, conv, x = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(2 * 4, 5, 3, padding=1), torch.rand(1, 4, 6, 8)
+    >>> kernels = compose(conv3d, conv)
+    >>> torch.allclose(FoldedPacking(kernels)(x), packed(x, kernels), atol=1e-5)
+    True
+    """
+
+    def __init__(self, kernels: FusedKernels) -> None:
+        super().__init__()
+        taps = kernels.bias_taps.detach()
+        radius = taps.shape[-1] // 2
+        self.inside = with_kernel(kernels.inside, kernels.bias + taps.sum((1, 2, 3)), padding=radius + 1)
+        self.places = [place for place in product((ALL, FIRST, LAST), repeat=2) if place != (ALL, ALL)]
+        corrections = []
+        for kernel, (rows, columns) in zip(kernels.ring, self.places, strict=True):
+            missing = beyond(beyond(taps, rows, 2, radius), columns, 3, radius)
+            sign = (-1) ** ((rows != ALL) + (columns != ALL))
+            padding = tuple(radius + 1 if place == ALL else radius - 1 for place in (rows, columns))
+            corrections.append(Correction(kernel, sign * missing[None, :, 0], padding))
+        self.corrections = nn.ModuleList(corrections)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the result [B, E, H, W] of both convolutions of maps [B, C, H, W]."""
+        result: Tensor = self.inside(x)
+        height, width = x.shape[-2:]
+        for (rows, columns), correction in zip(self.places, self.corrections, strict=True):
+            part = correction(x[:, :, rows, columns])
+            top, bottom = _around(rows, height, part.shape[-2])
+            left, right = _around(columns, width, part.shape[-1])
+            result = result + F.pad(part, (left, right, top, bottom))
+        return result
+
+
+class Correction(nn.Module):
+    """A convolution of a row, a column or a corner of the image, and the numbers that are added to its result.
+
+    Args:
+        kernel: the kernel [E, C, h, w].
+        offset: the numbers [1, E, h', w'], each of h' and w' either that of the result or 1.
+        padding: rows and columns of zeros at each side.
+
+    >>> Correction(torch.ones(2, 3, 1, 1), torch.ones(1, 2, 1, 1), (0, 0))(torch.ones(1, 3, 1, 1)).flatten()
+    tensor([4., 4.])
+    """
+
+    offset: Tensor
+
+    def __init__(self, kernel: Tensor, offset: Tensor, padding: tuple[int, ...]) -> None:
+        super().__init__()
+        self.conv = with_kernel(kernel, None, padding)
+        self.register_buffer("offset", offset)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the corrections [B, E, H', W'] by a border [B, C, H, W]."""
+        result: Tensor = self.conv(x) + self.offset
+        return result
+
+
+def with_kernel(kernel: Tensor, bias: Tensor | None, padding: int | tuple[int, ...]) -> nn.Conv2d:
+    """Return the convolution with a kernel and a bias, which are constants.
+
+    Args:
+        kernel: the kernel [E, C, h, w].
+        bias: the bias [E]; None for none.
+        padding: rows and columns of zeros at each side.
+
+    >>> with_kernel(torch.ones(2, 3, 1, 1), None, padding=0)(torch.ones(1, 3, 1, 1)).flatten().tolist()
+    [3.0, 3.0]
+    """
+    with torch.device("meta"):
+        conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2:], padding=padding, bias=bias is not None)  # type: ignore[arg-type]
+    conv.weight = nn.Parameter(kernel.detach(), requires_grad=False)
+    if bias is not None:
+        conv.bias = nn.Parameter(bias.detach(), requires_grad=False)
+    return conv
+
+
+def beyond(taps: Tensor, place: slice, axis: int, radius: int) -> Tensor:
+    """Return the sums of the taps that reach over one end of an axis, for each of the pixels nearest to this end.
+
+    Args:
+        taps: a kernel with 2 r + 1 taps along the axis.
+        place: `FIRST` or `LAST` for the end; `ALL` for the sum of all taps, as one pixel.
+        axis: the axis.
+        radius: r, which is also the number of pixels.
+
+    >>> beyond(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), LAST, 0, radius=2)
+    tensor([5., 9.])
+    """
+    if place == ALL:
+        return taps.sum(axis, keepdim=True)
+    if place == LAST:
+        return beyond(taps.flip(axis), FIRST, axis, radius).flip(axis)
+    return taps.cumsum(axis).narrow(axis, 0, radius).flip(axis)
+
+
+def _around(place: slice, size: int, part: int) -> tuple[int, int]:
+    """Return how many pixels to pad before and behind a part of an axis that lies at its beginning or its end."""
+    return (0, size - part) if place != LAST else (size - part, 0)
+
+
 class TapProduct(torch.autograd.Function):
     """The product of kernels [E, D, C, k, k] and a matrix [D * k * k, S], summed over features and taps: [E, C, S].
 

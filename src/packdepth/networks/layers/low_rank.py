@@ -38,6 +38,14 @@ class LowRankLinear(nn.Linear):
         """Return features [..., out] of features [..., in]."""
         return super().forward(x) + F.linear(F.linear(x, self.down), self.up)
 
+    def folded(self) -> nn.Linear:
+        """Return the layer for export: a linear layer, whose weight includes the update."""
+        with torch.device("meta"):
+            linear = nn.Linear(self.in_features, self.out_features, self.bias is not None)
+        linear.weight = nn.Parameter((self.weight + self.up @ self.down).detach(), requires_grad=False)
+        linear.bias = self.bias
+        return linear
+
 
 def add_low_rank(network: nn.Module, rank: int) -> int:
     """Give each linear layer of a network a low-rank update, in place, and stop the training of all else in it.

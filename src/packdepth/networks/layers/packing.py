@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.layers.fused import FusedKernels, compose, packed
+from packdepth.networks.layers.fused import FoldedPacking, FusedKernels, compose, packed, with_kernel
 from packdepth.networks.layers.head import LogitConv2d
 
 GROUPS = 16  # groups of the group normalizations, as published
@@ -53,6 +53,10 @@ class Conv2D(nn.Module):
             result += F.conv2d(x, weight, padding=conv.padding)
         return self.activate(result)
 
+    def folded(self) -> FoldedConv2D:
+        """Return the layer for export: it concatenates its input, so that its kernel is never split."""
+        return FoldedConv2D(self.conv_base, self.normalize)
+
     def activate(self, x: Tensor) -> Tensor:
         """Return normalized and activated features.
 
@@ -60,6 +64,27 @@ class Conv2D(nn.Module):
             x: [B, D, H, W].
         """
         return F.elu(self.normalize(x), inplace=True)  # the gradient of ELU needs only its result
+
+
+class FoldedConv2D(nn.Module):
+    """The layer `Conv2D` of an exported network.
+
+    Args:
+        conv: the convolution.
+        normalize: the normalization.
+
+    >>> FoldedConv2D(nn.Conv2d(4, 16, 3, padding=1), nn.GroupNorm(4, 16))(torch.rand(1, 4, 8, 8)).shape
+    torch.Size([1, 16, 8, 8])
+    """
+
+    def __init__(self, conv: nn.Module, normalize: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.normalize = conv, normalize
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Return the filtered, normalized and activated maps, [B, D, H, W], of maps [B, C, H, W]."""
+        x = maps[0] if len(maps) == 1 else torch.cat(maps, dim=1)
+        return F.elu(self.normalize(self.conv(x)))
 
 
 class ResidualConv(nn.Module):
@@ -235,6 +260,11 @@ class PackLayerConv3d(nn.Module):
         composing = 0 if self._keeps() else COMPOSITION_COST * features * taps * wider
         return pixels * wider + composing < unfused
 
+    def folded(self) -> nn.Sequential:
+        """Return the layer for export: its two convolutions are composed once and for all."""
+        packing = FoldedPacking(compose(self.conv3d, self.conv.conv_base))
+        return nn.Sequential(nn.PixelUnshuffle(2), FoldedConv2D(packing, self.conv.normalize))
+
     def _keeps(self) -> bool:
         """Return whether the composition is cached from call to call.
 
@@ -282,6 +312,11 @@ class UnpackLayerConv3d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return unpacked features [B, D, 2H, 2W] of features [B, C, H, W]."""
         return F.pixel_shuffle(channelwise_conv3d(self.conv(x), self.conv3d), 2)
+
+    def folded(self) -> nn.Sequential:
+        """Return the layer for export: its 3D convolution becomes a 2D one, which runtimes compute faster."""
+        conv3d = with_kernel(*banded(self.conv3d, self.conv.conv_base.out_channels), padding=1)
+        return nn.Sequential(self.conv.folded(), conv3d, nn.PixelShuffle(2))
 
 
 class InvDepth(nn.Module):

@@ -174,6 +174,48 @@ class PixelAdaptiveConv2d(nn.Module):
             self.dilation,
         )
 
+    def folded(self) -> FoldedPixelAdaptive:
+        """Return the layer for export: all that depends on its parameters alone is computed once."""
+        return FoldedPixelAdaptive(self)
+
+
+class FoldedPixelAdaptive(nn.Module):
+    """The layer `PixelAdaptiveConv2d` of an exported network: a 1x1 convolution for each tap.
+
+    Args:
+        layer: the layer.
+
+    >>> layer, x, guide = PixelAdaptiveConv2d(4, 8, kernel=3), torch.rand(1, 4, 6, 8), torch.rand(1, 2, 6, 8)
+    >>> torch.allclose(FoldedPixelAdaptive(layer)(x, guide), layer(x, guide), atol=1e-5)
+    True
+    """
+
+    sharpness: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: PixelAdaptiveConv2d) -> None:
+        super().__init__()
+        channels_out, channels_in, rows, columns = layer.weight.shape
+        padding = layer.padding or (layer.dilation * (rows // 2), layer.dilation * (columns // 2))
+        self.taps = Taps((rows, columns), padding, layer.stride, layer.dilation)
+        self.mix = nn.ModuleList(nn.Conv2d(channels_in, channels_out, 1, bias=False) for _ in self.taps)
+        for conv, (row, column) in zip(self.mix, self.taps, strict=True):
+            assert isinstance(conv, nn.Conv2d)
+            conv.weight = nn.Parameter(layer.weight.detach()[:, :, row, column, None, None], requires_grad=False)
+        bandwidth = layer.log_bandwidth.detach().exp()
+        self.register_buffer("sharpness", (-0.5 * bandwidth.pow(-2))[:, None, None])
+        self.register_buffer("bias", layer.bias.detach()[:, None, None])
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Return the result [B, O, H', W'] for features [B, C, H, W] and guidance features [B, G, H, W]."""
+        x, guide = self.taps.padded(x), self.taps.padded(guide)
+        center, result = self.taps.center(guide), self.bias
+        for conv, (row, column) in zip(self.mix, self.taps, strict=True):
+            difference = self.taps.tap(guide, row, column) - center
+            kernel = (difference.square().sum(1, keepdim=True) * self.sharpness).exp()
+            result = result + conv(self.taps.tap(x, row, column)) * kernel.to(x.dtype)
+        return result
+
 
 def _convolved(x: Tensor, guide: Tensor, weight: Tensor, precision: Tensor, taps: Taps) -> Tensor:
     """Return the sum over the taps, [B, O, H', W']; precision is 1 / sigma^2, [O]."""

@@ -1,0 +1,55 @@
+"""Predict depth with a network that packdepth exported to ONNX. Needs numpy, Pillow and onnxruntime alone.
+
+python model-predict.py model.onnx image.jpg depth.npy
+
+writes depth [H, W] float32 in the size of the image, and depth.png, the inverse depth in gray.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # otherwise, from 1.31 on, it sends events to Microsoft
+import onnxruntime  # reads the line above
+
+NEWEST_LAYOUT = 1  # version of the record that this program knows
+
+
+def main(model: str, image: str, output: str) -> None:
+    """Predict the depth of an image and write it.
+
+    Args:
+        model: the network, a file .onnx.
+        image: the image.
+        output: the file .npy to write.
+    """
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    record = json.loads(session.get_modelmeta().custom_metadata_map["packdepth"])
+    if record["layout"] > NEWEST_LAYOUT or record["part"] != "depth" or record["label_classes"]:
+        sys.exit(f"{model}: this example is for depth networks of images alone")
+    height, width = record["image_size"]
+    picture = Image.open(image).convert("RGB")
+    pixels = np.asarray(picture, dtype=np.float32) / 255
+    channels = [Image.fromarray(np.ascontiguousarray(pixels[..., i])) for i in range(3)]
+    resized = np.stack([np.asarray(c.resize((width, height), Image.Resampling.BILINEAR)) for c in channels])
+    if record["input"] == "uint8":
+        resized = np.rint(resized.clip(0, 1) * 255).astype(np.uint8)
+    batch = np.repeat(resized[None].clip(0, 255), record["batch"] or 1, axis=0)
+    (inv_depth,) = session.run(["inv_depth"], {"image": batch})
+    # Inverse depth is what is resized: over a plane it is linear, and depth is not.
+    full = np.asarray(Image.fromarray(inv_depth[0, 0]).resize(picture.size, Image.Resampling.BILINEAR))
+    np.save(output, 1 / full)
+    gray = (full - full.min()) / (full.max() - full.min() + 1e-12) * 255
+    Image.fromarray(gray.astype(np.uint8)).save(Path(output).with_suffix(".png"))
+    center = 1 / full[full.shape[0] // 2, full.shape[1] // 2]
+    print(f"depth of the center: {center:.4g}{' metres' if record['metric'] else ''}; depth is {record['scale']}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python predict.py MODEL.onnx IMAGE DEPTH.npy")
+    main(*sys.argv[1:])

@@ -1,0 +1,339 @@
+"""The predictor of depth, whatever computes its networks. Importing this module does not import torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+
+from packdepth.checkpoint import Meta
+from packdepth.data.label_maps import label_map, read_label_map
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.inference.cameras import known_camera, match_camera
+from packdepth.records import Clip, Prediction, Readable
+from packdepth.sources.files import ImageFile
+from packdepth.sources.open import open_clips
+from packdepth.sources.stills import check_mode, upright
+
+Image = str | Path | PIL.Image.Image | np.ndarray
+
+BATCH = 8  # maximum number of images in a call of the depth network, so that larger batches fit in memory
+
+
+class ImageMaps(NamedTuple):
+    """The maps that are predicted for an image, at its size."""
+
+    inv_depth: np.ndarray  # [H, W] float32, 1/metres, not corrected for the focal length
+    disagreement: np.ndarray | None  # [H, W] float32, relative difference from the mirrored image's; None without flip
+    confidence: np.ndarray | None  # [H, W] float32 in [0, 1]; None if the network predicts none
+
+
+class BasePredictor(ABC):
+    """A predictor of depth: images in, predictions out. Subclasses compute the maps, in torch or in another runtime.
+
+    Attributes:
+        meta: the description of the checkpoint.
+    """
+
+    meta: Meta
+
+    @property
+    @abstractmethod
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the depth network's input, in pixels."""
+
+    @property
+    @abstractmethod
+    def label_classes(self) -> int | None:
+        """The number of classes of the label maps that guide the depth network; None without label maps."""
+
+    @property
+    @abstractmethod
+    def has_confidence(self) -> bool:
+        """Whether the depth network predicts confidence."""
+
+    @property
+    @abstractmethod
+    def pose_offsets(self) -> tuple[int, ...]:
+        """The offsets of the context frames of the ego-motion network, in frames; empty without such a network."""
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether there is a network that predicts ego-motion."""
+        return len(self.pose_offsets) > 0
+
+    @abstractmethod
+    def image_maps(
+        self, images: Sequence[np.ndarray], labels: Sequence[np.ndarray | None], flip: bool
+    ) -> list[ImageMaps]:
+        """Return the maps of at most `BATCH` images.
+
+        Args:
+            images: images [H, W, 3] float32, RGB in [0, 1], of any sizes.
+            labels: the label map [H, W] uint8 of each image, if label maps guide the depth network.
+            flip: fuse each prediction with that of the mirrored image.
+
+        Raises InputError if label maps guide the depth network but are missing or differ in size.
+        """
+
+    @abstractmethod
+    def network_inv_depth(self, image: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        """Return the inverse depth [h, w] float32 (1/metres) of an image at the network's size.
+
+        Args:
+            image: an image [H, W, 3], uint8 or float in [0, 1].
+            labels: its label map [H, W] uint8, if label maps guide the depth network.
+        """
+
+    @abstractmethod
+    def motions(self, images: Iterable[Image], camera: Camera | None = None) -> Iterator[np.ndarray]:
+        """Yield the motions of `ego_motion`, each [4, 4], of a video of any length in constant memory.
+
+        Args:
+            images: frames as in `ego_motion`.
+            camera: the camera of the images. If given, each motion is refined: it minimizes the difference between the
+                frame and its synthesis from the next frame (`geometry.align`). It then has the scale of the depth.
+
+        Raises InputError without a pose network, for too few images, and for a camera of another size.
+        """
+
+    def predict(
+        self, image: Image, camera: Camera | None = None, *, flip: bool = False, labels: np.ndarray | None = None
+    ) -> Prediction:
+        """Predict the depth of one image at its own resolution.
+
+        Args:
+            image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
+            camera: the camera of the image. Without it, the image is taken for one of the trained camera if it has the
+                size of its images. Depth is corrected for another focal length; the prediction is not metric if the
+                camera differs too much (see `inference.cameras.match_camera`). `Prediction.points` needs a camera.
+            flip: fuse the prediction with that of the mirrored image; better at the borders, twice the time.
+            labels: class ids [H, W] uint8 of the image, if label maps guide the depth network.
+
+        Raises InputError if the image cannot be used, if the camera is for another size, and if label maps guide the
+        depth network but `labels` are missing or differ in size.
+        """
+        (prediction,) = self.predict_batch([image], camera, flip=flip, labels=[labels])
+        return prediction
+
+    def predict_batch(
+        self,
+        images: np.ndarray | Sequence[Image],
+        camera: Camera | Sequence[Camera | None] | None = None,
+        *,
+        flip: bool = False,
+        labels: Sequence[np.ndarray | None] | None = None,
+    ) -> list[Prediction]:
+        """Predict the depth of several images, each at its own resolution.
+
+        The images are resized to the size of the depth network, which processes `BATCH` of them at a time. Each
+        prediction equals that of `predict` up to the rounding of floats.
+
+        Args:
+            images: an array [B, H, W, 3] (RGB, uint8 or float in [0, 1]), or a list of images as `predict` takes them,
+                of any sizes.
+            camera: the camera of all images, or a list with one for each, in which None stands for no camera.
+            flip: fuse each prediction with that of the mirrored image; better at the borders, twice the time.
+            labels: the label map [H, W] uint8 of each image, if label maps guide the depth network.
+
+        Raises InputError as `predict` does, and if the numbers of images, cameras and label maps differ.
+        """
+        if isinstance(images, (str, Path, PIL.Image.Image)) or (isinstance(images, np.ndarray) and images.ndim != 4):
+            found = f"an array {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise InputError(f"a batch is an array [B, H, W, 3] or a list of images; found {found}")
+        cameras = camera if isinstance(camera, Sequence) else [camera] * len(images)
+        maps = [None] * len(images) if labels is None else labels
+        if not len(images) == len(cameras) == len(maps):
+            raise InputError(
+                f"a batch of {len(images)} images comes with {len(cameras)} cameras and {len(maps)} label maps; "
+                f"give one for each image"
+            )
+        return [
+            prediction
+            for start in range(0, len(images), BATCH)
+            for prediction in self._predictions(
+                images[start : start + BATCH], cameras[start : start + BATCH], maps[start : start + BATCH], flip
+            )
+        ]
+
+    def _predictions(
+        self,
+        images: Sequence[Image] | np.ndarray,
+        cameras: Sequence[Camera | None],
+        labels: Sequence[np.ndarray | None],
+        flip: bool,
+    ) -> list[Prediction]:
+        """Return the predictions of at most `BATCH` images."""
+        pixels = [checked_size(image_pixels(image), camera) for image, camera in zip(images, cameras, strict=True)]
+        predictions = []
+        for image, camera, maps in zip(pixels, cameras, self.image_maps(pixels, labels, flip), strict=True):
+            match = match_camera(camera, image.shape[0], image.shape[1], self.meta)
+            inv_depth = np.maximum(maps.inv_depth / np.float32(match.factor), np.float32(MIN_INV_DEPTH))
+            predictions.append(
+                Prediction(
+                    depth=1 / inv_depth,
+                    inv_depth=inv_depth,
+                    metric=self.meta.metric and match.is_metric,
+                    scale_source=self.meta.scale_source,
+                    image=np.rint(image * 255).astype(np.uint8),
+                    camera=camera,
+                    disagreement=maps.disagreement,
+                    confidence=maps.confidence,
+                )
+            )
+        return predictions
+
+    def predict_clip(self, clip: Clip, camera: Camera | None = None, *, flip: bool = False) -> Iterator[Prediction]:
+        """Predict the depth of each frame of a clip, in order and in constant memory.
+
+        Args:
+            clip: the clip; its images are read on demand.
+            camera: the camera of its images, as in `predict`.
+            flip: fuse each prediction with that of the mirrored image.
+
+        Yields:
+            A prediction with its `time` for each frame.
+        """
+        for frame in clip.frames:
+            labels = self.labels(frame.image, frame.semantic)
+            yield replace(self.predict(frame.image.read(), camera, flip=flip, labels=labels), time=frame.time)
+
+    def video(
+        self,
+        path: str | Path,
+        kind: str | None = None,
+        options: Sequence[str] = (),
+        *,
+        camera: Path | None = None,
+        flip: bool = False,
+    ) -> Iterator[Prediction]:
+        """Predict the depth of each frame of a video, or of anything else that `packdepth.open` opens as one clip.
+
+        Frames are read and predicted one at a time, so that a video of any length fits in memory. `prediction.time` is
+        when the frame was taken, in seconds; `prediction.camera` is the camera of the clip, or else the one that the
+        checkpoint has learned.
+
+        Args:
+            path: a file or folder as `packdepth.open` takes it.
+            kind: the kind of source; if left out, it is recognized.
+            options: options of the source, each as `key=value`.
+            camera: a camera.yaml for the images, in place of the camera that the source knows.
+            flip: fuse each prediction with that of the mirrored image; better at the borders, twice the time.
+
+        Raises InputError, before the first prediction, if the path cannot be opened or holds several clips.
+        """
+        clips = open_clips(path, kind, options, camera)
+        if len(clips) > 1:
+            names = ", ".join(clip.name for clip in clips[:3]) + (", ..." if len(clips) > 3 else "")
+            raise InputError(f"{path}: holds {len(clips)} clips ({names}); give the path or the options of one of them")
+        return self.predict_clip(clips[0], known_camera(clips[0], self.meta), flip=flip)
+
+    def labels(self, image: Readable, semantic: Readable | None) -> np.ndarray | None:
+        """Read the label map [H, W] of an image, if label maps guide the depth network; return None otherwise.
+
+        Args:
+            image: the image.
+            semantic: the file of its label map, if there is one.
+
+        Raises InputError, which names the image, if label maps guide the depth network but the image has none.
+        """
+        classes = self.label_classes
+        return None if classes is None else read_label_map(label_map(image, semantic), classes)
+
+    def ego_motion(self, images: Iterable[Image]) -> np.ndarray:
+        """Predict the motion between consecutive frames of one camera.
+
+        Args:
+            images: N >= 2 frames, in order of time; they are read on demand. packnet-sfm's PoseNet, whose input is a
+                frame and both its neighbors, needs N >= 3.
+
+        Returns:
+            T_next_current [N - 1, 4, 4] float64, which maps points from the camera of a frame to that of the next
+            frame. Translations are in metres if `meta.metric`.
+
+        Raises InputError for too few frames, and if the checkpoint holds no pose network.
+        """
+        return np.stack(list(self.motions(images)))
+
+
+def image_pixels(image: Image) -> np.ndarray:
+    """Return an image as an array [H, W, 3] float32, RGB in [0, 1], at its own size.
+
+    Args:
+        image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1]. A path and a
+            Pillow image are turned upright, as EXIF asks for.
+
+    Raises InputError for anything else.
+
+    >>> image_pixels(np.full((2, 4), 255, dtype=np.uint8)).shape
+    (2, 4, 3)
+    """
+    if isinstance(image, (str, Path)):
+        image = ImageFile(Path(image)).read()
+    elif isinstance(image, PIL.Image.Image):
+        check_mode(image, "the image")
+        image = np.asarray(upright(image).convert("RGB"))
+    _check_array(image)
+    pixels = np.array(image, dtype=np.float32)
+    if image.dtype == np.uint8:
+        pixels /= 255
+    return np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels
+
+
+def checked_size(image: np.ndarray, camera: Camera | None) -> np.ndarray:
+    """Return an image unchanged, after checking that its camera is for images of this size.
+
+    Args:
+        image: an image [H, W, 3].
+        camera: its camera, if there is one.
+
+    Raises InputError if the camera is for another size.
+    """
+    height, width = image.shape[:2]
+    if camera is not None and (camera.height, camera.width) != (height, width):
+        raise InputError(
+            f"the camera is for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
+            f"give the camera of this image, or camera.resized({height}, {width}) if the image was resized"
+        )
+    return image
+
+
+def check_label_size(labels: np.ndarray | None, height: int, width: int) -> np.ndarray:
+    """Return the label map of an image, after checking that there is one, and that it has the size of the image.
+
+    Args:
+        labels: the label map [H, W], or None.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+
+    Raises InputError if it is missing or differs in size.
+    """
+    if labels is None:
+        raise InputError("label maps guide the depth network; give the label map of each image with it")
+    rows, columns = labels.shape[-2:]
+    if (rows, columns) != (height, width):
+        raise InputError(f"the label map is {columns}x{rows} pixels, but its image {width}x{height}; resize it")
+    return labels
+
+
+def _check_array(image: object) -> None:
+    """Raise InputError unless `image` is an array that `image_pixels` takes."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"an image is a path, a Pillow image or a numpy array; found {type(image).__name__}")
+    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or image.size == 0:
+        raise InputError(f"an image array has shape [H, W, 3] (RGB) or [H, W] (gray); found {list(image.shape)}")
+    if image.dtype != np.uint8:
+        if not np.issubdtype(image.dtype, np.floating):
+            raise InputError(f"an image array holds uint8, or floats in [0, 1]; found {image.dtype}")
+        if not (image.min() >= 0 and image.max() <= 1):
+            raise InputError(
+                f"an image array of floats holds values in [0, 1]; found {image.min():g} to {image.max():g}: "
+                f"divide by 255 or pass uint8"
+            )

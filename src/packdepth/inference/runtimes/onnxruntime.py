@@ -1,0 +1,55 @@
+"""ONNX Runtime, for `.onnx` files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from packdepth.config import Precision
+from packdepth.errors import InputError, in_one_line
+from packdepth.inference.runtimes import KEY, Runtime
+
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""The variable of the environment by which ONNX Runtime, from 1.31 on, is told to send nothing to Microsoft."""
+
+
+class OnnxRuntime(Runtime):
+    """A network that ONNX Runtime computes on the CPU; `Runtime` documents its arguments."""
+
+    kind: ClassVar[str] = "onnxruntime"
+    library: ClassVar[str] = "onnxruntime"
+    extra: ClassVar[str] = "export"
+    suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
+
+    @classmethod
+    def module(cls) -> Any:
+        """Return the package, with its telemetry switched off unless the environment says otherwise.
+
+        Telemetry is a thread, a database and uploads, in every process that imports the package.
+        """
+        os.environ.setdefault(TELEMETRY, "1")
+        return super().module()
+
+    def __init__(self, path: Path, precision: Precision) -> None:
+        onnxruntime = self.module()
+        if precision != "32":
+            raise InputError(
+                f"{path}: ONNX Runtime computes no {precision} on a CPU; leave --precision out, or use "
+                f"--runtime openvino"
+            )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: a warning of the library means nothing to users
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library raises classes of its own, without a common base
+            raise InputError(f"{path}: is no ONNX file that can be read ({in_one_line(str(error))[:200]})") from None
+        self.record = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs of the network, by their names."""
+        return dict(zip(self._names, self._session.run(self._names, dict(inputs)), strict=True))

@@ -1,0 +1,250 @@
+"""`packdepth export`: what it writes, what it measures, and what it refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from packdepth.cli import main
+from packdepth.errors import InputError
+from packdepth.export import parity
+from packdepth.export.command import EXAMPLES, export
+from packdepth.inference.exported import ExportedPredictor, load_exported
+from packdepth.inference.predictor import load
+
+from .conftest import META, SIZE, write_checkpoint
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'packdepth[export]'")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install 'packdepth[export]'")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: pip install 'packdepth[export]'")
+
+
+def openvino() -> Any:
+    return pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'packdepth[openvino]'")
+
+
+def test_the_file_says_what_it_is(model: Path) -> None:
+    values = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
+    record = json.loads(values["packdepth"])
+    assert record["part"] == "depth"
+    assert (record["image_size"], record["batch"], record["input"]) == (list(SIZE), None, "float")
+    assert (record["metric"], record["scale"]) == (True, META.scale)
+    assert record["meta"]["trained_cameras"][0]["fx"] == 50
+    assert "terms of the data" in record["license"]
+    assert len(record["run_hash"]) == 12
+
+
+def test_the_outputs_are_depth_and_its_inverse(model: Path, images: Path) -> None:
+    pixels = np.random.default_rng(0).random((2, 3, *SIZE), dtype=np.float32)
+    outputs = load_exported(model).compute({"image": pixels})
+    assert outputs["depth"].shape == outputs["inv_depth"].shape == (2, 1, *SIZE)
+    np.testing.assert_allclose(outputs["depth"] * outputs["inv_depth"], 1, rtol=1e-6)
+
+
+def test_parity_is_printed_and_an_older_pose_network_does_not_stay(
+    checkpoint_folder: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.onnx"
+    path.with_name("small-pose.onnx").write_text("of an older export")
+    assert main(["export", str(checkpoint_folder), str(path), "--size", "32x96", "--images", str(images)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{path}: 32x96, precision 32, ")
+    assert out.endswith("on 3 images\n")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["small-predict.cpp", "small-predict.py", "small.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "bound"),
+    [("a.onnx", "16", 0.01), ("a.onnx", "int8", 0.05), ("a.xml", "32", 1e-4), ("a.xml", "bf16", 0.03)],
+)
+def test_other_precisions_and_formats_are_as_near_as_they_promise(
+    checkpoint_folder: Path, images: Path, tmp_path: Path, name: str, precision: Any, bound: float
+) -> None:
+    if name.endswith(".xml"):
+        openvino()
+    calibrate = images if precision == "int8" else None
+    (written,) = export(
+        checkpoint_folder, tmp_path / name, precision=precision, calibrate=calibrate, images=images, input="uint8"
+    )
+    assert written.parity.abs_rel < bound
+    if precision != "32":
+        assert written.parity.abs_rel > 1e-6
+    image = np.asarray(Image.open(images / "0.png"))
+    expected = load(checkpoint_folder, "cpu").predict(image)
+    found = load_exported(written.path).predict(image)
+    assert np.mean(np.abs(found.depth / expected.depth - 1)) < bound + 0.002  # the input is rounded to 8 bits
+
+
+def test_a_file_of_executorch_computes_the_same(checkpoint_folder: Path, images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'packdepth[executorch]'")
+    (written,) = export(checkpoint_folder, tmp_path / "a.pte", images=images, pose=True)
+    assert written.parity.abs_rel < 1e-4
+    expected, found = load(checkpoint_folder, "cpu"), load_exported(written.path)
+    paths = sorted(images.iterdir())
+    np.testing.assert_allclose(found.predict(paths[0]).depth, expected.predict(paths[0]).depth, rtol=1e-4)
+    np.testing.assert_allclose(found.ego_motion(paths), expected.ego_motion(paths), atol=1e-4)
+
+
+def test_int8_computes_with_integers_except_for_the_logits(
+    checkpoint_folder: Path, images: Path, tmp_path: Path
+) -> None:
+    export(checkpoint_folder, tmp_path / "a.onnx", precision="int8", calibrate=images)
+    graph = onnx.load(tmp_path / "a.onnx").graph
+    producers = {output: node for node in graph.node for output in node.output}
+    floats = [
+        node for node in graph.node if node.op_type == "Conv" and node.input[1] not in producers
+    ]  # convolutions of integers take their weights through DequantizeLinear
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    assert [shapes[node.input[1]][0] for node in floats] == [1, 1, 1, 1]
+
+
+def test_images_are_resized_in_the_file_and_depth_is_resized_back(
+    checkpoint_folder: Path, images: Path, tmp_path: Path
+) -> None:
+    (written,) = export(checkpoint_folder, tmp_path / "a.onnx", images=images, input_size="45x83", input="uint8")
+    assert written.parity.abs_rel < 1e-5
+    record = load_exported(written.path).record
+    assert (record.image_size, record.network_size) == ((45, 83), SIZE)
+    pixels = np.asarray(Image.open(images / "0.png"))
+    expected = load(checkpoint_folder, "cpu").predict(pixels).depth
+    for runtime in ("onnxruntime", *(["openvino"] if importlib.util.find_spec("openvino") else [])):
+        outputs = load_exported(written.path, runtime).compute({"image": pixels.transpose(2, 0, 1)[None].copy()})
+        np.testing.assert_allclose(outputs["depth"][0, 0], expected, rtol=1e-4)
+
+
+def test_an_older_version_of_the_operators_computes_the_same(
+    checkpoint_folder: Path, images: Path, tmp_path: Path
+) -> None:
+    (written,) = export(checkpoint_folder, tmp_path / "a.onnx", images=images, opset=18)
+    assert [each.version for each in onnx.load(written.path).opset_import] == [18]
+    assert written.parity.abs_rel < 1e-5
+
+
+def test_several_sizes_become_several_files(checkpoint_folder: Path, images: Path, tmp_path: Path) -> None:
+    written = export(checkpoint_folder, tmp_path / "m.onnx", sizes=["32x64", "64x32"], images=images)
+    assert [each.path.name for each in written] == ["m-32x64.onnx", "m-64x32.onnx"]
+    assert load_exported(written[1].path).image_size == (64, 32)
+
+
+def test_what_differs_too_much_is_not_written_and_an_older_file_stays(
+    checkpoint_folder: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_text("older")
+    monkeypatch.setitem(parity.TOLERANCES, "32", 0.0)
+    with pytest.raises(InputError, match=r"m.onnx: was not written, because it differs too much from the checkpoint"):
+        export(checkpoint_folder, path, images=images)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("m.onnx", "older")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["m.pt"], "m.pt: its suffix names no format; name a file .pte (executorch), .onnx (onnx), .xml (openvino)"),
+        (["m.xml", "--format", "onnx"], "m.xml: files of --format onnx end in .onnx; name such a file"),
+        (["m.onnx", "--size", "10x640"], "--size 10x640: is not supported; height and width are 32 to 4096 pixels"),
+        (["m.onnx", "--size", "640"], "--size 640: is no size; give height and width in pixels, such as 192x640"),
+        (["m.onnx", "--input-size", "720"], "--input-size 720: is no size; give height and width in pixels"),
+        (["m.onnx", "--input-size", "64x64", "--pose"], "the ego-motion network takes images of its own size"),
+        (["m.onnx", "--opset", "13"], "--opset 13: is not supported; give 18 to 21, the versions of ONNX's operators"),
+        (["m.pte", "--opset", "21"], "--opset 21: is for --format onnx; leave it out"),
+        (["m.onnx", "--batch", "0"], "--batch 0: is no number of images; give 1 or more, or dynamic"),
+        (["m.onnx", "--precision", "bf16"], "--precision bf16: ONNX Runtime computes no bfloat16 on a CPU"),
+        (["m.onnx", "--precision", "int8"], "--precision int8 needs images for the ranges of its values"),
+        (["m.onnx", "--calibrate", "x"], "--calibrate x: is for --precision int8; leave it out, or give --images"),
+        (["m.onnx"], "name some with --images, such as a folder or a video"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    checkpoint_folder: Path, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(checkpoint_folder), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_an_exported_network_is_not_exported_again(model: Path, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is an exported network; give the checkpoint"):
+        export(model, tmp_path / "m.onnx", images=images)
+
+
+def test_a_missing_package_is_named_with_its_extra(checkpoint_folder: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys, importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "onnxscript" else find(name, *rest)
+from packdepth.cli import main
+sys.exit(main(["export", {str(checkpoint_folder)!r}, "m.onnx"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    sentence = "packdepth: --format onnx needs onnxscript of the extra export: pip install 'packdepth[export]'\n"
+    assert done.stderr == sentence
+
+
+def test_label_maps_are_a_second_input(images: Path, tmp_path: Path) -> None:
+    guidance = {"semantics": {"kind": "labels", "classes": 3}, "strides": [8]}
+    folder = write_checkpoint(tmp_path / "best", {"kind": "packnet", "preset": "tiny", "guidance": guidance})
+    clip = tmp_path / "clip"
+    shutil.copytree(images, clip / "frames")
+    (clip / "semantic").mkdir()
+    rng = np.random.default_rng(0)
+    maps = {name: rng.integers(0, 3, (45, 83), dtype=np.uint8) for name in ("0", "1", "2")}
+    for name, values in maps.items():
+        Image.fromarray(values).save(clip / "semantic" / f"{name}.png")
+    (clip / "frames.csv").write_text("frame,time_s\n0,0\n1,0.1\n2,0.2\n")
+    (clip / "camera.yaml").write_text("width: 83\nheight: 45\nfx: 50\nfy: 50\ncx: 41\ncy: 22\n")
+    (written,) = export(folder, tmp_path / "m.onnx", images=clip)
+    image = np.asarray(Image.open(images / "0.png"))
+    expected = load(folder, "cpu").predict(image, labels=maps["0"])
+    exported = load_exported(written.path)
+    np.testing.assert_allclose(exported.predict(image, labels=maps["0"]).depth, expected.depth, rtol=1e-4)
+    assert np.abs(exported.predict(image, labels=maps["1"]).depth / expected.depth - 1).max() > 1e-4
+    with pytest.raises(InputError, match="label maps guide the depth network; give the label map of each image"):
+        exported.predict(image)
+
+
+def test_the_example_in_python_needs_numpy_pillow_and_onnxruntime_alone(
+    model: Path, images: Path, checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    program = model.with_name(f"model-{EXAMPLES[0]}")
+    assert len(program.read_text().splitlines()) <= 60
+    blocked = "import sys\nsys.modules.update(dict.fromkeys(('torch', 'packdepth', 'onnx', 'scipy', 'cv2')))\n"
+    code = f"{blocked}sys.argv = {['predict', str(model), str(images / '1.png'), str(tmp_path / 'd.npy')]}\n"
+    code += f"exec(compile(open({str(program)!r}).read(), 'predict.py', 'exec'), {{'__name__': '__main__'}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "metres; depth is not metric yet" in done.stdout or "metres; depth is metric" in done.stdout
+    expected = load(checkpoint_folder, "cpu").predict(images / "1.png").depth
+    np.testing.assert_allclose(np.load(tmp_path / "d.npy"), expected, rtol=1e-3)
+    assert Image.open(tmp_path / "d.png").size == (83, 45)
+
+
+def test_the_example_in_cpp_compiles_and_predicts(model: Path, images: Path, tmp_path: Path) -> None:
+    package = Path(openvino().__file__).parent
+    compiler = shutil.which("g++")
+    if compiler is None or not (package / "include" / "openvino" / "openvino.hpp").is_file():
+        pytest.skip("no g++, or an OpenVINO without its headers")
+    program, image, output = tmp_path / "predict", tmp_path / "image.ppm", tmp_path / "depth.pfm"
+    libraries = [str(path) for path in (package / "libs").glob("libopenvino.so.*")]
+    source = str(model.with_name(f"model-{EXAMPLES[1]}"))
+    command = [compiler, "-std=c++17", "-Wall", "-Werror", source, "-o", str(program), f"-I{package / 'include'}"]
+    subprocess.run([*command, *libraries, f"-Wl,-rpath,{package / 'libs'}"], check=True, capture_output=True)
+    pixels = Image.open(images / "2.png").resize((SIZE[1], SIZE[0]))
+    pixels.save(image)
+    subprocess.run([str(program), str(model), str(image), str(output)], check=True, capture_output=True)
+    magic, size, scale, values = output.read_bytes().split(b"\n", 3)
+    assert (magic, size, scale) == (b"Pf", b"64 32", b"-1.0")
+    depth = np.frombuffer(values, "<f4").reshape(SIZE)[::-1]
+    exported: ExportedPredictor = load_exported(model)
+    np.testing.assert_allclose(depth, exported.predict(np.asarray(pixels)).depth, rtol=1e-3)

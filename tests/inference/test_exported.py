@@ -1,0 +1,227 @@
+"""Exported networks predict as their checkpoints do, without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import packdepth
+from packdepth.cli import main
+from packdepth.data.resized import resized_inv_depth, resized_pixels
+from packdepth.errors import InputError
+from packdepth.export.command import export
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.resize import resize_image, resize_inv_depth
+from packdepth.inference import exported
+from packdepth.inference.exported import load_exported, read_record
+from packdepth.inference.predictor import Predictor
+from packdepth.networks import flip, uncertainty
+from packdepth.sources.files import ImageFile
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'packdepth[export]'")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install 'packdepth[export]'")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: pip install 'packdepth[export]'")
+
+CAMERA = Camera(fx=50.0, fy=50.0, cx=41.0, cy=22.0, width=83, height=45)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory, image: np.ndarray) -> Path:
+    """A folder of three images that differ."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("images")
+    for index in range(3):
+        Image.fromarray(np.roll(image, 4 * index, axis=1)).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint_folder: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of the other tests as ONNX, two images at a time."""
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    export(checkpoint_folder, path, batch="2", pose=True, images=images)
+    return path
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_predictions_are_those_of_the_checkpoint(
+    predictor: Predictor, model: Path, images: Path, runtime: str, mirrored: bool
+) -> None:
+    pytest.importorskip(runtime, reason=f"{runtime} is not installed")
+    paths = sorted(images.iterdir())
+    expected = predictor.predict_batch(paths, CAMERA, flip=mirrored)
+    found = packdepth.load(model, runtime=runtime).predict_batch(paths, CAMERA, flip=mirrored)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.depth, other.depth, rtol=1e-4)
+        np.testing.assert_array_equal(one.image, other.image)
+        assert (one.metric, one.scale_source, one.camera) == (other.metric, other.scale_source, CAMERA)
+        assert (one.disagreement is None) == (not mirrored)
+        if one.disagreement is not None and other.disagreement is not None:
+            np.testing.assert_allclose(one.disagreement, other.disagreement, atol=1e-4)
+
+
+def test_ego_motion_is_that_of_the_checkpoint(predictor: Predictor, model: Path, images: Path) -> None:
+    paths = sorted(images.iterdir())
+    np.testing.assert_allclose(load_exported(model).ego_motion(paths), predictor.ego_motion(paths), atol=1e-5)
+    with pytest.raises(InputError, match="ego-motion is between frames: give at least two images"):
+        load_exported(model).ego_motion(paths[:1])
+
+
+@pytest.mark.parametrize("save", ["depth,color,cloud", "video"])
+def test_predict_takes_no_torch(model: Path, images: Path, tmp_path: Path, save: str) -> None:
+    arguments = ["predict", str(model), str(images), "-o", str(tmp_path / "out"), "--save", save, "--fov", "80"]
+    code = f"""
+import sys
+from packdepth.cli import main
+print(main({arguments!r}), [name for name in ("torch", "lightning", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert any((tmp_path / "out").iterdir())
+
+
+def test_loading_takes_no_torch(model: Path) -> None:
+    code = f"import sys, packdepth; print(packdepth.load({str(model)!r})); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    name = "ExportedPredictor(packnet 32x64, posenet, not metric yet"
+    assert done.stdout.startswith(name) or done.stdout.startswith("ExportedPredictor(packnet 32x64, posenet, metric")
+    assert done.stdout.endswith("False\n")
+
+
+def test_info_describes_the_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(model)]) == 0
+    rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert rows["depth network"].strip() == "packnet"
+    assert rows["image size"].strip() == "32 x 64 (height x width), 2 in a call, floats in [0, 1]"
+
+
+def test_a_signal_after_networks_of_openvino_are_gone_does_not_end_the_process(model: Path) -> None:
+    """Each core of OpenVINO has a signal stack of its own, and of two, the last puts the first one's back: gone."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    code = f"""
+import signal
+from packdepth.inference.exported import load_exported
+first = load_exported(__import__("pathlib").Path({str(model)!r}), "openvino")
+second = load_exported(__import__("pathlib").Path({str(model)!r}), "openvino")
+del first
+del second
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
+def test_an_exported_network_is_evaluated_beside_its_checkpoint(
+    checkpoint_folder: Path, model: Path, moving_clip: Path
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    one, other = packdepth.evaluate([checkpoint_folder, model], "folder", moving_clip, runtime="openvino")
+    assert one.rows.keys() == other.rows.keys() >= {"plain", "flip"}
+    for row, scores in one.rows.items():
+        assert other.rows[row] == pytest.approx(scores, rel=1e-3, abs=1e-6), row
+    with pytest.raises(InputError, match="--runtime openvino: none of these is an exported network"):
+        packdepth.evaluate(checkpoint_folder, "folder", moving_clip, runtime="openvino")
+
+
+def test_odometry_takes_the_file(checkpoint_folder: Path, model: Path, moving_clip: Path) -> None:
+    (one,), (other,) = (packdepth.odometry(path, moving_clip) for path in (checkpoint_folder, model))
+    np.testing.assert_allclose(other.poses, one.poses, atol=1e-4)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------
+
+
+def test_the_model_of_another_tool_is_refused(model: Path, tmp_path: Path) -> None:
+    foreign = onnx.load(model)
+    foreign.ClearField("metadata_props")
+    onnx.save(foreign, tmp_path / "other.onnx")
+    with pytest.raises(InputError, match=r"other.onnx: was not written by packdepth export .*; export a checkpoint"):
+        packdepth.load(tmp_path / "other.onnx")
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(InputError, match=r"text.onnx: is no ONNX file that can be read"):
+        packdepth.load(tmp_path / "text.onnx")
+
+
+def test_a_record_of_another_version_is_refused() -> None:
+    with pytest.raises(InputError, match=r"m.onnx: another version of packdepth wrote it"):
+        read_record(Path("m.onnx"), '{"layout": 2}')
+
+
+def test_the_pose_network_alone_is_refused(model: Path) -> None:
+    with pytest.raises(InputError, match=r"model-pose.onnx: holds an ego-motion network; give the depth network"):
+        packdepth.load(model.with_name("model-pose.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"runtime": "tensorrt"}, "--runtime: 'tensorrt' is not known"),
+        ({"runtime": "onnxruntime", "precision": "bf16"}, "ONNX Runtime computes no bf16 on a CPU"),
+        ({"device": "cuda"}, "is an exported network, which runs on the CPU; leave the device out"),
+    ],
+)
+def test_options_that_do_not_suit_are_one_sentence(model: Path, options: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        packdepth.load(model, **options)  # type: ignore[arg-type]
+
+
+def test_a_runtime_needs_an_exported_file(checkpoint_folder: Path) -> None:
+    with pytest.raises(InputError, match="is no exported network, which --runtime openvino needs"):
+        packdepth.load(checkpoint_folder, runtime="openvino")
+
+
+# --- functions of arrays equal those of tensors -----------------------------------------------------------------
+
+SIDES = st.integers(1, 40)
+
+
+@given(height=SIDES, width=SIDES, rows=SIDES, columns=SIDES)
+def test_images_are_resized_as_torch_resizes_them(height: int, width: int, rows: int, columns: int) -> None:
+    pixels = np.random.default_rng(height * width).random((height, width, 3), dtype=np.float32)
+    expected = resize_image(torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous(), rows, columns)[0].permute(
+        1, 2, 0
+    )
+    np.testing.assert_allclose(resized_pixels(pixels, rows, columns), expected.numpy(), atol=1e-5)
+
+
+@given(height=SIDES, width=SIDES, rows=SIDES, columns=SIDES)
+def test_inverse_depth_is_resized_as_torch_resizes_it(height: int, width: int, rows: int, columns: int) -> None:
+    inv_depth = np.random.default_rng(height * width).random((height, width), dtype=np.float32)
+    expected = resize_inv_depth(torch.from_numpy(inv_depth)[None, None], rows, columns)[0, 0]
+    np.testing.assert_allclose(resized_inv_depth(inv_depth, rows, columns), expected.numpy(), atol=2e-5)
+
+
+@given(width=st.integers(2, 60))
+def test_mirrored_maps_are_fused_as_torch_fuses_them(width: int) -> None:
+    maps, mirrored = np.random.default_rng(width).random((2, 3, 4, width), dtype=np.float32)
+    expected = flip.fuse_flipped(torch.from_numpy(maps), torch.from_numpy(mirrored)).numpy()
+    np.testing.assert_allclose(exported.fused(maps, mirrored), expected, atol=2e-6)
+    assert exported.BORDER == flip.BORDER
+
+
+def test_confidence_is_that_of_the_network() -> None:
+    log_scale = np.log(np.linspace(0.02, 4, 50, dtype=np.float32))
+    expected = uncertainty.confidence_of(torch.from_numpy(log_scale)).numpy()
+    np.testing.assert_allclose(exported.confidence_of(log_scale), expected, rtol=1e-5)
+    np.testing.assert_allclose(exported.log_scale_of(expected), log_scale, atol=2e-3)
+
+
+def test_the_files_of_images_are_those_that_sources_read(model: Path, images: Path) -> None:
+    path = sorted(images.iterdir())[0]
+    predictor = load_exported(model)
+    by_path, by_array = predictor.predict(path), predictor.predict(ImageFile(path).read())
+    np.testing.assert_array_equal(by_path.depth, by_array.depth)

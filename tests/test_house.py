@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("city", "config"),
     ("checkpoint",),
     ("data",),
-    ("inspection", "segmentation"),
+    ("inspection", "segmentation", "live"),
     ("interop",),
     ("inference",),
     ("scale",),

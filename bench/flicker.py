@@ -3,8 +3,8 @@
     python bench/flicker.py CHECKPOINT CLIP [--memory SECONDS ...] [--frames FIRST PAST_LAST] [--runtime NAME]
 
 CLIP has poses and, for some frames at least, measured depth: a clip folder with depth maps or LiDAR. Each row has its
-memory (0: no smoothing), the median over frames of the flicker (`packdepth.evaluation.flicker`) in percent, and abs_rel:
-the mean error of depth over true depth up to 80 m, with median scaling and without.
+memory (0: no smoothing), the median over frames of the flicker (`packdepth.evaluation.flicker`) in percent, and
+abs_rel: the mean error of depth over true depth up to 80 m, with median scaling and without.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def open_feed(source: str | int | Path, options: FeedOptions, clock: Clock | Non
     if len(clips) > 1:
         raise InputError(f"{path}: holds {len(clips)} clips; give the path or the options of one of them")
     (clip,) = clips
-    if clip.independent or not clip.frames or (len(clip.frames) > 1 and clip.frames[0].time == clip.frames[-1].time):
+    if clip.independent or not clip.frames:
         raise InputError(f"{path}: its images have no times to play them at; packdepth predict takes them")
     return ClipFeed(clip, clock)
 

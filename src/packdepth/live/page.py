@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,7 @@ from packdepth.html import STYLE
 QUALITY = 85  # of JPEG: no visible loss in motion
 BOUNDARY = "packdepth-frame"
 IDLE_SECONDS = 5.0  # that a viewer waits for a picture before it is asked whether the stream has ended
+POLL_SECONDS = 0.1  # after which the server notices that it has to end
 CLIENT_SECONDS = 30.0  # after which a browser that takes nothing is given up
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -184,7 +186,8 @@ class Page:
 
     def __enter__(self) -> Self:
         """Begin to serve."""
-        threading.Thread(target=self._server.serve_forever, name="packdepth page", daemon=True).start()
+        serve = partial(self._server.serve_forever, poll_interval=POLL_SECONDS)
+        threading.Thread(target=serve, name="packdepth page", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

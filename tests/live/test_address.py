@@ -36,10 +36,10 @@ def test_an_index_is_a_camera(devices: Path) -> None:
 
 
 def test_a_camera_that_is_not_there(devices: Path) -> None:
-    with pytest.raises(
-        InputError, match=rf"{devices}/video7: there is no such camera; cameras here: .*video0, .*video2"
-    ):
+    with pytest.raises(InputError) as caught:
         address_of("7")
+    here = f"cameras here: {devices}/video0, {devices}/video2"
+    assert str(caught.value) == f"{devices}/video7: there is no such camera; {here}"
     for name in ("video0", "video2"):
         (devices / name).unlink()
     with pytest.raises(InputError, match="no camera is connected to this machine"):

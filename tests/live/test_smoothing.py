@@ -23,7 +23,8 @@ def drive() -> Drive:
 
 def smoothed(drive: Drive, predicted: list[np.ndarray], camera: Camera = world.CAMERA) -> list[np.ndarray]:
     smoother = Smoother()
-    return [smoother(image, each, camera, i / world.RATE) for i, ((image, _), each) in enumerate(zip(drive, predicted))]
+    pairs = enumerate(zip([image for image, _ in drive], predicted, strict=True))
+    return [smoother(image, each, camera, index / world.RATE) for index, (image, each) in pairs]
 
 
 def errors(drive: Drive, maps: list[np.ndarray]) -> np.ndarray:

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -81,8 +82,10 @@ def test_a_size_is_for_cameras() -> None:
 def test_a_camera_that_cannot_be_opened(
     number: int, words: str, devices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    kinds: dict[int, Any] = av.error.classes
+
     def refuse(*_: object, **__: object) -> None:
-        raise av.error.classes.get(number, av.error.OSError)(number, os.strerror(number))
+        raise kinds[number](number, os.strerror(number))
 
     monkeypatch.setattr(av, "open", refuse)
     found = address_of("0")

@@ -12,11 +12,12 @@ import pytest
 import world
 import yaml
 from fake_clock import FakeClock
+from rtsp_server import rtp_packets, rtsp_server
 
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.inference.writers.video import video_writer
-from packdepth.live.address import Address
+from packdepth.live.address import Address, address_of
 from packdepth.live.feeds import Arrival, ClipFeed, Clock, Feed, StreamBrokenError, StreamFeed, reconnecting
 from packdepth.live.page import Page
 from packdepth.records import Clip, Frame
@@ -154,6 +155,22 @@ def test_a_page_is_a_stream_which_ends_with_it() -> None:
     assert np.abs(first.read()[:, 60:].astype(int) - picture[:, 60:]).max() < 12
     with pytest.raises(StreamBrokenError, match=r"^ended$|^broke off"):
         list(arrivals)
+
+
+def test_an_rtsp_stream() -> None:
+    images = [(world.render(index)[0] * 255).astype(np.uint8) for index in range(world.FRAMES)]
+    found: list[Arrival] = []
+    with rtsp_server(rtp_packets(images, rate=10), pause=0.02) as url:
+        address = address_of(url)
+        assert address is not None
+        with pytest.raises(StreamBrokenError, match="^ended$"):
+            for arrival in StreamFeed(address, None, None, Clock()).arrivals(threading.Event()):
+                found.append(arrival)
+    assert [arrival.number for arrival in found] == list(range(world.FRAMES))
+    for arrival, image in zip(found, images, strict=True):
+        errors = [np.abs(arrival.read().astype(int) - other).mean() for other in images]
+        assert np.argmin(errors) == arrival.number
+        assert np.abs(arrival.read().astype(int) - image).mean() < 15  # of 255: small H.264 at full speed
 
 
 # --- breaks -----------------------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ def flicker(
     if other_truth is not None and seen.any():
         columns, rows = before[seen].round().astype(int).T
         with np.errstate(divide="ignore"):
-            seen[seen] = np.abs(np.log(other_truth[rows, columns] / moved[seen, 2])) < SEEN_AGAIN
+            difference = np.log(other_truth[rows, columns] / moved[seen, 2])
+        seen[np.flatnonzero(seen)[np.abs(difference) >= SEEN_AGAIN]] = False
     if not seen.any():
         return float("nan")
     error = np.log(sampled(inv_depth, places[seen]) * points[seen, 2])
@@ -65,4 +66,5 @@ def _projected(points: np.ndarray, camera: Camera) -> np.ndarray:
 def _inside(places: np.ndarray, points: np.ndarray, camera: Camera) -> np.ndarray:
     """Return which points [N, 3] lie in front of the camera and in its image."""
     inside: np.ndarray = ((places >= 0) & (places <= [camera.width - 1, camera.height - 1])).all(-1)
-    return inside & (points[:, 2] > 0)
+    inside &= points[:, 2] > 0
+    return inside

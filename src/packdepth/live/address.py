@@ -87,7 +87,7 @@ class Address:
                 errno.EBUSY: "another program uses this camera; close it",
             }
             other = f"is no camera that can be read ({error.strerror}); {cameras_here()}"
-            return reasons.get(error.errno, other)
+            return reasons.get(error.errno or 0, other)
         name = type(error).__name__
         if name == "ExitError":
             return f"does not answer within {seconds:g} seconds; check the address and the network"

@@ -65,6 +65,6 @@ def _projected(points: np.ndarray, camera: Camera) -> np.ndarray:
 
 def _inside(places: np.ndarray, points: np.ndarray, camera: Camera) -> np.ndarray:
     """Return which points [N, 3] lie in front of the camera and in its image."""
-    inside: np.ndarray = ((places >= 0) & (places <= [camera.width - 1, camera.height - 1])).all(-1)
-    inside &= points[:, 2] > 0
-    return inside
+    u, v = places.T
+    inside = (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1) & (points[:, 2] > 0)
+    return np.asarray(inside)

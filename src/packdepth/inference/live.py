@@ -177,10 +177,12 @@ class Report:
         Args:
             now: the time, in seconds.
         """
-        if now - self._told >= (LINE_SECONDS_TERMINAL if self._on_terminal else LINE_SECONDS):
+        interval, before, end = (
+            (LINE_SECONDS_TERMINAL, "\r\033[K", "") if self._on_terminal else (LINE_SECONDS, "", "\n")
+        )
+        if self.timing.count > 1 and now - self._told >= interval:
             self._told = now
-            print(f"\r\033[K{self._speed()}" if self._on_terminal else self._speed(), end="", file=sys.stderr)
-            print("" if self._on_terminal else "\n", end="", file=sys.stderr, flush=True)
+            print(f"{before}{self._speed()}", end=end, file=sys.stderr, flush=True)
 
     def status(self) -> Mapping[str, Any]:
         """Return the figures of the page."""

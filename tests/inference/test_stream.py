@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ class Given(Feed):
     def arrivals(self, stop: threading.Event) -> Iterator[Arrival]:
         for number, image in enumerate(self._images):
             self.predicted.acquire(timeout=5)
-            yield Arrival(2 * number, number / 10, self._clock.now() - 0.05, lambda image=image: image)
+            yield Arrival(2 * number, number / 10, self._clock.now() - 0.05, partial(np.copy, image))
 
     def clip(self, height: int, width: int) -> Clip:
         return Clip("live/camera 0", Path("camera 0"), self._camera, frames=())

@@ -134,7 +134,7 @@ def _show(
 
 
 class Report:
-    """What people read: lines on the terminal, and the figures on the page.
+    """The texts that people read: lines on the terminal, and the figures on the page.
 
     Args:
         page: the page; None without one.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeedOptions:
-    """What is known of a live source, and how it is opened.
+    """Facts on a live source, and how it is opened.
 
     >>> FeedOptions(fov=70.0).camera is None
     True
@@ -40,7 +40,7 @@ class FeedOptions:
 
 
 FEED = FeedOptions()
-"""What is known of a live source about which nothing was said."""
+"""The facts on a live source about which nothing was said."""
 
 
 def open_feed(source: str | int | Path, options: FeedOptions, clock: Clock | None = None) -> Feed:

@@ -35,7 +35,7 @@ REFUSALS = {  # why a URL cannot be opened, and what to do, by the name of PyAV'
 
 @dataclass(frozen=True)
 class Address:
-    """What FFmpeg opens.
+    """An address that FFmpeg opens.
 
     >>> Address("rtsp://me:secret@camera:554/live", "rtsp://camera:554/live").label
     'rtsp://camera:554/live'

@@ -26,7 +26,7 @@ SAME_DEPTH = 0.25  # difference of log depth at which a carried pixel has lost 1
 
 
 class _Moment(NamedTuple):
-    """What is kept of a frame."""
+    """The part of a frame that is kept."""
 
     time: float  # seconds
     gray: np.ndarray  # [h, w] in [0, 1]

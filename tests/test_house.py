@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("city", "config"),
     ("checkpoint",),
     ("data",),
-    ("inspection", "segmentation"),
+    ("inspection", "segmentation", "live"),
     ("interop",),
     ("inference",),
     ("scale",),
@@ -138,6 +138,7 @@ def run(code: str) -> str:
         "import packdepth.segmentation.run_file",
         "import packdepth.interop.read",
         "import packdepth; packdepth.Camera; packdepth.Prediction; packdepth.open",
+        "import packdepth.inference.live",
         "from packdepth.evaluation import Protocol, find_protocol; find_protocol('city')",
     ],
 )

@@ -15,7 +15,16 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAp
 from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError, check_least, in_one_line
-from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
+from packdepth.inference.options import (
+    LIVE,
+    PAGE,
+    PICTURES,
+    POINTS,
+    LiveOptions,
+    PageOptions,
+    PictureOptions,
+    PointOptions,
+)
 from packdepth.progress import counted
 from packdepth.run_files import DOCS
 from packdepth.spelling import check_spelling
@@ -161,6 +170,55 @@ def predict(
     from packdepth.inference.run import predict
 
     predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime)
+
+
+def live(
+    checkpoint: Positional[CheckpointPath],
+    source: Positional[Annotated[str, arg(metavar="SOURCE")]],
+    options: Positional[KeyValues] = (),
+    /,
+    *,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    camera: Path | None = None,
+    fov: float | None = None,
+    size: tuple[int, int] | None = None,
+    live: LiveOptions = LIVE,
+    page: PageOptions = PAGE,
+    precision: Literal["32", "bf16"] = "32",
+    flip: bool = False,
+    kind: str | None = None,
+    runtime: Literal["onnxruntime", "openvino", "executorch"] | None = None,
+    use: Use = (),
+) -> None:
+    """Predict the depth of a camera or a stream as it comes, and show it on a page beside the image.
+
+    Always the newest frame is predicted; those that come meanwhile are dropped. Ctrl-C ends.
+    Example: packdepth live runs/mine/best 0, or packdepth live model.onnx rtsp://camera:554/stream -o out/live.mp4
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
+            export wrote.
+        source: index of a camera (0), /dev/videoN, URL (rtsp://..., http://...), or a file, which is played in real
+            time.
+        options: options of a file, such as frames=[0, 100]; docs/reference/sources.md lists them.
+        output: mp4 of each image beside its depth; if left out, no video is written.
+        camera: calibration of the images (docs/how-to/calibration.md); if left out, of a file the one beside it.
+        fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
+        size: height and width to ask a camera of this machine for, in pixels.
+        live: of live prediction.
+        page: of the page.
+        precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
+        flip: fuse each prediction with that of the mirrored image: better at the borders, twice the time.
+        kind: kind of a file, such as rosbag; if left out, it is recognized.
+        runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
+    """
+    _use(use)
+    from packdepth.inference.live import live as show
+    from packdepth.inference.stream import FeedOptions
+
+    feed = FeedOptions(camera, fov, kind, options, size)
+    show(checkpoint, source, output, feed, page, live, flip, precision, runtime)
 
 
 def export(
@@ -622,6 +680,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "init": init,
     "train": train,
     "predict": predict,
+    "live": live,
     "export": export,
     "evaluate": evaluate,
     "odometry": odometry,

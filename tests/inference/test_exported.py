@@ -22,6 +22,7 @@ from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference import exported
 from packdepth.inference.exported import load_exported, read_record
 from packdepth.inference.predictor import Predictor
+from packdepth.inference.writers.video import video_writer
 from packdepth.networks import flip, uncertainty
 from packdepth.sources.files import ImageFile
 
@@ -88,6 +89,23 @@ print(main({arguments!r}), [name for name in ("torch", "lightning", "transformer
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "0 []"
     assert any((tmp_path / "out").iterdir())
+
+
+def test_live_prediction_takes_no_torch(model: Path, images: Path, tmp_path: Path) -> None:
+    video = tmp_path / "drive.mp4"
+    with video_writer(video, 10) as append:
+        for path in sorted(images.iterdir()):
+            append(ImageFile(path).read())
+    arguments = ["live", str(model), str(video), "-o", str(tmp_path / "live.mp4"), "--port", "0", "--smooth"]
+    code = f"""
+import sys
+from packdepth.cli import main
+print(main({arguments!r}), [name for name in ("torch", "lightning", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert (tmp_path / "live.mp4").is_file()
 
 
 def test_loading_takes_no_torch(model: Path) -> None:

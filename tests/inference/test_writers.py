@@ -13,7 +13,7 @@ import pytest
 from packdepth.errors import InputError
 from packdepth.inference import writers
 from packdepth.inference.run import predict
-from packdepth.inference.writers.video import video_writer
+from packdepth.inference.writers.video import timed_video_writer, video_writer
 
 
 @pytest.mark.parametrize(("fps", "rate"), [(10.0, Fraction(10)), (29.97002997002997, Fraction(30000, 1001))])
@@ -33,6 +33,17 @@ def test_video(tmp_path: Path, image: np.ndarray, fps: float, rate: Fraction) ->
         assert found.shape == (44, 82, 3)
         assert np.abs(found.astype(float) - expected[:44, :82]).mean() < 6
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_each_frame_of_a_timed_video_has_its_own_time(tmp_path: Path, image: np.ndarray) -> None:
+    times = [100.0, 100.1, 100.75, 101.0]
+    with timed_video_writer(tmp_path / "a.mp4", 10, "veryfast") as append:
+        for time in times:
+            append(image, time)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        found = [frame.time for frame in container.decode(video=0)]
+        assert container.duration == pytest.approx(1.1e6, abs=2e3)  # microseconds: the last frame lasts a tenth
+    assert found == pytest.approx([time - 100 for time in times], abs=1e-3)
 
 
 @pytest.mark.parametrize("before", [0, 3])

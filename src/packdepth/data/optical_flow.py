@@ -129,16 +129,16 @@ def _refined(
     offsets = np.stack(np.meshgrid(*[np.arange(-RADIUS, RADIUS + 1)] * 2), axis=-1).reshape(-1, 2).astype(np.float32)
     windows = points[:, None] + offsets  # [N, P, 2]
     down, across = np.gradient(first)
-    slopes = np.stack([_sampled(across, windows), _sampled(down, windows)], axis=-1)  # [N, P, 2]
+    slopes = np.stack([sampled(across, windows), sampled(down, windows)], axis=-1)  # [N, P, 2]
     slopes -= slopes.mean(1, keepdims=True)
-    template = _centered(_sampled(first, windows))
+    template = _centered(sampled(first, windows))
     tensor = np.einsum("npi,npj->nij", slopes, slopes) / len(offsets)  # [N, 2, 2]
     inverse = np.linalg.inv(tensor + DAMPING * np.eye(2, dtype=np.float32))
     for _ in range(ITERATIONS):
-        difference = template - _centered(_sampled(second, windows + vectors[:, None]))
+        difference = template - _centered(sampled(second, windows + vectors[:, None]))
         step = np.einsum("nij,npj,np->ni", inverse, slopes, difference, optimize=True) / len(offsets)
         vectors = vectors + step.clip(-RADIUS, RADIUS)
-    difference = template - _centered(_sampled(second, windows + vectors[:, None]))
+    difference = template - _centered(sampled(second, windows + vectors[:, None]))
     textured = np.linalg.eigvalsh(tensor)[:, 0] > MIN_GRADIENT**2
     return vectors, textured & ((difference**2).mean(1) < MAX_RESIDUAL**2)
 
@@ -148,8 +148,16 @@ def _centered(windows: np.ndarray) -> np.ndarray:
     return np.asarray(windows - windows.mean(1, keepdims=True))
 
 
-def _sampled(image: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Sample an image [H, W] bilinearly at places [..., 2] as (u, v); outside, the image's border is repeated."""
+def sampled(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Sample an image bilinearly; outside, its border is repeated.
+
+    Args:
+        image: [H, W].
+        places: [..., 2] as (u, v), in pixels.
+
+    >>> float(sampled(np.array([[1.0, 3.0], [1.0, 3.0]]), np.array([0.25, 0.0])))
+    1.5
+    """
     height, width = image.shape
     u, v = places[..., 0].clip(0, width - BORDER), places[..., 1].clip(0, height - BORDER)
     left, top = u.astype(np.int32), v.astype(np.int32)

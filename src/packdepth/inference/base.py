@@ -17,6 +17,8 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.inference.cameras import known_camera, match_camera
+from packdepth.inference.options import RECONNECT_SECONDS
+from packdepth.inference.stream import FeedOptions, PredictionStream, open_feed
 from packdepth.records import Clip, Prediction, Readable
 from packdepth.sources.files import ImageFile
 from packdepth.sources.open import open_clips
@@ -234,6 +236,39 @@ class BasePredictor(ABC):
             names = ", ".join(clip.name for clip in clips[:3]) + (", ..." if len(clips) > 3 else "")
             raise InputError(f"{path}: holds {len(clips)} clips ({names}); give the path or the options of one of them")
         return self.predict_clip(clips[0], known_camera(clips[0], self.meta), flip=flip)
+
+    def stream(
+        self,
+        source: str | int | Path,
+        *,
+        camera: Path | None = None,
+        fov: float | None = None,
+        flip: bool = False,
+        smooth: bool = False,
+        reconnect: float = RECONNECT_SECONDS,
+    ) -> PredictionStream:
+        """Predict the depth of the newest frame of a live source, again and again.
+
+        A thread reads the source; frames that arrive while another one is predicted are dropped, except the newest one.
+        `prediction.time` is in seconds since the first frame, or in those of a file.
+
+        Args:
+            source: the index of a camera, /dev/videoN, the URL of a stream (RTSP, HTTP and others of FFmpeg), or a file
+                or folder as `packdepth.open` takes it, which is played in real time.
+            camera: a calibration file of its images, in place of the camera that a file's source knows.
+            fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
+            flip: fuse each prediction with that of the mirrored image; twice the time.
+            smooth: smooth depth over time in a way that follows the motion.
+            reconnect: seconds for which a broken stream is opened again.
+
+        Returns:
+            An iterator over predictions with `dropped` (number of dropped frames), `timing` (latency and frame rate),
+            `metric`, `scale` and `stop()`. As a context manager, it ends the reading.
+
+        Raises InputError, at once or at the first prediction, if the source cannot be opened.
+        """
+        feed = open_feed(source, FeedOptions(camera=camera, fov=fov))
+        return PredictionStream(self, feed, flip=flip, smooth=smooth, reconnect=reconnect)
 
     def labels(self, image: Readable, semantic: Readable | None) -> np.ndarray | None:
         """Read the label map [H, W] of an image, if label maps guide the depth network; return None otherwise.

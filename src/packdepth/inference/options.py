@@ -1,4 +1,4 @@
-"""Options of the files that predictions are written to. Their fields are options of the command line."""
+"""Options of what predictions are written to, and of live prediction. Their fields are options of the command line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from packdepth.color import Colormap
 from packdepth.errors import InputError
+
+RECONNECT_SECONDS = 30.0  # for which a broken stream is opened again: a camera boots in less; chosen
 
 
 @dataclass(frozen=True)
@@ -56,5 +58,43 @@ class PictureOptions:
     plain: bool = False
 
 
-POINTS, PICTURES = PointOptions(), PictureOptions()
+@dataclass(frozen=True)
+class PageOptions:
+    """Options of the page.
+
+    Args:
+        page: serve a page with the newest image beside its depth.
+        host: address that the page listens at; 0.0.0.0 for all of this machine: anybody in the network then sees it.
+        port: port of the page; 0 for any free one.
+
+    >>> PageOptions().host
+    '127.0.0.1'
+    """
+
+    page: bool = True
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """Options of live prediction.
+
+    Args:
+        smooth: smooth depth over time in a way that follows the motion; without it, each frame is predicted alone.
+        reconnect: seconds for which a stream that breaks is opened again; inf for ever.
+        seconds: seconds after which to end; if left out, at the end of the stream, or by Ctrl-C.
+        colormap: colors of depth.
+
+    >>> LiveOptions().smooth
+    False
+    """
+
+    smooth: bool = False
+    reconnect: float = RECONNECT_SECONDS
+    seconds: float | None = None
+    colormap: Colormap = "dusk"
+
+
+POINTS, PICTURES, PAGE, LIVE = PointOptions(), PictureOptions(), PageOptions(), LiveOptions()
 """The default options."""

@@ -40,7 +40,9 @@ def bar_ticks(low: float, high: float, length: float, spacing: float) -> list[tu
     return sorted(chosen, key=lambda tick: tick[1])
 
 
-def with_bar(picture: np.ndarray, low: float, high: float, colormap: Colormap, metric: bool) -> np.ndarray:
+def with_bar(
+    picture: np.ndarray, low: float, high: float, colormap: Colormap, metric: bool, room: str = ""
+) -> np.ndarray:
     """Return a picture with a color bar in a strip at its right: far above, near below.
 
     Args:
@@ -49,6 +51,7 @@ def with_bar(picture: np.ndarray, low: float, high: float, colormap: Colormap, m
         high: inverse depth (1/metres) of the last color.
         colormap: the name of the color map.
         metric: whether depth is in metres. If not, the bar says "far" and "near", and no number.
+        room: a text for which the strip is wide enough, so that it keeps its width while its numbers change.
 
     Returns:
         [H, W + w, 3] uint8, RGB; the strip of w pixels is as wide as its text.
@@ -64,7 +67,7 @@ def with_bar(picture: np.ndarray, low: float, high: float, colormap: Colormap, m
     ticks = [(f"{depth:g} m", place) for depth, place in bar_ticks(low, high, length, SPACING * size)]
     if not metric:
         ticks = [("far", size / 2), ("relative", length / 2), ("near", length - size / 2)]
-    width = max((round(font.getlength(words)) for words, _ in ticks), default=0) + 6 * unit
+    width = max(round(font.getlength(words)) for words in [room, *(words for words, _ in ticks)]) + 6 * unit
     canvas = Image.new("RGB", (width + width % 2, height), BACKGROUND)
     shades = colorize(np.linspace(low, high, length)[:, None].repeat(2 * unit, axis=1), low, high, colormap)
     canvas.paste(Image.fromarray(shades), (unit, top))

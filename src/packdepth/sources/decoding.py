@@ -82,7 +82,7 @@ def probe(path: Path) -> VideoInfo:
     with _open(path) as container:
         stream = shown_stream(container)
         for _, frame in _frames(container, index, path):
-            height, width = _upright(frame).shape[:2]
+            height, width = upright_image(frame).shape[:2]
             aspect = float(stream.sample_aspect_ratio or 1)
             aspect = 1 / aspect if frame.rotation % 180 else aspect
             _check_key_frames(path, index)
@@ -114,7 +114,7 @@ def iterate(path: Path) -> Iterator[tuple[float, np.ndarray]]:
     with _open(path) as container:
         shown_stream(container).thread_type = "AUTO"
         for number, frame in _frames(container, index, path):
-            yield index.times[number], _upright(frame)
+            yield index.times[number], upright_image(frame)
 
 
 def creation_time(path: Path) -> float | None:
@@ -173,8 +173,8 @@ class _Decoder:
             raise InputError(f"{self._path}: has no frame {number}; it has {len(self._index.times)} frames")
         for recent, frame in self._recent:
             if recent == number:
-                return _upright(frame)
-        return _upright(self._find(number))
+                return upright_image(frame)
+        return upright_image(self._find(number))
 
     def _find(self, number: int) -> av.VideoFrame:
         """Decode until a frame is reached, after seeking if that is needed."""
@@ -404,8 +404,12 @@ def _frames(container: InputContainer, index: _Index, path: Path) -> Iterator[tu
         ) from None
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Return a decoded frame as [H, W, 3] uint8, RGB, turned and mirrored as the file asks for."""
+def upright_image(frame: av.VideoFrame) -> np.ndarray:
+    """Return a decoded frame as [H, W, 3] uint8, RGB, turned and mirrored as its file asks for.
+
+    Args:
+        frame: the frame.
+    """
     image = frame.to_ndarray(format="rgb24", threads=1)
     if _is_mirrored(frame):
         image = image[::-1]

@@ -35,11 +35,8 @@ def open_clips(
     a camera of another image size, and for a field of view of images whose camera is known.
     """
     if fov is not None:
-        if camera is not None:
-            raise InputError(f"{camera}: is given beside a field of view; give one of them")
-        if not MIN_FOV <= fov <= MAX_FOV:
-            raise InputError(f"--fov: is {fov:g}; give degrees between {MIN_FOV:g} and {MAX_FOV:g}")
-        return [_with_fov(clip, fov) for clip in open_clips(path, kind, options)]
+        check_fov(fov, camera)
+        return [with_stated_fov(clip, fov) for clip in open_clips(path, kind, options)]
     source = source_at(Path(path), kind, options)
     if camera is not None and "camera" in type(source).model_fields:
         return source.model_copy(update={"camera": camera}).clips(one_size=False)
@@ -61,8 +58,30 @@ def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
             raise InputError(f"{path}: has several clips of one name ({name}); {action} them one by one")
 
 
-def _with_fov(clip: Clip, fov: float) -> Clip:
-    """Return a clip with a stated field of view. Raises InputError if its camera is known or its sizes differ."""
+def check_fov(fov: float, camera: Path | None) -> None:
+    """Raise InputError for a stated field of view that no camera has, and for one beside a calibration file.
+
+    Args:
+        fov: horizontal field of view, in degrees.
+        camera: the calibration file, or None.
+
+    >>> check_fov(70.0, None)
+    """
+    if camera is not None:
+        raise InputError(f"{camera}: is given beside a field of view; give one of them")
+    if not MIN_FOV <= fov <= MAX_FOV:
+        raise InputError(f"--fov: is {fov:g}; give degrees between {MIN_FOV:g} and {MAX_FOV:g}")
+
+
+def with_stated_fov(clip: Clip, fov: float) -> Clip:
+    """Return a clip with a stated field of view.
+
+    Args:
+        clip: the clip.
+        fov: horizontal field of view, in degrees.
+
+    Raises InputError if the camera of the clip is known, or if its images differ in size.
+    """
     if clip.missing_camera is None:
         raise InputError(
             f"{clip.path}: its camera is known, {clip.camera.fov():.1f} degrees across; leave out the field of view"

@@ -28,6 +28,7 @@ from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
+from packdepth.sources.video import check_sizes_of_videos
 
 # Layout of the text, in characters
 LINE = 110  # maximum length of a line; chosen by eye
@@ -104,6 +105,7 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     """
     source = source_at(path, kind, options)
     clips = source.clips()
+    check_sizes_of_videos(clips)
     surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
     found = [(surveyed, findings(surveyed)) for surveyed in surveys]
     return DataCheck(path, str(source.model_dump()["kind"]), found)

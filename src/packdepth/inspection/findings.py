@@ -357,7 +357,7 @@ def _time_gaps(survey: Survey) -> Finding | None:
     return Finding(
         "gaps",
         "warning" if share > MANY_GAPS else "note",
-        f"{count} gaps in time between {len(clip.frames)} frames ({share:.0%})",
+        f"{counted(count, 'gap')} in time between {len(clip.frames)} frames ({share:.0%})",
         "Frames on two sides of a gap are not taken for neighbors: there is less to train on; see what dropped them.",
     )
 

@@ -37,6 +37,7 @@ from packdepth.sources.open import check_names
 from packdepth.sources.recognize import source_at
 from packdepth.sources.rigid import quaternion
 from packdepth.sources.split import own_line, write_split
+from packdepth.sources.video import check_sizes_of_videos
 
 Size = tuple[int, int] | None
 """Height and width of the images to write, in pixels; None for their own size."""
@@ -84,6 +85,7 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_names(clips, path, "import")
+    check_sizes_of_videos(clips)
     for line in calibrations(clips):
         print(line)
     for clip in clips:

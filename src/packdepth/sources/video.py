@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,7 +14,7 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, unread_names
 from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, probe
+from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, check_one_size, probe
 from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
 from packdepth.sources.stills import IMAGES
@@ -101,6 +102,18 @@ def _slow_motion(info: VideoInfo) -> str:
         f"times: recorded at {recorded:.4g} frames a second, and shown at {float(info.fps):.4g}; its frames have the "
         f"times of the recording"
     )
+
+
+def check_sizes_of_videos(clips: Sequence[Clip]) -> None:
+    """Raise InputError if one of the clips is a video that changes its size, before all its frames are read.
+
+    Args:
+        clips: clips of any source.
+    """
+    for clip in clips:
+        first, last = clip.frames[0].image, clip.frames[-1].image
+        if isinstance(first, VideoFrame) and isinstance(last, VideoFrame):
+            check_one_size(first.path, first.index, last.index)
 
 
 def videos_at(path: Path) -> list[Path]:

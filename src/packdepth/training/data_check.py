@@ -97,6 +97,7 @@ def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:
 def _is_handled(finding: Finding, run: Run) -> bool:
     """Return whether the run does something about a finding already, or does not need to."""
     return {
+        "gaps": True,  # no target has context across a gap, and the summary counts the gaps
         "no neighbors": True,  # targets without the context frames that the run needs are an error by themselves
         "static frames": run.data.drop_static is not None,
         "small motion": bool(run.data.context) and min(map(abs, run.data.context)) > 1,

@@ -50,6 +50,8 @@ DIALECTS: dict[str, Callable[[str], bytes]] = {
     "Unicode text of Excel": lambda text: text.replace(",", "\t").encode("utf-16"),
     "columns without names": lambda text: "\n".join(f"{line},," for line in text.splitlines()).encode(),
     "capitals": lambda text: text.replace("frame,time_s", "Frame,Time_s").encode(),
+    "comments": lambda text: ("# my drive\n" + text.replace("\n", "\n# turned left, slowly\n\n", 3)).encode(),
+    "a header in a comment": lambda text: f"# by my logger, 2026\n#{text}".encode(),
     "quotes that keep zeros": lambda text: "\n".join(
         f'"=""{line[:6]}"""{line[6:]}' if line[0] == "0" else line for line in text.splitlines()
     ).encode(),

@@ -175,11 +175,14 @@ def _height(clip: Clip) -> Disagreement | None:
         told += f", {ratio:.2g} times the {clip.camera_height:g} m that it is said to have"
     elif MIN_HEIGHT <= said.metres <= MAX_HEIGHT:
         return None
+    else:
+        told += f", and cameras of robots to trucks stand {MIN_HEIGHT:g} to {MAX_HEIGHT:g} m above it"
+    way_out = "" if clip.camera_height is not None else "; state height_m if it flies or stands on a mast"
     return Disagreement(
         said.source,
         told,
         f"See whether {said.source} and height are in metres: km/h taken for m/s are 3.6 times, mph 2.2 times too "
-        f"fast.",
+        f"fast{way_out}.",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements
+from packdepth.data.depth_kind import kind_of_depth
 from packdepth.data.faults import faults
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.picture import MIN_BAR, MIN_LOST, VIEWS, two_views
@@ -95,6 +96,7 @@ def findings(survey: Survey) -> list[Finding]:
     found = survey_findings(survey)
     wrong = [*disagreements(survey.clip), *faults(survey.clip)]
     found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
+    found += [] if (untold := _untold_depth(survey.clip)) is None else [untold]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
@@ -260,6 +262,19 @@ def _by_road(clip: Clip) -> Finding | None:
             "and give the height that a tape measures as height_m= of data import or in camera.yaml."
         )
     return Finding("by the road", "note" if said.usual else "warning", said.text, advice)
+
+
+def _untold_depth(clip: Clip) -> Finding | None:
+    """Report depth maps of which nothing tells whether they hold depth or distances."""
+    kind, tried = kind_of_depth(clip)
+    if kind is not None or not tried:
+        return None
+    return Finding(
+        "depth maps",
+        "note",
+        f"nothing tells whether they hold depth along the optical axis, or distances along rays: {tried}",
+        "See how they were made: packdepth reads depth along the axis; of a folder, depth: range converts distances.",
+    )
 
 
 def speeds_in_words(clip: Clip) -> str:

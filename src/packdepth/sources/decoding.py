@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 VIDEOS = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".ogv"),
     *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".mjpeg", ".mjpg", ".h264", ".h265", ".hevc"),
-)  # suffixes of videos
+    *(".lrv", ".lrf"),
+)  # suffixes of videos; the last two are low-resolution copies
 MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and H.265
 OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
 RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order

@@ -17,6 +17,7 @@ from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, check_one_size, probe
 from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
+from packdepth.sources.proxies import repeated_videos
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
@@ -120,7 +121,8 @@ def videos_at(path: Path) -> list[Path]:
     """Return the videos of a folder, sorted by name; a path that is no folder is returned alone.
 
     Args:
-        path: video or folder. Raises InputError if the folder holds no video. Warns of files that are not read.
+        path: video or folder. Raises InputError if the folder holds no video. Warns of files that are not read, and of
+            videos that only repeat another one.
     """
     if not path.is_dir():
         return [path]
@@ -128,6 +130,11 @@ def videos_at(path: Path) -> list[Path]:
     videos = [child for child in children if child.suffix.lower() in VIDEOS]
     if not videos:
         raise InputError(f"{path}: holds no video; give a video, or a folder of them")
+    repeated = repeated_videos(videos)
+    for copy, original in repeated.items():
+        what = "is a low-resolution copy" if copy.stat().st_size < original.stat().st_size else "is a copy"
+        warnings.warn(f"{copy}: {what} of {original.name} and is left out", stacklevel=2)
+    videos = [video for video in videos if video not in repeated]
     if others := unread_names(children, VIDEOS):
         warnings.warn(
             f"{path}: packdepth reads its {'video' if len(videos) == 1 else f'{len(videos)} videos'}; left alone: "

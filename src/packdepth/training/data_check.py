@@ -84,13 +84,14 @@ def check_findings(run: Run, clips: Sequence[Clip], objective: Objective) -> lis
 
 
 def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:
-    """Return whether an error makes a measurement wrong that the objective uses; the camera is always used."""
+    """Return whether an error makes something wrong that the objective uses; images and camera are always used."""
     by_speed = distance_source(clip) == "speed" and "distance" in fields
     return {
         "time stamps": by_speed,
         "speeds": by_speed,
         "LiDAR": "truth" in fields,
         "intrinsics": True,
+        "two views": True,
     }.get(finding.name, False)
 
 

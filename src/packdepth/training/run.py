@@ -23,6 +23,7 @@ from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.held_out import without_tail
 from packdepth.data.label_maps import check_labeled, check_sky
+from packdepth.data.overlap import without_repeated_frames
 from packdepth.data.targets import (
     check_calibrated,
     check_scans,
@@ -214,6 +215,7 @@ def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:
     clips = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
     check_sizes_of_videos([*clips, *validation])
+    clips, validation = without_repeated_frames(clips, validation)
     if run.data.val_tail == 0:
         return clips, validation
     clips, tails = without_tail(clips, run.data.val_tail, run.data.context)

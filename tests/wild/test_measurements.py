@@ -48,6 +48,7 @@ def degrees(pose: np.ndarray) -> np.ndarray:
     return pose
 
 
+VEHICLE = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)  # T_body_camera
 WRONG: dict[str, tuple[Callable[[Clip], Clip], Sequence[str], str]] = {
     "km/h": (lambda c: changed(c, lambda f: replace(f, speed=118.4)), ["distance"], r"118\.4 km/h would be 32\.9 m/s"),
     "millimetres between the cameras": (lambda c: replace(c, baseline=540.0), ["right"], r"540 m \(millimetres\?\)"),
@@ -70,6 +71,16 @@ WRONG: dict[str, tuple[Callable[[Clip], Clip], Sequence[str], str]] = {
         lambda c: with_pose(c, np.linalg.inv),
         ["distance"],
         r"they are the other way round \(T_camera_world\)",
+    ),
+    "axes of OpenGL": (
+        lambda c: with_pose(c, lambda pose: pose @ np.diag([1.0, -1, -1, 1])),
+        ["distance"],
+        r"their axes are OpenGL's \(y up, z backwards\)",
+    ),
+    "axes of the vehicle": (
+        lambda c: with_pose(c, lambda pose: pose @ np.linalg.inv(VEHICLE)),
+        ["distance"],
+        "their axes are x ahead, y to the left, z up",
     ),
     "latitude and longitude": (lambda c: with_pose(c, degrees), ["distance"], r"the scene at a distance of [\d.e-]+ m"),
 }

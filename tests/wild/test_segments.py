@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 
 import av
@@ -123,6 +124,35 @@ def test_a_copied_file_is_read_once(segments: Path, tmp_path: Path) -> None:
         shutil.copy(segments / ("003.mp4" if name == "b.mp4" else "001.mp4"), tmp_path / name)
     with pytest.warns(UserWarning, match=r"is a copy of a.*\.mp4 and is left out"):
         assert len(open_clips(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("front", "rear"), [("0007F.mp4", "0007R.mp4"), ("10-10-front.mp4", "10-10-left_repeater.mp4")]
+)
+def test_cameras_of_one_car_in_a_folder_are_told_by_their_names(
+    segments: Path, tmp_path: Path, front: str, rear: str
+) -> None:
+    shutil.copy(segments / "001.mp4", tmp_path / front)
+    shutil.copy(segments / "003.mp4", tmp_path / rear)
+    with pytest.warns(UserWarning, match=f"of several cameras by their names .{front}, {rear}., but have one guess"):
+        open_clips(tmp_path)
+
+
+def test_segments_of_two_cameras_are_compared_with_those_of_the_same(segments: Path, tmp_path: Path) -> None:
+    names = {"01F.mp4": "001.mp4", "01R.mp4": "003.mp4", "02F.mp4": "002.mp4"}
+    for name, source in names.items():
+        shutil.copy(segments / source, tmp_path / name)
+    with pytest.warns(UserWarning, match="several cameras"):
+        clips = open_clips(tmp_path)
+    assert overlaps(clips) == {tmp_path / "02F.mp4": (tmp_path / "01F.mp4", 20)}
+
+
+def test_parts_of_one_camera_are_no_cameras(segments: Path, tmp_path: Path) -> None:
+    for name, source in {"drive.mp4": "001.mp4", "drive 2.mp4": "003.mp4", "drive-b.mp4": "002.mp4"}.items():
+        shutil.copy(segments / source, tmp_path / name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(open_clips(tmp_path)) == 3
 
 
 def test_training_says_what_it_leaves_out(segments: Path, train: Command) -> None:

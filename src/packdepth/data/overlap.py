@@ -18,7 +18,7 @@ from packdepth.data.optical_flow import MIN_POINTS, optical_flow, small_gray
 from packdepth.progress import counted
 from packdepth.records import Clip, Frame
 from packdepth.sources.decoding import VideoFrame, probe
-from packdepth.sources.files import by_name
+from packdepth.sources.files import by_name, name_parts
 
 MAX_SECONDS = 3.0  # of an overlap that is sought: dash cams have one or two
 MAX_FRAMES = 180  # frames that are decoded at the end of a segment: three seconds at 60 frames a second
@@ -75,16 +75,18 @@ def _motion(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def overlaps(clips: Sequence[Clip]) -> dict[Path, tuple[Path, int]]:
-    """Return the videos that begin with the end of the one before in their folder: this one, and how many frames.
+    """Return the videos that begin with the end of the one before in their series: this one, and how many frames.
+
+    A series are the videos of a folder whose names differ in numbers only.
 
     Args:
         clips: clips of any sources; those of videos are compared.
     """
-    folders: dict[Path, set[Path]] = {}
+    series: dict[tuple[object, ...], set[Path]] = {}  # by folder and texts of names: ..7F.mp4, ..7R.mp4
     for clip in clips:
         if isinstance(file := clip.frames[0].image, VideoFrame):
-            folders.setdefault(file.path.parent, set()).add(file.path)
-    pairs = [pair for videos in folders.values() for pair in pairwise(by_name(videos))]
+            series.setdefault((file.path.parent, *name_parts(file.path.stem.lower())[::2]), set()).add(file.path)
+    pairs = [pair for videos in series.values() for pair in pairwise(by_name(videos))]
     return {later: (earlier, count) for earlier, later in pairs if (count := repeated_frames(earlier, later))}
 
 

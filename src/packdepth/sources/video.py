@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,13 @@ from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, check_one_
 from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
 from packdepth.sources.proxies import repeated_videos
+from packdepth.sources.ranges import camera_numbers
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
+
+CAMERA_MARK = re.compile(
+    r"([ _-](front|rear|back|cabin|interior|inside|(left|right)_(repeater|pillar))|(?<=\d)_?p?[fri])$", re.IGNORECASE
+)  # ends of names of videos that several cameras of one car record: front, rear, inside (and parked)
 
 
 class Video(Source):
@@ -67,7 +73,9 @@ class Video(Source):
 
     def find(self) -> list[Clip]:
         """Return one clip for each video. The names of its frames are their indices in the video."""
-        return [self._clip(file) for file in videos_at(self.file)]
+        clips = [self._clip(file) for file in videos_at(self.file)]
+        _warn_of_several_cameras(self.file, clips)
+        return clips
 
     def _clip(self, file: Path) -> Clip:
         """Make the clip of a video."""
@@ -94,6 +102,22 @@ class Video(Source):
             corrected=None if info.slowness == 1 else _slow_motion(info),
             **facts,
         )
+
+
+def _warn_of_several_cameras(path: Path, clips: Sequence[Clip]) -> None:
+    """Warn if videos of one moment, by their names, are of several cameras but have the same calibration or guess."""
+    moments: dict[str, Clip] = {}
+    for clip in clips:
+        moment = CAMERA_MARK.sub("", clip.path.stem)
+        first = moments.setdefault(moment, clip) if moment != clip.path.stem else clip
+        if first is not clip and camera_numbers(clip.camera) == camera_numbers(first.camera):
+            known = "calibration" if clip.missing_camera is None else "guess of the camera"
+            warnings.warn(
+                f"{path}: its videos are of several cameras by their names ({first.path.name}, {clip.path.name}), but "
+                f"have one {known}; put the videos of each camera into a folder with its calibration",
+                stacklevel=3,
+            )
+            return
 
 
 def _slow_motion(info: VideoInfo) -> str:

@@ -92,6 +92,8 @@ def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:
         "LiDAR": "truth" in fields,
         "intrinsics": True,
         "two views": True,
+        "panorama": True,
+        "mosaic": True,
     }.get(finding.name, False)
 
 
@@ -101,6 +103,7 @@ def _is_handled(finding: Finding, run: Run) -> bool:
         "gaps": True,  # no target has context across a gap, and the summary counts the gaps
         "no neighbors": True,  # targets without the context frames that the run needs are an error by themselves
         "static frames": run.data.drop_static is not None,
+        "repeated frames": run.data.drop_static is not None,
         "small motion": bool(run.data.context) and min(map(abs, run.data.context)) > 1,
         "calibration": run.camera.learn,
         "intrinsics": run.camera.learn,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from packdepth.data.overlap import overlap_in_words, overlaps
+from packdepth.data.overlap import overlaps
 from packdepth.data.targets import scale_in_words
 from packdepth.files import make_folder, replacing, say_replaced, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
@@ -22,6 +22,7 @@ from packdepth.inspection.findings import (
     findings,
     frame_rate,
     known_speeds,
+    overlap,
     speeds_in_words,
 )
 from packdepth.inspection.survey import Survey, survey
@@ -109,24 +110,8 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     check_sizes_of_videos(clips)
     surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
     repeated = overlaps(clips)
-    found = [(surveyed, [*findings(surveyed), *_repeats(surveyed.clip, repeated)]) for surveyed in surveys]
+    found = [(surveyed, [*findings(surveyed), *overlap(surveyed.clip, repeated)]) for surveyed in surveys]
     return DataCheck(path, str(source.model_dump()["kind"]), found)
-
-
-def _repeats(clip: Clip, repeated: Mapping[Path, tuple[Path, int]]) -> list[Finding]:
-    """Report the frames of a video that repeat those of another one (`data.overlap.overlaps`)."""
-    if clip.frames[0].image.path not in repeated:
-        return []
-    earlier, count = repeated[clip.frames[0].image.path]
-    return [
-        Finding(
-            "overlap",
-            "note",
-            f"{overlap_in_words(count, earlier)}, as loop recording leaves them",
-            "Nothing to do here: training and data import leave them out, so that no moment counts twice, or is held "
-            "out and trained on.",
-        )
-    ]
 
 
 def calibrations(clips: Sequence[Clip]) -> list[str]:

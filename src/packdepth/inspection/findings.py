@@ -5,10 +5,11 @@ Each function returns what was measured and what to do about it, or None if ther
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from packdepth.data.depth_kind import kind_of_depth
 from packdepth.data.disagreement import SURELY_MOVING
 from packdepth.data.faults import faults
 from packdepth.data.filters import STATIC_MOTION
+from packdepth.data.overlap import overlap_in_words
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.inspection.picture import (
     ALTERNATING,
@@ -392,6 +394,28 @@ def _time_gaps(survey: Survey) -> Finding | None:
         f"{counted(count, 'gap')} in time between {len(clip.frames)} frames ({share:.0%})",
         "Frames on two sides of a gap are not taken for neighbors: there is less to train on; see what dropped them.",
     )
+
+
+def overlap(clip: Clip, repeated: Mapping[Path, tuple[Path, int]]) -> list[Finding]:
+    """Return the finding that frames of a video repeat those of another one, if they do.
+
+    Args:
+        clip: the clip.
+        repeated: for each video that repeats another, the other, and how many frames (`data.overlap.overlaps`).
+    """
+    path = clip.frames[0].image.path
+    if path not in repeated:
+        return []
+    earlier, count = repeated[path]
+    return [
+        Finding(
+            "overlap",
+            "note",
+            f"{overlap_in_words(count, earlier)}, as loop recording leaves them",
+            "Nothing to do here: training and data import leave them out, so that no moment counts twice, or is held "
+            "out and trained on.",
+        )
+    ]
 
 
 # --- motion -----------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ COMBED_MORE = 1.3  # times as much as across (measured: 0.96 to 1.03)
 CORNER = 0.02  # share of the width and of the height: side of the corners that are looked at; chosen
 PANORAMA = 2.0  # width over height of a panorama of all directions
 SEAM = 2.0  # times the usual difference of neighboring columns: more between two borders, and the scene ends there
-APART = 5.0  # times the difference of the borders that columns half an image apart must have: blank ones tell nothing
+APART = 2.5  # times the difference of the borders that columns half an image apart must have: blank ones tell nothing
 
 
 class Bars(NamedTuple):

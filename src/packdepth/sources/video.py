@@ -156,8 +156,8 @@ def videos_at(path: Path) -> list[Path]:
         raise InputError(f"{path}: holds no video; give a video, or a folder of them")
     repeated = repeated_videos(videos)
     for copy, original in repeated.items():
-        what = "is a low-resolution copy" if copy.stat().st_size < original.stat().st_size else "is a copy"
-        warnings.warn(f"{copy}: {what} of {original.name} and is left out", stacklevel=2)
+        what = "low-resolution copy" if copy.stat().st_size < original.stat().st_size else "copy"
+        warnings.warn(f"{copy}: is a {what} of {original.name} and is left out", stacklevel=2)
     videos = [video for video in videos if video not in repeated]
     if others := unread_names(children, VIDEOS):
         warnings.warn(

@@ -86,7 +86,7 @@ def test_a_ground_and_a_wall_tell_the_kind_of_depth(fov: float, height: float, w
         depth = np.minimum(np.where(v > camera.cy, height * camera.fy / (v - camera.cy), np.inf), wall)
     depth *= 1 + noise * np.random.default_rng(0).normal(size=depth.shape)
     for kind, factor in ((AS_IT_IS, 1), (ALONG_RAYS, lengths(camera)), (TWICE, 1 / lengths(camera))):
-        frames = (Frame("0", 0.0, Array(np.zeros(0)), depth=Array(np.float32(depth * factor))),)
+        frames = (Frame("0", 0.0, Array(np.zeros(0)), depth=Array((depth * factor).astype(np.float32))),)
         assert kind_of_depth(Clip("a", Path("a"), camera, frames))[0] == kind
 
 

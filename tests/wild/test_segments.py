@@ -33,10 +33,10 @@ def drive(first: int, last: int, step: int = 2) -> list[np.ndarray]:
     ]
 
 
-def written(path: Path, images: list[np.ndarray], codec: str = "libx264", quality: int = 28) -> Path:
+def written(path: Path, images: list[np.ndarray], quality: int = 28) -> Path:
     """Write a video of images at 30 frames a second and return its path."""
     with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream(codec, rate=30, options={"crf": str(quality)})
+        stream = container.add_stream("libx264", rate=30, options={"crf": str(quality)})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         for image in images:

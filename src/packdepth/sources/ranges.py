@@ -68,7 +68,8 @@ class RangeMap:
     def read(self) -> np.ndarray:
         """Read the map: [H, W] float32, z-depth in metres, 0 where unknown."""
         distances = self.file.read()
-        return distances / ray_lengths(self.numbers, *distances.shape, self.lens)
+        depth: np.ndarray = distances / ray_lengths(self.numbers, *distances.shape, self.lens)
+        return depth
 
 
 def with_ranges(clip: Clip) -> Clip:

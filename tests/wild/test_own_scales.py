@@ -103,7 +103,7 @@ def test_lidar_tells_the_kind_of_depth_where_no_plane_does(tmp_path: Path) -> No
         assert (range_fault(clip) is None) == (kind == AS_IT_IS)
         kind_alone, tried = kind_of_depth(replace(clip, frames=(replace(frame, lidar=None),)))
         assert kind_alone is None
-        assert tried == "1 of its maps show too little of planes, and no LiDAR scan lies beside them"
+        assert tried == "neither planes in 1 map nor LiDAR scans of the same frames tell it"
 
 
 def test_distances_of_a_lens_are_along_its_own_rays() -> None:

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from packdepth.data.disagreement import Disagreement, evenly_spread
+from packdepth.progress import counted
 from packdepth.records import Clip, Frame
 from packdepth.sources.ranges import camera_numbers, ray_lengths
 
@@ -76,7 +77,7 @@ def kind_of_depth(clip: Clip) -> tuple[str | None, str]:
     by_scans = _by_scans(frames, clip, lengths)
     if by_scans is not None:
         return by_scans
-    return None, f"{len(frames)} of its maps show too little of planes, and no LiDAR scan lies beside them"
+    return None, f"neither planes in {counted(len(frames), 'map')} nor LiDAR scans of the same frames tell it"
 
 
 def _by_planes(frames: Sequence[Frame], lengths: np.ndarray) -> tuple[dict[str, int], int]:

@@ -284,9 +284,9 @@ def _by_road(clip: Clip) -> Finding | None:
 
 
 def _untold_depth(clip: Clip) -> Finding | None:
-    """Report depth maps of which nothing tells whether they hold depth or distances."""
+    """Report depth maps of a folder of which nothing tells whether they hold depth or distances."""
     kind, tried = kind_of_depth(clip)
-    if kind is not None or not tried:
+    if kind is not None or not tried or not clip.name.startswith("folder/"):  # data sets say what theirs hold
         return None
     return Finding(
         "depth maps",

@@ -262,7 +262,7 @@ def test_an_unknown_kind_is_refused_with_the_valid_ones(tmp_path: Path, kind: ob
     assert message.startswith(f"{path}: objective[1]: ")
     kinds = (
         "abs_rel, berhu, camera_height, depth_consistency, hints, mse, occlusion, photometric, pose_consistency, "
-        "reprojected, silog, sky, smoothness, sparse_l1, stereo, teacher, uncertainty, velocity"
+        "poses, reprojected, silog, sky, smoothness, sparse_l1, stereo, teacher, uncertainty, velocity"
     )
     assert f"; valid kinds are {kinds}" in message  # and then those that other tests define
     assert ("did you mean 'photometric'?" in message) == (kind == "photometrc")

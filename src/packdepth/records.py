@@ -149,6 +149,7 @@ class Sample:
     baseline: Tensor | None = None  # [] metres along x to that camera; negative (to the left) in mirrored samples
     semantic: Tensor | None = None  # [1, H, W] uint8 class ids, if label maps guide the depth network
     context_semantic: Tensor | None = None  # [N, 1, H, W] uint8 class ids of the context frames
+    motion: Tensor | None = None  # [N, 4, 4] measured T_context_target of each context frame, metres
     teacher: Tensor | None = None  # [1, H, W] inverse depth of a teacher, in any unit, NaN where it is not known
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from packdepth.config import Jitter
 from packdepth.data.transforms import ColorJitter, flipped, gray, rotate_hue
+from packdepth.geometry import se3
 from packdepth.geometry.camera import Camera
 from packdepth.records import Sample
 
@@ -29,6 +30,17 @@ def test_a_mirrored_sample_is_mirrored_in_all_its_parts() -> None:
     for name in ("image", "context", "network_image", "network_context", "truth"):
         assert torch.equal(getattr(mirrored, name), getattr(sample, name).flip(-1)), name
     assert flipped(Sample(["a"], (-1, 1), camera, image, context, image, context)).truth is None
+
+
+@given(st.integers(0, 99))
+def test_in_the_mirror_points_move_as_their_mirror_images_do(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    motion = se3.from_vector(torch.randn(2, 6, generator=generator))
+    image, context, camera = torch.rand(3, 4, 6), torch.rand(2, 3, 4, 6), Camera.from_fov(60, width=6, height=4)
+    mirrored = flipped(Sample(["a"], (-1, 1), camera, image, context, image, context, motion=motion)).motion
+    assert mirrored is not None
+    points, left = torch.randn(2, 3, 5, generator=generator), torch.tensor([-1.0, 1.0, 1.0])[:, None]
+    torch.testing.assert_close(se3.transform(mirrored, points * left), se3.transform(motion, points) * left)
 
 
 def test_in_the_mirror_the_right_camera_stands_to_the_left() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -129,6 +130,14 @@ def test_measured_depth_is_trained_on_unless_it_is_kept_for_evaluation() -> None
 
 def test_a_hand_held_camera_has_no_forward_motion_to_begin_with() -> None:
     assert values_of(look_of(clip_of(), forwardness=0.1))["networks"]["pose"] == {"kind": "posenet"}
+
+
+def test_poses_of_a_hand_held_camera_are_its_motion_in_training() -> None:
+    clip = clip_of(speed=None)
+    posed = replace(clip, frames=tuple(replace(frame, pose=np.eye(4)) for frame in clip.frames))
+    for forwardness, kind in ((0.0, "poses"), (0.9, "velocity")):
+        terms = values_of(look_of(posed, forwardness=forwardness, step=0.1))["objective"]
+        assert terms[-1] == {"kind": kind, "weight": 0.1, "impose": True}
 
 
 @given(motion=st.floats(0.001, 0.05))

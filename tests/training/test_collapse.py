@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from packdepth.training.run import train
 FALLING, RISING = np.linspace(0.1, 0.02, 40), np.r_[np.linspace(0.1, 0.02, 20), np.full(20, 0.08)]
 
 
-def test_flat_depth_with_a_risen_loss_is_a_collapse_and_neither_alone_is(
+def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
     run_values: dict[str, Any], tmp_path: Path
 ) -> None:
     output = tmp_path / "run"
@@ -31,9 +32,14 @@ def test_flat_depth_with_a_risen_loss_is_a_collapse_and_neither_alone_is(
     save_file({name: torch.zeros_like(value) for name, value in weights.items()}, output / "best" / WEIGHTS)
     clips = [clip for source in Run.model_validate(run_values).data.train for clip in source.clips()]
     write_losses(output, FALLING)
-    assert collapsed(output, clips, "cpu") is None
+    assert collapsed(output, clips, None, "cpu") is None
+    far = collapsed(output, clips, 1e-3, "cpu")
+    assert far is not None
+    assert f"{output / 'best'}: the training collapsed: it started at 0.001 m, and depth is " in far
+    depth = float(re.findall("depth is (.+) m everywhere", far)[0])
+    assert collapsed(output, clips, depth, "cpu") is None
     write_losses(output, RISING)
-    sentence = collapsed(output, clips, "cpu")
+    sentence = collapsed(output, clips, depth, "cpu")
     assert sentence is not None
     assert sentence.startswith(f"{output / 'best'}: the training collapsed: the loss rose, and depth is ")
     assert "weight_decay: 0.5" in sentence

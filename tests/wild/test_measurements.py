@@ -101,6 +101,14 @@ def test_what_cannot_be_right_is_found_and_not_trained_on(clip: Clip, wrong: str
     assert len(disagreements(change(clip))) == 1
 
 
+def test_poses_that_only_motions_are_taken_from_are_checked_too(clip: Clip) -> None:
+    both = changed(clip, lambda f: replace(f, speed=5.0))
+    wrong = with_pose(both, np.linalg.inv)
+    check_agreement([wrong], frozenset({"distance"}))  # speeds alone
+    with pytest.raises(InputError, match="they are the other way round"):
+        check_agreement([wrong], frozenset({"distance", "motion"}))
+
+
 @pytest.mark.parametrize("turn", [0.02, -0.05])
 def test_poses_the_other_way_round_are_found_in_bends_too(clip: Clip, turn: float) -> None:
     def bent(pose: np.ndarray) -> np.ndarray:

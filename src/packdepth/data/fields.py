@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from packdepth.blocks import nearest
-from packdepth.data.targets import depth_source, distance, distance_source
+from packdepth.data.targets import depth_source, distance, distance_source, motion
 from packdepth.errors import InputError
 from packdepth.objectives.objective import OUTPUTS
 from packdepth.records import Clip, Frame, Readable, Sample
@@ -87,6 +88,11 @@ def _fill_distance(sample: Sample, reader: SampleReader, clip: Clip, index: int)
     sample.distance = torch.tensor(distances)
 
 
+def _fill_motion(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
+    motions = [motion(clip, index, index + offset) for offset in reader.offsets]
+    sample.motion = torch.from_numpy(np.stack(motions)).float()
+
+
 def _fill_truth(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
     sample.truth = reader.read_depth(clip, clip.frames[index])
 
@@ -143,6 +149,13 @@ FIELDS: Mapping[str, SampleField] = {
             lack="neither speed nor poses in metres for any of its frames; add speed_mps, such poses or speeds=LOG",
             fill=_fill_distance,
             scale=lambda clips, beams: f"velocity ({_together(distance_source, clips)})",
+        ),
+        SampleField(
+            name="motion",
+            what="the measured motion between frames",
+            is_offered=lambda clip: distance_source(clip) == "poses" or all(f.pose is not None for f in clip.frames),
+            lack="no poses, or poses of fewer frames than speeds; add them, or use the term velocity",
+            fill=_fill_motion,
         ),
         SampleField(
             name="truth",

@@ -134,6 +134,21 @@ def distance(clip: Clip, target: int, context: int) -> float | None:
     return None if start is None or end is None else float(np.linalg.norm(end[:3, 3] - start[:3, 3]))
 
 
+def motion(clip: Clip, target: int, context: int) -> np.ndarray:
+    """Return the measured motion T_context_target between two frames of known poses: [4, 4], metres.
+
+    Args:
+        clip: the clip.
+        target: index of one frame.
+        context: index of the other frame.
+    """
+    start, end = clip.frames[target].pose, clip.frames[context].pose
+    assert start is not None, "a target without a pose"
+    assert end is not None, "a context frame without a pose"
+    moved: np.ndarray = np.linalg.inv(end) @ start
+    return moved
+
+
 def has_measured_depth(frame: Frame) -> bool:
     """Return whether a frame has a depth map or a LiDAR scan.
 

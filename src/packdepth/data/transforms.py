@@ -15,8 +15,11 @@ LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))  # rows Y, I, Q of RGB (NTSC, FCC 1953)
 
 
+MIRROR = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))  # left becomes right
+
+
 def flipped(sample: Sample) -> Sample:
-    """Mirror a sample left to right: images, measured depth, label maps, maps of a teacher and intrinsics.
+    """Mirror a sample left to right: images, measured depth and motion, label maps, maps of a teacher and intrinsics.
 
     After mirroring, the right camera of a stereo pair stands to the left of the target's camera. Its image therefore
     stays in the field `right` and the baseline becomes negative. Context frames, measured depth and ego-motion still
@@ -39,6 +42,7 @@ def flipped(sample: Sample) -> Sample:
         context=mirror(sample.context),
         network_image=mirror(sample.network_image),
         network_context=mirror(sample.network_context),
+        motion=None if sample.motion is None else MIRROR @ sample.motion @ MIRROR,
         truth=mirrored(sample.truth),
         right=mirrored(sample.right),
         network_right=mirrored(sample.network_right),

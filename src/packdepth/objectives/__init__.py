@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from packdepth.objectives.occlusion import Occlusion as Occlusion
     from packdepth.objectives.photometric import Photometric as Photometric
     from packdepth.objectives.pose_consistency import PoseConsistency as PoseConsistency
+    from packdepth.objectives.poses import Poses as Poses
     from packdepth.objectives.reprojected import Reprojected as Reprojected
     from packdepth.objectives.sky import Sky as Sky
     from packdepth.objectives.smoothness import Smoothness as Smoothness
@@ -40,6 +41,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "Occlusion": "packdepth.objectives.occlusion",
         "Photometric": "packdepth.objectives.photometric",
         "PoseConsistency": "packdepth.objectives.pose_consistency",
+        "Poses": "packdepth.objectives.poses",
         "Reprojected": "packdepth.objectives.reprojected",
         "Sky": "packdepth.objectives.sky",
         "Smoothness": "packdepth.objectives.smoothness",

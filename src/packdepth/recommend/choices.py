@@ -146,6 +146,7 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
     terms = next(choice.value for choice in choices if choice.key == "objective")
     sources = {
         "velocity": "speeds or poses",
+        "poses": "poses",
         "stereo": "stereo pairs",
         "camera_height": "the height of the camera",
         "reprojected": "measured depth",
@@ -473,8 +474,11 @@ def _terms(situation: Situation) -> list[Choice]:
         terms.append(({"kind": "hints", "weight": 0.5}, "finds what is near and thin"))
     if context and has_distance:
         sources = sorted({distance_source(clip) or "speed" for clip in look.clips if not clip.independent})
-        why = f"metres from {' and '.join(sources)}; views are synthesized at the measured length"
-        terms.append(({"kind": "velocity", "weight": 0.1, "impose": True}, why))
+        kind, measured = "velocity", "at the measured length"
+        if sources == ["poses"] and not look.is_forward:
+            kind, measured = "poses", "by the measured motion: that of a camera that turns fast is learned too late"
+        why = f"metres from {' and '.join(sources)}; views are synthesized {measured}"
+        terms.append(({"kind": kind, "weight": 0.1, "impose": True}, why))
     known = all(clip.camera_height is not None and clip.missing_camera is None for clip in look.clips)
     if context and not has_distance and not stereo and "height" not in without and known:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))

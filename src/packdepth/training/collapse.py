@@ -1,4 +1,4 @@
-"""Collapse of a training: a loss that rises, and depth that becomes the same everywhere."""
+"""Collapse of a training: depth that becomes the same everywhere."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from packdepth.records import Clip
 
 WINDOWS = 10  # parts of a training whose mean losses are compared
 RISE = 1.2  # factor from the lowest to the last of these means from which a loss has risen; collapses had 1.8 and 4
+MOVED = 2.0  # factor from the depth that a training starts from, above which flat depth was not left at the start
 FLAT = 1.05  # ratio of the 95th to the 5th percentile of depth below which it is the same everywhere; streets have 10
 IMAGES = 3  # number of images of the longest clip that are looked at
 
 
-def collapsed(output: Path, clips: Sequence[Clip], device: str) -> str | None:
+def collapsed(output: Path, clips: Sequence[Clip], start: float | None, device: str) -> str | None:
     """Return one sentence if the training of a run has collapsed, else None.
 
-    Depth that is the same everywhere is where a training starts, too; so the loss must have risen as well.
+    Depth that is the same everywhere is where a training starts, too; so the loss must have risen as well, or depth
+    must be far from where it started.
 
     Args:
         output: the folder of the run, with `metrics.csv` and `best`.
         clips: the clips that the run trained on.
+        start: the depth that the training started from, in metres; None if it is not known.
         device: the device to predict on.
     """
-    if not has_risen(_losses(output / "metrics.csv")):
-        return None
     predictor = load(output / "best", device)
     clip = max(clips, key=lambda clip: len(clip.frames))
     chosen = np.linspace(0, len(clip.frames) - 1, IMAGES).round().astype(int)
@@ -37,9 +38,16 @@ def collapsed(output: Path, clips: Sequence[Clip], device: str) -> str | None:
     depths = [prediction.depth for prediction in predictor.predict_clip(images)]
     if not all(is_flat(depth) for depth in depths):
         return None
+    depth = float(np.median(depths[0]))
+    if has_risen(_losses(output / "metrics.csv")):
+        cause = "the loss rose, and "
+    elif start is not None and not 1 / MOVED < depth / start < MOVED:
+        cause = f"it started at {start:.3g} m, and "
+    else:
+        return None
     return (
-        f"{output / 'best'}: the training collapsed: the loss rose, and depth is {np.median(depths[0]):.3g} m "
-        f"everywhere; train again with lower learning rates, or with weight_decay: 0.5 of the optimizer muon"
+        f"{output / 'best'}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; train again with "
+        f"lower learning rates, or with weight_decay: 0.5 of the optimizer muon"
     )
 
 

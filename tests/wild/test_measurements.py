@@ -102,8 +102,7 @@ def test_what_cannot_be_right_is_found_and_not_trained_on(clip: Clip, wrong: str
 
 
 def test_poses_that_only_motions_are_taken_from_are_checked_too(clip: Clip) -> None:
-    both = changed(clip, lambda f: replace(f, speed=5.0))
-    wrong = with_pose(both, np.linalg.inv)
+    wrong = changed(with_pose(clip, np.linalg.inv), lambda f: replace(f, speed=5.0))
     check_agreement([wrong], frozenset({"distance"}))  # speeds alone
     with pytest.raises(InputError, match="they are the other way round"):
         check_agreement([wrong], frozenset({"distance", "motion"}))

@@ -89,7 +89,7 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     ),
     "nanoseconds": (lambda s: with_frames(s, lambda i: {"time": 1e8 * i}), "time stamps", "error", "as nanoseconds"),
     "timelapse": (lambda s: with_frames(s, lambda i: {"time": float(i)}), "frame rate", "note", "1 frames a second"),
-    "gap": (lambda s: with_frames(s, lambda i: {"time": i / 10 + (i > 9)}), "gaps", "note", "1 gaps in time"),
+    "gap": (lambda s: with_frames(s, lambda i: {"time": i / 10 + (i > 9)}), "gaps", "note", "1 gap in time"),
     "stops": (lambda s: replace(s, motion=some(s.motion, 0.0, 6)), "static frames", "warning", "30% .* 14 to 19"),
     "slow": (lambda s: replace(s, motion=0.3 * s.motion), "small motion", "warning", "0.36%"),
     "fast": (lambda s: replace(s, motion=6 * s.motion), "large motion", "warning", "7.20%"),

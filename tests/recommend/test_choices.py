@@ -140,7 +140,6 @@ def test_poses_of_a_hand_held_camera_are_its_motion_in_training() -> None:
         assert terms[-1] == {"kind": kind, "weight": 0.1, "impose": True}
 
 
-
 @given(motion=st.floats(0.001, 0.05))
 def test_context_frames_are_farther_away_where_the_image_moves_little(motion: float) -> None:
     before, after = values_of(look_of(clip_of(), motion=motion))["data"]["context"]

@@ -48,6 +48,7 @@ def degrees(pose: np.ndarray) -> np.ndarray:
     return pose
 
 
+VEHICLE = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)  # T_body_camera
 WRONG: dict[str, tuple[Callable[[Clip], Clip], Sequence[str], str]] = {
     "km/h": (lambda c: changed(c, lambda f: replace(f, speed=118.4)), ["distance"], r"118\.4 km/h would be 32\.9 m/s"),
     "millimetres between the cameras": (lambda c: replace(c, baseline=540.0), ["right"], r"540 m \(millimetres\?\)"),
@@ -71,6 +72,16 @@ WRONG: dict[str, tuple[Callable[[Clip], Clip], Sequence[str], str]] = {
         ["distance"],
         r"they are the other way round \(T_camera_world\)",
     ),
+    "axes of OpenGL": (
+        lambda c: with_pose(c, lambda pose: pose @ np.diag([1.0, -1, -1, 1])),
+        ["distance"],
+        r"their axes are OpenGL's \(y up, z backwards\)",
+    ),
+    "axes of the vehicle": (
+        lambda c: with_pose(c, lambda pose: pose @ np.linalg.inv(VEHICLE)),
+        ["distance"],
+        "their axes are x ahead, y to the left, z up",
+    ),
     "latitude and longitude": (lambda c: with_pose(c, degrees), ["distance"], r"the scene at a distance of [\d.e-]+ m"),
 }
 
@@ -88,6 +99,13 @@ def test_what_cannot_be_right_is_found_and_not_trained_on(clip: Clip, wrong: str
         check_agreement([change(clip)], frozenset(fields))
     check_agreement([change(clip)], frozenset())  # what a training does not use may be wrong
     assert len(disagreements(change(clip))) == 1
+
+
+def test_poses_that_only_motions_are_taken_from_are_checked_too(clip: Clip) -> None:
+    wrong = changed(with_pose(clip, np.linalg.inv), lambda f: replace(f, speed=5.0))
+    check_agreement([wrong], frozenset({"distance"}))  # speeds alone
+    with pytest.raises(InputError, match="they are the other way round"):
+        check_agreement([wrong], frozenset({"distance", "motion"}))
 
 
 @pytest.mark.parametrize("turn", [0.02, -0.05])

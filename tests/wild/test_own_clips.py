@@ -50,6 +50,8 @@ DIALECTS: dict[str, Callable[[str], bytes]] = {
     "Unicode text of Excel": lambda text: text.replace(",", "\t").encode("utf-16"),
     "columns without names": lambda text: "\n".join(f"{line},," for line in text.splitlines()).encode(),
     "capitals": lambda text: text.replace("frame,time_s", "Frame,Time_s").encode(),
+    "comments": lambda text: ("# my drive\n" + text.replace("\n", "\n# turned left, slowly\n\n", 3)).encode(),
+    "a header in a comment": lambda text: f"# by my logger, 2026\n#{text}".encode(),
     "quotes that keep zeros": lambda text: "\n".join(
         f'"=""{line[:6]}"""{line[6:]}' if line[0] == "0" else line for line in text.splitlines()
     ).encode(),
@@ -209,3 +211,15 @@ def test_an_image_of_which_the_lower_part_is_missing_is_named(tmp_path: Path) ->
     lost[5][70:] = 128
     Image.fromarray(lost[5]).save(tmp_path / "000005.png")
     assert names_of(tmp_path)["damaged images"].endswith("leaves it: 000005")
+
+
+def test_copies_of_single_frames_are_no_camera_that_stands(tmp_path: Path) -> None:
+    images = pictures(40)
+    faster = [image for number, image in enumerate(images) for _ in range(2 if number % 5 == 4 else 1)]  # 25 to 30 Hz
+    found = names_of(formats.video(tmp_path / "a.mp4", faster))
+    assert found["repeated frames"].startswith("17% of the frames repeat the one before, one here and one there")
+    assert "static frames" not in found
+    stands = images[:15] + [images[15]] * 8 + images[16:]
+    found = names_of(formats.video(tmp_path / "b.mp4", stands))
+    assert "repeated frames" not in found
+    assert "static frames" in found

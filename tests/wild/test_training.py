@@ -151,3 +151,12 @@ def test_a_blank_speed_beside_poses_takes_the_poses_and_says_so(clip: Path, trai
     found = " ".join(command("data", "check", clip)[1].split())
     assert "note missing speeds 1 of 6 frames have no speed, so that distances come from the poses" in found
     assert "metres from velocity (poses)" in train(source, VELOCITY)[1].splitlines()[0]
+
+
+def test_gaps_are_counted_once_by_the_summary(clip: Path, train: Command) -> None:
+    rows = (clip / "frames.csv").read_text()
+    (clip / "frames.csv").write_text(rows.replace("000005,0.5000", "000005,0.9000"))
+    status, output, messages = train({"kind": "folder", "root": str(clip)}, [{"kind": "photometric"}])
+    assert status == 0, messages
+    assert output.count(" gap") == 1
+    assert "1 gap in time, not crossed" in output

@@ -20,11 +20,14 @@ from PIL import Image
 
 from packdepth.errors import InputError
 from packdepth.inference.writers.video import video_writer
+from packdepth.inspection.check import check
 from packdepth.inspection.findings import findings
 from packdepth.inspection.import_data import import_data
 from packdepth.inspection.survey import survey
-from packdepth.sources.decoding import VIDEOS, VideoFrame, iterate, probe
+from packdepth.sources.decoding import VIDEOS, VideoFrame, check_one_size, iterate, probe
 from packdepth.sources.open import open_clips
+
+from .conftest import Command
 
 RNG = np.random.default_rng(0)
 PATTERN = RNG.integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
@@ -99,7 +102,9 @@ def test_a_file_with_nothing_but_a_cover_picture_is_no_video(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("suffix", "codec"), [("mjpeg", "mjpeg"), ("avi", "mjpeg"), ("mkv", "mjpeg"), ("h264", "libx264")]
 )
-def test_a_change_of_size_in_mid_stream_is_found_before_anything_else(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_a_change_of_size_in_mid_stream_is_found_before_its_frames_are_used(
+    tmp_path: Path, train: Command, suffix: str, codec: str
+) -> None:
     pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     parts = [
         written(tmp_path / f"{height}.{suffix}", pictures(height, width), codec, pixels)
@@ -107,8 +112,16 @@ def test_a_change_of_size_in_mid_stream_is_found_before_anything_else(tmp_path: 
     ]
     path = tmp_path / f"both.{suffix}"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    with pytest.raises(InputError, match=r"changes its size from 96x64 to 80x48 pixels by frame \d+; cut it there"):
-        open_clips(path)
+    said = r"changes its size from 96x64 to 80x48 pixels by frame \d+; cut it there"
+    for read in (check, lambda path: import_data(path, tmp_path / "imported"), lambda path: list(iterate(path))):
+        with pytest.raises(InputError, match=said):
+            read(path)
+    assert not (tmp_path / "imported").exists()
+    status, _, messages = train({"kind": "video", "file": str(path)}, [{"kind": "photometric"}])
+    assert status == 2
+    assert re.search(said, messages)
+    if suffix == "avi":  # the frames of others cannot be sought
+        check_one_size(path, 0, 5)  # the part that is used
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".mts", ".m2ts", ".3gp", ".mjpeg", ".mpg", ".MP4", ".mov", ".webm"])

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -50,6 +50,15 @@ MIN_LEAD = 2.0  # standard deviations by which a height must match better than o
 MIN_HEIGHT, MAX_HEIGHT = 0.08, 4.5  # metres above the road: of small robots and of trucks
 MIN_USUAL, MAX_USUAL = 0.8, 2.8  # metres above the road: of cars' bumpers, and of buses' windscreens
 MAX_HEIGHT_RATIO = 1.5  # of the height that motion makes over the one that is known, or its inverse (measured: 1.03)
+
+
+OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes of OpenGL: x to the right, y up, z backwards
+VEHICLE = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]).T  # x ahead, y to the left, z up
+MEANT: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
+    (np.linalg.inv, "their inverses do not: they are the other way round (T_camera_world)"),
+    (lambda pose: pose @ OPENGL, "with y and z turned over they do not: their axes are OpenGL's (y up, z backwards)"),
+    (lambda pose: pose @ VEHICLE, "as poses of the vehicle they do not: their axes are x ahead, y to the left, z up"),
+)  # what poses may be that put the scene behind the camera: how they become right, and in words
 
 
 def disagreements(clip: Clip) -> list[Disagreement]:
@@ -175,11 +184,14 @@ def _height(clip: Clip) -> Disagreement | None:
         told += f", {ratio:.2g} times the {clip.camera_height:g} m that it is said to have"
     elif MIN_HEIGHT <= said.metres <= MAX_HEIGHT:
         return None
+    else:
+        told += f", and cameras of robots to trucks stand {MIN_HEIGHT:g} to {MAX_HEIGHT:g} m above it"
+    way_out = "" if clip.camera_height is not None else "; state height_m if it flies or stands on a mast"
     return Disagreement(
         said.source,
         told,
         f"See whether {said.source} and height are in metres: km/h taken for m/s are 3.6 times, mph 2.2 times too "
-        f"fast.",
+        f"fast{way_out}.",
     )
 
 
@@ -259,14 +271,16 @@ def _poses(clip: Clip) -> Disagreement | None:
     if clip.independent or clip.missing_camera is not None:
         return None
     pairs = _moving_pairs(clip)
-    depths = _depths(pairs, inverted=False)
+    depths = _depths(pairs, lambda pose: pose)
     if len(depths) < MIN_POINTS:
         return None
     behind = float((depths < 0).mean())
     if behind > BEHIND:
         found = f"its poses put {behind:.0%} of the points of the images behind the camera"
-        if float((_depths(pairs, inverted=True) < 0).mean()) < behind / 2:
-            found += ", their inverses do not: they are the other way round (T_camera_world)"
+        for change, what in MEANT:
+            if float((_depths(pairs, change) < 0).mean()) < behind / 2:
+                found += f", {what}"
+                break
         return Disagreement(
             "poses",
             found,
@@ -294,14 +308,15 @@ def _moving_pairs(clip: Clip) -> list[tuple[Frame, Frame, Flow, Camera]]:
     return pairs
 
 
-def _depths(pairs: Sequence[tuple[Frame, Frame, Flow, Camera]], inverted: bool) -> np.ndarray:
-    """Return the depths [N] in metres of all points of some pairs, by their poses or by the inverses of these."""
+def _depths(
+    pairs: Sequence[tuple[Frame, Frame, Flow, Camera]], change: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return the depths [N] in metres of all points of some pairs, by their poses after a change of each."""
     depths = [np.zeros(0)]
     for frame, later, flow, camera in pairs:
         assert frame.pose is not None
         assert later.pose is not None
-        places = [np.linalg.inv(pose) if inverted else pose for pose in (frame.pose, later.pose)]
-        T = np.linalg.inv(places[0]) @ places[1]
+        T = np.linalg.inv(change(frame.pose)) @ change(later.pose)
         depths.append(triangulated(camera, T, flow.points[flow.found], flow.vectors[flow.found]))
     every = np.concatenate(depths)
     return every[np.isfinite(every)]

@@ -56,14 +56,19 @@ def checked_clips(clips: Sequence[Clip]) -> Sequence[Clip]:
 
 
 def used_measurements(clip: Clip, fields: frozenset[str]) -> frozenset[str]:
-    """Return which measurements of a clip a training uses, of "right", "truth", and either "speed" or "poses".
+    """Return which measurements of a clip a training uses, of "right", "truth", "speed" and "poses".
 
     Args:
         clip: the clip.
         fields: the optional fields of the batch that the objective uses, such as "distance", "right" and "truth".
+
+    >>> from pathlib import Path
+    >>> sorted(used_measurements(Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), ()), frozenset({"motion"})))
+    ['poses']
     """
     source = distance_source(clip) if "distance" in fields else None
-    return (fields & {"right", "truth"}) | ({source} if source is not None else set())
+    motion = {"poses"} if "motion" in fields else set()
+    return (fields & {"right", "truth"}) | motion | ({source} if source is not None else set())
 
 
 def refuse_wrong(clip: Clip, checks: Sequence[tuple[str, Check]], used: AbstractSet[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from packdepth.data.depth_kind import range_fault
 from packdepth.data.disagreement import Check, Disagreement, checked_clips, refuse_wrong, used_measurements
 from packdepth.data.measured_depth import depth_fault
 from packdepth.data.pose_jumps import jump_fault
@@ -14,6 +15,7 @@ from packdepth.data.stereo_pairs import stereo_fault
 from packdepth.records import Clip
 
 FAULTS: tuple[tuple[str, Check], ...] = (
+    ("truth", range_fault),
     ("truth", depth_fault),
     ("right", stereo_fault),
     ("poses", jump_fault),

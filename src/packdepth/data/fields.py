@@ -146,7 +146,7 @@ FIELDS: Mapping[str, SampleField] = {
             name="distance",
             what="the distance traveled between frames",
             is_offered=lambda clip: distance_source(clip) is not None,
-            lack="neither speed nor poses for any of its frames; add speed_mps, poses or speeds=LOG",
+            lack="neither speed nor poses in metres for any of its frames; add speed_mps, such poses or speeds=LOG",
             fill=_fill_distance,
             scale=lambda clips, beams: f"velocity ({_together(distance_source, clips)})",
         ),

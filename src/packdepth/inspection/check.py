@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from packdepth.data.overlap import overlaps
 from packdepth.data.targets import scale_in_words
 from packdepth.files import make_folder, replacing, say_replaced, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
@@ -21,6 +22,7 @@ from packdepth.inspection.findings import (
     findings,
     frame_rate,
     known_speeds,
+    overlap,
     speeds_in_words,
 )
 from packdepth.inspection.survey import Survey, survey
@@ -28,6 +30,7 @@ from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
+from packdepth.sources.video import check_sizes_of_videos
 
 # Layout of the text, in characters
 LINE = 110  # maximum length of a line; chosen by eye
@@ -104,8 +107,10 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     """
     source = source_at(path, kind, options)
     clips = source.clips()
+    check_sizes_of_videos(clips)
     surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
-    found = [(surveyed, findings(surveyed)) for surveyed in surveys]
+    repeated = overlaps(clips)
+    found = [(surveyed, [*findings(surveyed), *overlap(surveyed.clip, repeated)]) for surveyed in surveys]
     return DataCheck(path, str(source.model_dump()["kind"]), found)
 
 

@@ -5,17 +5,34 @@ Each function returns what was measured and what to do about it, or None if ther
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements
+from packdepth.data.depth_kind import kind_of_depth
+from packdepth.data.disagreement import SURELY_MOVING
 from packdepth.data.faults import faults
+from packdepth.data.filters import STATIC_MOTION
+from packdepth.data.overlap import overlap_in_words
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
-from packdepth.inspection.picture import MIN_BAR, MIN_LOST, VIEWS, two_views
+from packdepth.inspection.picture import (
+    ALTERNATING,
+    COMBED,
+    COMBED_MORE,
+    MIN_BAR,
+    MIN_LOST,
+    VIEWS,
+    alternation,
+    has_black_corners,
+    is_panorama,
+    two_views,
+)
 from packdepth.inspection.survey import Survey
 from packdepth.progress import counted
 from packdepth.records import Clip
@@ -50,6 +67,9 @@ MIN_MOTION = 0.004  # share of the width, mean between neighbors; static frames 
 USUAL_MOTION = 0.012  # share of the width: median of KITTI's drives at 10 frames per second (measured: 0.010 to 0.015)
 MAX_MOTION = 0.05  # share of the width: view synthesis hardly finds larger motions (measured: 0.049, handheld camera)
 LOST_MOTION = 0.5  # share of the frames: failures of optical flow in more frames are no coincidence
+COPY_MOTION = STATIC_MOTION / 4  # share of the width: a copy moves by nothing, even after compression
+MIN_COPIES = 3  # measured frames that are copies: fewer may be a coincidence
+COPIES_ALONE = 0.8  # share of the static frames that are copies between moving ones: at a red light, hardly any is
 MANY_STATIC, NEARLY_ALL_STATIC = 0.05, 0.9  # shares of the frames: worth filtering; too few frames remain
 CUT_NEIGHBORS = 4  # measured frames: with fewer, none is unusual
 CUT_REACH = 3  # measured frames before and after a frame, with which it is compared
@@ -95,6 +115,7 @@ def findings(survey: Survey) -> list[Finding]:
     found = survey_findings(survey)
     wrong = [*disagreements(survey.clip), *faults(survey.clip)]
     found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
+    found += [] if (untold := _untold_depth(survey.clip)) is None else [untold]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
@@ -262,6 +283,19 @@ def _by_road(clip: Clip) -> Finding | None:
     return Finding("by the road", "note" if said.usual else "warning", said.text, advice)
 
 
+def _untold_depth(clip: Clip) -> Finding | None:
+    """Report depth maps of a folder of which nothing tells whether they hold depth or distances."""
+    kind, tried = kind_of_depth(clip)
+    if kind is not None or not tried or not clip.name.startswith("folder/"):  # data sets say what theirs hold
+        return None
+    return Finding(
+        "depth maps",
+        "note",
+        f"nothing tells whether they hold depth along the optical axis, or distances along rays: {tried}",
+        "See how they were made: packdepth reads depth along the axis; of a folder, depth: range converts distances.",
+    )
+
+
 def speeds_in_words(clip: Clip) -> str:
     """Return the range of a clip's speeds and the distance traveled, as half a sentence.
 
@@ -357,18 +391,63 @@ def _time_gaps(survey: Survey) -> Finding | None:
     return Finding(
         "gaps",
         "warning" if share > MANY_GAPS else "note",
-        f"{count} gaps in time between {len(clip.frames)} frames ({share:.0%})",
+        f"{counted(count, 'gap')} in time between {len(clip.frames)} frames ({share:.0%})",
         "Frames on two sides of a gap are not taken for neighbors: there is less to train on; see what dropped them.",
     )
+
+
+def overlap(clip: Clip, repeated: Mapping[Path, tuple[Path, int]]) -> list[Finding]:
+    """Return the finding that frames of a video repeat those of another one, if they do.
+
+    Args:
+        clip: the clip.
+        repeated: for each video that repeats another, the other, and how many frames (`data.overlap.overlaps`).
+    """
+    path = clip.frames[0].image.path
+    if path not in repeated:
+        return []
+    earlier, count = repeated[path]
+    return [
+        Finding(
+            "overlap",
+            "note",
+            f"{overlap_in_words(count, earlier)}, as loop recording leaves them",
+            "Nothing to do here: training and data import leave them out, so that no moment counts twice, or is held "
+            "out and trained on.",
+        )
+    ]
 
 
 # --- motion -----------------------------------------------------------------------------------------------------
 
 
+def _repeats_alone(survey: Survey) -> bool:
+    """Return whether single frames repeat the one before while the camera moves on, and no others stand."""
+    static, moves = survey.static_frames, survey.motion > SURELY_MOVING
+    alone = survey.motion < COPY_MOTION
+    alone[1:] &= moves[:-1]
+    alone[:-1] &= moves[1:]
+    return bool(alone.sum() >= MIN_COPIES and alone.sum() >= COPIES_ALONE * static.sum())
+
+
+def _repeated_frames(survey: Survey) -> Finding | None:
+    """Report copies of single frames, which a change of the frame rate leaves."""
+    if not _repeats_alone(survey):
+        return None
+    return Finding(
+        "repeated frames",
+        "warning",
+        f"{survey.static_frames.mean():.0%} of the frames repeat the one before, one here and one there, as a change "
+        f"of the frame rate leaves them: {_static_ranges(survey)}",
+        "Use the recording at its own rate, or remove copies, for example with ffmpeg -i IN -vf mpdecimate -fps_mode "
+        "vfr OUT: distances by speed are wrong for them. drop_static: {by: image} in the data block leaves them out.",
+    )
+
+
 def _static_frames(survey: Survey) -> Finding | None:
     """Report frames in which the camera does not move."""
     static = survey.static_frames
-    if not static.any():
+    if not static.any() or _repeats_alone(survey):
         return None
     share, ranges = static.mean(), _static_ranges(survey)
     return Finding(
@@ -439,9 +518,11 @@ def _median_around(values: np.ndarray, index: int) -> float:
 
 
 def _interlaced(survey: Survey) -> Finding | None:
-    """Report a video whose odd and even rows were exposed at different moments."""
+    """Report images whose odd and even rows were exposed at different moments."""
     file = survey.clip.frames[0].image
-    if not isinstance(file, VideoFrame) or not probe(file.path).interlaced:
+    marked = isinstance(file, VideoFrame) and probe(file.path).interlaced
+    across, down = alternation(_some_images(survey))
+    if not marked and not (down > COMBED and down > COMBED_MORE * across):
         return None
     return Finding(
         "interlaced",
@@ -450,6 +531,51 @@ def _interlaced(survey: Survey) -> Finding | None:
         "Deinterlace the video first, for example with ffmpeg -i IN -vf bwdif OUT: view synthesis takes the comb at "
         "edges for detail.",
     )
+
+
+def _mosaic(survey: Survey) -> Finding | None:
+    """Report gray images whose neighboring pixels lie below filters of different colors."""
+    if min(alternation(_some_images(survey))) <= ALTERNATING:
+        return None
+    return Finding(
+        "mosaic",
+        "error",
+        "pixels differ more from their neighbors than from those two away, as raw images of a color sensor (Bayer)",
+        "Convert them to color first (demosaicing): view synthesis takes the pattern for detail.",
+    )
+
+
+def _panorama(survey: Survey) -> Finding | None:
+    """Report panoramas of all directions, which no pinhole camera makes."""
+    if not is_panorama(_some_images(survey)):
+        return None
+    return Finding(
+        "panorama",
+        "error",
+        "its images are twice as wide as high, and their left border continues at the right: panoramas (360 degrees)",
+        "Cut a view of a pinhole out, for example with ffmpeg -i IN -vf v360=e:flat:h_fov=90:v_fov=60 OUT, and give "
+        "its camera (fov=90).",
+    )
+
+
+def _circle(survey: Survey) -> Finding | None:
+    """Report the black corners that the circle of a fisheye leaves, if no lens is known."""
+    clip = survey.clip
+    if clip.missing_camera is None or not has_black_corners(_some_images(survey)):
+        return None
+    return Finding(
+        "black corners",
+        "warning",
+        "all corners of its images are black, as the circle of a fisheye leaves them, and it has no calibration",
+        "Calibrate it as a fisheye (kannala_brandt): a guess of a pinhole bends depth towards the borders.",
+    )
+
+
+@lru_cache(maxsize=1)  # several findings look at them
+def _some_images(survey: Survey) -> list[np.ndarray]:
+    """Return some images of a clip, evenly spread."""
+    indices = survey.indices[:: max(len(survey.indices) // VIEWS, 1)]
+    return [survey.clip.frames[index].image.read() for index in indices]
 
 
 def _blur(survey: Survey) -> Finding | None:
@@ -530,8 +656,7 @@ def _damaged(survey: Survey) -> Finding | None:
 
 def _two_views(survey: Survey) -> Finding | None:
     """Report images that hold two views, side by side or one above the other."""
-    frames = [survey.clip.frames[index] for index in survey.indices[:: max(len(survey.indices) // VIEWS, 1)]]
-    halves = two_views([frame.image.read() for frame in frames])
+    halves = two_views(_some_images(survey))
     if halves is None:
         return None
     return Finding(
@@ -619,12 +744,18 @@ def _scans(survey: Survey) -> Finding | None:
     if not frames:
         return None
     step = max(len(frames) // CHECKED_SCANS, 1)
-    share = float(np.mean([_hit_share(clip, frame.lidar.read()) for frame in frames[::step] if frame.lidar]))
+    scans = [frame.lidar.read() for frame in frames[::step] if frame.lidar]
+    share = float(np.mean([_hit_share(clip, points) for points in scans]))
+    turned = float(np.mean([_hit_share(clip, points[:, [1, 2, 0]] * [-1, -1, 1]) for points in scans]))
+    axes = f"; of x ahead, y to the left and z up, {turned:.0%} would" if share <= MIN_HIT_SHARE < turned else ""
     return Finding(
         "LiDAR",
         "note" if share > MIN_HIT_SHARE else "error",
-        f"{len(frames)} of {len(clip.frames)} frames have a scan, {share:.0%} of whose returns fall into the image",
-        "Look at the overlay on the contact sheet: edges of depth must lie on edges of the image.",
+        f"{len(frames)} of {len(clip.frames)} frames have a scan, {share:.0%} of whose returns fall into the image"
+        + axes,
+        "Write points in the camera frame: x to the right, y down, z ahead."
+        if axes
+        else "Look at the overlay on the contact sheet: edges of depth must lie on edges of the image.",
     )
 
 
@@ -638,10 +769,14 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     _missing_speeds,
     _time_gaps,
     _static_frames,
+    _repeated_frames,
     _small_motion,
     _large_motion,
     _cuts,
     _interlaced,
+    _mosaic,
+    _panorama,
+    _circle,
     _blur,
     _exposure,
     _clipping,

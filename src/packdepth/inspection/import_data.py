@@ -14,17 +14,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
 
 from packdepth.blocks import Closed, parse
+from packdepth.data.overlap import without_repeated_frames
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import camera_advice, scale_in_words
 from packdepth.depth_files import write_depth_png
 from packdepth.errors import InputError
 from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_image
+from packdepth.geometry.height import written_height
 from packdepth.inspection.check import calibrations
 from packdepth.progress import counted, progress
 from packdepth.records import Clip, Frame, Readable, Scan
@@ -37,6 +39,7 @@ from packdepth.sources.open import check_names
 from packdepth.sources.recognize import source_at
 from packdepth.sources.rigid import quaternion
 from packdepth.sources.split import own_line, write_split
+from packdepth.sources.video import check_sizes_of_videos
 
 Size = tuple[int, int] | None
 """Height and width of the images to write, in pixels; None for their own size."""
@@ -84,6 +87,8 @@ def import_data(
     source = source_at(path, kind, options)
     clips = source.clips()
     check_names(clips, path, "import")
+    check_sizes_of_videos(clips)
+    (clips,) = without_repeated_frames(clips)
     for line in calibrations(clips):
         print(line)
     for clip in clips:
@@ -211,11 +216,11 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
         size: height and width of the written images, in pixels; None for their own size.
     """
     camera = clip.camera if size is None else clip.camera.resized(*size)
-    values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    values: dict[str, Any] = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
     if clip.baseline is not None:
         values["baseline_m"] = clip.baseline
     if clip.camera_height is not None:
-        values["height_m"] = clip.camera_height
+        values["height_m"] = written_height(clip.camera_height)
     if clip.independent:
         values["independent"] = True
     if clip.interval is not None:

@@ -1,4 +1,4 @@
-"""Content of images beside the scene: black bars, rows that were lost, a second view."""
+"""Content of images beside the scene: black bars, rows that were lost, a second view, what no pinhole camera makes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ MIN_LOST = 0.05  # share of the rows: lost blocks have 16 rows
 MIN_SIDE = 24  # pixels of a half: optical flow needs two windows
 VIEWS = 6  # images that are divided into halves
 SECOND_VIEW = 0.6  # share of the points of one half that the other shows (measured: 0.94 of stereo pairs, others 0.19)
+ALTERNATING = 1.1  # of differences to the next pixel over those to the one after it (measured: 0.55 to 0.70, noise: 1)
+COMBED = 0.85  # of the same, down: only a part of the image moves, and alternates
+COMBED_MORE = 1.3  # times as much as across (measured: 0.96 to 1.03)
+CORNER = 0.02  # share of the width and of the height: side of the corners that are looked at; chosen
+PANORAMA = 2.0  # width over height of a panorama of all directions
+SEAM = 2.0  # times the usual difference of neighboring columns: more between two borders, and the scene ends there
+APART = 2.5  # times the difference of the borders that columns half an image apart must have: blank ones tell nothing
 
 
 class Bars(NamedTuple):
@@ -105,3 +112,75 @@ def two_views(images: Sequence[np.ndarray]) -> str | None:
         if float(np.median(shared)) > SECOND_VIEW:
             return words
     return None
+
+
+def alternation(images: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the mean difference between neighboring pixels over that of pixels two apart, across and down.
+
+    Images of scenes have less than one. Combs of interlacing have more, down; mosaics of color filters, both ways.
+
+    Args:
+        images: [H, W, 3] uint8 each, at least 3 pixels high and wide.
+
+    Returns:
+        Medians over the images.
+
+    >>> alternation([np.tile(np.uint8([0, 200]), (4, 4))[..., None].repeat(3, -1)])[0] > 100
+    True
+    """
+    ratios = []
+    for image in images:
+        gray = image[..., 1].astype(np.float32)
+        for axis in (1, 0):
+            near, far = (np.abs(_shifted(gray, step, axis)).mean() for step in (1, 2))
+            ratios.append(float((near + 1e-3) / (far + 1e-3)))
+    return float(np.median(ratios[::2])), float(np.median(ratios[1::2]))
+
+
+def _shifted(gray: np.ndarray, step: int, axis: int) -> np.ndarray:
+    """Return the differences of a gray image [H, W] to itself, moved by some pixels."""
+    length = gray.shape[axis]
+    difference: np.ndarray = np.take(gray, range(step, length), axis) - np.take(gray, range(length - step), axis)
+    return difference
+
+
+def is_panorama(images: Sequence[np.ndarray]) -> bool:
+    """Return whether images are panoramas of all directions: twice as wide as high, and continued across the border.
+
+    Args:
+        images: [H, W, 3] uint8 each.
+
+    >>> is_panorama([np.zeros((8, 16, 3), dtype=np.uint8)])
+    False
+    """
+    height, width = images[0].shape[:2]
+    if width != PANORAMA * height:
+        return False
+    seams, steps, apart = [], [], []
+    for image in images:
+        columns = image.astype(np.float32).mean(-1)
+        seams.append(np.abs(columns[:, 0] - columns[:, -1]).mean())
+        steps.append(np.median(np.abs(np.diff(columns, axis=1)).mean(0)))
+        apart.append(np.abs(columns - np.roll(columns, width // 2, axis=1)).mean())
+    seam, step, far = (float(np.median(values)) for values in (seams, steps, apart))
+    return seam <= SEAM * step and far > APART * max(seam, step / 2)
+
+
+def has_black_corners(images: Sequence[np.ndarray]) -> bool:
+    """Return whether all corners of images are black, but not their borders.
+
+    Args:
+        images: [H, W, 3] uint8 each.
+
+    >>> has_black_corners([np.zeros((50, 100, 3), dtype=np.uint8)])
+    False
+    """
+    height, width = images[0].shape[:2]
+    rows, columns = max(round(CORNER * height), 2), max(round(CORNER * width), 2)
+    brightest = np.max([image.max(-1) for image in images], axis=0)  # what no image lights up
+    corners = [brightest[v, u] for v in (np.s_[:rows], np.s_[-rows:]) for u in (np.s_[:columns], np.s_[-columns:])]
+    middles = [brightest[rows : -rows or None, width // 2 - columns : width // 2 + columns]]
+    borders = [brightest[:rows, width // 3 : -(width // 3)], brightest[-rows:, width // 3 : -(width // 3)]]
+    sides = [brightest[height // 3 : -(height // 3), :columns], brightest[height // 3 : -(height // 3), -columns:]]
+    lit = [*middles, *(borders if height <= width else sides)]
+    return all(corner.max() <= BLACK for corner in corners) and all(part.max() > BLACK for part in lit)

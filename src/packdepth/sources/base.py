@@ -19,6 +19,7 @@ from packdepth.geometry.height import HeightAboveRoad
 from packdepth.records import Clip, Readable
 from packdepth.sources.calibrations.find import is_calibration
 from packdepth.sources.camera_file import with_camera
+from packdepth.sources.pose_scale import with_metric_poses
 from packdepth.sources.speeds import SpeedLog, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
@@ -138,6 +139,11 @@ class Source(Block, ABC):
     """Range of frames to use of each clip: index of the first, and index of the last plus one. All if left out."""
     height_m: HeightAboveRoad | None = None
     """Height of the camera above the road, in metres, in place of that of camera.yaml."""
+    pose_scale: Literal["metric", "unknown"] | None = None
+    """Scale of the poses: `unknown` for those of COLMAP or of monocular SLAM, which are not used then.
+
+    If left out, they are metres, unless the calibration is COLMAP's.
+    """
     speeds: Path | None = None
     """Log of speeds (CSV, GPX, NMEA, or a GoPro video), a folder with one for each clip, or `self`: the video itself.
 
@@ -223,6 +229,7 @@ class Source(Block, ABC):
             check_interval(clip)
         if self.height_m is not None:
             clips = [replace(clip, camera_height=self.height_m) for clip in clips]
+        clips = [with_metric_poses(clip, self.pose_scale) for clip in clips]
         log = self._speed_log()
         if log is not None:
             clips = with_speeds(clips, log)

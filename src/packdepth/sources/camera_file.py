@@ -238,9 +238,9 @@ def _height_in(text: str, path: Path) -> float | None:
 
     Raises InputError if it is in another unit.
     """
-    found = re.search(r"^height_m:\s*([\d.]+)\s*$", text, re.MULTILINE)
+    found = re.search(r"^height_m:[ \t]*([\d.]+(?:[ \t]*m)?)[ \t]*$", text, re.MULTILINE)
     try:
-        return None if found is None else plausible_height(float(found[1]))
+        return None if found is None else plausible_height(found[1])
     except ValueError as error:
         raise InputError(f"{path}: height_m: {error}") from None
 

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 VIDEOS = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv", ".ogv"),
     *(".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".mjpeg", ".mjpg", ".h264", ".h265", ".hevc"),
-)  # suffixes of videos
+    *(".lrv", ".lrf"),
+)  # suffixes of videos; the last two are low-resolution copies
 MAX_REORDERING = 16  # frames that a codec may hold back: the limit of H.264 and H.265
 OPEN_VIDEOS = 4  # videos that a process keeps open: samples of a batch come from several clips
 RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context frames are read in any order
-PROBED_KEY_FRAMES = 4  # key frames, spread over a video, whose size is compared, and the last: some milliseconds each
+PROBED_KEY_FRAMES = 4  # key frames, spread over a video, and the last, whose sizes are compared: milliseconds each
 CAPTURE_RATE = "com.android.capture.fps"  # frames per second of the recording, which slow motion shows at fewer
 OTHER_RATE = 1.2  # factor between two rates that are not meant to be one
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
@@ -76,7 +77,7 @@ def probe(path: Path) -> VideoInfo:
     """Return times, frame rate and size of a video.
 
     Args:
-        path: the video file. Raises InputError if it cannot be decoded, is truncated, or changes its size.
+        path: the video file. Raises InputError if it cannot be decoded, or is truncated.
     """
     index = _index(path)
     with _open(path) as container:
@@ -85,17 +86,25 @@ def probe(path: Path) -> VideoInfo:
             height, width = upright_image(frame).shape[:2]
             aspect = float(stream.sample_aspect_ratio or 1)
             aspect = 1 / aspect if frame.rotation % 180 else aspect
-            _check_key_frames(path, index)
             return VideoInfo(
                 index.times, index.fps, height, width, aspect, bool(frame.interlaced_frame), index.slowness
             )
     raise InputError(f"{path}: none of its frames can be decoded; convert it to H.264 in mp4")
 
 
-def _check_key_frames(path: Path, index: _Index) -> None:
-    """Raise InputError if key frames are not of one size: some, spread over the video, or all if none can be sought."""
-    keys = index.keys[:: -(-len(index.keys) // PROBED_KEY_FRAMES)]
-    for number in [*keys[1:], index.keys[-1]]:
+def check_one_size(path: Path, first: int = 0, last: int | None = None) -> None:
+    """Raise InputError unless a part of a video is of one size, before something reads all of it.
+
+    Some key frames are decoded, spread over the part, or all key frames if none can be sought.
+
+    Args:
+        path: the video file.
+        first: number of the first frame of the part.
+        last: number of its last frame; None for the last of the video. Without key frames to seek, all are decoded.
+    """
+    index = _index(path)
+    keys = [key for key in index.keys if first < key <= (len(index.times) if last is None else last)]
+    for number in dict.fromkeys([*keys[:: -(-len(keys) // PROBED_KEY_FRAMES) or 1], *keys[-1:]]):
         VideoFrame(path, number).read()
     if not index.stamps:
         with _open(path) as container:

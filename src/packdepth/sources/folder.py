@@ -20,7 +20,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeVar
 
@@ -51,6 +51,7 @@ from packdepth.sources.files import (
 )
 from packdepth.sources.guess import Guess, guess_of_images
 from packdepth.sources.images import image_folder
+from packdepth.sources.ranges import with_ranges
 from packdepth.sources.rigid import pose
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.units import SPEED_UNITS, speed_unit
@@ -66,6 +67,9 @@ class Folder(Source):
     """Folder of a clip, or a folder that holds clips."""
     names: Annotated[list[str], Field(min_length=1)] | None = None
     """Names of the clip folders in `root` to use; all of them if left out."""
+    depth: Literal["z", "range"] = "z"
+    """Content of depth/: depth along the optical axis, or `range`: distances along the rays of pixels, as many
+    simulators and range cameras write them, which are converted when they are read."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
@@ -79,11 +83,16 @@ class Folder(Source):
 
     def find(self) -> list[Clip]:
         """Return one clip for each clip folder, sorted by name or in the order of `names`."""
+        clips = [read_clip(folder) for folder in self._folders()]
+        return [with_ranges(clip) for clip in clips] if self.depth == "range" else clips
+
+    def _folders(self) -> list[Path]:
+        """Return the folders of the clips. Raises InputError if there is none, or no folder of a name."""
         require(self.root, "a clip's folder, or a folder of them")
         if not self.root.is_dir():
             raise InputError(f"{self.root}: is a file; give a clip's folder, or a folder of them")
         if self.names is None and _is_clip(self.root):
-            return [read_clip(self.root)]
+            return [self.root]
         folders = {path.name: path for path in by_name(self.root.iterdir()) if _is_clip(path) and not is_clutter(path)}
         if not folders:
             raise InputError(
@@ -92,7 +101,7 @@ class Folder(Source):
         for name in self.names or ():
             if name not in folders:
                 raise InputError(f"{self.root}: names: holds no clip '{name}'; {nearest(name, list(folders))}")
-        return [read_clip(folders[name]) for name in self.names or folders]
+        return [folders[name] for name in self.names or folders]
 
 
 class FrameRow(NamedTuple):
@@ -227,13 +236,14 @@ def read_frames(path: Path, ordered: bool = True) -> list[FrameRow]:
 def _cells(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the header of a frames.csv, and its rows, each with the number of its line.
 
-    Spreadsheets write dialects: semicolons or tabs may divide cells, and numbers may then have decimal commas. Empty
-    lines and trailing columns without name and content are left out, and so are = and quotes around a cell, with which
-    spreadsheets keep the zeros at the beginning of a name.
+    Lines that begin with # are comments. Spreadsheets write dialects: semicolons or tabs may divide cells, and numbers
+    may then have decimal commas. Empty lines and trailing columns without name and content are left out, and so are =
+    and quotes around a cell, with which spreadsheets keep the zeros at the beginning of a name.
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    written = _without_comments(text.splitlines())
+    first = next((line for line in written if line.strip()), "")
     delimiter = next((each for each in ("\t", ";") if each in first), ",")
-    lines = csv.reader(text.splitlines(), delimiter=delimiter)
+    lines = csv.reader(written, delimiter=delimiter)
     rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
     header = [cell.lower() for cell in rows[0][1]] if rows else []
     while header and not header[-1] and all(not any(row[len(header) - 1 :]) for _, row in rows):
@@ -247,6 +257,18 @@ def _cells(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
             for line, row in body
         ]
     return header, body
+
+
+def _without_comments(lines: Sequence[str]) -> list[str]:
+    """Return lines with comments (#) emptied. A header may be a comment above the rows; it is returned without #."""
+    plain = ["" if line.lstrip().startswith("#") else line for line in lines]
+    first = next((number for number, line in enumerate(plain) if line.strip()), len(lines))
+    if not re.search(r"\btime_s\b", "".join(plain[first : first + 1]), re.IGNORECASE):
+        for number in reversed(range(first)):
+            if re.search(r"\btime_s\b", lines[number], re.IGNORECASE):
+                plain[number] = lines[number].lstrip("# \t")
+                break
+    return plain
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -24,6 +24,8 @@ PNG_SIGNATURE_BYTES = 8  # bytes before the first chunk
 JPEG_SCAN = 0xDA  # marker that compressed pixels follow, up to the next marker
 JPEG_STUFFING = {0x00, *range(0xD0, 0xD8)}  # bytes after 0xFF inside compressed pixels: no markers
 
+SEVERAL = ("TIFF", "WEBP", "PNG", "GIF")  # formats of which a file may hold several images, one as good as the other
+
 ORIENTATION = 0x0112  # tag of EXIF
 TURNS = {  # how to turn an image upright, by the orientation in EXIF
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -47,6 +49,9 @@ def image_size(path: Path) -> tuple[int, int]:
         swapped = turn_of(image) in QUARTER_TURNS
         size = (image.width, image.height) if swapped else (image.height, image.width)
         kind = image.format or ""
+        count = _pages(image)
+    if count > 1:
+        raise InputError(f"{path}: holds {count} images; write each into a file of its own")
     if not _is_whole(path, kind):
         raise InputError(f"{path}: is truncated (its end is missing); write it again")
     return size
@@ -133,6 +138,22 @@ def pixels(path: Path, mode: str | None) -> np.ndarray:
             return np.asarray(shown.convert(mode) if mode else shown)
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
+
+
+def _pages(image: Image.Image) -> int:
+    """Return how many images of one size a file holds, such as those of an animation; thumbnails do not count.
+
+    Args:
+        image: an open image.
+    """
+    if image.format not in SEVERAL or not getattr(image, "is_animated", False):
+        return 1
+    size, count = image.size, int(getattr(image, "n_frames", 1))
+    try:
+        image.seek(1)
+    except (EOFError, OSError, SyntaxError, ValueError):
+        return 1
+    return count if image.size == size else 1
 
 
 # --- content ----------------------------------------------------------------------------------------------------

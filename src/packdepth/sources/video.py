@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,11 +15,17 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, unread_names
 from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import facts_or_guess
-from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, probe
+from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, check_one_size, probe
 from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
+from packdepth.sources.proxies import repeated_videos
+from packdepth.sources.ranges import camera_numbers
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
+
+CAMERA_MARK = re.compile(
+    r"([ _-](front|rear|back|cabin|interior|inside|(left|right)_(repeater|pillar))|(?<=\d)_?p?[fri])$", re.IGNORECASE
+)  # ends of names of videos that several cameras of one car record: front, rear, inside (and parked)
 
 
 class Video(Source):
@@ -65,7 +73,9 @@ class Video(Source):
 
     def find(self) -> list[Clip]:
         """Return one clip for each video. The names of its frames are their indices in the video."""
-        return [self._clip(file) for file in videos_at(self.file)]
+        clips = [self._clip(file) for file in videos_at(self.file)]
+        _warn_of_several_cameras(self.file, clips)
+        return clips
 
     def _clip(self, file: Path) -> Clip:
         """Make the clip of a video."""
@@ -94,6 +104,22 @@ class Video(Source):
         )
 
 
+def _warn_of_several_cameras(path: Path, clips: Sequence[Clip]) -> None:
+    """Warn if videos of one moment, by their names, are of several cameras but have the same calibration or guess."""
+    moments: dict[str, Clip] = {}
+    for clip in clips:
+        moment = CAMERA_MARK.sub("", clip.path.stem)
+        first = moments.setdefault(moment, clip) if moment != clip.path.stem else clip
+        if first is not clip and camera_numbers(clip.camera) == camera_numbers(first.camera):
+            known = "calibration" if clip.missing_camera is None else "guess of the camera"
+            warnings.warn(
+                f"{path}: its videos are of several cameras by their names ({first.path.name}, {clip.path.name}), but "
+                f"have one {known}; put the videos of each camera into a folder with its calibration",
+                stacklevel=3,
+            )
+            return
+
+
 def _slow_motion(info: VideoInfo) -> str:
     """Return what was corrected in the times of slow motion or of a time lapse."""
     recorded = float(info.fps) * info.slowness
@@ -103,11 +129,24 @@ def _slow_motion(info: VideoInfo) -> str:
     )
 
 
+def check_sizes_of_videos(clips: Sequence[Clip]) -> None:
+    """Raise InputError if one of the clips is a video that changes its size, before all its frames are read.
+
+    Args:
+        clips: clips of any source.
+    """
+    for clip in clips:
+        first, last = clip.frames[0].image, clip.frames[-1].image
+        if isinstance(first, VideoFrame) and isinstance(last, VideoFrame):
+            check_one_size(first.path, first.index, last.index)
+
+
 def videos_at(path: Path) -> list[Path]:
     """Return the videos of a folder, sorted by name; a path that is no folder is returned alone.
 
     Args:
-        path: video or folder. Raises InputError if the folder holds no video. Warns of files that are not read.
+        path: video or folder. Raises InputError if the folder holds no video. Warns of files that are not read, and of
+            videos that only repeat another one.
     """
     if not path.is_dir():
         return [path]
@@ -115,6 +154,11 @@ def videos_at(path: Path) -> list[Path]:
     videos = [child for child in children if child.suffix.lower() in VIDEOS]
     if not videos:
         raise InputError(f"{path}: holds no video; give a video, or a folder of them")
+    repeated = repeated_videos(videos)
+    for copy, original in repeated.items():
+        what = "low-resolution copy" if copy.stat().st_size < original.stat().st_size else "copy"
+        warnings.warn(f"{copy}: is a {what} of {original.name} and is left out", stacklevel=2)
+    videos = [video for video in videos if video not in repeated]
     if others := unread_names(children, VIDEOS):
         warnings.warn(
             f"{path}: packdepth reads its {'video' if len(videos) == 1 else f'{len(videos)} videos'}; left alone: "

@@ -84,21 +84,26 @@ def check_findings(run: Run, clips: Sequence[Clip], objective: Objective) -> lis
 
 
 def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:
-    """Return whether an error makes a measurement wrong that the objective uses; the camera is always used."""
+    """Return whether an error makes something wrong that the objective uses; images and camera are always used."""
     by_speed = distance_source(clip) == "speed" and "distance" in fields
     return {
         "time stamps": by_speed,
         "speeds": by_speed,
         "LiDAR": "truth" in fields,
         "intrinsics": True,
+        "two views": True,
+        "panorama": True,
+        "mosaic": True,
     }.get(finding.name, False)
 
 
 def _is_handled(finding: Finding, run: Run) -> bool:
     """Return whether the run does something about a finding already, or does not need to."""
     return {
+        "gaps": True,  # no target has context across a gap, and the summary counts the gaps
         "no neighbors": True,  # targets without the context frames that the run needs are an error by themselves
         "static frames": run.data.drop_static is not None,
+        "repeated frames": run.data.drop_static is not None,
         "small motion": bool(run.data.context) and min(map(abs, run.data.context)) > 1,
         "calibration": run.camera.learn,
         "intrinsics": run.camera.learn,

@@ -23,6 +23,7 @@ from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving
 from packdepth.data.held_out import without_tail
 from packdepth.data.label_maps import check_labeled, check_sky
+from packdepth.data.overlap import without_repeated_frames
 from packdepth.data.targets import (
     check_calibrated,
     check_scans,
@@ -39,8 +40,10 @@ from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.sky import Sky
+from packdepth.progress import counted
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.guess import assume_fov
+from packdepth.sources.video import check_sizes_of_videos
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.collapse import collapsed
@@ -211,6 +214,8 @@ def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:
     """
     clips = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
+    check_sizes_of_videos([*clips, *validation])
+    clips, validation = without_repeated_frames(clips, validation)
     if run.data.val_tail == 0:
         return clips, validation
     clips, tails = without_tail(clips, run.data.val_tail, run.data.context)
@@ -386,7 +391,7 @@ def summary(
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
         f"frames     {kept}, {len(data.train)} of them targets with context {list(run.data.context)}"
-        + (f"; {breaks} gaps in time, not crossed" if breaks else "")
+        + (f"; {counted(breaks, 'gap')} in time, not crossed" if breaks else "")
         + (f"; {unmeasured} without a known distance (no speed or pose) are context only" if unmeasured else "")
         + (f"; {measured} targets with measured depth" if "truth" in data.train.fields else "")
         + (f"; {len(data.val)} to validate on" if data.val else ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from packdepth.color import Colormap
 from packdepth.errors import InputError
@@ -14,7 +15,7 @@ class PointOptions:
 
     Args:
         max_depth: metres; farther points are left out of clouds and maps (depth files keep every pixel). A map ends at
-            the median depth of each frame if this is left out.
+            the median depth of each frame if this is left out, a cloud of a recording at 80 metres.
         thin: metres; points within a cube of this side become one, their mean. A map has cubes of 1/200 of the median
             depth if this is left out.
         all_points: keep the points that are left out as unreliable: sky, what is far, edges between near and far.
@@ -56,5 +57,28 @@ class PictureOptions:
     plain: bool = False
 
 
-POINTS, PICTURES = PointOptions(), PictureOptions()
+DepthEncoding = Literal["32FC1", "16UC1"]
+"""Encoding of depth images of ROS (REP 118): floats in metres, or whole millimetres in 16 bits."""
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """Options of recordings of ROS.
+
+    Args:
+        depth_encoding: encoding of depth images: 32FC1, metres, or 16UC1, millimetres up to 65.535 m.
+        cut_depth: what clouds leave out is unknown in depth images, too: NaN, or 0 in 16UC1.
+
+    >>> RecordingOptions().depth_encoding
+    '32FC1'
+    """
+
+    depth_encoding: DepthEncoding = "32FC1"
+    cut_depth: bool = False
+
+
+POINTS, PICTURES, RECORDING = PointOptions(), PictureOptions(), RecordingOptions()
 """The default options."""
+
+SAVED = "depth,color"
+"""The kinds of files that are written by default, as --save takes them."""

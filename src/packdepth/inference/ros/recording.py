@@ -36,7 +36,7 @@ ABOUT = "/packdepth/about"  # topic of the text that says where depth comes from
 TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")  # types of transforms; the second one is of old ROS 1
 STATIC = "tf_static"  # last part of the topic of transforms that are published once
 DEPTH_OF_QUEUE = 10  # messages that a publisher keeps for late subscribers, rclpy's usual number
-VERSION: Literal[8] = 8  # of rosbag2's metadata: the last one whose QoS profiles ROS 2 Humble reads; later releases read it, too
+VERSION: Literal[8] = 8  # of metadata of rosbag2: the last one that ROS 2 Humble reads; later releases read it, too
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 40, 3), dtype=np.uint8)
 START = 1_700_000_000 * 10**9  # nanoseconds
@@ -27,6 +27,9 @@ class Recording:
         self.writer, self.ros = writer, ros
         self.connections: dict[str, Any] = {}
         self.types = get_typestore(Stores.ROS1_NOETIC if ros == 1 else Stores.ROS2_HUMBLE)
+        if ros == 1:
+            transforms = "geometry_msgs/TransformStamped[] transforms"
+            self.types.register(get_types_from_msg(transforms, "tf2_msgs/msg/TFMessage"))
 
     def make(self, kind: str, **fields: Any) -> Any:
         return self.types.types[kind](**fields)

@@ -16,6 +16,7 @@ from bags import PIXELS, START, Fill, K, Recording, write_bag
 from rosbags.rosbag1 import Writer as Writer1
 
 from packdepth.geometry.lens import BrownConrady, KannalaBrandt
+from packdepth.sources.open import open_clips
 from packdepth.sources.rosbag import Rosbag, image_topics, read_messages, topics_of
 
 
@@ -227,6 +228,16 @@ def test_a_calibration_that_changes_is_refused_and_one_that_jitters_is_not(
     path = record(fill)
     assert source(path, image="/steady/image_raw").clips()[0].camera.fx == 30
     complaint(source(path, image="/zoom/image_raw").clips, path, "/zoom/camera_info changes", "60, 31", "30, 31")
+
+
+def test_a_folder_without_metadata_is_its_only_recording(tmp_path: Path, complaint: Callable[..., None]) -> None:
+    written = write_bag("ros2-mcap", tmp_path, drive)
+    (written / "metadata.yaml").unlink()
+    (file,) = written.iterdir()
+    (clip,) = open_clips(written)
+    assert (clip.path, len(clip.frames)) == (file, 4)
+    file.with_name("other.mcap").write_bytes(file.read_bytes())
+    complaint(lambda: open_clips(written), written, "holds 2 recordings (drive.mcap, other.mcap)", "ros2 bag reindex")
 
 
 def test_the_topics_of_images_and_why_some_cannot_be_read(record: Callable[[Fill], Path]) -> None:

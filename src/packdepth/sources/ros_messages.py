@@ -66,16 +66,18 @@ def header_of(message: Any) -> Header:
     return Header(header.stamp.sec * NANOSECONDS + header.stamp.nanosec, header.frame_id)
 
 
-def namespace_of(topic: str) -> str:
-    """Return the namespace of a camera, given the topic of its images: that of its `camera_info`.
+def sibling(topic: str, name: str) -> str:
+    """Return a topic beside that of images, in the namespace of their camera.
 
     Args:
         topic: the topic of the images, compressed or not.
+        name: the other topic's name below the namespace; empty for the namespace itself.
 
-    >>> namespace_of("/front/image_raw/compressed"), namespace_of("/image_raw")
-    ('/front', '')
+    >>> sibling("/front/image_raw/compressed", "camera_info"), sibling("image_raw", "camera_info")
+    ('/front/camera_info', 'camera_info')
     """
-    return topic.removesuffix(COMPRESSED_SUFFIX).rpartition("/")[0]
+    namespace, slash, _ = topic.removesuffix(COMPRESSED_SUFFIX).rpartition("/")
+    return f"{namespace}{slash}{name}"
 
 
 def image_size_of(message: Any, kind: str, where: str) -> tuple[int, int]:

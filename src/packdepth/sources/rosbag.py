@@ -24,7 +24,7 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera, facts_or_guess
-from packdepth.sources.files import require
+from packdepth.sources.files import by_name, listed, require
 from packdepth.sources.guess import common_guess
 from packdepth.sources.ros_messages import (
     COMPRESSED,
@@ -37,8 +37,8 @@ from packdepth.sources.ros_messages import (
     check_image,
     header_of,
     image_size_of,
-    namespace_of,
     pixels_of,
+    sibling,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ SPEEDS = {  # path of fields to the linear velocity in a message, by the type of
     "geometry_msgs/msg/TwistStamped": ("twist", "linear"),
     "geometry_msgs/msg/Twist": ("linear",),
 }
+SUFFIXES = (".bag", ".db3", ".mcap")  # of recordings
 MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
 SAME_CAMERA = 0.01  # relative change of the camera within a recording: less is the breathing of an autofocus
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
@@ -82,21 +83,37 @@ class Rosbag(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a file has a recording's suffix, or a folder holds the metadata of one.
+        """Return whether a file has a recording's suffix, or a folder holds a recording's metadata or such files.
 
         Args:
             path: file or folder.
         """
-        if path.is_dir():
-            metadata = path / "metadata.yaml"
-            return metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()
-        return path.suffix in (".bag", ".db3", ".mcap")
+        return path.suffix in SUFFIXES if path.is_file() else _has_metadata(path) or bool(_recordings_in(path))
+
+    @classmethod
+    def block(cls, path: Path) -> dict[str, Any]:
+        """Return the field that selects the recording at a path, or the only one in a folder without metadata.
+
+        Args:
+            path: file or folder.
+
+        Raises InputError for a folder with several recordings.
+        """
+        if path.is_dir() and not _has_metadata(path):
+            found = _recordings_in(path)
+            if len(found) > 1:
+                raise InputError(
+                    f"{path}: holds {len(found)} recordings ({listed([each.name for each in found])}); give one; if "
+                    f"they are parts of one of ROS 2, 'ros2 bag reindex' writes the metadata.yaml that is missing"
+                )
+            path = found[0] if found else path
+        return super().block(path)
 
     def find(self) -> list[Clip]:
         """Find the one clip of the recording."""
         with _reading(self.file) as reader:
             topic = self._topic(reader)
-            info_topic = self.camera_info or f"{namespace_of(topic)}/camera_info"
+            info_topic = self.camera_info or sibling(topic, "camera_info")
             stamps, infos = _scan(reader, topic, info_topic, self.file)
             facts = calibrated_camera(self.camera) if self.camera else self._camera(reader, topic, info_topic, infos)
             facts = facts or self._guess(reader, stamps[0])
@@ -162,7 +179,7 @@ class Rosbag(Source):
 
     def _guess(self, reader: AnyReader, image: Stamp) -> CameraFacts:
         """Return what the calibration file beside the recording states if there is one camera; otherwise a guess."""
-        cameras = {namespace_of(c.topic) for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED)}
+        cameras = {sibling(c.topic, "") for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED)}
         return facts_or_guess(
             beside(self.file) if len(cameras) == 1 else None,
             self.file.with_suffix(".yaml"),
@@ -273,6 +290,17 @@ def _in_words(camera: Camera) -> str:
     return f"{camera.width}x{camera.height} (fx, fy, cx, cy {numbers})"
 
 
+def _has_metadata(folder: Path) -> bool:
+    """Return whether a folder holds the metadata of a recording of ROS 2."""
+    metadata = folder / "metadata.yaml"
+    return metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()
+
+
+def _recordings_in(folder: Path) -> list[Path]:
+    """Return the recordings that lie in a folder, sorted by name; none if it is no folder."""
+    return by_name(file for file in folder.iterdir() if file.suffix in SUFFIXES) if folder.is_dir() else []
+
+
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
@@ -285,7 +313,10 @@ def _refusing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # errors of rosbags, and those of sqlite, the decompressors and the parser
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: is no recording of ROS that can be read ({detail}); copy it again") from None
+        raise InputError(
+            f"{path}: is no recording of ROS that can be read ({detail}); copy it again or, if the recorder was "
+            f"killed, recover it with rosbag reindex, ros2 bag reindex or mcap recover"
+        ) from None
 
 
 @contextmanager

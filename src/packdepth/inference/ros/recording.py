@@ -27,11 +27,20 @@ from packdepth.progress import progress
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.open import open_clips
 from packdepth.sources.recognize import source_at
-from packdepth.sources.ros_messages import COMPRESSED_SUFFIX, namespace_of
-from packdepth.sources.rosbag import BagImage, ImageTopic, Message, Rosbag, image_topics, read_messages, topics_of
+from packdepth.sources.ros_messages import COMPRESSED_SUFFIX, sibling
+from packdepth.sources.rosbag import (
+    SUFFIXES,
+    BagImage,
+    ImageTopic,
+    Message,
+    Rosbag,
+    image_topics,
+    read_messages,
+    topics_of,
+)
 from packdepth.sources.undistort import UndistortedImage
 
-WRITTEN, ROS_SUFFIXES = ".mcap", (".mcap", ".bag", ".db3")  # the suffix that is written, and those of recordings
+WRITTEN = ".mcap"  # suffix of what is written
 ABOUT = "/packdepth/about"  # topic of the text that says where depth comes from; it marks recordings of packdepth
 TRANSFORMS = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")  # types of transforms; the second one is of old ROS 1
 STATIC = "tf_static"  # last part of the topic of transforms that are published once
@@ -53,7 +62,7 @@ class CameraJob:
         Args:
             name: the topic below the camera's, such as `DEPTH_TOPIC`.
         """
-        return f"/{namespace_of(self.topic)}/{name}".replace("//", "/")
+        return f"/{sibling(self.topic, name).lstrip('/')}"
 
 
 class Shot(NamedTuple):
@@ -74,7 +83,7 @@ def is_recording(output: Path) -> bool:
     >>> is_recording(Path("out.mcap")), is_recording(Path("out"))
     (True, False)
     """
-    return output.suffix.lower() in ROS_SUFFIXES
+    return output.suffix.lower() in SUFFIXES
 
 
 def predict_recording(
@@ -120,7 +129,7 @@ def predict_recording(
         raise InputError(
             f"{output}: a recording of ROS is written of a recording, but {input} is none; name a folder to write to"
         )
-    topics = [source.image] if source.image else _chosen(image_topics(input), input)
+    topics = [source.image] if source.image else _chosen(image_topics(source.file), input)
     own = {"--camera": camera, "camera": source.camera, "camera_info": source.camera_info}
     for option, value in own.items():
         if value is not None and len(topics) > 1:
@@ -141,7 +150,7 @@ def predict_recording(
     shots = _shots(jobs)
     with _writing(output) as written:
         written.write(ABOUT, shots[0].received, written.make(TEXT, data=about), latched=True)
-        transforms = _transforms(input, shots[0].received, shots[-1].received)
+        transforms = _transforms(source.file, shots[0].received, shots[-1].received)
         for item in _in_order(transforms, progress(shots, "depth", len(shots))):
             if isinstance(item, Message):
                 written.write(item.topic, item.received, written.copied(item.content), item.topic.endswith(STATIC))
@@ -151,7 +160,7 @@ def predict_recording(
             messages = depth_messages(written.make, image.header, prediction, points, recording)
             for name, message in zip((DEPTH_TOPIC, INFO_TOPIC, CLOUD_TOPIC), messages, strict=True):
                 written.write(job.output(name), item.received, message)
-    print("\n".join([*_lines(jobs, output, topics_of(input)), *last_lines(predictor.meta, opened, points)]))
+    print("\n".join([*_lines(jobs, output, topics_of(source.file)), *last_lines(predictor.meta, opened, points)]))
 
 
 # --- choosing -----------------------------------------------------------------------------------------------------
@@ -195,7 +204,7 @@ def _chosen(topics: Sequence[ImageTopic], path: Path) -> list[str]:
         print(f"left out: {reason}", file=sys.stderr)
     chosen: dict[str, str] = {}
     for name in sorted(names):
-        other = chosen.setdefault(namespace_of(name), name)
+        other = chosen.setdefault(sibling(name, ""), name)
         if other != name:
             raise InputError(
                 f"{path}: {other} and {name} are of one camera, whose depth has one topic; give one as image={other}"

@@ -127,7 +127,7 @@ def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
     def create_node(name: str) -> FakeNode:
         state["node"] = FakeNode(state["parameters"])
-        return state["node"]  # type: ignore[no-any-return]
+        return state["node"]
 
     class Shutdown(Exception):
         """What rclpy raises when it is shut down from outside."""

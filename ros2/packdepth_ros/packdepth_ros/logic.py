@@ -19,7 +19,6 @@ from packdepth.inference.cameras import match_camera
 from packdepth.inference.load import load
 from packdepth.inference.options import DepthEncoding, PointOptions, RecordingOptions
 from packdepth.inference.ros.messages import MAX_RANGE, DepthMessages, Make, depth_messages
-from packdepth.inference.run import check_confidence
 from packdepth.sources.camera_file import calibrated_camera
 from packdepth.sources.ros_messages import (
     NANOSECONDS,
@@ -86,7 +85,7 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
     >>> settings_of({"rate": 10}).rate
     10.0
     """
-    taken = {}
+    taken: dict[str, Any] = {}
     for each in fields(Settings):
         value, kind = values.get(each.name, each.default), type(each.default)
         if kind is float and type(value) is int:
@@ -110,7 +109,7 @@ def load_model(settings: Settings) -> BasePredictor:
         raise InputError("model: is empty; give a checkpoint, such as model:=/home/me/runs/mine/best")
     path = Path(settings.model).expanduser()
     predictor = load(path, precision="bf16" if settings.bf16 else "32", runtime=settings.runtime or None)
-    check_confidence(settings.points, predictor, path)
+    settings.points.check_confidence(predictor.has_confidence, path)
     if not predictor.meta.metric:
         raise InputError(
             f"{path}: depth is {predictor.meta.scale}, but messages of ROS hold metres; see packdepth calibrate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from packdepth.color import Colormap
@@ -37,6 +38,19 @@ class PointOptions:
         for option, value in (("max-depth", self.max_depth), ("thin", self.thin)):
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"--{option} {value:g}: is no length; give a positive number of metres")
+
+    def check_confidence(self, has_confidence: bool, checkpoint: Path) -> None:
+        """Raise InputError if points are to be cut by confidence, but a checkpoint predicts none.
+
+        Args:
+            has_confidence: whether it predicts confidence.
+            checkpoint: the checkpoint, for the message.
+        """
+        if self.min_confidence is not None and not has_confidence:
+            raise InputError(
+                f"--min-confidence {self.min_confidence:g}: {checkpoint} predicts no confidence; leave it out, or "
+                f"train with networks.depth.uncertainty: true"
+            )
 
 
 @dataclass(frozen=True)

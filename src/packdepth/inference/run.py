@@ -92,7 +92,7 @@ def predict(
     writers = _chosen(save)
     clips = open_clips(input, kind, options, camera, fov)
     predictor = load(checkpoint, precision=precision, runtime=runtime)
-    check_confidence(points, predictor, checkpoint)
+    points.check_confidence(predictor.has_confidence, checkpoint)
     jobs = _jobs(clips, input, output, writers, predictor)
     for job in jobs:
         _check(job, input, predictor)
@@ -102,21 +102,6 @@ def predict(
     say_replaced(place for job in jobs for place in job.places.values())
     lines = [line for job in jobs for line in _write(predictor, job, flip, points, pictures)]
     print("\n".join([*lines, *last_lines(predictor.meta, clips, points)]))
-
-
-def check_confidence(points: PointOptions, predictor: BasePredictor, checkpoint: Path) -> None:
-    """Raise InputError if points are to be cut by confidence, but the checkpoint predicts none.
-
-    Args:
-        points: options of point clouds.
-        predictor: the predictor.
-        checkpoint: its checkpoint, for the message.
-    """
-    if points.min_confidence is not None and not predictor.has_confidence:
-        raise InputError(
-            f"--min-confidence {points.min_confidence:g}: {checkpoint} predicts no confidence; leave it out, or train "
-            f"with networks.depth.uncertainty: true"
-        )
 
 
 def _chosen(save: str) -> list[type[Writer]]:

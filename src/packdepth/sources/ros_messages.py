@@ -1,4 +1,4 @@
-"""What messages of ROS say: the pixels of images, the camera of a camera_info, stamps and frames. No ROS is needed.
+"""Reading of messages of ROS: pixels of images, the camera of a camera_info, stamps and frames. No ROS is needed.
 
 A message is any object with the fields of its type: rosbags makes such objects, and rclpy does.
 """

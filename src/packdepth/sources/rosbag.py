@@ -21,10 +21,10 @@ from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source
+from packdepth.sources.base import Source, unread_names
 from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera, facts_or_guess
-from packdepth.sources.files import by_name, listed, require
+from packdepth.sources.files import by_name, is_clutter, listed, require
 from packdepth.sources.guess import common_guess
 from packdepth.sources.ros_messages import (
     COMPRESSED,
@@ -83,7 +83,7 @@ class Rosbag(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a file has a recording's suffix, or a folder holds a recording's metadata or such files.
+        """Return whether a file has a recording's suffix, or a folder holds a recording's metadata or only such files.
 
         Args:
             path: file or folder.
@@ -297,8 +297,9 @@ def _has_metadata(folder: Path) -> bool:
 
 
 def _recordings_in(folder: Path) -> list[Path]:
-    """Return the recordings that lie in a folder, sorted by name; none if it is no folder."""
-    return by_name(file for file in folder.iterdir() if file.suffix in SUFFIXES) if folder.is_dir() else []
+    """Return the recordings of a folder of recordings, their cameras and logs, sorted by name; none of another one."""
+    children = [child for child in folder.iterdir() if not is_clutter(child)] if folder.is_dir() else []
+    return [] if unread_names(children, SUFFIXES) else by_name(each for each in children if each.suffix in SUFFIXES)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from packdepth.inference.cameras import is_metric_for, known_camera, scale_of_cl
 from packdepth.inference.load import load
 from packdepth.inference.options import POINTS, RECORDING, PointOptions, RecordingOptions
 from packdepth.inference.ros.messages import CLOUD_TOPIC, DEPTH_TOPIC, INFO_TOPIC, TEXT, depth_messages
-from packdepth.inference.run import check_confidence, last_lines
+from packdepth.inference.run import last_lines
 from packdepth.progress import progress
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.open import open_clips
@@ -139,7 +139,7 @@ def predict_recording(
             )
     opened = [open_clips(input, kind, [*options, f"image={topic}"], camera, fov)[0] for topic in topics]
     predictor = load(checkpoint, precision=precision, runtime=runtime)
-    check_confidence(points, predictor, checkpoint)
+    points.check_confidence(predictor.has_confidence, checkpoint)
     if predictor.label_classes is not None:
         check_labeled(opened)
     jobs = [_job(topic, clip, predictor) for topic, clip in zip(topics, opened, strict=True)]

@@ -70,8 +70,8 @@ class Shot(NamedTuple):
 
     received: int  # nanoseconds
     number: int  # place among all images, so that the order is total
-    job: CameraJob
-    frame: Frame
+    job: CameraJob  # its camera
+    frame: Frame  # the image, and its name
 
 
 def is_recording(output: Path) -> bool:
@@ -127,7 +127,7 @@ def predict_recording(
     source = source_at(input, kind, options)
     if not isinstance(source, Rosbag):
         raise InputError(
-            f"{output}: a recording of ROS is written of a recording, but {input} is none; name a folder to write to"
+            f"{output}: a recording of ROS is written from a recording, but {input} is none; name a folder to write to"
         )
     topics = [source.image] if source.image else _chosen(image_topics(source.file), input)
     own = {"--camera": camera, "camera": source.camera, "camera_info": source.camera_info}

@@ -137,6 +137,7 @@ def run(code: str) -> str:
         "import packdepth.segmentation.checkpoint",
         "import packdepth.segmentation.run_file",
         "import packdepth.interop.read",
+        "import packdepth.inference.ros.recording",
         "import packdepth; packdepth.Camera; packdepth.Prediction; packdepth.open",
         "import packdepth.inference.live",
         "from packdepth.evaluation import Protocol, find_protocol; find_protocol('city')",

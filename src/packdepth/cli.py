@@ -20,10 +20,13 @@ from packdepth.inference.options import (
     PAGE,
     PICTURES,
     POINTS,
+    RECORDING,
+    SAVED,
     LiveOptions,
     PageOptions,
     PictureOptions,
     PointOptions,
+    RecordingOptions,
 )
 from packdepth.progress import counted
 from packdepth.run_files import DOCS
@@ -132,18 +135,19 @@ def predict(
     /,
     *,
     output: Annotated[Path, arg(aliases=["-o"])],
-    save: str = "depth,color",
+    save: str = SAVED,
     camera: Path | None = None,
     fov: float | None = None,
     precision: Literal["32", "bf16"] = "32",
     flip: bool = False,
     points: PointOptions = POINTS,
     pictures: PictureOptions = PICTURES,
+    recording: RecordingOptions = RECORDING,
     kind: str | None = None,
     runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
-    """Predict the depth of an image, a folder of images, a video or a data set.
+    """Predict the depth of an image, a folder of images, a video, a data set or a recording of ROS.
 
     Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
 
@@ -152,7 +156,8 @@ def predict(
             export wrote.
         input: image, folder, video or data set.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
-        output: folder to write to; of several clips, each gets a folder in it.
+        output: folder to write to; of several clips, each gets a folder in it. OUT.mcap makes a recording of ROS: depth
+            images, calibrations and clouds of each camera of the input, which must be a recording, too.
         save: what to write, separated by commas: depth (npz and 16-bit PNG), exr, tiff, png16, color, video, cloud (a
             PLY of each frame), map (one PLY of the whole clip).
         camera: calibration of the input (docs/how-to/calibration.md); if left out, the one beside it, or the data's.
@@ -162,13 +167,24 @@ def predict(
             maps leave out points on which the two differ.
         points: of clouds and maps.
         pictures: of color pictures and videos.
+        recording: of recordings (OUT.mcap).
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
+    from packdepth.inference.ros.recording import is_recording, predict_recording
     from packdepth.inference.run import predict
 
+    if is_recording(output):
+        if save != SAVED:
+            raise InputError(f"--save {save}: is for folders, but {output} is a recording; leave one of them out")
+        predict_recording(
+            checkpoint, input, output, camera, precision, kind, options, flip, points, recording, fov, runtime
+        )
+        return
+    if recording != RECORDING:
+        raise InputError(f"--depth-encoding and --cut-depth are of recordings, but {output} is none; name OUT.mcap")
     predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime)
 
 

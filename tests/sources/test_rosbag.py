@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -10,113 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("rosbags", reason="the extra ros is not installed")
 
+from bags import PIXELS, START, Fill, K, Recording, write_bag
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer as Writer2
-from rosbags.typesys import Stores, get_typestore
 
 from packdepth.geometry.lens import BrownConrady, KannalaBrandt
-from packdepth.sources.rosbag import Rosbag
-
-PIXELS = np.random.default_rng(0).integers(0, 256, (12, 40, 3), dtype=np.uint8)
-START = 1_700_000_000 * 10**9  # nanoseconds
-K = [30.0, 0, 19.5, 0, 31, 5.5, 0, 0, 1]
-P = [28.0, 0, 19, 0, 0, 28, 5, 0, 0, 0, 1, 0]
-
-
-class Recording:
-    """Messages of ROS 1 or ROS 2, filed 50 ms after their stamps."""
-
-    def __init__(self, writer: Any, ros: int) -> None:
-        self.writer, self.ros = writer, ros
-        self.connections: dict[str, Any] = {}
-        self.types = get_typestore(Stores.ROS1_NOETIC if ros == 1 else Stores.ROS2_HUMBLE)
-
-    def make(self, kind: str, **fields: Any) -> Any:
-        return self.types.types[kind](**fields)
-
-    def header(self, time: int) -> Any:
-        stamp = self.make("builtin_interfaces/msg/Time", sec=time // 10**9, nanosec=time % 10**9)
-        number = {"seq": 0} if self.ros == 1 else {}
-        return self.make("std_msgs/msg/Header", stamp=stamp, frame_id="camera", **number)
-
-    def add(self, topic: str, time: int, message: Any) -> None:
-        kind = message.__msgtype__
-        if topic not in self.connections:
-            self.connections[topic] = self.writer.add_connection(topic, kind, typestore=self.types)
-        serialize = self.types.serialize_ros1 if self.ros == 1 else self.types.serialize_cdr
-        self.writer.write(self.connections[topic], time + 50_000_000, bytes(serialize(message, kind)))
-
-    def image(self, topic: str, time: int, pixels: np.ndarray = PIXELS, encoding: str = "rgb8", pad: int = 0) -> None:
-        rows = np.pad(pixels.reshape(len(pixels), -1), ((0, 0), (0, pad)))
-        message = self.make(
-            "sensor_msgs/msg/Image",
-            header=self.header(time),
-            height=pixels.shape[0],
-            width=pixels.shape[1],
-            encoding=encoding,
-            is_bigendian=0,
-            step=rows.shape[1],
-            data=rows.ravel(),
-        )
-        self.add(topic, time, message)
-
-    def compressed(self, topic: str, time: int, cut: int = 0) -> None:
-        buffer = io.BytesIO()
-        Image.fromarray(PIXELS).save(buffer, "PNG")
-        data = np.frombuffer(buffer.getvalue()[: -cut or None], dtype=np.uint8)
-        kind = "sensor_msgs/msg/CompressedImage"
-        self.add(topic, time, self.make(kind, header=self.header(time), format="png", data=data))
-
-    def info(self, topic: str, distortion: float = 0.0, model: str = "plumb_bob", count: int = 5) -> None:
-        roi = self.make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
-        arrays = {"d": [distortion] * count, "k": K, "r": list(np.eye(3).ravel()), "p": P}
-        values = {(n.upper() if self.ros == 1 else n): np.array(v, dtype=np.float64) for n, v in arrays.items()}
-        message = self.make(
-            "sensor_msgs/msg/CameraInfo",
-            header=self.header(START),
-            height=12,
-            width=40,
-            distortion_model=model,
-            binning_x=0,
-            binning_y=0,
-            roi=roi,
-            **values,
-        )
-        self.add(topic, START, message)
-
-    def twist(self, topic: str, time: int, x: float, y: float = 0.0) -> None:
-        zero = self.make("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0)
-        linear = self.make("geometry_msgs/msg/Vector3", x=x, y=y, z=0.0)
-        twist = self.make("geometry_msgs/msg/Twist", linear=linear, angular=zero)
-        kind = "geometry_msgs/msg/TwistStamped"
-        self.add(topic, time, self.make(kind, header=self.header(time), twist=twist))
-
-
-Fill = Callable[[Recording], None]
+from packdepth.sources.open import open_clips
+from packdepth.sources.rosbag import Rosbag, image_topics, read_messages, topics_of
 
 
 @pytest.fixture(params=["ros1", "ros2-sqlite3", "ros2-mcap"])
 def record(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Fill], Path]:
     """Writes a recording of what a function adds."""
-
-    def write(fill: Fill) -> Path:
-        if request.param == "ros1":
-            path = tmp_path / "drive.bag"
-            writer: Any = Writer1(path)
-        else:
-            path = tmp_path / "drive"
-            plugin = StoragePlugin.MCAP if request.param.endswith("mcap") else StoragePlugin.SQLITE3
-            writer = Writer2(path, version=9, storage_plugin=plugin)
-        with writer:
-            fill(Recording(writer, 1 if request.param == "ros1" else 2))
-        return path
-
-    return write
+    return lambda fill: write_bag(request.param, tmp_path, fill)
 
 
 def source(file: Path, **changes: Any) -> Rosbag:
@@ -284,6 +191,72 @@ def test_topics_that_are_not_there(record: Callable[[Fill], Path], complaint: Ca
     complaint(source(path, image="/camera/image_raw", speed="/odom").clips, "'/odom'", "'/odometry'")
     (clip,) = source(path, image="/rear/image_raw", camera_info="/camera/camera_info").clips()
     complaint(clip.frames[0].image.read, path, "bayer_rggb8", "rgb8")
+
+
+def test_a_recording_without_calibration_has_an_unknown_camera(record: Callable[[Fill], Path]) -> None:
+    path = record(lambda bag: bag.image("/camera/image_raw", START))
+    (clip,) = source(path).clips()
+    assert clip.missing_camera == path.with_suffix(".yaml")
+    assert (clip.camera.width, clip.camera.height, round(clip.camera.fov())) == (40, 12, 60)
+    path.with_suffix(".yaml").write_text("width: 40\nheight: 12\nfx: 29\nfy: 29\ncx: 19.5\ncy: 5.5\n")
+    (clip,) = source(path).clips()
+    assert (clip.missing_camera, clip.camera.fx) == (None, 29)
+
+
+def test_a_calibration_file_beside_a_recording_of_two_cameras_is_of_neither(record: Callable[[Fill], Path]) -> None:
+    def fill(bag: Recording) -> None:
+        bag.image("/left/image_raw", START)
+        bag.image("/right/image_raw", START)
+
+    path = record(fill)
+    path.with_suffix(".yaml").write_text("width: 40\nheight: 12\nfx: 29\nfy: 29\ncx: 19.5\ncy: 5.5\n")
+    (clip,) = source(path, image="/left/image_raw").clips()
+    assert clip.missing_camera == path.with_suffix(".yaml")
+
+
+def test_a_calibration_that_changes_is_refused_and_one_that_jitters_is_not(
+    record: Callable[[Fill], Path], complaint: Callable[..., None]
+) -> None:
+    def fill(bag: Recording) -> None:
+        for number, zoom in enumerate((1.0, 1.001, 1.0, 2.0)):
+            name = "/zoom" if number > 2 else "/steady"
+            bag.info(f"{name}/camera_info", time=START + number, K=[K[0] * zoom, *K[1:]])
+        bag.info("/zoom/camera_info", time=START + 9)
+        bag.image("/zoom/image_raw", START)
+        bag.image("/steady/image_raw", START)
+
+    path = record(fill)
+    assert source(path, image="/steady/image_raw").clips()[0].camera.fx == 30
+    complaint(source(path, image="/zoom/image_raw").clips, path, "/zoom/camera_info changes", "60, 31", "30, 31")
+
+
+def test_a_folder_without_metadata_is_its_only_recording(tmp_path: Path, complaint: Callable[..., None]) -> None:
+    written = write_bag("ros2-mcap", tmp_path, drive)
+    (written / "metadata.yaml").unlink()
+    (file,) = written.iterdir()
+    (clip,) = open_clips(written)
+    assert (clip.path, len(clip.frames)) == (file, 4)
+    file.with_name("other.mcap").write_bytes(file.read_bytes())
+    complaint(lambda: open_clips(written), written, "holds 2 recordings (drive.mcap, other.mcap)", "ros2 bag reindex")
+
+
+def test_the_topics_of_images_and_why_some_cannot_be_read(record: Callable[[Fill], Path]) -> None:
+    def fill(bag: Recording) -> None:
+        drive(bag)
+        bag.image("/depth/image_rect", START, encoding="32FC1")
+        bag.compressed("/front/image/compressed", START)
+        bag.advertise("/rear/image_raw")
+
+    path = record(fill)
+    topics = {topic.name: topic.problem for topic in image_topics(path)}
+    assert [name for name, problem in topics.items() if problem is None] == [
+        "/camera/image_raw",
+        "/front/image/compressed",
+    ]
+    assert "has the encoding '32FC1'" in str(topics["/depth/image_rect"])
+    assert topics_of(path) == {*topics, "/camera/camera_info", "/odometry"}
+    speeds = [message.content.twist.linear.x for message in read_messages(path, ["geometry_msgs/msg/TwistStamped"])]
+    assert speeds == [3, 4, 5, 6, 7]
 
 
 def test_damaged_recordings(record: Callable[[Fill], Path], complaint: Callable[..., None], tmp_path: Path) -> None:

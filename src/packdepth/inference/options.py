@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from packdepth.color import Colormap
 from packdepth.errors import InputError
@@ -16,7 +18,7 @@ class PointOptions:
 
     Args:
         max_depth: metres; farther points are left out of clouds and maps (depth files keep every pixel). A map ends at
-            the median depth of each frame if this is left out.
+            the median depth of each frame if this is left out, a cloud of a recording at 80 metres.
         thin: metres; points within a cube of this side become one, their mean. A map has cubes of 1/200 of the median
             depth if this is left out.
         all_points: keep the points that are left out as unreliable: sky, what is far, edges between near and far.
@@ -38,6 +40,19 @@ class PointOptions:
         for option, value in (("max-depth", self.max_depth), ("thin", self.thin)):
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"--{option} {value:g}: is no length; give a positive number of metres")
+
+    def check_confidence(self, has_confidence: bool, checkpoint: Path) -> None:
+        """Raise InputError if points are to be cut by confidence, but a checkpoint predicts none.
+
+        Args:
+            has_confidence: whether it predicts confidence.
+            checkpoint: the checkpoint, for the message.
+        """
+        if self.min_confidence is not None and not has_confidence:
+            raise InputError(
+                f"--min-confidence {self.min_confidence:g}: {checkpoint} predicts no confidence; leave it out, or "
+                f"train with networks.depth.uncertainty: true"
+            )
 
 
 @dataclass(frozen=True)
@@ -96,5 +111,29 @@ class LiveOptions:
     colormap: Colormap = "dusk"
 
 
+DepthEncoding = Literal["32FC1", "16UC1"]
+"""Encoding of depth images of ROS (REP 118): floats in metres, or whole millimetres in 16 bits."""
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """Options of recordings of ROS.
+
+    Args:
+        depth_encoding: encoding of depth images: 32FC1, metres, or 16UC1, millimetres up to 65.535 m.
+        cut_depth: what clouds leave out is unknown in depth images, too: NaN, or 0 in 16UC1.
+
+    >>> RecordingOptions().depth_encoding
+    '32FC1'
+    """
+
+    depth_encoding: DepthEncoding = "32FC1"
+    cut_depth: bool = False
+
+
 POINTS, PICTURES, PAGE, LIVE = PointOptions(), PictureOptions(), PageOptions(), LiveOptions()
+RECORDING = RecordingOptions()
 """The default options."""
+
+SAVED = "depth,color"
+"""The kinds of files that are written by default, as --save takes them."""

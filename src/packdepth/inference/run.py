@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.blocks import nearest
-from packdepth.checkpoint import LearnedCamera
+from packdepth.checkpoint import Meta
 from packdepth.color import color_range
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
@@ -23,7 +23,7 @@ from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, match_clip, scale_of_clip
 from packdepth.inference.load import load
-from packdepth.inference.options import PICTURES, POINTS, PictureOptions, PointOptions
+from packdepth.inference.options import PICTURES, POINTS, SAVED, PictureOptions, PointOptions
 from packdepth.inference.writers import ClipFacts, Writer, all_writers
 from packdepth.progress import progress
 from packdepth.records import Clip
@@ -39,7 +39,6 @@ class Job:
 
     clip: Clip  # clip to predict
     camera: Camera | None  # the camera of its images, if one is known
-    learned: LearnedCamera | None  # the description of that camera, if the checkpoint has learned it
     folder: Path  # the output folder of the clip
     places: dict[type[Writer], Path]  # the file or folder of each writer
 
@@ -48,7 +47,7 @@ def predict(
     checkpoint: Path,
     input: Path,
     output: Path,
-    save: str = "depth,color",
+    save: str = SAVED,
     camera: Path | None = None,
     precision: Precision = "32",
     kind: str | None = None,
@@ -93,11 +92,7 @@ def predict(
     writers = _chosen(save)
     clips = open_clips(input, kind, options, camera, fov)
     predictor = load(checkpoint, precision=precision, runtime=runtime)
-    if points.min_confidence is not None and not predictor.has_confidence:
-        raise InputError(
-            f"--min-confidence {points.min_confidence:g}: {checkpoint} predicts no confidence; leave it out, or train "
-            f"with networks.depth.uncertainty: true"
-        )
+    points.check_confidence(predictor.has_confidence, checkpoint)
     jobs = _jobs(clips, input, output, writers, predictor)
     for job in jobs:
         _check(job, input, predictor)
@@ -106,7 +101,7 @@ def predict(
     make_folder(output)
     say_replaced(place for job in jobs for place in job.places.values())
     lines = [line for job in jobs for line in _write(predictor, job, flip, points, pictures)]
-    print("\n".join([*lines, *_last_lines(predictor, jobs, points)]))
+    print("\n".join([*lines, *last_lines(predictor.meta, clips, points)]))
 
 
 def _chosen(save: str) -> list[type[Writer]]:
@@ -130,8 +125,7 @@ def _jobs(
         if len(clips) == 1:
             folder, name = output, path.resolve().name if path.is_dir() else path.stem
         places = {writer: writer.place(folder, name) for writer in writers}
-        meta = predictor.meta
-        jobs.append(Job(clip, known_camera(clip, meta), learned_camera(clip, meta), folder, places))
+        jobs.append(Job(clip, known_camera(clip, predictor.meta), folder, places))
     return jobs
 
 
@@ -261,14 +255,19 @@ def frames_per_second(clip: Clip) -> float:
     return (len(times) - 1) / (times[-1] - times[0])
 
 
-def _last_lines(predictor: BasePredictor, jobs: Sequence[Job], points: PointOptions) -> list[str]:
-    """Return the lines that state corrections, the unit of depth and of the lengths that options give, and cameras."""
-    meta = predictor.meta
-    lines = [f"{job.clip.path}: {job.clip.corrected}" for job in jobs if job.clip.corrected is not None]
-    lines += [f"depth is {scale}" for scale in dict.fromkeys(scale_of_clip(job.clip, meta) for job in jobs)]
+def last_lines(meta: Meta, clips: Sequence[Clip], points: PointOptions) -> list[str]:
+    """Return the lines that state corrections, the unit of depth and of the lengths that options give, and cameras.
+
+    Args:
+        meta: the description of the checkpoint.
+        clips: the predicted clips.
+        points: options of point clouds.
+    """
+    lines = [f"{clip.path}: {clip.corrected}" for clip in clips if clip.corrected is not None]
+    lines += [f"depth is {scale}" for scale in dict.fromkeys(scale_of_clip(clip, meta) for clip in clips)]
     lengths = {"--max-depth": points.max_depth, "--thin": points.thin}
     given = [f"{option} {value:g}" for option, value in lengths.items() if value is not None]
-    if given and not all(is_metric_for(job.clip, meta) for job in jobs):
+    if given and not all(is_metric_for(clip, meta) for clip in clips):
         lines.append(f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} in the unknown unit of this depth")
-    learned = dict.fromkeys(str(job.learned) for job in jobs if job.learned is not None)
+    learned = dict.fromkeys(str(each) for clip in clips if (each := learned_camera(clip, meta)) is not None)
     return [*lines, *(f"camera of the checkpoint: {each}" for each in learned)]

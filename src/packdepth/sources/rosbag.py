@@ -6,51 +6,53 @@ The library rosbags (extra `ros`) is imported when a recording is opened. ROS ne
 from __future__ import annotations
 
 import importlib.util
-import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source
-from packdepth.sources.calibrations.record import named_lens
-from packdepth.sources.camera_file import CameraFacts, calibrated_camera
-from packdepth.sources.files import require
-from packdepth.sources.stills import check_mode
+from packdepth.sources.base import Source, unread_names
+from packdepth.sources.calibrations.find import beside
+from packdepth.sources.camera_file import CameraFacts, calibrated_camera, facts_or_guess
+from packdepth.sources.files import by_name, is_clutter, listed, require
+from packdepth.sources.guess import common_guess
+from packdepth.sources.ros_messages import (
+    COMPRESSED,
+    IMAGE,
+    INFO,
+    NANOSECONDS,
+    Header,
+    calibration_key,
+    calibration_of,
+    check_image,
+    header_of,
+    image_size_of,
+    pixels_of,
+    sibling,
+)
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
 
-IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-INFO = "sensor_msgs/msg/CameraInfo"
 SPEEDS = {  # path of fields to the linear velocity in a message, by the type of the message
     "nav_msgs/msg/Odometry": ("twist", "twist", "linear"),
     "geometry_msgs/msg/TwistWithCovarianceStamped": ("twist", "twist", "linear"),
     "geometry_msgs/msg/TwistStamped": ("twist", "linear"),
     "geometry_msgs/msg/Twist": ("linear",),
 }
-CHANNELS = {  # channels of a pixel, and indices of red, green and blue among them, by encoding
-    "rgb8": (3, [0, 1, 2]),
-    "bgr8": (3, [2, 1, 0]),
-    "8UC3": (3, [2, 1, 0]),
-    "rgba8": (4, [0, 1, 2]),
-    "bgra8": (4, [2, 1, 0]),
-    "mono8": (1, [0, 0, 0]),
-    "8UC1": (1, [0, 0, 0]),
-}
-RECTIFIED = ("rect", "undist")  # parts of the names of topics whose images are rectified
+SUFFIXES = (".bag", ".db3", ".mcap")  # of recordings
 MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
+SAME_CAMERA = 0.01  # relative change of the camera within a recording: less is the breathing of an autofocus
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
 
 
@@ -68,7 +70,8 @@ class Rosbag(Source):
     image: str | None = None
     """Topic of the images, compressed or not; may be left out if there is only one."""
     camera_info: str | None = None
-    """Topic of the calibration; if left out, `camera_info` beside the topic of the images."""
+    """Topic of the calibration; if left out, `camera_info` beside the topic of the images. A recording without any has
+    the calibration file beside it or, without one, an unknown camera as a video has it."""
     camera: Path | None = None
     """camera.yaml of the images, instead of a topic."""
     rectified: bool | None = None
@@ -80,24 +83,40 @@ class Rosbag(Source):
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """Return whether a file has a recording's suffix, or a folder holds the metadata of one.
+        """Return whether a file has a recording's suffix, or a folder holds a recording's metadata or only such files.
 
         Args:
             path: file or folder.
         """
-        if path.is_dir():
-            metadata = path / "metadata.yaml"
-            return metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()
-        return path.suffix in (".bag", ".db3", ".mcap")
+        return path.suffix in SUFFIXES if path.is_file() else _has_metadata(path) or bool(_recordings_in(path))
+
+    @classmethod
+    def block(cls, path: Path) -> dict[str, Any]:
+        """Return the field that selects the recording at a path, or the only one in a folder without metadata.
+
+        Args:
+            path: file or folder.
+
+        Raises InputError for a folder with several recordings.
+        """
+        if path.is_dir() and not _has_metadata(path):
+            found = _recordings_in(path)
+            if len(found) > 1:
+                raise InputError(
+                    f"{path}: holds {len(found)} recordings ({listed([each.name for each in found])}); give one; if "
+                    f"they are parts of one of ROS 2, 'ros2 bag reindex' writes the metadata.yaml that is missing"
+                )
+            path = found[0] if found else path
+        return super().block(path)
 
     def find(self) -> list[Clip]:
         """Find the one clip of the recording."""
-        if importlib.util.find_spec("rosbags") is None:
-            raise InputError(f"{self.file}: recordings of ROS need rosbags: pip install 'packdepth[ros]'")
         with _reading(self.file) as reader:
             topic = self._topic(reader)
-            stamps = list(_images(reader, topic, self.file))
-            facts = calibrated_camera(self.camera) if self.camera else self._camera(reader, topic)
+            info_topic = self.camera_info or sibling(topic, "camera_info")
+            stamps, infos = _scan(reader, topic, info_topic, self.file)
+            facts = calibrated_camera(self.camera) if self.camera else self._camera(reader, topic, info_topic, infos)
+            facts = facts or self._guess(reader, stamps[0])
             camera = facts["camera"]
             speeds = _speeds(reader, self.speed, self.file) if self.speed else None
         stamps.sort(key=lambda stamp: stamp.time)
@@ -118,7 +137,7 @@ class Rosbag(Source):
                     Frame(
                         name=f"{number:06d}",
                         time=stamp.time,
-                        image=BagImage(self.file, topic, stamp.received),
+                        image=BagImage(self.file, topic, stamp.received, stamp.header),
                         speed=None if speeds is None else _at(stamp.time, *speeds),
                     )
                     for number, stamp in enumerate(stamps)
@@ -137,27 +156,35 @@ class Rosbag(Source):
             raise InputError(f"{self.file}: {which}; give one as 'image': {', '.join(topics) or 'it has none'}")
         return self.image
 
-    def _camera(self, reader: AnyReader, topic: str) -> CameraFacts:
-        """Return the camera and the lens in the first message of the calibration's topic."""
-        parent = topic.removesuffix("/compressed").rpartition("/")[0]
-        info_topic = self.camera_info or f"{parent}/camera_info"
-        connections = [c for c in reader.connections if c.topic == info_topic and c.msgtype == INFO]
-        for connection, _, data in reader.messages(connections) if connections else ():
-            info: Any = reader.deserialize(data, connection.msgtype)
-            K, P, D = (np.asarray(_field(info, name), dtype=np.float64) for name in ("k", "p", "d"))
-            if self.rectified:
-                K = P.reshape(3, 4)[:, :3].ravel()
-            model = info.distortion_model
-            lens = None if self.rectified else named_lens(f"{self.file}: {info_topic}", model, D.tolist())
-            if self.rectified is None and lens is not None and any(word in topic for word in RECTIFIED):
+    def _camera(self, reader: AnyReader, topic: str, info_topic: str, infos: Sequence[Any]) -> CameraFacts | None:
+        """Return the camera and the lens of the topic's calibrations; None if the recording has no calibration.
+
+        Raises InputError if the calibration changes, and if there are calibrations on other topics alone.
+        """
+        where = f"{self.file}: {info_topic}"
+        found = [calibration_of(info, where, topic, self.rectified) for info in infos]
+        for each in found:
+            if not _same_camera(each.camera, found[0].camera):
                 raise InputError(
-                    f"{self.file}: {info_topic} says that the images are distorted ({lens.name}), but {topic} that "
-                    f"they are rectified; say 'rectified: true', or 'rectified: false' to undistort them"
+                    f"{where} changes from {_in_words(found[0].camera)} to {_in_words(each.camera)}; packdepth takes "
+                    f"one camera for all images of a topic: record each setting of the lens by itself, or give 'camera'"
                 )
-            if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
-                raise InputError(f"{self.file}: {info_topic} holds no calibration; give 'camera', a camera.yaml")
-            return CameraFacts(camera=Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height)), lens=lens)
-        raise InputError(f"{self.file}: has no calibration on {info_topic}; give 'camera_info', or 'camera'")
+        if found:
+            return CameraFacts(camera=found[0].camera, lens=found[0].lens)
+        others = sorted({c.topic for c in reader.connections if c.msgtype == INFO and c.msgcount} - {info_topic})
+        if not others and self.camera_info is None:
+            return None
+        what = f"but on {', '.join(others)}; give one as 'camera_info'" if others else "nor elsewhere; leave it out"
+        raise InputError(f"{self.file}: has no calibration on {info_topic}, {what}, or give 'camera', a camera.yaml")
+
+    def _guess(self, reader: AnyReader, image: Stamp) -> CameraFacts:
+        """Return what the calibration file beside the recording states if there is one camera; otherwise a guess."""
+        cameras = {sibling(c.topic, "") for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED)}
+        return facts_or_guess(
+            beside(self.file) if len(cameras) == 1 else None,
+            self.file.with_suffix(".yaml"),
+            lambda: common_guess(image.height, image.width),
+        )
 
 
 @dataclass(frozen=True)
@@ -167,6 +194,7 @@ class BagImage:
     path: Path  # recording
     topic: str  # topic of the image
     received: int  # nanoseconds: time at which the message was recorded
+    header: Header  # time and frame of the message
 
     def read(self) -> np.ndarray:
         """Read the image: [H, W, 3] uint8, RGB."""
@@ -176,8 +204,102 @@ class BagImage:
             connections = [c for c in reader.connections if c.topic == self.topic]
             for connection, _, data in reader.messages(connections, start=self.received, stop=self.received + 1):
                 message = reader.deserialize(data, connection.msgtype)
-                return _pixels(message, connection.msgtype, f"{self.path}: image of {self.topic} at {self.received}")
+                return pixels_of(message, connection.msgtype, f"{self.path}: image of {self.topic} at {self.received}")
         raise InputError(f"{self.path}: has no image of {self.topic} at {self.received} any more; do not change it")
+
+
+class ImageTopic(NamedTuple):
+    """A topic of images."""
+
+    name: str  # name of the topic
+    problem: InputError | None  # the reason for which its images cannot be read; None if they can
+
+
+class Message(NamedTuple):
+    """A message of a recording."""
+
+    topic: str  # topic
+    received: int  # nanoseconds: time at which it was recorded
+    content: Any  # object with the fields of the message's type
+
+
+def image_topics(path: Path) -> list[ImageTopic]:
+    """Return the topics of images of a recording in the order of their names, judged by the first image of each.
+
+    Args:
+        path: the recording.
+
+    Raises InputError if it cannot be read.
+    """
+    with _reading(path) as reader:
+        kinds = (IMAGE, COMPRESSED)
+        names = sorted({c.topic for c in reader.connections if c.msgtype in kinds})
+        return [ImageTopic(name, _problem(reader, name, kinds)) for name in names]
+
+
+def topics_of(path: Path) -> set[str]:
+    """Return the names of all topics of a recording.
+
+    Args:
+        path: the recording.
+
+    Raises InputError if it cannot be read.
+    """
+    with _reading(path) as reader:
+        return {connection.topic for connection in reader.connections}
+
+
+def read_messages(path: Path, kinds: Collection[str]) -> Iterator[Message]:
+    """Yield the messages of some types, in the order in which they were recorded.
+
+    Args:
+        path: the recording.
+        kinds: the types, such as "tf2_msgs/msg/TFMessage".
+
+    Raises InputError if the recording cannot be read.
+    """
+    with _reading(path) as reader:
+        connections = [connection for connection in reader.connections if connection.msgtype in kinds]
+        for connection, received, data in reader.messages(connections) if connections else ():
+            yield Message(connection.topic, received, reader.deserialize(data, connection.msgtype))
+
+
+def _problem(reader: AnyReader, topic: str, kinds: Collection[str]) -> InputError | None:
+    """Return the reason for which the images of a topic cannot be read; None if they can."""
+    connections = [c for c in reader.connections if c.topic == topic and c.msgtype in kinds]
+    for connection, _, data in reader.messages(connections):
+        try:
+            check_image(reader.deserialize(data, connection.msgtype), connection.msgtype, topic)
+        except InputError as error:
+            return error
+        return None
+    return InputError(f"{topic}: holds no image")
+
+
+def _same_camera(one: Camera, other: Camera) -> bool:
+    """Return whether two cameras differ by less than `SAME_CAMERA`, of the focal length and of the image's width."""
+    sizes = (one.width, one.height) == (other.width, other.height)
+    zoom = max(abs(float(one.fx / other.fx) - 1), abs(float(one.fy / other.fy) - 1))
+    shift = max(abs(float(one.cx - other.cx)), abs(float(one.cy - other.cy))) / one.width
+    return sizes and max(zoom, shift) < SAME_CAMERA
+
+
+def _in_words(camera: Camera) -> str:
+    """Return size and intrinsics of a camera, for messages."""
+    numbers = ", ".join(f"{float(value):.5g}" for value in (camera.fx, camera.fy, camera.cx, camera.cy))
+    return f"{camera.width}x{camera.height} (fx, fy, cx, cy {numbers})"
+
+
+def _has_metadata(folder: Path) -> bool:
+    """Return whether a folder holds the metadata of a recording of ROS 2."""
+    metadata = folder / "metadata.yaml"
+    return metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()
+
+
+def _recordings_in(folder: Path) -> list[Path]:
+    """Return the recordings of a folder of recordings, their cameras and logs, sorted by name; none of another one."""
+    children = [child for child in folder.iterdir() if not is_clutter(child)] if folder.is_dir() else []
+    return [] if unread_names(children, SUFFIXES) else by_name(each for each in children if each.suffix in SUFFIXES)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -192,12 +314,17 @@ def _refusing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # errors of rosbags, and those of sqlite, the decompressors and the parser
         detail = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: is no recording of ROS that can be read ({detail}); copy it again") from None
+        raise InputError(
+            f"{path}: is no recording of ROS that can be read ({detail}); copy it again or, if the recorder was "
+            f"killed, recover it with rosbag reindex, ros2 bag reindex or mcap recover"
+        ) from None
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[AnyReader]:
-    """Open a recording and close it at the end."""
+    """Open a recording and close it at the end. Raises InputError if it cannot be read, or rosbags is missing."""
+    if importlib.util.find_spec("rosbags") is None:
+        raise InputError(f"{path}: recordings of ROS need rosbags: pip install 'packdepth[ros]'")
     require(path, "a recording of ROS")
     with _refusing(path):
         reader = _reader(path)
@@ -228,27 +355,35 @@ def _open(path: Path, modified: int, process: int) -> AnyReader:
 class Stamp:
     """Time and size of an image, known without decoding it."""
 
-    time: float  # seconds, from its header
+    header: Header  # time and frame of the message
     received: int  # nanoseconds: time at which the message was recorded
     height: int  # pixels
     width: int  # pixels
 
+    @property
+    def time(self) -> float:
+        """Seconds, from the header or, if it has no time, when the image was recorded."""
+        return (self.header.stamp or self.received) / NANOSECONDS
 
-def _images(reader: AnyReader, topic: str, path: Path) -> Iterator[Stamp]:
-    """Yield time and size of each image of a topic."""
-    received = set()
-    for connection, filed, data in reader.messages([c for c in reader.connections if c.topic == topic]):
-        message: Any = reader.deserialize(data, connection.msgtype)
-        if filed in received:
-            raise InputError(f"{path}: {topic} has two images that are filed at {filed}; record it again")
-        received.add(filed)
-        if connection.msgtype == COMPRESSED:
-            image = _compressed(message, f"{path}: image of {topic} at {filed}")
-            yield Stamp(_time(message, filed), filed, image.height, image.width)
-        else:
-            yield Stamp(_time(message, filed), filed, message.height, message.width)
-    if not received:
+
+def _scan(reader: AnyReader, topic: str, info_topic: str, path: Path) -> tuple[list[Stamp], list[Any]]:
+    """Return time and size of each image of a topic, and the different calibrations of another topic, in one pass."""
+    stamps: dict[int, Stamp] = {}
+    infos: dict[tuple[Any, ...], Any] = {}
+    kinds = {topic: (IMAGE, COMPRESSED), info_topic: (INFO,)}
+    connections = [c for c in reader.connections if c.msgtype in kinds.get(c.topic, ())]
+    for connection, received, data in reader.messages(connections):
+        message = reader.deserialize(data, connection.msgtype)
+        if connection.msgtype == INFO:
+            infos.setdefault(calibration_key(message), message)
+            continue
+        if received in stamps:
+            raise InputError(f"{path}: {topic} has two images that are filed at {received}; record it again")
+        size = image_size_of(message, connection.msgtype, f"{path}: image of {topic} at {received}")
+        stamps[received] = Stamp(header_of(message), received, *size)
+    if not stamps:
         raise InputError(f"{path}: holds no image on {topic}; record it again")
+    return list(stamps.values()), list(infos.values())
 
 
 def _speeds(reader: AnyReader, topic: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -262,7 +397,7 @@ def _speeds(reader: AnyReader, topic: str, path: Path) -> tuple[np.ndarray, np.n
         for name in SPEEDS[connection.msgtype]:
             velocity = getattr(velocity, name)
         v: Any = velocity
-        rows.append((_time(message, filed), float(np.linalg.norm([v.x, v.y, v.z]))))
+        rows.append(((header_of(message).stamp or filed) / NANOSECONDS, float(np.linalg.norm([v.x, v.y, v.z]))))
     table = np.array(sorted(rows)).reshape(-1, 2)
     if not len(table) or not np.isfinite(table).all():
         raise InputError(f"{path}: speed: {topic} holds no message, or a speed that is no number; name another topic")
@@ -274,45 +409,3 @@ def _at(time: float, times: np.ndarray, speeds: np.ndarray) -> float | None:
     if not times[0] - MAX_APART <= time <= times[-1] + MAX_APART:
         return None
     return float(np.interp(time, times, speeds))
-
-
-def _time(message: Any, filed: int) -> float:
-    """Return the time of a message in seconds: that of its header, or if it has none, when it was recorded."""
-    stamp = getattr(getattr(message, "header", None), "stamp", None)
-    taken = stamp.sec * 10**9 + stamp.nanosec if stamp is not None else 0
-    return (taken or filed) / 1e9
-
-
-def _field(message: Any, name: str) -> Any:
-    """Return a field of a message whose name is a capital letter in ROS 1 and a small one in ROS 2."""
-    return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())
-
-
-# --- pixels -------------------------------------------------------------------------------------------------------
-
-
-def _pixels(message: Any, kind: str, where: str) -> np.ndarray:
-    """Decode the image of a message of type `kind`: [H, W, 3] uint8, RGB."""
-    if kind == COMPRESSED:
-        image = _compressed(message, where)
-        check_mode(image, where)
-        try:
-            return np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{where}: is truncated or broken ({error}); record it again") from None
-    if message.encoding not in CHANNELS:
-        raise InputError(f"{where}: has the encoding '{message.encoding}'; convert it to one of {', '.join(CHANNELS)}")
-    channels, order = CHANNELS[message.encoding]
-    height, width, step = message.height, message.width, message.step
-    if step < width * channels or len(message.data) < height * step:
-        raise InputError(f"{where}: is truncated ({len(message.data)} bytes for {width}x{height}); record it again")
-    rows = np.asarray(message.data, dtype=np.uint8)[: height * step].reshape(height, step)[:, : width * channels]
-    return np.ascontiguousarray(rows.reshape(height, width, channels)[..., order])
-
-
-def _compressed(message: Any, where: str) -> Image.Image:
-    """Open a compressed image, of which only the header is read."""
-    try:
-        return Image.open(io.BytesIO(bytes(message.data)))
-    except (OSError, SyntaxError, ValueError):
-        raise InputError(f"{where}: is no image that can be read ({message.format}); record it again") from None

@@ -1,0 +1,183 @@
+"""Reading of messages of ROS: pixels of images, the camera of a camera_info, stamps and frames. No ROS is needed.
+
+A message is any object with the fields of its type: rosbags makes such objects, and rclpy does.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.lens import Lens
+from packdepth.sources.calibrations.record import named_lens
+from packdepth.sources.stills import check_mode
+
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+INFO = "sensor_msgs/msg/CameraInfo"
+COMPRESSED_SUFFIX = "/compressed"  # end of the topic of compressed images, after the topic of the images themselves
+CHANNELS = {  # channels of a pixel, and indices of red, green and blue among them, by encoding
+    "rgb8": (3, [0, 1, 2]),
+    "bgr8": (3, [2, 1, 0]),
+    "8UC3": (3, [2, 1, 0]),
+    "rgba8": (4, [0, 1, 2]),
+    "bgra8": (4, [2, 1, 0]),
+    "mono8": (1, [0, 0, 0]),
+    "8UC1": (1, [0, 0, 0]),
+}
+RECTIFIED = ("rect", "undist")  # parts of the names of topics whose images are rectified
+NANOSECONDS = 10**9  # in a second
+
+
+class Header(NamedTuple):
+    """The time and the coordinate frame of a message.
+
+    >>> Header(stamp=1_500_000_000, frame_id="camera").stamp / NANOSECONDS
+    1.5
+    """
+
+    stamp: int  # nanoseconds; 0 if the message has none
+    frame_id: str  # name of the frame; empty if the message has none
+
+
+class Calibrated(NamedTuple):
+    """The camera and the lens of a calibration."""
+
+    camera: Camera  # intrinsics of the images
+    lens: Lens | None  # distortion of the images; None for a pinhole
+
+
+def header_of(message: Any) -> Header:
+    """Return the header of a message.
+
+    Args:
+        message: a message of any type.
+
+    >>> header_of(object())
+    Header(stamp=0, frame_id='')
+    """
+    header = getattr(message, "header", None)
+    if header is None:
+        return Header(0, "")
+    return Header(header.stamp.sec * NANOSECONDS + header.stamp.nanosec, header.frame_id)
+
+
+def sibling(topic: str, name: str) -> str:
+    """Return a topic beside that of images, in the namespace of their camera.
+
+    Args:
+        topic: the topic of the images, compressed or not.
+        name: the other topic's name below the namespace; empty for the namespace itself.
+
+    >>> sibling("/front/image_raw/compressed", "camera_info"), sibling("image_raw", "camera_info")
+    ('/front/camera_info', 'camera_info')
+    """
+    namespace, slash, _ = topic.removesuffix(COMPRESSED_SUFFIX).rpartition("/")
+    return f"{namespace}{slash}{name}"
+
+
+def image_size_of(message: Any, kind: str, where: str) -> tuple[int, int]:
+    """Return height and width of an image in pixels, without decoding it.
+
+    Args:
+        message: the image.
+        kind: the type of the message, `IMAGE` or `COMPRESSED`.
+        where: what the message is, for errors.
+
+    Raises InputError for a compressed image that cannot be read.
+    """
+    if kind == COMPRESSED:
+        image = _compressed(message, where)
+        return image.height, image.width
+    return message.height, message.width
+
+
+def check_image(message: Any, kind: str, where: str) -> None:
+    """Raise InputError if an image is none that pixels can be read from: of another encoding, or a depth image.
+
+    Args:
+        message: the image.
+        kind: the type of the message, `IMAGE` or `COMPRESSED`.
+        where: what the message is, for errors.
+    """
+    if kind == COMPRESSED:
+        check_mode(_compressed(message, where), where)
+    elif message.encoding not in CHANNELS:
+        raise InputError(f"{where}: has the encoding '{message.encoding}'; convert it to one of {', '.join(CHANNELS)}")
+
+
+def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
+    """Decode an image: [H, W, 3] uint8, RGB.
+
+    Args:
+        message: the image.
+        kind: the type of the message, `IMAGE` or `COMPRESSED`.
+        where: what the message is, for errors.
+
+    Raises InputError for an unknown encoding, and for an image that is cut or broken.
+    """
+    check_image(message, kind, where)
+    if kind == COMPRESSED:
+        try:
+            return np.asarray(_compressed(message, where).convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"{where}: is truncated or broken ({error}); record it again") from None
+    channels, order = CHANNELS[message.encoding]
+    height, width, step = message.height, message.width, message.step
+    if step < width * channels or len(message.data) < height * step:
+        raise InputError(f"{where}: is truncated ({len(message.data)} bytes for {width}x{height}); record it again")
+    rows = np.asarray(message.data, dtype=np.uint8)[: height * step].reshape(height, step)[:, : width * channels]
+    return np.ascontiguousarray(rows.reshape(height, width, channels)[..., order])
+
+
+def calibration_key(info: Any) -> tuple[Any, ...]:
+    """Return the values of a camera_info that are its calibration: equal calibrations have equal keys.
+
+    Args:
+        info: the message.
+    """
+    arrays = (np.asarray(_field(info, name), dtype=np.float64).tobytes() for name in ("k", "p", "d"))
+    return (info.width, info.height, info.distortion_model, *arrays)
+
+
+def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) -> Calibrated:
+    """Return the camera of a camera_info.
+
+    Args:
+        info: the message.
+        where: what the message is, for errors.
+        topic: the topic of the images.
+        rectified: whether the images are rectified, so that their camera is matrix P. If not, it is matrix K, and D is
+            their distortion. None: they are raw, unless "rect" in the topic's name contradicts a distortion.
+
+    Raises InputError if it holds no calibration, for a lens that is not known, and if topic and calibration disagree.
+    """
+    K, P, D = (np.asarray(_field(info, name), dtype=np.float64) for name in ("k", "p", "d"))
+    if rectified:
+        K = P.reshape(3, 4)[:, :3].ravel()
+    lens = None if rectified else named_lens(where, info.distortion_model, D.tolist())
+    if rectified is None and lens is not None and any(word in topic for word in RECTIFIED):
+        raise InputError(
+            f"{where} says that the images are distorted ({lens.name}), but {topic} that "
+            f"they are rectified; say 'rectified: true', or 'rectified: false' to undistort them"
+        )
+    if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
+        raise InputError(f"{where} holds no calibration; give 'camera', a camera.yaml")
+    return Calibrated(Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height)), lens)
+
+
+def _field(message: Any, name: str) -> Any:
+    """Return a field of a message whose name is a capital letter in ROS 1 and a small one in ROS 2."""
+    return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())
+
+
+def _compressed(message: Any, where: str) -> Image.Image:
+    """Open a compressed image, of which only the header is read."""
+    try:
+        return Image.open(io.BytesIO(bytes(message.data)))
+    except (OSError, SyntaxError, ValueError):
+        raise InputError(f"{where}: is no image that can be read ({message.format}); record it again") from None

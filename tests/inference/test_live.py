@@ -23,6 +23,7 @@ from packdepth.cli import main
 from packdepth.inference import live
 from packdepth.inference.live import Painter
 from packdepth.inference.writers.video import video_writer
+from packdepth.live.page import Page
 from packdepth.records import Prediction
 
 
@@ -59,15 +60,15 @@ def during(
         os.kill(os.getpid(), getattr(signal, until))
 
     address: queue.Queue[str] = queue.Queue()
-    describe = live.Page.describe
+    describe = Page.describe
 
-    def described(page: live.Page, *words: object) -> None:
+    def described(page: Page, *words: object) -> None:
         address.put(page.url)
         describe(page, *words)  # type: ignore[arg-type]
 
     thread = threading.Thread(target=watch)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live.Page, "describe", described)
+        patch.setattr(Page, "describe", described)
         thread.start()
         status = main(command)
     thread.join()

@@ -142,7 +142,8 @@ class Report:
 
     def __init__(self, page: Page | None) -> None:
         self.timing = Timing()  # until a picture is shown
-        self._page, self._state, self._stream = page, "Waiting for the first image.", None
+        self._page, self._state = page, "Waiting for the first image."
+        self._stream: PredictionStream | None = None
         self._told = -math.inf
         self._on_terminal = sys.stderr.isatty()
         if page is not None:

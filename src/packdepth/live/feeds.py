@@ -270,7 +270,7 @@ def _reader(frame: av.VideoFrame) -> Callable[[], np.ndarray]:
 
 
 class _Pace:
-    """When frames are due, and whether decoding is behind.
+    """The times at which frames are due, and whether decoding is behind.
 
     Args:
         recorded: whether it is a recording, whose frames are due at their times; frames of others are due at once.

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,13 @@ def during(
     return status, capsys.readouterr().out
 
 
+def read(url: str) -> str:
+    """Return what is at an address."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
 @pytest.mark.parametrize("until", ["SIGINT", "SIGTERM"])
 def test_a_signal_ends_it_in_good_order(
     until: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -83,9 +91,10 @@ def test_a_signal_ends_it_in_good_order(
     pages: list[str] = []
 
     def look(url: str) -> None:
-        for path in ("", "status"):
-            with urllib.request.urlopen(url + path, timeout=10) as answer:
-                pages.append(answer.read().decode())
+        pages.append(read(url))
+        while not json.loads(status := read(f"{url}status"))["figures"]:  # a frame rate takes two frames
+            time.sleep(0.01)
+        pages.append(status)
 
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     command = ["live", "best", str(video), "--port", "0", "-o", str(tmp_path / "out" / "live.mp4")]

@@ -125,7 +125,12 @@ def test_stereo_pairs_need_no_ego_motion() -> None:
 
 def test_measured_depth_is_trained_on_unless_it_is_kept_for_evaluation() -> None:
     assert "reprojected" in kinds(values_of(look_of(clip_of(depth=True))))
+    assert "abs_rel" not in kinds(values_of(look_of(clip_of(depth=True))))
     assert "reprojected" not in kinds(values_of(look_of(clip_of(depth=True)), without=("depth",)))
+
+
+def test_measured_depth_holds_depth_directly_where_nothing_says_how_far_the_camera_moved() -> None:
+    assert kinds(values_of(look_of(clip_of(depth=True, speed=None))))[-2:] == ["reprojected", "abs_rel"]
 
 
 def test_a_hand_held_camera_has_no_forward_motion_to_begin_with() -> None:

@@ -151,6 +151,7 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
         "camera_height": "the height of the camera",
         "reprojected": "measured depth",
         "sparse_l1": "measured depth",
+        "abs_rel": "measured depth",
     }
     found = [sources[term["kind"]] for term in terms if term["kind"] in sources]
     if found:
@@ -483,8 +484,11 @@ def _terms(situation: Situation) -> list[Choice]:
     if context and not has_distance and not stereo and "height" not in without and known:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
     if "depth" not in without and all(any(map(has_measured_depth, part.frames)) for part in situation.parts):
-        term = {"kind": "reprojected", "weight": 0.1} if context else {"kind": "sparse_l1", "weight": 0.1}
-        terms.append((term, "metres from measured depth; init --without depth keeps it for evaluation"))
+        kind = "reprojected" if context else "sparse_l1"
+        why = "metres from measured depth; init --without depth keeps it for evaluation"
+        terms.append(({"kind": kind, "weight": 0.1}, why))
+        if context and not has_distance:
+            terms.append(({"kind": "abs_rel", "weight": 0.1}, "the same, where the motion is too small for that term"))
     return [Choice("objective", [term for term, _ in terms], "\n".join(why for _, why in terms))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from packdepth.inference.load import load
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, relative_difference
 from packdepth.records import Clip, Frame
 
+AnyPredictor = TypeVar("AnyPredictor", bound=BasePredictor)
 EgoMotion = Callable[[Iterable[np.ndarray]], np.ndarray]  # N images [H, W, 3] to T_next_current [N - 1, 4, 4]
 
 
@@ -61,18 +62,17 @@ class Predictions(Protocol):
         """
 
 
-class NetworkPredictions:
-    """The predictions of a checkpoint's networks.
+class PredictorPredictions(Generic[AnyPredictor]):
+    """What the predictions of all predictors have in common.
 
     Args:
         name: the name in reports.
-        predictor: the networks.
+        predictor: the predictor.
     """
 
-    def __init__(self, name: str, predictor: Predictor) -> None:
+    def __init__(self, name: str, predictor: AnyPredictor) -> None:
         self.name, self.predictor = name, predictor
         self.scale_source = predictor.meta.scale_source
-        self.ego_motion = None if predictor.pose is None else predictor.ego_motion
 
     def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
         """Return whether depth of these clips is in metres, and its scale in words, see `Predictions`.
@@ -81,6 +81,15 @@ class NetworkPredictions:
             clips: the clips that are predicted.
         """
         return scale_on(clips, self.predictor.meta)
+
+
+class NetworkPredictions(PredictorPredictions[Predictor]):
+    """The predictions of a checkpoint's networks."""
+
+    @property
+    def ego_motion(self) -> EgoMotion | None:
+        """The function that predicts ego-motion, see `Predictions`."""
+        return None if self.predictor.pose is None else self.predictor.ego_motion
 
     def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
         """Return the predicted maps of a frame at the network's size, see `Predictions`.
@@ -101,26 +110,13 @@ class NetworkPredictions:
         return FrameMaps(rows, {"confidence": maps.log_scale, "flip difference": difference})
 
 
-class ExportedPredictions:
-    """The predictions of an exported network.
+class ExportedPredictions(PredictorPredictions[ExportedPredictor]):
+    """The predictions of an exported network."""
 
-    Args:
-        name: the name in reports.
-        predictor: the network.
-    """
-
-    def __init__(self, name: str, predictor: ExportedPredictor) -> None:
-        self.name, self.predictor = name, predictor
-        self.scale_source = predictor.meta.scale_source
-        self.ego_motion = predictor.ego_motion if predictor.has_pose else None
-
-    def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
-        """Return whether depth of these clips is in metres, and its scale in words, see `Predictions`.
-
-        Args:
-            clips: the clips that are predicted.
-        """
-        return scale_on(clips, self.predictor.meta)
+    @property
+    def ego_motion(self) -> EgoMotion | None:
+        """The function that predicts ego-motion, see `Predictions`."""
+        return self.predictor.ego_motion if self.predictor.has_pose else None
 
     def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
         """Return the predicted maps of a frame at the network's size, see `Predictions`.

@@ -63,7 +63,7 @@ class Predictions(Protocol):
 
 
 class PredictorPredictions(Generic[AnyPredictor]):
-    """What the predictions of all predictors have in common.
+    """The predictions of a predictor, of either kind.
 
     Args:
         name: the name in reports.

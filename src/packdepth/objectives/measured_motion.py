@@ -1,4 +1,4 @@
-"""What terms that compare the ego-motion with measured motion have in common."""
+"""Common base of the terms that compare the ego-motion with measured motion."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 import world
 
 from packdepth.evaluation.flicker import flicker
-from packdepth.live.motion import points_of
+from packdepth.geometry.pinhole import points_of
 
 
 def exact(index: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import world
 
 from packdepth.evaluation.flicker import flicker
 from packdepth.geometry.camera import Camera
-from packdepth.live.motion import points_of
+from packdepth.geometry.pinhole import points_of
 from packdepth.live.smoothing import Smoother
 
 Drive = list[tuple[np.ndarray, np.ndarray]]  # images [H, W, 3] uint8, and true inverse depth [H, W] float32

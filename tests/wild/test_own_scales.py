@@ -27,7 +27,7 @@ from packdepth.inspection.survey import survey
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import DepthPng
 from packdepth.sources.open import open_clips
-from packdepth.sources.ranges import camera_numbers, ray_lengths, with_ranges
+from packdepth.sources.ranges import ray_lengths, with_ranges
 
 from .conftest import Command
 
@@ -116,7 +116,7 @@ def test_distances_of_a_lens_are_along_its_own_rays() -> None:
     for _ in range(50):  # the inverse of the lens, by repeated substitution
         ray = corner / (1 - 0.05 * (ray @ ray))
     assert frame.depth.read()[0, 0] == pytest.approx(1 / np.sqrt(1 + ray @ ray), rel=1e-5)
-    assert ray_lengths(camera_numbers(camera), 48, 64, lens).min() == pytest.approx(1, abs=1e-3)
+    assert ray_lengths(camera.numbers, 48, 64, lens).min() == pytest.approx(1, abs=1e-3)
 
 
 # --- poses without metres ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from packdepth.data.optical_flow import Flow, optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source, gaps
 from packdepth.data.triangulation import triangulated
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.pinhole import hit_pixels
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.offset import pairs_apart
 
@@ -253,12 +254,8 @@ def _depth_over_lidar(clip: Clip, depth: Readable | None, lidar: Readable | None
     """Return the median of depth map over LiDAR where both measure; None if that is nowhere."""
     assert depth is not None
     assert lidar is not None
-    camera, points = clip.camera, lidar.read()
-    points = points[points[:, 2] > 0]
-    places = points[:, :2] / points[:, 2:] * [float(camera.fx), float(camera.fy)] + [float(camera.cx), float(camera.cy)]
-    u, v = np.rint(places).astype(int).T
-    inside = (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-    values, ranges = depth.read()[v[inside], u[inside]], points[inside, 2]
+    pixels, points = hit_pixels(lidar.read(), clip.camera)
+    values, ranges = depth.read()[*pixels], points[:, 2]
     ratios = values[values > 0] / ranges[values > 0]
     return float(np.median(ratios)) if len(ratios) >= MIN_POINTS else None
 

@@ -13,9 +13,10 @@ from functools import lru_cache
 import numpy as np
 
 from packdepth.data.disagreement import Disagreement, evenly_spread
+from packdepth.geometry.pinhole import hit_pixels
 from packdepth.progress import counted
 from packdepth.records import Clip, Frame
-from packdepth.sources.ranges import camera_numbers, ray_lengths
+from packdepth.sources.ranges import ray_lengths
 
 CHECKED = 4  # depth maps of a clip that are looked at, evenly spread
 STEPS = (0.08, 0.16)  # shares of the image's width between the three pixels: walls are small, and the effect grows with
@@ -67,7 +68,7 @@ def kind_of_depth(clip: Clip) -> tuple[str | None, str]:
     frames = evenly_spread([frame for frame in clip.frames if frame.depth is not None], CHECKED)
     if not frames or clip.missing_camera is not None:
         return None, ""
-    lengths = ray_lengths(camera_numbers(clip.camera), clip.camera.height, clip.camera.width, None)
+    lengths = ray_lengths(clip.camera.numbers, clip.camera.height, clip.camera.width, None)
     counts, triples = _by_planes(frames, lengths)
     best = max(counts, key=lambda kind: counts[kind])
     others = max(count for kind, count in counts.items() if kind != best)
@@ -116,16 +117,11 @@ def _bend(depth: np.ndarray, step: int, axis: int) -> np.ndarray:
 def _by_scans(frames: Sequence[Frame], clip: Clip, lengths: np.ndarray) -> tuple[str, str] | None:
     """Return which kind of depth LiDAR scans confirm, and how; None without scans, or if they confirm none."""
     logs, rays = [np.zeros(0)], [np.zeros(0)]
-    fx, fy, cx, cy = camera_numbers(clip.camera)
     for frame in frames:
         if frame.lidar is None or frame.depth is None:
             continue
-        points = frame.lidar.read()
-        points = points[points[:, 2] > 0]
-        u, v = np.rint(points[:, :2] / points[:, 2:] * [fx, fy] + [cx, cy]).astype(int).T
-        inside = (u >= 0) & (u < lengths.shape[1]) & (v >= 0) & (v < lengths.shape[0])
-        u, v, z = u[inside], v[inside], points[inside, 2]
-        depth, length = frame.depth.read()[v, u], lengths[v, u]
+        pixels, points = hit_pixels(frame.lidar.read(), clip.camera)
+        depth, length, z = frame.depth.read()[*pixels], lengths[*pixels], points[:, 2]
         usable = (depth > 0) & (length > MIN_LENGTH)
         logs.append(np.log(depth[usable] / z[usable]))
         rays.append(np.log(length[usable]))

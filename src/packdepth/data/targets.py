@@ -267,7 +267,7 @@ def camera_index(clip: Clip, cameras: Sequence[Camera]) -> int:
 
 
 def _numbers(camera: Camera) -> tuple[float, ...]:
-    return float(camera.fx), float(camera.fy), float(camera.cx), float(camera.cy), camera.width, camera.height
+    return *camera.numbers, camera.width, camera.height
 
 
 def check_scans(clips: Sequence[Clip]) -> None:

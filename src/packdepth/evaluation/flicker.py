@@ -6,6 +6,7 @@ import numpy as np
 
 from packdepth.data.optical_flow import sampled
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.pinhole import projected
 
 SEEN_AGAIN = 0.05  # difference of log depth from the ground truth of the other frame: more means that a point is hidden
 
@@ -42,8 +43,8 @@ def flicker(
     0.0953
     """
     moved = points @ T_other_current[:3, :3].T + T_other_current[:3, 3]
-    places, before = _projected(points, camera), _projected(moved, camera)
-    seen = _inside(places, points, camera) & _inside(before, moved, camera)
+    (places, inside), (before, inside_before) = projected(points, camera), projected(moved, camera)
+    seen = inside & inside_before
     if other_truth is not None and seen.any():
         columns, rows = before[seen].round().astype(int).T
         with np.errstate(divide="ignore"):
@@ -54,17 +55,3 @@ def flicker(
     error = np.log(sampled(inv_depth, places[seen]) * points[seen, 2])
     error_before = np.log(sampled(other, before[seen]) * moved[seen, 2])
     return float(np.median(np.abs(error - error_before)))
-
-
-def _projected(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return the pixels [N, 2] of points [N, 3] as (u, v)."""
-    depth = np.maximum(points[:, 2], 1e-3)
-    u = np.asarray(points[:, 0] / depth * float(camera.fx) + float(camera.cx))
-    return np.stack([u, points[:, 1] / depth * float(camera.fy) + float(camera.cy)], axis=-1)
-
-
-def _inside(places: np.ndarray, points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return which points [N, 3] lie in front of the camera and in its image."""
-    u, v = places.T
-    inside = (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1) & (points[:, 2] > 0)
-    return np.asarray(inside)

@@ -142,6 +142,11 @@ class Camera:
         """Return the camera of the image mirrored left to right."""
         return replace(self, cx=self.width - 1 - self.cx)
 
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """fx, fy, cx and cy of one camera as floats."""
+        return float(self.fx), float(self.fy), float(self.cx), float(self.cy)
+
     def unproject(self, depth: Tensor) -> Tensor:
         """Return the points of all pixels of a depth map, in the camera frame.
 

@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
+import numpy as np
+
+from packdepth.checkpoint import Meta
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, scale_of_clip
 from packdepth.inference.options import RECONNECT_SECONDS
 from packdepth.live.address import address_of
@@ -20,8 +24,26 @@ from packdepth.live.timing import Timing
 from packdepth.records import Clip, Prediction
 from packdepth.sources.open import check_fov, open_clips
 
-if TYPE_CHECKING:
-    from packdepth.inference.base import BasePredictor
+
+class FramePredictor(Protocol):
+    """A predictor of single images, as far as a stream needs it."""
+
+    @property
+    def meta(self) -> Meta:
+        """The description of the checkpoint."""
+
+    @property
+    def label_classes(self) -> int | None:
+        """The classes of label maps that guide the depth network; None if none do."""
+
+    def predict(self, image: np.ndarray, camera: Camera | None = None, *, flip: bool = False) -> Prediction:
+        """Return the depth of an image.
+
+        Args:
+            image: [H, W, 3] uint8, RGB.
+            camera: its camera, if it is known.
+            flip: fuse the prediction with that of the mirrored image.
+        """
 
 
 @dataclass(frozen=True)
@@ -99,7 +121,7 @@ class PredictionStream:
 
     def __init__(
         self,
-        predictor: BasePredictor,
+        predictor: FramePredictor,
         feed: Feed,
         *,
         flip: bool = False,

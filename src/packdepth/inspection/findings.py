@@ -21,6 +21,7 @@ from packdepth.data.faults import faults
 from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.overlap import overlap_in_words
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
+from packdepth.geometry.pinhole import projected
 from packdepth.inspection.picture import (
     ALTERNATING,
     COMBED,
@@ -797,7 +798,5 @@ def _static_ranges(survey: Survey) -> str:
 
 def _hit_share(clip: Clip, points: np.ndarray) -> float:
     """Return the share of the points [N, 3] (metres, camera frame) that fall into the image."""
-    camera, ahead = clip.camera, points[points[:, 2] > MIN_RANGE]
-    u, v = (ahead[:, :2] / ahead[:, 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]).T
-    inside = (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1)
+    _, inside = projected(points[points[:, 2] > MIN_RANGE], clip.camera)
     return float(inside.sum() / max(len(points), 1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from packdepth.data.optical_flow import pooled, sampled
 from packdepth.geometry.camera import Camera
+from packdepth.geometry.pinhole import points_of, projected
 
 MIN_SIDE = 16  # pixels, of the shorter side of the coarsest level
 ROUNDS = 4  # Gauss-Newton steps on each level
@@ -68,41 +69,6 @@ def aligned_motion(
             step = np.linalg.solve(normal, weighted.T @ rest.ravel() - strayed / deviations**2)
             T, exposure, strayed = exponential(step[:6]) @ T, exposure + step[6:], strayed + step
     return T
-
-
-def points_of(inv_depth: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return the points [H, W, 3] of the pixels of an inverse depth map.
-
-    Args:
-        inv_depth: inverse depth [H, W], positive.
-        camera: its camera, of floats.
-
-    >>> points_of(np.array([[0.5]]), Camera(1.0, 1.0, 0.0, 0.0, 1, 1)).tolist()
-    [[[0.0, 0.0, 2.0]]]
-    """
-    v, u = np.indices(inv_depth.shape, dtype=np.float64)
-    x, y = (u - float(camera.cx)) / float(camera.fx), (v - float(camera.cy)) / float(camera.fy)
-    points: np.ndarray = np.stack([x, y, np.ones_like(x)], axis=-1) / inv_depth[..., None]
-    return points
-
-
-def projected(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels [..., 2] of points as (u, v), and which of them [...] lie in the image.
-
-    Args:
-        points: [..., 3] in the camera frame.
-        camera: the camera, of floats.
-
-    >>> projected(np.array([0.0, 0.0, 2.0]), Camera(1.0, 1.0, 3.0, 1.0, 8, 4))[0].tolist()
-    [3.0, 1.0]
-    """
-    depth = points[..., 2]
-    ahead = depth > 0
-    safe = np.where(ahead, depth, 1.0)
-    u = points[..., 0] / safe * float(camera.fx) + float(camera.cx)
-    v = points[..., 1] / safe * float(camera.fy) + float(camera.cy)
-    inside = ahead & (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1)
-    return np.stack([u, v], axis=-1), inside
 
 
 def _slopes(across: np.ndarray, down: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ from PIL import Image
 from packdepth.data.optical_flow import sampled
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
-from packdepth.live.motion import aligned_motion, points_of, projected
+from packdepth.geometry.pinhole import points_of, projected
+from packdepth.live.motion import aligned_motion
 
 MAX_WIDTH = 160  # pixels, of the small maps: smoothing then takes some milliseconds
 MEMORY = 0.3  # seconds after which a frame's share has fallen to 1/e: 3 frames at 10 a second

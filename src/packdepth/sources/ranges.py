@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import Lens
 from packdepth.records import Clip, Readable
 
@@ -43,15 +42,6 @@ def ray_lengths(numbers: tuple[float, float, float, float], height: int, width: 
     return lengths
 
 
-def camera_numbers(camera: Camera) -> tuple[float, float, float, float]:
-    """Return fx, fy, cx, cy of a camera of floats.
-
-    Args:
-        camera: the camera.
-    """
-    return float(camera.fx), float(camera.fy), float(camera.cx), float(camera.cy)
-
-
 @dataclass(frozen=True)
 class RangeMap:
     """Map of distances along rays, read as z-depth."""
@@ -78,7 +68,7 @@ def with_ranges(clip: Clip) -> Clip:
     Args:
         clip: the clip as it is on disk.
     """
-    numbers = camera_numbers(clip.camera)
+    numbers = clip.camera.numbers
     return replace(
         clip,
         frames=tuple(

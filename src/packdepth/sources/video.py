@@ -19,7 +19,6 @@ from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, check_one_
 from packdepth.sources.files import by_name, is_clutter, listed
 from packdepth.sources.guess import common_guess
 from packdepth.sources.proxies import repeated_videos
-from packdepth.sources.ranges import camera_numbers
 from packdepth.sources.stills import IMAGES
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
@@ -110,7 +109,7 @@ def _warn_of_several_cameras(path: Path, clips: Sequence[Clip]) -> None:
     for clip in clips:
         moment = CAMERA_MARK.sub("", clip.path.stem)
         first = moments.setdefault(moment, clip) if moment != clip.path.stem else clip
-        if first is not clip and camera_numbers(clip.camera) == camera_numbers(first.camera):
+        if first is not clip and clip.camera.numbers == first.camera.numbers:
             known = "calibration" if clip.missing_camera is None else "guess of the camera"
             warnings.warn(
                 f"{path}: its videos are of several cameras by their names ({first.path.name}, {clip.path.name}), but "

@@ -23,7 +23,7 @@ from packdepth.inference.load import load
 from packdepth.inference.options import POINTS, RECORDING, PointOptions, RecordingOptions
 from packdepth.inference.ros.messages import CLOUD_TOPIC, DEPTH_TOPIC, INFO_TOPIC, TEXT, depth_messages
 from packdepth.inference.run import last_lines
-from packdepth.progress import progress
+from packdepth.progress import counted, progress
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.open import open_clips
 from packdepth.sources.recognize import source_at
@@ -340,7 +340,7 @@ def _writing(path: Path) -> Iterator[_Recording]:
 def _lines(jobs: Sequence[CameraJob], output: Path, topics: set[str]) -> list[str]:
     """Return lines that say what was written, and what to mind; `topics` are those of the input."""
     count = sum(len(job.clip.frames) for job in jobs)
-    lines = [f"recording of {count} frame{'' if count == 1 else 's'}: {output}"]
+    lines = [f"recording of {counted(count, 'frame')}: {output}"]
     for job in jobs:
         names = [job.output(name) for name in (DEPTH_TOPIC, INFO_TOPIC, CLOUD_TOPIC)]
         frame_id = _recorded(job.clip.frames[0].image).header.frame_id

@@ -16,14 +16,13 @@ from packdepth.objectives.objective import Objective
 from packdepth.recommend.choices import (
     Budget,
     Choice,
-    Without,
     choose,
     plan_in_words,
     scale_in_advance,
     usable,
     with_steps,
 )
-from packdepth.recommend.look import Look, look
+from packdepth.recommend.look import Look, Without, hidden, look
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.recommend.step_time import seconds_per_step
 from packdepth.sources.base import Source
@@ -73,9 +72,9 @@ def init(
     if minutes <= 0:
         raise InputError(f"--minutes: is {minutes:g}; give the minutes that the training may take")
     found = source_at(Path(source), kind, options)
-    looked = look(found.clips())
+    looked = look(hidden(found.clips(), without))
     check_trainable(looked, Path(source))
-    used, left_out = usable(looked, without)
+    used, left_out = usable(looked)
     if not used:
         raise InputError(f"{source}: none of its clips can be trained on ({'; '.join(left_out[:3])})")
     make_folder(output.parent)
@@ -87,7 +86,7 @@ def init(
         found = found.restricted_to(split)
     try:
         budget = Budget(minutes, *_device(device), seed)
-        choices = recommended(looked, found, budget, without)
+        choices = recommended(looked, found, budget, keeps_depth="depth" in without)
     except InputError:
         if left_out:
             split.unlink()
@@ -144,17 +143,17 @@ def train_on_data(
     train_elsewhere(file, output, overrides, use=use)
 
 
-def recommended(looked: Look, source: Source, budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:
+def recommended(looked: Look, source: Source, budget: Budget, keeps_depth: bool = False) -> list[Choice]:
     """Return all values of a run file, after timing training steps and checking that the data hold what it needs.
 
     Args:
         looked: measurements of the data.
         source: the source.
         budget: what the training may cost.
-        without: measurements not to use.
+        keeps_depth: whether measured depth is kept for evaluation.
     """
     block = {"kind": source.kind, **source.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})}
-    choices = choose(looked, block, budget, without)
+    choices = choose(looked, block, budget, keeps_depth)
 
     def step_seconds(chosen: Sequence[Choice], size: tuple[int, int]) -> float:
         trial = [*chosen, Choice("data.image_size", list(size), ""), Choice("training.epochs", 1, "")]

@@ -28,7 +28,8 @@ class Checkpoints(pl.Callback):
     """Callback that writes `last` at the end of every epoch, and `best` if its score is the lowest so far.
 
     The score is abs_rel of the validation (with median scaling unless depth is metric) if there is measured depth and
-    the depth network is not frozen. Otherwise it is the validation loss or, without validation, the training loss.
+    the depth network is not frozen and `best_by` is not `loss`. Otherwise it is the validation loss or, without
+    validation, the training loss.
 
     Args:
         output: the folder of the run.
@@ -81,7 +82,7 @@ class Checkpoints(pl.Callback):
         scores["train/loss"] = self.run_log.mean_loss()
         for name, value in scores.items():
             check_finite(value, self.output, f"{name} of epoch {trainer.current_epoch + 1}")
-        score = scores[self._monitored(scores)]
+        score = scores[self.monitored(scores)]
         if trainer.current_epoch < self.run.training.best_after * self.run.training.epochs:
             self.best = float("inf")  # what follows is compared with no earlier score
             better = True
@@ -118,9 +119,14 @@ class Checkpoints(pl.Callback):
             checkpoint.write(last, content, lambda folder: _add_semantics(module, folder))
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
-    def _monitored(self, scores: dict[str, float]) -> str:
+    def monitored(self, scores: dict[str, float]) -> str:
+        """Return the name of the score that decides which checkpoint is the best.
+
+        Args:
+            scores: the scores of an epoch, by their names.
+        """
         names = ["val/abs_rel" if self.scale_source != "none" else "val/abs_rel_scaled", "val/loss", "train/loss"]
-        if self.run.networks.depth.frozen:
+        if self.run.networks.depth.frozen or self.run.training.best_by == "loss":
             del names[0]
         return next(name for name in names if name in scores)
 

@@ -20,6 +20,7 @@ from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.calibration import FOCAL_DEVIATION
 from packdepth.training.cameras import LearnedCameras
+from packdepth.training.collapse import collapsed
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
 
@@ -96,7 +97,16 @@ class Checkpoints(pl.Callback):
             if better:
                 checkpoint.write(self.output / "best", content, lambda folder: _add_semantics(module, folder))
             checkpoint.write(self.output / "last", content, lambda folder: _add_state(module, state, folder))
+            self._warn_of_collapse(trainer, module)
         trainer.strategy.barrier()
+
+    def _warn_of_collapse(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Print a warning if depth has become the same everywhere; the end of the training looks once more."""
+        if trainer.current_epoch + 1 < self.run.training.epochs:
+            start = getattr(self.run.networks.depth, "initial_depth", None)
+            sentence = collapsed(self.output / "last", self.clips, start, str(module.device))
+            if sentence is not None:
+                print(f"warning: {sentence}", flush=True)
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         """Print what an interrupted run leaves.

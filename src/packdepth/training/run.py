@@ -152,7 +152,7 @@ def train(
         for camera in checkpoint.read_description(output / "last")[1].cameras:
             print(f"camera: {camera}")
         device = "cpu" if run.training.accelerator == "cpu" else "auto"
-        collapse = collapsed(output, clips, getattr(run.networks.depth, "initial_depth", None), device)
+        collapse = collapsed(output / "best", clips, getattr(run.networks.depth, "initial_depth", None), device)
         if collapse is not None:
             raise InputError(collapse)
         meta = check_scales(output, clips, validation, device)

@@ -46,8 +46,7 @@ EPOCH_MINUTES = 4.0  # of a long training; chosen
 USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
 SMALL_MOTION = 0.6  # of it: below, context frames are taken from farther away
 MAX_STRIDE = 10  # frames between target and context
-TRANSLATION_SHARE = 0.3  # of the step from frame to frame: what one unit of predicted translation is
-ROTATION_SCALE = 0.03  # radians that one unit of predicted rotation is (both: 2026-11-26-changing-speed.md)
+ROTATION_SCALE = 0.03  # radians for a unit of predicted rotation; for one of translation, the step from frame to frame
 DEPTH_RANGE = (1.0, 30.0)  # metres, of the initial depth: beyond it, the data say something odd
 UNKNOWN_DEPTH = 12.0  # metres: the initial depth where nothing tells it, that of streets
 CACHE_BYTES = 2 * 1024**3  # bytes of memory for resized images; more images are read from disk in every pass
@@ -456,8 +455,8 @@ def _networks(situation: Situation) -> list[Choice]:
     source = "measured" if has_distance else "what makes the image grow as it does at that depth"
     why = f"metres ahead from frame to frame, {source}"
     if forward > 0 and not has_distance:
-        pose |= {"translation_scale": round(TRANSLATION_SHARE * forward, 3), "rotation_scale": ROTATION_SCALE}
-        why = f"{why}; with these factors, its changes are learned in time"
+        pose |= {"translation_scale": round(forward, 3), "rotation_scale": ROTATION_SCALE}
+        why = f"{why}; with these scales, its changes are learned in time (2026-11-26-changing-speed.md)"
     return [*choices, Choice("networks.pose", pose, why)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import yaml
 
@@ -39,10 +40,25 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         if not equals:
             raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
         try:
-            values[key] = yaml.safe_load(text)
+            value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise InputError(f"option {option}: '{text}' is not valid YAML") from None
+        field = found.model_fields.get(key)
+        is_one = isinstance(value, str | int) and field is not None and is_list_of_text(field.annotation)
+        values[key] = [text] if is_one else value
     return parse(found, values, f"{kind} of {path}")
+
+
+def is_list_of_text(annotation: Any) -> bool:
+    """Return whether a type is a list of strings, or may be one.
+
+    Args:
+        annotation: the type.
+
+    >>> is_list_of_text(list[str] | None), is_list_of_text(str), is_list_of_text(list[int])
+    (True, False, False)
+    """
+    return annotation == list[str] or any(map(is_list_of_text, get_args(annotation)))
 
 
 def recognize(path: Path) -> str:

@@ -17,6 +17,7 @@ from packdepth.data.beams import beam_depth, other_depth
 from packdepth.data.dataset import ClipDataset, DrawSampler, ShardSampler
 from packdepth.data.teacher_maps import teacher_maps
 from packdepth.geometry.camera import Camera
+from packdepth.interruption import die_with_parent
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.teacher import teacher_of
 from packdepth.records import Batch, Clip
@@ -136,6 +137,7 @@ class RunData(pl.LightningDataModule):
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
+            worker_init_fn=die_with_parent,
             pin_memory=self.run.training.accelerator != "cpu" and torch.cuda.is_available(),
         )
 

@@ -332,7 +332,7 @@ def disk_error(error: BaseException, path: Path, written: int = 0, temporary: Pa
         temporary: the unfinished file or folder beside it; errors of other files are not of `path`.
 
     >>> str(disk_error(OSError(errno.ENOSPC, "No space left on device"), Path(".")))  # doctest: +ELLIPSIS
-    '.: cannot be written: its disk is full (... free, more than 0.0 MB needed); free some space, or name ...'
+    '.: cannot be written: its disk is full (... free); free some space, or name another output'
     >>> disk_error(ValueError("no number"), Path("."))
     """
     if isinstance(error, InputError):
@@ -340,8 +340,9 @@ def disk_error(error: BaseException, path: Path, written: int = 0, temporary: Pa
     if is_full(error):
         there = next(folder for folder in [path, *path.absolute().parents] if folder.is_dir())
         free = size_in_words(shutil.disk_usage(there).free)
+        needed = f", more than {size_in_words(written)} needed" if written else ""
         return InputError(
-            f"{path}: cannot be written: its disk is full ({free} free, more than {size_in_words(written)} needed); "
+            f"{path}: cannot be written: its disk is full ({free} free{needed}); "
             f"free some space, or name another output"
         )
     if isinstance(error, OSError) and temporary is not None and str(error.filename).startswith(str(temporary)):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from packdepth.disk import put, unfinished
+from packdepth.disk import disk_error, put, unfinished
 from packdepth.errors import InputError
 
 PLY_TYPES = {"<f4": "float", "u1": "uchar", "<u2": "ushort"}  # names of numpy's types in a PLY
@@ -61,6 +61,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        said = disk_error(error, folder)
+        if said is not None:
+            raise said from None
         raise InputError(f"{folder}: cannot be made a folder ({error.strerror}); name another output") from None
 
 

@@ -227,9 +227,9 @@ class Attack:
         self.folder.mkdir(parents=True)
         return self.folder / "out"
 
-    def operations(self, first: int = 1) -> Iterator[int]:
-        """Yield the numbers of the attacked operations."""
-        last = self.whole.operations
+    def operations(self, first: int = 1, but: int = 0) -> Iterator[int]:
+        """Yield the numbers of the attacked operations, from the `first` one to the last `but` some."""
+        last = self.whole.operations - but
         yield from sorted(set(np.linspace(first, last, min(self.points, last)).round().astype(int).tolist()))
 
     def end(self, output: Path, text: str) -> str | None:
@@ -306,7 +306,7 @@ class Attack:
     def owners(self) -> Row:
         """Start the command a second time while a first one is at an operation."""
         row = Row(f"two owners: {self.case.name}")
-        for at in self.operations(first=min(4, self.whole.operations)):
+        for at in self.operations(first=4, but=3):  # without those before and after it owns the output
             output = self.fresh()
             process, log = start(self.case.at(output), output, at, send(signal.SIGSTOP))
             deadline = time.monotonic() + SECONDS

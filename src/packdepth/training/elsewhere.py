@@ -16,6 +16,7 @@ from packdepth.config import load_run
 from packdepth.disk import recover
 from packdepth.errors import InputError
 from packdepth.interruption import DIES_WITH_PARENT, Interrupted, interrupting
+from packdepth.ownership import owned
 
 END_SECONDS = 20.0  # for a training to end when it is interrupted, before it is killed
 LOOK_SECONDS = 0.2  # between looks at a training and at whether it is to be stopped
@@ -27,11 +28,14 @@ def finished_epochs(output: Path) -> int:
     Args:
         output: folder of the run; if it does not exist, the number is 0.
 
+    Raises InputError if another process is writing to the folder.
+
     >>> finished_epochs(Path("no such folder"))
     0
     """
     if output.is_dir():
-        recover(output / "last")
+        with owned(output):  # nobody trains there any more, and what a killed training left is removed
+            recover(output / "last")
     meta = output / "last" / "meta.json"
     return int(json.loads(meta.read_text())["epoch"]) if meta.exists() else 0
 

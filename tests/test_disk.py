@@ -135,7 +135,12 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
 def test_many_files_take_one_look_at_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: looks.append(path) or scandir(path))
+
+    def counting(path: Path) -> object:
+        looks.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counting)
     for index in range(20):
         with replacing(tmp_path / f"{index}.txt") as temporary:
             temporary.write_text("a")

@@ -22,7 +22,7 @@ HEEDED = ("SIGINT", "SIGTERM", "SIGHUP")  # by name, because Windows has no SIGH
 AGAIN_SECONDS = 3.0  # after which a second signal ends the process at once; earlier, it is an echo of the first one
 WATCH_SECONDS = 1.0  # between looks at the parent, where the system does not end orphans itself
 DIES_WITH_PARENT = "PACKDEPTH_DIES_WITH_PARENT"  # environment of a process that one of ours has started
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # environment of processes that train together
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK")  # environment of processes that train together
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 

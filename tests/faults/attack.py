@@ -19,6 +19,7 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ from packdepth.errors import InputError
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "packdepth.exchange")
+ORPHAN_SECONDS = 5  # that a process may live on after the one that has started it
 SECONDS = 300  # after which a command hangs
 VARYING = ("created", "git_commit")  # in meta.json
 
@@ -115,6 +117,7 @@ def start(arguments: Sequence[str], folder: Path, at: int = 0, act: Callable[[in
         return process, log
     status = 70
     try:
+        os.setpgid(0, 0)  # with all that it starts
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
@@ -154,6 +157,19 @@ def finish(process: int, log: Path) -> Ended:
     log.unlink()
     counted = re.search(r"\noperations (\d+)\n", text)
     return Ended(os.waitstatus_to_exitcode(status), text, int(counted[1]) if counted else 0)
+
+
+def outlived(process: int) -> bool:
+    """Return whether a process that a command has started lives on after its end, and end it."""
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(process, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.1)
+    os.killpg(process, signal.SIGKILL)
+    return True
 
 
 def run(arguments: Sequence[str], folder: Path, at: int = 0, act: Callable[[int], None] = kill) -> Ended:
@@ -329,6 +345,63 @@ def _stopped(process: int) -> bool:
     return bool(found) and os.WIFSTOPPED(status)
 
 
+def orphans(case: Case, folder: Path, begun: str) -> Row:
+    """Kill and interrupt a command with processes of its own when a file has appeared, and go on with it.
+
+    Args:
+        case: the command.
+        folder: an empty folder.
+        begun: pattern of the file.
+    """
+    row = Row(f"orphans: {case.name}")
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        shutil.rmtree(folder, ignore_errors=True)
+        output = folder / "out"
+        folder.mkdir(parents=True)
+        process, log = start(case.at(output), output)
+        deadline = time.monotonic() + SECONDS
+        while not any(output.glob(begun)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(process, number)
+        ended = finish(process, log)
+        row.runs += 1
+        expected = -number if number == signal.SIGKILL else 128 + number
+        if outlived(process) or ended.status != expected:
+            row.failures.append(
+                f"{number.name}: status {ended.status}, or processes that lived on: {last_line(ended.text)}"
+            )
+            continue
+        ended = run(again(case, output, ended.text), output)
+        if ended.status != 0 or leftovers(output):
+            row.failures.append(
+                f"{number.name}: going on: {ended.status}, {last_line(ended.text)}, {leftovers(output)}"
+            )
+    return row
+
+
+def stopped_rank(case: Case, folder: Path) -> Row:
+    """Stop, not kill, the second of two processes that train together: the first must end and say so."""
+    row = Row(f"stopped rank: {case.name}", runs=1)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ["PACKDEPTH_WAIT_SECONDS"] = "10"
+    command = [sys.executable, "-m", "packdepth.cli", *case.at(folder / "out")]
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + SECONDS
+        while not (folder / "out" / "last").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(int(children.read_text().split()[0]), signal.SIGSTOP)
+        text, _ = process.communicate(timeout=SECONDS)
+    finally:
+        del os.environ["PACKDEPTH_WAIT_SECONDS"]
+        process.kill()
+    if process.returncode != 2 or "did not answer for 10 seconds" not in text:
+        row.failures.append(f"status {process.returncode}: {last_line(text)}")
+    return row
+
+
 def rights(case: Case, folder: Path) -> Row:
     """Compare the rights of all written files with what the umask gives."""
     row = Row(f"umask: {case.name}")
@@ -399,7 +472,18 @@ def attacked(points: int, only: str = "") -> Iterator[Row]:
     """
     with tempfile.TemporaryDirectory(prefix="attacks-") as name:
         folder = Path(name)
-        for case in cases(folder):
+        commands = cases(folder)
+        long = commands[1].arguments
+        several = Case("train, 2 workers", (*long, "data.workers=2", "training.epochs=40"), ("last",))
+        if re.search(only, "orphans train"):
+            yield orphans(several, folder / "work", "last")
+        if re.search(only, "orphans city"):
+            city = Case("city, 2 processes", ("city", "OUT", "--drives", "3", "--frames", "12", "--size", "96x320"))
+            yield orphans(city, folder / "work", "*/rows/*.csv")
+        if re.search(only, "stopped rank"):
+            options = ("training.devices=2", "training.batch_size=2", "training.epochs=2000")
+            yield stopped_rank(Case("train", (*long, *options)), folder / "work")
+        for case in commands:
             wanted = [attack for kind, attack in ATTACKS.items() if re.search(only, f"{kind} {case.name}")]
             if wanted:
                 attack = Attack(case, folder / "work", points)

@@ -101,7 +101,7 @@ def train(
             used; and after the last step, if the training has collapsed.
     """
     output = Path(output)
-    with owned(output, first=rank_zero_only.rank == 0), heeding_signals() as signals:
+    with owned(output, first=getattr(rank_zero_only, "rank", 0) == 0), heeding_signals() as signals:
         try:
             return _train(run, output, resume, overrides)
         except SystemExit:  # Lightning's answer to an interruption

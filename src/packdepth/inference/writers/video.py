@@ -127,7 +127,7 @@ def _picture(stream: VideoStream, frame: np.ndarray) -> av.VideoFrame:
     for (
         plane
     ) in picture.planes:  # x264 encodes blocks of 16: what lies beyond the border, too, which would be any memory
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         rows[:, plane.width :] = rows[:, plane.width - 1 : plane.width]
     return picture
 

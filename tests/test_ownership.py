@@ -59,7 +59,7 @@ def test_the_lock_of_a_folder_that_will_be_replaced_lies_beside_it(tmp_path: Pat
 
 def test_a_file_is_no_output(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused = pytest.raises(InputError, match=r"file: cannot be written to \(.*\); name another output")
+    refused = pytest.raises(InputError, match=r"file: cannot be made a folder \(.*\); name another output")
     with refused, owned(tmp_path / "file"):
         pass
 

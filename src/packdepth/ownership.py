@@ -76,14 +76,16 @@ def owned(output: Path, first: bool = True, beside: bool = False) -> Iterator[No
 def _take(path: Path, output: Path) -> int:
     """Lock an output, and return the descriptor of the lock. Raises InputError if another process has it."""
     while True:
+        what = "cannot be made a folder"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            what = "cannot be written to"
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             said = disk_error(error, output)
             if said is not None:
                 raise said from None
-            raise InputError(f"{output}: cannot be written to ({error.strerror}); name another output") from None
+            raise InputError(f"{output}: {what} ({error.strerror}); name another output") from None
         try:
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not passed on to processes forked here

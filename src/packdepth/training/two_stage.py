@@ -17,6 +17,7 @@ from pathlib import Path
 from packdepth.checkpoint import TRAINER_STATE
 from packdepth.config import Run, dump_run, load_run
 from packdepth.data.filters import moving
+from packdepth.disk import recover
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.inference.ground import KEPT, filter_ground
@@ -91,7 +92,8 @@ def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = (
 
 def _resumable(stage: Path) -> bool:
     """Return whether a stage has finished an epoch."""
-    return finished_epochs(stage) > 0 and (stage / "last" / TRAINER_STATE).is_file()
+    recover(stage / "last")
+    return (stage / "last" / TRAINER_STATE).is_file()
 
 
 def _finished(stage: Path, run: Run) -> bool:

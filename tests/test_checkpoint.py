@@ -67,6 +67,7 @@ def test_a_checkpoint_returns_as_it_was(tmp_path: Path) -> None:
 def test_a_checkpoint_can_be_read_by_others(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "best", made())
     assert (tmp_path / "best").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "best" / WEIGHTS).stat().st_mode & 0o777 == 0o644  # as under the usual umask
     assert json.loads((tmp_path / "best" / META).read_text())["scale_source"] == "velocity (speed)"
 
 

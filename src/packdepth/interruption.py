@@ -168,13 +168,10 @@ def _can_resume(arguments: Sequence[str]) -> bool:
 # --- processes ----------------------------------------------------------------------------------------------------
 
 
-def die_with_parent(worker: object = None) -> None:
+def die_with_parent() -> None:
     """Let this process end when the one that has started it ends, however that happens.
 
     Linux does that itself; elsewhere a thread looks after the parent.
-
-    Args:
-        worker: not used; loaders of torch give their workers a number.
     """
     parent = os.getppid()
     if sys.platform == "linux":

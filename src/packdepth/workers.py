@@ -44,6 +44,16 @@ def worker_pool(
             raise
 
 
+def begin_loading(worker: int) -> None:
+    """Prepare a process that loads samples: it ends with its parent, which also decides on Ctrl-C.
+
+    Args:
+        worker: number of the process, which torch gives.
+    """
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _begin(prepare: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
     """Prepare a worker: it ends with its parent, which also decides on Ctrl-C, and leaves its task when terminated."""
     die_with_parent()

@@ -18,7 +18,6 @@ from packdepth import __version__
 from packdepth.classes import UNLABELED
 from packdepth.data.dataset import DrawSampler
 from packdepth.errors import InputError
-from packdepth.interruption import die_with_parent
 from packdepth.ownership import owned
 from packdepth.records import Clip, Frame
 from packdepth.segmentation.checkpoint import (
@@ -34,6 +33,7 @@ from packdepth.segmentation.dataset import LabeledImages, common_classes, labele
 from packdepth.segmentation.fpn import FPN
 from packdepth.segmentation.iou import evaluate_network, mean_iou
 from packdepth.segmentation.run_file import SemanticRun, SemanticTraining, load_semantic_run
+from packdepth.workers import begin_loading
 
 REPORTS = 10  # number of lines with the mean loss that a training prints
 WEIGHT_DECAY = 1e-4  # of AdamW; a usual value for segmentation networks
@@ -123,7 +123,7 @@ def batches(
     training = run.training
     order = list(DrawSampler(len(frames), training.batch_size, training.steps, training.seed))
     images = LabeledImages(frames, classes, run.data, training.seed)
-    return DataLoader(images, batch_sampler=order[done:], num_workers=run.data.workers, worker_init_fn=die_with_parent)
+    return DataLoader(images, batch_sampler=order[done:], num_workers=run.data.workers, worker_init_fn=begin_loading)
 
 
 class SemanticTrainer:

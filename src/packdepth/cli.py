@@ -28,6 +28,7 @@ from packdepth.inference.options import (
     PointOptions,
     RecordingOptions,
 )
+from packdepth.interruption import DIES_WITH_PARENT, Interrupted, die_with_parent, heeding_signals, say_interrupted
 from packdepth.progress import counted
 from packdepth.run_files import DOCS
 from packdepth.spelling import check_spelling
@@ -735,7 +736,9 @@ def _group(name: str, description: str, verbs: dict[str, Callable[..., None]]) -
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 for success, 2 for input that cannot be used.
+    """Run the command line and return the exit status.
+
+    It is 0 for success, 2 for input that cannot be used, and 128 + the number of the signal that interrupted it.
 
     Args:
         argv: the arguments; None for those of the process.
@@ -748,6 +751,27 @@ def main(argv: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"packdepth {__version__}")
         return 0
+    if DIES_WITH_PARENT in os.environ:
+        die_with_parent()
+    with heeding_signals() as signals:
+        interruption = None
+        try:
+            status = _run(arguments)
+        except Interrupted as error:  # of this process, or of one that it has started and waited for
+            interruption = error
+        except BaseException:
+            if signals.received is None:  # an error of what is being interrupted is no error
+                raise
+    if signals.received is not None:
+        interruption = Interrupted(signals.received)
+    if interruption is None:
+        return status
+    say_interrupted(arguments)
+    return interruption.status
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the command line and return the exit status, as `main` does, but for interruptions by signals."""
     try:
         check_spelling(arguments, VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES})
         tyro.cli(
@@ -772,6 +796,8 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    except Interrupted:
+        raise
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:

@@ -13,6 +13,7 @@ from packdepth.data.targets import distinct_cameras
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.objectives.objective import Objective
+from packdepth.ownership import owned
 from packdepth.recommend.choices import (
     Budget,
     Choice,
@@ -138,7 +139,8 @@ def train_on_data(
     if resume and not file.exists():
         raise InputError(f"{file}: not found, so that there is no run to go on with; train without --resume")
     if not resume:
-        init(source, file, minutes=minutes, options=[value for value in values if value not in overrides])
+        with owned(output):  # while the run file is written; then the process that trains owns the folder
+            init(source, file, minutes=minutes, options=[value for value in values if value not in overrides])
         print(file.read_text(), flush=True)
     train_elsewhere(file, output, overrides, use=use)
 

@@ -20,9 +20,8 @@ from packdepth.checkpoint import (
     check_finite,
     check_unchanged,
     description_values,
-    recover,
-    replaced,
 )
+from packdepth.disk import recover, replaced, rights
 from packdepth.errors import InputError
 from packdepth.segmentation.run_file import SemanticRun
 
@@ -77,12 +76,16 @@ def write_checkpoint(
 
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it
         (temporary / RUN).write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
         (temporary / META).write_text(meta.model_dump_json(indent=2) + "\n")
         if trainer is not None:
             import torch
 
-            torch.save(trainer, temporary / TRAINER_STATE)
+            with (temporary / TRAINER_STATE).open(
+                "wb"
+            ) as file:  # its errors say that a disk is full, those of a path do not
+                torch.save(trainer, file)
 
 
 def read_description(folder: Path) -> tuple[SemanticRun, SemanticMeta]:
@@ -127,6 +130,7 @@ def is_unfinished(folder: Path) -> bool:
     Args:
         folder: the output of the training; it need not exist.
     """
+    recover(folder)
     return (folder / TRAINER_STATE).is_file()
 
 
@@ -137,8 +141,7 @@ def check_resumable(folder: Path, run: SemanticRun) -> None:
         folder: the output of the training.
         run: the run to resume.
     """
-    recover(folder)
-    if not folder.exists():
+    if not is_unfinished(folder) and not folder.exists():
         raise InputError(f"{folder}: holds no run to go on with; train without --resume")
     before, meta = read_description(folder)
     check_unchanged(folder, before, run, FREE_ON_RESUME)

@@ -122,7 +122,14 @@ def _picture(stream: VideoStream, frame: np.ndarray) -> av.VideoFrame:
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
     if not stream.codec_context.is_open:
         stream.height, stream.width = height, width
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+    picture = picture.reformat(format=stream.pix_fmt)
+    for (
+        plane
+    ) in picture.planes:  # x264 encodes blocks of 16: what lies beyond the border, too, which would be any memory
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        rows[:, plane.width :] = rows[:, plane.width - 1 : plane.width]
+    return picture
 
 
 def _are_even(times: Sequence[float], rate: float) -> bool:

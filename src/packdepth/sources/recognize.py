@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
+from packdepth.reading import parse_yaml
 from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.content import refuse_disguise
 from packdepth.sources.files import by_name, is_clutter, listed, require
@@ -38,10 +37,7 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         key, equals, text = option.partition("=")
         if not equals:
             raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
-        try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InputError(f"option {option}: '{text}' is not valid YAML") from None
+        values[key] = parse_yaml(text, f"option {option}")
     return parse(found, values, f"{kind} of {path}")
 
 

@@ -34,7 +34,7 @@ from packdepth.data.targets import (
     target_indices,
 )
 from packdepth.errors import InputError
-from packdepth.files import make_folder
+from packdepth.files import check_local, make_folder
 from packdepth.geometry.camera import Camera
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
@@ -54,6 +54,7 @@ from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
+from packdepth.training.resumed_state import check_state
 from packdepth.training.scale_check import check_scales
 from packdepth.training.teacher import cache_teacher
 
@@ -96,6 +97,7 @@ def train(
             used; and after the last step, if the training has collapsed.
     """
     output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
+    check_local(output)
     before = _interrupted(output) if resume else None
     asked = as_run(run, overrides, {} if before is None else before.meta.packages)
     run, advice = asked.completed(None if before is None else before.run), asked.networks.depth.advice
@@ -123,6 +125,8 @@ def train(
         if resume:
             check_same_teacher(output, str(module.teacher))
     check_contracts(module, data)
+    if before is not None:
+        check_state(before.state, before.meta, module)
     if not resume and run.initial.depth is None:
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)

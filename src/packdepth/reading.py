@@ -26,6 +26,7 @@ MAX_YAML = 2_000_000  # characters: the calibration with all its views that Open
 MAX_NODES = 100_000  # values of a YAML file, those of aliases counted where they are used; run files have hundreds
 MAX_ARRAY = 2 * 10**9  # bytes of an array in an npz: a scan of 10 million points has 0.2 billion
 MAX_UNPACKED = 10  # times the size of a checkpoint of torch that its parts may have unpacked: torch packs nothing
+ZIP = b"PK\x03\x04"  # the first bytes of a zip file
 RUST_PANIC = "PanicException"  # name of the class of what libraries in Rust raise, which is no Exception
 
 
@@ -115,6 +116,7 @@ def parse_yamls(text: str, where: str | Path, loader: type[yaml.SafeLoader] = ya
             contents = []
             while reader.check_node():
                 node = reader.get_node()
+                assert node is not None
                 if _nodes(node, {}) > MAX_NODES:
                     raise InputError(f"{where}: holds more than {MAX_NODES} values, by aliases (*); write them out")
                 contents.append(reader.construct_document(node))
@@ -176,18 +178,23 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     {'points': (2, 3)}
     """
     arrays = {}
-    with refusing(path, "an npz", "write it again"), zipfile.ZipFile(path) as archive:
-        for name in names:
-            member = f"{name}.npy"
-            if member not in archive.NameToInfo:
-                continue
-            size = archive.getinfo(member).file_size
-            if size > MAX_ARRAY:
-                raise InputError(f"{path}: '{name}' has {size} bytes unpacked, too many; write it in parts")
-            with archive.open(member) as file:
-                _check_header(file, size)
-            with archive.open(member) as file:
-                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in names:
+                member = f"{name}.npy"
+                if member not in archive.NameToInfo:
+                    continue
+                size = archive.getinfo(member).file_size
+                if size > MAX_ARRAY:
+                    raise InputError(f"{path}: '{name}' has {size} bytes unpacked, too many; write it in parts")
+                with archive.open(member) as file:
+                    _check_header(file, size)
+                with archive.open(member) as file:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+    except InputError:
+        raise
+    except Exception as error:  # what zipfile, zlib and numpy's own parser raise
+        raise InputError(f"{path}: is no npz that can be read ({reason_of(error)}); write it again") from error
     return arrays
 
 
@@ -248,8 +255,9 @@ def check_archive(path: Path) -> None:
     Args:
         path: the file. One of the format before torch 1.6, which is no zip file, passes.
     """
-    if not zipfile.is_zipfile(path):
-        return
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:
+            return
     with refusing(path, "a checkpoint of torch"), zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
         if unpacked > MAX_UNPACKED * path.stat().st_size:

@@ -97,7 +97,10 @@ def _override(values: Any, override: str, path: Path) -> None:
         if not isinstance(values, (dict, list)):
             raise InputError(f"{path}: override {override}: '{name}' is inside a value that has no parts")
         if part is None:
-            values[index] = parse_yaml(text, f"{path}: override {override}")
+            try:
+                values[index] = parse_yaml(text, path)
+            except InputError as error:
+                raise InputError(f"{path}: override {override}: '{text}' is not valid YAML") from error
         else:
             values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
 

@@ -20,9 +20,10 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty
 from random import Random
 from types import FrameType
 from typing import NoReturn
@@ -39,6 +40,7 @@ from packdepth.errors import InputError
 SECONDS = 5.0  # of CPU that one mutation may take: each file has some kilobytes
 MEGABYTES = 400  # that one mutation may take: an image of packdepth's limit for small files has 40 million pixels
 MUTATIONS = 2000  # of each reader in `make fuzz`
+MINUTE = 60.0  # seconds in which a reader's process starts, beside those of its mutations
 ALLOWED = (InputError,)
 
 
@@ -180,32 +182,29 @@ def main() -> int:
     options = parser.parse_args()
     if options.only:
         name, _, number = options.only.partition(":")
-        count = mutations(name, [int(number)], verbose=True)
-        print(table([count]), *count.failures.values(), sep="\n")
-        return bool(count.failures)
+        single = mutations(name, [int(number)], verbose=True)
+        print(table([single]), *single.failures.values(), sep="\n")
+        return bool(single.failures)
     counts, context = [], multiprocessing.get_context("fork")
     for name in options.readers or READERS:
         queue: multiprocessing.Queue[Count] = context.Queue()
         process = context.Process(target=_in_process, args=(name, range(options.mutations), queue))
         process.start()
-        count = None
-        while count is None and process.is_alive():
-            try:
+        count, deadline = None, time.monotonic() + MINUTE + options.mutations * SECONDS
+        while count is None and process.is_alive() and time.monotonic() < deadline:
+            with suppress(Empty):
                 count = queue.get(timeout=1)
-            except Exception:
-                continue
-        if count is None and not queue.empty():
-            count = queue.get()
+        process.kill()
         process.join()
         counts.append(count or Count(name, failures={0: f"the process died with status {process.exitcode}"}))
         print(table(counts[-1:]).splitlines()[1], flush=True)
     print("\n" + table(counts))
-    for count in counts:
-        kinds = Counter(text for text in count.failures.values())
+    for each in counts:
+        kinds = Counter(each.failures.values())
         for text, times in kinds.most_common():
-            first = next(number for number, other in count.failures.items() if other == text)
-            print(f"{count.reader}:{first} ({times}x) {text}")
-    return any(count.failures for count in counts)
+            first = next(number for number, other in each.failures.items() if other == text)
+            print(f"{each.reader}:{first} ({times}x) {text}")
+    return any(each.failures for each in counts)
 
 
 if __name__ == "__main__":

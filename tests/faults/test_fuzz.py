@@ -13,7 +13,8 @@ from faults.fuzz import mutations
 from faults.mutations import mutated
 from faults.readers import READERS
 
-COUNTS = dict.fromkeys(READERS, 60) | dict.fromkeys(("images", "exif", "maps", "npz", "camera", "clip", "speeds"), 150)
+SLOW, FAST = ("bag", "state", "hub", "exif"), ("images", "maps", "npz", "camera", "clip", "speeds", "dgp", "rgbd")
+COUNTS = dict.fromkeys(READERS, 60) | dict.fromkeys(SLOW, 30) | dict.fromkeys(FAST, 120)
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -28,7 +28,7 @@ def written(folder: Path, networks: Networks, **changes: Any) -> Path:
     """Write a checkpoint of networks and the trainer's state, with some of its parts changed."""
     (path, *_) = readers.READERS["checkpoint"].write(folder)
     found = checkpoint.read(path.parent)
-    weights = {name: value for name, value in networks.state_dict().items()}
+    weights = dict(networks.state_dict())
     checkpoint.write(path.parent, checkpoint.Checkpoint(found.run, found.meta, weights))
     content: dict[str, Any] = dict.fromkeys(PARTS) | {"global_step": found.meta.step, "state_dict": weights}
     torch.save(content | changes, path.parent / checkpoint.TRAINER_STATE)

@@ -100,16 +100,17 @@ def _check_room(path: str | Path, content: Checkpoint) -> None:
     """Raise InputError if the networks of a run.yaml have more weights than the checkpoint, before memory is taken."""
     held = sum(tensor.numel() for tensor in content.weights.values())
     networks = content.run.networks
-    for block in filter(None, (networks.depth, networks.pose)):
+    builds = [networks.depth.build, *([] if networks.pose is None else [networks.pose.assemble])]
+    for build in builds:
         try:
             with on_this_machine(), torch.device("meta"):
-                needed = sum(weight.numel() for weight in block.build().parameters())
+                needed = sum(weight.numel() for weight in build().parameters())
         except Exception:  # somebody else's network may need real tensors; what is wrong here is said by `assemble`
             continue
         if needed > held:
             raise InputError(
-                f"{path}: its weights do not fit the networks of its run.yaml ({held} numbers for {needed} of its "
-                f"{block.kind}); copy it again as a whole"
+                f"{path}: its weights do not fit the networks of its run.yaml ({held} numbers, where one network has "
+                f"{needed}); copy it again as a whole"
             )
 
 

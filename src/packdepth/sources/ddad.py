@@ -78,8 +78,8 @@ class Ddad(Source):
         if SPLITS[self.split] not in content.scene_splits:
             found = ", ".join(name for name, number in SPLITS.items() if number in content.scene_splits)
             raise InputError(f"{path}: has no split '{self.split}'; it has {found or 'none'}")
-        names = content.scene_splits[SPLITS[self.split]].filenames
-        files = [inside(path.parent, path.parent, name, path) for name in names]
+        listed = content.scene_splits[SPLITS[self.split]].filenames
+        files = [inside(path.parent, path.parent, name, path) for name in listed]
         scenes = list(dict.fromkeys(file.parent.name for file in files))
         for name in self.scenes or ():
             if name not in scenes:

@@ -37,7 +37,10 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         key, equals, text = option.partition("=")
         if not equals:
             raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
-        values[key] = parse_yaml(text, f"option {option}")
+        try:
+            values[key] = parse_yaml(text, path)
+        except InputError as error:
+            raise InputError(f"option {option}: '{text}' is not valid YAML") from error
     return parse(found, values, f"{kind} of {path}")
 
 

@@ -102,10 +102,12 @@ def opened_still(file: Path | BinaryIO, size: int, name: str) -> Image.Image:
     except Exception as error:  # Pillow raises many classes for damaged files
         raise InputError(f"{name}: cannot be read ({reason_of(error)}); write it again") from error
     count = image.width * image.height
-    limit = MAX_PLAIN if count > PACKED * size else MAX_PIXELS
-    if count > limit:
-        image.close()
-        raise InputError(f"{name}: has more than {limit // 10**6} million pixels in {size} bytes; make it smaller")
+    if count > MAX_PIXELS:
+        raise InputError(f"{name}: has more than {MAX_PIXELS // 10**6} million pixels; make it smaller")
+    if count > max(MAX_PLAIN, PACKED * size):
+        raise InputError(
+            f"{name}: packs {count // 10**6} million pixels into {size} bytes, as no camera does; make it smaller"
+        )
     return image
 
 

@@ -308,9 +308,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix == ".safetensors":
         return read_weights_file(path)
-    check_archive(path)
     try:
+        check_archive(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason_of(error)}); give a file of weights") from None
     except Exception as error:  # a damaged pickle may fail in any way, and torch refuses one that names code

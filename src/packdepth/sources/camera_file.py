@@ -220,19 +220,19 @@ def read_camera(path: Path) -> CameraFile:
     text = read_text(path, "the camera: width, height, fx, fy, cx, cy in pixels")
     with refusing(path, "a calibration"):
         content = read_calibration(path, text, name)
-    if not isinstance(content, Calibration):
-        return parse(CameraFile, content, str(path))
-    lens = content.lens
-    return CameraFile(
-        width=content.width,
-        height=content.height,
-        fx=content.fx,
-        fy=content.fy,
-        cx=content.cx,
-        cy=content.cy,
-        lens=None if lens is None else LensFile.of(lens),
-        height_m=_height_in(text, path),
-    )
+        if not isinstance(content, Calibration):
+            return parse(CameraFile, content, str(path))
+        lens = content.lens
+        return CameraFile(
+            width=content.width,
+            height=content.height,
+            fx=content.fx,
+            fy=content.fy,
+            cx=content.cx,
+            cy=content.cy,
+            lens=None if lens is None else LensFile.of(lens),
+            height_m=_height_in(text, path),
+        )
 
 
 def _height_in(text: str, path: Path) -> float | None:

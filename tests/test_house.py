@@ -19,9 +19,10 @@ from packdepth.objectives.term import TERMS
 SOURCE = Path(packdepth.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lazy", "classes", "progress", "interruption"),
-    ("disk", "workers"),
-    ("files", "color", "blocks", "run_files", "ownership"),
+    ("errors", "lazy", "classes", "interruption"),
+    ("reading", "disk", "workers"),
+    ("terminal",),
+    ("progress", "files", "color", "blocks", "run_files", "ownership"),
     ("html", "geometry", "depth_files", "spelling"),
     ("charts",),
     ("records", "optimization"),
@@ -109,6 +110,7 @@ def test_a_network_loads_neither_data_nor_sources_nor_the_run_file(module: str) 
         "blocks",
         "disk",
         "errors",
+        "reading",
         "files",
         "color",
         "geometry",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from packdepth.blocks import CheckpointContext, Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.disk import recover, replaced, rights
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
+from packdepth.reading import parse_json, parse_yaml, read_weights_file, reason_of
 from packdepth.sources.content import disguise
 
 if TYPE_CHECKING:
@@ -352,16 +350,11 @@ def read(folder: Path) -> Checkpoint:
 
     Raises InputError if the folder is no checkpoint, or its weights are not finite.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     run, meta = read_description(folder)
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        truth = disguise(folder / WEIGHTS)
-        why = f"{error}); train again or copy it again" if truth is None else f"it {truth})"
-        raise InputError(f"{folder / WEIGHTS}: cannot be read ({why}") from None
+    truth = disguise(folder / WEIGHTS)
+    if truth is not None:
+        raise InputError(f"{folder / WEIGHTS}: cannot be read (it {truth})")
+    weights = read_weights_file(folder / WEIGHTS)
     check_finite(weights, folder / WEIGHTS)
     return Checkpoint(run, meta, weights)
 
@@ -417,9 +410,10 @@ def description_values(folder: Path, what: str, origin: str) -> tuple[Any, Any]:
     if missing:
         raise InputError(f"{folder}: is no {what} (it lacks {', '.join(missing)}); give a folder that {origin}")
     try:
-        return yaml.safe_load((folder / RUN).read_text()), json.loads((folder / META).read_text())
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
+        run, meta = ((folder / name).read_text(encoding="utf-8") for name in (RUN, META))
+        return parse_yaml(run, RUN), parse_json(meta, META, f"the description of a {what}")
+    except ValueError as error:
+        raise InputError(f"{folder}: its description cannot be read: {reason_of(error)}") from error
 
 
 def _parse_run(values: Any, origin: str, context: CheckpointContext) -> Run | Imported:

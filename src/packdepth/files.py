@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,21 @@ def replacing(path: Path) -> Iterator[Path]:
         put(temporary, path)
 
 
+def check_local(path: Path) -> None:
+    """Raise InputError for an output whose name libraries take for the address of other storage, such as s3://bucket.
+
+    Args:
+        path: the file or folder to write.
+
+    >>> check_local(Path("runs/mine"))
+    >>> check_local(Path("s3://bucket/run"))
+    Traceback (most recent call last):
+    packdepth.errors.InputError: s3:/bucket/run: is an address, not a path; name a folder of this machine, without ':'
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", str(path)) or "::" in str(path):
+        raise InputError(f"{path}: is an address, not a path; name a folder of this machine, without ':'")
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it.
 
@@ -58,6 +74,7 @@ def make_folder(folder: Path) -> None:
     >>> folder.is_dir()
     True
     """
+    check_local(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

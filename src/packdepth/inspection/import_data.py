@@ -30,6 +30,7 @@ from packdepth.geometry.height import written_height
 from packdepth.inspection.check import calibrations
 from packdepth.ownership import owned
 from packdepth.progress import counted, progress
+from packdepth.reading import parse_yaml
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
 from packdepth.sources.decoding import VideoFrame
@@ -139,8 +140,8 @@ def _holds(file: Path, recipe: Recipe) -> bool:
     if not file.exists():
         return False
     try:
-        return parse(Recipe, yaml.safe_load(file.read_text()), str(file)) == recipe
-    except (yaml.YAMLError, UnicodeDecodeError, InputError):
+        return parse(Recipe, parse_yaml(file.read_text(), file), str(file)) == recipe
+    except (UnicodeDecodeError, InputError):
         return False
 
 

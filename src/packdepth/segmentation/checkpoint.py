@@ -23,6 +23,7 @@ from packdepth.checkpoint import (
 )
 from packdepth.disk import recover, replaced, rights
 from packdepth.errors import InputError
+from packdepth.reading import read_state, read_weights_file, reason_of
 from packdepth.segmentation.run_file import SemanticRun
 
 if TYPE_CHECKING:
@@ -111,16 +112,13 @@ def load_weights(network: nn.Module, folder: Path) -> None:
         network: the network, on any device.
         folder: the folder of the checkpoint.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    weights = read_weights_file(folder / WEIGHTS)
     try:
-        weights = load_file(folder / WEIGHTS)
         network.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         raise InputError(
-            f"{folder / WEIGHTS}: cannot be used ({' '.join(str(error).split())[:200]}); train again or copy it again"
-        ) from None
+            f"{folder / WEIGHTS}: cannot be used ({reason_of(error)}); train again or copy it again"
+        ) from error
     check_finite(weights, folder / WEIGHTS)
 
 
@@ -157,13 +155,4 @@ def read_trainer_state(folder: Path) -> dict[str, Any]:
     Args:
         folder: the output of the training.
     """
-    import pickle
-
-    import torch
-
-    try:
-        state: dict[str, Any] = torch.load(folder / TRAINER_STATE, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder / TRAINER_STATE}: cannot be read ({reason}); train into another --output") from None
-    return state
+    return read_state(folder / TRAINER_STATE)

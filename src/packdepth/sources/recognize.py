@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
+from packdepth.reading import parse_yaml
 from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.content import refuse_disguise
 from packdepth.sources.files import by_name, is_clutter, listed, require
@@ -40,9 +39,9 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         if not equals:
             raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InputError(f"option {option}: '{text}' is not valid YAML") from None
+            value = parse_yaml(text, path)
+        except InputError as error:
+            raise InputError(f"option {option}: '{text}' is not valid YAML") from error
         field = found.model_fields.get(key)
         is_one = isinstance(value, str | int) and field is not None and is_list_of_text(field.annotation)
         values[key] = [text] if is_one else value

@@ -36,6 +36,7 @@ from packdepth.data.targets import (
     target_indices,
 )
 from packdepth.errors import InputError
+from packdepth.files import check_local
 from packdepth.geometry.camera import Camera
 from packdepth.interruption import Interrupted, heeding_signals
 from packdepth.networks.contract import check_inverse_depths, check_motions
@@ -58,6 +59,7 @@ from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.progress import RunProgress
 from packdepth.training.ranks import ddp_strategy, ranks_in_words
+from packdepth.training.resumed_state import check_state
 from packdepth.training.scale_check import check_scales
 from packdepth.training.state_file import StateFile
 from packdepth.training.teacher import cache_teacher
@@ -101,6 +103,7 @@ def train(
             used; and after the last step, if the training has collapsed.
     """
     output = Path(output)
+    check_local(output)
     with owned(output, first=getattr(rank_zero_only, "rank", 0) == 0), heeding_signals() as signals:
         try:
             return _train(run, output, resume, overrides)
@@ -142,6 +145,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         if resume:
             check_same_teacher(output, str(module.teacher))
     check_contracts(module, data)
+    if before is not None:
+        check_state(before.state, before.meta, module)
     if not resume and run.initial.depth is None:
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)

@@ -109,7 +109,10 @@ def timed_video_writer(
 @contextmanager
 def _mp4(path: Path, rate: float, preset: str) -> Iterator[tuple[OutputContainer, VideoStream]]:
     """Yield an mp4 and its stream, whose size is that of the first picture."""
-    with replacing(path) as temporary, av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container:
+    with (
+        replacing(path) as temporary,
+        av.open(f"file:{temporary}", "w", options={"movflags": "+faststart"}) as container,
+    ):
         options = {"crf": "20", "preset": preset}
         stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001), options=options)
         stream.pix_fmt = "yuv420p"

@@ -157,7 +157,7 @@ class SavedPredictions:
     """
 
     ego_motion = None
-    flip_note = None
+    flip_note: str | None = None
 
     def __init__(self, folder: Path, example: Path) -> None:
         self.name, self.folder = str(folder), folder

@@ -79,7 +79,7 @@ class BasePredictor(ABC):
 
     @property
     def pose_advice(self) -> str:
-        """What to do if there is no network that predicts ego-motion, after "no measured poses" in a sentence."""
+        """The advice if there is no network that predicts ego-motion, after "no measured poses" in a sentence."""
         return ", and the checkpoint holds no pose network; give poses, or a checkpoint that was trained with one"
 
     @property

@@ -227,7 +227,7 @@ class ExportedPredictor(BasePredictor):
 
     @property
     def pose_advice(self) -> str:
-        """What to do if there is no ego-motion network, after "no measured poses" in a sentence."""
+        """The advice if there is no ego-motion network, after "no measured poses" in a sentence."""
         return (
             ", and no ego-motion network lies beside this exported file; write both with packdepth export --pose, or "
             "give the checkpoint"

@@ -41,6 +41,8 @@ class Predictions(Protocol):
     """The name in reports: the path of the checkpoint or of the saved depth."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
+    flip_note: str | None
+    """A sentence on why fusion with the mirror image is no gain; None if nothing is known, see `BasePredictor`."""
 
     def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
         """Return whether depth of these clips is in metres, and its scale in words.
@@ -73,7 +75,7 @@ class PredictorPredictions(Generic[AnyPredictor]):
 
     def __init__(self, name: str, predictor: AnyPredictor) -> None:
         self.name, self.predictor = name, predictor
-        self.scale_source = predictor.meta.scale_source
+        self.scale_source, self.flip_note = predictor.meta.scale_source, predictor.flip_note
 
     def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
         """Return whether depth of these clips is in metres, and its scale in words, see `Predictions`.
@@ -155,6 +157,7 @@ class SavedPredictions:
     """
 
     ego_motion = None
+    flip_note: str | None = None
 
     def __init__(self, folder: Path, example: Path) -> None:
         self.name, self.folder = str(folder), folder

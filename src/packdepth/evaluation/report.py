@@ -59,6 +59,8 @@ class Report:
     """The errors of the predicted ego-motion; None if it was not evaluated, such as without poses or a pose network."""
     ego_motion_baseline: EgoMotionErrors | None
     """The errors of a baseline that uses no image: the measured mean translation without rotation, for each motion."""
+    flip_note: str | None = None
+    """A sentence on why the flip rows are no gain for this network; None if nothing is known."""
 
     def __repr__(self) -> str:
         score = f"abs_rel {self['abs_rel']:.3f} ({self.row})"
@@ -219,6 +221,7 @@ class Report:
                 f"checkpoint {self.checkpoint}: depth is {self.scale}",
                 "",
                 *columns(self.protocol.metrics, rows),
+                *([] if self.flip_note is None else ["", self.flip_note]),
                 *self._interval_lines(),
                 *self._part_lines(),
                 *self._too_far_lines(),

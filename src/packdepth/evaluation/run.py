@@ -247,6 +247,7 @@ def evaluate_clips(
         baselines=baselines,
         ego_motion=ego_motion,
         ego_motion_baseline=ego_motion_baseline,
+        flip_note=predictions.flip_note,
     )
 
 

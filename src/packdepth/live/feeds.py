@@ -77,9 +77,11 @@ class Feed(ABC):
 
     Attributes:
         label: the name of the feed for people, without a password.
+        duration: seconds that it lasts; None if that is not known beforehand, as of cameras and streams.
     """
 
     label: str
+    duration: float | None = None
 
     @abstractmethod
     def arrivals(self, stop: threading.Event) -> Iterator[Arrival]:
@@ -132,6 +134,8 @@ class ClipFeed(Feed):
     def __init__(self, clip: Clip, clock: Clock) -> None:
         self.label = str(clip.path)
         self._clip, self._clock = clip, clock
+        gaps = len(clip.frames) - 1
+        self.duration = (clip.frames[-1].time - clip.frames[0].time) * (1 + 1 / gaps) if gaps else 0.0
 
     def arrivals(self, stop: threading.Event) -> Iterator[Arrival]:
         """Yield each frame at its time."""

@@ -22,7 +22,6 @@ from packdepth.inspection.findings import findings
 from packdepth.inspection.survey import survey
 from packdepth.records import Clip, Frame
 from packdepth.sources.folder import read_clip
-from packdepth.sources.guess import with_fov
 from packdepth.sources.open import open_clips
 from packdepth.sources.speeds import SpeedLog, with_speeds
 
@@ -164,9 +163,9 @@ def test_speeds_and_the_road_give_the_height_of_the_camera(road: Clip) -> None:
 def test_the_stated_height_of_a_guessed_camera_tells_its_field_of_view(
     road: Clip, factor: float, severity: str
 ) -> None:
-    """The camera is 90 degrees across. Speeds that are 3.6 times too fast make it a telephoto lens."""
+    """The camera is 90 degrees across, guessed to be 60; speeds 3.6 times too fast make it a telephoto lens."""
     guessed = replace(changed(road, lambda f: replace(f, speed=factor * (f.speed or 0.0))), camera_height=1.5)
-    guessed = replace(guessed, camera=with_fov(road.camera, 60.0), missing_camera=Path("road.yaml"))
+    guessed = replace(guessed, camera=replace(road.camera, fx=277.0, fy=277.0), missing_camera=Path("road.yaml"))
     (found,) = [each for each in findings(survey(guessed)) if each.name == "by the road"]
     assert found.severity == severity
     told = float(found.found.rpartition("about ")[2].partition(" degrees")[0])

@@ -19,10 +19,10 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.live.address import Address
 from packdepth.records import Clip, Frame
+from packdepth.sources.base import with_stated_fov
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import shown_stream, upright_image
 from packdepth.sources.guess import common_guess
-from packdepth.sources.open import with_stated_fov
 from packdepth.sources.undistort import undistorted
 
 if TYPE_CHECKING:

@@ -76,6 +76,9 @@ def whole(finished: Path, run_file: Path) -> Path:
         text = finish(start(run_file, "--output", finished))
         assert "clips      1 (folder/moving_clip)" in text
         assert "frames     6, 4 of them targets" in text
+        assert "; 6 more to validate on, 4 of them targets; those that are no targets are context only" in text
+        assert f"checkpoints: {finished / 'best'} (epoch " in text
+        assert " of 3) and " in text
         assert "M parameters" in text
         assert "scale      from velocity (speed), measured after training" in text
         assert "scale: not metric yet: " in text

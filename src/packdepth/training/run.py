@@ -425,7 +425,7 @@ def summary(
         + (f"; {counted(breaks, 'gap')} in time, not crossed" if breaks else "")
         + (f"; {unmeasured} without a known distance (no speed or pose) are context only" if unmeasured else "")
         + (f"; {measured} targets with measured depth" if "truth" in data.train.fields else "")
-        + (f"; {validated} more to validate on, {targeted} of them targets" if validated else "")
+        + (f"; {validated} to validate on, {targeted} of them targets" if validated else "")
         + ("; those that are no targets are context only" if kept + validated > len(data.train) + targeted else ""),
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",

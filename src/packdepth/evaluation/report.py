@@ -110,7 +110,7 @@ class Report:
 
     @cached_property
     def held_out(self) -> HeldOutScores | None:
-        """What the networks were trained on, and the errors on it and on the rest; None if that is not known."""
+        """The errors on the frames that were trained on and on the others; None if these are not known."""
         return None if self.untrained is None else held_out_scores(self.images, self.untrained, self.row)
 
     @property

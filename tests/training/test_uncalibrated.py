@@ -155,7 +155,7 @@ def test_without_a_choice_an_unknown_camera_is_refused(
     run_values: dict[str, Any], moving_clip: Path, tmp_path: Path
 ) -> None:
     clip = as_folder(moving_clip, tmp_path)
-    with pytest.raises(InputError, match=r"no calibration .* 60 degrees across .* \{fov: DEGREES\} .* \{learn"):
+    with pytest.raises(InputError, match=r"no calibration .* 60 degrees across .* \{fov: DEGREES\}.* \{learn"):
         train(run_on(run_values, clip, {}, True), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

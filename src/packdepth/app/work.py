@@ -1,0 +1,228 @@
+"""What the widgets of the app do, by the same functions as `packdepth predict`. Nothing here imports gradio."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from packdepth.color import color_range
+from packdepth.errors import InputError
+from packdepth.files import write_glb
+from packdepth.inference.base import BasePredictor
+from packdepth.inference.cameras import known_camera, scale_of_clip
+from packdepth.inference.load import load
+from packdepth.inference.options import AppOptions
+from packdepth.inference.pictures import with_bar
+from packdepth.inference.run import predict
+from packdepth.records import Clip, Prediction
+from packdepth.sources.open import open_clips
+
+CLOUD_POINTS = 150_000  # points of the turnable cloud, so that it is loaded at once
+CLOUD_REACH = 4.0  # greatest depth of its points, over the median depth, as the viewer shows them
+NO_CAMERA = "No points: the camera of the image is not known; state its field of view, or train on this camera."
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the page shows of a frame.
+
+    >>> Answer(np.zeros((1, 1, 3), np.uint8), "metric", None, ()).cloud is None
+    True
+    """
+
+    picture: np.ndarray  # [H, W, 3] uint8, depth in colors with a bar
+    words: str  # what depth means, and what is missing
+    cloud: Path | None  # GLB of its points; None without a camera
+    downloads: tuple[Path, ...]  # depth as npz, and as png16 and ply if that is possible
+
+
+class Workshop:
+    """The networks of the app, and the folder that its files are written to.
+
+    Args:
+        checkpoints: checkpoints and exported files.
+        folder: an existing folder for what is written; its content is served.
+        options: limits.
+        runtime: what computes exported files, as in `load`.
+
+    Raises InputError if a checkpoint cannot be read.
+    """
+
+    def __init__(
+        self, checkpoints: Sequence[Path], folder: Path, options: AppOptions, runtime: str | None = None
+    ) -> None:
+        self.folder, self.options = folder, options
+        self._runtime = runtime
+        self._paths: Mapping[str, Path] = {str(path): path for path in checkpoints}
+        self._predictors: Mapping[str, BasePredictor] = {
+            name: load(path, runtime=runtime) for name, path in self._paths.items()
+        }
+        self._lock = threading.Lock()  # networks are computed one at a time: they take all cores
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the checkpoints."""
+        return list(self._paths)
+
+    def open(self, path: Path, fov: float | None = None) -> Clip:
+        """Return the clip of a file that somebody has dropped, cut to the limit of frames.
+
+        Args:
+            path: an image or a video.
+            fov: its horizontal field of view in degrees; None if it is not known.
+
+        Raises InputError if it is too large, or if it is no image and no video.
+        """
+        size = path.stat().st_size / 1e6
+        if size > self.options.max_megabytes:
+            raise InputError(
+                f"{path.name}: has {size:.0f} MB, more than the {self.options.max_megabytes:g} MB that this app takes "
+                f"(--max-megabytes); use packdepth predict for it"
+            )
+        try:
+            (clip,) = open_clips(path, fov=fov)
+        except InputError as error:
+            raise InputError(str(error).replace(f"{path.parent}/", "")) from None
+        return replace(clip, frames=clip.frames[: self.options.max_frames])
+
+    def depth(self, checkpoint: str, clip: Clip, index: int, flip: bool = False) -> Prediction:
+        """Return the depth of a frame.
+
+        Args:
+            checkpoint: name of the checkpoint.
+            clip: the clip, as `open` returns it.
+            index: index of the frame.
+            flip: fuse the prediction with that of the mirrored image.
+
+        Raises InputError if the frame cannot be read, or if the network needs label maps.
+        """
+        predictor = self._predictor(checkpoint)
+        frame = clip.frames[min(index, len(clip.frames) - 1)]
+        with self._lock:
+            one = replace(clip, frames=(frame,))
+            return next(predictor.predict_clip(one, known_camera(clip, predictor.meta), flip=flip))
+
+    def answer(self, checkpoint: str, clip: Clip, index: int, prediction: Prediction) -> Answer:
+        """Return what the page shows of a prediction, and write its files.
+
+        Args:
+            checkpoint: name of the checkpoint.
+            clip: the clip.
+            index: index of the frame.
+            prediction: its prediction.
+        """
+        predictor = self._predictor(checkpoint)
+        words = f"Depth is {scale_of_clip(clip, predictor.meta)}."
+        place = Path(tempfile.mkdtemp(dir=self.folder)) / f"{clip.short_name}-{clip.frames[index].name}"
+        downloads = written(prediction, place)
+        cloud = None
+        if prediction.camera is None:
+            words = f"{words} {NO_CAMERA}"
+        else:
+            cloud = place.with_suffix(".glb")
+            write_points(prediction, cloud)
+        return Answer(picture_of(prediction), words, cloud, downloads)
+
+    def video(self, checkpoint: str, path: Path, fov: float | None = None, flip: bool = False) -> Path:
+        """Write a video of the images beside their depth, up to the limit of frames, and return it.
+
+        Args:
+            checkpoint: name of the checkpoint.
+            path: the video.
+            fov: its horizontal field of view in degrees; None if it is not known.
+            flip: fuse each prediction with that of the mirrored image.
+
+        Raises InputError as `packdepth predict --save video` does.
+        """
+        clip = self.open(path, fov)
+        output = Path(tempfile.mkdtemp(dir=self.folder))
+        options = [f"frames=[0, {len(clip.frames)}]"]
+        with self._lock:
+            predict(
+                self._paths[checkpoint], path, output, "video", options=options, flip=flip, fov=fov,
+                runtime=self._runtime,
+            )  # fmt: skip
+        return next(output.glob("*.mp4"))
+
+    def close(self) -> None:
+        """Remove all files that were written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _predictor(self, name: str) -> BasePredictor:
+        """Return a predictor by its name. Raises InputError for a name that is not on the page."""
+        if name not in self._predictors:
+            raise InputError(f"{name}: is no checkpoint of this app; choose {' or '.join(self._predictors)}")
+        return self._predictors[name]
+
+
+def picture_of(prediction: Prediction) -> np.ndarray:
+    """Return the depth of a prediction in colors, with a bar at its right.
+
+    Args:
+        prediction: the prediction.
+    """
+    limits = color_range([prediction.inv_depth])
+    return with_bar(prediction.color(*limits), *limits, "dusk", prediction.metric)
+
+
+def distance_at(prediction: Prediction, x: int, y: int) -> str:
+    """Return how far the point at a pixel is, in words.
+
+    Args:
+        prediction: the prediction.
+        x: column of the pixel.
+        y: row of the pixel.
+
+    >>> depth = np.full((2, 2), 4.0, np.float32)
+    >>> image = np.zeros((2, 2, 3), np.uint8)
+    >>> distance_at(Prediction(depth, 1 / depth, True, "stereo", image), 1, 0)
+    'Pixel (1, 0): 4.00 m ahead.'
+    >>> distance_at(Prediction(depth, 1 / depth, True, "stereo", image), 2, 0)
+    'There is no depth at (2, 0); click into the picture.'
+    """
+    height, width = prediction.depth.shape
+    if not (0 <= x < width and 0 <= y < height):
+        return f"There is no depth at ({x}, {y}); click into the picture."
+    z = float(prediction.depth[y, x])
+    unit = " m" if prediction.metric else ""
+    words = f"Pixel ({x}, {y}): {z:.3g}{unit} ahead" if z >= 100 else f"Pixel ({x}, {y}): {z:.2f}{unit} ahead"
+    if prediction.camera is not None:
+        fx, fy, cx, cy = prediction.camera.numbers
+        distance = z * float(np.sqrt(1 + ((x - cx) / fx) ** 2 + ((y - cy) / fy) ** 2))
+        words += f", {distance:.2f}{unit} from the camera in a straight line"
+    if prediction.confidence is not None:
+        words += f", confidence {prediction.confidence[y, x]:.2f}"
+    return f"{words}." if prediction.metric else f"{words} (in an unknown unit: depth is up to a factor)."
+
+
+def written(prediction: Prediction, place: Path) -> tuple[Path, ...]:
+    """Write a prediction as npz and, if that is possible, as 16-bit png (metric) and ply (camera); return the files.
+
+    Args:
+        prediction: the prediction.
+        place: path of the files, without a suffix.
+    """
+    suffixes = [".npz", *([".png"] if prediction.metric else []), *([".ply"] if prediction.camera is not None else [])]
+    files = tuple(place.parent / f"{place.name}{suffix}" for suffix in suffixes)
+    for file in files:
+        prediction.save(file, reliable=file.suffix == ".ply")
+    return files
+
+
+def write_points(prediction: Prediction, path: Path) -> None:
+    """Write the points of a prediction that are reliable and not far as GLB, at most `CLOUD_POINTS`.
+
+    Args:
+        prediction: a prediction with a camera.
+        path: the file.
+    """
+    reach = CLOUD_REACH * float(np.median(prediction.depth))
+    cloud = prediction.cloud(reach, reliable=True)
+    step = -(-len(cloud.points) // CLOUD_POINTS) or 1
+    write_glb(path, cloud.points[::step], cloud.colors[::step], prediction.texts)

@@ -26,12 +26,13 @@ SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--igno
 class Browser:
     """One tab.
 
-    `requests` are the addresses that it has asked for.
+    `requests` are the addresses that it has asked for, `errors` what scripts have failed with.
     """
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket, self._numbers = socket, itertools.count(1)
         self.requests: list[str] = []
+        self.errors: list[str] = []
         for domain in ("Page", "Runtime", "Network", "DOM"):
             self.send(f"{domain}.enable")
 
@@ -43,6 +44,10 @@ class Browser:
             message = json.loads(self._socket.recv(timeout=60))
             if message.get("method") == "Network.requestWillBeSent":
                 self.requests.append(message["params"]["request"]["url"])
+            if message.get("method") == "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(message["params"]["exceptionDetails"]))
+            if message.get("method") == "Runtime.consoleAPICalled" and message["params"]["type"] == "error":
+                self.errors.append(json.dumps(message["params"]["args"]))
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]

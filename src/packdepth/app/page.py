@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ STORED_SECONDS = 3600  # for which files of a page that was left are kept
 FONTS = ("system-ui", "sans-serif")  # those of the machine: no font is fetched
 SUFFIXES = ["image", "video"]
 CLOUD_HEIGHT = 420  # pixels
+DARK = (0.07, 0.07, 0.08, 1.0)  # background of the points: RGB and opacity
 
 
 class AppPage:
@@ -44,6 +45,7 @@ class AppPage:
     def __init__(self, workshop: Workshop, host: str = "127.0.0.1", port: int = 7860) -> None:
         check_address(host, port)
         self._workshop, self._host, self._port = workshop, host, port or _free_port(host)
+        os.environ["GRADIO_TEMP_DIR"] = str(workshop.folder)  # of all that is uploaded and served; read by components
         self._blocks = _blocks(workshop)
 
     @property
@@ -59,7 +61,7 @@ class AppPage:
     def __enter__(self) -> AppPage:
         """Begin to serve."""
         limit = self._workshop.options.max_megabytes
-        with _cache_in(self._workshop.folder), contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()):
             self._blocks.queue(max_size=WAITING, default_concurrency_limit=1).launch(
                 server_name=self._host,
                 server_port=self._port,
@@ -71,7 +73,7 @@ class AppPage:
                 footer_links=[],
                 ssr_mode=False,
                 allowed_paths=[],
-                theme=gr.themes.Soft(font=list(FONTS), font_mono=["monospace"]),
+                theme=gr.themes.Default(font=list(FONTS), font_mono=["monospace"]),
             )
         return self
 
@@ -91,16 +93,17 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
             with gr.Column(scale=1):
                 file = gr.File(label=f"image or video, up to {limits.max_megabytes:g} MB", file_types=SUFFIXES)
                 checkpoint = gr.Dropdown(workshop.names, value=workshop.names[0], label="checkpoint")
-                fov = gr.Number(None, label="field of view in degrees, if it is not the camera of the training")
+                fov = gr.Number(0, label="field of view in degrees; 0 for the camera of the training", minimum=0)
                 flip = gr.Checkbox(False, label="fuse with the mirrored image: better at the borders, twice the time")
                 frame = gr.Slider(0, 1, 0, step=1, label="frame", visible=False)
                 whole = gr.Button("Make a video of its depth", visible=False)
             with gr.Column(scale=2):
                 words = gr.Markdown("")
-                picture = gr.Image(label="depth; click for a distance", interactive=False, type="numpy", buttons=[])
+                image = gr.Image(label="image", interactive=False, buttons=[], visible=False)
+                picture = gr.Image(label="depth", interactive=False, buttons=["fullscreen"], visible=False)
                 distance = gr.Markdown("")
-                cloud = gr.Model3D(label="points; drag to turn", height=CLOUD_HEIGHT, clear_color=(0.07, 0.07, 0.08, 1))
-                downloads = gr.File(label="download", file_count="multiple", interactive=False)
+                cloud = gr.Model3D(label="points; drag to turn", height=CLOUD_HEIGHT, clear_color=DARK, visible=False)
+                downloads = gr.File(label="download", file_count="multiple", interactive=False, visible=False)
                 video = gr.Video(label="depth of the video", visible=False)
 
         def opened(path: str | None, fov: float | None) -> tuple[Any, ...]:
@@ -114,11 +117,21 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
         def predicted(name: str, clip: Clip | None, index: float, flip: bool) -> tuple[Any, ...]:
             """Predict a frame."""
             if clip is None:
-                return None, "", None, "", None, None
+                return None, "", *(element(visible=False) for element in (gr.Image, gr.Image)), "", *(
+                    element(None, visible=False) for element in (gr.Model3D, gr.File)
+                )
             depth = said(lambda: workshop.depth(name, clip, int(index), flip))
             answer = said(lambda: workshop.answer(name, clip, int(index), depth))
-            files = [str(path) for path in answer.downloads]
-            return depth, answer.words, answer.picture, "", answer.cloud and str(answer.cloud), files
+            points = None if answer.cloud is None else str(answer.cloud)
+            return (
+                depth,
+                answer.words,
+                gr.Image(depth.image, visible=True),
+                gr.Image(answer.picture, visible=True),
+                "Click on a picture for the distance of a point.",
+                gr.Model3D(points, visible=points is not None),
+                gr.File([str(path) for path in answer.downloads], visible=True),
+            )
 
         def clicked(depth: Prediction | None, event: gr.SelectData) -> str:
             """Say how far the point is that was clicked."""
@@ -131,14 +144,16 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
                 return None
             return gr.Video(str(said(lambda: workshop.video(name, Path(path), fov or None, flip))), visible=True)
 
-        given, shown = [checkpoint, clip, frame, flip], [prediction, words, picture, distance, cloud, downloads]
+        given = [checkpoint, clip, frame, flip]
+        shown = [prediction, words, image, picture, distance, cloud, downloads]
         for change in (file.change, fov.submit):
             change(opened, [file, fov], [clip, frame, whole], api_name="open").then(
                 predicted, given, shown, api_name="predict"
             )
         for element in (checkpoint.input, flip.input, frame.release):
             element(predicted, given, shown, api_visibility="private")
-        picture.select(clicked, [prediction], [distance], api_visibility="private")
+        for shown_picture in (image, picture):
+            shown_picture.select(clicked, [prediction], [distance], api_visibility="private")
         whole.click(filmed, [file, checkpoint, fov, flip], [video], api_name="video")
     return blocks
 
@@ -161,9 +176,3 @@ def _free_port(host: str) -> int:
         server.bind((host, 0))
         return int(server.getsockname()[1])
 
-
-@contextlib.contextmanager
-def _cache_in(folder: Path) -> Iterator[None]:
-    """Let gradio keep what is uploaded and served in a folder."""
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    yield

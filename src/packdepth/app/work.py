@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from packdepth.checkpoint import Meta
 from packdepth.color import color_range
 from packdepth.errors import InputError
 from packdepth.files import write_glb
+from packdepth.geometry.camera import Camera
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import known_camera, scale_of_clip
 from packdepth.inference.load import load
@@ -106,7 +108,7 @@ class Workshop:
         frame = clip.frames[min(index, len(clip.frames) - 1)]
         with self._lock:
             one = replace(clip, frames=(frame,))
-            return next(predictor.predict_clip(one, known_camera(clip, predictor.meta), flip=flip))
+            return next(predictor.predict_clip(one, camera_of(clip, predictor.meta), flip=flip))
 
     def answer(self, checkpoint: str, clip: Clip, index: int, prediction: Prediction) -> Answer:
         """Return what the page shows of a prediction, and write its files.
@@ -119,13 +121,15 @@ class Workshop:
         """
         predictor = self._predictor(checkpoint)
         words = f"Depth is {scale_of_clip(clip, predictor.meta)}."
-        place = Path(tempfile.mkdtemp(dir=self.folder)) / f"{clip.short_name}-{clip.frames[index].name}"
+        frame = clip.frames[index].name
+        name = frame if len(clip.frames) == 1 else f"{clip.short_name}-{frame}"
+        place = Path(tempfile.mkdtemp(dir=self.folder)) / name
         downloads = written(prediction, place)
         cloud = None
         if prediction.camera is None:
             words = f"{words} {NO_CAMERA}"
         else:
-            cloud = place.with_suffix(".glb")
+            cloud = place.parent / f"{place.name}.glb"
             write_points(prediction, cloud)
         return Answer(picture_of(prediction), words, cloud, downloads)
 
@@ -159,6 +163,20 @@ class Workshop:
         if name not in self._predictors:
             raise InputError(f"{name}: is no checkpoint of this app; choose {' or '.join(self._predictors)}")
         return self._predictors[name]
+
+
+def camera_of(clip: Clip, meta: Meta) -> Camera | None:
+    """Return the camera of a clip, or else the one of the training if all its images have the size of the clip's.
+
+    Args:
+        clip: the clip.
+        meta: the description of the checkpoint.
+    """
+    trained = [*meta.trained_cameras, *meta.cameras]
+    if known_camera(clip, meta) is not None or len(trained) != 1:
+        return known_camera(clip, meta)
+    camera = trained[0].camera
+    return camera if (camera.height, camera.width) == (clip.camera.height, clip.camera.width) else None
 
 
 def picture_of(prediction: Prediction) -> np.ndarray:

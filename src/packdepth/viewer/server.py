@@ -246,7 +246,8 @@ class Viewer:
                 f"{WORLD}/trajectory",
                 np.stack([places[:-1], places[1:]], axis=1).astype(np.float32),
                 PATH_COLOR,
-                line_width=3.0,
+                thickness=3.0,
+                thickness_units="screen",
             )
         self._changed.set()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from packdepth.progress import clock
 from packdepth.training.elsewhere import train_elsewhere
 
 
-def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> None:
+def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use: Sequence[str] = ()) -> None:
     """Train several runs, each into its own folder. A run that its folder holds already is skipped.
 
     The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log.
@@ -25,13 +25,14 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> N
     Args:
         runs: contents of run files by folder.
         processes: number of trainings at a time.
+        use: modules that the runs need, as on the command line. This process has imported them already.
 
     Raises InputError if a training fails; trainings that have not begun by then are canceled.
     """
     todo = {folder: values for folder, values in runs.items() if not _is_finished(folder, values)}
     begun = time.monotonic()
     with ThreadPoolExecutor(processes) as pool:
-        futures = {pool.submit(_train, folder, values): folder for folder, values in todo.items()}
+        futures = {pool.submit(_train, folder, values, use): folder for folder, values in todo.items()}
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
@@ -48,10 +49,10 @@ def _is_finished(folder: Path, values: dict[str, Any]) -> bool:
     return last.exists() and checkpoint.read_description(last)[0] == parse_run(values, "study")
 
 
-def _train(folder: Path, values: dict[str, Any]) -> None:
+def _train(folder: Path, values: dict[str, Any], use: Sequence[str]) -> None:
     """Train a run in a process of its own."""
     make_folder(folder.parent)
     run_file = folder.with_name(f"{folder.name}.yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"))
+    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use)

@@ -1,6 +1,6 @@
 """PackNet of any width whose packing and unpacking blocks are replaced one by one, for the studies of its ablation.
 
-Run files that name it are trained with `--use packdepth.studies.ablated_packnet`; it is no network to be used otherwise.
+Run files that name it are trained with `--use packdepth.studies.ablated_packnet`. Nothing but the studies uses it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from packdepth.networks.blocks import DepthNetworkBlock
-from packdepth.networks.encoders.packnet import Architecture, initialize
+from packdepth.networks.encoders.packnet import Architecture
 from packdepth.networks.layers.packing import Conv2D, PackLayerConv3d, UnpackLayerConv3d
 from packdepth.networks.options import INITIAL_DEPTH
 from packdepth.networks.packnet import PackNet

@@ -8,9 +8,7 @@ with its own motions, and most networks once more with motions that are aligned 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from packdepth.geometry.poses import chained
 from packdepth.inference.predictor import load
 from packdepth.records import Clip
 from packdepth.studies.engine import Row, Study, begin, carry_out
-from packdepth.studies.side_by_side import train_side_by_side
+from packdepth.studies.side_by_side import in_processes, train_side_by_side
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "posenet": {"kind": "posenet"},
@@ -146,8 +144,7 @@ def study(output: Path, setting: Setting, processes: int = 2) -> Path:
         train_side_by_side(runs, processes)
         tasks = [(folder / str(seed) / "last", clips, False) for folder in folders.values()]
         tasks += [(folders[title] / str(seed) / "last", clips, True) for title in folders if title not in CHOICES]
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            found = list(pool.map(evaluate, *zip(*tasks, strict=True)))
+        found = in_processes(evaluate, tasks, processes)
         return [errors((clip, _straight(clip, forward)) for clip in clips), *found]
 
     titles = [AHEAD, *folders, *(f"{title}{ALIGNED}" for title in folders if title not in CHOICES)]
@@ -200,14 +197,14 @@ def mean_step(clips: Sequence[Clip]) -> float:
     return float(np.mean([step for step in steps if step is not None]))
 
 
-def evaluate(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:
+def evaluate(task: tuple[Path, Sequence[Clip], bool]) -> Errors:
     """Return the errors of a checkpoint's motions, computed in one thread.
 
     Args:
-        checkpoint: the folder of the checkpoint.
-        clips: the test clips.
-        aligned: whether the motions are aligned with the checkpoint's depth.
+        task: the folder of the checkpoint, the test clips, and whether the motions are aligned with the checkpoint's
+            depth.
     """
+    checkpoint, clips, aligned = task
     torch.set_num_threads(1)
     predictor = load(checkpoint)
     return errors(

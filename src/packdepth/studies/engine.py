@@ -71,7 +71,7 @@ class Row(Generic[V]):
         return fmean(scores[score] for scores in self.seeds)
 
     def spread(self, score: str) -> float:
-        """Return the standard deviation of a score over the seeds, 0 for a single seed, NaN if the score does not exist.
+        """Return the standard deviation of a score over the seeds: 0 for a single seed, NaN without the score.
 
         Args:
             score: the name of the score.

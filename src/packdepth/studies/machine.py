@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from packdepth.errors import check_least
 from packdepth.studies.budget import Budget
 
+B = TypeVar("B", bound=Budget)
 QUICK = Budget(drives=1, frames=8, val_drives=1, size=(32, 96), steps=2, seeds=1)  # limits of a smoke test
 
 
@@ -44,7 +45,7 @@ class Machine:
         for option, least in (("batch", 1), ("devices", 1), ("workers", 0), ("processes", 1)):
             check_least(option, getattr(self, option), least)
 
-    def limited(self, budget: Budget) -> Budget:
+    def limited(self, budget: B) -> B:
         """Return a budget or, for a smoke test, the smaller of each of its numbers and that of `QUICK`.
 
         Args:
@@ -56,11 +57,6 @@ class Machine:
         if not self.quick:
             return budget
         size = min(budget.size[0], QUICK.size[0]), min(budget.size[1], QUICK.size[1])
-        return replace(
-            budget,
-            size=size,
-            **{
-                name: min(getattr(budget, name), getattr(QUICK, name))
-                for name in ("drives", "frames", "val_drives", "steps", "seeds")
-            },
-        )
+        names = ("drives", "frames", "val_drives", "steps", "seeds")
+        smaller: dict[str, Any] = {name: min(getattr(budget, name), getattr(QUICK, name)) for name in names}
+        return replace(budget, size=size, **smaller)

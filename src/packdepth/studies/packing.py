@@ -1,4 +1,4 @@
-"""`packdepth study packing`: PackNet with other layers in place of its packing and unpacking blocks (CVPR 2020, table 4).
+"""`packdepth study packing`: PackNet with other layers in place of packing and unpacking (CVPR 2020, table 4).
 
 One network is trained by view synthesis and speed with each choice of layers: packing or strided convolutions,
 unpacking or convolutions after upsampling, and 3D convolutions with 0 to 8 features. All have the same number of
@@ -8,7 +8,7 @@ steps. The paper's own data and size are one `--data` file away, see docs/result
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Plan(Budget):
 
     width: int = 16
     blocks: int = 1
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
 
 
 def packing(output: Path, budget: Budget, machine: Machine, width: int = 16, blocks: int = 1) -> Path:
@@ -99,8 +99,7 @@ def packing(output: Path, budget: Budget, machine: Machine, width: int = 16, blo
 
     def compute(seed: int) -> list[Scores]:
         runs = {
-            output / "runs" / f"{variant.name}-{seed}": run_values(variant, plan, setting, seed)
-            for variant in VARIANTS
+            output / "runs" / f"{variant.name}-{seed}": run_values(variant, plan, setting, seed) for variant in VARIANTS
         }
         found = trained_scores(runs, setting.judged, machine.processes, (MODULE,))
         return [{**scores, **own} for scores, own in zip(found, costs, strict=True)]
@@ -108,8 +107,9 @@ def packing(output: Path, budget: Budget, machine: Machine, width: int = 16, blo
     study = Study(
         name="packing",
         title="Packing and unpacking, or less",
-        claim="abs_rel on KITTI falls from 0.122 with strided convolutions and bilinear upsampling to 0.121, 0.118, 0.113 "
-        "and 0.111 with packing and 0, 2, 4 and 8 features of 3D convolutions (Guizilini et al., CVPR 2020, table 4)",
+        claim="abs_rel on KITTI falls from 0.122 with strided convolutions and bilinear upsampling to 0.121, 0.118, "
+        "0.113 and 0.111 with packing and 0, 2, 4 and 8 features of 3D convolutions (Guizilini et al., CVPR 2020, "
+        "table 4)",
         variants=VARIANTS,
         charts=charts,
         digits={PARAMETERS: 2, MULTIPLY_ADDS: 2},

@@ -1,18 +1,16 @@
 """`packdepth study reconstruction`: how much of an image survives packing and pooling (CVPR 2020, figure 4).
 
 One layer halves the resolution of an image to a few channels, another one doubles it again. Both are trained to
-reproduce images with L1, and judged on other images. The layers are packing and unpacking with 1 to 8 features of the 3D
-convolution, the same without 3D convolution, strided convolution, and max pooling with the 2D convolutions kept.
+reproduce images with L1, and judged on other images. The layers are packing and unpacking with 1 to 8 features of the
+3D convolution, the same without 3D convolution, strided convolution, and max pooling with the 2D convolutions kept.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +31,7 @@ from packdepth.studies import engine
 from packdepth.studies.budget import Budget
 from packdepth.studies.cost import parameters
 from packdepth.studies.engine import Row, Scores, Study, remembered
+from packdepth.studies.side_by_side import in_processes
 from packdepth.studies.trials import render
 
 Layers = Literal["packing", "strided", "pooling"]
@@ -104,7 +103,7 @@ class Plan:
         for option, least in (("channels", 2), ("steps", 1), ("seeds", 1), ("processes", 1)):
             check_least(option, getattr(self, option), least)
         if self.channels % 2:
-            raise InputError(f"--channels: is {self.channels}; it must be even, so that eight features divide it by four")
+            raise InputError(f"--channels: is {self.channels}; it must be even, so that 8 features divide 4 times it")
 
 
 class PackedImage(nn.Module):
@@ -194,16 +193,9 @@ def reconstruction(output: Path, plan: Plan) -> Path:
     sets = image_sets(output, plan)
 
     def compute(seed: int) -> list[Scores]:
-        tasks = [(variant, name) for variant in VARIANTS for name in sets]
-        with ProcessPoolExecutor(plan.processes, mp_context=get_context("spawn")) as pool:
-            losses = pool.map(
-                partial(loss, plan),
-                [each for each, _ in tasks],
-                [seed] * len(tasks),
-                [sets[name] for _, name in tasks],
-                [_folder(output, variant, name, seed) for variant, name in tasks],
-            )
-            found = dict(zip(tasks, losses, strict=True))
+        tasks = [Task(variant, name, sets[name], seed) for variant in VARIANTS for name in sets]
+        losses = in_processes(partial(loss, output, plan), tasks, plan.processes)
+        found = {(task.variant, task.name): value for task, value in zip(tasks, losses, strict=True)}
         return [
             {
                 **{f"{name} {LOSS}": found[variant, name] for name in sets},
@@ -215,14 +207,15 @@ def reconstruction(output: Path, plan: Plan) -> Path:
     study = Study(
         name="reconstruction",
         title="How much of an image survives packing",
-        claim="one packing and one unpacking block reproduce images with an L1 loss of 0.0079, max pooling and bilinear "
-        "upsampling with 0.063 (Guizilini et al., CVPR 2020, figure 4)",
+        claim="one packing and one unpacking block reproduce images with an L1 loss of 0.0079, max pooling and "
+        "bilinear upsampling with 0.063 (Guizilini et al., CVPR 2020, figure 4)",
         variants=VARIANTS,
         charts=charts,
         digits={PARAMETERS: 0} | {f"{name} {LOSS}": 4 for name in sets},
-        figures=lambda: "".join(details(output, name, sets[name][1], plan) for name in sets),
+        figures=lambda: "".join(details(output, name, sets[name]) for name in sets),
     )
-    words = f"{plan.steps} steps of {BATCH} crops of {CROP}x{CROP} pixels, {plan.channels} channels at half the resolution"
+    crops_in_words = f"{BATCH} crops of {CROP}x{CROP} pixels"
+    words = f"{plan.steps} steps of {crops_in_words}, {plan.channels} channels at half the resolution"
     return engine.carry_out(study, output, plan, words, plan.seeds, compute)
 
 
@@ -290,29 +283,45 @@ def crops(images: Sequence[Tensor], count: int, side: int, rng: np.random.Genera
 # --- trainings ----------------------------------------------------------------------------------------------------
 
 
-def _folder(output: Path, variant: Variant, name: str, seed: int) -> Path:
-    """Return the folder of a training."""
-    return output / "runs" / f"{variant.name}-{name}-{seed}"
+@dataclass(frozen=True)
+class Task:
+    """A training of the study."""
+
+    variant: Variant
+    """The pair of layers."""
+    name: str
+    """The name of the set of images."""
+    images: tuple[Path, Path]
+    """Paths of the training images and of the images to judge by."""
+    seed: int
+    """The seed of the weights and of the crops."""
+
+    def folder(self, output: Path) -> Path:
+        """Return the folder of the training.
+
+        Args:
+            output: the folder of the study.
+        """
+        return output / "runs" / f"{self.variant.name}-{self.name}-{self.seed}"
 
 
-def loss(plan: Plan, variant: Variant, seed: int, images: tuple[Path, Path], folder: Path) -> float:
-    """Return the L1 loss of a trained pair of layers on the images to judge by. The result is kept in a folder.
+def loss(output: Path, plan: Plan, task: Task) -> float:
+    """Return the L1 loss of a trained pair of layers on the images to judge by. It is kept in the training's folder.
 
     Args:
+        output: the folder of the study.
         plan: the budget.
-        variant: the pair of layers.
-        seed: the seed of the weights and of the crops.
-        images: paths of the training images and of the images to judge by.
-        folder: folder for the loss and for a reproduced detail.
+        task: the training.
     """
-    return remembered(folder / "scores.json", partial(_trained, plan, variant, seed, images, folder))[LOSS]
+    return remembered(task.folder(output) / "scores.json", partial(_trained, output, plan, task))[LOSS]
 
 
-def _trained(plan: Plan, variant: Variant, seed: int, images: tuple[Path, Path], folder: Path) -> Scores:
+def _trained(output: Path, plan: Plan, task: Task) -> Scores:
     """Train a pair of layers, write a reproduced detail, and return the loss."""
     torch.set_num_threads(1)
-    network = fit(variant, read_images(images[0].resolve()), plan, seed)
-    judged = read_images(images[1].resolve())
+    folder = task.folder(output)
+    network = fit(task.variant, read_images(task.images[0].resolve()), plan, task.seed)
+    judged = read_images(task.images[1].resolve())
     image, top, left = detail(judged)
     with torch.inference_mode():
         found = reproduced(network, image)[:, top : top + DETAIL, left : left + DETAIL]
@@ -381,19 +390,18 @@ def detail(images: Sequence[Tensor]) -> tuple[Tensor, int, int]:
     return best[1:]
 
 
-def details(output: Path, name: str, judged: Path, plan: Plan) -> str:
+def details(output: Path, name: str, images: tuple[Path, Path]) -> str:
     """Return HTML of a detail, as it is and as each pair of layers reproduces it, at equal zoom.
 
     Args:
         output: the folder of the study.
         name: name of the set.
-        judged: path of the images to judge by.
-        plan: the budget.
+        images: paths of the training images and of the images to judge by.
     """
-    image, top, left = detail(read_images(judged.resolve()))
+    image, top, left = detail(read_images(images[1].resolve()))
     pictures = {"input": image[:, top : top + DETAIL, left : left + DETAIL].permute(1, 2, 0).numpy()}
     for variant in VARIANTS:
-        with Image.open(_folder(output, variant, name, 1) / "detail.png") as picture:
+        with Image.open(Task(variant, name, images, seed=1).folder(output) / "detail.png") as picture:
             pictures[variant.title] = np.asarray(picture)
     enlarged = {title: picture.repeat(ZOOM, 0).repeat(ZOOM, 1) for title, picture in pictures.items()}
     return f"<h2>{name}: a detail, {DETAIL} pixels wide</h2>{panels(name, enlarged)}"
@@ -407,4 +415,3 @@ def charts(rows: Sequence[Row[Variant]]) -> list[str]:
     """
     names = [name for name in rows[0].seeds[0] if name.endswith(LOSS)]
     return [bars({row.variant.title: (row.mean(name), row.spread(name)) for row in rows}, name) for name in names]
-

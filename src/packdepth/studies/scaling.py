@@ -1,14 +1,14 @@
 """`packdepth study scaling`: what PackNet and ResNets gain from size and from resolution (CVPR 2020, figure 8).
 
-PackNet at four widths and depth networks with ResNet encoders of 18, 34 and 50 layers are trained from random weights by
-view synthesis at three resolutions, on drives through the city and real clips together. They are evaluated on unseen
+PackNet at four widths and depth networks with ResNet encoders of 18, 34 and 50 layers are trained from random weights
+by view synthesis at three resolutions, on drives through the city and real clips together. They are evaluated on unseen
 drives and on pairs of KITTI 2015. The page plots the error over latency.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,13 @@ class Plan(Budget):
     factors: tuple[float, ...] = FACTORS
     features: int = FEATURES
     blocks: int = 1
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
 
     def limited(self) -> Plan:
         """Return the plan or, for a smoke test, one with a network of each family at one resolution."""
         if not self.machine.quick:
             return self
-        budget = self.machine.limited(Budget(**{name: getattr(self, name) for name in Budget.__dataclass_fields__}))
-        return Plan(**vars(budget), widths=self.widths[:1], layers=self.layers[:1], factors=(1.0,), machine=self.machine)
+        return replace(self.machine.limited(self), widths=self.widths[:1], layers=self.layers[:1], factors=(1.0,))
 
     def size_at(self, factor: float) -> tuple[int, int]:
         """Return height and width of images, in pixels.
@@ -129,8 +128,7 @@ def scaling(output: Path, plan: Plan) -> Path:
 
     def compute(seed: int) -> list[Scores]:
         runs = {
-            output / "runs" / f"{variant.name}-{seed}": run_values(variant, plan, setting, seed)
-            for variant in variants
+            output / "runs" / f"{variant.name}-{seed}": run_values(variant, plan, setting, seed) for variant in variants
         }
         found = trained_scores(runs, setting.judged, machine.processes, (MODULE,))
         if not costs:  # once, while nothing else computes

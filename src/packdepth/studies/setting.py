@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ from packdepth.sources.base import AnySource
 from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Scores, remembered
 from packdepth.studies.machine import Machine
-from packdepth.studies.side_by_side import train_side_by_side
+from packdepth.studies.side_by_side import in_processes, train_side_by_side
 from packdepth.studies.trials import render
 
 REAL_CLIPS: tuple[dict[str, Any], ...] = (  # those of configs/kitti_mixed.yaml, relative to the folder of the data
@@ -99,7 +98,8 @@ def city_setting(output: Path, budget: Budget, record: tuple[int, int] = (8, 60)
     require_city()
     drives = (output / "data").resolve()
     render(drives, budget, record, sensors)
-    return Setting(({"kind": "folder", "root": str(drives / "train")},), (Judged(protocol="city", data=drives / "val"),))
+    train = {"kind": "folder", "root": str(drives / "train")}
+    return Setting((train,), (Judged(protocol="city", data=drives / "val"),))
 
 
 def real_setting(data: Path) -> Setting:
@@ -183,8 +183,7 @@ def trained_scores(
         use: modules that the runs need, as on the command line.
     """
     train_side_by_side(runs, processes, use)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(scores, runs, [tuple(judged)] * len(runs), [tuple(use)] * len(runs)))
+    return in_processes(partial(scores, judged=tuple(judged), use=tuple(use)), list(runs), processes)
 
 
 def scores(run: Path, judged: Sequence[Judged], use: Sequence[str] = ()) -> Scores:

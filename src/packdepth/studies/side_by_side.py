@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -15,6 +16,8 @@ from packdepth.config import parse_run
 from packdepth.files import make_folder, replacing
 from packdepth.progress import clock
 from packdepth.training.elsewhere import train_elsewhere
+
+T, R = TypeVar("T"), TypeVar("R")
 
 
 def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use: Sequence[str] = ()) -> None:
@@ -41,6 +44,23 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def in_processes(function: Callable[[T], R], values: Sequence[T], processes: int) -> list[R]:
+    """Return what a function returns for each value, computed in several processes or, with one, in this one.
+
+    Args:
+        function: a function that can be pickled.
+        values: the values, which can be pickled.
+        processes: number of processes.
+
+    >>> in_processes(abs, [-1, 2], processes=1)
+    [1, 2]
+    """
+    if processes == 1:
+        return [function(value) for value in values]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(function, values))
 
 
 def _is_finished(folder: Path, values: dict[str, Any]) -> bool:

@@ -76,8 +76,8 @@ def superdepth(output: Path, budget: Budget, processes: int = 2) -> Path:
     study = Study(
         name="superdepth",
         title="Sub-pixel decoder and flip layer, on and off",
-        claim="sub-pixel convolutions and a differentiable flip layer each improve depth from stereo (Pillai et al., ICRA "
-        "2019)",
+        claim="sub-pixel convolutions and a differentiable flip layer each improve depth from stereo (Pillai et al., "
+        "ICRA 2019)",
         variants=VARIANTS,
         run_values=run_values,
         lines=lines,

@@ -11,7 +11,7 @@ Three parts, each a study with a page of its own:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +50,7 @@ SMOOTHNESS = {"kind": "smoothness", "weight": 1e-3}
 class Plan(Budget):
     """Everything that the scores depend on."""
 
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
 
 
 def supervision(output: Path, budget: Budget, machine: Machine, parts: Sequence[Part] = PARTS) -> list[Path]:
@@ -126,8 +126,8 @@ def signals(output: Path, plan: Plan) -> Path:
     study = Study(
         name="signals",
         title="What depth is learned from",
-        claim="on KITTI, M and M+v are equally accurate (abs_rel 0.111), the first scaled by ground truth and the second "
-        "in metres (Guizilini et al., CVPR 2020, table 3)",
+        claim="on KITTI, M and M+v are equally accurate (abs_rel 0.111), the first scaled by ground truth and the "
+        "second in metres (Guizilini et al., CVPR 2020, table 3)",
         variants=SIGNALS,
         charts=partial(error_bars, ("abs_rel", "abs_rel, scaled")),
     )
@@ -221,8 +221,8 @@ def transfer(output: Path, plan: Plan) -> Path:
     study = Study(
         name="transfer",
         title="What to start from",
-        claim="pretraining on Cityscapes lowers abs_rel on KITTI from 0.111 to 0.108, and an ImageNet encoder lowers that "
-        "of ResNet-18 from 0.133 to 0.120 (Guizilini et al., CVPR 2020, tables 3 and 4)",
+        claim="pretraining on Cityscapes lowers abs_rel on KITTI from 0.111 to 0.108, and an ImageNet encoder lowers "
+        "that of ResNet-18 from 0.133 to 0.120 (Guizilini et al., CVPR 2020, tables 3 and 4)",
         variants=TRANSFERS,
         charts=partial(error_bars, ("abs_rel, scaled",)),
     )
@@ -361,14 +361,11 @@ def frame_charts(rows: Sequence[Row[Start]]) -> list[str]:
     plots = []
     counts = sorted({row.variant.frames or 0 for row in rows})
     for name in (name for name in rows[0].seeds[0] if name.endswith("abs_rel, scaled")):
-        lines = [
-            Line(
-                np.array([(counts.index(row.variant.frames or 0), row.mean(name)) for row in rows if _like(row, start)]),
-                color,
-                start.start,
-            )
-            for start, color in zip(STARTS, (INK, "#f2a541", TRUE, OURS), strict=True)
-        ]
+        lines = []
+        for start, color in zip(STARTS, (INK, "#f2a541", TRUE, OURS), strict=True):
+            chosen = [row for row in rows if _like(row, start)]
+            points = [(counts.index(row.variant.frames or 0), row.mean(name)) for row in chosen]
+            lines.append(Line(np.array(points), color, start.start))
         plots.append(key(lines) + svg(lines, "frames", name, x_names=[str(count) for count in counts], dots=True))
     return plots
 

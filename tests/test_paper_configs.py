@@ -143,12 +143,13 @@ def test_the_run_file_trains_a_step(name: str) -> None:
     module = DepthModule(run, objective, 1, [])
     optimizer, _ = optimizer_and_schedule(run.training, module.networks, 1)
     batch = Batch.stack([data.train[0]])
-    before = [parameter.detach().clone() for parameter in module.networks.parameters()]
+    parameters = [parameter for network in module.networks.values() for parameter in network.parameters()]
+    before = [parameter.detach().clone() for parameter in parameters]
     loss, _ = module.objective(module(batch), module.taught(module.calibrated(batch)))
     torch.autograd.backward(loss)
     optimizer.step()
     assert 0 < loss.item() < 1.5
-    moved = [not torch.equal(old, new) for old, new in zip(before, module.networks.parameters(), strict=True)]
+    moved = [not torch.equal(old, new) for old, new in zip(before, parameters, strict=True)]
     assert sum(moved) > len(moved) / 2
 
 
@@ -156,7 +157,7 @@ def test_a_run_file_of_two_steps_trains_as_a_whole(tmp_path: Path) -> None:
     name = "paper/packnet_cityscapes_kitti_velocity"
     train(CONFIGS[name], tmp_path / "run", overrides=overrides(name))
     meta = checkpoint.read_description(tmp_path / "run" / "last")[1]
-    assert (meta.step, meta.frames, meta.metric) == (1, 3, True)
+    assert (meta.step, meta.scale_source) == (1, "velocity (speed)")
     assert 0 < meta.scores["val/abs_rel"] < 2
 
 

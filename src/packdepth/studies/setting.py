@@ -28,6 +28,7 @@ REAL_CLIPS: tuple[dict[str, Any], ...] = (  # those of configs/kitti_mixed.yaml,
     {"kind": "folder", "root": "clips/kitti2015_lead_car"},
     {"kind": "kitti_odometry", "root": "kitti_odometry/dataset", "sequences": ["06"], "cameras": ["left"]},
 )
+NO_SCALE = "none"  # the source of the scale of checkpoints that know none
 EPOCH_STEPS = 2000  # largest number of steps between two checkpoints, so that a long training can be resumed
 
 
@@ -190,7 +191,7 @@ def scores(run: Path, judged: Sequence[Judged], use: Sequence[str] = ()) -> Scor
     """Return the scores of a finished training, which are kept in a file beside its folder.
 
     A score is named "PROTOCOL abs_rel" or, with each image scaled by its median, "PROTOCOL abs_rel, scaled". Without
-    "scaled" it is NaN if the depth is not in metres.
+    "scaled" it is NaN if nothing supervises the scale. It is there also if the scale came out wrong.
 
     Args:
         run: the folder of the training.
@@ -213,8 +214,8 @@ def _evaluated(run: Path, judged: Sequence[Judged], use: Sequence[str]) -> Score
     found: dict[str, float] = {}
     for each in judged:
         (report,) = evaluate(run / "last", each.protocol, each.data)
-        name = report.protocol.name
+        name, has_scale = report.protocol.name, report.scale_source != NO_SCALE
         for score in ("abs_rel", "a1"):
-            found[f"{name} {score}"] = report.rows["plain"][score] if report.metric else math.nan
+            found[f"{name} {score}"] = report.rows["plain"][score] if has_scale else math.nan
             found[f"{name} {score}, scaled"] = report.rows["scaled"][score]
     return found

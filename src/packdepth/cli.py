@@ -700,7 +700,7 @@ def study_reconstruction(
     data: Path | None = None,
     images: tuple[Path, Path] | None = None,
     channels: int = 4,
-    steps: int = 1500,
+    steps: int = 5000,
     device: str = "cpu",
     seeds: int = 3,
     processes: int = 2,

@@ -214,7 +214,9 @@ def remembered(path: Path, compute: Callable[[], Scores]) -> dict[str, float]:
 def write(
     study: Study[V], output: Path, plan: Mapping[str, Any], budget: str, rows: Sequence[Row[V]], seconds: float
 ) -> None:
-    """Write the results as .json, .csv, .md and .html. If that fails, a file is as it was.
+    """Write the results as .json, .csv, .md and .html, unless there are results of more seeds.
+
+    If that fails, a file is as it was. The date of results stays if their numbers do.
 
     Args:
         study: the study.
@@ -226,6 +228,8 @@ def write(
     """
     path = output / f"{study.name}.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if before and before["rows"][0]["seeds"] > len(rows[0].seeds):
+        return  # a resumed study has results of more seeds
     found = plain(finite([row.values() for row in rows]))
     results = {
         "study": study.name,

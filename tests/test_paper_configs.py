@@ -148,7 +148,7 @@ def test_the_run_file_trains_a_step(name: str) -> None:
     loss, _ = module.objective(module(batch), module.taught(module.calibrated(batch)))
     torch.autograd.backward(loss)
     optimizer.step()
-    assert 0 < loss.item() < 1.5
+    assert 0 < loss.item() < 3
     moved = [not torch.equal(old, new) for old, new in zip(before, parameters, strict=True)]
     assert sum(moved) > len(moved) / 2
 

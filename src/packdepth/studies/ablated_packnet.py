@@ -19,7 +19,7 @@ from packdepth.networks.options import INITIAL_DEPTH
 from packdepth.networks.packnet import PackNet
 
 MODULE = __name__
-"""What `--use` names."""
+"""Name of the module, for `--use`."""
 LEVELS = (1, 1, 2, 4, 8)  # channels of the five levels in multiples of the width, as in PackNet 1A
 FIRST_KERNEL = 5  # side of the first packing block's 2D convolution, in pixels, as in packnet-sfm; others have 3
 

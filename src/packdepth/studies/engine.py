@@ -114,7 +114,7 @@ class Study(Generic[V]):
     title: str
     """The title of the page."""
     claim: str
-    """What is put to the test: the claim of the paper in a few words, with its source."""
+    """The claim of the paper that is put to the test, in a few words, with its source."""
     variants: Sequence[V]
     """The variants."""
     charts: Callable[[Sequence[Row[V]]], Sequence[str]]

@@ -71,9 +71,9 @@ VARIANTS = (
 class Plan(Budget):
     """Everything that the scores depend on."""
 
-    width: int = 16
-    blocks: int = 1
-    machine: Machine = field(default_factory=Machine)
+    width: int = 16  # channels of the first level
+    blocks: int = 1  # residual convolutions of each level
+    machine: Machine = field(default_factory=Machine)  # the machine and the data
 
 
 def packing(output: Path, budget: Budget, machine: Machine, width: int = 16, blocks: int = 1) -> Path:

@@ -131,7 +131,11 @@ class PackedImage(nn.Module):
         self.colors = nn.Conv2d(channels, 3, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the reproduced image."""
+        """Return the reproduced image.
+
+        Args:
+            image: [B, 3, H, W].
+        """
         x = F.pixel_unshuffle(image, 2)
         x = F.elu(self.pack(x if self.pack3d is None else channelwise_conv3d(x, self.pack3d)))
         x = F.elu(self.unpack(x))
@@ -161,7 +165,11 @@ class PooledImage(nn.Module):
         self.colors = nn.Conv2d(channels, 3, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the reproduced image."""
+        """Return the reproduced image.
+
+        Args:
+            image: [B, 3, H, W].
+        """
         x = F.elu(self.pack(image if self.strided else F.max_pool2d(image, 2)))
         x = F.elu(self.unpack(F.interpolate(x, scale_factor=2, mode="bilinear")))
         colors: Tensor = self.colors(x)

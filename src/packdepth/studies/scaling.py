@@ -76,12 +76,12 @@ class Variant:
 class Plan(Budget):
     """Everything that the scores depend on."""
 
-    widths: tuple[int, ...] = WIDTHS
-    layers: tuple[int, ...] = LAYERS
-    factors: tuple[float, ...] = FACTORS
-    features: int = FEATURES
-    blocks: int = 1
-    machine: Machine = field(default_factory=Machine)
+    widths: tuple[int, ...] = WIDTHS  # channels of the first level of each PackNet
+    layers: tuple[int, ...] = LAYERS  # layers of each ResNet
+    factors: tuple[float, ...] = FACTORS  # resolutions, as multiples of the size
+    features: int = FEATURES  # features of PackNet's 3D convolutions
+    blocks: int = 1  # residual convolutions of each level of PackNet
+    machine: Machine = field(default_factory=Machine)  # the machine and the data
 
     def limited(self) -> Plan:
         """Return the plan or, for a smoke test, one with a network of each family at one resolution."""

@@ -1,4 +1,4 @@
-"""What studies train on and are judged by: the rendered city, real clips, or any data that a YAML file names."""
+"""The data of studies and their scores: the rendered city, real clips, or any data that a YAML file names."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from packdepth.files import make_folder, replacing
 from packdepth.progress import clock
 from packdepth.training.elsewhere import train_elsewhere
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use: Sequence[str] = ()) -> None:

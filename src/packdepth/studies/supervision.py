@@ -50,7 +50,7 @@ SMOOTHNESS = {"kind": "smoothness", "weight": 1e-3}
 class Plan(Budget):
     """Everything that the scores depend on."""
 
-    machine: Machine = field(default_factory=Machine)
+    machine: Machine = field(default_factory=Machine)  # the machine and the data
 
 
 def supervision(output: Path, budget: Budget, machine: Machine, parts: Sequence[Part] = PARTS) -> list[Path]:
@@ -80,7 +80,7 @@ def supervision(output: Path, budget: Budget, machine: Machine, parts: Sequence[
 
 @dataclass(frozen=True)
 class Signal:
-    """What supervises depth."""
+    """The supervision of depth."""
 
     name: str
     """The name in files."""
@@ -167,7 +167,7 @@ TITLES = {"random": "random weights", "imagenet": "ImageNet"}
 
 @dataclass(frozen=True)
 class Start:
-    """What a training on real clips starts from."""
+    """The start of a training on real clips."""
 
     weights: Weights
     """The weights of the encoder at the very beginning: random ones, or those of ImageNet."""
@@ -194,8 +194,9 @@ class Start:
     @property
     def title(self) -> str:
         """The title in tables, such as "ImageNet, then the city"."""
-        steps = {0: ", no real frames", 1: ""}.get(self.steps, f", {self.steps:g} times the steps")
-        return self.start + steps + (f", {self.frames} frames" if self.frames else "")
+        steps = ", no real frames" if self.steps == 0 else f", {self.steps:g} times the steps"
+        frames = f", {self.frames} frames" if self.frames else ""
+        return f"{self.start}{'' if self.steps == 1 else steps}{frames}"
 
 
 TRANSFERS = (

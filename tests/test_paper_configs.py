@@ -37,6 +37,7 @@ SAMPLES = {  # published numbers of training samples
     "kitti_odometry": 20409,
 }
 COST = re.compile(r"(\d+) epochs of ([\d,]+) samples: ([\d,]+) steps of (\d+) on one GPU or ([\d,]+) of (\d+) on eight")
+LARGE = "_384x1280"  # suffix of run files whose test is that they equal those without it
 FIRST = {  # the variables that name checkpoints of an earlier step, and the run file of that step
     "PACKDEPTH_CITYSCAPES": "paper/packnet_cityscapes",
     "PACKDEPTH_SG_CITYSCAPES": "paper/packnet_sg_cityscapes",
@@ -133,7 +134,15 @@ def test_the_header_says_what_the_run_file_holds(name: str) -> None:
         assert (run.training.depth_learning_rate, run.training.pose_learning_rate) == (2e-4, 5e-4)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.endswith(LARGE)])
+def test_a_run_file_of_large_images_differs_in_their_size_alone(name: str) -> None:
+    large, usual = (load_run(CONFIGS[each]).model_dump() for each in (name, name.removesuffix(LARGE)))
+    assert large["data"].pop("image_size") == (384, 1280)
+    assert usual["data"].pop("image_size") == (192, 640)
+    assert large == usual
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if not name.endswith(LARGE)])
 def test_the_run_file_trains_a_step(name: str) -> None:
     torch.manual_seed(0)
     run = small_run(name)

@@ -22,7 +22,7 @@ from packdepth.evaluation.odometry import odometry_errors
 from packdepth.geometry.poses import chained
 from packdepth.inference.predictor import load
 from packdepth.records import Clip
-from packdepth.studies.engine import Row, Study, begin, carry_out
+from packdepth.studies.engine import Row, Study, begin, carry_out, owning
 from packdepth.studies.side_by_side import in_processes, train_side_by_side
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -79,6 +79,7 @@ class Setting:
     seeds: int  # trainings of each ego-motion network
 
 
+@owning
 def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> Path:
     """Carry out the study on rendered streets: 16 training drives, and 4 other test drives of 200 frames.
 
@@ -118,6 +119,7 @@ def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: in
     return study(output, Setting(train, test, (64, 224), depth_steps, steps, seeds), processes)
 
 
+@owning
 def study(output: Path, setting: Setting, processes: int = 2) -> Path:
     """Train and evaluate all networks, and return the path of the page.
 

@@ -7,23 +7,26 @@ results after each, so that a study can be read while it runs, stopped at any ti
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import wraps
 from html import escape
 from itertools import count
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar
 
 import yaml
 
 from packdepth.errors import InputError
 from packdepth.files import claim, finite, make_folder, replacing, write_json
 from packdepth.html import STYLE, table
+from packdepth.ownership import owned
 
 Scores = Mapping[str, float]
 """The scores of one training, by name; NaN where a score does not exist."""
@@ -51,6 +54,8 @@ class Variant(Protocol):
 
 
 V = TypeVar("V", bound=Variant)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,29 @@ def carry_out(
         rows = [Row(variant, found) for variant, found in zip(study.variants, scores, strict=True)]
         write(study, output, asdict(plan), budget, rows, time.monotonic() - begun)
     return output / f"{study.name}.html"
+
+
+def owning(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that owns the folder of its parameter `output` until it returns (`ownership.owned`).
+
+    Args:
+        function: a function that carries out a study.
+
+    >>> @owning
+    ... def names(output: Path) -> list[str]:
+    ...     return sorted(path.name for path in output.iterdir())
+    >>> import tempfile
+    >>> names(Path(tempfile.mkdtemp()))
+    ['.packdepth.lock']
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def owner(*values: P.args, **named: P.kwargs) -> R:
+        with owned(signature.bind(*values, **named).arguments["output"]):
+            return function(*values, **named)
+
+    return owner
 
 
 def begin(output: Path, plan: Any) -> None:

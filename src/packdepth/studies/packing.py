@@ -76,6 +76,7 @@ class Plan(Budget):
     machine: Machine = field(default_factory=Machine)  # the machine and the data
 
 
+@engine.owning
 def packing(output: Path, budget: Budget, machine: Machine, width: int = 16, blocks: int = 1) -> Path:
     """Carry out the study and return the path of its page.
 

@@ -192,6 +192,7 @@ def build(variant: Variant, channels: int) -> nn.Module:
     return network
 
 
+@engine.owning
 def reconstruction(output: Path, plan: Plan) -> Path:
     """Carry out the study and return the path of its page.
 

@@ -108,6 +108,7 @@ class Plan(Budget):
         return [Variant(*network, *size) for network, size in product(families, sizes)]
 
 
+@engine.owning
 def scaling(output: Path, plan: Plan) -> Path:
     """Carry out the study and return the path of its page.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 import yaml
@@ -15,7 +15,8 @@ from packdepth import checkpoint
 from packdepth.config import parse_run
 from packdepth.files import make_folder, replacing
 from packdepth.progress import clock
-from packdepth.training.elsewhere import train_elsewhere
+from packdepth.training.elsewhere import is_finished, train_elsewhere
+from packdepth.workers import worker_pool
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,16 +34,19 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use:
 
     Raises InputError if a training fails; trainings that have not begun by then are canceled.
     """
+    stop = Event()
     todo = {folder: values for folder, values in runs.items() if not _is_finished(folder, values)}
     begun = time.monotonic()
     with ThreadPoolExecutor(processes) as pool:
-        futures = {pool.submit(_train, folder, values, use): folder for folder, values in todo.items()}
+        futures = {pool.submit(_train, folder, values, use, stop): folder for folder, values in todo.items()}
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 left = (time.monotonic() - begun) / done * (len(todo) - done)
                 print(f"trained {futures[future]}: {done} of {len(todo)}, about {clock(left)} left", flush=True)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -60,20 +64,22 @@ def in_processes(function: Callable[[T], R], values: Sequence[T], processes: int
     """
     if processes == 1:
         return [function(value) for value in values]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with worker_pool(processes) as pool:
         return list(pool.map(function, values))
 
 
 def _is_finished(folder: Path, values: dict[str, Any]) -> bool:
     """Return whether a folder holds the finished training of a run."""
-    last = folder / "last"
-    return last.exists() and checkpoint.read_description(last)[0] == parse_run(values, "study")
+    run = parse_run(values, "study")
+    if not is_finished(folder, run.training.epochs):
+        return False
+    return checkpoint.read_description(folder / "last")[0] == run
 
 
-def _train(folder: Path, values: dict[str, Any], use: Sequence[str]) -> None:
+def _train(folder: Path, values: dict[str, Any], use: Sequence[str], stop: Event) -> None:
     """Train a run in a process of its own."""
     make_folder(folder.parent)
     run_file = folder.with_name(f"{folder.name}.yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use)
+    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use, stop=stop)

@@ -107,6 +107,7 @@ SIGNALS = (
 )
 
 
+@engine.owning
 def signals(output: Path, plan: Plan) -> Path:
     """Carry out the part on signals: PackNet `tiny` on the city or on the data of a YAML file.
 
@@ -248,6 +249,7 @@ def frames(output: Path, plan: Plan) -> Path:
     return _on_real_clips(study, output, plan)
 
 
+@engine.owning
 def _on_real_clips(study: Study[Start], output: Path, plan: Plan) -> Path:
     """Carry out a study of starts: pretrain on the city, then train on the real clips."""
     assert plan.machine.data is not None

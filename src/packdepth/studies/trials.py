@@ -65,6 +65,7 @@ class Study(Generic[V]):
     """The distribution of scores over tables. Signature: `(names of the scores) -> names for each table`."""
 
 
+@engine.owning
 def carry_out(study: Study[V], output: Path, budget: Budget, processes: int = 2) -> Path:
     """Render, train and evaluate all variants, and return the path of the page.
 

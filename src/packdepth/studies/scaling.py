@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from packdepth.blocks import parse
 from packdepth.charts import INK, OURS, TRUE, Line, key, svg
@@ -217,7 +218,7 @@ def cost(variant: Variant, plan: Plan, run: Path) -> Scores:
     return remembered(run.with_name(f"{run.name}-cost.json"), measured)
 
 
-def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
     """Return the plots of the page: abs_rel over latency, a line for each family and resolution.
 
     Args:

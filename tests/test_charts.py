@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from packdepth.charts import Axes, Line, key, picture, svg, ticks
+from packdepth.charts import Axes, Line, bars, key, map_size, picture, svg, ticks
 
 LINE = Line(np.array([[0.0, 1.0], [10.0, 3.0]]), "#000000", "a < b")
 
@@ -40,6 +40,21 @@ def test_svg() -> None:
     assert "a &lt; b" in drawing
     assert "a &lt; b" in key([LINE])
     assert "nothing was logged" in svg([Line(np.zeros((0, 2)), "#000000")], "step", "loss")
+
+
+def test_a_map_has_the_shape_of_its_path() -> None:
+    straight = Line(np.array([[0.0, 0.0], [0.0, 90.0]]), "#000000")
+    width, height = map_size([straight])
+    assert width < height / 1.5
+    across, up = map_size([Line(straight.points[:, ::-1], "#000000")])
+    assert across > up * 1.5
+    box = re.findall(r"viewBox='0 0 ([0-9.]+) ([0-9.]+)'", svg([straight], "right", "ahead", equal=True))
+    assert [(float(width), float(height))] == [tuple(map(float, sides)) for sides in box]
+
+
+def test_titles_of_axes_are_escaped() -> None:
+    assert "&lt;script&gt;" in svg([LINE], "<script>", "loss")
+    assert "<script>" not in svg([LINE], "<script>", "<script>") + bars({"<script>": (1.0, 0.0)}, "<script>")
 
 
 def test_names_stand_in_place_of_numbers() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 viser = pytest.importorskip("viser", reason="the extra `viewer` is not installed")
 
 from browser import CHROMIUM, browser  # noqa: E402 - of the extra, too
+from interrupting import Interrupting  # noqa: E402
 from websockets.exceptions import InvalidStatus  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402
 from websockets.typing import Subprotocol  # noqa: E402
@@ -64,12 +64,13 @@ def test_the_points_of_the_first_frame_are_sent_to_own_pages_only(moving_clip: P
             connect(address, subprotocols=protocol, origin="http://elsewhere.example")  # type: ignore[arg-type]
 
 
-def test_ctrl_c_ends_it_cleanly(moving_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+def test_ctrl_c_ends_it_cleanly(
+    moving_clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Interrupting("Ctrl-C ends\n"))
     assert main(["view", str(moving_clip), "--port", "0"]) == 0
-    printed = capsys.readouterr()
-    assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", printed.out)
-    assert printed.err == ""
+    assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", sys.stdout.getvalue())  # type: ignore[attr-defined]
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")

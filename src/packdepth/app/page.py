@@ -14,12 +14,11 @@ from typing import Any, TypeVar
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
-import numpy as np
 
-from packdepth.app.work import Workshop, distance_at
+from packdepth.app.work import Dropped, Workshop, distance_at
 from packdepth.errors import InputError
 from packdepth.live.page import LOOPBACK, check_address
-from packdepth.records import Clip, Prediction
+from packdepth.records import Prediction
 
 Result = TypeVar("Result")
 
@@ -27,8 +26,6 @@ WAITING = 8  # people who may wait for a prediction; later ones are told to come
 STORED_SECONDS = 3600  # for which files of a page that was left are kept
 FONTS = ("system-ui", "sans-serif")  # those of the machine: no font is fetched
 SUFFIXES = ["image", "video"]
-CLOUD_HEIGHT = 420  # pixels
-DARK = (0.07, 0.07, 0.08, 1.0)  # background of the points: RGB and opacity
 
 
 class AppPage:
@@ -88,7 +85,7 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
     limits = workshop.options
     with gr.Blocks(title="packdepth", analytics_enabled=False, delete_cache=(STORED_SECONDS, STORED_SECONDS)) as blocks:
         gr.Markdown("# packdepth\nDrop an image or a video: its depth is computed on this machine, and stays here.")
-        clip, prediction = gr.State(None), gr.State(None)
+        dropped, prediction = gr.State(None), gr.State(None)
         with gr.Row():
             with gr.Column(scale=1):
                 file = gr.File(label=f"image or video, up to {limits.max_megabytes:g} MB", file_types=SUFFIXES)
@@ -102,7 +99,7 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
                 image = gr.Image(label="image", interactive=False, buttons=[], visible=False)
                 picture = gr.Image(label="depth", interactive=False, buttons=["fullscreen"], visible=False)
                 distance = gr.Markdown("")
-                cloud = gr.Model3D(label="points; drag to turn", height=CLOUD_HEIGHT, clear_color=DARK, visible=False)
+                cloud = gr.HTML(visible=False, padding=False)
                 downloads = gr.File(label="download", file_count="multiple", interactive=False, visible=False)
                 video = gr.Video(label="depth of the video", visible=False)
 
@@ -111,25 +108,24 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
             if not path:
                 return None, gr.Slider(visible=False), gr.Button(visible=False)
             found = said(lambda: workshop.open(Path(path), fov or None))
-            last = len(found.frames) - 1
+            last = len(found.clip.frames) - 1
             return found, gr.Slider(0, max(last, 1), 0, visible=last > 0), gr.Button(visible=last > 0)
 
-        def predicted(name: str, clip: Clip | None, index: float, flip: bool) -> tuple[Any, ...]:
+        def predicted(name: str, dropped: Dropped | None, index: float, flip: bool) -> tuple[Any, ...]:
             """Predict a frame."""
-            if clip is None:
+            if dropped is None:
                 return None, "", *(element(visible=False) for element in (gr.Image, gr.Image)), "", *(
-                    element(None, visible=False) for element in (gr.Model3D, gr.File)
+                    element(None, visible=False) for element in (gr.HTML, gr.File)
                 )
-            depth = said(lambda: workshop.depth(name, clip, int(index), flip))
-            answer = said(lambda: workshop.answer(name, clip, int(index), depth))
-            points = None if answer.cloud is None else str(answer.cloud)
+            depth = said(lambda: workshop.depth(name, dropped, int(index), flip))
+            answer = said(lambda: workshop.answer(name, dropped, int(index), depth))
             return (
                 depth,
                 answer.words,
                 gr.Image(depth.image, visible=True),
                 gr.Image(answer.picture, visible=True),
-                "Click on a picture for the distance of a point.",
-                gr.Model3D(points, visible=points is not None),
+                "Click on a picture for the distance of a point; drag the points to turn them.",
+                gr.HTML(answer.cloud, visible=answer.cloud is not None),
                 gr.File([str(path) for path in answer.downloads], visible=True),
             )
 
@@ -144,10 +140,10 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
                 return None
             return gr.Video(str(said(lambda: workshop.video(name, Path(path), fov or None, flip))), visible=True)
 
-        given = [checkpoint, clip, frame, flip]
+        given = [checkpoint, dropped, frame, flip]
         shown = [prediction, words, image, picture, distance, cloud, downloads]
         for change in (file.change, fov.submit):
-            change(opened, [file, fov], [clip, frame, whole], api_name="open").then(
+            change(opened, [file, fov], [dropped, frame, whole], api_name="open").then(
                 predicted, given, shown, api_name="predict"
             )
         for element in (checkpoint.input, flip.input, frame.release):

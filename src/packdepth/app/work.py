@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import numpy as np
 from packdepth.checkpoint import Meta
 from packdepth.color import color_range
 from packdepth.errors import InputError
-from packdepth.files import write_glb
 from packdepth.geometry.camera import Camera
+from packdepth.html import STYLE, cloud
+from packdepth.html.page import SCRIPT
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import known_camera, scale_of_clip
 from packdepth.inference.load import load
@@ -25,9 +27,23 @@ from packdepth.inference.run import predict
 from packdepth.records import Clip, Prediction
 from packdepth.sources.open import open_clips
 
-CLOUD_POINTS = 150_000  # points of the turnable cloud, so that it is loaded at once
-CLOUD_REACH = 4.0  # greatest depth of its points, over the median depth, as the viewer shows them
+CLOUD_REACH = 4.0  # greatest depth of the points that are shown, over the median depth; chosen by eye on road scenes
+FRAME_STYLE = "html, body { height: 100%; margin: 0; padding: 0; max-width: none; overflow: hidden } .cloud { height: 100%; max-height: none }"
+IFRAME_STYLE = "html, body { height: 100%; margin: 0; padding: 0; max-width: none; overflow: hidden } .cloud { height: 100%; max-height: none }"
 NO_CAMERA = "No points: the camera of the image is not known; state its field of view, or train on this camera."
+
+
+@dataclass(frozen=True, eq=False)
+class Dropped:
+    """An image or a video that somebody has dropped.
+
+    >>> from packdepth.geometry.camera import Camera
+    >>> Dropped(Clip("images/a", Path("a.png"), Camera.from_fov(60, 640, 192), frames=())).note
+    ''
+    """
+
+    clip: Clip  # its frames, up to the limit
+    note: str = ""  # a sentence on the frames that were left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +56,7 @@ class Answer:
 
     picture: np.ndarray  # [H, W, 3] uint8, depth in colors with a bar
     words: str  # what depth means, and what is missing
-    cloud: Path | None  # GLB of its points; None without a camera
+    cloud: str | None  # HTML of its points; None without a camera
     downloads: tuple[Path, ...]  # depth as npz, and as png16 and ply if that is possible
 
 
@@ -72,8 +88,8 @@ class Workshop:
         """The names of the checkpoints."""
         return list(self._paths)
 
-    def open(self, path: Path, fov: float | None = None) -> Clip:
-        """Return the clip of a file that somebody has dropped, cut to the limit of frames.
+    def open(self, path: Path, fov: float | None = None) -> Dropped:
+        """Return what somebody has dropped, cut to the limit of frames.
 
         Args:
             path: an image or a video.
@@ -91,47 +107,46 @@ class Workshop:
             (clip,) = open_clips(path, fov=fov)
         except InputError as error:
             raise InputError(str(error).replace(f"{path.parent}/", "")) from None
-        return replace(clip, frames=clip.frames[: self.options.max_frames])
+        most, count = self.options.max_frames, len(clip.frames)
+        note = f"These are the first {most} of {count} frames (--max-frames)." if count > most else ""
+        return Dropped(replace(clip, frames=clip.frames[:most]), note)
 
-    def depth(self, checkpoint: str, clip: Clip, index: int, flip: bool = False) -> Prediction:
+    def depth(self, checkpoint: str, dropped: Dropped, index: int, flip: bool = False) -> Prediction:
         """Return the depth of a frame.
 
         Args:
             checkpoint: name of the checkpoint.
-            clip: the clip, as `open` returns it.
+            dropped: the image or video, as `open` returns it.
             index: index of the frame.
             flip: fuse the prediction with that of the mirrored image.
 
         Raises InputError if the frame cannot be read, or if the network needs label maps.
         """
         predictor = self._predictor(checkpoint)
+        clip = dropped.clip
         frame = clip.frames[min(index, len(clip.frames) - 1)]
         with self._lock:
             one = replace(clip, frames=(frame,))
             return next(predictor.predict_clip(one, camera_of(clip, predictor.meta), flip=flip))
 
-    def answer(self, checkpoint: str, clip: Clip, index: int, prediction: Prediction) -> Answer:
+    def answer(self, checkpoint: str, dropped: Dropped, index: int, prediction: Prediction) -> Answer:
         """Return what the page shows of a prediction, and write its files.
 
         Args:
             checkpoint: name of the checkpoint.
-            clip: the clip.
+            dropped: the image or video.
             index: index of the frame.
             prediction: its prediction.
         """
-        predictor = self._predictor(checkpoint)
-        words = f"Depth is {scale_of_clip(clip, predictor.meta)}."
-        frame = clip.frames[index].name
+        predictor, clip = self._predictor(checkpoint), dropped.clip
+        words = f"Depth is {scale_of_clip(clip, predictor.meta)}. {dropped.note}".rstrip()
+        frame = clip.frames[min(index, len(clip.frames) - 1)].name
         name = frame if len(clip.frames) == 1 else f"{clip.short_name}-{frame}"
         place = Path(tempfile.mkdtemp(dir=self.folder)) / name
         downloads = written(prediction, place)
-        cloud = None
         if prediction.camera is None:
-            words = f"{words} {NO_CAMERA}"
-        else:
-            cloud = place.parent / f"{place.name}.glb"
-            write_points(prediction, cloud)
-        return Answer(picture_of(prediction), words, cloud, downloads)
+            return Answer(picture_of(prediction), f"{words} {NO_CAMERA}", None, downloads)
+        return Answer(picture_of(prediction), words, cloud_frame(prediction), downloads)
 
     def video(self, checkpoint: str, path: Path, fov: float | None = None, flip: bool = False) -> Path:
         """Write a video of the images beside their depth, up to the limit of frames, and return it.
@@ -144,7 +159,7 @@ class Workshop:
 
         Raises InputError as `packdepth predict --save video` does.
         """
-        clip = self.open(path, fov)
+        clip = self.open(path, fov).clip
         output = Path(tempfile.mkdtemp(dir=self.folder))
         options = [f"frames=[0, {len(clip.frames)}]"]
         with self._lock:
@@ -233,14 +248,15 @@ def written(prediction: Prediction, place: Path) -> tuple[Path, ...]:
     return files
 
 
-def write_points(prediction: Prediction, path: Path) -> None:
-    """Write the points of a prediction that are reliable and not far as GLB, at most `CLOUD_POINTS`.
+def cloud_frame(prediction: Prediction) -> str:
+    """Return HTML that shows the points of a prediction that are reliable and not far, to be turned.
+
+    It is a page of its own in a frame, so that its script runs wherever the HTML is inserted.
 
     Args:
         prediction: a prediction with a camera.
-        path: the file.
     """
     reach = CLOUD_REACH * float(np.median(prediction.depth))
-    cloud = prediction.cloud(reach, reliable=True)
-    step = -(-len(cloud.points) // CLOUD_POINTS) or 1
-    write_glb(path, cloud.points[::step], cloud.colors[::step], prediction.texts)
+    points, colors, _ = prediction.cloud(reach, reliable=True)
+    page = f"<!doctype html><style>{STYLE}{FRAME_STYLE}</style>{cloud('points', points, colors)}<script>{SCRIPT}</script>"
+    return f'<iframe title="points" style="{IFRAME_STYLE}" srcdoc="{escape(page)}"></iframe>'

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
 SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
@@ -29,7 +29,7 @@ class Browser:
     `requests` are the addresses that it has asked for, `errors` what scripts have failed with.
     """
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Any) -> None:
         self._socket, self._numbers = socket, itertools.count(1)
         self.requests: list[str] = []
         self.errors: list[str] = []
@@ -91,7 +91,9 @@ def browser(folder: Path) -> Iterator[Browser]:
     assert CHROMIUM is not None
     arguments = [CHROMIUM, "--headless", "--no-sandbox", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
     quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", *SOFTWARE_GL]
-    process = subprocess.Popen([*arguments, *quiet, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*arguments, *quiet, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         told = folder / "DevToolsActivePort"
         end = time.monotonic() + 60

@@ -166,9 +166,7 @@ def write_glb(path: Path, points: np.ndarray, colors: np.ndarray, texts: Mapping
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "points"}],
-        "meshes": [
-            {"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 1}, "mode": GLTF_POINTS, "material": 0}]}
-        ],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 1}, "mode": GLTF_POINTS, "material": 0}]}],
         "materials": [{"extensions": {UNLIT: {}}, "pbrMetallicRoughness": {"metallicFactor": 0}}],
         "extensionsUsed": [UNLIT],
         "accessors": [

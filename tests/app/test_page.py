@@ -13,13 +13,13 @@ import pytest
 
 pytest.importorskip("gradio", reason="the extra `app` is not installed")
 
-import gradio_client  # noqa: E402 - of the extra
-from browser import CHROMIUM, browser  # noqa: E402
-from interrupting import Interrupting  # noqa: E402
+import gradio_client
+from browser import CHROMIUM, browser
+from interrupting import Interrupting
 
-from packdepth.app.page import AppPage  # noqa: E402
-from packdepth.app.work import Workshop  # noqa: E402
-from packdepth.cli import main  # noqa: E402
+from packdepth.app.page import AppPage
+from packdepth.app.work import Workshop
+from packdepth.cli import main
 
 
 def test_a_program_uploads_an_image_and_downloads_its_depth(workshop: Workshop, image: Path) -> None:
@@ -42,9 +42,10 @@ def test_ctrl_c_ends_it_cleanly_and_leaves_nothing(
     checkpoint_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(sys, "stdout", Interrupting("Ctrl-C ends\n"))
+    printed = Interrupting("Ctrl-C ends\n")
+    monkeypatch.setattr(sys, "stdout", printed)
     assert main(["app", str(checkpoint_folder), "--port", "0"]) == 0
-    assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", sys.stdout.getvalue())  # type: ignore[attr-defined]
+    assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", printed.getvalue())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,8 +57,9 @@ def test_a_browser_uploads_clicks_and_downloads_and_asks_nobody_else(
         tab.open(page.url, 1280, 1400)
         tab.wait("document.querySelector('input[type=file]') !== null")
         tab.give_file("input[type=file]", image)
-        tab.wait("[...document.querySelectorAll('img')].filter(each => each.naturalWidth > 90).length == 2")
-        place = "[...document.querySelectorAll('img')].filter(each => each.naturalWidth > 90)[1].getBoundingClientRect()"
+        pictures = "[...document.querySelectorAll('img')].filter(each => each.naturalWidth > 90)"
+        tab.wait(f"{pictures}.length == 2")
+        place = f"{pictures}[1].getBoundingClientRect()"
         x, y, height = tab.run(f"[{place}.x, {place}.y, {place}.height]")
         tab.click(x + 20, y + height / 2)
         tab.wait("/Pixel \\(\\d+, \\d+\\): \\d+\\.\\d\\d m ahead/.test(document.body.innerText)")

@@ -13,7 +13,6 @@ import torch
 from packdepth.inference.predictor import Predictor, load
 
 
-
 @pytest.fixture(scope="module", autouse=True)
 def _on_the_cpu() -> Iterator[None]:
     """The device "auto" is the CPU, so that predictions can be compared to the bit."""

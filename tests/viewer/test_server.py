@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from browser import CHROMIUM, browser  # noqa: E402 - of the extra, too
 from interrupting import Interrupting  # noqa: E402
 from websockets.exceptions import InvalidStatus  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402
-from websockets.typing import Subprotocol  # noqa: E402
+from websockets.typing import Origin  # noqa: E402
 
 from packdepth.cli import main  # noqa: E402
 from packdepth.viewer.command import open_footage  # noqa: E402
@@ -56,20 +57,22 @@ def test_the_points_of_the_first_frame_are_sent_to_own_pages_only(moving_clip: P
         with urllib.request.urlopen(viewer.url) as answer:
             assert b"<html" in answer.read()
         address = viewer.url.replace("http", "ws")
-        protocol = [Subprotocol(f"viser-v{viser.__version__}")]
-        with connect(address, subprotocols=protocol, max_size=None, origin=viewer.url.rstrip("/")) as socket:  # type: ignore[arg-type]
-            while expected not in bytes(socket.recv(timeout=30)):  # type: ignore[arg-type]
-                pass
+        options: dict[str, Any] = {"subprotocols": [f"viser-v{viser.__version__}"], "max_size": None}
+        with connect(address, **options, origin=Origin(viewer.url.rstrip("/"))) as socket:
+            message: Any = b""
+            while expected not in message:
+                message = socket.recv(timeout=30)
         with pytest.raises(InvalidStatus, match="403"):
-            connect(address, subprotocols=protocol, origin="http://elsewhere.example")  # type: ignore[arg-type]
+            connect(address, **options, origin=Origin("http://elsewhere.example"))
 
 
 def test_ctrl_c_ends_it_cleanly(
     moving_clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "stdout", Interrupting("Ctrl-C ends\n"))
+    printed = Interrupting("Ctrl-C ends\n")
+    monkeypatch.setattr(sys, "stdout", printed)
     assert main(["view", str(moving_clip), "--port", "0"]) == 0
-    assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", sys.stdout.getvalue())  # type: ignore[attr-defined]
+    assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", printed.getvalue())
     assert capsys.readouterr().err == ""
 
 

@@ -83,6 +83,7 @@ class AppPage:
 def _blocks(workshop: Workshop) -> gr.Blocks:
     """Return the page."""
     limits = workshop.options
+    blocks: gr.Blocks
     with gr.Blocks(title="packdepth", analytics_enabled=False, delete_cache=(STORED_SECONDS, STORED_SECONDS)) as blocks:
         gr.Markdown("# packdepth\nDrop an image or a video: its depth is computed on this machine, and stays here.")
         dropped, prediction = gr.State(None), gr.State(None)
@@ -114,8 +115,12 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
         def predicted(name: str, dropped: Dropped | None, index: float, flip: bool) -> tuple[Any, ...]:
             """Predict a frame."""
             if dropped is None:
-                return None, "", *(element(visible=False) for element in (gr.Image, gr.Image)), "", *(
-                    element(None, visible=False) for element in (gr.HTML, gr.File)
+                return (
+                    None,
+                    "",
+                    *(element(visible=False) for element in (gr.Image, gr.Image)),
+                    "",
+                    *(element(None, visible=False) for element in (gr.HTML, gr.File)),
                 )
             depth = said(lambda: workshop.depth(name, dropped, int(index), flip))
             answer = said(lambda: workshop.answer(name, dropped, int(index), depth))
@@ -171,4 +176,3 @@ def _free_port(host: str) -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
         server.bind((host, 0))
         return int(server.getsockname()[1])
-

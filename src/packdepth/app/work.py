@@ -28,8 +28,11 @@ from packdepth.records import Clip, Prediction
 from packdepth.sources.open import open_clips
 
 CLOUD_REACH = 4.0  # greatest depth of the points that are shown, over the median depth; chosen by eye on road scenes
-FRAME_STYLE = "html, body { height: 100%; margin: 0; padding: 0; max-width: none; overflow: hidden } .cloud { height: 100%; max-height: none }"
-IFRAME_STYLE = "html, body { height: 100%; margin: 0; padding: 0; max-width: none; overflow: hidden } .cloud { height: 100%; max-height: none }"
+FRAME_STYLE = (
+    "html, body { height: 100%; margin: 0; padding: 0; max-width: none; overflow: hidden } "
+    ".cloud { height: 100%; max-height: none }"
+)
+IFRAME_STYLE = "display: block; width: 100%; height: 420px; border: 0"
 NO_CAMERA = "No points: the camera of the image is not known; state its field of view, or train on this camera."
 
 
@@ -258,5 +261,6 @@ def cloud_frame(prediction: Prediction) -> str:
     """
     reach = CLOUD_REACH * float(np.median(prediction.depth))
     points, colors, _ = prediction.cloud(reach, reliable=True)
-    page = f"<!doctype html><style>{STYLE}{FRAME_STYLE}</style>{cloud('points', points, colors)}<script>{SCRIPT}</script>"
+    canvas = cloud("points", points, colors)
+    page = f"<!doctype html><style>{STYLE}{FRAME_STYLE}</style>{canvas}<script>{SCRIPT}</script>"
     return f'<iframe title="points" style="{IFRAME_STYLE}" srcdoc="{escape(page)}"></iframe>'

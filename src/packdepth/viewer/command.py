@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packdepth.checkpoint import META
 from packdepth.errors import InputError
@@ -22,6 +23,9 @@ from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sources.open import open_clips
 from packdepth.viewer.footage import CloudFootage, Footage, MeasuredFootage, PredictedFootage, SavedFootage
+
+if TYPE_CHECKING:
+    from packdepth.networks.semantic_network import SemanticNetwork
 
 OPTION = re.compile(r"[a-z][\w.]*=")  # the beginning of KEY=VALUE
 
@@ -102,7 +106,9 @@ def open_footage(named: Sequence[str], points: PointOptions = POINTS, options: V
             raise InputError(f"{first}: predicts depth; name what of: packdepth view {first} SRC")
         clips = sorted({file.parent.parent.name for file in first.glob("*/depth/*.npz")})
         if clips:
-            raise InputError(f"{first}: holds predictions of several clips; name one of them, such as {first / clips[0]}")
+            raise InputError(
+                f"{first}: holds predictions of several clips; name one of them, such as {first / clips[0]}"
+            )
         return MeasuredFootage(_one_clip(first, settings, options), points, _segmentation(options))
     predictor = load(first, runtime=options.runtime)
     points.check_confidence(predictor.has_confidence, first)
@@ -127,7 +133,7 @@ def _one_clip(path: Path, settings: Sequence[str], options: ViewOptions) -> Clip
     return clips[0]
 
 
-def _segmentation(options: ViewOptions):  # type: ignore[no-untyped-def]
+def _segmentation(options: ViewOptions) -> SemanticNetwork | None:
     """Return the segmentation network that the options name; None if they name none."""
     if options.segmentation is None:
         return None
@@ -140,9 +146,10 @@ def _save(footage: Footage, path: Path) -> None:
     """Write the map of footage to a file, and print what was written."""
     footage.check_map()
     say_replaced([path])
-    fused = None
-    for fused in progress(footage.mapping(), "map", len(footage) + 1):
-        pass
+    try:
+        *_, fused = progress(footage.mapping(), "map", len(footage) + 1)
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     assert fused is not None
     fused.write(path)
     print(f"map: {path} ({fused.words})")

@@ -168,7 +168,7 @@ class PredictedFootage(Footage):
         scale, metric = scale_of_clip(clip, predictor.meta), is_metric_for(clip, predictor.meta)
         super().__init__(clip.short_name, names, scale, metric, clip, points)
         self.predictor, self._clip, self._flip = predictor, clip, flip
-        self.camera = _checked_camera(clip, known_camera(clip, predictor.meta))
+        self.camera = self._camera = _checked_camera(clip, known_camera(clip, predictor.meta))
         self._segmentation = segmentation or _own_segmentation(predictor)
         self.classes = () if self._segmentation is None else self._segmentation.classes
 
@@ -180,8 +180,7 @@ class PredictedFootage(Footage):
         """
         frame = self._clip.frames[index]
         labels = self.predictor.labels(frame.image, frame.semantic)
-        camera = self.camera
-        return self.predictor.predict(frame.image.read(), camera, flip=self._flip, labels=labels)
+        return self.predictor.predict(frame.image.read(), self._camera, flip=self._flip, labels=labels)
 
     def material(self, index: int) -> Material:
         """Return what is known of a frame, at its own resolution.
@@ -191,7 +190,7 @@ class PredictedFootage(Footage):
         """
         frame, prediction = self._clip.frames[index], self.prediction(index)
         return Material(
-            camera=self.camera,
+            camera=self._camera,
             image=prediction.image,
             depth=prediction.depth,
             reliable=prediction.kept(reliable=True),
@@ -318,8 +317,8 @@ class SavedFootage(Footage):
         """Raise InputError, which says what to do, if no map can be made."""
         if not (self.folder / "map.ply").exists() and self.poses_origin is None:
             raise InputError(
-                f"{self.folder}: holds no map, and no measured poses are known to make one; predict with --save map, or "
-                f"name the clip behind the folder if it has poses"
+                f"{self.folder}: holds no map, and no measured poses to make one are known; predict with --save map, "
+                f"or name the clip behind the folder if it has poses"
             )
 
     def mapping(self) -> Iterator[FusedMap | None]:
@@ -387,17 +386,17 @@ class MeasuredFootage(Footage):
     Raises InputError if no frame has measured depth, or if the camera is not known.
     """
 
-    def __init__(
-        self, clip: Clip, points: PointOptions = POINTS, segmentation: SemanticNetwork | None = None
-    ) -> None:
+    def __init__(self, clip: Clip, points: PointOptions = POINTS, segmentation: SemanticNetwork | None = None) -> None:
         frames = [frame for frame in clip.frames if has_measured_depth(frame)]
         if not frames:
             raise InputError(
                 f"{clip.path}: has no measured depth to show; predict it: packdepth view CHECKPOINT {clip.path}"
             )
-        super().__init__(clip.short_name, [f.name for f in clip.frames], "metric, as it was measured", True, clip, points)
+        super().__init__(
+            clip.short_name, [f.name for f in clip.frames], "metric, as it was measured", True, clip, points
+        )
         self._clip, self._segmentation = clip, segmentation
-        self.camera = _checked_camera(clip, None if clip.missing_camera else clip.camera)
+        self.camera = self._camera = _checked_camera(clip, None if clip.missing_camera else clip.camera)
         self.classes = () if segmentation is None else segmentation.classes
 
     def material(self, index: int) -> Material:
@@ -409,7 +408,7 @@ class MeasuredFootage(Footage):
         frame = self._clip.frames[index]
         image = frame.image.read()
         return Material(
-            camera=self.camera,
+            camera=self._camera,
             image=image,
             measured=_measured(self._clip, frame, image.shape[:2]),
             classes=_classes(frame, image, self._segmentation),
@@ -465,8 +464,8 @@ def _checked_camera(clip: Clip, camera: Camera | None) -> Camera:
         if clip.image_size(frame) != (camera.height, camera.width):
             height, width = clip.image_size(frame)
             raise InputError(
-                f"{frame.image.path}: is {width}x{height} pixels, but the camera is for {camera.width}x{camera.height}; "
-                f"view images of one size"
+                f"{frame.image.path}: is {width}x{height} pixels, but the camera is for "
+                f"{camera.width}x{camera.height}; view images of one size"
             )
     return camera
 

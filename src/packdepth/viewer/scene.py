@@ -202,9 +202,7 @@ def points_of(material: Material, depth: np.ndarray, step: int, of_prediction: b
     if not of_prediction and material.depth is not None:
         errors = material.depth[known] / depth[known] - 1
     reliable = at_points(material.reliable) if of_prediction else None
-    return Points(
-        places.astype(np.float32), at_points(material.image), reliable, at_points(material.classes), errors
-    )
+    return Points(places.astype(np.float32), at_points(material.image), reliable, at_points(material.classes), errors)
 
 
 def thinning(camera: Camera) -> int:
@@ -239,9 +237,7 @@ def pictures_of(material: Material, colors: tuple[float, float], metric: bool) -
         shades = colorize(np.nan_to_num(1 / truth), *colors)
         pictures["measured depth"] = with_bar(shades, *colors, "dusk", metric)
         if material.depth is not None:
-            pictures["error: red is too far, blue too near"] = error_colors(
-                material.depth[::step, ::step] / truth - 1
-            )
+            pictures["error: red is too far, blue too near"] = error_colors(material.depth[::step, ::step] / truth - 1)
     if material.classes is not None:
         pictures["classes"] = class_colors(material.classes[::step, ::step])
     return pictures

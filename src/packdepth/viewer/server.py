@@ -97,7 +97,7 @@ class Viewer:
         gui.configure_theme(show_logo=False, show_share_button=False, control_width="large", dark_mode=True)
         gui.add_markdown(f"Depth is {footage.scale}.")
         last = len(footage) - 1
-        self._time = gui.add_slider("frame", 0, max(last, 1), 1, 0, disabled=last < 1)
+        self._time: Any = gui.add_slider("frame", 0, max(last, 1), 1, 0, disabled=last < 1)
         self._play = gui.add_checkbox("play", False, visible=last > 0)
         self._moment = gui.add_markdown("")
         options: list[Coloring] = list(colorings(shot))
@@ -107,7 +107,9 @@ class Viewer:
         step = rounded_up(greatest / SLIDER_STEPS)
         greatest = step * math.ceil(greatest / step)
         unit = "m" if footage.metric else "no unit"
-        self._limits = gui.add_multi_slider(f"distance ({unit})", 0.0, greatest, step, (0.0, step * math.ceil(reach / step)))
+        self._limits = gui.add_multi_slider(
+            f"distance ({unit})", 0.0, greatest, step, (0.0, step * math.ceil(reach / step))
+        )
         self._size = gui.add_slider("size of points", 0.2, 4.0, 0.1, 1.0)
         self._all_points = gui.add_checkbox(
             "unreliable points, too", False, visible=shot.predicted is not None, hint="sky, edges and what is far"
@@ -281,7 +283,7 @@ def _quiet() -> contextlib.AbstractContextManager[object]:
 
 @contextlib.contextmanager
 def _own_pages_only(host: str) -> Iterator[None]:
-    """Let a server that starts in the block refuse connections from pages of other hosts, at an address of this machine.
+    """Let a server that starts in the block, at an address of this machine, refuse connections from other pages.
 
     A page of the web that is open in the same browser could read the scene otherwise. viser has no option for it, so
     that the function of websockets that it calls is given the list of origins.
@@ -289,10 +291,11 @@ def _own_pages_only(host: str) -> Iterator[None]:
     if host not in LOOPBACK:
         yield
         return
-    serve = websockets.asyncio.server.serve
+    module: Any = websockets.asyncio.server
+    serve = module.serve
     own = re.compile(r"https?://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
-    websockets.asyncio.server.serve = partial(serve, origins=[own, None])  # type: ignore[assignment, misc]
+    module.serve = partial(serve, origins=[own, None])  # None: programs, which state no origin
     try:
         yield
     finally:
-        websockets.asyncio.server.serve = serve  # type: ignore[misc]
+        module.serve = serve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def test_a_frame_has_the_depth_that_predict_writes(workshop: Workshop, image: Pa
     assert all(workshop.folder in path.parents for path in answer.downloads)
     assert len(ply.read(answer.downloads[2])) <= prediction.depth.size
     assert answer.words == "Depth is metric, from velocity (speed)."
+    old = answer.downloads[0].parent
+    os.utime(old, (0, 0))
+    workshop.answer(name, dropped, 0, prediction)
+    assert not old.exists()
     assert answer.picture.shape[0] == world.CAMERA.height
     assert answer.cloud is not None
     assert re.search(r"srcdoc=\".*&lt;canvas class=&quot;cloud&quot;", answer.cloud, re.DOTALL)

@@ -15,7 +15,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 
-from packdepth.app.work import Dropped, Workshop, distance_at
+from packdepth.app.work import STORED_SECONDS, Dropped, Workshop, distance_at
 from packdepth.errors import InputError
 from packdepth.live.page import LOOPBACK, check_address
 from packdepth.records import Prediction
@@ -23,7 +23,7 @@ from packdepth.records import Prediction
 Result = TypeVar("Result")
 
 WAITING = 8  # people who may wait for a prediction; later ones are told to come back
-STORED_SECONDS = 3600  # for which files of a page that was left are kept
+SESSIONS = 16  # pages whose last prediction is kept: that of a 4K image has 0.2 GB
 FONTS = ("system-ui", "sans-serif")  # those of the machine: no font is fetched
 SUFFIXES = ["image", "video"]
 
@@ -70,6 +70,7 @@ class AppPage:
                 footer_links=[],
                 ssr_mode=False,
                 allowed_paths=[],
+                state_session_capacity=SESSIONS,
                 theme=gr.themes.Default(font=list(FONTS), font_mono=["monospace"]),
             )
         return self

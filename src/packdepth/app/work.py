@@ -1,10 +1,11 @@
-"""What the widgets of the app do, by the same functions as `packdepth predict`. Nothing here imports gradio."""
+"""The work behind the widgets of the app, by the same functions as `packdepth predict`. Nothing here imports gradio."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -33,6 +34,8 @@ FRAME_STYLE = (
     ".cloud { height: 100%; max-height: none }"
 )
 IFRAME_STYLE = "display: block; width: 100%; height: 420px; border: 0"
+STORED_SECONDS = 3600  # for which files of a page that was left are kept
+WRITTEN = "answer-"  # beginning of the names of folders with files that are served
 NO_CAMERA = "No points: the camera of the image is not known; state its field of view, or train on this camera."
 
 
@@ -51,7 +54,7 @@ class Dropped:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the page shows of a frame.
+    """Everything that the page shows of a frame.
 
     >>> Answer(np.zeros((1, 1, 3), np.uint8), "metric", None, ()).cloud is None
     True
@@ -145,7 +148,7 @@ class Workshop:
         words = f"Depth is {scale_of_clip(clip, predictor.meta)}. {dropped.note}".rstrip()
         frame = clip.frames[min(index, len(clip.frames) - 1)].name
         name = frame if len(clip.frames) == 1 else f"{clip.short_name}-{frame}"
-        place = Path(tempfile.mkdtemp(dir=self.folder)) / name
+        place = self._new_folder() / name
         downloads = written(prediction, place)
         if prediction.camera is None:
             return Answer(picture_of(prediction), f"{words} {NO_CAMERA}", None, downloads)
@@ -163,7 +166,7 @@ class Workshop:
         Raises InputError as `packdepth predict --save video` does.
         """
         clip = self.open(path, fov).clip
-        output = Path(tempfile.mkdtemp(dir=self.folder))
+        output = self._new_folder()
         options = [f"frames=[0, {len(clip.frames)}]"]
         with self._lock:
             predict(
@@ -172,9 +175,12 @@ class Workshop:
             )  # fmt: skip
         return next(output.glob("*.mp4"))
 
-    def close(self) -> None:
-        """Remove all files that were written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _new_folder(self) -> Path:
+        """Return a new folder for files that are served, and remove those that are too old."""
+        for folder in self.folder.glob(f"{WRITTEN}*"):
+            if time.time() - folder.stat().st_mtime > STORED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=WRITTEN, dir=self.folder))
 
     def _predictor(self, name: str) -> BasePredictor:
         """Return a predictor by its name. Raises InputError for a name that is not on the page."""

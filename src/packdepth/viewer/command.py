@@ -1,4 +1,4 @@
-"""The command `packdepth view`: what is shown or written, by what is named. Importing this takes none of the extra."""
+"""The command `packdepth view`: what paths mean is found here. Importing this takes none of the extra."""
 
 from __future__ import annotations
 

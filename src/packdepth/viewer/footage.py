@@ -1,4 +1,4 @@
-"""What the viewer shows: the frames of a clip with predicted, saved or measured depth, their trajectory and their map.
+"""Footage for the viewer: frames with predicted, saved or measured depth, their trajectory and their map.
 
 Frames are read and predicted on demand, and the last ones are kept.
 """
@@ -55,6 +55,8 @@ class Footage(ABC):
     """Names of the classes by their id, if they are known."""
     camera: Camera | None = None
     """The camera of the frames; None if it is not known."""
+    first: int = 0
+    """The index of the frame that is shown first: with measured depth, if any has some."""
 
     def __init__(
         self,
@@ -170,6 +172,7 @@ class PredictedFootage(Footage):
         self.predictor, self._clip, self._flip = predictor, clip, flip
         self.camera = self._camera = _checked_camera(clip, known_camera(clip, predictor.meta))
         self._segmentation = segmentation or _own_segmentation(predictor)
+        self.first = next((index for index, frame in enumerate(clip.frames) if has_measured_depth(frame)), 0)
         self.classes = () if self._segmentation is None else self._segmentation.classes
 
     def prediction(self, index: int) -> Prediction:
@@ -355,15 +358,14 @@ class CloudFootage(Footage):
         return Material(Camera.from_fov(60, 1, 1))
 
     def _shot(self, index: int) -> Shot:
-        """Read the cloud of a frame; a map alone has no frames, so that its one frame is empty."""
+        """Read the cloud of a frame; a map alone is shown as one frame."""
         cloud = read_ply(self.files[index])[0] if self.files else read_map(self.folder / "map.ply").cloud
         places = cloud.points.astype(np.float32)
         ahead = places[places[:, 2] > 0]
         self._colors = self._colors or color_range([1 / ahead[:, 2]] if len(ahead) else [np.ones(1)])
         depth = float(np.median(ahead[:, 2])) if len(ahead) else 1.0
         size = 2 * depth / np.sqrt(max(len(places), 1))  # as if the points filled an image
-        points = Points(places, cloud.colors) if self.files else None
-        return Shot(self.names[index], points, None, {}, float(size))
+        return Shot(self.names[index], Points(places, cloud.colors), None, {}, float(size))
 
     def check_map(self) -> None:
         """Raise InputError, which says what to do, if there is no map."""
@@ -387,15 +389,15 @@ class MeasuredFootage(Footage):
     """
 
     def __init__(self, clip: Clip, points: PointOptions = POINTS, segmentation: SemanticNetwork | None = None) -> None:
-        frames = [frame for frame in clip.frames if has_measured_depth(frame)]
-        if not frames:
+        measured = [index for index, frame in enumerate(clip.frames) if has_measured_depth(frame)]
+        if not measured:
             raise InputError(
                 f"{clip.path}: has no measured depth to show; predict it: packdepth view CHECKPOINT {clip.path}"
             )
         super().__init__(
             clip.short_name, [f.name for f in clip.frames], "metric, as it was measured", True, clip, points
         )
-        self._clip, self._segmentation = clip, segmentation
+        self._clip, self._segmentation, self.first = clip, segmentation, measured[0]
         self.camera = self._camera = _checked_camera(clip, None if clip.missing_camera else clip.camera)
         self.classes = () if segmentation is None else segmentation.classes
 

@@ -18,7 +18,7 @@ from packdepth.html import enlarged, error_colors
 from packdepth.inference.pictures import with_bar
 
 Coloring = Literal["image", "depth", "error", "class"]
-"""What the colors of points mean."""
+"""The meanings of the colors of points."""
 COLORINGS: tuple[Coloring, ...] = get_args(Coloring)
 
 MAX_POINTS = 250_000  # points of a frame, thinned by whole rows and columns: a browser turns them smoothly
@@ -34,7 +34,7 @@ START, START_AIM = (0.0, -0.25, -0.5), (0.0, 0.1, 1.5)
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What is known of a frame.
+    """Everything that is known of a frame: its camera, and maps of its pixels.
 
     >>> Material(camera=Camera.from_fov(60, width=2, height=1), depth=np.ones((1, 2), np.float32)).image is None
     True
@@ -63,7 +63,7 @@ class Points:
 class Shot:
     """A frame as the viewer shows it."""
 
-    name: str
+    name: str  # name of the frame
     predicted: Points | None  # points of predicted depth
     measured: Points | None  # points of measured depth, with their errors if depth is predicted, too
     pictures: Mapping[str, np.ndarray]  # pictures [h, w, 3] uint8, by title
@@ -134,7 +134,8 @@ def colors_of(points: Points, coloring: Coloring, colors: tuple[float, float]) -
     unknown = np.full((len(points.places), 3), UNKNOWN_COLOR, np.uint8)
     if coloring == "depth":
         low, high = colors
-        return colorize(1 / points.places[:, 2], low - DARKEST * (high - low), high)  # points must not vanish in black
+        inverse = 1 / np.maximum(points.places[:, 2], np.finfo(np.float32).tiny)
+        return colorize(inverse, low - DARKEST * (high - low), high)  # points must not vanish in black
     if coloring == "error":
         return unknown if points.errors is None else error_colors(points.errors)
     if coloring == "class":

@@ -59,7 +59,7 @@ class Viewer:
         self._footage, self._host = footage, host
         self._changed = threading.Event()
         self._changed.set()
-        self._first = footage.shot(0)
+        self._first = footage.shot(footage.first)
         self._poses: list[np.ndarray] = []
         self._to_come = footage.poses()
         self._poses_end, self._drawn_poses, self._told = footage.poses_origin is None, 0, 0.0
@@ -97,7 +97,7 @@ class Viewer:
         gui.configure_theme(show_logo=False, show_share_button=False, control_width="large", dark_mode=True)
         gui.add_markdown(f"Depth is {footage.scale}.")
         last = len(footage) - 1
-        self._time: Any = gui.add_slider("frame", 0, max(last, 1), 1, 0, disabled=last < 1)
+        self._time: Any = gui.add_slider("frame", 0, max(last, 1), 1, footage.first, disabled=last < 1)
         self._play = gui.add_checkbox("play", False, visible=last > 0)
         self._moment = gui.add_markdown("")
         options: list[Coloring] = list(colorings(shot))

@@ -33,6 +33,7 @@ class Browser:
         self._socket, self._numbers = socket, itertools.count(1)
         self.requests: list[str] = []
         self.errors: list[str] = []
+        self._loaded = False
         for domain in ("Page", "Runtime", "Network", "DOM"):
             self.send(f"{domain}.enable")
 
@@ -41,20 +42,30 @@ class Browser:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._socket.recv(timeout=60))
-            if message.get("method") == "Network.requestWillBeSent":
-                self.requests.append(message["params"]["request"]["url"])
-            if message.get("method") == "Runtime.exceptionThrown":
-                self.errors.append(json.dumps(message["params"]["exceptionDetails"]))
-            if message.get("method") == "Runtime.consoleAPICalled" and message["params"]["type"] == "error":
-                self.errors.append(json.dumps(message["params"]["args"]))
+            message = self._receive()
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
 
+    def _receive(self) -> Any:
+        """The next message, which may be an event."""
+        message = json.loads(self._socket.recv(timeout=60))
+        match message.get("method"):
+            case "Page.loadEventFired":
+                self._loaded = True
+            case "Network.requestWillBeSent":
+                self.requests.append(message["params"]["request"]["url"])
+            case "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(message["params"]["exceptionDetails"]))
+        return message
+
     def open(self, url: str, width: int = 1280, height: int = 800) -> None:
+        """Open a page, and wait until it is loaded."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self._loaded = False
         self.send("Page.navigate", url=url)
+        while not self._loaded:
+            self._receive()
 
     def run(self, script: str) -> Any:
         """The value of JavaScript, which may be a promise."""
@@ -62,12 +73,12 @@ class Browser:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
-    def wait(self, ready: str | Callable[[], bool], seconds: float = 60) -> None:
+    def wait(self, ready: str | Callable[[], bool], seconds: float = 120) -> None:
         """Wait until JavaScript gives something true."""
         end = time.monotonic() + seconds
         while not (ready() if callable(ready) else self.run(ready)):
             assert time.monotonic() < end, f"not within {seconds:g} s: {ready}"
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     def give_file(self, selector: str, path: Path) -> None:
         """Choose a file in an input of files."""

@@ -114,7 +114,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         port = told.read_text().splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
             tab = next(each for each in json.load(answer) if each["type"] == "page")
-        with connect(tab["webSocketDebuggerUrl"], max_size=None) as socket:
+        with connect(tab["webSocketDebuggerUrl"], max_size=None, ping_interval=None) as socket:
             yield Browser(socket)
     finally:
         process.terminate()

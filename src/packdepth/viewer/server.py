@@ -39,6 +39,7 @@ PATH_SECONDS = 1.0  # between updates of a trajectory that is being predicted
 SLIDER_STEPS = 200  # steps of the sliders of distance and of the size of points
 FRUSTUM_SHARE = 0.03  # size of the drawn camera, over the median depth; chosen by eye
 PATH_COLOR = (240, 120, 40)  # of the trajectory: orange, on the light and the dark page
+MEASURED_SHARE = 0.6  # size of measured points over that of predicted ones, which they must not hide; chosen by eye
 WORLD, CAMERA = "/world", "/world/camera"  # nodes of the scene: the first camera's axes, and the present one's
 NO_TURN = (1.0, 0.0, 0.0, 0.0)  # the quaternion of no rotation
 
@@ -219,7 +220,7 @@ class Viewer:
             z = shot.measured.places[:, 2]
             places = shot.measured.places[(z >= limits[0]) & (z <= limits[1])]
         colors = np.full((len(places), 3), MEASURED_COLOR, np.uint8)
-        self._draw_points(f"{CAMERA}/measured", places, colors, 1.5 * shot.size * self._size.value)
+        self._draw_points(f"{CAMERA}/measured", places, colors, MEASURED_SHARE * shot.size * self._size.value)
 
     def _draw_poses(self, index: int) -> None:
         """Put the camera to its pose and, if the view rides along with it, the world behind it."""

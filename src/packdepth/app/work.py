@@ -36,6 +36,7 @@ FRAME_STYLE = (
 IFRAME_STYLE = "display: block; width: 100%; height: 420px; border: 0"
 STORED_SECONDS = 3600  # for which files of a page that was left are kept
 WRITTEN = "answer-"  # beginning of the names of folders with files that are served
+ADVICE = "name its calibration with --camera", "state its field of view"  # of the command line, and of the page
 NO_CAMERA = "No points: the camera of the image is not known; state its field of view, or train on this camera."
 
 
@@ -145,7 +146,8 @@ class Workshop:
             prediction: its prediction.
         """
         predictor, clip = self._predictor(checkpoint), dropped.clip
-        words = f"Depth is {scale_of_clip(clip, predictor.meta)}. {dropped.note}".rstrip()
+        scale = scale_of_clip(clip, predictor.meta).replace(*ADVICE)
+        words = f"Depth is {scale}. {dropped.note}".rstrip()
         frame = clip.frames[min(index, len(clip.frames) - 1)].name
         name = frame if len(clip.frames) == 1 else f"{clip.short_name}-{frame}"
         place = self._new_folder() / name

@@ -53,8 +53,11 @@ from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
+from packdepth.training.processes import process_line
 from packdepth.training.progress import RunProgress
+from packdepth.training.same_data import SameData
 from packdepth.training.scale_check import check_scales
+from packdepth.training.steps import Steps
 from packdepth.training.teacher import cache_teacher
 
 LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and are not printed
@@ -126,7 +129,7 @@ def train(
     if not resume and run.initial.depth is None:
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
-    trainer = _trainer(run, output, clips, data, scale, assumed)
+    trainer = _trainer(run, output, clips, data, scale, assumed, SameData(output, [*found, *validation]))
     problems = [] if resume else check_findings(run, found, objective)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
@@ -386,7 +389,7 @@ def summary(
     else:
         measured = sum(frame.lidar is not None for frame in targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
-    unknown = scale == "none"
+    unknown, processes = scale == "none", training.devices * training.nodes
     unmeasured = sum(len(target_indices(clip, run.data.context)) for clip in clips) - len(data.train)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
@@ -405,6 +408,7 @@ def summary(
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {'unknown: depth up to a factor' if unknown else f'from {scale}, measured after training'}",
         *_camera_lines(run, clips, module, assumed),
+        *([] if processes == 1 else [f"processes  {process_line(processes, module)}"]),
     ]
     return "\n".join(lines)
 
@@ -424,7 +428,13 @@ def _frames(clips: Sequence[Clip]) -> int:
 
 
 def _trainer(
-    run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale: str, assumed: Sequence[Camera]
+    run: Run,
+    output: Path,
+    clips: Sequence[Clip],
+    data: RunData,
+    scale: str,
+    assumed: Sequence[Camera],
+    same_data: SameData,
 ) -> pl.Trainer:
     training = run.training
     for library in ("lightning.pytorch", "lightning.fabric"):
@@ -440,11 +450,12 @@ def _trainer(
             strategy=_strategy(run),
             precision="bf16-mixed" if training.precision == "bf16" else "32-true",
             max_epochs=training.epochs,
-            gradient_clip_val=training.clip_norm,
             logger=TensorBoardLogger(output, name=None, version="tensorboard"),
             callbacks=[
+                same_data,
                 Calibration(data),
                 log,
+                Steps(output, training.clip_norm),
                 Checkpoints(output, run, clips, scale, log, assumed),
                 RunProgress(run, log),
             ],

@@ -98,7 +98,8 @@ def _norm_of_all(norm: Tensor) -> Tensor:
     """Return the norm of a gradient whose parts, one in each process, have these norms."""
     norms = [torch.empty_like(norm) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(norms, norm)
-    return torch.stack(norms).norm()
+    whole: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return whole
 
 
 def _names_of_all(trainer: pl.Trainer, names: list[str]) -> list[str]:

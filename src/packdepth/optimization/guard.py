@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
@@ -39,17 +36,15 @@ class GradientGuard:
         self.max_norm, self.skipped, self.in_a_row = max_norm, 0, 0
 
     @torch.no_grad()
-    def check(self, optimizer: Optimizer, of_all: Callable[[Tensor], Tensor] = lambda norm: norm) -> bool:
+    def check(self, optimizer: Optimizer) -> bool:
         """Clip the gradient of an optimizer's parameters, or drop it; return whether the step will be taken.
 
         Args:
             optimizer: the optimizer, before its step.
-            of_all: function from the norm of this process's part of the gradient to the norm of the whole gradient, if
-                each process holds a part only.
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        norm = of_all(get_total_norm(gradients))
+        norm = get_total_norm(gradients)
         if not bool(norm.isfinite()):
             optimizer.zero_grad(set_to_none=True)
             self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1

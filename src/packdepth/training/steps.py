@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 import torch.distributed
-from lightning.pytorch.strategies import FSDPStrategy
-from torch import Tensor
 from torch.optim import Optimizer
 
 from packdepth.errors import InputError
@@ -53,8 +50,7 @@ class Steps(pl.Callback):
             module: the module.
             optimizer: the optimizer.
         """
-        sharded = isinstance(trainer.strategy, FSDPStrategy)
-        self.taken = self.guard.check(optimizer, _norm_of_all) if sharded else self.guard.check(optimizer)
+        self.taken = self.guard.check(optimizer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, index: int
@@ -92,14 +88,6 @@ class Steps(pl.Callback):
         """
         if self.guard.skipped and trainer.is_global_zero:
             print(f"skipped    {self.guard.skipped} of {trainer.global_step} steps, whose gradients were not finite")
-
-
-def _norm_of_all(norm: Tensor) -> Tensor:
-    """Return the norm of a gradient whose parts, one in each process, have these norms."""
-    norms = [torch.empty_like(norm) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(norms, norm)
-    whole: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-    return whole
 
 
 def _names_of_all(trainer: pl.Trainer, names: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from PIL import Image
 from packdepth.errors import InputError
 from packdepth.sources import size_index
 from packdepth.sources.size_index import image_sizes, index_path
+from packdepth.sources.stills import image_size
 
 
 @pytest.fixture
@@ -30,7 +31,6 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Names of the files whose headers were read."""
     names: list[str] = []
-    image_size = size_index.image_size
 
     def noted(path: Path) -> tuple[int, int]:
         names.append(path.name)

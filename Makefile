@@ -14,7 +14,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo venv test lint types suite clean
+.PHONY: help demo venv test lint types suite faults fuzz clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
@@ -50,6 +50,12 @@ types: $(STAMP)  ## Types: mypy
 
 suite: $(STAMP)  ## The whole test suite, on two processes
 	$(BIN)/python -m pytest -n 2
+
+faults: $(STAMP)  ## Kill, signal, starve and double the main commands at every file operation: an hour
+	$(BIN)/python tests/faults/attack.py
+
+fuzz: $(STAMP)  ## Many mutations of the files of every reader, with a table: N=2000 of each
+	PYTHONPATH=tests $(BIN)/python tests/faults/fuzz.py $(if $(N),--mutations $(N)) $(READERS)
 
 clean:  ## Remove .venv, builds and caches
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -502,7 +502,9 @@ def command_line_page() -> str:
         NOTE,
         "This page lists every command with its arguments. `packdepth VERB --help` prints the same. "
         "`packdepth --version` prints the version. A command ends with status 0 if it went well, and with status 2 "
-        "and one sentence if its input cannot be used. Run files, runs, checkpoints and imports are never overwritten. "
+        "and one sentence if its input cannot be used; 70 is a fault of packdepth, and 71 a machine without memory, or "
+        "a process that was killed. `--debug`, anywhere in the line, or `PACKDEPTH_DEBUG=1` in the environment prints "
+        "the traceback behind an error. Run files, runs, checkpoints and imports are never overwritten. "
         "What is quickly computed again is: predictions, trajectories, evaluations and data checks, and the command "
         "says what it replaced; predictions of other frames are never mixed with new ones.",
         *verb_sections(VERBS, "", 2),

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from packdepth import checkpoint
+from packdepth import checkpoint, disk
 from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, LearnedCamera, Meta, ScaleCheck, is_metric
 from packdepth.config import parse_run
+from packdepth.disk import recover
 from packdepth.errors import InputError
 
 
@@ -66,6 +67,7 @@ def test_a_checkpoint_returns_as_it_was(tmp_path: Path) -> None:
 def test_a_checkpoint_can_be_read_by_others(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "best", made())
     assert (tmp_path / "best").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "best" / WEIGHTS).stat().st_mode & 0o777 == 0o644  # as under the usual umask
     assert json.loads((tmp_path / "best" / META).read_text())["scale_source"] == "velocity (speed)"
 
 
@@ -109,10 +111,11 @@ def test_a_failure_in_the_last_step_leaves_the_old_one(tmp_path: Path, monkeypat
     rename = Path.rename
 
     def failing(source: Path, target: Path) -> Path:
-        if target == folder and source.parent == folder.parent:  # the new one, on its way to its place
+        if target == folder and disk.OLD not in source.name:  # the new one, on its way to its place
             raise OSError("the disk is gone")
         return rename(source, target)
 
+    monkeypatch.setattr(disk, "exchanged", lambda new, old: False)  # as on a disk that cannot
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="the disk is gone"):
         checkpoint.write(folder, made(2))
@@ -180,11 +183,11 @@ def test_what_a_kill_in_the_middle_of_writing_left_is_undone(tmp_path: Path) -> 
     (tmp_path / ".last-old-abc" / "last" / "file").write_text("old")
     (tmp_path / ".last-xyz").mkdir()
     (tmp_path / ".last-xyz" / "file").write_text("half")
-    checkpoint.recover(path)
+    recover(path)
     assert (path / "file").read_text() == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["last"]
     (tmp_path / ".last-old-def" / "last").mkdir(parents=True)  # killed after them
-    checkpoint.recover(path)
+    recover(path)
     assert (path / "file").read_text() == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["last"]
 

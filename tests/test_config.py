@@ -175,7 +175,8 @@ def test_variables_in_overrides_are_filled_in(tmp_path: Path, monkeypatch: pytes
         ("networks.depth.prest", "networks.depth: unknown key 'prest': did you mean 'preset'?"),
         (
             "networks.pose.zzz",
-            "networks.pose: unknown key 'zzz': valid names are kind, scale, frozen, initial_forward, sparsity",
+            "networks.pose: unknown key 'zzz': valid names are kind, scale, frozen, initial_forward, sparsity, "
+            "translation_scale, rotation_scale",
         ),
         ("objective.1.wieght", "objective[1]: unknown key 'wieght': did you mean 'weight'?"),
         ("training.schedule.facter", "training.schedule: unknown key 'facter': did you mean 'factor'?"),

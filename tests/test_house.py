@@ -19,8 +19,10 @@ from packdepth.objectives.term import TERMS
 SOURCE = Path(packdepth.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lazy", "classes", "progress"),
-    ("files", "color", "blocks", "run_files"),
+    ("errors", "lazy", "classes", "interruption"),
+    ("reading", "disk", "workers"),
+    ("terminal",),
+    ("progress", "files", "color", "blocks", "run_files", "ownership"),
     ("html", "geometry", "depth_files", "spelling"),
     ("charts",),
     ("records", "optimization"),
@@ -106,7 +108,9 @@ def test_a_network_loads_neither_data_nor_sources_nor_the_run_file(module: str) 
     assert loaded(f"import {module}") <= {
         "lazy",
         "blocks",
+        "disk",
         "errors",
+        "reading",
         "files",
         "color",
         "geometry",

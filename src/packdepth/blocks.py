@@ -598,7 +598,12 @@ def _described(found: Any) -> str:
         return "a list" if isinstance(found, list) else "a block of keys and values"
     if isinstance(found, type):
         return f"the class {found.__name__}; write {found.__name__}(...)"
-    return repr(found) if isinstance(found, (str, int, float, Path)) else f"an object of class {type(found).__name__}"
+    if not isinstance(found, (str, int, float, Path)):
+        return f"an object of class {type(found).__name__}"
+    try:
+        return repr(found)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def _location(parts: tuple[int | str, ...]) -> str:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import glob
-import json
 import math
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from packdepth.blocks import CheckpointContext, Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
+from packdepth.disk import recover, replaced, rights
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
+from packdepth.reading import parse_json, parse_yaml, read_weights_file, reason_of
 from packdepth.sources.content import disguise
 
 if TYPE_CHECKING:
@@ -325,6 +321,7 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
     check_writable(checkpoint.weights, folder)
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it
         (temporary / RUN).write_text(dump_run(checkpoint.run))
         (temporary / META).write_text(_meta_text(checkpoint.meta))
         if extra is not None:
@@ -356,16 +353,11 @@ def read(folder: Path) -> Checkpoint:
 
     Raises InputError if the folder is no checkpoint, or its weights are not finite.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     run, meta = read_description(folder)
-    try:
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        truth = disguise(folder / WEIGHTS)
-        why = f"{error}); train again or copy it again" if truth is None else f"it {truth})"
-        raise InputError(f"{folder / WEIGHTS}: cannot be read ({why}") from None
+    truth = disguise(folder / WEIGHTS)
+    if truth is not None:
+        raise InputError(f"{folder / WEIGHTS}: cannot be read (it {truth})")
+    weights = read_weights_file(folder / WEIGHTS)
     check_finite(weights, folder / WEIGHTS)
     return Checkpoint(run, meta, weights)
 
@@ -446,13 +438,16 @@ def description_values(folder: Path, what: str, origin: str) -> tuple[Any, Any]:
 
     Raises InputError if a file is missing or is not valid YAML or JSON.
     """
+    if not folder.exists():
+        recover(folder)
     missing = [name for name in (WEIGHTS, RUN, META) if not (folder / name).is_file()]
     if missing:
         raise InputError(f"{folder}: is no {what} (it lacks {', '.join(missing)}); give a folder that {origin}")
     try:
-        return yaml.safe_load((folder / RUN).read_text()), json.loads((folder / META).read_text())
-    except (yaml.YAMLError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{folder}: its description cannot be read: {' '.join(str(error).split())}") from None
+        run, meta = ((folder / name).read_text(encoding="utf-8") for name in (RUN, META))
+        return parse_yaml(run, RUN), parse_json(meta, META, f"the description of a {what}")
+    except ValueError as error:
+        raise InputError(f"{folder}: its description cannot be read: {reason_of(error)}") from error
 
 
 def _parse_run(values: Any, origin: str, context: CheckpointContext) -> Run | Imported:
@@ -460,6 +455,22 @@ def _parse_run(values: Any, origin: str, context: CheckpointContext) -> Run | Im
     if isinstance(values, dict) and "imported_from" in values:
         return parse(Imported, values, origin, context)
     return parse_run(values, origin, context)
+
+
+def check_place(folder: Path) -> None:
+    """Put back a checkpoint that a kill has left beside its place, and raise InputError if something else is there.
+
+    Args:
+        folder: the folder that a training will write its checkpoint to.
+
+    >>> check_place(Path("runs/mine/best"))
+    """
+    if folder.parent.is_dir():
+        recover(folder)
+    if folder.is_dir() and not (folder / META).exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: is a folder that no training wrote; rename it, or give another --output")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, in the place of a checkpoint; rename it, or give another --output")
 
 
 def semantics_copy(folder: Path) -> Path | None:
@@ -507,55 +518,3 @@ def _changes(before: object, after: object, name: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
         return [change for key in before for change in _changes(before[key], after[key], f"{name}.{key}".lstrip("."))]
     return [] if before == after else [name]
-
-
-def recover(path: Path) -> None:
-    """Undo what a kill in the middle of `replaced` has left beside a path.
-
-    If the new folder had not yet taken the place of the old one, the old one is put back. Temporary folders are
-    removed.
-
-    Args:
-        path: the path of the folder.
-    """
-    name = glob.escape(path.name)
-    for old in path.parent.glob(f".{name}-old-*/{name}"):
-        if not path.exists():
-            old.rename(path)
-    for temporary in path.parent.glob(f".{name}-*"):
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`, which takes its place if the block succeeds and is removed otherwise.
-
-    Args:
-        path: the path of the folder.
-
-    >>> folder = Path(tempfile.mkdtemp()) / "best"
-    >>> with replaced(folder) as temporary:
-    ...     _ = (temporary / "note.txt").write_text("hello")
-    >>> (folder / "note.txt").read_text()
-    'hello'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-            path.rename(old / path.name)
-            try:
-                temporary.rename(path)
-            except BaseException:
-                (old / path.name).rename(path)
-                raise
-            finally:
-                shutil.rmtree(old)
-        else:
-            temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

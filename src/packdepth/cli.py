@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAp
 
 from packdepth import __version__
 from packdepth.city.command import city
-from packdepth.errors import InputError, check_least, in_one_line
+from packdepth.errors import InputError, check_least
 from packdepth.inference.options import (
     LIVE,
     PAGE,
@@ -28,10 +29,19 @@ from packdepth.inference.options import (
     PointOptions,
     RecordingOptions,
 )
+from packdepth.interruption import (
+    DIES_WITH_PARENT,
+    Interrupted,
+    Signals,
+    die_with_parent,
+    heeding_signals,
+    say_interrupted,
+)
 from packdepth.progress import counted
 from packdepth.run_files import DOCS
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
+from packdepth.terminal import DEBUG, plain_output, print_cause, sentence
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
 CheckpointPath = Annotated[Path, arg(metavar="CHECKPOINT")]
@@ -743,8 +753,19 @@ STUDIES: dict[str, Callable[..., None]] = {
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
     """Return a type that tyro reads as a choice between verbs."""
-    choices = [Annotated[Any, subcommand(name=name, constructor=verb)] for name, verb in verbs.items()]
+    choices = [Annotated[Any, subcommand(name=name, constructor=_plain(verb))] for name, verb in verbs.items()]
     return Union[tuple(choices)]  # noqa: UP007 - the number of choices is not fixed
+
+
+def _plain(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return a verb that prints no control characters of others."""
+
+    @functools.wraps(verb)
+    def run(*arguments: Any, **options: Any) -> None:
+        with plain_output():
+            verb(*arguments, **options)
+
+    return run
 
 
 def _group(name: str, description: str, verbs: dict[str, Callable[..., None]]) -> Any:
@@ -753,7 +774,11 @@ def _group(name: str, description: str, verbs: dict[str, Callable[..., None]]) -
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 for success, 2 for input that cannot be used.
+    """Run the command line and return the exit status.
+
+    0 is success, 2 input that cannot be used, 70 a fault of packdepth, 71 a machine without memory or a process that
+    was killed, and 128 + the number of a signal a command that it interrupted. `--debug`, anywhere in the line, prints
+    the traceback behind an error.
 
     Args:
         argv: the arguments; None for those of the process.
@@ -766,6 +791,30 @@ def main(argv: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"packdepth {__version__}")
         return 0
+    if DIES_WITH_PARENT in os.environ:
+        die_with_parent()
+    if "--debug" in arguments:
+        arguments = [argument for argument in arguments if argument != "--debug"]
+        os.environ[DEBUG] = "1"  # the processes that a verb starts have it, too
+    with heeding_signals() as signals:
+        interruption = None
+        try:
+            status = _run(arguments, signals)
+        except Interrupted as error:  # of this process, or of one that it has started and waited for
+            interruption = error
+        except BaseException:
+            if signals.received is None:  # an error of what is being interrupted is no error
+                raise
+    if signals.received is not None:
+        interruption = Interrupted(signals.received)
+    if interruption is None:
+        return status
+    say_interrupted(arguments)
+    return interruption.status
+
+
+def _run(arguments: list[str], signals: Signals) -> int:
+    """Run the command line and return the exit status, as `main` does, but for interruptions by signals."""
     try:
         check_spelling(arguments, VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES})
         tyro.cli(
@@ -774,28 +823,29 @@ def main(argv: list[str] | None = None) -> int:
             | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
             | _group("study", "Repeat experiments.", STUDIES),
             prog="packdepth",
-            description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}.",
+            description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}. "
+            "With --debug, an error shows its traceback.",
             args=arguments,
             config=(OmitSubcommandPrefixes, OmitArgPrefixes),
         )
-    except InputError as error:
-        print(f"packdepth: {_sentence(error)}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # the reader of the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
         return 0
-    except OSError as error:
-        print(
-            f"packdepth: {error.filename or 'a file'}: {error.strerror or error}; see to it and try again",
-            file=sys.stderr,
-        )
-        return 2
+    except Interrupted:
+        raise
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:
         if error.code == 2 and _scattered(arguments):
             print("packdepth: write all KEY=VALUE side by side, with no option between them", file=sys.stderr)
         raise
+    except BaseException as error:  # libraries in Rust raise what is no Exception
+        if signals.received is not None:
+            raise
+        print_cause(error)
+        text, status = sentence(error, arguments)
+        print(text, file=sys.stderr)
+        return status
     return 0
 
 
@@ -803,11 +853,6 @@ def _scattered(arguments: list[str]) -> bool:
     """Return whether there are options between KEY=VALUE arguments, of which tyro then reads only the first ones."""
     places = [place for place, argument in enumerate(arguments) if re.match(r"[a-z][\w.]*=", argument)]
     return bool(places) and places[-1] - places[0] >= len(places)
-
-
-def _sentence(error: InputError) -> str:
-    """Return the message of an error. If a worker process passed the error on, the message is its last line."""
-    return in_one_line(str(error).strip().split("\n")[-1].removeprefix("packdepth.errors.InputError: "))
 
 
 if __name__ == "__main__":

@@ -186,6 +186,12 @@ class Training(Closed):
     While the learning rate is high, depth is far from its end, and a few validation frames cannot tell which of two
     checkpoints is better.
     """
+    best_by: Literal["depth", "loss"] = "depth"
+    """Score that decides which checkpoint is `best`: `depth` or `loss`.
+
+    depth: the error against the measured depth of the validation frames; the loss if they have none. loss: the loss, so
+    that measured depth is kept for evaluation.
+    """
     batch_size: PositiveInt = 4
     """Number of samples of a step, summed over all processes."""
     depth_learning_rate: PositiveFloat = 2e-4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MAX_MESSAGE = 1200  # characters of a message: half of a terminal; a longer one loses its middle
+
 
 class InputError(ValueError):
     """Input that cannot be used: a file, a field of a run file, an argument.
@@ -13,6 +15,11 @@ class InputError(ValueError):
     Traceback (most recent call last):
     packdepth.errors.InputError: run.yaml: training.epochs: must be a whole number (found 'ten')
     """
+
+    def __init__(self, message: str = "") -> None:
+        if len(message) > MAX_MESSAGE:  # it quotes what somebody has written
+            message = f"{message[: 2 * MAX_MESSAGE // 3]} ... {message[-MAX_MESSAGE // 4 :]}"
+        super().__init__(message)
 
 
 def in_one_line(text: str) -> str:

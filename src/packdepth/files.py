@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
+import re
 import sys
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from packdepth.disk import disk_error, put, unfinished
 from packdepth.errors import InputError
 
 PLY_TYPES = {"<f4": "float", "u1": "uchar", "<u2": "ushort"}  # names of numpy's types in a PLY
@@ -30,6 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Args:
         path: the file to write.
 
+    Raises InputError, which names `path`, if the disk is full or the folder is not to be written to.
+
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "note.txt"
     >>> with replacing(path) as temporary:
@@ -38,12 +40,24 @@ def replacing(path: Path) -> Iterator[Path]:
     'hello'
     """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
+    with unfinished(path) as temporary:
         yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        put(temporary, path)
+
+
+def check_local(path: Path) -> None:
+    """Raise InputError for an output whose name libraries take for the address of other storage, such as s3://bucket.
+
+    Args:
+        path: the file or folder to write.
+
+    >>> check_local(Path("runs/mine"))
+    >>> check_local(Path("s3://bucket/run"))
+    Traceback (most recent call last):
+    packdepth.errors.InputError: s3:/bucket/run: is an address, not a path; name a folder of this machine, without ':'
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", str(path)) or "::" in str(path):
+        raise InputError(f"{path}: is an address, not a path; name a folder of this machine, without ':'")
 
 
 def make_folder(folder: Path) -> None:
@@ -60,9 +74,13 @@ def make_folder(folder: Path) -> None:
     >>> folder.is_dir()
     True
     """
+    check_local(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        said = disk_error(error, folder)
+        if said is not None:
+            raise said from None
         raise InputError(f"{folder}: cannot be made a folder ({error.strerror}); name another output") from None
 
 
@@ -77,35 +95,6 @@ def say_replaced(paths: Iterable[Path]) -> None:
     found = [str(path) for path in paths if path.exists()]
     if found:
         print(f"replaced: {', '.join(found)}", file=sys.stderr)
-
-
-def check_room(folder: Path, needed: float, advice: str) -> None:
-    """Raise InputError if the disk of a folder has too little free space.
-
-    Args:
-        folder: a folder on the disk.
-        needed: number of bytes that are needed.
-        advice: what to do, the end of the sentence.
-
-    >>> check_room(Path("."), needed=1, advice="name another output")
-    """
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InputError(
-            f"{folder}: its disk has {size_in_words(free)} free, but about {size_in_words(needed)} are needed; {advice}"
-        )
-
-
-def size_in_words(count: float) -> str:
-    """Return a number of bytes in megabytes or gigabytes.
-
-    Args:
-        count: number of bytes.
-
-    >>> size_in_words(2.5e9)
-    '2.5 GB'
-    """
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def write_cloud(

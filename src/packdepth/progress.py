@@ -10,6 +10,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from packdepth.terminal import raw
+
 T = TypeVar("T")
 LINE_SECONDS = 30.0  # between lines of progress where there is no terminal, so that a hang can be told; chosen
 
@@ -25,7 +27,7 @@ def progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
     >>> list(progress("abc", "letters", 3))
     ['a', 'b', 'c']
     """
-    console = Console(stderr=True)
+    console = Console(file=raw(sys.stderr))
     if console.is_terminal:
         return track(items, description=what, total=total, console=console)
     return _with_lines(items, what, total)

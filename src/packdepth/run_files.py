@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from packdepth.errors import InputError
+from packdepth.reading import parse_yaml, reason_of
 
 _INSTALLED = Path(__file__).parent / "configs"
 _FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "configs"
@@ -57,14 +56,15 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
     {'training': {'epochs': 5, 'seed': 1}}
     """
     try:
-        values = yaml.safe_load(find_run_file(path).read_text(encoding="utf-8"))
+        text = find_run_file(path).read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); give the path of a run file, or one that `packdepth configs` "
             f"lists"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid YAML: {reason_of(error)}") from None
+    values = parse_yaml(text, path)
     for override in overrides:
         _override(values, override, path)
     return _expand(values, str(path))
@@ -98,9 +98,9 @@ def _override(values: Any, override: str, path: Path) -> None:
             raise InputError(f"{path}: override {override}: '{name}' is inside a value that has no parts")
         if part is None:
             try:
-                values[index] = yaml.safe_load(text)
-            except yaml.YAMLError:
-                raise InputError(f"{path}: override {override}: '{text}' is not valid YAML") from None
+                values[index] = parse_yaml(text, path)
+            except InputError as error:
+                raise InputError(f"{path}: override {override}: '{text}' is not valid YAML") from error
         else:
             values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
 

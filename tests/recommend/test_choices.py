@@ -26,7 +26,7 @@ from packdepth.recommend.choices import (
     scale_in_advance,
     with_steps,
 )
-from packdepth.recommend.look import Look
+from packdepth.recommend.look import Look, hidden
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import ImageFile
@@ -67,8 +67,8 @@ def look_of(*clips: Clip, **changes: Any) -> Look:
     return replace(looked, **changes)
 
 
-def values_of(looked: Look, seconds: float = 0.1, without: tuple[Any, ...] = (), budget: Budget = BUDGET) -> Any:
-    choices = with_steps(choose(looked, SOURCE, budget, without), looked, budget, lambda _, size: seconds)
+def values_of(looked: Look, seconds: float = 0.1, keeps_depth: bool = False, budget: Budget = BUDGET) -> Any:
+    choices = with_steps(choose(looked, SOURCE, budget, keeps_depth), looked, budget, lambda _, size: seconds)
     values = run_values(choices)
     assert yaml.safe_load(run_text(choices, "headline")) == values  # the file says what was chosen
     Run.model_validate(values)  # and is a run file
@@ -96,7 +96,7 @@ def test_a_drive_without_speed_starts_where_motion_and_depth_fit_together() -> N
 
 def test_the_height_of_the_camera_gives_metres_where_no_speed_does() -> None:
     assert "camera_height" in kinds(values_of(look_of(clip_of(speed=None, height=1.5))))
-    assert "camera_height" not in kinds(values_of(look_of(clip_of(speed=None, height=1.5)), without=("height",)))
+    assert "camera_height" not in kinds(values_of(look_of(*hidden([clip_of(speed=None, height=1.5)], ["height"]))))
 
 
 def test_the_height_of_a_camera_without_calibration_gives_no_metres() -> None:
@@ -116,7 +116,7 @@ def test_stereo_pairs_need_no_ego_motion() -> None:
     assert kinds(values) == ["stereo", "smoothness", "hints"]
     assert values["data"]["context"] == []
     assert "pose" not in values["networks"]
-    assert kinds(values_of(look_of(clip_of(right=True)), without=("stereo",))) == [
+    assert kinds(values_of(look_of(*hidden([clip_of(right=True)], ["stereo"])))) == [
         "photometric",
         "smoothness",
         "velocity",
@@ -126,7 +126,7 @@ def test_stereo_pairs_need_no_ego_motion() -> None:
 def test_measured_depth_is_trained_on_unless_it_is_kept_for_evaluation() -> None:
     assert "reprojected" in kinds(values_of(look_of(clip_of(depth=True))))
     assert "abs_rel" not in kinds(values_of(look_of(clip_of(depth=True))))
-    assert "reprojected" not in kinds(values_of(look_of(clip_of(depth=True)), without=("depth",)))
+    assert "reprojected" not in kinds(values_of(look_of(*hidden([clip_of(depth=True)], ["depth"]))))
 
 
 def test_measured_depth_holds_depth_directly_where_nothing_says_how_far_the_camera_moved() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import world
+import yaml
 
 from packdepth import checkpoint
 from packdepth.cli import main
@@ -75,3 +77,21 @@ def test_train_takes_data_and_leaves_its_run_file(drive: Path, tmp_path: Path) -
     (clip,) = open_clips(drive)
     (camera,) = meta.trained_cameras
     assert (camera.fx, camera.fy, camera.width) == (clip.camera.fx, clip.camera.fy, clip.camera.width)
+
+
+def test_measurements_that_are_kept_change_nothing_that_is_chosen(tmp_path: Path) -> None:
+    """The same drive with and without depth maps gives the same file but for the line that says what is kept."""
+    texts = []
+    for name, hides in (("with", True), ("none", False)):
+        clip = world.write(tmp_path / name / "clip")
+        if not hides:
+            shutil.rmtree(clip / "depth")
+        file = tmp_path / name / "run.yaml"
+        init(clip, file, minutes=0.2, without=["depth"])
+        values = yaml.safe_load(file.read_text())
+        values["data"].pop("train")
+        assert values["training"].pop("best_by") == "loss"
+        for measured in ("epochs", "epoch_steps", "schedule"):  # follow from the time of a step
+            values["training"].pop(measured)
+        texts.append(values)
+    assert texts[0] == texts[1]

@@ -93,3 +93,9 @@ def test_a_file_of_any_kind_is_asked_of_every_source(tmp_path: Path) -> None:
     path = tmp_path / "notes.json"
     path.write_text("{}")
     assert not any(source.recognizes(path) for source in SOURCES.own().values())
+
+
+def test_a_single_value_of_a_list_is_taken_as_it_is_typed(tmp_path: Path) -> None:
+    (tmp_path / "sequences" / "06" / "image_0").mkdir(parents=True)
+    source = source_at(tmp_path, "kitti_odometry", ["sequences=06"])
+    assert source.model_dump()["sequences"] == ["06"]  # neither refused nor read as an octal number

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from packdepth.checkpoint import WEIGHTS
 from packdepth.config import Run
 from packdepth.errors import InputError
+from packdepth.training import checkpoints
 from packdepth.training import run as training
 from packdepth.training.collapse import collapsed, has_risen
 from packdepth.training.run import train
@@ -32,14 +33,14 @@ def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
     save_file({name: torch.zeros_like(value) for name, value in weights.items()}, output / "best" / WEIGHTS)
     clips = [clip for source in Run.model_validate(run_values).data.train for clip in source.clips()]
     write_losses(output, FALLING)
-    assert collapsed(output, clips, None, "cpu") is None
-    far = collapsed(output, clips, 1e-3, "cpu")
+    assert collapsed(output / "best", clips, None, "cpu") is None
+    far = collapsed(output / "best", clips, 1e-3, "cpu")
     assert far is not None
     assert f"{output / 'best'}: the training collapsed: it started at 0.001 m, and depth is " in far
     depth = float(re.findall("depth is (.+) m everywhere", far)[0])
-    assert collapsed(output, clips, depth, "cpu") is None
+    assert collapsed(output / "best", clips, depth, "cpu") is None
     write_losses(output, RISING)
-    sentence = collapsed(output, clips, depth, "cpu")
+    sentence = collapsed(output / "best", clips, depth, "cpu")
     assert sentence is not None
     assert sentence.startswith(f"{output / 'best'}: the training collapsed: the loss rose, and depth is ")
     assert "weight_decay: 0.5" in sentence
@@ -51,6 +52,14 @@ def test_a_training_that_collapsed_is_an_error(
     monkeypatch.setattr(training, "collapsed", lambda *_: "collapsed")
     with pytest.raises(InputError, match="collapsed"):
         train(run_values, tmp_path / "run")
+
+
+def test_a_collapse_is_told_after_the_epoch_in_which_it_shows(
+    run_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checkpoints, "collapsed", lambda folder, *_: f"{folder.name} collapsed")
+    train(run_values | {"training": run_values["training"] | {"epochs": 3}}, tmp_path / "run")
+    assert capsys.readouterr().out.count("warning: last collapsed") == 2  # the end is an error of its own
 
 
 @given(st.integers(1, 300), st.floats(0.001, 1), st.floats(0, 0.15), st.integers(0, 99))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from packdepth.config import Run, load_run, parse_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
 from packdepth.objectives import Objective
+from packdepth.training.checkpoints import Checkpoints
 from packdepth.training.run import scale_source, train
 
 
@@ -337,3 +339,13 @@ def test_a_run_that_states_the_old_default_of_the_field_of_view_is_resumed(
     kept.write_text(yaml.safe_dump(values | {"camera": {"learn": False, "fov": 60.0}}))
     train(run_file, output, resume=True, overrides=("training.epochs=4",))
     assert checkpoint.read_description(output / "last")[1].epoch == 4
+
+
+@pytest.mark.parametrize(("by", "expected"), [("depth", "val/abs_rel"), ("loss", "val/loss")])
+def test_measured_depth_that_is_kept_for_evaluation_does_not_choose_the_best_checkpoint(
+    run_file: Path, tmp_path: Path, by: str, expected: str
+) -> None:
+    run = load_run(run_file, (f"training.best_by={by}",))
+    scores = {"val/abs_rel": 0.1, "val/loss": 0.2, "train/loss": 0.3}
+    checkpoints = Checkpoints(tmp_path, run, [], "velocity", Mock())
+    assert checkpoints.monitored(scores) == expected

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +20,13 @@ from packdepth.city.lidar import ORIGIN
 from packdepth.classes import PALETTE
 from packdepth.color import colorize
 from packdepth.depth_files import write_depth_png
+from packdepth.disk import remove
 from packdepth.files import claim, replacing, write_image
+from packdepth.ownership import owned
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
 from packdepth.sources.rigid import quaternion
+from packdepth.workers import worker_pool
 
 SEGMENT = 60  # frames of a job, so that several processes share a long drive; chosen by eye
 SHEET_FRAMES = 12  # frames on the contact sheet; chosen by eye
@@ -52,8 +54,14 @@ def write_city(output: Path, recipe: Recipe, drives: int, processes: int = 2) ->
         drives: number of drives.
         processes: number of processes.
 
-    Raises InputError if the folder holds drives of another recipe.
+    Raises InputError if the folder holds drives of another recipe, or another process writes to it.
     """
+    with owned(output):
+        _write_city(output, recipe, drives, processes)
+
+
+def _write_city(output: Path, recipe: Recipe, drives: int, processes: int) -> None:
+    """Write drives as `write_city` does, into a folder that this process owns."""
     _check_recipe(output, recipe)
     jobs = [
         Job(recipe, number, recipe.recorded[start : start + SEGMENT])
@@ -117,14 +125,10 @@ def _done(output: Path, jobs: list[Job], processes: int) -> Iterator[int]:
     if processes == 1 or len(jobs) == 1:
         yield from (render_job(output, job) for job in jobs)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with worker_pool(processes) as pool:
         futures: list[Future[int]] = [pool.submit(render_job, output, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            yield future.result()
 
 
 def render_job(output: Path, job: Job) -> int:
@@ -169,6 +173,7 @@ def write_shot(folder: Path, name: str, shot: Shot) -> None:
 def _finish(folder: Path, recipe: Recipe, drive: str) -> None:
     """Write camera.yaml and frames.csv, which make the folder a clip. All views of a drive have the drive's name."""
     if (folder / "frames.csv").exists():
+        remove(folder / "rows")  # left by a kill after the table was written
         return
     camera = recipe.camera
     values = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
@@ -177,12 +182,10 @@ def _finish(folder: Path, recipe: Recipe, drive: str) -> None:
     values |= {"height_m": CAMERA_HEIGHT, "interval_s": 1 / RATE, "drive": drive}
     with replacing(folder / "camera.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    rows = sorted((folder / "rows").iterdir())
+    rows = [folder / "rows" / f"{frame:06d}.csv" for frame in recipe.recorded]
     with replacing(folder / "frames.csv") as temporary:
         temporary.write_text("\n".join([",".join(COLUMNS), *(row.read_text().strip() for row in rows)]) + "\n")
-    for row in rows:
-        row.unlink()
-    (folder / "rows").rmdir()
+    remove(folder / "rows")
 
 
 # --- the contact sheet --------------------------------------------------------------------------------------------

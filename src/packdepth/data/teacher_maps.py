@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from packdepth.errors import InputError
+from packdepth.reading import read_arrays, refusing
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import DepthPng, read_array, read_gray16
 
@@ -170,5 +171,6 @@ def teacher_maps(folder: Path, clips: Sequence[Clip], inverse: bool, metric: boo
 
 def _is_metric(path: Path) -> bool:
     """Return whether a npz says that its depth is in metres."""
-    with np.load(path, allow_pickle=False) as content:
+    with refusing(path, "depth that packdepth saved", "predict again"):
+        content = read_arrays(path, ["metric"])
         return "metric" in content and bool(content["metric"])

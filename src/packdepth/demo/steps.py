@@ -16,12 +16,13 @@ import yaml
 
 from packdepth.city.command import require_city
 from packdepth.errors import InputError
-from packdepth.files import make_folder, replacing
+from packdepth.files import replacing
 from packdepth.networks.options import BEST_ADVICE, has_best_weights
+from packdepth.ownership import owned
 from packdepth.progress import clock
 from packdepth.run_files import read_yaml
 from packdepth.sources.folder import Folder
-from packdepth.training.elsewhere import finished_epochs, train_elsewhere
+from packdepth.training.elsewhere import is_finished, train_elsewhere
 
 if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
@@ -97,7 +98,12 @@ def demo(output: Path, quick: bool = False, seed: int = 1, compare: bool = False
         )
     size = QUICK if quick else FULL
     output = output / "quick" if quick else output
-    make_folder(output)
+    with owned(output):
+        return _demo(output, size, quick, seed, compare)
+
+
+def _demo(output: Path, size: DemoSize, quick: bool, seed: int, compare: bool) -> Path:
+    """Run the demo in a folder that this process owns."""
     print(f"packdepth demo: about {size.minutes:g} minutes on two cores" + (", of lower quality" if quick else ""))
     started = time.monotonic()
     with step(1, "render drives through a city, with exact ground truth", started):
@@ -202,7 +208,7 @@ def train(run: Path, data: Path, size: DemoSize, seed: int, from_scratch: bool) 
         seed: seed of the training.
         from_scratch: whether to train PackNet from random weights in place of the network of the demo's run file.
     """
-    if finished_epochs(run) >= size.epochs:
+    if is_finished(run, size.epochs):
         print("trained already")
         return
     file = run.with_suffix(".yaml")

@@ -19,6 +19,7 @@ from packdepth.inference.exported import ExportedPredictor, fused, is_exported, 
 from packdepth.inference.exported import relative_difference as array_difference
 from packdepth.inference.load import load
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, relative_difference
+from packdepth.reading import read_arrays, refusing
 from packdepth.records import Clip, Frame
 
 AnyPredictor = TypeVar("AnyPredictor", bound=BasePredictor)
@@ -245,13 +246,11 @@ def read_depth(path: Path) -> SavedDepth:
 
     Raises InputError if it is no such file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return SavedDepth(
-                content["depth"].astype(np.float32),
-                bool(content["metric"]),
-                str(content["scale_source"]),
-                content["confidence"].astype(np.float32) if "confidence" in content else None,
-            )
-    except Exception as error:  # numpy raises what zipfile, zlib and its own parser raise
-        raise InputError(f"{path}: is no depth that packdepth saved ({error}); predict again") from None
+    with refusing(path, "depth that packdepth saved", "predict again"):
+        content = read_arrays(path, ("depth", "metric", "scale_source", "confidence"))
+        return SavedDepth(
+            content["depth"].astype(np.float32),
+            bool(content["metric"]),
+            str(content["scale_source"]),
+            content["confidence"].astype(np.float32) if "confidence" in content else None,
+        )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal, overload
 
@@ -45,6 +43,7 @@ from packdepth.inference.exported import is_exported
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import open_clips
+from packdepth.workers import worker_pool
 
 PART_FRAMES = 8  # frames that a process gets at once; few keep all processes busy, many save overhead; chosen by eye
 PART_BATCHES = 4  # batches of a part, so that reading ahead pays; chosen
@@ -439,16 +438,11 @@ def _evaluate_in_processes(
     job: Job, parts: Sequence[Clip], processes: int, advance: Callable[[int], None]
 ) -> Iterator[ClipResult]:
     """Yield the results of parts of clips in their order, computed by several processes."""
-    context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_start_process, initargs=(tuple(used()),)) as pool:
+    with worker_pool(processes, _start_process, (tuple(used()),)) as pool:
         futures = [pool.submit(_evaluate_part, job, part) for part in parts]
-        try:
-            for future, part in zip(futures, parts, strict=True):
-                yield future.result()
-                advance(len(part.frames))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future, part in zip(futures, parts, strict=True):
+            yield future.result()
+            advance(len(part.frames))
 
 
 def _start_process(names: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,12 @@ import torch
 from packdepth import __version__
 from packdepth.blocks import nearest
 from packdepth.config import Imported, dump_run
+from packdepth.disk import put, rights, size_in_words, unfinished_folder
 from packdepth.errors import InputError
 from packdepth.export.formats import Format, all_formats
 from packdepth.export.graph import Graph, class_names, depth_graph, pose_graph
 from packdepth.export.parity import CALIBRATION, COMPARED, check_parity, chosen_frames, compared, inputs_of, known_clips
-from packdepth.files import make_folder, replacing, say_replaced, size_in_words
+from packdepth.files import make_folder, replacing, say_replaced
 from packdepth.inference.exported import (
     MOTION,
     ExportedPredictor,
@@ -151,12 +151,12 @@ def _write(
     samples = None
     if ranges is not None:
         samples = list(inputs_of(predictor, chosen_frames(ranges, CALIBRATION, phase=0.0), graph))
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
+    with unfinished_folder(path) as folder:
+        temporary = folder / path.name
         options.kind.write(
             temporary, graph, describe(predictor, size, options).model_dump_json(), samples, options.opset
         )
-        count = sum(file.stat().st_size for file in Path(folder).iterdir())
+        count = sum(file.stat().st_size for file in folder.iterdir())
         exported = load_exported(temporary)
         parity = compared(predictor, exported, chosen_frames(clips, COMPARED), graph)
         check_parity(parity, options.precision, path)
@@ -166,13 +166,13 @@ def _write(
             record = describe_pose(predictor, size, options).model_dump_json()
             options.kind.write(pose_path(temporary), motion, record, None, options.opset)
             _check_motion(load_exported(temporary), motion, pose_path(path))
-        files = sorted(Path(folder).iterdir())  # .bin before .xml, which must not meet the weights of an older file
+        files = sorted(folder.iterdir())  # .bin before .xml, which must not meet the weights of an older file
         say_replaced(path.parent / file.name for file in files)
         if not pose:
             pose_path(path).unlink(missing_ok=True)  # that of an older export must not stay beside the new network
         for file in files:
-            file.chmod(0o644)
-            file.replace(path.parent / file.name)
+            file.chmod(rights())
+            put(file, path.parent / file.name)
     return Exported(path, size, options.precision, parity, count, pose_path(path) if pose else None)
 
 

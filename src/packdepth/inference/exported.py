@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import ValidationError
 
 from packdepth.blocks import Closed
 from packdepth.checkpoint import Meta
@@ -168,7 +167,7 @@ def read_record(path: Path, text: str | None) -> ExportRecord:
         raise InputError(f"{path}: was not written by packdepth export (it has no record of it); export a checkpoint")
     try:
         return ExportRecord.model_validate_json(text)
-    except ValidationError:
+    except ValueError:  # ValidationError is one
         raise InputError(f"{path}: another version of packdepth wrote it; export its checkpoint again") from None
 
 

@@ -20,6 +20,11 @@ from packdepth.progress import counted
 from packdepth.sources.base import Source
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # tensors of BatchNorm that are no parameters
+FACTORS = {
+    "scale",
+    "translation_scale",
+    "rotation_scale",
+}  # named only where they differ from their default
 
 
 def describe(checkpoint: str | Path) -> str:
@@ -145,8 +150,9 @@ def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix
     if isinstance(block, NetworkBlock):
         title, described, training = block.describe(), block.described, block.training_options
     hidden = training if is_imported else frozenset[str]()
-    neutral = {"scale"} if block.scale == 1 else set()
-    long = {name for name, field in type(block).model_fields.items() if not field.repr}
+    fields = type(block).model_fields
+    neutral = {name for name in FACTORS & set(fields) if getattr(block, name) == fields[name].default}
+    long = {name for name, field in fields.items() if not field.repr}
     values = block.model_dump(exclude={"kind", "guidance", *described, *hidden, *neutral, *long})
     options = [f"{name} {value}" for name, value in values.items() if value is not None and value is not False]
     parameters = sum(size for name, size in sizes.items() if name.startswith(prefix) and not name.endswith(BUFFERS))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from packdepth.checkpoint import Meta, read, semantics_copy
+from packdepth.checkpoint import Checkpoint, Meta, read, semantics_copy
 from packdepth.config import Imported, Precision, Run
 from packdepth.data.label_maps import check_ids
 from packdepth.data.resized import resized_labels
@@ -27,6 +27,7 @@ from packdepth.inference.exported import is_exported
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
+from packdepth.networks.hub import on_this_machine
 from packdepth.networks.layers.formats import use_channels_last
 from packdepth.networks.uncertainty import Estimate, confidence_of
 from packdepth.records import Frame
@@ -78,10 +79,13 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
     path = Path(checkpoint)
     if is_exported(path):
         raise InputError(f"{path}: is an exported network; give the checkpoint that it was exported from")
-    content = read_foreign(path) if is_foreign(path) else read(path)
+    with on_this_machine():
+        content = read_foreign(path) if is_foreign(path) else read(path)
     networks = content.run.networks
-    depth = networks.depth.assemble(semantics_copy(path))
-    pose = None if networks.pose is None else networks.pose.assemble()
+    _check_room(checkpoint, content)
+    with on_this_machine():
+        depth = networks.depth.assemble(semantics_copy(path))
+        pose = None if networks.pose is None else networks.pose.assemble()
     try:
         nn.ModuleDict({"depth": depth} | ({"pose": pose} if pose else {})).load_state_dict(content.weights)
     except RuntimeError as error:
@@ -90,6 +94,24 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
             f"{checkpoint}: its weights do not fit the networks of its run.yaml ({reason}...); copy it again as a whole"
         ) from None
     return Predictor(content.run, content.meta, depth, pose, place, precision)
+
+
+def _check_room(path: str | Path, content: Checkpoint) -> None:
+    """Raise InputError if the networks of a run.yaml have more weights than the checkpoint, before memory is taken."""
+    held = sum(tensor.numel() for tensor in content.weights.values())
+    networks = content.run.networks
+    builds = [networks.depth.build, *([] if networks.pose is None else [networks.pose.assemble])]
+    for build in builds:
+        try:
+            with on_this_machine(), torch.device("meta"):
+                needed = sum(weight.numel() for weight in build().parameters())
+        except Exception:  # somebody else's network may need real tensors; what is wrong here is said by `assemble`
+            continue
+        if needed > held:
+            raise InputError(
+                f"{path}: its weights do not fit the networks of its run.yaml ({held} numbers, where one network has "
+                f"{needed}); copy it again as a whole"
+            )
 
 
 def image_tensor(image: Image) -> Tensor:

@@ -17,7 +17,7 @@ from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
 from packdepth.data.targets import unbroken
 from packdepth.errors import InputError, check_least
-from packdepth.files import make_folder, say_replaced
+from packdepth.files import say_replaced
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.base import BasePredictor
@@ -25,6 +25,7 @@ from packdepth.inference.cameras import is_metric_for, known_camera, learned_cam
 from packdepth.inference.load import load
 from packdepth.inference.options import PICTURES, POINTS, SAVED, PictureOptions, PointOptions
 from packdepth.inference.writers import ClipFacts, Writer, all_writers
+from packdepth.ownership import owned
 from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
@@ -163,9 +164,9 @@ def predict_clips(
         _check(job, input, predictor)
     if predictor.label_classes is not None:
         check_labeled(clips)
-    make_folder(output)
-    say_replaced(place for job in jobs for place in job.places.values())
-    return [line for job in jobs for line in _write(predictor, job, asked.flip, asked.points, asked.pictures)]
+    with owned(output):
+        say_replaced(place for job in jobs for place in job.places.values())
+        return [line for job in jobs for line in _write(predictor, job, asked.flip, asked.points, asked.pictures)]
 
 
 def _chosen(save: str) -> list[type[Writer]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -24,11 +23,14 @@ from packdepth.data.overlap import without_repeated_frames
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import camera_advice, scale_in_words
 from packdepth.depth_files import write_depth_png
+from packdepth.disk import check_room, size_in_words, unfinished_folder
 from packdepth.errors import InputError
-from packdepth.files import check_room, claim, make_folder, replacing, size_in_words, write_image
+from packdepth.files import claim, make_folder, replacing, write_image
 from packdepth.geometry.height import written_height
 from packdepth.inspection.check import calibrations
+from packdepth.ownership import owned
 from packdepth.progress import counted, progress
+from packdepth.reading import parse_yaml
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
 from packdepth.sources.decoding import VideoFrame
@@ -95,14 +97,21 @@ def import_data(
         if clip.speed_source:
             print(f"{clip.name}: {clip.speed_source}")
     folders = {clip.name: output / clip.short_name for clip in clips}
-    recipe, file = Recipe(source=source, size=size, format=image_format), output / "import.yaml"
+    with owned(output):
+        _write_clips(Recipe(source=source, size=size, format=image_format), clips, folders, output)
+    return list(folders.values())
+
+
+def _write_clips(recipe: Recipe, clips: Sequence[Clip], folders: dict[str, Path], output: Path) -> None:
+    """Write the clips that are not there yet, and print what is to be known of them."""
+    size, file = recipe.size, output / "import.yaml"
     if not _holds(file, recipe):
         claim(file, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "another import")
 
     todo = [clip for clip in clips if not folders[clip.name].exists()]
-    pieces_of = partial(pieces, size=size, suffix=f".{image_format}")
+    pieces_of = partial(pieces, size=size, suffix=f".{recipe.format}")
     if todo:
-        if image_format == "jpg" and any(isinstance(clip.frames[0].image, VideoFrame) for clip in todo):
+        if recipe.format == "jpg" and any(isinstance(clip.frames[0].image, VideoFrame) for clip in todo):
             print("images of the video are compressed again, as JPEG; --format png keeps every pixel")
         _check_space(todo, pieces_of, output)
     else:
@@ -124,7 +133,6 @@ def import_data(
     scale = scale_in_words(clips)
     if scale is not None:
         print(scale)
-    return list(folders.values())
 
 
 def _holds(file: Path, recipe: Recipe) -> bool:
@@ -132,8 +140,8 @@ def _holds(file: Path, recipe: Recipe) -> bool:
     if not file.exists():
         return False
     try:
-        return parse(Recipe, yaml.safe_load(file.read_text()), str(file)) == recipe
-    except (yaml.YAMLError, UnicodeDecodeError, InputError):
+        return parse(Recipe, parse_yaml(file.read_text(), file), str(file)) == recipe
+    except (UnicodeDecodeError, InputError):
         return False
 
 
@@ -279,18 +287,18 @@ def _check_space(clips: Sequence[Clip], pieces_of: Callable[[Frame], Iterator[Pi
     """Print how much will be written, estimated from some clips. Raises InputError if the disk is too small."""
     sampled = clips[:: -(-len(clips) // SAMPLED_CLIPS) or 1]
     sizes: dict[str, list[int]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    make_folder(output)
+    with unfinished_folder(output / "sample") as folder:
         for clip in sampled:
             firsts = {piece.kind: piece for frame in reversed(clip.frames) for piece in pieces_of(frame)}
             for kind, piece in firsts.items():
-                file = Path(folder) / piece.name
+                file = folder / piece.name
                 piece.write(file)
                 sizes.setdefault(kind, []).append(file.stat().st_size)
                 file.unlink()
     counts = Counter(piece.kind for clip in clips for frame in clip.frames for piece in pieces_of(frame))
     typical = {kind: float(np.mean(sizes.get(kind, [0]))) for kind in counts}
     needed = sum(count * typical[kind] for kind, count in counts.items())
-    make_folder(output)
     print(
         f"{counted(counts['frames'], 'frame')} of {counted(len(clips), 'clip')} to write: about {size_in_words(needed)}"
     )

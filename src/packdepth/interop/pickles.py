@@ -18,6 +18,7 @@ import torch
 from torch.serialization import MAGIC_NUMBER
 
 from packdepth.errors import InputError
+from packdepth.reading import check_archive, check_views
 from packdepth.sources.content import disguise
 
 STORAGES = ("BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short")
@@ -48,9 +49,12 @@ def read_pickle(path: Path) -> Any:
         or class that is not in `ALLOWED`, before anything of it is called, and if it cannot be read.
     """
     try:
+        check_archive(path)
         _check_names(path)
         with torch.serialization.safe_globals([*STAND_INS]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        check_views(content, path)
+        return content
     except InputError:
         raise
     except Exception as error:  # a damaged pickle may fail in any way

@@ -22,6 +22,10 @@ DEVICES = Path("/dev")
 DEVICE = re.compile(r"/dev/video\d+")
 FORMATS = {"linux": "v4l2", "darwin": "avfoundation"}  # FFmpeg's name for the cameras of a system
 PROTOCOLS = {"rtsp": {"rtsp_flags": "prefer_tcp"}}  # options of FFmpeg by protocol: UDP loses packets in wireless nets
+NETWORK = (  # FFmpeg's names of what a stream may be fetched by; none of them reads files of this machine
+    *("rtsp", "rtsps", "rtp", "srtp", "udp", "tcp", "tls", "http", "https", "httpproxy", "crypto", "srt", "rist"),
+    *("rtmp", "rtmpe", "rtmps", "rtmpt", "rtmpte", "rtmpts", "ffrtmphttp", "ffrtmpcrypt", "mmsh", "mmst"),
+)
 REFUSALS = {  # why a URL cannot be opened, and what to do, by the name of PyAV's error
     "ConnectionRefusedError": "nobody serves it (connection refused); start the stream, or correct the port",
     "TimeoutError": "does not answer; check the address and the network",
@@ -57,8 +61,16 @@ class Address:
         """
         import av
 
+        limits = {} if self.format is not None else {"protocol_whitelist": ",".join(NETWORK)}
         try:
-            return av.open(self.target, mode="r", format=self.format, options=dict(self.options), timeout=timeout)
+            return av.open(
+                self.target,
+                mode="r",
+                format=self.format,
+                options=limits | dict(self.options),
+                timeout=timeout,
+                metadata_errors="replace",
+            )
         except av.FFmpegError as error:
             raise InputError(f"{self.label}: {self._refusal(error, timeout[0])}") from None
 

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from packdepth.blocks import Block, ByKind, Closed, Family, blaming
 from packdepth.errors import InputError
-from packdepth.networks.options import Sparsity
+from packdepth.networks.options import MOTION_SCALE, Sparsity
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -387,6 +387,25 @@ class PoseNetworkBlock(NetworkBlock, PoseBlock):
             )
         network.sparsity, network.scale = self.sparsity, self.scale
         return network
+
+
+class RegressedPoseBlock(PoseNetworkBlock):
+    """The block of an ego-motion network whose last convolution gives a motion in units of two factors.
+
+    The factors decide how fast the motion of single pairs is learned: with the published 0.01, a short training learns
+    the mean step of a drive and not its changes (docs/results/2026-11-26-changing-speed.md).
+    """
+
+    translation_scale: PositiveFloat = MOTION_SCALE
+    """Metres of translation for each unit that the last convolution gives. About a third of the mean step suits a short
+    training."""
+    rotation_scale: PositiveFloat = MOTION_SCALE
+    """Radians of rotation for each unit that the last convolution gives."""
+
+    @property
+    def motion_scales(self) -> tuple[float, float]:
+        """Both factors, in metres and radians."""
+        return self.translation_scale, self.rotation_scale
 
 
 DEPTH_NETWORKS = Family(DepthNetworkBlock, "packdepth.depth_networks", ("packdepth.networks",))  # type: ignore[type-abstract]

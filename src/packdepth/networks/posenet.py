@@ -7,16 +7,15 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import PoseNetworkBlock
-from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
+from packdepth.networks.blocks import RegressedPoseBlock
+from packdepth.networks.ego_motion import PUBLISHED, ROTATION, TRANSLATION, PairPoseNetwork, scaled_motion, start_motion
 from packdepth.networks.layers.packing import GROUPS
 
 CHANNELS = (16, 32, 64, 128, 256, 256, 256)  # channels of the seven convolutions
 KERNELS = (7, 5, 3, 3, 3, 3, 3)  # sides of their kernels, in pixels
-SCALE = 0.01  # factor of the output, as published: an untrained network predicts almost no motion
 
 
-class PoseNetBlock(PoseNetworkBlock):
+class PoseNetBlock(RegressedPoseBlock):
     """PoseNet (Zhou et al. 2017, without the explainability mask), on pairs in temporal order.
 
     >>> type(PoseNetBlock().build()).__name__
@@ -27,7 +26,7 @@ class PoseNetBlock(PoseNetworkBlock):
 
     def build(self) -> PoseNet:
         """Return the network with random weights."""
-        return PoseNet(initial_forward=self.initial_forward)
+        return PoseNet(initial_forward=self.initial_forward, motion_scales=self.motion_scales)
 
 
 class PoseNet(PairPoseNetwork):
@@ -36,21 +35,25 @@ class PoseNet(PairPoseNetwork):
     Args:
         images: number of frames stacked at the input: 2 in this project, 3 in packnet-sfm (1,592,684 parameters).
         initial_forward: metres along the optical axis between two frames that the untrained network predicts.
+        motion_scales: metres and radians for each unit of translation and rotation that the last convolution gives.
 
     >>> import torch
     >>> PoseNet()(torch.rand(1, 3, 128, 128), torch.rand(1, 2, 3, 128, 128), offsets=(-1, 1)).shape
     torch.Size([1, 2, 4, 4])
     """
 
-    def __init__(self, images: int = 2, initial_forward: float = 0.0) -> None:
+    def __init__(
+        self, images: int = 2, initial_forward: float = 0.0, motion_scales: tuple[float, float] = PUBLISHED
+    ) -> None:
         super().__init__()
+        self.motion_scales = motion_scales
         previous = 3 * images
         for index, channels in enumerate(CHANNELS):
             self.add_module(f"conv{index + 1}", pose_layer(index, previous))
             previous = channels
         self.pose_pred = nn.Conv2d(previous, 6 * (images - 1), 1)
         initialize(self)
-        start_forward(self.pose_pred, initial_forward, translation_z=2, scale=SCALE)
+        start_motion(self.pose_pred, initial_forward, motion_scales)
 
     def vectors(self, images: Tensor) -> Tensor:
         """Return six-vectors [B, n - 1, 6]: translation in metres, then rotation vector in radians.
@@ -61,8 +64,8 @@ class PoseNet(PairPoseNetwork):
         x = images
         for index in range(1, len(CHANNELS) + 1):
             x = self.get_submodule(f"conv{index}")(x)
-        mean = F.adaptive_avg_pool2d(self.pose_pred(x), 1)
-        return SCALE * mean.float().view(mean.shape[0], -1, 6)
+        mean = F.adaptive_avg_pool2d(self.pose_pred(x), 1).float().view(len(x), -1, 6)
+        return scaled_motion(mean[..., TRANSLATION], mean[..., ROTATION], self.motion_scales)
 
     def pair_motion(self, pair: Tensor) -> Tensor:
         """Return six-vectors [B, 6] of T_later_earlier."""

@@ -18,6 +18,7 @@ from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock
 from packdepth.networks.hub import (
     ModelRecord,
     Normalization,
+    opening,
     read_config,
     read_record,
     reading,
@@ -163,8 +164,8 @@ class TransformersDepthBlock(DepthNetworkBlock):
                 config=ours.model.config,
                 dtype=torch.float32,
                 use_safetensors=True,
-                trust_remote_code=False,
                 output_loading_info=True,
+                **opening(),
             )
         missing = _used(theirs, info["missing_keys"])
         if missing:

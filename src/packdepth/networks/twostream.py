@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from packdepth.networks.blocks import PoseNetworkBlock
-from packdepth.networks.ego_motion import PairPoseNetwork, start_forward
-from packdepth.networks.posenet import CHANNELS, SCALE, initialize, pose_layer
+from packdepth.networks.blocks import RegressedPoseBlock
+from packdepth.networks.ego_motion import PUBLISHED, ROTATION, TRANSLATION, PairPoseNetwork, scaled_motion, start_motion
+from packdepth.networks.posenet import CHANNELS, initialize, pose_layer
 
 Fusion = Literal["early", "middle", "late"]
 DepthEncoding = Literal["log", "inverse"]
@@ -25,7 +25,7 @@ TYPICAL_DEPTH = 10.0  # metres, about the mean depth of a street: with this mean
 MIN_RATIO = 0.01  # lower bound of inverse depth over its mean, before the logarithm: limits the input for the sky
 
 
-class TwoStreamBlock(PoseNetworkBlock):
+class TwoStreamBlock(RegressedPoseBlock):
     """Ego-motion from a pair of images and the depth predicted for both (after Ambrus et al., CoRL 2019).
 
     With `unit: depth`, the initial motion is `initial_forward` at a harmonic mean depth of 10 metres, and proportional
@@ -55,12 +55,14 @@ class TwoStreamBlock(PoseNetworkBlock):
     depth_gradient: bool = False
     """Let the gradient flow through the ego-motion into the depth network."""
 
-    training_options: ClassVar[frozenset[str]] = PoseNetworkBlock.training_options | {"depth_gradient"}
+    training_options: ClassVar[frozenset[str]] = RegressedPoseBlock.training_options | {"depth_gradient"}
     uses_depth: ClassVar[bool] = True
 
     def build(self) -> TwoStreamPoseNet:
         """Return the network with random weights."""
-        return TwoStreamPoseNet(self.fusion, self.encoding, self.unit, self.depth_gradient, self.initial_forward)
+        return TwoStreamPoseNet(
+            self.fusion, self.encoding, self.unit, self.depth_gradient, self.initial_forward, self.motion_scales
+        )
 
 
 class TwoStreamPoseNet(PairPoseNetwork):
@@ -82,6 +84,7 @@ class TwoStreamPoseNet(PairPoseNetwork):
         depth_gradient: whether the gradient flows through the inverse depth of the views into the depth network.
         initial_forward: metres along the optical axis between two frames that the untrained network predicts, at a mean
             depth of 10 m.
+        motion_scales: metres and radians for each unit of translation and rotation that the last convolution gives.
 
     >>> network = TwoStreamPoseNet("middle", "log", "depth")
     >>> network(torch.rand(1, 4, 128, 128), torch.rand(1, 2, 4, 128, 128), offsets=(-1, 1)).shape
@@ -97,8 +100,10 @@ class TwoStreamPoseNet(PairPoseNetwork):
         unit: LengthUnit,
         depth_gradient: bool = False,
         initial_forward: float = 0.0,
+        motion_scales: tuple[float, float] = PUBLISHED,
     ) -> None:
         super().__init__()
+        self.motion_scales = motion_scales
         self.encoding, self.unit, self.depth_gradient = encoding, unit, depth_gradient
         own = STREAM_LAYERS[fusion]
         # Weights of all checkpoints have this British spelling, so it must stay.
@@ -107,7 +112,7 @@ class TwoStreamPoseNet(PairPoseNetwork):
         self.joint, channels = _layers(own, len(CHANNELS), color_channels + depth_channels)
         self.pose_pred = nn.Conv2d(channels, 6, 1)
         initialize(self)
-        start_forward(self.pose_pred, initial_forward, translation_z=2, scale=SCALE)
+        start_motion(self.pose_pred, initial_forward, motion_scales)
 
     def pair_motion(self, pair: Tensor) -> Tensor:
         """Return six-vectors [B, 6] of T_later_earlier."""
@@ -117,8 +122,9 @@ class TwoStreamPoseNet(PairPoseNetwork):
         else:
             mean = inv_depth.new_full((pair.shape[0], 1, 1, 1), 1 / TYPICAL_DEPTH)
         streams = [self.colour(pair[:, COLORS]), self.depth(encoded(inv_depth / mean, self.encoding))]
-        motion = SCALE * self.pose_pred(self.joint(torch.cat(streams, dim=1))).mean((2, 3)).float()
-        return torch.cat([motion[:, :3] / (TYPICAL_DEPTH * mean.flatten(1)), motion[:, 3:]], dim=1)
+        motion = self.pose_pred(self.joint(torch.cat(streams, dim=1))).mean((2, 3)).float()
+        motion = scaled_motion(motion[:, TRANSLATION], motion[:, ROTATION], self.motion_scales)
+        return torch.cat([motion[:, TRANSLATION] / (TYPICAL_DEPTH * mean.flatten(1)), motion[:, ROTATION]], dim=1)
 
 
 def mean_inv_depth(inv_depth: Tensor) -> Tensor:

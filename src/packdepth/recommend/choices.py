@@ -15,8 +15,6 @@ from packdepth.recommend.look import Look
 from packdepth.records import Clip
 from packdepth.sources.guess import guess_in_words
 
-Without = Literal["depth", "stereo", "speed", "height"]
-
 # Settings, with the records in docs/results that they come from.
 AREAS = (
     14_336,
@@ -48,6 +46,7 @@ EPOCH_MINUTES = 4.0  # of a long training; chosen
 USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
 SMALL_MOTION = 0.6  # of it: below, context frames are taken from farther away
 MAX_STRIDE = 10  # frames between target and context
+ROTATION_SCALE = 0.03  # radians for a unit of predicted rotation; for one of translation, the step from frame to frame
 DEPTH_RANGE = (1.0, 30.0)  # metres, of the initial depth: beyond it, the data say something odd
 UNKNOWN_DEPTH = 12.0  # metres: the initial depth where nothing tells it, that of streets
 CACHE_BYTES = 2 * 1024**3  # bytes of memory for resized images; more images are read from disk in every pass
@@ -79,7 +78,6 @@ class Situation:
 
     look: Look  # measurements of the data
     budget: Budget  # what the training may cost
-    without: Sequence[Without]  # measurements that the run must not use
     context: Sequence[int]  # offsets of the context frames; none for stereo pairs and unrelated images
     parts: Sequence[Clip]  # what is trained on and what is held out, each of which must have what all terms need
 
@@ -96,7 +94,7 @@ class Situation:
     @property
     def stereo(self) -> bool:
         """Whether the run trains on stereo pairs."""
-        return uses_stereo(self.look, self.without)
+        return uses_stereo(self.look)
 
     @property
     def pretrained(self) -> bool:
@@ -108,20 +106,20 @@ class Situation:
         """Whether the run may use the distance traveled, which every part then has."""
         drives = [clip for clip in self.parts if not clip.independent]
         measured = bool(drives) and all(target_indices(clip, self.context, measured=True) for clip in drives)
-        return "speed" not in self.without and self.look.step is not None and measured
+        return self.look.step is not None and measured
 
 
-def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:
+def choose(look: Look, source: dict[str, Any], budget: Budget, keeps_depth: bool = False) -> list[Choice]:
     """Return the values of a run file, without the number of steps, which `with_steps` adds.
 
     Args:
         look: measurements of the data.
         source: the block of the source.
         budget: what the training may cost.
-        without: measurements that the run must not use, such as "depth", to keep them for evaluation.
+        keeps_depth: whether measured depth is kept for evaluation, so that it must not choose the best checkpoint.
     """
-    context = context_offsets(look, without)
-    situation = Situation(look, budget, without, context, _parts(look.clips, context))
+    context = context_offsets(look)
+    situation = Situation(look, budget, context, _parts(look.clips, context))
     return [
         Choice("data.train", [source], f"{counted(len(look.clips), 'clip')}, {counted(look.frames, 'frame')}"),
         *_held_out(situation),
@@ -133,6 +131,7 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, without: Sequence
         *_networks(situation),
         *_terms(situation),
         *_training(situation),
+        *([Choice("training.best_by", "loss", "measured depth is kept for evaluation")] if keeps_depth else []),
     ]
 
 
@@ -185,34 +184,31 @@ def plan_in_words(choices: Sequence[Choice], budget: Budget, load: float) -> lis
     return lines
 
 
-def uses_stereo(look: Look, without: Sequence[Without] = ()) -> bool:
+def uses_stereo(look: Look) -> bool:
     """Return whether the run trains on stereo pairs: all clips have them, and they are not to be left out.
 
     Args:
         look: measurements of the data.
-        without: measurements that the run must not use.
     """
-    return "stereo" not in without and all(map(_has_pairs, look.clips))
+    return all(map(_has_pairs, look.clips))
 
 
-def context_offsets(look: Look, without: Sequence[Without] = ()) -> list[int]:
+def context_offsets(look: Look) -> list[int]:
     """Return the offsets of the context frames; none for stereo pairs and unrelated images.
 
     Args:
         look: measurements of the data.
-        without: measurements that the run must not use.
     """
-    return [] if uses_stereo(look, without) or not look.is_sequential else _context(look)
+    return [] if uses_stereo(look) or not look.is_sequential else _context(look)
 
 
-def usable(look: Look, without: Sequence[Without] = ()) -> tuple[list[Clip], list[str]]:
+def usable(look: Look) -> tuple[list[Clip], list[str]]:
     """Return the clips that the run can train on, and why the others are left out, a phrase for each.
 
     Args:
         look: measurements of the data.
-        without: measurements that the run must not use.
     """
-    context = context_offsets(look, without)
+    context = context_offsets(look)
     used, reasons = [], []
     for clip in look.clips:
         if context and clip.independent:
@@ -457,11 +453,15 @@ def _networks(situation: Situation) -> list[Choice]:
     forward = look.step if has_distance and look.step else look.expansion * depth
     pose["initial_forward"] = round(forward, 3)
     source = "measured" if has_distance else "what makes the image grow as it does at that depth"
-    return [*choices, Choice("networks.pose", pose, f"metres ahead from frame to frame, {source}")]
+    why = f"metres ahead from frame to frame, {source}"
+    if forward > 0 and not has_distance:
+        pose |= {"translation_scale": round(forward, 3), "rotation_scale": ROTATION_SCALE}
+        why = f"{why}; with these scales, its changes are learned in time (2026-11-26-changing-speed.md)"
+    return [*choices, Choice("networks.pose", pose, why)]
 
 
 def _terms(situation: Situation) -> list[Choice]:
-    look, context, without = situation.look, situation.context, situation.without
+    look, context = situation.look, situation.context
     has_distance, many, stereo = situation.has_distance, situation.many, situation.stereo
     terms: list[tuple[dict[str, Any], str]] = []
     if context:
@@ -481,9 +481,9 @@ def _terms(situation: Situation) -> list[Choice]:
         why = f"metres from {' and '.join(sources)}; views are synthesized {measured}"
         terms.append(({"kind": kind, "weight": 0.1, "impose": True}, why))
     known = all(clip.camera_height is not None and clip.missing_camera is None for clip in look.clips)
-    if context and not has_distance and not stereo and "height" not in without and known:
+    if context and not has_distance and not stereo and known:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
-    if "depth" not in without and all(any(map(has_measured_depth, part.frames)) for part in situation.parts):
+    if all(any(map(has_measured_depth, part.frames)) for part in situation.parts):
         kind = "reprojected" if context else "sparse_l1"
         why = "metres from measured depth; init --without depth keeps it for evaluation"
         terms.append(({"kind": kind, "weight": 0.1}, why))

@@ -13,17 +13,17 @@ from packdepth.data.targets import distinct_cameras
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.objectives.objective import Objective
+from packdepth.ownership import owned
 from packdepth.recommend.choices import (
     Budget,
     Choice,
-    Without,
     choose,
     plan_in_words,
     scale_in_advance,
     usable,
     with_steps,
 )
-from packdepth.recommend.look import Look, look
+from packdepth.recommend.look import Look, Without, hidden, look
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.recommend.step_time import seconds_per_step
 from packdepth.sources.base import Source
@@ -73,9 +73,9 @@ def init(
     if minutes <= 0:
         raise InputError(f"--minutes: is {minutes:g}; give the minutes that the training may take")
     found = source_at(Path(source), kind, options)
-    looked = look(found.clips())
+    looked = look(hidden(found.clips(), without))
     check_trainable(looked, Path(source))
-    used, left_out = usable(looked, without)
+    used, left_out = usable(looked)
     if not used:
         raise InputError(f"{source}: none of its clips can be trained on ({'; '.join(left_out[:3])})")
     make_folder(output.parent)
@@ -87,7 +87,7 @@ def init(
         found = found.restricted_to(split)
     try:
         budget = Budget(minutes, *_device(device), seed)
-        choices = recommended(looked, found, budget, without)
+        choices = recommended(looked, found, budget, keeps_depth="depth" in without)
     except InputError:
         if left_out:
             split.unlink()
@@ -139,22 +139,23 @@ def train_on_data(
     if resume and not file.exists():
         raise InputError(f"{file}: not found, so that there is no run to go on with; train without --resume")
     if not resume:
-        init(source, file, minutes=minutes, options=[value for value in values if value not in overrides])
+        with owned(output):  # while the run file is written; then the process that trains owns the folder
+            init(source, file, minutes=minutes, options=[value for value in values if value not in overrides])
         print(file.read_text(), flush=True)
     train_elsewhere(file, output, overrides, use=use)
 
 
-def recommended(looked: Look, source: Source, budget: Budget, without: Sequence[Without] = ()) -> list[Choice]:
+def recommended(looked: Look, source: Source, budget: Budget, keeps_depth: bool = False) -> list[Choice]:
     """Return all values of a run file, after timing training steps and checking that the data hold what it needs.
 
     Args:
         looked: measurements of the data.
         source: the source.
         budget: what the training may cost.
-        without: measurements not to use.
+        keeps_depth: whether measured depth is kept for evaluation.
     """
     block = {"kind": source.kind, **source.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})}
-    choices = choose(looked, block, budget, without)
+    choices = choose(looked, block, budget, keeps_depth)
 
     def step_seconds(chosen: Sequence[Choice], size: tuple[int, int]) -> float:
         trial = [*chosen, Choice("data.image_size", list(size), ""), Choice("training.epochs", 1, "")]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from packdepth.inspection.survey import MAX_FRAMES, spread_indices
 from packdepth.records import Clip
 
 T = TypeVar("T", float, None)
+Without = Literal["depth", "stereo", "speed", "height"]
 
 CLIPS = 40  # clips that are measured, evenly spread
 PAIRS = MAX_FRAMES  # pairs of neighboring frames that are measured, the same as in `data check`
@@ -25,6 +26,14 @@ MIN_PAIRS = 4  # pairs of each clip, where there are many
 MIN_FLOW = 0.5  # pixels: shorter flow has no reliable direction
 MIN_RADIUS = 0.1  # image widths from the principal point: nearer to it, forward motion hardly moves a point
 MIN_POINTS = 10  # points of a pair that must be measured: a median of fewer says little
+
+
+OF_FRAMES: dict[Without, dict[str, Any]] = {  # what a frame holds of each measurement
+    "depth": {"depth": None, "lidar": None},
+    "stereo": {"right": None},
+    "speed": {"speed": None, "pose": None},
+}
+OF_CLIPS: dict[Without, dict[str, Any]] = {"stereo": {"baseline": None}, "height": {"camera_height": None}}
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,26 @@ class PairMotion:
     expansion: float  # relative growth of the image, median over points
     step: float | None  # metres traveled
     depth: float | None  # median depth, metres
+
+
+def hidden(clips: Sequence[Clip], without: Sequence[Without]) -> list[Clip]:
+    """Return clips that do not know some measurements, so that no choice depends on them.
+
+    Args:
+        clips: the clips.
+        without: the measurements: "depth", "stereo", "speed" (poses, too) or "height".
+
+    >>> hidden([], ["depth"])
+    []
+    """
+    of_frames = {name: value for kind in without for name, value in OF_FRAMES.get(kind, {}).items()}
+    of_clips = {name: value for kind in without for name, value in OF_CLIPS.get(kind, {}).items()}
+    return [
+        replace(clip, **of_clips, frames=tuple(replace(frame, **of_frames) for frame in clip.frames))
+        if without
+        else clip
+        for clip in clips
+    ]
 
 
 def look(clips: Sequence[Clip]) -> Look:

@@ -15,6 +15,7 @@ ORDER = (
     *(
         "training.epochs",
         "training.best_after",
+        "training.best_by",
         "training.epoch_steps",
         "training.batch_size",
         "training.depth_learning_rate",

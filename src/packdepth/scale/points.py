@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.reading import refusing
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import read_text
 
@@ -75,7 +76,8 @@ def read_points(path: Path, clips: Sequence[Clip]) -> list[Point]:
     missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
     if missing:
         raise InputError(f"{path}: lacks the column {missing[0]}; its first line must be {','.join(COLUMNS)}")
-    points = [_point(f"{path}: line {rows.line_num}", row, clips) for row in rows]
+    with refusing(path, "a table", "look for a quote that is not closed"):
+        points = [_point(f"{path}: line {rows.line_num}", row, clips) for row in rows]
     if not points:
         raise InputError(f"{path}: holds no point; add lines of {','.join(COLUMNS)}")
     order = {(id(clip), frame.name): i for clip in clips for i, frame in enumerate(clip.frames)}

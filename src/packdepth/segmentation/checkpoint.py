@@ -21,10 +21,10 @@ from packdepth.checkpoint import (
     check_unchanged,
     check_writable,
     description_values,
-    recover,
-    replaced,
 )
+from packdepth.disk import recover, replaced, rights
 from packdepth.errors import InputError
+from packdepth.reading import read_state, read_weights_file, reason_of
 from packdepth.segmentation.run_file import SemanticRun
 
 if TYPE_CHECKING:
@@ -81,12 +81,16 @@ def write_checkpoint(
     check_writable(weights, folder)
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it
         (temporary / RUN).write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
         (temporary / META).write_text(meta.model_dump_json(indent=2) + "\n")
         if trainer is not None:
             import torch
 
-            torch.save(trainer, temporary / TRAINER_STATE)
+            with (temporary / TRAINER_STATE).open(
+                "wb"
+            ) as file:  # its errors say that a disk is full, those of a path do not
+                torch.save(trainer, file)
 
 
 def read_description(folder: Path) -> tuple[SemanticRun, SemanticMeta]:
@@ -112,16 +116,13 @@ def load_weights(network: nn.Module, folder: Path) -> None:
         network: the network, on any device.
         folder: the folder of the checkpoint.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    weights = read_weights_file(folder / WEIGHTS)
     try:
-        weights = load_file(folder / WEIGHTS)
         network.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         raise InputError(
-            f"{folder / WEIGHTS}: cannot be used ({' '.join(str(error).split())[:200]}); train again or copy it again"
-        ) from None
+            f"{folder / WEIGHTS}: cannot be used ({reason_of(error)}); train again or copy it again"
+        ) from error
     check_finite(weights, folder / WEIGHTS)
 
 
@@ -131,6 +132,7 @@ def is_unfinished(folder: Path) -> bool:
     Args:
         folder: the output of the training; it need not exist.
     """
+    recover(folder)
     return (folder / TRAINER_STATE).is_file()
 
 
@@ -141,8 +143,7 @@ def check_resumable(folder: Path, run: SemanticRun) -> None:
         folder: the output of the training.
         run: the run to resume.
     """
-    recover(folder)
-    if not folder.exists():
+    if not is_unfinished(folder) and not folder.exists():
         raise InputError(f"{folder}: holds no run to go on with; train without --resume")
     before, meta = read_description(folder)
     check_unchanged(folder, before, run, FREE_ON_RESUME)
@@ -158,13 +159,4 @@ def read_trainer_state(folder: Path) -> dict[str, Any]:
     Args:
         folder: the output of the training.
     """
-    import pickle
-
-    import torch
-
-    try:
-        state: dict[str, Any] = torch.load(folder / TRAINER_STATE, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder / TRAINER_STATE}: cannot be read ({reason}); train into another --output") from None
-    return state
+    return read_state(folder / TRAINER_STATE)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 import yaml
 
-from packdepth.checkpoint import META, replaced
+from packdepth.checkpoint import META
+from packdepth.disk import replaced
 from packdepth.errors import InputError
 from packdepth.files import replacing, write_image
 from packdepth.progress import progress
@@ -48,6 +49,6 @@ def label_clips(source: Path, network: str) -> list[Path]:
                 pixels = torch.from_numpy(frame.image.read().copy())
                 ids = segment.labels(pixels.permute(2, 0, 1)[None].float() / 255)[0]
                 write_image(temporary / f"{frame.name}.png", ids.numpy().astype(np.uint8))
-        with replacing(clip.path / "semantic.yaml") as temporary:
-            temporary.write_text(yaml.safe_dump({"network": network, "classes": list(segment.classes)}))
+            with replacing(clip.path / "semantic.yaml") as file:  # first: with the maps in place, nothing is done again
+                file.write_text(yaml.safe_dump({"network": network, "classes": list(segment.classes)}))
     return [clip.path / "semantic" for clip in clips]

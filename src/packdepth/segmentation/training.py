@@ -19,6 +19,7 @@ from packdepth.classes import UNLABELED
 from packdepth.data.dataset import DrawSampler
 from packdepth.errors import InputError
 from packdepth.optimization.guard import MAX_SKIPPED, GradientGuard
+from packdepth.ownership import owned
 from packdepth.records import Clip, Frame
 from packdepth.segmentation.checkpoint import (
     SemanticMeta,
@@ -33,6 +34,7 @@ from packdepth.segmentation.dataset import LabeledImages, common_classes, labele
 from packdepth.segmentation.fpn import FPN
 from packdepth.segmentation.iou import evaluate_network, mean_iou
 from packdepth.segmentation.run_file import SemanticRun, SemanticTraining, load_semantic_run
+from packdepth.workers import begin_loading
 
 REPORTS = 10  # number of lines with the mean loss that a training prints
 WEIGHT_DECAY = 1e-4  # of AdamW; a usual value for segmentation networks
@@ -52,6 +54,12 @@ def train_semantics(
 
     Raises InputError before the first step if the run file, its data or the output cannot be used.
     """
+    with owned(output, beside=True):
+        return _train_semantics(run_file, output, overrides, resume)
+
+
+def _train_semantics(run_file: Path, output: Path, overrides: tuple[str, ...], resume: bool) -> SemanticMeta:
+    """Train a segmentation network whose output this process owns."""
     run = load_semantic_run(run_file, overrides)
     if resume:
         check_resumable(output, run)
@@ -91,9 +99,9 @@ def train_semantics(
     except KeyboardInterrupt:
         if is_unfinished(output):
             done = read_description(output)[1].steps
-            print(f"interrupted: {output} holds step {done} of {run.training.steps}; go on with --resume")
+            print(f"{output} holds step {done} of {run.training.steps}")
         else:
-            print("interrupted before the first checkpoint: nothing is kept")
+            print("no checkpoint was written: nothing is kept")
         raise
     meta = write(iou, finished=True)
     for name, value in iou.items():
@@ -116,7 +124,7 @@ def batches(
     training = run.training
     order = list(DrawSampler(len(frames), training.batch_size, training.steps, training.seed))
     images = LabeledImages(frames, classes, run.data, training.seed)
-    return DataLoader(images, batch_sampler=order[done:], num_workers=run.data.workers)
+    return DataLoader(images, batch_sampler=order[done:], num_workers=run.data.workers, worker_init_fn=begin_loading)
 
 
 class SemanticTrainer:

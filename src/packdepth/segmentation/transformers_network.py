@@ -15,7 +15,15 @@ from torch import Tensor
 
 from packdepth.errors import InputError
 from packdepth.networks.blocks import NetworkSemantics
-from packdepth.networks.hub import IMAGENET, PREPROCESSOR, read_config, read_normalization, reading, transformers_module
+from packdepth.networks.hub import (
+    IMAGENET,
+    PREPROCESSOR,
+    opening,
+    read_config,
+    read_normalization,
+    reading,
+    transformers_module,
+)
 from packdepth.networks.layers.padding import pad_to_multiple
 from packdepth.networks.semantic_network import SemanticNetwork, Semantics
 
@@ -129,10 +137,10 @@ def load_pretrained(name: str) -> Pretrained:
     Raises InputError if the extra is not installed, if there is no such model, or if it is not a segmentation network.
     """
     transformers, config = transformers_module(), read_config(name)
-    kind, model = (config.architectures or ["an unknown kind"])[0], None
-    if kind.endswith(KINDS):
+    kind, model = str((config.architectures or ["an unknown kind"])[0]), None
+    if kind.endswith(KINDS) and not kind.startswith("Auto"):
         with reading(name):
-            model = getattr(transformers, kind).from_pretrained(name, use_safetensors=True)
+            model = getattr(transformers, kind).from_pretrained(name, use_safetensors=True, **opening())
     if model is None:
         raise InputError(f"{name}: is no segmentation network ({kind}); name a model such as SegFormer")
     return Pretrained(model, *(read_normalization(name) or IMAGENET))

@@ -16,6 +16,7 @@ from packdepth.blocks import Block, ByKind, Family, blaming, package_of
 from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError
 from packdepth.geometry.height import HeightAboveRoad
+from packdepth.reading import refusing
 from packdepth.records import Clip, Readable
 from packdepth.sources.calibrations.find import is_calibration
 from packdepth.sources.camera_file import with_camera
@@ -217,7 +218,8 @@ class Source(Block, ABC):
 
         Raises InputError if something is missing, does not fit together or is refused.
         """
-        with blaming(f"source '{self.kind}'", type(self)):
+        at = getattr(self, self.place)
+        with refusing(at, f"data of the kind '{self.kind}'"), blaming(f"source '{self.kind}'", type(self)):
             clips = self.find()
             if package_of(type(self)) is not None:
                 check_found(self.kind, clips)

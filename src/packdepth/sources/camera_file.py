@@ -18,6 +18,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.height import HeightAboveRoad, plausible_height
 from packdepth.geometry.lens import BrownConrady, Lens, make_lens
+from packdepth.reading import refusing
 from packdepth.records import Clip
 from packdepth.sources.calibrations.read import read_calibration
 from packdepth.sources.calibrations.record import Calibration
@@ -217,20 +218,21 @@ def read_camera(path: Path) -> CameraFile:
         file, _, name = path.name.rpartition("#")
         path = path.with_name(file) if file else path
     text = read_text(path, "the camera: width, height, fx, fy, cx, cy in pixels")
-    content = read_calibration(path, text, name)
-    if not isinstance(content, Calibration):
-        return parse(CameraFile, content, str(path))
-    lens = content.lens
-    return CameraFile(
-        width=content.width,
-        height=content.height,
-        fx=content.fx,
-        fy=content.fy,
-        cx=content.cx,
-        cy=content.cy,
-        lens=None if lens is None else LensFile.of(lens),
-        height_m=_height_in(text, path),
-    )
+    with refusing(path, "a calibration"):
+        content = read_calibration(path, text, name)
+        if not isinstance(content, Calibration):
+            return parse(CameraFile, content, str(path))
+        lens = content.lens
+        return CameraFile(
+            width=content.width,
+            height=content.height,
+            fx=content.fx,
+            fy=content.fy,
+            cx=content.cx,
+            cy=content.cy,
+            lens=None if lens is None else LensFile.of(lens),
+            height_m=_height_in(text, path),
+        )
 
 
 def _height_in(text: str, path: Path) -> float | None:

@@ -23,7 +23,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
-from packdepth.sources.files import ImageFile, check_sizes, common_size, read_array, require
+from packdepth.sources.files import ImageFile, check_sizes, common_size, inside, read_array, require
 from packdepth.sources.json_file import Content, read_json
 from packdepth.sources.rigid import pose
 
@@ -78,7 +78,8 @@ class Ddad(Source):
         if SPLITS[self.split] not in content.scene_splits:
             found = ", ".join(name for name, number in SPLITS.items() if number in content.scene_splits)
             raise InputError(f"{path}: has no split '{self.split}'; it has {found or 'none'}")
-        files = [path.parent / name for name in content.scene_splits[SPLITS[self.split]].filenames]
+        listed = content.scene_splits[SPLITS[self.split]].filenames
+        files = [inside(path.parent, path.parent, name, path) for name in listed]
         scenes = list(dict.fromkeys(file.parent.name for file in files))
         for name in self.scenes or ():
             if name not in scenes:
@@ -105,9 +106,10 @@ class Ddad(Source):
                 raise InputError(f"{path}: cameras: has no camera '{name}'; {nearest(name, list(there))}")
         if not cameras:
             raise InputError(f"{path}: has no camera in its samples; copy the file again")
+        folder = path.parent / "calibration"
         calibrations = {
-            sample.calibration_key: _read_calibration(path.parent / "calibration" / f"{sample.calibration_key}.json")
-            for sample in scene.samples
+            key: _read_calibration(inside(folder, folder, f"{key}.json", path))
+            for key in dict.fromkeys(sample.calibration_key for sample in scene.samples)
         }
         rigs = [calibrations[sample.calibration_key] for sample in scene.samples]
         return [self._clip(path, name, samples, rigs) for name in cameras]
@@ -128,7 +130,7 @@ class Ddad(Source):
                 Frame(
                     name=Path(image.filename).stem,
                     time=seconds(entry.id.timestamp),
-                    image=ImageFile(scene / image.filename),
+                    image=ImageFile(inside(scene, scene, image.filename, path)),
                     lidar=self._scan(path, sample, rig, name),
                     pose=_motion(image.pose, f"{path}: {image.filename}"),
                 )
@@ -164,7 +166,10 @@ class Ddad(Source):
         lidar = self.lidar.upper()
         scan = sample[lidar].datum.point_cloud if lidar in sample else None
         image = sample[camera].datum.image
-        if scan is None or image is None or not (path.parent / scan.filename).exists():
+        if scan is None or image is None:
+            return None
+        file = inside(path.parent, path.parent, scan.filename, path)
+        if not file.exists():
             return None
         T_world_lidar = _motion(scan.pose, f"{path}: {scan.filename}")
         T_world_camera = _motion(image.pose, f"{path}: {image.filename}")
@@ -172,7 +177,7 @@ class Ddad(Source):
             if lidar not in rig:
                 raise InputError(f"{path}: {scan.filename} has neither pose nor calibration; copy the scene again")
             T_world_lidar, T_world_camera = rig[lidar].T_vehicle_sensor, rig[camera].T_vehicle_sensor
-        return DgpScan(path.parent / scan.filename, np.linalg.solve(T_world_camera, T_world_lidar))
+        return DgpScan(file, np.linalg.solve(T_world_camera, T_world_lidar))
 
 
 @dataclass(frozen=True, eq=False)

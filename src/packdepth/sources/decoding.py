@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.reading import refusing
 from packdepth.sources.content import lacks_index, refuse_disguise
 from packdepth.sources.files import require
 
@@ -39,6 +40,12 @@ RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context fram
 PROBED_KEY_FRAMES = 4  # key frames, spread over a video, and the last, whose sizes are compared: milliseconds each
 CAPTURE_RATE = "com.android.capture.fps"  # frames per second of the recording, which slow motion shows at fewer
 OTHER_RATE = 1.2  # factor between two rates that are not meant to be one
+FORMATS = (  # FFmpeg's names of the containers that are read: no playlists, no lists of files, no images
+    *("mov", "matroska", "avi", "asf", "flv", "ogg", "mpegts", "mpeg", "mpegvideo", "mjpeg", "h264", "hevc", "m4v"),
+    *("mxf", "dv", "vc1", "av1", "obu", "ivf", "nut", "gif", "apng"),
+)
+LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}  # options of FFmpeg for files
+MAX_PIXELS = 128 * 10**6  # of a frame: 8K video has 33 million
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
 
 
@@ -80,7 +87,7 @@ def probe(path: Path) -> VideoInfo:
         path: the video file. Raises InputError if it cannot be decoded, or is truncated.
     """
     index = _index(path)
-    with _open(path) as container:
+    with refusing(path, "a video"), _open(path) as container:
         stream = shown_stream(container)
         for _, frame in _frames(container, index, path):
             height, width = upright_image(frame).shape[:2]
@@ -120,7 +127,7 @@ def iterate(path: Path) -> Iterator[tuple[float, np.ndarray]]:
         path: the video file. Raises InputError if it cannot be decoded or is damaged.
     """
     index = _index(path)
-    with _open(path) as container:
+    with refusing(path, "a video"), _open(path) as container:
         shown_stream(container).thread_type = "AUTO"
         for number, frame in _frames(container, index, path):
             yield index.times[number], upright_image(frame)
@@ -180,10 +187,11 @@ class _Decoder:
         """
         if not 0 <= number < len(self._index.times):
             raise InputError(f"{self._path}: has no frame {number}; it has {len(self._index.times)} frames")
-        for recent, frame in self._recent:
-            if recent == number:
-                return upright_image(frame)
-        return upright_image(self._find(number))
+        with refusing(self._path, "a video"):
+            for recent, frame in self._recent:
+                if recent == number:
+                    return upright_image(frame)
+            return upright_image(self._find(number))
 
     def _find(self, number: int) -> av.VideoFrame:
         """Decode until a frame is reached, after seeking if that is needed."""
@@ -271,7 +279,7 @@ def _scan(path: Path, modified: int) -> _Index:
     entries: dict[int, int] = {}
     stamps: list[int | None] = []  # in the order of decoding
     entered = False
-    with _open(path) as container:
+    with refusing(path, "a video"), _open(path) as container:
         stream = shown_stream(container)
         size = stream.codec_context.height, stream.codec_context.width
         try:
@@ -340,12 +348,12 @@ def display_order(stamps: list[int | None], reorders: bool) -> list[int]:
 
 
 def _open(path: Path) -> InputContainer:
-    """Open a video file. Raises InputError if it has no video stream, or only a cover picture."""
+    """Open a video file. Raises InputError if it has no video stream, or only a cover picture, or too large frames."""
     import av
 
     refuse_disguise(path)  # FFmpeg reads the images in an archive as a video
     try:
-        container = av.open(str(path))
+        container = opened_container(path)
     except av.FFmpegError as error:
         if path.is_file() and lacks_index(path):
             raise InputError(
@@ -355,10 +363,29 @@ def _open(path: Path) -> InputContainer:
         raise InputError(
             f"{path}: is no video that can be opened ({error.strerror}); copy it again, or give a video"
         ) from None
-    if all(is_cover(stream) for stream in container.streams.video):
+    if not _pictures(container):
         container.close()
         raise InputError(f"{path}: has no video stream; give a file that has one")
+    stream = shown_stream(container)
+    if stream.height * stream.width > MAX_PIXELS:
+        container.close()
+        raise InputError(
+            f"{path}: has frames of {stream.width}x{stream.height} pixels; convert it to at most "
+            f"{MAX_PIXELS // 10**6} million pixels"
+        )
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # if its size changes later
     return container
+
+
+def opened_container(path: Path) -> InputContainer:
+    """Open a file with FFmpeg, which reads this file alone, as one of `FORMATS`. Errors are PyAV's.
+
+    Args:
+        path: the file.
+    """
+    import av
+
+    return av.open(f"file:{path}", options=dict(LIMITS), metadata_errors="replace")
 
 
 def shown_stream(container: InputContainer) -> VideoStream:
@@ -369,9 +396,14 @@ def shown_stream(container: InputContainer) -> VideoStream:
     """
     import av
 
-    streams = [stream for stream in container.streams.video if not is_cover(stream)]
+    streams = _pictures(container)
     default = av.stream.Disposition.default
     return max(streams, key=lambda stream: (bool(stream.disposition & default), stream.height * stream.width))
+
+
+def _pictures(container: InputContainer) -> list[VideoStream]:
+    """Return the video streams that FFmpeg can decode and that are no cover pictures."""
+    return [s for s in container.streams.video if s.codec_context is not None and not is_cover(s)]
 
 
 def is_cover(stream: VideoStream) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import TypeVar
 
 import numpy as np
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, in_one_line
+from packdepth.reading import read_arrays
 from packdepth.records import Readable
 from packdepth.sources.size_index import image_sizes
 from packdepth.sources.stills import image_size, pixels
@@ -61,6 +63,32 @@ def require(path: Path, what: str) -> Path:
     """
     if not path.exists():
         raise InputError(f"{path}: not found; it would be {what}")
+    return path
+
+
+def inside(root: Path, folder: Path, name: str, where: str | Path) -> Path:
+    """Return the path of a file that another file names, which must not lead out of the data set.
+
+    All sources find such files by this function. Links on disk are followed, for whoever made them could read the file.
+
+    Args:
+        root: the folder of the data set.
+        folder: folder that the name is relative to, in `root`.
+        name: the path that the file names.
+        where: the file that names it, for the message.
+
+    Raises InputError for an absolute path, one that leads out of `root`, and one that is no path.
+
+    >>> inside(Path("data"), Path("data/scene"), "rgb/1.png", "scene.json").as_posix()
+    'data/scene/rgb/1.png'
+    >>> inside(Path("data"), Path("data/scene"), "../../secret.jpg", "scene.json")
+    Traceback (most recent call last):
+    packdepth.errors.InputError: scene.json: names '../../secret.jpg', which lies outside of data; it is not read
+    """
+    path = folder / name
+    base, place = Path(os.path.abspath(root)), Path(os.path.abspath(path))  # noqa: PTH100 - follows no links
+    if "\0" in name or PurePath(name).is_absolute() or PureWindowsPath(name).anchor or not place.is_relative_to(base):
+        raise InputError(f"{where}: names '{in_one_line(name)[:200]}', which lies outside of {root}; it is not read")
     return path
 
 
@@ -234,11 +262,9 @@ def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.n
         name: name of the array in the file.
         default: array to return if the file holds none of this name; None to raise InputError then.
     """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            array: np.ndarray = content[name] if default is None or name in content else default
-    except Exception as error:  # numpy raises what zipfile, zlib and its own parser raise
-        raise InputError(f"{path}: is no npz with an array '{name}' ({error}); write it again") from None
+    array = read_arrays(path, [name]).get(name, default)
+    if array is None:
+        raise InputError(f"{path}: is no npz with an array '{name}'; write it again")
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: '{name}' holds no numbers but {array.dtype}; write it again")
     return array

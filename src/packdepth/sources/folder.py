@@ -29,6 +29,7 @@ from pydantic import Field
 
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
+from packdepth.reading import refusing
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import Source
 from packdepth.sources.calibrations.find import in_folder
@@ -210,7 +211,8 @@ def read_frames(path: Path, ordered: bool = True) -> list[FrameRow]:
         ordered: whether times must rise from row to row; if they do not, InputError is raised.
     """
     text = read_text(path, f"a table of the clip's frames with the columns {', '.join(COLUMNS)}")
-    header, lines = _cells(text)
+    with refusing(path, "a table", "look for a quote that is not closed"):
+        header, lines = _cells(text)
     _check_header(path, header)
     rows: list[FrameRow] = []
     for number, cells in lines:

@@ -100,7 +100,7 @@ def focal_in_exif(path: Path, height: int, width: int) -> Focal | None:
             swapped = turn_of(image) in QUARTER_TURNS
             long_side = max(_number(tags, PIXELS_X), _number(tags, PIXELS_Y))
             short_side = min(_number(tags, PIXELS_X), _number(tags, PIXELS_Y))
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError):  # what Pillow raises for damaged EXIF
+    except Exception:  # Pillow raises many classes for damaged EXIF
         return None
     if short_side > 0 and abs(short_side / long_side * max(height, width) / min(height, width) - 1) > SAME_SHAPE:
         return None  # The image was cropped after EXIF was written.
@@ -168,6 +168,6 @@ def _number(tags: dict[int, object], tag: int) -> float:
     """Return a number of EXIF; 0, which EXIF uses for unknown, if it is missing or no finite number."""
     try:
         value = float(tags.get(tag, 0))  # type: ignore[arg-type]
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ArithmeticError):
         return 0.0
     return value if math.isfinite(value) and value > 0 else 0.0

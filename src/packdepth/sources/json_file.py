@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from packdepth.blocks import parse
-from packdepth.errors import InputError
+from packdepth.reading import parse_json
 from packdepth.sources.files import read_text
 
 
@@ -30,8 +29,4 @@ def read_json(path: Path, model: type[Model], what: str) -> Model:
         model: class of the content.
         what: description of the file, for the message.
     """
-    try:
-        values = json.loads(read_text(path, what))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no valid JSON ({error}); it should be {what}; copy it again") from None
-    return parse(model, values, str(path))
+    return parse(model, parse_json(read_text(path, what), path, what), str(path))

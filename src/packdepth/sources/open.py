@@ -44,7 +44,7 @@ def open_clips(
 
 
 def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
-    """Raise InputError if two clips have one short name, and would be written to one folder.
+    """Raise InputError if clips or frames cannot be written side by side, for two of them have one name.
 
     Args:
         clips: the clips.
@@ -56,6 +56,19 @@ def check_names(clips: Sequence[Clip], path: str | Path, action: str) -> None:
     for name, count in Counter(clip.short_name for clip in clips).items():
         if count > 1:
             raise InputError(f"{path}: has several clips of one name ({name}); {action} them one by one")
+        if name in ("", ".", ".."):
+            raise InputError(f"{path}: has a clip of the name '{name}', which no folder can have; rename it")
+    for clip in clips:
+        paths: dict[str, Path] = {}
+        for frame in clip.frames:
+            if len(Path(frame.name).parts) != 1 or frame.name == "..":
+                raise InputError(f"{path}: has a frame of the name '{frame.name}', which no file can have; rename it")
+            if frame.name in paths:
+                raise InputError(
+                    f"{frame.image.path}: has the name of another frame of {clip.name}, {paths[frame.name]}; rename "
+                    f"one of them"
+                )
+            paths[frame.name] = frame.image.path
 
 
 def check_fov(fov: float, camera: Path | None) -> None:

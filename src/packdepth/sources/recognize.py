@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import yaml
+from typing import Any, get_args
 
 from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
+from packdepth.reading import parse_yaml
 from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.content import refuse_disguise
 from packdepth.sources.files import by_name, is_clutter, listed, require
@@ -39,10 +39,25 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         if not equals:
             raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
         try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InputError(f"option {option}: '{text}' is not valid YAML") from None
+            value = parse_yaml(text, path)
+        except InputError as error:
+            raise InputError(f"option {option}: '{text}' is not valid YAML") from error
+        field = found.model_fields.get(key)
+        is_one = isinstance(value, str | int) and field is not None and is_list_of_text(field.annotation)
+        values[key] = [text] if is_one else value
     return parse(found, values, f"{kind} of {path}")
+
+
+def is_list_of_text(annotation: Any) -> bool:
+    """Return whether a type is a list of strings, or may be one.
+
+    Args:
+        annotation: the type.
+
+    >>> is_list_of_text(list[str] | None), is_list_of_text(str), is_list_of_text(list[int])
+    (True, False, False)
+    """
+    return annotation == list[str] or any(map(is_list_of_text, get_args(annotation)))
 
 
 def recognize(path: Path) -> str:

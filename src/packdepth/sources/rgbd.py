@@ -24,7 +24,7 @@ from packdepth.geometry.lens import BrownConrady
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera
-from packdepth.sources.files import DepthPng, ImageFile, by_name, check_sizes, read_text, require
+from packdepth.sources.files import DepthPng, ImageFile, by_name, check_sizes, inside, read_text, require
 from packdepth.sources.rigid import pose
 
 SCENES_RATE = 30.0  # nominal frames per second of 7-Scenes
@@ -116,20 +116,23 @@ class Rgbd(Source):
         path = folder / "groundtruth.txt"
         poses = read_stamped(path, 7) if path.exists() else []
         places = [_tum_pose(words, f"{path}: time {time}") for time, words in poses]
-        absent = [folder / name for _, (name,) in images if not (folder / name).exists()]
+        files = {name: inside(folder, folder, name, folder / "rgb.txt") for _, (name,) in images}
+        absent = [file for file in files.values() if not file.exists()]
         self.missing(absent, len(images), "images", folder / "rgb.txt")
         map_times, pose_times = [time for time, _ in maps], [time for time, _ in poses]
         frames = []
         for time, (name,) in images:
-            if not (folder / name).exists():
+            if not files[name].exists():
                 continue
             depth, place = _nearest(map_times, time), _nearest(pose_times, time)
-            depth_path = None if depth is None else folder / maps[depth][1][0]
+            depth_path = None
+            if depth is not None:
+                depth_path = inside(folder, folder, maps[depth][1][0], folder / "depth.txt")
             frames.append(
                 Frame(
                     name=Path(name).stem,
                     time=time,
-                    image=ImageFile(folder / name),
+                    image=ImageFile(files[name]),
                     depth=TumDepth(depth_path) if depth_path is not None and depth_path.exists() else None,
                     pose=None if place is None else places[place],
                 )

@@ -14,8 +14,9 @@ from PIL import Image
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import Lens
+from packdepth.reading import reason_of
 from packdepth.sources.calibrations.record import named_lens
-from packdepth.sources.stills import check_mode
+from packdepth.sources.stills import check_mode, opened_still
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO = "sensor_msgs/msg/CameraInfo"
@@ -124,8 +125,10 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
     if kind == COMPRESSED:
         try:
             return np.asarray(_compressed(message, where).convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{where}: is truncated or broken ({error}); record it again") from None
+        except InputError:
+            raise
+        except Exception as error:  # Pillow raises many classes for damaged images
+            raise InputError(f"{where}: is truncated or broken ({reason_of(error)}); record it again") from error
     channels, order = CHANNELS[message.encoding]
     height, width, step = message.height, message.width, message.step
     if step < width * channels or len(message.data) < height * step:
@@ -178,6 +181,7 @@ def _field(message: Any, name: str) -> Any:
 def _compressed(message: Any, where: str) -> Image.Image:
     """Open a compressed image, of which only the header is read."""
     try:
-        return Image.open(io.BytesIO(bytes(message.data)))
-    except (OSError, SyntaxError, ValueError):
+        content = bytes(message.data)
+        return opened_still(io.BytesIO(content), len(content), where)
+    except OSError:
         raise InputError(f"{where}: is no image that can be read ({message.format}); record it again") from None

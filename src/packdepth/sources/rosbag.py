@@ -20,11 +20,12 @@ import numpy as np
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
+from packdepth.reading import parse_yaml
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, unread_names
 from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera, facts_or_guess
-from packdepth.sources.files import by_name, is_clutter, listed, require
+from packdepth.sources.files import by_name, inside, is_clutter, listed, read_text, require
 from packdepth.sources.guess import common_guess
 from packdepth.sources.ros_messages import (
     COMPRESSED,
@@ -51,6 +52,7 @@ SPEEDS = {  # path of fields to the linear velocity in a message, by the type of
     "geometry_msgs/msg/Twist": ("linear",),
 }
 SUFFIXES = (".bag", ".db3", ".mcap")  # of recordings
+METADATA = "rosbag2_bagfile_information"  # the key in the metadata.yaml of a recording of ROS 2
 MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
 SAME_CAMERA = 0.01  # relative change of the camera within a recording: less is the breathing of an autofocus
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
@@ -293,7 +295,7 @@ def _in_words(camera: Camera) -> str:
 def _has_metadata(folder: Path) -> bool:
     """Return whether a folder holds the metadata of a recording of ROS 2."""
     metadata = folder / "metadata.yaml"
-    return metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()
+    return metadata.is_file() and METADATA.encode() in metadata.read_bytes()
 
 
 def _recordings_in(folder: Path) -> list[Path]:
@@ -337,6 +339,11 @@ def _reader(path: Path) -> AnyReader:
     from rosbags.highlevel import AnyReader
     from rosbags.typesys import Stores, get_typestore
 
+    if path.is_dir() and _has_metadata(path):
+        metadata = path / "metadata.yaml"
+        content = parse_yaml(read_text(metadata, "the metadata of a recording"), metadata)
+        for name in content[METADATA]["relative_file_paths"]:
+            inside(path, path, name, metadata)
     return AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))  # for recordings without types
 
 

@@ -13,9 +13,14 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from packdepth.errors import InputError
+from packdepth.reading import reason_of, refusing
 from packdepth.sources.content import disguise
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # suffixes of images
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "TIFF", "PPM", "GIF")  # Pillow's names of what is read; MPO is its JPEG
+MAX_PIXELS = 128 * 10**6  # of an image: phones write up to 108 million
+MAX_PLAIN = 40 * 10**6  # of an image of fewer bytes than `PACKED`: what a file of some kilobytes may unpack to
+PACKED = 100  # pixels of a byte of a file; a black JPEG of a camera has 60, photographs have 2 to 10
 TAIL = 4096  # bytes at the end of a file in which its end marker is sought first: some cameras append a little data
 
 JPEG_END = b"\xff\xd9"
@@ -45,15 +50,16 @@ def image_size(path: Path) -> tuple[int, int]:
     Args:
         path: the image file. Raises InputError if it is missing, no image, truncated, or too large.
     """
-    with opened(path) as image:
-        swapped = turn_of(image) in QUARTER_TURNS
-        size = (image.width, image.height) if swapped else (image.height, image.width)
-        kind = image.format or ""
-        count = _pages(image)
-    if count > 1:
-        raise InputError(f"{path}: holds {count} images; write each into a file of its own")
-    if not _is_whole(path, kind):
-        raise InputError(f"{path}: is truncated (its end is missing); write it again")
+    with refusing(path, "an image", "write it again"):
+        with opened(path) as image:
+            swapped = turn_of(image) in QUARTER_TURNS
+            size = (image.width, image.height) if swapped else (image.height, image.width)
+            kind = image.format or ""
+            count = _pages(image)
+        if count > 1:
+            raise InputError(f"{path}: holds {count} images; write each into a file of its own")
+        if not _is_whole(path, kind):
+            raise InputError(f"{path}: is truncated (its end is missing); write it again")
     return size
 
 
@@ -64,19 +70,45 @@ def opened(path: Path) -> Image.Image:
         path: the image file. Raises InputError if it is missing, no image, or has more pixels than are read.
     """
     try:
-        with warnings.catch_warnings():  # an image of half the limit is read like any other
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path)
+        return opened_still(path, path.stat().st_size, str(path))
     except FileNotFoundError:
         raise InputError(f"{path}: not found; it would be an image") from None
-    except Image.DecompressionBombError:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise InputError(f"{path}: has more than {limit} million pixels; make it smaller") from None
     except UnidentifiedImageError:
         truth = disguise(path) or "is not an image that can be read; write it again"
         raise InputError(f"{path}: {truth}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); write it again") from None
+
+
+def opened_still(file: Path | BinaryIO, size: int, name: str) -> Image.Image:
+    """Open an image in one of `FORMATS`; its pixels are not read yet. All images are opened here.
+
+    Args:
+        file: the file, or its content.
+        size: size of the file in bytes.
+        name: the file or the place in it, for messages.
+
+    Raises InputError if it is damaged or has more pixels than are read, OSError if it is missing or no image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an image of half the limit is read like any other, and odd EXIF is none
+            image = Image.open(file, formats=FORMATS)
+    except OSError:
+        raise
+    except Image.DecompressionBombError:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise InputError(f"{name}: has more than {limit} million pixels; make it smaller") from None
+    except Exception as error:  # Pillow raises many classes for damaged files
+        raise InputError(f"{name}: cannot be read ({reason_of(error)}); write it again") from error
+    count = image.width * image.height
+    if count > MAX_PIXELS:
+        raise InputError(f"{name}: has more than {MAX_PIXELS // 10**6} million pixels; make it smaller")
+    if count > max(MAX_PLAIN, PACKED * size):
+        raise InputError(
+            f"{name}: packs {count // 10**6} million pixels into {size} bytes, as no camera does; make it smaller"
+        )
+    return image
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
@@ -92,7 +124,7 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
         return None  # Pillow would decode the whole image to look for EXIF behind its pixels.
     try:
         return TURNS.get(image.getexif().get(ORIENTATION, 1))
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError):  # what Pillow raises for damaged EXIF
+    except Exception:  # Pillow raises many classes for damaged EXIF
         return None
 
 
@@ -135,9 +167,9 @@ def pixels(path: Path, mode: str | None) -> np.ndarray:
         try:
             shown = upright(image) if mode == "RGB" else image
             shown.load()
-            return np.asarray(shown.convert(mode) if mode else shown)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{path}: is truncated or broken ({error}); write it again") from None
+            return np.asarray(shown.convert(mode) if mode not in (None, shown.mode) else shown)
+        except Exception as error:  # Pillow raises many classes for damaged files
+            raise InputError(f"{path}: is truncated or broken ({reason_of(error)}); write it again") from error
 
 
 def _pages(image: Image.Image) -> int:

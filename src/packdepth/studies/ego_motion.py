@@ -8,9 +8,7 @@ with its own motions, and most networks once more with motions that are aligned 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,13 @@ import torch
 from packdepth.config import parse_run
 from packdepth.data.targets import distance, target_indices
 from packdepth.evaluation.odometry import odometry_errors
-from packdepth.files import make_folder, replacing, write_json
+from packdepth.files import replacing, write_json
 from packdepth.geometry.poses import chained
 from packdepth.inference.predictor import load
+from packdepth.ownership import owned
 from packdepth.records import Clip
 from packdepth.studies.side_by_side import train_side_by_side
+from packdepth.workers import worker_pool
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "posenet": {"kind": "posenet"},
@@ -114,7 +114,12 @@ def study(output: Path, setting: Setting, processes: int = 2) -> str:
         setting: the data and the budget.
         processes: number of trainings at a time.
     """
-    make_folder(output)
+    with owned(output):
+        return _study(output, setting, processes)
+
+
+def _study(output: Path, setting: Setting, processes: int) -> str:
+    """Carry out a study in a folder that this process owns."""
     forward, clips = mean_step(_clips(setting, setting.train)), _clips(setting, setting.test)
     ahead = np.eye(4)
     ahead[2, 3] = -forward
@@ -129,7 +134,7 @@ def study(output: Path, setting: Setting, processes: int = 2) -> str:
         train_side_by_side(runs, processes)
         tasks = {name: (folder / str(seed) / "last", clips, False) for name, folder in folders.items()}
         tasks |= {f"{name}{ALIGNED}": (*tasks[name][:2], True) for name in folders if name not in CHOICES}
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        with worker_pool(processes) as pool:
             for name, found in zip(tasks, pool.map(evaluate, *zip(*tasks.values(), strict=True)), strict=True):
                 results.setdefault(name, []).append(found)
         write_json(output / "results.json", results)

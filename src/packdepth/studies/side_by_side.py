@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import yaml
@@ -14,7 +15,7 @@ from packdepth import checkpoint
 from packdepth.config import parse_run
 from packdepth.files import make_folder, replacing
 from packdepth.progress import clock
-from packdepth.training.elsewhere import train_elsewhere
+from packdepth.training.elsewhere import is_finished, train_elsewhere
 
 
 def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> None:
@@ -28,30 +29,35 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> N
 
     Raises InputError if a training fails; trainings that have not begun by then are canceled.
     """
+    stop = Event()
     todo = {folder: values for folder, values in runs.items() if not _is_finished(folder, values)}
     begun = time.monotonic()
     with ThreadPoolExecutor(processes) as pool:
-        futures = {pool.submit(_train, folder, values): folder for folder, values in todo.items()}
+        futures = {pool.submit(_train, folder, values, stop): folder for folder, values in todo.items()}
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
                 left = (time.monotonic() - begun) / done * (len(todo) - done)
                 print(f"trained {futures[future]}: {done} of {len(todo)}, about {clock(left)} left", flush=True)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _is_finished(folder: Path, values: dict[str, Any]) -> bool:
     """Return whether a folder holds the finished training of a run."""
-    last = folder / "last"
-    return last.exists() and checkpoint.read_description(last)[0] == parse_run(values, "study")
+    run = parse_run(values, "study")
+    if not is_finished(folder, run.training.epochs):
+        return False
+    return checkpoint.read_description(folder / "last")[0] == run
 
 
-def _train(folder: Path, values: dict[str, Any]) -> None:
+def _train(folder: Path, values: dict[str, Any], stop: Event) -> None:
     """Train a run in a process of its own."""
     make_folder(folder.parent)
     run_file = folder.with_name(f"{folder.name}.yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"))
+    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), stop=stop)

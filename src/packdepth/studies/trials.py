@@ -19,8 +19,9 @@ import yaml
 
 from packdepth.charts import Line, key, svg
 from packdepth.city.command import require_city
-from packdepth.files import claim, make_folder, replacing, write_json
+from packdepth.files import claim, replacing, write_json
 from packdepth.html import STYLE, table
+from packdepth.ownership import owned
 from packdepth.studies.budget import Budget
 from packdepth.studies.side_by_side import train_side_by_side
 
@@ -153,7 +154,12 @@ def carry_out(study: Study[V], output: Path, budget: Budget, processes: int = 2)
     """
     budget.check()
     require_city()
-    make_folder(output)
+    with owned(output):
+        return _carry_out(study, output, budget, processes)
+
+
+def _carry_out(study: Study[V], output: Path, budget: Budget, processes: int) -> Path:
+    """Carry out a study in a folder that this process owns."""
     claim(output / "plan.yaml", yaml.safe_dump(asdict(budget), sort_keys=False), "a study with another budget")
     render(study, output / "data", budget)
     data = (output / "data").resolve()

@@ -16,20 +16,26 @@ from torch import Tensor
 from packdepth import __version__, checkpoint
 from packdepth.config import Run, packages_of
 from packdepth.data.targets import distinct_cameras
+from packdepth.disk import check_room, unfinished
 from packdepth.geometry.camera import Camera
+from packdepth.interruption import heed_again
 from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.calibration import FOCAL_DEVIATION
 from packdepth.training.cameras import LearnedCameras
+from packdepth.training.collapse import collapsed
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
+
+OPTIMIZER_STATES = 2  # tensors that an optimizer keeps for each weight, at most: Adam's two moments
 
 
 class Checkpoints(pl.Callback):
     """Callback that writes `last` at the end of every epoch, and `best` if its score is the lowest so far.
 
     The score is abs_rel of the validation (with median scaling unless depth is metric) if there is measured depth and
-    the depth network is not frozen. Otherwise it is the validation loss or, without validation, the training loss.
+    the depth network is not frozen and `best_by` is not `loss`. Otherwise it is the validation loss or, without
+    validation, the training loss.
 
     Args:
         output: the folder of the run.
@@ -69,6 +75,20 @@ class Checkpoints(pl.Callback):
         """
         self.best = state["best"]
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Check, before the first step, that there is room for the checkpoints, and heed signals as before.
+
+        Args:
+            trainer: the trainer, which has taken over SIGTERM.
+            module: the module.
+
+        Raises InputError if the disk is too small.
+        """
+        heed_again()
+        if trainer.is_global_zero:
+            there = (self.output / "last" / checkpoint.TRAINER_STATE).exists()
+            check_room(self.output, needed_room(module, resumed=there), "free some, or give another --output")
+
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write `last` and, if the score is the lowest so far, `best`.
 
@@ -83,26 +103,34 @@ class Checkpoints(pl.Callback):
         scores["train/loss"] = self.run_log.mean_loss()
         for name, value in scores.items():
             check_finite(value, self.output, f"{name} of epoch {trainer.current_epoch + 1}")
-        score = scores[self._monitored(scores)]
+        score = scores[self.monitored(scores)]
         if trainer.current_epoch < self.run.training.best_after * self.run.training.epochs:
             self.best = float("inf")  # what follows is compared with no earlier score
             better = True
         else:
             better = score < self.best
             self.best = min(self.best, score)
-        state = self.output / f".{checkpoint.TRAINER_STATE}"
-        trainer.save_checkpoint(state)
+        with unfinished(self.output / checkpoint.TRAINER_STATE) as state:
+            trainer.save_checkpoint(state)
+            if trainer.is_global_zero:
+                content = self._content(trainer, module, scores, trainer.current_epoch + 1)
+                if better:
+                    checkpoint.write(self.output / "best", content, lambda folder: _add_semantics(module, folder))
+                checkpoint.write(self.output / "last", content, lambda folder: _add_state(module, state, folder))
         if trainer.is_global_zero:
-            content = self._content(trainer, module, scores, trainer.current_epoch + 1)
-            if better:
-                checkpoint.write(self.output / "best", content, lambda folder: _add_semantics(module, folder))
-            checkpoint.write(self.output / "last", content, lambda folder: _add_state(module, state, folder))
+            self._warn_of_collapse(trainer, module)
         trainer.strategy.barrier()
 
-    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Print what an interrupted run leaves.
+    def _warn_of_collapse(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Print a warning if depth has become the same everywhere; the end of the training looks once more."""
+        if trainer.current_epoch + 1 < self.run.training.epochs:
+            start = getattr(self.run.networks.depth, "initial_depth", None)
+            sentence = collapsed(self.output / "last", self.clips, start, str(module.device))
+            if sentence is not None:
+                print(f"warning: {sentence}", flush=True)
 
-        If no epoch was finished but at least one step, write a checkpoint, which can predict but not be resumed.
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        """Write a checkpoint, which can predict but not be resumed, if a run is interrupted in its first epoch.
 
         Args:
             trainer: the trainer.
@@ -112,17 +140,20 @@ class Checkpoints(pl.Callback):
         if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
             return
         last = self.output / "last"
-        if (last / checkpoint.TRAINER_STATE).exists():
-            print(f"interrupted: {last} holds the latest finished epoch; go on with --resume")
-        elif trainer.global_step > 0:
+        if not (last / checkpoint.TRAINER_STATE).exists() and trainer.global_step > 0:
             scores = {"train/loss": self.run_log.mean_loss()}
             content = self._content(trainer, module, scores, 0)
             checkpoint.write(last, content, lambda folder: _add_semantics(module, folder))
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
-    def _monitored(self, scores: dict[str, float]) -> str:
+    def monitored(self, scores: dict[str, float]) -> str:
+        """Return the name of the score that decides which checkpoint is the best.
+
+        Args:
+            scores: the scores of an epoch, by their names.
+        """
         names = ["val/abs_rel" if self.scale_source != "none" else "val/abs_rel_scaled", "val/loss", "train/loss"]
-        if self.run.networks.depth.frozen:
+        if self.run.networks.depth.frozen or self.run.training.best_by == "loss":
             del names[0]
         return next(name for name in names if name in scores)
 
@@ -157,6 +188,20 @@ def weights_of(module: pl.LightningModule) -> dict[str, Tensor]:
         module: the training module.
     """
     return {name: value.detach() for name, value in module.state_dict().items() if name.startswith(("depth.", "pose."))}
+
+
+def needed_room(module: pl.LightningModule, resumed: bool) -> int:
+    """Return the bytes that the checkpoints of a run take at most, while one takes the place of another.
+
+    Args:
+        module: the module.
+        resumed: whether `best` and `last` are there already, so that only their successors need room.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    trained = sum(each.numel() * each.element_size() for each in module.parameters() if each.requires_grad)
+    state = weights + OPTIMIZER_STATES * trained
+    return weights + state + (0 if resumed else 2 * weights + state)
 
 
 def _trained(clips: Sequence[Clip]) -> list[checkpoint.TrainedCamera]:

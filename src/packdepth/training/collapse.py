@@ -19,19 +19,19 @@ FLAT = 1.05  # ratio of the 95th to the 5th percentile of depth below which it i
 IMAGES = 3  # number of images of the longest clip that are looked at
 
 
-def collapsed(output: Path, clips: Sequence[Clip], start: float | None, device: str) -> str | None:
-    """Return one sentence if the training of a run has collapsed, else None.
+def collapsed(folder: Path, clips: Sequence[Clip], start: float | None, device: str) -> str | None:
+    """Return one sentence if the training that wrote a checkpoint has collapsed, else None.
 
     Depth that is the same everywhere is where a training starts, too; so the loss must have risen as well, or depth
     must be far from where it started.
 
     Args:
-        output: the folder of the run, with `metrics.csv` and `best`.
+        folder: the checkpoint, beside the `metrics.csv` of its run.
         clips: the clips that the run trained on.
         start: the depth that the training started from, in metres; None if it is not known.
         device: the device to predict on.
     """
-    predictor = load(output / "best", device)
+    predictor = load(folder, device)
     clip = max(clips, key=lambda clip: len(clip.frames))
     chosen = np.linspace(0, len(clip.frames) - 1, IMAGES).round().astype(int)
     images = replace(clip, frames=tuple(clip.frames[i] for i in chosen))
@@ -39,15 +39,16 @@ def collapsed(output: Path, clips: Sequence[Clip], start: float | None, device: 
     if not all(is_flat(depth) for depth in depths):
         return None
     depth = float(np.median(depths[0]))
-    if has_risen(_losses(output / "metrics.csv")):
+    if has_risen(_losses(folder.parent / "metrics.csv")):
         cause = "the loss rose, and "
     elif start is not None and not 1 / MOVED < depth / start < MOVED:
         cause = f"it started at {start:.3g} m, and "
     else:
         return None
     return (
-        f"{output / 'best'}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; train again with "
-        f"lower learning rates, or with weight_decay: 0.5 of the optimizer muon"
+        f"{folder}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; train again with lower learning "
+        f"rates, or with weight_decay: 0.5 of the optimizer muon; a camera that is carried or turns fast needs "
+        f"measured poses (term `poses`), or smaller steps between frames"
     )
 
 

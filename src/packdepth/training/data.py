@@ -20,6 +20,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.teacher import teacher_of
 from packdepth.records import Batch, Clip
+from packdepth.workers import begin_loading
 
 CALIBRATION_VIEWS = 48  # number of samples from which a learned camera is adjusted; chosen by eye
 
@@ -136,6 +137,7 @@ class RunData(pl.LightningDataModule):
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
+            worker_init_fn=begin_loading,
             pin_memory=self.run.training.accelerator != "cpu" and torch.cuda.is_available(),
         )
 

@@ -54,10 +54,8 @@ class RunLog(pl.Callback):
             return
         rows = []
         if trainer.global_step > 0 and self.path.exists():
-            with self.path.open(newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= trainer.global_step]
-        with replacing(self.path) as path:
-            _write_rows(path, rows, "w")
+            rows = [row for row in _read_rows(self.path) if int(row["step"]) <= trainer.global_step]
+        _write_rows(self.path, rows)
 
     def mean_loss(self) -> float:
         """Return the mean loss of the current epoch so far, or 0 before its first step.
@@ -109,7 +107,7 @@ class RunLog(pl.Callback):
         check_compared(module.objective.terms, self.rows, self.path.parent)
         if not trainer.is_global_zero:
             return
-        _write_rows(self.path, [_texts(row) for row in self.rows], "a")
+        _write_rows(self.path, [*_read_rows(self.path), *map(_texts, self.rows)])
         writer = _tensorboard(trainer)
         for row in self.rows:
             for name, value in row.items():
@@ -165,12 +163,18 @@ def _texts(row: dict[str, float]) -> dict[str, str]:
     return {name: str(int(value)) if name in ("step", "epoch") else repr(value) for name, value in row.items()}
 
 
-def _write_rows(path: Path, rows: list[dict[str, str]], mode: str) -> None:
-    with path.open(mode, newline="") as file:
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of metrics.csv."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write all rows of metrics.csv: a row that is added to a file may be cut off by a kill, one of a new file not."""
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
         if rows:
             writer = csv.DictWriter(file, rows[0].keys())
-            if file.tell() == 0:
-                writer.writeheader()
+            writer.writeheader()
             writer.writerows(rows)
 
 

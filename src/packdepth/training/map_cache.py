@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from packdepth.disk import check_room, size_in_words
 from packdepth.errors import InputError
-from packdepth.files import check_room, make_folder, replacing, size_in_words
+from packdepth.files import make_folder, replacing
 from packdepth.networks.layers.formats import without_autocast
 
 
@@ -48,7 +49,7 @@ class MapCache:
             for index, parts in zip(missing, zip(*maps, strict=True), strict=True):
                 content = {str(i): self.packed(x).contiguous().cpu() for i, x in enumerate(parts)}
                 with replacing(paths[index]) as temporary:
-                    save_file(content, temporary)
+                    temporary.write_bytes(save(content))  # save_file would write a temporary file of its own
         read = [_read(path) for path in paths]
         return [torch.stack(level).to(images.device, torch.float32) for level in zip(*read, strict=True)]
 

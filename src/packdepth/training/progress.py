@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from packdepth.config import Run
 from packdepth.progress import LINE_SECONDS, clock
+from packdepth.terminal import raw
 from packdepth.training.logs import RunLog
 
 MIN_SECONDS = 1e-9  # lower bound of a divisor
@@ -26,7 +28,7 @@ class RunProgress(pl.Callback):
 
     def __init__(self, run: Run, log: RunLog) -> None:
         self.run, self.run_log = run, log
-        self.console = Console()
+        self.console = Console(file=raw(sys.stdout))
         self.started, self.first_step = 0.0, 0
         self.epoch_started, self.last_line = 0.0, 0.0
         self.bar: Progress | None = None

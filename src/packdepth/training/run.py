@@ -12,6 +12,8 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from packdepth import checkpoint
@@ -34,12 +36,14 @@ from packdepth.data.targets import (
     target_indices,
 )
 from packdepth.errors import InputError
-from packdepth.files import make_folder
+from packdepth.files import check_local
 from packdepth.geometry.camera import Camera
+from packdepth.interruption import Interrupted, heeding_signals
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.sky import Sky
+from packdepth.ownership import owned
 from packdepth.progress import counted
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.guess import assume_fov
@@ -55,8 +59,11 @@ from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.processes import process_line
 from packdepth.training.progress import RunProgress
+from packdepth.training.ranks import ddp_strategy, ranks_in_words
+from packdepth.training.resumed_state import check_state
 from packdepth.training.same_data import SameData
 from packdepth.training.scale_check import check_scales
+from packdepth.training.state_file import StateFile
 from packdepth.training.steps import Steps
 from packdepth.training.teacher import cache_teacher
 
@@ -98,8 +105,23 @@ def train(
         InputError: before the first step and before anything is written, if the run, its data or the output cannot be
             used; and after the last step, if the training has collapsed.
     """
-    output, origin = Path(output), str(run) if isinstance(run, (Path, str)) else "run"
-    before = _interrupted(output) if resume else None
+    output = Path(output)
+    check_local(output)
+    with owned(output, first=getattr(rank_zero_only, "rank", 0) == 0), heeding_signals() as signals:
+        try:
+            return _train(run, output, resume, overrides)
+        except SystemExit:  # Lightning's answer to an interruption
+            if signals.received is None:
+                raise
+            raise Interrupted(signals.received) from None
+
+
+def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool, overrides: Sequence[str]) -> Path:
+    """Train the networks of a run in a folder that this process owns."""
+    origin = str(run) if isinstance(run, (Path, str)) else "run"
+    for name in ("best", "last"):
+        checkpoint.check_place(output / name)
+    before = _resumable(output) if resume else None
     asked = as_run(run, overrides, {} if before is None else before.meta.packages)
     run, advice = asked.completed(None if before is None else before.run), asked.networks.depth.advice
     processes = run.training.devices * run.training.nodes
@@ -126,6 +148,8 @@ def train(
         if resume:
             check_same_teacher(output, str(module.teacher))
     check_contracts(module, data)
+    if before is not None:
+        check_state(before.state, before.meta, module)
     if not resume and run.initial.depth is None:
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
@@ -140,7 +164,6 @@ def train(
         cached = cache_teacher(module.teacher, run, [data.train, *([data.val] if data.val else [])])
         if trainer.is_global_zero:
             print(f"teacher    {cached}", flush=True)
-    make_folder(output)
     if trainer.is_global_zero:
         print(f"data       {data_in_words(run.data.train, found, data.train, scale)}")
         print(summary(run, clips, data, module, scale, _frames(found), assumed))
@@ -150,12 +173,18 @@ def train(
         if advice and before is None:
             print(f"start      {advice}", flush=True)
     state = None if before is None else before.state
-    trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
+    with ranks_in_words(output, processes):
+        trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
+    if trainer.current_epoch < run.training.epochs:
+        raise InputError(
+            f"{output}: the training ended after {trainer.current_epoch} of {run.training.epochs} epochs; go on with "
+            f"--resume"
+        )
     if trainer.is_global_zero:
         for camera in checkpoint.read_description(output / "last")[1].cameras:
             print(f"camera: {camera}")
         device = "cpu" if run.training.accelerator == "cpu" else "auto"
-        collapse = collapsed(output, clips, getattr(run.networks.depth, "initial_depth", None), device)
+        collapse = collapsed(output / "best", clips, getattr(run.networks.depth, "initial_depth", None), device)
         if collapse is not None:
             raise InputError(collapse)
         meta = check_scales(output, clips, validation, device)
@@ -448,6 +477,7 @@ def _trainer(
             devices=training.devices,
             num_nodes=training.nodes,
             strategy=_strategy(run),
+            plugins=[StateFile()],
             precision="bf16-mixed" if training.precision == "bf16" else "32-true",
             max_epochs=training.epochs,
             logger=TensorBoardLogger(output, name=None, version="tensorboard"),
@@ -472,15 +502,14 @@ def _trainer(
         ) from None
 
 
-def _strategy(run: Run) -> str:
-    """Return the name of Lightning's strategy for the processes of a run."""
+def _strategy(run: Run) -> str | DDPStrategy:
+    """Return Lightning's strategy for the processes of a run."""
     if run.training.devices * run.training.nodes == 1:
         return "auto"
-    has_unused = any(network is not None and network.has_unused for _, network in run.networks)
-    return "ddp_find_unused_parameters_true" if has_unused else "ddp"
+    return ddp_strategy(any(network is not None and network.has_unused for _, network in run.networks))
 
 
-class Interrupted(NamedTuple):
+class Resumable(NamedTuple):
     """A training that can be resumed."""
 
     run: Run | Imported  # its run file
@@ -488,14 +517,12 @@ class Interrupted(NamedTuple):
     state: Path  # file with the trainer's state
 
 
-def _interrupted(output: Path) -> Interrupted:
+def _resumable(output: Path) -> Resumable:
     """Return the training in an output. Raises InputError unless it can be resumed."""
-    for name in ("best", "last"):
-        checkpoint.recover(output / name)
     state = output / "last" / checkpoint.TRAINER_STATE
     if not state.is_file():
         raise InputError(f"{output / 'last'}: holds no run to go on with; train without --resume")
-    return Interrupted(*checkpoint.read_description(output / "last"), state)
+    return Resumable(*checkpoint.read_description(output / "last"), state)
 
 
 def _check_same_run(output: Path, before: Run | Imported, run: Run) -> None:

@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from packdepth.checkpoint import TRAINER_STATE, read_description
+from packdepth.checkpoint import TRAINER_STATE
 from packdepth.config import Run, dump_run, load_run
 from packdepth.data.filters import moving
+from packdepth.disk import recover
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.inference.ground import KEPT, filter_ground
-from packdepth.training.elsewhere import train_elsewhere
+from packdepth.ownership import owned
+from packdepth.training.elsewhere import finished_epochs, is_finished, train_elsewhere
 from packdepth.training.run import train
 
 
@@ -42,6 +44,14 @@ def train_two_stage(
 
     Raises InputError as `train` does, and if the filter drops all frames.
     """
+    with owned(output):
+        _train_two_stage(run_file, output, overrides, resume, use)
+
+
+def _train_two_stage(
+    run_file: Path, output: Path, overrides: tuple[str, ...], resume: bool, use: Sequence[str]
+) -> None:
+    """Train in two stages in a folder that this process owns."""
     run = load_run(run_file, overrides)
     first, second = output / "stage1", output / "stage2"
     if not resume and (_resumable(first) or _resumable(second)):
@@ -73,13 +83,19 @@ def _train(run: Run, run_file: Path, stage: Path, overrides: tuple[str, ...] = (
         train(run_file, stage, resume=_resumable(stage), overrides=overrides)
     else:
         train_elsewhere(run_file, stage, overrides, use=use)
+    if finished_epochs(stage) < run.training.epochs:
+        raise InputError(
+            f"{stage}: its training ended after {finished_epochs(stage)} of {run.training.epochs} epochs; go on with "
+            f"--resume"
+        )
 
 
 def _resumable(stage: Path) -> bool:
     """Return whether a stage has finished an epoch."""
+    recover(stage / "last")
     return (stage / "last" / TRAINER_STATE).is_file()
 
 
 def _finished(stage: Path, run: Run) -> bool:
     """Return whether a stage has finished all its epochs."""
-    return _resumable(stage) and read_description(stage / "last")[1].epoch >= run.training.epochs
+    return is_finished(stage, run.training.epochs)

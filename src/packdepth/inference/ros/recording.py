@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 from packdepth import __version__
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
+from packdepth.disk import unfinished_folder
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, say_replaced
 from packdepth.geometry.camera import Camera
@@ -325,8 +325,8 @@ def _writing(path: Path) -> Iterator[_Recording]:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
     from rosbags.typesys import Stores, get_typestore
 
-    with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder, replacing(path) as temporary:
-        place = Path(folder) / path.stem  # rosbags writes a folder, of which the file alone is kept
+    with unfinished_folder(path) as folder, replacing(path) as temporary:
+        place = folder / path.stem  # rosbags writes a folder, of which the file alone is kept
         writer = Writer(place, version=VERSION, storage_plugin=StoragePlugin.MCAP)
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         with writer:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from packdepth.config import Precision
-from packdepth.errors import InputError, in_one_line
+from packdepth.errors import InputError
 from packdepth.inference.runtimes import KEY, Runtime
+from packdepth.reading import reason_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,10 +36,10 @@ class ExecuTorch(Runtime):
         try:
             self._program = Library.get().load_program(path)
             self._method: Any = self._program.load_method("forward")
-        except RuntimeError as error:
-            raise InputError(f"{path}: ExecuTorch cannot read it ({in_one_line(str(error))[:200]})") from None
-        self.record = self._text(KEY)
-        self._inputs, self._outputs = ((self._text(name) or "").split(",") for name in (INPUTS, OUTPUTS))
+            self.record = self._text(KEY)
+            self._inputs, self._outputs = ((self._text(name) or "").split(",") for name in (INPUTS, OUTPUTS))
+        except Exception as error:  # a damaged file may fail in any way
+            raise InputError(f"{path}: ExecuTorch cannot read it ({reason_of(error)})") from error
 
     def _text(self, name: str) -> str | None:
         """Return the text that a method of the file returns; None if there is no such method."""

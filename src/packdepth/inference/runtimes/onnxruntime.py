@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from packdepth.config import Precision
-from packdepth.errors import InputError, in_one_line
+from packdepth.errors import InputError
 from packdepth.inference.runtimes import KEY, Runtime
+from packdepth.reading import reason_of
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """The variable of the environment by which ONNX Runtime, from 1.31 on, is told to send nothing to Microsoft."""
@@ -44,11 +45,13 @@ class OnnxRuntime(Runtime):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: a warning of the library means nothing to users
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            self.record = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+            self._names = [output.name for output in self._session.get_outputs()]
         except Exception as error:  # the library raises classes of its own, without a common base
-            raise InputError(f"{path}: is no ONNX file that can be read ({in_one_line(str(error))[:200]})") from None
-        self.record = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        self._names = [output.name for output in self._session.get_outputs()]
+            raise InputError(f"{path}: is no ONNX file that can be read ({reason_of(error)})") from error
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the network, by their names."""

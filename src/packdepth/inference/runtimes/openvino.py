@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from packdepth.config import Precision
-from packdepth.errors import InputError, in_one_line
+from packdepth.errors import InputError
 from packdepth.inference.runtimes import KEY, Runtime
+from packdepth.reading import reason_of
 
 HINTS: dict[Precision, str] = {"32": "f32", "bf16": "bf16"}
 """OpenVINO's names of the precisions. Without a hint it computes in bfloat16 where the processor does."""
@@ -31,8 +32,8 @@ class OpenVino(Runtime):
             place = ["framework", KEY]  # where OpenVINO puts the metadata of ONNX files, and keeps them in its own
             self.record = model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
             self._compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
-        except RuntimeError as error:
-            raise InputError(f"{path}: OpenVINO cannot read it ({in_one_line(str(error))[:200]})") from None
+        except Exception as error:  # a damaged file may fail in any way
+            raise InputError(f"{path}: OpenVINO cannot read it ({reason_of(error)})") from error
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the network, by their names."""

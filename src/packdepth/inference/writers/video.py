@@ -109,7 +109,10 @@ def timed_video_writer(
 @contextmanager
 def _mp4(path: Path, rate: float, preset: str) -> Iterator[tuple[OutputContainer, VideoStream]]:
     """Yield an mp4 and its stream, whose size is that of the first picture."""
-    with replacing(path) as temporary, av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container:
+    with (
+        replacing(path) as temporary,
+        av.open(f"file:{temporary}", "w", options={"movflags": "+faststart"}) as container,
+    ):
         options = {"crf": "20", "preset": preset}
         stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001), options=options)
         stream.pix_fmt = "yuv420p"
@@ -122,7 +125,14 @@ def _picture(stream: VideoStream, frame: np.ndarray) -> av.VideoFrame:
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
     if not stream.codec_context.is_open:
         stream.height, stream.width = height, width
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")
+    picture = picture.reformat(format=stream.pix_fmt)
+    for (
+        plane
+    ) in picture.planes:  # x264 encodes blocks of 16: what lies beyond the border, too, which would be any memory
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        rows[:, plane.width :] = rows[:, plane.width - 1 : plane.width]
+    return picture
 
 
 def _are_even(times: Sequence[float], rate: float) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from packdepth.blocks import ByKind, Family
 from packdepth.errors import InputError
 from packdepth.networks.blocks import PartBlock
+from packdepth.reading import check_archive, check_views, read_weights_file, reason_of
 
 STRIDE = 32  # pixels of the image for each pixel of the coarsest features
 STRIDES = (2, 4, 8, 16, STRIDE)  # strides of the features, finest first
@@ -305,22 +306,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     Raises InputError if the file cannot be read or holds anything but tensors.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    if path.suffix == ".safetensors":
+        return read_weights_file(path)
     try:
-        content: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({' '.join(str(error).split())[:150]}); give a file of weights"
-        ) from None
+        check_archive(path)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({reason_of(error)}); give a file of weights") from None
     except Exception as error:  # a damaged pickle may fail in any way, and torch refuses one that names code
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise InputError(f"{path}: is no file of weights alone ({reason}); save the state dict and give that") from None
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise InputError(f"{path}: holds more than tensors by name; save the state dict alone and give that")
+    check_views(content, path)
     return content

@@ -19,6 +19,7 @@ from packdepth.networks.encoders.encoder import STRIDES, Encoder, EncoderBlock, 
 from packdepth.networks.hub import (
     IMAGENET,
     ModelRecord,
+    opening,
     read_config,
     read_record,
     reading,
@@ -113,7 +114,7 @@ class TransformersEncoderBlock(EncoderBlock):
             model: Any = self.build().model
         with reading(self.model):
             loaded, report = type(model).from_pretrained(
-                self.model, config=model.config, use_safetensors=True, output_loading_info=True
+                self.model, config=model.config, use_safetensors=True, output_loading_info=True, **opening()
             )
         missing = sorted(name for name in report["missing_keys"] if not name.startswith(ADDED))
         if missing:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from packdepth.errors import InputError
+from packdepth.reading import parse_yamls
 from packdepth.sources.calibrations.colmap import camera_lines, read_cameras
 from packdepth.sources.calibrations.kalibr import camera_names, read_chain
 from packdepth.sources.calibrations.matrices import holds_matrix, read_matrices, xml_fields
@@ -72,7 +73,4 @@ def _documents(where: str, text: str) -> list[Any]:
     """Return the documents of a YAML file that are not empty. OpenCV's header is no valid YAML, and is left out."""
     if text.startswith("%YAML"):
         text = text.partition("\n")[2]
-    try:
-        return [content for content in yaml.load_all(text, Loader=_Loader) if content is not None]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{where}: is not valid YAML: {' '.join(str(error).split())}") from None
+    return [content for content in parse_yamls(text, where, _Loader) if content is not None]

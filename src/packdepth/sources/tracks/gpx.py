@@ -38,6 +38,8 @@ def read_gpx(path: Path) -> Track:
             element.clear()
     except ElementTree.ParseError as error:
         raise InputError(f"{path}: is no valid GPX ({error}); export it again") from None
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{path}: track point {len(rows) + 1} holds '{error}'; export it again") from None
     if not rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from packdepth.errors import InputError
+from packdepth.reading import refusing
 from packdepth.sources.files import require
 from packdepth.sources.tracks.gpx import read_gpx
 from packdepth.sources.tracks.nmea import looks_like_nmea, read_nmea
@@ -42,8 +43,10 @@ def read_track(path: Path, column: str | None = None, unit: str | None = None) -
     elif looks_like_nmea(text):
         reader = read_nmea
     else:
-        return read_speed_table(path, column, unit)
+        with refusing(path, "a log of speeds"):
+            return read_speed_table(path, column, unit)
     for name, value in (("column", column), ("unit", unit)):
         if value is not None:
             raise InputError(f"{path}: {name}={value} is for tables, but this file tells its speeds itself; remove it")
-    return reader(path)
+    with refusing(path, "a log of speeds"):
+        return reader(path)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.reading import refusing
+from packdepth.sources.decoding import opened_container
 from packdepth.sources.tracks.track import Track, checked
 
 FIX = "0x47505346"  # GPSF: 0 without a fix, 2 or 3 (dimensions) with one
@@ -30,12 +32,10 @@ def read_telemetry(path: Path) -> Track:
         raise InputError(f"{path}: telemetry in videos needs telemetry-parser: pip install 'packdepth[telemetry]'")
     import telemetry_parser
 
-    try:
+    with refusing(path, "a video with telemetry", "give a log of its own"):
         parser = telemetry_parser.Parser(str(path))
         groups = [group["GPS"] for group in parser.telemetry() if _has_gps(group)]
         camera = str(parser.camera)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: holds no telemetry that can be read ({error}); give a log of its own") from None
     spans = _spans(path)
     if not groups or len(spans) != len(groups):
         found = "no speed of a GPS" if not groups else f"{len(groups)} GPS packets for {len(spans)} time stamps"
@@ -59,9 +59,7 @@ def _has_gps(group: dict[str, Any]) -> bool:
 
 def _spans(path: Path) -> list[tuple[float, float]]:
     """Return begin and end of each packet of the telemetry, in seconds of the video."""
-    import av
-
-    with av.open(str(path)) as container:
+    with refusing(path, "a video with telemetry"), opened_container(path) as container:
         for stream in container.streams.data:
             stamps = [
                 (float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base))

@@ -1,0 +1,71 @@
+"""Pools of worker processes that end with the process that has started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
+from types import FrameType
+from typing import Any
+
+from packdepth.interruption import die_with_parent
+
+LEAVE_SECONDS = 3.0  # for a worker to leave its task when it is terminated, before it ends itself
+
+
+@contextmanager
+def worker_pool(
+    processes: int, prepare: Callable[..., object] | None = None, arguments: tuple[Any, ...] = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of fresh processes. If the block fails or is interrupted, they leave their tasks and end.
+
+    Args:
+        processes: number of processes.
+        prepare: function that each process calls first; None for none.
+        arguments: its arguments.
+    """
+    others = set(active_children())
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (prepare, arguments)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            workers = [child for child in active_children() if child not in others]
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.join(2 * LEAVE_SECONDS)
+                worker.kill()
+            raise
+
+
+def begin_loading(worker: int) -> None:
+    """Prepare a process that loads samples: it ends with its parent, which also decides on Ctrl-C.
+
+    Args:
+        worker: number of the process, which torch gives.
+    """
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _begin(prepare: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+    """Prepare a worker: it ends with its parent, which also decides on Ctrl-C, and leaves its task when terminated."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    if prepare is not None:
+        prepare(*arguments)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Leave the task of a worker, so that it removes what it has not finished, and end, whoever catches that."""
+    end = threading.Timer(LEAVE_SECONDS, os._exit, (128 + number,))
+    end.daemon = True
+    end.start()
+    sys.exit(128 + number)

@@ -1,0 +1,77 @@
+"""Signals end commands with their number and the command that goes on, and no child outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from packdepth.interruption import Interrupted, going_on, heeding_signals, interrupting
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_becomes_an_interruption_once(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with heeding_signals() as signals:
+        with pytest.raises(Interrupted) as raised:
+            os.kill(os.getpid(), number)
+        assert raised.value.status == 128 + number
+        os.kill(os.getpid(), number)  # an echo, such as of Ctrl-C to a whole group of processes
+        assert signals.received == number
+    assert signal.getsignal(number) == before
+
+
+def test_an_interruption_is_an_interruption_to_others() -> None:
+    assert isinstance(Interrupted(2), KeyboardInterrupt)
+    assert [interrupting(status) for status in (143, -15, 130, 129, 0, 2, -9, 137)] == [
+        15,
+        15,
+        2,
+        1,
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_a_training_goes_on_with_resume_once_there_is_something_to_go_on_with(tmp_path: Path) -> None:
+    output = tmp_path / "my run"
+    arguments = ["train", "run.yaml", "a.b=1", "-o", str(output)]
+    assert going_on(arguments) == f"packdepth train run.yaml a.b=1 -o '{output}'"
+    (output / "last").mkdir(parents=True)
+    (output / "last" / "trainer.ckpt").touch()
+    assert going_on(arguments) == f"packdepth train run.yaml a.b=1 -o '{output}' --resume"
+    assert going_on([*arguments, "--resume"]) == going_on(arguments)
+    assert going_on(["predict", "a", "b", f"--output={output}"]) == f"packdepth predict a b '--output={output}'"
+
+
+CHILD = """
+import os, sys, time
+from packdepth.interruption import die_with_parent
+die_with_parent()
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+PARENT = f"""
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", {CHILD!r}])
+time.sleep(60)
+"""
+
+
+def test_a_child_ends_with_its_parent() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)

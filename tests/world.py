@@ -72,14 +72,14 @@ def scan(index: float) -> np.ndarray:
     )
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, frames: int | None = None) -> Path:
     """Write the world as a clip in the folder contract: camera.yaml, frames.csv, frames/ and depth/."""
     numbers = {name: getattr(CAMERA, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
     (folder / "frames").mkdir(parents=True)
     (folder / "depth").mkdir()
     (folder / "camera.yaml").write_text(yaml.safe_dump(numbers, sort_keys=False))
     rows = ["frame,time_s,speed_mps,x,y,z,qx,qy,qz,qw"]
-    for index in range(FRAMES):
+    for index in range(FRAMES if frames is None else frames):
         name = f"{index:06d}"
         Image.fromarray(picture(index)).save(folder / "frames" / f"{name}.png")
         depth = render(index)[1]

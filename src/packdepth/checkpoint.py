@@ -71,7 +71,7 @@ class LearnedCamera(TrainedCamera):
 
     def __str__(self) -> str:
         if self.assumed:
-            return f"assumed, {self.camera.fov():.4g} degrees across, for {self.width}x{self.height}: not measured"
+            return f"as stated (camera.fov), {self.camera.fov():.4g} degrees across, for {self.width}x{self.height}"
         return (
             f"fx {self.fx:.1f}, fy {self.fy:.1f}, cx {self.cx:.1f}, cy {self.cy:.1f} for {self.width}x{self.height} "
             f"({self.camera.fov():.1f} degrees across), focal length within {self.focal_deviation:.1%}: "

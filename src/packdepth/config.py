@@ -17,6 +17,7 @@ from packdepth.optimization.blocks import AnyOptimizer, AnySchedule
 from packdepth.optimization.schedules import Constant
 from packdepth.run_files import read_yaml
 from packdepth.sources.base import AnySource
+from packdepth.sources.guess import FieldOfView
 
 Precision = Literal["32", "bf16"]
 """Precision of the networks: float32, or bfloat16 by autocast."""
@@ -128,7 +129,7 @@ class CameraConfig(Closed):
     Calibrations of the clips then serve only to distinguish cameras: clips of the same image size share one learned
     camera if they have the same calibration, or if none of them has one.
     """
-    fov: Annotated[float, Field(ge=10, le=150)] | None = None
+    fov: FieldOfView | None = None
     """Horizontal field of view, in degrees between the left and the right border of the image.
 
     Learned cameras begin with it; if it is left out, with the guess that `data check` reports: from EXIF, else

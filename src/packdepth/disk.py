@@ -1,4 +1,4 @@
-"""What is on disk is either old or new: unfinished files and folders, their replacement, and disks that are full.
+"""Unfinished files and folders, their replacement, and full disks: what is on disk is either old or new.
 
 An unfinished file or folder lies beside its place and has one pattern of name: hidden, so that no reader takes it for
 content, with `MARK` in it. Its process holds a lock on it, which a dead process does not, so that the next process that
@@ -116,7 +116,7 @@ def replaced(path: Path) -> Iterator[Path]:
         raise InputError(f"{path}: is a file, where a folder is to be written; rename it, or name another output")
     with unfinished_folder(path) as temporary:
         yield temporary
-        _sync_all(temporary)
+        _all_to_disk(temporary)
         if not path.exists():
             temporary.rename(path)
         elif not exchanged(temporary, path):
@@ -128,7 +128,7 @@ def replaced(path: Path) -> Iterator[Path]:
                 old.rename(path)
                 raise
             remove(old)
-        _sync(path.parent)
+        _to_disk(path.parent)
 
 
 def exchanged(one: Path, other: Path) -> bool:
@@ -156,7 +156,7 @@ def put(temporary: Path, path: Path) -> None:
         temporary: the finished file, beside `path`.
         path: its place.
     """
-    _sync(temporary)
+    _to_disk(temporary)
     temporary.replace(path)
 
 
@@ -270,7 +270,7 @@ def _is_dead(path: Path) -> bool:
 # --- the disk -----------------------------------------------------------------------------------------------------
 
 
-def _sync(path: Path) -> None:
+def _to_disk(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk. Some disks cannot say so of folders."""
     if path.is_dir() and os.name != "posix":
         return
@@ -284,12 +284,12 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_all(folder: Path) -> None:
+def _all_to_disk(folder: Path) -> None:
     """Wait until a folder is on the disk with all that is in it."""
     for path in folder.rglob("*"):
         if not path.is_symlink():
-            _sync(path)
-    _sync(folder)
+            _to_disk(path)
+    _to_disk(folder)
 
 
 @contextmanager

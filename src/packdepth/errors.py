@@ -11,6 +11,9 @@ class InputError(ValueError):
     The message is one sentence that names the file and the field, what was found, and what to do. The command line
     prints it and exits with status 2.
 
+    Args:
+        message: the message; a very long one loses its middle.
+
     >>> raise InputError("run.yaml: training.epochs: must be a whole number (found 'ten')")
     Traceback (most recent call last):
     packdepth.errors.InputError: run.yaml: training.epochs: must be a whole number (found 'ten')

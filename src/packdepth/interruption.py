@@ -131,10 +131,9 @@ def say_interrupted(arguments: Sequence[str]) -> None:
     Args:
         arguments: the arguments of the interrupted command.
     """
-    starter = os.environ.get(
-        DIES_WITH_PARENT, str(os.getpid())
-    )  # itself, in the first of processes that train together
-    alone = starter == str(os.getpid()) and all(os.environ.get(name, "0") == "0" for name in RANKS)
+    itself = str(os.getpid())
+    starter = os.environ.get(DIES_WITH_PARENT, itself)  # the first of processes that train together starts the others
+    alone = starter == itself and all(os.environ.get(name, "0") == "0" for name in RANKS)
     if alone:
         print(f"interrupted: go on with `{going_on(arguments)}`", file=sys.stderr)
 

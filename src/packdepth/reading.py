@@ -21,6 +21,7 @@ from packdepth.errors import InputError, in_one_line
 if TYPE_CHECKING:
     from torch import Tensor
 
+MAX_CLAIMED = 2 * 1024**3  # bytes that tensors of a checkpoint may claim without holding them; PackNet 1A has 0.5 GB
 MAX_REASON = 200  # characters of a library's own message that a sentence quotes
 MAX_YAML = 2_000_000  # characters: the calibration with all its views that OpenCV writes has 0.2 million
 MAX_NODES = 100_000  # values of a YAML file, those of aliases counted where they are used; run files have hundreds
@@ -272,20 +273,21 @@ def check_archive(path: Path) -> None:
 
 
 def check_views(content: Any, path: Path) -> None:
-    """Raise InputError if a tensor in a checkpoint claims more values than the file holds, by strides of zero.
+    """Raise InputError if tensors in a checkpoint claim, by strides of zero, far more values than the file holds.
 
     Args:
         content: tensors in dictionaries and lists, nested.
         path: the file, for messages.
     """
+    if _claimed(content) > MAX_CLAIMED:
+        raise InputError(f"{path}: holds tensors of fewer values than their sizes claim; save it anew")
+
+
+def _claimed(content: Any) -> int:
+    """Return the bytes that tensors claim beyond those that they hold."""
     import torch
 
-    parts = list(content.values()) if isinstance(content, Mapping) else content
     if isinstance(content, torch.Tensor):
-        if content.numel() * content.element_size() > content.untyped_storage().nbytes():
-            raise InputError(
-                f"{path}: holds a tensor {list(content.shape)} of fewer values than its size; save it anew"
-            )
-    elif isinstance(parts, (list, tuple)):
-        for part in parts:
-            check_views(part, path)
+        return max(content.numel() * content.element_size() - content.untyped_storage().nbytes(), 0)
+    parts = list(content.values()) if isinstance(content, Mapping) else content
+    return sum(map(_claimed, parts)) if isinstance(parts, (list, tuple)) else 0

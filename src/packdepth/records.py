@@ -89,6 +89,7 @@ class Clip:
     missing_camera: Path | None = None  # file in which no calibration was found; `camera` is then a guess
     calibration: tuple[Path, str] | None = None  # the calibration file, and what it says; None for other forms
     guess: str | None = None  # origin of the guess, such as "EXIF of a.jpg: 26 mm on 35 mm film"; None if it is none
+    stated_fov: float | None = None  # degrees across, if a person stated the field of view in place of a calibration
     corrected: str | None = None  # description of what the source has corrected in the data, if anything
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
     lens: Lens | None = None  # distortion of the images on disk; None: pinhole, as of all clips of `Source.clips`

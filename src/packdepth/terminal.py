@@ -1,4 +1,4 @@
-"""What reaches the terminal: texts of strangers without control characters, and errors as one sentence each.
+"""Texts for the terminal: those of strangers without control characters, and errors as one sentence each.
 
 Every verb of the command line runs inside `plain_output`, so that no name in a data set and no value in a checkpoint
 can move the cursor, color the screen or change its title. `sentence` is the last word on errors.
@@ -138,8 +138,8 @@ def sentence(error: BaseException, arguments: Sequence[str]) -> tuple[str, int]:
     >>> sentence(InputError("run.yaml: is empty; write it"), ["train", "run.yaml"])
     ('packdepth: run.yaml: is empty; write it', 2)
     >>> text, status = sentence(KeyError("depth"), ["predict", "best", "a.mp4"])
-    >>> text[:83], status
-    ("packdepth predict best a.mp4: failed by a fault of packdepth (KeyError: 'depth'); ru", 70)
+    >>> text.split(";")[0], status
+    ("packdepth predict best a.mp4: failed by a fault of packdepth (KeyError: 'depth')", 70)
     """
     if isinstance(error, InputError):  # the message of a worker process is the last line of what it passed on
         text = str(error).strip().split("\n")[-1].removeprefix("packdepth.errors.InputError: ")

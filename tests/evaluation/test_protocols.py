@@ -20,7 +20,7 @@ from packdepth.config import load_run
 from packdepth.data.dataset import measured_depth
 from packdepth.errors import InputError
 from packdepth.evaluation import Protocol, find_protocol, protocol_names, protocols
-from packdepth.evaluation.baseline import baseline_scores
+from packdepth.evaluation.baseline import baseline_images, baseline_scores
 from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
 from packdepth.evaluation.ground_truth import stacked_ground_truth
 from packdepth.evaluation.protocols import our_protocols
@@ -329,7 +329,7 @@ REAL = {  # measured; a row-wise prior, for comparison, has abs_rel 0.38 on the 
 @pytest.mark.parametrize("name", REAL)
 def test_baselines_on_real_data(data: Path, name: str) -> None:
     protocol = find_protocol(name)
-    found = baseline_scores(protocol, stacked_ground_truth(protocol, protocol.clips(data)))
+    found = baseline_scores(baseline_images(protocol, stacked_ground_truth(protocol, protocol.clips(data))))
     assert found.keys() == REAL[name].keys()
     for row, expected in REAL[name].items():
         assert {metric: found[row][metric] for metric in expected} == pytest.approx(expected, abs=6e-4)

@@ -17,6 +17,7 @@ import world
 import packdepth
 from packdepth import cli
 from packdepth.classes import Label
+from packdepth.config import Run
 from packdepth.data.beams import beam_depth
 from packdepth.errors import InputError
 from packdepth.evaluation import Protocol, Report, evaluate, find_protocol
@@ -116,6 +117,18 @@ def test_flip_fusion_heals_the_border(odometry: Path) -> None:
     (report,) = evaluate(reader(blind=3), ODOMETRY, odometry)
     assert report.rows["plain"]["abs_rel"] > 0.03
     assert report.rows["flip"]["abs_rel"] < 1e-3
+
+
+def test_a_report_says_where_the_training_has_seen_no_mirrored_image() -> None:
+    clips = labeled(1)
+    predictor = reader()
+    assert isinstance(predictor.run, Run)
+    assert "mirrored images" not in evaluated(predictor, clips).results_text()
+    data = predictor.run.data
+    augmentation = data.augmentation.model_copy(update={"flip": 0.0})
+    data = data.model_copy(update={"augmentation": augmentation})
+    predictor.run = predictor.run.model_copy(update={"data": data})
+    assert "flip: this network was trained without mirrored images" in evaluated(predictor, clips).results_text()
 
 
 def test_images_are_decoded_once_and_predicted_once_in_each_orientation() -> None:

@@ -58,7 +58,14 @@ def test_parity_is_printed_and_an_older_pose_network_does_not_stay(
     assert main(["export", str(checkpoint_folder), str(path), "--size", "32x96", "--images", str(images)]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"{path}: 32x96, precision 32, ")
-    assert out.endswith("on 3 images\n")
+    assert out.splitlines()[0].endswith("on 3 images")
+    assert [line.split(": ")[0] for line in out.splitlines()[1:]] == [
+        str(tmp_path / "small-predict.py"),
+        str(tmp_path / "small-predict.cpp"),
+    ]
+    assert "predicts without torch" in out
+    usage = subprocess.run([sys.executable, str(tmp_path / "small-predict.py")], capture_output=True, check=False)
+    assert usage.stderr.decode() == "usage: python small-predict.py MODEL.onnx IMAGE DEPTH.npy\n"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["small-predict.cpp", "small-predict.py", "small.onnx"]
 
 

@@ -224,7 +224,7 @@ def test_a_checkpoint_that_unpacks_to_far_more_is_refused(tmp_path: Path) -> Non
 def test_a_tensor_of_strides_of_zero_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.ckpt"
     torch.save({"state_dict": {"a": torch.zeros(1).expand(10**9)}}, path)
-    with pytest.raises(InputError, match=r"holds a tensor .* of fewer values than its size"):
+    with pytest.raises(InputError, match="holds tensors of fewer values than their sizes claim"):
         read_pickle(path)
 
 

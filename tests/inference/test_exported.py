@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given
@@ -20,7 +22,8 @@ from packdepth.export.command import export
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference import exported
-from packdepth.inference.exported import load_exported, read_record
+from packdepth.inference.base import Image
+from packdepth.inference.exported import ExportedPredictor, load_exported, read_record
 from packdepth.inference.predictor import Predictor
 from packdepth.inference.writers.video import video_writer
 from packdepth.networks import flip, uncertainty
@@ -36,11 +39,9 @@ CAMERA = Camera(fx=50.0, fy=50.0, cx=41.0, cy=22.0, width=83, height=45)
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory, image: np.ndarray) -> Path:
     """A folder of three images that differ."""
-    from PIL import Image
-
     folder = tmp_path_factory.mktemp("images")
     for index in range(3):
-        Image.fromarray(np.roll(image, 4 * index, axis=1)).save(folder / f"{index}.png")
+        PIL.Image.fromarray(np.roll(image, 4 * index, axis=1)).save(folder / f"{index}.png")
     return folder
 
 
@@ -89,6 +90,31 @@ print(main({arguments!r}), [name for name in ("torch", "lightning", "transformer
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "0 []"
     assert any((tmp_path / "out").iterdir())
+
+
+def test_a_map_of_an_exported_file_takes_its_ego_motion_network(
+    model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["predict", str(model), str(images), "-o", str(tmp_path / "out"), "--save", "map", "--fov", "80"]
+    taken: list[Camera | None] = []
+    motions = ExportedPredictor.motions
+
+    def observed(predictor: ExportedPredictor, frames: Iterable[Image], camera: Camera | None = None) -> object:
+        taken.append(camera)
+        return motions(predictor, frames, camera)
+
+    monkeypatch.setattr(ExportedPredictor, "motions", observed)
+    main([*arguments, "--all-points", "--max-depth", "1000", "--thin", "10"])
+    assert taken == [None]  # its motions are not aligned with depth, which takes torch
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(model.read_bytes())
+    arguments[1] = str(alone)
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        f"packdepth: {images}: a map needs a trajectory, but the frames have no measured poses, and no ego-motion "
+        f"network lies beside this exported file; write both with packdepth export --pose, or give the checkpoint\n"
+    )
 
 
 def test_live_prediction_takes_no_torch(model: Path, images: Path, tmp_path: Path) -> None:

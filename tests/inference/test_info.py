@@ -27,7 +27,7 @@ def test_all_that_a_checkpoint_knows(checkpoint_folder: Path) -> None:
         "               smoothness   weight 0.001",
         "               velocity     weight 0.05",
         "depth          metric, from velocity (speed)",
-        "training       3 epochs, 1,200 steps",
+        "training       epoch 3 of 3, 1,200 steps",
         "scores         abs_rel  0.1235",
         "               loss     0.25",
         "written        2026-01-01T00:00:00Z by packdepth 0.1.0",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import queue
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 import world
 from flat import FlatPredictor
+from PIL import Image
 
 from packdepth.cli import main
 from packdepth.inference import live
@@ -45,16 +48,20 @@ def _flat(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def during(
-    command: list[str], capsys: pytest.CaptureFixture[str], look: Callable[[str], None], until: str
+    command: list[str],
+    capsys: pytest.CaptureFixture[str],
+    look: Callable[[str], None],
+    until: str,
+    first_picture: bool = True,
 ) -> tuple[int, str]:
-    """Run a command, call a function with the address of its page once it shows a picture, and end it by a signal."""
+    """Run a command, call a function with the address of its page once it shows a picture, then send a signal."""
     seen: list[Exception] = []
 
     def watch() -> None:
         try:
             url = address.get(timeout=20)
-            with urllib.request.urlopen(f"{url}picture.jpg", timeout=10):
-                pass
+            if first_picture:
+                read_bytes(f"{url}picture.jpg")
             look(url)
         except Exception as error:
             seen.append(error)
@@ -77,11 +84,16 @@ def during(
     return status, capsys.readouterr().out
 
 
-def read(url: str) -> str:
+def read_bytes(url: str) -> bytes:
     """Return what is at an address."""
     with urllib.request.urlopen(url, timeout=10) as answer:
-        text: str = answer.read().decode()
-    return text
+        content: bytes = answer.read()
+    return content
+
+
+def read(url: str) -> str:
+    """Return the text at an address."""
+    return read_bytes(url).decode()
 
 
 @pytest.mark.parametrize("until", ["SIGINT", "SIGTERM"])
@@ -92,7 +104,7 @@ def test_a_signal_ends_it_in_good_order(
 
     def look(url: str) -> None:
         pages.append(read(url))
-        while not json.loads(status := read(f"{url}status"))["figures"]:  # a frame rate takes two frames
+        while json.loads(status := read(f"{url}status"))["frames_per_second"] is None:  # too few frames yet
             time.sleep(0.01)
         pages.append(status)
 
@@ -102,7 +114,11 @@ def test_a_signal_ends_it_in_good_order(
     assert status == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert "Depth is metric, from velocity (speed)" in pages[0]
-    assert json.loads(pages[1])["state"] == "Live."
+    figures = json.loads(pages[1])
+    assert (figures["state"], figures["message"]) == ("live", "Live.")
+    assert 0 < figures["slowest_frames_per_second"] <= figures["frames_per_second"] < 20  # of a video of 10 a second
+    assert 0 < figures["latency_ms"] <= figures["latency_95_ms"] < 2000
+    assert figures["frames"] + figures["dropped"] <= 40
     assert "depth is metric, from velocity (speed)\n" in output
     assert re.search(r"frames a second \(.* in the slowest 5 %\), latency \d+ ms \(95 %: \d+ ms\)", output)
     count = re.search(r"video of (\d+) frames?: ", output)
@@ -122,6 +138,48 @@ def test_a_file_ends_and_so_does_the_command(video: Path, tmp_path: Path, capsys
         times = [frame.time for frame in container.decode(video=0)]
     assert len(times) == predicted
     assert times[-1] <= 0.55  # each frame has its own time
+
+
+def test_the_page_of_a_file_stays_with_its_last_frame_until_it_is_ended(
+    video: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses: list[dict[str, object]] = []
+    pictures: list[np.ndarray] = []
+
+    def look(url: str) -> None:
+        while (status := json.loads(read(f"{url}status")))["state"] != "ended":
+            time.sleep(0.01)
+        statuses.append(status)
+        with urllib.request.urlopen(f"{url}stream", timeout=10) as answer:  # a viewer who comes after the end
+            head = [answer.readline() for _ in range(4)]
+            picture = Image.open(io.BytesIO(answer.read(int(head[2].split()[1]))))
+            pictures.append(np.asarray(picture))
+
+    command = ["live", "best", str(video), "frames=[0, 6]", "--port", "0"]
+    status, output = during(command, capsys, look, "SIGINT", first_picture=False)
+    assert status == 0
+    assert f"{video}: lasts 0.6 s and is played once, in real time; the page then stays, with the last" in output
+    assert output.endswith("the file has ended; Ctrl-C ends the page\n")
+    assert statuses[0]["message"] == "The file has ended; this is its last frame."
+    assert sum(int(str(statuses[0][name])) for name in ("frames", "dropped")) == 6
+    assert isinstance(statuses[0]["frames_per_second"], float)
+    with av.open(str(video)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in itertools.islice(container.decode(video=0), 6)]
+    shown = pictures[0][:, : frames[0].shape[1]].astype(int)
+    differences = [np.abs(shown - frame).mean() for frame in frames[2:]]  # the first two are as the last two
+    assert np.argmin(differences) == len(differences) - 1
+
+
+def test_statistics_are_printed_once_they_mean_something(
+    video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(live, "LINE_SECONDS", 0.0)
+    assert main(["live", "best", str(video), "frames=[0, 6]", "--no-page"]) == 0
+    assert "frames a second" not in capsys.readouterr().err
+    assert main(["live", "best", str(video), "frames=[0, 26]", "--no-page"]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "frames a second" in line]
+    assert lines
+    assert int(lines[0].split()[0]) in range(2, 21)
 
 
 def test_a_time_is_enough(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,7 +215,8 @@ def test_a_url_that_nobody_serves_is_one_sentence(capsys: pytest.CaptureFixture[
 
 
 def test_the_page_for_the_network_warns(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["live", "best", str(video), "frames=[0, 1]", "--host", "0.0.0.0", "--port", "0"]) == 0
+    arguments = ["frames=[0, 1]", "--host", "0.0.0.0", "--port", "0", "--seconds", "0.3"]
+    assert main(["live", "best", str(video), *arguments]) == 0
     assert "anybody in the network can see this page" in capsys.readouterr().err
 
 

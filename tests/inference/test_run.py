@@ -235,10 +235,26 @@ def test_a_map_along_measured_poses(
     assert comments["unit"] == "metre"
     assert comments["trajectory"] == "measured poses"
     assert comments["voxel"] == "0.25"
+    assert comments["reach"] == "depth up to 12 m (given)"
     expected = (
-        f"map of 6 frames: {tmp_path / 'map.ply'} ({len(vertices)} points, voxels of 0.25 m, along measured poses)"
+        f"map of 6 frames: {tmp_path / 'map.ply'} ({len(vertices)} points up to a depth of 12 m (--max-depth), "
+        f"voxels of 0.25 m, along measured poses)"
     )
     assert capsys.readouterr().out.splitlines()[0] == expected
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_map_says_how_far_it_reaches_by_itself_and_how_it_would_reach_farther(
+    checkpoint_folder: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(checkpoint_folder, moving_clip, tmp_path, "map", points=PointOptions(all_points=True))
+    medians = [float(np.median(world.render(index)[1])) for index in range(world.FRAMES)]
+    reach = f"{min(medians):.3g} to {max(medians):.3g} m"
+    line = capsys.readouterr().out.splitlines()[0]
+    assert f"up to a depth of {reach} (the median depth of each frame; --max-depth takes farther points)" in line
+    comments = ply.comments(tmp_path / "map.ply")
+    assert comments["reach"] == f"depth up to {reach} (the median depth of each frame)"
+    assert float(comments["voxel"]) == pytest.approx(medians[0] / 200, rel=1e-3)
 
 
 @pytest.mark.usefixtures("exact")
@@ -248,6 +264,22 @@ def test_a_map_along_predicted_motion(checkpoint_folder: Path, folder: Path, tmp
     comments = ply.comments(tmp_path / "out" / "map.ply")
     assert comments["trajectory"] == "predicted motion, aligned with predicted depth"
     assert len(ply.read(tmp_path / "out" / "map.ply")) > 100
+
+
+@pytest.mark.parametrize("flip", [0.0, 0.5])
+def test_fusion_with_mirror_images_is_discouraged_where_training_has_seen_none(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flip: float
+) -> None:
+    unmirrored = shutil.copytree(checkpoint_folder, tmp_path / "best")
+    run_file = unmirrored / "run.yaml"
+    values = yaml.safe_load(run_file.read_text())
+    values["data"]["augmentation"] = {"flip": flip}
+    run_file.write_text(yaml.safe_dump(values))
+    predict(unmirrored, folder, tmp_path / "plain", "depth")
+    assert "mirrored" not in capsys.readouterr().err
+    predict(unmirrored, folder, tmp_path / "fused", "depth", flip=True)
+    found = "trained without mirrored images (data.augmentation.flip: 0)" in capsys.readouterr().err
+    assert found == (flip == 0)
 
 
 def test_a_map_that_fails_leaves_nothing(checkpoint_folder: Path, folder: Path, tmp_path: Path) -> None:

@@ -101,3 +101,40 @@ def test_the_cameras_height_is_given_at_the_import(moving_clip: Path, tmp_path: 
     assert found.camera_height == 1.5
     (other,) = Folder(kind="folder", root=folder, height_m=1.8).clips()
     assert other.camera_height == 1.8
+
+
+def test_another_offset_is_named_before_the_log_is_read(
+    moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (clip,) = Folder(kind="folder", root=moving_clip).clips()
+    log = log_of(tmp_path / "log.csv", clip)
+    import_data(moving_clip, tmp_path / "mine", options=(f"speeds={log}", "offset=1.7"))
+    capsys.readouterr()
+    with pytest.raises(InputError, match=r"another import, with offset=1\.7, not auto; name another folder"):
+        import_data(moving_clip, tmp_path / "mine", options=(f"speeds={log}", "offset=auto"))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("offset", "told", "advice"),
+    [
+        (
+            "auto",
+            "offset=auto finds no offset to clip folder/",
+            "Give offset=SECONDS, the logger's time at the first",
+        ),
+        ("60", "covers none of the frames of clip folder/", "Give another offset."),
+    ],
+)
+def test_a_log_that_does_not_fit_is_a_finding_of_the_check(
+    offset: str, told: str, advice: str, moving_clip: Path, tmp_path: Path
+) -> None:
+    (clip,) = Folder(kind="folder", root=moving_clip).clips()
+    options = (f"speeds={log_of(tmp_path / 'log.csv', clip)}", f"offset={offset}")
+    checked = check(moving_clip, None, options)
+    (found,) = [each for each in checked.clips[0][1] if each.name == "speeds"]
+    assert (found.severity, told in found.found, found.advice.startswith(advice)) == ("error", True, True)
+    assert all(frame.speed is None for frame in checked.clips[0][0].clip.frames)
+    assert "1 error to correct before training" in checked.verdict()
+    with pytest.raises(InputError, match=told):
+        import_data(moving_clip, tmp_path / "mine", options=options)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from packdepth.errors import InputError
-from packdepth.live.page import Page
+from packdepth.live.page import WAITING, Page
 
 PICTURE = np.zeros((32, 64, 3), np.uint8) + np.array([200, 100, 50], np.uint8)
 
@@ -25,7 +25,7 @@ PICTURE = np.zeros((32, 64, 3), np.uint8) + np.array([200, 100, 50], np.uint8)
 @pytest.fixture
 def page() -> Iterator[Page]:
     with Page("packdepth live: <camera 0>", "127.0.0.1", 0) as page:
-        page.describe("up to a factor: nothing gives it a scale", "A note.", lambda: {"figures": {}, "state": "Live."})
+        page.describe("up to a factor: nothing gives it a scale", "A note.", lambda: {**WAITING, "latency_ms": 21.5})
         yield page
 
 
@@ -67,7 +67,7 @@ def test_the_page_says_what_depth_means(page: Page) -> None:
 
 def test_the_status_is_json(page: Page) -> None:
     kind, content = asked(page, "status")
-    assert (kind, json.loads(content)) == ("application/json", {"figures": {}, "state": "Live."})
+    assert (kind, json.loads(content)) == ("application/json", {**WAITING, "latency_ms": 21.5})
 
 
 def test_a_picture(page: Page) -> None:

@@ -19,6 +19,15 @@ def test_medians_and_the_slowest_twentieth() -> None:
     assert str(timing) == "10.0 frames a second (2.0 in the slowest 5 %), latency 20 ms (95 %: 20 ms)"
 
 
+@pytest.mark.parametrize(("interval", "frames"), [(0.05, 20), (0.5, 5)])
+def test_figures_settle_after_20_frames_or_2_seconds(interval: float, frames: int) -> None:
+    timing = Timing()
+    for number in range(frames):
+        assert not timing.is_settled
+        timing.add(interval * number, interval * number)
+    assert timing.is_settled
+
+
 def test_one_frame_has_no_rate() -> None:
     timing = Timing()
     assert timing.latency() != timing.latency()

@@ -47,6 +47,8 @@ FOUNDATION: Options = DEPTH | {
 POSE: Options = {
     "scale": [1.0, 2.0],
     "initial_forward": [0.0, 0.5],
+    "translation_scale": [0.01, 0.5],
+    "rotation_scale": [0.01, 0.1],
     "sparsity": [None, {}, {"pattern": "grid"}, {"pattern": "blocks"}, {"start": 0.5}, {"same": True}],
 }
 LAYERS: Options = {"layers": [18, 34], "weights": [None, "resnet18.pth"]}

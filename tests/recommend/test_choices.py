@@ -30,6 +30,7 @@ from packdepth.recommend.look import Look, hidden
 from packdepth.recommend.run_text import run_text, run_values
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import ImageFile
+from packdepth.sources.guess import assume_fov
 
 SOURCE = {"kind": "folder", "root": "drive"}
 BUDGET = Budget(minutes=6, accelerator="cpu", processes=2)
@@ -202,20 +203,27 @@ def test_a_camera_that_is_learned_gets_five_epochs() -> None:
     assert values_of(look_of(clip_of()), budget=short)["training"]["epochs"] == 3
 
 
+def test_a_camera_whose_field_of_view_is_stated_is_not_learned() -> None:
+    guessed = replace(clip_of(speed=None), missing_camera=Path("drive.yaml"))
+    assert values_of(look_of(guessed))["camera"] == {"learn": True}
+    assert "camera" not in values_of(look_of(*assume_fov([guessed], 81.5)))
+
+
 @pytest.mark.parametrize(
-    ("minutes", "load", "told", "untold"),
+    ("minutes", "slowdown", "told", "untold"),
     [
-        (6, 1.0, ("64x224: ", "--minutes", "nothing else running"), ("at present load", "samples are few")),
-        (6, 3.0, ("up to 18 minutes at present load",), ("samples are few",)),
-        (0.5, 1.0, ("240 samples are few", "expect rough depth"), ("at present load",)),
+        (6, 1.0, ("64x224: ", "--minutes", " s here, of processor time"), ("load", "samples are few")),
+        (6, 3.0, ("other work here slows it to roughly 18 minutes at the present load",), ("samples are few",)),
+        (0.5, 1.0, ("240 samples are few", "expect rough depth"), ("load",)),
+        (3, 1.5, ("roughly 4.5 minutes at the present load",), ()),
     ],
 )
 def test_the_plan_is_told_with_what_it_depends_on(
-    minutes: float, load: float, told: tuple[str, ...], untold: tuple[str, ...]
+    minutes: float, slowdown: float, told: tuple[str, ...], untold: tuple[str, ...]
 ) -> None:
     looked, budget = look_of(clip_of()), replace(BUDGET, minutes=minutes)
     chosen = choose(looked, SOURCE, budget)
     complete = with_steps(chosen, looked, budget, lambda _, size: 0.4 * size[0] * size[1] / (64 * 224))
-    text = "\n".join(plan_in_words(complete, budget, load))
+    text = "\n".join(plan_in_words(complete, budget, slowdown))
     assert all(words in text for words in told)
     assert not any(words in text for words in untold)

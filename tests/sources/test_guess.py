@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,9 +18,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 import packdepth
+from packdepth.data.targets import first_guesses
+from packdepth.errors import InputError
+from packdepth.inspection.import_data import import_data
 from packdepth.sources.decoding import probe
 from packdepth.sources.files import ImageFile
 from packdepth.sources.guess import EXIF_IFD, GUESSED_FOV, focal_in_exif, guess_of_images
+from packdepth.sources.recognize import source_at
 from packdepth.sources.stills import image_size
 from packdepth.sources.video import Video
 
@@ -155,3 +160,38 @@ def test_a_stated_field_of_view_takes_the_place_of_a_guess(
     complaint(lambda: packdepth.open(moving_clip, fov=80.0), moving_clip, "its camera is known", "leave out")
     complaint(lambda: packdepth.open(path, fov=200.0), "--fov", "between 10 and 150")
     complaint(lambda: packdepth.open(path, camera=tmp_path / "a.yaml", fov=80.0), "give one of them")
+
+
+def test_sources_that_may_lack_a_calibration_take_a_field_of_view(
+    tmp_path: Path, moving_clip: Path, complaint: Callable[..., None]
+) -> None:
+    images = [np.full((64, 96, 3), 10 * index, dtype=np.uint8) for index in range(3)]
+    video = formats.video(tmp_path / "a.mp4", images, pixel_aspect=Fraction(4, 3))
+    folder = shutil.copytree(moving_clip, tmp_path / "clip")
+    (folder / "camera.yaml").unlink()
+    for path in (video, moving_clip / "frames", folder):
+        source = source_at(path, None, ("fov=80",))
+        (guessed,), (clip,) = source_at(path).clips(), source.clips()
+        assert (clip.missing_camera, clip.guess, clip.stated_fov) == (None, None, 80)
+        assert clip.camera.fov() == pytest.approx(80)
+        assert clip.camera.fy / clip.camera.fx == pytest.approx(guessed.camera.fy / guessed.camera.fx)
+        assert first_guesses([clip], None) == [clip.camera]  # a camera that is learned begins with it
+    complaint(source_at(moving_clip, None, ("fov=80",)).clips, moving_clip, "its camera is known", "leave out")
+    complaint(lambda: source_at(video, None, ("fov=200",)), "fov", "150")
+
+
+def test_an_import_with_a_field_of_view_is_no_guess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [np.full((64, 96, 3), 10 * index, dtype=np.uint8) for index in range(3)]
+    video = formats.video(tmp_path / "a.mp4", images)
+    guessed, stated = (
+        import_data(video, tmp_path / name, options=options)[0]
+        for name, options in (("guessed", ()), ("stated", ("fov=81.5",)))
+    )
+    assert "by the stated field of view of 81.5 degrees" in capsys.readouterr().out
+    assert "stated field of view of 81.5 degrees" in (stated / "camera.yaml").read_text().splitlines()[0]
+    (clip,) = source_at(stated).clips()
+    assert (clip.missing_camera, clip.camera.fov()) == (None, pytest.approx(81.5))
+    (later,) = source_at(guessed, None, ("fov=81.5",)).clips()  # stated of what was imported with a guess
+    assert (later.missing_camera, later.camera.numbers) == (None, pytest.approx(clip.camera.numbers))
+    with pytest.raises(InputError, match=r"its camera is known, 81\.5 degrees across; leave out the field of view"):
+        source_at(stated, None, ("fov=81.5",)).clips()

@@ -17,6 +17,7 @@ from packdepth.config import load_run
 from packdepth.errors import InputError
 from packdepth.networks.guidance import NetworkGuidance
 from packdepth.segmentation.fpn import FPN
+from packdepth.training import checkpoints
 from packdepth.training import run as training
 from packdepth.training.features import FeatureCache
 from packdepth.training.run import train
@@ -100,7 +101,8 @@ def test_a_run_keeps_no_more_than_it_announces(
     guided_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_scale = ("objective=[{kind: photometric}]",)  # nothing is predicted after the training to measure it,
-    monkeypatch.setattr(training, "collapsed", lambda *_: None)  # or to see whether it has collapsed
+    for module in (training, checkpoints):
+        monkeypatch.setattr(module, "collapsed", lambda *_: None)  # or to see whether it has collapsed
     train(guided_file, tmp_path / "first", overrides=no_scale)
     announced = capsys.readouterr().out.splitlines()[0]
     assert announced.startswith("features   of ")

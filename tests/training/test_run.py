@@ -238,6 +238,8 @@ def test_measured_depth_gives_depth_its_scale(
     assert all(float(row["sparse_l1"]) > 0 and float(row["silog"]) > 0 for row in rows)
     output = capsys.readouterr().out
     assert "4 of them targets with context [-1, 1]; 4 targets with measured depth" in output
+    assert "; 6 to validate on, 4 of them targets; those that are no targets are context only" in output
+    assert f"checkpoints: {tmp_path / 'run' / 'best'} (epoch 1 of 1) and {tmp_path / 'run' / 'last'}" in output
     assert "from depth (maps), measured after training" in output
 
 

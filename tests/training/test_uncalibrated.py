@@ -119,8 +119,8 @@ def test_a_clip_without_calibration_goes_all_the_way(
     assert (meta.scale_source != "none") == speeds
     if used.assumed:
         assert used.camera.fov() == pytest.approx(77)
-        assert "cameras    1 assumed, 77 degrees across (camera.fov)" in output
-        assert "camera         assumed, 77 degrees across, for 96x48: not measured" in describe(tmp_path / "run/last")
+        assert "cameras    1 as stated, 77 degrees across (camera.fov)" in output
+        assert "camera         as stated (camera.fov), 77 degrees across, for 96x48" in describe(tmp_path / "run/last")
     else:
         assert "cameras    1, learned from " in output
         assert f" degrees across ({GUESSES[kind]})" in output
@@ -155,7 +155,7 @@ def test_without_a_choice_an_unknown_camera_is_refused(
     run_values: dict[str, Any], moving_clip: Path, tmp_path: Path
 ) -> None:
     clip = as_folder(moving_clip, tmp_path)
-    with pytest.raises(InputError, match=r"no calibration .* 60 degrees across .* \{fov: DEGREES\} .* \{learn"):
+    with pytest.raises(InputError, match=r"no calibration .* 60 degrees across .* \{fov: DEGREES\}.* \{learn"):
         train(run_on(run_values, clip, {}, True), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -156,6 +157,19 @@ def test_speeds_and_the_road_give_the_height_of_the_camera(road: Clip) -> None:
     assert not isinstance(found, str)
     assert found.metres == pytest.approx(1.5, rel=0.05)
     assert disagreements(road) == []
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(1.0, "note"), (3.6, "warning")])
+def test_the_stated_height_of_a_guessed_camera_tells_its_field_of_view(
+    road: Clip, factor: float, severity: str
+) -> None:
+    """The camera is 90 degrees across, guessed to be 60; speeds 3.6 times too fast make it a telephoto lens."""
+    guessed = replace(changed(road, lambda f: replace(f, speed=factor * (f.speed or 0.0))), camera_height=1.5)
+    guessed = replace(guessed, camera=replace(road.camera, fx=277.0, fy=277.0), missing_camera=Path("road.yaml"))
+    (found,) = [each for each in findings(survey(guessed)) if each.name == "by the road"]
+    assert found.severity == severity
+    told = float(found.found.rpartition("about ")[2].partition(" degrees")[0])
+    assert math.tan(math.radians(told) / 2) == pytest.approx(1 / factor, rel=0.1)
 
 
 @pytest.mark.parametrize(("factor", "height"), [(3.6, None), (3.6, 1.5), (2.237, 1.5), (1 / 3.6, 1.5)])

@@ -204,8 +204,8 @@ def camera_advice(missing: Path) -> str:
     """
     write = "write a calibration into it" if missing.exists() else f"write a calibration as {missing}"
     return (
-        f"{write} (width, height, fx, fy, cx, cy in pixels), or, in the run file, state the field of view with "
-        f"camera: {{fov: DEGREES}} or learn the camera with camera: {{learn: true}}"
+        f"{write} (width, height, fx, fy, cx, cy in pixels), or state the field of view with fov=DEGREES "
+        f"(in the run file, camera: {{fov: DEGREES}}), or learn the camera there with camera: {{learn: true}}"
     )
 
 
@@ -239,12 +239,14 @@ def first_guesses(clips: Sequence[Clip], fov: float | None) -> list[Camera]:
 
     Args:
         clips: the clips.
-        fov: horizontal field of view, in degrees. With None, it is that of the guess for clips without calibration, and
-            a common one for calibrated clips, whose calibration is left unread.
+        fov: horizontal field of view, in degrees. With None, it is that of the guess for clips without calibration, the
+            one that is stated for a clip, and a common one for calibrated clips, whose calibration is left unread.
     """
     own = {_numbers(clip.camera): clip for clip in clips}.values()
     guesses = [
-        common_guess(clip.camera.height, clip.camera.width).camera if clip.missing_camera is None else clip.camera
+        clip.camera
+        if clip.missing_camera is not None or clip.stated_fov is not None
+        else common_guess(clip.camera.height, clip.camera.width).camera
         for clip in own
     ]
     return guesses if fov is None else [with_fov(guess, fov) for guess in guesses]

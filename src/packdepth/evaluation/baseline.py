@@ -6,13 +6,13 @@ images as one tensor with NaN where it is invalid, and compute lower medians (se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.evaluation.ground_truth import has_valid_pixels
+from packdepth.evaluation.ground_truth import Stack, has_valid_pixels
 from packdepth.evaluation.protocol import Protocol
 from packdepth.evaluation.scores import ImageScores, Scores, mean_scores, scores_by_part
 
@@ -61,24 +61,33 @@ def others_median(truth: Tensor, index: int) -> Tensor:
     return result
 
 
-def baseline_scores(protocol: Protocol, truths: Sequence[Tensor]) -> dict[str, Scores]:
-    """Return the scores of a protocol's baseline by row: none, or baseline and baseline_scaled.
+def baseline_images(protocol: Protocol, stacks: Sequence[Stack]) -> dict[str, list[ImageScores]]:
+    """Return the scores of a protocol's baseline on each image, by row: none, or baseline and baseline_scaled.
 
     If the baseline is `others_median`, there are also pixel_median and pixel_median_scaled.
 
     Args:
         protocol: the protocol.
-        truths: ground truth of the images of each size, [N, H, W] metres, NaN where it is invalid.
+        stacks: ground truth of the images of each size.
     """
     images: dict[str, list[ImageScores]] = {}
-    for truth in truths if protocol.baseline != "none" else ():
+    for names, truth in stacks if protocol.baseline != "none" else ():
         for row, depths in _baselines(protocol, truth).items():
             for name, scaled in ((row, False), (f"{row}_scaled", True)):
                 images.setdefault(name, []).extend(
-                    ImageScores("", "", "", {name: scores_by_part(protocol, depth, known, {}, scaled)})
-                    for depth, known in zip(depths, truth, strict=True)
+                    ImageScores(clip, frame, "", {name: scores_by_part(protocol, depth, known, {}, scaled)})
+                    for (clip, frame), depth, known in zip(names, depths, truth, strict=True)
                     if has_valid_pixels(known)
                 )
+    return images
+
+
+def baseline_scores(images: Mapping[str, Sequence[ImageScores]]) -> dict[str, Scores]:
+    """Return the means of a baseline over images, by row.
+
+    Args:
+        images: the scores by row, of `baseline_images`.
+    """
     return {name: mean_scores(scores, name) for name, scores in images.items()}
 
 

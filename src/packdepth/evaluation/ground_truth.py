@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,13 @@ from packdepth.errors import InputError
 from packdepth.evaluation.metrics import valid_truth
 from packdepth.evaluation.protocol import Protocol
 from packdepth.records import Clip, Frame
+
+
+class Stack(NamedTuple):
+    """The ground truth of images of one size."""
+
+    names: list[tuple[str, str]]  # clip and frame of each of N images
+    truth: Tensor  # [N, H, W] metres, NaN where it is invalid
 
 
 def has_ground_truth(frame: Frame) -> bool:
@@ -51,11 +59,11 @@ def has_valid_pixels(truth: Tensor) -> bool:
     return not bool(truth.isnan().all())
 
 
-def stacked_ground_truth(protocol: Protocol, clips: Sequence[Clip]) -> list[Tensor]:
+def stacked_ground_truth(protocol: Protocol, clips: Sequence[Clip]) -> list[Stack]:
     """Return the ground truth of the images from which baselines are computed, stacked by image size.
 
-    Each tensor is [N, H, W] metres, NaN where it is invalid, and holds two images or more: baselines compare images of
-    one size. The images are all those with valid ground truth, or `Protocol.baseline_images` of them, evenly spread.
+    Each stack holds two images or more: baselines compare images of one size. The images are all those with valid
+    ground truth, or `Protocol.baseline_images` of them, evenly spread.
 
     Args:
         protocol: the protocol.
@@ -66,11 +74,15 @@ def stacked_ground_truth(protocol: Protocol, clips: Sequence[Clip]) -> list[Tens
     frames = [(clip, frame) for clip in clips for frame in clip.frames if has_ground_truth(frame)]
     if protocol.baseline_images is not None and len(frames) > protocol.baseline_images:
         frames = [frames[i * len(frames) // protocol.baseline_images] for i in range(protocol.baseline_images)]
-    stacks: dict[tuple[int, int], list[Tensor]] = {}
+    stacks: dict[tuple[int, int], list[tuple[tuple[str, str], Tensor]]] = {}
     for clip, frame in frames:
         truth = ground_truth(protocol, clip, frame)[0]
-        stacks.setdefault((truth.shape[-2], truth.shape[-1]), []).append(truth)
-    found = [torch.cat(stack) for stack in stacks.values() if sum(map(has_valid_pixels, stack)) > 1]
+        stacks.setdefault((truth.shape[-2], truth.shape[-1]), []).append(((clip.name, frame.name), truth))
+    found = [
+        Stack([name for name, _ in stack], torch.cat([truth for _, truth in stack]))
+        for stack in stacks.values()
+        if sum(has_valid_pixels(truth) for _, truth in stack) > 1
+    ]
     if not found and protocol.images is not None:
         raise InputError(
             f"{clips[0].path}: hardly any measured depth is valid under {protocol.name}; copy the data again"

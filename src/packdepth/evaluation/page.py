@@ -15,7 +15,7 @@ from packdepth.charts import Line, key, svg
 from packdepth.color import color_range
 from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.grades import percent
-from packdepth.evaluation.parts import range_names
+from packdepth.evaluation.parts import MOTION_PARTS, range_names
 from packdepth.evaluation.report import Report
 from packdepth.evaluation.scores import ImageScores, Scores
 from packdepth.evaluation.sparsification import KEPT, STEPS
@@ -24,6 +24,7 @@ from packdepth.html import STYLE, depth_panels, table
 
 TEMPLATE = files("packdepth.evaluation") / "page.html"
 COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of the checkpoints, repeated if needed
+BRACKETS = "<p class='note'>Brackets hold 95 % confidence intervals, bootstrapped over the clips.</p>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,11 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
         settings="".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in protocol.settings().items()),
         images=_images(reports[0]),
         scores=_scores(reports),
+        brackets=BRACKETS if any(report.intervals is not None for report in reports) else "",
         key=key(curves["abs_rel"]),
         abs_rel=svg(curves["abs_rel"], "metres", "abs_rel"),
         a1=svg(curves["a1"], "metres", "a1"),
+        parts_note=_parts_note(reports),
         parts=_parts(reports),
         confidence="".join(_confidence(number, report) for number, report in enumerate(reports, 1)),
         examples="".join(_examples(*pair) for pair in zip(reports, examples, strict=True)),
@@ -67,7 +70,8 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
 def _verdict(report: Report, count: int) -> str:
     """Return the verdict as HTML; of several checkpoints, with its name."""
     name = f"{report.checkpoint}: " if count > 1 else ""
-    return f"<p class='verdict'>{escape(name + report.headline)}</p>"
+    notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in report.notes)
+    return f"<p class='verdict'>{escape(name + report.headline)}</p>{notes}"
 
 
 def _images(report: Report) -> str:
@@ -110,6 +114,21 @@ def _parts(reports: Sequence[Report]) -> str:
         rows[f"{name}, pixels"] = cells([report.boundaries for report in reports], name)
     known = {title: values for title, values in rows.items() if values != [None] * len(reports)}
     return table([f"{number}. {report.row}" for number, report in enumerate(reports, 1)], known)
+
+
+def _parts_note(reports: Sequence[Report]) -> str:
+    """Return sentences about the rows of the table of parts, of those alone that it has."""
+    parts = {part for report in reports for part in report.parts}
+    sentences = {
+        "The numbers are abs_rel. An image with less than 30 pixels of a part does not count in it.": True,
+        "Edges are pixels around which depth jumps by a quarter or more.": "edges" in parts,
+        "Share too far is the share of pixels that are predicted more than 1.5 times as far as they are.": not (
+            parts.isdisjoint(MOTION_PARTS)
+        ),
+        "dbe_acc is the mean distance from predicted depth boundaries to true ones, dbe_comp that from true ones to "
+        "predicted ones.": any(report.boundaries is not None for report in reports),
+    }
+    return " ".join(sentence for sentence, there in sentences.items() if there)
 
 
 def _confidence(number: int, report: Report) -> str:

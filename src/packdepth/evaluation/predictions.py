@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from packdepth.checkpoint import scale_in_words
+from packdepth.config import Imported
 from packdepth.errors import InputError
+from packdepth.evaluation.seen import divided
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.inference.base import BasePredictor, image_pixels
 from packdepth.inference.cameras import match_clip, scale_on
@@ -41,6 +43,8 @@ class Predictions(Protocol):
     """The name in reports: the path of the checkpoint or of the saved depth."""
     scale_source: str
     """The origin of the scale, such as "velocity (speed)"."""
+    flip_note: str | None
+    """A sentence on why fusion with the mirror image is no gain; None if nothing is known, see `BasePredictor`."""
 
     def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
         """Return whether depth of these clips is in metres, and its scale in words.
@@ -52,6 +56,13 @@ class Predictions(Protocol):
     @property
     def ego_motion(self) -> EgoMotion | None:
         """The function that predicts ego-motion, see `Predictor.ego_motion`; None if there is none."""
+
+    def untrained(self, clips: Sequence[Clip]) -> frozenset[tuple[str, str]] | None:
+        """Return the clip and the name of each frame that was not trained on; None if that is not known.
+
+        Args:
+            clips: the clips that are predicted, all frames of them.
+        """
 
     def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
         """Return the predicted maps of frames, in one call of the networks.
@@ -73,7 +84,7 @@ class PredictorPredictions(Generic[AnyPredictor]):
 
     def __init__(self, name: str, predictor: AnyPredictor) -> None:
         self.name, self.predictor = name, predictor
-        self.scale_source = predictor.meta.scale_source
+        self.scale_source, self.flip_note = predictor.meta.scale_source, predictor.flip_note
 
     def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
         """Return whether depth of these clips is in metres, and its scale in words, see `Predictions`.
@@ -82,6 +93,15 @@ class PredictorPredictions(Generic[AnyPredictor]):
             clips: the clips that are predicted.
         """
         return scale_on(clips, self.predictor.meta)
+
+    def untrained(self, clips: Sequence[Clip]) -> frozenset[tuple[str, str]] | None:
+        """Return the clip and the name of each frame that was not trained on, see `Predictions`.
+
+        Args:
+            clips: the clips that are predicted, all frames of them.
+        """
+        run = self.predictor.run if isinstance(self.predictor, Predictor) else None
+        return None if isinstance(run, Imported) else divided(clips, run, self.predictor.meta).names
 
 
 class NetworkPredictions(PredictorPredictions[Predictor]):
@@ -168,6 +188,7 @@ class SavedPredictions:
     """
 
     ego_motion = None
+    flip_note: str | None = None
 
     def __init__(self, folder: Path, example: Path) -> None:
         self.name, self.folder = str(folder), folder
@@ -181,6 +202,13 @@ class SavedPredictions:
             clips: the clips that were predicted; not used.
         """
         return self.metric, scale_in_words(self.metric, self.scale_source)
+
+    def untrained(self, clips: Sequence[Clip]) -> None:
+        """Return None: saved depth does not name the frames that its network was trained on.
+
+        Args:
+            clips: the clips that were predicted; not used.
+        """
 
     def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
         """Return the saved maps [1, 1, H, W] of frames, with inverse depth (1/metres) in the row plain.

@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from packdepth.evaluation.baseline import baseline_scores
 from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.choices import Baseline
 from packdepth.evaluation.ego_motion import EgoMotionErrors
-from packdepth.evaluation.grades import grade_of, percent
-from packdepth.evaluation.parts import MOTION_PARTS, part_names
+from packdepth.evaluation.grades import CLEARLY_BETTER, UNSURE, grade_of, percent, percents
+from packdepth.evaluation.held_out import HeldOutScores, held_out_scores, only
+from packdepth.evaluation.parts import MOTION_PARTS, part_names, range_names
 from packdepth.evaluation.protocol import Protocol, split_hash
 from packdepth.evaluation.scores import (
     DRAWS,
@@ -53,12 +55,16 @@ class Report:
     """The scale in words, with the lengths that it was compared with."""
     images: Sequence[ImageScores]
     """The scores of each image with ground truth. They are empty if none of the ground truth is valid."""
-    baselines: Mapping[str, Scores]
-    """The scores of the baselines by row (`evaluation.baseline.baseline_scores`)."""
+    baseline_images: Mapping[str, Sequence[ImageScores]]
+    """The scores of the baselines on each of their images, by row (`evaluation.baseline.baseline_images`)."""
     ego_motion: EgoMotionErrors | None
     """The errors of the predicted ego-motion; None if it was not evaluated, such as without poses or a pose network."""
     ego_motion_baseline: EgoMotionErrors | None
     """The errors of a baseline that uses no image: the measured mean translation without rotation, for each motion."""
+    flip_note: str | None = None
+    """A sentence on why the flip rows are no gain for this network; None if nothing is known."""
+    untrained: frozenset[tuple[str, str]] | None = None
+    """The clip and the name of each frame that the networks were not trained on; None if that is not known."""
 
     def __repr__(self) -> str:
         score = f"abs_rel {self['abs_rel']:.3f} ({self.row})"
@@ -99,10 +105,38 @@ class Report:
     def _row_names(self) -> list[str]:
         return list(next(image.rows for image in self.images if image.rows))
 
+    @cached_property
+    def baselines(self) -> dict[str, Scores]:
+        """The means of the baselines over images, by row."""
+        return baseline_scores(self.baseline_images)
+
+    @cached_property
+    def held_out(self) -> HeldOutScores | None:
+        """The errors on the frames that were trained on and on the others; None if these are not known."""
+        return None if self.untrained is None else held_out_scores(self.images, self.untrained, self.row)
+
     @property
     def headline(self) -> str:
-        """The verdict as one line: the error in words, next to that of the baseline."""
-        return verdict_in_words(self.scores, self.metric, self.baselines, self.protocol.baseline)
+        """The verdict as one line: the error in words, next to that of the baseline.
+
+        It is about the frames that were not trained on, if there are `MIN_UNTRAINED` of them; otherwise about all.
+        """
+        found, kind = self.held_out, self.protocol.baseline
+        if found is None or self.untrained is None or not found.judged:
+            words = verdict_in_words(self.scores, self.metric, self.baselines, kind)
+            return words if found is None else f"{words}{found.warning}"
+        images = only(self.images, self.untrained)
+        chosen = {row: only(scores, self.untrained) for row, scores in self.baseline_images.items()}
+        baselines = baseline_scores({row: scores or self.baseline_images[row] for row, scores in chosen.items()})
+        where = f"on the {found.untrained} frames that were not trained on, "
+        return verdict_in_words(mean_scores(images, self.row), self.metric, baselines, kind, where)
+
+    @property
+    def notes(self) -> list[str]:
+        """The second line of the verdict, if there is one: which frames were trained on."""
+        if self.held_out is None:
+            return ["whether the network was trained on these frames is not known: its checkpoint does not say"]
+        return [self.held_out.words] if self.held_out.trained else []
 
     @property
     def image_count(self) -> int:
@@ -178,6 +212,7 @@ class Report:
         return {
             "protocol": self.protocol.name,
             "verdict": self.headline,
+            "held_out": None if self.held_out is None else self.held_out.to_json(),
             "images": self.image_count,
             "images_without_truth": self.images_without_truth,
             "split": self.split,
@@ -206,7 +241,8 @@ class Report:
 
     def text(self) -> str:
         """Return the report as text: the verdict, the settings of the protocol, the scores, parts, ego-motion."""
-        return f"{self.headline}\n\n{self.protocol.describe()}\n\n{self.results_text()}"
+        verdict = "\n".join([self.headline, *self.notes])
+        return f"{verdict}\n\n{self.protocol.describe()}\n\n{self.results_text()}"
 
     def results_text(self) -> str:
         """Return the text without the settings of the protocol."""
@@ -219,6 +255,7 @@ class Report:
                 f"checkpoint {self.checkpoint}: depth is {self.scale}",
                 "",
                 *columns(self.protocol.metrics, rows),
+                *([] if self.flip_note is None else ["", self.flip_note]),
                 *self._interval_lines(),
                 *self._part_lines(),
                 *self._too_far_lines(),
@@ -274,9 +311,15 @@ class Report:
         named = [
             f"{line}{self.part_images.get(part, self.image_count):>8}" for part, line in zip(parts, lines, strict=True)
         ]
+        kinds = {
+            "by distance": any(part in parts for part in range_names(self.protocol.ranges)),
+            "at depth edges": "edges" in parts,
+            "of moving objects": any(part in parts for part in MOTION_PARTS),
+            "of classes": self.class_means is not None,
+        }
         return [
             "",
-            "abs_rel by distance, at depth edges, of moving objects and of classes, with the number of images",
+            f"abs_rel {in_words([kind for kind, there in kinds.items() if there])}, with the number of images",
             "",
             f"{header}{'images':>8}",
             *named,
@@ -304,30 +347,56 @@ class Report:
         ]
 
 
-def verdict_in_words(scores: Scores, metric: bool, baselines: Mapping[str, Scores], kind: Baseline = "none") -> str:
+def verdict_in_words(
+    scores: Scores, metric: bool, baselines: Mapping[str, Scores], kind: Baseline = "none", where: str = ""
+) -> str:
     """Return a verdict on measured errors as one line that needs no knowledge of the field.
+
+    A network is clearly better than the baseline if its error is smaller by `CLEARLY_BETTER` of the baseline's; if it
+    is not, its grade is `UNSURE` at best.
 
     Args:
         scores: the scores of the checkpoint's own row.
         metric: whether its depth is metric; otherwise the scores are those after one factor for each image.
         baselines: the scores of the baselines by row, if there are any.
         kind: the kind of the row "baseline".
+        where: the frames, such as "on the 8 frames that were not trained on, "; by default they are not named.
 
     >>> verdict_in_words({"abs_rel": 0.11, "a1": 0.9}, True, {})
     'Good: depth in metres is off by 11 % on average, and 90 % of pixels are within 25 %'
     """
     error, unit = scores["abs_rel"], "in metres" if metric else "after one factor for each image"
-    words = f"depth {unit} is off by {percent(error)} on average, and {percent(scores['a1'])} of pixels are within 25 %"
+    share = percent(scores["a1"])
     row = "baseline" if metric else "baseline_scaled"
     if row not in baselines:
-        return f"{grade_of(error)}: {words}"
+        return (
+            f"{grade_of(error)}: {where}depth {unit} is off by {percent(error)} on average, and {share} of pixels are "
+            "within 25 %"
+        )
     guess = baselines[row]["abs_rel"]
-    compared = "better" if error < guess else "not better"
-    images = "the other images" if kind == "others_median" else "all images"
+    is_clear = error <= (1 - CLEARLY_BETTER) * guess
+    compared = "better" if is_clear else "not clearly better" if error < guess else "not better"
+    grade = grade_of(error) if is_clear else grade_of(error, at_best=UNSURE)
+    lowered = "" if grade == grade_of(error) else f", which makes it {grade} at best"
+    frames = "the other frames" if kind == "others_median" else "all frames"
+    network, baseline = percents(error, guess)
     return (
-        f"{grade_of(error)}: {words}; that is {compared} than a baseline without a network that is given the measured "
-        f"depth of {images} and takes its median at the same place, which is off by {percent(guess)}"
+        f"{grade}: {where}depth {unit} is off by {network} on average, and {share} of pixels are within 25 %; guessing "
+        f"by position in the image, without looking at it (by the median depth measured there in {frames}), is off by "
+        f"{baseline}: the network is {compared}{lowered}"
     )
+
+
+def in_words(items: Sequence[str]) -> str:
+    """Return a list of words as part of a sentence.
+
+    Args:
+        items: the words.
+
+    >>> in_words(["by distance", "at depth edges", "of classes"])
+    'by distance, at depth edges and of classes'
+    """
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def columns(names: Sequence[str], rows: Mapping[str, Scores]) -> list[str]:
@@ -360,7 +429,7 @@ def reports_text(reports: Sequence[Report]) -> str:
         numbers = columns(metrics, {str(i): report.rows[row] for i, report in enumerate(having, 1)})[1:]
         side_by_side = [f"{line}  {report.checkpoint}" for line, report in zip(numbers, having, strict=True)]
         lines += ["", row, columns(metrics, {})[0], *side_by_side]
-    verdicts = [f"{report.checkpoint}: {report.headline}" for report in reports]
+    verdicts = [line for report in reports for line in (f"{report.checkpoint}: {report.headline}", *report.notes)]
     return "\n".join(
         [*verdicts, "", reports[0].protocol.describe(), *lines, *(f"\n{report.results_text()}" for report in reports)]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -19,7 +19,7 @@ from torch import Tensor
 from packdepth.blocks import use, used
 from packdepth.data.targets import gaps
 from packdepth.errors import InputError, check_least
-from packdepth.evaluation.baseline import baseline_scores
+from packdepth.evaluation.baseline import baseline_images
 from packdepth.evaluation.boundaries import boundary_errors
 from packdepth.evaluation.choices import Resizing
 from packdepth.evaluation.ego_motion import constant_motion, ego_motion_errors, measured_motion
@@ -32,7 +32,7 @@ from packdepth.evaluation.predictions import FrameMaps, NetworkPredictions, Pred
 from packdepth.evaluation.protocol import Protocol
 from packdepth.evaluation.protocols import OWN, find_protocol
 from packdepth.evaluation.report import Report, write_reports
-from packdepth.evaluation.scores import ImageScores, Scores, evaluated_depth, scores_by_part
+from packdepth.evaluation.scores import ImageScores, evaluated_depth, scores_by_part
 from packdepth.evaluation.sparsification import sparsification
 from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.depth import MIN_INV_DEPTH
@@ -140,7 +140,7 @@ def evaluate(
     clips = chosen.clips(Path(data))
     everything = [open_predictions(checkpoint, runtime) for checkpoint in given]
     _prepare(json, html)
-    baselines = {} if chosen.baseline == "none" else baseline_scores(chosen, stacked_ground_truth(chosen, clips))
+    baselines = {} if chosen.baseline == "none" else baseline_images(chosen, stacked_ground_truth(chosen, clips))
     reports = [
         evaluate_clips(predictions, chosen, clips, baselines, processes, runtime, batch) for predictions in everything
     ]
@@ -212,7 +212,7 @@ def evaluate_clips(
     predictions: Predictions,
     protocol: Protocol,
     clips: Sequence[Clip],
-    baselines: dict[str, Scores],
+    baselines: Mapping[str, Sequence[ImageScores]],
     processes: int = 1,
     runtime: str | None = None,
     batch: int = 1,
@@ -223,7 +223,7 @@ def evaluate_clips(
         predictions: the predictions.
         protocol: the protocol.
         clips: clips of `Protocol.clips`.
-        baselines: the scores of the baselines by row, see `baseline_scores`.
+        baselines: the scores of the baselines on each image by row, see `baseline_images`.
         processes: the number of processes that share the work.
         runtime: what computes exported files in those processes.
         batch: number of images in a call of the depth network.
@@ -261,9 +261,11 @@ def evaluate_clips(
         scale_source=predictions.scale_source,
         scale=scale,
         images=images,
-        baselines=baselines,
+        baseline_images=baselines,
         ego_motion=ego_motion,
         ego_motion_baseline=ego_motion_baseline,
+        flip_note=predictions.flip_note,
+        untrained=predictions.untrained(clips),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,12 @@ from packdepth.records import Clip
 MIN_SIDE, MAX_SIDE = 32, 4096  # pixels of the input: the coarsest stride of the networks, and a bound on memory
 MOTION_TOLERANCE = 1e-4  # largest difference of an exported motion matrix: metres, and of rotations; float32 gives 1e-6
 EXAMPLES = ("predict.py", "predict.cpp")  # programs that are written beside a model of ONNX, as STEM-predict.py
+PURPOSES = (  # of these programs, for the report
+    "an example that predicts without torch and packdepth, in Python with numpy, Pillow and onnxruntime",
+    "an example that predicts without Python, in C++ with OpenVINO's library",
+)
+
+WEIGHTS = ".bin"  # suffix of OpenVINO's files of weights
 
 Input = Literal["float", "uint8"]
 
@@ -51,11 +57,16 @@ class Exported:
     parity: Parity  # difference of the depth network from the checkpoint
     bytes: int  # size of the depth network on disk
     pose: Path | None  # the file of the ego-motion network, if it was asked for
+    weights: tuple[Path, ...] = ()  # files of weights, which must stay beside the files of OpenVINO
+    examples: tuple[Path, ...] = ()  # programs that use the file without packdepth and torch, see `write_examples`
 
     def __str__(self) -> str:
         size = size_in_words(self.bytes)
-        pose = "" if self.pose is None else f"\n{self.pose}: the ego-motion network"
-        return f"{self.path}: {self.size[0]}x{self.size[1]}, precision {self.precision}, {size}; {self.parity}{pose}"
+        lines = [f"{self.path}: {self.size[0]}x{self.size[1]}, precision {self.precision}, {size}; {self.parity}"]
+        lines += [] if self.pose is None else [f"{self.pose}: the ego-motion network"]
+        lines += [f"{file}: weights, which must stay beside {file.stem}{self.path.suffix}" for file in self.weights]
+        lines += [f"{file}: {purpose}" for file, purpose in zip(self.examples, PURPOSES, strict=False)]
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,7 @@ def export(
         path = output if len(chosen) < 2 else output.with_stem(f"{output.stem}-{size[0]}x{size[1]}")
         written.append(_write(predictor, path, size, options, clips, ranges, pose))
     if kind.suffix == ".onnx":
-        write_examples(written[0].path)
+        written[0] = replace(written[0], examples=write_examples(written[0].path))
     return written
 
 
@@ -173,7 +184,8 @@ def _write(
         for file in files:
             file.chmod(rights())
             put(file, path.parent / file.name)
-    return Exported(path, size, options.precision, parity, count, pose_path(path) if pose else None)
+    weights = tuple(path.parent / file.name for file in files if file.suffix == WEIGHTS)
+    return Exported(path, size, options.precision, parity, count, pose_path(path) if pose else None, weights)
 
 
 def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> ExportRecord:
@@ -244,16 +256,20 @@ def run_hash(predictor: Predictor) -> str:
     return digest.hexdigest()[:12]
 
 
-def write_examples(model: Path) -> None:
+def write_examples(model: Path) -> tuple[Path, ...]:
     """Write programs that use a model of ONNX beside it, in Python and C++, without packdepth.
 
     Args:
         model: the model.
+
+    Returns:
+        The programs, in the order of `EXAMPLES`.
     """
-    for name in EXAMPLES:
-        text = (Path(__file__).parent / "examples" / name).read_text()
-        with replacing(model.with_name(f"{model.stem}-{name}")) as temporary:
-            temporary.write_text(text)
+    programs = tuple(model.with_name(f"{model.stem}-{name}") for name in EXAMPLES)
+    for name, program in zip(EXAMPLES, programs, strict=True):
+        with replacing(program) as temporary:
+            temporary.write_text((Path(__file__).parent / "examples" / name).read_text())
+    return programs
 
 
 def _check_motion(exported: ExportedPredictor, graph: Graph, path: Path) -> None:

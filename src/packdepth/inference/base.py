@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -74,6 +75,21 @@ class BasePredictor(ABC):
     def has_pose(self) -> bool:
         """Whether there is a network that predicts ego-motion."""
         return len(self.pose_offsets) > 0
+
+    @property
+    def aligns_motions(self) -> bool:
+        """Whether `motions` can be aligned with the predicted depth."""
+        return self.label_classes is None
+
+    @property
+    def pose_advice(self) -> str:
+        """The advice if there is no network that predicts ego-motion, after "no measured poses" in a sentence."""
+        return ", and the checkpoint holds no pose network; give poses, or a checkpoint that was trained with one"
+
+    @property
+    def flip_note(self) -> str | None:
+        """A sentence on why fusion with the mirror image is no gain for this network; None if nothing is known."""
+        return None
 
     @abstractmethod
     def image_maps(
@@ -307,6 +323,17 @@ class BasePredictor(ABC):
         Raises InputError for too few frames, and if the checkpoint holds no pose network.
         """
         return np.stack(list(self.motions(images)))
+
+
+def say_flip_note(predictor: BasePredictor, flip: bool) -> None:
+    """Print, to standard error, that fusion with mirror images was asked for but is no gain, if this is known.
+
+    Args:
+        predictor: the predictor.
+        flip: whether predictions are fused with those of mirrored images.
+    """
+    if flip and predictor.flip_note is not None:
+        print(predictor.flip_note, file=sys.stderr)
 
 
 def image_pixels(image: Image) -> np.ndarray:

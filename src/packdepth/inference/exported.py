@@ -220,6 +220,19 @@ class ExportedPredictor(BasePredictor):
         """The offsets of the context frames of the ego-motion network beside the depth network; empty without one."""
         return () if self._pose is None else self._pose[0].offsets
 
+    @property
+    def aligns_motions(self) -> bool:
+        """Whether `motions` can be aligned with the predicted depth: no, this takes torch."""
+        return False
+
+    @property
+    def pose_advice(self) -> str:
+        """The advice if there is no ego-motion network, after "no measured poses" in a sentence."""
+        return (
+            ", and no ego-motion network lies beside this exported file; write both with packdepth export --pose, or "
+            "give the checkpoint"
+        )
+
     def compute(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the depth network, as its file has them.
 
@@ -289,9 +302,7 @@ class ExportedPredictor(BasePredictor):
         if self._pose is None:
             raise InputError("the exported file holds a depth network alone; export the checkpoint with --pose")
         if camera is not None:
-            raise InputError(
-                "an exported network cannot align motions with depth (--save map, --align); give the checkpoint"
-            )
+            raise InputError("an exported network cannot align motions with depth (--align); give the checkpoint")
         record, session = self._pose
         before = len(record.offsets) - 1  # number of frames before the target that the network needs: 0 or 1
         window: list[np.ndarray] = []

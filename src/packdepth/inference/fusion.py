@@ -39,6 +39,7 @@ class ClipMap:
         self.options, self._max = options, max_voxels
         self.grid: VoxelGrid | None = None  # made when the first points are known
         self.views = 0  # number of used frames
+        self.reach: tuple[float, float] | None = None  # least and largest depth at which used frames were cut
         self._window: deque[Prediction] = deque(maxlen=3)
 
     def add(self, prediction: Prediction) -> None:
@@ -74,6 +75,7 @@ class ClipMap:
         """Add the points of a frame of the window that other ones of it agree on."""
         options, prediction = self.options, self._window[index]
         reach = REACH * float(np.median(prediction.depth)) if options.max_depth is None else options.max_depth
+        self.reach = (reach, reach) if self.reach is None else (min(reach, self.reach[0]), max(reach, self.reach[1]))
         points, colors, confidence = prediction.cloud(
             reach, reliable=not options.all_points, min_confidence=options.min_confidence
         )

@@ -80,7 +80,7 @@ def describe(checkpoint: str | Path) -> str:
             unit,
             *calibrated,
             *[("camera", str(camera)) for camera in meta.cameras],
-            ("training", f"{counted(meta.epoch, 'epoch')}, {counted(meta.step, 'step')}"),
+            ("training", f"epoch {meta.epoch} of {run.training.epochs}, {counted(meta.step, 'step')}"),
             *_labeled("scores", [(name, f"{value:.4g}") for name, value in meta.scores.items()]),
             written,
             *([] if meta.git_commit is None else [("git commit", meta.git_commit)]),

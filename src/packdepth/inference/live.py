@@ -6,11 +6,11 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import numpy as np
 
@@ -18,15 +18,16 @@ from packdepth.color import Colormap, color_range, colorize
 from packdepth.config import Precision
 from packdepth.errors import InputError
 from packdepth.files import make_folder, say_replaced
+from packdepth.inference.base import say_flip_note
 from packdepth.inference.load import load
 from packdepth.inference.options import LIVE, PAGE, LiveOptions, PageOptions
 from packdepth.inference.pictures import BACKGROUND, joined, shades_of, with_bar
 from packdepth.inference.stream import FEED, FeedOptions, PredictionStream, open_feed
 from packdepth.inference.writers.video import timed_video_writer
 from packdepth.live.feeds import Clock
-from packdepth.live.page import Page
+from packdepth.live.page import WAITING, Page, Status
 from packdepth.live.timing import SLOW, Timing
-from packdepth.progress import LINE_SECONDS, counted
+from packdepth.progress import counted
 from packdepth.records import Prediction
 
 MAX_PICTURE = 960  # pixels: wider images are shown with every second, third, ... row and column
@@ -35,6 +36,8 @@ RANGE_STEP = 4  # pixels: the range is that of every fourth row and column
 BAR_ROOM = "0.00 m"  # as wide as most numbers of the color bar
 VIDEO_RATE = 10.0  # frames a second that the video states; each frame has its own time
 LINE_SECONDS_TERMINAL = 1.0  # between updates of the line on a terminal
+LINE_SECONDS = 10.0  # between lines where there is no terminal; chosen
+POLL_SECONDS = 0.1  # between looks for Ctrl-C while the page of a file that has ended is kept up
 
 
 def live(
@@ -50,7 +53,8 @@ def live(
 ) -> None:
     """Predict the newest frame of a live source again and again, show it, and print how fast that is.
 
-    It ends with the source, after `seconds`, by Ctrl-C or by SIGTERM; the video is then completed.
+    It ends with the source, after `seconds`, by Ctrl-C or by SIGTERM; the video is then completed. When a file has
+    ended, its page stays with the last frame until Ctrl-C or `seconds`, unless a video was asked for.
 
     Args:
         checkpoint: the folder that training wrote, another project's checkpoint, or an exported file (see `load`).
@@ -73,8 +77,12 @@ def live(
         page = None
         if page_options.page:
             page = stack.enter_context(Page(f"packdepth live: {feed.label}", page_options.host, page_options.port))
-        predictor = load(checkpoint, precision=precision, runtime=runtime)
         report = Report(page)
+        stays = page is not None and output is None
+        if feed.duration is not None:
+            report.announce(feed.label, feed.duration, stays)
+        predictor = load(checkpoint, precision=precision, runtime=runtime)
+        say_flip_note(predictor, flip)
         stream = PredictionStream(
             predictor, feed, flip=flip, smooth=live_options.smooth, reconnect=live_options.reconnect, tell=report.tell
         )
@@ -83,11 +91,17 @@ def live(
         stack.enter_context(_ended_after(live_options.seconds, stream.stop))
         if output is not None:
             say_replaced([output])
+        painter, last = Painter(live_options.colormap), None
         try:
-            _show(stream, report, page, output, Painter(live_options.colormap), clock)
+            last = _show(stream, report, page, output, painter, clock)
         except InputError as broken:
             error = broken
         report.end(stream, output)
+        if stays and page is not None and last is not None and not stream.is_stopped:
+            page.show(painter(last))
+            report.hold()
+            while not stream.is_stopped:
+                time.sleep(POLL_SECONDS)
     if error is not None:
         raise error
 
@@ -108,8 +122,12 @@ def _check(output: Path | None, source: str, options: LiveOptions) -> None:
 
 def _show(
     stream: PredictionStream, report: Report, page: Page | None, output: Path | None, painter: Painter, clock: Clock
-) -> None:
-    """Show each prediction of a stream, until it ends, and complete the video, also after an error."""
+) -> Prediction | None:
+    """Show each prediction of a stream, until it ends, and complete the video, also after an error.
+
+    Returns the last prediction; None if there was none.
+    """
+    prediction = None
     with ExitStack() as stack:
         append: Callable[[np.ndarray, float], None] | None = None
         error: InputError | None = None
@@ -131,6 +149,7 @@ def _show(
             error = broken
     if error is not None:
         raise error
+    return prediction
 
 
 class Report:
@@ -142,9 +161,11 @@ class Report:
 
     def __init__(self, page: Page | None) -> None:
         self.timing = Timing()  # until a picture is shown
-        self._page, self._state = page, "Waiting for the first image."
+        self._page, self._message, self._clock = page, WAITING["message"], Clock()
         self._stream: PredictionStream | None = None
         self._told = -math.inf
+        self._broken = -math.inf  # when the stream broke or came back, in seconds of the clock
+        self._has_ended = False
         self._on_terminal = sys.stderr.isatty()
         if page is not None:
             page.describe("not known yet: no image has come", "", self.status)
@@ -152,13 +173,24 @@ class Report:
             if not page.is_local:
                 print("anybody in the network can see this page; --host 127.0.0.1 keeps it to you", file=sys.stderr)
 
+    def announce(self, label: str, duration: float, stays: bool) -> None:
+        """Say how long a file lasts, and what happens at its end.
+
+        Args:
+            label: the file.
+            duration: seconds.
+            stays: whether the page stays when the file has ended.
+        """
+        end = "; the page then stays, with the last frame, until Ctrl-C" if stays else ""
+        print(f"{label}: lasts {duration:.1f} s and is played once, in real time{end}", flush=True)
+
     def begin(self, stream: PredictionStream) -> None:
         """Say what depth means, once the first image has come.
 
         Args:
             stream: the predictions.
         """
-        self._stream, self._state = stream, "Live."
+        self._stream, self._message = stream, "Live."
         print("\n".join([f"depth is {stream.scale}", *stream.notes]), flush=True)
         if self._page is not None:
             self._page.describe(stream.scale, " ".join(stream.notes), self.status)
@@ -169,11 +201,11 @@ class Report:
         Args:
             sentence: the sentence.
         """
-        self._state = f"{sentence[0].upper()}{sentence[1:]}."
+        self._message, self._broken = f"{sentence[0].upper()}{sentence[1:]}.", self._clock.now()
         self._line(sentence)
 
     def tick(self, now: float) -> None:
-        """Print how fast it is, about once a second on a terminal, else every half a minute.
+        """Print how fast it is, once that is known, about once a second on a terminal, else every ten seconds.
 
         Args:
             now: the time, in seconds.
@@ -181,20 +213,36 @@ class Report:
         interval, before, end = (
             (LINE_SECONDS_TERMINAL, "\r\033[K", "") if self._on_terminal else (LINE_SECONDS, "", "\n")
         )
-        if self.timing.count > 1 and now - self._told >= interval:
+        if self.timing.is_settled and now - self._told >= interval:
             self._told = now
             print(f"{before}{self._speed()}", end=end, file=sys.stderr, flush=True)
 
-    def status(self) -> Mapping[str, Any]:
-        """Return the figures of the page."""
-        timing, figures = self.timing, dict[str, str]()
-        if self._stream is not None and timing.count > 1:
-            figures = {
-                f"frames a second (slowest 5 %: {timing.rate(SLOW):.1f})": f"{timing.rate():.1f}",
-                f"latency (95 %: {1e3 * timing.latency(SLOW):.0f} ms)": f"{1e3 * timing.latency():.0f} ms",
-                f"of {self._stream.dropped + timing.count} frames dropped": f"{self._stream.dropped}",
-            }
-        return {"figures": figures, "state": self._state}
+    def status(self) -> Status:
+        """Return the figures and the state, for the page and for other programs."""
+        timing, stream = self.timing, self._stream
+        if stream is None:
+            return {**WAITING, "message": self._message}
+        status: Status = {
+            **WAITING,
+            "state": "ended" if self._has_ended else "broken" if self._broken > stream.arrived else "live",
+            "message": self._message,
+            "frames": timing.count,
+            "dropped": stream.dropped,
+        }
+        if timing.count < 2 or not (timing.is_settled or self._has_ended):
+            return status
+        return {
+            **status,
+            "frames_per_second": timing.rate(),
+            "slowest_frames_per_second": timing.rate(SLOW),
+            "latency_ms": 1e3 * timing.latency(),
+            "latency_95_ms": 1e3 * timing.latency(SLOW),
+        }
+
+    def hold(self) -> None:
+        """Say that the file has ended, and that the page stays."""
+        self._message, self._has_ended = "The file has ended; this is its last frame.", True
+        print("the file has ended; Ctrl-C ends the page", flush=True)
 
     def end(self, stream: PredictionStream, output: Path | None) -> None:
         """Print what was done.

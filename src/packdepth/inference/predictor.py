@@ -210,6 +210,16 @@ class Predictor(BasePredictor):
         """The offsets of the context frames of the pose network, in frames; empty without one."""
         return () if self.pose is None else self.pose.context_offsets
 
+    @property
+    def flip_note(self) -> str | None:
+        """A sentence on why fusion with the mirror image is no gain, if the training has seen no mirrored image."""
+        if isinstance(self.run, Imported) or self.run.data.augmentation.flip > 0 or self.run.networks.depth.flip:
+            return None
+        return (
+            "flip: this network was trained without mirrored images (data.augmentation.flip: 0), and predictions that "
+            "are fused with those of mirrored images are usually worse than plain ones"
+        )
+
     @torch.inference_mode()
     def inv_depth(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return inverse depth [B, 1, h, w] (1/metres) at the network's size.

@@ -20,7 +20,7 @@ from packdepth.errors import InputError, check_least
 from packdepth.files import say_replaced
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
-from packdepth.inference.base import BasePredictor
+from packdepth.inference.base import BasePredictor, say_flip_note
 from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, match_clip, scale_of_clip
 from packdepth.inference.load import load
 from packdepth.inference.options import PICTURES, POINTS, SAVED, PictureOptions, PointOptions
@@ -164,6 +164,7 @@ def predict_clips(
         _check(job, input, predictor)
     if predictor.label_classes is not None:
         check_labeled(clips)
+    say_flip_note(predictor, flip)
     with owned(output):
         say_replaced(place for job in jobs for place in job.places.values())
         return [line for job in jobs for line in _write(predictor, job, asked.flip, asked.points, asked.pictures)]
@@ -215,8 +216,8 @@ def _check(job: Job, path: Path, predictor: BasePredictor) -> None:
                 )
             if not predictor.has_pose:
                 raise InputError(
-                    f"{clip.path}: a {writer.content} needs a trajectory, but the checkpoint holds no pose network and "
-                    f"the frames have no measured poses"
+                    f"{clip.path}: a {writer.content} needs a trajectory, but the frames have no measured poses"
+                    f"{predictor.pose_advice}"
                 )
         if writer.needs_camera and job.camera is None:
             raise InputError(
@@ -288,15 +289,15 @@ def _trajectory(predictor: BasePredictor, job: Job) -> tuple[Sequence[np.ndarray
     """Return the trajectory T_first_current of a clip, a pose [4, 4] for each frame, and its origin in words.
 
     Measured poses are used if depth is metric. Otherwise the pose network predicts the trajectory, whose motions are
-    aligned with the predicted depth, unless label maps guide the depth network.
+    aligned with the predicted depth, unless label maps guide the depth network or the predictor is an exported file.
     """
     clip = job.clip
     measured = _measured(predictor, clip)
     if measured is not None:
         return list(measured), "measured poses"
-    camera = job.camera if predictor.label_classes is None else None
+    camera = job.camera if predictor.aligns_motions else None
     images = (frame.image.read() for frame in progress(clip.frames, "poses", len(clip.frames)))
-    aligned = "" if camera is None else ", aligned with predicted depth"
+    aligned = ", not aligned with depth" if camera is None else ", aligned with predicted depth"
     poses = chained(predictor.motions(images, camera))
     poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor
     return list(poses), f"predicted motion{aligned}"

@@ -204,6 +204,11 @@ class PredictionStream:
         """End the iteration soon. Another thread or a handler of signals may call this."""
         self._reader.stop()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called, in contrast to a source that has ended by itself."""
+        return self._reader.is_stopped
+
     def __enter__(self) -> Self:
         return self
 

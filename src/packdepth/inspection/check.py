@@ -24,12 +24,14 @@ from packdepth.inspection.findings import (
     known_speeds,
     overlap,
     speeds_in_words,
+    unfit_log,
 )
 from packdepth.inspection.survey import Survey, survey
 from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
+from packdepth.sources.speeds import UnattachedError
 from packdepth.sources.video import check_sizes_of_videos
 
 # Layout of the text, in characters
@@ -106,11 +108,15 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     Raises InputError for data that cannot be read.
     """
     source = source_at(path, kind, options)
-    clips = source.clips()
+    unattached: dict[str, UnattachedError] = {}
+    clips = source.clips(unattached=unattached)
     check_sizes_of_videos(clips)
     surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
     repeated = overlaps(clips)
-    found = [(surveyed, [*findings(surveyed), *overlap(surveyed.clip, repeated)]) for surveyed in surveys]
+    found = [
+        (each, [*unfit_log(unattached.get(each.clip.name)), *findings(each), *overlap(each.clip, repeated)])
+        for each in surveys
+    ]
     return DataCheck(path, str(source.model_dump()["kind"]), found)
 
 
@@ -125,7 +131,13 @@ def calibrations(clips: Sequence[Clip]) -> list[str]:
         if clip.missing_camera is None:
             camera = clip.camera
             size = f"{camera.width}x{camera.height} pixels"
-            origin, words = clip.calibration or ("the data set", f"fx {camera.fx:.1f}, fy {camera.fy:.1f} for {size}")
+            words = f"fx {camera.fx:.1f}, fy {camera.fy:.1f} for {size}"
+            fov = clip.stated_fov
+            origin, words = (
+                clip.calibration or ("the data set", words)
+                if fov is None
+                else (f"the stated field of view of {fov:g} degrees", words)
+            )
             users.setdefault(words, []).append(str(origin))
     lines = []
     for words, origins in users.items():

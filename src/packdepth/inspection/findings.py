@@ -6,7 +6,7 @@ Each function returns what was measured and what to do about it, or None if ther
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements, height_by_motion
 from packdepth.data.depth_kind import kind_of_depth
 from packdepth.data.disagreement import SURELY_MOVING
 from packdepth.data.faults import faults
@@ -41,7 +41,7 @@ from packdepth.sources.calibrations.find import unread
 from packdepth.sources.decoding import VideoFrame, probe
 from packdepth.sources.files import listed
 from packdepth.sources.guess import guess_in_words
-from packdepth.sources.speeds import frames_in_words, ranges
+from packdepth.sources.speeds import UnattachedError, frames_in_words, ranges
 
 Severity = Literal["error", "warning", "note"]
 """error: training would fail or learn something false; warning: results would be worse; note: worth knowing."""
@@ -89,6 +89,7 @@ LARGE_STATIC_REGION = 0.05  # share of the image: a larger region is worth cropp
 
 # Calibration
 MIN_FOV, MAX_FOV = 25.0, 120.0  # degrees, horizontally: a telephoto lens; the limit of pinholes (measured: 48 to 104)
+MIN_USUAL_FOV = 45.0  # degrees, horizontally: of phones and dash cams, which have 50 to 120
 MAX_CENTER_OFFSET = 0.15  # share of the width: distance of the principal point from the image center (measured: 0.04)
 CORNER = 0.4  # share of width and of height: so far right and down lies the principal point of images twice as large
 MAX_ASPECT = 1.05  # of the shape of a pixel, or its inverse, over the one that is stated (measured: 1.005)
@@ -267,8 +268,25 @@ def _speeds(survey: Survey) -> Finding | None:
     )
 
 
+def unfit_log(unattached: UnattachedError | None) -> list[Finding]:
+    """Return the finding that a log of speeds does not fit a clip; none if it does.
+
+    Args:
+        unattached: why it does not; None if it does, or if there is none.
+
+    >>> unfit_log(UnattachedError("log.csv: covers none of the frames", "give another offset"))[0].advice
+    'Give another offset.'
+    """
+    if unattached is None:
+        return []
+    advice = unattached.advice
+    return [Finding("speeds", "error", unattached.found, f"{advice[0].upper()}{advice[1:]}.")]
+
+
 def _by_road(clip: Clip) -> Finding | None:
     """Report whether the motion of the road in the images confirms the unit of speeds or poses."""
+    if clip.missing_camera is not None:
+        return _field_of_view_by_road(clip)
     said = by_road(clip)
     if said is None:
         return None
@@ -282,6 +300,31 @@ def _by_road(clip: Clip) -> Finding | None:
             "and give the height that a tape measures as height_m= of data import or in camera.yaml."
         )
     return Finding("by the road", "note" if said.usual else "warning", said.text, advice)
+
+
+def _field_of_view_by_road(clip: Clip) -> Finding | None:
+    """Report the field of view at which the stated height of a guessed camera, its speeds and the road agree.
+
+    A focal length that is too long makes the height by the motion of the road too small, by the same factor.
+    """
+    source = distance_source(clip)
+    if source is None or clip.camera_height is None:
+        return None
+    found = height_by_motion(clip)
+    if isinstance(found, str):
+        return None
+    name, camera = "speeds" if source == "speed" else "poses", clip.camera
+    focal = float(camera.fx) * found.metres / clip.camera_height
+    fov = replace(camera, fx=focal).fov()
+    usual = MIN_USUAL_FOV <= fov <= MAX_FOV
+    return Finding(
+        "by the road",
+        "note" if usual else "warning",
+        f"with its {name} and the guessed camera, the motion of the road puts the camera {found.metres:.2f} m above "
+        f"it; at the {clip.camera_height:g} m that are stated, it would be about {fov:.0f} degrees across",
+        f"See whether the camera has about this field of view, and state it with fov=DEGREES; if it has another one, "
+        f"{name} or height_m are wrong (mph taken for m/s are 2.2 times, km/h 3.6 times too fast).",
+    )
 
 
 def _untold_depth(clip: Clip) -> Finding | None:

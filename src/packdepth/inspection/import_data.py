@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from packdepth.data.targets import camera_advice, scale_in_words
 from packdepth.depth_files import write_depth_png
 from packdepth.disk import check_room, size_in_words, unfinished_folder
 from packdepth.errors import InputError
-from packdepth.files import claim, make_folder, replacing, write_image
+from packdepth.files import make_folder, replacing, write_image
 from packdepth.geometry.height import written_height
 from packdepth.inspection.check import calibrations
 from packdepth.ownership import owned
@@ -48,6 +49,7 @@ Size = tuple[int, int] | None
 
 MIN_SIDE = 16  # pixels, of the images to write: a smaller number is a typing error
 SAMPLED_CLIPS = 10  # clips, spread over all, whose first files are written to estimate the disk space: some seconds
+ANOTHER = "name another folder, or remove it"  # advice where a folder holds another import
 GUESS_DECIMALS = 1  # of a pixel, of a camera that is guessed
 TIME_DECIMALS, SPEED_DECIMALS = 6, 4  # of a second and of a metre per second: beyond what is ever measured
 MOVING = 255  # gray level of moving objects in moving/, so that the mask can be looked at; readers take any but 0
@@ -87,6 +89,8 @@ def import_data(
     if size is not None and min(size) < MIN_SIDE:
         raise InputError(f"--size: is {size[0]} {size[1]}; give height and width, of {MIN_SIDE} pixels at least")
     source = source_at(path, kind, options)
+    recipe = Recipe(source=source, size=size, format=image_format)
+    check_recipe(output / "import.yaml", recipe)
     clips = source.clips()
     check_names(clips, path, "import")
     check_sizes_of_videos(clips)
@@ -98,15 +102,17 @@ def import_data(
             print(f"{clip.name}: {clip.speed_source}")
     folders = {clip.name: output / clip.short_name for clip in clips}
     with owned(output):
-        _write_clips(Recipe(source=source, size=size, format=image_format), clips, folders, output)
+        _write_clips(recipe, clips, folders, output)
     return list(folders.values())
 
 
 def _write_clips(recipe: Recipe, clips: Sequence[Clip], folders: dict[str, Path], output: Path) -> None:
     """Write the clips that are not there yet, and print what is to be known of them."""
     size, file = recipe.size, output / "import.yaml"
-    if not _holds(file, recipe):
-        claim(file, yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "another import")
+    check_recipe(file, recipe)  # once more, now that no other import can write it
+    if not file.exists():
+        with replacing(file) as temporary:
+            temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
 
     todo = [clip for clip in clips if not folders[clip.name].exists()]
     pieces_of = partial(pieces, size=size, suffix=f".{recipe.format}")
@@ -135,14 +141,36 @@ def _write_clips(recipe: Recipe, clips: Sequence[Clip], folders: dict[str, Path]
         print(scale)
 
 
-def _holds(file: Path, recipe: Recipe) -> bool:
-    """Return whether a file holds a recipe, if in another order of its keys or with their names of earlier versions."""
+def check_recipe(file: Path, recipe: Recipe) -> None:
+    """Raise InputError, which names the options that differ, if a folder holds another import.
+
+    Args:
+        file: the import.yaml of the folder, which may not exist.
+        recipe: the import to write. The file may have its keys in another order, or their names of earlier versions.
+    """
     if not file.exists():
-        return False
+        return
     try:
-        return parse(Recipe, parse_yaml(file.read_text(), file), str(file)) == recipe
+        there = parse(Recipe, parse_yaml(file.read_text(), file), str(file))
     except (UnicodeDecodeError, InputError):
-        return False
+        raise InputError(f"{file}: this folder holds another import, whose options cannot be read; {ANOTHER}") from None
+    if there == recipe:
+        return
+    before, now = _options(there), _options(recipe)
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    listed = ", ".join(f"{name}={_in_yaml(before.get(name))}, not {_in_yaml(now.get(name))}" for name in names)
+    raise InputError(f"{file}: this folder holds another import, with {listed}; {ANOTHER}")
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    """Return the fields of a recipe and of its source side by side."""
+    values = recipe.model_dump(mode="json")
+    return {**values.pop("source"), **values}
+
+
+def _in_yaml(value: Any) -> str:
+    """Return a value as YAML has it, in one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()
 
 
 # --- frames -------------------------------------------------------------------------------------------------------
@@ -238,7 +266,8 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
         values |= {name: round(float(values[name]), GUESS_DECIMALS) for name in ("fx", "fy", "cx", "cy")}
         values["guess"] = guess_in_words(clip)
     with replacing(folder / "camera.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(values, sort_keys=False))
+        stated = "" if clip.stated_fov is None else f"# camera: a stated field of view of {clip.stated_fov:g} degrees\n"
+        temporary.write_text(stated + yaml.safe_dump(values, sort_keys=False))
 
     speeds = any(frame.speed is not None for frame in clip.frames)
     poses = any(frame.pose is not None for frame in clip.frames)

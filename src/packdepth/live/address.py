@@ -61,7 +61,8 @@ class Address:
         """
         import av
 
-        limits = {} if self.format is not None else {"protocol_whitelist": ",".join(NETWORK)}
+        protocols = ",".join(NETWORK) if "://" in self.target else "file"
+        limits = {} if self.format is not None else {"protocol_whitelist": protocols}
         try:
             return av.open(
                 self.target,

@@ -19,10 +19,10 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.live.address import Address
 from packdepth.records import Clip, Frame
+from packdepth.sources.base import with_stated_fov
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import shown_stream, upright_image
 from packdepth.sources.guess import common_guess
-from packdepth.sources.open import with_stated_fov
 from packdepth.sources.undistort import undistorted
 
 if TYPE_CHECKING:
@@ -77,9 +77,11 @@ class Feed(ABC):
 
     Attributes:
         label: the name of the feed for people, without a password.
+        duration: seconds that it lasts; None if that is not known beforehand, as of cameras and streams.
     """
 
     label: str
+    duration: float | None = None
 
     @abstractmethod
     def arrivals(self, stop: threading.Event) -> Iterator[Arrival]:
@@ -132,6 +134,8 @@ class ClipFeed(Feed):
     def __init__(self, clip: Clip, clock: Clock) -> None:
         self.label = str(clip.path)
         self._clip, self._clock = clip, clock
+        gaps = len(clip.frames) - 1
+        self.duration = (clip.frames[-1].time - clip.frames[0].time) * (1 + 1 / gaps) if gaps else 0.0
 
     def arrivals(self, stop: threading.Event) -> Iterator[Arrival]:
         """Yield each frame at its time."""

@@ -12,7 +12,7 @@ from functools import partial
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Literal, Self, TypedDict
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,36 @@ POLL_SECONDS = 0.1  # after which the server notices that it has to end
 CLIENT_SECONDS = 30.0  # after which a browser that takes nothing is given up
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+
+class Status(TypedDict):
+    """The state of live prediction, which `/status` serves as JSON.
+
+    >>> WAITING["state"]
+    'waiting'
+    """
+
+    state: Literal["waiting", "live", "broken", "ended"]  # broken: the stream is opened again; ended: a file has ended
+    message: str  # a sentence for people
+    frames: int  # number of predicted frames
+    dropped: int  # number of frames that were not predicted, because newer ones had arrived
+    frames_per_second: float | None  # median over the last frames; this and the following are None while too few came
+    slowest_frames_per_second: float | None  # in the slowest twentieth
+    latency_ms: float | None  # milliseconds, median
+    latency_95_ms: float | None  # milliseconds that 95 % of the frames do not exceed
+
+
+WAITING = Status(
+    state="waiting",
+    message="Waiting for the first image.",
+    frames=0,
+    dropped=0,
+    frames_per_second=None,
+    slowest_frames_per_second=None,
+    latency_ms=None,
+    latency_95_ms=None,
+)
+"""The status before the first image."""
+
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -40,19 +70,27 @@ img {{ width: auto; max-width: 100%; margin: 12px 0; }} #state {{ min-height: 1.
 <p class="note">{notes}</p>
 <script>
 async function refresh() {{
-  let state = "packdepth live has ended.";
+  let message = "packdepth live has ended.";
   try {{
-    const answer = await (await fetch("/status")).json();
-    document.getElementById("figures").replaceChildren(...Object.entries(answer.figures).map(([name, value]) => {{
+    const now = await (await fetch("/status")).json();
+    const figures = now.frames_per_second === null ? [] : [
+      [
+        `frames a second (slowest 5 %: ${{now.slowest_frames_per_second.toFixed(1)}})`,
+        now.frames_per_second.toFixed(1),
+      ],
+      [`latency (95 %: ${{now.latency_95_ms.toFixed(0)}} ms)`, `${{now.latency_ms.toFixed(0)}} ms`],
+      [`of ${{now.frames + now.dropped}} frames dropped`, `${{now.dropped}}`],
+    ];
+    document.getElementById("figures").replaceChildren(...figures.map(([name, value]) => {{
       const box = document.createElement("div"), number = document.createElement("b");
       number.textContent = value;
       box.append(number, name);
       return box;
     }}));
-    state = answer.state;
+    message = now.message;
     setTimeout(refresh, 1000);
   }} catch (error) {{}}
-  document.getElementById("state").textContent = state;
+  document.getElementById("state").textContent = message;
 }}
 refresh();
 </script></body></html>
@@ -86,7 +124,7 @@ class Page:
         self._viewers = 0
         self._ended = False
         self._scale, self._notes = "not known yet", ""
-        self._status: Callable[[], Mapping[str, Any]] = lambda: {"figures": {}, "state": "Waiting for the first image."}
+        self._status: Callable[[], Status] = lambda: WAITING
         try:
             self._server = _Server((host, port), self)
         except (OSError, OverflowError) as error:
@@ -108,13 +146,13 @@ class Page:
         """Whether anybody looks at the pictures now."""
         return self._viewers > 0
 
-    def describe(self, scale: str, notes: str, status: Callable[[], Mapping[str, Any]]) -> None:
+    def describe(self, scale: str, notes: str, status: Callable[[], Status]) -> None:
         """Say what the page shows beside the pictures.
 
         Args:
             scale: the scale of depth in words, such as "metric, from velocity (speed)".
             notes: further sentences.
-            status: returns `figures`, texts by their name, and `state`, a sentence; called about once a second.
+            status: returns the figures and the state; called about once a second.
         """
         self._scale, self._notes, self._status = scale, notes, status
 
@@ -134,7 +172,7 @@ class Page:
         words = {"title": self._title, "scale": self._scale, "notes": self._notes}
         return PAGE.format(style=STYLE, **{name: escape(text) for name, text in words.items()})
 
-    def status(self) -> Mapping[str, Any]:
+    def status(self) -> Status:
         """Return the figures and the state of the page."""
         return self._status()
 

@@ -76,6 +76,11 @@ class Reader:
         """End the reading soon. This may be called by a handler of signals."""
         self._stop.set()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called, in contrast to a feed that has ended by itself."""
+        return self._stop.is_set()
+
     def join(self) -> None:
         """Wait for the end of the feed; after `stop`, no longer than a moment."""
         self._thread.join(CLOSE_SECONDS if self._stop.is_set() else None)

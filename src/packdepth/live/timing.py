@@ -7,6 +7,7 @@ from collections import deque
 import numpy as np
 
 KEPT = 10_000  # frames that the figures are of, the last ones: some minutes
+SETTLED_FRAMES, SETTLED_SECONDS = 20, 2.0  # frames, or the time of frames, before which figures say little; chosen
 SLOW = 95  # percent: the frames apart from the slowest twentieth
 
 
@@ -27,6 +28,7 @@ class Timing:
         self.count = 0  # number of frames
         self._latencies: deque[float] = deque(maxlen=KEPT)  # seconds
         self._intervals: deque[float] = deque(maxlen=KEPT)  # seconds
+        self._first: float | None = None
         self._last: float | None = None
 
     def add(self, arrived: float, done: float) -> None:
@@ -37,10 +39,17 @@ class Timing:
             done: when its result was there, by the same clock.
         """
         self.count += 1
+        self._first = done if self._first is None else self._first
         self._latencies.append(done - arrived)
         if self._last is not None:
             self._intervals.append(done - self._last)
         self._last = done
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there are enough frames for figures: `SETTLED_FRAMES`, or those of `SETTLED_SECONDS`."""
+        lasted = 0.0 if self._first is None or self._last is None else self._last - self._first
+        return self.count >= SETTLED_FRAMES or lasted >= SETTLED_SECONDS
 
     def latency(self, percent: float = 50) -> float:
         """Return the latency that a share of the frames does not exceed, in seconds; NaN without frames.

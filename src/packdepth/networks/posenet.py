@@ -64,7 +64,8 @@ class PoseNet(PairPoseNetwork):
         x = images
         for index in range(1, len(CHANNELS) + 1):
             x = self.get_submodule(f"conv{index}")(x)
-        mean = F.adaptive_avg_pool2d(self.pose_pred(x), 1).float().view(len(x), -1, 6)
+        mean = F.adaptive_avg_pool2d(self.pose_pred(x), 1).float()
+        mean = mean.view(mean.shape[0], -1, 6)  # an export takes the number of samples from the shape
         return scaled_motion(mean[..., TRANSLATION], mean[..., ROTATION], self.motion_scales)
 
     def pair_motion(self, pair: Tensor) -> Tensor:

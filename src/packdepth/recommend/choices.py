@@ -37,7 +37,7 @@ TRAINING_SHARE = 0.82  # of the minutes: the rest is starting, reading images, v
 PLACE = 50.0  # metres of path that show one place; a car's camera sees about as far
 FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is not known
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
-BUSY = 1.25  # threads per core from which the planned time is corrected: a load of 1 is the training itself; chosen
+BUSY = 1.25  # times the processor time of the timed steps, from which other work is said to slow training; chosen
 TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
 EPOCHS = 3  # checkpoints of a short training: a tail of a few frames cannot tell many apart
 CAMERA_EPOCHS = 5  # at least, where the camera is learned: it is determined at the end of each (unknown_camera.md)
@@ -160,23 +160,24 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
     return "up to a factor: nothing gives metres; add speeds=LOG or height_m=METRES to import or init"
 
 
-def plan_in_words(choices: Sequence[Choice], budget: Budget, load: float) -> list[str]:
+def plan_in_words(choices: Sequence[Choice], budget: Budget, slowdown: float) -> list[str]:
     """Return lines that say what the training will do, how long it takes, and what more time would give.
 
     Args:
         choices: the values of the run file.
         budget: what the training may cost.
-        load: threads that want to compute on each core of this machine, the training's included; above 1, all wait.
+        slowdown: how many times as long the training takes beside the other work on this machine.
     """
     values = {choice.key: choice for choice in choices}
     (height, width), steps = values["data.image_size"].value, values["training.epoch_steps"]
-    busy = budget.accelerator == "cpu" and load > BUSY
-    longer = f"; other work slows it to up to {budget.minutes * load:.0f} minutes at present load" if busy else ""
-    alone = "as measured with nothing else running" if budget.accelerator == "cpu" else "as measured just now"
+    busy, minutes = slowdown > BUSY, budget.minutes * slowdown
+    decimals = 1 if minutes < 10 else 0
+    longer = f"; other work here slows it to roughly {minutes:.{decimals}f} minutes at the present load" if busy else ""
+    clock = "of processor time" if budget.accelerator == "cpu" else "as measured just now"
     samples = steps.value * values["training.epochs"].value * values["training.batch_size"].value
     lines = [
         f"images     {height}x{width}: {values['data.image_size'].why}",
-        f"training   {steps.why}, {alone}{longer}",
+        f"training   {steps.why}, {clock}{longer}",
     ]
     if samples < ROUGH_IMAGES:
         advice = f"expect rough depth, or give more --minutes ({FEW_IMAGES} samples are a good start)"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
 from packdepth.config import parse_run
@@ -15,6 +16,7 @@ from packdepth.files import make_folder, replacing
 from packdepth.objectives.objective import Objective
 from packdepth.ownership import owned
 from packdepth.recommend.choices import (
+    BUSY,
     Budget,
     Choice,
     choose,
@@ -25,7 +27,7 @@ from packdepth.recommend.choices import (
 )
 from packdepth.recommend.look import Look, Without, hidden, look
 from packdepth.recommend.run_text import run_text, run_values
-from packdepth.recommend.step_time import seconds_per_step
+from packdepth.recommend.step_time import StepTime, time_of_step
 from packdepth.sources.base import Source
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.recognize import source_at
@@ -87,7 +89,7 @@ def init(
         found = found.restricted_to(split)
     try:
         budget = Budget(minutes, *_device(device), seed)
-        choices = recommended(looked, found, budget, keeps_depth="depth" in without)
+        choices, slowdown = recommended(looked, found, budget, keeps_depth="depth" in without)
     except InputError:
         if left_out:
             split.unlink()
@@ -96,7 +98,7 @@ def init(
         guesses = dict.fromkeys(guess_in_words(clip) for clip in looked.clips if clip.missing_camera is not None)
         print(f"camera     not known: learned with depth, from a guess of {' and '.join(guesses)}")
     print(f"depth      {scale_in_advance(choices, looked)}")
-    print("\n".join(plan_in_words(choices, budget, _load(budget.processes))))
+    print("\n".join(plan_in_words(choices, budget, slowdown)))
     with replacing(output) as temporary:
         temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out)))
     return output
@@ -145,8 +147,10 @@ def train_on_data(
     train_elsewhere(file, output, overrides, use=use)
 
 
-def recommended(looked: Look, source: Source, budget: Budget, keeps_depth: bool = False) -> list[Choice]:
-    """Return all values of a run file, after timing training steps and checking that the data hold what it needs.
+def recommended(looked: Look, source: Source, budget: Budget, keeps_depth: bool = False) -> tuple[list[Choice], float]:
+    """Return all values of a run file, and how many times as long the training takes beside the present other work.
+
+    Training steps are timed, and it is checked that the data hold what the run file needs.
 
     Args:
         looked: measurements of the data.
@@ -157,18 +161,21 @@ def recommended(looked: Look, source: Source, budget: Budget, keeps_depth: bool 
     block = {"kind": source.kind, **source.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})}
     choices = choose(looked, block, budget, keeps_depth)
 
+    timed: list[StepTime] = []
+
     def step_seconds(chosen: Sequence[Choice], size: tuple[int, int]) -> float:
         trial = [*chosen, Choice("data.image_size", list(size), ""), Choice("training.epochs", 1, "")]
         run = parse_run(run_values(trial), "the recommended run file")
         clips = [clip for clip in looked.clips if len(clip.frames) > max(map(abs, (0, *run.data.context))) * 2][:1]
-        return seconds_per_step(run, [replace(clip, targets=None) for clip in clips])
+        timed.append(time_of_step(run, [replace(clip, targets=None) for clip in clips]))
+        return timed[-1].seconds
 
     complete = with_steps(choices, looked, budget, step_seconds)
     run = parse_run(run_values(complete), "the recommended run file")
     objective = Objective(run.objective)
     _, clips, validation, *_ = run_clips(run, objective)
     RunData(run, objective, clips, validation, distinct_cameras(clips) if run.camera.learn else [])
-    return complete
+    return complete, _slowdown(timed, budget.processes)
 
 
 def check_trainable(looked: Look, path: Path) -> None:
@@ -208,9 +215,13 @@ def _device(device: Literal["auto", "cpu", "gpu"]) -> tuple[Literal["cpu", "gpu"
     return "gpu", 1
 
 
-def _load(processes: int) -> float:
-    """Return the threads that want to compute on each core when a training runs beside what runs now."""
-    return (os.getloadavg()[0] + processes) / len(os.sched_getaffinity(0))
+def _slowdown(timed: Sequence[StepTime], processes: int) -> float:
+    """Return how many times as long a training takes beside what runs now, by the steps that were timed.
+
+    One process was timed. Where it had to wait for other work, the others that train wait for their share, too.
+    """
+    slowdown = max(median(step.slowdown for step in timed), 1.0)
+    return slowdown if slowdown <= BUSY else slowdown + (processes - 1) / len(os.sched_getaffinity(0))
 
 
 def _headline(source: Path, minutes: float, left_out: Sequence[str]) -> str:

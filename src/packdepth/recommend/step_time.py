@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -20,8 +21,19 @@ PARALLEL_COST = (
 )
 
 
-def seconds_per_step(run: Run, clips: Sequence[Clip]) -> float:
-    """Return the time of one training step of a run, in seconds, as each of its processes would take it.
+class StepTime(NamedTuple):
+    """Time of a training step.
+
+    >>> StepTime(seconds=0.4, slowdown=1.5).seconds
+    0.4
+    """
+
+    seconds: float  # of the processor on a CPU, without other work; on a GPU, as it passed
+    slowdown: float  # how many times as long the timed steps took, beside the other work on this machine
+
+
+def time_of_step(run: Run, clips: Sequence[Clip]) -> StepTime:
+    """Return the time of one training step of a run, as each of its processes would take it.
 
     Args:
         run: the run. On a CPU, one process's share of a batch is timed with one thread.
@@ -44,9 +56,9 @@ def seconds_per_step(run: Run, clips: Sequence[Clip]) -> float:
         optimizer, _ = optimizer_and_schedule(run.training, module.networks, 100)
         share = max(run.training.batch_size // processes, 1)
         batch = Batch.stack([data.train[index % len(data.train)] for index in range(share)]).to(device)
-        times = []
+        times, passed = [], []
         for _ in range(STEPS + 1):
-            started = clock()
+            started, began = clock(), time.monotonic()
             loss, _ = module.objective(module(batch), module.taught(module.calibrated(batch)))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -54,6 +66,8 @@ def seconds_per_step(run: Run, clips: Sequence[Clip]) -> float:
             if device.type == "cuda":
                 torch.cuda.synchronize()
             times.append(clock() - started)
+            passed.append(time.monotonic() - began)
     finally:
         torch.set_num_threads(threads)
-    return min(times[1:]) * (PARALLEL_COST if processes > 1 else 1.0)
+    seconds = min(times[1:]) * (PARALLEL_COST if processes > 1 else 1.0)
+    return StepTime(seconds, sum(passed[1:]) / sum(times[1:]))

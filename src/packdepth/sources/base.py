@@ -20,8 +20,9 @@ from packdepth.reading import refusing
 from packdepth.records import Clip, Readable
 from packdepth.sources.calibrations.find import is_calibration
 from packdepth.sources.camera_file import with_camera
+from packdepth.sources.guess import FieldOfView, assume_fov
 from packdepth.sources.pose_scale import with_metric_poses
-from packdepth.sources.speeds import SpeedLog, with_speeds
+from packdepth.sources.speeds import SpeedLog, UnattachedError, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 from packdepth.sources.undistort import undistorted
@@ -54,6 +55,24 @@ def check_frame_sizes(clip: Clip) -> None:
                 f"{frame.image.path}: is {width}x{height} pixels, but other images of {clip.path} are "
                 f"{clip.camera.width}x{clip.camera.height}; give images of one size, as for all but prediction"
             )
+
+
+def with_stated_fov(clip: Clip, fov: float) -> Clip:
+    """Return a clip with a stated field of view.
+
+    Args:
+        clip: the clip.
+        fov: horizontal field of view, in degrees.
+
+    Raises InputError if the camera of the clip is known, or if its images differ in size.
+    """
+    if clip.missing_camera is None:
+        raise InputError(
+            f"{clip.path}: its camera is known, {clip.camera.fov():.1f} degrees across; leave out the field of view"
+        )
+    check_frame_sizes(clip)
+    (assumed,) = assume_fov([clip], fov)
+    return assumed
 
 
 def check_interval(clip: Clip) -> None:
@@ -209,12 +228,24 @@ class Source(Block, ABC):
         """
         return self.model_copy(update={"split_file": split_file})
 
-    def clips(self, one_size: bool = True, camera: Path | None = None) -> list[Clip]:
+    def with_stated_camera(self, clip: Clip) -> Clip:
+        """Return a clip with what the block itself states of its camera; the clip as it is, if it states nothing.
+
+        Args:
+            clip: the clip, with the camera of its calibration or a guess.
+        """
+        return clip
+
+    def clips(
+        self, one_size: bool = True, camera: Path | None = None, unattached: dict[str, UnattachedError] | None = None
+    ) -> list[Clip]:
         """Return the clips of the source, restricted to the split file and to `frames`. Their images are undistorted.
 
         Args:
             one_size: refuse clips whose images differ in size, which only prediction can use.
             camera: camera file of the images on disk, in place of the camera that the source knows.
+            unattached: receives, by the name of a clip, why a log of speeds does not fit it; such a clip then has no
+                speeds. With None, this is an error.
 
         Raises InputError if something is missing, does not fit together or is refused.
         """
@@ -223,7 +254,8 @@ class Source(Block, ABC):
             clips = self.find()
             if package_of(type(self)) is not None:
                 check_found(self.kind, clips)
-        clips = [undistorted(clip if camera is None else with_camera(clip, camera)) for clip in clips]
+        clips = [clip if camera is None else with_camera(clip, camera) for clip in clips]
+        clips = [undistorted(self.with_stated_camera(clip)) for clip in clips]
         if one_size:
             for clip in clips:
                 check_frame_sizes(clip)
@@ -234,7 +266,7 @@ class Source(Block, ABC):
         clips = [with_metric_poses(clip, self.pose_scale) for clip in clips]
         log = self._speed_log()
         if log is not None:
-            clips = with_speeds(clips, log)
+            clips = with_speeds(clips, log, unattached)
         if self.split_file is not None:
             entries = self.entries()
             clips, absent = select(clips, entries)
@@ -275,6 +307,21 @@ class Source(Block, ABC):
         if not self.partial or len(absent) == listed:
             raise InputError(f"{absent[0]}: not found ({count}); get it, or use what is there with 'partial: true'")
         warnings.warn(f"{count}; the others are used", stacklevel=2)
+
+
+class UncalibratedSource(Source):
+    """Base class of the formats whose data may lack a calibration."""
+
+    fov: FieldOfView | None = None
+    """Horizontal field of view of data without calibration, in degrees between the left and the right border."""
+
+    def with_stated_camera(self, clip: Clip) -> Clip:
+        """Return a clip with the field of view that the block states. Raises InputError if its camera is known.
+
+        Args:
+            clip: the clip, with the camera of its calibration or a guess.
+        """
+        return clip if self.fov is None else with_stated_fov(clip, self.fov)
 
 
 SOURCES = Family(Source, "packdepth.sources", ("packdepth.sources",))  # type: ignore[type-abstract]

@@ -40,7 +40,9 @@ RECENT_FRAMES = 8  # decoded frames that are kept: a target and its context fram
 PROBED_KEY_FRAMES = 4  # key frames, spread over a video, and the last, whose sizes are compared: milliseconds each
 CAPTURE_RATE = "com.android.capture.fps"  # frames per second of the recording, which slow motion shows at fewer
 OTHER_RATE = 1.2  # factor between two rates that are not meant to be one
-FORMATS = (  # FFmpeg's names of the containers that are read: no playlists, no lists of files, no images
+FORMATS = (  # FFmpeg's names of the containers that are read: no playlists, no lists of files, no images; of sound,
+    # so that the sentence says what is missing
+    *("wav", "mp3", "flac", "aac"),
     *("mov", "matroska", "avi", "asf", "flv", "ogg", "mpegts", "mpeg", "mpegvideo", "mjpeg", "h264", "hevc", "m4v"),
     *("mxf", "dv", "vc1", "av1", "obu", "ivf", "nut", "gif", "apng"),
 )

@@ -31,7 +31,7 @@ from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.reading import refusing
 from packdepth.records import Clip, Frame, Readable
-from packdepth.sources.base import Source
+from packdepth.sources.base import UncalibratedSource
 from packdepth.sources.calibrations.find import in_folder
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import (
@@ -60,7 +60,7 @@ from packdepth.sources.tracks.units import SPEED_UNITS, speed_unit
 R = TypeVar("R", bound=Readable)
 
 
-class Folder(Source):
+class Folder(UncalibratedSource):
     """Clips in packdepth's own folder contract (see `packdepth.sources.folder`)."""
 
     kind: Literal["folder"] = "folder"

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median_low
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
 
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip
@@ -15,6 +17,7 @@ from packdepth.sources.stills import QUARTER_TURNS, opened, turn_of
 
 GUESSED_FOV = 60.0  # degrees, horizontal field of view of a camera of which nothing is known: about a phone's
 MIN_FOV, MAX_FOV = 10.0, 150.0  # degrees: a focal length in EXIF outside of these limits, those of a run, is a mistake
+FieldOfView = Annotated[float, Field(ge=MIN_FOV, le=MAX_FOV)]  # degrees, of a run file
 FILM_DIAGONAL = math.hypot(36.0, 24.0)  # mm, of 35 mm film, on which EXIF bases equivalent focal lengths (CIPA DC-008)
 MILLIMETRES = {2: 25.4, 3: 10.0, 4: 1.0, 5: 1e-3}  # of EXIF's units of FocalPlaneResolutionUnit
 INCH = 2  # the unit where EXIF names none
@@ -145,7 +148,7 @@ def assume_fov(clips: Sequence[Clip], fov: float) -> list[Clip]:
     return [
         clip
         if clip.missing_camera is None
-        else replace(clip, camera=with_fov(clip.camera, fov), missing_camera=None, guess=None)
+        else replace(clip, camera=with_fov(clip.camera, fov), missing_camera=None, guess=None, stated_fov=fov)
         for clip in clips
     ]
 

@@ -12,7 +12,7 @@ from pydantic import PositiveFloat
 
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source, unread_names
+from packdepth.sources.base import UncalibratedSource, unread_names
 from packdepth.sources.calibrations.find import beside, in_folder
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import ImageFile, by_name, is_clutter, listed, require, required
@@ -22,7 +22,7 @@ from packdepth.sources.size_index import image_sizes
 from packdepth.sources.stills import IMAGES
 
 
-class Images(Source):
+class Images(UncalibratedSource):
     """A single image, or the images of a folder as consecutive frames in the order of their names.
 
     Numbers in the names count by their value: frame_2 comes before frame_10. Training and `packdepth data` need images

@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from packdepth.errors import InputError
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 from packdepth.records import Clip
 from packdepth.sources.tracks.track import Track
@@ -62,8 +61,8 @@ class Offset:
         )
 
 
-def find_offset(clip: Clip, track: Track) -> Offset:
-    """Return the logger's time at the first frame of a clip.
+def find_offset(clip: Clip, track: Track) -> Offset | str:
+    """Return the logger's time at the first frame of a clip, or why the images do not determine it, a clause.
 
     It is assumed that the log covers the whole clip, but for one period of the log at each end. A log that is shorter
     than the clip is assumed to lie within it.
@@ -72,13 +71,10 @@ def find_offset(clip: Clip, track: Track) -> Offset:
         clip: the clip, with all its frames.
         track: the log of its speeds.
 
-    Raises InputError if the offset cannot be found: too few motions, too little variation, or several candidates.
+    There is none with too few motions, too little variation, or several candidates.
     """
     times, motions = _motions(clip)
-    found = offset_between(times, motions, track, clip.frames[-1].time - clip.frames[0].time)
-    if isinstance(found, str):
-        raise InputError(f"{track.path}: offset=auto finds no offset to clip {clip.name}: {found}; give offset=SECONDS")
-    return found
+    return offset_between(times, motions, track, clip.frames[-1].time - clip.frames[0].time)
 
 
 @lru_cache(maxsize=16)

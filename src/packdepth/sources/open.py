@@ -8,8 +8,8 @@ from pathlib import Path
 
 from packdepth.errors import InputError
 from packdepth.records import Clip
-from packdepth.sources.base import check_frame_sizes
-from packdepth.sources.guess import MAX_FOV, MIN_FOV, assume_fov
+from packdepth.sources.base import with_stated_fov
+from packdepth.sources.guess import MAX_FOV, MIN_FOV
 from packdepth.sources.recognize import source_at
 
 
@@ -84,21 +84,3 @@ def check_fov(fov: float, camera: Path | None) -> None:
         raise InputError(f"{camera}: is given beside a field of view; give one of them")
     if not MIN_FOV <= fov <= MAX_FOV:
         raise InputError(f"--fov: is {fov:g}; give degrees between {MIN_FOV:g} and {MAX_FOV:g}")
-
-
-def with_stated_fov(clip: Clip, fov: float) -> Clip:
-    """Return a clip with a stated field of view.
-
-    Args:
-        clip: the clip.
-        fov: horizontal field of view, in degrees.
-
-    Raises InputError if the camera of the clip is known, or if its images differ in size.
-    """
-    if clip.missing_camera is None:
-        raise InputError(
-            f"{clip.path}: its camera is known, {clip.camera.fov():.1f} degrees across; leave out the field of view"
-        )
-    check_frame_sizes(clip)
-    (assumed,) = assume_fov([clip], fov)
-    return assumed

@@ -22,7 +22,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.reading import parse_yaml
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source, unread_names
+from packdepth.sources.base import UncalibratedSource, unread_names
 from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera, facts_or_guess
 from packdepth.sources.files import by_name, inside, is_clutter, listed, read_text, require
@@ -58,7 +58,7 @@ SAME_CAMERA = 0.01  # relative change of the camera within a recording: less is 
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
 
 
-class Rosbag(Source):
+class Rosbag(UncalibratedSource):
     """Recording of ROS 1 or ROS 2.
 
     To find its frames, the recording is read once. Frames are named by their number in the order of time.

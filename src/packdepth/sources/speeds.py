@@ -20,7 +20,24 @@ ENOUGH = 0.5  # share of the frames that the log must cover if clocks are compar
 LONGER = 1.0  # seconds by which a log is longer than its clip, so that it may begin before it
 DENIED, SURE = 0.5, 4.0  # seconds and standard deviations of an offset by the images, from which 0 is denied
 MAX_RANGES = 5  # ranges of frames that a sentence lists
+GUESSED_CAMERA = ", and a calibration, or fov=DEGREES, helps, as the camera is a guess"  # end of a sentence
 TELEMETRY_OF_ITSELF = "self"  # value of `speeds` for the telemetry inside each video
+
+
+class UnattachedError(InputError):
+    """Error about a log whose times do not fit those of a clip.
+
+    Args:
+        found: what was found, a clause that begins with the path of the log.
+        advice: what to do, a clause.
+
+    >>> str(UnattachedError("log.csv: covers none of the frames", "give another offset"))
+    'log.csv: covers none of the frames; give another offset'
+    """
+
+    def __init__(self, found: str, advice: str) -> None:
+        super().__init__(f"{found}; {advice}")
+        self.found, self.advice = found, advice
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,9 @@ class SpeedLog:
     offset: float | Literal["auto"] | None  # logger's time at the first frame, seconds
 
 
-def with_speeds(clips: Sequence[Clip], log: SpeedLog) -> list[Clip]:
+def with_speeds(
+    clips: Sequence[Clip], log: SpeedLog, unattached: dict[str, UnattachedError] | None = None
+) -> list[Clip]:
     """Return clips whose frames have the speeds of a logger, and a sentence about it (`Clip.speed_source`).
 
     Speeds are interpolated linearly, never extrapolated, and not across holes. Other frames have no speed.
@@ -41,6 +60,8 @@ def with_speeds(clips: Sequence[Clip], log: SpeedLog) -> list[Clip]:
     Args:
         clips: clips, each with all its frames.
         log: the log.
+        unattached: receives, by the name of a clip, why the log does not fit it; such a clip then has no speeds. With
+            None, this is an error.
 
     Raises InputError for a log that cannot be read, that covers no frame, or whose clock is not known.
     """
@@ -57,7 +78,16 @@ def with_speeds(clips: Sequence[Clip], log: SpeedLog) -> list[Clip]:
                 f"{path}: its clock is not UTC, so that it can serve one clip only, but {len(clips)} share it; give a "
                 f"folder with a log for each clip, named like the clip (such as {clip.short_name}{path.suffix})"
             )
-    return [_with_track(clip, tracks[path], log.offset) for clip, path in zip(clips, paths, strict=True)]
+    attached = []
+    for clip, path in zip(clips, paths, strict=True):
+        try:
+            attached.append(_with_track(clip, tracks[path], log.offset))
+        except UnattachedError as error:
+            if unattached is None:
+                raise
+            unattached[clip.name] = error
+            attached.append(replace(clip, frames=tuple(replace(frame, speed=None) for frame in clip.frames)))
+    return attached
 
 
 def _log_of(clip: Clip, path: Path, clips: int) -> Path:
@@ -83,10 +113,10 @@ def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None
     times = np.array([frame.time for frame in clip.frames]) - clip.frames[0].time + zero
     speeds = track.speeds_at(times)
     if np.isnan(speeds).all():
-        raise InputError(
+        raise UnattachedError(
             f"{track.path}: covers none of the frames of clip {clip.name}: its times are {track.times[0]:.2f} to "
-            f"{track.times[-1]:.2f} s, those of the frames {times[0]:.2f} to {times[-1]:.2f} s ({why}); "
-            f"give another offset"
+            f"{track.times[-1]:.2f} s, those of the frames {times[0]:.2f} to {times[-1]:.2f} s ({why})",
+            "give another offset",
         )
     frames = tuple(
         replace(frame, speed=None if np.isnan(speed) else float(speed))
@@ -103,10 +133,16 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
         from packdepth.sources.offset import find_offset
 
         found = find_offset(clip, track)
+        if isinstance(found, str):
+            raise UnattachedError(
+                f"{track.path}: offset=auto finds no offset to clip {clip.name}: {found}",
+                f"give offset=SECONDS, {_seconds_in_words(track)}; a recording with a start, a stop or strong braking "
+                f"determines it{'' if clip.missing_camera is None else GUESSED_CAMERA}",
+            )
         return found.seconds, found.in_words()
     if offset is not None:
         zero = offset - track.start if track.start is not None and offset > EPOCH else offset
-        of = "the log's first value" if track.start is not None or track.free_zero else "the logger's zero"
+        of = "the log's first value" if _has_own_clock(track) else "the logger's zero"
         return zero, f"offset {offset:g} s, as given" + (f" (from {of})" if zero == offset else "")
     if track.path == clip.path:
         return clip.frames[0].time, "on the video's own clock"
@@ -117,19 +153,30 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
         covered = min(zero + length, track.times[-1]) - max(zero, track.times[0])
         if covered >= ENOUGH * length:
             return zero, f"offset {zero:.3f} s by the clocks (UTC of the log and {source})"
-        raise InputError(
+        raise UnattachedError(
             f"{track.path}: by the clocks, the first frame of {clip.name} is {zero:.1f} s after the log's first value, "
-            f"and the log does not cover the clip ({source} may be in another time zone); give offset=SECONDS or "
-            f"offset=auto"
+            f"and the log does not cover the clip ({source} may be in another time zone)",
+            "give offset=SECONDS or offset=auto",
         )
-    own_clock = track.start is not None or track.free_zero
+    own_clock = _has_own_clock(track)
     if not own_clock and abs(track.times[0]) <= track.period:
         return 0.0, f"assumed that the log starts with the first frame, as its times start at 0{_seen(clip, track)}"
     begins = "has a clock of its own" if own_clock else f"starts at {track.times[0]:g} s"
-    counted = ", counted from the log's first value" if own_clock else ""
-    raise InputError(
-        f"{track.path}: {begins}, and nothing tells its time at the first frame of {clip.name}; give offset=SECONDS "
-        f"(the logger's time at the first frame{counted}) or offset=auto"
+    raise UnattachedError(
+        f"{track.path}: {begins}, and nothing tells its time at the first frame of {clip.name}",
+        f"give offset=SECONDS ({_seconds_in_words(track)}) or offset=auto",
+    )
+
+
+def _has_own_clock(track: Track) -> bool:
+    """Return whether the zero of a log's clock means nothing, so that offsets count from the log's first value."""
+    return track.start is not None or track.free_zero
+
+
+def _seconds_in_words(track: Track) -> str:
+    """Return what an offset of a log is."""
+    return "the logger's time at the first frame" + (
+        ", counted from the log's first value" if _has_own_clock(track) else ""
     )
 
 
@@ -139,14 +186,14 @@ def _seen(clip: Clip, track: Track) -> str:
 
     if track.times[-1] - track.times[0] < clip.frames[-1].time - clip.frames[0].time + LONGER:
         return " (if not, give offset=SECONDS or offset=auto)"
-    try:
-        found = find_offset(clip, track)
-    except InputError:  # the images cannot tell
+    found = find_offset(clip, track)
+    if isinstance(found, str):  # the images cannot tell
         return ", although it is longer than the clip (if not, give offset=SECONDS)"
     if abs(found.seconds) > max(DENIED, SURE * found.deviation):
-        raise InputError(
+        raise UnattachedError(
             f"{track.path}: its times start at {track.times[0]:g} s, as if with the first frame of {clip.name}, but "
-            f"the images say {found.in_words()}; give offset=auto, or offset=SECONDS"
+            f"the images say {found.in_words()}",
+            "give offset=auto, or offset=SECONDS",
         )
     return ", and the images agree"
 

@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 
 from packdepth.errors import InputError
 from packdepth.records import Clip, Frame
-from packdepth.sources.base import Source, unread_names
+from packdepth.sources.base import UncalibratedSource, unread_names
 from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.decoding import VIDEOS, VideoFrame, VideoInfo, check_one_size, probe
@@ -27,11 +27,11 @@ CAMERA_MARK = re.compile(
 )  # ends of names of videos that several cameras of one car record: front, rear, inside (and parked)
 
 
-class Video(Source):
+class Video(UncalibratedSource):
     """Videos in any format that FFmpeg reads.
 
     A video should have a camera.yaml. Without one, its camera is a guess, which training can learn (`camera.learn`) or
-    replace by a stated field of view (`camera.fov`).
+    replace by a stated field of view (`fov`).
     """
 
     place: ClassVar[str] = "file"

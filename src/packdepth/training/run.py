@@ -189,7 +189,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
             raise InputError(collapse)
         meta = check_scales(output, clips, validation, device)
         print(f"scale: {meta.scale}")
-        print(f"checkpoints: {output / 'best'} and {output / 'last'}")
+        epoch = f"epoch {checkpoint.read_description(output / 'best')[1].epoch} of {run.training.epochs}"
+        print(f"checkpoints: {output / 'best'} ({epoch}) and {output / 'last'}")
         data_at = getattr(run.data.train[0], run.data.train[0].place)
         print(f"judge depth: packdepth evaluate {output / 'best'} --protocol own --data {data_at}")
     return output / "best"
@@ -418,6 +419,7 @@ def summary(
     else:
         measured = sum(frame.lidar is not None for frame in targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
+    validated, targeted = (0, 0) if data.val is None else (_frames(data.val.clips), len(data.val))
     unknown, processes = scale == "none", training.devices * training.nodes
     unmeasured = sum(len(target_indices(clip, run.data.context)) for clip in clips) - len(data.train)
     lines = [
@@ -426,7 +428,8 @@ def summary(
         + (f"; {counted(breaks, 'gap')} in time, not crossed" if breaks else "")
         + (f"; {unmeasured} without a known distance (no speed or pose) are context only" if unmeasured else "")
         + (f"; {measured} targets with measured depth" if "truth" in data.train.fields else "")
-        + (f"; {len(data.val)} to validate on" if data.val else ""),
+        + (f"; {validated} to validate on, {targeted} of them targets" if validated else "")
+        + ("; those that are no targets are context only" if kept + validated > len(data.train) + targeted else ""),
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
         f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
         f"depth      {network('depth')}",
@@ -449,7 +452,7 @@ def _camera_lines(run: Run, clips: Sequence[Clip], module: DepthModule, assumed:
         origins = dict.fromkeys(clip.guess or "assumed" for clip in clips)
         origin = ", ".join(origins) if run.camera.fov is None else "camera.fov"
         return [f"cameras    {len(module.cameras.guesses)}, learned from {fovs} degrees ({origin})"]
-    return [f"cameras    {len(assumed)} assumed, {run.camera.fov:g} degrees across (camera.fov)"] if assumed else []
+    return [f"cameras    {len(assumed)} as stated, {run.camera.fov:g} degrees across (camera.fov)"] if assumed else []
 
 
 def _frames(clips: Sequence[Clip]) -> int:

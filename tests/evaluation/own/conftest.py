@@ -59,7 +59,11 @@ class Forward(PairPoseNetwork):
 
 
 def knowing(
-    change: Change = lambda p: p, step: float = 1.0, clips: tuple[str, ...] = ("folder/elsewhere",), tail: float = 0.0
+    change: Change = lambda p: p,
+    step: float = 1.0,
+    clips: tuple[str, ...] = ("folder/elsewhere",),
+    tail: float = 0.0,
+    frames: int = 6,
 ) -> Predictor:
     """A predictor of a `Knowing` network, which was trained on some clips."""
     run = parse_run(
@@ -83,7 +87,7 @@ def knowing(
         metric=True,
         scale_source="velocity (speed)",
         clips=list(clips),
-        frames=6,
+        frames=frames,
     )
     return Predictor(run, meta, Knowing(change), Forward(step), torch.device("cpu"))
 

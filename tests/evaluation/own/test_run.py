@@ -98,6 +98,8 @@ def test_the_tail_of_a_training_clip_is_held_out(drive: Path) -> None:
     found = held_out([long], predictor.run, predictor.meta)
     assert found.seen  # six frames are too few for a tail
     longer = type(long)(**{**long.__dict__, "frames": long.frames * 4})
+    assert held_out([longer], predictor.run, predictor.meta).seen  # six frames were trained on, not twelve
+    predictor = knowing(clips=("folder/my_drive",), tail=0.5, frames=12)
     found = held_out([longer], predictor.run, predictor.meta)
     assert not found.seen
     assert len(found.clips[0].frames) == 2 * world.FRAMES
@@ -123,6 +125,7 @@ def test_what_the_command_writes(
     content, page = json.loads(files["json"].read_text()), files["html"].read_text()
     assert text.splitlines()[0] == content["verdict"]["words"]
     body = page[page.index("<body>") :]
+    assert "<th>the network</th><th>to compare with</th>" in body
     assert body.index(escape(content["verdict"]["words"])) < body.index("<img") < body.index("<table")
     assert body.index("<table") < body.index("The protocol own")
     assert content["protocol"] == "own"

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from packdepth.checkpoint import Meta
 from packdepth.config import Imported, Run
-from packdepth.data.held_out import without_tail
-from packdepth.errors import InputError
 from packdepth.evaluation.grades import percent
+from packdepth.evaluation.seen import divided
 from packdepth.progress import counted
 from packdepth.records import Clip
 
@@ -29,8 +28,7 @@ class HeldOut:
 def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
     """Return the parts of clips that a checkpoint was not trained on; all of them if it was trained on every clip.
 
-    A clip counts as a training clip if it has the name of one, apart from the kind of its source. Of a training clip,
-    the last frames are held out if the run file says so (`data.val_tail`).
+    What a training clip is, and which frames of it were held out, is decided by `evaluation.seen.divided`.
 
     Args:
         clips: the clips.
@@ -40,10 +38,9 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
     if isinstance(run, Imported):
         words = "whether the network was trained on these frames is not known: another project trained it"
         return HeldOut(tuple(clips), False, words)
-    trained = {short_name(name) for name in meta.clips}
-    new = [clip for clip in clips if clip.short_name not in trained]
-    kept = [part for clip in clips if clip.short_name in trained for part in tail_of(clip, run)]
-    used = sum(len(clip.frames) for clip in new + kept)
+    found = divided(clips, run, meta)
+    new, kept = found.new, found.tails
+    used = sum(len(clip.frames) for clip in (*new, *kept))
     frames = sum(len(clip.frames) for clip in clips)
     if not new and not kept:
         return HeldOut(
@@ -59,30 +56,3 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
     if frames > used:
         words += f"; {frames - used} training frames are left out"
     return HeldOut((*new, *kept), False, words)
-
-
-def short_name(name: str) -> str:
-    """Return the name of a clip without the kind of its source, as `Clip.short_name` does.
-
-    Args:
-        name: the full name, as a checkpoint keeps it.
-
-    >>> short_name("kitti_odometry/06/left")
-    '06-left'
-    """
-    return "-".join(name.split("/")[1:]) or name
-
-
-def tail_of(clip: Clip, run: Run) -> list[Clip]:
-    """Return the tail of a training clip that a run has held out, if there is one: a list of one or no clip.
-
-    Args:
-        clip: the clip.
-        run: the run.
-    """
-    if not run.data.val_tail:
-        return []
-    try:
-        return without_tail([clip], run.data.val_tail, run.data.context)[1]
-    except InputError:  # it is too short to be divided, and was trained on as a whole
-        return []

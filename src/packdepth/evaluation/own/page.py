@@ -77,7 +77,11 @@ def _pictures(report: OwnReport, pictures: Sequence[PairPicture]) -> str:
 
 def _numbers(reports: Sequence[OwnReport]) -> str:
     """Return a table of the measures; each checkpoint has a column of its own and one for its references."""
-    names = [f"{number}. {what}" for number in range(1, len(reports) + 1) for what in ("network", "reference")]
+    names = ["the network", "to compare with"]
+    if len(reports) > 1:
+        names = [
+            f"{number}. {what}" for number, report in enumerate(reports, 1) for what in (report.checkpoint, names[1])
+        ]
     rows: dict[str, list[float | str | None]] = {}
     for name, first in reports[0].measures.items():
         cells: list[float | str | None] = [

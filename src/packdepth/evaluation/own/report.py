@@ -16,9 +16,10 @@ SETTINGS = {
     "data": "frames of a video, without ground truth: each is compared with the next one and with its mirror image",
     "motion": "that of the ego-motion network, refined so that it suits the depth (geometry.align)",
     "error": (
-        f"the mean relative error of depth after one factor for each image, predicted as {FACTOR:g} times `parallax` "
-        "times the photometric error over that of a constant depth; fitted to networks on rendered drives "
-        "(docs/results/2026-11-26-own-verdict.md)"
+        "the mean relative error of depth after one factor for each image. It is estimated: the more another depth "
+        "would suit the next frame better, and the less the predicted one gains over a flat wall, the larger it is. "
+        f"Formula: {FACTOR:g} times `parallax` times the photometric error over that of a constant depth; fitted to "
+        "networks on rendered drives (docs/results/2026-11-26-own-verdict.md)"
     ),
     "interval": (
         "90 % of the networks that were left out of the fit lay in it, on rendered roads; it is wider where less than "

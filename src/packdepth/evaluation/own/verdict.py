@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from packdepth.checkpoint import TOLERANCE
-from packdepth.evaluation.grades import NOT_BETTER, grade_of, percent
+from packdepth.evaluation.grades import NOT_BETTER, UNSURE, grade_of, percent
 from packdepth.evaluation.own.pairs import PairMeasures
 
 # Constants of `predicted_error`, from docs/results/2026-11-26-own-verdict.md.
@@ -29,7 +29,6 @@ SMALLEST = 0.05  # smallest true error of the calibration: the lower end of the 
 CLEARLY = 1.15  # ratio of two predicted errors from which their order is trusted: it was right in 11 of 13 such cases
 MIN_PAIRS = 5  # pairs with parallax and texture; fewer do not carry a verdict; chosen
 ROAD_SHARE = 0.5  # share of frames with a ground plane below which a clip is unlike a road; chosen
-UNSURE = "Fair"  # the best grade of a network that is not clearly better than guessing; chosen
 MIN_GAIN = 0.05  # share of the error of the unmoved image or constant depth that must be explained; chosen
 
 

@@ -51,5 +51,5 @@ def main(model: str, image: str, output: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 4:
-        sys.exit("usage: python predict.py MODEL.onnx IMAGE DEPTH.npy")
+        sys.exit(f"usage: python {Path(sys.argv[0]).name} MODEL.onnx IMAGE DEPTH.npy")
     main(*sys.argv[1:])

@@ -17,7 +17,7 @@ from packdepth.disk import unfinished_folder
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, say_replaced
 from packdepth.geometry.camera import Camera
-from packdepth.inference.base import BasePredictor
+from packdepth.inference.base import BasePredictor, say_flip_note
 from packdepth.inference.cameras import is_metric_for, known_camera, scale_of_clip
 from packdepth.inference.load import load
 from packdepth.inference.options import POINTS, RECORDING, PointOptions, RecordingOptions
@@ -143,6 +143,7 @@ def predict_recording(
     if predictor.label_classes is not None:
         check_labeled(opened)
     jobs = [_job(topic, clip, predictor) for topic, clip in zip(topics, opened, strict=True)]
+    say_flip_note(predictor, flip)
     make_folder(output.parent)
     say_replaced([output])
     scales = dict.fromkeys(scale_of_clip(clip, predictor.meta) for clip in opened)

@@ -164,7 +164,7 @@ def predict_clips(
         _check(job, input, predictor)
     if predictor.label_classes is not None:
         check_labeled(clips)
-    say_flip_note(predictor, flip)
+    say_flip_note(predictor, asked.flip)
     with owned(output):
         say_replaced(place for job in jobs for place in job.places.values())
         return [line for job in jobs for line in _write(predictor, job, asked.flip, asked.points, asked.pictures)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from packdepth import checkpoint
+from packdepth.cli import main
+from packdepth.training.run import train as _imported_before_the_fork  # noqa: F401
 
 OPTIONS = (
     "training.nodes=2",
@@ -55,24 +57,40 @@ def srun(rank: int) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("launcher", [torchrun, srun])
+def machine(environment: dict[str, str], arguments: list[str], log: Path) -> None:
+    """The process of a machine. It is forked, because importing torch takes longer than the training."""
+    for name in [name for name in os.environ if name.startswith(("SLURM_", "RANK", "WORLD_"))]:
+        del os.environ[name]
+    os.environ.update(environment)
+    with log.open("w") as file, redirect_stdout(file), redirect_stderr(file):
+        status = main(arguments)
+    os._exit(status)
+
+
+def by_hand(rank: int) -> dict[str, str]:
+    """What Lightning asks for if nothing starts the processes of the machines."""
+    return {"NODE_RANK": str(rank)}
+
+
+@pytest.mark.parametrize("launcher", [torchrun, srun, by_hand])
 def test_two_machines_share_a_training(launcher: object, run_file: Path, tmp_path: Path) -> None:
     assert callable(launcher)
-    output, shared = tmp_path / "run", {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "RANK", "WORLD_"))}
-    command = [sys.executable, "-m", "packdepth.cli", "train", str(run_file), *OPTIONS, "--output", str(output)]
+    output = tmp_path / "run"
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "PACKDEPTH_WAIT_SECONDS": "60"}
+    arguments = ["train", str(run_file), *OPTIONS, "--output", str(output)]
+    logs = [tmp_path / "first.txt", tmp_path / "second.txt"]
     machines = [
-        subprocess.Popen(
-            command,
-            env=clean | {"OMP_NUM_THREADS": "1"} | shared | launcher(rank),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        multiprocessing.get_context("fork").Process(
+            target=machine, args=(shared | launcher(rank), arguments, log), daemon=True
         )
-        for rank in (0, 1)
+        for rank, log in enumerate(logs)
     ]
-    first, second = (machine.communicate(timeout=300)[0] for machine in machines)
-    assert [machine.returncode for machine in machines] == [0, 0], first + second
+    for each in machines:
+        each.start()
+    for each in machines:
+        each.join(timeout=100)
+    first, second = (log.read_text() for log in logs)
+    assert [each.exitcode for each in machines] == [0, 0], first + second
     assert "processes  2, which train like one but for the rounding of floats" in first
     assert "processes" not in second  # one machine speaks
     assert checkpoint.read_description(output / "best")[1].step == 2

@@ -13,7 +13,6 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from packdepth import checkpoint
@@ -38,7 +37,7 @@ from packdepth.data.targets import (
 from packdepth.errors import InputError
 from packdepth.files import check_local
 from packdepth.geometry.camera import Camera
-from packdepth.interruption import Interrupted, heeding_signals
+from packdepth.interruption import Interrupted, heeding_signals, is_first_rank
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
@@ -107,7 +106,7 @@ def train(
     """
     output = Path(output)
     check_local(output)
-    with owned(output, first=getattr(rank_zero_only, "rank", 0) == 0), heeding_signals() as signals:
+    with owned(output, first=is_first_rank()), heeding_signals() as signals:
         try:
             return _train(run, output, resume, overrides)
         except SystemExit:  # Lightning's answer to an interruption

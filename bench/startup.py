@@ -1,9 +1,9 @@
 """Time and memory of the start of a training on many frames: `python bench/startup.py 1000 100000`.
 
 A folder of images is made of hard links to a few images. Printed are, for each number of frames, the seconds and the
-memory from the run file to the first batch: the clips are found and checked, the data set and its order are made, and
-one batch is read. The first start builds the index of the folder, the second one uses it. Each start is a process of
-its own, with the memory that importing torch takes.
+memory from the run file to the first batch: the clips are found and checked, the data set, its order and the
+fingerprint of the clips are made, and one batch is read. The first start builds the index of the folder, the second
+one uses it. Each start is a process of its own, with the memory that importing torch takes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from packdepth.config import parse_run
 from packdepth.objectives import Objective
 from packdepth.training.data import RunData
 from packdepth.data.dataset import DrawSampler
+from packdepth.data.fingerprint import fingerprint
 from packdepth.records import Batch
 from packdepth.training.run import run_clips
 imported, base = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -41,6 +42,7 @@ run = parse_run({
 objective = Objective(run.objective)
 found = run_clips(run, objective)
 data = RunData(run, objective, found.clips, found.validation)
+prints = [fingerprint(clip) for clip in found.clips]
 draws = next(iter(DrawSampler(len(data.train), 4, data.epoch_steps(), seed=0)))
 Batch.stack([data.train[draw] for draw in draws])
 done, peak = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

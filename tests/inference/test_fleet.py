@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -184,15 +185,20 @@ def test_lists_and_shards_that_cannot_be_used(tmp_path: Path, checkpoint_folder:
     assert main(["predict", str(checkpoint_folder), video, "-o", str(tmp_path / "out"), "--shard", "1/2"]) == 2
 
 
+def append_many(path: Path, who: str) -> None:
+    manifest = Manifest(path, "job")
+    for index in range(40):
+        manifest.add(Item(Path("x" * 5000), f"{who}-{index}"), "done")
+
+
 def test_many_processes_append_to_one_manifest(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from packdepth.inference.fleet import Item, Manifest\n"
-        "manifest = Manifest(Path(sys.argv[1]), 'job')\n"
-        "for i in range(40): manifest.add(Item(Path('x' * 5000), f'{sys.argv[2]}-{i}'), 'done')\n"
-    )
-    path = tmp_path / "manifest.jsonl"
-    workers = [subprocess.Popen([sys.executable, "-c", code, str(path), str(number)]) for number in range(2)]
-    assert [worker.wait() for worker in workers] == [0, 0]
+    path, processes = tmp_path / "manifest.jsonl", multiprocessing.get_context("fork")
+    workers = [processes.Process(target=append_many, args=(path, who), daemon=True) for who in ("a", "b")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=100)
+    assert [worker.exitcode for worker in workers] == [0, 0]
     assert len(Manifest(path, "job").latest()) == 80
     Manifest(path, "job").add(Item(Path("y"), "y"), "failed", error="y: not found")
     assert Manifest(path, "job").latest()["y"]["error"] == "y: not found"

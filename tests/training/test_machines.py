@@ -67,12 +67,7 @@ def machine(environment: dict[str, str], arguments: list[str], log: Path) -> Non
     os._exit(status)
 
 
-def by_hand(rank: int) -> dict[str, str]:
-    """What Lightning asks for if nothing starts the processes of the machines."""
-    return {"NODE_RANK": str(rank)}
-
-
-@pytest.mark.parametrize("launcher", [torchrun, srun, by_hand])
+@pytest.mark.parametrize("launcher", [torchrun, srun])
 def test_two_machines_share_a_training(launcher: object, run_file: Path, tmp_path: Path) -> None:
     assert callable(launcher)
     output = tmp_path / "run"

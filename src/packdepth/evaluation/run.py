@@ -432,7 +432,7 @@ class Job:
 
     checkpoint: str  # what to evaluate
     runtime: str | None  # what computes it, if it is an exported file
-    protocol: Protocol
+    protocol: Protocol  # the protocol
     batch: int  # number of images in a call of the depth network
 
 

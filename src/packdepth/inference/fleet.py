@@ -58,8 +58,8 @@ class Shard:
     ['b', 'e']
     """
 
-    index: int
-    count: int
+    index: int  # number of this shard, from 1
+    count: int  # number of shards
 
     @classmethod
     def parse(cls, text: str) -> Shard:
@@ -213,7 +213,7 @@ def job_of(checkpoint: Path, asked: Asked, precision: Precision) -> str:
 
 @dataclass
 class Worker:
-    """What predicts inputs of a list, one after the other, in one process.
+    """Predictor of the inputs of a list, one after the other, in one process.
 
     Attributes:
         predictor: the predictor.

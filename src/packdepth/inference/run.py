@@ -47,20 +47,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Asked:
-    """What to predict of an input, and what to write. `predict` describes the fields.
+    """Options of the prediction of an input, and of the files to write; as those of `predict`.
 
     >>> Asked(flip=True).save
     'depth,color'
     """
 
-    save: str = SAVED
-    camera: Path | None = None
-    kind: str | None = None
-    options: tuple[str, ...] = ()
-    flip: bool = False
-    points: PointOptions = POINTS
-    pictures: PictureOptions = PICTURES
-    fov: float | None = None
+    save: str = SAVED  # kinds of files to write, separated by commas
+    camera: Path | None = None  # calibration file
+    kind: str | None = None  # kind of the source; None recognizes it
+    options: tuple[str, ...] = ()  # options of the source, each as key=value
+    flip: bool = False  # whether predictions are fused with those of mirrored images
+    points: PointOptions = POINTS  # options of point clouds and maps
+    pictures: PictureOptions = PICTURES  # options of pictures and videos
+    fov: float | None = None  # horizontal field of view of images without calibration, in degrees
 
 
 def predict(

@@ -331,9 +331,12 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
         folder: the folder.
         checkpoint: the checkpoint.
         extra: a function that adds files of its own to the temporary folder before it takes the place of `folder`.
+
+    Raises InputError, and leaves the folder as it is, if weights are not finite.
     """
     from safetensors.torch import save_file
 
+    check_writable(checkpoint.weights, folder)
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it
@@ -387,12 +390,43 @@ def check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
     >>> import torch
     >>> check_finite({"depth.weight": torch.ones(2)}, Path("weights.safetensors"))
     """
-    wrong = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    wrong = not_finite(weights)
     if wrong:
         raise InputError(
             f"{path}: {len(wrong)} of its {len(weights)} tensors hold numbers that are not finite, such as {wrong[0]}; "
             f"its training has failed, or the file is damaged: take another checkpoint"
         )
+
+
+def check_writable(weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Raise InputError if weights are not finite, so that no checkpoint is made of them.
+
+    Args:
+        weights: the weights by name.
+        folder: the folder of the checkpoint, which is left as it is.
+
+    >>> import torch
+    >>> check_writable({"depth.weight": torch.ones(2)}, Path("best"))
+    """
+    wrong = not_finite(weights)
+    if wrong:
+        raise InputError(
+            f"{folder}: is not written, because {len(wrong)} of {len(weights)} tensors hold numbers that are not "
+            f"finite, such as {wrong[0]}; what was there is kept: lower the learning rates, and train again"
+        )
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold numbers that are not finite.
+
+    Args:
+        weights: the weights by name.
+
+    >>> import torch
+    >>> not_finite({"depth.weight": torch.ones(2), "depth.bias": torch.tensor([float("nan")])})
+    ['depth.bias']
+    """
+    return [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

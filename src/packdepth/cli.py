@@ -155,6 +155,8 @@ def predict(
     recording: RecordingOptions = RECORDING,
     kind: str | None = None,
     runtime: RuntimeName | None = None,
+    batch: int = 1,
+    shard: str | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video, a data set or a recording of ROS.
@@ -164,7 +166,7 @@ def predict(
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
             export wrote.
-        input: image, folder, video or data set.
+        input: image, folder, video or data set; or a text file (.txt) with one of these in each line.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder to write to; of several clips, each gets a folder in it. OUT.mcap makes a recording of ROS: depth
             images, calibrations and clouds of each camera of the input, which must be a recording, too.
@@ -180,12 +182,16 @@ def predict(
         recording: of recordings (OUT.mcap).
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
+        batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
+        shard: I/N: predict every N-th input of a list, beginning with the I-th, so that N processes share it.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
     """
     _use(use)
     from packdepth.inference.ros.recording import is_recording, predict_recording
-    from packdepth.inference.run import predict
+    from packdepth.inference.run import Asked, is_list, predict
 
+    if shard is not None and not is_list(input):
+        raise InputError(f"--shard {shard}: is of a list of inputs, but {input} is none; give a text file (.txt)")
     if is_recording(output):
         if save != SAVED:
             raise InputError(f"--save {save}: is for folders, but {output} is a recording; leave one of them out")
@@ -195,7 +201,15 @@ def predict(
         return
     if recording != RECORDING:
         raise InputError(f"--depth-encoding and --cut-depth are of recordings, but {output} is none; name OUT.mcap")
-    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime)
+    if is_list(input):
+        from packdepth.inference.fleet import predict_list
+
+        asked = Asked(save, camera, kind, options, flip, points, pictures, fov)
+        predict_list(checkpoint, input, output, asked, shard or "1/1", precision, runtime, batch)
+        return
+    predict(
+        checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime, batch
+    )
 
 
 def live(
@@ -302,6 +316,7 @@ def evaluate(
     json: Path | None = None,
     html: Path | None = None,
     processes: int = 1,
+    batch: int = 1,
     runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
@@ -320,6 +335,7 @@ def evaluate(
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
         processes: number of processes that share the work.
+        batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
         runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
         use: Python file or installed module with the networks of the checkpoints, or the protocol; repeatable.
     """
@@ -327,7 +343,9 @@ def evaluate(
     from packdepth.evaluation.report import reports_text
     from packdepth.evaluation.run import evaluate
 
-    reports = evaluate(checkpoints, protocol, data, json=json, html=html, processes=processes, runtime=runtime)
+    reports = evaluate(
+        checkpoints, protocol, data, json=json, html=html, processes=processes, runtime=runtime, batch=batch
+    )
     print(reports_text(reports))
 
 

@@ -202,3 +202,13 @@ def test_many_processes_append_to_one_manifest(tmp_path: Path) -> None:
     assert len(Manifest(path, "job").latest()) == 80
     Manifest(path, "job").add(Item(Path("y"), "y"), "failed", error="y: not found")
     assert Manifest(path, "job").latest()["y"]["error"] == "y: not found"
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(checkpoint_folder: Path, listed: Path, tmp_path: Path) -> None:
+    note = tmp_path / "out" / "drive2" / "note.txt"
+    note.parent.mkdir(parents=True)
+    note.write_text("mine")
+    with pytest.raises(InputError, match="drive2: is there already, and is no prediction of this list"):
+        predict_list(checkpoint_folder, listed, tmp_path / "out", DEPTH)
+    assert note.read_text() == "mine"
+    assert not (tmp_path / "out" / "drive0").exists()

@@ -227,6 +227,20 @@ class Worker:
     asked: Asked
     manifest: Manifest
 
+    def check_free(self, items: Sequence[Item]) -> None:
+        """Raise InputError if a folder of an input is there that no process of this job began: it would be replaced.
+
+        Args:
+            items: the inputs of the list.
+        """
+        known = self.manifest.latest()
+        for item in items:
+            folder = self.output / item.name
+            if item.name not in known and folder.exists():
+                raise InputError(
+                    f"{folder}: is there already, and is no prediction of this list; name another --output, or move it"
+                )
+
     def is_done(self, item: Item) -> bool:
         """Return whether an input was predicted, has not changed since, and its predictions are there.
 
@@ -383,6 +397,7 @@ def predict_list(
     """
     part, items = Shard.parse(shard), read_list(path)
     worker = open_worker(checkpoint, output, asked, precision, runtime, batch)
+    worker.check_free(items)
     began, states = time.monotonic(), Counter[str]()
     for item in part.of(items):
         states[worker.predict(item)] += 1

@@ -314,7 +314,7 @@ def page(study: Study[V], results: Mapping[str, Any], rows: Sequence[Row[V]]) ->
         rows: the results of all variants.
     """
     tables = [
-        table(scores, {escape(row.variant.title): _cells(row, scores, study.digits) for row in rows})
+        _scrolled(table(scores, {escape(row.variant.title): _cells(row, scores, study.digits) for row in rows}))
         for scores in study.tables(known(rows))
     ]
     return (
@@ -351,7 +351,7 @@ def contents(folder: Path) -> Path:
         for content, place in sorted(found, key=lambda pair: pair[0]["date"], reverse=True)
     }
     with replacing(folder / CONTENTS) as temporary:
-        body = table(["date", "variants", "seeds", "time", "put to the test"], rows)
+        body = _scrolled(table(["date", "variants", "seeds", "time", "put to the test"], rows))
         temporary.write_text(f"{_head('Studies')}{body}", encoding="utf-8")
     return folder / CONTENTS
 
@@ -362,6 +362,11 @@ def _head(title: str) -> str:
         f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
         f"<h1>{escape(title)}</h1>"
     )
+
+
+def _scrolled(content: str) -> str:
+    """Return a table that is scrolled where the page is narrower."""
+    return f"<div class='scroll'>{content}</div>"
 
 
 def _cells(row: Row[V], scores: Sequence[str], digits: Mapping[str, int]) -> list[str]:

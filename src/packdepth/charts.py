@@ -163,7 +163,7 @@ def bars(values: Mapping[str, tuple[float, float]], title: str) -> str:
     """Return horizontal bars as SVG, each with its name, its value and a line as long as twice its spread.
 
     Args:
-        values: values, at least 0, and their spreads, by name. A value that is NaN has no bar.
+        values: values, at least 0, and their spreads, by name. A value that is NaN has a dash, no bar.
         title: title of the values.
 
     >>> bars({"first": (1.0, 0.1), "second": (2.0, 0.2)}, "abs_rel").count("<rect")
@@ -177,12 +177,13 @@ def bars(values: Mapping[str, tuple[float, float]], title: str) -> str:
         y = 20 + BAR * number
         parts.append(f"<text x='{NAMES - 6:g}' y='{y + 12:g}' text-anchor='end'>{escape(name)}</text>")
         if value != value:
+            parts.append(f"<text x='{NAMES + 5:g}' y='{y + 12:g}'>-</text>")
             continue
         end = NAMES + scale * value
         low, high = (NAMES + scale * max(value + sign * spread, 0) for sign in (-1, 1))
         parts.append(f"<rect x='{NAMES:g}' y='{y:g}' width='{scale * value:.1f}' height='{BAR - 5:g}' fill='{OURS}'/>")
         parts.append(f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y + 7.5:g}' y2='{y + 7.5:g}' style='stroke:{TRUE}'/>")
-        parts.append(f"<text x='{max(end, high) + 5:.1f}' y='{y + 12:g}'>{value:.3g}</text>")
+        parts.append(f"<text x='{max(end, high) + 5:.1f}' y='{y + 12:g}'>{value:#.3g}</text>")
     return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{escape(title)}'>{''.join(parts)}</svg>"
 
 

@@ -14,7 +14,7 @@ LEFT, BOTTOM, MARGIN = 52.0, 36.0, 10.0  # space around the lines, in units of t
 OURS, TRUE = "#e64963", "#3b0f6b"  # colors of a prediction and of the ground truth, from the colors of depth
 GRID, INK = "#ece9f3", "#5d5a70"  # colors of the grid and of text
 DOT = 3.5  # radius of a dot, in units of the SVG
-BAR, NAMES = 20.0, 210.0  # height of a bar and its gap, and room for the names, in units of the SVG
+BAR, LETTER = 20.0, 6.0  # height of a bar and its gap, and room for a letter of a name, in units of the SVG
 PICTURE = 450.0  # width and height of a picture, in units of the SVG, so that its text is as large as on pages
 MIN_SPAN = 1e-9  # smallest length of an axis, so that equal values do not divide by zero
 MIN_SCALE = 1e-3  # smallest unit per length of a chart with equal scales: a standing camera is a point in the middle
@@ -170,18 +170,19 @@ def bars(values: Mapping[str, tuple[float, float]], title: str) -> str:
     2
     """
     width, height = 640.0, BAR * len(values) + 22
+    names = LETTER * max(map(len, values)) + 20  # room for the names
     longest = max((value + spread for value, spread in values.values() if value == value), default=0.0)
-    scale = (width - NAMES - 80) / max(longest, MIN_SPAN)  # units of the SVG per unit of the values
-    parts = [f"<text x='{NAMES:g}' y='12'>{escape(title)}</text>"]
+    scale = (width - names - 80) / max(longest, MIN_SPAN)  # units of the SVG per unit of the values
+    parts = [f"<text x='{names:g}' y='12'>{escape(title)}</text>"]
     for number, (name, (value, spread)) in enumerate(values.items()):
         y = 20 + BAR * number
-        parts.append(f"<text x='{NAMES - 6:g}' y='{y + 12:g}' text-anchor='end'>{escape(name)}</text>")
+        parts.append(f"<text x='{names - 6:g}' y='{y + 12:g}' text-anchor='end'>{escape(name)}</text>")
         if value != value:
-            parts.append(f"<text x='{NAMES + 5:g}' y='{y + 12:g}'>-</text>")
+            parts.append(f"<text x='{names + 5:g}' y='{y + 12:g}'>-</text>")
             continue
-        end = NAMES + scale * value
-        low, high = (NAMES + scale * max(value + sign * spread, 0) for sign in (-1, 1))
-        parts.append(f"<rect x='{NAMES:g}' y='{y:g}' width='{scale * value:.1f}' height='{BAR - 5:g}' fill='{OURS}'/>")
+        end = names + scale * value
+        low, high = (names + scale * max(value + sign * spread, 0) for sign in (-1, 1))
+        parts.append(f"<rect x='{names:g}' y='{y:g}' width='{scale * value:.1f}' height='{BAR - 5:g}' fill='{OURS}'/>")
         parts.append(f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y + 7.5:g}' y2='{y + 7.5:g}' style='stroke:{TRUE}'/>")
         parts.append(f"<text x='{max(end, high) + 5:.1f}' y='{y + 12:g}'>{value:#.3g}</text>")
     return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{escape(title)}'>{''.join(parts)}</svg>"

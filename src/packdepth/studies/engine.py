@@ -366,7 +366,7 @@ def _head(title: str) -> str:
 
 def _scrolled(content: str) -> str:
     """Return a table that is scrolled where the page is narrower."""
-    return f"<div class='scroll'>{content}</div>"
+    return f"<div class='scroll' style='margin:14px 0'>{content}</div>"
 
 
 def _cells(row: Row[V], scores: Sequence[str], digits: Mapping[str, int]) -> list[str]:

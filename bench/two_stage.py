@@ -1,13 +1,15 @@
 """Infinite depth on cars that drive at the camera's own speed: both stages of training, and the filter between them.
 
-    python bench/two_stage.py OUTPUT [--drives N] [--lead-share X] [--seed N] [--guide none|network|labels] [KEY=VALUE]
+    python bench/two_stage.py OUTPUT [--drives N] [--lead-share X] [--seed N] [--guide none|network|labels]
+        [--segmentation-steps N] [--rounds N] [KEY=VALUE]
 
 The benchmark renders drives, of which a share has a lead car. It trains the run of the demo without auto-masking in two
 stages: unguided, guided by a segmentation network that is trained on the same drives first, or guided by their true
-label maps. Existing results are used again. It prints precision and recall of the filter for frames that show a lead
-car. For test drives that all have a lead car, it prints for each stage the share of pixels that are predicted more than
-1.5 times too far, and abs_rel, on lead cars, on all dynamic objects, and on the rest. An override changes the run, such
-as training.epochs=3.
+label maps. With `--rounds 2`, the network of the second stage filters the kept frames once more, and a third one is
+trained on what is left. Existing results are used again. It prints precision and recall of the filter for frames that
+show a lead car. For test drives that all have a lead car, it prints for each stage the share of pixels that are
+predicted more than 1.5 times too far, and abs_rel, on lead cars, on all dynamic objects, and on the rest. An override
+changes the run, such as training.epochs=3.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from packdepth.training.two_stage import train_two_stage
 
 TRAIN_FRAMES, TEST_FRAMES, TEST_DRIVES = 240, 10, 10
 SPEEDS = (10.0, 15.0)  # metres per second: at high speed, an image region that does not change is clearly far away
-SEGMENTATION_STEPS = 800  # of the training of the segmentation network; chosen by eye
+SEGMENTATION_STEPS = 800  # of the training of the segmentation network, unless asked for more; chosen by eye
 MIN_PIXELS = 30  # of a part, for a frame to show it; chosen by eye
 
 
@@ -49,6 +51,8 @@ def main() -> None:
     parser.add_argument("--lead-share", type=float, default=0.4)
     parser.add_argument("--seed", type=int, default=7, help="of the drives; that of the training is training.seed=N")
     parser.add_argument("--guide", choices=("none", "network", "labels"), default="labels")
+    parser.add_argument("--segmentation-steps", type=int, default=SEGMENTATION_STEPS)
+    parser.add_argument("--rounds", type=int, default=1, help="of filter and training")
     options = parser.parse_intermixed_args()  # overrides may follow options
     train = replace(recipe("train", TRAIN_FRAMES, options.seed, lead_share=options.lead_share), speeds=SPEEDS)
     test = replace(recipe("test", TEST_FRAMES, options.seed, lead_share=1.0), record=(1, 1))
@@ -56,16 +60,25 @@ def main() -> None:
     write_city(options.output / "test", test, TEST_DRIVES)
     if options.guide == "network":
         drives = {"train": options.output / "train", "val": options.output / "test"}
-        segment(options.output / "segmentation", drives, SIZE, SEGMENTATION_STEPS)
+        segment(options.output / "segmentation", drives, SIZE, options.segmentation_steps)
     run = options.output / "run.yaml"
     run.write_text(run_text(options.output, options.guide))
-    train_two_stage(run, options.output / "run", tuple(options.overrides), resume=True)
-    report_filter(options.output, train, options.drives)
-    report_stages(options.output, test)
+    folder = options.output / "run"
+    train_two_stage(run, folder, tuple(options.overrides), resume=True)
+    report_filter(options.output, folder, train, options.drives)
+    report_stages(options.output, folder, test)
+    for number in range(2, options.rounds + 1):
+        before, folder = folder, options.output / f"round{number}"
+        folder.mkdir(exist_ok=True)
+        if not (folder / "stage1").exists():
+            (folder / "stage1").symlink_to((before / "stage2").resolve())
+        train_two_stage(before / "stage2.yaml", folder, resume=True)
+        report_filter(options.output, folder, train, options.drives)
+        report_stages(options.output, folder, test)
 
 
 def run_text(output: Path, guide: str) -> str:
-    """Return the text of the demo's run file with changes: these drives, no auto-masking, guidance.
+    """Return the text of the demo's run file with changes: PackNet `tiny`, these drives, no auto-masking, guidance.
 
     Weaker regularization lets the network predict infinite depth more easily.
 
@@ -78,7 +91,7 @@ def run_text(output: Path, guide: str) -> str:
     run["networks"]["pose"]["initial_forward"] = round(mean_step(output), 3)
     photometric, smoothness, _ = run["objective"]
     photometric["automask"], smoothness["weight"] = False, 1e-3
-    run["networks"]["depth"]["dropout"] = 0.0
+    run["networks"]["depth"] = {"kind": "packnet", "preset": "tiny", "initial_depth": 6.0}
     run["training"]["optimizer"]["weight_decay"] = 0.1
     run["training"]["epoch_steps"] = 112
     if guide != "none":
@@ -99,15 +112,16 @@ def lead_car(frame: Frame, leader: int | None) -> Tensor:
     return torch.from_numpy(frame.instance.read()) == (-1 if leader is None else leader)
 
 
-def report_filter(output: Path, train: Recipe, drives: int) -> None:
+def report_filter(output: Path, folder: Path, train: Recipe, drives: int) -> None:
     """Print precision and recall of the filter: dropped targets, and targets that show a lead car.
 
     Args:
         output: folder of the benchmark.
+        folder: folder of both stages.
         train: recipe of the training drives.
         drives: number of training drives.
     """
-    with (output / "run" / "ground" / "0" / COUNTS).open(newline="") as file:
+    with (folder / "ground" / "0" / COUNTS).open(newline="") as file:
         kept = {(row["clip"], row["frame"]): row["kept"] == "1" for row in csv.DictReader(file)}
     dropped, led = {frame for frame in kept if not kept[frame]}, set()
     for number in range(drives):
@@ -119,16 +133,17 @@ def report_filter(output: Path, train: Recipe, drives: int) -> None:
     print(f"precision {both / len(dropped) if dropped else math.nan:.2f}, recall {both / max(len(led), 1):.2f}")
 
 
-def report_stages(output: Path, test: Recipe) -> None:
+def report_stages(output: Path, folder: Path, test: Recipe) -> None:
     """Print the share too far and abs_rel of each stage and part, as means over the frames that show the part.
 
     Args:
         output: folder of the benchmark.
+        folder: folder of both stages.
         test: recipe of the test drives.
     """
     print(f"{'':8} {'part':>10} {'too far':>8} {'abs_rel':>8} {'frames':>7}")
     for stage in ("stage1", "stage2"):
-        predictor = load(output / "run" / stage / "best")
+        predictor = load(folder / stage / "best")
         scores: dict[str, list[tuple[float, float]]] = {"lead car": [], "moving": [], "rest": []}
         for number in range(TEST_DRIVES):
             leader = Drive(test, number).traffic.leader

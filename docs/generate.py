@@ -521,7 +521,7 @@ def command_line_page() -> str:
 INTRODUCTIONS = {
     "data": "These commands make data sets ready: see [how to check, import and split](../how-to/data_sets.md).",
     "semantics": "These commands train and use segmentation networks: see [use semantics](../how-to/semantics.md).",
-    "study": "These commands repeat experiments on rendered drives (extra `city`) or clips.",
+    "study": "These commands repeat experiments on rendered drives or clips: see [studies](../results/studies.md).",
 }
 
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from packdepth.charts import Axes, Line, key, picture, svg, ticks
+from packdepth.charts import Axes, Line, bars, key, picture, svg, ticks
 
 LINE = Line(np.array([[0.0, 1.0], [10.0, 3.0]]), "#000000", "a < b")
 
@@ -63,3 +63,13 @@ def test_a_picture_holds_the_line_where_it_belongs() -> None:
     inside = rows > 0
     assert rows[inside][:3].max() > 100
     assert rows[inside][-3:].max() < 10
+
+
+def test_bars_have_room_for_their_names_and_a_dash_where_a_value_is_missing() -> None:
+    drawing = bars({"a" * 60: (1.0, 0.1), "b < c": (0.5, 0.0), "d": (float("nan"), float("nan"))}, "error")
+    starts = {float(start) for start in re.findall(r"<rect x='([\d.]+)'", drawing)}
+    lengths = [float(length) for length in re.findall(r"<rect [^>]*width='([\d.]+)'", drawing)]
+    assert min(starts) > 60 * 5
+    assert lengths[0] == pytest.approx(2 * lengths[1], abs=0.2)
+    assert "b &lt; c" in drawing
+    assert drawing.count(">-</text>") == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 LEFT, BOTTOM, MARGIN = 52.0, 36.0, 10.0  # space around the lines, in units of the SVG: room for the ticks
 OURS, TRUE = "#e64963", "#3b0f6b"  # colors of a prediction and of the ground truth, from the colors of depth
 GRID, INK = "#ece9f3", "#5d5a70"  # colors of the grid and of text
+DOT = 3.5  # radius of a dot, in units of the SVG
+BAR, LETTER = 20.0, 6.0  # height of a bar and its gap, and room for a letter of a name, in units of the SVG
 PICTURE = 450.0  # width and height of a picture, in units of the SVG, so that its text is as large as on pages
 MIN_SPAN = 1e-9  # smallest length of an axis, so that equal values do not divide by zero
 MIN_SCALE = 1e-3  # smallest unit per length of a chart with equal scales: a standing camera is a point in the middle
@@ -106,7 +108,14 @@ def ticks(low: float, high: float) -> np.ndarray:
     return np.asarray(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step + 0.0)  # -0 becomes 0
 
 
-def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, x_names: Sequence[str] = ()) -> str:
+def svg(
+    lines: Sequence[Line],
+    x_title: str,
+    y_title: str,
+    equal: bool = False,
+    x_names: Sequence[str] = (),
+    dots: bool = False,
+) -> str:
     """Return a chart of lines as SVG.
 
     Args:
@@ -115,6 +124,7 @@ def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, 
         y_title: title of the y axis.
         equal: whether both axes have one scale.
         x_names: names at 0, 1, 2, ... of x in place of numbers, if any.
+        dots: whether each point of a line has a dot.
 
     >>> svg([Line(np.array([[0.0, 0.0], [1.0, 1.0]]), OURS)], "step", "loss").count("<polyline")
     1
@@ -139,12 +149,43 @@ def svg(lines: Sequence[Line], x_title: str, y_title: str, equal: bool = False, 
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in axes.place(line.points))
         name = f"<title>{escape(line.name)}</title>" if line.name else ""
         parts.append(f"<polyline points='{path}' stroke='{line.color}'>{name}</polyline>")
+        for x, y in axes.place(line.points) if dots else ():
+            parts.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{DOT:g}' fill='{line.color}'>{name}</circle>")
     parts.append(f"<text x='{(LEFT + width) / 2:g}' y='{height - 4:g}' text-anchor='middle'>{x_title}</text>")
     middle = height / 2 - 10
     turned = f"transform='rotate(-90 12 {middle:g})' text-anchor='middle'"
     parts.append(f"<text x='12' y='{middle:g}' {turned}>{y_title}</text>")
     title = f"{y_title} over {x_title}"
     return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{title}'>{''.join(parts)}</svg>"
+
+
+def bars(values: Mapping[str, tuple[float, float]], title: str) -> str:
+    """Return horizontal bars as SVG, each with its name, its value and a line as long as twice its spread.
+
+    Args:
+        values: values, at least 0, and their spreads, by name. A value that is NaN has a dash, no bar.
+        title: title of the values.
+
+    >>> bars({"first": (1.0, 0.1), "second": (2.0, 0.2)}, "abs_rel").count("<rect")
+    2
+    """
+    width, height = 640.0, BAR * len(values) + 22
+    names = LETTER * max(map(len, values)) + 20  # room for the names
+    longest = max((value + spread for value, spread in values.values() if value == value), default=0.0)
+    scale = (width - names - 80) / max(longest, MIN_SPAN)  # units of the SVG per unit of the values
+    parts = [f"<text x='{names:g}' y='12'>{escape(title)}</text>"]
+    for number, (name, (value, spread)) in enumerate(values.items()):
+        y = 20 + BAR * number
+        parts.append(f"<text x='{names - 6:g}' y='{y + 12:g}' text-anchor='end'>{escape(name)}</text>")
+        if value != value:
+            parts.append(f"<text x='{names + 5:g}' y='{y + 12:g}'>-</text>")
+            continue
+        end = names + scale * value
+        low, high = (names + scale * max(value + sign * spread, 0) for sign in (-1, 1))
+        parts.append(f"<rect x='{names:g}' y='{y:g}' width='{scale * value:.1f}' height='{BAR - 5:g}' fill='{OURS}'/>")
+        parts.append(f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y + 7.5:g}' y2='{y + 7.5:g}' style='stroke:{TRUE}'/>")
+        parts.append(f"<text x='{max(end, high) + 5:.1f}' y='{y + 12:g}'>{value:#.3g}</text>")
+    return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{escape(title)}'>{''.join(parts)}</svg>"
 
 
 def key(lines: Sequence[Line]) -> str:

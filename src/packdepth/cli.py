@@ -41,6 +41,7 @@ from packdepth.progress import counted
 from packdepth.run_files import DOCS
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
+from packdepth.studies.machine import Machine
 from packdepth.terminal import DEBUG, plain_output, print_cause, sentence
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
@@ -682,7 +683,7 @@ def study_ego_motion(
     """Compare ego-motion networks on rendered drives that they were not trained on.
 
     Args:
-        output: folder for drives, checkpoints and table.md; what an earlier study left there is used again.
+        output: folder for drives, networks, and ego_motion.json, .csv, .md and .html; an interrupted study is resumed.
         depth_steps: training steps of the depth network that all of them share.
         steps: training steps of each ego-motion network.
         seeds: trainings of each ego-motion network.
@@ -691,7 +692,7 @@ def study_ego_motion(
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import city_study
 
-    print(city_study(output, depth_steps, steps, seeds, processes))
+    print(f"open {city_study(output, depth_steps, steps, seeds, processes)} in a browser")
 
 
 def study_ego_motion_clip(
@@ -707,7 +708,7 @@ def study_ego_motion_clip(
     """Compare ego-motion networks on the last frames of KITTI odometry's sequence 06, trained on the first.
 
     Args:
-        output: folder for checkpoints and table.md; what an earlier study left there is used again.
+        output: folder for networks, and ego_motion.json, .csv, .md and .html; an interrupted study is resumed.
         data: the folder that holds kitti_odometry.
         depth_steps: training steps of the depth network that all of them share.
         steps: training steps of each ego-motion network.
@@ -717,7 +718,128 @@ def study_ego_motion_clip(
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import clip_study
 
-    print(clip_study(output, data, depth_steps, steps, seeds, processes))
+    print(f"open {clip_study(output, data, depth_steps, steps, seeds, processes)} in a browser")
+
+
+def study_reconstruction(
+    output: Positional[OutputPath],
+    /,
+    *,
+    data: Path | None = None,
+    images: tuple[Path, Path] | None = None,
+    channels: int = 4,
+    steps: int = 5000,
+    device: str = "cpu",
+    seeds: int = 3,
+    processes: int = 2,
+    quick: bool = False,
+) -> None:
+    """Compare packing with pooling by how well an image can be reproduced after it.
+
+    Args:
+        output: folder for images, and reconstruction.json, .csv, .md and .html; an interrupted study is resumed.
+        data: folder that holds camvid/ and clips/; if left out, only images of the city are reproduced.
+        images: training images and other images to judge by, instead: anything that packdepth opens.
+        channels: channels of the image at half the resolution.
+        steps: steps of each training, of 8 crops of 64x64 pixels each.
+        device: device of the trainings, such as cpu or cuda.
+        seeds: number of trainings of each variant.
+        processes: number of trainings at a time, of one thread each.
+        quick: smoke test: two steps, one seed.
+    """
+    from packdepth.studies.reconstruction import Plan, reconstruction
+
+    steps, seeds = (min(steps, 2), 1) if quick else (steps, seeds)
+    plan = Plan(data, images, channels, steps, device, seeds, processes)
+    print(f"open {reconstruction(output, plan)} in a browser")
+
+
+def study_packing(
+    output: Positional[OutputPath], /, *, budget: Budget, machine: Machine, width: int = 16, blocks: int = 1
+) -> None:
+    """Compare PackNet with strided convolutions, upsampling, and 3D convolutions of 0 to 8 features in its blocks.
+
+    Args:
+        output: folder for drives, runs, and packing.json, .csv, .md and .html; an interrupted study is resumed.
+        budget: budget of every training.
+        machine: machine and data.
+        width: channels of the first level, a multiple of 4; PackNet 1A has 64.
+        blocks: residual convolutions of each level; PackNet 1A has 2 and 3.
+    """
+    from packdepth.studies.packing import packing
+
+    print(f"open {packing(output, budget, machine, width, blocks)} in a browser")
+
+
+def study_scaling(
+    output: Positional[OutputPath],
+    /,
+    *,
+    budget: Budget,
+    machine: Machine,
+    widths: tuple[int, ...] = (8, 16, 24, 32),
+    layers: tuple[Literal[18, 34, 50], ...] = (18, 34, 50),
+    factors: tuple[float, ...] = (1.0, 1.4, 2.0),
+    features: Literal[0, 1, 2, 4, 8] = 2,
+    blocks: int = 1,
+) -> None:
+    """Compare PackNets of several widths with ResNets, at several resolutions, from random weights.
+
+    Args:
+        output: folder for drives, runs, and scaling.json, .csv, .md and .html; an interrupted study is resumed.
+        budget: budget of every training; the size is that of the smallest images.
+        machine: machine and data.
+        widths: channels of the first level of each PackNet, multiples of 4; 1A has 64.
+        layers: layers of each ResNet.
+        factors: resolutions, as multiples of the size.
+        features: features of PackNet's 3D convolutions; 1A has 8.
+        blocks: residual convolutions of each level of PackNet; 1A has 2 and 3.
+    """
+    from packdepth.studies.scaling import Plan, scaling
+
+    plan = Plan(
+        **vars(budget),
+        widths=widths,
+        layers=layers,
+        factors=factors,
+        features=features,
+        blocks=blocks,
+        machine=machine,
+    )
+    print(f"open {scaling(output, plan)} in a browser")
+
+
+def study_supervision(
+    output: Positional[OutputPath],
+    /,
+    *,
+    budget: Budget,
+    machine: Machine,
+    parts: tuple[Literal["signals", "transfer", "frames"], ...] = ("signals", "transfer", "frames"),
+) -> None:
+    """Compare what depth is learned from, what training starts from, and how many frames of one's own are enough.
+
+    Args:
+        output: folder for drives, runs, and a folder with the results of each part; an interrupted study is resumed.
+        budget: budget of every training.
+        machine: machine and data.
+        parts: signals: video, speed, height, LiDAR, stereo and measured depth. transfer: random weights, ImageNet and
+            the city as starts for real clips. frames: the same with 10 to 200 frames.
+    """
+    from packdepth.studies.supervision import supervision
+
+    print(f"open {', '.join(map(str, supervision(output, budget, machine, parts)))} in a browser")
+
+
+def study_contents(folder: Positional[Path], /) -> None:
+    """Write index.html, the table of contents of all studies in a folder.
+
+    Args:
+        folder: folder that holds the results of studies, each in a folder of its own or side by side.
+    """
+    from packdepth.studies.engine import contents
+
+    print(f"open {contents(folder)} in a browser")
 
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -743,11 +865,16 @@ DATA: dict[str, Callable[..., None]] = {
 }
 SEMANTICS: dict[str, Callable[..., None]] = {"train": semantics_train, "label": semantics_label}
 STUDIES: dict[str, Callable[..., None]] = {
+    "contents": study_contents,
     "ego-motion": study_ego_motion,
     "ego-motion-clip": study_ego_motion_clip,
     "guidance": study_guidance,
     "lidar-beams": study_lidar_beams,
+    "packing": study_packing,
+    "reconstruction": study_reconstruction,
+    "scaling": study_scaling,
     "superdepth": study_superdepth,
+    "supervision": study_supervision,
 }
 
 

@@ -91,12 +91,13 @@ def depth_panels(name: str, image: np.ndarray, depth: np.ndarray, truth: np.ndar
     )
 
 
-def panels(name: str, pictures: Mapping[str, np.ndarray]) -> str:
+def panels(name: str, pictures: Mapping[str, np.ndarray], layout: str = "example") -> str:
     """Return HTML of pictures side by side.
 
     Args:
         name: name of the frame.
         pictures: pictures [H, W, 3] uint8, RGB, by title.
+        layout: class of style.css: `example` for two pictures in a row, `two` for small ones, up to four in a row.
 
     >>> panels("0", {"input": np.zeros((2, 2, 3), np.uint8)})[:45]
     "<div class='example'><figure><img src='data:i"
@@ -105,7 +106,7 @@ def panels(name: str, pictures: Mapping[str, np.ndarray]) -> str:
         f"<figure><img src='{embedded(panel)}' alt='{title}, {escape(name)}'><figcaption>{title}</figcaption></figure>"
         for title, panel in pictures.items()
     )
-    return f"<div class='example'>{figures}</div>"
+    return f"<div class='{layout}'>{figures}</div>"
 
 
 def enlarged(values: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ from packdepth.segmentation.dataset import LabeledImages
 from packdepth.segmentation.label import label_clips
 from packdepth.studies import guidance as study
 from packdepth.studies.budget import Budget
+from packdepth.studies.engine import Row
 from packdepth.studies.guidance import OVERALL, VARIANTS, Variant, guidance, lines, run_values, segment, tables
-from packdepth.studies.trials import Row
 
 
 def test_variants_differ_in_their_guidance_alone(tmp_path: Path) -> None:

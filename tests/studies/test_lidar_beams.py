@@ -12,8 +12,9 @@ from packdepth.errors import InputError
 from packdepth.studies import lidar_beams as study
 from packdepth.studies import side_by_side
 from packdepth.studies.budget import Budget
+from packdepth.studies.engine import Row, markdown
 from packdepth.studies.lidar_beams import BEAMS, VARIANTS, Variant, lidar_beams, line, run_values
-from packdepth.studies.trials import Row, markdown
+from packdepth.studies.trials import SCORES
 
 
 def rows() -> list[Row[Variant]]:
@@ -32,7 +33,7 @@ def test_variants_differ_in_their_supervision_alone() -> None:
 
 
 def test_the_table_and_the_plot() -> None:
-    text = markdown(rows()).splitlines()
+    text = markdown(rows(), SCORES).splitlines()
     assert len(text) == 2 + len(VARIANTS)
     assert text[2] == "| self-supervised | - | - | 0.200 \u00b1 0.010 |"
     assert text[-1] == "| sparse_l1, 1 beam | 0.250 \u00b1 0.010 | 0.700 \u00b1 0.010 | 0.200 \u00b1 0.010 |"

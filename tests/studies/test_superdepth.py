@@ -10,8 +10,8 @@ import pytest
 from packdepth.config import parse_run
 from packdepth.studies import superdepth as study
 from packdepth.studies.budget import Budget
+from packdepth.studies.engine import Row
 from packdepth.studies.superdepth import DECODERS, FLIP_USES, VARIANTS, Variant, lines, run_values, superdepth
-from packdepth.studies.trials import Row
 
 
 def test_variants_differ_in_decoder_and_flip_layer_alone() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from packdepth import cli
+from packdepth.studies.engine import Row
 from packdepth.studies.lidar_beams import Variant
-from packdepth.studies.trials import SCORES, Row
+from packdepth.studies.trials import SCORES
 
 
 @pytest.mark.parametrize("name", ["guidance", "lidar-beams", "superdepth"])
@@ -25,10 +26,12 @@ def test_rows_are_means_and_spreads_over_seeds() -> None:
     one, two = dict.fromkeys(SCORES, 0.2), dict.fromkeys(SCORES, 0.4)
     assert (Row(Variant("velocity"), [one]).mean("a1"), Row(Variant("velocity"), [one]).spread("a1")) == (0.2, 0)
     row = Row(Variant("reprojected", 4), [one, two])
-    assert row.cells() == ["0.300 \u00b1 0.141"] * 3
+    assert row.cell("a1") == "0.300 \u00b1 0.141"
+    assert row.cell("a1", digits=1) == "0.3 \u00b1 0.1"
     assert row.values()["beams"] == 4
     assert row.values()["mean"]["abs_rel"] == pytest.approx(0.3)
 
 
 def test_without_metres_only_scaled_scores_are_shown() -> None:
-    assert Row(Variant("none"), [dict.fromkeys(SCORES, 0.2)]).cells() == ["-", "-", "0.200 \u00b1 0.000"]
+    row = Row(Variant("none"), [dict.fromkeys(SCORES, 0.2)])
+    assert [row.cell(name) for name in SCORES] == ["-", "-", "0.200"]

@@ -12,7 +12,7 @@ from packdepth.networks.blocks import DepthNetworkBlock
 from packdepth.networks.decoders.decoder import refined, start_coarsest
 from packdepth.networks.encoders.encoder import STRIDE
 from packdepth.networks.encoders.packnet import PRESETS as PRESETS
-from packdepth.networks.encoders.packnet import Packing, initialize
+from packdepth.networks.encoders.packnet import Architecture, Packing, initialize
 from packdepth.networks.encoders.packnet import Preset as Preset
 from packdepth.networks.guidance import Guidance, unguided
 from packdepth.networks.layers.head import InverseDepthHead
@@ -56,7 +56,8 @@ class PackNet(Packing):
     Args:
         preset: `1A`, `1B`, `slim-1A` are the published architectures (128.3 M, 124.2 M and 77.0 M parameters); `small`
             and `tiny` have the same topology with fewer channels, for training on a CPU. Their levels refine the logits
-            of the coarser level, so that they learn in fewer steps (docs/results/2026-11-21-demo.md).
+            of the coarser level, so that they learn in fewer steps (docs/results/2026-11-21-demo.md). Experiments
+            give an `Architecture` instead.
         dropout: probability of dropout on the shortcuts of the residual convolutions.
         initial_depth: depth that the untrained network predicts, in metres.
 
@@ -73,9 +74,11 @@ class PackNet(Packing):
     [(1, 1, 64, 96), (1, 1, 32, 48), (1, 1, 16, 24), (1, 1, 8, 12)]
     """
 
-    def __init__(self, preset: Preset, dropout: float = 0.0, initial_depth: float = INITIAL_DEPTH) -> None:
+    def __init__(
+        self, preset: Preset | Architecture, dropout: float = 0.0, initial_depth: float = INITIAL_DEPTH
+    ) -> None:
         super().__init__(preset, dropout)
-        architecture = PRESETS[preset]
+        architecture = preset if isinstance(preset, Architecture) else PRESETS[preset]
         n0, (n1, n2, n3, n4, n5) = architecture.stem, architecture.channels
         d, g = architecture.features, architecture.groups
         self.add_skips, self.refines = architecture.add_skips, architecture.refines

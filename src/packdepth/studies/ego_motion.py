@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from packdepth.charts import bars
 from packdepth.config import parse_run
 from packdepth.data.targets import distance, target_indices
 from packdepth.evaluation.odometry import odometry_errors
-from packdepth.files import replacing, write_json
 from packdepth.geometry.poses import chained
 from packdepth.inference.predictor import load
-from packdepth.ownership import owned
 from packdepth.records import Clip
-from packdepth.studies.side_by_side import train_side_by_side
-from packdepth.workers import worker_pool
+from packdepth.studies.engine import Row, Study, begin, carry_out, owning
+from packdepth.studies.side_by_side import in_processes, train_side_by_side
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "posenet": {"kind": "posenet"},
@@ -41,6 +40,7 @@ CHOICES: dict[str, dict[str, Any]] = {
 }
 ALIGNED = ", aligned with depth"  # suffix of the titles of aligned motions, see geometry.align
 SPARSE: dict[str, Any] = {"sparsity": {"pattern": "random"}}
+AHEAD = "straight ahead at the mean speed"  # title of the motions that use no image
 COLUMNS = {
     "ate": "ATE, m",
     "ate_scaled": "ATE after scaling, m",
@@ -50,6 +50,21 @@ COLUMNS = {
     "rpe_rotation": "RPE, degrees",
 }
 Errors = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An ego-motion network of the study, with its own motions or with aligned ones."""
+
+    title: str
+    """The title in tables, such as "two_stream, early, aligned with depth"."""
+    metric: bool = True
+    """True: the distance traveled gives the motions their scale."""
+
+    @property
+    def name(self) -> str:
+        """The name in files, such as "two_stream-early-aligned_with_depth"."""
+        return self.title.replace(", ", "-").replace(": ", "-").replace(" ", "_")
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,8 @@ class Setting:
     seeds: int  # trainings of each ego-motion network
 
 
-def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> str:
+@owning
+def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> Path:
     """Carry out the study on rendered streets: 16 training drives, and 4 other test drives of 200 frames.
 
     Args:
@@ -86,7 +102,7 @@ def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes
     return study(output, Setting(train, test, (64, 224), depth_steps, steps, seeds), processes)
 
 
-def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> str:
+def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> Path:
     """Carry out the study on KITTI odometry, sequence 06: training on the first 35 frames, testing on the last 16.
 
     Args:
@@ -103,44 +119,66 @@ def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: in
     return study(output, Setting(train, test, (64, 224), depth_steps, steps, seeds), processes)
 
 
-def study(output: Path, setting: Setting, processes: int = 2) -> str:
-    """Train and evaluate all networks, and return a table of the results in Markdown.
+@owning
+def study(output: Path, setting: Setting, processes: int = 2) -> Path:
+    """Train and evaluate all networks, and return the path of the page.
 
-    The table has the mean and the standard deviation over the seeds of each network's mean errors over the test drives.
+    The results are each network's mean errors over the test drives.
 
     Args:
-        output: the folder for the networks, table.md and results.json, which has the errors of each seed. What an
-            earlier study trained there is used again.
+        output: the folder for the networks and the results as ego_motion.json, .csv, .md and .html. What an earlier
+            study trained there is used again.
         setting: the data and the budget.
         processes: number of trainings at a time.
+
+    Raises InputError if the folder holds a study with another setting, or if a training fails.
     """
-    with owned(output):
-        return _study(output, setting, processes)
-
-
-def _study(output: Path, setting: Setting, processes: int) -> str:
-    """Carry out a study in a folder that this process owns."""
+    begin(output, setting)
     forward, clips = mean_step(_clips(setting, setting.train)), _clips(setting, setting.test)
-    ahead = np.eye(4)
-    ahead[2, 3] = -forward
-    results = {"straight ahead at the mean speed": [errors((clip, [ahead] * (len(clip.frames) - 1)) for clip in clips)]}
+    folders = {title: output / Variant(title).name for title in networks()}
     train_side_by_side({output / "depth": _depth_run(setting)}, processes)
-    for seed in range(1, setting.seeds + 1):
-        folders = {name: output / name.replace(", ", "-").replace(": ", "-").replace(" ", "_") for name in networks()}
+
+    def compute(seed: int) -> list[Errors]:
         runs = {
-            folders[name] / str(seed): _pose_run(setting, output / "depth" / "last", pose, forward, seed)
-            for name, pose in networks().items()
+            folders[title] / str(seed): _pose_run(setting, output / "depth" / "last", pose, forward, seed)
+            for title, pose in networks().items()
         }
         train_side_by_side(runs, processes)
-        tasks = {name: (folder / str(seed) / "last", clips, False) for name, folder in folders.items()}
-        tasks |= {f"{name}{ALIGNED}": (*tasks[name][:2], True) for name in folders if name not in CHOICES}
-        with worker_pool(processes) as pool:
-            for name, found in zip(tasks, pool.map(evaluate, *zip(*tasks.values(), strict=True)), strict=True):
-                results.setdefault(name, []).append(found)
-        write_json(output / "results.json", results)
-        with replacing(output / "table.md") as temporary:
-            temporary.write_text(table(results), encoding="utf-8")
-    return table(results)
+        tasks = [(folder / str(seed) / "last", clips, False) for folder in folders.values()]
+        tasks += [(folders[title] / str(seed) / "last", clips, True) for title in folders if title not in CHOICES]
+        found = in_processes(evaluate, tasks, processes)
+        return [errors((clip, _straight(clip, forward)) for clip in clips), *found]
+
+    titles = [AHEAD, *folders, *(f"{title}{ALIGNED}" for title in folders if title not in CHOICES)]
+    compared = Study(
+        name="ego_motion",
+        title="Ego-motion networks on unseen drives",
+        claim="depth as a second stream, and dropping pixels in training, make ego-motion from video more accurate "
+        "(Ambrus et al., CoRL 2019)",
+        variants=[Variant(title) for title in titles],
+        charts=charts,
+    )
+    words = f"{setting.steps} steps of 4 pairs of images at {setting.image_size[0]}x{setting.image_size[1]}"
+    return carry_out(compared, output, setting, words, setting.seeds, compute)
+
+
+def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+    """Return the plots of the page: the mean errors of all networks.
+
+    Args:
+        rows: the results of all networks.
+    """
+    return [
+        bars({row.variant.title: (row.mean(title), row.spread(title)) for row in rows}, title)
+        for title in (COLUMNS["t_rel"], COLUMNS["rpe_translation"])
+    ]
+
+
+def _straight(clip: Clip, forward: float) -> list[np.ndarray]:
+    """Return motions straight ahead, `forward` metres each."""
+    ahead = np.eye(4)
+    ahead[2, 3] = -forward
+    return [ahead] * (len(clip.frames) - 1)
 
 
 def networks() -> dict[str, dict[str, Any]]:
@@ -161,14 +199,14 @@ def mean_step(clips: Sequence[Clip]) -> float:
     return float(np.mean([step for step in steps if step is not None]))
 
 
-def evaluate(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:
+def evaluate(task: tuple[Path, Sequence[Clip], bool]) -> Errors:
     """Return the errors of a checkpoint's motions, computed in one thread.
 
     Args:
-        checkpoint: the folder of the checkpoint.
-        clips: the test clips.
-        aligned: whether the motions are aligned with the checkpoint's depth.
+        task: the folder of the checkpoint, the test clips, and whether the motions are aligned with the checkpoint's
+            depth.
     """
+    checkpoint, clips, aligned = task
     torch.set_num_threads(1)
     predictor = load(checkpoint)
     return errors(
@@ -178,7 +216,7 @@ def evaluate(checkpoint: Path, clips: Sequence[Clip], aligned: bool) -> Errors:
 
 
 def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
-    """Return the mean over clips of each error in COLUMNS.
+    """Return the mean over clips of each error in COLUMNS, by its title; NaN for one that clips are too short for.
 
     Args:
         motions: clips, each with the predicted motions T_next_current between its frames.
@@ -187,27 +225,7 @@ def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
     for clip, predicted in motions:
         true = np.stack([frame.pose for frame in clip.frames if frame.pose is not None])
         rows.append(asdict(odometry_errors(chained(predicted), true)))
-    return {name: float(np.mean([row[name] for row in rows])) for name in COLUMNS}
-
-
-def table(results: Mapping[str, Sequence[Errors]]) -> str:
-    """Return a table in Markdown: mean ± standard deviation over seeds, first of all own motions, then of aligned ones.
-
-    Args:
-        results: the errors of each seed by title. Errors for which clips are too short are left out.
-    """
-    columns = [name for name in COLUMNS if all(np.isfinite(row[name]) for rows in results.values() for row in rows)]
-    lines = [f"| | {' | '.join(COLUMNS[name] for name in columns)} |", f"|---|{'---|' * len(columns)}"]
-    for title in sorted(results, key=lambda title: title.endswith(ALIGNED)):
-        cells = [_cell([row[name] for row in results[title]]) for name in columns]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(values: list[float]) -> str:
-    """Return the mean of the values and, of several, their standard deviation as text."""
-    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.3f}{spread}"
+    return {title: float(np.mean([row[name] for row in rows])) for name, title in COLUMNS.items()}
 
 
 def _depth_run(setting: Setting) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.classes import STREET_CLASSES
 from packdepth.files import make_folder, replacing
 from packdepth.studies.budget import Budget
-from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
+from packdepth.studies.engine import Row
+from packdepth.studies.trials import Study, carry_out, data_block, training_block
 
 PRESET = "small"
 SEGMENTATION_STEPS = 400  # of the guiding network, at most
@@ -86,6 +87,8 @@ def guidance(output: Path, budget: Budget, processes: int = 2) -> Path:
     study = Study(
         name="guidance",
         title="Semantic guidance, on and off",
+        claim="a fixed segmentation network that guides the decoder by pixel-adaptive convolutions improves depth "
+        "(Guizilini et al., ICLR 2020)",
         variants=VARIANTS,
         run_values=partial(run_values, output.resolve()),
         lines=lines,

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from packdepth import checkpoint
 from packdepth.config import parse_run
+from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.progress import clock
-from packdepth.training.elsewhere import is_finished, train_elsewhere
+from packdepth.training.elsewhere import finished_epochs, is_finished, train_elsewhere
+from packdepth.workers import worker_pool
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> None:
+def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use: Sequence[str] = ()) -> None:
     """Train several runs, each into its own folder. A run that its folder holds already is skipped.
 
-    The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log.
+    The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log. A
+    training that ends with all its epochs but has collapsed is a result like others, and is printed.
 
     Args:
         runs: contents of run files by folder.
         processes: number of trainings at a time.
+        use: modules that the runs need, as on the command line. This process has imported them already.
 
     Raises InputError if a training fails; trainings that have not begun by then are canceled.
     """
@@ -33,7 +40,7 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> N
     todo = {folder: values for folder, values in runs.items() if not _is_finished(folder, values)}
     begun = time.monotonic()
     with ThreadPoolExecutor(processes) as pool:
-        futures = {pool.submit(_train, folder, values, stop): folder for folder, values in todo.items()}
+        futures = {pool.submit(_train, folder, values, use, stop): folder for folder, values in todo.items()}
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 future.result()
@@ -46,6 +53,23 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int) -> N
             raise
 
 
+def in_processes(function: Callable[[T], R], values: Sequence[T], processes: int) -> list[R]:
+    """Return what a function returns for each value, computed in several processes or, with one, in this one.
+
+    Args:
+        function: a function that can be pickled.
+        values: the values, which can be pickled.
+        processes: number of processes.
+
+    >>> in_processes(abs, [-1, 2], processes=1)
+    [1, 2]
+    """
+    if processes == 1:
+        return [function(value) for value in values]
+    with worker_pool(processes) as pool:
+        return list(pool.map(function, values))
+
+
 def _is_finished(folder: Path, values: dict[str, Any]) -> bool:
     """Return whether a folder holds the finished training of a run."""
     run = parse_run(values, "study")
@@ -54,10 +78,15 @@ def _is_finished(folder: Path, values: dict[str, Any]) -> bool:
     return checkpoint.read_description(folder / "last")[0] == run
 
 
-def _train(folder: Path, values: dict[str, Any], stop: Event) -> None:
+def _train(folder: Path, values: dict[str, Any], use: Sequence[str], stop: Event) -> None:
     """Train a run in a process of its own."""
     make_folder(folder.parent)
     run_file = folder.with_name(f"{folder.name}.yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), stop=stop)
+    try:
+        train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use, stop=stop)
+    except InputError as error:
+        if finished_epochs(folder) < parse_run(values, "study").training.epochs:
+            raise
+        print(f"{error}; all its epochs are trained, so that it counts as it is", flush=True)

@@ -17,7 +17,8 @@ import numpy as np
 
 from packdepth.charts import OURS, TRUE, Line
 from packdepth.studies.budget import Budget
-from packdepth.studies.trials import Row, Study, carry_out, data_block, training_block
+from packdepth.studies.engine import Row
+from packdepth.studies.trials import Study, carry_out, data_block, training_block
 
 Decoder = Literal["depth_resnet", "superdepth"]
 Flip = Literal["off", "half", "full"]
@@ -75,6 +76,8 @@ def superdepth(output: Path, budget: Budget, processes: int = 2) -> Path:
     study = Study(
         name="superdepth",
         title="Sub-pixel decoder and flip layer, on and off",
+        claim="sub-pixel convolutions and a differentiable flip layer each improve depth from stereo (Pillai et al., "
+        "ICRA 2019)",
         variants=VARIANTS,
         run_values=run_values,
         lines=lines,

@@ -64,7 +64,7 @@ class Packing(nn.Module):
     """The packing blocks of PackNet, with the parameter names of the published checkpoints.
 
     Args:
-        preset: widths and depths.
+        preset: widths and depths, by the name of a preset or as they are.
         dropout: probability of dropout on the shortcuts of the residual convolutions.
         channels_in: 3 for one image, 6 for a pair.
 
@@ -73,9 +73,9 @@ class Packing(nn.Module):
     (1, 128, 2, 3)
     """
 
-    def __init__(self, preset: Preset, dropout: float = 0.0, channels_in: int = 3) -> None:
+    def __init__(self, preset: Preset | Architecture, dropout: float = 0.0, channels_in: int = 3) -> None:
         super().__init__()
-        architecture = PRESETS[preset]
+        architecture = preset if isinstance(preset, Architecture) else PRESETS[preset]
         n0, (n1, n2, n3, n4, n5) = architecture.stem, architecture.channels
         d, g = architecture.features, architecture.groups
         self.pre_calc = Conv2D(channels_in, n0, 5, g)

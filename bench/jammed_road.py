@@ -1,0 +1,136 @@
+"""KITTI raw, drive 0052, on which almost everything moves with the camera: what it takes to learn its depth from video.
+
+    python bench/jammed_road.py OUTPUT --data DATA [--seeds N] [--processes N] [--teacher MODEL]
+
+Each variant changes something of configs/kitti_raw_clip.yaml: the start, the camera's height as scale, a teacher. All
+have the same number of steps. They are evaluated on the seven scans of `kitti-raw-clip`, median-scaled; its baseline,
+which knows the other scans, has 0.204. The results are a table and a page, as those of a study.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packdepth.charts import bars
+from packdepth.run_files import read_yaml
+from packdepth.studies import engine
+from packdepth.studies.engine import Row, Scores, Study
+from packdepth.studies.setting import Judged, trained_scores
+from packdepth.studies.supervision import WEIGHTS
+
+RUN_FILE = Path(__file__).parents[1] / "configs" / "kitti_raw_clip.yaml"
+HEIGHT = 1.65  # metres: height of the cameras of KITTI's car above the road (its sensor setup)
+PRETRAINED = {"kind": "encoder_decoder", "initial_depth": 12.0, "encoder": WEIGHTS["imagenet"]}
+CAMERA_HEIGHT = {"kind": "camera_height", "weight": 0.2, "height_m": HEIGHT}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A change of the run file."""
+
+    name: str
+    """The name in files."""
+    title: str
+    """The title in tables."""
+    depth: dict[str, Any] | None = None
+    """The depth network, in place of PackNet `tiny`."""
+    terms: tuple[dict[str, Any], ...] = ()
+    """Terms that are added."""
+    initial: str | None = None
+    """A checkpoint that both networks start from."""
+    metric: bool = True
+    """True: scores that need metres do not exist for relative depth, and are left out."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the scores depend on."""
+
+    data: Path
+    seeds: int
+    teacher: str | None
+    start: str | None
+
+
+def variants(plan: Plan) -> list[Variant]:
+    """Return the variants that the plan has everything for.
+
+    Args:
+        plan: the plan.
+    """
+    found = [
+        Variant("plain", "configs/kitti_raw_clip.yaml"),
+        Variant("imagenet", "ImageNet encoder", PRETRAINED),
+        Variant("height", "camera height", terms=(CAMERA_HEIGHT,)),
+        Variant("imagenet_height", "ImageNet encoder, camera height", PRETRAINED, (CAMERA_HEIGHT,)),
+    ]
+    if plan.start is not None:
+        found.append(Variant("start", "from a checkpoint", PRETRAINED, initial=plan.start))
+    if plan.teacher is not None:
+        teacher = {"kind": "teacher", "network": plan.teacher}
+        found.append(Variant("teacher", "ImageNet encoder, teacher", PRETRAINED, (teacher,)))
+    return found
+
+
+def run_values(variant: Variant, seed: int) -> dict[str, Any]:
+    """Return the content of a variant's run file.
+
+    Args:
+        variant: the variant.
+        seed: the seed of the training.
+    """
+    values: dict[str, Any] = read_yaml(RUN_FILE, (f"training.seed={seed}", "training.devices=1"))
+    if variant.depth is not None:
+        values["networks"]["depth"] = variant.depth
+    if variant.initial is not None:
+        values["initial"] = {"depth": variant.initial, "pose": variant.initial}
+    values["objective"] += variant.terms
+    return values
+
+
+def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+    """Return the plot of the page.
+
+    Args:
+        rows: the results of all variants.
+    """
+    name = "kitti-raw-clip abs_rel, scaled"
+    return [bars({row.variant.title: (row.mean(name), row.spread(name)) for row in rows}, name)]
+
+
+def main() -> None:
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--teacher", help="a depth model of transformers, or a checkpoint")
+    parser.add_argument("--start", help="a checkpoint of the city: OUTPUT/pretrained/imagenet-1/last of a study")
+    options = parser.parse_args()
+    os.environ["PACKDEPTH_DATA"] = str(options.data.resolve())
+    plan = Plan(options.data.resolve(), options.seeds, options.teacher, options.start)
+    engine.begin(options.output, plan)
+    chosen = variants(plan)
+
+    def compute(seed: int) -> list[Scores]:
+        runs = {options.output / "runs" / f"{each.name}-{seed}": run_values(each, seed) for each in chosen}
+        return trained_scores(runs, [Judged(protocol="kitti-raw-clip", data=plan.data)], options.processes)
+
+    study = Study(
+        name="jammed_road",
+        title="A jammed road",
+        claim="nothing in print: what moves with the camera is explained as far away, or as the camera's own motion",
+        variants=chosen,
+        charts=charts,
+    )
+    print(engine.carry_out(study, options.output, plan, "600 steps of 4 images at 64x224", plan.seeds, compute))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,9 +2,9 @@
 
     python docs/generate.py
 
-writes `run_file.md`, `command_line.md` and `python_*.md` in `docs/reference/`. A test compares these pages with what the
-functions here return. A field is described by the docstring below it or the comment beside it, an option by the line of
-its function's `Args:`.
+writes `run_file.md`, `command_line.md` and `python_*.md` in `docs/reference/`. A test compares these pages with what
+the functions here return. A field is described by the docstring below it or the comment beside it, an option by the
+line of its function's `Args:`.
 """
 
 from __future__ import annotations
@@ -561,8 +561,8 @@ PYTHON_PAGES = (
     PythonPage(
         "python_data.md",
         "Python: data",
-        "A source finds clips, a clip lists frames, and a frame reads its files when asked. To add a format, see [extend "
-        "packdepth](../extending.md#sources).",
+        "A source finds clips, a clip lists frames, and a frame reads its files when asked. To add a format, see "
+        "[extend packdepth](../extending.md#sources).",
         ("packdepth.open", "packdepth.sources.Source")
         + tuple(f"packdepth.records.{name}" for name in ("Clip", "Frame", "Readable", "Scan"))
         + tuple(f"packdepth.sources.{name}" for name in ("ImageFile", "DepthPng", "common_size", "read_json"))
@@ -654,9 +654,11 @@ def members_of(thing: type) -> dict[str, str | ast.FunctionDef]:
         thing: the class.
 
     Returns:
-        The description of each field and property, and the definition of each method.
+        The description of each field and property, and the definition of each method. What a subclass has to define
+        comes first in a contract, and last in a class that has defined it.
     """
     found: dict[str, str | ast.FunctionDef] = {}
+    abstract: set[str] = set()
     for owner in reversed(thing.__mro__):
         if not owner.__module__.startswith("packdepth."):
             continue
@@ -665,6 +667,8 @@ def members_of(thing: type) -> dict[str, str | ast.FunctionDef]:
         for node, following in zip(definition.body, [*definition.body[1:], None], strict=True):
             if isinstance(node, ast.FunctionDef) and (node.name == "__call__" or not node.name.startswith("_")):
                 text = ast.get_docstring(node)
+                if any("abstractmethod" in ast.unparse(decorator) for decorator in node.decorator_list):
+                    abstract.add(node.name)
                 if any("property" in ast.unparse(decorator) for decorator in node.decorator_list):
                     found[node.name] = without_examples(text)
                 elif text is not None and ("Args:" in text or not isinstance(found.get(node.name), ast.FunctionDef)):
@@ -676,7 +680,8 @@ def members_of(thing: type) -> dict[str, str | ast.FunctionDef]:
                     text = without_examples(str(following.value.value))
                 if text:
                     found[node.target.id] = f"{text[0].upper()}{text[1:]}".replace("\n\n", " ")
-    return found
+    first = abstract if inspect.isabstract(thing) else found.keys() - abstract
+    return {key: found[key] for key in sorted(found, key=lambda key: key not in first)}
 
 
 def signature(definition: ast.FunctionDef | ast.ClassDef, name: str) -> str:
@@ -721,8 +726,8 @@ def docstring_parts(docstring: str | None) -> Iterator[str]:
     Args:
         docstring: the docstring.
 
-    >>> list(docstring_parts("Add.\n\nArgs:\n    a: a number.\n\n>>> 1 + 1\n2"))[1:]
-    ['| argument | description |\n|---|---|\n| `a` | A number. |', '<!-- run by: tests/test_docstrings.py -->\n```python\n>>> 1 + 1\n2\n```']
+    >>> list(docstring_parts("Add.\n\nArgs:\n    a: a number.\n\nRaises InputError."))
+    ['Add.', '| argument | description |\n|---|---|\n| `a` | A number. |', 'Raises InputError.']
     """
     text = inspect.cleandoc(docstring or "")
     for part in re.split(r"\n\n(?=\S)", text):

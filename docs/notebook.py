@@ -2,8 +2,8 @@
 
     python docs/notebook.py
 
-writes `docs/tutorials/notebook.md` and `docs/images/notebook_*.png` (extra `city`). A test compares the code of the page
-with that of `examples/notebook.ipynb`.
+writes `docs/tutorials/notebook.md` and `docs/images/notebook_*.png` (extra `city`). A test compares the code of the
+page with that of `examples/notebook.ipynb`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ WIDTH = 448  # pixels: least width of a picture
 
 
 def run(code: str, names: dict[str, Any]) -> tuple[str, Any]:
-    """Run a cell and return what it prints, and the value of the expression at its end.
+    r"""Run a cell and return what it prints, and the value of the expression at its end.
 
     Args:
         code: the cell.
         names: the variables of the notebook, which the cell changes.
 
-    >>> run("print(1)\\n2 + 3", {})
-    ('1\\n', 5)
+    >>> run("print(1)\n2 + 3", {})
+    ('1\n', 5)
     """
     tree = ast.parse(code)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None

@@ -14,7 +14,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs venv test lint types suite faults fuzz clean
+.PHONY: help demo venv test lint types suite faults fuzz clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
@@ -39,6 +39,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Render, train, judge: demo/report.html in ten minutes; QUICK=1 for three
 	$(BIN)/packdepth demo demo $(if $(QUICK),--quick)
 
+.PHONY: docs
 docs: $(STAMP)  ## Build the site of the pages: site/index.html
 	@$(BIN)/python -c 'import zensical' 2>/dev/null || $(PIP) install --quiet -c constraints.txt '$(shell grep '^zensical==' constraints.txt)'
 	$(BIN)/python docs/build_site.py
@@ -62,5 +63,6 @@ fuzz: $(STAMP)  ## Many mutations of the files of every reader, with a table: N=
 	PYTHONPATH=tests $(BIN)/python tests/faults/fuzz.py $(if $(N),--mutations $(N)) $(READERS)
 
 clean:  ## Remove .venv, builds and caches
-	rm -rf $(VENV) dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf site
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

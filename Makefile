@@ -63,6 +63,6 @@ fuzz: $(STAMP)  ## Many mutations of the files of every reader, with a table: N=
 	PYTHONPATH=tests $(BIN)/python tests/faults/fuzz.py $(if $(N),--mutations $(N)) $(READERS)
 
 clean:  ## Remove .venv, builds and caches
-	rm -rf site
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf site

@@ -39,6 +39,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Render, train, judge: demo/report.html in ten minutes; QUICK=1 for three
 	$(BIN)/packdepth demo demo $(if $(QUICK),--quick)
 
+.PHONY: docs
+docs: $(STAMP)  ## Build the site of the pages: site/index.html
+	@$(BIN)/python -c 'import zensical' 2>/dev/null || $(PIP) install --quiet -c constraints.txt '$(shell grep '^zensical==' constraints.txt)'
+	$(BIN)/python docs/build_site.py
+
 test: lint types suite  ## Check everything: lint, types, the whole suite
 
 lint: $(STAMP)  ## Style: ruff
@@ -60,3 +65,4 @@ fuzz: $(STAMP)  ## Many mutations of the files of every reader, with a table: N=
 clean:  ## Remove .venv, builds and caches
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf site

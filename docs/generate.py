@@ -1,14 +1,16 @@
-"""Generate the reference of run files and of the command line from the code.
+"""Generate the reference of run files, of the command line and of Python from the code.
 
     python docs/generate.py
 
-writes `docs/reference/run_file.md` and `docs/reference/command_line.md`. A test compares these pages with what the
-functions here return. A field is described by the docstring below it, an option by the line of its function's `Args:`.
+writes `run_file.md`, `command_line.md` and `python_*.md` in `docs/reference/`. A test compares these pages with what
+the functions here return. A field is described by the docstring below it or the comment beside it, an option by the
+line of its function's `Args:`.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import textwrap
@@ -18,13 +20,14 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+import packdepth
 from packdepth.blocks import Block, ByKind, Closed, Family
 from packdepth.cli import DATA, SEMANTICS, STUDIES, VERBS
 from packdepth.config import Run
@@ -525,6 +528,224 @@ INTRODUCTIONS = {
 }
 
 
+# --- Python -----------------------------------------------------------------------------------------------------
+
+SECTION = re.compile(r"(Args|Attributes|Returns|Yields|Raises):\n")
+WIDE = 100  # characters: a longer signature takes a line for each parameter
+
+
+class PythonPage(NamedTuple):
+    """A page about names of packdepth that belong together."""
+
+    file: str  # name of the page
+    title: str  # heading
+    introduction: str  # text below it
+    names: tuple[str, ...]  # full names, in their order
+
+
+PYTHON_PAGES = (
+    PythonPage(
+        "python_predict.md",
+        "Python: predict",
+        "A checkpoint is a `Predictor`, and what it says of an image a `Prediction`. The same with commands: [keep "
+        "predictions](../how-to/predictions.md).",
+        ("packdepth.load", "packdepth.Predictor", "packdepth.Prediction", "packdepth.Camera"),
+    ),
+    PythonPage(
+        "python_train.md",
+        "Python: train and evaluate",
+        "These functions do what the [commands](command_line.md) of the same names do.",
+        tuple(f"packdepth.{name}" for name in ("init", "train", "Run", "calibrate", "evaluate", "odometry"))
+        + ("packdepth.evaluation.Report", "packdepth.evaluation.OdometryReport"),
+    ),
+    PythonPage(
+        "python_data.md",
+        "Python: data",
+        "A source finds clips, a clip lists frames, and a frame reads its files when asked. To add a format, see "
+        "[extend packdepth](../extending.md#sources).",
+        ("packdepth.open", "packdepth.sources.Source")
+        + tuple(f"packdepth.records.{name}" for name in ("Clip", "Frame", "Readable", "Scan"))
+        + tuple(f"packdepth.sources.{name}" for name in ("ImageFile", "DepthPng", "common_size", "read_json"))
+        + ("packdepth.errors.InputError",),
+    ),
+    PythonPage(
+        "python_networks.md",
+        "Python: networks",
+        "A network of your own fulfills one of these contracts: see [extend "
+        "packdepth](../extending.md#depth-networks). Options of the networks are those of the [run "
+        "file](run_file.md#depth-networks).",
+        tuple(
+            f"packdepth.networks.{name}"
+            for name in ("DepthNetworkBlock", "DepthNetwork", "GuidedDepthNetwork", "UncertainDepthNetwork")
+            + ("InverseDepthHead", "PoseNetworkBlock", "PairPoseNetwork", "start_forward")
+        )
+        + ("packdepth.networks.encoders.encoder.Encoder", "packdepth.networks.decoders.decoder.Decoder")
+        + ("packdepth.PackNet",),
+    ),
+    PythonPage(
+        "python_objectives.md",
+        "Python: terms of the loss",
+        "A term of your own derives from `Term`: see [extend packdepth](../extending.md#terms).",
+        ("packdepth.objectives.Term", "packdepth.records.Sample", "packdepth.records.Batch")
+        + ("packdepth.records.Outputs", "packdepth.objectives.masked_mean", "packdepth.objectives.sample_means"),
+    ),
+    PythonPage(
+        "python_parts.md",
+        "Python: protocols, writers, optimizers",
+        "These are the contracts of the smaller parts. [Extend packdepth](../extending.md#protocols) shows a protocol.",
+        ("packdepth.evaluation.Protocol", "packdepth.inference.writers.Writer")
+        + ("packdepth.optimization.blocks.OptimizerBlock", "packdepth.optimization.blocks.Schedule"),
+    ),
+)
+
+
+def python_page(contents: PythonPage) -> str:
+    """Return a page about names of packdepth.
+
+    Args:
+        contents: the page.
+    """
+    parts = [f"# {contents.title}", NOTE, contents.introduction]
+    for name in contents.names:
+        module, _, last = name.rpartition(".")
+        parts += [f"## {last}", *name_sections(name, getattr(importlib.import_module(module), last))]
+    return page(parts)
+
+
+def name_sections(name: str, thing: Any) -> Iterator[str]:
+    """Yield the parts of the section of a function or a class.
+
+    Args:
+        name: its full name.
+        thing: the function or the class.
+    """
+    file = Path(inspect.getfile(thing)).relative_to(Path(packdepth.__file__).parent)
+    yield f"`{name}`, in [{file.as_posix()}](../../src/packdepth/{file.as_posix()})"
+    if not isinstance(thing, type):
+        yield signature(definition_of(thing), thing.__name__)
+        yield from docstring_parts(thing.__doc__)
+        return
+    yield from docstring_parts(thing.__doc__)
+    members = members_of(thing)
+    described = [(f"`{key}`", text) for key, text in members.items() if isinstance(text, str)]
+    yield table(("attribute", "description"), ((key, linked(text)) for key, text in described))
+    for key, node in members.items():
+        if not isinstance(node, str):
+            yield f"### {thing.__name__}.{key}"
+            yield signature(node, key)
+            yield from docstring_parts(ast.get_docstring(node))
+
+
+def definition_of(thing: Any) -> ast.FunctionDef | ast.ClassDef:
+    """Return the parsed definition of a function or a class.
+
+    Args:
+        thing: the function or the class.
+    """
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
+    assert isinstance(definition, (ast.FunctionDef, ast.ClassDef))
+    return definition
+
+
+def members_of(thing: type) -> dict[str, str | ast.FunctionDef]:
+    """Return the public members of a class and of its bases in packdepth, each by its name.
+
+    Args:
+        thing: the class.
+
+    Returns:
+        The description of each field and property, and the definition of each method. What a subclass has to define
+        comes first in a contract, and last in a class that has defined it.
+    """
+    found: dict[str, str | ast.FunctionDef] = {}
+    abstract: set[str] = set()
+    for owner in reversed(thing.__mro__):
+        if not owner.__module__.startswith("packdepth."):
+            continue
+        definition = definition_of(owner)
+        lines = textwrap.dedent(inspect.getsource(owner)).splitlines()
+        for node, following in zip(definition.body, [*definition.body[1:], None], strict=True):
+            if isinstance(node, ast.FunctionDef) and (node.name == "__call__" or not node.name.startswith("_")):
+                text = ast.get_docstring(node)
+                if any("abstractmethod" in ast.unparse(decorator) for decorator in node.decorator_list):
+                    abstract.add(node.name)
+                if any("property" in ast.unparse(decorator) for decorator in node.decorator_list):
+                    found[node.name] = without_examples(text)
+                elif text is not None and ("Args:" in text or not isinstance(found.get(node.name), ast.FunctionDef)):
+                    found[node.name] = node
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id[0] != "_":
+                comment = re.search(r"  # (.*)$", lines[(node.end_lineno or 1) - 1])
+                text = comment[1] if comment else ""
+                if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+                    text = without_examples(str(following.value.value))
+                if text:
+                    found[node.target.id] = f"{text[0].upper()}{text[1:]}".replace("\n\n", " ")
+    first = abstract if inspect.isabstract(thing) else found.keys() - abstract
+    return {key: found[key] for key in sorted(found, key=lambda key: key not in first)}
+
+
+def signature(definition: ast.FunctionDef | ast.ClassDef, name: str) -> str:
+    """Return the signature of a function as a block of code that is not run.
+
+    Args:
+        definition: the parsed function.
+        name: what it is called.
+    """
+    assert isinstance(definition, ast.FunctionDef)
+    arguments = definition.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [*[None] * (len(positional) - len(arguments.defaults)), *arguments.defaults]
+    written = [
+        _parameter(*pair) for pair in zip(positional, defaults, strict=True) if pair[0].arg not in ("self", "cls")
+    ]
+    if arguments.posonlyargs:
+        written.insert(len(arguments.posonlyargs), "/")
+    if arguments.vararg:
+        written.append(f"*{_parameter(arguments.vararg, None)}")
+    elif arguments.kwonlyargs:
+        written.append("*")
+    written += [_parameter(*pair) for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    if arguments.kwarg:
+        written.append(f"**{_parameter(arguments.kwarg, None)}")
+    result = f" -> {ast.unparse(definition.returns)}" if definition.returns else ""
+    line = f"{name}({', '.join(written)}){result}"
+    if len(line) > WIDE:
+        line = "\n".join([f"{name}(", *(f"    {each}," for each in written), f"){result}"])
+    return f"<!-- not run: it is a signature -->\n```python\n{line.replace(chr(39), chr(34))}\n```"
+
+
+def _parameter(parameter: ast.arg, default: ast.expr | None) -> str:
+    annotation = f": {ast.unparse(parameter.annotation)}" if parameter.annotation else ""
+    equals = " = " if annotation else "="
+    return f"{parameter.arg}{annotation}{equals + ast.unparse(default) if default else ''}"
+
+
+def docstring_parts(docstring: str | None) -> Iterator[str]:
+    r"""Yield the parts of a docstring as Markdown: paragraphs, a table of the arguments, examples.
+
+    Args:
+        docstring: the docstring.
+
+    >>> list(docstring_parts("Add.\n\nArgs:\n    a: a number.\n\nRaises InputError."))
+    ['Add.', '| argument | description |\n|---|---|\n| `a` | A number. |', 'Raises InputError.']
+    """
+    text = inspect.cleandoc(docstring or "")
+    for part in re.split(r"\n\n(?=\S)", text):
+        section = SECTION.match(part)
+        if part.startswith(">>>"):
+            yield f"<!-- run by: tests/test_docstrings.py -->\n```python\n{part}\n```"
+        elif section is None:
+            yield linked(part if part.startswith(("*", "-")) else " ".join(part.split()))
+        elif section[1] in ("Returns", "Yields"):
+            yield f"**{section[1]}** {linked(' '.join(part[section.end() :].split()))}"
+        else:
+            head = {"Args": "argument", "Attributes": "attribute", "Raises": "error"}[section[1]]
+            entries = re.findall(r"^    (\w+): (.*(?:\n+ {8}.*)*)", part, re.MULTILINE)
+            yield table(
+                (head, "description"), ((f"`{key}`", sentence(" ".join(what.split()))) for key, what in entries)
+            )
+
+
 # --- pages ------------------------------------------------------------------------------------------------------
 
 
@@ -534,7 +755,7 @@ def page(parts: Iterable[str]) -> str:
 
 
 def _wrapped(text: str) -> str:
-    if text.startswith(("|", "#", "<!--", "*", "`packdepth")):
+    if text.startswith(("|", "#", "<!--", "*", "`packdepth")) and not text.startswith("**"):
         return text
     paragraphs = text.split("\n\n")
     return "\n\n".join(
@@ -545,7 +766,11 @@ def _wrapped(text: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Return the generated pages, by their paths."""
-    return {PAGES / "run_file.md": run_file_page(), PAGES / "command_line.md": command_line_page()}
+    return {
+        PAGES / "run_file.md": run_file_page(),
+        PAGES / "command_line.md": command_line_page(),
+        **{PAGES / contents.file: python_page(contents) for contents in PYTHON_PAGES},
+    }
 
 
 if __name__ == "__main__":

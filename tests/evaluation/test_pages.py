@@ -39,7 +39,7 @@ VERDICTS = {
     "own": "Not judged|Good|Fair|Rough|Poor|Useless",
     "demo": "Good: depth in metres is off by 10 %",
     "check": "Fit to train on|[0-9]+ (error|warning)",
-    "made_up": r"variant .* has the lowest error, 1.500 \u00b1 0.707. ",
+    "made_up": r"The lowest error is that of variant a .*: 1.500 \u00b1 0.707. ",
     "index": "The latest of 1",
 }
 """The beginning of the verdict on each page."""

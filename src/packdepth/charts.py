@@ -205,8 +205,7 @@ def bars(values: Mapping[str, tuple[float, float]], title: str) -> Markup:
     """Return horizontal bars as HTML, each with its name, its value and a line as long as twice its spread.
 
     Args:
-        values: values, at least 0, and their spreads, by name. A value that is NaN has a dash in place
-            of a bar.
+        values: values, at least 0, and their spreads, by name. A value that is NaN has a dash, no bar.
         title: title of the values.
 
     >>> bars({"first": (1.0, 0.1), "second": (2.0, 0.2)}, "abs_rel").count('class="fill"')

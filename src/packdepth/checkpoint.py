@@ -50,6 +50,8 @@ class TrainedCamera(Closed):
     """x of the principal point, in pixels."""
     cy: float
     """y of the principal point, in pixels."""
+    stated: bool = False
+    """Whether a person stated its field of view in place of a calibration. Packdepth before 0.2 did not record it."""
 
     @property
     def camera(self) -> Camera:
@@ -192,9 +194,17 @@ class Meta(Closed):
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether metres depend on a focal length that is not known well: they come from the height of the camera."""
-        doubtful = any(camera.assumed or camera.focal_deviation > WELL_DETERMINED for camera in self.cameras)
-        return self.scale_source.startswith("camera height") and doubtful
+        """Whether metres depend on a focal length that was guessed: they come from the height of the camera.
+
+        One that a person stated, by `fov=` of a source or by `camera.fov`, is taken for known; `scale` says so.
+        """
+        doubtful = any(not camera.assumed and camera.focal_deviation > WELL_DETERMINED for camera in self.cameras)
+        return self._is_by_height and doubtful
+
+    @property
+    def _is_by_height(self) -> bool:
+        """Whether metres come from the height of the camera, so that they are as right as the focal length."""
+        return self.scale_source.startswith("camera height")
 
     @property
     def scale(self) -> str:
@@ -204,7 +214,15 @@ class Meta(Closed):
                 "not metric: metres come from the height of the camera, and are as wrong as its focal length, which is "
                 "a guess; calibrate the camera"
             )
-        return scale_in_words(self.metric, self.scale_source, self.judged_checks)
+        words = scale_in_words(self.metric, self.scale_source, self.judged_checks)
+        if self.metric and self._is_by_height and self._is_stated:
+            return f"{words}; as right as the stated field of view"
+        return words
+
+    @property
+    def _is_stated(self) -> bool:
+        """Whether a person stated the field of view of a camera that it was trained on."""
+        return any(camera.stated for camera in self.trained_cameras) or any(camera.assumed for camera in self.cameras)
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
         """Return the learned or assumed camera for images of one size; None unless exactly one has that size.

@@ -308,7 +308,8 @@ def with_steps(
     steps = max(min(paid, int(most / batch)), epochs)
     epoch_steps = steps // epochs
     warmup = min(100, steps // 8)
-    scope = f"{budget.minutes:g} minutes" if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
+    unit = "minute" if budget.minutes == 1 else "minutes"
+    scope = f"{budget.minutes:g} {unit}" if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
     height, width = look.clips[0].camera.height, look.clips[0].camera.width
     return [
         *choices,

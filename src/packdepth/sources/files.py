@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from packdepth.errors import InputError, in_one_line
-from packdepth.reading import read_arrays
+from packdepth.reading import read_arrays, refuse_special
 from packdepth.records import Readable
 from packdepth.sources.stills import image_size, pixels
 
@@ -54,7 +54,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def require(path: Path, what: str) -> Path:
-    """Return a path that exists. Raises InputError if it does not.
+    """Return a path that exists. Raises InputError if it does not, or is a pipe or a device.
 
     Args:
         path: file or folder.
@@ -62,6 +62,7 @@ def require(path: Path, what: str) -> Path:
     """
     if not path.exists():
         raise InputError(f"{path}: not found; it would be {what}")
+    refuse_special(path)
     return path
 
 

@@ -199,7 +199,11 @@ def needed_room(module: pl.LightningModule, resumed: bool) -> int:
 
 def _trained(clips: Sequence[Clip]) -> list[checkpoint.TrainedCamera]:
     """Return the distinct cameras of clips."""
-    return [checkpoint.TrainedCamera(**asdict(camera.map(float))) for camera in distinct_cameras(clips)]
+    stated = distinct_cameras([clip for clip in clips if clip.stated_fov is not None])
+    return [
+        checkpoint.TrainedCamera(**asdict(camera.map(float)), stated=camera in stated)
+        for camera in distinct_cameras(clips)
+    ]
 
 
 def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:

@@ -41,7 +41,7 @@ VERDICTS = {
     "demo": "Good: depth in metres is off by 10 %",
     "check": "Fit to train on|[0-9]+ (error|warning)",
     "made_up": r"The lowest error is that of variant a .*: 1.500 \u00b1 0.707. ",
-    "index": "The latest of 1",
+    "index": "1 study, the latest of",
 }
 """The beginning of the verdict on each page."""
 COLOR = np.linspace(0, 255, 48 * 160 * 3).reshape(48, 160, 3).astype(np.uint8)

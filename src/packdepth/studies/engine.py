@@ -392,7 +392,8 @@ def contents(folder: Path) -> Path:
         for content, place in found
     }
     body = table("studies", ["date", "variants", "seeds", "time", "put to the test"], rows)
-    latest = f"The latest of {len(found)}, of {found[0][0]['date']}: {found[0][0]['title']}"
+    count = "1 study" if len(found) == 1 else f"{len(found)} studies"
+    latest = f"{count}, the latest of {found[0][0]['date']}: {found[0][0]['title']}"
     Page("Studies", [Verdict(latest)], [], [Section("All studies", body)], []).write(folder / CONTENTS)
     return folder / CONTENTS
 

@@ -304,7 +304,8 @@ def with_steps(
             break
         size, seconds = other, time
     paid = int(TRAINING_SHARE * budget.minutes * 60 / seconds)
-    epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(budget.minutes / EPOCH_MINUTES))
+    used = min(1.0, most / batch / max(paid, 1)) * budget.minutes
+    epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(used / EPOCH_MINUTES))
     steps = max(min(paid, int(most / batch)), epochs)
     epoch_steps = steps // epochs
     warmup = min(100, steps // 8)

@@ -13,9 +13,10 @@ import yaml
 
 from packdepth import checkpoint
 from packdepth.config import parse_run
+from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.progress import clock
-from packdepth.training.elsewhere import is_finished, train_elsewhere
+from packdepth.training.elsewhere import finished_epochs, is_finished, train_elsewhere
 from packdepth.workers import worker_pool
 
 T = TypeVar("T")
@@ -25,7 +26,8 @@ R = TypeVar("R")
 def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use: Sequence[str] = ()) -> None:
     """Train several runs, each into its own folder. A run that its folder holds already is skipped.
 
-    The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log.
+    The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log. A
+    training that ends with all its epochs but has collapsed is a result like others, and is printed.
 
     Args:
         runs: contents of run files by folder.
@@ -82,4 +84,9 @@ def _train(folder: Path, values: dict[str, Any], use: Sequence[str], stop: Event
     run_file = folder.with_name(f"{folder.name}.yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use, stop=stop)
+    try:
+        train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use, stop=stop)
+    except InputError as error:
+        if finished_epochs(folder) < parse_run(values, "study").training.epochs:
+            raise
+        print(f"{error}; all its epochs are trained, so that it counts as it is", flush=True)

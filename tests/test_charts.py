@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from packdepth.charts import Axes, Line, bars, key, picture, svg, ticks
+from packdepth.charts import Axes, Line, bars, key, map_size, picture, svg, ticks
 
 LINE = Line(np.array([[0.0, 1.0], [10.0, 3.0]]), "#000000", "a < b")
 
@@ -42,6 +42,21 @@ def test_svg() -> None:
     assert "nothing was logged" in svg([Line(np.zeros((0, 2)), "#000000")], "step", "loss")
 
 
+def test_a_map_has_the_shape_of_its_path() -> None:
+    straight = Line(np.array([[0.0, 0.0], [0.0, 90.0]]), "#000000")
+    width, height = map_size([straight])
+    assert width < height / 1.5
+    across, up = map_size([Line(straight.points[:, ::-1], "#000000")])
+    assert across > up * 1.5
+    box = re.findall(r"viewBox='0 0 ([0-9.]+) ([0-9.]+)'", svg([straight], "right", "ahead", equal=True))
+    assert [(float(width), float(height))] == [tuple(map(float, sides)) for sides in box]
+
+
+def test_titles_of_axes_are_escaped() -> None:
+    assert "&lt;script&gt;" in svg([LINE], "<script>", "loss")
+    assert "<script>" not in svg([LINE], "<script>", "<script>") + bars({"<script>": (1.0, 0.0)}, "<script>")
+
+
 def test_names_stand_in_place_of_numbers() -> None:
     drawing = svg(
         [Line(np.array([[0.0, 1.0], [1.0, 3.0], [2.0, 2.0]]), "#000000")], "", "loss", x_names=("a", "b", "c < d")
@@ -65,11 +80,10 @@ def test_a_picture_holds_the_line_where_it_belongs() -> None:
     assert rows[inside][-3:].max() < 10
 
 
-def test_bars_have_room_for_their_names_and_a_dash_where_a_value_is_missing() -> None:
+def test_bars_are_as_long_as_their_values_and_a_dash_stands_where_one_is_missing() -> None:
     drawing = bars({"a" * 60: (1.0, 0.1), "b < c": (0.5, 0.0), "d": (float("nan"), float("nan"))}, "error")
-    starts = {float(start) for start in re.findall(r"<rect x='([\d.]+)'", drawing)}
-    lengths = [float(length) for length in re.findall(r"<rect [^>]*width='([\d.]+)'", drawing)]
-    assert min(starts) > 60 * 5
-    assert lengths[0] == pytest.approx(2 * lengths[1], abs=0.2)
+    lengths = [float(length) for length in re.findall(r'class="fill" style="width:([\d.]+)%', drawing)]
+    assert lengths == pytest.approx([100 / 1.1, 50 / 1.1], abs=0.1)
     assert "b &lt; c" in drawing
-    assert drawing.count(">-</text>") == 1
+    assert drawing.count(">-</span>") == 1
+    assert drawing.count('class="spread"') == 1  # none without a spread

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from packdepth.html import WIDTH, depth_panels, embedded, enlarged, error_colors, table
+from packdepth.html import (
+    MOST_POINTS,
+    WIDTH,
+    cloud,
+    depth_bar,
+    depth_panels,
+    embedded,
+    enlarged,
+    error_colors,
+    table,
+)
 
 
 def test_colors_of_errors() -> None:
@@ -21,11 +33,36 @@ def test_colors_of_errors() -> None:
 
 
 def test_a_table() -> None:
-    text = table(["a", "b < c"], {"<b>first</b>": [1.23456, float("nan")], "heading": [], "last": ["x > 1", None]})
-    assert "<th>b &lt; c</th>" in text
-    assert "<tr><td><b>first</b></td><td>1.235</td><td></td></tr>" in text
-    assert "<th colspan='3'>heading</th>" in text
+    text = table(
+        "a & b", ["a", "b < c"], {"<b>first</b>": [1.23456, float("nan")], "heading": [], "last": ["x > 1", None]}
+    )
+    assert 'aria-label="a &amp; b"' in text
+    assert '<th scope="col">b &lt; c</th>' in text
+    assert '<th scope="row">&lt;b&gt;first&lt;/b&gt;</th><td>1.235</td><td></td>' in text
+    assert 'colspan="3">heading</th>' in text
     assert "<td>x &gt; 1</td><td></td>" in text
+
+
+def test_a_color_bar_says_metres_where_their_colors_are() -> None:
+    text = depth_bar(0.0, 0.25)
+    places = {float(depth): float(place) for place, depth in re.findall(r"left:([0-9.]+)%\">([0-9.]+) m<", text)}
+    assert places[4] == 0
+    for depth, place in places.items():
+        assert place == pytest.approx(100 * (1 - 4 / depth), abs=0.1)  # linear in inverse depth, from near to far
+    assert " m<" not in depth_bar(0.0, 0.25, metric=False)
+
+
+def test_a_cloud_holds_its_points() -> None:
+    points = np.array([[1.0, -2.0, 40.0], [0.0, 0.5, 3.0]])
+    text = cloud("a < b", points, np.array([[1, 2, 3], [4, 5, 6]], np.uint8))
+    unit = float(re.findall('data-unit="([^"]+)"', text)[0])
+    record = np.frombuffer(base64.b64decode(re.findall('data-cloud="([^"]+)"', text)[0]), np.uint8).reshape(2, 10)
+    np.testing.assert_allclose(unit * record[:, :6].copy().view("<i2"), points, atol=40 / 32767)
+    np.testing.assert_array_equal(record[:, 6:9], [[1, 2, 3], [4, 5, 6]])
+    assert "a &lt; b" in text
+    many = np.ones((2 * MOST_POINTS + 1, 3))
+    text = cloud("many", many, np.zeros(many.shape, np.uint8))
+    assert len(base64.b64decode(re.findall('data-cloud="([^"]+)"', text)[0])) <= 10 * MOST_POINTS
 
 
 def test_pictures_are_within_the_page_and_not_too_wide() -> None:

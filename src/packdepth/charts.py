@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup, escape
 from PIL import Image, ImageDraw, ImageFont
+
+from packdepth.html import part
 
 LEFT, BOTTOM, MARGIN = 52.0, 36.0, 10.0  # space around the lines, in units of the SVG: room for the ticks
 OURS, TRUE = "#e64963", "#3b0f6b"  # colors of a prediction and of the ground truth, from the colors of depth
 GRID, INK = "#ece9f3", "#5d5a70"  # colors of the grid and of text
+ON_DARK = {TRUE: "#b79cf2", INK: "#aeaac2"}  # lighter twins, for dark pages, of colors that are too dark there
+FLAT = 460.0, 260.0  # width and height of a chart, in units of the SVG
+LONG, SHORT = 320.0, 130.0  # room for the longer side of a map, and for the shorter one at least, in units of the SVG
+ENLARGED = 1.3  # pixels for a unit of the SVG, at most
 DOT = 3.5  # radius of a dot, in units of the SVG
-BAR, LETTER = 20.0, 6.0  # height of a bar and its gap, and room for a letter of a name, in units of the SVG
 PICTURE = 450.0  # width and height of a picture, in units of the SVG, so that its text is as large as on pages
 MIN_SPAN = 1e-9  # smallest length of an axis, so that equal values do not divide by zero
 MIN_SCALE = 1e-3  # smallest unit per length of a chart with equal scales: a standing camera is a point in the middle
@@ -115,8 +120,8 @@ def svg(
     equal: bool = False,
     x_names: Sequence[str] = (),
     dots: bool = False,
-) -> str:
-    """Return a chart of lines as SVG.
+) -> Markup:
+    """Return a chart of lines as SVG. With equal scales it is a map, whose shape is that of the lines.
 
     Args:
         lines: the lines. Those without points are left out.
@@ -129,10 +134,10 @@ def svg(
     >>> svg([Line(np.array([[0.0, 0.0], [1.0, 1.0]]), OURS)], "step", "loss").count("<polyline")
     1
     """
-    width, height = 460.0, 260.0
     lines = [line for line in lines if len(line.points)]
     if not lines:
-        return "<p class='note'>nothing was logged</p>"
+        return Markup("<p class='note'>nothing was logged</p>")
+    width, height = map_size(lines) if equal else FLAT
     room = [Line(np.array([[-0.5, 0.0], [len(x_names) - 0.5, 0.0]]), GRID)] if x_names else []  # for half a name
     axes = Axes.around([*lines, *room], width, height, equal)
     marks = [(f"{value:g}", x) for value, x in axes.ticks(0)]
@@ -148,56 +153,96 @@ def svg(
     for line in lines:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in axes.place(line.points))
         name = f"<title>{escape(line.name)}</title>" if line.name else ""
-        parts.append(f"<polyline points='{path}' stroke='{line.color}'>{name}</polyline>")
+        parts.append(f"<polyline points='{path}' {_painted('stroke', line.color)}>{name}</polyline>")
         for x, y in axes.place(line.points) if dots else ():
-            parts.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{DOT:g}' fill='{line.color}'>{name}</circle>")
-    parts.append(f"<text x='{(LEFT + width) / 2:g}' y='{height - 4:g}' text-anchor='middle'>{x_title}</text>")
+            parts.append(
+                f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{DOT:g}' {_painted('fill', line.color)}>{name}</circle>"
+            )
+    parts.append(f"<text x='{(LEFT + width) / 2:g}' y='{height - 4:g}' text-anchor='middle'>{escape(x_title)}</text>")
     middle = height / 2 - 10
     turned = f"transform='rotate(-90 12 {middle:g})' text-anchor='middle'"
-    parts.append(f"<text x='12' y='{middle:g}' {turned}>{y_title}</text>")
-    title = f"{y_title} over {x_title}"
-    return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{title}'>{''.join(parts)}</svg>"
+    parts.append(f"<text x='12' y='{middle:g}' {turned}>{escape(y_title)}</text>")
+    size = f"viewBox='0 0 {width:g} {height:g}' style='max-width:{ENLARGED * width:.0f}px'"
+    label = escape(f"{y_title} over {x_title}")
+    kind = "chart map" if equal else "chart"
+    return Markup(f"<svg class='{kind}' {size} role='img' aria-label='{label}'>{''.join(parts)}</svg>")
 
 
-def bars(values: Mapping[str, tuple[float, float]], title: str) -> str:
-    """Return horizontal bars as SVG, each with its name, its value and a line as long as twice its spread.
+def map_size(lines: Sequence[Line]) -> tuple[float, float]:
+    """Return width and height of a chart with equal scales: a straight line is no wide map.
+
+    Args:
+        lines: the lines, with points.
+
+    >>> map_size([Line(np.array([[0.0, 0.0], [0.0, 40.0]]), OURS)])
+    (192.0, 366.0)
+    """
+    everything = np.concatenate([line.points for line in lines])
+    span = everything.max(0) - everything.min(0)
+    across, up = np.maximum(LONG * span / max(span.max(), MIN_SPAN), SHORT).tolist()
+    return LEFT + MARGIN + across, BOTTOM + MARGIN + up
+
+
+def _painted(what: str, color: str) -> str:
+    """Return a color as an attribute of SVG, and its lighter twin on dark pages, if it has one."""
+    twin = ON_DARK.get(color)
+    return f"{what}='{color}'" + (f" style='{what}:light-dark({color},{twin})'" if twin else "")
+
+
+def charts(drawn: Sequence[Markup]) -> Markup:
+    """Return charts side by side; on a narrow page, one above the other.
+
+    Args:
+        drawn: the charts.
+
+    >>> charts([Markup("<svg></svg>")])
+    Markup('<div class="charts"><div><svg></svg></div></div>')
+    """
+    return part("charts", drawn)
+
+
+def bars(values: Mapping[str, tuple[float, float]], title: str) -> Markup:
+    """Return horizontal bars as HTML, each with its name, its value and a line as long as twice its spread.
 
     Args:
         values: values, at least 0, and their spreads, by name. A value that is NaN has a dash, no bar.
         title: title of the values.
 
-    >>> bars({"first": (1.0, 0.1), "second": (2.0, 0.2)}, "abs_rel").count("<rect")
+    >>> bars({"first": (1.0, 0.1), "second": (2.0, 0.2)}, "abs_rel").count('class="fill"')
     2
     """
-    width, height = 640.0, BAR * len(values) + 22
-    names = LETTER * max(map(len, values)) + 20  # room for the names
     longest = max((value + spread for value, spread in values.values() if value == value), default=0.0)
-    scale = (width - names - 80) / max(longest, MIN_SPAN)  # units of the SVG per unit of the values
-    parts = [f"<text x='{names:g}' y='12'>{escape(title)}</text>"]
-    for number, (name, (value, spread)) in enumerate(values.items()):
-        y = 20 + BAR * number
-        parts.append(f"<text x='{names - 6:g}' y='{y + 12:g}' text-anchor='end'>{escape(name)}</text>")
-        if value != value:
-            parts.append(f"<text x='{names + 5:g}' y='{y + 12:g}'>-</text>")
-            continue
-        end = names + scale * value
-        low, high = (names + scale * max(value + sign * spread, 0) for sign in (-1, 1))
-        parts.append(f"<rect x='{names:g}' y='{y:g}' width='{scale * value:.1f}' height='{BAR - 5:g}' fill='{OURS}'/>")
-        parts.append(f"<line x1='{low:.1f}' x2='{high:.1f}' y1='{y + 7.5:g}' y2='{y + 7.5:g}' style='stroke:{TRUE}'/>")
-        parts.append(f"<text x='{max(end, high) + 5:.1f}' y='{y + 12:g}'>{value:#.3g}</text>")
-    return f"<svg viewBox='0 0 {width:g} {height:g}' role='img' aria-label='{escape(title)}'>{''.join(parts)}</svg>"
+    scale = 100 / max(longest, MIN_SPAN)  # percent of the room per unit of the values
+    rows = [
+        (
+            name,
+            f"{value:#.3g}" if value == value else "-",
+            scale * value,
+            scale * max(value - spread, 0),
+            scale * (value + spread),
+        )
+        for name, (value, spread) in values.items()
+    ]
+    return part("bars", title, rows)
 
 
-def key(lines: Sequence[Line]) -> str:
+def key(lines: Sequence[Line]) -> Markup:
     """Return the names of lines beside their colors, as HTML.
 
     Args:
         lines: the lines.
 
     >>> key([Line(np.zeros((1, 2)), OURS, "prediction")])
-    "<span class='key' style='background:#e64963'></span>prediction"
+    Markup("<span class='key' style='background:#e64963'></span>prediction")
     """
-    return " ".join(f"<span class='key' style='background:{line.color}'></span>{escape(line.name)}" for line in lines)
+    swatch = "<span class='key' style='{}'></span>{}"
+    return Markup(" ").join(Markup(swatch).format(_swatch(line.color), line.name) for line in lines)
+
+
+def _swatch(color: str) -> str:
+    """Return the style of a piece of a color, and of its lighter twin on dark pages, if it has one."""
+    twin = ON_DARK.get(color)
+    return f"background:{color}" + (f";background:light-dark({color},{twin})" if twin else "")
 
 
 def picture(lines: Sequence[Line], x_title: str, y_title: str, size: int = 900) -> np.ndarray:

@@ -614,6 +614,7 @@ def data_check(
     *,
     kind: str | None = None,
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    html: Path | None = None,
     use: Use = (),
 ) -> None:
     """Report why training on some data would fail, before an hour is spent on it.
@@ -624,6 +625,7 @@ def data_check(
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         kind: kind of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
+        html: file for a page with pictures, curves and maps of the clips.
         use: Python file or installed module with the source; repeatable.
     """
     _use(use)
@@ -632,6 +634,10 @@ def data_check(
     checked = check(source, kind, options)
     if output is not None:
         checked.write(output)
+    if html is not None:
+        from packdepth.inspection.page import write_page
+
+        write_page(html, checked)
     print(checked.text())
 
 

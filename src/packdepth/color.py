@@ -31,6 +31,8 @@ ANCHORS: dict[Colormap, str] = {
 }
 
 MIN_RANGE = 1e-9  # 1/metres: keeps the color of a constant inverse depth finite
+# Round depths in the order in which they claim their place on the bar: the fewer digits the rounder.
+ROUND = tuple(base * 10.0**power for base in (1, 2, 5, 3, 7, 1.5, 4) for power in range(-2, 4))
 PERCENTILES = [2, 99.5]  # of inverse depth: the first and the last color; few outliers count, but the near road does
 
 
@@ -83,3 +85,27 @@ def color_range(inv_depths: Sequence[np.ndarray]) -> tuple[float, float]:
     """
     low, high = np.percentile(np.concatenate([inv_depth.ravel() for inv_depth in inv_depths]), PERCENTILES)
     return float(low), float(high)
+
+
+def bar_ticks(low: float, high: float, length: float, spacing: float) -> list[tuple[float, float]]:
+    """Return round depths of a bar whose colors are linear in inverse depth, each with its position from the far end.
+
+    Args:
+        low: inverse depth (1/metres) at the far end.
+        high: inverse depth (1/metres) at the near end.
+        length: length of the bar, in pixels.
+        spacing: least distance between two ticks, and half of it to the far end, in pixels.
+
+    Returns:
+        Pairs of depth in metres and position in pixels, from far to near; the last one is that of the near end.
+
+    >>> bar_ticks(0.0, 1.0, length=100, spacing=20)
+    [(10.0, 10.0), (2.0, 50.0), (1.0, 100.0)]
+    """
+    chosen = [(float(f"{1 / max(high, MIN_RANGE):.2g}"), float(length))]
+    for depth in ROUND:
+        place = length * (1 / depth - low) / max(high - low, MIN_RANGE)
+        inside = spacing / 2 <= place <= length
+        if inside and all(abs(place - other) >= spacing for _, other in chosen):
+            chosen.append((depth, round(place, 1)))
+    return sorted(chosen, key=lambda tick: tick[1])

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("embreex", reason="the extra 'city' is not installed")
 
@@ -46,7 +44,7 @@ def test_a_demo_leaves_its_report_and_numbers(output: Path) -> None:
     assert 0.4 <= numbers["initial_forward"] <= 1.2  # metres in 0.1 s at up to 12 m/s
     text = (output / "report.html").read_text()
     assert f"{numbers['network']['all']['abs_rel']:.3f}" in text
-    assert "$" not in re.sub(r"data:image[^']*|atob\(\"[^\"]*\"\)", "", text)  # nothing was left to fill in
+    assert not re.search(r"\{\{|\{%", text)  # nothing was left to fill in
     assert not re.search(r"(src|href)=['\"]https?:", text)  # one file that needs nothing else
 
 
@@ -95,31 +93,6 @@ def test_the_constants_score_what_they_must(output: Path) -> None:
     for part in scores.values():
         assert part["abs_rel"] == pytest.approx(0.1, abs=1e-3)
         assert part["a1"] == 1
-
-
-def test_the_report_in_a_browser(output: Path, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
-    options = ["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    options += ["--disable-component-update", "--disable-sync", "--enable-unsafe-swiftshader", "--hide-scrollbars"]
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    page = (output / "report.html").as_uri()
-    shown = subprocess.run(
-        [browser, *options, profile, "--virtual-time-budget=4000", "--dump-dom", page],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    ).stdout
-    points = re.search(r'data-points="(\d+)"', shown)
-    assert points, "the viewer's script did not reach its end"
-    assert int(points[1]) > 1000
-    for width in (1280, 390):
-        shot = tmp_path / f"{width}.png"
-        command = [browser, *options, profile, f"--window-size={width},2400", f"--screenshot={shot}", page]
-        subprocess.run(command, capture_output=True, timeout=90, check=True)
-        assert np.asarray(Image.open(shot).convert("L")).std() > 10
 
 
 def test_a_report_says_that_it_was_quick(output: Path, tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ import json
 import re
 import shutil
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import world
+from markupsafe import escape
 
 import packdepth
 from packdepth import cli
@@ -322,7 +322,7 @@ def test_several_checkpoints_on_one_page(odometry: Path, trained: Path, tmp_path
     assert html.count("<img ") == 2 * 3 * 4
     assert f"{reports[0]['abs_rel']:.3f}" in html
     for setting in reports[0].protocol.settings().values():
-        assert escape(setting) in html
+        assert str(escape(setting)) in html
 
 
 def test_a_report_has_the_parts_that_occur(odometry: Path) -> None:

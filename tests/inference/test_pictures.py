@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packdepth.color import COLORMAPS, TABLES, Colormap
-from packdepth.inference.pictures import BACKGROUND, bar_ticks, joined, with_bar
+from packdepth.color import COLORMAPS, TABLES, Colormap, bar_ticks
+from packdepth.inference.pictures import BACKGROUND, joined, with_bar
 
 
 def test_ticks_are_round_metres_at_their_inverse_depth() -> None:

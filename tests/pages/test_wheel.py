@@ -55,7 +55,9 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_run_files_and_templates(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    files = {path for path in (ROOT / "src" / "packdepth").rglob("*") if path.suffix in (".html", ".css", ".yaml")}
+    files = {
+        path for path in (ROOT / "src" / "packdepth").rglob("*") if path.suffix in (".html", ".css", ".js", ".yaml")
+    }
     assert len(files) >= 4
     assert {f"packdepth/{path.relative_to(ROOT / 'src' / 'packdepth')}" for path in files} <= names
     assert {f"packdepth/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")} <= names

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 from packdepth import cli
 from packdepth.charts import bars
@@ -38,7 +39,7 @@ class Plan:
     data: Path = Path("data")
 
 
-def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
     return [bars({row.variant.title: (row.mean("error"), row.spread("error")) for row in rows}, "error")]
 
 
@@ -72,7 +73,9 @@ def test_results_have_mean_and_spread_and_leave_out_what_does_not_exist(tmp_path
     ]
     assert "<h1>A &amp; B</h1>" in page
     assert "A &lt; B" in page
-    assert page.count("<rect") == 2
+    assert page.count('class="fill"') == 2
+    assert "<strong>The lowest error, scaled is that of variant a: 0.500.</strong> The second lowest" in page
+    assert "the first is not clearly better" in page
     rows = json.loads((tmp_path / "made_up.json").read_text())["rows"]
     assert [row["mean"]["error"] for row in rows] == [1.5, 3]
     assert rows[0]["mean"]["never"] is None

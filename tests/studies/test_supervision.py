@@ -80,7 +80,7 @@ def test_plots_are_bars_and_a_line_for_each_start() -> None:
     assert plot.count("<polyline") == len(STARTS)
     assert plot.count("<circle") == len(rows)
     (plot,) = error_bars(("abs_rel, scaled",), rows)
-    assert plot.count("<rect") == len(rows)
+    assert plot.count('class="fill"') == len(rows)
 
 
 def test_real_clips_are_needed_for_transfer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.folder import Folder
 
 EXAMPLES = 5  # images in the report
-LOSS_POINTS = 50  # averages that the curve of the loss consists of, at most
+LOSS_POINTS = 80  # means that the curve of the loss consists of, at most; chosen by eye
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class Results:
     examples: list[Example]  # test images with their depth maps
     predicted_path: np.ndarray  # [N, 2] metres: right and ahead of the start
     true_path: np.ndarray  # [N, 2] metres: right and ahead of the start
-    loss: np.ndarray  # [S, 2] step, loss
+    loss: np.ndarray  # [S, 2] step, loss; means of `loss_steps` steps
+    loss_steps: int  # training steps in a point of `loss`
     validation: np.ndarray  # [E, 2] step, abs_rel on validation drives
     camera: Camera  # of the examples
 
@@ -148,12 +150,14 @@ def collect_results(output: Path) -> Results:
         distance=distance,
     )
     places = np.linspace(0, len(frames) - 1, EXAMPLES).round().astype(int)
+    loss, loss_steps = losses(output / "run" / "metrics.csv")
     return Results(
         numbers=numbers,
         examples=[_example(predictor, frames[i], i) for i in places],
         predicted_path=predicted,
         true_path=true,
-        loss=_losses(output / "run" / "metrics.csv"),
+        loss=loss,
+        loss_steps=loss_steps,
         validation=_scalars(output / "run" / "tensorboard", "val/abs_rel"),
         camera=test[0].camera,
     )
@@ -187,11 +191,19 @@ def paths(predictor: Predictor, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     return predicted[:, [0, 2], 3], true[:, [0, 2], 3]
 
 
-def _losses(path: Path) -> np.ndarray:
-    """Return the loss over the steps, averaged over up to fifty intervals of the run: [S, 2] step, loss."""
+def losses(path: Path) -> tuple[np.ndarray, int]:
+    """Return the loss over the steps, in means of as many steps as leave at most `LOSS_POINTS`: [S, 2] step, loss.
+
+    Args:
+        path: metrics.csv of a training.
+
+    Returns:
+        The means, and the number of steps in each (fewer in the last).
+    """
     with path.open(newline="") as file:
         values = np.array([(float(row["step"]), float(row["loss"])) for row in csv.DictReader(file)])
-    return np.stack([part.mean(0) for part in np.array_split(values, min(LOSS_POINTS, len(values)))])
+    steps = math.ceil(len(values) / LOSS_POINTS)
+    return np.stack([values[first : first + steps].mean(0) for first in range(0, len(values), steps)]), steps
 
 
 def _scalars(folder: Path, name: str) -> np.ndarray:

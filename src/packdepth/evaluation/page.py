@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
+from markupsafe import Markup
 
-from packdepth.charts import Line, key, svg
+from packdepth.charts import Line, charts, key, svg
 from packdepth.color import color_range
 from packdepth.evaluation.boundaries import BoundaryErrors
+from packdepth.evaluation.cloud import depth_cloud
 from packdepth.evaluation.grades import percent
 from packdepth.evaluation.parts import MOTION_PARTS, range_names
 from packdepth.evaluation.report import Report
 from packdepth.evaluation.scores import ImageScores, Scores
 from packdepth.evaluation.sparsification import KEPT, STEPS
-from packdepth.files import replacing
-from packdepth.html import STYLE, depth_panels, table
+from packdepth.geometry.camera import Camera
+from packdepth.html import depth_panels, joined, note, settings, table, with_range
+from packdepth.html.page import Page, Section, Verdict
 
-TEMPLATE = files("packdepth.evaluation") / "page.html"
 COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of the checkpoints, repeated if needed
-BRACKETS = "<p class='note'>Brackets hold 95 % confidence intervals, bootstrapped over the clips.</p>"
+BRACKETS = "Brackets hold 95 % confidence intervals, bootstrapped over the clips."
+PICTURES = (
+    "Near is bright and far is dark; all pictures of a checkpoint share one scale of colors. In the error, red is too "
+    "far and blue is too near; gray has no valid ground truth. Sparse ground truth is drawn with larger points."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,12 @@ class ExampleMaps:
     image: np.ndarray  # [H, W, 3] uint8
     depth: np.ndarray  # [H, W] metres, predicted, not scaled
     truth: np.ndarray  # [H, W] metres, ground truth, NaN where it is invalid
+    camera: Camera | None  # camera of the image; None if it is not known
+
+    @property
+    def name(self) -> str:
+        """The name of the frame."""
+        return f"{self.scores.clip} {self.scores.frame}"
 
 
 def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequence[ExampleMaps]]) -> None:
@@ -47,73 +56,99 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
     """
     protocol = reports[0].protocol
     curves = {name: _curves(reports, name) for name in ("abs_rel", "a1")}
-    content = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        style=STYLE,
-        name=escape(protocol.name),
-        verdicts="".join(_verdict(report, len(reports)) for report in reports),
-        settings="".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in protocol.settings().items()),
-        images=_images(reports[0]),
-        scores=_scores(reports),
-        brackets=BRACKETS if any(report.intervals is not None for report in reports) else "",
-        key=key(curves["abs_rel"]),
-        abs_rel=svg(curves["abs_rel"], "metres", "abs_rel"),
-        a1=svg(curves["a1"], "metres", "a1"),
-        parts_note=_parts_note(reports),
-        parts=_parts(reports),
-        confidence="".join(_confidence(number, report) for number, report in enumerate(reports, 1)),
-        examples="".join(_examples(*pair) for pair in zip(reports, examples, strict=True)),
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    shown = [_examples(*pair) for pair in zip(reports, examples, strict=True)]
+    brackets = note(BRACKETS) if any(report.intervals is not None for report in reports) else Markup()
+    drawn = charts([svg(lines, "distance, metres", name) for name, lines in curves.items()])
+    over_distance = note(key(curves["abs_rel"])) + drawn
+    Page(
+        title=f"Evaluation under the protocol {protocol.name}",
+        verdicts=[_verdict(report, len(reports)) for report in reports],
+        pictures=[
+            Section("Best, median and worst image", note(PICTURES) + joined(shown)),
+            *_cloud(examples[0]),
+        ],
+        numbers=[
+            Section("The numbers", _about(reports) + _scores(reports) + brackets),
+            Section("Error over distance", over_distance),
+            Section("Parts of images", note(_parts_note(reports)) + _parts(reports)),
+            *(section for pair in zip(reports, _numbers(reports), strict=True) for section in _confidence(*pair)),
+        ],
+        protocol=[
+            Section(
+                f"The protocol {protocol.name}",
+                Markup("<p>{}</p>").format(_images(reports[0])) + settings(protocol.settings()),
+            )
+        ],
+    ).write(path)
 
 
-def _verdict(report: Report, count: int) -> str:
-    """Return the verdict as HTML; of several checkpoints, with its name."""
+def _verdict(report: Report, count: int) -> Verdict:
+    """Return the verdict; of several checkpoints, with its name."""
     name = f"{report.checkpoint}: " if count > 1 else ""
-    notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in report.notes)
-    return f"<p class='verdict'>{escape(name + report.headline)}</p>{notes}"
+    return Verdict(name + report.headline, report.notes)
 
 
 def _images(report: Report) -> str:
     missing = report.images_without_truth
     left_out = f"; {missing} more have no valid ground truth and are left out" if missing else ""
-    return f"{report.image_count} images of {escape(report.data)}, split {report.split}{left_out}"
+    return f"{report.image_count} images of {report.data}, split {report.split}{left_out}."
 
 
-def _scores(reports: Sequence[Report]) -> str:
+def _about(reports: Sequence[Report]) -> Markup:
+    """Return the scale of a single report; several have it in their table."""
+    return note(f"{reports[0].checkpoint}: depth is {reports[0].scale}.") if len(reports) == 1 else Markup()
+
+
+def _cloud(examples: Sequence[ExampleMaps]) -> list[Section]:
+    """Return the cloud of the median example; nothing if its camera is not known."""
+    maps = examples[min(1, len(examples) - 1)]
+    if maps.camera is None:
+        return []
+    words = note(f"{maps.name} as points in space, from the predicted depth.")
+    return [Section("A point cloud", words + depth_cloud(maps.name, maps.image, maps.depth, maps.camera))]
+
+
+def _scores(reports: Sequence[Report]) -> Markup:
     """Return a table of the means of each checkpoint, with their confidence intervals, and of the baselines."""
     metrics = reports[0].protocol.metrics
     rows: dict[str, list[float | str | None]] = {}
-    for number, report in enumerate(reports, 1):
-        unit = report.scale
-        rows[f"{number}. {escape(report.checkpoint)}: depth is {escape(unit)}"] = []
+    for report, number in zip(reports, _numbers(reports), strict=True):
+        if number:
+            rows[f"{number}{report.checkpoint}: depth is {report.scale}"] = []
         for row, scores in report.rows.items():
             limits = (report.intervals or {}).get(row)
-            rows[f"{number}. {row}"] = [
-                f"{scores[name]:.3f}" + (f" [{limits[name][0]:.3f}, {limits[name][1]:.3f}]" if limits else "")
-                for name in metrics
-            ]
+            rows[f"{number}{row}"] = [with_range(scores[name], limits[name] if limits else None) for name in metrics]
     rows |= {row: [scores[name] for name in metrics] for row, scores in reports[0].baselines.items()}
-    return table(metrics, rows)
+    return table("means over images", metrics, rows)
 
 
-def _parts(reports: Sequence[Report]) -> str:
-    """Return a table of the scores of parts and of boundaries; each checkpoint has a column for its own row."""
+def _numbers(reports: Sequence[Report]) -> list[str]:
+    """Return "1. ", "2. " and so on; nothing for a single report."""
+    return [f"{number}. " if len(reports) > 1 else "" for number in range(1, len(reports) + 1)]
 
-    def cells(scores: Sequence[dict[str, Scores] | None], name: str) -> list[float | str | None]:
-        """Return a score of each report, from its scores by row; None if it is missing."""
-        return [(by_row or {}).get(report.row, {}).get(name) for by_row, report in zip(scores, reports, strict=True)]
+
+def _parts(reports: Sequence[Report]) -> Markup:
+    """Return a table of the scores of parts and of boundaries; each checkpoint has columns for its own row."""
+
+    def cells(by_row: dict[str, Scores] | None, report: Report, *names: str) -> list[float | str | None]:
+        """Return scores of a report, from its scores by row; None if they are missing."""
+        return [(by_row or {}).get(report.row, {}).get(name) for name in names]
 
     rows: dict[str, list[float | str | None]] = {}
     for part in dict.fromkeys(part for report in reports for part in report.parts):
-        of_part = [report.parts.get(part) for report in reports]
-        rows[escape(part)] = cells(of_part, "abs_rel")
-        rows[f"{escape(part)}: share too far"] = cells(of_part, "too_far")
-    rows["mean of classes"] = cells([report.class_means for report in reports], "abs_rel")
+        rows[part] = [c for report in reports for c in cells(report.parts.get(part), report, "abs_rel", "too_far")]
+    rows["mean of classes"] = [c for report in reports for c in cells(report.class_means, report, "abs_rel", "none")]
     for name in BoundaryErrors._fields:
-        rows[f"{name}, pixels"] = cells([report.boundaries for report in reports], name)
-    known = {title: values for title, values in rows.items() if values != [None] * len(reports)}
-    return table([f"{number}. {report.row}" for number, report in enumerate(reports, 1)], known)
+        rows[f"{name}, pixels"] = [c for report in reports for c in cells(report.boundaries, report, name, "none")]
+    known = {title: values for title, values in rows.items() if values != [None] * len(values)}
+    columns = [
+        f"{number}{name}"
+        for report, number in zip(reports, _numbers(reports), strict=True)
+        for name in (f"abs_rel, {report.row}", "share too far")
+    ]
+    filled = [place for place in range(len(columns)) if any(row[place] is not None for row in known.values())]
+    shown: dict[str, list[float | str | None]] = {title: [row[at] for at in filled] for title, row in known.items()}
+    return table("scores of parts", [columns[place] for place in filled], shown)
 
 
 def _parts_note(reports: Sequence[Report]) -> str:
@@ -131,11 +166,11 @@ def _parts_note(reports: Sequence[Report]) -> str:
     return " ".join(sentence for sentence, there in sentences.items() if there)
 
 
-def _confidence(number: int, report: Report) -> str:
-    """Return a chart of the sparsification curves of a report, and a table of their areas; empty without confidence."""
+def _confidence(report: Report, number: str) -> list[Section]:
+    """Return the sparsification curves of a report, and a table of their areas; nothing without confidence."""
     found = report.sparsification
     if found is None:
-        return ""
+        return []
     removed = np.linspace(0, 100, STEPS + 1)[:-1]  # where nothing remains, there is no error
     curves = {**found.curves, "oracle": found.oracle}
     lines = [
@@ -143,14 +178,14 @@ def _confidence(number: int, report: Report) -> str:
         for place, (name, curve) in enumerate(curves.items())
     ]
     rows: dict[str, list[float | str | None]] = {name: list(row.values()) for name, row in found.rows().items()}
-    return (
-        f"<h2>Confidence: {number}. {escape(report.checkpoint)}, {report.row}</h2>"
-        "<p class='note'>The error of the pixels that remain when the least sure ones of each image are removed. The "
-        "oracle knows the errors. AURG is the area over the random order, AUSE that to the oracle. Last: "
-        f"abs_rel of all and of the surest {percent(KEPT)}.</p>"
-        f"<p class='note'>{key(lines)}</p>{svg(lines, 'removed, %', 'abs_rel')}"
-        f"<div class='scroll'>{table(list(next(iter(found.rows().values()))), rows)}</div>"
+    words = note(
+        "The error of the pixels that remain when the least sure ones of each image are removed. The oracle knows the "
+        "errors. AURG is the area over the random order, AUSE that to the oracle. Last: abs_rel of all and of the "
+        f"surest {percent(KEPT)}."
     )
+    areas = table("areas of the confidence", list(next(iter(found.rows().values()))), rows)
+    chart = charts([svg(lines, "removed, %", "abs_rel")])
+    return [Section(f"Confidence: {number}{report.checkpoint}, {report.row}", words + note(key(lines)) + chart + areas)]
 
 
 def _curves(reports: Sequence[Report], metric: str) -> list[Line]:
@@ -158,25 +193,24 @@ def _curves(reports: Sequence[Report], metric: str) -> list[Line]:
     bounds = np.array(reports[0].protocol.ranges)
     middles = dict(zip(range_names(bounds.tolist()), (bounds[1:] + bounds[:-1]) / 2, strict=True))
     lines = []
-    for number, report in enumerate(reports):
+    for place, (report, number) in enumerate(zip(reports, _numbers(reports), strict=True)):
         parts = report.parts
         points = [(middle, parts[name][report.row][metric]) for name, middle in middles.items() if name in parts]
-        name = f"{number + 1}. {report.checkpoint}, {report.row}"
-        lines.append(Line(np.array(points).reshape(-1, 2), COLORS[number % len(COLORS)], name))
+        name = f"{number}{report.checkpoint}, {report.row}"
+        lines.append(Line(np.array(points).reshape(-1, 2), COLORS[place % len(COLORS)], name))
     return lines
 
 
-def _examples(report: Report, examples: Sequence[ExampleMaps]) -> str:
+def _examples(report: Report, examples: Sequence[ExampleMaps]) -> Markup:
     """Return pictures of the best, median and worst image of a checkpoint; depth is scaled if its own row is."""
     known = [1 / maps.truth[~np.isnan(maps.truth)] for maps in examples]
     low, high = color_range(known)
-    parts = [f"<h3>{escape(report.checkpoint)}, {report.row}</h3>"]
+    parts = [Markup("<h3>{}, {}</h3>").format(report.checkpoint, report.row)]
     for title, maps in zip(("best", "median", "worst"), examples, strict=False):
-        name = f"{maps.scores.clip} {maps.scores.frame}"
         abs_rel = maps.scores.rows[report.row]["all"][0]
         factor = (
             1.0 if report.metric else float(np.nanmedian(maps.truth) / np.median(maps.depth[~np.isnan(maps.truth)]))
         )
-        parts.append(f"<p class='note'>{title}: {escape(name)}, abs_rel {abs_rel:.3f}</p>")
-        parts.append(depth_panels(name, maps.image, factor * maps.depth, maps.truth, low, high))
-    return "".join(parts)
+        parts.append(note(f"{title}: {maps.name}, abs_rel {abs_rel:.3f}"))
+        parts.append(depth_panels(maps.name, maps.image, factor * maps.depth, maps.truth, low, high))
+    return joined(parts)

@@ -420,7 +420,8 @@ def example_maps(
     frame = next(frame for frame in clip.frames if frame.name == scores.frame)
     image, truth = frame.image.read(), ground_truth(protocol, clip, frame)
     depth = full_depth(predictions.maps(clip, [frame], [image])[0].inv_depths["plain"], truth, protocol.resizing)
-    return ExampleMaps(scores, image, depth[0, 0].numpy(), truth[0, 0].numpy())
+    camera = clip.camera if clip.missing_camera is None and frame.size is None else None
+    return ExampleMaps(scores, image, depth[0, 0].numpy(), truth[0, 0].numpy(), camera)
 
 
 # --- several processes --------------------------------------------------------------------------------------------

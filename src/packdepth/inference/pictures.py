@@ -7,37 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from packdepth.color import MIN_RANGE, Colormap, colorize
+from packdepth.color import Colormap, bar_ticks, colorize
 
 BACKGROUND, INK = (255, 255, 255), (40, 40, 40)  # colors of the strip and of its text
 TEXT_SHARE, MIN_TEXT, MAX_TEXT = 0.05, 9.0, 28.0  # size of text: share of the picture's height, and limits in pixels
-# Round depths in the order in which they claim their place on the bar: the fewer digits the rounder.
-ROUND = tuple(base * 10.0**power for base in (1, 2, 5, 3, 7, 1.5, 4) for power in range(-2, 4))
 SPACING = 1.3  # least distance between two labels, over the size of text
-
-
-def bar_ticks(low: float, high: float, length: float, spacing: float) -> list[tuple[float, float]]:
-    """Return round depths of a bar whose colors are linear in inverse depth, each with its position from the far end.
-
-    Args:
-        low: inverse depth (1/metres) at the far end.
-        high: inverse depth (1/metres) at the near end.
-        length: length of the bar, in pixels.
-        spacing: least distance between two ticks, and half of it to the far end, in pixels.
-
-    Returns:
-        Pairs of depth in metres and position in pixels, from far to near; the last one is that of the near end.
-
-    >>> bar_ticks(0.0, 1.0, length=100, spacing=20)
-    [(10.0, 10.0), (2.0, 50.0), (1.0, 100.0)]
-    """
-    chosen = [(float(f"{1 / max(high, MIN_RANGE):.2g}"), float(length))]
-    for depth in ROUND:
-        place = length * (1 / depth - low) / max(high - low, MIN_RANGE)
-        inside = spacing / 2 <= place <= length
-        if inside and all(abs(place - other) >= spacing for _, other in chosen):
-            chosen.append((depth, round(place, 1)))
-    return sorted(chosen, key=lambda tick: tick[1])
 
 
 def with_bar(

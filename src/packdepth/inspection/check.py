@@ -50,18 +50,22 @@ class DataCheck:
 
     def text(self) -> str:
         """Return a page of text that lists the findings of each clip."""
-        lines = [f"{self.source}: {self.kind}, {len(self.clips)} clip{'' if len(self.clips) == 1 else 's'}"]
-        lines += calibrations([surveyed.clip for surveyed, _ in self.clips])
-        scale = scale_in_words([surveyed.clip for surveyed, _ in self.clips])
-        lines += [] if scale is None else [scale]
+        lines = self.about()
         for surveyed, found in self.clips:
-            lines += ["", _headline(surveyed)]
+            lines += ["", headline(surveyed)]
             for finding in found:
                 lines += _wrapped(f"  {finding.severity:<{SEVERITY}}{finding.name:<{NAME}}", f"{finding.found}.")
                 lines += _wrapped(" " * INDENT, finding.advice)
             if not found:
                 lines.append("  nothing speaks against training on it")
         return "\n".join([*lines, "", self.verdict()])
+
+    def about(self) -> list[str]:
+        """Return lines about the whole data set: its kind, its calibrations, its scale."""
+        clips = [surveyed.clip for surveyed, _ in self.clips]
+        scale = scale_in_words(clips)
+        about = [f"{self.source}: {self.kind}, {counted(len(clips), 'clip')}", *calibrations(clips)]
+        return about if scale is None else [*about, scale]
 
     def verdict(self) -> str:
         """Return one line that counts the errors and warnings of all clips."""
@@ -147,8 +151,12 @@ def calibrations(clips: Sequence[Clip]) -> list[str]:
     return lines
 
 
-def _headline(surveyed: Survey) -> str:
-    """Describe a clip in one line: frames, image size, rate, motion and field of view."""
+def headline(surveyed: Survey) -> str:
+    """Describe a clip in one line: frames, image size, rate, motion and field of view.
+
+    Args:
+        surveyed: measurements of the clip.
+    """
     clip, rate = surveyed.clip, frame_rate(surveyed.clip)
     parts = [f"{len(clip.frames)} frames", f"{clip.camera.width}x{clip.camera.height}"]
     if rate and not clip.independent:

@@ -33,10 +33,19 @@ def write_contact_sheet(path: Path, surveys: Sequence[Survey]) -> None:
         path: image file to write.
         surveys: measured clips. If there are more than `MAX_CLIPS`, clips spread evenly over them are drawn.
     """
-    chosen = np.unique(np.linspace(0, len(surveys) - 1, min(len(surveys), MAX_CLIPS)).round().astype(int))
-    rows = [_row(surveys[index]) for index in chosen]
+    rows = [np.concatenate(list(panels_of(surveyed).values()), axis=1) for surveyed in spread(surveys)]
     width = max(row.shape[1] for row in rows)
     write_image(path, np.concatenate([np.pad(row, ((0, GAP), (0, width - row.shape[1]), (0, 0))) for row in rows]))
+
+
+def spread(surveys: Sequence[Survey]) -> list[Survey]:
+    """Return the surveys whose clips are drawn: at most `MAX_CLIPS`, spread evenly.
+
+    Args:
+        surveys: measured clips.
+    """
+    chosen = np.unique(np.linspace(0, len(surveys) - 1, min(len(surveys), MAX_CLIPS)).round().astype(int))
+    return [surveys[index] for index in chosen]
 
 
 def region_mask(survey: Survey) -> np.ndarray:
@@ -50,20 +59,26 @@ def region_mask(survey: Survey) -> np.ndarray:
     return np.asarray(image.resize(size, Image.Resampling.NEAREST))
 
 
-def _row(survey: Survey) -> np.ndarray:
-    """Draw the panels of a clip side by side: [h, w, 3] uint8."""
+def panels_of(survey: Survey) -> dict[str, np.ndarray]:
+    """Return the panels of a clip by their titles: [h, w, 3] uint8 each, of one height.
+
+    Args:
+        survey: measurements of the clip.
+    """
     clip = survey.clip
     indices = [survey.indices[round(position * (len(survey.indices) - 1))] for position in POSITIONS]
-    panels = [_flow_panel(survey, int(index)) for index in dict.fromkeys(indices)]
+    arrows = "" if clip.independent else ", with its motion to the next frame as arrows"
+    panels = {f"frame {clip.frames[index].name}{arrows}": _flow_panel(survey, int(index)) for index in indices}
     scanned = [index for index, frame in enumerate(clip.frames) if frame.lidar is not None]
     if scanned:
-        panels.append(_lidar_panel(survey, scanned[len(scanned) // 2]))
+        index = scanned[len(scanned) // 2]
+        panels[f"LiDAR on frame {clip.frames[index].name}: near is bright"] = _lidar_panel(survey, index)
     if survey.static_region.any():
         image = clip.frames[int(survey.indices[0])].image.read()
         # Integer thirds: the tint is mixed with the image 2 to 1 without leaving uint8.
         tinted = np.where(region_mask(survey)[..., None] > 0, image // 3 + np.array(TINT, np.uint8) // 3 * 2, image)
-        panels.append(_panel(tinted.astype(np.uint8), "never moves"))
-    return np.concatenate([np.asarray(panel) for panel in panels], axis=1)
+        panels["what never moves, in red"] = _panel(tinted.astype(np.uint8), "never moves")
+    return {title: np.asarray(panel) for title, panel in panels.items()}
 
 
 def _flow_panel(survey: Survey, index: int) -> Image.Image:

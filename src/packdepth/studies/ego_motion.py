@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from markupsafe import Markup
 
 from packdepth.charts import bars
 from packdepth.config import parse_run
@@ -162,7 +163,7 @@ def study(output: Path, setting: Setting, processes: int = 2) -> Path:
     return carry_out(compared, output, setting, words, setting.seeds, compute)
 
 
-def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
     """Return the plots of the page: the mean errors of all networks.
 
     Args:

@@ -10,22 +10,25 @@ import csv
 import inspect
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import wraps
-from html import escape
 from itertools import count
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar
 
 import yaml
+from markupsafe import Markup
 
+from packdepth.charts import charts
 from packdepth.errors import InputError
 from packdepth.files import claim, finite, make_folder, replacing, write_json
-from packdepth.html import STYLE, table
+from packdepth.html import joined, settings, table
+from packdepth.html.page import Page, Section, Verdict
 from packdepth.ownership import owned
 
 Scores = Mapping[str, float]
@@ -33,6 +36,7 @@ Scores = Mapping[str, float]
 DIGITS = 3  # digits of a score after the point, unless the study says otherwise
 FREE = {"seeds", "processes", "workers"}  # values of a plan that may change when a study is resumed
 CONTENTS = "index.html"  # file name of the table of contents
+ERRORS = re.compile(r"abs_rel|\bL1\b|\berror\b|\bATE\b|\bt_rel\b|\bRPE\b")  # names of scores of which less is better
 
 
 class Variant(Protocol):
@@ -122,14 +126,14 @@ class Study(Generic[V]):
     """The claim of the paper that is put to the test, in a few words, with its source."""
     variants: Sequence[V]
     """The variants."""
-    charts: Callable[[Sequence[Row[V]]], Sequence[str]]
-    """The plots of the page, as HTML. Signature: `(rows) -> plots`."""
+    charts: Callable[[Sequence[Row[V]]], Sequence[Markup]]
+    """The plots of the page. Signature: `(rows) -> plots`."""
     tables: Callable[[Sequence[str]], Sequence[Sequence[str]]] = lambda scores: [scores]
     """The distribution of scores over tables. Signature: `(names of the scores) -> names for each table`."""
     digits: Mapping[str, int] = field(default_factory=dict)
     """Digits after the point of scores that differ from `DIGITS`, by name."""
-    figures: Callable[[], str] = lambda: ""
-    """Pictures at the end of the page, as HTML, made when the scores of a seed are there. Signature: `() -> HTML`."""
+    figures: Callable[[], Sequence[Section]] = lambda: []
+    """Sections with pictures, made when the scores of a seed are there. Signature: `() -> sections`."""
 
 
 def carry_out(
@@ -306,7 +310,7 @@ def markdown(rows: Sequence[Row[V]], scores: Sequence[str], digits: Mapping[str,
 
 
 def page(study: Study[V], results: Mapping[str, Any], rows: Sequence[Row[V]]) -> str:
-    """Return a page with the claim, the plots and the tables. It needs no other file.
+    """Return a page with the verdict, the plots and pictures, the tables, and the budget. It needs no other file.
 
     Args:
         study: the study.
@@ -314,15 +318,50 @@ def page(study: Study[V], results: Mapping[str, Any], rows: Sequence[Row[V]]) ->
         rows: the results of all variants.
     """
     tables = [
-        _scrolled(table(scores, {escape(row.variant.title): _cells(row, scores, study.digits) for row in rows}))
+        table("scores", scores, {row.variant.title: _cells(row, scores, study.digits) for row in rows})
         for scores in study.tables(known(rows))
     ]
-    return (
-        f"{_head(study.title)}<p>Put to the test: {escape(study.claim)}</p>"
-        f"<p>{escape(results['budget'])}. {results['date']}, {_seeds(len(rows[0].seeds))}, "
-        f"{_hours(results['seconds'])} in all.</p>"
-        f"{''.join(f'<p>{chart}</p>' for chart in study.charts(rows))}{''.join(tables)}{study.figures()}"
-    )
+    measured = {
+        "budget": results["budget"],
+        "date": results["date"],
+        "cells": _seeds(len(rows[0].seeds)),
+        "time": f"{_hours(results['seconds'])} in all",
+    }
+    return Page(
+        title=study.title,
+        verdicts=[Verdict(verdict(rows, study.digits), [f"Put to the test: {study.claim}."])],
+        pictures=[Section("The scores", charts(study.charts(rows))), *study.figures()],
+        numbers=[Section("The numbers", joined(tables))],
+        protocol=[Section("How it was measured", settings(measured))],
+    ).html()
+
+
+def verdict(rows: Sequence[Row[V]], digits: Mapping[str, int] | None = None) -> str:
+    """Return which variant is the best, in plain words: by the first score that is an error.
+
+    A variant is clearly better than another if their means differ by more than the sum of their spreads.
+
+    Args:
+        rows: the results of all variants.
+        digits: digits after the point of scores that differ from `DIGITS`, by name.
+    """
+    for score in filter(ERRORS.search, known(rows)):
+        ranked = sorted((row for row in rows if row.cell(score) != "-"), key=lambda row: row.mean(score))
+        if len(ranked) < 2:
+            continue
+        first, second, last = ranked[0], ranked[1], ranked[-1]
+        places = (digits or {}).get(score, DIGITS)
+        words = f"The lowest {score} is that of {first.variant.title}: {first.cell(score, places)}. "
+        if last is not second:
+            words += f"The highest is that of {last.variant.title}: {last.cell(score, places)}. "
+        if len(first.seeds) == 1:
+            sure = "whether that is chance is not known, with one seed"
+        elif second.mean(score) - first.mean(score) > first.spread(score) + second.spread(score):
+            sure = "the first is clearly better, by more than the spread between seeds"
+        else:
+            sure = "the first is not clearly better: the difference is within the spread between seeds"
+        return f"{words}The second lowest is that of {second.variant.title}: {second.cell(score, places)}; {sure}."
+    return f"{len(rows)} variants were compared; no error tells them apart."
 
 
 def contents(folder: Path) -> Path:
@@ -340,33 +379,23 @@ def contents(folder: Path) -> Path:
             found.append((content, path.with_suffix(".html").relative_to(folder)))
     if not found:
         raise InputError(f"{folder}: holds no results of a study, NAME.json beside NAME.html; name another folder")
-    rows = {
-        f"<a href='{escape(place.as_posix())}'>{escape(content['title'])}</a>": [
+    found.sort(key=lambda pair: pair[0]["date"], reverse=True)
+    link = Markup('<a href="./{}">{}</a>')
+    rows: dict[str, list[float | str | None]] = {
+        link.format(place.as_posix(), content["title"]): [
             content["date"],
             str(len(content["rows"])),
             str(content["rows"][0]["seeds"]),
             _hours(content["seconds"]),
             content["claim"],
         ]
-        for content, place in sorted(found, key=lambda pair: pair[0]["date"], reverse=True)
+        for content, place in found
     }
-    with replacing(folder / CONTENTS) as temporary:
-        body = _scrolled(table(["date", "variants", "seeds", "time", "put to the test"], rows))
-        temporary.write_text(f"{_head('Studies')}{body}", encoding="utf-8")
+    body = table("studies", ["date", "variants", "seeds", "time", "put to the test"], rows)
+    count = "1 study" if len(found) == 1 else f"{len(found)} studies"
+    latest = f"{count}, the latest of {found[0][0]['date']}: {found[0][0]['title']}"
+    Page("Studies", [Verdict(latest)], [], [Section("All studies", body)], []).write(folder / CONTENTS)
     return folder / CONTENTS
-
-
-def _head(title: str) -> str:
-    """Return the beginning of a page."""
-    return (
-        f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
-        f"<h1>{escape(title)}</h1>"
-    )
-
-
-def _scrolled(content: str) -> str:
-    """Return a table that is scrolled where the page is narrower."""
-    return f"<div class='scroll' style='margin:14px 0'>{content}</div>"
 
 
 def _cells(row: Row[V], scores: Sequence[str], digits: Mapping[str, int]) -> list[str]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from packdepth.charts import bars
 from packdepth.studies import engine
 from packdepth.studies.ablated_packnet import MODULE, AblatedPackNetBlock, Down, Up
@@ -162,7 +164,7 @@ def run_values(variant: Variant, plan: Plan, setting: Setting, seed: int) -> dic
     }
 
 
-def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
     """Return the plots of the page: abs_rel under each protocol.
 
     Args:

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from markupsafe import Markup
 from PIL import Image
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ from packdepth.city.command import require_city
 from packdepth.errors import InputError, check_least
 from packdepth.files import write_image
 from packdepth.html import WIDTH, panels
+from packdepth.html.page import Section
 from packdepth.networks.encoders.packnet import initialize
 from packdepth.networks.layers.packing import channelwise_conv3d
 from packdepth.sources.open import open_clips
@@ -227,7 +229,7 @@ def reconstruction(output: Path, plan: Plan) -> Path:
         variants=VARIANTS,
         charts=charts,
         digits={PARAMETERS: 0} | {f"{name} {LOSS}": 4 for name in sets},
-        figures=lambda: "".join(details(output, name, sets[name]) for name in sets),
+        figures=lambda: [details(output, name, sets[name]) for name in sets],
     )
     crops_in_words = f"{BATCH} crops of {CROP}x{CROP} pixels"
     words = f"{plan.steps} steps of {crops_in_words}, {plan.channels} channels at half the resolution"
@@ -405,8 +407,8 @@ def detail(images: Sequence[Tensor]) -> tuple[Tensor, int, int]:
     return best[1:]
 
 
-def details(output: Path, name: str, images: tuple[Path, Path]) -> str:
-    """Return HTML of a detail, as it is and as each pair of layers reproduces it, at equal zoom.
+def details(output: Path, name: str, images: tuple[Path, Path]) -> Section:
+    """Return a section with a detail, as it is and as each pair of layers reproduces it, at equal zoom.
 
     Args:
         output: the folder of the study.
@@ -419,10 +421,10 @@ def details(output: Path, name: str, images: tuple[Path, Path]) -> str:
         with Image.open(Task(variant, name, images, seed=1).folder(output) / "detail.png") as picture:
             pictures[variant.title] = np.asarray(picture)
     enlarged = {title: picture.repeat(ZOOM, 0).repeat(ZOOM, 1) for title, picture in pictures.items()}
-    return f"<h2>{name}: a detail, {DETAIL} pixels wide</h2>{panels(name, enlarged, layout='two')}"
+    return Section(f"{name}: a detail, {DETAIL} pixels wide", panels(name, enlarged))
 
 
-def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
     """Return the plots of the page: the loss on each set.
 
     Args:

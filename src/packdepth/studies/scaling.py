@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from packdepth.blocks import parse
 from packdepth.charts import INK, OURS, TRUE, Line, key, svg
@@ -231,7 +232,7 @@ def tables(scores: Sequence[str]) -> list[list[str]]:
     return [[name for name in scores if name not in COSTS], [name for name in scores if name in COSTS]]
 
 
-def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
     """Return the plots of the page: abs_rel over latency, a line for each family and resolution.
 
     Args:

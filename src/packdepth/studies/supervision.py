@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from markupsafe import Markup
 
 from packdepth.charts import INK, OURS, TRUE, Line, bars, key, svg
 from packdepth.config import parse_run
@@ -344,7 +345,7 @@ def shortened(values: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
 # --- plots --------------------------------------------------------------------------------------------------------
 
 
-def error_bars(scores: Sequence[str], rows: Sequence[Row[Any]]) -> list[str]:
+def error_bars(scores: Sequence[str], rows: Sequence[Row[Any]]) -> list[Markup]:
     """Return plots of scores, under each protocol.
 
     Args:
@@ -355,7 +356,7 @@ def error_bars(scores: Sequence[str], rows: Sequence[Row[Any]]) -> list[str]:
     return [bars({row.variant.title: (row.mean(name), row.spread(name)) for row in rows}, name) for name in names]
 
 
-def frame_charts(rows: Sequence[Row[Start]]) -> list[str]:
+def frame_charts(rows: Sequence[Row[Start]]) -> list[Markup]:
     """Return plots of abs_rel over the number of frames, a line for each start, under each protocol.
 
     Args:

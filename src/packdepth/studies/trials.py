@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
 
+from markupsafe import Markup
+
 from packdepth.charts import Line, key, svg
 from packdepth.city.command import require_city
 from packdepth.studies import engine
@@ -91,7 +93,7 @@ def carry_out(study: Study[V], output: Path, budget: Budget, processes: int = 2)
         train_side_by_side(runs, processes)
         return [study.evaluate(run, data) for run in runs]
 
-    def charts(rows: Sequence[Row[V]]) -> list[str]:
+    def charts(rows: Sequence[Row[V]]) -> list[Markup]:
         lines = study.lines(rows)
         names = list({line.name: line for line in lines}.values())
         return [key(names) + svg(lines, *study.axes, x_names=study.x_names)]

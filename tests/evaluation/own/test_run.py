@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from html import escape
 from pathlib import Path
 
 import pytest
 import torch
 import world
+from markupsafe import escape
 
 import packdepth
 from packdepth import cli
@@ -17,6 +17,7 @@ from packdepth.errors import InputError
 from packdepth.evaluation.own.held_out import held_out
 from packdepth.evaluation.own.report import OwnReport
 from packdepth.evaluation.protocols import our_protocols
+from packdepth.html.page import Verdict
 from packdepth.sources.open import open_clips
 
 from .conftest import Change, knowing
@@ -125,8 +126,9 @@ def test_what_the_command_writes(
     content, page = json.loads(files["json"].read_text()), files["html"].read_text()
     assert text.splitlines()[0] == content["verdict"]["words"]
     body = page[page.index("<body>") :]
-    assert "<th>the network</th><th>to compare with</th>" in body
-    assert body.index(escape(content["verdict"]["words"])) < body.index("<img") < body.index("<table")
+    assert '<th scope="col">the network</th><th scope="col">to compare with</th>' in body
+    assert body.index(str(escape(Verdict(content["verdict"]["words"]).parts[0]))) < body.index("<img")
+    assert body.index("<img") < body.index("<table")
     assert body.index("<table") < body.index("The protocol own")
     assert content["protocol"] == "own"
     assert len(content["pairs"]) == world.FRAMES - 1

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
+from markupsafe import Markup
 
 from packdepth.color import color_range, colorize
+from packdepth.evaluation.cloud import depth_cloud
 from packdepth.evaluation.grades import percent
 from packdepth.evaluation.own.pairs import PairMaps, PairMeasures
 from packdepth.evaluation.own.report import SETTINGS, OwnReport
-from packdepth.files import replacing
-from packdepth.html import STYLE, panels, table
+from packdepth.evaluation.protocols import OWN
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.html import depth_bar, joined, note, panels, settings, table
+from packdepth.html.page import Page, Section, Verdict
 
-TEMPLATE = files("packdepth.evaluation.own") / "page.html"
 DOUBT = 0.25  # brightness of pixels in doubt on the picture of the sure ones; chosen by eye
 
 
@@ -30,6 +31,19 @@ class PairPicture:
     """Its measures."""
     maps: PairMaps
     """Its maps."""
+    camera: Camera | None
+    """The camera of its frames; None if it is not known."""
+
+    @property
+    def name(self) -> str:
+        """The name of the earlier frame."""
+        return f"{self.measures.clip} {self.measures.frame}"
+
+    @property
+    def image(self) -> np.ndarray:
+        """The image [H, W, 3] uint8, RGB."""
+        image: np.ndarray = (self.maps.image.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+        return image
 
 
 def write_own_page(path: Path, reports: Sequence[OwnReport], pictures: Sequence[Sequence[PairPicture]]) -> None:
@@ -40,42 +54,54 @@ def write_own_page(path: Path, reports: Sequence[OwnReport], pictures: Sequence[
         reports: the reports.
         pictures: the pictures of each report.
     """
-    content = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        style=STYLE,
-        verdicts="".join(map(_verdict, reports)),
-        pictures="".join(_pictures(*pair) for pair in zip(reports, pictures, strict=True)),
-        numbers=_numbers(reports),
-        settings="".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in SETTINGS.items()),
+    words = note(
+        "Near is bright and far is dark. Where depth is beyond doubt it is shown in color in the last picture; "
+        "elsewhere the dark image is shown."
     )
-    with replacing(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    shown = [_pictures(*pair) for pair in zip(reports, pictures, strict=True)]
+    median = note("Each number is the median over the pairs of frames. Relative differences are |log(a / b)|.")
+    Page(
+        title=f"Evaluation of {reports[0].data} without ground truth",
+        verdicts=[_verdict(report) for report in reports],
+        pictures=[Section("Pictures", words + joined(shown)), *_cloud(pictures[0])],
+        numbers=[Section("The numbers", median + _numbers(reports))],
+        protocol=[Section(f"The protocol {OWN}", settings(SETTINGS))],
+    ).write(path)
 
 
-def _verdict(report: OwnReport) -> str:
-    unit = report.scale
-    missing = "".join(f"<p class='note'>{escape(sentence)}</p>" for sentence in report.unmeasured)
-    return (
-        f"<p class='verdict'>{escape(report.headline)}</p>"
-        f"<p class='note'>{escape(report.checkpoint)}: depth is said to be {escape(unit)}. {len(report.pairs)} pairs "
-        f"of frames of {escape(report.data)}: {escape(report.frames)}.</p>{missing}"
+def _verdict(report: OwnReport) -> Verdict:
+    about = (
+        f"{report.checkpoint}: depth is said to be {report.scale}. {len(report.pairs)} pairs of frames of "
+        f"{report.data}: {report.frames}."
     )
+    return Verdict(report.headline, [about, *report.unmeasured])
 
 
-def _pictures(report: OwnReport, pictures: Sequence[PairPicture]) -> str:
+def _pictures(report: OwnReport, pictures: Sequence[PairPicture]) -> Markup:
     """Return images, depth, and the pixels beyond doubt, of a few frames."""
     low, high = color_range([picture.maps.inv_depth.cpu().numpy() for picture in pictures])
-    parts = [f"<h3>{escape(report.checkpoint)}</h3>"]
+    bar = depth_bar(low, high, report.metric)
+    parts = [Markup("<h3>{}</h3>").format(report.checkpoint)]
     for picture in pictures:
-        image = (picture.maps.image.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
         depth = colorize(picture.maps.inv_depth.cpu().numpy(), low, high)
-        sure = np.where(picture.maps.sure.cpu().numpy()[..., None], depth, (DOUBT * image).astype(np.uint8))
-        name = f"{picture.measures.clip} {picture.measures.frame}"
-        parts.append(f"<p class='note'>{escape(name)}: {percent(picture.measures.sure)} of pixels are beyond doubt</p>")
-        parts.append(panels(name, {"input": image, "predicted": depth, "beyond doubt": sure}))
-    return "".join(parts)
+        sure = np.where(picture.maps.sure.cpu().numpy()[..., None], depth, (DOUBT * picture.image).astype(np.uint8))
+        parts.append(note(f"{picture.name}: {percent(picture.measures.sure)} of pixels are beyond doubt"))
+        shown = {"input": picture.image, "predicted depth": depth, "beyond doubt": sure}
+        parts.append(panels(picture.name, shown, {"predicted depth": bar, "beyond doubt": bar}))
+    return joined(parts)
 
 
-def _numbers(reports: Sequence[OwnReport]) -> str:
+def _cloud(pictures: Sequence[PairPicture]) -> list[Section]:
+    """Return the cloud of the frame in the middle; nothing if its camera is not known."""
+    picture = pictures[len(pictures) // 2]
+    if picture.camera is None:
+        return []
+    depth = 1 / picture.maps.inv_depth.cpu().numpy().clip(MIN_INV_DEPTH)
+    words = note(f"{picture.name} as points in space, from the predicted depth.")
+    return [Section("A point cloud", words + depth_cloud(picture.name, picture.image, depth, picture.camera))]
+
+
+def _numbers(reports: Sequence[OwnReport]) -> Markup:
     """Return a table of the measures; each checkpoint has a column of its own and one for its references."""
     names = ["the network", "to compare with"]
     if len(reports) > 1:
@@ -87,7 +113,7 @@ def _numbers(reports: Sequence[OwnReport]) -> str:
         cells: list[float | str | None] = [
             value for report in reports for value in (report.measures[name].value, report.measures[name].reference)
         ]
-        against = f" <span class='note'>(reference: {escape(first.against)})</span>" if first.against else ""
+        against = f" (reference: {first.against})" if first.against else ""
         if any(value == value for value in cells[::2]):
-            rows[f"{escape(name)}: {escape(first.meaning)}{against}"] = cells
-    return table(names, rows)
+            rows[f"{name}: {first.meaning}{against}"] = cells
+    return table("measures", names, rows)

@@ -45,7 +45,7 @@ def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> 
     for number, (values, maps) in enumerate(progress(found, "own", len(pairs))):
         measures.append(values)
         if number in pictured:
-            pictures.append(PairPicture(values, maps))
+            pictures.append(PairPicture(values, maps, known_camera(pairs[number].clip, predictor.meta)))
     metric, scale = scale_on(chosen.clips, predictor.meta)
     report = OwnReport(
         data=data,

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("reading", "disk", "workers"),
     ("terminal",),
     ("progress", "files", "color", "blocks", "run_files", "ownership"),
-    ("html", "geometry", "depth_files", "spelling"),
+    ("html", "geometry", "depth_files", "spelling", "verbs", "doctor"),
     ("charts",),
     ("records", "optimization"),
     ("networks", "objectives", "sources"),

@@ -42,6 +42,7 @@ from packdepth.run_files import DOCS
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 from packdepth.terminal import DEBUG, plain_output, print_cause, sentence
+from packdepth.verbs import end_of_help, named_output
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
 CheckpointPath = Annotated[Path, arg(metavar="CHECKPOINT")]
@@ -75,8 +76,6 @@ def init(
 ) -> None:
     """Write a run file that suits your data, with a comment beside each value.
 
-    Example: packdepth init my_drive -o run.yaml --minutes 6
-
     Args:
         source: the data to train on: a video, a folder of images, a clip, a folder of clips, or a data set.
         options: options of the data set, such as speeds=log.csv; docs/reference/sources.md lists them.
@@ -87,6 +86,10 @@ def init(
         kind: kind of the data, such as kitti_raw; if left out, it is recognized.
         seed: seed of the training.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth init my_drive -o run.yaml --minutes 6
+        packdepth init drive.mp4 speeds=log.csv -o run.yaml
     """
     _use(use)
     from packdepth.recommend.command import init
@@ -109,8 +112,6 @@ def train(
 ) -> None:
     """Train a depth and an ego-motion network on video.
 
-    Example: packdepth train run.yaml -o runs/mine, or, without a run file, packdepth train my_drive -o runs/mine
-
     Args:
         run: the run file (YAML), your own or one that `packdepth configs` lists; or data, for which a run file is
             written to OUTPUT/run.yaml first, as `packdepth init` does.
@@ -121,6 +122,11 @@ def train(
         two_stage: train, drop the frames with infinite depth, train again: OUTPUT/stage1, OUTPUT/stage2.
         minutes: how long the training may take on this machine, if data is given in place of a run file.
         use: Python file or installed module whose terms, networks and sources the run file names; repeatable.
+
+    Examples:
+        packdepth train run.yaml -o runs/mine
+        packdepth train run.yaml training.epochs=8 -o runs/mine --resume
+        packdepth train my_drive -o runs/mine --minutes 6
     """
     _use(use)
     if two_stage:
@@ -159,8 +165,6 @@ def predict(
 ) -> None:
     """Predict the depth of an image, a folder of images, a video, a data set or a recording of ROS.
 
-    Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
-
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
             export wrote.
@@ -181,6 +185,10 @@ def predict(
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
+        packdepth predict hf://user/name image.png -o out
     """
     _use(use)
     from packdepth.inference.ros.recording import is_recording, predict_recording
@@ -219,7 +227,6 @@ def live(
     """Predict the depth of a camera or a stream as it comes, and show it on a page beside the image.
 
     Always the newest frame is predicted; those that come meanwhile are dropped. Ctrl-C ends.
-    Example: packdepth live runs/mine/best 0, or packdepth live model.onnx rtsp://camera:554/stream -o out/live.mp4
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
@@ -238,6 +245,10 @@ def live(
         kind: kind of a file, such as rosbag; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth live runs/mine/best 0
+        packdepth live model.onnx rtsp://camera:554/stream -o out/live.mp4
     """
     _use(use)
     from packdepth.inference.live import live as show
@@ -247,6 +258,7 @@ def live(
     show(checkpoint, source, output, feed, page, live, flip, precision, runtime)
 
 
+@named_output
 def export(
     checkpoint: Positional[CheckpointPath],
     output: Positional[OutputPath],
@@ -266,8 +278,6 @@ def export(
 ) -> None:
     """Write a checkpoint as a file that other programs compute, and compare both on real images.
 
-    Example: packdepth export runs/mine/best model.onnx, then packdepth predict model.onnx drive.mp4 -o out
-
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         output: the file to write: .onnx, .xml for OpenVINO or .pte for ExecuTorch; of several sizes, each gets a file
@@ -283,6 +293,10 @@ def export(
         input_size: size HxW of the images that the file takes, and of its depth; it resizes them to --size itself.
         opset: version of ONNX's operators, 18 to 21, for programs that read no newer one.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth export runs/mine/best -o model.onnx
+        packdepth export runs/mine/best -o model.xml --precision int8 --calibrate my_drive
     """
     _use(use)
     from packdepth.export.command import export
@@ -305,12 +319,10 @@ def evaluate(
     runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
-    """Evaluate checkpoints under a protocol, such as `evaluate runs/mine/best --protocol own --data drive.mp4`.
+    """Evaluate checkpoints under a protocol, by measured depth or by video alone.
 
     Of your own data: own judges by video without any ground truth; folder evaluates against the depth maps or LiDAR
-    of clips; rgbd does so indoors. Of others: city, kitti-odometry-clip, kitti-raw-clip, kitti2015-pairs,
-    kitti2015-left-out, kitti360-4-beams, hololens-room, kitti-eigen-original, kitti-eigen-improved,
-    kitti-eigen-original-monodepth2, ddad-val, ddad-val-classes, cityscapes.
+    of clips; rgbd does so indoors. The end of this help lists all protocols.
 
     Args:
         checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), files
@@ -322,6 +334,10 @@ def evaluate(
         processes: number of processes that share the work.
         runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
         use: Python file or installed module with the networks of the checkpoints, or the protocol; repeatable.
+
+    Examples:
+        packdepth evaluate runs/mine/best --protocol own --data drive.mp4 --html own.html
+        packdepth evaluate runs/a/best runs/b/best --protocol folder --data my_drive --json numbers.json
     """
     _use(use)
     from packdepth.evaluation.report import reports_text
@@ -360,6 +376,9 @@ def odometry(
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth odometry runs/mine/best drive.mp4 -o out
     """
     _use(use)
     from packdepth.evaluation.odometry_command import odometry
@@ -374,6 +393,9 @@ def info(checkpoint: Positional[CheckpointPath], /, *, use: Use = ()) -> None:
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth info runs/mine/best
     """
     _use(use)
     from packdepth.inference.info import describe
@@ -412,6 +434,9 @@ def calibrate(
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth calibrate runs/mine/best my_drive -o runs/metric --from speed
     """
     _use(use)
     from packdepth.scale.calibrate import calibrate
@@ -419,6 +444,7 @@ def calibrate(
     print(calibrate(checkpoint, source, output, by, height, points, camera, kind, options).text())
 
 
+@named_output
 def convert(
     input: Positional[CheckpointPath], output: Positional[OutputPath], /, *, image_size: tuple[int, int] | None = None
 ) -> None:
@@ -429,6 +455,9 @@ def convert(
             transformers (config.json, preprocessor_config.json, model.safetensors).
         output: the folder to write.
         image_size: height and width of the networks' input, in pixels; if left out, the size that the file names.
+
+    Examples:
+        packdepth convert model.ckpt -o runs/theirs
     """
     from packdepth.inference.info import describe
     from packdepth.interop.convert import convert
@@ -437,6 +466,7 @@ def convert(
     print(describe(output))
 
 
+@named_output
 def data_import(
     source: Positional[DataPath],
     output: Positional[OutputPath],
@@ -458,6 +488,9 @@ def data_import(
         size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
         format: format of the images; those that have it already and are not resized are copied.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth data import drive.mp4 speeds=log.csv offset=auto -o mine
     """
     _use(use)
     from packdepth.inspection.import_data import import_data
@@ -466,6 +499,7 @@ def data_import(
     print(f"{counted(len(folders), 'clip')} in {output}; in a run file: {{kind: folder, root: {output}}}")
 
 
+@named_output
 def data_splits(
     source: Positional[DataPath],
     output: Positional[OutputPath],
@@ -487,6 +521,9 @@ def data_splits(
         shares: shares of the drives for train, val and test.
         seed: seed of the random choice of drives.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth data splits KITTI_raw -o splits --shares 0.8 0.1 0.1
     """
     _use(use)
     from packdepth.inspection.splits import make_splits
@@ -495,6 +532,7 @@ def data_splits(
         print(f"{path}  sha256 {value}")
 
 
+@named_output
 def data_filter(
     source: Positional[DataPath],
     output: Positional[OutputPath],
@@ -518,6 +556,9 @@ def data_filter(
         threshold: number of pixels that may lie below the ground, at the size of the network's input.
         context: data.context of the run that will train on the kept frames; frames without these are not evaluated.
         use: Python file or installed module with the source, or the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth data filter my_drive -o kept --ground runs/mine/best
     """
     _use(use)
     from packdepth.inference.ground import KEPT, filter_ground
@@ -533,7 +574,7 @@ def semantics_train(
     overrides: Positional[KeyValues] = (),
     /,
     *,
-    output: Path,
+    output: Annotated[Path, arg(aliases=["-o"])],
     resume: bool = False,
     use: Use = (),
 ) -> None:
@@ -545,6 +586,9 @@ def semantics_train(
         output: folder for the checkpoint.
         resume: continue the training in the output folder, exactly as if it had not been interrupted.
         use: Python file or installed module with the sources that the run file names; repeatable.
+
+    Examples:
+        packdepth semantics train configs/semantics/camvid.yaml -o runs/semantics
     """
     _use(use)
     from packdepth.segmentation.training import train_semantics
@@ -558,6 +602,9 @@ def semantics_label(source: Positional[DataPath], /, *, network: str) -> None:
     Args:
         source: a clip's folder, or a folder of them (see data import).
         network: a checkpoint of semantics train, or a model of transformers by its name or folder.
+
+    Examples:
+        packdepth semantics label my_drive --network runs/semantics
     """
     from packdepth.segmentation.label import label_clips
 
@@ -565,23 +612,66 @@ def semantics_label(source: Positional[DataPath], /, *, network: str) -> None:
 
 
 def configs() -> None:
-    """List the run files that are part of packdepth. `configs/NAME.yaml` names one from any folder."""
+    """List the run files that are part of packdepth. `configs/NAME.yaml` names one from any folder.
+
+    Examples:
+        packdepth configs
+    """
     from packdepth.run_files import describe_run_files
 
     print(describe_run_files())
 
 
+def doctor(*, json: bool = False) -> None:
+    """Print versions, devices, extras, cores, memory and disk, and what limits speed on this machine.
+
+    Args:
+        json: print the same as JSON.
+
+    Examples:
+        packdepth doctor
+        packdepth doctor --json
+    """
+    from packdepth.doctor import facts
+
+    found = facts()
+    print(found.json() if json else found.text())
+
+
+def completion(shell: Positional[Literal["bash", "zsh", "fish"]], /) -> None:
+    """Print a script that makes a shell complete commands, options and their values by the Tab key.
+
+    Of bash, put the script into ~/.local/share/bash-completion/completions/packdepth; of zsh into a file _packdepth in
+    a folder of $fpath; of fish into ~/.config/fish/completions/packdepth.fish. Then open a new shell. The script does
+    not start packdepth, so that Tab answers at once; print it again after an update.
+
+    Args:
+        shell: the shell.
+
+    Examples:
+        packdepth completion bash
+        packdepth completion zsh
+    """
+    _parse(["--tyro-print-completion", shell])
+
+
+@named_output
 def demo(
     output: Positional[OutputPath] = Path("demo"), /, *, quick: bool = False, seed: int = 1, compare: bool = False
 ) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
     Args:
-        output: folder for data, checkpoints and report.html; what an earlier demo left there is used again.
+        output: folder for data, checkpoints and report.html, demo/ if left out; what an earlier demo left there is
+            used again.
         quick: less data and training, in three minutes, with worse results.
         seed: seed of the city and of the training.
         compare: train PackNet from random weights, too, in five minutes more, and put it beside the network that
             starts from ImageNet.
+
+    Examples:
+        packdepth demo
+        packdepth demo -o demo --quick
     """
     from packdepth.demo.steps import demo
 
@@ -606,6 +696,10 @@ def data_check(
         kind: kind of the data set, such as kitti_raw; if left out, it is recognized.
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth data check drive.mp4
+        packdepth data check drive.mp4 speeds=log.csv -o out/check
     """
     _use(use)
     from packdepth.inspection.check import check
@@ -616,6 +710,7 @@ def data_check(
     print(checked.text())
 
 
+@named_output
 def study_lidar_beams(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
@@ -623,6 +718,9 @@ def study_lidar_beams(output: Positional[OutputPath], /, *, budget: Budget, proc
         output: folder for drives, runs, and lidar_beams.json, .csv, .md and .html; an interrupted study is resumed.
         budget: budget of every training.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study lidar-beams -o out/beams --drives 4 --steps 60 --seeds 1
     """
     check_least("processes", processes, 1)
     from packdepth.studies.lidar_beams import lidar_beams
@@ -630,6 +728,7 @@ def study_lidar_beams(output: Positional[OutputPath], /, *, budget: Budget, proc
     print(f"open {lidar_beams(output, budget, processes)} in a browser")
 
 
+@named_output
 def study_superdepth(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare stereo trainings with and without the sub-pixel decoder and the flip layer, on rendered drives.
 
@@ -637,6 +736,9 @@ def study_superdepth(output: Positional[OutputPath], /, *, budget: Budget, proce
         output: folder for drives, runs, and superdepth.json, .csv, .md and .html; an interrupted study is resumed.
         budget: budget of every training.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study superdepth -o out/superdepth
     """
     check_least("processes", processes, 1)
     from packdepth.studies.superdepth import superdepth
@@ -644,6 +746,7 @@ def study_superdepth(output: Positional[OutputPath], /, *, budget: Budget, proce
     print(f"open {superdepth(output, budget, processes)} in a browser")
 
 
+@named_output
 def study_guidance(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare PackNet without guidance, guided by a segmentation network, and by true label maps, on rendered drives.
 
@@ -651,6 +754,9 @@ def study_guidance(output: Positional[OutputPath], /, *, budget: Budget, process
         output: folder for drives, runs, and guidance.json, .csv, .md and .html; an interrupted study is resumed.
         budget: budget of every training.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study guidance -o out/guidance
     """
     check_least("processes", processes, 1)
     from packdepth.studies.guidance import guidance
@@ -658,6 +764,7 @@ def study_guidance(output: Positional[OutputPath], /, *, budget: Budget, process
     print(f"open {guidance(output, budget, processes)} in a browser")
 
 
+@named_output
 def study_ego_motion(
     output: Positional[OutputPath], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3, processes: int = 2
 ) -> None:
@@ -669,6 +776,9 @@ def study_ego_motion(
         steps: training steps of each ego-motion network.
         seeds: trainings of each ego-motion network.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study ego-motion -o out/ego-motion --seeds 1
     """
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import city_study
@@ -676,6 +786,7 @@ def study_ego_motion(
     print(city_study(output, depth_steps, steps, seeds, processes))
 
 
+@named_output
 def study_ego_motion_clip(
     output: Positional[OutputPath],
     /,
@@ -695,6 +806,9 @@ def study_ego_motion_clip(
         steps: training steps of each ego-motion network.
         seeds: trainings of each ego-motion network.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study ego-motion-clip -o out/ego-motion --data data
     """
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import clip_study
@@ -714,8 +828,10 @@ VERBS: dict[str, Callable[..., None]] = {
     "calibrate": calibrate,
     "convert": convert,
     "configs": configs,
-    "city": city,
+    "city": named_output(city),
     "demo": demo,
+    "doctor": doctor,
+    "completion": completion,
 }
 DATA: dict[str, Callable[..., None]] = {
     "check": data_check,
@@ -731,6 +847,7 @@ STUDIES: dict[str, Callable[..., None]] = {
     "lidar-beams": study_lidar_beams,
     "superdepth": study_superdepth,
 }
+ALL: dict[str, Any] = VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES}
 
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
@@ -798,18 +915,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: list[str], signals: Signals) -> int:
     """Run the command line and return the exit status, as `main` does, but for interruptions by signals."""
     try:
-        check_spelling(arguments, VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES})
-        tyro.cli(
-            _one_of(VERBS)
-            | _group("data", "Make data sets ready.", DATA)
-            | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
-            | _group("study", "Repeat experiments.", STUDIES),
-            prog="packdepth",
-            description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}. "
-            "With --debug, an error shows its traceback.",
-            args=arguments,
-            config=(OmitSubcommandPrefixes, OmitArgPrefixes),
-        )
+        check_spelling(arguments, ALL)
+        _parse(arguments)
     except BrokenPipeError:  # the reader of the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
         return 0
@@ -820,6 +927,8 @@ def _run(arguments: list[str], signals: Signals) -> int:
     except SystemExit as error:
         if error.code == 2 and _scattered(arguments):
             print("packdepth: write all KEY=VALUE side by side, with no option between them", file=sys.stderr)
+        if not error.code:
+            _print_end_of_help(arguments)
         raise
     except BaseException as error:  # libraries in Rust raise what is no Exception
         if signals.received is not None:
@@ -829,6 +938,32 @@ def _run(arguments: list[str], signals: Signals) -> int:
         print(text, file=sys.stderr)
         return status
     return 0
+
+
+def _parse(arguments: list[str]) -> None:
+    """Parse the command line and call the verb. Raises SystemExit after help and after arguments that do not fit."""
+    tyro.cli(
+        _one_of(VERBS)
+        | _group("data", "Make data sets ready.", DATA)
+        | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
+        | _group("study", "Repeat experiments.", STUDIES),
+        prog="packdepth",
+        description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}. "
+        "packdepth VERB --help shows arguments and examples. With --debug, an error shows its traceback.",
+        args=arguments,
+        config=(OmitSubcommandPrefixes, OmitArgPrefixes),
+    )
+
+
+def _print_end_of_help(arguments: list[str]) -> None:
+    """Print what the help of a verb ends with: lists of what it takes by name, and examples."""
+    text = end_of_help(arguments, ALL)
+    if text and arguments[0] == "evaluate":
+        from packdepth.evaluation.protocols import protocols_in_words
+
+        print(f"\nprotocols:\n{protocols_in_words()}")
+    if text:
+        print(text)
 
 
 def _scattered(arguments: list[str]) -> bool:

@@ -11,8 +11,6 @@ from typing import Literal, overload
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from packdepth.blocks import use, used
@@ -38,6 +36,7 @@ from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.exported import is_exported
+from packdepth.progress import counting
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import open_clips
@@ -216,12 +215,7 @@ def evaluate_clips(
     Raises InputError if no ground truth is valid.
     """
     parts = [part for clip in clips for part in clip_parts(protocol, clip)]
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("depth", total=sum(len(part.frames) for part in parts))
-
-        def advance(frames: int) -> None:
-            bar.advance(task, frames)
-
+    with counting("depth", sum(len(part.frames) for part in parts)) as advance:
         if processes == 1:
             results = [evaluate_clip(predictions, protocol, part, advance) for part in parts]
         else:

@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("checkpoint",),
     ("data",),
     ("inspection", "segmentation", "live"),
-    ("interop",),
+    ("interop", "sharing"),
     ("inference",),
     ("scale",),
     ("evaluation",),

@@ -79,6 +79,11 @@ OUTPUTS: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {
 
 def test_an_output_is_named_by_its_option_or_in_its_old_place(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[tuple[Any, ...]] = []
+
+    def record(*given: Any) -> dict[str, str]:
+        called.append(given)
+        return {}
+
     for room, name in (
         ("packdepth.export.command", "export"),
         ("packdepth.inspection.import_data", "import_data"),
@@ -86,7 +91,7 @@ def test_an_output_is_named_by_its_option_or_in_its_old_place(monkeypatch: pytes
         ("packdepth.demo.steps", "demo"),
         ("packdepth.city.write", "write_city"),
     ):
-        monkeypatch.setattr(f"{room}.{name}", lambda *given: called.append(given) or {})
+        monkeypatch.setattr(f"{room}.{name}", record)
     monkeypatch.setattr("packdepth.city.command.require_city", lambda: None)
     for words, more in OUTPUTS.items():
         options = list(more.get("options", ()))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
@@ -39,13 +40,16 @@ from packdepth.interruption import (
 )
 from packdepth.progress import counted
 from packdepth.run_files import DOCS
+from packdepth.sharing.options import CARD, CardOptions
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 from packdepth.terminal import DEBUG, plain_output, print_cause, sentence
 from packdepth.verbs import end_of_help, named_output
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
-CheckpointPath = Annotated[Path, arg(metavar="CHECKPOINT")]
+CHECKPOINT = arg(metavar="CHECKPOINT"), arg(metavar="CHECKPOINT ...")  # marks arguments that may be addresses
+CheckpointPath = Annotated[Path, CHECKPOINT[0]]
+CheckpointPaths = Annotated[tuple[Path, ...], CHECKPOINT[1]]
 DataPath = Annotated[Path, arg(metavar="DATA")]
 OutputPath = Annotated[Path, arg(metavar="OUTPUT")]
 KeyValues = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]")]
@@ -308,7 +312,7 @@ def export(
 
 
 def evaluate(
-    checkpoints: Positional[Annotated[tuple[Path, ...], arg(metavar="CHECKPOINT ...")]],
+    checkpoints: Positional[CheckpointPaths],
     /,
     *,
     protocol: str,
@@ -539,7 +543,7 @@ def data_filter(
     options: Positional[KeyValues] = (),
     /,
     *,
-    ground: Path,
+    ground: CheckpointPath,
     kind: str | None = None,
     threshold: int = 10,
     context: tuple[int, ...] = (-1, 1),
@@ -622,6 +626,31 @@ def configs() -> None:
     print(describe_run_files())
 
 
+def push(
+    checkpoint: Positional[CheckpointPath],
+    target: Positional[Annotated[str, arg(metavar="TARGET")]],
+    /,
+    *,
+    card: CardOptions = CARD,
+    private: bool = False,
+) -> None:
+    """Share a checkpoint with a model card: on Hugging Face's Hub, in a folder, or in a zip file for a website.
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best.
+        target: hf://user/name, file:///absolute/folder or file:///absolute/name.zip.
+        card: of the model card.
+        private: make a new repository of the Hub private.
+
+    Examples:
+        packdepth push runs/mine/best hf://user/name --data-license "my own video, CC BY 4.0"
+        packdepth push runs/mine/best file:///tmp/name.zip --numbers numbers.json
+    """
+    from packdepth.sharing.push import push
+
+    print("\n".join(push(checkpoint, target, card, private)))
+
+
 def doctor(*, json: bool = False) -> None:
     """Print versions, devices, extras, cores, memory and disk, and what limits speed on this machine.
 
@@ -657,7 +686,13 @@ def completion(shell: Positional[Literal["bash", "zsh", "fish"]], /) -> None:
 
 @named_output
 def demo(
-    output: Positional[OutputPath] = Path("demo"), /, *, quick: bool = False, seed: int = 1, compare: bool = False
+    output: Positional[OutputPath] = Path("demo"),
+    /,
+    *,
+    quick: bool = False,
+    seed: int = 1,
+    compare: bool = False,
+    download: bool = False,
 ) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
@@ -668,14 +703,19 @@ def demo(
         seed: seed of the city and of the training.
         compare: train PackNet from random weights, too, in five minutes more, and put it beside the network that
             starts from ImageNet.
+        download: train nothing, but fetch the checkpoint of the release that the demo has trained.
 
     Examples:
         packdepth demo
         packdepth demo -o demo --quick
     """
-    from packdepth.demo.steps import demo
+    from packdepth.demo import steps
 
-    demo(output, quick, seed, compare)
+    if download:
+        checkpoint = steps.download()
+        print(f"{checkpoint}: packdepth info {checkpoint}, then packdepth predict {checkpoint} IMAGE -o out")
+    else:
+        steps.demo(output, quick, seed, compare)
 
 
 def data_check(
@@ -827,6 +867,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "info": info,
     "calibrate": calibrate,
     "convert": convert,
+    "push": push,
     "configs": configs,
     "city": named_output(city),
     "demo": demo,
@@ -857,12 +898,19 @@ def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
 
 
 def _plain(verb: Callable[..., None]) -> Callable[..., None]:
-    """Return a verb that prints no control characters of others."""
+    """Return a verb that prints no control characters of others, and takes addresses of checkpoints for paths."""
 
     @functools.wraps(verb)
     def run(*arguments: Any, **options: Any) -> None:
         with plain_output():
-            verb(*arguments, **options)
+            from packdepth.sharing.address import located
+
+            signature = inspect.signature(verb, eval_str=True)
+            given = signature.bind(*arguments, **options)
+            for name, value in given.arguments.items():
+                if any(mark in get_args(signature.parameters[name].annotation)[1:] for mark in CHECKPOINT):
+                    given.arguments[name] = tuple(map(located, value)) if isinstance(value, tuple) else located(value)
+            verb(*given.args, **given.kwargs)
 
     return run
 

@@ -101,7 +101,7 @@ def named_output(verb: Verb) -> Verb:
         given[place : place + 1] = [before["output"].default if output is None else output]
         verb(*given, **named)
 
-    del run.__wrapped__  # type: ignore[attr-defined]  # it has another signature, and tyro would take that
+    del run.__wrapped__  # it has another signature, and tyro would take that
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return run

@@ -38,6 +38,7 @@ from packdepth.inference.base import BasePredictor
 from packdepth.inference.exported import is_exported
 from packdepth.progress import counting
 from packdepth.records import Clip, Frame
+from packdepth.sharing.address import located
 from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import open_clips
 from packdepth.workers import worker_pool
@@ -109,7 +110,8 @@ def evaluate(
 
     Raises InputError for an unknown protocol, missing data or a broken checkpoint before anything is predicted.
     """
-    given = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
+    named = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
+    given = [each if isinstance(each, BasePredictor) else located(each) for each in named]
     if not given:
         raise InputError("no checkpoint was named; name at least one")
     check_least("processes", processes, 1)

@@ -86,7 +86,7 @@ checkpoint: $(STAMP)  ## Train the demo's network, and pack it with its card: a 
 	$(BIN)/packdepth predict $(DEMO)/run/best $(DEMO)/data/test/test-0000 -o $(DEMO)/look --save color --beside
 	$(BIN)/packdepth push $(DEMO)/run/best file://$(CURDIR)/dist/packdepth-city-$(VERSION).zip \
 	  --numbers $(DEMO)/numbers.json --picture "$$(ls $(DEMO)/look/color/*.png | head -1)" --license apache-2.0 \
-	  --data-license "rendered by packdepth city, no data of others; the encoder starts from ImageNet (Apache 2.0)"
+	  --data-license "rendered by packdepth city, no data of others"
 
 clean:  ## Remove .venv, builds and caches
 	rm -rf $(VENV) $(TRY) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,6 +33,7 @@ Calls = list[tuple[tuple[Any, ...], dict[str, Any]]]
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """The arguments that verbs are called with, none of which then does anything."""
     called: Calls = []
+    monkeypatch.setattr("packdepth.sharing.address.located", Path)  # nothing is fetched
 
     def recording(verb: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(verb)

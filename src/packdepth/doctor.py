@@ -1,4 +1,4 @@
-"""What this machine has for packdepth, and what limits its speed: `packdepth doctor`."""
+"""Facts about this machine, and limits of its speed: `packdepth doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the verbs of the command line share: examples at the end of their help, and the option -o for their output."""
+"""Parts that the verbs of the command line share: examples at the end of their help, and -o for their output."""
 
 from __future__ import annotations
 

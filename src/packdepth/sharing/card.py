@@ -12,13 +12,15 @@ from packdepth.blocks import Unknown
 from packdepth.checkpoint import WEIGHTS, Meta
 from packdepth.config import Imported, Run
 from packdepth.errors import InputError, in_one_line
+from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock, PoseBlock
+from packdepth.networks.encoders.encoder import EncoderBlock
 from packdepth.progress import counted
 from packdepth.reading import parse_json
 from packdepth.sharing.options import CardOptions
 
 CARD = "README.md"
 NOT_STATED = "not stated"
-SHOWN_CLIPS = 20  # clips that a card lists; the others are counted
+SHOWN_CLIPS = 5  # clips that a card lists; the others are counted
 METRICS = ("abs_rel", "rmse", "a1")  # that a card shows of those that the numbers hold
 NUMBERS = {"protocol", "verdict", "data", "checkpoint"}  # that every report of `packdepth evaluate` has
 ROWS = ("plain", "scaled", "baseline", "baseline_scaled")  # the rows of a table of numbers, in this order
@@ -74,14 +76,14 @@ def model_card(
     fields |= {} if options.license is None else {"license": options.license}
     fields["tags"] = ["depth-estimation", "packdepth"]
     height, width = run.image_size
-    load = name if "/" not in name else f"hf://{name}"
+    install, load = ("packdepth[hub]", f"hf://{name}") if "/" in name else ("packdepth", "FOLDER")
     parts = [
         f"---\n{yaml.safe_dump(fields, sort_keys=False)}---",
         f"# {_safe(name)}",
         f"A network that predicts the depth of single images, trained with packdepth {_safe(meta.packdepth)}. It sees "
         f"images at {height} x {width} (height x width). Depth is {_safe(meta.scale)}.",
         *([] if picture is None else [f"![An image beside its predicted depth](./{picture})"]),
-        f"## Use it\n\n```bash\npip install 'packdepth[hub]'\npackdepth predict {load} drive.mp4 -o out\n```",
+        f"## Use it\n\n```bash\npip install '{install}'\npackdepth predict {load} drive.mp4 -o out\n```",
         f"## Training\n\n{_lines(_training(run, meta))}",
         f"## Scale\n\n{_scale(meta)}",
         f"## Numbers\n\n{_numbers(numbers)}",
@@ -118,12 +120,21 @@ def _training(run: Run | Imported, meta: Meta) -> list[str]:
         f"Data: {counted(meta.frames, 'frame')} of {counted(len(meta.clips), 'clip')} ({shown}{more}).",
         f"Duration: {counted(meta.step, 'step')} of {counted(run.training.batch_size, 'image')}, {images:,} in all; "
         f"epoch {meta.epoch} of {run.training.epochs}.",
-        f"Networks: {_safe(run.networks.depth.kind)} for depth, "
-        f"{'none' if run.networks.pose is None else _safe(run.networks.pose.kind)} for ego-motion.",
+        f"Networks: {_network(run.networks.depth)} for depth, {_network(run.networks.pose)} for ego-motion.",
         f"Terms of the loss: {terms}.",
         f"Written: {_safe(meta.created)}.",
     ]
+    encoder = getattr(run.networks.depth, "encoder", None)
+    if isinstance(encoder, EncoderBlock) and encoder.is_pretrained:
+        found.append(f"Start: pretrained weights, {_safe(encoder.describe())}. Their license counts, too.")
     return found if meta.teacher is None else [*found, f"Teacher: {_safe(meta.teacher)}."]
+
+
+def _network(block: DepthNetworkBlock | PoseBlock | None) -> str:
+    """Return a network in a few words."""
+    if block is None:
+        return "none"
+    return _safe(block.describe() if isinstance(block, NetworkBlock) else block.kind)
 
 
 def _scale(meta: Meta) -> str:
@@ -158,9 +169,10 @@ def _numbers(numbers: Mapping[str, Any] | None) -> str:
         names = [name for name in METRICS if all(name in scores for scores in shown.values())]
         head = f"| | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}"
         table = [f"| {row} | {' | '.join(f'{scores[name]:.4f}' for name in names)} |" for row, scores in shown.items()]
+        has_baseline = "needs no network" if ROWS[2] in shown else "is none under this protocol"
         images = (
-            f"{counted(int(numbers['images']), 'image')}. The baseline needs no network; `scaled` rows have the "
-            "median of each image adjusted to ground truth."
+            f"{counted(int(numbers['images']), 'image')}. In `scaled` rows the median of each image is that of ground "
+            f"truth. A baseline {has_baseline}."
         )
         lines += ["\n".join([head, *table]), images]
     return "\n\n".join(lines)

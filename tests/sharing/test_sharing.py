@@ -122,6 +122,9 @@ def test_a_hub_that_offers_something_else_is_refused(hub: FakeHub, shared: Path,
     hub.commit("user/large", content)
     hub.claims["weights.safetensors"] = MAX_BYTES
     assert "is larger than any checkpoint" in refusal("hf://user/large")
+    hub.claims.clear()
+    hub.repositories["user/path"] = {"../../../evil": content}
+    assert "the Hub names no commit ('../../../evil')" in refusal("hf://user/path")
     assert "hf://user/none: the Hub cannot be used" in refusal("hf://user/none")
     assert "write hf://user/name" in refusal("hf://name")
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

@@ -32,6 +32,7 @@ from packdepth.sharing.parts import CHUNK, MAX_BYTES, check_parts, is_part, unpa
 
 ADDRESS = re.compile(r"(hf|https|http|file):/{1,3}(?=[^/])(.+)")
 REPOSITORY = re.compile(r"(\w[\w.-]*)/(\w[\w.-]*?)(?:@([\w./-]+))?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})")
 HERE = ("127.0.0.1", "localhost")  # the hosts that http is allowed for
 ZIP, ONNX = ".zip", ".onnx"
@@ -229,13 +230,16 @@ def hub() -> Any:
 def _from_hub(repository: Repository) -> Path:
     """Return the folder that the checkpoint of a repository was fetched into."""
     place = cache_folder() / "hf" / repository.user / repository.name
-    if repository.revision is not None and (place / repository.revision / "meta.json").is_file():
-        return place / repository.revision  # a commit, which never changes
+    revision = repository.revision or ""
+    if COMMIT.fullmatch(revision) and (place / revision).is_dir():  # a commit never changes
+        return place / revision
     api = hub()
     with in_words(repository):
         info = api.model_info(repository.id, revision=repository.revision, files_metadata=True)
     sizes = {each.rfilename: each.size or 0 for each in info.siblings or () if is_part(each.rfilename)}
     check_parts(str(repository), sizes)
+    if COMMIT.fullmatch(str(info.sha)) is None:  # it becomes the name of a folder
+        raise InputError(f"{repository}: the Hub names no commit ({info.sha!r}); name another repository")
     folder: Path = place / str(info.sha)
     if folder.is_dir():
         return folder

@@ -12,8 +12,6 @@ from typing import Literal, overload
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from packdepth.blocks import use, used
@@ -40,7 +38,9 @@ from packdepth.geometry.resize import resize_inv_depth
 from packdepth.inference.ahead import read_ahead
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.exported import is_exported
+from packdepth.progress import counting
 from packdepth.records import Clip, Frame
+from packdepth.sharing.address import located
 from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import open_clips
 from packdepth.workers import worker_pool
@@ -118,7 +118,8 @@ def evaluate(
 
     Raises InputError for an unknown protocol, missing data or a broken checkpoint before anything is predicted.
     """
-    given = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
+    named = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
+    given = [each if isinstance(each, BasePredictor) else located(each) for each in named]
     if not given:
         raise InputError("no checkpoint was named; name at least one")
     check_least("processes", processes, 1)
@@ -232,12 +233,7 @@ def evaluate_clips(
     """
     frames = PART_FRAMES if batch == 1 else PART_BATCHES * batch
     parts = [part for clip in clips for part in clip_parts(protocol, clip, frames)]
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("depth", total=sum(len(part.frames) for part in parts))
-
-        def advance(frames: int) -> None:
-            bar.advance(task, frames)
-
+    with counting("depth", sum(len(part.frames) for part in parts)) as advance:
         if processes == 1:
             results = [evaluate_clip(predictions, protocol, part, advance, batch) for part in parts]
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from packdepth.data.dataset import DrawSampler
 from packdepth.errors import InputError
 from packdepth.optimization.guard import MAX_SKIPPED, GradientGuard
 from packdepth.ownership import owned
+from packdepth.progress import Pace, clock
 from packdepth.records import Clip, Frame
 from packdepth.segmentation.checkpoint import (
     SemanticMeta,
@@ -36,7 +36,7 @@ from packdepth.segmentation.iou import evaluate_network, mean_iou
 from packdepth.segmentation.run_file import SemanticRun, SemanticTraining, load_semantic_run
 from packdepth.workers import begin_loading
 
-REPORTS = 10  # number of lines with the mean loss that a training prints
+REPORTS = 10  # number of means of the loss that a training prints, besides lines of progress
 WEIGHT_DECAY = 1e-4  # of AdamW; a usual value for segmentation networks
 
 
@@ -161,7 +161,7 @@ class SemanticTrainer:
         """
         training = self.training
         self.network.train()
-        start = time.monotonic()
+        pace = Pace(training.steps, self.step)
         for image, labels in stream:
             loss = self.learn(image.to(self.device), labels.to(self.device))
             self._losses.append(loss)
@@ -176,9 +176,13 @@ class SemanticTrainer:
                     f"the gradient was not finite in {MAX_SKIPPED} steps in a row, the last one step {self.step}; "
                     f"lower training.learning_rate and train again"
                 )
-            if self.step * REPORTS // training.steps > (self.step - 1) * REPORTS // training.steps:
-                mean, seconds = sum(self._losses) / len(self._losses), time.monotonic() - start
-                print(f"step {self.step} of {training.steps}, loss {mean:.3f}, {seconds:.0f} s", file=sys.stderr)
+            reports = self.step * REPORTS // training.steps > (self.step - 1) * REPORTS // training.steps
+            if pace.is_due() or reports:
+                mean, rate = sum(self._losses) / len(self._losses), pace.rate(self.step) * training.batch_size
+                left = clock(pace.seconds_left(self.step))
+                line = f"step {self.step} of {training.steps}, loss {mean:.3f}, {rate:.1f} images/s, {left} left"
+                print(line, file=sys.stderr, flush=True)
+            if reports:
                 self._losses = []
             if self.step % training.steps_between_checkpoints == 0 or self.step == training.steps:
                 write()

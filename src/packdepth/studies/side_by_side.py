@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from packdepth import checkpoint
 from packdepth.config import parse_run
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
-from packdepth.progress import clock
+from packdepth.progress import LINE_SECONDS, clock
 from packdepth.training.elsewhere import finished_epochs, is_finished, train_elsewhere
 from packdepth.workers import worker_pool
 
@@ -42,10 +42,16 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use:
     with ThreadPoolExecutor(processes) as pool:
         futures = {pool.submit(_train, folder, values, use, stop): folder for folder, values in todo.items()}
         try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                left = (time.monotonic() - begun) / done * (len(todo) - done)
-                print(f"trained {futures[future]}: {done} of {len(todo)}, about {clock(left)} left", flush=True)
+            pending: set[Future[None]] = set(futures)
+            while pending:
+                finished, pending = wait(pending, LINE_SECONDS, FIRST_COMPLETED)
+                done, passed = len(todo) - len(pending), time.monotonic() - begun
+                for future in finished:
+                    future.result()
+                    left = clock(passed / done * len(pending))
+                    print(f"trained {futures[future]}: {done} of {len(todo)}, about {left} left", flush=True)
+                if not finished:
+                    print(f"training: {done} of {len(todo)} are done after {clock(passed)}", flush=True)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 stop.set()

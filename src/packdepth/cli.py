@@ -368,6 +368,8 @@ def evaluate(
         checkpoints, protocol, data, json=json, html=html, processes=processes, runtime=runtime, batch=batch
     )
     print(reports_text(reports))
+    if html is not None:
+        print(f"open {html} in a browser")
 
 
 def odometry(
@@ -773,6 +775,8 @@ def data_check(
 
         write_page(html, checked)
     print(checked.text())
+    if html is not None:
+        print(f"open {html} in a browser")
 
 
 @named_output
@@ -881,6 +885,7 @@ def study_ego_motion_clip(
     print(f"open {clip_study(output, data, depth_steps, steps, seeds, processes)} in a browser")
 
 
+@named_output
 def study_reconstruction(
     output: Positional[OutputPath],
     /,
@@ -906,6 +911,9 @@ def study_reconstruction(
         seeds: number of trainings of each variant.
         processes: number of trainings at a time, of one thread each.
         quick: smoke test: two steps, one seed.
+
+    Examples:
+        packdepth study reconstruction -o out/reconstruction --quick
     """
     from packdepth.studies.reconstruction import Plan, reconstruction
 
@@ -914,6 +922,7 @@ def study_reconstruction(
     print(f"open {reconstruction(output, plan)} in a browser")
 
 
+@named_output
 def study_packing(
     output: Positional[OutputPath], /, *, budget: Budget, machine: Machine, width: int = 16, blocks: int = 1
 ) -> None:
@@ -925,12 +934,16 @@ def study_packing(
         machine: machine and data.
         width: channels of the first level, a multiple of 4; PackNet 1A has 64.
         blocks: residual convolutions of each level; PackNet 1A has 2 and 3.
+
+    Examples:
+        packdepth study packing -o out/packing --seeds 1
     """
     from packdepth.studies.packing import packing
 
     print(f"open {packing(output, budget, machine, width, blocks)} in a browser")
 
 
+@named_output
 def study_scaling(
     output: Positional[OutputPath],
     /,
@@ -954,6 +967,9 @@ def study_scaling(
         factors: resolutions, as multiples of the size.
         features: features of PackNet's 3D convolutions; 1A has 8.
         blocks: residual convolutions of each level of PackNet; 1A has 2 and 3.
+
+    Examples:
+        packdepth study scaling -o out/scaling --widths 8 16 --layers 18 --factors 1.0 2.0
     """
     from packdepth.studies.scaling import Plan, scaling
 
@@ -969,6 +985,7 @@ def study_scaling(
     print(f"open {scaling(output, plan)} in a browser")
 
 
+@named_output
 def study_supervision(
     output: Positional[OutputPath],
     /,
@@ -985,6 +1002,9 @@ def study_supervision(
         machine: machine and data.
         parts: signals: video, speed, height, LiDAR, stereo and measured depth. transfer: random weights, ImageNet and
             the city as starts for real clips. frames: the same with 10 to 200 frames.
+
+    Examples:
+        packdepth study supervision -o out/supervision --parts signals
     """
     from packdepth.studies.supervision import supervision
 
@@ -996,6 +1016,9 @@ def study_contents(folder: Positional[Path], /) -> None:
 
     Args:
         folder: folder that holds the results of studies, each in a folder of its own or side by side.
+
+    Examples:
+        packdepth study contents out
     """
     from packdepth.studies.engine import contents
 

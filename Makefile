@@ -14,10 +14,10 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo venv test lint types suite faults fuzz clean
+.PHONY: help demo venv test lint types suite faults fuzz release wheel checkpoint clean
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 venv: $(STAMP)  ## Install the project and its tools, as constraints.txt pins them, into .venv
 
@@ -39,6 +39,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## Render, train, judge: demo/report.html in ten minutes; QUICK=1 for three
 	$(BIN)/packdepth demo demo $(if $(QUICK),--quick)
 
+.PHONY: docs
+docs: $(STAMP)  ## Build the site of the pages: site/index.html
+	@$(BIN)/python -c 'import zensical' 2>/dev/null || $(PIP) install --quiet -c constraints.txt '$(shell grep '^zensical==' constraints.txt)'
+	$(BIN)/python docs/build_site.py
+
 test: lint types suite  ## Check everything: lint, types, the whole suite
 
 lint: $(STAMP)  ## Style: ruff
@@ -57,6 +62,38 @@ faults: $(STAMP)  ## Kill, signal, starve and double the main commands at every 
 fuzz: $(STAMP)  ## Many mutations of the files of every reader, with a table: N=2000 of each
 	PYTHONPATH=tests $(BIN)/python tests/faults/fuzz.py $(if $(N),--mutations $(N)) $(READERS)
 
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' src/packdepth/__init__.py)
+TRY := .venv-release
+DEMO := demo$(if $(QUICK),/quick)
+
+release: wheel checkpoint  ## All that a release needs, built and tried, in dist/; QUICK=1 trains less
+	@ls -l dist
+
+# The wheel is tried in an environment of its own, in which nothing but its dependencies is installed.
+wheel: $(STAMP)  ## Build sdist and wheel, check them, install the wheel and run commands of the README
+	@grep -q '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no section [$(VERSION)]: write it" >&2; exit 1; }
+	rm -rf dist/packdepth-$(VERSION)* $(TRY)
+	$(PIP) install --quiet build twine
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/packdepth-$(VERSION).tar.gz dist/packdepth-$(VERSION)-py3-none-any.whl
+	$(PYTHON) -m venv --clear $(TRY)
+	$(TRY)/bin/python -m pip install --quiet -c constraints.txt $(TORCH)
+	$(TRY)/bin/python -m pip install --quiet -c constraints.txt dist/packdepth-$(VERSION)-py3-none-any.whl
+	cd $(TRY) && for words in --version doctor "demo --help" configs "completion bash"; do \
+	  bin/packdepth $$words >said.txt || { cat said.txt; exit 1; }; done
+	rm -rf $(TRY)
+
+# Rendered images are packdepth's own, so that the checkpoint may be given to anybody. ZIP and card are in dist/.
+checkpoint: $(STAMP)  ## Train the demo's network, and pack it with its card: a checkpoint to try, 17 MB
+	$(BIN)/packdepth demo -o demo $(if $(QUICK),--quick)
+	@mkdir -p dist && rm -rf dist/packdepth-city-$(VERSION)*
+	$(BIN)/packdepth evaluate $(DEMO)/run/best --protocol city --data $(DEMO)/data/test --json $(DEMO)/numbers.json
+	$(BIN)/packdepth predict $(DEMO)/run/best $(DEMO)/data/test/test-0000 -o $(DEMO)/look --save color --beside
+	$(BIN)/packdepth push $(DEMO)/run/best file://$(CURDIR)/dist/packdepth-city-$(VERSION).zip \
+	  --numbers $(DEMO)/numbers.json --picture "$$(ls $(DEMO)/look/color/*.png | head -1)" --license apache-2.0 \
+	  --data-license "rendered by packdepth city, no data of others"
+
 clean:  ## Remove .venv, builds and caches
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TRY) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf site

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from packdepth.charts import bars
 from packdepth.run_files import read_yaml
 from packdepth.studies import engine
@@ -93,7 +95,7 @@ def run_values(variant: Variant, seed: int) -> dict[str, Any]:
     return values
 
 
-def charts(rows: Sequence[Row[Variant]]) -> list[str]:
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
     """Return the plot of the page.
 
     Args:

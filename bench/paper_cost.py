@@ -26,7 +26,7 @@ from packdepth import checkpoint
 from packdepth.checkpoint import Checkpoint, Meta
 from packdepth.config import load_run
 from packdepth.files import replacing, write_json
-from packdepth.recommend.step_time import seconds_per_step
+from packdepth.recommend.step_time import time_of_step
 
 FOLDER = Path(__file__).parents[1] / "configs"
 PATHS = sorted([*FOLDER.glob("paper/*.yaml"), *FOLDER.glob("today/*.yaml")])
@@ -107,7 +107,7 @@ def measure(output: Path, names: list[str]) -> None:
                 os.environ["PACKDEPTH_TEACHER"] = str(_teacher(root / "teacher"))
                 run = load_run(path, (*overrides(text), "objective.3.cache=null"))
             clips = [clip for source in run.data.train for clip in source.clips()]
-            times[name] = seconds_per_step(run, clips)
+            times[name] = time_of_step(run, clips).seconds
             print(f"{name}: {times[name]:.3f} s", flush=True)
             write_json(output, {"device": device, "seconds": times})
             gc.collect()

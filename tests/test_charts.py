@@ -78,3 +78,12 @@ def test_a_picture_holds_the_line_where_it_belongs() -> None:
     inside = rows > 0
     assert rows[inside][:3].max() > 100
     assert rows[inside][-3:].max() < 10
+
+
+def test_bars_are_as_long_as_their_values_and_a_dash_stands_where_one_is_missing() -> None:
+    drawing = bars({"a" * 60: (1.0, 0.1), "b < c": (0.5, 0.0), "d": (float("nan"), float("nan"))}, "error")
+    lengths = [float(length) for length in re.findall(r'class="fill" style="width:([\d.]+)%', drawing)]
+    assert lengths == pytest.approx([100 / 1.1, 50 / 1.1], abs=0.1)
+    assert "b &lt; c" in drawing
+    assert drawing.count(">-</span>") == 1
+    assert drawing.count('class="spread"') == 1  # none without a spread

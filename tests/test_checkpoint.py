@@ -9,7 +9,17 @@ import pytest
 import torch
 
 from packdepth import checkpoint, disk
-from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, LearnedCamera, Meta, ScaleCheck, is_metric
+from packdepth.checkpoint import (
+    META,
+    RUN,
+    WEIGHTS,
+    Checkpoint,
+    LearnedCamera,
+    Meta,
+    ScaleCheck,
+    TrainedCamera,
+    is_metric,
+)
 from packdepth.config import parse_run
 from packdepth.disk import recover
 from packdepth.errors import InputError
@@ -212,8 +222,24 @@ def test_metres_from_the_cameras_height_need_a_focal_length() -> None:
     for source, used, doubtful in (
         ("camera height", camera, False),
         ("camera height", guessed, True),
+        ("camera height", guessed.model_copy(update={"assumed": True}), False),  # somebody stated it
         ("velocity (speed)", guessed, False),  # the growth of the image gives depth without the focal length
     ):
         meta = made().meta.model_copy(update={"scale_source": source, "cameras": [used]})
         assert meta.needs_calibration == doubtful
         assert ("calibrate the camera" in meta.scale) == doubtful
+
+
+def test_metres_from_the_cameras_height_are_as_right_as_a_stated_field_of_view() -> None:
+    numbers = {"width": 4, "height": 2, "fx": 2, "fy": 2, "cx": 1.5, "cy": 0.5}
+    stated = LearnedCamera(**numbers, focal_deviation=0.3, assumed=True)
+    check = ScaleCheck(source="camera height", ratio=1.0, spread=0.1, frames=40, held_out=True)
+    by_height = {"scale_source": "camera height", "scale_checks": [check], "metric": True}
+    for cameras, trained, source, said in (
+        ([stated], [], "camera height", True),  # camera: {fov: ...} of the run file
+        ([], [TrainedCamera(**numbers, stated=True)], "camera height", True),  # fov=... of the source
+        ([], [TrainedCamera(**numbers)], "camera height", False),
+        ([], [TrainedCamera(**numbers, stated=True)], "velocity (speed)", False),
+    ):
+        used = {**by_height, "scale_source": source, "cameras": cameras, "trained_cameras": trained}
+        assert made().meta.model_copy(update=used).scale.endswith("as right as the stated field of view") == said

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from packdepth.interruption import Interrupted, going_on, heeding_signals, interrupting
+from packdepth.interruption import Interrupted, going_on, heeding_signals, interrupting, is_first_rank
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -75,3 +75,11 @@ def test_a_child_ends_with_its_parent() -> None:
         time.sleep(0.05)
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+@pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"])
+def test_every_launcher_names_the_first_process(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "0")
+    assert is_first_rank()
+    monkeypatch.setenv(name, "1")
+    assert not is_first_rank()

@@ -38,6 +38,12 @@ SAMPLES = {  # published numbers of training samples
 }
 COST = re.compile(r"(\d+) epochs of ([\d,]+) samples: ([\d,]+) steps of (\d+) on one GPU or ([\d,]+) of (\d+) on eight")
 LARGE = "_384x1280"  # suffix of run files whose test is that they equal those without it
+TWINS = {  # run files that are the same in tests, where ResNets have 18 layers and random weights
+    "paper/resnet18_imagenet_kitti": "paper/resnet18_kitti",
+    "paper/resnet50_imagenet_kitti": "paper/resnet18_kitti",
+    "paper/resnet50_kitti": "paper/resnet18_kitti",
+    "paper/resnet50_imagenet_ddad": "paper/resnet18_imagenet_ddad",
+}
 FIRST = {  # the variables that name checkpoints of an earlier step, and the run file of that step
     "PACKDEPTH_CITYSCAPES": "paper/packnet_cityscapes",
     "PACKDEPTH_SG_CITYSCAPES": "paper/packnet_sg_cityscapes",
@@ -142,7 +148,13 @@ def test_a_run_file_of_large_images_differs_in_their_size_alone(name: str) -> No
     assert large == usual
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGS if not name.endswith(LARGE)])
+@pytest.mark.parametrize(("name", "twin"), TWINS.items())
+def test_a_run_file_differs_from_another_one_in_its_encoder_and_its_training_alone(name: str, twin: str) -> None:
+    own, other = (small_run(each).model_dump(exclude={"training"}) for each in (name, twin))
+    assert own == other
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if not name.endswith(LARGE) and name not in TWINS])
 def test_the_run_file_trains_a_step(name: str) -> None:
     torch.manual_seed(0)
     run = small_run(name)

@@ -5,14 +5,52 @@ from __future__ import annotations
 import pytest
 
 from packdepth import progress as module
-from packdepth.progress import progress
+from packdepth.progress import Pace, counting, progress
 
 
-def test_without_a_terminal_lines_tell_a_hang_from_load(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert list(progress("abc", "letters", 3)) == ["a", "b", "c"]
-    assert capsys.readouterr().err == "letters 3/3\n"
-    monkeypatch.setattr(module, "LINE_SECONDS", 0.0)
-    assert list(progress("abc", "letters", 3)) == ["a", "b", "c"]
-    assert capsys.readouterr().err == "letters 1/3\nletters 2/3\nletters 3/3\n"
+class Time:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(module, "time", time)
+    return time
+
+
+def test_without_a_terminal_lines_say_how_long_it_takes(clock: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten steps of four seconds: the first line after five seconds, the next ones every thirty, and one at the end."""
+    lines = []
+    for _ in progress(range(25), "frames", 25):
+        lines.append(capsys.readouterr().err)
+        clock.now += 4
+    lines.append(capsys.readouterr().err)
+    assert {i: line for i, line in enumerate(lines) if line} == {
+        2: "frames 2/25  0.25/s  1:32 left\n",
+        10: "frames 10/25  0.25/s  1:00 left\n",
+        18: "frames 18/25  0.25/s  0:28 left\n",
+        25: "frames 25/25\n",
+    }
+
+
+def test_steps_are_counted_in_groups(clock: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    with counting("rendering", 100) as advance:
+        clock.now += 10
+        advance(40)
+        advance(60)
+    assert capsys.readouterr().err == "rendering 40/100  4/s  0:15 left\nrendering 100/100\n"
+
+
+def test_a_resumed_loop_has_the_pace_of_its_own_steps(clock: Time) -> None:
+    pace = Pace(total=100, before=60)
+    clock.now += 10
+    assert pace.rate(80) == 2
+    assert pace.seconds_left(80) == 10
+    assert pace.seconds_left(60) == 0

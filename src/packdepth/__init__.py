@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     open = open_clips
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _names, __getattr__, _ = lazy_names(
     __name__,

@@ -205,7 +205,7 @@ def bars(values: Mapping[str, tuple[float, float]], title: str) -> Markup:
     """Return horizontal bars as HTML, each with its name, its value and a line as long as twice its spread.
 
     Args:
-        values: values, at least 0, and their spreads, by name. A value that is NaN has no bar.
+        values: values, at least 0, and their spreads, by name. A value that is NaN has a dash, no bar.
         title: title of the values.
 
     >>> bars({"first": (1.0, 0.1), "second": (2.0, 0.2)}, "abs_rel").count('class="fill"')
@@ -214,7 +214,13 @@ def bars(values: Mapping[str, tuple[float, float]], title: str) -> Markup:
     longest = max((value + spread for value, spread in values.values() if value == value), default=0.0)
     scale = 100 / max(longest, MIN_SPAN)  # percent of the room per unit of the values
     rows = [
-        (name, f"{value:.3g}", scale * value, scale * max(value - spread, 0), scale * (value + spread))
+        (
+            name,
+            f"{value:#.3g}" if value == value else "-",
+            scale * value,
+            scale * max(value - spread, 0),
+            scale * (value + spread),
+        )
         for name, (value, spread) in values.items()
     ]
     return part("bars", title, rows)

@@ -50,6 +50,8 @@ class TrainedCamera(Closed):
     """x of the principal point, in pixels."""
     cy: float
     """y of the principal point, in pixels."""
+    stated: bool = False
+    """Whether a person stated its field of view in place of a calibration. Packdepth before 0.2 did not record it."""
 
     @property
     def camera(self) -> Camera:
@@ -192,9 +194,17 @@ class Meta(Closed):
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether metres depend on a focal length that is not known well: they come from the height of the camera."""
-        doubtful = any(camera.assumed or camera.focal_deviation > WELL_DETERMINED for camera in self.cameras)
-        return self.scale_source.startswith("camera height") and doubtful
+        """Whether metres depend on a focal length that was guessed: they come from the height of the camera.
+
+        One that a person stated, by `fov=` of a source or by `camera.fov`, is taken for known; `scale` says so.
+        """
+        doubtful = any(not camera.assumed and camera.focal_deviation > WELL_DETERMINED for camera in self.cameras)
+        return self._is_by_height and doubtful
+
+    @property
+    def _is_by_height(self) -> bool:
+        """Whether metres come from the height of the camera, so that they are as right as the focal length."""
+        return self.scale_source.startswith("camera height")
 
     @property
     def scale(self) -> str:
@@ -204,7 +214,15 @@ class Meta(Closed):
                 "not metric: metres come from the height of the camera, and are as wrong as its focal length, which is "
                 "a guess; calibrate the camera"
             )
-        return scale_in_words(self.metric, self.scale_source, self.judged_checks)
+        words = scale_in_words(self.metric, self.scale_source, self.judged_checks)
+        if self.metric and self._is_by_height and self._is_stated:
+            return f"{words}; as right as the stated field of view"
+        return words
+
+    @property
+    def _is_stated(self) -> bool:
+        """Whether a person stated the field of view of a camera that it was trained on."""
+        return any(camera.stated for camera in self.trained_cameras) or any(camera.assumed for camera in self.cameras)
 
     def camera_for(self, height: int, width: int) -> LearnedCamera | None:
         """Return the learned or assumed camera for images of one size; None unless exactly one has that size.
@@ -313,9 +331,12 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
         folder: the folder.
         checkpoint: the checkpoint.
         extra: a function that adds files of its own to the temporary folder before it takes the place of `folder`.
+
+    Raises InputError, and leaves the folder as it is, if weights are not finite.
     """
     from safetensors.torch import save_file
 
+    check_writable(checkpoint.weights, folder)
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it
@@ -369,12 +390,43 @@ def check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
     >>> import torch
     >>> check_finite({"depth.weight": torch.ones(2)}, Path("weights.safetensors"))
     """
-    wrong = [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    wrong = not_finite(weights)
     if wrong:
         raise InputError(
             f"{path}: {len(wrong)} of its {len(weights)} tensors hold numbers that are not finite, such as {wrong[0]}; "
             f"its training has failed, or the file is damaged: take another checkpoint"
         )
+
+
+def check_writable(weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Raise InputError if weights are not finite, so that no checkpoint is made of them.
+
+    Args:
+        weights: the weights by name.
+        folder: the folder of the checkpoint, which is left as it is.
+
+    >>> import torch
+    >>> check_writable({"depth.weight": torch.ones(2)}, Path("best"))
+    """
+    wrong = not_finite(weights)
+    if wrong:
+        raise InputError(
+            f"{folder}: is not written, because {len(wrong)} of {len(weights)} tensors hold numbers that are not "
+            f"finite, such as {wrong[0]}; what was there is kept: lower the learning rates, and train again"
+        )
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold numbers that are not finite.
+
+    Args:
+        weights: the weights by name.
+
+    >>> import torch
+    >>> not_finite({"depth.weight": torch.ones(2), "depth.bias": torch.tensor([float("nan")])})
+    ['depth.bias']
+    """
+    return [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

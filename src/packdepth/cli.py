@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
@@ -43,13 +44,17 @@ from packdepth.interruption import (
 )
 from packdepth.progress import counted
 from packdepth.run_files import DOCS
+from packdepth.sharing.options import CARD, CardOptions
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 from packdepth.studies.machine import Machine
 from packdepth.terminal import DEBUG, plain_output, print_cause, sentence
+from packdepth.verbs import end_of_help, named_output
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
-CheckpointPath = Annotated[Path, arg(metavar="CHECKPOINT")]
+CHECKPOINT = arg(metavar="CHECKPOINT"), arg(metavar="CHECKPOINT ...")  # marks arguments that may be addresses
+CheckpointPath = Annotated[Path, CHECKPOINT[0]]
+CheckpointPaths = Annotated[tuple[Path, ...], CHECKPOINT[1]]
 DataPath = Annotated[Path, arg(metavar="DATA")]
 OutputPath = Annotated[Path, arg(metavar="OUTPUT")]
 KeyValues = Annotated[tuple[str, ...], arg(metavar="[KEY=VALUE ...]")]
@@ -80,8 +85,6 @@ def init(
 ) -> None:
     """Write a run file that suits your data, with a comment beside each value.
 
-    Example: packdepth init my_drive -o run.yaml --minutes 6
-
     Args:
         source: the data to train on: a video, a folder of images, a clip, a folder of clips, or a data set.
         options: options of the data set, such as speeds=log.csv; docs/reference/sources.md lists them.
@@ -92,6 +95,10 @@ def init(
         kind: kind of the data, such as kitti_raw; if left out, it is recognized.
         seed: seed of the training.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth init my_drive -o run.yaml --minutes 6
+        packdepth init drive.mp4 speeds=log.csv -o run.yaml
     """
     _use(use)
     from packdepth.recommend.command import init
@@ -114,8 +121,6 @@ def train(
 ) -> None:
     """Train a depth and an ego-motion network on video.
 
-    Example: packdepth train run.yaml -o runs/mine, or, without a run file, packdepth train my_drive -o runs/mine
-
     Args:
         run: the run file (YAML), your own or one that `packdepth configs` lists; or data, for which a run file is
             written to OUTPUT/run.yaml first, as `packdepth init` does.
@@ -126,6 +131,11 @@ def train(
         two_stage: train, drop the frames with infinite depth, train again: OUTPUT/stage1, OUTPUT/stage2.
         minutes: how long the training may take on this machine, if data is given in place of a run file.
         use: Python file or installed module whose terms, networks and sources the run file names; repeatable.
+
+    Examples:
+        packdepth train run.yaml -o runs/mine
+        packdepth train run.yaml training.epochs=8 -o runs/mine --resume
+        packdepth train my_drive -o runs/mine --minutes 6
     """
     _use(use)
     if two_stage:
@@ -160,16 +170,16 @@ def predict(
     recording: RecordingOptions = RECORDING,
     kind: str | None = None,
     runtime: RuntimeName | None = None,
+    batch: int = 1,
+    shard: str | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video, a data set or a recording of ROS.
 
-    Example: packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
-
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
             export wrote.
-        input: image, folder, video or data set.
+        input: image, folder, video or data set; or a text file (.txt) with one of these in each line.
         options: options of the data set, such as cameras=[left, right]; docs/reference/sources.md lists them.
         output: folder to write to; of several clips, each gets a folder in it. OUT.mcap makes a recording of ROS: depth
             images, calibrations and clouds of each camera of the input, which must be a recording, too.
@@ -185,12 +195,20 @@ def predict(
         recording: of recordings (OUT.mcap).
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
+        batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
+        shard: I/N: predict every N-th input of a list, beginning with the I-th, so that N processes share it.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth predict runs/mine/best drive.mp4 -o out --save depth,video,map
+        packdepth predict hf://user/name image.png -o out
     """
     _use(use)
     from packdepth.inference.ros.recording import is_recording, predict_recording
-    from packdepth.inference.run import predict
+    from packdepth.inference.run import Asked, is_list, predict
 
+    if shard is not None and not is_list(input):
+        raise InputError(f"--shard {shard}: is of a list of inputs, but {input} is none; give a text file (.txt)")
     if is_recording(output):
         if save != SAVED:
             raise InputError(f"--save {save}: is for folders, but {output} is a recording; leave one of them out")
@@ -200,7 +218,15 @@ def predict(
         return
     if recording != RECORDING:
         raise InputError(f"--depth-encoding and --cut-depth are of recordings, but {output} is none; name OUT.mcap")
-    predict(checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime)
+    if is_list(input):
+        from packdepth.inference.fleet import predict_list
+
+        asked = Asked(save, camera, kind, options, flip, points, pictures, fov)
+        predict_list(checkpoint, input, output, asked, shard or "1/1", precision, runtime, batch)
+        return
+    predict(
+        checkpoint, input, output, save, camera, precision, kind, options, flip, points, pictures, fov, runtime, batch
+    )
 
 
 def live(
@@ -224,7 +250,6 @@ def live(
     """Predict the depth of a camera or a stream as it comes, and show it on a page beside the image.
 
     Always the newest frame is predicted; those that come meanwhile are dropped. Ctrl-C ends.
-    Example: packdepth live runs/mine/best 0, or packdepth live model.onnx rtsp://camera:554/stream -o out/live.mp4
 
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, another project's (see convert), or a file that
@@ -243,6 +268,10 @@ def live(
         kind: kind of a file, such as rosbag; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth live runs/mine/best 0
+        packdepth live model.onnx rtsp://camera:554/stream -o out/live.mp4
     """
     _use(use)
     from packdepth.inference.live import live as show
@@ -256,7 +285,7 @@ def view(
     named: Positional[Annotated[tuple[str, ...], arg(metavar="[CHECKPOINT|PREDICTIONS] SRC [KEY=VALUE ...]")]],
     /,
     *,
-    save: Path | None = None,
+    save: Annotated[Path | None, arg(aliases=["-o"])] = None,
     host: str = "127.0.0.1",
     port: int = 8080,
     points: PointOptions = POINTS,
@@ -264,8 +293,6 @@ def view(
     use: Use = (),
 ) -> None:
     """Look at the depth, the points and the trajectory of a clip in a browser, or write its map. Ctrl-C ends.
-
-    Example: packdepth view runs/mine/best drive.mp4, or packdepth view my_drive, which shows its measured depth
 
     Args:
         named: a checkpoint or exported file and what to predict (image, folder, video or data set); or a folder that
@@ -277,6 +304,11 @@ def view(
         points: of maps.
         view: of what is shown.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth view runs/mine/best drive.mp4
+        packdepth view my_drive
+        packdepth view runs/mine/best drive.mp4 --save map.glb
     """
     _use(use)
     from packdepth.viewer.command import view as show
@@ -285,7 +317,7 @@ def view(
 
 
 def app(
-    checkpoints: Positional[Annotated[tuple[Path, ...], arg(metavar="CHECKPOINT ...")]],
+    checkpoints: Positional[CheckpointPaths],
     /,
     *,
     host: str = "127.0.0.1",
@@ -296,8 +328,6 @@ def app(
 ) -> None:
     """Serve a page into which images and videos are dropped, and which shows their depth and distances. Ctrl-C ends.
 
-    Example: packdepth app runs/mine/best
-
     Args:
         checkpoints: folders that training wrote, such as OUTPUT/best, other projects' (see convert), or files that
             export wrote; the page has a list of them.
@@ -306,6 +336,10 @@ def app(
         limits: of what is taken.
         runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
         use: Python file or installed module with the networks of the checkpoints; repeatable.
+
+    Examples:
+        packdepth app runs/mine/best
+        packdepth app runs/mine/best model.onnx --port 8000
     """
     _use(use)
     from packdepth.app.command import app as serve
@@ -313,6 +347,7 @@ def app(
     serve(checkpoints, host, port, limits, runtime)
 
 
+@named_output
 def export(
     checkpoint: Positional[CheckpointPath],
     output: Positional[OutputPath],
@@ -332,8 +367,6 @@ def export(
 ) -> None:
     """Write a checkpoint as a file that other programs compute, and compare both on real images.
 
-    Example: packdepth export runs/mine/best model.onnx, then packdepth predict model.onnx drive.mp4 -o out
-
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         output: the file to write: .onnx, .xml for OpenVINO or .pte for ExecuTorch; of several sizes, each gets a file
@@ -349,6 +382,10 @@ def export(
         input_size: size HxW of the images that the file takes, and of its depth; it resizes them to --size itself.
         opset: version of ONNX's operators, 18 to 21, for programs that read no newer one.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth export runs/mine/best -o model.onnx
+        packdepth export runs/mine/best -o model.xml --precision int8 --calibrate my_drive
     """
     _use(use)
     from packdepth.export.command import export
@@ -360,7 +397,7 @@ def export(
 
 
 def evaluate(
-    checkpoints: Positional[Annotated[tuple[Path, ...], arg(metavar="CHECKPOINT ...")]],
+    checkpoints: Positional[CheckpointPaths],
     /,
     *,
     protocol: str,
@@ -368,15 +405,14 @@ def evaluate(
     json: Path | None = None,
     html: Path | None = None,
     processes: int = 1,
+    batch: int = 1,
     runtime: RuntimeName | None = None,
     use: Use = (),
 ) -> None:
-    """Evaluate checkpoints under a protocol, such as `evaluate runs/mine/best --protocol own --data drive.mp4`.
+    """Evaluate checkpoints under a protocol, by measured depth or by video alone.
 
     Of your own data: own judges by video without any ground truth; folder evaluates against the depth maps or LiDAR
-    of clips; rgbd does so indoors. Of others: city, kitti-odometry-clip, kitti-raw-clip, kitti2015-pairs,
-    kitti2015-left-out, kitti360-4-beams, hololens-room, kitti-eigen-original, kitti-eigen-improved,
-    kitti-eigen-original-monodepth2, ddad-val, ddad-val-classes, cityscapes.
+    of clips; rgbd does so indoors. The end of this help lists all protocols.
 
     Args:
         checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), files
@@ -386,15 +422,24 @@ def evaluate(
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
         processes: number of processes that share the work.
+        batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
         runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
         use: Python file or installed module with the networks of the checkpoints, or the protocol; repeatable.
+
+    Examples:
+        packdepth evaluate runs/mine/best --protocol own --data drive.mp4 --html own.html
+        packdepth evaluate runs/a/best runs/b/best --protocol folder --data my_drive --json numbers.json
     """
     _use(use)
     from packdepth.evaluation.report import reports_text
     from packdepth.evaluation.run import evaluate
 
-    reports = evaluate(checkpoints, protocol, data, json=json, html=html, processes=processes, runtime=runtime)
+    reports = evaluate(
+        checkpoints, protocol, data, json=json, html=html, processes=processes, runtime=runtime, batch=batch
+    )
     print(reports_text(reports))
+    if html is not None:
+        print(f"open {html} in a browser")
 
 
 def odometry(
@@ -426,6 +471,9 @@ def odometry(
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth odometry runs/mine/best drive.mp4 -o out
     """
     _use(use)
     from packdepth.evaluation.odometry_command import odometry
@@ -440,6 +488,9 @@ def info(checkpoint: Positional[CheckpointPath], /, *, use: Use = ()) -> None:
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best, or another project's (see convert).
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth info runs/mine/best
     """
     _use(use)
     from packdepth.inference.info import describe
@@ -478,6 +529,9 @@ def calibrate(
         camera: camera.yaml of the source; if left out, the one that it has or that lies beside it.
         kind: kind of the source, such as kitti_raw; if left out, it is recognized.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth calibrate runs/mine/best my_drive -o runs/metric --from speed
     """
     _use(use)
     from packdepth.scale.calibrate import calibrate
@@ -485,6 +539,7 @@ def calibrate(
     print(calibrate(checkpoint, source, output, by, height, points, camera, kind, options).text())
 
 
+@named_output
 def convert(
     input: Positional[CheckpointPath], output: Positional[OutputPath], /, *, image_size: tuple[int, int] | None = None
 ) -> None:
@@ -495,6 +550,9 @@ def convert(
             transformers (config.json, preprocessor_config.json, model.safetensors).
         output: the folder to write.
         image_size: height and width of the networks' input, in pixels; if left out, the size that the file names.
+
+    Examples:
+        packdepth convert model.ckpt -o runs/theirs
     """
     from packdepth.inference.info import describe
     from packdepth.interop.convert import convert
@@ -503,6 +561,7 @@ def convert(
     print(describe(output))
 
 
+@named_output
 def data_import(
     source: Positional[DataPath],
     output: Positional[OutputPath],
@@ -524,6 +583,9 @@ def data_import(
         size: height and width of the images, in pixels; intrinsics follow. Their own if left out.
         format: format of the images; those that have it already and are not resized are copied.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth data import drive.mp4 speeds=log.csv offset=auto -o mine
     """
     _use(use)
     from packdepth.inspection.import_data import import_data
@@ -532,6 +594,7 @@ def data_import(
     print(f"{counted(len(folders), 'clip')} in {output}; in a run file: {{kind: folder, root: {output}}}")
 
 
+@named_output
 def data_splits(
     source: Positional[DataPath],
     output: Positional[OutputPath],
@@ -553,6 +616,9 @@ def data_splits(
         shares: shares of the drives for train, val and test.
         seed: seed of the random choice of drives.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth data splits KITTI_raw -o splits --shares 0.8 0.1 0.1
     """
     _use(use)
     from packdepth.inspection.splits import make_splits
@@ -561,13 +627,14 @@ def data_splits(
         print(f"{path}  sha256 {value}")
 
 
+@named_output
 def data_filter(
     source: Positional[DataPath],
     output: Positional[OutputPath],
     options: Positional[KeyValues] = (),
     /,
     *,
-    ground: Path,
+    ground: CheckpointPath,
     kind: str | None = None,
     threshold: int = 10,
     context: tuple[int, ...] = (-1, 1),
@@ -584,6 +651,9 @@ def data_filter(
         threshold: number of pixels that may lie below the ground, at the size of the network's input.
         context: data.context of the run that will train on the kept frames; frames without these are not evaluated.
         use: Python file or installed module with the source, or the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth data filter my_drive -o kept --ground runs/mine/best
     """
     _use(use)
     from packdepth.inference.ground import KEPT, filter_ground
@@ -599,7 +669,7 @@ def semantics_train(
     overrides: Positional[KeyValues] = (),
     /,
     *,
-    output: Path,
+    output: Annotated[Path, arg(aliases=["-o"])],
     resume: bool = False,
     use: Use = (),
 ) -> None:
@@ -611,6 +681,9 @@ def semantics_train(
         output: folder for the checkpoint.
         resume: continue the training in the output folder, exactly as if it had not been interrupted.
         use: Python file or installed module with the sources that the run file names; repeatable.
+
+    Examples:
+        packdepth semantics train configs/semantics/camvid.yaml -o runs/semantics
     """
     _use(use)
     from packdepth.segmentation.training import train_semantics
@@ -624,6 +697,9 @@ def semantics_label(source: Positional[DataPath], /, *, network: str) -> None:
     Args:
         source: a clip's folder, or a folder of them (see data import).
         network: a checkpoint of semantics train, or a model of transformers by its name or folder.
+
+    Examples:
+        packdepth semantics label my_drive --network runs/semantics
     """
     from packdepth.segmentation.label import label_clips
 
@@ -631,27 +707,106 @@ def semantics_label(source: Positional[DataPath], /, *, network: str) -> None:
 
 
 def configs() -> None:
-    """List the run files that are part of packdepth. `configs/NAME.yaml` names one from any folder."""
+    """List the run files that are part of packdepth. `configs/NAME.yaml` names one from any folder.
+
+    Examples:
+        packdepth configs
+    """
     from packdepth.run_files import describe_run_files
 
     print(describe_run_files())
 
 
+def push(
+    checkpoint: Positional[CheckpointPath],
+    target: Positional[Annotated[str, arg(metavar="TARGET")]],
+    /,
+    *,
+    card: CardOptions = CARD,
+    private: bool = False,
+) -> None:
+    """Share a checkpoint with a model card: on Hugging Face's Hub, in a folder, or in a zip file for a website.
+
+    Args:
+        checkpoint: a folder that training wrote, such as OUTPUT/best.
+        target: hf://user/name, file:///absolute/folder or file:///absolute/name.zip.
+        card: of the model card.
+        private: make a new repository of the Hub private.
+
+    Examples:
+        packdepth push runs/mine/best hf://user/name --data-license "my own video, CC BY 4.0"
+        packdepth push runs/mine/best file:///tmp/name.zip --numbers numbers.json
+    """
+    from packdepth.sharing.push import push
+
+    print("\n".join(push(checkpoint, target, card, private)))
+
+
+def doctor(*, json: bool = False) -> None:
+    """Print versions, devices, extras, cores, memory and disk, and what limits speed on this machine.
+
+    Args:
+        json: print the same as JSON.
+
+    Examples:
+        packdepth doctor
+        packdepth doctor --json
+    """
+    from packdepth.doctor import facts
+
+    found = facts()
+    print(found.json() if json else found.text())
+
+
+def completion(shell: Positional[Literal["bash", "zsh", "fish"]], /) -> None:
+    """Print a script that makes a shell complete commands, options and their values by the Tab key.
+
+    Of bash, put the script into ~/.local/share/bash-completion/completions/packdepth; of zsh into a file _packdepth in
+    a folder of $fpath; of fish into ~/.config/fish/completions/packdepth.fish. Then open a new shell. The script does
+    not start packdepth, so that Tab answers at once; print it again after an update.
+
+    Args:
+        shell: the shell.
+
+    Examples:
+        packdepth completion bash
+        packdepth completion zsh
+    """
+    _parse(["--tyro-print-completion", shell])
+
+
+@named_output
 def demo(
-    output: Positional[OutputPath] = Path("demo"), /, *, quick: bool = False, seed: int = 1, compare: bool = False
+    output: Positional[OutputPath] = Path("demo"),
+    /,
+    *,
+    quick: bool = False,
+    seed: int = 1,
+    compare: bool = False,
+    download: bool = False,
 ) -> None:
     """Show the whole method in ten minutes: render drives, train on their video, evaluate, and write a report.
 
     Args:
-        output: folder for data, checkpoints and report.html; what an earlier demo left there is used again.
+        output: folder for data, checkpoints and report.html, demo/ if left out; what an earlier demo left there is
+            used again.
         quick: less data and training, in three minutes, with worse results.
         seed: seed of the city and of the training.
         compare: train PackNet from random weights, too, in five minutes more, and put it beside the network that
             starts from ImageNet.
-    """
-    from packdepth.demo.steps import demo
+        download: train nothing, but fetch the checkpoint of the release that the demo has trained.
 
-    demo(output, quick, seed, compare)
+    Examples:
+        packdepth demo
+        packdepth demo -o demo --quick
+    """
+    from packdepth.demo import steps
+
+    if download:
+        checkpoint = steps.download()
+        print(f"{checkpoint}: packdepth info {checkpoint}, then packdepth predict {checkpoint} IMAGE -o out")
+    else:
+        steps.demo(output, quick, seed, compare)
 
 
 def data_check(
@@ -674,6 +829,10 @@ def data_check(
         output: folder for check.txt, check.json, contact_sheet.jpg and masks/; if left out, only text is printed.
         html: file for a page with pictures, curves and maps of the clips.
         use: Python file or installed module with the source; repeatable.
+
+    Examples:
+        packdepth data check drive.mp4
+        packdepth data check drive.mp4 speeds=log.csv -o out/check
     """
     _use(use)
     from packdepth.inspection.check import check
@@ -686,8 +845,11 @@ def data_check(
 
         write_page(html, checked)
     print(checked.text())
+    if html is not None:
+        print(f"open {html} in a browser")
 
 
+@named_output
 def study_lidar_beams(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare trainings with 64 to 1 beams of LiDAR, with speed and with neither, on rendered drives.
 
@@ -695,6 +857,9 @@ def study_lidar_beams(output: Positional[OutputPath], /, *, budget: Budget, proc
         output: folder for drives, runs, and lidar_beams.json, .csv, .md and .html; an interrupted study is resumed.
         budget: budget of every training.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study lidar-beams -o out/beams --drives 4 --steps 60 --seeds 1
     """
     check_least("processes", processes, 1)
     from packdepth.studies.lidar_beams import lidar_beams
@@ -702,6 +867,7 @@ def study_lidar_beams(output: Positional[OutputPath], /, *, budget: Budget, proc
     print(f"open {lidar_beams(output, budget, processes)} in a browser")
 
 
+@named_output
 def study_superdepth(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare stereo trainings with and without the sub-pixel decoder and the flip layer, on rendered drives.
 
@@ -709,6 +875,9 @@ def study_superdepth(output: Positional[OutputPath], /, *, budget: Budget, proce
         output: folder for drives, runs, and superdepth.json, .csv, .md and .html; an interrupted study is resumed.
         budget: budget of every training.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study superdepth -o out/superdepth
     """
     check_least("processes", processes, 1)
     from packdepth.studies.superdepth import superdepth
@@ -716,6 +885,7 @@ def study_superdepth(output: Positional[OutputPath], /, *, budget: Budget, proce
     print(f"open {superdepth(output, budget, processes)} in a browser")
 
 
+@named_output
 def study_guidance(output: Positional[OutputPath], /, *, budget: Budget, processes: int = 2) -> None:
     """Compare PackNet without guidance, guided by a segmentation network, and by true label maps, on rendered drives.
 
@@ -723,6 +893,9 @@ def study_guidance(output: Positional[OutputPath], /, *, budget: Budget, process
         output: folder for drives, runs, and guidance.json, .csv, .md and .html; an interrupted study is resumed.
         budget: budget of every training.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study guidance -o out/guidance
     """
     check_least("processes", processes, 1)
     from packdepth.studies.guidance import guidance
@@ -730,6 +903,7 @@ def study_guidance(output: Positional[OutputPath], /, *, budget: Budget, process
     print(f"open {guidance(output, budget, processes)} in a browser")
 
 
+@named_output
 def study_ego_motion(
     output: Positional[OutputPath], /, *, depth_steps: int = 400, steps: int = 250, seeds: int = 3, processes: int = 2
 ) -> None:
@@ -741,6 +915,9 @@ def study_ego_motion(
         steps: training steps of each ego-motion network.
         seeds: trainings of each ego-motion network.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study ego-motion -o out/ego-motion --seeds 1
     """
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import city_study
@@ -748,6 +925,7 @@ def study_ego_motion(
     print(f"open {city_study(output, depth_steps, steps, seeds, processes)} in a browser")
 
 
+@named_output
 def study_ego_motion_clip(
     output: Positional[OutputPath],
     /,
@@ -767,6 +945,9 @@ def study_ego_motion_clip(
         steps: training steps of each ego-motion network.
         seeds: trainings of each ego-motion network.
         processes: number of trainings at a time, of one thread each.
+
+    Examples:
+        packdepth study ego-motion-clip -o out/ego-motion --data data
     """
     check_least("processes", processes, 1)
     from packdepth.studies.ego_motion import clip_study
@@ -774,6 +955,7 @@ def study_ego_motion_clip(
     print(f"open {clip_study(output, data, depth_steps, steps, seeds, processes)} in a browser")
 
 
+@named_output
 def study_reconstruction(
     output: Positional[OutputPath],
     /,
@@ -799,6 +981,9 @@ def study_reconstruction(
         seeds: number of trainings of each variant.
         processes: number of trainings at a time, of one thread each.
         quick: smoke test: two steps, one seed.
+
+    Examples:
+        packdepth study reconstruction -o out/reconstruction --quick
     """
     from packdepth.studies.reconstruction import Plan, reconstruction
 
@@ -807,6 +992,7 @@ def study_reconstruction(
     print(f"open {reconstruction(output, plan)} in a browser")
 
 
+@named_output
 def study_packing(
     output: Positional[OutputPath], /, *, budget: Budget, machine: Machine, width: int = 16, blocks: int = 1
 ) -> None:
@@ -818,12 +1004,16 @@ def study_packing(
         machine: machine and data.
         width: channels of the first level, a multiple of 4; PackNet 1A has 64.
         blocks: residual convolutions of each level; PackNet 1A has 2 and 3.
+
+    Examples:
+        packdepth study packing -o out/packing --seeds 1
     """
     from packdepth.studies.packing import packing
 
     print(f"open {packing(output, budget, machine, width, blocks)} in a browser")
 
 
+@named_output
 def study_scaling(
     output: Positional[OutputPath],
     /,
@@ -847,6 +1037,9 @@ def study_scaling(
         factors: resolutions, as multiples of the size.
         features: features of PackNet's 3D convolutions; 1A has 8.
         blocks: residual convolutions of each level of PackNet; 1A has 2 and 3.
+
+    Examples:
+        packdepth study scaling -o out/scaling --widths 8 16 --layers 18 --factors 1.0 2.0
     """
     from packdepth.studies.scaling import Plan, scaling
 
@@ -862,6 +1055,7 @@ def study_scaling(
     print(f"open {scaling(output, plan)} in a browser")
 
 
+@named_output
 def study_supervision(
     output: Positional[OutputPath],
     /,
@@ -878,6 +1072,9 @@ def study_supervision(
         machine: machine and data.
         parts: signals: video, speed, height, LiDAR, stereo and measured depth. transfer: random weights, ImageNet and
             the city as starts for real clips. frames: the same with 10 to 200 frames.
+
+    Examples:
+        packdepth study supervision -o out/supervision --parts signals
     """
     from packdepth.studies.supervision import supervision
 
@@ -889,6 +1086,9 @@ def study_contents(folder: Positional[Path], /) -> None:
 
     Args:
         folder: folder that holds the results of studies, each in a folder of its own or side by side.
+
+    Examples:
+        packdepth study contents out
     """
     from packdepth.studies.engine import contents
 
@@ -908,9 +1108,12 @@ VERBS: dict[str, Callable[..., None]] = {
     "info": info,
     "calibrate": calibrate,
     "convert": convert,
+    "push": push,
     "configs": configs,
-    "city": city,
+    "city": named_output(city),
     "demo": demo,
+    "doctor": doctor,
+    "completion": completion,
 }
 DATA: dict[str, Callable[..., None]] = {
     "check": data_check,
@@ -931,6 +1134,7 @@ STUDIES: dict[str, Callable[..., None]] = {
     "superdepth": study_superdepth,
     "supervision": study_supervision,
 }
+ALL: dict[str, Any] = VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES}
 
 
 def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
@@ -940,12 +1144,19 @@ def _one_of(verbs: dict[str, Callable[..., None]]) -> Any:
 
 
 def _plain(verb: Callable[..., None]) -> Callable[..., None]:
-    """Return a verb that prints no control characters of others."""
+    """Return a verb that prints no control characters of others, and takes addresses of checkpoints for paths."""
 
     @functools.wraps(verb)
     def run(*arguments: Any, **options: Any) -> None:
         with plain_output():
-            verb(*arguments, **options)
+            from packdepth.sharing.address import located
+
+            signature = inspect.signature(verb, eval_str=True)
+            given = signature.bind(*arguments, **options)
+            for name, value in given.arguments.items():
+                if any(mark in get_args(signature.parameters[name].annotation)[1:] for mark in CHECKPOINT):
+                    given.arguments[name] = tuple(map(located, value)) if isinstance(value, tuple) else located(value)
+            verb(*given.args, **given.kwargs)
 
     return run
 
@@ -998,18 +1209,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: list[str], signals: Signals) -> int:
     """Run the command line and return the exit status, as `main` does, but for interruptions by signals."""
     try:
-        check_spelling(arguments, VERBS | {"data": DATA, "semantics": SEMANTICS, "study": STUDIES})
-        tyro.cli(
-            _one_of(VERBS)
-            | _group("data", "Make data sets ready.", DATA)
-            | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
-            | _group("study", "Repeat experiments.", STUDIES),
-            prog="packdepth",
-            description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}. "
-            "With --debug, an error shows its traceback.",
-            args=arguments,
-            config=(OmitSubcommandPrefixes, OmitArgPrefixes),
-        )
+        check_spelling(arguments, ALL)
+        _parse(arguments)
     except BrokenPipeError:  # the reader of the output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
         return 0
@@ -1020,6 +1221,8 @@ def _run(arguments: list[str], signals: Signals) -> int:
     except SystemExit as error:
         if error.code == 2 and _scattered(arguments):
             print("packdepth: write all KEY=VALUE side by side, with no option between them", file=sys.stderr)
+        if not error.code:
+            _print_end_of_help(arguments)
         raise
     except BaseException as error:  # libraries in Rust raise what is no Exception
         if signals.received is not None:
@@ -1029,6 +1232,32 @@ def _run(arguments: list[str], signals: Signals) -> int:
         print(text, file=sys.stderr)
         return status
     return 0
+
+
+def _parse(arguments: list[str]) -> None:
+    """Parse the command line and call the verb. Raises SystemExit after help and after arguments that do not fit."""
+    tyro.cli(
+        _one_of(VERBS)
+        | _group("data", "Make data sets ready.", DATA)
+        | _group("semantics", "Train and use segmentation networks.", SEMANTICS)
+        | _group("study", "Repeat experiments.", STUDIES),
+        prog="packdepth",
+        description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}. "
+        "packdepth VERB --help shows arguments and examples. With --debug, an error shows its traceback.",
+        args=arguments,
+        config=(OmitSubcommandPrefixes, OmitArgPrefixes),
+    )
+
+
+def _print_end_of_help(arguments: list[str]) -> None:
+    """Print what the help of a verb ends with: lists of what it takes by name, and examples."""
+    text = end_of_help(arguments, ALL)
+    if text and arguments[0] == "evaluate":
+        from packdepth.evaluation.protocols import protocols_in_words
+
+        print(f"\nprotocols:\n{protocols_in_words()}")
+    if text:
+        print(text)
 
 
 def _scattered(arguments: list[str]) -> bool:

@@ -22,7 +22,7 @@ HEEDED = ("SIGINT", "SIGTERM", "SIGHUP")  # by name, because Windows has no SIGH
 AGAIN_SECONDS = 3.0  # after which a second signal ends the process at once; earlier, it is an echo of the first one
 WATCH_SECONDS = 1.0  # between looks at the parent, where the system does not end orphans itself
 DIES_WITH_PARENT = "PACKDEPTH_DIES_WITH_PARENT"  # environment of a process that one of ours has started
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK")  # environment of processes that train together
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # environment of processes that train together
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
@@ -133,9 +133,16 @@ def say_interrupted(arguments: Sequence[str]) -> None:
     """
     itself = str(os.getpid())
     starter = os.environ.get(DIES_WITH_PARENT, itself)  # the first of processes that train together starts the others
-    alone = starter == itself and all(os.environ.get(name, "0") == "0" for name in RANKS)
-    if alone:
+    if starter == itself and is_first_rank():
         print(f"interrupted: go on with `{going_on(arguments)}`", file=sys.stderr)
+
+
+def is_first_rank() -> bool:
+    """Return whether this process is the first of those that train together, by the environment of its launcher.
+
+    torchrun, `srun` and Lightning tell it in the environment, before there is a trainer; a process alone is the first.
+    """
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
 def going_on(arguments: Sequence[str]) -> str:

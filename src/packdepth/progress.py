@@ -4,43 +4,111 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from packdepth.terminal import raw
 
 T = TypeVar("T")
-LINE_SECONDS = 30.0  # between lines of progress where there is no terminal, so that a hang can be told; chosen
+FIRST_SECONDS = 5.0  # before the first line of progress where there is no terminal: it says how long all will take
+LINE_SECONDS = 30.0  # between the lines after it, so that a hang can be told; both chosen
+MIN_SECONDS = 1e-9  # lower bound of a divisor
 
 
-def progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
-    """Yield items while a progress bar on standard error counts them, or lines where that is no terminal.
+class Pace:
+    """The clock of a loop: it says when a line of progress is due, and how long the rest will take.
+
+    Args:
+        total: the number of steps of the loop.
+        before: the number of steps that were done before this process began.
+
+    >>> Pace(total=10).seconds_left(done=0)
+    0.0
+    """
+
+    def __init__(self, total: int, before: int = 0) -> None:
+        self.total, self.before = total, before
+        self.started = time.monotonic()
+        self.next_line = self.started + FIRST_SECONDS
+
+    def is_due(self) -> bool:
+        """Return whether a line of progress is due, and count it as printed if it is."""
+        now = time.monotonic()
+        if now < self.next_line:
+            return False
+        self.next_line = now + LINE_SECONDS
+        return True
+
+    def rate(self, done: int) -> float:
+        """Return the number of steps in a second.
+
+        Args:
+            done: the number of finished steps.
+        """
+        return (done - self.before) / max(time.monotonic() - self.started, MIN_SECONDS)
+
+    def seconds_left(self, done: int) -> float:
+        """Return the seconds that the rest takes if it goes on like this; 0 before the first step.
+
+        Args:
+            done: the number of finished steps.
+        """
+        rate = self.rate(done)
+        return (self.total - done) / rate if rate else 0.0
+
+
+def progress(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """Yield items while they are counted on standard error, as `counting` does.
 
     Args:
         items: the items, which are taken one at a time.
-        what: the label of the bar, such as "depth".
+        what: the label, such as "depth".
         total: the number of items.
 
     >>> list(progress("abc", "letters", 3))
     ['a', 'b', 'c']
     """
+    with counting(what, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that counts finished steps: a bar on standard error, or lines where that is no terminal.
+
+    The first line comes after five seconds, the others every thirty. They end with the time that is left.
+
+    Args:
+        what: the label, such as "depth".
+        total: the number of steps.
+
+    >>> with counting("frames", 3) as advance:
+    ...     advance(3)
+    """
     console = Console(file=raw(sys.stderr))
     if console.is_terminal:
-        return track(items, description=what, total=total, console=console)
-    return _with_lines(items, what, total)
+        with Progress(console=console) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda steps: bar.advance(task, steps)
+        return
+    pace, done = Pace(total), 0
 
+    def advance(steps: int) -> None:
+        nonlocal done
+        done += steps
+        if done >= total:
+            print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
+        elif pace.is_due():
+            left = clock(pace.seconds_left(done))
+            print(f"{what} {done}/{total}  {pace.rate(done):.3g}/s  {left} left", file=sys.stderr, flush=True)
 
-def _with_lines(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Yield items, and print their count to standard error from time to time and at the end."""
-    told = time.monotonic()
-    for count, item in enumerate(items, start=1):
-        yield item
-        if count >= total or time.monotonic() - told >= LINE_SECONDS:
-            told = time.monotonic()
-            print(f"{what} {count}/{total}", file=sys.stderr, flush=True)
+    yield advance
 
 
 def clock(seconds: float) -> str:

@@ -57,6 +57,20 @@ def refusing(where: str | Path, what: str, advice: str = "copy it again") -> Ite
         raise InputError(f"{where}: cannot be read ({reason_of(error)}); it should be {what}: {advice}") from error
 
 
+def refuse_special(path: Path) -> None:
+    """Raise InputError for what is neither a file nor a folder, such as a pipe or a device: reading may never end.
+
+    Args:
+        path: file or folder; one that is not there is not refused.
+
+    >>> refuse_special(Path("/dev/null"))
+    Traceback (most recent call last):
+    packdepth.errors.InputError: /dev/null: is a pipe, a device or a socket; give a file
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path}: is a pipe, a device or a socket; give a file")
+
+
 def reason_of(error: BaseException) -> str:
     r"""Return the message of an error of a library in one line, or its class if it has none.
 
@@ -179,6 +193,7 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     {'points': (2, 3)}
     """
     arrays = {}
+    refuse_special(path)
     try:
         with zipfile.ZipFile(path) as archive:
             for name in names:
@@ -241,6 +256,7 @@ def read_state(path: Path) -> dict[str, Any]:
     import torch
 
     with refusing(path, "the state of a training", "take another copy, or train again"):
+        refuse_special(path)
         if not zipfile.is_zipfile(path):
             raise ValueError("it was cut off, or torch.save did not write it")
         check_archive(path)
@@ -257,6 +273,7 @@ def check_archive(path: Path) -> None:
         path: the file. One of the format before torch 1.6, which is no zip file, passes. Of a zip file that is cut,
             errors are those of zipfile.
     """
+    refuse_special(path)
     with path.open("rb") as file:
         if file.read(len(ZIP)) != ZIP:
             return

@@ -49,9 +49,9 @@ class Scan(Readable, Protocol):
         """The position of the scanner in the camera frame, [3], metres; zeros if it is not known."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Frame:
-    """One moment of a clip."""
+    """One moment of a clip. A run may have a million."""
 
     name: str  # name, unique in its clip, such as "000012"
     time: float  # seconds

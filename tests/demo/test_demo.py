@@ -98,3 +98,8 @@ def test_the_constants_score_what_they_must(output: Path) -> None:
 def test_a_report_says_that_it_was_quick(output: Path, tmp_path: Path) -> None:
     write_report(tmp_path / "quick.html", collect_results(output), quick=True)
     assert "QUICK=1" in (tmp_path / "quick.html").read_text()
+
+
+def test_nothing_is_downloaded_before_a_release_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["demo", "--download"]) == (2 if steps.PUBLISHED is None else 0)
+    assert ("no checkpoint is published yet" in capsys.readouterr().err) == (steps.PUBLISHED is None)

@@ -29,7 +29,8 @@ from packdepth.inspection.check import check
 from packdepth.inspection.page import write_page as write_check_page
 from packdepth.studies.engine import Row, Scores, Study, carry_out, contents
 
-from .test_run import evaluated, labeled, reader
+from .conftest import reader
+from .test_run import evaluated, labeled
 
 WIDTHS = (360, 768, 1280)  # pixels: a phone, a tablet, a laptop
 HOSTILE = "<script>document.title = 'broken'</script>&\"'"
@@ -39,8 +40,8 @@ VERDICTS = {
     "own": "Not judged|Good|Fair|Rough|Poor|Useless",
     "demo": "Good: depth in metres is off by 10 %",
     "check": "Fit to train on|[0-9]+ (error|warning)",
-    "made_up": r"variant .* has the lowest error, 1.500 \u00b1 0.707. ",
-    "index": "The latest of 1",
+    "made_up": r"The lowest error is that of variant a .*: 1.500 \u00b1 0.707. ",
+    "index": "1 study, the latest of",
 }
 """The beginning of the verdict on each page."""
 COLOR = np.linspace(0, 255, 48 * 160 * 3).reshape(48, 160, 3).astype(np.uint8)
@@ -97,11 +98,12 @@ def write_study(folder: Path) -> None:
         return [bars({row.variant.title: (row.mean("error"), row.spread("error")) for row in rows}, HOSTILE)]
 
     def compute(seed: int) -> list[Scores]:
-        return [{"error": float(seed)} | {f"score {n}": 0.5 for n in range(12)}, {"error": 9.0}]
+        rest = {f"score {number}": 0.5 for number in range(12)}  # a wide table
+        return [{"error": float(seed), **rest}, {"error": 9.0, **rest}]
 
     variants = [Variant("a"), Variant("b")]
     study = Study("made_up", HOSTILE, f"{HOSTILE}, a claim of more than forty letters", variants, charts)
-    carry_out(study, folder, Plan(), HOSTILE, 2, lambda seed: [compute(seed)[0], compute(seed)[0] | compute(seed)[1]])
+    carry_out(study, folder, Plan(), HOSTILE, 2, compute)
     contents(folder)
 
 

@@ -430,6 +430,15 @@ def test_several_processes_give_the_same_numbers(raw: Path, trained: Path) -> No
         evaluate(trained, "kitti-raw-clip", raw, processes=0)
 
 
+def test_batches_give_the_same_numbers_but_for_rounding(raw: Path, trained: Path) -> None:
+    one, three = (evaluate(trained, "kitti-raw-clip", raw, batch=batch)[0] for batch in (1, 3))
+    assert one.rows.keys() == three.rows.keys()
+    for row, scores in one.rows.items():
+        assert three.rows[row] == pytest.approx(scores, rel=1e-4, abs=1e-3)
+    with pytest.raises(InputError, match="--batch 3: own evaluates frame by frame; leave it out"):
+        evaluate(trained, "own", raw, batch=3)
+
+
 def test_no_checkpoint_is_named(odometry: Path) -> None:
     with pytest.raises(InputError, match="name at least one"):
         evaluate([], "kitti-odometry-clip", odometry)

@@ -101,3 +101,12 @@ def test_two_different_roads_have_no_motion(texture: Tensor) -> None:
 
 def test_no_pair_has_no_motion() -> None:
     assert ground_motions([], CAMERA) == []
+
+
+@pytest.mark.parametrize("black", [(0, 1), (1,)])
+def test_black_images_have_no_motion(texture: Tensor, black: tuple[int, ...]) -> None:
+    pair = [view(texture, ahead, 0.1) for ahead in (1.0, 1.5)]
+    for place in black:
+        pair[place] = torch.zeros_like(pair[place])
+    assert ground_motions([(pair[0], pair[1])], CAMERA) == [None]
+    assert ground_height([(pair[0], pair[1])], np.ones(1), CAMERA) is None

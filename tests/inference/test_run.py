@@ -420,6 +420,19 @@ def test_frames_are_read_one_at_a_time(
     assert events == ["read", "write"] * world.FRAMES
 
 
+def test_batches_predict_the_same_but_for_rounding(checkpoint_folder: Path, video: Path, tmp_path: Path) -> None:
+    for batch in (1, 4):
+        predict(checkpoint_folder, video, tmp_path / str(batch), "depth", flip=True, batch=batch)
+    for frame in range(world.FRAMES):
+        with (
+            np.load(tmp_path / "1" / f"depth/{frame:06d}.npz") as one,
+            np.load(tmp_path / "4" / f"depth/{frame:06d}.npz") as four,
+        ):
+            np.testing.assert_allclose(four["depth"], one["depth"], rtol=1e-4)
+    with pytest.raises(InputError, match="--batch: is 0; it must be at least 1"):
+        predict(checkpoint_folder, video, tmp_path / "out", batch=0)
+
+
 def test_the_range_of_colors_comes_from_few_frames(
     checkpoint_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

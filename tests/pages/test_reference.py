@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import packdepth
 from packdepth.cli import DATA, SEMANTICS, STUDIES, VERBS
 from packdepth.spelling import option_names
 
@@ -38,6 +39,20 @@ def test_the_options_of_the_reference_are_those_that_the_command_takes(verb: Cal
     taken = set(option_names(verb))
     assert listed <= taken
     assert {f"--no-{name[2:]}" for name in listed} >= taken - listed
+
+
+def test_every_public_name_has_a_place_in_the_reference_of_python() -> None:
+    described = {name for contents in generate.PYTHON_PAGES for name in contents.names}
+    assert {f"packdepth.{name}" for name in packdepth.__all__} - {"packdepth.__version__"} <= described
+
+
+def test_a_reference_of_python_has_signature_arguments_and_source() -> None:
+    text = PAGES[FILE.parent / "reference" / "python_predict.md"]
+    (section,) = re.findall(r"^## load\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+    assert "(../../src/packdepth/inference/load.py)" in section
+    assert '    precision: Precision = "32",\n' in section
+    assert "| `device` | A device as torch names it" in section
+    assert "| `metric` | Whether depth is in metres" in text  # the comment beside a field
 
 
 def test_the_examples_of_the_generator() -> None:

@@ -17,6 +17,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.recommend.choices import (
     FEW_IMAGES,
     FEW_PRETRAINED,
+    MANY_IMAGES,
     MANY_PLACES,
     Budget,
     choose,
@@ -177,13 +178,14 @@ def test_image_sizes_are_multiples_of_32_about_in_the_shape_of_the_images(height
     assert areas == sorted(set(areas))
 
 
-@given(seconds=st.floats(0.01, 3.0), minutes=st.floats(1, 60))
+@given(seconds=st.floats(0.01, 3.0), minutes=st.floats(1, 60) | st.floats(60, 1e9))
 def test_the_steps_are_paid_by_the_minutes(seconds: float, minutes: float) -> None:
     budget = replace(BUDGET, minutes=minutes)
     values = values_of(look_of(clip_of()), seconds, budget=budget)
     training = values["training"]
     steps = training["epochs"] * training["epoch_steps"]
     assert steps * seconds <= minutes * 60 or steps == training["epochs"]
+    assert steps * training["batch_size"] <= MANY_IMAGES
     height, width = values["data"]["image_size"]
     larger = height * width > 20_000
     few = FEW_PRETRAINED if values["networks"]["depth"]["kind"] == "encoder_decoder" else FEW_IMAGES

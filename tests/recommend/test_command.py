@@ -63,6 +63,12 @@ def test_data_that_teaches_nothing_is_refused(drive: Path, tmp_path: Path) -> No
     assert not (tmp_path / "run.yaml").exists()
 
 
+@pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_training_takes_some_time(drive: Path, tmp_path: Path, minutes: float) -> None:
+    with pytest.raises(InputError, match="--minutes: is "):
+        init(drive, tmp_path / "run.yaml", minutes=minutes)
+
+
 def test_train_takes_data_and_leaves_its_run_file(drive: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     command = [sys.executable, "-m", "packdepth.cli", "train", str(drive), "-o", str(output), "--minutes", "0.02"]

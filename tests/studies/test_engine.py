@@ -74,7 +74,8 @@ def test_results_have_mean_and_spread_and_leave_out_what_does_not_exist(tmp_path
     assert "<h1>A &amp; B</h1>" in page
     assert "A &lt; B" in page
     assert page.count('class="fill"') == 2
-    assert "variant a has the lowest error, scaled, 0.500. Beside the next one, variant b with 0.500, it is not" in page
+    assert "<strong>The lowest error, scaled is that of variant a: 0.500.</strong> The second lowest" in page
+    assert "the first is not clearly better" in page
     rows = json.loads((tmp_path / "made_up.json").read_text())["rows"]
     assert [row["mean"]["error"] for row in rows] == [1.5, 3]
     assert rows[0]["mean"]["never"] is None

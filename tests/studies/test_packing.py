@@ -16,6 +16,7 @@ from packdepth.studies import side_by_side
 from packdepth.studies.machine import Machine
 from packdepth.studies.packing import VARIANTS, Plan, Variant, cost, run_values
 from packdepth.studies.setting import Judged, Setting
+from packdepth.training.run import train
 
 SETTING = Setting(({"kind": "folder", "root": "drives"},), (Judged(protocol="folder", data=Path("drives")),))
 
@@ -31,9 +32,9 @@ def test_variants_differ_in_their_layers_alone() -> None:
 
 
 def test_packing_costs_more_the_more_features_it_has() -> None:
-    found = [cost(Variant("packing", "unpacking", features), Plan()) for features in (0, 2, 8)]
+    found = [cost(Variant("packing", "unpacking", features), Plan(width=4)) for features in (0, 2, 8)]
     assert [each[study.PARAMETERS] for each in found] == sorted(each[study.PARAMETERS] for each in found)
-    strided = cost(Variant("strided", "bilinear", 0), Plan())
+    strided = cost(Variant("strided", "bilinear", 0), Plan(width=4))
     assert strided[study.MULTIPLY_ADDS] < found[0][study.MULTIPLY_ADDS]
 
 
@@ -48,6 +49,7 @@ def test_the_same_command_runs_at_paper_scale() -> None:
 
 def test_a_tiny_study_on_data_of_a_file(moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "VARIANTS", (VARIANTS[-1],))
+    monkeypatch.setattr(side_by_side, "train_elsewhere", lambda run_file, folder, **_: train(run_file, folder))
     data = tmp_path / "data.yaml"
     values: dict[str, Any] = {"train": [{"kind": "folder", "root": str(moving_clip)}]}
     data.write_text(yaml.safe_dump(values | {"judged": [{"protocol": "folder", "data": str(moving_clip)}]}))

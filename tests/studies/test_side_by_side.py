@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from packdepth.errors import InputError
+from packdepth.studies import side_by_side
 from packdepth.studies.side_by_side import train_side_by_side
 
 
@@ -42,3 +43,21 @@ def test_a_training_that_fails_names_its_log_and_ends_the_others(moving_clip: Pa
         train_side_by_side(runs, processes=1)
     assert "stereo" in (tmp_path / "bad.log").read_text()
     assert not (tmp_path / "later1").exists()
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_training_that_collapsed_in_the_end_is_a_result(
+    epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(*_: object, **__: object) -> None:
+        raise InputError("a.yaml: training ended with status 2; see its message in a.log")
+
+    monkeypatch.setattr(side_by_side, "train_elsewhere", ended)
+    monkeypatch.setattr(side_by_side, "finished_epochs", lambda _: epochs)
+    runs = {tmp_path / "a": run(tmp_path)}
+    if epochs == 0:
+        with pytest.raises(InputError, match="ended with status 2"):
+            train_side_by_side(runs, processes=1)
+    else:
+        train_side_by_side(runs, processes=1)
+        assert "see its message in a.log; all its epochs are trained" in capsys.readouterr().out

@@ -65,9 +65,9 @@ def test_a_start_from_a_checkpoint_names_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "ranges"), [(3, [3]), (6, [3, 3]), (8, [4, 4]), (100, [6, 6])])
-def test_frames_are_the_first_of_each_clip_by_its_share(tmp_path: Path, count: int, ranges: list[int]) -> None:
-    clips = tuple({"kind": "folder", "root": str(world.write(tmp_path / name))} for name in "ab")
-    values = start_run(Start("random"), Plan(), Setting(clips, SETTING.judged), 1)
+def test_frames_are_the_first_of_each_clip_by_its_share(moving_clip: Path, count: int, ranges: list[int]) -> None:
+    clip = {"kind": "folder", "root": str(moving_clip)}
+    values = start_run(Start("random"), Plan(), Setting((clip, clip), SETTING.judged), 1)
     found = shortened(values, count)
     assert [source["frames"] for source in found] == [[0, last] for last in ranges]
     assert sum(ranges) == min(count, 2 * world.FRAMES)

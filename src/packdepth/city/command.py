@@ -52,6 +52,9 @@ def city(
         processes: number of processes that render at the same time.
 
     Raises InputError, with the option's name, before anything is written.
+
+    Examples:
+        packdepth city -o out/city --drives 4 --frames 40
     """
     for name, low, value in (
         ("drives", 1, drives),

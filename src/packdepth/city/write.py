@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import yaml
 from PIL import Image, ImageDraw
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from packdepth.city.drive import Drive, Recipe, Shot, View
 from packdepth.city.ego import CAMERA_HEIGHT, RATE
@@ -23,6 +21,7 @@ from packdepth.depth_files import write_depth_png
 from packdepth.disk import remove
 from packdepth.files import claim, replacing, write_image
 from packdepth.ownership import owned
+from packdepth.progress import counting
 from packdepth.sources.files import DepthPng, ImageFile, LabelPng
 from packdepth.sources.folder import COLUMNS
 from packdepth.sources.rigid import quaternion
@@ -104,20 +103,13 @@ def _check_recipe(output: Path, recipe: Recipe) -> None:
 
 
 def _render(output: Path, jobs: list[Job], processes: int) -> None:
-    """Render all jobs, with a progress bar on a terminal, or a line after each tenth elsewhere."""
+    """Render all jobs, and count their frames."""
     total = sum(len(job.frames) for job in jobs)
     if not total:
         return
-    console = Console()
-    columns = TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn()
-    done = 0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("rendering", total=total)
+    with counting("rendering", total) as advance:
         for frames in _done(output, jobs, processes):
-            bar.advance(task, frames)
-            if not console.is_terminal and (done + frames) * 10 // total > done * 10 // total:
-                print(f"rendered {done + frames} of {total} frames", flush=True)
-            done += frames
+            advance(frames)
 
 
 def _done(output: Path, jobs: list[Job], processes: int) -> Iterator[int]:

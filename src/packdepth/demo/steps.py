@@ -21,12 +21,15 @@ from packdepth.networks.options import BEST_ADVICE, has_best_weights
 from packdepth.ownership import owned
 from packdepth.progress import clock
 from packdepth.run_files import read_yaml
+from packdepth.sharing.address import located
 from packdepth.sources.folder import Folder
 from packdepth.training.elsewhere import is_finished, train_elsewhere
 
 if TYPE_CHECKING:
     from packdepth.city.drive import Recipe
 
+# Address of the checkpoint that `make checkpoint` wrote for the release, with its checksum: https://...zip#sha256=...
+PUBLISHED: str | None = None
 STEPS = 4
 # (n, m): of each m frames of a drive, the first n are rendered, so that places vary. Training needs neighbors.
 STRETCHES = {"train": (5, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 1)}
@@ -77,6 +80,18 @@ FULL = DemoSize(
 QUICK = DemoSize(
     train_drives=14, train_frames=140, test_drives=8, epochs=2, epoch_steps=80, odometry_frames=40, minutes=3
 )
+
+
+def download() -> Path:
+    """Fetch the demo's trained checkpoint from the release of packdepth, and return its folder.
+
+    Raises InputError as long as no release has one.
+    """
+    if PUBLISHED is None:
+        raise InputError(
+            "demo --download: no checkpoint is published yet; leave it out, and the demo trains one in ten minutes"
+        )
+    return located(PUBLISHED)
 
 
 def demo(output: Path, quick: bool = False, seed: int = 1, compare: bool = False) -> Path:

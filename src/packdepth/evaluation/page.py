@@ -117,7 +117,7 @@ def _scores(reports: Sequence[Report]) -> Markup:
             rows[f"{number}{report.checkpoint}: depth is {report.scale}"] = []
         for row, scores in report.rows.items():
             limits = (report.intervals or {}).get(row)
-            rows[f"{number}{row}"] = [with_range(scores[name], limits and limits[name]) for name in metrics]
+            rows[f"{number}{row}"] = [with_range(scores[name], limits[name] if limits else None) for name in metrics]
     rows |= {row: [scores[name] for name in metrics] for row, scores in reports[0].baselines.items()}
     return table("means over images", metrics, rows)
 

@@ -64,13 +64,13 @@ class Predictions(Protocol):
             clips: the clips that are predicted, all frames of them.
         """
 
-    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
-        """Return the predicted maps of a frame.
+    def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
+        """Return the predicted maps of frames, in one call of the networks.
 
         Args:
-            clip: the clip of the frame.
-            frame: the frame.
-            image: the image of the frame, [H, W, 3].
+            clip: the clip of the frames.
+            frames: the frames.
+            images: the image of each frame, [H, W, 3].
         """
 
 
@@ -112,23 +112,26 @@ class NetworkPredictions(PredictorPredictions[Predictor]):
         """The function that predicts ego-motion, see `Predictions`."""
         return None if self.predictor.pose is None else self.predictor.ego_motion
 
-    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
-        """Return the predicted maps of a frame at the network's size, see `Predictions`.
+    def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
+        """Return the predicted maps of frames at the network's size, see `Predictions`.
 
         Args:
-            clip: the clip of the frame. Depth is corrected for its focal length, as in prediction.
-            frame: the frame, with its label map if label maps guide the depth network.
-            image: the image of the frame, [H, W, 3].
+            clip: the clip of the frames. Depth is corrected for its focal length, as in prediction.
+            frames: the frames, with their label maps if label maps guide the depth network.
+            images: the image of each frame, [H, W, 3].
         """
-        pixels, labels = image_tensor(image), label_tensor(self.predictor.labels(frame.image, frame.semantic))
-        maps = self.predictor.maps(pixels, labels)
-        mirrored = self.predictor.maps(pixels.flip(-1), None if labels is None else labels.flip(-1))
+        pixels = [image_tensor(image) for image in images]
+        labels = [label_tensor(self.predictor.labels(frame.image, frame.semantic)) for frame in frames]
+        maps = self.predictor.maps_of_images(pixels, labels)
+        mirrored = self.predictor.maps_of_images(
+            [each.flip(-1) for each in pixels], [None if each is None else each.flip(-1) for each in labels]
+        )
         factor = match_clip(clip, self.predictor.meta).factor
         rows = {"plain": maps.inv_depth / factor, "flip": maps.fused(mirrored).inv_depth / factor}
         if maps.log_scale is None:
-            return FrameMaps(rows, {})
+            return _by_frame(rows, {}, len(frames))
         difference = relative_difference(maps.inv_depth, mirrored.inv_depth.flip(-1))
-        return FrameMaps(rows, {"confidence": maps.log_scale, "flip difference": difference})
+        return _by_frame(rows, {"confidence": maps.log_scale, "flip difference": difference}, len(frames))
 
 
 class ExportedPredictions(PredictorPredictions[ExportedPredictor]):
@@ -139,15 +142,16 @@ class ExportedPredictions(PredictorPredictions[ExportedPredictor]):
         """The function that predicts ego-motion, see `Predictions`."""
         return self.predictor.ego_motion if self.predictor.has_pose else None
 
-    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
-        """Return the predicted maps of a frame at the network's size, see `Predictions`.
+    def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
+        """Return the predicted maps of frames at the network's size, see `Predictions`.
 
         Args:
-            clip: the clip of the frame. Depth is corrected for its focal length, as in prediction.
-            frame: the frame, with its label map if label maps guide the depth network.
-            image: the image of the frame, [H, W, 3].
+            clip: the clip of the frames. Depth is corrected for its focal length, as in prediction.
+            frames: the frames, with their label maps if label maps guide the depth network.
+            images: the image of each frame, [H, W, 3].
         """
-        inputs = [image_pixels(image)], [self.predictor.labels(frame.image, frame.semantic)]
+        labels = [self.predictor.labels(frame.image, frame.semantic) for frame in frames]
+        inputs = [image_pixels(image) for image in images], labels
         inv_depth, confidence = self.predictor.network_maps(*inputs)
         mirrored, _ = self.predictor.network_maps(*inputs, mirrored=True)
         factor = match_clip(clip, self.predictor.meta).factor
@@ -156,12 +160,21 @@ class ExportedPredictions(PredictorPredictions[ExportedPredictor]):
         if confidence is not None:
             difference = array_difference(inv_depth, mirrored[..., ::-1])
             doubts = {"confidence": log_scale_of(confidence), "flip difference": difference}
-        return FrameMaps(_tensors(rows), _tensors(doubts))
+        return _by_frame(_tensors(rows), _tensors(doubts), len(frames))
 
 
 def _tensors(maps: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    """Return maps [1, h, w] as tensors [1, 1, h, w] float32."""
-    return {name: torch.from_numpy(values.astype(np.float32))[None] for name, values in maps.items()}
+    """Return maps [B, h, w] as tensors [B, 1, h, w] float32."""
+    return {name: torch.from_numpy(values.astype(np.float32))[:, None] for name, values in maps.items()}
+
+
+def _by_frame(rows: dict[str, Tensor], doubts: dict[str, Tensor], count: int) -> list[FrameMaps]:
+    """Return the maps [B, 1, h, w] of B frames as those of each."""
+
+    def of(maps: dict[str, Tensor], index: int) -> dict[str, Tensor]:
+        return {name: values[index : index + 1] for name, values in maps.items()}
+
+    return [FrameMaps(of(rows, index), of(doubts, index)) for index in range(count)]
 
 
 class SavedPredictions:
@@ -197,14 +210,18 @@ class SavedPredictions:
             clips: the clips that were predicted; not used.
         """
 
-    def maps(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
-        """Return the saved maps [1, 1, H, W] of a frame, with inverse depth (1/metres) in the row plain.
+    def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
+        """Return the saved maps [1, 1, H, W] of frames, with inverse depth (1/metres) in the row plain.
 
         Args:
-            clip: the clip of the frame.
-            frame: the frame.
-            image: the image of the frame, [H, W, 3]; not used.
+            clip: the clip of the frames.
+            frames: the frames.
+            images: the image of each frame, [H, W, 3]; not used.
         """
+        return [self._saved(clip, frame) for frame in frames]
+
+    def _saved(self, clip: Clip, frame: Frame) -> FrameMaps:
+        """Return the saved maps of a frame."""
         places = [folder / "depth" / f"{frame.name}.npz" for folder in (self.folder / clip.path.name, self.folder)]
         path = next((place for place in places if place.exists()), None)
         if path is None:

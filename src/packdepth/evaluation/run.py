@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from packdepth.blocks import use, used
@@ -27,7 +26,7 @@ from packdepth.evaluation.own.report import OwnReport
 from packdepth.evaluation.own.run import judge, write_own
 from packdepth.evaluation.page import ExampleMaps, write_page
 from packdepth.evaluation.parts import part_masks
-from packdepth.evaluation.predictions import NetworkPredictions, Predictions, open_predictions
+from packdepth.evaluation.predictions import FrameMaps, NetworkPredictions, Predictions, open_predictions
 from packdepth.evaluation.protocol import Protocol
 from packdepth.evaluation.protocols import OWN, find_protocol
 from packdepth.evaluation.report import Report, write_reports
@@ -36,14 +35,18 @@ from packdepth.evaluation.sparsification import sparsification
 from packdepth.files import make_folder, say_replaced
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_inv_depth
+from packdepth.inference.ahead import read_ahead
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.exported import is_exported
+from packdepth.progress import counting
 from packdepth.records import Clip, Frame
+from packdepth.sharing.address import located
 from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import open_clips
 from packdepth.workers import worker_pool
 
 PART_FRAMES = 8  # frames that a process gets at once; few keep all processes busy, many save overhead; chosen by eye
+PART_BATCHES = 4  # batches of a part, so that reading ahead pays; chosen
 
 
 Checkpoints = str | Path | BasePredictor | Sequence[str | Path | BasePredictor]
@@ -60,6 +63,7 @@ def evaluate(  # type: ignore[overload-overlap]  # "own" is the one name whose r
     html: str | Path | None = None,
     processes: int = 1,
     runtime: str | None = None,
+    batch: int = 1,
 ) -> list[OwnReport]: ...
 
 
@@ -73,6 +77,7 @@ def evaluate(
     html: str | Path | None = None,
     processes: int = 1,
     runtime: str | None = None,
+    batch: int = 1,
 ) -> list[Report]: ...
 
 
@@ -85,6 +90,7 @@ def evaluate(
     html: str | Path | None = None,
     processes: int = 1,
     runtime: str | None = None,
+    batch: int = 1,
 ) -> list[Report] | list[OwnReport]:
     """Evaluate checkpoints under a protocol and return one report for each.
 
@@ -107,13 +113,17 @@ def evaluate(
         html: a file for a page that compares the reports and needs no other file.
         processes: the number of processes that share the work. The scores do not depend on it.
         runtime: what computes exported files, as in `load`.
+        batch: number of images in a call of the depth network; of more than one, the next are read meanwhile. The
+            scores differ by the rounding of floats.
 
     Raises InputError for an unknown protocol, missing data or a broken checkpoint before anything is predicted.
     """
-    given = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
+    named = [checkpoints] if isinstance(checkpoints, (str, Path, BasePredictor)) else list(checkpoints)
+    given = [each if isinstance(each, BasePredictor) else located(each) for each in named]
     if not given:
         raise InputError("no checkpoint was named; name at least one")
     check_least("processes", processes, 1)
+    check_least("batch", batch, 1)
     if processes > 1 and any(isinstance(checkpoint, BasePredictor) for checkpoint in given):
         raise InputError(
             f"processes is {processes}, but a predictor cannot be sent to other processes; "
@@ -124,13 +134,17 @@ def evaluate(
             f"--runtime {runtime}: none of these is an exported network, which it is for; leave it out, or export one"
         )
     if protocol == OWN:
+        if batch > 1:
+            raise InputError(f"--batch {batch}: {OWN} evaluates frame by frame; leave it out")
         return _evaluate_own(given, data, json, html)
     chosen = find_protocol(protocol) if isinstance(protocol, str) else protocol
     clips = chosen.clips(Path(data))
     everything = [open_predictions(checkpoint, runtime) for checkpoint in given]
     _prepare(json, html)
     baselines = {} if chosen.baseline == "none" else baseline_images(chosen, stacked_ground_truth(chosen, clips))
-    reports = [evaluate_clips(predictions, chosen, clips, baselines, processes, runtime) for predictions in everything]
+    reports = [
+        evaluate_clips(predictions, chosen, clips, baselines, processes, runtime, batch) for predictions in everything
+    ]
     if json is not None:
         write_reports(Path(json), reports)
     if html is not None:
@@ -202,6 +216,7 @@ def evaluate_clips(
     baselines: Mapping[str, Sequence[ImageScores]],
     processes: int = 1,
     runtime: str | None = None,
+    batch: int = 1,
 ) -> Report:
     """Evaluate predictions of clips and return the report.
 
@@ -212,20 +227,18 @@ def evaluate_clips(
         baselines: the scores of the baselines on each image by row, see `baseline_images`.
         processes: the number of processes that share the work.
         runtime: what computes exported files in those processes.
+        batch: number of images in a call of the depth network.
 
     Raises InputError if no ground truth is valid.
     """
-    parts = [part for clip in clips for part in clip_parts(protocol, clip)]
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("depth", total=sum(len(part.frames) for part in parts))
-
-        def advance(frames: int) -> None:
-            bar.advance(task, frames)
-
+    frames = PART_FRAMES if batch == 1 else PART_BATCHES * batch
+    parts = [part for clip in clips for part in clip_parts(protocol, clip, frames)]
+    with counting("depth", sum(len(part.frames) for part in parts)) as advance:
         if processes == 1:
-            results = [evaluate_clip(predictions, protocol, part, advance) for part in parts]
+            results = [evaluate_clip(predictions, protocol, part, advance, batch) for part in parts]
         else:
-            results = list(_evaluate_in_processes(predictions.name, runtime, protocol, parts, processes, advance))
+            job = Job(predictions.name, runtime, protocol, batch)
+            results = list(_evaluate_in_processes(job, parts, processes, advance))
     images = [image for result in results for image in result.images]
     if not any(image.rows for image in images):
         raise InputError(f"{clips[0].path}: no measured depth is valid under {protocol.name}; copy the data again")
@@ -252,26 +265,31 @@ def evaluate_clips(
     )
 
 
-def clip_parts(protocol: Protocol, clip: Clip) -> Iterator[Clip]:
+def clip_parts(protocol: Protocol, clip: Clip, size: int = PART_FRAMES) -> Iterator[Clip]:
     """Yield parts of a clip that can be evaluated separately.
 
-    If ego-motion is evaluated, the only part is the whole clip. Otherwise, a part holds up to `PART_FRAMES` frames with
-    ground truth, and frames without ground truth are left out.
+    If ego-motion is evaluated, the only part is the whole clip. Otherwise, a part holds up to `size` frames with ground
+    truth, and frames without ground truth are left out.
 
     Args:
         protocol: the protocol.
         clip: a clip of `Protocol.clips`.
+        size: maximum number of frames of a part.
     """
     if protocol.ego_motion and measured_motion(clip) is not None:
         yield clip
         return
     frames = [frame for frame in clip.frames if has_ground_truth(frame)]
-    for start in range(0, len(frames), PART_FRAMES):
-        yield replace(clip, frames=tuple(frames[start : start + PART_FRAMES]))
+    for start in range(0, len(frames), size):
+        yield replace(clip, frames=tuple(frames[start : start + size]))
 
 
 def evaluate_clip(
-    predictions: Predictions, protocol: Protocol, clip: Clip, advance: Callable[[int], None] = lambda frames: None
+    predictions: Predictions,
+    protocol: Protocol,
+    clip: Clip,
+    advance: Callable[[int], None] = lambda frames: None,
+    batch: int = 1,
 ) -> ClipResult:
     """Evaluate the frames of a clip, and its ego-motion if it is both measured and predicted.
 
@@ -282,16 +300,16 @@ def evaluate_clip(
         protocol: the protocol.
         clip: a clip of `Protocol.clips`.
         advance: a function to report progress, which is called with the number of frames done since its last call.
+        batch: number of images in a call of the depth network.
     """
     scores: list[ImageScores] = []
 
     def images() -> Iterator[np.ndarray]:
-        for frame in clip.frames:
-            image = frame.image.read()
-            if has_ground_truth(frame):
-                scores.append(evaluate_frame(predictions, protocol, clip, frame, image))
-            advance(1)
-            yield image
+        with read_ahead(((frame, frame.image.read()) for frame in clip.frames), batch) as stream:
+            while chunk := list(islice(stream, batch)):
+                scores.extend(evaluate_frames(predictions, protocol, clip, chunk))
+                advance(len(chunk))
+                yield from (image for _, image in chunk)
 
     measured = measured_motion(clip) if protocol.ego_motion else None
     if measured is not None and predictions.ego_motion is not None:
@@ -302,26 +320,42 @@ def evaluate_clip(
     return ClipResult(scores, None)
 
 
-def evaluate_frame(
-    predictions: Predictions, protocol: Protocol, clip: Clip, frame: Frame, image: np.ndarray
-) -> ImageScores:
+def evaluate_frames(
+    predictions: Predictions, protocol: Protocol, clip: Clip, frames: Sequence[tuple[Frame, np.ndarray]]
+) -> list[ImageScores]:
+    """Return the scores of those frames that have ground truth.
+
+    Args:
+        predictions: the predictions.
+        protocol: the protocol.
+        clip: a clip of `Protocol.clips`.
+        frames: frames of that clip, each with its image [H, W, 3].
+    """
+    truths = {frame: ground_truth(protocol, clip, frame) for frame, _ in frames if has_ground_truth(frame)}
+    valid = [(frame, image) for frame, image in frames if frame in truths and has_valid_pixels(truths[frame])]
+    chosen = [frame for frame, _ in valid]
+    maps = predictions.maps(clip, chosen, [image for _, image in valid]) if valid else []
+    of_frame = dict(zip(chosen, maps, strict=True))
+    return [frame_scores(protocol, clip, frame, truth, of_frame.get(frame)) for frame, truth in truths.items()]
+
+
+def frame_scores(protocol: Protocol, clip: Clip, frame: Frame, truth: Tensor, maps: FrameMaps | None) -> ImageScores:
     """Return the scores of one frame.
 
     They are given in the rows plain and scaled and, for networks, also flip and flip_scaled. There are no rows if no
     ground truth is valid.
 
     Args:
-        predictions: the predictions.
         protocol: the protocol.
         clip: a clip of `Protocol.clips`.
         frame: a frame of that clip with ground truth.
-        image: the image of the frame, [H, W, 3].
+        truth: its ground truth [1, 1, H, W], metres.
+        maps: its predicted maps; None if no ground truth is valid.
     """
-    truth = ground_truth(protocol, clip, frame)
     rows, boundaries, curves = {}, {}, {}
-    if has_valid_pixels(truth):
+    if maps is not None:
         parts = part_masks(truth[0, 0], frame, protocol.ranges, protocol.classes, clip.camera)
-        maps, valid = predictions.maps(clip, frame, image), ~truth[0, 0].isnan()
+        valid = ~truth[0, 0].isnan()
         doubts = {
             name: resize_inv_depth(doubt, *truth.shape[-2:]).to(truth.device)[0, 0][valid]
             for name, doubt in maps.doubts.items()
@@ -381,7 +415,7 @@ def example_maps(
     clip = next(clip for clip in clips if clip.name == scores.clip)
     frame = next(frame for frame in clip.frames if frame.name == scores.frame)
     image, truth = frame.image.read(), ground_truth(protocol, clip, frame)
-    depth = full_depth(predictions.maps(clip, frame, image).inv_depths["plain"], truth, protocol.resizing)
+    depth = full_depth(predictions.maps(clip, [frame], [image])[0].inv_depths["plain"], truth, protocol.resizing)
     camera = clip.camera if clip.missing_camera is None and frame.size is None else None
     return ExampleMaps(scores, image, depth[0, 0].numpy(), truth[0, 0].numpy(), camera)
 
@@ -389,17 +423,22 @@ def example_maps(
 # --- several processes --------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Job:
+    """Work that several processes share."""
+
+    checkpoint: str  # what to evaluate
+    runtime: str | None  # what computes it, if it is an exported file
+    protocol: Protocol  # the protocol
+    batch: int  # number of images in a call of the depth network
+
+
 def _evaluate_in_processes(
-    checkpoint: str,
-    runtime: str | None,
-    protocol: Protocol,
-    parts: Sequence[Clip],
-    processes: int,
-    advance: Callable[[int], None],
+    job: Job, parts: Sequence[Clip], processes: int, advance: Callable[[int], None]
 ) -> Iterator[ClipResult]:
     """Yield the results of parts of clips in their order, computed by several processes."""
     with worker_pool(processes, _start_process, (tuple(used()),)) as pool:
-        futures = [pool.submit(_evaluate_part, checkpoint, runtime, protocol, part) for part in parts]
+        futures = [pool.submit(_evaluate_part, job, part) for part in parts]
         for future, part in zip(futures, parts, strict=True):
             yield future.result()
             advance(len(part.frames))
@@ -412,8 +451,8 @@ def _start_process(names: Sequence[str]) -> None:
         use(name)
 
 
-def _evaluate_part(checkpoint: str, runtime: str | None, protocol: Protocol, part: Clip) -> ClipResult:
-    return evaluate_clip(_opened_once(checkpoint, runtime), protocol, part)
+def _evaluate_part(job: Job, part: Clip) -> ClipResult:
+    return evaluate_clip(_opened_once(job.checkpoint, job.runtime), job.protocol, part, batch=job.batch)
 
 
 _opened_once = lru_cache(maxsize=1)(open_predictions)  # a process evaluates many parts with one checkpoint

@@ -388,7 +388,10 @@ class _Level:
         tilt: Tensor,
         deviation: float,
     ) -> Tensor | None:
-        """Return a Gauss-Newton step [10] of motion, rotation, tilt, gain and offset; None if too little is in view."""
+        """Return a Gauss-Newton step [10] of motion, rotation, tilt, gain and offset.
+
+        None is returned if too little is in view, or if nothing there has any texture, as in a black image.
+        """
         points, seen, inside = self._seen(motion, rotation, plane)
         if inside.sum() < MIN_PIXELS:
             return None
@@ -413,5 +416,6 @@ class _Level:
         change = torch.cat([motion, rotation - turn, plane - tilt, exposure - torch.tensor([1.0, 0.0])])
         off = torch.cat([normal, torch.zeros(3), torch.stack([motion[2], motion[0]]), torch.zeros(2)]) / VERTICAL
         information = information + prior.diag() + torch.outer(off, off)
-        step: Tensor = torch.linalg.solve(information, gradient + prior * change + off * (normal @ motion) / VERTICAL)
-        return -step
+        target = gradient + prior * change + off * (normal @ motion) / VERTICAL
+        step, is_singular = torch.linalg.solve_ex(information, target)
+        return None if is_singular else -step

@@ -25,6 +25,7 @@ ERROR_SPAN = 0.5  # relative error of the full red or blue
 TOO_FAR, TOO_NEAR, RIGHT = (200, 40, 40), (40, 80, 200), (250, 250, 250)  # RGB, colors of relative errors
 WIDTH = 640  # width of a picture, in pixels: two stand side by side on the page
 WIDE = 2.0  # width over height from which pictures stand two to a row, so that they are not too low
+NARROW = 1.5  # width over height below which pictures stand two to a row even on phones
 MOST_ACROSS = 4  # pictures in a row
 SPARSE = 0.1  # share of known pixels below which a map is sparse: its pixels are enlarged to be visible
 REACH = 2  # pixels by which a known pixel of a sparse map grows in each direction
@@ -263,7 +264,8 @@ def panels(name: str, pictures: Mapping[str, np.ndarray], bars: Mapping[str, Mar
     ]
     height, width = next(iter(pictures.values())).shape[:2]
     most = 2 if len(shown) == MOST_ACROSS and width >= WIDE * height else MOST_ACROSS
-    return part("panels", name, shown, min(len(shown), most))
+    on_phones = 2 if len(shown) >= MOST_ACROSS and width < NARROW * height else 1
+    return part("panels", name, shown, min(len(shown), most), on_phones)
 
 
 def cloud(label: str, points: np.ndarray, colors: np.ndarray) -> Markup:

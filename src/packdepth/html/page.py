@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from packdepth.files import replacing
 from packdepth.html import STYLE, TEMPLATES
 
+SENTENCE = re.compile(r"(?<=\.) |; ")  # end of the first sentence of a verdict
 SCRIPT = Markup((files("packdepth.html") / "cloud.js").read_text(encoding="utf-8"))
 
 
@@ -25,28 +27,14 @@ class Verdict(NamedTuple):
     """Sentences in small print below it."""
 
     @property
-    def first(self) -> str:
-        """The first sentence, or the part before the first semicolon.
+    def parts(self) -> tuple[str, str]:
+        """The first sentence, up to a period or a semicolon, and the rest.
 
-        >>> Verdict("Good: off by 11 %. Lengths agree.").first
-        'Good: off by 11 %.'
+        >>> Verdict("Good: off by 11 %; guessing is off by 20 %.").parts
+        ('Good: off by 11 %', 'Guessing is off by 20 %.')
         """
-        return self.words[: self._end]
-
-    @property
-    def rest(self) -> str:
-        """Everything after the first sentence.
-
-        >>> Verdict("Good: off by 11 %. Lengths agree.").rest
-        ' Lengths agree.'
-        """
-        return self.words[self._end :]
-
-    @property
-    def _end(self) -> int:
-        """The length of the first sentence."""
-        ends = [place + 1 for mark in (". ", "; ") if (place := self.words.find(mark)) >= 0]
-        return min(ends, default=len(self.words))
+        first, *rest = SENTENCE.split(self.words, maxsplit=1)
+        return first, "".join(word[:1].upper() + word[1:] for word in rest)
 
 
 class Section(NamedTuple):

@@ -6,6 +6,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from packdepth.data.label_maps import label_map, read_label_map
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
+from packdepth.inference.ahead import read_ahead
 from packdepth.inference.cameras import known_camera, match_camera
 from packdepth.inference.options import RECONNECT_SECONDS
 from packdepth.inference.stream import FeedOptions, PredictionStream, open_feed
@@ -27,7 +29,7 @@ from packdepth.sources.stills import check_mode, upright
 
 Image = str | Path | PIL.Image.Image | np.ndarray
 
-BATCH = 8  # maximum number of images in a call of the depth network, so that larger batches fit in memory
+BATCH = 8  # number of images in a call of the depth network, unless more are asked for: so many fit in memory
 
 
 class ImageMaps(NamedTuple):
@@ -43,9 +45,11 @@ class BasePredictor(ABC):
 
     Attributes:
         meta: the description of the checkpoint.
+        batch: number of frames of a clip in a call of the depth network.
     """
 
     meta: Meta
+    batch: int = 1
 
     @property
     @abstractmethod
@@ -91,7 +95,7 @@ class BasePredictor(ABC):
     def image_maps(
         self, images: Sequence[np.ndarray], labels: Sequence[np.ndarray | None], flip: bool
     ) -> list[ImageMaps]:
-        """Return the maps of at most `BATCH` images.
+        """Return the maps of images, in one call of the depth network.
 
         Args:
             images: images [H, W, 3] float32, RGB in [0, 1], of any sizes.
@@ -151,7 +155,7 @@ class BasePredictor(ABC):
     ) -> list[Prediction]:
         """Predict the depth of several images, each at its own resolution.
 
-        The images are resized to the size of the depth network, which processes `BATCH` of them at a time. Each
+        The images are resized to the size of the depth network, which processes up to `BATCH` of them at a time. Each
         prediction equals that of `predict` up to the rounding of floats.
 
         Args:
@@ -173,11 +177,12 @@ class BasePredictor(ABC):
                 f"a batch of {len(images)} images comes with {len(cameras)} cameras and {len(maps)} label maps; "
                 f"give one for each image"
             )
+        size = max(BATCH, self.batch)
         return [
             prediction
-            for start in range(0, len(images), BATCH)
+            for start in range(0, len(images), size)
             for prediction in self._predictions(
-                images[start : start + BATCH], cameras[start : start + BATCH], maps[start : start + BATCH], flip
+                images[start : start + size], cameras[start : start + size], maps[start : start + size], flip
             )
         ]
 
@@ -188,7 +193,7 @@ class BasePredictor(ABC):
         labels: Sequence[np.ndarray | None],
         flip: bool,
     ) -> list[Prediction]:
-        """Return the predictions of at most `BATCH` images."""
+        """Return the predictions of images, in one call of the depth network."""
         pixels = [checked_size(image_pixels(image), camera) for image, camera in zip(images, cameras, strict=True)]
         predictions = []
         for image, camera, maps in zip(pixels, cameras, self.image_maps(pixels, labels, flip), strict=True):
@@ -211,6 +216,8 @@ class BasePredictor(ABC):
     def predict_clip(self, clip: Clip, camera: Camera | None = None, *, flip: bool = False) -> Iterator[Prediction]:
         """Predict the depth of each frame of a clip, in order and in constant memory.
 
+        With a `batch` of more than one, a thread reads the next frames while some are predicted.
+
         Args:
             clip: the clip; its images are read on demand.
             camera: the camera of its images, as in `predict`.
@@ -219,9 +226,13 @@ class BasePredictor(ABC):
         Yields:
             A prediction with its `time` for each frame.
         """
-        for frame in clip.frames:
-            labels = self.labels(frame.image, frame.semantic)
-            yield replace(self.predict(frame.image.read(), camera, flip=flip, labels=labels), time=frame.time)
+        content = ((frame, frame.image.read(), self.labels(frame.image, frame.semantic)) for frame in clip.frames)
+        with read_ahead(content, self.batch) as stream:
+            while chunk := list(islice(stream, self.batch)):
+                frames, images, maps = zip(*chunk, strict=True)
+                predictions = self.predict_batch(images, camera, flip=flip, labels=maps)
+                for frame, prediction in zip(frames, predictions, strict=True):
+                    yield replace(prediction, time=frame.time)
 
     def video(
         self,

@@ -279,7 +279,7 @@ class ExportedPredictor(BasePredictor):
     def image_maps(
         self, images: Sequence[np.ndarray], labels: Sequence[np.ndarray | None], flip: bool
     ) -> list[ImageMaps]:
-        """Return the maps of at most `BATCH` images."""
+        """Return the maps of images, in one call of the depth network."""
         inv_depth, confidence = self.network_maps(images, labels)
         difference = None
         if flip:

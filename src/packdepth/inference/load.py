@@ -8,6 +8,7 @@ from packdepth.config import Precision
 from packdepth.errors import InputError
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.exported import is_exported, load_exported
+from packdepth.sharing.address import located
 
 
 def load(
@@ -18,8 +19,8 @@ def load(
     Torch is imported for checkpoints only.
 
     Args:
-        checkpoint: the folder that training wrote, another project's checkpoint (see `inference.predictor.load`), or an
-            exported file.
+        checkpoint: the folder that training wrote, another project's checkpoint (see `inference.predictor.load`), an
+            exported file, or the address of one of these, such as "hf://user/name" (see `sharing.address`).
         device: a device as torch names it; "auto" is a GPU if there is one. Exported files run on the CPU.
         precision: precision of the depth network: "32" (float32) or "bf16" (bfloat16).
         runtime: what computes an exported file: "onnxruntime" or "openvino". If left out, the first of these that takes
@@ -27,7 +28,7 @@ def load(
 
     Raises InputError if the file cannot be read, or if device, precision or runtime do not suit it.
     """
-    path = Path(checkpoint)
+    path = located(checkpoint)
     if is_exported(path):
         if device not in ("auto", "cpu"):
             raise InputError(f"{path}: is an exported network, which runs on the CPU; leave the device out")

@@ -244,7 +244,7 @@ class Predictor(BasePredictor):
 
         Raises InputError as `inv_depth` does.
         """
-        return self._maps([images], [labels])
+        return self.maps_of_images([images], [labels])
 
     def network_inv_depth(self, image: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         """Return the inverse depth [h, w] float32 (1/metres) of an image at the network's size."""
@@ -285,13 +285,13 @@ class Predictor(BasePredictor):
     def image_maps(
         self, images: Sequence[np.ndarray], labels: Sequence[np.ndarray | None], flip: bool
     ) -> list[ImageMaps]:
-        """Return the maps of at most `BATCH` images."""
+        """Return the maps of images, in one call of the depth network."""
         pixels, ids = [_as_tensor(image) for image in images], [label_tensor(each) for each in labels]
-        maps = self._maps(pixels, ids)
+        maps = self.maps_of_images(pixels, ids)
         differences: Sequence[Tensor | None] = [None] * len(pixels)
         if flip:
             mirrored_ids = [None if each is None else each.flip(-1) for each in ids]
-            mirrored = self._maps([each.flip(-1) for each in pixels], mirrored_ids)
+            mirrored = self.maps_of_images([each.flip(-1) for each in pixels], mirrored_ids)
             differences = list(relative_difference(maps.inv_depth, mirrored.inv_depth.flip(-1)))
             maps = maps.fused(mirrored)
         confidences: Sequence[Tensor | None] = (
@@ -305,10 +305,15 @@ class Predictor(BasePredictor):
             )
         ]
 
-    def _maps(self, images: Sequence[Tensor], labels: Sequence[Tensor | None]) -> Maps:
-        """Return the maps of images at the network's size.
+    @torch.inference_mode()
+    def maps_of_images(self, images: Sequence[Tensor], labels: Sequence[Tensor | None]) -> Maps:
+        """Return the maps of images of several sizes, in one call of the depth network, at the network's size.
 
-        The B images are given as tensors [b, 3, H, W], one for each image size, with label maps [b, 1, H, W].
+        Args:
+            images: tensors [b, 3, H, W] as in `inv_depth`, one for each image size.
+            labels: their class ids [b, 1, H, W] uint8, as in `inv_depth`.
+
+        Raises InputError as `inv_depth` does.
         """
         resized = torch.cat([self._resized(each) for each in images])
         if self.run.networks.depth.label_classes is None:

@@ -15,7 +15,7 @@ from packdepth.checkpoint import Meta
 from packdepth.color import color_range
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
-from packdepth.errors import InputError
+from packdepth.errors import InputError, check_least
 from packdepth.files import say_replaced
 from packdepth.geometry.camera import Camera
 from packdepth.inference.base import BasePredictor, say_flip_note
@@ -31,6 +31,7 @@ from packdepth.sources.open import check_names, open_clips
 
 SAMPLES = 16  # maximum number of frames, spread over a clip, from which its range of colors is computed
 IMAGES_PER_SECOND = 10.0  # frame rate of a video that is written from images without times; chosen by eye
+LIST_SUFFIX = ".txt"  # suffix of lists of inputs
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,24 @@ class Job:
     camera: Camera | None  # the camera of its images, if one is known
     folder: Path  # the output folder of the clip
     places: dict[type[Writer], Path]  # the file or folder of each writer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Options of the prediction of an input, and of the files to write; as those of `predict`.
+
+    >>> Asked(flip=True).save
+    'depth,color'
+    """
+
+    save: str = SAVED  # kinds of files to write, separated by commas
+    camera: Path | None = None  # calibration file
+    kind: str | None = None  # kind of the source; None recognizes it
+    options: tuple[str, ...] = ()  # options of the source, each as key=value
+    flip: bool = False  # whether predictions are fused with those of mirrored images
+    points: PointOptions = POINTS  # options of point clouds and maps
+    pictures: PictureOptions = PICTURES  # options of pictures and videos
+    fov: float | None = None  # horizontal field of view of images without calibration, in degrees
 
 
 def predict(
@@ -57,10 +76,11 @@ def predict(
     pictures: PictureOptions = PICTURES,
     fov: float | None = None,
     runtime: str | None = None,
+    batch: int = 1,
 ) -> None:
     """Predict depth of each frame, write it, and print what was written and the unit of depth.
 
-    Frames are read, predicted and written one at a time, so that a video of any length fits in memory. A color means
+    Frames are read, predicted and written a few at a time, so that a video of any length fits in memory. A color means
     the same depth in each frame of a clip. For this, up to 16 frames spread over the clip are predicted beforehand.
 
     Args:
@@ -85,24 +105,68 @@ def predict(
         pictures: options of pictures and videos.
         fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
         runtime: what computes an exported file, as in `load`.
+        batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
 
     Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
     """
-    points.check()
-    writers = _chosen(save)
+    asked = Asked(save, camera, kind, tuple(options), flip, points, pictures, fov)
+    check_asked(asked, batch)
     clips = open_clips(input, kind, options, camera, fov)
     predictor = load(checkpoint, precision=precision, runtime=runtime)
+    predictor.batch = batch
     points.check_confidence(predictor.has_confidence, checkpoint)
+    lines = predict_clips(predictor, clips, input, output, asked)
+    print("\n".join([*lines, *last_lines(predictor.meta, clips, points)]))
+
+
+def is_list(path: Path) -> bool:
+    """Return whether an input is a list of inputs: a text file.
+
+    Args:
+        path: the input.
+
+    >>> is_list(Path("drive.mp4"))
+    False
+    """
+    return path.suffix.lower() == LIST_SUFFIX and path.is_file()
+
+
+def check_asked(asked: Asked, batch: int) -> None:
+    """Raise InputError for options that suit no input.
+
+    Args:
+        asked: the options.
+        batch: number of images in a call of the depth network.
+    """
+    check_least("batch", batch, 1)
+    asked.points.check()
+    _chosen(asked.save)
+
+
+def predict_clips(
+    predictor: BasePredictor, clips: Sequence[Clip], input: Path, output: Path, asked: Asked
+) -> list[str]:
+    """Predict the clips of an input, write the predictions, and return lines that say what was written.
+
+    Args:
+        predictor: the predictor.
+        clips: the clips of the input.
+        input: the path of the input.
+        output: the folder to write to.
+        asked: what to write.
+
+    Raises InputError before anything is written, unless a frame turns out to be damaged when its turn comes.
+    """
+    writers = _chosen(asked.save)
     jobs = _jobs(clips, input, output, writers, predictor)
     for job in jobs:
         _check(job, input, predictor)
     if predictor.label_classes is not None:
         check_labeled(clips)
-    say_flip_note(predictor, flip)
+    say_flip_note(predictor, asked.flip)
     with owned(output):
         say_replaced(place for job in jobs for place in job.places.values())
-        lines = [line for job in jobs for line in _write(predictor, job, flip, points, pictures)]
-    print("\n".join([*lines, *last_lines(predictor.meta, clips, points)]))
+        return [line for job in jobs for line in _write(predictor, job, asked.flip, asked.points, asked.pictures)]
 
 
 def _chosen(save: str) -> list[type[Writer]]:

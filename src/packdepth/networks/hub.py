@@ -21,7 +21,7 @@ from torch import Tensor
 
 from packdepth.blocks import Closed
 from packdepth.errors import InputError
-from packdepth.reading import read_weights_file, reason_of
+from packdepth.reading import read_weights_file, reason_of, refuse_special
 
 PREPROCESSOR, WEIGHTS = "preprocessor_config.json", "model.safetensors"
 FILES = f"config.json, {PREPROCESSOR} and {WEIGHTS}"  # content of the folder of a model
@@ -165,6 +165,8 @@ def reading(name: str) -> Iterator[None]:
 config.json); give the folder of a model (config.json, preprocessor_config.json and model.safetensors), or the name \
 of a model on the Hub
     """
+    for file in Path(name).iterdir() if Path(name).is_dir() else ():
+        refuse_special(file)
     try:
         yield
     except InputError:

@@ -304,11 +304,13 @@ def with_steps(
             break
         size, seconds = other, time
     paid = int(TRAINING_SHARE * budget.minutes * 60 / seconds)
-    epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(budget.minutes / EPOCH_MINUTES))
+    used = min(1.0, most / batch / max(paid, 1)) * budget.minutes
+    epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(used / EPOCH_MINUTES))
     steps = max(min(paid, int(most / batch)), epochs)
     epoch_steps = steps // epochs
     warmup = min(100, steps // 8)
-    scope = f"{budget.minutes:g} minutes" if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
+    unit = "minute" if budget.minutes == 1 else "minutes"
+    scope = f"{budget.minutes:g} {unit}" if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
     height, width = look.clips[0].camera.height, look.clips[0].camera.width
     return [
         *choices,

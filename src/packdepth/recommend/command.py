@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -72,7 +73,7 @@ def init(
     output = Path(output)
     if output.exists():
         raise InputError(f"{output}: is there already; name another file, or remove it")
-    if minutes <= 0:
+    if not 0 < minutes < math.inf:
         raise InputError(f"--minutes: is {minutes:g}; give the minutes that the training may take")
     found = source_at(Path(source), kind, options)
     looked = look(hidden(found.clips(), without))

@@ -19,6 +19,7 @@ from packdepth.checkpoint import (
     WEIGHTS,
     check_finite,
     check_unchanged,
+    check_writable,
     description_values,
 )
 from packdepth.disk import recover, replaced, rights
@@ -72,9 +73,12 @@ def write_checkpoint(
         weights: the state dict of the network.
         trainer: the state for resuming the training, which consists of tensors, numbers and texts; None if the
             training has finished.
+
+    Raises InputError, and leaves the folder as it is, if weights are not finite.
     """
     from safetensors.torch import save_file
 
+    check_writable(weights, folder)
     with replaced(folder) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary / WEIGHTS)
         (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it

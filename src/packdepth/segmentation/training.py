@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,9 @@ from packdepth import __version__
 from packdepth.classes import UNLABELED
 from packdepth.data.dataset import DrawSampler
 from packdepth.errors import InputError
+from packdepth.optimization.guard import MAX_SKIPPED, GradientGuard
 from packdepth.ownership import owned
+from packdepth.progress import Pace, clock
 from packdepth.records import Clip, Frame
 from packdepth.segmentation.checkpoint import (
     SemanticMeta,
@@ -35,7 +36,7 @@ from packdepth.segmentation.iou import evaluate_network, mean_iou
 from packdepth.segmentation.run_file import SemanticRun, SemanticTraining, load_semantic_run
 from packdepth.workers import begin_loading
 
-REPORTS = 10  # number of lines with the mean loss that a training prints
+REPORTS = 10  # number of means of the loss that a training prints, besides lines of progress
 WEIGHT_DECAY = 1e-4  # of AdamW; a usual value for segmentation networks
 
 
@@ -145,10 +146,13 @@ class SemanticTrainer:
             network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
         )
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, training.steps)
+        self._guard = GradientGuard()
         self._losses: list[float] = []  # losses of the steps since the latest printed line
 
     def train(self, stream: Iterable[tuple[Tensor, Tensor]], write: Callable[[], object]) -> None:
-        """Take an optimizer step for each batch. Raises InputError if the loss is not finite.
+        """Take an optimizer step for each batch.
+
+        Raises InputError if the loss is not finite, or if the gradient is not in several steps in a row.
 
         Args:
             stream: the batches of the remaining steps, as `batches` returns them.
@@ -157,7 +161,7 @@ class SemanticTrainer:
         """
         training = self.training
         self.network.train()
-        start = time.monotonic()
+        pace = Pace(training.steps, self.step)
         for image, labels in stream:
             loss = self.learn(image.to(self.device), labels.to(self.device))
             self._losses.append(loss)
@@ -165,15 +169,28 @@ class SemanticTrainer:
                 raise InputError(
                     f"the loss of step {self.step} is {loss}; lower training.learning_rate and train again"
                 )
-            if self.step * REPORTS // training.steps > (self.step - 1) * REPORTS // training.steps:
-                mean, seconds = sum(self._losses) / len(self._losses), time.monotonic() - start
-                print(f"step {self.step} of {training.steps}, loss {mean:.3f}, {seconds:.0f} s", file=sys.stderr)
+            if self._guard.in_a_row:
+                print(f"skipped step {self.step}: its gradient is not finite", file=sys.stderr)
+            if self._guard.in_a_row >= MAX_SKIPPED:
+                raise InputError(
+                    f"the gradient was not finite in {MAX_SKIPPED} steps in a row, the last one step {self.step}; "
+                    f"lower training.learning_rate and train again"
+                )
+            reports = self.step * REPORTS // training.steps > (self.step - 1) * REPORTS // training.steps
+            if pace.is_due() or reports:
+                mean, rate = sum(self._losses) / len(self._losses), pace.rate(self.step) * training.batch_size
+                left = clock(pace.seconds_left(self.step))
+                line = f"step {self.step} of {training.steps}, loss {mean:.3f}, {rate:.1f} images/s, {left} left"
+                print(line, file=sys.stderr, flush=True)
+            if reports:
                 self._losses = []
             if self.step % training.steps_between_checkpoints == 0 or self.step == training.steps:
                 write()
 
     def learn(self, image: Tensor, labels: Tensor) -> float:
-        """Take one optimizer step and return the loss: the cross-entropy, averaged over labeled pixels.
+        """Return the loss, the cross-entropy averaged over labeled pixels, and take an optimizer step.
+
+        The step is skipped if the gradient is not finite.
 
         Args:
             image: [B, 3, H, W], RGB in [0, 1].
@@ -184,6 +201,7 @@ class SemanticTrainer:
         loss = F.cross_entropy(logits, labels, ignore_index=UNLABELED)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._guard.check(self._optimizer)
         self._optimizer.step()
         self._schedule.step()
         self.step += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from packdepth.errors import InputError
+from packdepth.reading import refuse_special
 
 HEAD = 4096  # bytes that are looked at: every image, video and log has a byte that is not 0 among them
 TAR_MAGIC_AT = 257  # bytes before the magic of a tar archive
@@ -54,11 +55,12 @@ def disguise(path: Path) -> str | None:
 
 
 def refuse_disguise(path: Path) -> None:
-    """Raise InputError if a file is not what its name says (`disguise`).
+    """Raise InputError if a file is not what its name says (`disguise`), or is special (`refuse_special`).
 
     Args:
         path: file or folder; a folder is never refused.
     """
+    refuse_special(path)
     if path.is_file() and (truth := disguise(path)) is not None:
         raise InputError(f"{path}: {truth}")
 

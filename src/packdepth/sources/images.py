@@ -18,7 +18,8 @@ from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import ImageFile, by_name, is_clutter, listed, require, required
 from packdepth.sources.guess import guess_of_images
 from packdepth.sources.series import counted_clips, series_of, times_of, unique_labels
-from packdepth.sources.stills import IMAGES, image_size
+from packdepth.sources.size_index import image_sizes
+from packdepth.sources.stills import IMAGES
 
 
 class Images(UncalibratedSource):
@@ -101,8 +102,8 @@ class Images(UncalibratedSource):
 
     def _clip(self, name: str, images: Mapping[str, ImageFile], camera_path: Path | None, expected: Path) -> Clip:
         """Make a clip of images, by their names in order."""
-        sizes = [image_size(image.path) for image in images.values()]
         paths = [image.path for image in images.values()]
+        sizes = image_sizes(paths)
         facts = facts_or_guess(camera_path, expected, lambda: guess_of_images(paths, *sizes[0]))
         camera = facts["camera"]
         camera_size = camera.height, camera.width
@@ -121,8 +122,8 @@ class Images(UncalibratedSource):
 
 def _warn_of_others(folder: Path) -> None:
     """Warn of files in a folder of images that are not read."""
-    files = [child for child in by_name(folder.iterdir()) if child.is_file() and not is_clutter(child)]
-    if others := unread_names(files, IMAGES):
+    unread = (child for child in folder.iterdir() if child.suffix.lower() not in IMAGES and not is_clutter(child))
+    if others := unread_names(by_name(child for child in unread if child.is_file()), IMAGES):
         warnings.warn(f"{folder}: packdepth reads its images; left alone: {listed(others)}", stacklevel=3)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
-from packdepth.reading import parse_yaml
+from packdepth.reading import parse_yaml, refuse_special
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import UncalibratedSource, unread_names
 from packdepth.sources.calibrations.find import beside
@@ -339,6 +339,8 @@ def _reader(path: Path) -> AnyReader:
     from rosbags.highlevel import AnyReader
     from rosbags.typesys import Stores, get_typestore
 
+    for file in path.iterdir() if path.is_dir() else (path,):
+        refuse_special(file)
     if path.is_dir() and _has_metadata(path):
         metadata = path / "metadata.yaml"
         content = parse_yaml(read_text(metadata, "the metadata of a recording"), metadata)

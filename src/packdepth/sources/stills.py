@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from packdepth.errors import InputError
-from packdepth.reading import reason_of, refusing
+from packdepth.reading import reason_of, refuse_special, refusing
 from packdepth.sources.content import disguise
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")  # suffixes of images
@@ -67,8 +67,9 @@ def opened(path: Path) -> Image.Image:
     """Open an image file; its pixels are not read yet.
 
     Args:
-        path: the image file. Raises InputError if it is missing, no image, or has more pixels than are read.
+        path: the image file. Raises InputError if it is missing, no file, no image, or has more pixels than are read.
     """
+    refuse_special(path)
     try:
         return opened_still(path, path.stat().st_size, str(path))
     except FileNotFoundError:

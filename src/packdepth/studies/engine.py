@@ -351,16 +351,16 @@ def verdict(rows: Sequence[Row[V]], digits: Mapping[str, int] | None = None) -> 
             continue
         first, second, last = ranked[0], ranked[1], ranked[-1]
         places = (digits or {}).get(score, DIGITS)
-        words = f"{first.variant.title} has the lowest {score}, {first.cell(score, places)}"
+        words = f"The lowest {score} is that of {first.variant.title}: {first.cell(score, places)}. "
         if last is not second:
-            words += f", and {last.variant.title} the highest, {last.cell(score, places)}"
+            words += f"The highest is that of {last.variant.title}: {last.cell(score, places)}. "
         if len(first.seeds) == 1:
             sure = "whether that is chance is not known, with one seed"
         elif second.mean(score) - first.mean(score) > first.spread(score) + second.spread(score):
-            sure = "it is clearly better, by more than the spread between seeds"
+            sure = "the first is clearly better, by more than the spread between seeds"
         else:
-            sure = "it is not clearly better: the difference is within the spread between seeds"
-        return f"{words}. Beside the next one, {second.variant.title} with {second.cell(score, places)}, {sure}."
+            sure = "the first is not clearly better: the difference is within the spread between seeds"
+        return f"{words}The second lowest is that of {second.variant.title}: {second.cell(score, places)}; {sure}."
     return f"{len(rows)} variants were compared; no error tells them apart."
 
 
@@ -392,7 +392,8 @@ def contents(folder: Path) -> Path:
         for content, place in found
     }
     body = table("studies", ["date", "variants", "seeds", "time", "put to the test"], rows)
-    latest = f"The latest of {len(found)}, of {found[0][0]['date']}: {found[0][0]['title']}"
+    count = "1 study" if len(found) == 1 else f"{len(found)} studies"
+    latest = f"{count}, the latest of {found[0][0]['date']}: {found[0][0]['title']}"
     Page("Studies", [Verdict(latest)], [], [Section("All studies", body)], []).write(folder / CONTENTS)
     return folder / CONTENTS
 

@@ -25,7 +25,7 @@ from packdepth.charts import bars
 from packdepth.city.command import require_city
 from packdepth.errors import InputError, check_least
 from packdepth.files import write_image
-from packdepth.html import panels
+from packdepth.html import WIDTH, panels
 from packdepth.html.page import Section
 from packdepth.networks.encoders.packnet import initialize
 from packdepth.networks.layers.packing import channelwise_conv3d
@@ -42,7 +42,8 @@ CITY = Budget(drives=24, frames=8, val_drives=8, size=(192, 640))  # the drives 
 BATCH, CROP = 8, 64  # crops of a step, and their side in pixels
 LEARNING_RATE = 5e-3  # of Adam, from which it falls to zero along a cosine; chosen on CamVid with 1500 steps
 MOST_IMAGES = 200  # of a set, evenly spread, so that they fit in memory
-DETAIL, ZOOM = 48, 8  # side of the detail in pixels, and its enlargement
+DETAIL = 40  # side of the detail, in pixels; it divides the width of a picture on the page
+ZOOM = WIDTH // DETAIL  # enlargement of the detail
 PARAMETERS, LOSS = "parameters", "L1"
 
 

@@ -43,6 +43,7 @@ MULTIPLE = 16  # pixels: heights and widths are rounded to multiples
 FEATURES = 2  # features of PackNet's 3D convolutions, as in the presets for CPUs
 LATENCY, EXPORTED = "latency, ms", "latency exported, ms"
 PARAMETERS, MULTIPLY_ADDS = "parameters, M", "multiply-adds, G"
+COSTS = (PARAMETERS, MULTIPLY_ADDS, LATENCY, EXPORTED)
 SHADES = {"PackNet": ("#f5b8c2", "#ec8596", OURS), "ResNet": ("#b3a3cf", "#7a5fa5", TRUE)}  # pale is small
 
 
@@ -144,6 +145,7 @@ def scaling(output: Path, plan: Plan) -> Path:
         "(Guizilini et al., CVPR 2020, figure 8)",
         variants=variants,
         charts=charts,
+        tables=tables,
         digits={PARAMETERS: 2, MULTIPLY_ADDS: 2, LATENCY: 1, EXPORTED: 1},
     )
     words = f"{plan.steps} steps of {machine.batch} images, from random weights"
@@ -216,6 +218,18 @@ def cost(variant: Variant, plan: Plan, run: Path) -> Scores:
         }
 
     return remembered(run.with_name(f"{run.name}-cost.json"), measured)
+
+
+def tables(scores: Sequence[str]) -> list[list[str]]:
+    """Return the names of the scores and those of the costs, for a table each.
+
+    Args:
+        scores: the names of both.
+
+    >>> tables(["city abs_rel, scaled", "latency, ms"])
+    [['city abs_rel, scaled'], ['latency, ms']]
+    """
+    return [[name for name in scores if name not in COSTS], [name for name in scores if name in COSTS]]
 
 
 def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:

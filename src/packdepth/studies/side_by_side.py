@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
@@ -13,9 +13,10 @@ import yaml
 
 from packdepth import checkpoint
 from packdepth.config import parse_run
+from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
-from packdepth.progress import clock
-from packdepth.training.elsewhere import is_finished, train_elsewhere
+from packdepth.progress import LINE_SECONDS, clock
+from packdepth.training.elsewhere import finished_epochs, is_finished, train_elsewhere
 from packdepth.workers import worker_pool
 
 T = TypeVar("T")
@@ -25,7 +26,8 @@ R = TypeVar("R")
 def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use: Sequence[str] = ()) -> None:
     """Train several runs, each into its own folder. A run that its folder holds already is skipped.
 
-    The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log.
+    The run file and the output of the training are written beside the folder, with the suffixes .yaml and .log. A
+    training that ends with all its epochs but has collapsed is a result like others, and is printed.
 
     Args:
         runs: contents of run files by folder.
@@ -40,10 +42,16 @@ def train_side_by_side(runs: Mapping[Path, dict[str, Any]], processes: int, use:
     with ThreadPoolExecutor(processes) as pool:
         futures = {pool.submit(_train, folder, values, use, stop): folder for folder, values in todo.items()}
         try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                left = (time.monotonic() - begun) / done * (len(todo) - done)
-                print(f"trained {futures[future]}: {done} of {len(todo)}, about {clock(left)} left", flush=True)
+            pending: set[Future[None]] = set(futures)
+            while pending:
+                finished, pending = wait(pending, LINE_SECONDS, FIRST_COMPLETED)
+                done, passed = len(todo) - len(pending), time.monotonic() - begun
+                for future in finished:
+                    future.result()
+                    left = clock(passed / done * len(pending))
+                    print(f"trained {futures[future]}: {done} of {len(todo)}, about {left} left", flush=True)
+                if not finished:
+                    print(f"training: {done} of {len(todo)} are done after {clock(passed)}", flush=True)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 stop.set()
@@ -82,4 +90,9 @@ def _train(folder: Path, values: dict[str, Any], use: Sequence[str], stop: Event
     run_file = folder.with_name(f"{folder.name}.yaml")
     with replacing(run_file) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))
-    train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use, stop=stop)
+    try:
+        train_elsewhere(run_file, folder, log=folder.with_name(f"{folder.name}.log"), use=use, stop=stop)
+    except InputError as error:
+        if finished_epochs(folder) < parse_run(values, "study").training.epochs:
+            raise
+        print(f"{error}; all its epochs are trained, so that it counts as it is", flush=True)

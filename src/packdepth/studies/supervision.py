@@ -243,7 +243,7 @@ def frames(output: Path, plan: Plan) -> Path:
     study = Study(
         name="frames",
         title="How many frames are enough",
-        claim="no paper says it; the question of everyone who has a camera",
+        claim="nothing in print: how many frames of a camera of one's own are enough, from each start",
         variants=[Start(each.weights, each.city, frames=count) for each in STARTS for count in counts],
         charts=frame_charts,
     )

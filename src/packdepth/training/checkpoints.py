@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from torch import Tensor
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run, packages_of
@@ -95,8 +96,9 @@ class Checkpoints(pl.Callback):
             trainer: the trainer.
             module: the module.
 
-        Raises InputError if a score is not finite; the earlier checkpoints are kept.
+        Raises InputError if a score or a weight is not finite; the earlier checkpoints are kept.
         """
+        checkpoint.check_writable(weights_of(module), self.output / "last")
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         scores["train/loss"] = self.run_log.mean_loss()
         for name, value in scores.items():
@@ -175,12 +177,17 @@ class Checkpoints(pl.Callback):
             teacher=None if module.teacher is None else str(module.teacher),
             packages=packages_of(self.run),
         )
-        weights = {
-            name: value.detach().cpu()
-            for name, value in module.state_dict().items()
-            if name.startswith(("depth.", "pose."))
-        }
+        weights = {name: value.cpu() for name, value in weights_of(module).items()}
         return checkpoint.Checkpoint(self.run, meta, weights)
+
+
+def weights_of(module: pl.LightningModule) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint, by name.
+
+    Args:
+        module: the training module.
+    """
+    return {name: value.detach() for name, value in module.state_dict().items() if name.startswith(("depth.", "pose."))}
 
 
 def needed_room(module: pl.LightningModule, resumed: bool) -> int:
@@ -199,7 +206,11 @@ def needed_room(module: pl.LightningModule, resumed: bool) -> int:
 
 def _trained(clips: Sequence[Clip]) -> list[checkpoint.TrainedCamera]:
     """Return the distinct cameras of clips."""
-    return [checkpoint.TrainedCamera(**asdict(camera.map(float))) for camera in distinct_cameras(clips)]
+    stated = distinct_cameras([clip for clip in clips if clip.stated_fov is not None])
+    return [
+        checkpoint.TrainedCamera(**asdict(camera.map(float)), stated=camera in stated)
+        for camera in distinct_cameras(clips)
+    ]
 
 
 def _learned(cameras: LearnedCameras) -> list[checkpoint.LearnedCamera]:

@@ -151,7 +151,7 @@ class DepthModule(pl.LightningModule):
             labels: [B, 1, H, W] class ids, if the batch has label maps; used if they guide depth.
         """
         inv_depths: list[Tensor] = self.depth(network_image, *self._guide_inputs(image, labels))
-        return inv_depths
+        return self._of_images_with_content(inv_depths, network_image)
 
     def estimate(self, network_image: Tensor, image: Tensor, labels: Tensor | None = None) -> Estimate:
         """Return the inverse depths of images and the log-scale of their errors; the depth network must have it.
@@ -162,7 +162,20 @@ class DepthModule(pl.LightningModule):
             labels: [B, 1, H, W] class ids, as in `inv_depths`.
         """
         estimate: Estimate = self.depth(network_image, *self._guide_inputs(image, labels), with_log_scale=True)
-        return estimate
+        *inv_depths, log_scale = self._of_images_with_content([*estimate.inv_depths, estimate.log_scale], network_image)
+        return Estimate(inv_depths, log_scale)
+
+    def _of_images_with_content(self, maps: list[Tensor], network_image: Tensor) -> list[Tensor]:
+        """Return maps [B, ...] unchanged, but in training without the gradient of samples whose image is all black.
+
+        Such an image teaches nothing. Before the first step it makes every feature of PackNet constant, and the
+        normalization of a constant group multiplies the gradient by 1 / sqrt(1e-5) = 316: over its 25 layers it
+        overflows. After one step the biases make features differ at the borders, and it is finite.
+        """
+        if not (self.training and torch.is_grad_enabled()):
+            return maps
+        black = ~network_image.flatten(1).any(dim=1)
+        return [torch.where(black.view(-1, *[1] * (each.ndim - 1)), each.detach(), each) for each in maps]
 
     def mirrored_inv_depth(self, network_image: Tensor, image: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the inverse depth of images, predicted from their mirror images and mirrored back, without gradient.

@@ -11,11 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from packdepth.config import Run
-from packdepth.progress import LINE_SECONDS, clock
+from packdepth.progress import MIN_SECONDS, Pace, clock
 from packdepth.terminal import raw
 from packdepth.training.logs import RunLog
-
-MIN_SECONDS = 1e-9  # lower bound of a divisor
 
 
 class RunProgress(pl.Callback):
@@ -29,8 +27,8 @@ class RunProgress(pl.Callback):
     def __init__(self, run: Run, log: RunLog) -> None:
         self.run, self.run_log = run, log
         self.console = Console(file=raw(sys.stdout))
-        self.started, self.first_step = 0.0, 0
-        self.epoch_started, self.last_line = 0.0, 0.0
+        self.pace = Pace(total=0)
+        self.epoch_started = 0.0
         self.bar: Progress | None = None
         self.task = TaskID(0)
 
@@ -41,8 +39,7 @@ class RunProgress(pl.Callback):
             trainer: the trainer.
             module: the module.
         """
-        self.started, self.first_step = time.monotonic(), trainer.global_step
-        self.last_line = self.started
+        self.pace = Pace(int(trainer.estimated_stepping_batches), trainer.global_step)
         if trainer.is_global_zero and self.console.is_terminal:
             self.bar = Progress(
                 TextColumn("{task.description}"),
@@ -52,8 +49,7 @@ class RunProgress(pl.Callback):
                 TimeRemainingColumn(compact=True),
                 console=self.console,
             )
-            total = int(trainer.estimated_stepping_batches)
-            self.task = self.bar.add_task("training", total=total, completed=trainer.global_step, status="")
+            self.task = self.bar.add_task("training", total=self.pace.total, completed=trainer.global_step, status="")
             self.bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -84,8 +80,33 @@ class RunProgress(pl.Callback):
                 description=f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}",
                 status=f"loss {self.run_log.mean_loss():.4f}  {self._rate():.1f} images/s",
             )
-        elif trainer.is_global_zero and time.monotonic() - self.last_line >= LINE_SECONDS:
-            self._print_line(trainer, f"  step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}")
+        elif trainer.is_global_zero and self.pace.is_due():
+            self._print_line(trainer, f"  step {trainer.global_step}/{self.pace.total}")
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        index: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Print a line from time to time without a terminal, so that a long validation is no silence.
+
+        Args:
+            trainer: the trainer.
+            module: the module.
+            outputs: the loss.
+            batch: the batch.
+            index: number of the batch in the validation.
+            dataloader_idx: number of the loader.
+        """
+        if self.bar is None and trainer.is_global_zero and self.pace.is_due():
+            batches = trainer.num_val_batches[dataloader_idx]
+            self._print_line(
+                trainer, f"  step {trainer.global_step}/{self.pace.total}  validation {index + 1}/{batches}"
+            )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Print a line about the epoch.
@@ -120,10 +141,7 @@ class RunProgress(pl.Callback):
 
     def _print_line(self, trainer: pl.Trainer, step: str = "", scores: str = "") -> None:
         """Print epoch, step, loss, scores, images per second and the remaining time."""
-        self.last_line = time.monotonic()
-        done = trainer.global_step - self.first_step
-        left = int(trainer.estimated_stepping_batches) - trainer.global_step
-        remaining = (self.last_line - self.started) / max(done, 1) * left
+        remaining = self.pace.seconds_left(trainer.global_step)
         self.console.print(
             f"epoch {trainer.current_epoch + 1}/{self.run.training.epochs}{step}  "
             f"loss {self.run_log.mean_loss():.4f}{scores}  {self._rate():.1f} images/s  {clock(remaining)} left",

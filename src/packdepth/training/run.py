@@ -13,7 +13,6 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from packdepth import checkpoint
@@ -38,7 +37,7 @@ from packdepth.data.targets import (
 from packdepth.errors import InputError
 from packdepth.files import check_local
 from packdepth.geometry.camera import Camera
-from packdepth.interruption import Interrupted, heeding_signals
+from packdepth.interruption import Interrupted, heeding_signals, is_first_rank
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
@@ -57,11 +56,14 @@ from packdepth.training.features import cache_features
 from packdepth.training.initial import is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
+from packdepth.training.processes import process_line
 from packdepth.training.progress import RunProgress
 from packdepth.training.ranks import ddp_strategy, ranks_in_words
 from packdepth.training.resumed_state import check_state
+from packdepth.training.same_data import SameData
 from packdepth.training.scale_check import check_scales
 from packdepth.training.state_file import StateFile
+from packdepth.training.steps import Steps
 from packdepth.training.teacher import cache_teacher
 
 LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and are not printed
@@ -104,7 +106,7 @@ def train(
     """
     output = Path(output)
     check_local(output)
-    with owned(output, first=getattr(rank_zero_only, "rank", 0) == 0), heeding_signals() as signals:
+    with owned(output, first=is_first_rank()), heeding_signals() as signals:
         try:
             return _train(run, output, resume, overrides)
         except SystemExit:  # Lightning's answer to an interruption
@@ -150,7 +152,7 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
     if not resume and run.initial.depth is None:
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
-    trainer = _trainer(run, output, clips, data, scale, assumed)
+    trainer = _trainer(run, output, clips, data, scale, assumed, SameData(output, [*found, *validation]))
     problems = [] if resume else check_findings(run, found, objective)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
@@ -417,7 +419,7 @@ def summary(
         measured = sum(frame.lidar is not None for frame in targets)
     breaks = sum(int(gaps(clip).sum()) for clip in clips)
     validated, targeted = (0, 0) if data.val is None else (_frames(data.val.clips), len(data.val))
-    unknown = scale == "none"
+    unknown, processes = scale == "none", training.devices * training.nodes
     unmeasured = sum(len(target_indices(clip, run.data.context)) for clip in clips) - len(data.train)
     lines = [
         f"clips      {len(clips)} ({', '.join(clip.name for clip in clips[:4])}{', ...' if len(clips) > 4 else ''})",
@@ -437,6 +439,7 @@ def summary(
         f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
         f"scale      {'unknown: depth up to a factor' if unknown else f'from {scale}, measured after training'}",
         *_camera_lines(run, clips, module, assumed),
+        *([] if processes == 1 else [f"processes  {process_line(processes, module)}"]),
     ]
     return "\n".join(lines)
 
@@ -456,7 +459,13 @@ def _frames(clips: Sequence[Clip]) -> int:
 
 
 def _trainer(
-    run: Run, output: Path, clips: Sequence[Clip], data: RunData, scale: str, assumed: Sequence[Camera]
+    run: Run,
+    output: Path,
+    clips: Sequence[Clip],
+    data: RunData,
+    scale: str,
+    assumed: Sequence[Camera],
+    same_data: SameData,
 ) -> pl.Trainer:
     training = run.training
     for library in ("lightning.pytorch", "lightning.fabric"):
@@ -473,11 +482,12 @@ def _trainer(
             plugins=[StateFile()],
             precision="bf16-mixed" if training.precision == "bf16" else "32-true",
             max_epochs=training.epochs,
-            gradient_clip_val=training.clip_norm,
             logger=TensorBoardLogger(output, name=None, version="tensorboard"),
             callbacks=[
+                same_data,
                 Calibration(data),
                 log,
+                Steps(output, training.clip_norm),
                 Checkpoints(output, run, clips, scale, log, assumed),
                 RunProgress(run, log),
             ],

@@ -21,6 +21,7 @@ from packdepth.inference.options import POINTS, VIEW, PointOptions, ViewOptions
 from packdepth.inference.run import last_lines
 from packdepth.progress import progress
 from packdepth.records import Clip
+from packdepth.sharing.address import located
 from packdepth.sources.open import open_clips
 from packdepth.viewer.footage import CloudFootage, Footage, MeasuredFootage, PredictedFootage, SavedFootage
 
@@ -87,16 +88,16 @@ def open_footage(named: Sequence[str], points: PointOptions = POINTS, options: V
 
     Raises InputError, which says what to do, if that is not clear or cannot be read.
     """
-    paths = [Path(each) for each in named if not OPTION.match(each)]
+    paths = [each for each in named if not OPTION.match(each)]
     settings = [each for each in named if OPTION.match(each)]
     if not 1 <= len(paths) <= 2:
         raise InputError(
             f"view: found {len(paths)} paths; give CHECKPOINT SRC, or a folder of predictions, or a clip with measured "
             f"depth"
         )
-    first, clip = paths[0], None
+    first, clip = located(paths[0]), None
     if len(paths) == 2:
-        clip = _one_clip(paths[1], settings, options)
+        clip = _one_clip(Path(paths[1]), settings, options)
     if _holds_predictions(first):
         if (first / "depth").is_dir():
             return SavedFootage(first, clip, points, _segmentation(options))

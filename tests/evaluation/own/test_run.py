@@ -127,7 +127,7 @@ def test_what_the_command_writes(
     assert text.splitlines()[0] == content["verdict"]["words"]
     body = page[page.index("<body>") :]
     assert '<th scope="col">the network</th><th scope="col">to compare with</th>' in body
-    assert body.index(str(escape(Verdict(content["verdict"]["words"]).first))) < body.index("<img")
+    assert body.index(str(escape(Verdict(content["verdict"]["words"]).parts[0]))) < body.index("<img")
     assert body.index("<img") < body.index("<table")
     assert body.index("<table") < body.index("The protocol own")
     assert content["protocol"] == "own"

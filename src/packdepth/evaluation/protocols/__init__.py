@@ -63,6 +63,19 @@ def protocol_names() -> list[str]:
     return list(dict.fromkeys([*our_protocols(), *_used_protocols(), *sorted(entry_points(group=GROUP).names)]))
 
 
+def protocols_in_words() -> str:
+    """Return a line for each protocol: its name and what it is about. Those of installed packages are not imported.
+
+    >>> "kitti-odometry-clip" in protocols_in_words()
+    True
+    """
+    known = our_protocols() | _used_protocols()
+    about = {OWN: "clips without any ground truth, by their video"} | {name: each.about for name, each in known.items()}
+    names = [OWN, *protocol_names()]
+    width = max(map(len, names))
+    return "\n".join(f"  {name:<{width}}  {about.get(name, 'of an installed package')}" for name in names)
+
+
 def our_protocols() -> dict[str, Protocol]:
     """Return the protocols of the files in this folder by name."""
     return _protocols_of(submodules(__name__))

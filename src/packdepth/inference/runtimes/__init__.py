@@ -17,6 +17,7 @@ import numpy as np
 from packdepth.blocks import nearest, submodules
 from packdepth.config import Precision
 from packdepth.errors import InputError
+from packdepth.reading import refuse_special
 
 KEY = "packdepth"
 """The key of packdepth's record among the metadata of a file."""
@@ -87,6 +88,7 @@ def runtime_for(path: Path, kind: str | None) -> type[Runtime]:
 
     Raises InputError if there is no such runtime, or if it does not take such files.
     """
+    refuse_special(path)
     runtimes = all_runtimes()
     fitting = [each for each in runtimes.values() if path.suffix in each.suffixes]
     if kind is None:

@@ -1,0 +1,432 @@
+"""Prediction of a list of inputs, shared by processes on any machines: `packdepth predict CHECKPOINT LIST.txt`.
+
+Each input becomes a folder of the output, which is put there when it is complete. `manifest.jsonl` beside the folders
+has a line for every change of state of an input. A process takes the inputs of its shard, except those that are done,
+so that starting a command again goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from packdepth.checkpoint import TRAINER_STATE
+from packdepth.config import Precision
+from packdepth.errors import InputError, in_one_line
+from packdepth.files import make_folder
+from packdepth.inference.base import BasePredictor
+from packdepth.inference.load import load
+from packdepth.inference.run import Asked, check_asked, last_lines, predict_clips
+from packdepth.progress import counted
+from packdepth.sources.open import open_clips
+
+ATTEMPTS = 3  # how often an input is tried when something else than the input is wrong; chosen
+MANIFEST = "manifest.jsonl"
+PARTIAL = ".partial"  # folder in the output with the inputs that are being predicted
+
+
+@dataclass(frozen=True)
+class Item:
+    """An input of a list.
+
+    >>> Item(Path("day/drive.mp4"), "drive").name
+    'drive'
+    """
+
+    path: Path  # the input, as the list names it
+    name: str  # its folder in the output
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a list: the inputs INDEX, INDEX + COUNT, INDEX + 2 COUNT and so on, counted from 1.
+
+    >>> Shard.parse("2/3").of("abcdefg")
+    ['b', 'e']
+    """
+
+    index: int  # number of this shard, from 1
+    count: int  # number of shards
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Return the shard that --shard names, such as "1/4".
+
+        Args:
+            text: the text.
+
+        Raises InputError for anything else.
+        """
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise InputError(f"--shard {text}: is no shard; give I/N with I from 1 to N, such as 1/4")
+        return cls(int(match[1]), int(match[2]))
+
+    def of(self, items: Sequence[Any]) -> list[Any]:
+        """Return the items of the shard.
+
+        Args:
+            items: the items of the list.
+        """
+        return list(items[self.index - 1 :: self.count])
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def read_list(path: Path) -> list[Item]:
+    """Return the inputs of a list: a text file with a path in each line; empty lines and lines with # are left out.
+
+    The name of an input is that of its file or folder, or, if several have that name, its path with - for /.
+
+    Args:
+        path: the list. Relative paths are relative to the working folder, as on the command line.
+
+    Raises InputError if the list cannot be read, is empty, or names an input twice.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a list of inputs ({error}); write a path in each line") from None
+    paths = [Path(line) for line in lines if line and not line.startswith("#")]
+    if not paths:
+        raise InputError(f"{path}: names no input; write a path in each line")
+    places = Counter(each.absolute() for each in paths)
+    twice = [str(place) for place, count in places.items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: names {twice[0]} twice; leave each input in one line")
+    names = Counter(each.stem for each in paths)
+    items = [Item(each, each.stem if names[each.stem] == 1 else _whole_name(each)) for each in paths]
+    same = [name for name, count in Counter(item.name for item in items).items() if count > 1]
+    if same:
+        raise InputError(f"{path}: several of its inputs would be written to {same[0]}; rename one, or make two lists")
+    return items
+
+
+def _whole_name(path: Path) -> str:
+    """Return a path as the name of a folder."""
+    return re.sub(r"[^\w.-]+", "-", str(path)).strip("-.")
+
+
+class Manifest:
+    """The file with the states of all inputs of an output: JSON lines, of which the latest of an input counts.
+
+    Any number of processes may append at a time. A line that a dying process has written in part is left out.
+
+    Args:
+        path: the file.
+        job: hash of the checkpoint and of the options: what is done with others is not done.
+
+    >>> import tempfile
+    >>> manifest = Manifest(Path(tempfile.mkdtemp()) / "manifest.jsonl", job="a1")
+    >>> manifest.add(Item(Path("a.mp4"), "a"), "failed", error="a.mp4: not found")
+    >>> manifest.latest()["a"]["state"]
+    'failed'
+    """
+
+    def __init__(self, path: Path, job: str) -> None:
+        self.path, self.job = path, job
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._read = 0  # number of bytes that were read
+
+    def latest(self) -> dict[str, dict[str, Any]]:
+        """Return the latest entry of each input, by its name.
+
+        Raises InputError if the entries are those of another checkpoint, or of other options.
+        """
+        if not self.path.exists():
+            return {}
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            text = file.read()
+        complete = text[: text.rfind(b"\n") + 1]
+        self._read += len(complete)
+        for line in complete.splitlines():
+            try:
+                entry = json.loads(line)
+                self._entries[entry["name"]] = entry
+            except (ValueError, KeyError, TypeError):
+                continue  # half a line of a process that was killed: its input has no later state
+            if entry.get("job") != self.job:
+                raise InputError(
+                    f"{self.path}: is of another checkpoint or of other options than these; name another --output"
+                )
+        return self._entries
+
+    def add(self, item: Item, state: str, **facts: Any) -> None:
+        """Append a state of an input.
+
+        Args:
+            item: the input.
+            state: "started", "done" or "failed".
+            facts: what else is known, such as `seconds` or `error`.
+        """
+        entry = {
+            "input": str(item.path),
+            "name": item.name,
+            "state": state,
+            **facts,
+            "job": self.job,
+            "process": f"{socket.gethostname()}:{os.getpid()}",
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with self.path.open("ab+") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+            whole = not size or file.read(1) == b"\n"
+            file.write((b"" if whole else b"\n") + json.dumps(entry).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def job_of(checkpoint: Path, asked: Asked, precision: Precision) -> str:
+    """Return a hash of all that predictions depend on: the files of a checkpoint and the options.
+
+    Args:
+        checkpoint: the checkpoint.
+        asked: what to write.
+        precision: precision of the depth network.
+    """
+    content = hashlib.sha256(repr((asked, precision)).encode())
+    files = sorted(checkpoint.rglob("*")) if checkpoint.is_dir() else [checkpoint]
+    for path in files:
+        if path.is_file() and path.name != TRAINER_STATE:
+            with path.open("rb") as file:
+                content.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return content.hexdigest()[:16]
+
+
+@dataclass
+class Worker:
+    """Predictor of the inputs of a list, one after the other, in one process.
+
+    Attributes:
+        predictor: the predictor.
+        output: the output folder.
+        asked: what to write.
+        manifest: the states of the inputs.
+    """
+
+    predictor: BasePredictor
+    output: Path
+    asked: Asked
+    manifest: Manifest
+
+    def check_free(self, items: Sequence[Item]) -> None:
+        """Raise InputError if a folder of an input is there that no process of this job began: it would be replaced.
+
+        Args:
+            items: the inputs of the list.
+        """
+        known = self.manifest.latest()
+        for item in items:
+            folder = self.output / item.name
+            if item.name not in known and folder.exists():
+                raise InputError(
+                    f"{folder}: is there already, and is no prediction of this list; name another --output, or move it"
+                )
+
+    def is_done(self, item: Item) -> bool:
+        """Return whether an input was predicted, has not changed since, and its predictions are there.
+
+        Args:
+            item: the input.
+        """
+        entry = self.manifest.latest().get(item.name)
+        return (
+            entry is not None
+            and entry["state"] == "done"
+            and entry["stamp"] == _stamp(item.path)
+            and (self.output / item.name).is_dir()
+        )
+
+    def predict(self, item: Item) -> str:
+        """Predict an input, unless it is done or another process predicts it; return its state.
+
+        Args:
+            item: the input.
+
+        Returns:
+            "done", "failed", "done before" or "elsewhere".
+        """
+        if self.is_done(item):
+            return "done before"
+        partial = self.output / PARTIAL / item.name
+        with _owned(partial) as is_ours:
+            if not is_ours:
+                return "elsewhere"
+            if self.is_done(item):
+                return "done before"
+            for attempt in range(1, ATTEMPTS + 1):
+                state = self._attempt(item, partial, attempt)
+                if state is not None:
+                    return state
+        return "failed"
+
+    def _attempt(self, item: Item, partial: Path, attempt: int) -> str | None:
+        """Predict an input; return its state, or None if it should be tried again."""
+        asked, began = self.asked, time.monotonic()
+        _empty(partial)
+        self.manifest.add(item, "started", attempt=attempt)
+        try:
+            stamp = _stamp(item.path)
+            clips = open_clips(item.path, asked.kind, asked.options, asked.camera, asked.fov)
+            predict_clips(self.predictor, clips, item.path, partial, asked)
+        except Exception as error:  # a bad input must not end the work on the others
+            text = in_one_line(str(error) or type(error).__name__)
+            self.manifest.add(item, "failed", attempt=attempt, error=text)
+            print(f"failed     {item.path} ({attempt} of {ATTEMPTS}): {text}", flush=True)
+            _empty(partial)
+            return "failed" if isinstance(error, InputError) else None
+        shutil.rmtree(self.output / item.name, ignore_errors=True)
+        partial.rename(self.output / item.name)
+        frames, seconds = sum(len(clip.frames) for clip in clips), time.monotonic() - began
+        scale = last_lines(self.predictor.meta, clips, asked.points)
+        self.manifest.add(
+            item, "done", attempt=attempt, frames=frames, seconds=round(seconds, 3), stamp=stamp, notes=scale
+        )
+        print(f"done       {item.path}: {counted(frames, 'frame')} in {seconds:.1f} s", flush=True)
+        return "done"
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[bool]:
+    """Make a folder, and yield whether this process alone works in it. A process that has died owns none."""
+    make_folder(folder)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:  # the owner has just moved it to its place
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_ours = folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat())
+    except BlockingIOError:
+        is_ours = False
+    try:
+        yield is_ours
+    finally:
+        if is_ours and folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+        os.close(descriptor)
+
+
+def _empty(folder: Path) -> None:
+    """Remove all that a folder holds."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Return size and time of change of an input; None if it is not there."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+def open_worker(
+    checkpoint: Path, output: Path, asked: Asked, precision: Precision, runtime: str | None, batch: int
+) -> Worker:
+    """Return a worker, with its networks loaded.
+
+    Args:
+        checkpoint: the checkpoint, as in `predict`.
+        output: the output folder.
+        asked: what to write.
+        precision: precision of the depth network.
+        runtime: what computes an exported file.
+        batch: number of images in a call of the depth network.
+
+    Raises InputError before anything is written if the checkpoint or the options cannot be used, or if the output was
+    written with others.
+    """
+    check_asked(asked, batch)
+    predictor = load(checkpoint, precision=precision, runtime=runtime)
+    predictor.batch = batch
+    asked.points.check_confidence(predictor.has_confidence, checkpoint)
+    manifest = Manifest(output / MANIFEST, job_of(checkpoint, asked, precision))
+    manifest.latest()
+    make_folder(output)
+    return Worker(predictor, output, asked, manifest)
+
+
+def predict_list(
+    checkpoint: Path,
+    path: Path,
+    output: Path,
+    asked: Asked,
+    shard: str = "1/1",
+    precision: Precision = "32",
+    runtime: str | None = None,
+    batch: int = 1,
+) -> None:
+    """Predict the inputs of a list that belong to a shard, except those that are done, and print a summary.
+
+    Args:
+        checkpoint: the checkpoint, as in `predict`.
+        path: the list, see `read_list`.
+        output: the folder to write to: a folder for each input, and `manifest.jsonl`.
+        asked: what to write of each input.
+        shard: the shard, such as "1/4".
+        precision: precision of the depth network.
+        runtime: what computes an exported file.
+        batch: number of images in a call of the depth network.
+
+    Raises InputError before anything is written if the list, the checkpoint or an option cannot be used, and at the end
+    if inputs have failed.
+    """
+    part, items = Shard.parse(shard), read_list(path)
+    worker = open_worker(checkpoint, output, asked, precision, runtime, batch)
+    worker.check_free(items)
+    began, states = time.monotonic(), Counter[str]()
+    for item in part.of(items):
+        states[worker.predict(item)] += 1
+    print_summary(worker, items, f"shard {part}", states, time.monotonic() - began)
+
+
+def print_summary(worker: Worker, items: Sequence[Item], who: str, states: Counter[str], seconds: float) -> None:
+    """Print what was done, and how much of the list is.
+
+    Args:
+        worker: a worker.
+        items: the inputs of the whole list.
+        who: name of what was done, such as "shard 1/4".
+        states: numbers of inputs by what `Worker.predict` returned.
+        seconds: how long it took.
+
+    Raises InputError if inputs have failed.
+    """
+    partial = worker.output / PARTIAL
+    if partial.is_dir() and not any(partial.iterdir()):
+        partial.rmdir()
+    latest = worker.manifest.latest()
+    done = [item for item in items if worker.is_done(item)]
+    notes = dict.fromkeys(note for item in done for note in latest[item.name]["notes"] if note.startswith("depth is "))
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    print(f"{who}: {counted(states.total(), 'input')} in {seconds:.0f} s: {counts}")
+    print("\n".join([f"list: {len(done)} of {len(items)} done: {worker.manifest.path}", *notes]))
+    if states["failed"]:
+        raise InputError(
+            f"{worker.manifest.path}: {states['failed']} inputs of {who} have failed; the file says why, and the same "
+            f"command tries them again"
+        )

@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("scale",),
     ("evaluation",),
     ("training", "export"),
-    ("recommend",),
+    ("recommend", "viewer", "app"),
     ("demo", "studies"),
     ("cli",),
 )

@@ -18,17 +18,21 @@ from packdepth import __version__
 from packdepth.city.command import city
 from packdepth.errors import InputError, check_least
 from packdepth.inference.options import (
+    APP,
     LIVE,
     PAGE,
     PICTURES,
     POINTS,
     RECORDING,
     SAVED,
+    VIEW,
+    AppOptions,
     LiveOptions,
     PageOptions,
     PictureOptions,
     PointOptions,
     RecordingOptions,
+    ViewOptions,
 )
 from packdepth.interruption import (
     DIES_WITH_PARENT,
@@ -275,6 +279,72 @@ def live(
 
     feed = FeedOptions(camera, fov, kind, options, size)
     show(checkpoint, source, output, feed, page, live, flip, precision, runtime)
+
+
+def view(
+    named: Positional[Annotated[tuple[str, ...], arg(metavar="[CHECKPOINT|PREDICTIONS] SRC [KEY=VALUE ...]")]],
+    /,
+    *,
+    save: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    points: PointOptions = POINTS,
+    view: ViewOptions = VIEW,
+    use: Use = (),
+) -> None:
+    """Look at the depth, the points and the trajectory of a clip in a browser, or write its map. Ctrl-C ends.
+
+    Args:
+        named: a checkpoint or exported file and what to predict (image, folder, video or data set); or a folder that
+            predict wrote, if wanted with what it was predicted from; or a clip with measured depth alone. Options of
+            the data set follow, such as frames=[0, 100].
+        save: map.glb or map.ply to write, without any page.
+        host: address that the page listens at; 0.0.0.0 for all of this machine: anybody in the network then sees it.
+        port: port of the page; 0 for any free one.
+        points: of maps.
+        view: of what is shown.
+        use: Python file or installed module with the networks of the checkpoint; repeatable.
+
+    Examples:
+        packdepth view runs/mine/best drive.mp4
+        packdepth view my_drive
+        packdepth view runs/mine/best drive.mp4 --save map.glb
+    """
+    _use(use)
+    from packdepth.viewer.command import view as show
+
+    show(named, save, host, port, points, view)
+
+
+def app(
+    checkpoints: Positional[CheckpointPaths],
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    limits: AppOptions = APP,
+    runtime: RuntimeName | None = None,
+    use: Use = (),
+) -> None:
+    """Serve a page into which images and videos are dropped, and which shows their depth and distances. Ctrl-C ends.
+
+    Args:
+        checkpoints: folders that training wrote, such as OUTPUT/best, other projects' (see convert), or files that
+            export wrote; the page has a list of them.
+        host: address that the page listens at; 0.0.0.0 for all of this machine: anybody in the network can then use it.
+        port: port of the page; 0 for any free one.
+        limits: of what is taken.
+        runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
+        use: Python file or installed module with the networks of the checkpoints; repeatable.
+
+    Examples:
+        packdepth app runs/mine/best
+        packdepth app runs/mine/best model.onnx --port 8000
+    """
+    _use(use)
+    from packdepth.app.command import app as serve
+
+    serve(checkpoints, host, port, limits, runtime)
 
 
 @named_output
@@ -1030,6 +1100,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
     "live": live,
+    "view": view,
+    "app": app,
     "export": export,
     "evaluate": evaluate,
     "odometry": odometry,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from packdepth.disk import disk_error, put, unfinished
 from packdepth.errors import InputError
 
 PLY_TYPES = {"<f4": "float", "u1": "uchar", "<u2": "ushort"}  # names of numpy's types in a PLY
+GLTF_POINTS, GLTF_UINT16, GLTF_FLOAT = 0, 5123, 5126  # of glTF: a primitive of points, and types of numbers
+UNLIT = "KHR_materials_unlit"  # extension of glTF: colors are shown as they are, without any light
 JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}  # no visible loss; full resolution of color
 
 
@@ -135,6 +138,65 @@ def write_cloud(
     header = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {len(vertices)}", *properties]
     with replacing(path) as temporary:
         temporary.write_bytes("\n".join([*header, "end_header", ""]).encode() + vertices.tobytes())
+
+
+def write_glb(path: Path, points: np.ndarray, colors: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
+    """Write a colored point cloud as binary glTF 2.0, whose y axis points up.
+
+    Args:
+        path: the file.
+        points: points [N, 3] in the axes of a camera (x right, y down, z forward); they are turned to those of glTF
+            (x right, y up, z backward) and written as float32.
+        colors: colors [N, 3] uint8, RGB, in sRGB. glTF keeps them linear, in 16 bits.
+        texts: texts by their keyword, which become `extras` of the asset; None for none.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "points.glb"
+    >>> write_glb(path, np.zeros((5, 3)), np.zeros((5, 3), np.uint8))
+    >>> path.read_bytes()[:4]
+    b'glTF'
+    """
+    places = (points * [1, -1, -1]).astype("<f4")
+    share = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], axis=1) / 255
+    share[:, :3] = np.where(share[:, :3] <= 0.04045, share[:, :3] / 12.92, ((share[:, :3] + 0.055) / 1.055) ** 2.4)
+    blocks = [places.tobytes(), (share * 65535).round().astype("<u2").tobytes()]
+    low, high = (places.min(0), places.max(0)) if len(places) else (np.zeros(3), np.zeros(3))
+    content = {
+        "asset": {"version": "2.0", "generator": "packdepth", "extras": dict(texts or {})},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": "points"}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 1}, "mode": GLTF_POINTS, "material": 0}]}],
+        "materials": [{"extensions": {UNLIT: {}}, "pbrMetallicRoughness": {"metallicFactor": 0}}],
+        "extensionsUsed": [UNLIT],
+        "accessors": [
+            {
+                "bufferView": 0,
+                "componentType": GLTF_FLOAT,
+                "count": len(places),
+                "type": "VEC3",
+                "min": low.tolist(),
+                "max": high.tolist(),
+            },
+            {
+                "bufferView": 1,
+                "componentType": GLTF_UINT16,
+                "normalized": True,
+                "count": len(places),
+                "type": "VEC4",
+            },
+        ],
+        "bufferViews": [
+            {"buffer": 0, "byteOffset": 0, "byteLength": len(blocks[0])},
+            {"buffer": 0, "byteOffset": len(blocks[0]), "byteLength": len(blocks[1])},
+        ],
+        "buffers": [{"byteLength": sum(map(len, blocks))}],
+    }
+    text = json.dumps(content).encode()
+    chunks = [(b"JSON", text + b" " * (-len(text) % 4)), (b"BIN\0", b"".join(blocks))]
+    body = b"".join(struct.pack("<I", len(chunk)) + kind + chunk for kind, chunk in chunks)
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"glTF" + struct.pack("<II", 2, 12 + len(body)) + body)
 
 
 def write_image(path: Path, image: np.ndarray) -> None:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from present import present
 from safetensors.torch import load_file, save_file
+from tiny import FORWARD, HEIGHT, WIDTH
 
 import packdepth
 from packdepth.config import Precision
@@ -26,8 +27,6 @@ from packdepth.networks.ego_motion import views
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.twostream import TwoStreamBlock
 from packdepth.sources.files import ImageFile
-
-from .conftest import FORWARD, HEIGHT, WIDTH
 
 CAMERA = Camera(fx=50.0, fy=50.0, cx=41.0, cy=22.0, width=83, height=45)
 

@@ -312,6 +312,7 @@ WRITTEN = {
     },
     "docs/how-to/semantics.md": {"runs/two/stage2/best/run.yaml": 1, "runs/mine/best-frames/kept.txt": 1},
     "docs/how-to/live.md": {"out/live.mp4": 1},
+    "docs/how-to/viewer.md": {"out/scene.glb": 1, "out/measured.ply": 1},
     "docs/how-to/predictions.md": {
         "out/kept/drive.mp4": 1,
         "out/look/color/*.png": world.FRAMES,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.files import write_cloud, write_glb
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.voxels import MAX_VOXELS, Cloud, VoxelGrid
 from packdepth.inference.options import PointOptions
@@ -20,6 +24,33 @@ MIN_TURN = 5.0  # degrees of rotation from which a frame counts as another view,
 REACH = 1.0  # largest depth over a frame's median depth, unless --max-depth gives it; with 1.5: 48 to 70 %
 AGREEMENT = 0.05  # largest relative difference of two depths that agree; with 0.1: 73 to 80 %
 MIN_FRAMES = 2  # least number of frames in a voxel; with 1: 48 to 57 %
+
+
+@dataclass(frozen=True, eq=False)
+class FusedMap:
+    """A finished map in the frame of the first camera (x right, y down, z forward).
+
+    >>> points = Cloud(np.zeros((1, 3)), np.zeros((1, 3), np.uint8))
+    >>> FusedMap(points, {"unit": "metre"}, "1 point").views is None
+    True
+    """
+
+    cloud: Cloud  # its points, colors and, if it is known, confidence
+    texts: Mapping[str, str]  # what a PLY says of it, by keyword
+    words: str  # what it is, in words
+    views: np.ndarray | None = None  # [N] number of frames that each point was averaged over; None if it is not known
+
+    def write(self, path: Path) -> None:
+        """Write the map as GLB (glTF, y up) if that is the suffix of the file, otherwise as PLY (y down).
+
+        Args:
+            path: the file.
+        """
+        if path.suffix == ".glb":
+            write_glb(path, self.cloud.points, self.cloud.colors, self.texts)
+            return
+        views = None if self.views is None else self.views.clip(max=65535)
+        write_cloud(path, self.cloud.points, self.cloud.colors, self.texts, views, self.cloud.confidence)
 
 
 class ClipMap:
@@ -70,6 +101,37 @@ class ClipMap:
             if len(views):
                 return cloud, views, self.grid.size
         raise InputError("no map: no two frames with motion between them agree on any point; try a larger --thin")
+
+    def described(self, texts: Mapping[str, str], trajectory: str, metric: bool) -> FusedMap:
+        """Return the finished map with what there is to say of it.
+
+        Args:
+            texts: the texts of its predictions (`Prediction.texts`).
+            trajectory: the origin of their poses, in words.
+            metric: whether their depth is in metres.
+
+        Raises InputError as `finish` does.
+        """
+        cloud, views, size = self.finish()
+        unit = " m" if metric else ""
+        assert self.reach is not None
+        least, largest = self.reach
+        reach = f"{largest:.3g}{unit}" if f"{least:.3g}" == f"{largest:.3g}" else f"{least:.3g} to {largest:.3g}{unit}"
+        given = self.options.max_depth is not None
+        origin = "--max-depth" if given else "the median depth of each frame; --max-depth takes farther points"
+        return FusedMap(
+            cloud,
+            {
+                **texts,
+                "frame": "the first camera, x right, y down, z forward",
+                "trajectory": trajectory,
+                "reach": f"depth up to {reach} ({'given' if given else 'the median depth of each frame'})",
+                "voxel": f"{size:.4g}",
+                "views": f"frames averaged in a point; {self.views} frames were used",
+            },
+            f"{len(views)} points up to a depth of {reach} ({origin}), voxels of {size:.3g}{unit}, along {trajectory}",
+            views,
+        )
 
     def _fuse(self, index: int, others: tuple[int, ...]) -> None:
         """Add the points of a frame of the window that other ones of it agree on."""

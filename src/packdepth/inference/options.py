@@ -111,6 +111,47 @@ class LiveOptions:
     colormap: Colormap = "dusk"
 
 
+@dataclass(frozen=True)
+class ViewOptions:
+    """Options of what is shown.
+
+    Args:
+        camera: calibration of the images (docs/how-to/calibration.md); if left out, the one beside them, or the data's.
+        fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
+        flip: fuse each prediction with that of the mirrored image: better at the borders, twice the time.
+        segmentation: network whose classes can be shown: a checkpoint of packdepth semantics train, or a model of
+            transformers; if left out, that of the checkpoint, or the label maps of the clip.
+        kind: kind of the data, such as kitti_raw; if left out, it is recognized.
+        runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
+
+    >>> ViewOptions().flip
+    False
+    """
+
+    camera: Path | None = None
+    fov: float | None = None
+    flip: bool = False
+    segmentation: str | None = None
+    kind: str | None = None
+    runtime: str | None = None
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """Limits of the app.
+
+    Args:
+        max_megabytes: size of a file, in MB, up to which it is taken.
+        max_frames: frames of a video, from its beginning, that can be shown and predicted.
+
+    >>> AppOptions().max_frames
+    600
+    """
+
+    max_megabytes: float = 200.0
+    max_frames: int = 600
+
+
 DepthEncoding = Literal["32FC1", "16UC1"]
 """Encoding of depth images of ROS (REP 118): floats in metres, or whole millimetres in 16 bits."""
 
@@ -132,7 +173,7 @@ class RecordingOptions:
 
 
 POINTS, PICTURES, PAGE, LIVE = PointOptions(), PictureOptions(), PageOptions(), LiveOptions()
-RECORDING = RecordingOptions()
+RECORDING, VIEW, APP = RecordingOptions(), ViewOptions(), AppOptions()
 """The default options."""
 
 SAVED = "depth,color"

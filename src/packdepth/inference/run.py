@@ -15,15 +15,14 @@ from packdepth.checkpoint import Meta
 from packdepth.color import color_range
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
-from packdepth.data.targets import unbroken
 from packdepth.errors import InputError, check_least
 from packdepth.files import say_replaced
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.base import BasePredictor, say_flip_note
 from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, match_clip, scale_of_clip
 from packdepth.inference.load import load
 from packdepth.inference.options import PICTURES, POINTS, SAVED, PictureOptions, PointOptions
+from packdepth.inference.trajectory import check_trajectory, trajectory, trajectory_origin
 from packdepth.inference.writers import ClipFacts, Writer, all_writers
 from packdepth.ownership import owned
 from packdepth.progress import progress
@@ -204,21 +203,8 @@ def _check(job: Job, path: Path, predictor: BasePredictor) -> None:
                 f"--save {writer.kind}: {writer.content} holds metres x 256, but the depth of this checkpoint is known "
                 f"up to a factor; save depth, tiff or exr"
             )
-        if writer.needs_poses and _measured(predictor, clip) is None:
-            if clip.independent or len(clip.frames) < 2:
-                raise InputError(f"{clip.path}: a {writer.content} needs consecutive frames of one moving camera")
-            parts = unbroken(clip)
-            if len(parts) > 1:
-                raise InputError(
-                    f"{clip.path}: a {writer.content} needs one trajectory, but nobody has seen the motion over the "
-                    f"gap in time after frame {parts[0].frames[-1].name}; predict its parts one by one, with "
-                    f"frames=[FIRST, PAST_LAST]"
-                )
-            if not predictor.has_pose:
-                raise InputError(
-                    f"{clip.path}: a {writer.content} needs a trajectory, but the frames have no measured poses"
-                    f"{predictor.pose_advice}"
-                )
+        if writer.needs_poses:
+            check_trajectory(predictor, clip, writer.content)
         if writer.needs_camera and job.camera is None:
             raise InputError(
                 f"{clip.path}: no camera is known, but --save {writer.kind} needs one; name its file with --camera, "
@@ -263,12 +249,13 @@ def _write(predictor: BasePredictor, job: Job, flip: bool, points: PointOptions,
         ]
         colors = color_range([each / match_clip(job.clip, predictor.meta).factor for each in maps])
     poses: Sequence[np.ndarray | None] = [None] * len(frames)
-    trajectory = "unknown"
+    origin = "unknown"
     if any(writer.needs_poses for writer in job.places):
-        poses, trajectory = _trajectory(predictor, job)
+        poses = list(progress(trajectory(predictor, job.clip, job.camera), "poses", len(frames)))
+        origin = trajectory_origin(predictor, job.clip, job.camera)
     times = () if job.clip.independent else tuple(frame.time for frame in frames)
     metric = is_metric_for(job.clip, predictor.meta)
-    facts = ClipFacts(frames_per_second(job.clip), times, colors, trajectory, metric)
+    facts = ClipFacts(frames_per_second(job.clip), times, colors, origin, metric)
     with ExitStack() as stack:
         writers = [stack.enter_context(writer(place, facts, points, pictures)) for writer, place in job.places.items()]
         predictions = predictor.predict_clip(job.clip, job.camera, flip=flip)
@@ -276,31 +263,6 @@ def _write(predictor: BasePredictor, job: Job, flip: bool, points: PointOptions,
             for each in writers:
                 each.append(frame.name, replace(prediction, pose=pose))
     return [each.summary(len(frames)) for each in writers]
-
-
-def _measured(predictor: BasePredictor, clip: Clip) -> np.ndarray | None:
-    """Return the measured trajectory T_first_current [N, 4, 4] of a clip; None without a pose or metric depth."""
-    poses = [frame.pose for frame in clip.frames if frame.pose is not None]
-    complete = len(poses) == len(clip.frames) and is_metric_for(clip, predictor.meta)
-    return from_first(np.stack(poses)) if complete else None
-
-
-def _trajectory(predictor: BasePredictor, job: Job) -> tuple[Sequence[np.ndarray], str]:
-    """Return the trajectory T_first_current of a clip, a pose [4, 4] for each frame, and its origin in words.
-
-    Measured poses are used if depth is metric. Otherwise the pose network predicts the trajectory, whose motions are
-    aligned with the predicted depth, unless label maps guide the depth network or the predictor is an exported file.
-    """
-    clip = job.clip
-    measured = _measured(predictor, clip)
-    if measured is not None:
-        return list(measured), "measured poses"
-    camera = job.camera if predictor.aligns_motions else None
-    images = (frame.image.read() for frame in progress(clip.frames, "poses", len(clip.frames)))
-    aligned = ", not aligned with depth" if camera is None else ", aligned with predicted depth"
-    poses = chained(predictor.motions(images, camera))
-    poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor
-    return list(poses), f"predicted motion{aligned}"
 
 
 def frames_per_second(clip: Clip) -> float:

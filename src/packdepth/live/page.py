@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -251,6 +252,25 @@ def jpeg(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def check_address(host: str, port: int) -> None:
+    """Raise InputError, which says what to do, if an address cannot be listened at.
+
+    Args:
+        host: address of this machine.
+        port: port; 0 for any free one.
+
+    >>> check_address("127.0.0.1", 0)
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind((host, port))
+            server.listen()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--host {host} --port {port}: {_refusal(error)}") from None
+
+
 def _refusal(error: Exception) -> str:
     """Return why an address cannot be listened at, and what to do."""
     number = error.errno if isinstance(error, OSError) else None
@@ -270,8 +290,6 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], page: Page) -> None:
         if ":" in address[0]:
-            import socket
-
             self.address_family = socket.AF_INET6
         self.page = page
         super().__init__(address, _Handler)

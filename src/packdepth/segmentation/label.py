@@ -12,6 +12,7 @@ from packdepth.checkpoint import META
 from packdepth.disk import replaced
 from packdepth.errors import InputError
 from packdepth.files import replacing, write_image
+from packdepth.networks.semantic_network import SemanticNetwork
 from packdepth.progress import progress
 from packdepth.segmentation.fpn import FpnSemantics
 from packdepth.segmentation.transformers_network import TransformersSemantics
@@ -36,19 +37,41 @@ def label_clips(source: Path, network: str) -> list[Path]:
     for clip in clips:
         if (clip.path / "semantic").exists():
             raise InputError(f"{clip.path / 'semantic'}: exists already; remove it to label this clip again")
+    segment = open_segmentation(network)
+    for clip in clips:
+        with replaced(clip.path / "semantic") as temporary:
+            for frame in progress(clip.frames, clip.name, len(clip.frames)):
+                write_image(temporary / f"{frame.name}.png", labeled(segment, frame.image.read()))
+            with replacing(clip.path / "semantic.yaml") as file:  # first: with the maps in place, nothing is done again
+                file.write_text(yaml.safe_dump({"network": network, "classes": list(segment.classes)}))
+    return [clip.path / "semantic" for clip in clips]
+
+
+def open_segmentation(network: str) -> SemanticNetwork:
+    """Return a segmentation network, ready to label.
+
+    Args:
+        network: a checkpoint of `packdepth semantics train`, or a model of transformers by its name or folder.
+
+    Raises InputError if it cannot be loaded.
+    """
     folder = Path(network)
     block = (
         FpnSemantics(kind="fpn", checkpoint=folder)
         if (folder / META).is_file()
         else TransformersSemantics(kind="transformers", model=network)
     )
-    segment = block.build().eval()
-    for clip in clips:
-        with replaced(clip.path / "semantic") as temporary, torch.inference_mode():
-            for frame in progress(clip.frames, clip.name, len(clip.frames)):
-                pixels = torch.from_numpy(frame.image.read().copy())
-                ids = segment.labels(pixels.permute(2, 0, 1)[None].float() / 255)[0]
-                write_image(temporary / f"{frame.name}.png", ids.numpy().astype(np.uint8))
-            with replacing(clip.path / "semantic.yaml") as file:  # first: with the maps in place, nothing is done again
-                file.write_text(yaml.safe_dump({"network": network, "classes": list(segment.classes)}))
-    return [clip.path / "semantic" for clip in clips]
+    return block.build().eval()
+
+
+@torch.inference_mode()
+def labeled(network: SemanticNetwork, image: np.ndarray) -> np.ndarray:
+    """Return the class ids [H, W] uint8 of an image.
+
+    Args:
+        network: the segmentation network.
+        image: [H, W, 3] uint8, RGB.
+    """
+    weight = next(network.parameters(), torch.zeros(1))
+    pixels = torch.from_numpy(image.copy()).to(weight.device).permute(2, 0, 1)[None].float() / 255
+    return network.labels(pixels)[0].cpu().numpy().astype(np.uint8)

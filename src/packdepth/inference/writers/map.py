@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import ClassVar
 
 from packdepth.errors import InputError
-from packdepth.files import write_cloud
 from packdepth.inference.fusion import ClipMap
 from packdepth.inference.options import PictureOptions, PointOptions
 from packdepth.inference.writers import ClipFacts, Writer
@@ -64,25 +63,8 @@ class MapWriter(Writer):
         if kind is not None:
             return
         try:
-            cloud, views, size = self._map.finish()
+            fused = self._map.described(self._texts, self.facts.trajectory, self.facts.metric)
         except InputError as reason:
             raise InputError(f"{self.path}: {reason}") from None
-        unit = " m" if self.facts.metric else ""
-        assert self._map.reach is not None
-        least, largest = self._map.reach
-        reach = f"{largest:.3g}{unit}" if f"{least:.3g}" == f"{largest:.3g}" else f"{least:.3g} to {largest:.3g}{unit}"
-        given = self.points.max_depth is not None
-        origin = "--max-depth" if given else "the median depth of each frame; --max-depth takes farther points"
-        texts = {
-            **self._texts,
-            "frame": "the first camera, x right, y down, z forward",
-            "trajectory": self.facts.trajectory,
-            "reach": f"depth up to {reach} ({'given' if given else 'the median depth of each frame'})",
-            "voxel": f"{size:.4g}",
-            "views": f"frames averaged in a point; {self._map.views} frames were used",
-        }
-        write_cloud(self.path, cloud.points, cloud.colors, texts, views.clip(max=65535), cloud.confidence)
-        self._found = (
-            f"{len(views)} points up to a depth of {reach} ({origin}), voxels of {size:.3g}{unit}, "
-            f"along {self.facts.trajectory}"
-        )
+        fused.write(self.path)
+        self._found = fused.words

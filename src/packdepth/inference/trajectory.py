@@ -1,0 +1,95 @@
+"""The trajectory of a clip in prediction: measured poses, or the motion that the pose network predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from packdepth.checkpoint import Meta
+from packdepth.data.targets import unbroken
+from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.poses import from_first
+from packdepth.inference.base import BasePredictor
+from packdepth.inference.cameras import is_metric_for, match_clip
+from packdepth.records import Clip
+
+
+def measured_trajectory(clip: Clip, meta: Meta | None = None) -> np.ndarray | None:
+    """Return the measured trajectory T_first_current [N, 4, 4] of a clip, in metres.
+
+    Args:
+        clip: the clip.
+        meta: the description of the checkpoint that predicts the depth of the clip; None if its depth is measured.
+
+    Returns:
+        The trajectory; None if a frame has no pose, or if predicted depth is not metric.
+    """
+    poses = [frame.pose for frame in clip.frames if frame.pose is not None]
+    complete = len(poses) == len(clip.frames) and (meta is None or is_metric_for(clip, meta))
+    return from_first(np.stack(poses)) if complete else None
+
+
+def check_trajectory(predictor: BasePredictor, clip: Clip, what: str) -> None:
+    """Raise InputError if the trajectory of a clip is neither measured nor predicted.
+
+    Args:
+        predictor: the predictor.
+        clip: the clip.
+        what: what needs the trajectory, for the message, such as "map".
+    """
+    if measured_trajectory(clip, predictor.meta) is not None:
+        return
+    if clip.independent or len(clip.frames) < 2:
+        raise InputError(f"{clip.path}: a {what} needs consecutive frames of one moving camera")
+    parts = unbroken(clip)
+    if len(parts) > 1:
+        raise InputError(
+            f"{clip.path}: a {what} needs one trajectory, but nobody has seen the motion over the gap in time after "
+            f"frame {parts[0].frames[-1].name}; predict its parts one by one, with frames=[FIRST, PAST_LAST]"
+        )
+    if not predictor.has_pose:
+        raise InputError(
+            f"{clip.path}: a {what} needs a trajectory, but the frames have no measured poses{predictor.pose_advice}"
+        )
+
+
+def trajectory_origin(predictor: BasePredictor, clip: Clip, camera: Camera | None) -> str:
+    """Return the origin of the poses of `trajectory` in words.
+
+    Args:
+        predictor: the predictor.
+        clip: the clip.
+        camera: the camera of its images, if one is known.
+    """
+    if measured_trajectory(clip, predictor.meta) is not None:
+        return "measured poses"
+    aligned = camera is not None and predictor.aligns_motions
+    return f"predicted motion, {'' if aligned else 'not '}aligned with {'predicted ' if aligned else ''}depth"
+
+
+def trajectory(predictor: BasePredictor, clip: Clip, camera: Camera | None) -> Iterator[np.ndarray]:
+    """Yield the pose T_first_current [4, 4] of each frame of a clip, in the unit of depth, in constant memory.
+
+    Measured poses are used if depth is metric. Otherwise the pose network predicts the trajectory, whose motions are
+    aligned with the predicted depth, unless label maps guide the depth network or the predictor is an exported file.
+
+    Args:
+        predictor: the predictor.
+        clip: the clip, for which `check_trajectory` raises nothing.
+        camera: the camera of its images, if one is known.
+    """
+    measured = measured_trajectory(clip, predictor.meta)
+    if measured is not None:
+        yield from measured
+        return
+    factor = match_clip(clip, predictor.meta).factor
+    images = (frame.image.read() for frame in clip.frames)
+    pose = np.eye(4)
+    yield pose
+    for T_next_current in predictor.motions(images, camera if predictor.aligns_motions else None):
+        motion = T_next_current.copy()
+        motion[:3, 3] *= factor
+        pose = pose @ np.linalg.inv(motion)
+        yield pose

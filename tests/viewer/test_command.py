@@ -1,0 +1,122 @@
+"""What `packdepth view` shows and writes, by what is named; nothing here starts a server."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import ply
+import pytest
+import trimesh
+import world
+
+from packdepth.cli import main
+from packdepth.errors import InputError
+from packdepth.geometry.poses import from_first
+from packdepth.inference.options import POINTS, ViewOptions
+from packdepth.viewer.command import open_footage
+from packdepth.viewer.footage import KEPT, CloudFootage, MeasuredFootage, PredictedFootage, SavedFootage
+from packdepth.viewer.scene import Shot, cloud_of, colorings
+
+TRUE_POSES = from_first(np.stack([world.pose(index) for index in range(world.FRAMES)]))
+
+
+def points(shot: Shot) -> np.ndarray:
+    return cloud_of(shot, "depth", (0, 1e9), (0.1, 1.0)).points
+
+
+def test_a_checkpoint_shows_what_it_predicts_for_a_clip(checkpoint_folder: Path, moving_clip: Path) -> None:
+    footage = open_footage([str(checkpoint_folder), str(moving_clip), "frames=[0, 3]"])
+    assert isinstance(footage, PredictedFootage)
+    assert footage.names == ("000000", "000001", "000002")
+    assert footage.metric
+    assert colorings(footage.shot(1)) == ("image", "depth", "error")
+    assert np.allclose(list(footage.poses()), TRUE_POSES[:3])
+    assert footage.shot(1) is footage.shot(1)
+
+
+def test_saved_predictions_are_those_of_the_checkpoint(checkpoint_folder: Path, moving_clip: Path, saved: Path) -> None:
+    predicted = open_footage([str(checkpoint_folder), str(moving_clip)])
+    alone, beside = open_footage([str(saved)]), open_footage([str(saved), str(moving_clip)])
+    assert isinstance(alone, SavedFootage)
+    assert alone.names == predicted.names
+    assert alone.scale == "metric, from velocity (speed)"
+    assert np.allclose(points(beside.shot(2)), points(predicted.shot(2)), rtol=1e-5)
+    assert colorings(alone.shot(2)) == ("depth",)
+    assert colorings(beside.shot(2)) == ("image", "depth", "error")
+
+
+def test_clouds_alone_are_shown(saved: Path, tmp_path: Path) -> None:
+    for name in ("cloud", "map.ply"):
+        (shutil.copytree if name == "cloud" else shutil.copy)(saved / name, tmp_path / name)
+    footage = open_footage([str(tmp_path)])
+    assert isinstance(footage, CloudFootage)
+    vertices = ply.read(saved / "cloud" / "000004.ply")
+    assert np.allclose(points(footage.shot(4))[:, 2], vertices["z"])
+    *_, fused = footage.mapping()
+    assert fused is not None
+    assert len(fused.cloud.points) == len(ply.read(saved / "map.ply"))
+
+
+def test_measured_depth_alone_makes_a_map_of_the_world(moving_clip: Path, tmp_path: Path) -> None:
+    assert isinstance(open_footage([str(moving_clip)]), MeasuredFootage)
+    assert main(["view", str(moving_clip), "--save", str(tmp_path / "map.ply"), "--max-depth", "8"]) == 0
+    vertices = ply.read(tmp_path / "map.ply")
+    wall = world.WALL - world.START[0]
+    off = np.minimum(np.abs(vertices["y"] - 1.5), np.abs(vertices["z"] - wall))
+    assert len(vertices) > 1000
+    assert np.median(off) < 0.01  # depth maps have steps of 4 mm, and voxels at the wall's foot hold both planes
+
+
+def test_the_map_of_a_checkpoint_is_that_of_predict_in_both_formats(
+    checkpoint_folder: Path, moving_clip: Path, saved: Path, tmp_path: Path
+) -> None:
+    for name in ("map.ply", "map.glb"):
+        assert main(["view", str(checkpoint_folder), str(moving_clip), "--save", str(tmp_path / name)]) == 0
+    assert (tmp_path / "map.ply").read_bytes() == (saved / "map.ply").read_bytes()
+    (cloud,) = trimesh.load_scene(tmp_path / "map.glb").geometry.values()
+    vertices = ply.read(saved / "map.ply")
+    expected = np.stack([vertices["x"], -vertices["y"], -vertices["z"]], axis=-1)
+    assert np.allclose(cloud.vertices, expected)
+
+
+def test_what_is_not_clear_is_one_sentence(
+    checkpoint_folder: Path, moving_clip: Path, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    wrong = {
+        (str(checkpoint_folder),): "name what of: packdepth view",
+        (): "give CHECKPOINT SRC",
+        (str(saved.parent),): "out",
+    }
+    for named, words in wrong.items():
+        with pytest.raises(InputError, match=words):
+            open_footage(named)
+    shutil.copytree(moving_clip / "frames", tmp_path / "frames")
+    with pytest.raises(InputError, match="no camera is known"):
+        open_footage([str(checkpoint_folder), str(tmp_path / "frames")])
+    bare = open_footage([str(saved)])
+    shutil.copytree(saved / "depth", tmp_path / "only" / "depth")
+    assert bare.poses_origin is None
+    with pytest.raises(InputError, match="predict with --save map"):
+        open_footage([str(tmp_path / "only")]).check_map()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["view", str(moving_clip)]) == 2
+    assert "pip install 'packdepth[viewer]'" in capsys.readouterr().err
+    assert main(["view", str(moving_clip), "--save", "map.obj"]) == 2
+    assert "written as .glb or .ply" in capsys.readouterr().err
+
+
+def test_only_the_last_frames_are_kept(moving_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("packdepth.viewer.footage.KEPT", 2)
+    footage = open_footage([str(moving_clip)], POINTS, ViewOptions())
+    first = footage.shot(0)
+    for index in (1, 0, 2):
+        footage.shot(index)
+    assert footage.shot(0) is first  # used again before the third one came
+    footage.shot(1)
+    footage.shot(2)
+    assert footage.shot(0) is not first
+    assert KEPT > 2

@@ -274,7 +274,8 @@ class Viewer:
 
 def _turn(pose: np.ndarray) -> np.ndarray:
     """Return the rotation of a pose [4, 4] as a quaternion [4] with the real part first."""
-    return viser.transforms.SO3.from_matrix(pose[:3, :3]).wxyz
+    wxyz: np.ndarray = viser.transforms.SO3.from_matrix(pose[:3, :3]).wxyz
+    return wxyz
 
 
 def _quiet() -> contextlib.AbstractContextManager[object]:

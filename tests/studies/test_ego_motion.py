@@ -48,6 +48,7 @@ def test_tables_leave_out_what_clips_are_too_short_for() -> None:
     assert [line.split(" | ")[0] for line in text.splitlines()[2:]] == ["| a", "| b", "| a, aligned with depth"]
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_study_trains_evaluates_and_is_resumed(
     moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

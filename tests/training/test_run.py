@@ -21,6 +21,7 @@ from PIL import Image
 
 from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext
+from packdepth.cli import main
 from packdepth.config import Run, load_run, parse_run
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
@@ -137,7 +138,7 @@ def test_two_processes_train_like_one_with_the_same_batch(whole: Path, run_file:
     output = tmp_path / "two"
     options = ("training.devices=2", "networks.depth.dropout=0.0")
     finish(start(run_file, *options, "--output", output))
-    finish(start(run_file, "networks.depth.dropout=0.0", "--output", tmp_path / "one"))
+    train(run_file, tmp_path / "one", overrides=("networks.depth.dropout=0.0",))
     for one, two in zip(losses(tmp_path / "one"), losses(output), strict=True):
         # The first step is the same sum in another order. Adam's first updates are the signs of gradients, so where a
         # gradient is nearly zero rounding decides, on every machine in its own way, and the runs drift apart a little.
@@ -168,11 +169,12 @@ def test_ctrl_c_leaves_a_usable_checkpoint(run_file: Path, moving_clip: Path, tm
     train(run_file, output, overrides=("training.epochs=1",))  # there is nothing to resume, so it may start anew
 
 
-def test_a_loss_that_is_no_number_ends_the_run(run_file: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_ends_the_run(
+    run_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     options = ("training.depth_learning_rate=1e30", "training.clip_norm=null")
-    process = start(run_file, *options, "--output", tmp_path / "run")
-    text, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
+    assert main(["train", str(run_file), *options, "--output", str(tmp_path / "run")]) == 2
+    text = "".join(capfd.readouterr())
     assert re.search(r"the loss of step \d+ is nan; lower the learning rates", text.replace("\n", " "))
     assert "Traceback" not in text
 

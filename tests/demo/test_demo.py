@@ -28,7 +28,7 @@ class DemoInSeconds(steps.DemoSize):
 
     @property
     def drives(self) -> dict[str, tuple[int, int]]:
-        return super().drives | {"val": (1, 4)}
+        return super().drives | {"val": (1, 64)}
 
 
 TINY = DemoInSeconds(

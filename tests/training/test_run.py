@@ -126,7 +126,7 @@ def test_a_killed_and_resumed_run_ends_like_one_that_was_not(
     os.killpg(process.pid, signal.SIGKILL)  # somewhere in the second epoch
     process.communicate()
     assert checkpoint.read_description(output / "last")[1].epoch < 3
-    finish(start(run_file, f"data.workers={workers}", "--output", output, "--resume"))
+    train(run_file, output, resume=True, overrides=(f"data.workers={workers}",))
     assert losses(output) == losses(whole)
     expected = weights(whole / "last")
     for name, value in weights(output / "last").items():

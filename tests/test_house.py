@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,10 +93,23 @@ def test_every_room_stands_on_a_floor() -> None:
     assert names - {"__init__", "__main__", "__pycache__"} == set(FLOOR_OF)
 
 
-def loaded(code: str) -> set[str]:
-    """The rooms that a fresh interpreter has loaded modules of after some code: the closure of its imports."""
-    names = run(f"import sys\n{code}\nprint(*(name for name in sys.modules if name.startswith('packdepth.')))").split()
-    return {name.split(".")[1] for name in names}
+CLOSURES = """
+import importlib, json, sys
+closures = {}
+for module in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "packdepth"]:
+        del sys.modules[name]
+    importlib.import_module(module)
+    closures[module] = sorted({name.split(".")[1] for name in sys.modules if name.startswith("packdepth.")})
+print(json.dumps(closures))
+"""
+
+
+@pytest.fixture(scope="module")
+def rooms() -> dict[str, list[str]]:
+    """The rooms that each network and term loads: the closures of their imports, from one process that keeps torch."""
+    found: dict[str, list[str]] = json.loads(run(CLOSURES, *NETWORKS, *TERM_MODULES))
+    return found
 
 
 NETWORKS = sorted({block.__module__ for family in (DEPTH_NETWORKS, POSE_NETWORKS) for block in family.own().values()})
@@ -104,8 +118,8 @@ TERM_MODULES = sorted({block.__module__ for block in TERMS.own().values()})
 
 
 @pytest.mark.parametrize("module", NETWORKS)
-def test_a_network_loads_neither_data_nor_sources_nor_the_run_file(module: str) -> None:
-    assert loaded(f"import {module}") <= {
+def test_a_network_loads_neither_data_nor_sources_nor_the_run_file(module: str, rooms: dict[str, list[str]]) -> None:
+    assert set(rooms[module]) <= {
         "lazy",
         "blocks",
         "disk",
@@ -120,13 +134,13 @@ def test_a_network_loads_neither_data_nor_sources_nor_the_run_file(module: str) 
 
 
 @pytest.mark.parametrize("module", TERM_MODULES)
-def test_a_term_loads_neither_data_nor_sources_nor_the_run_file(module: str) -> None:
-    assert loaded(f"import {module}") <= GROUND | {"objectives"}
+def test_a_term_loads_neither_data_nor_sources_nor_the_run_file(module: str, rooms: dict[str, list[str]]) -> None:
+    assert set(rooms[module]) <= GROUND | {"objectives"}
 
 
-def run(code: str) -> str:
+def run(code: str, *arguments: str) -> str:
     """What a fresh interpreter prints."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -149,6 +163,11 @@ def run(code: str) -> str:
 )
 def test_torch_stays_out(code: str) -> None:
     assert run(f"import sys\n{code}\nprint([name for name in ('torch', 'lightning') if name in sys.modules])") == "[]\n"
+
+
+def test_rendering_takes_no_torch() -> None:
+    pytest.importorskip("embreex", reason="the extra 'city' is not installed")
+    assert run("import sys, packdepth.city.write; print('torch' in sys.modules)") == "False\n"
 
 
 def test_help_takes_no_torch() -> None:

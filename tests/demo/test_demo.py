@@ -20,7 +20,16 @@ from packdepth.demo.scores import constant_depths, part_scores
 from packdepth.networks import options
 from packdepth.sources.folder import Folder
 
-TINY = steps.DemoSize(
+
+class DemoInSeconds(steps.DemoSize):
+    """The size of a demo that validates on one short drive."""
+
+    @property
+    def drives(self) -> dict[str, tuple[int, int]]:
+        return super().drives | {"val": (1, 64)}
+
+
+TINY = DemoInSeconds(
     train_drives=2, train_frames=4, test_drives=2, epochs=1, epoch_steps=2, odometry_frames=5, minutes=0.5
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from packdepth.inference.exported import IMAGE, INV_DEPTH, LABELS
 from packdepth.networks.blocks import DepthNetworkBlock
 from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.encoder_decoder import EncoderDecoderBlock
-from packdepth.networks.packnet import PackNetBlock
+from packdepth.networks.packnet import PRESETS, PackNetBlock
 from packdepth.networks.superdepth import SuperDepthBlock
 from packdepth.networks.transformers_depth import TransformersDepthBlock
 
@@ -37,6 +38,7 @@ PLAIN = {  # node types of networks without guidance, all of which runtimes and 
 }  # fmt: skip
 GUIDED = {"AveragePool", "Cast", "Equal", "Exp", "Expand", "Pow", "ReduceL2", "ReduceSum", "Shape"}
 CLASSES = 5
+NARROW_1B = replace(PRESETS["tiny"], add_skips=True, refines=False)  # in place of 124 million weights
 LIGHT = {"kind": "efficientnet_lite", "weights": None}
 
 
@@ -86,7 +88,10 @@ def predictor_of(block: DepthNetworkBlock) -> Any:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_is_a_clean_graph_that_computes_the_same_for_any_number_of_images(name: str, tmp_path: Path) -> None:
+def test_a_network_is_a_clean_graph_that_computes_the_same_for_any_number_of_images(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "1B", NARROW_1B)
     predictor = predictor_of(NETWORKS[name](tmp_path))
     graph = depth_graph(predictor, (64, 96), batch=None)
     model = onnx_model(graph)

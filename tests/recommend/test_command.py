@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -69,14 +66,16 @@ def test_a_training_takes_some_time(drive: Path, tmp_path: Path, minutes: float)
         init(drive, tmp_path / "run.yaml", minutes=minutes)
 
 
-def test_train_takes_data_and_leaves_its_run_file(drive: Path, tmp_path: Path) -> None:
+def test_train_takes_data_and_leaves_its_run_file(
+    drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "run"
-    command = [sys.executable, "-m", "packdepth.cli", "train", str(drive), "-o", str(output), "--minutes", "0.02"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     small = ["data.image_size=[32,64]", "training.epoch_steps=1", "training.epochs=1", "training.devices=1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run([*command, *small], capture_output=True, text=True, env=environment, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "scale: " in result.stdout
+    status = main(["train", str(drive), "-o", str(output), "--minutes", "0.02", *small])
+    printed, messages = capfd.readouterr()  # of this process, and of the one that it starts
+    assert status == 0, messages
+    assert "scale: " in printed
     kept, meta = checkpoint.read_description(output / "best")
     assert isinstance(kept, Run)
     assert load_run(output / "run.yaml").networks == kept.networks

@@ -47,6 +47,7 @@ def test_tables_leave_out_what_clips_are_too_short_for() -> None:
     assert rows[1].variant.name == "b-sparse"
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_study_trains_evaluates_and_is_resumed(
     moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

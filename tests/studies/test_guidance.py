@@ -58,6 +58,7 @@ def test_tables_and_lines() -> None:
     assert found[0].points.tolist() == [[0, 0.1], [1, 0.2], [2, 0.3]]
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     monkeypatch.setattr(study, "PRESET", "tiny")

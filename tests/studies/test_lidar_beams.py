@@ -41,6 +41,7 @@ def test_the_table_and_the_plot() -> None:
     assert line(rows(), "velocity").points.tolist() == [[6, pytest.approx(0.25)], [0, pytest.approx(0.25)]]
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_tiny_study_runs_once_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     monkeypatch.setattr(study, "VARIANTS", (Variant("velocity"), Variant("reprojected", 4)))

@@ -35,6 +35,7 @@ def test_the_plot_has_a_line_for_each_decoder_and_seed() -> None:
     assert found[3].points[:, 1].tolist() == pytest.approx([1.3, 1.4, 1.5])
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_tiny_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("embreex", reason="the extra 'city' is not installed")
     chosen = tuple(Variant(decoder, "half") for decoder in DECODERS)

@@ -34,17 +34,27 @@ def one_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ground, "count", count)
 
 
-@pytest.mark.usefixtures("one_dropped")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing interrupts; made by the first test that needs it."""
+    return tmp_path_factory.mktemp("runs") / "whole"
+
+
+@pytest.fixture
+def whole(finished: Path, one_dropped: None, run_file: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    if not finished.exists():
+        train_two_stage(run_file, finished, SHORT)
+        kept = (finished / "ground" / "0" / "kept.txt").read_text()
+        assert "000002" in kept
+        assert "000001" not in kept
+        assert "1 of 4 frames dropped" in capsys.readouterr().out
+    return finished
+
+
 @pytest.mark.parametrize("stop", ["train stage1", "filter", "train stage2"])
 def test_resumes_wherever_it_was(
-    stop: str, run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stop: str, whole: Path, run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_two_stage(run_file, tmp_path / "whole", SHORT)
-    kept = (tmp_path / "whole" / "ground" / "0" / "kept.txt").read_text()
-    assert "000002" in kept
-    assert "000001" not in kept
-    assert "1 of 4 frames dropped" in capsys.readouterr().out
-
     def interrupted(name: str, function: Callable[..., object]) -> Callable[..., object]:
         def called(*args: object, **options: object) -> object:
             if stop == name or (name == "train" and stop == f"train {Path(str(args[1])).name}"):
@@ -61,7 +71,7 @@ def test_resumes_wherever_it_was(
     train_two_stage(run_file, tmp_path / "parts", SHORT, resume=True)
     train_two_stage(run_file, tmp_path / "parts", SHORT, resume=True)  # there is nothing left to do
 
-    one, other = (checkpoint.read(tmp_path / name / "stage2" / "last") for name in ("whole", "parts"))
+    one, other = (checkpoint.read(folder / "stage2" / "last") for folder in (whole, tmp_path / "parts"))
     assert one.meta.epoch == other.meta.epoch == 2
     for name, value in one.weights.items():
         assert torch.equal(value, other.weights[name]), name

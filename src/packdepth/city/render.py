@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
@@ -292,6 +291,8 @@ def rays(
     directions = np.empty((len(v), len(u), 3))
     directions[..., 0], directions[..., 1], directions[..., 2] = x, y[:, None], 1.0
     if lens is not None:
+        import torch  # not above, since processes that render start without it in half the time
+
         undistorted, valid = lens.undistort(torch.from_numpy(directions[..., :2]))
         if not valid.all():
             raise ValueError(f"{lens} leaves pixels of {camera} without a ray")

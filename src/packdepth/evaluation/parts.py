@@ -55,12 +55,18 @@ def edge_mask(truth: Tensor) -> Tensor:
         [H, W] bool.
     """
     known = ~truth.isnan()
-    side = 2 * EDGE_RADIUS + 1
     log = truth.log()[None, None]
-    far = F.max_pool2d(log.nan_to_num(-torch.inf), side, stride=1, padding=EDGE_RADIUS)
-    near = -F.max_pool2d((-log).nan_to_num(-torch.inf), side, stride=1, padding=EDGE_RADIUS)
+    far = _largest_around(log.nan_to_num(-torch.inf))
+    near = -_largest_around((-log).nan_to_num(-torch.inf))
     jumps = (far - near)[0, 0] >= float(np.log(EDGE_RATIO))
     return known & jumps
+
+
+def _largest_around(values: Tensor) -> Tensor:
+    """Return the largest value within `EDGE_RADIUS` of each pixel, [1, 1, H, W]: along columns, then along rows."""
+    side = 2 * EDGE_RADIUS + 1
+    columns = F.max_pool2d(values, (side, 1), stride=1, padding=(EDGE_RADIUS, 0))
+    return F.max_pool2d(columns, (1, side), stride=1, padding=(0, EDGE_RADIUS))
 
 
 def part_names(bounds: Sequence[float], classes: Sequence[str]) -> list[str]:

@@ -61,7 +61,8 @@ def scores_by_part(
     parts = {"all": valid, **parts}
     own = [name for name in parts if scaled and protocol.scaled_by_class and name in protocol.classes]
     errors = pixel_errors(evaluated_depth(protocol, depth, truth, scaled), truth[valid].double())  # [9, N]
-    masks = torch.stack([mask[valid] for mask in parts.values()]).double()  # [P, N]
+    places = valid.flatten().nonzero()[:, 0]  # found once: to index by a mask finds them in each part again
+    masks = torch.stack([mask.flatten()[places] for mask in parts.values()]).double()  # [P, N]
     means = masks @ errors.T / masks.sum(1, keepdim=True)  # [P, 9]
     for name in own:
         factor = median_scale(depth, truth, parts[name], protocol.median)

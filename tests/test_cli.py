@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -197,3 +198,11 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("configs/")
     assert done.stderr == ""
+
+
+def test_the_package_runs_as_a_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["packdepth", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("packdepth", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"packdepth {__version__}\n"

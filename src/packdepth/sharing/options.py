@@ -11,8 +11,8 @@ class CardOptions:
     """Options of the model card.
 
     Args:
-        numbers: JSON file that `packdepth evaluate --json` wrote for this checkpoint; its numbers stand on the card.
-        picture: picture for the card, PNG or JPEG, such as one that predict --save color wrote.
+        numbers: JSON file that `packdepth evaluate` wrote for this checkpoint; its numbers stand on the card.
+        picture: picture for the card, PNG or JPEG, such as one that `packdepth predict` wrote as color.
         license: license of the weights, by its name on the Hub, such as apache-2.0.
         data_license: license of the training data, in words.
     """

@@ -18,7 +18,7 @@ class Budget:
         frames: length of a training drive, in frames.
         val_drives: number of validation drives, of 4 frames each.
         size: height and width of images, in pixels.
-        steps: steps of each training, of 8 images each, unless the variant or --batch says otherwise.
+        steps: steps of each training, of 8 images each, unless the variant or the study says otherwise.
         seeds: number of trainings of each variant.
     """
 

@@ -16,14 +16,27 @@ from packdepth.interruption import Interrupted, going_on, heeding_signals, inter
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_becomes_an_interruption_once(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with heeding_signals() as signals:
-        with pytest.raises(Interrupted) as raised:
-            os.kill(os.getpid(), number)
-        assert raised.value.status == 128 + number
-        os.kill(os.getpid(), number)  # an echo, such as of Ctrl-C to a whole group of processes
-        assert signals.received == number
-    assert signal.getsignal(number) == before
+    outside = signal.signal(number, signal.SIG_DFL)  # nohup and shells in the background have it ignored
+    try:
+        with heeding_signals() as signals:
+            with pytest.raises(Interrupted) as raised:
+                os.kill(os.getpid(), number)
+            assert raised.value.status == 128 + number
+            os.kill(os.getpid(), number)  # an echo, such as of Ctrl-C to a whole group of processes
+            assert signals.received == number
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, outside)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    outside = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with heeding_signals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.received is None
+    finally:
+        signal.signal(signal.SIGHUP, outside)
 
 
 def test_an_interruption_is_an_interruption_to_others() -> None:

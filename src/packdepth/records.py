@@ -451,5 +451,7 @@ class Prediction:
     def _known_camera(self) -> Camera:
         """Return the camera. Raises InputError without one."""
         if self.camera is None:
-            raise InputError("points need a camera, but this prediction has none; predict the image with its camera")
+            raise InputError(
+                "points need a camera, but this prediction has none; give predict its camera=, or predict a clip"
+            )
         return self.camera

@@ -156,7 +156,7 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
     if found:
         return f"metres from {', '.join(dict.fromkeys(found))}"
     if any(clip.camera_height is not None and clip.missing_camera is not None for clip in look.clips):
-        return "up to a factor: metres from the height of the camera need its calibration"
+        return "up to a factor: metres from the height of the camera need its calibration, or fov=DEGREES"
     return "up to a factor: nothing gives metres; add speeds=LOG or height_m=METRES to import or init"
 
 
@@ -399,7 +399,7 @@ def _augmentation(situation: Situation) -> list[Choice]:
         Choice(
             "data.augmentation",
             {"flip": 0.0, "jitter": None},
-            f"none: {counted(round(places), 'place')} ({PLACE:g} m of path each) are learned better as they are",
+            f"none: few places (here {max(round(places), 1)}, of {PLACE:g} m of path) are learned better as they are",
         )
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing
 from packdepth.objectives.objective import Objective
 from packdepth.ownership import owned
+from packdepth.progress import counted
 from packdepth.recommend.choices import (
     BUSY,
     Budget,
@@ -76,7 +78,9 @@ def init(
     if not 0 < minutes < math.inf:
         raise InputError(f"--minutes: is {minutes:g}; give the minutes that the training may take")
     found = source_at(Path(source), kind, options)
-    looked = look(hidden(found.clips(), without))
+    clips = hidden(found.clips(), without)
+    print(f"looking at {counted(sum(len(clip.frames) for clip in clips), 'frame')}", file=sys.stderr, flush=True)
+    looked = look(clips)
     check_trainable(looked, Path(source))
     used, left_out = usable(looked)
     if not used:

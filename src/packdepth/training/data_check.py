@@ -42,8 +42,11 @@ def data_in_words(sources: Sequence[Source], found: Sequence[Clip], samples: Cli
         "depth maps": sum(frame.depth is not None for frame in used.values()),
         "right images": sum(frame.right is not None for frame in used.values()),
     }
-    measurements = ", ".join(f"{name} of {count}" for name, count in measured.items() if count)
-    metres = "no metres: nothing gives depth a scale" if scale == "none" else f"metres from {scale}"
+    heights = {clip.camera_height for clip in samples.clips if clip.camera_height is not None}
+    stated = [f"height of the camera {height:g} m" for height in sorted(heights)]
+    measurements = ", ".join([*(f"{name} of {count}" for name, count in measured.items() if count), *stated])
+    nothing = "no term uses the height, which needs a calibrated camera" if heights else "nothing gives depth a scale"
+    metres = f"no metres: {nothing}" if scale == "none" else f"metres from {scale}"
     frames = f"{len(used)} frames{left}, {_named(list(sizes))} pixels"
     return f"{_named(places)}: {frames}; {measurements or 'nothing measured'}; {metres}"
 

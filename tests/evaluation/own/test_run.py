@@ -16,6 +16,7 @@ from packdepth import cli
 from packdepth.errors import InputError
 from packdepth.evaluation.own.held_out import held_out
 from packdepth.evaluation.own.report import OwnReport
+from packdepth.evaluation.own.verdict import LEAST
 from packdepth.evaluation.protocols import our_protocols
 from packdepth.html.page import Verdict
 from packdepth.sources.open import open_clips
@@ -46,12 +47,15 @@ def test_a_better_network_gets_a_better_verdict(drive: Path) -> None:
     """Errors that vary over the image, of growing size."""
     waves = torch.sin(torch.arange(world.CAMERA.width) * 0.15) + torch.cos(torch.arange(48)[:, None] * 0.2)
 
-    def error(size: float) -> float:
-        found = judged(drive, lambda p: p * torch.exp(size * waves)).verdict.error
-        assert found is not None
-        return found
+    def report_of(size: float) -> OwnReport:
+        return judged(drive, lambda p: p * torch.exp(size * waves))
 
-    assert error(0) < error(0.05) < error(0.1)
+    reports = [report_of(size) for size in (0.0, 0.05, 0.1)]
+    parallax = [report["parallax"] for report in reports]
+    assert parallax == sorted(set(parallax))
+    errors = [report.verdict.error or 0.0 for report in reports]
+    assert errors == sorted(errors)
+    assert errors[0] == pytest.approx(LEAST)
 
 
 def test_a_depth_of_another_unit_is_not_called_metric(drive: Path) -> None:

@@ -41,6 +41,16 @@ def test_a_network_that_is_not_clearly_better_than_guessing_is_not_called_good(
     assert words in verdict.words
 
 
+@pytest.mark.parametrize("parallax", [0.001, 0.05, 0.1])
+def test_no_error_is_promised_that_is_smaller_than_those_of_the_calibration(parallax: float) -> None:
+    verdict = judged(parallax, by_position=2 * parallax)
+    assert verdict.error == pytest.approx(0.10)
+    assert verdict.low == pytest.approx(0.05)
+    assert verdict.high == pytest.approx(0.20)
+    assert verdict.by_position == pytest.approx(0.20)
+    assert verdict.grade == "Good"  # it is clearly better than guessing, whatever the error
+
+
 def test_the_verdict_says_what_it_is_about() -> None:
     assert SURFACES in judged(0.1).words
     assert judged(0.1).words.count(". ") == 3  # four sentences

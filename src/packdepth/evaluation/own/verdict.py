@@ -24,6 +24,7 @@ SPREAD = 1.4  # the true error lay within this factor of the prediction for 90 %
 OVERSTATED = 1.7  # the prediction was too high by up to this factor for networks trained on one longer drive
 SPREAD_ELSEWHERE = 2.0  # the same for clips unlike the rendered roads, which the calibration has not seen; chosen
 RESOLVED = 0.16  # smaller predictions are not told apart: true errors of 0.05 and 0.10 were both predicted as 0.13
+LEAST = 0.10  # smallest prediction of the calibration: below it, a true error of 0.15 was predicted as 0.05
 SMALLEST = 0.05  # smallest true error of the calibration: the lower end of the interval of an unresolved prediction
 
 CLEARLY = 1.15  # ratio of two predicted errors from which their order is trusted: it was right in 11 of 13 such cases
@@ -155,7 +156,9 @@ def verdict_of(pairs: Sequence[PairMeasures], metric: bool) -> Verdict:
         )
         return Verdict(UNKNOWN, words, length_ratio=ratio, length_spread=ratio_spread)
     error, by_position = predicted_errors(clear)
-    factor = SPREAD if is_road(known) else SPREAD_ELSEWHERE
+    lift = max(LEAST / error, 1.0)  # of both, so that their order and ratio stay
+    error, by_position = lift * error, lift * by_position
+    factor = SPREAD if is_road(known) and lift == 1 else SPREAD_ELSEWHERE
     low, high = error / max(factor, OVERSTATED), error * factor
     low = low if error > RESOLVED else min(SMALLEST, low)
     grade = _grade(error, by_position)

@@ -142,7 +142,10 @@ class OwnReport:
             ),
             "scale_spread": Measure(spread_of("scale"), nan, "", "distance between the quartiles of `scale`, relative"),
             "motion": Measure(
-                over_pairs("motion"), 1.0, "measured length", "length of the ego-motion network, over the measured one"
+                over_pairs("motion"),
+                1.0,
+                "measured length",
+                "length of the ego-motion network alone, over the measured one; odometry --align makes it `scale`",
             ),
             "height": Measure(
                 over_pairs("height"),

@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from described import described
 
-from packdepth.checkpoint import Meta, TrainedCamera
+from packdepth.checkpoint import TrainedCamera
 from packdepth.geometry.camera import Camera
 from packdepth.inference.base import BasePredictor, Image, ImageMaps
 
-META = Meta(
-    packdepth="0.1.0",
+META = described(
     created="2026-11-26",
-    epoch=1,
     step=20,
-    metric=True,
-    scale_source="velocity (speed)",
     clips=[],
     frames=100,
     trained_cameras=[TrainedCamera(width=96, height=48, fx=60, fy=58, cx=46, cy=22.5)],

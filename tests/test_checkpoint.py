@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from described import described
 
 from packdepth import checkpoint, disk
 from packdepth.checkpoint import (
@@ -15,7 +16,6 @@ from packdepth.checkpoint import (
     WEIGHTS,
     Checkpoint,
     LearnedCamera,
-    Meta,
     ScaleCheck,
     TrainedCamera,
     is_metric,
@@ -36,17 +36,7 @@ def made(step: int = 7) -> Checkpoint:
         },
         "test",
     )
-    meta = Meta(
-        packdepth="0.1.0",
-        created="2026-01-01T00:00:00Z",
-        epoch=1,
-        step=step,
-        metric=True,
-        scale_source="velocity (speed)",
-        clips=["a/b"],
-        frames=6,
-        scores={"abs_rel": 0.1},
-    )
+    meta = described(step=step, scores={"abs_rel": 0.1})
     weights = {
         "depth.weight": torch.arange(6.0).view(2, 3).T + step,  # not contiguous
         "depth.count": torch.tensor(3),

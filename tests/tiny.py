@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from described import described
 from present import present
 
 from packdepth import checkpoint
-from packdepth.checkpoint import Checkpoint, Meta
+from packdepth.checkpoint import Checkpoint
 from packdepth.config import parse_run
 
 HEIGHT, WIDTH = 32, 64  # of what the networks see
@@ -33,14 +34,10 @@ def write(folder: Path) -> Path:
         },
         "test",
     )
-    meta = Meta(
-        packdepth="0.1.0",
+    meta = described(
         git_commit="0123abc",
-        created="2026-01-01T00:00:00Z",
         epoch=3,
         step=1200,
-        metric=True,
-        scale_source="velocity (speed)",
         clips=["folder/a", "folder/b"],
         frames=51,
         scores={"abs_rel": 0.12345678, "loss": 0.25},

@@ -382,6 +382,11 @@ def check_room(folder: Path, needed: float, advice: str) -> None:
         )
 
 
+def user_cache() -> Path:
+    """Return packdepth's folder in the user's folder for caches: in $XDG_CACHE_HOME, or in ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "packdepth"
+
+
 def size_in_words(count: float) -> str:
     """Return a number of bytes in megabytes or gigabytes.
 

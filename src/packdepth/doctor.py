@@ -17,10 +17,9 @@ from pathlib import Path
 from packdepth import __version__
 from packdepth.disk import size_in_words, unfinished
 from packdepth.errors import InputError
+from packdepth.workers import CGROUP, UNLIMITED, cores
 
 SHARED = Path("/dev/shm")
-CGROUP = Path("/sys/fs/cgroup")  # limits of a container, in the files of cgroup 2
-UNLIMITED = "max"  # in these files
 SAMPLE_BYTES = 16_000_000  # written to measure the disk: a second on a slow one
 SLOW_DISK = 50e6  # bytes per second: a frame of 1 MB for each of 50 images that a CPU trains on in a second
 LITTLE_DISK = 5e9  # bytes: ten checkpoints of PackNet 1A with their trainer's state, and the frames of a long video
@@ -190,20 +189,6 @@ def _is_installed(name: str, versions: str) -> bool:
         return SpecifierSet(versions).contains(importlib.metadata.version(name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:
         return False
-
-
-def cores() -> int:
-    """Return the number of processor cores that this process may use, by affinity and by the limit of a container.
-
-    >>> cores() >= 1
-    True
-    """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        quota, period = (CGROUP / "cpu.max").read_text().split()
-        if quota != UNLIMITED:
-            allowed = min(allowed, max(1, round(int(quota) / int(period))))
-    return allowed
 
 
 def free_memory() -> int | None:

@@ -7,6 +7,7 @@ executed, and no file that another one names is opened.
 from __future__ import annotations
 
 import json
+import stat
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,7 +68,11 @@ def refuse_special(path: Path) -> None:
     Traceback (most recent call last):
     packdepth.errors.InputError: /dev/null: is a pipe, a device or a socket; give a file
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # the reader raises the same error, and names the cause
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a pipe, a device or a socket; give a file")
 
 

@@ -1,4 +1,4 @@
-"""Pools of worker processes that end with the process that has started them."""
+"""The cores of this machine, and pools of worker processes that end with the process that has started them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,31 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from packdepth.interruption import die_with_parent
 
+CGROUP = Path("/sys/fs/cgroup")  # limits of a container, in the files of cgroup 2
+UNLIMITED = "max"  # in these files
 LEAVE_SECONDS = 3.0  # for a worker to leave its task when it is terminated, before it ends itself
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use, by affinity and by the limit of a container.
+
+    >>> cores() >= 1
+    True
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = (CGROUP / "cpu.max").read_text().split()
+        if quota != UNLIMITED:
+            allowed = min(allowed, max(1, round(int(quota) / int(period))))
+    return allowed
 
 
 @contextmanager

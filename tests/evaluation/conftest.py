@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from described import described
 from PIL import Image
 from torch import Tensor, nn
 
 from packdepth import checkpoint
-from packdepth.checkpoint import Meta
 from packdepth.config import Run, parse_run
 from packdepth.inference.predictor import Predictor
 from packdepth.networks.ego_motion import PairPoseNetwork
@@ -108,16 +108,7 @@ class Straight(PairPoseNetwork):
         return T
 
 
-META = Meta(
-    packdepth="0.1.0",
-    created="2026-01-01T00:00:00Z",
-    epoch=1,
-    step=1,
-    metric=True,
-    scale_source="velocity (poses)",
-    clips=["a/b"],
-    frames=6,
-)
+META = described(scale_source="velocity (poses)")
 
 
 def run(height: int = HEIGHT, width: int = WIDTH) -> Run:

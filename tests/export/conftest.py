@@ -9,22 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from described import described
 from PIL import Image
 from torch import nn
 
 from packdepth import checkpoint
-from packdepth.checkpoint import Checkpoint, Meta, TrainedCamera
+from packdepth.checkpoint import Checkpoint, TrainedCamera
 from packdepth.config import parse_run
 from packdepth.export.command import export
 
 SIZE = (32, 64)
-META = Meta(
-    packdepth="0.1.0",
-    created="2026-01-01T00:00:00Z",
+META = described(
     epoch=3,
     step=1200,
-    metric=True,
-    scale_source="velocity (speed)",
     clips=["folder/a"],
     frames=51,
     trained_cameras=[TrainedCamera(width=83, height=45, fx=50, fy=50, cx=41, cy=22)],

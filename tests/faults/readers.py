@@ -12,6 +12,7 @@ import formats
 import numpy as np
 import torch
 import yaml
+from described import described
 from PIL import Image
 
 from packdepth import checkpoint
@@ -238,17 +239,7 @@ def _read_array(root: Path, path: Path) -> None:
 
 
 def _write_checkpoint(root: Path) -> list[Path]:
-    meta = checkpoint.Meta(
-        packdepth="0.1.0",
-        created="2026-01-01T00:00:00Z",
-        epoch=1,
-        step=7,
-        metric=True,
-        scale_source="velocity (speed)",
-        clips=["a/b"],
-        frames=6,
-        scores={"abs_rel": 0.1},
-    )
+    meta = described(step=7, scores={"abs_rel": 0.1})
     weights = {"depth.weight": torch.arange(6.0).view(2, 3), "depth.count": torch.tensor(3)}
     checkpoint.write(root / "best", checkpoint.Checkpoint(parse_run(RUN, "test"), meta, weights))
     return [root / "best" / name for name in ("weights.safetensors", "run.yaml", "meta.json")]

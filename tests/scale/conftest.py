@@ -10,11 +10,12 @@ import pytest
 import torch
 import world
 import yaml
+from described import described
 from present import present
 from torch import Tensor, nn
 
 from packdepth import checkpoint
-from packdepth.checkpoint import Checkpoint, Meta
+from packdepth.checkpoint import Checkpoint
 from packdepth.config import parse_run
 from packdepth.inference.predictor import Predictor, load
 from packdepth.networks import DepthNetworkBlock
@@ -79,11 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Path:
         },
         "test",
     )
-    meta = Meta(
-        packdepth="0.1.0",
-        created="2026-01-01T00:00:00Z",
-        epoch=1,
-        step=1,
+    meta = described(
         metric=False,
         scale_source="none",
         clips=["folder/drive"],

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from described import described
 from fake_hub import FakeHub, fake_hub
 from PIL import Image
 from torch import nn
 
 import packdepth
 from packdepth import checkpoint
-from packdepth.checkpoint import CalibrationRecord, Checkpoint, Meta, ScaleCheck, TrainedCamera
+from packdepth.checkpoint import CalibrationRecord, Checkpoint, ScaleCheck, TrainedCamera
 from packdepth.cli import main
 from packdepth.config import parse_run
 from packdepth.errors import InputError
@@ -44,13 +45,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run.networks.pose is not None
     torch.manual_seed(0)
     networks = nn.ModuleDict({"depth": run.networks.depth.assemble(), "pose": run.networks.pose.assemble()})
-    meta = Meta(
-        packdepth="0.1.0",
-        created="2026-01-01T00:00:00Z",
+    meta = described(
         epoch=2,
         step=30,
-        metric=True,
-        scale_source="velocity (speed)",
         clips=["folder/my_drive"],
         frames=50,
         scale_checks=[ScaleCheck(source="speed", ratio=0.97, spread=0.03, frames=40, held_out=True)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,6 +37,7 @@ from packdepth.sources.split import own_line, write_split
 from packdepth.training.data import RunData
 from packdepth.training.elsewhere import train_elsewhere
 from packdepth.training.run import run_clips
+from packdepth.workers import cores
 
 RUN_SUFFIXES = (".yaml", ".yml")
 MINUTES = 10.0  # of a training, if nothing is said
@@ -216,7 +216,7 @@ def _device(device: Literal["auto", "cpu", "gpu"]) -> tuple[Literal["cpu", "gpu"
             "--device gpu: this machine has none; run init on the machine that trains, or use --device cpu"
         )
     if device == "cpu" or not has_gpu:
-        return "cpu", min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+        return "cpu", min(cores(), MAX_PROCESSES)
     return "gpu", 1
 
 
@@ -226,7 +226,7 @@ def _slowdown(timed: Sequence[StepTime], processes: int) -> float:
     One process was timed. Where it had to wait for other work, the others that train wait for their share, too.
     """
     slowdown = max(median(step.slowdown for step in timed), 1.0)
-    return slowdown if slowdown <= BUSY else slowdown + (processes - 1) / len(os.sched_getaffinity(0))
+    return slowdown if slowdown <= BUSY else slowdown + (processes - 1) / cores()
 
 
 def _headline(source: Path, minutes: float, left_out: Sequence[str]) -> str:

@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from packdepth import __version__
-from packdepth.disk import check_room, put, replaced, size_in_words, unfinished
+from packdepth.disk import check_room, put, replaced, size_in_words, unfinished, user_cache
 from packdepth.errors import InputError
 from packdepth.progress import counting
 from packdepth.reading import reason_of
-from packdepth.sharing.parts import CHUNK, MAX_BYTES, check_parts, is_part, unpack
+from packdepth.sharing.parts import CHUNK, MAX_BYTES, check_parts, checksum, is_part, unpack
 
 ADDRESS = re.compile(r"(hf|https|http|file):/{1,3}(?=[^/])(.+)")
 REPOSITORY = re.compile(r"(\w[\w.-]*)/(\w[\w.-]*?)(?:@([\w./-]+))?")
@@ -96,10 +96,7 @@ def located(checkpoint: str | Path) -> Path:
 def cache_folder() -> Path:
     """Return the folder of what is fetched: $PACKDEPTH_CACHE, or packdepth/checkpoints in the user's cache."""
     given = os.environ.get(CACHE)
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "packdepth" / "checkpoints"
+    return Path(given) if given else user_cache() / "checkpoints"
 
 
 # --- this machine -------------------------------------------------------------------------------------------------
@@ -111,9 +108,7 @@ def _on_this_machine(path: Path) -> Path:
         raise InputError(f"file://{path}: not found; file:// is followed by an absolute path, as in file:///home/me")
     if path.suffix != ZIP:
         return path
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return _unpacked(path, cache_folder() / "sha256" / digest / path.stem, f"file://{path}")
+    return _unpacked(path, cache_folder() / "sha256" / checksum(path) / path.stem, f"file://{path}")
 
 
 def _unpacked(path: Path, folder: Path, where: str) -> Path:

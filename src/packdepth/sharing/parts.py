@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -59,6 +60,16 @@ def check_parts(where: str, sizes: Mapping[str, int]) -> None:
         total = size_in_words(sum(sizes.values()))
         what = f"its {large[0]} has {size_in_words(sizes[large[0]])}" if large else f"{len(sizes)} files of {total}"
         raise InputError(f"{where}: is larger than any checkpoint of packdepth ({what}); ask its author for another")
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, as addresses take it.
+
+    Args:
+        path: the file.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pack(path: Path, folder: Path, names: Iterable[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -21,7 +20,7 @@ from packdepth.reading import parse_json, parse_yaml, refusing
 from packdepth.sharing.address import ADDRESS, ZIP, hub, in_words, located, parse_repository
 from packdepth.sharing.card import CARD, model_card, read_numbers
 from packdepth.sharing.options import CardOptions
-from packdepth.sharing.parts import check_parts, pack, parts_of
+from packdepth.sharing.parts import check_parts, checksum, pack, parts_of
 
 ABSOLUTE = re.compile(r"[/~\\].*|[A-Za-z]:[\\/].*")  # a path of one machine
 NEEDED_BY_NETWORKS = "networks"  # part of a run file whose paths the checkpoint may need: they stay
@@ -118,8 +117,8 @@ def _to_zip(path: Path, staged: Path) -> list[str]:
     """Write a zip file, and return its checksum as addresses take it."""
     with replacing(path) as temporary:
         pack(temporary, staged, [file.relative_to(staged).as_posix() for file in staged.rglob("*") if file.is_file()])
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return [f"{path}: {path.stat().st_size:,} bytes; its address on the web ends in {path.name}#sha256={digest}"]
+    address = f"{path.name}#sha256={checksum(path)}"
+    return [f"{path}: {path.stat().st_size:,} bytes; its address on the web ends in {address}"]
 
 
 def _to_hub(rest: str, staged: Path, private: bool) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from packdepth.disk import user_cache
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.sources.stills import image_size
@@ -65,8 +66,7 @@ def index_path(folder: Path) -> Path:
     Args:
         folder: the folder.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "packdepth" / "sizes" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:24]}.npz"
+    return user_cache() / "sizes" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:24]}.npz"
 
 
 def _stamps(folder: Path, paths: Sequence[Path]) -> np.ndarray:

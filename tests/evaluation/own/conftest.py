@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 import world
+from described import described
 from torch import Tensor, nn
 
-from packdepth.checkpoint import Meta
 from packdepth.config import parse_run
 from packdepth.inference.predictor import Predictor
 from packdepth.networks.ego_motion import PairPoseNetwork
@@ -79,16 +79,7 @@ def knowing(
         },
         "test",
     )
-    meta = Meta(
-        packdepth="0.1.0",
-        created="2026-01-01T00:00:00Z",
-        epoch=1,
-        step=1,
-        metric=True,
-        scale_source="velocity (speed)",
-        clips=list(clips),
-        frames=frames,
-    )
+    meta = described(clips=list(clips), frames=frames)
     return Predictor(run, meta, Knowing(change), Forward(step), torch.device("cpu"))
 
 

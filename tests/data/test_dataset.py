@@ -78,6 +78,8 @@ def test_what_a_source_lacks_is_said_before_training(clip: Clip) -> None:
     bare = replace(clip, frames=tuple(replace(frame, speed=None, pose=None) for frame in clip.frames))
     with pytest.raises(InputError, match=r"'velocity' needs the distance traveled.*moving_clip.*neither speed nor"):
         check_offers([clip, bare], {"photometric": (), "velocity": ("distance",)})
+    with pytest.raises(InputError, match=r"moving_clip.*neither speed nor"):
+        check_offers([clip], {"velocity": ("distance",)}, validation=[bare])
 
 
 def test_what_measures_depth(clip: Clip) -> None:
@@ -92,6 +94,7 @@ def test_what_measures_depth(clip: Clip) -> None:
     scan = PointsNpz(Path("scan.npz"))  # it is never read
     scanned = replace(clip, frames=(replace(frames[0], lidar=scan), *frames[1:]))
     check_offers([scanned], {"berhu": ("truth",)})  # frames without a measurement count as zero
+    check_offers([scanned], {"berhu": ("truth",)}, validation=[bare])  # such as the held-out end of a clip
     assert depth_source(scanned) == "lidar"
     assert depth_source(replace(clip, frames=(*scanned.frames[:1], *clip.frames[1:]))) == "lidar and maps"
 

@@ -131,8 +131,23 @@ def test_measured_depth_is_trained_on_unless_it_is_kept_for_evaluation() -> None
     assert "reprojected" not in kinds(values_of(look_of(*hidden([clip_of(depth=True)], ["depth"]))))
 
 
+@pytest.mark.parametrize(("every", "terms"), [(2, ["reprojected", "abs_rel"]), (7, ["abs_rel"]), (25, ["abs_rel"])])
+def test_depth_of_every_few_frames_is_trained_on_though_the_held_out_end_has_none(every: int, terms: list[str]) -> None:
+    """From few frames, `reprojected` lets the motion vanish and depth collapse."""
+    clip = clip_of(depth=True, speed=None)
+    frames = [f if i % every == 0 and i < 50 else replace(f, depth=None) for i, f in enumerate(clip.frames)]
+    assert kinds(values_of(look_of(replace(clip, frames=tuple(frames)))))[2:] == terms
+
+
+def test_clips_without_measured_depth_beside_one_with_it_are_said_to_keep_it_from_the_training() -> None:
+    looked = look_of(clip_of(depth=True, speed=None), clip_of(speed=None))
+    choices = choose(looked, SOURCE, BUDGET)
+    assert "abs_rel" not in kinds(values_of(looked))
+    assert "only 1 clip of 2 can be trained by measured depth" in scale_in_advance(choices, looked)
+
+
 def test_measured_depth_holds_depth_directly_where_nothing_says_how_far_the_camera_moved() -> None:
-    assert kinds(values_of(look_of(clip_of(depth=True, speed=None))))[-2:] == ["reprojected", "abs_rel"]
+    assert kinds(values_of(look_of(clip_of(depth=True, speed=None))))[2:] == ["reprojected", "abs_rel"]
 
 
 def test_a_hand_held_camera_has_no_forward_motion_to_begin_with() -> None:

@@ -32,18 +32,27 @@ def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
     weights = load_file(output / "best" / WEIGHTS)
     save_file({name: torch.zeros_like(value) for name, value in weights.items()}, output / "best" / WEIGHTS)
     clips = [clip for source in Run.model_validate(run_values).data.train for clip in source.clips()]
+
+    def found(initial_depth: float, *kinds: str) -> str | None:
+        depth = run_values["networks"]["depth"] | {"initial_depth": initial_depth}
+        values = run_values | {"networks": run_values["networks"] | {"depth": depth}}
+        values["objective"] = [{"kind": kind} for kind in ("photometric", *kinds)]
+        return collapsed(output / "best", Run.model_validate(values), clips, "cpu")
+
     write_losses(output, FALLING)
-    assert collapsed(output / "best", clips, None, "cpu") is None
-    far = collapsed(output / "best", clips, 1e-3, "cpu")
+    assert found(1.0) is None
+    far = found(10.0)
     assert far is not None
-    assert f"{output / 'best'}: the training collapsed: it started at 0.001 m, and depth is " in far
+    assert f"{output / 'best'}: the training collapsed: it started at 10 m, and depth is " in far
     depth = float(re.findall("depth is (.+) m everywhere", far)[0])
-    assert collapsed(output / "best", clips, depth, "cpu") is None
+    assert found(depth) is None
     write_losses(output, RISING)
-    sentence = collapsed(output / "best", clips, depth, "cpu")
-    assert sentence is not None
-    assert sentence.startswith(f"{output / 'best'}: the training collapsed: the loss rose, and depth is ")
-    assert "weight_decay: 0.5" in sentence
+    for kinds, other_term in (((), False), (("reprojected",), True), (("reprojected", "velocity"), False)):
+        sentence = found(depth, *kinds)
+        assert sentence is not None
+        assert sentence.startswith(f"{output / 'best'}: the training collapsed: the loss rose, and depth is ")
+        assert "weight_decay: 0.5" in sentence
+        assert ("`abs_rel` in place of `reprojected`" in sentence) is other_term
 
 
 def test_a_training_that_collapsed_is_an_error(

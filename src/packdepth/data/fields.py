@@ -72,6 +72,7 @@ class SampleField:
         fill: function that reads the field: `(sample, reader, clip, index of the target frame)`.
         scale: function `(clips, number of LiDAR beams or None) -> source of the metric scale in words`; None if the
             field gives no metric scale.
+        may_lack: whether a clip may be validated on without the data of the field, which is missing frame by frame.
     """
 
     name: str
@@ -80,6 +81,7 @@ class SampleField:
     lack: str
     fill: Callable[[Sample, SampleReader, Clip, int], None]
     scale: Callable[[Sequence[Clip], int | None], str] | None = None
+    may_lack: bool = False
 
 
 def _fill_distance(sample: Sample, reader: SampleReader, clip: Clip, index: int) -> None:
@@ -164,6 +166,7 @@ FIELDS: Mapping[str, SampleField] = {
             lack="neither a depth map nor a LiDAR scan for any of its frames; add some",
             fill=_fill_truth,
             scale=_depth_scale,
+            may_lack=True,
         ),
         SampleField(
             name="right",
@@ -198,12 +201,14 @@ FIELDS: Mapping[str, SampleField] = {
 """The fields by name. A `scale_source` lists its parts in this order."""
 
 
-def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]]) -> None:
+def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]], validation: Sequence[Clip] = ()) -> None:
     """Raise InputError, naming term and clip, unless every clip offers the fields that the terms need.
 
     Args:
-        clips: clips of the training data.
+        clips: clips to train on.
         needs: the fields of the batch that each term needs, by the term's kind.
+        validation: clips to validate on, which may lack measured depth: a scan for every tenth frame may not fall into
+            the held-out end of a clip.
 
     >>> check_offers([], {"velocity": ("distance",)})
     """
@@ -215,7 +220,7 @@ def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]]) ->
                     f"{nearest(name, [*FIELDS, *sorted(OUTPUTS)])}"
                 )
             field = FIELDS[name]
-            for clip in clips:
+            for clip in clips if field.may_lack else (*clips, *validation):
                 if not field.is_offered(clip):
                     raise InputError(
                         f"objective term '{term}' needs {field.what}, but clip {clip.name} ({clip.path}) has "

@@ -38,6 +38,7 @@ PLACE = 50.0  # metres of path that show one place; a car's camera sees about as
 FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is not known
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
 BUSY = 1.25  # times the processor time of the timed steps, from which other work is said to slow training; chosen
+OFTEN = 0.3  # share of frames from which `reprojected` holds: 1 in 2 did, 1 in 12 collapsed (2026-11-27-few-scans.md)
 TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
 EPOCHS = 3  # checkpoints of a short training: a tail of a few frames cannot tell many apart
 CAMERA_EPOCHS = 5  # at least, where the camera is learned: it is determined at the end of each (unknown_camera.md)
@@ -79,7 +80,8 @@ class Situation:
     look: Look  # measurements of the data
     budget: Budget  # what the training may cost
     context: Sequence[int]  # offsets of the context frames; none for stereo pairs and unrelated images
-    parts: Sequence[Clip]  # what is trained on and what is held out, each of which must have what all terms need
+    kept: Sequence[Clip]  # what is trained on, without the held-out tails
+    tails: Sequence[Clip]  # what is held out
 
     @property
     def places(self) -> float:
@@ -103,10 +105,16 @@ class Situation:
 
     @property
     def has_distance(self) -> bool:
-        """Whether the run may use the distance traveled, which every part then has."""
-        drives = [clip for clip in self.parts if not clip.independent]
+        """Whether the run may use the distance traveled, which what is kept and each tail then have."""
+        drives = [clip for clip in (*self.kept, *self.tails) if not clip.independent]
         measured = bool(drives) and all(target_indices(clip, self.context, measured=True) for clip in drives)
         return self.look.step is not None and measured
+
+    @property
+    def often_measured(self) -> bool:
+        """Whether enough frames have measured depth for the term `reprojected` to hold the motion that it needs."""
+        frames = [has_measured_depth(frame) for clip in self.kept for frame in clip.frames]
+        return sum(frames) >= OFTEN * len(frames)
 
 
 def choose(look: Look, source: dict[str, Any], budget: Budget, keeps_depth: bool = False) -> list[Choice]:
@@ -119,7 +127,7 @@ def choose(look: Look, source: dict[str, Any], budget: Budget, keeps_depth: bool
         keeps_depth: whether measured depth is kept for evaluation, so that it must not choose the best checkpoint.
     """
     context = context_offsets(look)
-    situation = Situation(look, budget, context, _parts(look.clips, context))
+    situation = Situation(look, budget, context, *_kept_and_tails(look.clips, context))
     return [
         Choice("data.train", [source], f"{counted(len(look.clips), 'clip')}, {counted(look.frames, 'frame')}"),
         *_held_out(situation),
@@ -157,6 +165,12 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
         return f"metres from {', '.join(dict.fromkeys(found))}"
     if any(clip.camera_height is not None and clip.missing_camera is not None for clip in look.clips):
         return "up to a factor: metres from the height of the camera need its calibration, or fov=DEGREES"
+    measured = sum(any(map(has_measured_depth, clip.frames)) for clip in look.clips)
+    if measured:
+        return (
+            f"up to a factor: only {counted(measured, 'clip')} of {len(look.clips)} can be trained by measured depth; "
+            f"leave out the others"
+        )
     return "up to a factor: nothing gives metres; add speeds=LOG or height_m=METRES to import or init"
 
 
@@ -223,12 +237,11 @@ def usable(look: Look) -> tuple[list[Clip], list[str]]:
     return used, reasons
 
 
-def _parts(clips: Sequence[Clip], context: Sequence[int]) -> list[Clip]:
-    """Return what is trained on and what is held out, each of which must have the measurements of all terms."""
+def _kept_and_tails(clips: Sequence[Clip], context: Sequence[int]) -> tuple[list[Clip], list[Clip]]:
+    """Return what is trained on and what is held out."""
     if not any(tail_length(clip, TAIL, context) for clip in clips):
-        return list(clips)
-    kept, tails = without_tail(clips, TAIL, context)
-    return [*kept, *tails]
+        return list(clips), []
+    return without_tail(clips, TAIL, context)
 
 
 def place_count(look: Look) -> float:
@@ -344,7 +357,7 @@ def _epochs_in_words(learned: bool) -> str:
 
 def _held_out(situation: Situation) -> list[Choice]:
     """Return the share of each clip that is validated on; nothing if no clip is long enough to be divided."""
-    if len(situation.parts) == len(situation.look.clips):
+    if not situation.tails:
         return []
     return [
         Choice("data.val_tail", TAIL, "the end of each clip is not trained on, and decides which checkpoint is best")
@@ -486,12 +499,17 @@ def _terms(situation: Situation) -> list[Choice]:
     known = all(clip.camera_height is not None and clip.missing_camera is None for clip in look.clips)
     if context and not has_distance and not stereo and known:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
-    if all(any(map(has_measured_depth, part.frames)) for part in situation.parts):
-        kind = "reprojected" if context else "sparse_l1"
+    if all(any(map(has_measured_depth, clip.frames)) for clip in situation.kept):
         why = "metres from measured depth; init --without depth keeps it for evaluation"
-        terms.append(({"kind": kind, "weight": 0.1}, why))
-        if context and not has_distance:
-            terms.append(({"kind": "abs_rel", "weight": 0.1}, "the same, where the motion is too small for that term"))
+        if not context:
+            terms.append(({"kind": "sparse_l1", "weight": 0.1}, why))
+        elif has_distance or situation.often_measured:
+            terms.append(({"kind": "reprojected", "weight": 0.1}, why))
+            if not has_distance:
+                why = "the same, where the motion is too small for that term"
+                terms.append(({"kind": "abs_rel", "weight": 0.1}, why))
+        else:
+            terms.append(({"kind": "abs_rel", "weight": 0.3}, f"{why}; few frames have it"))
     return [Choice("objective", [term for term, _ in terms], "\n".join(why for _, why in terms))]
 
 

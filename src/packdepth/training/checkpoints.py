@@ -124,8 +124,7 @@ class Checkpoints(pl.Callback):
     def _warn_of_collapse(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Print a warning if depth has become the same everywhere; the end of the training looks once more."""
         if trainer.current_epoch + 1 < self.run.training.epochs:
-            start = getattr(self.run.networks.depth, "initial_depth", None)
-            sentence = collapsed(self.output / "last", self.clips, start, str(module.device))
+            sentence = collapsed(self.output / "last", self.run, self.clips, str(module.device))
             if sentence is not None:
                 print(f"warning: {sentence}", flush=True)
 

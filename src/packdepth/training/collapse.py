@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from packdepth.config import Run
 from packdepth.inference.predictor import load
 from packdepth.records import Clip
 
@@ -16,10 +17,11 @@ WINDOWS = 10  # parts of a training whose mean losses are compared
 RISE = 1.2  # factor from the lowest to the last of these means from which a loss has risen; collapses had 1.8 and 4
 MOVED = 2.0  # factor from the depth that a training starts from, above which flat depth was not left at the start
 FLAT = 1.05  # ratio of the 95th to the 5th percentile of depth below which it is the same everywhere; streets have 10
+HOLD_MOTION = frozenset({"velocity", "poses", "stereo", "camera_height"})  # terms beside which no ego-motion vanishes
 IMAGES = 3  # number of images of the longest clip that are looked at
 
 
-def collapsed(folder: Path, clips: Sequence[Clip], start: float | None, device: str) -> str | None:
+def collapsed(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str | None:
     """Return one sentence if the training that wrote a checkpoint has collapsed, else None.
 
     Depth that is the same everywhere is where a training starts, too; so the loss must have risen as well, or depth
@@ -27,8 +29,8 @@ def collapsed(folder: Path, clips: Sequence[Clip], start: float | None, device: 
 
     Args:
         folder: the checkpoint, beside the `metrics.csv` of its run.
+        run: its run.
         clips: the clips that the run trained on.
-        start: the depth that the training started from, in metres; None if it is not known.
         device: the device to predict on.
     """
     predictor = load(folder, device)
@@ -38,17 +40,20 @@ def collapsed(folder: Path, clips: Sequence[Clip], start: float | None, device: 
     depths = [prediction.depth for prediction in predictor.predict_clip(images)]
     if not all(is_flat(depth) for depth in depths):
         return None
-    depth = float(np.median(depths[0]))
+    depth, start = float(np.median(depths[0])), getattr(run.networks.depth, "initial_depth", None)
     if has_risen(_losses(folder.parent / "metrics.csv")):
         cause = "the loss rose, and "
     elif start is not None and not 1 / MOVED < depth / start < MOVED:
         cause = f"it started at {start:.3g} m, and "
     else:
         return None
+    kinds = {term.kind for term in run.objective if term.weight}
+    other_term = "with the term `abs_rel` in place of `reprojected`, "
     return (
-        f"{folder}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; train again with lower learning "
-        f"rates, or with weight_decay: 0.5 of the optimizer muon; a camera that is carried or turns fast needs "
-        f"measured poses (term `poses`), or smaller steps between frames"
+        f"{folder}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; train again "
+        f"{other_term if 'reprojected' in kinds and not kinds & HOLD_MOTION else ''}with lower learning rates, or with "
+        f"weight_decay: 0.5 of the optimizer muon; a camera that is carried or turns fast needs measured poses (term "
+        f"`poses`), or smaller steps between frames"
     )
 
 

@@ -183,7 +183,7 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         for camera in checkpoint.read_description(output / "last")[1].cameras:
             print(f"camera: {camera}")
         device = "cpu" if run.training.accelerator == "cpu" else "auto"
-        collapse = collapsed(output / "best", clips, getattr(run.networks.depth, "initial_depth", None), device)
+        collapse = collapsed(output / "best", run, clips, device)
         if collapse is not None:
             raise InputError(collapse)
         meta = check_scales(output, clips, validation, device)
@@ -223,7 +223,7 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     clips = moving(found, run.data.drop_static)
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
-    check_offers([*clips, *validation], objective.needs())
+    check_offers(clips, objective.needs(), validation)
     said_by_road = check_agreement(clips, objective.batch_fields)
     check_faults(clips, objective.batch_fields)
     for term in objective.terms:

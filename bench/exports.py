@@ -3,8 +3,9 @@
     python bench/exports.py IMAGES [--formats .onnx .xml] [--configs FOLDER] [--others]
 
 IMAGES is a folder of images, a video or a data set. PACKDEPTH_DATA and PACKDEPTH_CITY must be set, as for the run
-files; what they name is not read. Weights are random, because what is compared is computation. Networks that differ neither in their depth network nor in their size are exported once. With --others, depth networks
-that no run file has follow, at a small size.
+files; what they name is not read. Weights are random, because what is compared is computation. Networks that
+differ neither in their depth network nor in their size are exported once. With --others, depth networks that no run
+file has follow, at a small size.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def test_npz(tmp_path: Path) -> None:
     saved = prediction()
     saved.save(tmp_path / "new" / "a.npz")
     with np.load(tmp_path / "new" / "a.npz", allow_pickle=False) as content:
-        assert set(content) == {"depth", "metric", "scale_source", "intrinsics"}
+        assert set(content) == {"depth", "metric", "scale_source", "intrinsics", "thumbnail"}
         np.testing.assert_array_equal(content["depth"], saved.depth)
         assert content["depth"].dtype == np.float32
         assert bool(content["metric"]) is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packdepth import __version__
 from packdepth.blocks import CheckpointContext, Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
 from packdepth.disk import recover, replaced, rights
@@ -441,9 +443,23 @@ def read_description(folder: Path) -> tuple[Run | Imported, Meta]:
     Raises InputError if the folder is no checkpoint, or if its networks are not known here.
     """
     run_values, meta_values = description_values(folder, "checkpoint", "training wrote, such as OUTPUT/best")
-    meta = parse(Meta, meta_values, str(folder / META))
-    context = CheckpointContext(is_checkpoint=True, packages=meta.packages)
-    return _parse_run(run_values, str(folder / RUN), context), meta
+    try:
+        meta = parse(Meta, meta_values, str(folder / META))
+        context = CheckpointContext(is_checkpoint=True, packages=meta.packages)
+        return _parse_run(run_values, str(folder / RUN), context), meta
+    except InputError as error:
+        writer = meta_values.get("packdepth") if isinstance(meta_values, dict) else None
+        if isinstance(writer, str) and _version(writer) > _version(__version__):
+            raise InputError(
+                f"{folder}: was written by packdepth {writer}, and this is {__version__}, which cannot read it; update "
+                f"packdepth ({error})"
+            ) from error
+        raise
+
+
+def _version(text: str) -> list[int]:
+    """Return the numbers of a version, such as [0, 2, 0]."""
+    return [int(number) for number in re.findall(r"\d+", text)]
 
 
 def description_values(folder: Path, what: str, origin: str) -> tuple[Any, Any]:

@@ -23,6 +23,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import points_from_depth
 from packdepth.geometry.reliable import reliable_pixels
 from packdepth.geometry.voxels import Cloud, thinned
+from packdepth.thumbnail import thumbnail
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -386,7 +387,8 @@ class Prediction:
         """Write the prediction to a file in the format of its suffix. The file appears whole or not at all.
 
         `.npz` is read by `np.load` without pickle. It holds `depth` [H, W] float32; `metric`, a bool; `scale_source`, a
-        text; and, if the camera is known, `intrinsics`, K [3, 3] float64 in pixels of this depth map.
+        text; `thumbnail`, the image at 12x16 pixels, by which `evaluate` knows it; and, if the camera is known,
+        `intrinsics`, K [3, 3] float64 in pixels of this depth map.
         `.tiff` and `.exr` hold depth as 32-bit floats in one channel.
         `.png` is a depth map of 16 bits, metres x 256, as KITTI keeps it: at most 255.996 m, and steps of 4 mm.
         `.ply` is a colored point cloud, one vertex for each pixel with depth; it needs a camera.
@@ -417,6 +419,7 @@ class Prediction:
                 "depth": depth,
                 "metric": self.metric,
                 "scale_source": self.scale_source,
+                "thumbnail": thumbnail(self.image),
             }
             if self.camera is not None:
                 camera = self.camera

@@ -28,6 +28,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.pinhole import hit_pixels
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.offset import pairs_apart
+from packdepth.sources.rigid import scalar_first
 
 if TYPE_CHECKING:
     from packdepth.geometry.ground_motion import GroundHeight
@@ -56,6 +57,7 @@ MAX_HEIGHT_RATIO = 1.5  # of the height that motion makes over the one that is k
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes of OpenGL: x to the right, y up, z backwards
 VEHICLE = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]).T  # x ahead, y to the left, z up
 MEANT: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
+    (scalar_first, "with qw as the first number of the quaternion they do not: it is written qw, qx, qy, qz"),
     (np.linalg.inv, "their inverses do not: they are the other way round (T_camera_world)"),
     (lambda pose: pose @ OPENGL, "with y and z turned over they do not: their axes are OpenGL's (y up, z backwards)"),
     (lambda pose: pose @ VEHICLE, "as poses of the vehicle they do not: their axes are x ahead, y to the left, z up"),
@@ -298,8 +300,8 @@ def _moving_pairs(clip: Clip) -> list[tuple[Frame, Frame, Flow, Camera]]:
     pairs = []
     for index in evenly_spread(np.flatnonzero(~gaps(clip)).tolist(), CHECKED):
         frame, later = clip.frames[index], clip.frames[index + 1]
-        if frame.pose is None or later.pose is None:
-            continue
+        if frame.pose is None or later.pose is None or np.array_equal(frame.pose, later.pose):
+            continue  # `pose_steps.repeated_fault` reports poses that repeat
         if (moving := moving_flow(clip, index)) is not None:
             pairs.append((frame, later, *moving))
     return pairs

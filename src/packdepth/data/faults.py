@@ -11,6 +11,7 @@ from packdepth.data.depth_kind import range_fault
 from packdepth.data.disagreement import Check, Disagreement, checked_clips, refuse_wrong, used_measurements
 from packdepth.data.measured_depth import depth_fault
 from packdepth.data.pose_jumps import jump_fault
+from packdepth.data.pose_steps import pace_fault, repeated_fault
 from packdepth.data.stereo_pairs import stereo_fault
 from packdepth.records import Clip
 
@@ -19,6 +20,8 @@ FAULTS: tuple[tuple[str, Check], ...] = (
     ("truth", depth_fault),
     ("right", stereo_fault),
     ("poses", jump_fault),
+    ("poses", pace_fault),
+    ("poses", repeated_fault),
 )  # with the measurement that each of them checks
 
 

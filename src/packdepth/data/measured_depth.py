@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from packdepth.data.agreement import height_by_motion
 from packdepth.data.disagreement import Disagreement, evenly_spread, moving_flow
 from packdepth.data.optical_flow import Flow
-from packdepth.data.targets import distance, gaps, has_measured_depth
+from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.robust import robust_deviation
 from packdepth.records import Clip, Frame
@@ -32,6 +34,8 @@ BETTER = 0.6  # of the error of the flow: depth that is turned over or inverted 
 MIN_ERROR, GOOD_ERROR = 0.3, 0.4  # pixels: one that needs no other explanation, and one that is an explanation
 MAX_ERROR = 1.5  # pixels: with a larger error, the motion of a pair is not known
 MAX_HEIGHT_RATIO = 1.5  # of the height of the camera by depth over the one that is known, or its inverse
+CURVED = 0.4  # of the points below the horizon, on the ground of inverted depth (measured: 0.6, of sound depth to 0.15)
+NEAREST = 0.1  # metres: nearer points have no inverse that says anything
 FLIGHT = 120.0  # metres: the height that drones may fly at (EU and US); no camera that films the ground is higher
 
 
@@ -48,10 +52,11 @@ class Pair:
 Motion = tuple[np.ndarray, float]
 """Translation [3] of the camera in the unit of depth, and the median error of the flow that it leaves, in pixels."""
 
+INVERTED = "inverted (disparity?)"
 TURNED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "upside down": (lambda p: p * [1, -1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
     "mirrored": (lambda p: p * [-1, 1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
-    "inverted (disparity?)": (
+    INVERTED: (
         lambda p: p / np.maximum(p[:, 2:] ** 2, 1e-6),
         "Write depth, not disparity: focal length in pixels times baseline, over disparity.",
     ),
@@ -66,7 +71,7 @@ def depth_fault(clip: Clip) -> Disagreement | None:
     """
     pairs = depth_pairs(clip)
     motions = [motion_of(pair, pair.points) for pair in pairs]
-    return _turned(pairs, motions) or _too_long(pairs, motions) or _too_high(clip)
+    return _turned(pairs, motions) or _curved_ground(clip) or _too_long(pairs, motions) or _too_high(clip)
 
 
 def _turned(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagreement | None:
@@ -114,31 +119,90 @@ def _too_long(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagr
 
 def _too_high(clip: Clip) -> Disagreement | None:
     """Report depth in which the ground is at another height than the camera is said to have, or than any has."""
-    import torch
-
-    from packdepth.geometry.plane import fit_ground
-
-    if clip.missing_camera is not None:
+    height = ground_by_depth(clip)
+    if height is None:
         return None
-    frames = [frame for frame in clip.frames if has_measured_depth(frame)]
-    heights = []
-    for frame in evenly_spread(frames, CHECKED):
-        points = torch.from_numpy(measured_points(clip, frame))
-        ground = fit_ground(points[points[:, 1] > 0])
-        heights += [] if ground is None else [ground.height]
-    if len(heights) < min(MIN_PAIRS, len(frames)) or not heights:
-        return None
-    height, known = float(np.median(heights)), clip.camera_height
+    known, why = _known_height(clip)
     if known is None and height < FLIGHT:
         return None
     if known is not None and 1 / MAX_HEIGHT_RATIO < height / known < MAX_HEIGHT_RATIO:
         return None
-    said = "" if known is None else f", {height / known:.1f} times the {known:g} m that it is said to have"
+    said = "" if known is None else f", {height / known:.1f} times the {known:.3g} m that {why}"
     return Disagreement(
         "measured depth",
         f"with its measured depth, the ground is {height:.2f} m below the camera{said}",
         "Write depth maps as metres x 256 in 16 bits, points in metres, and the height of the camera in metres.",
     )
+
+
+def _curved_ground(clip: Clip) -> Disagreement | None:
+    """Report depth in which no map has a ground, but the inverse of each has one, as disparity makes it.
+
+    Depth Z of a road is the inverse of a linear function of the row of the image, and disparity is linear.
+    """
+    turn, advice = TURNED[INVERTED]
+    as_it_is, inverse = _grounds(clip), _grounds(clip, turn)
+    if any(each is not None for each in as_it_is):
+        return None
+    shares = [each[1] for each in inverse if each is not None]
+    if len(shares) < max(len(inverse), 1) or float(np.median(shares)) < CURVED:
+        return None
+    return Disagreement(
+        "measured depth",
+        f"its measured depth is {INVERTED}: as it is, it has no flat ground, and its inverse has one in "
+        f"{float(np.median(shares)):.0%} of the points below the horizon",
+        advice,
+    )
+
+
+def ground_by_depth(clip: Clip) -> float | None:
+    """Return the height of a camera above the ground by its measured depth, in metres; None if there is no ground.
+
+    Args:
+        clip: the clip. Raises InputError for a file that cannot be read.
+    """
+    grounds = _grounds(clip)
+    heights = [ground[0] for ground in grounds if ground is not None]
+    return float(np.median(heights)) if heights and len(heights) >= min(MIN_PAIRS, len(grounds)) else None
+
+
+@lru_cache(maxsize=16)  # two findings and their inverse look at the same maps
+def _grounds(clip: Clip, turn: Callable[[np.ndarray], np.ndarray] | None = None) -> list[tuple[float, float] | None]:
+    """Return height and share of the points below the horizon of the ground in some frames; None where there is none.
+
+    `turn` changes the points first. A clip whose camera is a guess has no frames.
+    """
+    import torch
+
+    from packdepth.geometry.plane import TOLERANCE, fit_ground
+
+    frames = [] if clip.missing_camera is not None else [frame for frame in clip.frames if has_measured_depth(frame)]
+    found: list[tuple[float, float] | None] = []
+    for frame in evenly_spread(frames, CHECKED):
+        points = measured_points(clip, frame)
+        points = points if turn is None else turn(points[points[:, 2] > NEAREST])
+        below = torch.from_numpy(points[points[:, 1] > 0])
+        ground = fit_ground(below)
+        if ground is None:
+            found.append(None)
+        else:
+            near = (below.double() @ ground.normal - ground.height).abs() < TOLERANCE * ground.height
+            found.append((ground.height, float(near.double().mean())))
+    return found
+
+
+def _known_height(clip: Clip) -> tuple[float | None, str]:
+    """Return the height of a camera in metres, as it is stated or as the road moves, and what tells it; None without.
+
+    The motion of the road needs speeds or poses, and neither depth nor many points that are followed.
+    """
+    if clip.camera_height is not None:
+        return clip.camera_height, "it is said to have"
+    found = None if distance_source(clip) is None else height_by_motion(clip)
+    if found is None or isinstance(found, str):
+        return None, ""
+    source = "speeds" if distance_source(clip) == "speed" else "poses"
+    return found.metres, f"its {source} and the motion of the road make"
 
 
 def depth_pairs(clip: Clip) -> list[Pair]:

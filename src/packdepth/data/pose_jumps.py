@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from packdepth.data.disagreement import Disagreement
-from packdepth.data.targets import gaps
+from packdepth.data.pose_steps import pose_of, pose_steps
 from packdepth.records import Clip
 
 MAX_JUMP = 35.0  # metres per second, from a step to the next, beyond what a vehicle can: noise of poses at 30 frames/s
@@ -19,16 +19,11 @@ def jump_fault(clip: Clip) -> Disagreement | None:
     Args:
         clip: the clip.
     """
-    joined = ~gaps(clip)
-    places = [
-        index
-        for index in np.flatnonzero(joined).tolist()
-        if clip.frames[index].pose is not None and clip.frames[index + 1].pose is not None
-    ]
-    if clip.independent or len(places) < 2:
+    places = pose_steps(clip)
+    if len(places) < 2:
         return None
     times = np.array([clip.frames[i + 1].time - clip.frames[i].time for i in places])
-    steps = np.array([np.linalg.norm(_place(clip, i + 1) - _place(clip, i)) for i in places])
+    steps = np.array([np.linalg.norm(pose_of(clip, i + 1)[:3, 3] - pose_of(clip, i)[:3, 3]) for i in places])
     speeds = steps / times
     usual = float(np.median(speeds))
     jumps = np.flatnonzero(speeds > 2 * usual + MAX_JUMP + MAX_ACCELERATION * float(np.median(times)))
@@ -43,11 +38,3 @@ def jump_fault(clip: Clip) -> Disagreement | None:
         + f", and by {float(np.median(steps)):.3g} m else",
         "Leave the cells of these poses empty, or cut the clip there: a correction of the map is no motion.",
     )
-
-
-def _place(clip: Clip, index: int) -> np.ndarray:
-    """Return the position [3] of a frame with a pose, in metres."""
-    pose = clip.frames[index].pose
-    assert pose is not None
-    place: np.ndarray = pose[:3, 3]
-    return place

@@ -23,6 +23,7 @@ from packdepth.inference.load import load
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, relative_difference
 from packdepth.reading import read_arrays, refusing
 from packdepth.records import Clip, Frame
+from packdepth.thumbnail import shows_other_scene, thumbnail
 
 AnyPredictor = TypeVar("AnyPredictor", bound=BasePredictor)
 EgoMotion = Callable[[Iterable[np.ndarray]], np.ndarray]  # N images [H, W, 3] to T_next_current [N - 1, 4, 4]
@@ -216,17 +217,22 @@ class SavedPredictions:
         Args:
             clip: the clip of the frames.
             frames: the frames.
-            images: the image of each frame, [H, W, 3]; not used.
+            images: the image of each frame, [H, W, 3]. Raises InputError if depth was predicted from another scene.
         """
-        return [self._saved(clip, frame) for frame in frames]
+        return [self._saved(clip, frame, image) for frame, image in zip(frames, images, strict=True)]
 
-    def _saved(self, clip: Clip, frame: Frame) -> FrameMaps:
+    def _saved(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
         """Return the saved maps of a frame."""
         places = [folder / "depth" / f"{frame.name}.npz" for folder in (self.folder / clip.path.name, self.folder)]
         path = next((place for place in places if place.exists()), None)
         if path is None:
             raise InputError(f"{places[-1]}: not found; predict all frames of {clip.path} with --save depth")
         saved = read_depth(path)
+        if saved.thumbnail is not None and shows_other_scene(saved.thumbnail, thumbnail(image)):
+            raise InputError(
+                f"{path}: was predicted from another image than frame {frame.name} of {clip.path}, of the same name; "
+                f"evaluate it on the data that it was predicted from"
+            )
         doubts = {} if saved.confidence is None else {"confidence": -torch.from_numpy(saved.confidence)[None, None]}
         return FrameMaps({"plain": 1 / torch.from_numpy(saved.depth)[None, None].clamp(max=1 / MIN_INV_DEPTH)}, doubts)
 
@@ -264,6 +270,7 @@ class SavedDepth(NamedTuple):
     metric: bool  # whether depth is in metres
     scale_source: str  # the origin of its scale
     confidence: np.ndarray | None  # [H, W] float32 in [0, 1]; None if the network predicted none
+    thumbnail: np.ndarray | None  # [12, 16] uint8, the image at this size; None in files of version 0.2 and before
 
 
 def read_depth(path: Path) -> SavedDepth:
@@ -275,10 +282,11 @@ def read_depth(path: Path) -> SavedDepth:
     Raises InputError if it is no such file.
     """
     with refusing(path, "depth that packdepth saved", "predict again"):
-        content = read_arrays(path, ("depth", "metric", "scale_source", "confidence"))
+        content = read_arrays(path, ("depth", "metric", "scale_source", "confidence", "thumbnail"))
         return SavedDepth(
             content["depth"].astype(np.float32),
             bool(content["metric"]),
             str(content["scale_source"]),
             content["confidence"].astype(np.float32) if "confidence" in content else None,
+            content["thumbnail"].astype(np.uint8) if "thumbnail" in content else None,
         )

@@ -14,11 +14,12 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.data.agreement import IMPOSSIBLE_SPEED, by_road, disagreements, height_by_motion
+from packdepth.data.agreement import IMPOSSIBLE_SPEED, MAX_HEIGHT, by_road, disagreements, height_by_motion
 from packdepth.data.depth_kind import kind_of_depth
 from packdepth.data.disagreement import SURELY_MOVING
 from packdepth.data.faults import faults
 from packdepth.data.filters import STATIC_MOTION
+from packdepth.data.measured_depth import ground_by_depth
 from packdepth.data.overlap import overlap_in_words
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
 from packdepth.geometry.pinhole import projected
@@ -39,9 +40,10 @@ from packdepth.progress import counted
 from packdepth.records import Clip
 from packdepth.sources.calibrations.find import unread
 from packdepth.sources.decoding import VideoFrame, probe
-from packdepth.sources.files import listed
+from packdepth.sources.files import ImageFile, listed
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.speeds import UnattachedError, frames_in_words, ranges
+from packdepth.sources.stills import moment_taken
 
 Severity = Literal["error", "warning", "note"]
 """error: training would fail or learn something false; warning: results would be worse; note: worth knowing."""
@@ -62,6 +64,9 @@ STANDING_SPEED = 1.0  # metres per second: a walking pace moves the image visibl
 SOME_STILL = 0.1  # share of the frames with moving images that may have a speed of 0: logs round and lag
 MOSTLY_STILL = 0.5  # share of these frames that only a column of zeros or another drive's log explains
 MANY_GAPS = 0.1  # share of the steps between frames: more gaps noticeably reduce the number of targets
+
+MIN_DATED = 3  # images with a date of EXIF: fewer tell no order
+MIN_DATED_SPAN = 8.0  # seconds: EXIF often has whole ones, which are then exact to a quarter
 
 # Motion
 MIN_MOTION = 0.004  # share of the width, mean between neighbors; static frames are below 0.0024 (1/416)
@@ -118,6 +123,7 @@ def findings(survey: Survey) -> list[Finding]:
     wrong = [*disagreements(survey.clip), *faults(survey.clip)]
     found += [Finding(each.name, "error", each.found, each.advice) for each in wrong]
     found += [] if (untold := _untold_depth(survey.clip)) is None else [untold]
+    found += [] if wrong or (high := _high_ground(survey.clip)) is None else [high]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
@@ -210,6 +216,38 @@ def _moves_too_little(survey: Survey, rate: float) -> bool:
     step = (float(np.median(speeds)) if len(speeds) else SLOW_SPEED) / rate
     lost = float(np.isnan(survey.motion).mean()) > LOST_MOTION
     return step > LONG_STEP and not lost and survey.typical_motion < MAX_MOTION
+
+
+def _taken(survey: Survey) -> Finding | None:
+    """Report images whose EXIF contradicts their order or the time between them."""
+    clip = survey.clip
+    last = min(int(survey.indices[-1]) + 1, len(clip.frames) - 1)
+    frames = [clip.frames[index] for index in sorted({*survey.indices.tolist(), last})]
+    moments = [(f, moment_taken(f.image.path)) for f in frames if isinstance(f.image, ImageFile)]
+    dated = [(frame, moment) for frame, moment in moments if moment is not None]
+    if clip.independent or len(dated) < max(MIN_DATED, len(frames)):
+        return None
+    back = [(first[0], second[0]) for first, second in pairwise(dated) if second[1] < first[1]]
+    if back:
+        return Finding(
+            "order",
+            "warning",
+            f"by its EXIF, {back[0][1].name} was taken before {back[0][0].name}, which stands before it"
+            + (f", and so are {len(back) - 1} more" if len(back) > 1 else ""),
+            "Name the images by the time at which they were taken, such as 2026-11-27_10-00-00.jpg: their names give "
+            "the order of the frames.",
+        )
+    span, assumed = dated[-1][1] - dated[0][1], dated[-1][0].time - dated[0][0].time
+    if span < MIN_DATED_SPAN or assumed <= 0 or MIN_DISTANCE_RATIO < span / assumed < MAX_DISTANCE_RATIO:
+        return None
+    steps = last - int(survey.indices[0])
+    return Finding(
+        "time stamps",
+        "error" if distance_source(clip) is not None else "warning",
+        f"by their EXIF, its images were taken in {span:.3g} s, and by their times in {assumed:.3g} s",
+        f"Give the images per second, rate={steps / span:.3g}, or their times: speed times time would give false "
+        f"distances.",
+    )
 
 
 def _corrected(survey: Survey) -> Finding | None:
@@ -337,6 +375,21 @@ def _untold_depth(clip: Clip) -> Finding | None:
         "note",
         f"nothing tells whether they hold depth along the optical axis, or distances along rays: {tried}",
         "See how they were made: packdepth reads depth along the axis; of a folder, depth: range converts distances.",
+    )
+
+
+def _high_ground(clip: Clip) -> Finding | None:
+    """Report a ground that lies deeper below the camera than below any vehicle, if nothing else tells its height."""
+    height = None if clip.camera_height is not None else ground_by_depth(clip)
+    if height is None or height <= MAX_HEIGHT:
+        return None
+    return Finding(
+        "measured depth",
+        "warning",
+        f"with its measured depth, the ground is {height:.2f} m below the camera, and cameras of robots to trucks "
+        f"stand up to {MAX_HEIGHT:g} m above it",
+        f"See whether depth maps are metres x 256 (as millimetres, they make it {height * 0.256:.2f} m); if the camera "
+        f"flies or stands on a mast, state its height_m.",
     )
 
 
@@ -577,6 +630,20 @@ def _interlaced(survey: Survey) -> Finding | None:
     )
 
 
+def _hdr(survey: Survey) -> Finding | None:
+    """Report videos of a high dynamic range whose values only a display of that range shows as they are meant."""
+    file = survey.clip.frames[0].image
+    if not (isinstance(file, VideoFrame) and probe(file.path).is_pq):
+        return None
+    return Finding(
+        "HDR",
+        "warning",
+        "its values are those of a high dynamic range (PQ), and are read as they are: dark, and without contrast",
+        "Record without HDR, or convert it, for example with ffmpeg -i IN -vf zscale=t=linear:npl=200,"
+        "tonemap=hable,zscale=t=bt709:m=bt709:p=bt709,format=yuv420p OUT: networks know other images.",
+    )
+
+
 def _mosaic(survey: Survey) -> Finding | None:
     """Report gray images whose neighboring pixels lie below filters of different colors."""
     if min(alternation(_some_images(survey))) <= ALTERNATING:
@@ -807,6 +874,7 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     _no_neighbors,
     _time_order,
     _time_unit,
+    _taken,
     _corrected,
     _time_against_poses,
     _speeds,
@@ -818,6 +886,7 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     _large_motion,
     _cuts,
     _interlaced,
+    _hdr,
     _mosaic,
     _panorama,
     _circle,

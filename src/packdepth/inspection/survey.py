@@ -17,6 +17,7 @@ DARK, BRIGHT = 5, 250  # gray levels of 255: clipped pixels, with a margin of 5 
 SURELY_MOVING = 2 * STATIC_MOTION  # of the width: static regions are sought in frames that move by this; a safe factor
 BRIGHTNESS_OFFSET = 1e-3  # gray in [0, 1], a quarter of a level: keeps the ratio of two black images at one
 EXPOSURE = 0.1  # change of the brightness above which it is undone before two frames are compared
+LABELS, MAX_LABELS = ("semantic", "instance", "moving"), 3  # maps that no finding needs; of each, some are read
 MIN_DETAIL = 1e-6  # gray levels: keeps the sharpness of a blank image finite
 
 
@@ -52,9 +53,13 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
     """Measure some frames of a clip, evenly spread.
 
     Args:
-        clip: the clip to measure. Raises InputError for an image that cannot be read.
+        clip: the clip to measure. Raises InputError for an image or a label map that cannot be read.
         most: the greatest number of frames.
     """
+    for field in LABELS:
+        labels = [label for frame in clip.frames if (label := getattr(frame, field)) is not None]
+        for index in spread_indices(max(len(labels), 1), MAX_LABELS)[: len(labels)]:
+            labels[index].read()
     count = len(clip.frames) if clip.independent else len(clip.frames) - 1
     indices = spread_indices(max(count, 1), most)
     rows, grays, bars = [], [], []

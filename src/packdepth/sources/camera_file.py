@@ -26,6 +26,7 @@ from packdepth.sources.files import read_text
 from packdepth.sources.guess import Guess
 
 MIN_FOCAL, MAX_FOCAL = 0.08, 30.0  # widths: a fisheye of 220 degrees has 0.13, a telephoto lens of 2 degrees has 29
+MAX_TANGENTIAL = 0.05  # p1 and p2: lenses have at most 0.006 (TUM, KITTI, phones), bad calibrations 0.02
 MAX_SHARE = 3.0  # a smaller focal length may be a share of the width instead of pixels
 
 
@@ -39,8 +40,15 @@ class LensFile(Closed):
 
     @model_validator(mode="after")
     def _valid(self) -> LensFile:
-        """Raise ValueError for a number of coefficients that the model does not have."""
+        """Raise ValueError for a number of coefficients that the model does not have, or for another order of them."""
         make_lens(self.kind, self.coefficients)
+        tangential = self.coefficients[2:4] if self.kind == BrownConrady.name else ()
+        if max(map(abs, tangential), default=0) > MAX_TANGENTIAL:
+            raise ValueError(
+                f"coefficients: p1 and p2 are {tangential[0]:g} and {tangential[1]:g}, and no lens is this far off its "
+                f"axis; write k1, k2, p1, p2, k3 in this order (others write k1, k2, k3, p1, p2), or kannala_brandt if "
+                f"they are a fisheye's k1, k2, k3, k4"
+            )
         return self
 
     @classmethod

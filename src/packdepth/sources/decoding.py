@@ -47,6 +47,8 @@ FORMATS = (  # FFmpeg's names of the containers that are read: no playlists, no 
     *("mxf", "dv", "vc1", "av1", "obu", "ivf", "nut", "gif", "apng"),
 )
 LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}  # options of FFmpeg for files
+IMAGE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp")  # codecs of previews and chapters beside a video
+PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084, which HDR10 and Dolby Vision use
 MAX_PIXELS = 128 * 10**6  # of a frame: 8K video has 33 million
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
 
@@ -61,6 +63,8 @@ class VideoInfo:
     width: int  # pixels, after the rotation that the file asks for
     pixel_aspect: float = 1.0  # width of a pixel over its height, after the rotation; 1 if the file does not say
     interlaced: bool = False  # whether odd and even rows show different moments
+    hidden: int = 0  # other videos in the file, as cameras with several lenses write them, which are not read
+    is_pq: bool = False  # whether its values are those of HDR by PQ, which need tone mapping to look like others
     slowness: float = 1.0  # seconds of the file over those of the recording: 4 in slow motion of 120 frames shown at 30
 
     @property
@@ -96,7 +100,15 @@ def probe(path: Path) -> VideoInfo:
             aspect = float(stream.sample_aspect_ratio or 1)
             aspect = 1 / aspect if frame.rotation % 180 else aspect
             return VideoInfo(
-                index.times, index.fps, height, width, aspect, bool(frame.interlaced_frame), index.slowness
+                times=index.times,
+                fps=index.fps,
+                height=height,
+                width=width,
+                pixel_aspect=aspect,
+                interlaced=bool(frame.interlaced_frame),
+                hidden=sum(_is_video(other) for other in _pictures(container)) - 1 if _is_video(stream) else 0,
+                is_pq=frame.color_trc == PQ,
+                slowness=index.slowness,
             )
     raise InputError(f"{path}: none of its frames can be decoded; convert it to H.264 in mp4")
 
@@ -406,6 +418,11 @@ def shown_stream(container: InputContainer) -> VideoStream:
 def _pictures(container: InputContainer) -> list[VideoStream]:
     """Return the video streams that FFmpeg can decode and that are no cover pictures."""
     return [s for s in container.streams.video if s.codec_context is not None and not is_cover(s)]
+
+
+def _is_video(stream: VideoStream) -> bool:
+    """Return whether a stream is in a codec of videos; previews and chapters are in codecs of images."""
+    return stream.codec_context.name not in IMAGE_CODECS
 
 
 def is_cover(stream: VideoStream) -> bool:

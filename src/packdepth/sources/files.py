@@ -23,6 +23,7 @@ CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__mac
 NUMBER_IN_NAME = re.compile(r"([0-9]+(?:\.[0-9]+)?)")  # digits, with a fraction or without; `split` keeps them
 NAMED = 8  # files that a sentence names; more are counted
 UNWRITABLE = 65535  # largest value of 16 bits: stands for a depth that is unknown or too large to be written
+MAX_FIELDS = 16  # numbers of a point: position, color, intensity, ring, time and so on; a scan has more points
 POINT_BYTES = 16  # bytes of a point in KITTI's scans: four float32
 
 T = TypeVar("T")
@@ -343,7 +344,8 @@ class PointsNpz:
     def read(self) -> np.ndarray:
         """Read the points: [N, 3] float32, metres, in the camera frame."""
         points = read_array(self.path, "points")
-        if points.ndim != 2 or points.shape[1] < 3:
+        turned = points.ndim == 2 and points.shape[0] in (3, 4) and points.shape[1] > MAX_FIELDS  # [3, N] or [4, N]
+        if points.ndim != 2 or points.shape[1] < 3 or turned:
             raise InputError(f"{self.path}: 'points' has shape {points.shape}; it must be [N, 3], metres")
         return points[:, :3].astype(np.float32)
 

@@ -244,8 +244,8 @@ def _cells(text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """
     written = _without_comments(text.splitlines())
     first = next((line for line in written if line.strip()), "")
-    delimiter = next((each for each in ("\t", ";") if each in first), ",")
-    lines = csv.reader(written, delimiter=delimiter)
+    delimiter = next((each for each in ("\t", ";", ",", " ") if each in first.strip()), ",")
+    lines = csv.reader((line.strip(" ") for line in written), delimiter=delimiter, skipinitialspace=delimiter == " ")
     rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
     header = [cell.lower() for cell in rows[0][1]] if rows else []
     while header and not header[-1] and all(not any(row[len(header) - 1 :]) for _, row in rows):
@@ -317,5 +317,7 @@ def _number(cells: dict[str, str], name: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where}: {name} is '{cells[name]}', no number; write one")
+        empty = "" if name == "time_s" else ", or leave the cell empty"
+        empty = f", or leave {', '.join(POSE_COLUMNS)} empty" if name in POSE_COLUMNS else empty
+        raise InputError(f"{where}: {name} is '{cells[name]}', no number; write one{empty}")
     return value

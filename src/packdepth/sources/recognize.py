@@ -14,6 +14,9 @@ from packdepth.sources.content import refuse_disguise
 from packdepth.sources.files import by_name, is_clutter, listed, require
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 
+DEEPEST = 4  # levels of folders that are searched for data, such as DCIM/100GOPRO of a memory card
+MOST_FOLDERS = 50  # of a level, so that a home directory is not searched
+
 
 def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> Source:
     """Return the source of the data at a path.
@@ -99,15 +102,28 @@ def recognized(path: Path) -> list[str]:
 def _unknown(path: Path) -> str:
     """Return what a path of no known kind is, as half a sentence. Raises InputError if its content says what to do."""
     children = [child for child in by_name(path.iterdir()) if not is_clutter(child)] if path.is_dir() else []
-    folders = [child for child in children if child.is_dir() and _holds_data(child)]
+    level = folders = [child for child in children if child.is_dir()]
+    for _ in range(DEEPEST):
+        folders = [folder for folder in level if _holds_data(folder)]
+        if folders:
+            break
+        level = [child for folder in level for child in _folders_in(folder)][:MOST_FOLDERS]
     if folders:
+        names = listed([str(each.relative_to(path)) for each in folders])
         raise InputError(
-            f"{path}: holds no data itself, but its folders do ({listed([each.name for each in folders])}); "
-            f"give one of them, such as {folders[0]}"
+            f"{path}: holds no data itself, but its folders do ({names}); give one of them, such as {folders[0]}"
         )
     for child in children:
         refuse_disguise(child)
     return "holds no image and looks like no data set that is known"
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder, in the order of their names; none if it may not be read."""
+    try:
+        return [child for child in by_name(folder.iterdir()) if child.is_dir() and not is_clutter(child)]
+    except OSError:
+        return []
 
 
 def _holds_data(path: Path) -> bool:

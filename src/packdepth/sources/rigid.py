@@ -57,6 +57,18 @@ def pose(place: Sequence[float], where: str) -> np.ndarray:
     return rigid(rotation, np.array(place[:3]))
 
 
+def scalar_first(T: np.ndarray) -> np.ndarray:
+    """Return the pose that is meant if the quaternion of a pose was written qw, qx, qy, qz and read qx, qy, qz, qw.
+
+    Args:
+        T: [4, 4] pose as it was read.
+
+    >>> bool(np.allclose(scalar_first(pose([1, 2, 3, 1, 0, 0, 0], "")), pose([1, 2, 3, 0, 0, 0, 1], "")))
+    True
+    """
+    return pose([*T[:3, 3], *np.roll(quaternion(T[:3, :3]), -1)], "")
+
+
 def quaternion(R: np.ndarray) -> np.ndarray:
     """Return the unit quaternion qx, qy, qz, qw of a rotation, with qw >= 0.
 

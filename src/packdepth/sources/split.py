@@ -51,7 +51,7 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
                 f"{path}: was changed since it was made (its lines have another sha256 than it says); "
                 f"make it again, or remove its line '# sha256' to use it as it is"
             )
-    return entries
+    return [(where, line.replace("\\", "/")) for where, line in entries]  # Windows writes paths with backslashes
 
 
 def own_entry(where: str, line: str) -> Entry:

@@ -6,6 +6,7 @@ The kind of a file is told by its content, never by its name: a PNG named .jpg i
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +42,8 @@ TURNS = {  # how to turn an image upright, by the orientation in EXIF
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+DATED = ("JPEG", "MPO", "TIFF", "WEBP")  # formats of cameras
+EXIF_FACTS, TAKEN, TAKEN_FRACTION = 0x8769, 0x9003, 0x9291  # tags: of EXIF's own, DateTimeOriginal, its fraction
 QUARTER_TURNS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}  # rows become columns
 
 
@@ -127,6 +130,31 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
         return TURNS.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # Pillow raises many classes for damaged EXIF
         return None
+
+
+def moment_taken(path: Path) -> float | None:
+    """Return when a camera took an image by its EXIF, in seconds of the camera's own clock; None if it does not say.
+
+    Args:
+        path: the image file. Its pixels are not read. Raises InputError if it is no image.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.png"
+    >>> Image.new("RGB", (4, 2)).save(path)
+    >>> moment_taken(path) is None
+    True
+    """
+    with opened(path) as image:
+        if image.format not in DATED:
+            return None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # odd EXIF is none
+                facts = image.getexif().get_ifd(EXIF_FACTS)
+            moment = datetime.strptime(str(facts[TAKEN]), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+            return moment.timestamp() + float("0." + str(facts.get(TAKEN_FRACTION, "0")).strip("\0 "))
+        except Exception:  # Pillow raises many classes for damaged EXIF
+            return None
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -79,6 +79,13 @@ class Video(UncalibratedSource):
     def _clip(self, file: Path) -> Clip:
         """Make the clip of a video."""
         info = probe(file)
+        if info.hidden:
+            warnings.warn(
+                f"{file}: holds {info.hidden + 1} videos, as a camera with several lenses writes them, and the one "
+                f"that players show is read; to read another, write it into a file: ffmpeg -i IN -map 0:v:1 -c copy "
+                f"OUT",
+                stacklevel=2,
+            )
         camera_path, expected = self.camera or beside(file), file.with_suffix(".yaml")
         facts = facts_or_guess(camera_path, expected, lambda: common_guess(info.height, info.width, info.pixel_aspect))
         camera = facts["camera"]

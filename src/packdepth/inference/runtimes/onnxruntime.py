@@ -13,6 +13,7 @@ from packdepth.config import Precision
 from packdepth.errors import InputError
 from packdepth.inference.runtimes import KEY, Runtime
 from packdepth.reading import reason_of
+from packdepth.sources.content import disguise
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """The variable of the environment by which ONNX Runtime, from 1.31 on, is told to send nothing to Microsoft."""
@@ -51,7 +52,8 @@ class OnnxRuntime(Runtime):
             self.record = self._session.get_modelmeta().custom_metadata_map.get(KEY)
             self._names = [output.name for output in self._session.get_outputs()]
         except Exception as error:  # the library raises classes of its own, without a common base
-            raise InputError(f"{path}: is no ONNX file that can be read ({reason_of(error)})") from error
+            truth = disguise(path) or f"is no ONNX file that can be read ({reason_of(error)})"
+            raise InputError(f"{path}: {truth}") from error
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the network, by their names."""

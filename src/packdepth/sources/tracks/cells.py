@@ -11,6 +11,7 @@ from packdepth.errors import InputError
 
 EMPTY = {"", "-", "--", "na", "n/a", "nan", "null", "none", "?"}  # cells without a value
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+LABEL = re.compile(r"\d+: ")  # the number of a sensor before its name, as RaceChrono writes below its header
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?(?:\s*[^\d,.;\s][^,.;]*)?$")
 UNIT_CELL = re.compile(r"[(\[]?\s*(?:1/)?[A-Za-zµμ°%][\w°%µμ/^*.\s-]*[)\]]?$|^$|-$")  # a unit, such as [1/min]; or none
 TYPES = {"float", "float32", "float64", "double", "int", "integer", "uint64", "number", "string", "str", "text", "time"}
@@ -52,10 +53,11 @@ def is_value(cell: str) -> bool:
     Args:
         cell: the cell.
 
-    >>> is_value("12:03"), is_value("1,5"), is_value("speed"), is_value("1/min")
-    (True, True, False, False)
+    >>> is_value("12:03"), is_value("1,5"), is_value("speed"), is_value("1/min"), is_value("100: gps")
+    (True, True, False, False, False)
     """
-    return (NUMBER.match(cell) is not None and not cell.startswith("1/")) or DECIMAL_COMMA.match(cell) is not None
+    number = NUMBER.match(cell) is not None and not cell.startswith("1/") and not LABEL.match(cell)
+    return number or DECIMAL_COMMA.match(cell) is not None
 
 
 def quoted(names: Sequence[str]) -> str:

@@ -19,6 +19,8 @@ MIN_NEIGHBORS = 1  # positions on each side that are used, even if they are fart
 LONGEST = 5.0  # seconds between neighbors: over a longer time a vehicle may have gone round a corner
 ROUNDS = 3  # reweightings of the line through the positions; more change it little
 OUTLIER = 2.0  # standard deviations at which a position weighs a quarter (Geman and McClure)
+JUMP = 25.0  # metres per second from a step to the next: full braking in two seconds, ten times a receiver's noise
+MIN_JUMP_STEP = 0.9  # seconds between positions: more frequent ones make false accelerations by their noise
 MIN_SPREAD = 0.1  # metres: a consumer receiver's noise from one position to the next
 
 
@@ -31,14 +33,19 @@ def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: 
         longitudes: [N] degrees.
 
     Returns:
-        [N] metres per second; NaN for a position without neighbors near in time.
+        [N] metres per second; NaN for a position without neighbors near in time, and for one to which the receiver
+        jumped, which the speeds of its neighbors do not count either.
 
     >>> north = 48 + np.arange(5) * 1e-4  # degrees, 11.1 metres each
     >>> speeds_from_positions(np.arange(5.0), north, np.full(5, 11.0)).round(2)
     array([11.12, 11.12, 11.12, 11.12, 11.12])
     """
     places = _places(latitudes, longitudes)
-    return np.array([_slope(times, places, index) for index in range(len(times))])
+    sound = ~_jumps(times, places)
+    speeds = np.full(len(times), np.nan)
+    times, places = times[sound], places[sound]
+    speeds[sound] = [_slope(times, places, index) for index in range(len(times))]
+    return speeds
 
 
 def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
@@ -104,6 +111,20 @@ def _places(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
     east = np.deg2rad(np.unwrap(longitudes, period=360.0))
     x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
     return np.stack([x, y - y[:1]], axis=-1)
+
+
+def _jumps(times: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return at which positions the motion changes as no vehicle's does, [N] bool; of slow receivers alone.
+
+    Where positions are frequent, `_slope` outweighs single ones by their neighbors.
+    """
+    steps = np.diff(times)
+    if len(steps) < 2 or (steps <= 0).any():
+        return np.zeros(len(times), dtype=bool)
+    velocities = np.diff(places, axis=0) / steps[:, None]
+    changes = np.linalg.norm(np.diff(velocities, axis=0), axis=-1)
+    slow = np.minimum(steps[1:], steps[:-1]) >= MIN_JUMP_STEP
+    return np.concatenate([[False], slow & (changes > JUMP), [False]])
 
 
 def _slope(times: np.ndarray, places: np.ndarray, index: int) -> float:

@@ -149,6 +149,8 @@ def read_table(path: Path) -> Table:
         above = [row for row in (_split(line, delimiter) for line in comments[-1:]) if len(row) == width]
     while len(above) > 1 and all(cell.lower().strip("[]()") in TYPES for cell in above[-1]):
         above.pop()
+    while any(map(all, above)) and not all(above[-1]) and not _are_units(above[-1]):
+        above.pop()  # a second header with empty cells, such as the sensors below the names of RaceChrono
     if not above:
         raise InputError(
             f"{path}: has no header; add a first line with the names of its columns, such as time_s,speed_kmh"

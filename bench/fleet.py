@@ -4,19 +4,23 @@
 
 The videos are written first. The table has the seconds of one process and of two shards side by side, each with the
 start of the interpreter. Then, two shards share the list again; the first is killed once a quarter of the list is done,
-and is started again. Printed is how often each video was done.
+and is started again. Printed is how often each video was done. With --ray, two workers of Ray take the place of the
+shards.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -42,19 +46,30 @@ def write_video(path: Path, seed: int) -> None:
         container.mux(stream.encode())
 
 
-def start(checkpoint: Path, listed: Path, output: Path, shard: str) -> subprocess.Popen[bytes]:
-    """Start a process for a shard of the list.
+def start(checkpoint: Path, listed: Path, output: Path, *shared: str) -> subprocess.Popen[bytes]:
+    """Start a process for a list.
 
     Args:
         checkpoint: the checkpoint.
         listed: the list.
         output: the output.
-        shard: the shard.
+        shared: the option that shares the list, such as --shard 1/2.
     """
     command = [sys.executable, "-m", "packdepth.cli", "predict", str(checkpoint), str(listed), "-o", str(output)]
     return subprocess.Popen(
-        [*command, "--save", "depth", "--shard", shard], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, "--save", "depth", *shared], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+
+
+def entries(output: Path) -> list[dict[str, Any]]:
+    """Return the entries of the manifest of an output.
+
+    Args:
+        output: the output.
+    """
+    manifest = output / "manifest.jsonl"
+    text = manifest.read_text() if manifest.exists() else ""
+    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
 
 def times_done(output: Path) -> Counter[str]:
@@ -63,10 +78,47 @@ def times_done(output: Path) -> Counter[str]:
     Args:
         output: the output.
     """
-    manifest = output / "manifest.jsonl"
-    text = manifest.read_text() if manifest.exists() else ""
-    entries = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-    return Counter(entry["name"] for entry in entries if entry["state"] == "done")
+    return Counter(entry["name"] for entry in entries(output) if entry["state"] == "done")
+
+
+def predict_with_shards(checkpoint: Path, listed: Path, output: Path, count: int) -> None:
+    """Predict a list with two shards, of which the first is killed and started again.
+
+    Args:
+        checkpoint: the checkpoint.
+        listed: the list.
+        output: the output.
+        count: number of videos.
+    """
+    victim, other = (start(checkpoint, listed, output, "--shard", shard) for shard in ("1/2", "2/2"))
+    while times_done(output).total() < count // 4:
+        time.sleep(0.02)
+    victim.kill()
+    victim.wait()
+    print(f"killed: shard 1/2, when {times_done(output).total()} of {count} were done; started again")
+    again = start(checkpoint, listed, output, "--shard", "1/2")
+    assert [worker.wait() for worker in (again, other)] == [0, 0]
+
+
+def predict_with_ray(checkpoint: Path, listed: Path, output: Path, count: int) -> None:
+    """Predict a list with two workers of Ray, of which one is killed while it predicts.
+
+    Args:
+        checkpoint: the checkpoint.
+        listed: the list.
+        output: the output.
+        count: number of videos.
+    """
+    began = time.monotonic()
+    process = start(checkpoint, listed, output, "--ray", "2")
+    while times_done(output).total() < count // 4 or entries(output)[-1]["state"] != "started":
+        time.sleep(0.01)
+    latest = entries(output)[-1]
+    os.kill(int(latest["process"].split(":")[1]), signal.SIGKILL)
+    print(f"killed: the worker of {latest['name']}, when {times_done(output).total()} of {count} were done")
+    assert process.wait() == 0
+    workers = Counter(entry["process"] for entry in entries(output) if entry["state"] == "done")
+    print(f"videos by worker: {list(workers.values())}; {time.monotonic() - began:.0f} s with the start of Ray")
 
 
 def main() -> None:
@@ -74,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--videos", type=int, default=200)
+    parser.add_argument("--ray", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, count = Path(name), asked.videos
@@ -83,24 +136,19 @@ def main() -> None:
         listed = folder / "list.txt"
         listed.write_text("".join(f"{path}\n" for path in paths))
 
-        print("| processes | seconds | frames/s |\n|---|---|---|")
-        for shards in (1, 2):
-            began, output = time.monotonic(), folder / f"shards{shards}"
-            workers = [start(asked.checkpoint, listed, output, f"{each}/{shards}") for each in range(1, shards + 1)]
-            assert [worker.wait() for worker in workers] == [0] * shards
-            seconds = time.monotonic() - began
-            print(f"| {shards} | {seconds:.0f} | {FRAMES * count / seconds:.1f} |", flush=True)
-
         output = folder / "killed"
-        victim, other = (start(asked.checkpoint, listed, output, shard) for shard in ("1/2", "2/2"))
-        while times_done(output).total() < count // 4:
-            time.sleep(0.02)
-        victim.kill()
-        victim.wait()
-        before = times_done(output)
-        print(f"killed: shard 1/2, when {before.total()} of {count} were done; started again")
-        again = start(asked.checkpoint, listed, output, "1/2")
-        assert [worker.wait() for worker in (again, other)] == [0, 0]
+        if asked.ray:
+            predict_with_ray(asked.checkpoint, listed, output, count)
+        else:
+            print("| processes | seconds | frames/s |\n|---|---|---|")
+            for shards in (1, 2):
+                began, shared = time.monotonic(), folder / f"shards{shards}"
+                names = [f"{each}/{shards}" for each in range(1, shards + 1)]
+                workers = [start(asked.checkpoint, listed, shared, "--shard", name) for name in names]
+                assert [worker.wait() for worker in workers] == [0] * shards
+                seconds = time.monotonic() - began
+                print(f"| {shards} | {seconds:.0f} | {FRAMES * count / seconds:.1f} |", flush=True)
+            predict_with_shards(asked.checkpoint, listed, output, count)
         done = times_done(output)
         maps = [len(list((output / path.stem / "depth").glob("*.npz"))) for path in paths]
         print(f"done: {len(done)} of {count} videos; times each was done: {dict(Counter(done.values()))}")

@@ -172,6 +172,7 @@ def predict(
     runtime: RuntimeName | None = None,
     batch: int = 1,
     shard: str | None = None,
+    ray: int | None = None,
     use: Use = (),
 ) -> None:
     """Predict the depth of an image, a folder of images, a video, a data set or a recording of ROS.
@@ -197,6 +198,7 @@ def predict(
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
         shard: I/N: predict every N-th input of a list, beginning with the I-th, so that N processes share it.
+        ray: number of workers of Ray that share a list (extra ray), on its cluster or on this machine.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
 
     Examples:
@@ -209,6 +211,10 @@ def predict(
 
     if shard is not None and not is_list(input):
         raise InputError(f"--shard {shard}: is of a list of inputs, but {input} is none; give a text file (.txt)")
+    if ray is not None and not is_list(input):
+        raise InputError(f"--ray {ray}: is of a list of inputs, but {input} is none; give a text file (.txt)")
+    if ray is not None and shard is not None:
+        raise InputError("--ray and --shard: both share the list among processes; leave one of them out")
     if is_recording(output):
         if save != SAVED:
             raise InputError(f"--save {save}: is for folders, but {output} is a recording; leave one of them out")
@@ -220,8 +226,12 @@ def predict(
         raise InputError(f"--depth-encoding and --cut-depth are of recordings, but {output} is none; name OUT.mcap")
     if is_list(input):
         from packdepth.inference.fleet import predict_list
+        from packdepth.inference.fleet_on_ray import predict_list_on_ray
 
         asked = Asked(save, camera, kind, options, flip, points, pictures, fov)
+        if ray is not None:
+            predict_list_on_ray(checkpoint, input, output, asked, ray, precision, runtime, batch, use)
+            return
         predict_list(checkpoint, input, output, asked, shard or "1/1", precision, runtime, batch)
         return
     predict(

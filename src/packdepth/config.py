@@ -215,6 +215,22 @@ class Training(Closed):
     """Number of processes on each machine."""
     nodes: PositiveInt = 1
     """Number of machines."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """Work of several processes: `ddp` or `fsdp`.
+
+    ddp: each process holds all weights. fsdp: each holds a share of the weights, of their gradients and of the state of
+    the optimizer, which takes less memory and more exchange. It works with the optimizer `adam`.
+    """
+
+    @model_validator(mode="after")
+    def _sharded(self) -> Training:
+        """Raise ValueError if weights are sharded that the optimizer needs whole."""
+        if self.strategy == "fsdp" and self.optimizer.kind != "adam":
+            raise ValueError(
+                f"strategy: fsdp works with the optimizer adam, as '{self.optimizer.kind}' may need whole weights; "
+                f"remove one of the two"
+            )
+        return self
 
 
 class Run(Closed):
@@ -302,6 +318,17 @@ class Run(Closed):
                 "networks.depth.flip makes the prediction of the mirrored image the same, from which the uncertainty "
                 "learns nothing; choose another residual of the term 'uncertainty', or remove flip"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sharded(self) -> Run:
+        """Raise ValueError if weights are sharded that a step may leave without a gradient in some processes."""
+        for name, network in self.networks if self.training.strategy == "fsdp" else ():
+            if network is not None and network.has_unused:
+                raise ValueError(
+                    f"training.strategy: fsdp needs the gradient of all weights, but networks.{name}: '{network.kind}' "
+                    f"may leave some unused; use strategy: ddp, or another network"
+                )
         return self
 
     @model_validator(mode="after")

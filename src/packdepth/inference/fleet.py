@@ -130,6 +130,9 @@ class Manifest:
         path: the file.
         job: hash of the checkpoint and of the options: what is done with others is not done.
 
+    Attributes:
+        attempts: number of attempts at each input, by its name, as of the last call of `latest`.
+
     >>> import tempfile
     >>> manifest = Manifest(Path(tempfile.mkdtemp()) / "manifest.jsonl", job="a1")
     >>> manifest.add(Item(Path("a.mp4"), "a"), "failed", error="a.mp4: not found")
@@ -139,6 +142,7 @@ class Manifest:
 
     def __init__(self, path: Path, job: str) -> None:
         self.path, self.job = path, job
+        self.attempts = Counter[str]()
         self._entries: dict[str, dict[str, Any]] = {}
         self._read = 0  # number of bytes that were read
 
@@ -158,6 +162,7 @@ class Manifest:
             try:
                 entry = json.loads(line)
                 self._entries[entry["name"]] = entry
+                self.attempts[entry["name"]] += entry.get("state") == "started"
             except (ValueError, KeyError, TypeError):
                 continue  # half a line of a process that was killed: its input has no later state
             if entry.get("job") != self.job:

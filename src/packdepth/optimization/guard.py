@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
@@ -45,7 +46,7 @@ class GradientGuard:
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         norm = get_total_norm(gradients)
-        if not bool(norm.isfinite()):
+        if not bool((norm.full_tensor() if isinstance(norm, DTensor) else norm).isfinite()):
             optimizer.zero_grad(set_to_none=True)
             self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
             return False

@@ -26,6 +26,7 @@ from packdepth.training.cameras import LearnedCameras
 from packdepth.training.collapse import collapsed
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
+from packdepth.training.sharding import whole
 
 OPTIMIZER_STATES = 2  # tensors that an optimizer keeps for each weight, at most: Adam's two moments
 
@@ -98,7 +99,8 @@ class Checkpoints(pl.Callback):
 
         Raises InputError if a score or a weight is not finite; the earlier checkpoints are kept.
         """
-        checkpoint.check_writable(weights_of(module), self.output / "last")
+        weights = weights_of(module)  # in all processes, which may share them
+        checkpoint.check_writable(weights, self.output / "last")
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         scores["train/loss"] = self.run_log.mean_loss()
         for name, value in scores.items():
@@ -113,7 +115,7 @@ class Checkpoints(pl.Callback):
         with unfinished(self.output / checkpoint.TRAINER_STATE) as state:
             trainer.save_checkpoint(state)
             if trainer.is_global_zero:
-                content = self._content(trainer, module, scores, trainer.current_epoch + 1)
+                content = self._content(trainer, module, weights, scores, trainer.current_epoch + 1)
                 if better:
                     checkpoint.write(self.output / "best", content, lambda folder: _add_semantics(module, folder))
                 checkpoint.write(self.output / "last", content, lambda folder: _add_state(module, state, folder))
@@ -131,17 +133,20 @@ class Checkpoints(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         """Write a checkpoint, which can predict but not be resumed, if a run is interrupted in its first epoch.
 
+        Not if the processes share the weights: they are interrupted at different places, and cannot gather them.
+
         Args:
             trainer: the trainer.
             module: the module.
             exception: the exception that ends the run; only an interruption by the user is handled.
         """
-        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
+        assert isinstance(module, DepthModule)
+        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero or module.is_sharded:
             return
         last = self.output / "last"
         if not (last / checkpoint.TRAINER_STATE).exists() and trainer.global_step > 0:
             scores = {"train/loss": self.run_log.mean_loss()}
-            content = self._content(trainer, module, scores, 0)
+            content = self._content(trainer, module, weights_of(module), scores, 0)
             checkpoint.write(last, content, lambda folder: _add_semantics(module, folder))
             print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
 
@@ -157,7 +162,12 @@ class Checkpoints(pl.Callback):
         return next(name for name in names if name in scores)
 
     def _content(
-        self, trainer: pl.Trainer, module: pl.LightningModule, scores: dict[str, float], epoch: int
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        weights: dict[str, Tensor],
+        scores: dict[str, float],
+        epoch: int,
     ) -> checkpoint.Checkpoint:
         assert isinstance(module, DepthModule)
         meta = checkpoint.Meta(
@@ -176,17 +186,17 @@ class Checkpoints(pl.Callback):
             teacher=None if module.teacher is None else str(module.teacher),
             packages=packages_of(self.run),
         )
-        weights = {name: value.cpu() for name, value in weights_of(module).items()}
-        return checkpoint.Checkpoint(self.run, meta, weights)
+        return checkpoint.Checkpoint(self.run, meta, {name: value.cpu() for name, value in weights.items()})
 
 
 def weights_of(module: pl.LightningModule) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint, by name.
+    """Return the weights of a checkpoint, by name; whole ones, which all processes gather if they share them.
 
     Args:
         module: the training module.
     """
-    return {name: value.detach() for name, value in module.state_dict().items() if name.startswith(("depth.", "pose."))}
+    state = module.state_dict()
+    return {name: whole(value.detach()) for name, value in state.items() if name.startswith(("depth.", "pose."))}
 
 
 def needed_room(module: pl.LightningModule, resumed: bool) -> int:

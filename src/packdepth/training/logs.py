@@ -105,6 +105,11 @@ class RunLog(pl.Callback):
         """
         assert isinstance(module, DepthModule)
         check_compared(module.objective.terms, self.rows, self.path.parent)
+        assert self.last is not None
+        module.eval()
+        with torch.no_grad():  # in all processes, which may share the weights
+            picture = panel(module.calibrated(self.last), module(self.last))
+        module.train()
         if not trainer.is_global_zero:
             return
         _write_rows(self.path, [*_read_rows(self.path), *map(_texts, self.rows)])
@@ -115,11 +120,6 @@ class RunLog(pl.Callback):
                     writer.add_scalar(f"train/{name}", value, int(row["step"]))
         for group in trainer.optimizers[0].param_groups:
             writer.add_scalar(f"learning_rate/{group['name']}", group["lr"], trainer.global_step)
-        assert self.last is not None
-        module.eval()
-        with torch.inference_mode():
-            picture = panel(module.calibrated(self.last), module(self.last))
-        module.train()
         writer.add_image("train/panel", picture, trainer.global_step, dataformats="HWC")
 
 

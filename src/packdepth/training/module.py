@@ -28,6 +28,7 @@ from packdepth.optimization.groups import parameter_groups
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.initial import is_frozen, load_initial
+from packdepth.training.sharding import shard, share_buffers
 from packdepth.training.teacher import TeacherNetwork, teacher_network
 
 
@@ -289,10 +290,30 @@ class DepthModule(pl.LightningModule):
             self.pose.progress = self.trainer.global_step / self.steps
         torch.manual_seed(hash((self.run.training.seed, self.trainer.global_step, self.trainer.global_rank)))
 
+    def configure_model(self) -> None:
+        """Shard the networks that are not frozen, if the processes share their weights."""
+        if self.is_sharded:
+            assert self.device_mesh is not None
+            for network in self._trained().values():
+                shard(network, self.device_mesh["data_parallel"])
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the processes share the weights. One process alone has them all."""
+        return self.run.training.strategy == "fsdp" and self.device_mesh is not None
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate with the same buffers in all processes."""
+        if self.is_sharded:
+            share_buffers(self)
+
+    def _trained(self) -> dict[str, nn.Module]:
+        """Return the networks that are not frozen, by name."""
+        return {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
+
     def configure_optimizers(self) -> Any:
         """Return the optimizer of the networks that are not frozen, and the schedule of the learning rates."""
-        trained = {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
-        optimizer, schedule = optimizer_and_schedule(self.run.training, trained, self.steps)
+        optimizer, schedule = optimizer_and_schedule(self.run.training, self._trained(), self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

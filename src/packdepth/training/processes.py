@@ -17,10 +17,12 @@ def process_line(processes: int, module: DepthModule) -> str:
         processes: number of processes.
         module: the training module.
     """
-    causes = unshared(module)
+    causes, number = unshared(module), f"{processes}"
+    if module.run.training.strategy == "fsdp":
+        number += ", each with a share of the weights"
     if not causes:
-        return f"{processes}, which train like one but for the rounding of floats"
-    return f"{processes}; {', '.join(causes)}: of each process, so that its numbers differ from those of one process"
+        return f"{number}, which train like one but for the rounding of floats"
+    return f"{number}; {', '.join(causes)}: of each process, so that its numbers differ from those of one process"
 
 
 def unshared(module: DepthModule) -> list[str]:

@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor
 
 from packdepth import checkpoint
@@ -62,15 +62,17 @@ from packdepth.training.ranks import ddp_strategy, ranks_in_words
 from packdepth.training.resumed_state import check_state
 from packdepth.training.same_data import SameData
 from packdepth.training.scale_check import check_scales
+from packdepth.training.sharding import fsdp_strategy
 from packdepth.training.state_file import StateFile
 from packdepth.training.steps import Steps
 from packdepth.training.teacher import cache_teacher
 
-LIGHTNING_CHATTER = (  # patterns of Lightning's warnings that are expected, and are not printed
+LIGHTNING_CHATTER = (  # patterns of warnings of Lightning and of sharding that are expected, and are not printed
     ".*does not have many workers.*",
     ".*isinstance.treespec, LeafSpec.*",
     ".*in eval mode at the start of training.*",
     ".*Total length of .* across ranks is zero.*",
+    ".*returned a view tensor.*",  # nothing changes the outputs of networks in place
 )
 FIRST_IMAGES = 8  # number of images that a pretrained network is adapted to; enough for a median of all streets
 TRIED_SAMPLES = 2  # batch size of the trial of other projects' parts; more than 1, to find wrong batch dimensions
@@ -80,6 +82,7 @@ FREE_ON_RESUME = {  # values of a run file that may be changed when a run is res
     "training.accelerator",
     "training.devices",
     "training.nodes",
+    "training.strategy",
     "data.workers",
     "data.cache",
 }
@@ -504,10 +507,13 @@ def _trainer(
         ) from None
 
 
-def _strategy(run: Run) -> str | DDPStrategy:
+def _strategy(run: Run) -> str | DDPStrategy | ModelParallelStrategy:
     """Return Lightning's strategy for the processes of a run."""
-    if run.training.devices * run.training.nodes == 1:
+    processes = run.training.devices * run.training.nodes
+    if processes == 1:
         return "auto"
+    if run.training.strategy == "fsdp":
+        return fsdp_strategy(processes)
     return ddp_strategy(any(network is not None and network.has_unused for _, network in run.networks))
 
 

@@ -136,6 +136,9 @@ def test_what_the_command_writes(
     assert body.index("<table") < body.index("The protocol own")
     assert content["protocol"] == "own"
     assert len(content["pairs"]) == world.FRAMES - 1
+    by_error = sorted(content["pairs"], key=lambda pair: pair["error"])
+    for title, pair in (("best", by_error[0]), ("median", by_error[len(by_error) // 2]), ("worst", by_error[-1])):
+        assert f"{title}: {pair['clip']} {pair['frame']}, photometric error {pair['error']:.3f}, " in body
     assert set(content["measures"]) >= {"parallax", "neighbor", "mirror", "sure", "scale", "height"}
 
 

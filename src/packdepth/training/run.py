@@ -214,17 +214,17 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
 
     Raises InputError, one sentence, if a source cannot be used or a clip lacks something.
     """
-    found, validation = training_and_validation(run)
+    whole, found, validation = training_and_validation(run)
     uncalibrated = [clip for clip in found if clip.missing_camera is not None]
     assumed: list[Camera] = []
     if not run.camera.learn and run.camera.fov is not None:
-        found, validation = (assume_fov(clips, run.camera.fov) for clips in (found, validation))
+        whole, found, validation = (assume_fov(clips, run.camera.fov) for clips in (whole, found, validation))
         assumed = distinct_cameras(assume_fov(uncalibrated, run.camera.fov))
     clips = moving(found, run.data.drop_static)
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers(clips, objective.needs(), validation)
-    said_by_road = check_agreement(clips, objective.batch_fields)
+    said_by_road = check_agreement(whole, objective.batch_fields)
     check_faults(clips, objective.batch_fields)
     for term in objective.terms:
         if isinstance(term, Sky) and term.by == "labels":
@@ -236,22 +236,24 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     return RunClips(found, clips, validation, assumed, said_by_road)
 
 
-def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:
-    """Return the clips that a run trains on, static frames included, and those that it validates on.
+def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip], list[Clip]]:
+    """Return the training clips as they were found, what a run trains on of them, and the clips that it validates on.
+
+    The second lacks repeated frames and the held-out tails, and still has the static frames.
 
     Args:
         run: the run.
 
     Raises InputError if the data of a source cannot be used.
     """
-    clips = [clip for source in run.data.train for clip in source.clips()]
+    whole = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
-    check_sizes_of_videos([*clips, *validation])
-    clips, validation = without_repeated_frames(clips, validation)
+    check_sizes_of_videos([*whole, *validation])
+    clips, validation = without_repeated_frames(whole, validation)
     if run.data.val_tail == 0:
-        return clips, validation
+        return whole, clips, validation
     clips, tails = without_tail(clips, run.data.val_tail, run.data.context)
-    return clips, [*validation, *tails]
+    return whole, clips, [*validation, *tails]
 
 
 def as_run(

@@ -33,7 +33,7 @@ def judged(drive: Path, change: Change = lambda p: p, step: float = 1.0) -> OwnR
 def test_a_network_that_knows_the_depth(drive: Path) -> None:
     report = judged(drive)
     assert len(report.pairs) == world.FRAMES - 1
-    assert report.verdict.grade == "Good"
+    assert report.verdict.grade == "Fair"  # its measures are better than any of the calibration
     assert report["parallax"] < 0.05
     assert report["neighbor"] < 1e-3
     assert report["mirror"] == 0  # the mirrored prediction agrees everywhere

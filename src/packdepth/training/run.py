@@ -53,7 +53,7 @@ from packdepth.training.collapse import collapsed
 from packdepth.training.data import RunData
 from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
-from packdepth.training.initial import is_frozen
+from packdepth.training.initial import checkpoint_at, is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.processes import process_line
@@ -357,7 +357,8 @@ def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:
     """
     if run.networks.depth.frozen:
         assert run.initial.depth is not None
-        return checkpoint.read_description(run.initial.depth)[1].scale_source
+        folder = checkpoint_at("initial.depth", run.initial.depth)
+        return checkpoint.read_description(folder)[1].scale_source
     metric_from = objective.metric_from
     sources = [
         field.scale(clips, run.data.beams) for field in FIELDS.values() if field.name in metric_from and field.scale

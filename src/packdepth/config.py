@@ -162,9 +162,9 @@ class Initial(Closed):
     """
 
     depth: Path | None = None
-    """Checkpoint for the depth network."""
+    """Checkpoint for the depth network: its folder, or an address such as `hf://user/name`."""
     pose: Path | None = None
-    """Checkpoint for the ego-motion network."""
+    """Checkpoint for the ego-motion network: its folder, or an address."""
 
 
 # --- training ---------------------------------------------------------------------------------------------------

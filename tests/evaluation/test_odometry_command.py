@@ -15,6 +15,7 @@ import pytest
 import torch
 import world
 import yaml
+from described import described
 from PIL import Image
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ from packdepth.sources import Folder
 
 from .conftest import META, STEP, Straight, reader, run
 
-FILES = ["odometry.json", "odometry.txt", "path.png", "trajectory_kitti.txt", "trajectory_tum.txt"]
+FILES = ["odometry.html", "odometry.json", "odometry.txt", "path.png", "trajectory_kitti.txt", "trajectory_tum.txt"]
 
 
 @pytest.fixture
@@ -96,6 +97,31 @@ def test_the_picture_shows_both_paths(moving_clip: Path, tmp_path: Path) -> None
     for color in (0xE64963, 0x3B0F6B):
         rgb = [color >> 16, color >> 8 & 255, color & 255]
         assert (colors == rgb).all(1).sum() > 50
+
+
+def test_the_page_begins_with_drift_and_length(moving_clip: Path, tmp_path: Path) -> None:
+    """Each step is predicted with 0.8 m; the network without a scale is compared after one factor."""
+    (report,) = odometry(reader(), moving_clip, tmp_path / "metric")
+    true, ahead = 5 * world.STEP, 5 * STEP
+    page = (tmp_path / "metric/odometry.html").read_text()
+    assert report.measured == pytest.approx(true)
+    off = f"Drift {100 * abs(ahead - true) / true:.1f} %: the predicted path ends {abs(ahead - true):.1f} m from"
+    assert f"<strong>{off} the measured end after {true:.1f} m.</strong>" in page
+    assert f"Its length is {100 * ahead / true:.0f} % of the measured one ({ahead:.1f} m for {true:.1f} m)." in page
+    assert (
+        page.index("Drift")
+        < page.index("class='chart map'")
+        < page.index("rpe_rotation: degrees")
+        < page.index("Umeyama")
+    )
+    assert "The drive is too short for t_rel, r_rel, t_rel_scaled, scale_drift." in page
+
+    relative = reader()
+    relative.meta = described(metric=False, scale_source="none")
+    (report,) = odometry(relative, moving_clip, tmp_path / "relative")
+    page = (tmp_path / "relative/odometry.html").read_text()
+    assert f"<strong>Drift 0.0 %: the predicted path ends 0.0 m from the measured end after {true:.1f} m" in page
+    assert f"Its length is not in metres ({ahead:.1f} units where {true:.1f} m are measured)." in page
 
 
 def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path) -> None:

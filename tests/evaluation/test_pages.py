@@ -1,4 +1,4 @@
-"""All pages: of an evaluation with and without ground truth, a demo, a data check, a study and the list of studies."""
+"""All pages: of an evaluation, a trajectory, a demo, a data check, a study and the list of studies."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from markupsafe import Markup
 from packdepth.charts import bars
 from packdepth.demo.report import write_report
 from packdepth.demo.results import Example, Numbers, Results
+from packdepth.evaluation.odometry import distances, odometry_errors, stretched
+from packdepth.evaluation.odometry_page import write_odometry_page
+from packdepth.evaluation.odometry_report import OdometryReport
 from packdepth.evaluation.own.page import PairPicture, write_own_page
 from packdepth.evaluation.own.pairs import PairMaps, PairMeasures
 from packdepth.evaluation.own.report import OwnReport
@@ -38,6 +41,7 @@ HOSTILE = "<script>document.title = 'broken'</script>&\"'"
 VERDICTS = {
     "evaluation": "Not better|Good|Fair|Rough|Poor",
     "own": "Not judged|Good|Fair|Rough|Poor|Useless",
+    "odometry": "Drift 3[0-9.]+ %: the predicted path ends ",
     "demo": "Good: depth in metres is off by 10 %",
     "check": "Fit to train on|[0-9]+ (error|warning)",
     "made_up": r"The lowest error is that of variant a .*: 1.500 \u00b1 0.707. ",
@@ -82,6 +86,25 @@ def write_own(path: Path) -> None:
     write_own_page(path, [report], [[PairPicture(pair, shown, CAMERA) for pair in pairs[:3]]])
 
 
+def write_trajectory(path: Path) -> None:
+    """A drive along a street and around a corner, in which the predicted camera turns too far."""
+
+    def drive(turn: float) -> np.ndarray:
+        headings = np.concatenate([np.zeros(60), np.linspace(0, turn, 30), np.full(60, turn)])
+        poses = np.tile(np.eye(4), (len(headings), 1, 1))
+        poses[:, 0, 0], poses[:, 0, 2] = np.cos(headings), np.sin(headings)
+        poses[:, 2, 0], poses[:, 2, 2] = -np.sin(headings), np.cos(headings)
+        poses[1:, :3, 3] = np.cumsum(poses[:-1, :3, 2], axis=0)  # a metre ahead per frame
+        return poses
+
+    predicted, true = stretched(drive(2.2), 0.9), drive(np.pi / 2)
+    errors = odometry_errors(predicted, true)
+    times = (np.arange(150) / 10).tolist()
+    length, speed = float(distances(predicted)[-1]), "velocity (speed)"
+    report = OdometryReport(HOSTILE, HOSTILE, True, speed, "metric", 150, length, 149.0, errors, times, predicted)
+    write_odometry_page(path, report, true)
+
+
 def write_demo(path: Path) -> None:
     scores = dict.fromkeys(("sq_rel", "rmse", "rmse_log", "a1", "a2", "a3"), 0.9)
     own = {part: scores | {"abs_rel": 0.1} for part in ("all", "moving", "0 to 10 m")}
@@ -113,6 +136,7 @@ def pages(moving_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     folder = tmp_path_factory.mktemp("pages")
     write_evaluation(folder / "evaluation.html")
     write_own(folder / "own.html")
+    write_trajectory(folder / "odometry.html")
     write_demo(folder / "demo.html")
     shutil.copytree(moving_clip, folder / "data" / "<b>clip<")
     write_check_page(folder / "check.html", check(folder / "data" / "<b>clip<"))

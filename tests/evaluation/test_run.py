@@ -321,6 +321,8 @@ def test_several_checkpoints_on_one_page(odometry: Path, trained: Path, tmp_path
     assert not re.search(r"(src|href)=['\"]https?:", html)  # one file that needs nothing else
     assert html.count("<img ") == 2 * 3 * 4
     assert f"{reports[0]['abs_rel']:.3f}" in html
+    assert reports[1].ego_motion is not None
+    assert f"<td>{reports[1].ego_motion.length_ratio:.3f}</td>" in html[html.index("<h2>Ego-motion</h2>") :]
     for setting in reports[0].protocol.settings().values():
         assert str(escape(setting)) in html
 

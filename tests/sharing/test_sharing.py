@@ -9,10 +9,13 @@ import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import segmenter
 import torch
+import yaml
 from described import described
 from fake_hub import FakeHub, fake_hub
 from PIL import Image
@@ -24,8 +27,11 @@ from packdepth.checkpoint import CalibrationRecord, Checkpoint, ScaleCheck, Trai
 from packdepth.cli import main
 from packdepth.config import parse_run
 from packdepth.errors import InputError
+from packdepth.networks.guidance import NetworkGuidance, guidance_of
+from packdepth.objectives import Objective
 from packdepth.sharing.address import located, parse_repository
 from packdepth.sharing.parts import MAX_BYTES, MAX_TEXT, check_parts
+from packdepth.training.module import DepthModule
 
 PARTS = ["meta.json", "run.yaml", "weights.safetensors"]
 
@@ -101,6 +107,39 @@ def test_what_is_pushed_is_fetched_and_predicts_the_same(
     hub.server_close()
     assert located(f"hf://user/street@{commit}").name == commit  # a commit needs no network
     assert "the Hub cannot be used" in refusal("hf://user/other")
+
+
+def test_run_files_name_checkpoints_by_their_addresses(hub: FakeHub, shared: Path, tmp_path: Path) -> None:
+    values = yaml.safe_load((shared / "run.yaml").read_text())
+
+    def module(**changes: Any) -> DepthModule:
+        run = parse_run({**values, **changes}, "run.yaml")
+        return DepthModule(run, Objective(run.objective), steps=1)
+
+    hub.commit("user/street", {name: (shared / name).read_bytes() for name in PARTS})
+    assert main(["push", str(shared), f"file://{tmp_path / 'street.zip'}"]) == 0
+    content = (tmp_path / "street.zip").read_bytes()
+    hub.files["/street.zip"] = content
+    weights, teacher = checkpoint.read(shared).weights, [{"kind": "velocity"}, {"kind": "teacher"}]
+    for address in (
+        "hf://user/street",
+        f"file://{shared}",
+        f"{hub.url}/street.zip#sha256={hashlib.sha256(content).hexdigest()}",
+    ):
+        taught = module(
+            initial={"depth": address, "pose": address}, objective=[teacher[0], {**teacher[1], "network": address}]
+        )
+        assert all(torch.equal(value, weights[name]) for name, value in taught.state_dict().items())
+        assert taught.teacher is not None
+        assert located(taught.run.initial.depth or "") == located(address)  # the run keeps the address, not a path
+
+    depth = values["networks"]["depth"]
+    place = segmenter.write(tmp_path / "segmentation")
+    guided = {**depth, "guidance": {"semantics": {"kind": "fpn", "checkpoint": f"file://{place}"}}}
+    guidance = guidance_of(module(networks={**values["networks"], "depth": guided}).depth)
+    assert isinstance(guidance, NetworkGuidance)
+    with pytest.raises(InputError, match=r"^initial.pose: hf://user/none: the Hub cannot be used \(.*$"):
+        module(initial={"pose": "hf://user/none"})
 
 
 def test_a_new_commit_is_fetched_beside_the_old_one(hub: FakeHub, shared: Path) -> None:

@@ -76,8 +76,11 @@ def disagreements(clip: Clip) -> list[Disagreement]:
 def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> str | None:
     """Raise InputError for measurements of a training that cannot be right. A few clips are checked.
 
+    They are checked with all their frames, also those that are held out or dropped: so training looks at the same
+    pairs of frames as the data check, and both say the same of a clip.
+
     Args:
-        clips: the clips to train on.
+        clips: the clips to train on, as their sources gave them.
         fields: the optional fields of the batch that the objective uses, such as "distance", "right" and "truth".
 
     Returns:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from packdepth.evaluation.metrics import share_too_far as share_too_far
     from packdepth.evaluation.odometry import OdometryErrors as OdometryErrors
     from packdepth.evaluation.odometry import odometry_errors as odometry_errors
-    from packdepth.evaluation.odometry_command import OdometryReport as OdometryReport
+    from packdepth.evaluation.odometry_report import OdometryReport as OdometryReport
     from packdepth.evaluation.protocol import Protocol as Protocol
     from packdepth.evaluation.protocols import find_protocol as find_protocol
     from packdepth.evaluation.protocols import protocol_names as protocol_names
@@ -40,7 +40,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "EgoMotionErrors": "packdepth.evaluation.ego_motion",
         "ImageScores": "packdepth.evaluation.scores",
         "OdometryErrors": "packdepth.evaluation.odometry",
-        "OdometryReport": "packdepth.evaluation.odometry_command",
+        "OdometryReport": "packdepth.evaluation.odometry_report",
         "Protocol": "packdepth.evaluation.protocol",
         "Report": "packdepth.evaluation.report",
         "boundary_errors": "packdepth.evaluation.boundaries",

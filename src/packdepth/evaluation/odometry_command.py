@@ -4,88 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from packdepth.charts import OURS, TRUE, Line, picture
-from packdepth.data.targets import unbroken
+from packdepth.charts import picture
+from packdepth.data.targets import distance, distance_source, unbroken
 from packdepth.errors import InputError
-from packdepth.evaluation.odometry import OdometryErrors, distances, odometry_errors, stretched
+from packdepth.evaluation.odometry import distances, odometry_errors
+from packdepth.evaluation.odometry_page import PathFromAbove, write_odometry_page
+from packdepth.evaluation.odometry_report import OdometryReport
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.files import make_folder, replacing, say_replaced, write_image, write_json
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.poses import chained, from_first
+from packdepth.geometry.poses import chained
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import is_metric_for, known_camera, match_clip, scale_of_clip
 from packdepth.inference.load import load
 from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
-
-MEANINGS = {
-    "distance": "m, distance traveled as measured",
-    "scale": "factor of the best similarity, from predicted to measured",
-    "ate": "m, RMSE of all positions after the best rigid motion",
-    "ate_scaled": "m, RMSE of all positions after the best similarity",
-    "snippet_ate": "m, over snippets of five frames, not scaled",
-    "snippet_ate_std": "m, standard deviation of snippet_ate",
-    "snippet_ate_scaled": "m, each snippet scaled: the number in SfMLearner's tables",
-    "snippet_ate_scaled_std": "m, standard deviation of snippet_ate_scaled",
-    "rpe_translation": "m, RMSE from frame to frame",
-    "rpe_rotation": "degrees, RMSE from frame to frame",
-    "t_rel": "%, KITTI's, over segments of 100 to 800 m",
-    "r_rel": "degrees per 100 m, KITTI's",
-    "t_rel_scaled": "%, t_rel of the trajectory multiplied by scale",
-    "drift": "% of the distance, error of the last position",
-    "scale_drift": "%, variation of the scale over stretches of 50 m",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class OdometryReport:
-    """A predicted trajectory and its errors."""
-
-    checkpoint: str
-    """The path of the checkpoint; for a predictor, its `repr`."""
-    source: str
-    """The path of the source or, if it holds several clips, the name of the clip."""
-    metric: bool
-    """Whether the trajectory is in metres."""
-    scale_source: str
-    """The origin of the scale, such as "velocity (speed)"."""
-    scale: str
-    """The scale in words, with the lengths that it was compared with."""
-    frames: int
-    """The number of frames."""
-    distance: float
-    """The length of the predicted trajectory, in metres if `metric`, otherwise up to a factor."""
-    errors: OdometryErrors | None
-    """The errors; None if at least one frame has no measured pose."""
-    times: Sequence[float] = field(repr=False)
-    """The times of the frames, seconds."""
-    poses: np.ndarray = field(repr=False)
-    """The predicted trajectory, T_first_current [N, 4, 4] float64."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report without the trajectory, for JSON. Errors that a short trajectory does not have are NaN."""
-        return {name: value for name, value in asdict(self).items() if name not in ("times", "poses")}
-
-    def text(self) -> str:
-        """Return the report without the trajectory, as text."""
-        unit = "m" if self.metric else "units"
-        lines = [
-            f"{self.frames} frames of {self.source}",
-            f"checkpoint {self.checkpoint}: the trajectory is {self.scale}",
-            f"length {self.distance:.2f} {unit}",
-        ]
-        if self.errors is None:
-            return "\n".join([*lines, "no measured poses, so no errors"])
-        values = asdict(self.errors)
-        rows = (f"{name:<24}{values[name]:>12.4f}  {meaning}" for name, meaning in MEANINGS.items())
-        return "\n".join([*lines, "", *rows])
 
 
 def odometry(
@@ -114,8 +52,8 @@ def odometry(
             export` wrote, or a predictor.
         source: a video, a folder of images or a data set: anything that `packdepth.open` opens.
         output: a folder for trajectory_tum.txt, trajectory_kitti.txt (T_first_current), path.png (seen from above),
-            odometry.json and odometry.txt. If there are several clips, or parts of a clip between gaps in time, each
-            gets a subfolder with its name. With None, nothing is written.
+            odometry.json, odometry.txt and odometry.html. If there are several clips, or parts of a clip between gaps
+            in time, each gets a subfolder with its name. With None, nothing is written.
         align: whether each motion is refined by aligning the two images, using the predicted depth. This needs the
             camera.
         camera: a camera.yaml. If left out, the camera is that of the source or, if the source has none, the one that
@@ -199,6 +137,7 @@ def clip_odometry(
     poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor
     measured = [frame.pose for frame in clip.frames if frame.pose is not None]
     true = np.stack(measured) if len(measured) == len(clip.frames) else None
+    errors = None if true is None else odometry_errors(poses, true)
     aligned = "" if align is None else ", aligned with predicted depth"
     report = OdometryReport(
         checkpoint=checkpoint,
@@ -208,7 +147,8 @@ def clip_odometry(
         scale=scale_of_clip(clip, predictor.meta) + aligned,
         frames=len(poses),
         distance=float(distances(poses)[-1]),
-        errors=None if true is None else odometry_errors(poses, true),
+        measured=_length_by_speeds(clip) if errors is None else errors.distance,
+        errors=errors,
         times=[frame.time for frame in clip.frames],
         poses=poses,
     )
@@ -217,11 +157,17 @@ def clip_odometry(
     return report
 
 
+def _length_by_speeds(clip: Clip) -> float | None:
+    """Return the length of the path by the speeds of a clip, in metres; None if frames lack them."""
+    return distance(clip, 0, len(clip.frames) - 1) if distance_source(clip) == "speed" else None
+
+
 def _write(output: Path, report: OdometryReport, true: np.ndarray | None) -> None:
     """Write the files of a report into a folder that exists."""
     write_tum(output / "trajectory_tum.txt", report.times, report.poses)
     write_kitti(output / "trajectory_kitti.txt", report.poses)
     write_image(output / "path.png", path_picture(report, true))
+    write_odometry_page(output / "odometry.html", report, true)
     write_json(output / "odometry.json", report.to_json())
     with replacing(output / "odometry.txt") as temporary:
         temporary.write_text(report.text() + "\n", encoding="utf-8")
@@ -234,16 +180,5 @@ def path_picture(report: OdometryReport, true: np.ndarray | None) -> np.ndarray:
         report: the predicted trajectory. One that is not metric is scaled to the measured one.
         true: measured poses T_world_camera [N, 4, 4], metres; None if there are none.
     """
-    poses, name, lines = report.poses, "predicted", []
-    if true is not None and report.errors is not None:
-        lines.append(Line(_from_above(true), TRUE, "measured"))
-        if not report.metric:
-            poses, name = stretched(poses, report.errors.scale), f"predicted, times {report.errors.scale:.4g}"
-    lines.append(Line(_from_above(poses), OURS, name))
-    unit = "metres" if report.metric or true is not None else "units"
-    return picture(lines, f"{unit} to the right", f"{unit} ahead")
-
-
-def _from_above(poses: np.ndarray) -> np.ndarray:
-    """Return the positions [N, 2] of poses as (to the right, ahead) of the first camera."""
-    return from_first(poses)[:, [0, 2], 3]
+    drawn = PathFromAbove.of(report, true)
+    return picture(drawn.lines, *drawn.axes)

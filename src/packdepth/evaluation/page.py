@@ -15,7 +15,7 @@ from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.cloud import depth_cloud
 from packdepth.evaluation.grades import percent
 from packdepth.evaluation.parts import MOTION_PARTS, range_names
-from packdepth.evaluation.report import Report
+from packdepth.evaluation.report import EGO_MOTION, Report
 from packdepth.evaluation.scores import ImageScores, Scores
 from packdepth.evaluation.sparsification import KEPT, STEPS
 from packdepth.geometry.camera import Camera
@@ -69,6 +69,7 @@ def write_page(path: Path, reports: Sequence[Report], examples: Sequence[Sequenc
         ],
         numbers=[
             Section("The numbers", _about(reports) + _scores(reports) + brackets),
+            *_ego_motion(reports),
             Section("Error over distance", over_distance),
             Section("Parts of images", note(_parts_note(reports)) + _parts(reports)),
             *(section for pair in zip(reports, _numbers(reports), strict=True) for section in _confidence(*pair)),
@@ -120,6 +121,24 @@ def _scores(reports: Sequence[Report]) -> Markup:
             rows[f"{number}{row}"] = [with_range(scores[name], limits[name] if limits else None) for name in metrics]
     rows |= {row: [scores[name] for name in metrics] for row, scores in reports[0].baselines.items()}
     return table("means over images", metrics, rows)
+
+
+def _ego_motion(reports: Sequence[Report]) -> list[Section]:
+    """Return a table of the errors of ego-motion, beside those of a constant motion, if it is evaluated."""
+    both = [
+        (f"{number}{name}", errors)
+        for report, number in zip(reports, _numbers(reports), strict=True)
+        for name, errors in (("network", report.ego_motion), ("baseline", report.ego_motion_baseline))
+        if errors is not None
+    ]
+    if not both:
+        return []
+    rows: dict[str, list[float | str | None]] = {
+        f"{name}: {meaning}": [getattr(errors, name) for _, errors in both] for name, meaning in EGO_MOTION.items()
+    }
+    first = both[0][1]
+    words = f"{first.motions} motions, {first.distance:.1f} m; the baseline is their mean translation without rotation."
+    return [Section("Ego-motion", note(words) + table("errors of ego-motion", [name for name, _ in both], rows))]
 
 
 def _numbers(reports: Sequence[Report]) -> list[str]:

@@ -32,6 +32,15 @@ from packdepth.evaluation.scores import (
 from packdepth.evaluation.sparsification import KEPT, Sparsification
 from packdepth.files import write_json
 
+EGO_MOTION = {
+    "translation": "error as a share of the distance traveled",
+    "translation_scaled": "the same after one factor for all motions",
+    "scale": "that factor",
+    "length_ratio": "mean length, predicted over measured",
+    "rotation": "error, degrees a frame",
+}
+"""The meanings of the errors of ego-motion in a report."""
+
 
 @dataclass(frozen=True, repr=False)
 class Report:
@@ -329,21 +338,15 @@ class Report:
         if self.ego_motion is None or self.ego_motion_baseline is None:
             return []
         both = {"network": self.ego_motion, "baseline": self.ego_motion_baseline}
-        rows = {
-            "translation": "error as a share of the distance traveled",
-            "translation_scaled": "the same after one factor for all motions",
-            "scale": "that factor",
-            "length_ratio": "mean length, predicted over measured",
-            "rotation": "error, degrees a frame",
-        }
-        header, *lines = columns(list(both), {row: {n: getattr(e, row) for n, e in both.items()} for row in rows})
+        rows = {row: {n: getattr(e, row) for n, e in both.items()} for row in EGO_MOTION}
+        header, *lines = columns(list(both), rows)
         return [
             "",
             f"ego-motion over {self.ego_motion.motions} motions, {self.ego_motion.distance:.1f} m; "
             "the baseline is their mean translation without rotation",
             "",
             header,
-            *(f"{line}  {meaning}" for line, meaning in zip(lines, rows.values(), strict=True)),
+            *(f"{line}  {meaning}" for line, meaning in zip(lines, EGO_MOTION.values(), strict=True)),
         ]
 
 

@@ -190,7 +190,7 @@ def _evaluate_own(
                 f"{predictions.name}: --protocol {OWN} computes more than saved depth holds, and more than an exported "
                 f"network does; give the checkpoint"
             )
-        judged.append(judge(predictions.predictor, clips, predictions.name, str(data)))
+        judged.append(judge(predictions.predictor, clips, predictions.name, str(data), html is not None))
     reports, pictures = [report for report, _ in judged], [picture for _, picture in judged]
     write_own(reports, pictures, None if json is None else Path(json), None if html is None else Path(html))
     return reports

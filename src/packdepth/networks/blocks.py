@@ -41,6 +41,11 @@ class SemanticsBlock(Block, ABC):
         """Whether training copies the segmentation network that guides depth into the checkpoints."""
         return False
 
+    @property
+    def checkpoint_name(self) -> str | None:
+        """The path or the address of the checkpoint of packdepth that the network comes from; None if it is none."""
+        return None
+
     @abstractmethod
     def guidance(self, channels: Mapping[int, int], kernel: int, copy: Path | None = None) -> Guidance:
         """Return the module that filters the features of a depth decoder.

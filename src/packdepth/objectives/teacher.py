@@ -182,8 +182,8 @@ class Teacher(Term):
     weight: NonNegative = 0.5
     """Factor of the term in the objective."""
     network: str | None = None
-    """The teacher as a network: the folder of a checkpoint, packdepth's or another project's, or a depth model of
-    transformers by its folder or its name on the Hub (extra `transformers`).
+    """The teacher as a network: the folder of a checkpoint, packdepth's or another project's, or its address
+    (`hf://user/name`), or a depth model of transformers by its folder or its name on the Hub (extra `transformers`).
 
     It sees the training images without color jitter. Checkpoints of this run do not hold it, but name it.
     """

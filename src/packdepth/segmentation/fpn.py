@@ -29,7 +29,7 @@ class FpnSemantics(NetworkSemantics):
 
     kind: Literal["fpn"] = "fpn"
     checkpoint: Path
-    """The folder of its checkpoint."""
+    """The folder of its checkpoint, or its address."""
 
     @property
     def held(self) -> bool:
@@ -37,8 +37,13 @@ class FpnSemantics(NetworkSemantics):
         return True
 
     @property
+    def checkpoint_name(self) -> str:
+        """The folder or the address of the network."""
+        return self.name
+
+    @property
     def name(self) -> str:
-        """The folder of the network."""
+        """The folder or the address of the network."""
         return str(self.checkpoint)
 
     def build(self, copy: Path | None = None) -> SemanticNetwork:

@@ -22,7 +22,7 @@ from packdepth.sharing.card import CARD, model_card, read_numbers
 from packdepth.sharing.options import CardOptions
 from packdepth.sharing.parts import check_parts, checksum, pack, parts_of
 
-ABSOLUTE = re.compile(r"[/~\\].*|[A-Za-z]:[\\/].*")  # a path of one machine
+ABSOLUTE = re.compile(r"(file:)?[/~\\].*|[A-Za-z]:[\\/].*")  # a path of one machine
 NEEDED_BY_NETWORKS = "networks"  # part of a run file whose paths the checkpoint may need: they stay
 PICTURES = {"PNG": "picture.png", "JPEG": "picture.jpg"}  # name of the card's picture, by its format
 

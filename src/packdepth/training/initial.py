@@ -1,4 +1,4 @@
-"""Initial weights of the networks of a run, from checkpoints."""
+"""Checkpoints that a run file names, and the initial weights of its networks from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,42 @@ from packdepth import checkpoint
 from packdepth.config import Run
 from packdepth.errors import InputError
 from packdepth.networks.uncertainty import is_log_scale
+from packdepth.sharing.address import located
+
+
+def checkpoint_at(field: str, named: str | Path) -> Path:
+    """Return the path of a checkpoint that a run file names; what an address names is fetched if it is not there yet.
+
+    The run keeps the address, so that the paths of one machine do not enter its checkpoints.
+
+    Args:
+        field: the field that names it, for messages, such as "initial.depth".
+        named: a path, or an address of `sharing.address`.
+
+    Raises InputError if it cannot be fetched.
+
+    >>> checkpoint_at("initial.depth", "file:///nowhere")
+    Traceback (most recent call last):
+    packdepth.errors.InputError: initial.depth: file:///nowhere: not found; file:// is followed by an absolute path, \
+as in file:///home/me
+    """
+    try:
+        return located(named)
+    except InputError as error:
+        raise InputError(f"{field}: {error}") from error
+
+
+def guiding_checkpoint(run: Run) -> Path | None:
+    """Return the path of the segmentation network of packdepth that guides the depth of a run; None without one.
+
+    Args:
+        run: the run.
+
+    Raises InputError if it cannot be fetched.
+    """
+    guidance = run.networks.depth.guidance
+    named = None if guidance is None else guidance.semantics.checkpoint_name
+    return None if named is None else checkpoint_at("networks.depth.guidance.semantics.checkpoint", named)
 
 
 def load_initial(run: Run, networks: Mapping[str, nn.Module], resumes: bool = False) -> None:
@@ -29,7 +65,7 @@ def load_initial(run: Run, networks: Mapping[str, nn.Module], resumes: bool = Fa
         path: Path | None = getattr(run.initial, name)
         if not resumes:
             if path is not None:
-                _load(run, network, name, path)
+                _load(run, network, name, checkpoint_at(f"initial.{name}", path))
             else:
                 getattr(run.networks, name).start(network)
         if is_frozen(run, name):

@@ -27,7 +27,7 @@ from packdepth.objectives.objective import Objective
 from packdepth.optimization.groups import parameter_groups
 from packdepth.records import Batch, Outputs
 from packdepth.training.cameras import LearnedCameras
-from packdepth.training.initial import is_frozen, load_initial
+from packdepth.training.initial import guiding_checkpoint, is_frozen, load_initial
 from packdepth.training.sharding import shard, share_buffers
 from packdepth.training.teacher import TeacherNetwork, teacher_network
 
@@ -68,7 +68,7 @@ class DepthModule(pl.LightningModule):
         self.run, self.objective, self.steps = run, objective, steps
         self.teacher: TeacherNetwork | None = teacher_network(run)
         torch.manual_seed(run.training.seed)
-        self.depth = run.networks.depth.assemble(semantics)
+        self.depth = run.networks.depth.assemble(semantics or guiding_checkpoint(run))
         self.pose: PairPoseNetwork | None = None
         self.networks: dict[str, nn.Module] = {"depth": self.depth}
         if run.networks.pose is not None:

@@ -53,7 +53,7 @@ from packdepth.training.collapse import collapsed
 from packdepth.training.data import RunData
 from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
-from packdepth.training.initial import is_frozen
+from packdepth.training.initial import checkpoint_at, is_frozen
 from packdepth.training.logs import RunLog
 from packdepth.training.module import DepthModule
 from packdepth.training.processes import process_line
@@ -217,17 +217,17 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
 
     Raises InputError, one sentence, if a source cannot be used or a clip lacks something.
     """
-    found, validation = training_and_validation(run)
+    whole, found, validation = training_and_validation(run)
     uncalibrated = [clip for clip in found if clip.missing_camera is not None]
     assumed: list[Camera] = []
     if not run.camera.learn and run.camera.fov is not None:
-        found, validation = (assume_fov(clips, run.camera.fov) for clips in (found, validation))
+        whole, found, validation = (assume_fov(clips, run.camera.fov) for clips in (whole, found, validation))
         assumed = distinct_cameras(assume_fov(uncalibrated, run.camera.fov))
     clips = moving(found, run.data.drop_static)
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers(clips, objective.needs(), validation)
-    said_by_road = check_agreement(clips, objective.batch_fields)
+    said_by_road = check_agreement(whole, objective.batch_fields)
     check_faults(clips, objective.batch_fields)
     for term in objective.terms:
         if isinstance(term, Sky) and term.by == "labels":
@@ -239,22 +239,24 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     return RunClips(found, clips, validation, assumed, said_by_road)
 
 
-def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip]]:
-    """Return the clips that a run trains on, static frames included, and those that it validates on.
+def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip], list[Clip]]:
+    """Return the training clips as they were found, what a run trains on of them, and the clips that it validates on.
+
+    The second lacks repeated frames and the held-out tails, and still has the static frames.
 
     Args:
         run: the run.
 
     Raises InputError if the data of a source cannot be used.
     """
-    clips = [clip for source in run.data.train for clip in source.clips()]
+    whole = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
-    check_sizes_of_videos([*clips, *validation])
-    clips, validation = without_repeated_frames(clips, validation)
+    check_sizes_of_videos([*whole, *validation])
+    clips, validation = without_repeated_frames(whole, validation)
     if run.data.val_tail == 0:
-        return clips, validation
+        return whole, clips, validation
     clips, tails = without_tail(clips, run.data.val_tail, run.data.context)
-    return clips, [*validation, *tails]
+    return whole, clips, [*validation, *tails]
 
 
 def as_run(
@@ -358,7 +360,8 @@ def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:
     """
     if run.networks.depth.frozen:
         assert run.initial.depth is not None
-        return checkpoint.read_description(run.initial.depth)[1].scale_source
+        folder = checkpoint_at("initial.depth", run.initial.depth)
+        return checkpoint.read_description(folder)[1].scale_source
     metric_from = objective.metric_from
     sources = [
         field.scale(clips, run.data.beams) for field in FIELDS.values() if field.name in metric_from and field.scale

@@ -23,6 +23,7 @@ from packdepth.networks.layers.formats import without_autocast
 from packdepth.networks.transformers_depth import TransformersDepth, TransformersDepthBlock
 from packdepth.objectives.teacher import teacher_of
 from packdepth.records import Batch, Clip
+from packdepth.training.initial import checkpoint_at
 from packdepth.training.map_cache import MapCache, fingerprint
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # OWNER/NAME, as the Hub names models
@@ -188,7 +189,7 @@ def _model(name: str) -> Knowledge:
 
 def _checkpoint(name: str) -> Knowledge:
     """Return the network of a checkpoint."""
-    predictor = load(name, device="cpu")
+    predictor = load(checkpoint_at("objective: teacher.network", name), device="cpu")
     depth = predictor.run.networks.depth
     if depth.label_classes is not None:
         raise InputError(

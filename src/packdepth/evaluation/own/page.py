@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,14 @@ from packdepth.html import depth_bar, joined, note, panels, settings, table
 from packdepth.html.page import Page, Section, Verdict
 
 DOUBT = 0.25  # brightness of pixels in doubt on the picture of the sure ones; chosen by eye
+RANKED = (
+    "There is no ground truth: frames are ranked by their photometric error, the difference between the image and the "
+    "one that depth and motion make of the next frame. It tells little of surfaces without texture. "
+)
+COLORS = (
+    "Near is bright and far is dark. Where depth is beyond doubt it is shown in color in the last picture; elsewhere "
+    "the dark image is shown."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +42,8 @@ class PairPicture:
     """Its maps."""
     camera: Camera | None
     """The camera of its frames; None if it is not known."""
+    title: str = ""
+    """Its title, such as "worst"; empty for none."""
 
     @property
     def name(self) -> str:
@@ -54,16 +65,15 @@ def write_own_page(path: Path, reports: Sequence[OwnReport], pictures: Sequence[
         reports: the reports.
         pictures: the pictures of each report.
     """
-    words = note(
-        "Near is bright and far is dark. Where depth is beyond doubt it is shown in color in the last picture; "
-        "elsewhere the dark image is shown."
-    )
+    ranked = any(picture.title for each in pictures for picture in each)
+    title = "Best, median and worst frame, by photometric error" if ranked else "Pictures"
+    words = note((RANKED if ranked else "") + COLORS)
     shown = [_pictures(*pair) for pair in zip(reports, pictures, strict=True)]
     median = note("Each number is the median over the pairs of frames. Relative differences are |log(a / b)|.")
     Page(
         title=f"Evaluation of {reports[0].data} without ground truth",
         verdicts=[_verdict(report) for report in reports],
-        pictures=[Section("Pictures", words + joined(shown)), *_cloud(pictures[0])],
+        pictures=[Section(title, words + joined(shown)), *_cloud(pictures[0])],
         numbers=[Section("The numbers", median + _numbers(reports))],
         protocol=[Section(f"The protocol {OWN}", settings(SETTINGS))],
     ).write(path)
@@ -85,10 +95,21 @@ def _pictures(report: OwnReport, pictures: Sequence[PairPicture]) -> Markup:
     for picture in pictures:
         depth = colorize(picture.maps.inv_depth.cpu().numpy(), low, high)
         sure = np.where(picture.maps.sure.cpu().numpy()[..., None], depth, (DOUBT * picture.image).astype(np.uint8))
-        parts.append(note(f"{picture.name}: {percent(picture.measures.sure)} of pixels are beyond doubt"))
+        parts.append(note(_caption(picture)))
         shown = {"input": picture.image, "predicted depth": depth, "beyond doubt": sure}
         parts.append(panels(picture.name, shown, {"predicted depth": bar, "beyond doubt": bar}))
     return joined(parts)
+
+
+def _caption(picture: PairPicture) -> str:
+    """Return the title and the name of a frame, its photometric error and its share of pixels beyond doubt."""
+    error, sure = picture.measures.error, picture.measures.sure
+    facts = [
+        f"{picture.title}: {picture.name}" if picture.title else picture.name,
+        *([] if isnan(error) else [f"photometric error {error:.3f}"]),
+        *([] if isnan(sure) else [f"{percent(sure)} of pixels are beyond doubt"]),
+    ]
+    return ", ".join(facts)
 
 
 def _cloud(pictures: Sequence[PairPicture]) -> list[Section]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import isnan
 from typing import Any, NamedTuple
 
 from packdepth.evaluation.own.measures import SURE_MIRROR, SURE_NEIGHBOR
 from packdepth.evaluation.own.pairs import PairMeasures
-from packdepth.evaluation.own.verdict import FACTOR, Verdict, mean, median, spread, verdict_of
+from packdepth.evaluation.own.verdict import FACTOR, LEAST, Verdict, mean, median, spread, verdict_of
 from packdepth.evaluation.protocols import OWN
+from packdepth.scale.measure import evenly
 
 SETTINGS = {
     "data": "frames of a video, without ground truth: each is compared with the next one and with its mirror image",
@@ -23,7 +25,9 @@ SETTINGS = {
     ),
     "interval": (
         "90 % of the networks that were left out of the fit lay in it, on rendered roads; it is wider where less than "
-        "half of the frames show a ground plane; cars ahead at the camera's own speed are not noticed"
+        "half of the frames show a ground plane, or where the formula gives less than the smallest error of the "
+        f"calibration ({LEAST:.2f}; the network is then called Fair at best); cars ahead at the camera's own speed are "
+        "not noticed"
     ),
     "sure": (
         f"pixels whose depth is within {100 * SURE_MIRROR:.0f} % of the mirrored image's and within "
@@ -31,6 +35,9 @@ SETTINGS = {
         "the unmoved image does"
     ),
 }
+
+
+EXAMPLES = 3  # frames of a checkpoint on the page
 
 
 class Measure(NamedTuple):
@@ -157,6 +164,18 @@ class OwnReport:
                 spread_of("height"), nan, "", "distance between the quartiles of `height`, relative"
             ),
         }
+
+    def examples(self) -> dict[int, str]:
+        """Return the indices of the pairs to show, each with its title.
+
+        They are the best, the median and the worst pair by `PairMeasures.error`, the photometric error. If it is known
+        for less than three pairs, they are spread evenly over all, and their titles are empty.
+        """
+        known = [place for place, pair in enumerate(self.pairs) if not isnan(pair.error)]
+        if len(known) < EXAMPLES:
+            return dict.fromkeys(evenly(len(self.pairs), EXAMPLES), "")
+        ranked = sorted(known, key=lambda place: self.pairs[place].error)
+        return {ranked[0]: "best", ranked[len(ranked) // 2]: "median", ranked[-1]: "worst"}
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as dictionaries, lists and values for JSON."""

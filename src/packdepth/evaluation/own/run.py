@@ -15,12 +15,12 @@ from packdepth.inference.cameras import known_camera, scale_on
 from packdepth.inference.predictor import Predictor
 from packdepth.progress import progress
 from packdepth.records import Clip
-from packdepth.scale.measure import evenly, frame_step
-
-EXAMPLES = 3  # frames of a checkpoint on the page: at the beginning, in the middle and at the end
+from packdepth.scale.measure import frame_step
 
 
-def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> tuple[OwnReport, list[PairPicture]]:
+def judge(
+    predictor: Predictor, clips: Sequence[Clip], name: str, data: str, pictured: bool
+) -> tuple[OwnReport, list[PairPicture]]:
     """Judge a checkpoint by clips without ground truth, and return the report and pictures for the page.
 
     Args:
@@ -28,6 +28,7 @@ def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> 
         clips: the clips.
         name: the name of the checkpoint in the report.
         data: the path of the clips in the report.
+        pictured: whether there will be a page. Without one, no pictures are made.
 
     Raises InputError if no two frames follow each other.
     """
@@ -38,14 +39,8 @@ def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> 
             f"{data}: holds no two consecutive frames between which the camera moves; --protocol own judges depth by "
             f"the motion between frames, so give a video or the frames of one"
         )
-    pictured = evenly(len(pairs), EXAMPLES)
     by_position = depth_by_position(predictor, [pair.frame for pair in pairs])
-    measures, pictures = [], []
-    found = measure_pairs(predictor, pairs, by_position)
-    for number, (values, maps) in enumerate(progress(found, "own", len(pairs))):
-        measures.append(values)
-        if number in pictured:
-            pictures.append(PairPicture(values, maps, known_camera(pairs[number].clip, predictor.meta)))
+    measures = [values for values, _ in progress(measure_pairs(predictor, pairs, by_position), "own", len(pairs))]
     metric, scale = scale_on(chosen.clips, predictor.meta)
     report = OwnReport(
         data=data,
@@ -58,6 +53,12 @@ def judge(predictor: Predictor, clips: Sequence[Clip], name: str, data: str) -> 
         pairs=measures,
         unmeasured=unmeasured(predictor, chosen.clips),
     )
+    shown = report.examples() if pictured else {}
+    found = measure_pairs(predictor, [pairs[place] for place in shown], by_position)  # again: all maps would be many
+    pictures = [
+        PairPicture(values, maps, known_camera(pairs[place].clip, predictor.meta), title)
+        for (place, title), (values, maps) in zip(shown.items(), found, strict=True)
+    ]
     return report, pictures
 
 

@@ -24,7 +24,9 @@ SPREAD = 1.4  # the true error lay within this factor of the prediction for 90 %
 OVERSTATED = 1.7  # the prediction was too high by up to this factor for networks trained on one longer drive
 SPREAD_ELSEWHERE = 2.0  # the same for clips unlike the rendered roads, which the calibration has not seen; chosen
 RESOLVED = 0.16  # smaller predictions are not told apart: true errors of 0.05 and 0.10 were both predicted as 0.13
-LEAST = 0.10  # smallest prediction of the calibration: below it, a true error of 0.15 was predicted as 0.05
+# The smallest prediction of the calibration is 0.10: below it, a true error of 0.15 was predicted as 0.05
+# (docs/results/2026-11-26-own-verdict-below.md).
+LEAST = 0.10
 SMALLEST = 0.05  # smallest true error of the calibration: the lower end of the interval of an unresolved prediction
 
 CLEARLY = 1.15  # ratio of two predicted errors from which their order is trusted: it was right in 11 of 13 such cases
@@ -156,16 +158,17 @@ def verdict_of(pairs: Sequence[PairMeasures], metric: bool) -> Verdict:
         )
         return Verdict(UNKNOWN, words, length_ratio=ratio, length_spread=ratio_spread)
     error, by_position = predicted_errors(clear)
-    lift = max(LEAST / error, 1.0)  # of both, so that their order and ratio stay
+    below = error < LEAST
+    lift = LEAST / error if below else 1.0  # of both, so that their order and ratio stay
     error, by_position = lift * error, lift * by_position
-    factor = SPREAD if is_road(known) and lift == 1 else SPREAD_ELSEWHERE
+    factor = SPREAD if is_road(known) and not below else SPREAD_ELSEWHERE
     low, high = error / max(factor, OVERSTATED), error * factor
     low = low if error > RESOLVED else min(SMALLEST, low)
-    grade = _grade(error, by_position)
+    grade = _grade(error, by_position, below)
     words = (
         f"{grade}: a thing 10 m away is typically seen {10 * error:.1f} m too near or too far (error about "
-        f"{percent(error)}, probably between {percent(low)} and {percent(high)}). {_comparison(error, by_position)} "
-        f"{SURFACES} {_metres(metric, ratio, ratio_spread)}"
+        f"{percent(error)}, probably between {percent(low)} and {percent(high)}). "
+        f"{_comparison(error, by_position, below)} {SURFACES} {_metres(metric, ratio, ratio_spread)}"
     )
     return Verdict(grade, words, error, low, high, by_position, ratio, ratio_spread)
 
@@ -217,17 +220,20 @@ def is_road(pairs: Sequence[PairMeasures]) -> bool:
     return sum(not math.isnan(pair.height) for pair in pairs) >= ROAD_SHARE * len(pairs)
 
 
-def _grade(error: float, by_position: float) -> str:
-    """Return the grade of a predicted error, beside that of a guess."""
+def _grade(error: float, by_position: float, below: bool) -> str:
+    """Return the grade of a predicted error, beside that of a guess; `below` the calibration, it is not the best."""
     if error > CLEARLY * by_position:
         return NOT_BETTER
-    return grade_of(error) if CLEARLY * error < by_position else grade_of(error, at_best=UNSURE)
+    sure = CLEARLY * error < by_position and not below
+    return grade_of(error) if sure else grade_of(error, at_best=UNSURE)
 
 
-def _comparison(error: float, by_position: float) -> str:
-    """Return the sentence of the verdict that compares the network with a guess."""
-    grade = _grade(error, by_position)
+def _comparison(error: float, by_position: float, below: bool) -> str:
+    """Return the sentence of the verdict that compares the network with a guess, and says why a grade was lowered."""
+    grade = _grade(error, by_position, below)
     lowered = "" if grade in (NOT_BETTER, grade_of(error)) else f", which makes it {grade} at best"
+    if below:
+        lowered = f", and its measures are below those that the verdict was calibrated on{lowered}"
     if math.isnan(by_position):
         return f"It could not be compared with guessing by position in the image{lowered}."
     guess = f"Guessing by position in the image, without looking at it, has an error of about {percent(by_position)}"

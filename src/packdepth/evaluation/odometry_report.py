@@ -1,0 +1,76 @@
+"""The report on a predicted trajectory, as an object, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from packdepth.evaluation.odometry import OdometryErrors
+
+MEANINGS = {
+    "distance": "m, distance traveled as measured",
+    "scale": "factor of the best similarity, from predicted to measured",
+    "ate": "m, RMSE of all positions after the best rigid motion",
+    "ate_scaled": "m, RMSE of all positions after the best similarity",
+    "snippet_ate": "m, over snippets of five frames, not scaled",
+    "snippet_ate_std": "m, standard deviation of snippet_ate",
+    "snippet_ate_scaled": "m, each snippet scaled: the number in SfMLearner's tables",
+    "snippet_ate_scaled_std": "m, standard deviation of snippet_ate_scaled",
+    "rpe_translation": "m, RMSE from frame to frame",
+    "rpe_rotation": "degrees, RMSE from frame to frame",
+    "t_rel": "%, KITTI's, over segments of 100 to 800 m",
+    "r_rel": "degrees per 100 m, KITTI's",
+    "t_rel_scaled": "%, t_rel of the trajectory multiplied by scale",
+    "drift": "% of the distance, error of the last position",
+    "scale_drift": "%, variation of the scale over stretches of 50 m",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class OdometryReport:
+    """A predicted trajectory and its errors."""
+
+    checkpoint: str
+    """The path of the checkpoint; for a predictor, its `repr`."""
+    source: str
+    """The path of the source or, if it holds several clips, the name of the clip."""
+    metric: bool
+    """Whether the trajectory is in metres."""
+    scale_source: str
+    """The origin of the scale, such as "velocity (speed)"."""
+    scale: str
+    """The scale in words, with the lengths that it was compared with."""
+    frames: int
+    """The number of frames."""
+    distance: float
+    """The length of the predicted trajectory, in metres if `metric`, otherwise up to a factor."""
+    measured: float | None
+    """The measured length in metres, by poses or else by speeds; None if frames lack both."""
+    errors: OdometryErrors | None
+    """The errors; None if at least one frame has no measured pose."""
+    times: Sequence[float] = field(repr=False)
+    """The times of the frames, seconds."""
+    poses: np.ndarray = field(repr=False)
+    """The predicted trajectory, T_first_current [N, 4, 4] float64."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report without the trajectory, for JSON. Errors that a short trajectory does not have are NaN."""
+        return {name: value for name, value in asdict(self).items() if name not in ("times", "poses")}
+
+    def text(self) -> str:
+        """Return the report without the trajectory, as text."""
+        unit = "m" if self.metric else "units"
+        beside = "" if self.measured is None else f", measured {self.measured:.2f} m"
+        lines = [
+            f"{self.frames} frames of {self.source}",
+            f"checkpoint {self.checkpoint}: the trajectory is {self.scale}",
+            f"length {self.distance:.2f} {unit}{beside}",
+        ]
+        if self.errors is None:
+            return "\n".join([*lines, "no measured poses, so no errors"])
+        values = asdict(self.errors)
+        rows = (f"{name:<24}{values[name]:>12.4f}  {meaning}" for name, meaning in MEANINGS.items())
+        return "\n".join([*lines, "", *rows])

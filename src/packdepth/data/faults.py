@@ -38,7 +38,7 @@ def check_faults(clips: Sequence[Clip], fields: frozenset[str]) -> None:
     """Raise InputError for measurements of a training that cannot be right. A few clips are checked.
 
     Args:
-        clips: the clips to train on.
+        clips: the clips to train on, as their sources gave them.
         fields: the optional fields of the batch that the objective uses, such as "distance", "right" and "truth".
     """
     for clip in checked_clips(clips):

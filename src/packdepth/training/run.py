@@ -228,7 +228,7 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
         check_calibrated([*clips, *validation])
     check_offers(clips, objective.needs(), validation)
     said_by_road = check_agreement(whole, objective.batch_fields)
-    check_faults(clips, objective.batch_fields)
+    check_faults(whole, objective.batch_fields)
     for term in objective.terms:
         if isinstance(term, Sky) and term.by == "labels":
             check_sky([*clips, *validation], term.label)

@@ -226,10 +226,11 @@ def predict(
         raise InputError(f"--depth-encoding and --cut-depth are of recordings, but {output} is none; name OUT.mcap")
     if is_list(input):
         from packdepth.inference.fleet import predict_list
-        from packdepth.inference.fleet_on_ray import predict_list_on_ray
 
         asked = Asked(save, camera, kind, options, flip, points, pictures, fov)
         if ray is not None:
+            from packdepth.inference.fleet_on_ray import predict_list_on_ray
+
             predict_list_on_ray(checkpoint, input, output, asked, ray, precision, runtime, batch, use)
             return
         predict_list(checkpoint, input, output, asked, shard or "1/1", precision, runtime, batch)

@@ -116,7 +116,6 @@ def _speed(clip: Clip) -> Disagreement | None:
 
 
 @lru_cache(maxsize=16)
-@lru_cache(maxsize=16)  # several findings ask for it
 def height_by_motion(clip: Clip) -> GroundHeight | str:
     """Return the height of a camera above the road, by its speeds or poses and by the motion of the road's image.
 

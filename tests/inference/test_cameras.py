@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from described import described
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,18 +17,8 @@ TRAINED = Camera(fx=550.0, fy=550.0, cx=703.5, cy=187.5, width=1408, height=376)
 
 
 def meta_of(**changes: Any) -> Meta:
-    known: dict[str, Any] = {
-        "packdepth": "0.1.0",
-        "created": "2026-11-26",
-        "epoch": 1,
-        "step": 20,
-        "metric": True,
-        "scale_source": "velocity (speed)",
-        "clips": [],
-        "frames": 100,
-        "trained_cameras": [TrainedCamera(width=1408, height=376, fx=550.0, fy=550.0, cx=703.5, cy=187.5)],
-    }
-    return Meta(**known | changes)
+    trained = TrainedCamera(width=1408, height=376, fx=550.0, fy=550.0, cx=703.5, cy=187.5)
+    return described(**{"trained_cameras": [trained]} | changes)
 
 
 def test_the_trained_camera_matches_exactly() -> None:

@@ -29,6 +29,7 @@ MAX_NODES = 100_000  # values of a YAML file, those of aliases counted where the
 MAX_ARRAY = 2 * 10**9  # bytes of an array in an npz: a scan of 10 million points has 0.2 billion
 MAX_UNPACKED = 10  # times the size of a checkpoint of torch that its parts may have unpacked: torch packs nothing
 ZIP = b"PK\x03\x04"  # the first bytes of a zip file
+Loader = type[yaml.SafeLoader] | type[yaml.BaseLoader]  # the second reads every value as text
 RUST_PANIC = "PanicException"  # name of the class of what libraries in Rust raise, which is no Exception
 
 
@@ -99,7 +100,7 @@ def reason_of(error: BaseException) -> str:
 # --- texts ------------------------------------------------------------------------------------------------------
 
 
-def parse_yaml(text: str, where: str | Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+def parse_yaml(text: str, where: str | Path, loader: Loader = yaml.SafeLoader) -> Any:
     r"""Return the content of a YAML text of one document; None if it is empty.
 
     Args:
@@ -118,7 +119,7 @@ def parse_yaml(text: str, where: str | Path, loader: type[yaml.SafeLoader] = yam
     return documents[0] if documents else None
 
 
-def parse_yamls(text: str, where: str | Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> list[Any]:
+def parse_yamls(text: str, where: str | Path, loader: Loader = yaml.SafeLoader) -> list[Any]:
     """Return the contents of the documents of a YAML text.
 
     Args:

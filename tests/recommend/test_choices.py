@@ -146,6 +146,14 @@ def test_clips_without_measured_depth_beside_one_with_it_are_said_to_keep_it_fro
     assert "only 1 clip of 2 can be trained by measured depth" in scale_in_advance(choices, looked)
 
 
+def test_measured_depth_in_held_out_frames_alone_gives_no_metres() -> None:
+    clip = clip_of(depth=True, speed=None)
+    last = len(clip.frames) - 1
+    frames = [frame if i == last else replace(frame, depth=None) for i, frame in enumerate(clip.frames)]
+    looked = look_of(replace(clip, frames=tuple(frames)))
+    assert "only held-out frames have measured depth" in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
+
+
 def test_measured_depth_holds_depth_directly_where_nothing_says_how_far_the_camera_moved() -> None:
     assert kinds(values_of(look_of(clip_of(depth=True, speed=None))))[2:] == ["reprojected", "abs_rel"]
 

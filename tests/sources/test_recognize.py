@@ -75,6 +75,13 @@ def test_options_are_those_of_the_kind(moving_clip: Path, complaint: Callable[..
     source = source_at(moving_clip, "kitti_odometry", ["sequences=['06']", "cameras=[left, right]"])
     assert isinstance(source, KittiOdometry)
     assert (source.sequences, source.cameras) == (["06"], ("left", "right"))
+    for written in "sequences=06", "sequences=[06]", "sequences=['06', 1_0]":  # in YAML, 06 and 1_0 are numbers
+        numbered = source_at(moving_clip, "kitti_odometry", [written])
+        assert isinstance(numbered, KittiOdometry)
+        assert numbered.sequences == (["06", "1_0"] if "1_0" in written else ["06"])
+    unset = source_at(moving_clip, "kitti_odometry", ["sequences=null"])
+    assert isinstance(unset, KittiOdometry)
+    assert unset.sequences is None
     complaint(lambda: source_at(moving_clip, options=["frame=[1, 4]"]), "folder of", "'frame'", "'frames'")
     complaint(lambda: source_at(moving_clip, options=["frames"]), "'frames'", "key=value")
     complaint(lambda: source_at(moving_clip, options=["frames=[1"]), "frames=[1", "YAML")

@@ -166,6 +166,8 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
     if any(clip.camera_height is not None and clip.missing_camera is not None for clip in look.clips):
         return "up to a factor: metres from the height of the camera need its calibration, or fov=DEGREES"
     measured = sum(any(map(has_measured_depth, clip.frames)) for clip in look.clips)
+    if measured and measured == len(look.clips):
+        return "up to a factor: only held-out frames have measured depth; add speeds=LOG or height_m=METRES"
     if measured:
         return (
             f"up to a factor: only {counted(measured, 'clip')} of {len(look.clips)} can be trained by measured depth; "

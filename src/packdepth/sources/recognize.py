@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import yaml
+
 from packdepth.blocks import blaming, nearest, parse
 from packdepth.errors import InputError
 from packdepth.reading import parse_yaml
@@ -41,13 +43,15 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         key, equals, text = option.partition("=")
         if not equals:
             raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
+        field = found.model_fields.get(key)
+        is_texts = field is not None and is_list_of_text(field.annotation)
         try:
             value = parse_yaml(text, path)
+            if is_texts and value is not None:  # 06 is a name here, not the number 6
+                value = parse_yaml(text, path, yaml.BaseLoader)
         except InputError as error:
             raise InputError(f"option {option}: '{text}' is not valid YAML") from error
-        field = found.model_fields.get(key)
-        is_one = isinstance(value, str | int) and field is not None and is_list_of_text(field.annotation)
-        values[key] = [text] if is_one else value
+        values[key] = [text] if is_texts and isinstance(value, str) else value
     return parse(found, values, f"{kind} of {path}")
 
 

@@ -198,18 +198,19 @@ def mono(run: Try) -> str:
     return run.packdepth("calibrate", "runs/mono/best", clip, "--height", "1.65", "-o", "runs/calibrated")
 
 
-def trained(*source: str, protocol: str) -> Callable[[Try], str]:
+def trained(*source: str, protocol: str, judged: str | None = None) -> Callable[[Try], str]:
     """Return the try that trains on a data set of the real clips what `init` writes, and judges it.
 
     Args:
         source: path below DATA, and options of `init`.
         protocol: name of the protocol; `own` judges without truth.
+        judged: path below DATA to judge by, where it is another.
     """
 
     def run_it(run: Try) -> str:
         data = run.data / source[0]
         run.train("run", data, *source[1:])
-        return of(run.scores("run", protocol, data))
+        return of(run.scores("run", protocol, data if judged is None else run.data / judged))
 
     return run_it
 
@@ -219,8 +220,8 @@ def city(run: Try) -> str:
     run.packdepth(
         "city", "town", "--drives", "1", "--frames", "60", "--size", "96x320", "--split", "val", "--seed", "77"
     )
-    run.train("run", "town/val", "--minutes", "4", "--without", "depth")
-    return of(run.scores("run", "city", "town/val"))
+    run.train("run", "town", "--minutes", "4", "--without", "depth")
+    return of(run.scores("run", "city", "town"))
 
 
 def of(scores: dict[str, Any]) -> str:
@@ -244,9 +245,11 @@ TRIES: dict[str, Callable[[Try], str]] = {
         "kitti_odometry/dataset", 'sequences=["06"]', "cameras=[left]", "--minutes", "6", "--without", "depth", "speed",
         protocol="kitti-odometry-clip",
     ),
-    "room": trained("clips/hololens_room", "--minutes", "4", "--without", "depth", protocol="hololens-room"),
+    "room": trained(
+        "clips/hololens_room", "--minutes", "4", "--without", "depth", protocol="hololens-room", judged="clips"
+    ),
     "raw": trained("kitti_raw", "--minutes", "5", protocol="kitti-raw-clip"),
-    "pairs": trained("clips/kitti2015_pairs", "--minutes", "4", "--without", "depth", protocol="own"),
+    "pairs": trained("clips/kitti2015_pairs", "--minutes", "4", "--without", "depth", protocol="folder"),
     "lead_car": trained("clips/kitti2015_lead_car", "--minutes", "3", "--without", "depth", protocol="folder"),
     "ddad": trained("ddad_format", "--minutes", "3", "--without", "depth", protocol="own"),
     "dashcam": trained("video/highway_dashcam.mp4", "--minutes", "3", protocol="own"),

@@ -120,6 +120,17 @@ def test_a_new_clip_is_judged_and_a_training_clip_beside_it_left_out(drive: Path
     assert found.words == "6 frames that were not trained on; 6 training frames are left out"
 
 
+def test_training_frames_judge_where_the_camera_of_the_others_stands(drive: Path, tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        shutil.copytree(drive, tmp_path / name)
+    table = tmp_path / "new" / "frames.csv"
+    times = [line.split(",")[:2] for line in table.read_text().splitlines()[1:]]
+    table.write_text("\n".join(["frame,time_s,speed_mps", *(f"{frame},{time},0" for frame, time in times)]) + "\n")
+    (report,) = packdepth.evaluate(knowing(clips=("folder/old",)), "own", tmp_path)
+    assert report.seen
+    assert {pair.clip for pair in report.pairs} == {"folder/old"}
+
+
 def test_what_the_command_writes(
     drive: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

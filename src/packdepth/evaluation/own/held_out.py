@@ -43,12 +43,7 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
     used = sum(len(clip.frames) for clip in (*new, *kept))
     frames = sum(len(clip.frames) for clip in clips)
     if not new and not kept:
-        return HeldOut(
-            tuple(clips),
-            True,
-            f"these {frames} frames are training frames, so that the numbers are better than on other drives; judge by "
-            f"another drive, or hold out the end of each by data.val_tail",
-        )
+        return training_frames(clips)
     words = f"{used} frames that were not trained on"
     if kept:
         tails = f"the last {percent(run.data.val_tail)} of {counted(len(kept), 'training clip')}"
@@ -56,3 +51,17 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
     if frames > used:
         words += f"; {frames - used} training frames are left out"
     return HeldOut((*new, *kept), False, words)
+
+
+def training_frames(clips: Sequence[Clip]) -> HeldOut:
+    """Return clips as training frames, which judge a network too well.
+
+    Args:
+        clips: the clips.
+    """
+    frames = sum(len(clip.frames) for clip in clips)
+    words = (
+        f"these {frames} frames are training frames, so that the numbers are better than on other drives; judge by "
+        f"another drive, or hold out the end of each by data.val_tail"
+    )
+    return HeldOut(tuple(clips), True, words)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from packdepth.errors import InputError
-from packdepth.evaluation.own.held_out import held_out
+from packdepth.evaluation.own.held_out import held_out, training_frames
 from packdepth.evaluation.own.page import PairPicture, write_own_page
 from packdepth.evaluation.own.pairs import depth_by_position, measure_pairs, pairs_of
 from packdepth.evaluation.own.report import OwnReport
@@ -34,6 +34,9 @@ def judge(
     """
     chosen = held_out(clips, predictor.run, predictor.meta)
     pairs = pairs_of(chosen.clips, frame_step(predictor))
+    if not pairs and not chosen.seen:  # such as those of a camera that stands, beside cameras that move
+        chosen = training_frames(clips)
+        pairs = pairs_of(chosen.clips, frame_step(predictor))
     if not pairs:
         raise InputError(
             f"{data}: holds no two consecutive frames between which the camera moves; --protocol own judges depth by "

@@ -11,13 +11,15 @@ from packdepth.evaluation.own.verdict import MIN_PAIRS, SURFACES, Verdict, verdi
 NAN = float("nan")
 
 
-def judged(parallax: float, by_position: float = 0.3, metric: bool = True, scale: float = NAN) -> Verdict:
+def judged(
+    parallax: float, by_position: float = 0.3, metric: bool = True, scale: float = NAN, seen: bool = False
+) -> Verdict:
     """The verdict on pairs that all have these measures."""
     measures = {"error": 0.5, "identity": 1.0, "constant": 1.0, "by_position": 0.5, "mirror": 0.0}
     pair = PairMeasures(
         "drive", "0", parallax=parallax, parallax_by_position=by_position, scale=scale, height=1.5, **measures
     )
-    return verdict_of([pair] * MIN_PAIRS, metric)
+    return verdict_of([pair] * MIN_PAIRS, metric, seen)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,13 @@ def test_the_verdict_says_what_it_is_about() -> None:
 )
 def test_lengths_that_were_measured_are_stated(metric: bool, scale: float, words: str) -> None:
     assert judged(0.1, metric=metric, scale=scale).words.endswith(words)
+
+
+def test_training_frames_tell_the_least_error_that_others_have() -> None:
+    verdict = judged(0.12, seen=True)
+    assert verdict.words.startswith(
+        "Good at best: a thing 10 m away is typically seen 1.1 m too near or too far (error about 11 %, or more"
+    )
+    assert verdict.high is None
+    assert judged(0.12).high is not None
+    assert judged(0.12, 0.10, seen=True).words.startswith(f"{NOT_BETTER}: ")

@@ -97,7 +97,7 @@ class OwnReport:
     @cached_property
     def verdict(self) -> Verdict:
         """The verdict, see `verdict_of`."""
-        return verdict_of(self.pairs, self.metric)
+        return verdict_of(self.pairs, self.metric, self.seen)
 
     @property
     def headline(self) -> str:

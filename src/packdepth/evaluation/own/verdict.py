@@ -57,7 +57,7 @@ class Verdict:
     low: float | None = None
     """The lower end of the interval of the error."""
     high: float | None = None
-    """The upper end of the interval of the error."""
+    """The upper end of the interval of the error; None for frames that were trained on, which tell none."""
     by_position: float | None = None
     """The predicted error of a depth that depends on the position in the image alone."""
     length_ratio: float | None = None
@@ -129,12 +129,13 @@ def _known(values: Sequence[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
-def verdict_of(pairs: Sequence[PairMeasures], metric: bool) -> Verdict:
+def verdict_of(pairs: Sequence[PairMeasures], metric: bool, seen: bool = False) -> Verdict:
     """Return the verdict that follows from pairs of frames.
 
     Args:
         pairs: the measures of the pairs.
         metric: whether the checkpoint calls its depth metric.
+        seen: whether the network was trained on these frames: the error is then the least that others have.
     """
     ratio, ratio_spread = lengths(pairs)
     known = [pair for pair in pairs if not math.isnan(pair.error)]
@@ -165,12 +166,14 @@ def verdict_of(pairs: Sequence[PairMeasures], metric: bool) -> Verdict:
     low, high = error / max(factor, OVERSTATED), error * factor
     low = low if error > RESOLVED else min(SMALLEST, low)
     grade = _grade(error, by_position, below)
+    between = f"probably between {percent(low)} and {percent(high)}"
+    interval = "or more, for few frames can be learned by heart" if seen else between
     words = (
-        f"{grade}: a thing 10 m away is typically seen {10 * error:.1f} m too near or too far (error about "
-        f"{percent(error)}, probably between {percent(low)} and {percent(high)}). "
+        f"{grade}{' at best' if seen and grade != NOT_BETTER else ''}: a thing 10 m away is typically seen "
+        f"{10 * error:.1f} m too near or too far (error about {percent(error)}, {interval}). "
         f"{_comparison(error, by_position, below)} {SURFACES} {_metres(metric, ratio, ratio_spread)}"
     )
-    return Verdict(grade, words, error, low, high, by_position, ratio, ratio_spread)
+    return Verdict(grade, words, error, low, None if seen else high, by_position, ratio, ratio_spread)
 
 
 def predicted_errors(pairs: Sequence[PairMeasures]) -> tuple[float, float]:

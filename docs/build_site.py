@@ -26,6 +26,7 @@ OTHERS = "project"  # of the site: pages of files outside FOLDER
 ASSETS = (".css", ".js", ".jpg", ".png", ".svg")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".ipynb": "json"}
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+PICTURE = re.compile(r"(?<!\[)!\[[^]]*\]\(([^)\s]+)\)")
 Section = tuple[str, list[tuple[str, str]]]
 
 
@@ -79,12 +80,16 @@ def target_of(page: PurePosixPath, link: str) -> PurePosixPath | None:
 def on_site(page: PurePosixPath, text: str) -> str:
     """Return the text of a page with links as they are on the site, and without comments.
 
+    Pictures lead to their files, since a phone shows them too small to read.
+
     Args:
         page: its file, relative to the root.
         text: what stands there.
 
     >>> on_site(PurePosixPath("docs/extending.md"), "see [records](../src/packdepth/records.py)")
     'see [records](project/src/packdepth/records.py.md)'
+    >>> on_site(PurePosixPath("docs/how-to/live.md"), "![Depth](../images/city_depth.jpg)")
+    '[![Depth](../images/city_depth.jpg)](../images/city_depth.jpg)'
     """
     here = page_path(page).parent
 
@@ -96,7 +101,8 @@ def on_site(page: PurePosixPath, text: str) -> str:
         anchor = match[2].partition("#")[1:]
         return f"{match[1]}{os.path.relpath(path, here)}{''.join(anchor)}{match[3]}"
 
-    return LINK.sub(moved, re.sub(r"^ *<!--.*?-->\n", "", text, flags=re.DOTALL | re.MULTILINE))
+    text = LINK.sub(moved, re.sub(r"^ *<!--.*?-->\n", "", text, flags=re.DOTALL | re.MULTILINE))
+    return PICTURE.sub(lambda picture: f"[{picture[0]}]({picture[1]})", text)
 
 
 def page_of(path: PurePosixPath) -> str:

@@ -191,9 +191,9 @@ def predict(
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
         flip: fuse each prediction with that of the mirrored image: better at the borders, twice the time; clouds and
             maps leave out points on which the two differ.
-        points: of clouds and maps.
-        pictures: of color pictures and videos.
-        recording: of recordings (OUT.mcap).
+        points: options of point clouds and maps.
+        pictures: options of color pictures and videos.
+        recording: options of recordings (OUT.mcap).
         kind: kind of the input, such as kitti_raw; if left out, it is recognized.
         runtime: what computes a file that export wrote; if left out, the first that takes it and is installed.
         batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
@@ -272,8 +272,8 @@ def live(
         camera: calibration of the images (docs/how-to/calibration.md); if left out, of a file the one beside it.
         fov: in place of a camera.yaml: degrees from the left border of the images to the right one.
         size: height and width to ask a camera of this machine for, in pixels.
-        live: of live prediction.
-        page: of the page.
+        live: options of live prediction.
+        page: options of the page.
         precision: bf16 is faster on processors that compute it, slower on others; depth moves by less than a percent.
         flip: fuse each prediction with that of the mirrored image: better at the borders, twice the time.
         kind: kind of a file, such as rosbag; if left out, it is recognized.
@@ -312,8 +312,8 @@ def view(
         save: map.glb or map.ply to write, without any page.
         host: address that the page listens at; 0.0.0.0 for all of this machine: anybody in the network then sees it.
         port: port of the page; 0 for any free one.
-        points: of maps.
-        view: of what is shown.
+        points: options of maps.
+        view: options of what is shown.
         use: Python file or installed module with the networks of the checkpoint; repeatable.
 
     Examples:
@@ -344,7 +344,7 @@ def app(
             export wrote; the page has a list of them.
         host: address that the page listens at; 0.0.0.0 for all of this machine: anybody in the network can then use it.
         port: port of the page; 0 for any free one.
-        limits: of what is taken.
+        limits: options of the uploads that are taken.
         runtime: what computes files that export wrote; if left out, the first that takes them and is installed.
         use: Python file or installed module with the networks of the checkpoints; repeatable.
 
@@ -422,7 +422,7 @@ def evaluate(
 ) -> None:
     """Evaluate checkpoints under a protocol, by measured depth or by video alone.
 
-    Of your own data: own judges by video without any ground truth; folder evaluates against the depth maps or LiDAR
+    For your own data: own judges by video without any ground truth; folder evaluates against the depth maps or LiDAR
     of clips; rgbd does so indoors. The end of this help lists all protocols.
 
     Args:
@@ -741,7 +741,7 @@ def push(
     Args:
         checkpoint: a folder that training wrote, such as OUTPUT/best.
         target: hf://user/name, file:///absolute/folder or file:///absolute/name.zip.
-        card: of the model card.
+        card: options of the model card.
         private: make a new repository of the Hub private.
 
     Examples:
@@ -772,9 +772,9 @@ def doctor(*, json: bool = False) -> None:
 def completion(shell: Positional[Literal["bash", "zsh", "fish"]], /) -> None:
     """Print a script that makes a shell complete commands, options and their values by the Tab key.
 
-    Of bash, put the script into ~/.local/share/bash-completion/completions/packdepth; of zsh into a file _packdepth in
-    a folder of $fpath; of fish into ~/.config/fish/completions/packdepth.fish. Then open a new shell. The script does
-    not start packdepth, so that Tab answers at once; print it again after an update.
+    For bash, put the script into ~/.local/share/bash-completion/completions/packdepth; for zsh into a file _packdepth
+    in a folder of $fpath; for fish into ~/.config/fish/completions/packdepth.fish. Then open a new shell. The script
+    does not start packdepth, so that Tab answers at once; print it again after an update.
 
     Args:
         shell: the shell.

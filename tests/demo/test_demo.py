@@ -109,6 +109,13 @@ def test_a_report_says_that_it_was_quick(output: Path, tmp_path: Path) -> None:
     assert "QUICK=1" in (tmp_path / "quick.html").read_text()
 
 
+def test_a_report_goes_on_with_the_commands_of_the_readme(output: Path) -> None:
+    report, readme = (output / "report.html").read_text(), (Path(__file__).parents[2] / "README.md").read_text()
+    commands = re.findall(r"<code>(packdepth [^<]*)</code>", report)
+    assert [command.split()[1] for command in commands] == ["data", "init", "train", "evaluate", "predict"]
+    assert [command for command in commands if f"\n{command}\n" not in readme] == []
+
+
 def test_nothing_is_downloaded_before_a_release_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo", "--download"]) == (2 if steps.PUBLISHED is None else 0)
     assert ("no checkpoint is published yet" in capsys.readouterr().err) == (steps.PUBLISHED is None)

@@ -190,6 +190,7 @@ def test_a_page_is_read_from_the_verdict_on(pages: dict[str, Path], name: str) -
     first = " ".join(read.words[:2]).removeprefix(f"{HOSTILE}: ")
     assert re.match(VERDICTS[name], first), first
     assert read.unlabeled == []
+    assert "`" not in text[text.index("<main>") : text.index("</main>")]
     assert read.headings.count(1) == 1
     steps = np.diff(read.headings)
     assert read.headings[0] == 1

@@ -18,7 +18,7 @@ from PIL import Image
 from packdepth.cli import main
 from packdepth.geometry.camera import Camera
 from packdepth.inspection.check import DataCheck, check
-from packdepth.inspection.findings import findings
+from packdepth.inspection.findings import Finding, Severity, findings
 from packdepth.inspection.picture import Bars
 from packdepth.inspection.survey import Survey, survey
 from packdepth.records import Clip
@@ -101,7 +101,12 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     ),
     "blurred": (lambda s: replace(s, sharpness=some(s.sharpness, 0.2, 4)), "blur", "warning", "20% of the frames"),
     "soft": (lambda s: replace(s, sharpness=s.sharpness / 2), "blur", "warning", "little detail"),
-    "flash": (lambda s: replace(s, change=some(s.change, 1.5, 1)), "exposure", "note", "the first is 19"),
+    "flash": (
+        lambda s: replace(s, change=some(s.change, 1.5, 1)),
+        "exposure",
+        "note",
+        "after 1 frame, the first is 19",
+    ),
     "black": (lambda s: replace(s, clipped=0.5 + s.clipped), "clipping", "warning", "50% of the pixels"),
     "hood": (
         lambda s: replace(s, static_region=np.indices((48, 96))[0] > 40),
@@ -168,6 +173,21 @@ def test_what_is_wrong_is_found_and_nothing_else(spoilt: str, sound: Survey) -> 
     assert (finding.name, finding.severity) == (name, severity)
     assert re.search(text, finding.found), finding.found
     assert finding.advice.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("severities", "verdict"),
+    [
+        ([], "fit to train on"),
+        (["note"], "fit to train on"),
+        (["warning"], "fit to train on, with 1 warning: the findings say what makes depth worse, and what to do"),
+        (["error", "note"], "1 error to correct before training"),
+        (["error", "warning", "warning"], "1 error to correct before training; 2 warnings of what makes depth worse"),
+    ],
+)
+def test_the_verdict_says_whether_training_is_possible(severities: list[Severity], verdict: str, sound: Survey) -> None:
+    found = [Finding("name", severity, "found", "Do this.") for severity in severities]
+    assert DataCheck(Path("data"), "folder", [(sound, found)]).verdict() == verdict
 
 
 def test_poses_and_speeds_that_disagree_are_found_and_images_that_do_not_tell_which_say_so(sound: Survey) -> None:

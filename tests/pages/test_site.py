@@ -52,6 +52,12 @@ def test_links_of_the_site_lead_to_its_pages() -> None:
     assert lost == []
 
 
+def test_pictures_lead_to_their_files() -> None:
+    shown = [picture for text in PAGES.values() for picture in re.findall(r".!\[[^]]*\]\([^)]+\)..", text, re.DOTALL)]
+    assert len(shown) >= 15
+    assert [picture for picture in shown if not (picture.startswith("[") and picture.endswith("]("))] == []
+
+
 def test_every_page_is_in_the_navigation_but_records() -> None:
     listed = [link for _, entries in build_site.navigation(INDEX) for _, link in entries]
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}

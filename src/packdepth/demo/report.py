@@ -25,12 +25,18 @@ PICTURES = (
     "Near is bright and far is dark; all pictures share one scale of colors. In the error, red is too far and blue is "
     "too near; gray has no ground truth below 80 m."
 )
-NEXT = Markup(
-    "<p>Put your video into a folder, with a <code>camera.yaml</code> beside it (its format is in "
-    "docs/reference/files.md); a text file with the speed gives metres.</p>"
-    "<pre tabindex='0'>packdepth train my_run.yaml --output runs/mine\n"
-    "packdepth predict runs/mine/best my_video.mp4 --output out --save depth,video</pre>"
+COMMANDS = (  # those of the README
+    "packdepth data import drive.mp4 mine speeds=log.csv offset=auto",
+    "packdepth init mine -o run.yaml --minutes 6",
+    "packdepth train run.yaml --output runs/mine",
+    "packdepth evaluate runs/mine/best --protocol own --data mine --html own.html",
+    "packdepth predict runs/mine/best drive.mp4 -o out/drive --save depth,color,video",
 )
+NEXT = Markup(
+    "<p>Put the calibration of the camera beside <code>drive.mp4</code>, as <code>drive.yaml</code>, and give a log of "
+    "its speed, such as a CSV. docs/tutorials/own_video.md goes through the steps, and says what to do without a log "
+    "or a calibration.</p><pre>{}</pre>"
+).format(Markup("").join(Markup("<code>{}</code>").format(command) for command in COMMANDS))
 
 
 def write_report(path: Path, results: Results, quick: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import product
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
 from packdepth.color import TABLE, bar_ticks, colorize
@@ -42,6 +43,21 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 """The templates of all pages. Names and values are escaped."""
+
+
+def coded(words: str) -> Markup:
+    """Return words with what stands between backticks as code.
+
+    Args:
+        words: the words, escaped unless they are `Markup`.
+
+    >>> coded("limit of `sure` < 1")
+    Markup('limit of <code>sure</code> &lt; 1')
+    """
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(words))))
+
+
+TEMPLATES.filters["coded"] = coded
 
 
 def part(name: str, *values: Any) -> Markup:

@@ -71,11 +71,12 @@ class DataCheck:
         """Return one line that counts the errors and warnings of all clips."""
         severities = [finding.severity for _, found in self.clips for finding in found]
         errors, warnings = severities.count("error"), severities.count("warning")
-        if not errors and not warnings:
-            return "fit to train on"
-        found = [counted(errors, "error") + " to correct before training"] if errors else []
-        found += [counted(warnings, "warning") + " of what would make it worse"] if warnings else []
-        return "; ".join(found)
+        warned = counted(warnings, "warning")
+        if not errors:
+            fit = f"fit to train on, with {warned}: the findings say what makes depth worse, and what to do"
+            return fit if warnings else "fit to train on"
+        found = counted(errors, "error") + " to correct before training"
+        return f"{found}; {warned} of what makes depth worse" if warnings else found
 
     def values(self) -> dict[str, Any]:
         """Return the content of check.json: measurements and findings of each clip."""

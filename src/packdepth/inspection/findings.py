@@ -715,7 +715,7 @@ def _exposure(survey: Survey) -> Finding | None:
     return Finding(
         "exposure",
         "warning" if jumps.mean() > MANY_JUMPS else "note",
-        f"brightness jumps by more than {MAX_BRIGHTNESS_RATIO - 1:.0%} after {int(jumps.sum())} frames, "
+        f"brightness jumps by more than {MAX_BRIGHTNESS_RATIO - 1:.0%} after {counted(int(jumps.sum()), 'frame')}, "
         f"the first is {first}",
         "Fix the exposure when recording, or cut the clip there: the photometric loss takes brightness for motion.",
     )

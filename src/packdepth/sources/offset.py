@@ -54,10 +54,12 @@ class Offset:
 
         >>> Offset(1.72, 0.05, 0.0, 4.0).in_words()
         'offset 1.72 s (found from the images, standard deviation 0.05 s, among 0.00 to 4.00 s)'
+        >>> Offset(-0.001, 0.04, -0.11, 0.1).in_words().partition(" (")[0]
+        'offset 0.00 s'
         """
         return (
-            f"offset {self.seconds:.2f} s (found from the images, standard deviation {self.deviation:.2f} s, among "
-            f"{self.low:.2f} to {self.high:.2f} s)"
+            f"offset {self.seconds:z.2f} s (found from the images, standard deviation {self.deviation:.2f} s, among "
+            f"{self.low:z.2f} to {self.high:z.2f} s)"
         )
 
 

@@ -18,11 +18,12 @@ from PIL import Image
 from packdepth.cli import main
 from packdepth.geometry.camera import Camera
 from packdepth.inspection.check import DataCheck, check
-from packdepth.inspection.findings import Finding, Severity, findings
+from packdepth.inspection.findings import Finding, Severity, findings, unfit_log
 from packdepth.inspection.picture import Bars
 from packdepth.inspection.survey import Survey, survey
 from packdepth.records import Clip
 from packdepth.sources.recognize import source_at
+from packdepth.sources.speeds import UnattachedError
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,14 @@ def test_data_that_gives_no_metres_is_called_so(sound: Survey) -> None:
     stereo = with_frames(alone, lambda i: {"right": alone.clip.frames[i].image})
     for surveyed, told in ((sound, False), (bare, True), (alone, True), (stereo, False)):
         assert (words in DataCheck(Path("drive"), "folder", [(surveyed, [])]).text().splitlines()) == told
+
+
+def test_data_without_metres_whose_log_could_not_be_used_is_not_asked_for_a_log(sound: Survey) -> None:
+    bare = with_frames(sound, lambda i: {"speed": None, "pose": None, "depth": None, "lidar": None})
+    refused = unfit_log(UnattachedError("log.csv: covers none of the frames", "give another offset"))
+    told = DataCheck(Path("drive"), "folder", [(bare, refused)]).about()
+    assert "scale: none, because the log of speeds could not be used; see its error" in told
+    assert "speeds=LOG" not in " ".join(told)
 
 
 def test_a_time_lapse_of_a_fast_camera_is_no_error_of_units(sound: Survey) -> None:

@@ -123,6 +123,7 @@ def test_another_offset_is_named_before_the_log_is_read(
             "offset=auto finds no offset to clip folder/",
             "Give offset=SECONDS, the logger's time at the first",
         ),
+        ("auto", "the log was read as: column 'speed_kmh' in km/h", "Give offset=SECONDS"),
         ("60", "covers none of the frames of clip folder/", "Give another offset."),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from packdepth.sources.offset import MAX_DEVIATION, Offset, offset_between
+from packdepth.sources.offset import HARMLESS, MAX_DEVIATION, Harmless, Offset, harmless_offset, offset_between
 from packdepth.sources.tracks.track import Track
 
 RATE = 10.0  # frames per second
@@ -69,6 +69,27 @@ def test_constant_speed_is_refused() -> None:
     found = offset_between(spans, motions, logged(rng, times, np.full(len(times), 10.0), 5, 0), 20)
     assert isinstance(found, str)
     assert "varies too little" in found
+
+
+def steady(seconds: float, brake_at: float = np.inf) -> Track:
+    """A log at 10 Hz of a drive at 8 m/s, with noise of 1 %, that brakes with 3 m/s^2 from a time on."""
+    rng = np.random.default_rng(7)
+    times = np.arange(0, seconds, 0.1)
+    speeds = np.maximum(8 - 3 * (times - brake_at).clip(0), 0.5) * (1 + rng.normal(0, 0.01, len(times)))
+    return Track(Path("log.csv"), times, speeds, None, "")
+
+
+def test_any_offset_is_good_enough_for_a_steady_drive_that_the_log_just_covers() -> None:
+    stamps = np.arange(0, 7, 0.1)
+    found = harmless_offset(stamps + 100, steady(9))  # the zero of the frames' clock does not matter
+    assert isinstance(found, Harmless)
+    assert (found.seconds, found.low, found.high) == pytest.approx((1.0, 0.0, 2.0), abs=0.06)
+    assert 0.002 < found.change < HARMLESS
+
+
+@pytest.mark.parametrize("track", [steady(9, brake_at=6), steady(40, brake_at=30), steady(6)])
+def test_no_offset_is_good_enough_where_another_changes_the_speeds_or_the_log_is_too_short(track: Track) -> None:
+    assert harmless_offset(np.arange(0, 7, 0.1), track) is None
 
 
 def test_a_log_that_just_covers_the_clip_has_one_offset() -> None:

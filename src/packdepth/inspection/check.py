@@ -64,6 +64,9 @@ class DataCheck:
         """Return lines about the whole data set: its kind, its calibrations, its scale."""
         clips = [surveyed.clip for surveyed, _ in self.clips]
         scale = scale_in_words(clips)
+        wrong = {finding.name for _, found in self.clips for finding in found if finding.severity == "error"}
+        if scale is not None and "speeds" in wrong:
+            scale = "scale: none, because the log of speeds could not be used; see its error"
         about = [f"{self.source}: {self.kind}, {counted(len(clips), 'clip')}", *calibrations(clips)]
         return about if scale is None else [*about, scale]
 

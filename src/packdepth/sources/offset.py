@@ -38,6 +38,10 @@ PENALTY = 4.0  # cost of a motion beyond it, in variances: outliers come in burs
 MAX_DEVIATION = 0.25  # seconds: a less certain offset is refused; at 2 m/s^2 it makes an error of 0.5 m/s
 MAX_TRIED = 1500  # offsets of a long log that are tried first
 NEAR = 2.0  # seconds around the best one that are then tried closely
+# Changes of the speeds of the frames, as shares of their mean, below which an offset hardly matters; chosen
+HARMLESS = 0.03  # mean over the frames: lengths are compared with speeds to a few per cent, too
+HARMLESS_FRAME = 0.1  # in a single frame, with the noise of the log
+TRIED_HARMLESS = 101  # offsets that are compared with the middle one
 
 
 @dataclass(frozen=True)
@@ -138,8 +142,7 @@ def offset_between(times: np.ndarray, motions: np.ndarray, track: Track, length:
     times, motions = times[known], motions[known]
     if len(motions) < MIN_PAIRS:
         return f"only {len(motions)} of {len(known)} motions over the ground could be measured in its images"
-    ends = sorted((float(track.times[0]), float(track.times[-1]) - length))
-    low, high = ends[0] - track.period, ends[1] + track.period
+    low, high = _range(track, length)
     likelihood = _Likelihood(times, motions, track)
     coarse = max(GRID, (high - low) / MAX_TRIED)
     offsets = np.arange(low, high + coarse / 2, coarse)
@@ -156,10 +159,56 @@ def offset_between(times: np.ndarray, motions: np.ndarray, track: Track, length:
     if deviation > MAX_DEVIATION:
         best = float(offsets[int(shares.argmax())])
         return (
-            f"the speed varies too little there for what the images tell: it is {best:.2f} s at best, with a standard "
-            f"deviation of {deviation:.2f} s"
+            f"the speed varies too little there for what the images tell: the most likely one, {best:.2f} s, has a "
+            f"standard deviation of {deviation:.2f} s"
         )
     return Offset(mean, deviation, low, high)
+
+
+def _range(track: Track, length: float) -> tuple[float, float]:
+    """Return the first and the last offset that a log allows to a clip of a duration, in seconds."""
+    ends = sorted((float(track.times[0]), float(track.times[-1]) - length))
+    return ends[0] - track.period, ends[1] + track.period
+
+
+@dataclass(frozen=True)
+class Harmless:
+    """Offset that any other possible one could replace, because the speed of the drive is nearly constant."""
+
+    seconds: float  # the offset in the middle of the possible ones
+    low: float  # first possible offset, seconds
+    high: float  # last possible offset, seconds
+    change: float  # largest change of the speeds of the frames by another one: mean over the frames, share of the speed
+
+
+def harmless_offset(stamps: np.ndarray, track: Track) -> Harmless | None:
+    """Return the middle of the offsets that are possible if the log covers the clip; None if the choice matters.
+
+    It matters where another possible offset changes the speeds of the frames by `HARMLESS` or more on average, or one
+    of them by `HARMLESS_FRAME` or more. A log that is shorter than the clip, or has holes in it, has no such offset.
+
+    Args:
+        stamps: times of the frames, [frames] seconds.
+        track: the log.
+
+    >>> from pathlib import Path
+    >>> track = Track(Path("log.csv"), np.arange(0, 10, 0.1), np.full(100, 8.0), None, "")
+    >>> harmless = harmless_offset(np.arange(0, 7, 0.5), track)
+    >>> (harmless.seconds, harmless.change)
+    (1.7, 0.0)
+    """
+    times = stamps - stamps[0]
+    low, high = float(track.times[0]), float(track.times[-1] - times[-1])
+    if high < low:
+        return None
+    middle = round((low + high) / 2, 2)
+    speeds = track.speeds_at(times + middle)
+    others = np.array([track.speeds_at(times + offset) for offset in np.linspace(low, high, TRIED_HARMLESS)])
+    if np.isnan(speeds).any() or np.isnan(others).any() or speeds.mean() < FLOOR:
+        return None
+    changes = np.abs(others - speeds) / speeds.mean()
+    change = float(changes.mean(1).max())
+    return Harmless(middle, low, high, change) if change < HARMLESS and changes.max() < HARMLESS_FRAME else None
 
 
 def _moments(offsets: np.ndarray, shares: np.ndarray) -> tuple[float, float]:

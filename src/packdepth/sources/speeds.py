@@ -135,9 +135,11 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
         found = find_offset(clip, track)
         if isinstance(found, str):
             raise UnattachedError(
-                f"{track.path}: offset=auto finds no offset to clip {clip.name}: {found}",
-                f"give offset=SECONDS, {_seconds_in_words(track)}; a recording with a start, a stop or strong braking "
-                f"determines it{'' if clip.missing_camera is None else GUESSED_CAMERA}",
+                f"{track.path}: offset=auto finds no offset to clip {clip.name}: {found} (the log was read as: "
+                f"{track.description})",
+                f"give offset=SECONDS, {_seconds_in_words(track)}{_any_offset_in_words(clip, track)}; a recording with "
+                f"a start, a stop or strong braking determines it"
+                f"{'' if clip.missing_camera is None else GUESSED_CAMERA}",
             )
         return found.seconds, found.in_words()
     if offset is not None:
@@ -165,6 +167,19 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
     raise UnattachedError(
         f"{track.path}: {begins}, and nothing tells its time at the first frame of {clip.name}",
         f"give offset=SECONDS ({_seconds_in_words(track)}) or offset=auto",
+    )
+
+
+def _any_offset_in_words(clip: Clip, track: Track) -> str:
+    """Return a clause that names an offset that is good enough for a steady drive; empty if there is none."""
+    from packdepth.sources.offset import harmless_offset
+
+    harmless = harmless_offset(np.array([frame.time for frame in clip.frames]), track)
+    if harmless is None:
+        return ""
+    return (
+        f" (offset={harmless.seconds:.2f} is good enough if the log covers the clip: all from {harmless.low:.2f} to "
+        f"{harmless.high:.2f} s give the frames the same speeds within {max(harmless.change, 0.01):.0%} on average)"
     )
 
 

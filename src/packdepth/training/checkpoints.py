@@ -148,7 +148,7 @@ class Checkpoints(pl.Callback):
             scores = {"train/loss": self.run_log.mean_loss()}
             content = self._content(trainer, module, weights_of(module), scores, 0)
             checkpoint.write(last, content, lambda folder: _add_semantics(module, folder))
-            print(f"interrupted in the first epoch: {last} is good to predict with, though not to resume from")
+            print(f"interrupted in the first epoch: {last} is good to predict with; training begins anew")
 
     def monitored(self, scores: dict[str, float]) -> str:
         """Return the name of the score that decides which checkpoint is the best.

@@ -231,7 +231,7 @@ def of(scores: dict[str, Any]) -> str:
         scores: what `evaluate --json` wrote.
     """
     rows = {**scores["metrics"]} if scores.get("metrics") else {}
-    rows |= {name: scores[name] for name in scores if name not in rows and "median" in name and scores[name]}
+    rows |= {name: scores[name] for name in scores if name.startswith(("baseline", "pixel_median")) and scores[name]}
     said = [f"{name} {row['abs_rel']:.4f} (a1 {row['a1']:.3f})" for name, row in rows.items() if "abs_rel" in row]
     return ", ".join(said) or str(scores.get("verdict"))
 

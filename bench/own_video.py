@@ -28,6 +28,7 @@ from packdepth.inference.writers.video import video_writer
 from packdepth.records import Clip
 from packdepth.sources import open_clips
 
+KITTI360 = "clips/kitti360_3000"
 CLOCK = 1.7  # seconds: what the logger's clock reads at the first frame
 HEIGHT = "height_m=1.65"  # metres: height of the cameras of KITTI's car above the road (its sensor setup)
 OLD_RUN_FILE = """# What the README told before `init`: motion reaches 60 % of the measured length.
@@ -93,39 +94,40 @@ class Try:
         self.packdepth("init", *source, "-o", f"{name}.yaml", "--seed", str(self.seed))
         self.packdepth("train", f"{name}.yaml", "--output", f"runs/{name}")
 
-    def scores(self, name: str, protocol: str, data: str | Path, *options: str) -> dict[str, Any]:
+    def scores(self, name: str, protocol: str, data: str | Path) -> dict[str, Any]:
         """Return what `evaluate --json` wrote of runs/NAME/best.
 
         Args:
             name: name of the run.
             protocol: name of the protocol.
             data: the data of the protocol.
-            options: options of the data.
         """
         page = self.folder / f"{name}.{protocol}.json"
-        self.packdepth(
-            "evaluate", f"runs/{name}/best", "--protocol", protocol, "--data", data, *options, "--json", page
-        )
+        self.packdepth("evaluate", f"runs/{name}/best", "--protocol", protocol, "--data", data, "--json", page)
         found: dict[str, Any] = json.loads(page.read_text())
         return found
 
 
-def write_own_video(clip: Clip, folder: Path) -> None:
-    """Write drive.mp4, drive.yaml and log.csv of a clip: 5 values a second in km/h, decimal commas, another clock.
+def write_own_video(run: Try) -> Clip:
+    """Write drive.mp4, drive.yaml and log.csv of KITTI-360, and return its clip.
+
+    The log has 5 speeds a second in km/h, decimal commas, and a clock that reads `CLOCK` at the first frame.
 
     Args:
-        clip: the clip, with speeds.
-        folder: where to write.
+        run: the try.
     """
+    (clip,) = open_clips(run.data / KITTI360)
+    folder = run.folder
     times = np.array([frame.time for frame in clip.frames])
     speeds = np.array([frame.speed for frame in clip.frames])
-    shutil.copy(clip.frames[0].image.path.parents[1] / "camera.yaml", folder / "drive.yaml")
+    shutil.copy(run.data / KITTI360 / "camera.yaml", folder / "drive.yaml")
     with video_writer(folder / "drive.mp4", (len(times) - 1) / (times[-1] - times[0])) as write:
         for frame in clip.frames:
             write(frame.image.read())
     logged = np.arange(times[0], times[-1], 0.2)
     rows = [f"{t + CLOCK:.2f};{v:.3f}" for t, v in zip(logged, np.interp(logged, times, speeds) * 3.6, strict=True)]
     (folder / "log.csv").write_text("\n".join(["time_s;speed_kmh", *rows]).replace(".", ",") + "\n")
+    return clip
 
 
 def enlarge(clip: Path, folder: Path) -> None:
@@ -151,9 +153,7 @@ def enlarge(clip: Path, folder: Path) -> None:
 
 def drive(run: Try) -> str:
     """mp4 and CSV: the commands of the README, judged by LiDAR; then the same network at half the field of view."""
-    clip = run.data / "clips" / "kitti360_3000"
-    (frames,) = open_clips(clip)
-    write_own_video(frames, run.folder)
+    clip = write_own_video(run)
     start = time.perf_counter()
     run.packdepth("data", "import", "drive.mp4", "mine", "speeds=log.csv", "offset=auto")
     run.packdepth("init", "mine", "-o", "run.yaml", "--minutes", "6", "--seed", str(run.seed))
@@ -162,11 +162,11 @@ def drive(run: Try) -> str:
     minutes = (time.perf_counter() - start) / 60
     lidar = run.folder / "mine" / "drive" / "lidar"
     lidar.mkdir()
-    for number, frame in enumerate(frames.frames):
+    for number, frame in enumerate(clip.frames):
         if frame.lidar is not None:
-            shutil.copy(clip / "lidar" / f"{frame.name}.npz", lidar / f"{number:06d}.npz")
+            shutil.copy(run.data / KITTI360 / "lidar" / f"{frame.name}.npz", lidar / f"{number:06d}.npz")
     whole = run.scores("mine", "folder", "mine")
-    enlarge(clip, run.folder / "enlarged")
+    enlarge(run.data / KITTI360, run.folder / "enlarged")
     near = run.scores("mine", "folder", "enlarged")
     said = [line for line in run.packdepth("info", "runs/mine/best").splitlines() if "metric" in line]
     return f"{of(whole)}; {minutes:.1f} min; own: {own['verdict']}; {' '.join(said)}; enlarged twice {of(near)}"
@@ -174,8 +174,7 @@ def drive(run: Try) -> str:
 
 def before_init(run: Try) -> str:
     """The same drive by what the README told before `init`: it must not be called metric."""
-    (frames,) = open_clips(run.data / "clips" / "kitti360_3000")
-    write_own_video(frames, run.folder)
+    write_own_video(run)
     run.packdepth("data", "import", "drive.mp4", "mine", "speeds=log.csv", "offset=auto")
     (run.folder / "run.yaml").write_text(OLD_RUN_FILE)
     said = run.packdepth("train", "run.yaml", "--output", "runs/mine")

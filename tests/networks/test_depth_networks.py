@@ -280,7 +280,7 @@ def test_a_convolution_of_several_maps_is_that_of_all_their_channels() -> None:
 
 def test_a_packing_block_has_a_functional_gradient() -> None:
     torch.manual_seed(0)
-    pack, x = PackLayerConv3d(16, 3, 2), torch.randn(1, 16, 8, 8)
+    pack, x = PackLayerConv3d(16, 3, 2).double(), torch.randn(1, 16, 8, 8, dtype=torch.float64)
     expected = torch.autograd.grad(pack(x).square().sum(), list(pack.parameters()))
     weights = dict(pack.named_parameters())
     found = torch.func.grad(lambda w: torch.func.functional_call(pack, w, x).square().sum())(weights)

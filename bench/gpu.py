@@ -43,6 +43,7 @@ from torch import Tensor, nn
 
 from packdepth import checkpoint
 from packdepth.files import replacing
+from packdepth.networks.layers.formats import fastest_convolutions
 from packdepth.networks.layers.fused import compose, packed
 from packdepth.networks.layers.packing import PackLayerConv3d, channelwise_conv3d
 from packdepth.networks.posenet import PoseNet
@@ -390,11 +391,12 @@ def main() -> None:
     head = f"torch {torch.__version__}, {name}, {options.size}, batches of {options.batch}"
     print(head, flush=True)
     found: list[Row] = []
-    for row in rows(settings, options.checks, 60 * options.minutes):
-        found.append(row)
-        print(f"{row.check:10} {row.subject:32} {row.way:22} {row.result}", flush=True)
-        with replacing(options.output) as temporary:
-            temporary.write_text(table(head, found))
+    with fastest_convolutions():  # as training and prediction do
+        for row in rows(settings, options.checks, 60 * options.minutes):
+            found.append(row)
+            print(f"{row.check:10} {row.subject:32} {row.way:22} {row.result}", flush=True)
+            with replacing(options.output) as temporary:
+                temporary.write_text(table(head, found))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from packdepth.interruption import Interrupted, going_on, heeding_signals, interrupting, is_first_rank
+from packdepth.interruption import (
+    DIES_WITH_PARENT,
+    Interrupted,
+    going_on,
+    heeding_signals,
+    interrupting,
+    is_first_rank,
+    started_by_first_rank,
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -96,3 +104,14 @@ def test_every_launcher_names_the_first_process(name: str, monkeypatch: pytest.M
     assert is_first_rank()
     monkeypatch.setenv(name, "1")
     assert not is_first_rank()
+
+
+@pytest.mark.parametrize(("rank", "parent", "started"), [("0", "12", False), ("1", "12", True), ("1", None, False)])
+def test_only_a_process_that_the_first_rank_started_leaves_out_its_checks(
+    rank: str, parent: str | None, started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.delenv(DIES_WITH_PARENT, raising=False)
+    if parent is not None:
+        monkeypatch.setenv(DIES_WITH_PARENT, parent)
+    assert started_by_first_rank() is started

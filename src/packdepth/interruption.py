@@ -145,6 +145,11 @@ def is_first_rank() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
+def started_by_first_rank() -> bool:
+    """Return whether the first of the processes that train together has started this one, after it checked the data."""
+    return DIES_WITH_PARENT in os.environ and not is_first_rank()
+
+
 def going_on(arguments: Sequence[str]) -> str:
     """Return the command that goes on with an interrupted one: the same, for a training with --resume.
 

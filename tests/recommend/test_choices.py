@@ -19,6 +19,7 @@ from packdepth.recommend.choices import (
     FEW_PRETRAINED,
     MANY_IMAGES,
     MANY_PLACES,
+    STARTING,
     Budget,
     choose,
     image_sizes,
@@ -239,7 +240,7 @@ def test_a_camera_whose_field_of_view_is_stated_is_not_learned() -> None:
     [
         (6, 1.0, ("64x224: ", "--minutes", " s here, of processor time"), ("load", "samples are few")),
         (6, 3.0, ("other work here slows it to roughly 18 minutes at the present load",), ("samples are few",)),
-        (0.5, 1.0, ("240 samples are few", "expect rough depth"), ("load",)),
+        (0.5, 1.0, ("60 samples are few", "expect rough depth"), ("load",)),
         (3, 1.5, ("roughly 4.5 minutes at the present load",), ()),
     ],
 )
@@ -252,3 +253,16 @@ def test_the_plan_is_told_with_what_it_depends_on(
     text = "\n".join(plan_in_words(complete, budget, slowdown))
     assert all(words in text for words in told)
     assert not any(words in text for words in untold)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4, 3.0])
+@pytest.mark.parametrize("minutes", [2, 4, 6, 30])
+def test_start_and_steps_fit_in_the_minutes(minutes: float, seconds: float) -> None:
+    looked, budget = look_of(clip_of()), replace(BUDGET, minutes=minutes)
+    complete = {
+        choice.key: choice.value
+        for choice in with_steps(choose(looked, SOURCE, budget), looked, budget, lambda *_: seconds)
+    }
+    steps = complete["training.epochs"] * complete["training.epoch_steps"]
+    assert STARTING + steps * seconds <= 60 * minutes
+    assert steps >= 3

@@ -28,7 +28,7 @@ from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.ego_motion import PairPoseNetwork, views
 from packdepth.networks.flip import fuse_flipped
 from packdepth.networks.hub import on_this_machine
-from packdepth.networks.layers.formats import use_channels_last
+from packdepth.networks.layers.formats import fastest_convolutions, use_channels_last
 from packdepth.networks.uncertainty import Estimate, confidence_of
 from packdepth.records import Frame
 
@@ -270,7 +270,8 @@ class Predictor(BasePredictor):
             window = window[-before - 1 :] + chunk
             stacked, count = torch.cat(window), len(chunk)  # [before + 1 + count, C, h, w]
             context = [stacked[before + offset :][:count] for offset in offsets]
-            T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
+            with fastest_convolutions():
+                T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
             target = stacked[before:][:count]
             if before and first:  # the first frame cannot be a target: invert the motion from the second frame to it
                 T = self._aligned(target[:1], context[0][:1], T_context_target[:1, 0], camera)
@@ -352,14 +353,16 @@ class Predictor(BasePredictor):
 
         `guide` is the resized label maps if label maps guide the network; otherwise it is left out.
         """
-        inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *guide)
+        with fastest_convolutions():
+            inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *guide)
         return inv_depths[0]
 
     def _predicted(self, images: Tensor, *guide: Tensor) -> Maps:
         """Return the maps of images [B, 3, h, w]; `guide` is as in `_finest`."""
         if not self.run.networks.depth.uncertainty:
             return Maps(self._finest(images, *guide), None)
-        estimate: Estimate = self.depth(images.to(self.dtype), *guide, with_log_scale=True)
+        with fastest_convolutions():
+            estimate: Estimate = self.depth(images.to(self.dtype), *guide, with_log_scale=True)
         return Maps(estimate.inv_depths[0], estimate.log_scale)
 
     def _resized(self, images: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ MANY_IMAGES = (
 IMAGES_OF_A_PLACE = (
     400  # training samples of each place, where there are many (2026-11-22-demo.md: 560 steps of 16, 56 drives)
 )
-TRAINING_SHARE = 0.82  # of the minutes: the rest is starting, reading images, validation, and a machine that is busier
+STARTING = 45.0  # seconds before the first step and after the last one: 25 to 60 on two cores
+TRAINING_SHARE = 0.8  # of the seconds between: the rest is reading images, validation, and a machine that is busier
 PLACE = 50.0  # metres of path that show one place; a car's camera sees about as far
 FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is not known
 MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
@@ -313,12 +314,12 @@ def with_steps(
     size, seconds, next_size = first, step_seconds(choices, first), ""
     for other in larger:
         time = step_seconds(choices, other)
-        minutes = wanted / batch * time / 60 / TRAINING_SHARE
+        minutes = (STARTING + wanted / batch * time / TRAINING_SHARE) / 60
         if minutes > budget.minutes:
             next_size = f"; {other[0]}x{other[1]} needs --minutes {math.ceil(minutes)}"
             break
         size, seconds = other, time
-    paid = int(TRAINING_SHARE * budget.minutes * 60 / seconds)
+    paid = int(TRAINING_SHARE * max(60 * budget.minutes - STARTING, 15 * budget.minutes) / seconds)
     used = min(1.0, most / batch / max(paid, 1)) * budget.minutes
     epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(used / EPOCH_MINUTES))
     steps = max(min(paid, int(most / batch)), epochs)

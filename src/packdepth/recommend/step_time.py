@@ -15,9 +15,9 @@ from packdepth.records import Batch, Clip
 from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule, optimizer_and_schedule
 
-STEPS = 2  # steps that are timed, after one that is not: allocations and caches of the first one distort it
+STEPS = 3  # steps that are timed, after one that is not: allocations and caches of the first one distort it
 PARALLEL_COST = (
-    1.15  # time of a step when all cores train over that when one does; shared memory, measured on two cores
+    1.3  # time of a step of two processes over that of one alone, which has no gradients to exchange: 1.15 to 1.35
 )
 
 
@@ -69,5 +69,5 @@ def time_of_step(run: Run, clips: Sequence[Clip]) -> StepTime:
             passed.append(time.monotonic() - began)
     finally:
         torch.set_num_threads(threads)
-    seconds = min(times[1:]) * (PARALLEL_COST if processes > 1 else 1.0)
+    seconds = sum(times[1:]) / STEPS * (PARALLEL_COST if processes > 1 else 1.0)
     return StepTime(seconds, sum(passed[1:]) / sum(times[1:]))

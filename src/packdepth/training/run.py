@@ -37,7 +37,7 @@ from packdepth.data.targets import (
 from packdepth.errors import InputError
 from packdepth.files import check_local
 from packdepth.geometry.camera import Camera
-from packdepth.interruption import Interrupted, heeding_signals, is_first_rank
+from packdepth.interruption import Interrupted, heeding_signals, is_first_rank, started_by_first_rank
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
@@ -137,7 +137,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
     if not resume and (output / "last" / checkpoint.TRAINER_STATE).exists():
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
-    found, clips, validation, assumed, said_by_road = run_clips(run, objective)
+    checked = started_by_first_rank()
+    found, clips, validation, assumed, said_by_road = run_clips(run, objective, checked)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)
     if data.val is not None and len(data.val) < processes:
@@ -156,7 +157,7 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed, SameData(output, [*found, *validation]))
-    problems = [] if resume else check_findings(run, found, objective)
+    problems = [] if resume or checked else check_findings(run, found, objective)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
@@ -205,15 +206,16 @@ class RunClips(NamedTuple):
     clips: list[Clip]  # clips to train on, without the static frames that the run drops
     validation: list[Clip]  # clips to validate on
     assumed: list[Camera]  # cameras of the uncalibrated clips whose field of view the run states
-    said_by_road: str | None  # what the motion of the road says of the speeds or poses that are trained on
+    said_by_road: str | None  # what the motion of the road says of the speeds or poses; None if another one checked
 
 
-def run_clips(run: Run, objective: Objective) -> RunClips:
+def run_clips(run: Run, objective: Objective, checked: bool = False) -> RunClips:
     """Return the clips of a run, after checking that they hold what it needs.
 
     Args:
         run: the run.
         objective: its objective.
+        checked: whether another process has checked already that their measurements agree, which takes seconds.
 
     Raises InputError, one sentence, if a source cannot be used or a clip lacks something.
     """
@@ -227,8 +229,9 @@ def run_clips(run: Run, objective: Objective) -> RunClips:
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers(clips, objective.needs(), validation)
-    said_by_road = check_agreement(whole, objective.batch_fields)
-    check_faults(whole, objective.batch_fields)
+    said_by_road = None if checked else check_agreement(whole, objective.batch_fields)
+    if not checked:
+        check_faults(whole, objective.batch_fields)
     for term in objective.terms:
         if isinstance(term, Sky) and term.by == "labels":
             check_sky([*clips, *validation], term.label)
@@ -503,6 +506,7 @@ def _trainer(
             enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
+            benchmark=True,  # of cuDNN, see fastest_convolutions; on a CPU nothing changes
         )
     except MisconfigurationException as error:
         raise InputError(

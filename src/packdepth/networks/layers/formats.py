@@ -1,9 +1,9 @@
-"""Dtypes and memory formats of a network's tensors."""
+"""Dtypes and memory formats of a network's tensors, and the choice of its convolutions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,25 @@ def use_channels_last(network: nn.Module) -> None:
     for parameter in network.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+@contextmanager
+def fastest_convolutions() -> Iterator[None]:
+    """Return a context in which cuDNN times its algorithms for each new size of a convolution, and keeps the fastest.
+
+    What it guesses without timing can be 8 times slower on a GPU (2026-11-27-gpu-convolutions.md). The first images of
+    each size take longer. On a CPU nothing changes.
+
+    >>> with fastest_convolutions():
+    ...     torch.backends.cudnn.benchmark
+    True
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def widened(convert: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -48,8 +48,10 @@ def test_the_options_of_a_verb_are_those_of_its_help(name: str, capsys: pytest.C
     verb: Callable[..., None] = ALL[name]
     with pytest.raises(SystemExit):
         main([*name.split(), "--help"])
-    shown = set(OPTION.findall(re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    shown = set(OPTION.findall(text))
     of_others = set(OPTION.findall(inspect.getdoc(verb) or ""))  # options that its description mentions
     names = {"--help", *option_names(verb)}
     assert names <= shown
     assert shown - names <= of_others
+    assert "{None" not in text  # what is left out is left out, and never written as None

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args
 
 import tyro
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
+from tyro.conf import (
+    DisallowNone,
+    OmitArgPrefixes,
+    OmitSubcommandPrefixes,
+    Positional,
+    UseAppendAction,
+    arg,
+    subcommand,
+)
 
 from packdepth import __version__
 from packdepth.city.command import city
@@ -1256,7 +1264,7 @@ def _parse(arguments: list[str]) -> None:
         description=f"A camera's own video into a metric depth network. Pages named docs/... lie in {DOCS.parent}. "
         "packdepth VERB --help shows arguments and examples. With --debug, an error shows its traceback.",
         args=arguments,
-        config=(OmitSubcommandPrefixes, OmitArgPrefixes),
+        config=(OmitSubcommandPrefixes, OmitArgPrefixes, DisallowNone),  # nobody writes None for an option left out
     )
 
 

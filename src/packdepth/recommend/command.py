@@ -172,6 +172,7 @@ def recommended(looked: Look, source: Source, budget: Budget, keeps_depth: bool 
         trial = [*chosen, Choice("data.image_size", list(size), ""), Choice("training.epochs", 1, "")]
         run = parse_run(run_values(trial), "the recommended run file")
         clips = [clip for clip in looked.clips if len(clip.frames) > max(map(abs, (0, *run.data.context))) * 2][:1]
+        print(f"timing training steps at {size[0]}x{size[1]}", file=sys.stderr, flush=True)
         timed.append(time_of_step(run, [replace(clip, targets=None) for clip in clips]))
         return timed[-1].seconds
 

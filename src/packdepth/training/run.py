@@ -138,6 +138,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
     checked = started_by_first_rank()
+    if is_first_rank():
+        print("reading    the data, and checking them", flush=True)
     found, clips, validation, assumed, said_by_road = run_clips(run, objective, checked)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)

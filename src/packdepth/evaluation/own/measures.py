@@ -158,7 +158,7 @@ def swept(image: Tensor, following: Tensor, inv_depth: Tensor, T: Tensor, camera
 
 
 def sure_pixels(mirror: Tensor, neighbor: Tensor, error: Tensor, identity: Tensor, valid: Tensor) -> Tensor:
-    """Return the pixels beyond doubt: three independent checks agree on their depth.
+    """Return the pixels that are sure: three independent checks agree on their depth.
 
     A pixel is sure if its depth differs by at most `SURE_MIRROR` from that of the mirrored image and by at most
     `SURE_NEIGHBOR` from that of the following frame, and if depth and motion explain the following frame better than

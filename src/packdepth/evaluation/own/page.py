@@ -27,8 +27,8 @@ RANKED = (
     "one that depth and motion make of the next frame. It tells little of surfaces without texture. "
 )
 COLORS = (
-    "Near is bright and far is dark. Where depth is beyond doubt it is shown in color in the last picture; elsewhere "
-    "the dark image is shown."
+    "Near is bright and far is dark. Where three checks agree (the mirrored image, the next frame, the motion) depth "
+    "is shown in color in the last picture; elsewhere the dark image is shown."
 )
 
 
@@ -88,7 +88,7 @@ def _verdict(report: OwnReport) -> Verdict:
 
 
 def _pictures(report: OwnReport, pictures: Sequence[PairPicture]) -> Markup:
-    """Return images, depth, and the pixels beyond doubt, of a few frames."""
+    """Return images, depth, and the pixels on which the checks agree, of a few frames."""
     low, high = color_range([picture.maps.inv_depth.cpu().numpy() for picture in pictures])
     bar = depth_bar(low, high, report.metric)
     parts = [Markup("<h3>{}</h3>").format(report.checkpoint)]
@@ -96,18 +96,18 @@ def _pictures(report: OwnReport, pictures: Sequence[PairPicture]) -> Markup:
         depth = colorize(picture.maps.inv_depth.cpu().numpy(), low, high)
         sure = np.where(picture.maps.sure.cpu().numpy()[..., None], depth, (DOUBT * picture.image).astype(np.uint8))
         parts.append(note(_caption(picture)))
-        shown = {"input": picture.image, "predicted depth": depth, "beyond doubt": sure}
-        parts.append(panels(picture.name, shown, {"predicted depth": bar, "beyond doubt": bar}))
+        shown = {"input": picture.image, "predicted depth": depth, "checks agree": sure}
+        parts.append(panels(picture.name, shown, {"predicted depth": bar, "checks agree": bar}))
     return joined(parts)
 
 
 def _caption(picture: PairPicture) -> str:
-    """Return the title and the name of a frame, its photometric error and its share of pixels beyond doubt."""
+    """Return title and name of a frame, its photometric error and the share of pixels on which the checks agree."""
     error, sure = picture.measures.error, picture.measures.sure
     facts = [
         f"{picture.title}: {picture.name}" if picture.title else picture.name,
         *([] if isnan(error) else [f"photometric error {error:.3f}"]),
-        *([] if isnan(sure) else [f"{percent(sure)} of pixels are beyond doubt"]),
+        *([] if isnan(sure) else [f"the checks agree on {percent(sure)} of pixels"]),
     ]
     return ", ".join(facts)
 

@@ -89,7 +89,7 @@ class PairMeasures:
     clear: float = NAN
     """The share of pixels with enough parallax and texture for `parallax`."""
     sure: float = NAN
-    """The share of pixels beyond doubt (`measures.sure_pixels`)."""
+    """The share of pixels that are sure (`measures.sure_pixels`)."""
     height: float = NAN
     """The height of the camera above the ground, in the unit of depth."""
     known_height: float = NAN

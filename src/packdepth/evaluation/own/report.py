@@ -57,7 +57,8 @@ class Measure(NamedTuple):
 class OwnReport:
     """The measures of one checkpoint on clips without ground truth, and the verdict.
 
-    `report.verdict.error` is the predicted error of depth, `report["sure"]` the share of pixels beyond doubt.
+    `report.verdict.error` is the predicted error of depth, `report["sure"]` the share of pixels on which three
+    checks agree.
     """
 
     data: str
@@ -139,7 +140,7 @@ class OwnReport:
                 "limit of `sure`",
                 "relative difference from the mirrored image's depth",
             ),
-            "sure": Measure(over_pairs("sure"), 1.0, "all pixels", "share of pixels beyond doubt"),
+            "sure": Measure(over_pairs("sure"), 1.0, "all pixels", "share of pixels on which three checks agree"),
             "clear": Measure(over_pairs("clear"), 1.0, "all pixels", "share of pixels that `parallax` is measured by"),
             "scale": Measure(
                 over_pairs("scale"),

@@ -33,6 +33,9 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
         ("predict best drive.mp4 -o out --max-detph=3", "'--max-depth'"),
         ("calibrate best mine -o out --form speed", "'--from'"),
         ("study superdepth out --stpes 4", "'--steps'"),
+        ("export best model --format onxn", "'onnx'"),
+        ("export best model --format=tflite", "valid names are onnx, openvino, executorch"),
+        ("init drive.mp4 -o run.yaml --without sped", "'speed'"),
     ],
 )
 def test_a_slip_is_answered_by_the_nearest_word(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:

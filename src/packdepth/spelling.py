@@ -1,4 +1,4 @@
-"""The spelling of commands and options, which is checked before the command line is parsed."""
+"""The spelling of commands, options and choices, which is checked before the command line is parsed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
@@ -18,7 +18,7 @@ Verbs = Mapping[str, "Verb | Mapping[str, Verb]"]
 
 
 def check_spelling(arguments: Sequence[str], verbs: Verbs) -> None:
-    """Raise InputError, which names the nearest valid one, for a command or an option that does not exist.
+    """Raise InputError, which names the nearest valid one, for what does not exist: a command, an option, a choice.
 
     Args:
         arguments: the arguments of the command line.
@@ -51,12 +51,19 @@ def _nearest_verb(word: str, level: Verbs) -> str:
 
 
 def _check_options(names: Sequence[str], words: Sequence[str], verb: Verb) -> None:
-    """Raise InputError for the first word that looks like an option, but is none of a verb."""
-    known = ["--help", *option_names(verb)]
-    for word in words:
-        option = word.partition("=")[0].replace("_", "-")
-        if option.startswith("--") and option != "--" and option not in known:
-            raise InputError(f"packdepth {' '.join(names)} has no option {option}: {nearest(option, known)}")
+    """Raise InputError for the first word that looks like an option, but is none of a verb, and for a wrong choice."""
+    known = {"--help": bool, **dict(_options(verb))}
+    for place, word in enumerate(words):
+        written, equals, value = word.partition("=")
+        option = written.replace("_", "-")
+        if not option.startswith("--") or option == "--":
+            continue
+        if option not in known:
+            raise InputError(f"packdepth {' '.join(names)} has no option {option}: {nearest(option, list(known))}")
+        choices = [str(choice) for choice in _choices(known[option])]
+        given = value if equals else next(iter(words[place + 1 :]), "--")
+        if choices and not given.startswith("--") and given not in choices:
+            raise InputError(f"packdepth {' '.join(names)} {option} {given}: {nearest(given, choices)}")
 
 
 def option_names(verb: Verb) -> Iterator[str]:
@@ -69,21 +76,36 @@ def option_names(verb: Verb) -> Iterator[str]:
     >>> list(option_names(show))
     ['--max-depth', '--flip', '--no-flip']
     """
+    for name, _ in _options(verb):
+        yield name
+
+
+def _options(verb: Verb) -> Iterator[tuple[str, Any]]:
+    """Yield the long names and the types of a verb's options."""
     types = get_type_hints(verb, include_extras=True)
     for name, parameter in inspect.signature(verb).parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
-            yield from _names(name, types[name])
+            yield from _named(name, types[name])
 
 
-def _names(name: str, kind: Any) -> Iterator[str]:
-    """Yield the names of an option of a type; of a dataclass, those of its fields."""
+def _named(name: str, kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the names of an option of a type, with that type; of a dataclass, those of its fields."""
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind, include_extras=True)
         for field in fields(kind):
-            yield from _names(field.name, hints[field.name])
+            yield from _named(field.name, hints[field.name])
         return
     given = [mark.name for mark in get_args(kind)[1:] if getattr(mark, "name", None)]  # tyro's `arg(name=...)`
     option = (given[0] if given else name).replace("_", "-")
-    yield f"--{option}"
+    yield f"--{option}", kind
     if kind is bool:
-        yield f"--no-{option}"
+        yield f"--no-{option}", kind
+
+
+def _choices(kind: Any) -> list[Any]:
+    """Return the words that an option of a type chooses among; none if it takes others, too."""
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    parts = get_args(kind)[:1] if get_origin(kind) is Annotated else get_args(kind)
+    found = [_choices(part) for part in parts if part not in (type(None), ...)]
+    return [choice for choices in found for choice in choices] if all(found) else []

@@ -241,7 +241,8 @@ TRIES: dict[str, Callable[[Try], str]] = {
     "height": height,
     "mono": mono,
     "stereo": trained(
-        "kitti_odometry/dataset", 'sequences=["06"]', "cameras=[left]", "--minutes", "6", "--without", "depth", "speed",
+        *("kitti_odometry/dataset", 'sequences=["06"]', "cameras=[left]", "--minutes", "10"),
+        *("--without", "depth", "speed"),
         protocol="kitti-odometry-clip",
     ),
     "room": trained(

@@ -25,6 +25,7 @@ from PIL import Image
 
 from packdepth.cli import main
 from packdepth.inference import live
+from packdepth.inference.cameras import ASSUMED
 from packdepth.inference.live import Painter
 from packdepth.inference.writers.video import video_writer
 from packdepth.live.page import Page
@@ -119,7 +120,7 @@ def test_a_signal_ends_it_in_good_order(
     assert 0 < figures["slowest_frames_per_second"] <= figures["frames_per_second"] < 20  # of a video of 10 a second
     assert 0 < figures["latency_ms"] <= figures["latency_95_ms"] < 2000
     assert figures["frames"] + figures["dropped"] <= 40
-    assert "depth is metric, from velocity (speed)\n" in output
+    assert f"depth is metric, from velocity (speed); {ASSUMED}\n" in output
     assert re.search(r"frames a second \(.* in the slowest 5 %\), latency \d+ ms \(95 %: \d+ ms\)", output)
     count = re.search(r"video of (\d+) frames?: ", output)
     assert count is not None

@@ -23,6 +23,7 @@ from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.inference import run
+from packdepth.inference.cameras import ASSUMED
 from packdepth.inference.options import PictureOptions, PointOptions
 from packdepth.inference.pictures import with_bar
 from packdepth.inference.predictor import Predictor, image_tensor, load
@@ -144,7 +145,7 @@ def test_a_report_says_what_was_written_and_its_unit(
     assert output == [
         f"depth as npz and 16-bit png of 6 frames: {tmp_path / 'out' / 'depth'}",
         f"colors of 6 frames: {tmp_path / 'out' / 'color'}",
-        "depth is metric, from velocity (speed)",
+        f"depth is metric, from velocity (speed); {ASSUMED}",
     ]
 
 

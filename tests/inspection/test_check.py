@@ -138,11 +138,11 @@ def test_a_missing_calibration_is_to_be_written_and_a_guess_to_be_replaced(sound
     file = tmp_path / "drive.yaml"
     spoilt = replace(sound, clip=replace(sound.clip, missing_camera=file))
     (finding,) = findings(spoilt)
-    assert finding.advice.startswith(f"Write a calibration as {file} (width")
+    assert finding.advice.startswith(f"Name its calibration with camera=FILE, or write a calibration as {file} (width")
     file.write_text("guess: assumed")
     (finding,) = findings(spoilt)
     assert finding.found.startswith(f"none in {file}; ")
-    assert finding.advice.startswith("Write a calibration into it (width")
+    assert finding.advice.startswith("Name its calibration with camera=FILE, or write a calibration into it (width")
 
 
 def test_data_that_gives_no_metres_is_called_so(sound: Survey) -> None:
@@ -278,7 +278,10 @@ def test_a_car_that_stops_and_a_camera_that_nobody_knows(data: Path) -> None:
     (calibration,) = [finding for finding in dashcam if finding.name == "calibration"]
     assert calibration.severity == "warning"
     assert "60 degrees across (assumed)" in calibration.found
-    assert all(choice in calibration.advice for choice in ("Write a calibration", "{fov: DEGREES}", "{learn: true}"))
+    assert all(
+        choice in calibration.advice
+        for choice in ("camera=FILE", "write a calibration", "{fov: DEGREES}", "{learn: true}")
+    )
 
 
 def test_stamps_that_are_ten_times_too_large(data: Path) -> None:

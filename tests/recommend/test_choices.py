@@ -109,7 +109,7 @@ def test_the_height_of_a_camera_without_calibration_gives_no_metres() -> None:
         (look_of(clip), "need its calibration"),
         (look_of(clip_of(speed=None)), "nothing gives metres"),
         (look_of(clip_of(speed=None, height=1.5)), "metres from the height of the camera"),
-        (look_of(clip_of(depth=True)), "metres from speeds or poses, measured depth"),
+        (look_of(clip_of(depth=True)), "metres from speed, measured depth"),
     ):
         assert words in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
 

@@ -204,8 +204,9 @@ def camera_advice(missing: Path) -> str:
     """
     write = "write a calibration into it" if missing.exists() else f"write a calibration as {missing}"
     return (
-        f"{write} (width, height, fx, fy, cx, cy in pixels), or state the field of view with fov=DEGREES "
-        f"(in the run file, camera: {{fov: DEGREES}}), or learn the camera there with camera: {{learn: true}}"
+        f"name its calibration with camera=FILE, or {write} (width, height, fx, fy, cx, cy in pixels), or state the "
+        f"field of view with fov=DEGREES (in the run file, camera: {{fov: DEGREES}}), or learn the camera there with "
+        f"camera: {{learn: true}}"
     )
 
 

@@ -91,6 +91,7 @@ def import_data(
     source = source_at(path, kind, options)
     recipe = Recipe(source=source, size=size, format=image_format)
     check_recipe(output / "import.yaml", recipe)
+    print(f"reading {path}", flush=True)  # offset=auto compares many images
     clips = source.clips()
     check_names(clips, path, "import")
     check_sizes_of_videos(clips)

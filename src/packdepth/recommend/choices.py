@@ -153,7 +153,7 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
     """
     terms = next(choice.value for choice in choices if choice.key == "objective")
     sources = {
-        "velocity": "speeds or poses",
+        "velocity": " and ".join(_distance_sources(look.clips)),
         "poses": "poses",
         "stereo": "stereo pairs",
         "camera_height": "the height of the camera",
@@ -175,6 +175,11 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
             f"leave out the others"
         )
     return "up to a factor: nothing gives metres; add speeds=LOG or height_m=METRES to import or init"
+
+
+def _distance_sources(clips: Sequence[Clip]) -> list[str]:
+    """Return what the lengths of motion are known from: "poses", "speed" or both."""
+    return sorted({distance_source(clip) or "speed" for clip in clips if not clip.independent})
 
 
 def plan_in_words(choices: Sequence[Choice], budget: Budget, slowdown: float) -> list[str]:
@@ -493,7 +498,7 @@ def _terms(situation: Situation) -> list[Choice]:
     if stereo:
         terms.append(({"kind": "hints", "weight": 0.5}, "finds what is near and thin"))
     if context and has_distance:
-        sources = sorted({distance_source(clip) or "speed" for clip in look.clips if not clip.independent})
+        sources = _distance_sources(look.clips)
         kind, measured = "velocity", "at the measured length"
         if sources == ["poses"] and not look.is_forward:
             kind, measured = "poses", "by the measured motion: that of a camera that turns fast is learned too late"

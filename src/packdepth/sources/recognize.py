@@ -42,7 +42,10 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
     for option in options:
         key, equals, text = option.partition("=")
         if not equals:
-            raise InputError(f"'{option}' is not an option; write key=value, such as cameras=[left]")
+            raise InputError(
+                f"'{option}' is not an option; write key=value, such as cameras=[left], speeds=LOG or camera=FILE, "
+                f"after the data and the output"
+            )
         field = found.model_fields.get(key)
         is_texts = field is not None and is_list_of_text(field.annotation)
         try:
@@ -119,6 +122,8 @@ def _unknown(path: Path) -> str:
         )
     for child in children:
         refuse_disguise(child)
+    if (path / "weights.safetensors").is_file() and (path / "meta.json").is_file():
+        return "is a checkpoint and no data (of two arguments, the checkpoint comes first)"
     return "holds no image and looks like no data set that is known"
 
 

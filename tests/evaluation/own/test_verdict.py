@@ -52,7 +52,7 @@ def test_no_error_is_promised_that_is_smaller_than_those_of_the_calibration(para
     assert verdict.high == pytest.approx(0.20)
     assert verdict.by_position == pytest.approx(0.20)
     assert verdict.grade == "Fair"  # although it is clearly better than guessing
-    why = "and its measures are below those that the verdict was calibrated on, which makes it Fair at best."
+    why = "and its measures are smaller than any that the verdict was calibrated on, which makes it Fair at best."
     assert f"the network is better, {why}" in verdict.words
 
 

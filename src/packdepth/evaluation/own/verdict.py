@@ -236,7 +236,7 @@ def _comparison(error: float, by_position: float, below: bool) -> str:
     grade = _grade(error, by_position, below)
     lowered = "" if grade in (NOT_BETTER, grade_of(error)) else f", which makes it {grade} at best"
     if below:
-        lowered = f", and its measures are below those that the verdict was calibrated on{lowered}"
+        lowered = f", and its measures are smaller than any that the verdict was calibrated on{lowered}"
     if math.isnan(by_position):
         return f"It could not be compared with guessing by position in the image{lowered}."
     guess = f"Guessing by position in the image, without looking at it, has an error of about {percent(by_position)}"

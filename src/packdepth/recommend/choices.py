@@ -73,6 +73,11 @@ class Budget:
     processes: int  # number of processes; on a CPU each has one thread
     seed: int = 1  # seed of the training
 
+    @property
+    def seconds_between(self) -> float:
+        """The seconds between starting and the end: a quarter of the minutes at least."""
+        return max(60 * self.minutes - STARTING, 15 * self.minutes)
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -199,10 +204,11 @@ def plan_in_words(choices: Sequence[Choice], budget: Budget, slowdown: float) ->
     samples = steps.value * values["training.epochs"].value * values["training.batch_size"].value
     lines = [
         f"images     {height}x{width}: {values['data.image_size'].why}",
-        f"training   {steps.why}, {clock}{longer}",
+        f"training   {steps.why}, {clock}; starting and validation take the rest{longer}",
     ]
     if samples < ROUGH_IMAGES:
-        advice = f"expect rough depth, or give more --minutes ({FEW_IMAGES} samples are a good start)"
+        minutes = (STARTING + FEW_IMAGES / samples * budget.seconds_between) / 60
+        advice = f"expect rough depth, or give --minutes {math.ceil(minutes)} ({FEW_IMAGES} samples are a good start)"
         lines.append(f"           {samples} samples are few: {advice}")
     return lines
 
@@ -324,7 +330,7 @@ def with_steps(
             next_size = f"; {other[0]}x{other[1]} needs --minutes {math.ceil(minutes)}"
             break
         size, seconds = other, time
-    paid = int(TRAINING_SHARE * max(60 * budget.minutes - STARTING, 15 * budget.minutes) / seconds)
+    paid = int(TRAINING_SHARE * budget.seconds_between / seconds)
     used = min(1.0, most / batch / max(paid, 1)) * budget.minutes
     epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(used / EPOCH_MINUTES))
     steps = max(min(paid, int(most / batch)), epochs)

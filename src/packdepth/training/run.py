@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -138,8 +139,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
     checked = started_by_first_rank()
-    if is_first_rank():
-        print("reading    the data, and checking them", flush=True)
+    if is_first_rank() and sys.stderr.isatty():  # some seconds; the first line of a log says what is trained on
+        print("reading    the data, and checking them", file=sys.stderr, flush=True)
     found, clips, validation, assumed, said_by_road = run_clips(run, objective, checked)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)

@@ -627,3 +627,19 @@ def test_predictions_of_other_frames_are_not_mixed(checkpoint_folder: Path, movi
     with pytest.raises(InputError, match=f"holds files of other frames, such as {NAMES[3]}.tiff"):
         predict(checkpoint_folder, moving_clip, tmp_path / "out", "tiff", options=["frames=[0,3]"])
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/tiff").iterdir()} == before
+
+
+def test_a_camera_is_said_to_be_assumed_only_where_none_is_known(
+    checkpoint_folder: Path, moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(checkpoint_folder, moving_clip, tmp_path / "out", "depth")
+    assert capsys.readouterr().out.splitlines()[-1] == "depth is metric, from velocity (speed)"
+
+
+def test_a_checkpoint_in_the_place_of_the_data_is_called_one(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", "check", str(checkpoint_folder)]) == 2
+    assert f"{checkpoint_folder}: is a checkpoint and no data" in capsys.readouterr().err
+    assert main(["data", "import", str(folder), "phone.csv", str(tmp_path / "mine")]) == 2
+    assert "is not an option; write key=value, such as" in capsys.readouterr().err

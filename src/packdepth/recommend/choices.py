@@ -204,7 +204,7 @@ def plan_in_words(choices: Sequence[Choice], budget: Budget, slowdown: float) ->
     samples = steps.value * values["training.epochs"].value * values["training.batch_size"].value
     lines = [
         f"images     {height}x{width}: {values['data.image_size'].why}",
-        f"training   {steps.why}, {clock}; starting and validation take the rest{longer}",
+        f"training   {steps.why}, {clock}{longer}",
     ]
     if samples < ROUGH_IMAGES:
         minutes = (STARTING + FEW_IMAGES / samples * budget.seconds_between) / 60

@@ -232,8 +232,9 @@ def run_clips(run: Run, objective: Objective, checked: bool = False) -> RunClips
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers(clips, objective.needs(), validation)
-    said_by_road = None if checked else check_agreement(whole, objective.batch_fields)
+    said_by_road = None
     if not checked:
+        said_by_road = check_agreement(whole, objective.batch_fields)
         check_faults(whole, objective.batch_fields)
     for term in objective.terms:
         if isinstance(term, Sky) and term.by == "labels":

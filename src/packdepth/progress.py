@@ -111,6 +111,18 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     yield advance
 
 
+def announce(text: str) -> None:
+    """Say on standard error what will take some seconds, if that is a terminal: logs begin with what was done.
+
+    Args:
+        text: the line.
+
+    >>> announce("reading the data")
+    """
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr, flush=True)
+
+
 def clock(seconds: float) -> str:
     """Return a duration as h:mm:ss or m:ss.
 

@@ -126,6 +126,14 @@ def test_stereo_pairs_need_no_ego_motion() -> None:
     ]
 
 
+def test_each_step_sees_many_places_but_for_stereo_pairs() -> None:
+    mono, stereo = (values_of(look_of(clip_of(1000, right=right), path=1000.0)) for right in (False, True))
+    assert (mono["training"]["batch_size"], stereo["training"]["batch_size"]) == (16, 4)
+    smooth = [next(x["weight"] for x in v["objective"] if x["kind"] == "smoothness") for v in (mono, stereo)]
+    assert smooth == [0.01, 0.001]
+    assert mono["data"]["augmentation"] == stereo["data"]["augmentation"]  # many places, in both
+
+
 def test_measured_depth_is_trained_on_unless_it_is_kept_for_evaluation() -> None:
     assert "reprojected" in kinds(values_of(look_of(clip_of(depth=True))))
     assert "abs_rel" not in kinds(values_of(look_of(clip_of(depth=True))))
@@ -152,7 +160,7 @@ def test_measured_depth_in_held_out_frames_alone_gives_no_metres() -> None:
     last = len(clip.frames) - 1
     frames = [frame if i == last else replace(frame, depth=None) for i, frame in enumerate(clip.frames)]
     looked = look_of(replace(clip, frames=tuple(frames)))
-    assert "only held-out frames have measured depth" in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
+    assert "not every clip has measured depth" in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
 
 
 def test_measured_depth_holds_depth_directly_where_nothing_says_how_far_the_camera_moved() -> None:

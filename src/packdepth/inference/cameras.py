@@ -13,7 +13,7 @@ from packdepth.records import Clip
 MAX_ZOOM = 1.25  # ratio of focal lengths up to which depth stays metric: the error then grew by 1.16, at 1.5 by 1.33
 # (docs/results/2026-11-26-other-cameras.md)
 MAX_STRETCH = 1.1  # ratio of the horizontal to the vertical zoom up to which things keep their shape; chosen by eye
-ASSUMED = "without a calibration, the camera is taken for that of the training (--camera names another)"
+ASSUMED = "without a calibration, the camera is taken for that of the training (predict --camera names another)"
 
 
 def learned_camera(clip: Clip, meta: Meta) -> LearnedCamera | None:

@@ -105,6 +105,11 @@ class Situation:
         return uses_stereo(self.look)
 
     @property
+    def averages(self) -> bool:
+        """Whether each step must see many places, see `averages_places`."""
+        return averages_places(self.look)
+
+    @property
     def pretrained(self) -> bool:
         """Whether the depth network starts from ImageNet: if the package of the weights is installed."""
         return has_best_weights()
@@ -173,7 +178,10 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
         return "up to a factor: metres from the height of the camera need its calibration, or fov=DEGREES"
     measured = sum(any(map(has_measured_depth, clip.frames)) for clip in look.clips)
     if measured and measured == len(look.clips):
-        return "up to a factor: only held-out frames have measured depth; add speeds=LOG or height_m=METRES"
+        return (
+            "up to a factor: outside the held-out frames not every clip has measured depth; add speeds=LOG or "
+            "height_m=METRES"
+        )
     if measured:
         return (
             f"up to a factor: only {counted(measured, 'clip')} of {len(look.clips)} can be trained by measured depth; "
@@ -273,6 +281,18 @@ def place_count(look: Look) -> float:
     return unrelated + max(drives, (look.frames - unrelated) * (1 - look.static) / FRAMES_OF_A_PLACE)
 
 
+def averages_places(look: Look) -> bool:
+    """Return whether each training step must see many places, in many small images.
+
+    Video of one place leaves much to chance, which others even out. A stereo pair does not: of pairs of many places,
+    few and larger images a step are better (2026-11-27-sequence-06-and-pairs.md).
+
+    Args:
+        look: measurements of the data.
+    """
+    return place_count(look) >= MANY_PLACES and not uses_stereo(look)
+
+
 def image_sizes(clips: Sequence[Clip]) -> list[tuple[int, int]]:
     """Return the image sizes to choose from, height and width, small to large: multiples of 32 in the clips' shape.
 
@@ -319,7 +339,7 @@ def with_steps(
     values = {choice.key: choice.value for choice in choices}
     batch, places = int(values["training.batch_size"]), place_count(look)
     few = FEW_PRETRAINED if values["networks.depth"]["kind"] == "encoder_decoder" else FEW_IMAGES
-    wanted = max(few, IMAGES_OF_A_PLACE * places if places >= MANY_PLACES else 0)
+    wanted = max(few, IMAGES_OF_A_PLACE * places if averages_places(look) else 0)
     most = max(MANY_IMAGES, IMAGES_OF_A_PLACE * places)
     first, *larger = image_sizes(look.clips)
     size, seconds, next_size = first, step_seconds(choices, first), ""
@@ -499,7 +519,7 @@ def _terms(situation: Situation) -> list[Choice]:
         terms.append(({"kind": "photometric", "scales": scales}, "views synthesized from the context frames"))
     if stereo:
         terms.append(({"kind": "stereo", "scales": "pyramid", "both": False}, "the right image, at a known distance"))
-    smooth = 0.01 if many else 0.001
+    smooth = 0.01 if situation.averages else 0.001
     terms.append(({"kind": "smoothness", "weight": smooth}, "depth is smooth where the image is"))
     if stereo:
         terms.append(({"kind": "hints", "weight": 0.5}, "finds what is near and thin"))
@@ -529,7 +549,7 @@ def _terms(situation: Situation) -> list[Choice]:
 
 def _training(situation: Situation) -> list[Choice]:
     budget, many = situation.budget, situation.many
-    batch = 16 if many else 4
+    batch = 16 if situation.averages else 4
     batch = -(-batch // budget.processes) * budget.processes
     muon: dict[str, Any] = {"kind": "muon", "learning_rate": 0.04 if many else 0.03, "pose_learning_rate": 0.02}
     if situation.pretrained:
@@ -541,7 +561,9 @@ def _training(situation: Situation) -> list[Choice]:
         why = f"processes of one thread each, faster than one process of {budget.processes} threads"
         processes = [Choice("training.devices", budget.processes, why)]
     return [
-        Choice("training.batch_size", batch, "many places in each step" if many else "small, for more steps"),
+        Choice(
+            "training.batch_size", batch, "many places in each step" if situation.averages else "small, for more steps"
+        ),
         Choice(
             "training.depth_learning_rate",
             2e-3 if many and not situation.pretrained else 1e-3,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.sky import Sky
 from packdepth.ownership import owned
-from packdepth.progress import counted
+from packdepth.progress import announce, counted
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.guess import assume_fov
 from packdepth.sources.video import check_sizes_of_videos
@@ -139,8 +138,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
     checked = started_by_first_rank()
-    if is_first_rank() and sys.stderr.isatty():  # some seconds; the first line of a log says what is trained on
-        print("reading    the data, and checking them", file=sys.stderr, flush=True)
+    if is_first_rank():
+        announce("reading    the data, and checking them")
     found, clips, validation, assumed, said_by_road = run_clips(run, objective, checked)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)

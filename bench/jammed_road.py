@@ -27,6 +27,7 @@ from packdepth.studies.supervision import WEIGHTS
 
 RUN_FILE = Path(__file__).parents[1] / "configs" / "kitti_raw_clip.yaml"
 HEIGHT = 1.65  # metres: height of the cameras of KITTI's car above the road (its sensor setup)
+SCRATCH = {"kind": "packnet", "preset": "tiny", "initial_depth": 12.0}
 PRETRAINED = {"kind": "encoder_decoder", "initial_depth": 12.0, "encoder": WEIGHTS["imagenet"]}
 CAMERA_HEIGHT = {"kind": "camera_height", "weight": 0.2, "height_m": HEIGHT}
 
@@ -39,8 +40,8 @@ class Variant:
     """The name in files."""
     title: str
     """The title in tables."""
-    depth: dict[str, Any] | None = None
-    """The depth network, in place of PackNet `tiny`."""
+    depth: dict[str, Any]
+    """The depth network."""
     terms: tuple[dict[str, Any], ...] = ()
     """Terms that are added."""
     initial: str | None = None
@@ -66,9 +67,9 @@ def variants(plan: Plan) -> list[Variant]:
         plan: the plan.
     """
     found = [
-        Variant("plain", "configs/kitti_raw_clip.yaml"),
-        Variant("imagenet", "ImageNet encoder", PRETRAINED),
-        Variant("height", "camera height", terms=(CAMERA_HEIGHT,)),
+        Variant("plain", "PackNet `tiny`", SCRATCH),
+        Variant("imagenet", "ImageNet encoder, configs/kitti_raw_clip.yaml", PRETRAINED),
+        Variant("height", "PackNet `tiny`, camera height", SCRATCH, (CAMERA_HEIGHT,)),
         Variant("imagenet_height", "ImageNet encoder, camera height", PRETRAINED, (CAMERA_HEIGHT,)),
     ]
     if plan.start is not None:
@@ -87,8 +88,7 @@ def run_values(variant: Variant, seed: int) -> dict[str, Any]:
         seed: the seed of the training.
     """
     values: dict[str, Any] = read_yaml(RUN_FILE, (f"training.seed={seed}", "training.devices=1"))
-    if variant.depth is not None:
-        values["networks"]["depth"] = variant.depth
+    values["networks"]["depth"] = variant.depth
     if variant.initial is not None:
         values["initial"] = {"depth": variant.initial, "pose": variant.initial}
     values["objective"] += variant.terms

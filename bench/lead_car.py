@@ -114,6 +114,7 @@ def run_values(source: dict[str, Any], way: str, segmentation: Path, steps: int,
     """
     run: dict[str, Any] = yaml.safe_load((CONFIGS / "kitti_raw_clip.yaml").read_text())
     run["data"]["train"] = [source]
+    run["networks"]["depth"] = {"kind": "packnet", "preset": "tiny", "initial_depth": 12.0}
     run["objective"][0]["automask"] = way != WAYS[0]
     if way == WAYS[2]:
         run["networks"]["depth"]["guidance"] = {"semantics": {"kind": "fpn", "checkpoint": str(segmentation)}}

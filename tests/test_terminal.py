@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -75,6 +76,28 @@ def test_a_fault_is_told_and_its_traceback_is_kept_for_who_asks(
     shown = capsys.readouterr().err
     assert "Traceback" in shown
     assert "the cause" in shown
+
+
+def test_a_thread_that_fails_prints_no_traceback_and_is_told_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(path: Path) -> str:
+        thread = Thread(target=lambda: (tmp_path / "missing").read_text())
+        thread.start()
+        thread.join()
+        return "done"
+
+    monkeypatch.setattr("packdepth.inference.info.describe", work)
+    monkeypatch.delenv(DEBUG, raising=False)
+    assert cli.main(["info", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "done\n"
+    (line,) = shown.err.splitlines()
+    assert "a thread failed" in line
+    assert "No such file" in line
+    monkeypatch.setenv(DEBUG, "1")
+    assert cli.main(["info", str(tmp_path)]) == 0
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_debug_may_stand_anywhere(

@@ -24,7 +24,7 @@ from tyro.conf import (
 
 from packdepth import __version__
 from packdepth.city.command import city
-from packdepth.errors import InputError, check_least
+from packdepth.errors import InputError, check_least, in_one_line
 from packdepth.inference.options import (
     APP,
     LIVE,
@@ -51,12 +51,13 @@ from packdepth.interruption import (
     say_interrupted,
 )
 from packdepth.progress import counted
+from packdepth.reading import reason_of
 from packdepth.run_files import DOCS
 from packdepth.sharing.options import CARD, CardOptions
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 from packdepth.studies.machine import Machine
-from packdepth.terminal import DEBUG, plain_output, print_cause, sentence
+from packdepth.terminal import DEBUG, plain_output, print_cause, quiet_threads, sentence
 from packdepth.verbs import end_of_help, named_output
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
@@ -1208,7 +1209,7 @@ def main(argv: list[str] | None = None) -> int:
     if "--debug" in arguments:
         arguments = [argument for argument in arguments if argument != "--debug"]
         os.environ[DEBUG] = "1"  # the processes that a verb starts have it, too
-    with heeding_signals() as signals:
+    with heeding_signals() as signals, quiet_threads() as errors:
         interruption = None
         try:
             status = _run(arguments, signals)
@@ -1220,6 +1221,11 @@ def main(argv: list[str] | None = None) -> int:
     if signals.received is not None:
         interruption = Interrupted(signals.received)
     if interruption is None:
+        if errors and status == 0:
+            reason = in_one_line(reason_of(errors[0]))
+            print(
+                f"packdepth: warning: see whether its output is complete: a thread failed ({reason})", file=sys.stderr
+            )
         return status
     say_interrupted(arguments)
     return interruption.status

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -27,6 +28,7 @@ except ImportError:  # Windows: what a killed process leaves there stays
 
 MARK = "~packdepth-"  # in the names of unfinished files and folders
 OLD = "old-"  # after MARK: a complete folder that a new one is about to take the place of
+UNFINISHED = rf"^\.(.*){MARK}[0-9a-f]{{8}}(.*)$"  # such names: stem and suffix of the finished ones
 STEM = 100  # characters of a file's own name in the name of the unfinished one: together below the 255 of disks
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FULL_IN_WORDS = ("No space left on device", "Disk quota exceeded")  # of libraries that pass on words, and no number
@@ -42,6 +44,18 @@ def beside(path: Path) -> Path:
         path: the path.
     """
     return path.with_name(f".{path.stem[:STEM]}{MARK}{uuid.uuid4().hex[:8]}{path.suffix}")
+
+
+def finished(path: Path) -> Path:
+    """Return the path that an unfinished file or folder, or something in it, is to have in the end.
+
+    Args:
+        path: any path; one without an unfinished part is returned as it is.
+
+    >>> finished(beside(Path("out/frames.csv")) / "a").as_posix(), finished(Path("out/a")).as_posix()
+    ('out/frames.csv/a', 'out/a')
+    """
+    return Path(*(re.sub(UNFINISHED, r"\1\2", part) for part in path.parts))
 
 
 @contextmanager
@@ -337,6 +351,7 @@ def disk_error(error: BaseException, path: Path, written: int = 0, temporary: Pa
     """
     if isinstance(error, InputError):
         return None
+    path = finished(path)
     if is_full(error):
         there = next(folder for folder in [path, *path.absolute().parents] if folder.is_dir())
         free = size_in_words(shutil.disk_usage(there).free)

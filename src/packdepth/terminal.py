@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import traceback
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -163,6 +164,38 @@ def _command(arguments: Sequence[str]) -> str:
     """Return a command line in a sentence."""
     text = in_one_line(" ".join(["packdepth", *arguments]))
     return text if len(text) <= MAX_COMMAND else f"{text[:MAX_COMMAND]}..."
+
+
+@contextmanager
+def quiet_threads() -> Iterator[list[BaseException]]:
+    """Collect the errors that end threads in place of printing their tracebacks, but for `--debug`.
+
+    A library that works in a thread, such as TensorBoard's writer, raises its error again where it is waited for.
+
+    Yields:
+        The errors so far.
+
+    >>> with quiet_threads() as errors:
+    ...     thread = threading.Thread(target=lambda: 1 / 0)
+    ...     thread.start()
+    ...     thread.join()
+    >>> errors
+    [ZeroDivisionError('division by zero')]
+    """
+    errors: list[BaseException] = []
+
+    def collect(ended: threading.ExceptHookArgs) -> None:
+        if os.environ.get(DEBUG):
+            threading.__excepthook__(ended)
+        if ended.exc_value is not None:
+            errors.append(ended.exc_value)
+
+    before = threading.excepthook
+    threading.excepthook = collect
+    try:
+        yield errors
+    finally:
+        threading.excepthook = before
 
 
 def print_cause(error: BaseException) -> None:

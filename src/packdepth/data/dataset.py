@@ -15,7 +15,7 @@ from packdepth.config import Augmentation
 from packdepth.data.fields import FIELDS
 from packdepth.data.label_maps import label_map, read_label_map
 from packdepth.data.resized import resized_depth, resized_labels
-from packdepth.data.targets import camera_index, check_calibrated, target_indices
+from packdepth.data.targets import Targets, camera_index, check_calibrated, target_indices
 from packdepth.data.teacher_maps import resized_inv_depth
 from packdepth.data.transforms import ColorJitter, flipped
 from packdepth.errors import InputError
@@ -74,7 +74,7 @@ class ClipDataset(Dataset[Sample]):
         self.label_classes, self._teacher = label_classes, teacher
         sizes = {(clip.camera.height, clip.camera.width) for clip in clips}
         self._truth_size = max(sizes, key=math.prod) if one_size and len(sizes) > 1 else None
-        self.targets: list[tuple[Clip, int]] = []
+        found: list[tuple[Clip, list[int]]] = []
         for clip in clips:
             indices = target_indices(clip, offsets, measured="distance" in fields)
             if not indices and target_indices(clip, offsets):
@@ -88,7 +88,8 @@ class ClipDataset(Dataset[Sample]):
                     f"{clip.path}: no {target} of clip {clip.name} has context frames at {list(offsets)}; "
                     f"give a longer clip of consecutive frames, or leave it out"
                 )
-            self.targets += [(clip, i) for i in indices]
+            found.append((clip, indices))
+        self.targets = Targets(found)
         self._cache: dict[Readable, Tensor] | None = {} if cache else None
 
     def __len__(self) -> int:

@@ -40,7 +40,9 @@ def fingerprint(clip: Clip) -> Fingerprint:
     0
     """
     frames = clip.frames
-    numbers = [(frame.time, np.nan if frame.speed is None else frame.speed) for frame in frames]
+    numbers = np.empty((len(frames), 2))
+    numbers[:, 0] = [frame.time for frame in frames]
+    numbers[:, 1] = [np.nan if frame.speed is None else frame.speed for frame in frames]
     poses = [frame.pose for frame in frames if frame.pose is not None]
     camera = clip.camera
     facts = (camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height, clip.baseline, clip.camera_height)
@@ -49,7 +51,7 @@ def fingerprint(clip: Clip) -> Fingerprint:
         frames=len(frames),
         names=_hash("\n".join(frame.name for frame in frames).encode()),
         measurements=_hash(
-            np.array(numbers, dtype=np.float64).tobytes()
+            numbers.tobytes()
             + (np.stack(poses).astype(np.float64).tobytes() if poses else b"")
             + repr(tuple(None if fact is None else float(fact) for fact in facts)).encode()
         ),

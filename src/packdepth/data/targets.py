@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,30 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.guess import common_guess, guess_in_words, with_fov
 
 GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
+
+
+class Targets(Sequence[tuple[Clip, int]]):
+    """Target frames, each as its clip and its index there, a pair that is made when it is asked for.
+
+    >>> from pathlib import Path
+    >>> one, other = (Clip(name, Path(name), Camera.from_fov(60, width=640, height=192), frames=()) for name in "ab")
+    >>> targets = Targets([(one, [1, 2]), (other, [7])])
+    >>> len(targets), [(clip.name, index) for clip, index in targets], targets[-1][1]
+    (3, [('a', 1), ('a', 2), ('b', 7)], 7)
+    """
+
+    def __init__(self, parts: Iterable[tuple[Clip, Sequence[int]]]) -> None:
+        self._parts = [(clip, np.array(indices, dtype=np.int32)) for clip, indices in parts]
+        self._ends = list(accumulate(len(indices) for _, indices in self._parts))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, place: int) -> tuple[Clip, int]:  # type: ignore[override]  # no slices
+        place = range(len(self))[place]
+        part = bisect_right(self._ends, place)
+        clip, indices = self._parts[part]
+        return clip, int(indices[place - self._ends[part]])  # counted from the end of its clip
 
 
 def target_indices(clip: Clip, offsets: Sequence[int], measured: bool = False) -> list[int]:

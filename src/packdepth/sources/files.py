@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -119,7 +120,10 @@ def in_order(names: Iterable[str]) -> list[str]:
     >>> in_order(["12.5", "12.25", "7.5"])  # times in seconds
     ['7.5', '12.25', '12.5']
     """
-    return sorted(names, key=lambda name: (name_parts(name), name))
+    plain = sorted(names)
+    if number_start(plain) is not None:  # a million names are sorted in a second, and not in ten
+        return plain
+    return sorted(plain, key=lambda name: (name_parts(name), name))
 
 
 def name_parts(name: str) -> list[str | Decimal]:
@@ -146,25 +150,33 @@ def by_name(paths: Iterable[Path]) -> list[Path]:
     """
     everything = list(paths)
     of_stem = {path.stem: path for path in everything}
-    if len(of_stem) == len(everything) and _alphabet_counts(plain := sorted(of_stem)):
-        return [of_stem[stem] for stem in plain]
+    if len(of_stem) == len(everything):
+        return [of_stem[stem] for stem in in_order(of_stem)]
     return sorted(everything, key=lambda path: (name_parts(path.stem), path.name))
 
 
-def _alphabet_counts(names: Sequence[str]) -> bool:
-    """Return whether names in the order of the alphabet are also in that of their numbers, as far as is quickly known.
+def number_start(names: Sequence[str]) -> int | None:
+    """Return where the number begins that alone tells names apart, if all have it at their end, in as many digits.
 
-    They are if they differ in as many digits at their end, as the names of most recordings: a million names are then
-    sorted in a second, and not in ten.
+    So have the names of most recordings, and a million of them need not be taken apart. Their order is that of the
+    alphabet. Names that differ in a fraction (12.25) have none.
 
     Args:
-        names: names in the order of the alphabet.
+        names: names in the order of the alphabet or of their numbers, all different.
+
+    >>> number_start(["left_08", "left_09", "left_12"]), number_start(["8", "9", "12"]), number_start(["1.25", "1.50"])
+    (5, None, None)
     """
-    if not names:
-        return True
-    shared = next((at for at, (one, other) in enumerate(zip(names[0], names[-1], strict=False)) if one != other), 0)
-    start = len(names[0][:shared].rstrip("0123456789"))
-    return len(set(map(len, names))) == 1 and all(name[start:].isascii() and name[start:].isdigit() for name in names)
+    if len(names) < 2:
+        return None
+    first, last = names[0], names[-1]
+    shared = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
+    start = len(first[:shared].rstrip("0123456789"))
+    text, length = first[:start], len(first)
+    if text[-1:] == "." and text[-2:-1].isdigit():
+        return None
+    alike = (len(name) == length and name.startswith(text) and name.isascii() for name in names)
+    return start if all(alike) and all(name[start:].isdigit() for name in names) else None
 
 
 def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) -> dict[str, T]:
@@ -178,12 +190,15 @@ def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) ->
     Raises InputError for two files of one name.
     """
     paths: dict[str, Path] = {}
-    for path in by_name(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() in suffixes and not is_clutter(path):
-            if path.stem in paths:
-                raise InputError(f"{path}: is a second file for this frame, after {paths[path.stem].name}; remove one")
-            paths[path.stem] = path
-    return {name: kind(path) for name, path in paths.items()}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        name = path.name
+        if name.lower().endswith(suffixes) and not is_clutter(path):
+            stem = name[: name.rindex(".")]
+            if stem in paths:
+                first, second = sorted((paths[stem], path))
+                raise InputError(f"{second}: is a second file for this frame, after {first.name}; remove one")
+            paths[stem] = path
+    return {name: kind(paths[name]) for name in in_order(paths)}
 
 
 def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T], what: str) -> dict[str, T]:
@@ -272,11 +287,31 @@ def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.n
     return array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class ImageFile:
-    """Image file of any format that Pillow reads. Gray images become RGB."""
+    """Image file of any format that Pillow reads. Gray images become RGB.
 
-    path: Path  # file of the image
+    A run may have a million: each holds its name, and all of one folder the same text.
+
+    Args:
+        path: the file.
+
+    >>> ImageFile(Path("drive/000012.png")).path.as_posix()
+    'drive/000012.png'
+    """
+
+    folder: str  # folder of the file
+    name: str  # name of the file, with suffix
+
+    def __init__(self, path: Path | str) -> None:
+        folder, name = os.path.split(path)
+        object.__setattr__(self, "folder", sys.intern(folder))
+        object.__setattr__(self, "name", name)
+
+    @property
+    def path(self) -> Path:
+        """The file of the image."""
+        return Path(self.folder, self.name)
 
     def read(self) -> np.ndarray:
         """Read the image: [H, W, 3] uint8, RGB."""

@@ -122,8 +122,8 @@ class Images(UncalibratedSource):
 
 def _warn_of_others(folder: Path) -> None:
     """Warn of files in a folder of images that are not read."""
-    unread = (child for child in folder.iterdir() if child.suffix.lower() not in IMAGES and not is_clutter(child))
-    if others := unread_names(by_name(child for child in unread if child.is_file()), IMAGES):
+    unread = [child for child in folder.iterdir() if not child.name.lower().endswith(IMAGES)]
+    if others := unread_names(by_name(child for child in unread if not is_clutter(child) and child.is_file()), IMAGES):
         warnings.warn(f"{folder}: packdepth reads its images; left alone: {listed(others)}", stacklevel=3)
 
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packdepth.errors import InputError
-from packdepth.sources.files import NUMBER_IN_NAME, listed, name_parts
+from packdepth.sources.files import NUMBER_IN_NAME, listed, name_parts, number_start
 
 MIN_SERIES = 3  # images: a target and its two neighbors; fewer may be a coincidence of names
 STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
@@ -46,6 +46,8 @@ def series_of(names: Sequence[str]) -> tuple[list[Series], list[str]]:
     >>> series_of(["1", "2", "3", "cover"])
     ([Series(label='', names=['1', '2', '3'])], ['cover'])
     """
+    if len(names) >= MIN_SERIES and number_start(names) is not None:
+        return [Series(_label([names[0], names[-1]]), list(names))], []
     groups: dict[tuple[str | Decimal, ...], list[str]] = {}
     for name in names:
         groups.setdefault(_signature(name), []).append(name)
@@ -81,11 +83,9 @@ def times_of(names: Sequence[str], rate: float) -> list[float]:
     calendar = _calendar_times(names)
     if calendar is not None:
         return calendar
-    parts = [name_parts(name.lower()) for name in names]
-    varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
-    if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
-        return in_order  # the names differ by more than one number
-    numbers = [Decimal(part[varying[0]]) for part in parts]
+    numbers = _numbers(names)
+    if numbers is None:
+        return in_order
     unit = next((unit for unit in STAMP_UNITS if numbers[0] / unit >= EARLIEST and numbers[-1] / unit <= LATEST), None)
     if unit is not None:
         return [float(number / unit) for number in numbers]
@@ -94,6 +94,18 @@ def times_of(names: Sequence[str], rate: float) -> list[float]:
         return in_order
     usual = sorted(steps)[(len(steps) - 1) // 2]
     return [float((number - numbers[0]) / usual) / rate for number in numbers]
+
+
+def _numbers(names: Sequence[str]) -> Sequence[Any] | None:
+    """Return the number in which alone names in order differ, as int or Decimal; None if they differ in more."""
+    start = number_start(names)
+    if start is not None:
+        return [int(name[start:]) for name in names]
+    parts = [name_parts(name.lower()) for name in names]
+    varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
+    if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
+        return None
+    return [Decimal(part[varying[0]]) for part in parts]
 
 
 def unique_labels(series: Sequence[Series]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -257,6 +258,7 @@ def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip], list[Clip
     """
     whole = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
+    gc.freeze()  # all frames stay to the end: a million take the garbage collector seconds, and workers need no copies
     check_sizes_of_videos([*whole, *validation])
     clips, validation = without_repeated_frames(whole, validation)
     if run.data.val_tail == 0:

@@ -142,6 +142,37 @@ class CalibrationRecord(Closed):
         )
 
 
+class OtherSize(Closed):
+    """The difference that a network's size makes to depth: an exported network may compute at another one.
+
+    A network that computes at another size than in training sees everything larger or smaller than it has learned.
+
+    >>> other = OtherSize(size=(96, 352), trained=(64, 224), abs_rel=0.18)
+    >>> other.keeps_metres
+    False
+    >>> str(other)
+    'at 96x352, depth differs by abs_rel 0.18 from that at 64x224, the size of the training'
+    """
+
+    size: tuple[int, int]
+    """Height and width at which the network computes, in pixels."""
+    trained: tuple[int, int]
+    """Height and width of the training, in pixels."""
+    abs_rel: float
+    """Mean of the difference of depth over the depth at the size of the training, on real images."""
+
+    @property
+    def keeps_metres(self) -> bool:
+        """Whether depth that is metric at the size of the training is metric at the other one, too."""
+        return self.abs_rel <= TOLERANCE
+
+    def __str__(self) -> str:
+        size, trained = ("x".join(map(str, each)) for each in (self.size, self.trained))
+        return (
+            f"at {size}, depth differs by abs_rel {self.abs_rel:.2g} from that at {trained}, the size of the training"
+        )
+
+
 class Meta(Closed):
     """The description of a checkpoint.
 
@@ -183,6 +214,23 @@ class Meta(Closed):
     """The network that taught, if one did: its name, and a hash of its weights. The checkpoint does not hold it."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
+    other_size: OtherSize | None = None
+    """The size of an exported network, if depth that is metric at the size of the training is not metric there."""
+
+    def at_size(self, other: OtherSize) -> Meta:
+        """Return the description of the networks at another size: without metres if depth differs too much there.
+
+        Args:
+            other: the difference of depth.
+
+        >>> meta = Meta(packdepth="0.2.0", created="2026-11-27", epoch=1, step=20, metric=True, scale_source="stereo",
+        ...             clips=[], frames=100)
+        >>> meta.at_size(OtherSize(size=(96, 352), trained=(64, 224), abs_rel=0.18)).scale
+        'not metric: at 96x352, depth differs by abs_rel 0.18 from that at 64x224, the size of the training'
+        """
+        if not self.metric or other.keeps_metres:
+            return self
+        return self.model_copy(update={"metric": False, "other_size": other})
 
     @property
     def judged_checks(self) -> list[ScaleCheck]:
@@ -211,6 +259,8 @@ class Meta(Closed):
     @property
     def scale(self) -> str:
         """The scale of depth in words, and how well it was measured."""
+        if self.other_size is not None:
+            return f"not metric: {self.other_size}"
         if self.needs_calibration:
             return (
                 "not metric: metres come from the height of the camera, and are as wrong as its focal length, which is "

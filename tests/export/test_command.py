@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from packdepth.checkpoint import OtherSize
 from packdepth.cli import main
 from packdepth.errors import InputError
 from packdepth.export import parity
@@ -59,7 +60,8 @@ def test_parity_is_printed_and_an_older_pose_network_does_not_stay(
     out = capsys.readouterr().out
     assert out.startswith(f"{path}: 32x96, precision 32, ")
     assert out.splitlines()[0].endswith("on 3 images")
-    assert [line.split(": ")[0] for line in out.splitlines()[1:]] == [
+    assert out.splitlines()[1].startswith(f"{path}: at 32x96, depth differs by abs_rel ")
+    assert [line.split(": ")[0] for line in out.splitlines()[2:]] == [
         str(tmp_path / "small-predict.py"),
         str(tmp_path / "small-predict.cpp"),
     ]
@@ -140,6 +142,22 @@ def test_several_sizes_become_several_files(checkpoint_folder: Path, images: Pat
     written = export(checkpoint_folder, tmp_path / "m.onnx", sizes=["32x64", "64x32"], images=images)
     assert [each.path.name for each in written] == ["m-32x64.onnx", "m-64x32.onnx"]
     assert load_exported(written[1].path).image_size == (64, 32)
+
+
+def test_another_size_than_that_of_the_training_takes_the_metres_unless_depth_stays(
+    checkpoint_folder: Path, images: Path, tmp_path: Path
+) -> None:
+    near, far = export(checkpoint_folder, tmp_path / "m.onnx", sizes=["32x64", "64x32"], images=images)
+    assert (near.other_size, near.loses_metres, load_exported(near.path).meta.metric) == (None, False, True)
+    found, own = load_exported(far.path), load(checkpoint_folder, "cpu")
+    paths = sorted(images.iterdir())
+    errors = [np.mean(np.abs(found.predict(path).depth / own.predict(path).depth - 1)) for path in paths]
+    assert far.other_size is not None
+    assert far.other_size.abs_rel == pytest.approx(float(np.mean(errors)), rel=1e-3)
+    assert far.loses_metres is (far.other_size.abs_rel > 0.1)
+    assert str(far).splitlines()[1].startswith(f"{far.path}: at 64x32, depth differs by abs_rel ")
+    expected = own.meta.at_size(OtherSize(size=(64, 32), trained=SIZE, abs_rel=far.other_size.abs_rel))
+    assert (found.record.metric, found.record.scale, found.meta) == (expected.metric, expected.scale, expected)
 
 
 def test_what_differs_too_much_is_not_written_and_an_older_file_stays(
@@ -235,6 +253,20 @@ def test_the_example_in_python_needs_numpy_pillow_and_onnxruntime_alone(
     expected = load(checkpoint_folder, "cpu").predict(images / "1.png").depth
     np.testing.assert_allclose(np.load(tmp_path / "d.npy"), expected, rtol=1e-3)
     assert Image.open(tmp_path / "d.png").size == (83, 45)
+    lying = Image.Exif()
+    lying[0x0112] = 6  # to be turned by 90 degrees to the right
+    Image.open(images / "1.png").rotate(90, expand=True).save(tmp_path / "lying.png", exif=lying)
+    Image.open(images / "1.png").crop((0, 0, 60, 45)).save(tmp_path / "cropped.png")
+    for name, said in (("lying", "metres; depth is metric"), ("cropped", "depth is not metric: no camera")):
+        command = [
+            sys.executable,
+            str(program),
+            str(model),
+            str(tmp_path / f"{name}.png"),
+            str(tmp_path / f"{name}.npy"),
+        ]
+        assert said in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    np.testing.assert_array_equal(np.load(tmp_path / "lying.npy"), np.load(tmp_path / "d.npy"))
 
 
 def test_the_example_in_cpp_compiles_and_predicts(model: Path, images: Path, tmp_path: Path) -> None:

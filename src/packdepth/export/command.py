@@ -14,12 +14,22 @@ import torch
 
 from packdepth import __version__
 from packdepth.blocks import nearest
+from packdepth.checkpoint import OtherSize
 from packdepth.config import Imported, dump_run
 from packdepth.disk import put, rights, size_in_words, unfinished_folder
 from packdepth.errors import InputError
 from packdepth.export.formats import Format, all_formats
 from packdepth.export.graph import Graph, class_names, depth_graph, pose_graph
-from packdepth.export.parity import CALIBRATION, COMPARED, check_parity, chosen_frames, compared, inputs_of, known_clips
+from packdepth.export.parity import (
+    CALIBRATION,
+    COMPARED,
+    check_parity,
+    chosen_frames,
+    compared,
+    compared_sizes,
+    inputs_of,
+    known_clips,
+)
 from packdepth.files import make_folder, replacing, say_replaced
 from packdepth.inference.exported import (
     MOTION,
@@ -55,15 +65,20 @@ class Exported:
     path: Path  # the file
     size: tuple[int, int]  # height and width at which the network computes, in pixels
     precision: ExportPrecision  # precision of the depth network
-    parity: Parity  # difference of the depth network from the checkpoint
+    parity: Parity  # difference of the depth network from the checkpoint at the same size
     bytes: int  # size of the depth network on disk
     pose: Path | None  # the file of the ego-motion network, if it was asked for
     weights: tuple[Path, ...] = ()  # files of weights, which must stay beside the files of OpenVINO
     examples: tuple[Path, ...] = ()  # programs that use the file without packdepth and torch, see `write_examples`
+    other_size: OtherSize | None = None  # difference that the size makes to depth; None at the size of the training
+    loses_metres: bool = False  # whether depth is metric at the size of the training, but not at this one
 
     def __str__(self) -> str:
         size = size_in_words(self.bytes)
         lines = [f"{self.path}: {self.size[0]}x{self.size[1]}, precision {self.precision}, {size}; {self.parity}"]
+        if self.other_size is not None:
+            lost = "; it is not metric there: leave out --size to keep metres" if self.loses_metres else ""
+            lines.append(f"{self.path}: {self.other_size}{lost}")
         lines += [] if self.pose is None else [f"{self.pose}: the ego-motion network"]
         lines += [f"{file}: weights, which must stay beside {file.stem}{self.path.suffix}" for file in self.weights]
         lines += [f"{file}: {purpose}" for file, purpose in zip(self.examples, PURPOSES, strict=False)]
@@ -159,6 +174,9 @@ def _write(
     pose: bool,
 ) -> Exported:
     """Write the networks for one size into a temporary folder, compare them there, and move them to their place."""
+    frames = chosen_frames(clips, COMPARED)
+    other = None if size == predictor.image_size else compared_sizes(predictor, frames, size)
+    record = describe(predictor, size, options, other)
     dtype = torch.float16 if options.precision == "16" else torch.float32
     graph = depth_graph(predictor, size, options.batch, dtype, options.input, options.given)
     samples = None
@@ -166,18 +184,16 @@ def _write(
         samples = list(inputs_of(predictor, chosen_frames(ranges, CALIBRATION, phase=0.0), graph))
     with unfinished_folder(path) as folder:
         temporary = folder / path.name
-        options.kind.write(
-            temporary, graph, describe(predictor, size, options).model_dump_json(), samples, options.opset
-        )
+        options.kind.write(temporary, graph, record.model_dump_json(), samples, options.opset)
         count = sum(file.stat().st_size for file in folder.iterdir())
         exported = load_exported(temporary)
-        parity = compared(predictor, exported, chosen_frames(clips, COMPARED), graph)
+        parity = compared(predictor, exported, frames, graph)
         check_parity(parity, options.precision, path)
         if pose:
             assert predictor.pose is not None
             motion = pose_graph(predictor.pose, size, options.batch)
-            record = describe_pose(predictor, size, options).model_dump_json()
-            options.kind.write(pose_path(temporary), motion, record, None, options.opset)
+            motion_record = describe_pose(predictor, record)
+            options.kind.write(pose_path(temporary), motion, motion_record.model_dump_json(), None, options.opset)
             _check_motion(load_exported(temporary), motion, pose_path(path))
         files = sorted(folder.iterdir())  # .bin before .xml, which must not meet the weights of an older file
         say_replaced(path.parent / file.name for file in files)
@@ -187,17 +203,31 @@ def _write(
             file.chmod(rights())
             put(file, path.parent / file.name)
     weights = tuple(path.parent / file.name for file in files if file.suffix == WEIGHTS)
-    return Exported(path, size, options.precision, parity, count, pose_path(path) if pose else None, weights)
+    return Exported(
+        path,
+        size,
+        options.precision,
+        parity,
+        count,
+        pose_path(path) if pose else None,
+        weights,
+        other_size=other,
+        loses_metres=predictor.meta.metric and not record.metric,
+    )
 
 
-def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> ExportRecord:
+def describe(
+    predictor: Predictor, size: tuple[int, int], options: Options, other: OtherSize | None = None
+) -> ExportRecord:
     """Return the description of an exported depth network.
 
     Args:
         predictor: the checkpoint.
         size: height and width at which the network computes, in pixels.
         options: the options of the export.
+        other: the difference that this size makes to depth; None if it is that of the training.
     """
+    meta = predictor.meta if other is None else predictor.meta.at_size(other)
     block, run = predictor.run.networks.depth, predictor.run
     origin = f"; {run.imported_from} trained them" if isinstance(run, Imported) else ""
     return ExportRecord(
@@ -210,29 +240,28 @@ def describe(predictor: Predictor, size: tuple[int, int], options: Options) -> E
         batch=options.batch,
         input=options.input,
         precision=options.precision,
-        metric=predictor.meta.metric,
-        scale=predictor.meta.scale,
+        metric=meta.metric,
+        scale=meta.scale,
         label_classes=predictor.label_classes,
         classes=class_names(predictor.depth),
         confidence=predictor.has_confidence,
         license="packdepth is under Apache 2.0; to the weights apply the terms of the data that they were trained on, "
         f"and of pretrained weights if training began with some{origin}",
-        meta=predictor.meta,
+        meta=meta,
     )
 
 
-def describe_pose(predictor: Predictor, size: tuple[int, int], options: Options) -> ExportRecord:
+def describe_pose(predictor: Predictor, depth: ExportRecord) -> ExportRecord:
     """Return the description of an exported ego-motion network.
 
     Args:
         predictor: the checkpoint, with an ego-motion network.
-        size: height and width of the input, in pixels.
-        options: the options of the export.
+        depth: the description of the depth network that is exported with it.
     """
     pose, block = predictor.pose, predictor.run.networks.pose
     assert pose is not None
     assert block is not None
-    return describe(predictor, size, options).model_copy(
+    return depth.model_copy(
         update={
             "part": "pose",
             "network": block.describe() if isinstance(block, NetworkBlock) else block.kind,

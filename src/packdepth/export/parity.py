@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from packdepth.checkpoint import OtherSize
 from packdepth.config import Imported, Run
 from packdepth.data.resized import resized_labels, resized_pixels
 from packdepth.errors import InputError
 from packdepth.export.graph import Graph
+from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference.base import image_pixels
 from packdepth.inference.exported import (
@@ -22,7 +25,7 @@ from packdepth.inference.exported import (
     ExportPrecision,
     Parity,
 )
-from packdepth.inference.predictor import Predictor
+from packdepth.inference.predictor import Predictor, image_tensor
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source
 from packdepth.sources.open import open_clips
@@ -115,6 +118,33 @@ def compared(predictor: Predictor, exported: ExportedPredictor, frames: Sequence
     return Parity(
         images=len(frames), median=float(np.median(every)), largest=float(every.max()), abs_rel=float(np.mean(errors))
     )
+
+
+@torch.inference_mode()
+def compared_sizes(predictor: Predictor, frames: Sequence[Frame], size: tuple[int, int]) -> OtherSize:
+    """Return the difference of a checkpoint's depth at another size of its network from that at its own.
+
+    Args:
+        predictor: the checkpoint, in float32.
+        frames: the frames. They must have label maps if label maps guide the depth network.
+        size: the other height and width, in pixels.
+    """
+    errors = []
+    for frame in frames:
+        image, labels = image_tensor(frame.image.read()), predictor.labels(frame.image, frame.semantic)
+        own, other = (
+            resize_inv_depth(_inv_depth(predictor, image, labels, each), *image.shape[-2:])
+            for each in (predictor.image_size, size)
+        )
+        errors.append(float((own / other - 1).abs().mean()))
+    return OtherSize(size=size, trained=predictor.image_size, abs_rel=float(np.mean(errors)))
+
+
+def _inv_depth(predictor: Predictor, image: Tensor, labels: np.ndarray | None, size: tuple[int, int]) -> Tensor:
+    """Return the inverse depth [1, 1, h, w] that a checkpoint predicts for an image at a size of its network."""
+    ids = [] if labels is None else [torch.from_numpy(resized_labels(labels, *size))[None, None]]
+    inv_depth: Tensor = predictor.depth(resize_image(image, *size), *ids)[0]
+    return inv_depth.clamp(min=MIN_INV_DEPTH)
 
 
 def check_parity(parity: Parity, precision: ExportPrecision, path: Path) -> None:

@@ -97,7 +97,7 @@ class ExportRecord(Closed):
     license: str
     """Note on the license."""
     meta: Meta
-    """The description of the checkpoint."""
+    """The description of the checkpoint; without metres where the size of the network takes them."""
 
 
 def is_exported(path: Path) -> bool:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # otherwise, from 1.31 on, it sends events to Microsoft
 import onnxruntime  # reads the line above
@@ -32,7 +32,7 @@ def main(model: str, image: str, output: str) -> None:
     if record["layout"] > NEWEST_LAYOUT or record["part"] != "depth" or record["label_classes"]:
         sys.exit(f"{model}: this example is for depth networks of images alone")
     height, width = record["image_size"]
-    picture = Image.open(image).convert("RGB")
+    picture = ImageOps.exif_transpose(Image.open(image)).convert("RGB")
     pixels = np.asarray(picture, dtype=np.float32) / 255
     channels = [Image.fromarray(np.ascontiguousarray(pixels[..., i])) for i in range(3)]
     resized = np.stack([np.asarray(c.resize((width, height), Image.Resampling.BILINEAR)) for c in channels])
@@ -46,7 +46,11 @@ def main(model: str, image: str, output: str) -> None:
     gray = (full - full.min()) / (full.max() - full.min() + 1e-12) * 255
     Image.fromarray(gray.astype(np.uint8)).save(Path(output).with_suffix(".png"))
     center = 1 / full[full.shape[0] // 2, full.shape[1] // 2]
-    print(f"depth of the center: {center:.4g}{' metres' if record['metric'] else ''}; depth is {record['scale']}")
+    sizes = {(c["width"], c["height"]) for name in ("trained_cameras", "cameras") for c in record["meta"][name]}
+    scale, unit = record["scale"], " metres" if record["metric"] else ""
+    if unit and sizes and picture.size not in sizes:
+        scale, unit = "not metric: no camera of the training has images of this size", ""
+    print(f"depth of the center: {center:.4g}{unit}; depth is {scale}")
 
 
 if __name__ == "__main__":

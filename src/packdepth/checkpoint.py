@@ -22,7 +22,7 @@ from packdepth.reading import parse_json, parse_yaml, read_weights_file, reason_
 from packdepth.sources.content import disguise
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 WEIGHTS, RUN, META = "weights.safetensors", "run.yaml", "meta.json"
 TRAINER_STATE = "trainer.ckpt"  # file in `last/`, which is not part of a checkpoint: state for resuming the training
@@ -448,6 +448,41 @@ def check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
             f"{path}: {len(wrong)} of its {len(weights)} tensors hold numbers that are not finite, such as {wrong[0]}; "
             f"its training has failed, or the file is damaged: take another checkpoint"
         )
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Load the weights of a checkpoint into a network.
+
+    Args:
+        network: the network, on any device.
+        weights: its weights by name.
+        path: their file or folder, for the message.
+
+    Raises InputError if the weights do not fit the network, or hold another kind of numbers than it: torch converts
+    whole numbers and complex ones without a word.
+
+    >>> from torch import nn
+    >>> fill(nn.Linear(2, 1), nn.Linear(2, 1).half().state_dict(), Path("best"))
+    >>> fill(nn.Linear(2, 1), nn.Linear(2, 1, bias=False).state_dict(), Path("best"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    packdepth.errors.InputError: best: its weights do not fit the networks of its run.yaml (...Missing key(s)...
+    """
+    needed = network.state_dict()
+    shared = [name for name in weights if name in needed]
+    wrong = [name for name in shared if weights[name].is_floating_point() != needed[name].is_floating_point()]
+    if wrong:
+        found, right = (str(tensors[wrong[0]].dtype).removeprefix("torch.") for tensors in (weights, needed))
+        raise InputError(
+            f"{path}: {len(wrong)} of its {len(weights)} tensors hold another kind of numbers than the networks of its "
+            f"run.yaml, such as {wrong[0]} ({found}, where {right} is needed); take another checkpoint"
+        )
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: its weights do not fit the networks of its run.yaml ({reason}...); copy it again as a whole"
+        ) from None
 
 
 def check_writable(weights: Mapping[str, Tensor], folder: Path) -> None:

@@ -127,7 +127,7 @@ def parse_yamls(text: str, where: str | Path, loader: Loader = yaml.SafeLoader) 
         where: the file, for messages.
         loader: the loader.
 
-    Raises InputError for what is no valid YAML, and for what is too large.
+    Raises InputError for what is no valid YAML, for what is too large, and for a key that a block holds twice.
     """
     if len(text) > MAX_YAML:
         raise InputError(f"{where}: has {len(text)} characters, too many for YAML; keep what packdepth needs")
@@ -140,6 +140,10 @@ def parse_yamls(text: str, where: str | Path, loader: Loader = yaml.SafeLoader) 
                 assert node is not None
                 if _nodes(node, {}) > MAX_NODES:
                     raise InputError(f"{where}: holds more than {MAX_NODES} values, by aliases (*); write them out")
+                repeated = _repeated_key(node)
+                if repeated is not None:
+                    line, key = repeated.start_mark.line + 1, in_one_line(repeated.value)[:MAX_REASON]
+                    raise InputError(f"{where}: line {line}: '{key}' is there a second time; remove one of both")
                 contents.append(reader.construct_document(node))
             return contents
         finally:
@@ -162,6 +166,26 @@ def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
+def _repeated_key(node: yaml.Node) -> yaml.ScalarNode | None:
+    """Return the second of two equal keys of a block in a node, of which YAML's loader would take the last one."""
+    waiting, known = [node], {id(node)}
+    while waiting:
+        block = waiting.pop()
+        if not isinstance(block, yaml.CollectionNode):
+            continue
+        seen: set[str] = set()
+        for part in block.value:
+            key, value = part if isinstance(part, tuple) else (None, part)
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    return key
+                seen.add(key.value)
+            if id(value) not in known:  # an alias is looked at once
+                known.add(id(value))
+                waiting.append(value)
+    return None
+
+
 def parse_json(text: str, where: str | Path, what: str) -> Any:
     """Return the content of a JSON text.
 
@@ -170,10 +194,26 @@ def parse_json(text: str, where: str | Path, what: str) -> Any:
         where: the file, for messages.
         what: description of the file, for messages.
 
-    Raises InputError for what is no valid JSON.
+    Raises InputError for what is no valid JSON, and for a key that an object holds twice.
+
+    >>> parse_json('{"fx": 60, "fx": 90}', "camera.json", "a camera")
+    Traceback (most recent call last):
+    packdepth.errors.InputError: camera.json: 'fx' is there a second time; remove one of both
     """
+
+    def content(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in values:
+                name = in_one_line(key)[:MAX_REASON]
+                raise InputError(f"{where}: '{name}' is there a second time; remove one of both")
+            values[key] = value
+        return values
+
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=content)
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{where}: is no valid JSON ({reason_of(error)}); it should be {what}; copy it again"

@@ -174,6 +174,26 @@ def test_aliases_of_yaml_do_not_multiply() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("fx: 60\nfy: 60\nfx: 90", 3, "fx"),
+        ("training: {epochs: 2}\ndata: {}\ntraining: {epochs: 4}", 3, "training"),
+        ("objective:\n- {kind: velocity, weight: 1,\n   weight: 2}", 3, "weight"),
+        ('{"fx": 60, "fx": 90}', 1, "fx"),
+        ("a: &a {b: 1,\n b: 2}\nc: *a", 2, "b"),
+    ],
+)
+def test_of_a_key_that_is_there_twice_none_is_taken(text: str, line: int, key: str) -> None:
+    with pytest.raises(InputError, match=rf"^run\.yaml: line {line}: '{key}' is there a second time"):
+        parse_yaml(text, "run.yaml")
+
+
+def test_equal_keys_of_different_blocks_are_different_keys() -> None:
+    text = "a: &a {b: 1}\nb: [{b: 1}, {b: 2}]\nc: {<<: *a, b: 2}"
+    assert parse_yaml(text, "run.yaml") == {"a": {"b": 1}, "b": [{"b": 1}, {"b": 2}], "c": {"b": 2}}
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "a: 2026-99-99",

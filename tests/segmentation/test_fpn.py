@@ -38,5 +38,5 @@ def test_a_saved_copy_predicts_the_same(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     folder = segmenter.write(tmp_path / "network")
     (folder / "run.yaml").write_text((folder / "run.yaml").read_text().replace("width: 8", "width: 16"))
-    with pytest.raises(InputError, match=r"weights\.safetensors: cannot be used"):
+    with pytest.raises(InputError, match=r"weights\.safetensors: its weights do not fit"):
         load_fpn(folder)

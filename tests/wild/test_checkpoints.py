@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,43 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     train(parse_run(content, "run"), folder / "out")
     return folder
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.bool, torch.complex64])
+def test_weights_of_another_kind_of_numbers_are_not_converted(trained: Path, tmp_path: Path, kind: torch.dtype) -> None:
+    name = _change(trained, tmp_path / "best", lambda weight: weight.to(kind))
+    with pytest.raises(InputError, match=rf"another kind of numbers .* such as {name} \(\w+, where float32 is needed"):
+        packdepth.load(tmp_path / "best", "cpu")
+    assert _start_from(trained, tmp_path) == 2
+
+
+def test_weights_that_do_not_fit_start_no_training(trained: Path, tmp_path: Path) -> None:
+    _change(trained, tmp_path / "best", lambda weight: weight[:1].contiguous())
+    assert _start_from(trained, tmp_path) == 2
+
+
+def test_a_prediction_that_is_no_number_is_no_depth(trained: Path, tmp_path: Path, command: Command) -> None:
+    _change(trained, tmp_path / "best", lambda weight: weight * 0 + 1e38)
+    status, _, messages = command("predict", tmp_path / "best", trained / "clip", "-o", tmp_path / "out")
+    assert status == 2
+    assert "predicts numbers that are not finite" in messages
+    assert not list((tmp_path / "out").rglob("*.npz"))
+
+
+def _start_from(trained: Path, folder: Path) -> int:
+    """Begin a training with the depth network of the checkpoint `best` in a folder, and return the exit status."""
+    values = yaml.safe_load((trained / "out/best/run.yaml").read_text())
+    (folder / "next.yaml").write_text(yaml.safe_dump(values | {"initial": {"depth": str(folder / "best")}}))
+    return main(["train", str(folder / "next.yaml"), "-o", str(folder / "next")])
+
+
+def _change(trained: Path, folder: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> str:
+    """Write a trained checkpoint into a folder, with its first weight changed, and return the name of this weight."""
+    shutil.copytree(trained / "out/best", folder)
+    weights = load_file(folder / "weights.safetensors")
+    name = next(name for name in weights if name.startswith("depth.") and weights[name].ndim == 4)
+    save_file(weights | {name: change(weights[name])}, folder / "weights.safetensors")
+    return name
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

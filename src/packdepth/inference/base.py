@@ -396,6 +396,21 @@ def check_label_size(labels: np.ndarray | None, height: int, width: int) -> np.n
     return labels
 
 
+def check_predicted(finite: bool) -> None:
+    """Raise InputError if a depth network has predicted what are no numbers: they would be written as no depth at all.
+
+    Args:
+        finite: whether all inverse depths of its prediction are finite.
+
+    >>> check_predicted(True)
+    """
+    if not finite:
+        raise InputError(
+            "the depth network predicts numbers that are not finite, although its weights are; the weights are damaged "
+            "or too large: take another checkpoint"
+        )
+
+
 def _check_array(image: object) -> None:
     """Raise InputError unless `image` is an array that `image_pixels` takes."""
     if not isinstance(image, np.ndarray):

@@ -17,7 +17,7 @@ from packdepth.data.resized import resized_inv_depth, resized_labels, resized_pi
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
-from packdepth.inference.base import BasePredictor, Image, ImageMaps, check_label_size, image_pixels
+from packdepth.inference.base import BasePredictor, Image, ImageMaps, check_label_size, check_predicted, image_pixels
 from packdepth.inference.runtimes import Runtime, all_runtimes, runtime_for
 
 LAYOUT = 1  # version of the record and of the names of inputs and outputs, which older versions of packdepth must know
@@ -269,6 +269,7 @@ class ExportedPredictor(BasePredictor):
         if mirrored:
             inputs = {name: np.ascontiguousarray(values[..., ::-1]) for name, values in inputs.items()}
         outputs = _in_batches(self._session, inputs, self.record.batch)
+        check_predicted(bool(np.isfinite(outputs[INV_DEPTH]).all()))
         return outputs[INV_DEPTH][:, 0], outputs[CONFIDENCE][:, 0] if self.has_confidence else None
 
     def network_inv_depth(self, image: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from packdepth.checkpoint import Checkpoint, Meta, read, semantics_copy
+from packdepth.checkpoint import Checkpoint, Meta, fill, read, semantics_copy
 from packdepth.config import Imported, Precision, Run
 from packdepth.data.label_maps import check_ids
 from packdepth.data.resized import resized_labels
@@ -22,7 +22,15 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.inference.base import BATCH as BATCH
-from packdepth.inference.base import BasePredictor, Image, ImageMaps, check_label_size, checked_size, image_pixels
+from packdepth.inference.base import (
+    BasePredictor,
+    Image,
+    ImageMaps,
+    check_label_size,
+    check_predicted,
+    checked_size,
+    image_pixels,
+)
 from packdepth.inference.exported import is_exported
 from packdepth.interop.read import is_foreign, read_foreign
 from packdepth.networks.ego_motion import PairPoseNetwork, views
@@ -86,13 +94,7 @@ def load(checkpoint: str | Path, device: str = "auto", precision: Precision = "3
     with on_this_machine():
         depth = networks.depth.assemble(semantics_copy(path))
         pose = None if networks.pose is None else networks.pose.assemble()
-    try:
-        nn.ModuleDict({"depth": depth} | ({"pose": pose} if pose else {})).load_state_dict(content.weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{checkpoint}: its weights do not fit the networks of its run.yaml ({reason}...); copy it again as a whole"
-        ) from None
+    fill(nn.ModuleDict({"depth": depth} | ({"pose": pose} if pose else {})), content.weights, path)
     return Predictor(content.run, content.meta, depth, pose, place, precision)
 
 
@@ -355,6 +357,7 @@ class Predictor(BasePredictor):
         """
         with fastest_convolutions():
             inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *guide)
+        check_predicted(bool(inv_depths[0].isfinite().all()))
         return inv_depths[0]
 
     def _predicted(self, images: Tensor, *guide: Tensor) -> Maps:
@@ -363,6 +366,7 @@ class Predictor(BasePredictor):
             return Maps(self._finest(images, *guide), None)
         with fastest_convolutions():
             estimate: Estimate = self.depth(images.to(self.dtype), *guide, with_log_scale=True)
+        check_predicted(bool(estimate.inv_depths[0].isfinite().all()))
         return Maps(estimate.inv_depths[0], estimate.log_scale)
 
     def _resized(self, images: Tensor) -> Tensor:

@@ -21,10 +21,11 @@ from packdepth.checkpoint import (
     check_unchanged,
     check_writable,
     description_values,
+    fill,
 )
 from packdepth.disk import recover, replaced, rights
 from packdepth.errors import InputError
-from packdepth.reading import read_state, read_weights_file, reason_of
+from packdepth.reading import read_state, read_weights_file
 from packdepth.segmentation.run_file import SemanticRun
 
 if TYPE_CHECKING:
@@ -117,12 +118,7 @@ def load_weights(network: nn.Module, folder: Path) -> None:
         folder: the folder of the checkpoint.
     """
     weights = read_weights_file(folder / WEIGHTS)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"{folder / WEIGHTS}: cannot be used ({reason_of(error)}); train again or copy it again"
-        ) from error
+    fill(network, weights, folder / WEIGHTS)
     check_finite(weights, folder / WEIGHTS)
 
 

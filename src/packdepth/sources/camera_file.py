@@ -27,6 +27,8 @@ from packdepth.sources.guess import Guess
 
 MIN_FOCAL, MAX_FOCAL = 0.08, 30.0  # widths: a fisheye of 220 degrees has 0.13, a telephoto lens of 2 degrees has 29
 MAX_TANGENTIAL = 0.05  # p1 and p2: lenses have at most 0.006 (TUM, KITTI, phones), bad calibrations 0.02
+MAX_CENTER = 3.7  # focal lengths from the principal point to the middle of the image: 75 degrees off the optical axis,
+# farther than the borders of the widest pinhole images; a part that is cut from such an image lies nearer
 MAX_SHARE = 3.0  # a smaller focal length may be a share of the width instead of pixels
 
 
@@ -102,8 +104,16 @@ class CameraFile(Closed):
 
     @model_validator(mode="after")
     def _in_pixels(self) -> CameraFile:
-        """Raise ValueError for focal lengths that are not in pixels."""
+        """Raise ValueError for focal lengths and a principal point that are not in pixels of the images."""
         check_focals(self.width, self.fx, self.fy, self.cx)
+        across = abs(self.cx - (self.width - 1) / 2) / self.fx
+        down = abs(self.cy - (self.height - 1) / 2) / self.fy
+        if max(across, down) > MAX_CENTER:
+            name, value = ("cx", self.cx) if across > down else ("cy", self.cy)
+            raise ValueError(
+                f"{name}: is {value:g}, for images of {self.width}x{self.height} pixels: the camera would look away "
+                f"from what they show; write the principal point in pixels of these images"
+            )
         return self
 
     @property

@@ -113,4 +113,4 @@ def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:
     weights = {key.removeprefix(prefix): value for key, value in content.weights.items() if key.startswith(prefix)}
     current = network.state_dict()
     kept = {key: value for key, value in weights.items() if key in current or not is_log_scale(key)}
-    network.load_state_dict({key: value for key, value in current.items() if is_log_scale(key)} | kept)
+    checkpoint.fill(network, {key: value for key, value in current.items() if is_log_scale(key)} | kept, path)

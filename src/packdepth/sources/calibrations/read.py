@@ -42,7 +42,7 @@ def read_calibration(path: Path, text: str, name: str | None) -> Calibration | A
     Raises InputError if the file is no valid YAML or XML, or its calibration cannot be used.
     """
     where = str(path)
-    if text.lstrip().startswith("<"):
+    if text.lstrip().startswith("<") and not text.lstrip().startswith("<<"):  # not YAML's key that merges blocks
         return _unnamed(where, name, read_matrices(where, xml_fields(where, text)))
     if camera_lines(text):
         return read_cameras(where, text, name)

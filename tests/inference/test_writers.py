@@ -24,7 +24,6 @@ def test_video(tmp_path: Path, image: np.ndarray, fps: float, rate: Fraction) ->
         for picture in images:
             append(picture)
         assert not path.exists()
-    assert b" threads=1 " in path.read_bytes()  # x264 notes it; with more, equal videos had other bytes now and then
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt, stream.average_rate) == ("h264", "yuv420p", rate)
@@ -38,7 +37,7 @@ def test_video(tmp_path: Path, image: np.ndarray, fps: float, rate: Fraction) ->
 
 def test_each_frame_of_a_timed_video_has_its_own_time(tmp_path: Path, image: np.ndarray) -> None:
     times = [100.0, 100.1, 100.75, 101.0]
-    with timed_video_writer(tmp_path / "a.mp4", 10) as append:
+    with timed_video_writer(tmp_path / "a.mp4", 10, "veryfast") as append:
         for time in times:
             append(image, time)
     with av.open(str(tmp_path / "a.mp4")) as container:

@@ -142,7 +142,7 @@ def _show(
                 report.timing.add(stream.arrived, clock.now())
                 if output is not None and picture is not None:
                     if append is None:
-                        append = stack.enter_context(timed_video_writer(output, VIDEO_RATE))
+                        append = stack.enter_context(timed_video_writer(output, VIDEO_RATE, "veryfast"))
                     append(picture, stream.arrived)
                 report.tick(clock.now())
         except InputError as broken:  # what was recorded until then is kept

@@ -41,7 +41,11 @@ def is_clutter(path: Path) -> bool:
     >>> [is_clutter(Path(name)) for name in (".DS_Store", "._a.png", "Thumbs.db", "~$log.csv", "a.png")]
     [True, True, True, True, False]
     """
-    return path.name.startswith((".", "~$")) or path.name.lower() in CLUTTER
+    return _is_clutter(path.name)
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith((".", "~$")) or name.lower() in CLUTTER
 
 
 def listed(names: Sequence[str]) -> str:
@@ -189,16 +193,20 @@ def found(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T]) ->
 
     Raises InputError for two files of one name.
     """
-    paths: dict[str, Path] = {}
-    for path in folder.iterdir() if folder.is_dir() else ():
-        name = path.name
-        if name.lower().endswith(suffixes) and not is_clutter(path):
+    names: dict[str, str] = {}
+    for name in _names_in(folder) if folder.is_dir() else ():
+        if name.lower().endswith(suffixes) and not _is_clutter(name):
             stem = name[: name.rindex(".")]
-            if stem in paths:
-                first, second = sorted((paths[stem], path))
-                raise InputError(f"{second}: is a second file for this frame, after {first.name}; remove one")
-            paths[stem] = path
-    return {name: kind(paths[name]) for name in in_order(paths)}
+            if stem in names:
+                first, second = sorted((names[stem], name))
+                raise InputError(f"{folder / second}: is a second file for this frame, after {first}; remove one")
+            names[stem] = name
+    return {stem: kind(folder / names[stem]) for stem in in_order(names)}
+
+
+def _names_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
 
 
 def required(folder: Path, suffixes: tuple[str, ...], kind: Callable[[Path], T], what: str) -> dict[str, T]:
@@ -307,6 +315,10 @@ class ImageFile:
         folder, name = os.path.split(path)
         object.__setattr__(self, "folder", sys.intern(folder))
         object.__setattr__(self, "name", name)
+
+    def __fspath__(self) -> str:
+        """Return the path as text."""
+        return os.path.join(self.folder, self.name)  # noqa: PTH118 - a million texts are made sooner than paths
 
     @property
     def path(self) -> Path:

@@ -102,9 +102,10 @@ class Images(UncalibratedSource):
 
     def _clip(self, name: str, images: Mapping[str, ImageFile], camera_path: Path | None, expected: Path) -> Clip:
         """Make a clip of images, by their names in order."""
-        paths = [image.path for image in images.values()]
-        sizes = image_sizes(paths)
-        facts = facts_or_guess(camera_path, expected, lambda: guess_of_images(paths, *sizes[0]))
+        sizes = image_sizes(list(images.values()))
+        facts = facts_or_guess(
+            camera_path, expected, lambda: guess_of_images([image.path for image in images.values()], *sizes[0])
+        )
         camera = facts["camera"]
         camera_size = camera.height, camera.width
         for image, (height, width) in zip(images.values(), sizes, strict=True):

@@ -21,35 +21,38 @@ from packdepth.sources.stills import image_size
 INDEXED = 10_000  # number of files of a folder from which on there is an index: their headers take a second; chosen
 
 
-def image_sizes(paths: Sequence[Path]) -> list[tuple[int, int]]:
+def image_sizes(files: Sequence[os.PathLike[str]]) -> list[tuple[int, int]]:
     """Return height and width of image files in pixels, each as `image_size` returns it.
 
     Args:
-        paths: the image files. Raises InputError if one is missing, no image, truncated, or too large.
+        files: the image files. Raises InputError if one is missing, no image, truncated, or too large.
 
     >>> image_sizes([])
     []
     """
-    if len(paths) < INDEXED:
-        return [image_size(path) for path in paths]
-    of_folder: dict[Path, list[int]] = {}  # places in `paths`
-    for at, path in enumerate(paths):
-        of_folder.setdefault(path.parent, []).append(at)
-    sizes: list[tuple[int, int]] = [(0, 0)] * len(paths)
-    for folder, places in of_folder.items():
-        for at, size in zip(places, _sizes(folder, [paths[at] for at in places]), strict=True):
+    if len(files) < INDEXED:
+        return [image_size(Path(file)) for file in files]
+    of_folder: dict[str, tuple[list[int], list[str]]] = {}  # places in `files`, and names
+    for at, file in enumerate(files):
+        folder, name = os.path.split(file)
+        places, names = of_folder.setdefault(folder, ([], []))
+        places.append(at)
+        names.append(name)
+    sizes: list[tuple[int, int]] = [(0, 0)] * len(files)
+    for folder, (places, names) in of_folder.items():
+        for at, size in zip(places, _sizes(Path(folder), names), strict=True):
             sizes[at] = size
     return sizes
 
 
-def _sizes(folder: Path, paths: Sequence[Path]) -> list[tuple[int, int]]:
+def _sizes(folder: Path, files: Sequence[str]) -> list[tuple[int, int]]:
     """Return the sizes of image files of one folder, from its index where it has them."""
     place = index_path(folder)
-    names, stamps = np.array([os.fsencode(path.name) for path in paths]), _stamps(folder, paths)
+    names, stamps = np.array([os.fsencode(name) for name in files]), _stamps(folder, files)
     sizes = _known(place, names, stamps)
     missing = np.flatnonzero(sizes[:, 0] == 0).tolist()
     for at in missing:
-        sizes[at] = image_size(paths[at])
+        sizes[at] = image_size(folder / files[at])
     if missing:
         try:
             with replacing(place) as temporary:
@@ -69,10 +72,10 @@ def index_path(folder: Path) -> Path:
     return user_cache() / "sizes" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:24]}.npz"
 
 
-def _stamps(folder: Path, paths: Sequence[Path]) -> np.ndarray:
+def _stamps(folder: Path, files: Sequence[str]) -> np.ndarray:
     """Return the bytes of each file and its time of change in nanoseconds, [N, 2]; -1 for a file that is not there."""
-    wanted = {path.name: at for at, path in enumerate(paths)}
-    stamps = np.full((len(paths), 2), -1, dtype=np.int64)
+    wanted = {name: at for at, name in enumerate(files)}
+    stamps = np.full((len(files), 2), -1, dtype=np.int64)
     with os.scandir(folder) as entries:
         for entry in entries:
             at = wanted.get(entry.name)

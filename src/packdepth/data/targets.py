@@ -22,6 +22,9 @@ GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing
 class Targets(Sequence[tuple[Clip, int]]):
     """Target frames, each as its clip and its index there, a pair that is made when it is asked for.
 
+    Args:
+        parts: clips, each with the indices of its targets.
+
     >>> from pathlib import Path
     >>> one, other = (Clip(name, Path(name), Camera.from_fov(60, width=640, height=192), frames=()) for name in "ab")
     >>> targets = Targets([(one, [1, 2]), (other, [7])])

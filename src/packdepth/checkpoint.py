@@ -469,7 +469,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """
     needed = network.state_dict()
     shared = [name for name in weights if name in needed]
-    wrong = [name for name in shared if weights[name].is_floating_point() != needed[name].is_floating_point()]
+    wrong = [name for name in shared if needed[name].is_floating_point() and not weights[name].is_floating_point()]
     if wrong:
         found, right = (str(tensors[wrong[0]].dtype).removeprefix("torch.") for tensors in (weights, needed))
         raise InputError(

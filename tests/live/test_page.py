@@ -67,7 +67,18 @@ def test_the_page_says_what_depth_means(page: Page) -> None:
 
 def test_the_status_is_json(page: Page) -> None:
     kind, content = asked(page, "status")
-    assert (kind, json.loads(content)) == ("application/json", {**WAITING, "latency_ms": 21.5})
+    said = {"scale": "up to a factor: nothing gives it a scale", "notes": "A note."}
+    assert (kind, json.loads(content)) == ("application/json", {**WAITING, **said, "latency_ms": 21.5})
+
+
+def test_a_page_that_was_opened_before_the_first_image_learns_what_depth_means(page: Page) -> None:
+    page.describe(WAITING["scale"], WAITING["notes"], lambda: WAITING)
+    opened = asked(page, "")[1].decode()
+    assert "now.scale" in opened
+    assert json.loads(asked(page, "status")[1])["scale"] == WAITING["scale"]
+    page.describe("metric, from velocity (speed)", "Its camera is guessed.", lambda: WAITING)
+    status = json.loads(asked(page, "status")[1])
+    assert (status["scale"], status["notes"]) == ("metric, from velocity (speed)", "Its camera is guessed.")
 
 
 def test_a_picture(page: Page) -> None:

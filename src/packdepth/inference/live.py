@@ -168,7 +168,7 @@ class Report:
         self._has_ended = False
         self._on_terminal = sys.stderr.isatty()
         if page is not None:
-            page.describe("not known yet: no image has come", "", self.status)
+            page.describe(WAITING["scale"], WAITING["notes"], self.status)
             print(f"open {page.url} in a browser; Ctrl-C ends", flush=True)
             if not page.is_local:
                 print("anybody in the network can see this page; --host 127.0.0.1 keeps it to you", file=sys.stderr)

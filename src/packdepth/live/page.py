@@ -38,6 +38,8 @@ class Status(TypedDict):
 
     state: Literal["waiting", "live", "broken", "ended"]  # broken: the stream is opened again; ended: a file has ended
     message: str  # a sentence for people
+    scale: str  # the scale of depth in words, such as "metric, from velocity (speed)"
+    notes: str  # further sentences on it
     frames: int  # number of predicted frames
     dropped: int  # number of frames that were not predicted, because newer ones had arrived
     frames_per_second: float | None  # median over the last frames; this and the following are None while too few came
@@ -49,6 +51,8 @@ class Status(TypedDict):
 WAITING = Status(
     state="waiting",
     message="Waiting for the first image.",
+    scale="not known yet: no image has come",
+    notes="",
     frames=0,
     dropped=0,
     frames_per_second=None,
@@ -88,6 +92,8 @@ async function refresh() {{
       box.append(number, name);
       return box;
     }}));
+    document.querySelector(".verdict").textContent = `Depth is ${{now.scale}}.`;
+    document.querySelector(".note").textContent = now.notes;
     message = now.message;
     setTimeout(refresh, 1000);
   }} catch (error) {{}}
@@ -124,7 +130,7 @@ class Page:
         self._version = 0
         self._viewers = 0
         self._ended = False
-        self._scale, self._notes = "not known yet", ""
+        self._scale, self._notes = WAITING["scale"], WAITING["notes"]
         self._status: Callable[[], Status] = lambda: WAITING
         try:
             self._server = _Server((host, port), self)
@@ -174,8 +180,8 @@ class Page:
         return PAGE.format(style=STYLE, **{name: escape(text) for name, text in words.items()})
 
     def status(self) -> Status:
-        """Return the figures and the state of the page."""
-        return self._status()
+        """Return the figures and the state of the page: it may have been opened before the scale was known."""
+        return {**self._status(), "scale": self._scale, "notes": self._notes}
 
     def allows(self, host: str) -> bool:
         """Return whether requests for a host name are answered.

@@ -256,6 +256,7 @@ def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip], list[Clip
 
     Raises InputError if the data of a source cannot be used.
     """
+    gc.collect()  # what an earlier training in this process has left in cycles must not be frozen with the frames
     whole = [clip for source in run.data.train for clip in source.clips()]
     validation = [clip for source in run.data.val for clip in source.clips()]
     gc.freeze()  # all frames stay to the end: a million take the garbage collector seconds, and workers need no copies

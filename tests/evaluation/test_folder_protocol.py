@@ -18,7 +18,7 @@ from packdepth.config import Run
 from packdepth.errors import InputError
 from packdepth.evaluation import Protocol, find_protocol
 from packdepth.evaluation.ground_truth import stacked_ground_truth
-from packdepth.evaluation.held_out import HeldOutScores
+from packdepth.evaluation.held_out_scores import HeldOutScores
 from packdepth.evaluation.report import verdict_in_words
 from packdepth.evaluation.seen import divided
 from packdepth.inference.predictor import Predictor

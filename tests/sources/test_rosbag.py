@@ -107,7 +107,7 @@ def test_distorted_images_of_a_rectified_topic_are_refused_and_rectified_ones_ha
         bag.image("/camera/image_rect", START)
 
     path = record(fill)
-    complaint(source(path).clips, path, "/camera/camera_info", "distorted", "/camera/image_rect", "rectified: true")
+    complaint(source(path).clips, path, "/camera/camera_info", "distorted", "/camera/image_rect", "give 'rectified': true")
     assert source(path, rectified=True).clips()[0].camera.fx == 28
     assert source(path, rectified=True).clips()[0].corrected is None
     assert source(path, rectified=False).find()[0].lens == BrownConrady(*[0.1] * 5)
@@ -127,7 +127,7 @@ def test_a_fisheye_without_coefficients_is_no_pinhole(
     path = record(fill)
     assert source(path, image="/camera/image_raw").find()[0].lens == KannalaBrandt(0.0, 0.0, 0.0, 0.0)
     rectified = source(path, image="/front/image_rect")
-    complaint(rectified.clips, "/front/camera_info", "distorted (kannala_brandt)", "rectified: true")
+    complaint(rectified.clips, "/front/camera_info", "distorted (kannala_brandt)", "give 'rectified': true")
     assert source(path, image="/front/image_rect", rectified=True).find()[0].lens is None
 
 

@@ -13,7 +13,7 @@ from packdepth.evaluation.boundaries import BoundaryErrors
 from packdepth.evaluation.choices import Baseline
 from packdepth.evaluation.ego_motion import EgoMotionErrors
 from packdepth.evaluation.grades import CLEARLY_BETTER, UNSURE, grade_of, percent, percents
-from packdepth.evaluation.held_out import HeldOutScores, held_out_scores, only
+from packdepth.evaluation.held_out_scores import HeldOutScores, held_out_scores, only
 from packdepth.evaluation.parts import MOTION_PARTS, part_names, range_names
 from packdepth.evaluation.protocol import Protocol, split_hash
 from packdepth.evaluation.scores import (

@@ -328,7 +328,7 @@ class Predictor(BasePredictor):
         """Return motions T_following_view [B, 4, 4], aligned with the depth of the views if there is a camera."""
         if camera is None:
             return T
-        inv_depth = view[:, 3:] if view.shape[1] > 3 else self._finest(view)
+        inv_depth = view[:, 3:] if view.shape[1] > 3 else self._predicted(view).inv_depth
         return aligned(view[:, :3], following[:, :3], inv_depth, T, camera.resized(*self.run.image_size))
 
     def _views(self, frames: Iterable[Tensor]) -> list[Tensor]:
@@ -336,7 +336,7 @@ class Predictor(BasePredictor):
         images = list(frames)
         if images and self.pose is not None and self.pose.uses_depth:
             stacked = torch.cat(images)
-            images = list(views(stacked, self._finest(stacked))[:, None].unbind())
+            images = list(views(stacked, self._predicted(stacked).inv_depth)[:, None].unbind())
         return images
 
     def _resized_labels(self, labels: Tensor | None, images: Tensor) -> Tensor:
@@ -350,24 +350,17 @@ class Predictor(BasePredictor):
         check_ids(ids, classes, "the label map")
         return torch.from_numpy(resized_labels(ids, *self.run.image_size)).to(self.device)
 
-    def _finest(self, images: Tensor, *guide: Tensor) -> Tensor:
-        """Return the finest inverse depth [B, 1, h, w] float32 (1/metres) of images [B, 3, h, w].
+    def _predicted(self, images: Tensor, *guide: Tensor) -> Maps:
+        """Return the maps of images [B, 3, h, w].
 
         `guide` is the resized label maps if label maps guide the network; otherwise it is left out.
         """
+        asked = {"with_log_scale": True} if self.run.networks.depth.uncertainty else {}
         with fastest_convolutions():
-            inv_depths: list[Tensor] = self.depth(images.to(self.dtype), *guide)
+            found: Estimate | list[Tensor] = self.depth(images.to(self.dtype), *guide, **asked)
+        inv_depths, log_scale = found if isinstance(found, Estimate) else (found, None)
         check_predicted(bool(inv_depths[0].isfinite().all()))
-        return inv_depths[0]
-
-    def _predicted(self, images: Tensor, *guide: Tensor) -> Maps:
-        """Return the maps of images [B, 3, h, w]; `guide` is as in `_finest`."""
-        if not self.run.networks.depth.uncertainty:
-            return Maps(self._finest(images, *guide), None)
-        with fastest_convolutions():
-            estimate: Estimate = self.depth(images.to(self.dtype), *guide, with_log_scale=True)
-        check_predicted(bool(estimate.inv_depths[0].isfinite().all()))
-        return Maps(estimate.inv_depths[0], estimate.log_scale)
+        return Maps(inv_depths[0], log_scale)
 
     def _resized(self, images: Tensor) -> Tensor:
         return resize_image(images.to(self.device), *self.run.image_size)

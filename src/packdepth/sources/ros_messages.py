@@ -166,7 +166,7 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
     if rectified is None and lens is not None and any(word in topic for word in RECTIFIED):
         raise InputError(
             f"{where} says that the images are distorted ({lens.name}), but {topic} that "
-            f"they are rectified; say 'rectified: true', or 'rectified: false' to undistort them"
+            f"they are rectified; give 'rectified': true, or false to undistort them"
         )
     if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
         raise InputError(f"{where} holds no calibration; give 'camera', a camera.yaml")

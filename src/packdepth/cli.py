@@ -316,8 +316,8 @@ def view(
 
     Args:
         named: a checkpoint or exported file and what to predict (image, folder, video or data set); or a folder that
-            predict wrote, if wanted with what it was predicted from; or a clip with measured depth alone. Options of
-            the data set follow, such as frames=[0, 100].
+            predict wrote, if wanted with what it was predicted from; or a saved cloud or map (.ply, .glb); or a clip
+            with measured depth alone. Options of the data set follow, such as frames=[0, 100].
         save: map.glb or map.ply to write, without any page.
         host: address that the page listens at; 0.0.0.0 for all of this machine: anybody in the network then sees it.
         port: port of the page; 0 for any free one.
@@ -329,6 +329,7 @@ def view(
         packdepth view runs/mine/best drive.mp4
         packdepth view my_drive
         packdepth view runs/mine/best drive.mp4 --save map.glb
+        packdepth view map.glb
     """
     _use(use)
     from packdepth.viewer.command import view as show

@@ -19,6 +19,7 @@ from packdepth import checkpoint
 from packdepth.config import load_run, parse_run
 from packdepth.evaluation.predictions import read_depth
 from packdepth.evaluation.protocol_file import read_protocol
+from packdepth.files import write_cloud, write_glb
 from packdepth.inference.exported import ExportRecord, load_exported
 from packdepth.inference.runtimes import KEY
 from packdepth.interop.pickles import read_pickle
@@ -36,6 +37,7 @@ from packdepth.sources.rgbd import Rgbd
 from packdepth.sources.split import read_lines
 from packdepth.sources.stills import image_size, opened, pixels, turn_of
 from packdepth.sources.tracks.read import read_track
+from packdepth.viewer.clouds import read_cloud
 
 CHANCE = np.random.default_rng(0)
 PICTURE = np.kron(CHANCE.integers(0, 256, (6, 8, 3), dtype=np.uint8), np.ones((4, 4, 1), np.uint8))  # [24, 32, 3]
@@ -112,6 +114,13 @@ def _read_map(root: Path, path: Path) -> None:
     kind(path).read()
     if path.name == "depth.png":
         InstancePng(path).read()
+
+
+def _write_clouds(root: Path) -> list[Path]:
+    points, colors = CHANCE.normal(size=(9, 3)), CHANCE.integers(0, 256, (9, 3), dtype=np.uint8)
+    write_cloud(root / "map.ply", points, colors, {"unit": "metre"}, np.full(9, 2), np.full(9, 0.5))
+    write_glb(root / "map.glb", points, colors, {"unit": "metre"})
+    return [root / "map.ply", root / "map.glb"]
 
 
 # --- videos -------------------------------------------------------------------------------------------------------
@@ -409,6 +418,7 @@ READERS: dict[str, Reader] = {
     "images": Reader(_write_images, _read_image),
     "exif": Reader(_write_exif, _read_exif),
     "maps": Reader(_write_maps, _read_map),
+    "clouds": Reader(_write_clouds, lambda _, path: read_cloud(path)),
     "video": Reader(_write_videos, _read_video),
     "run": Reader(
         _texts({"run.yaml": json.dumps(RUN), "run2.yaml": yaml.safe_dump(RUN)}), lambda _, path: load_run(path)

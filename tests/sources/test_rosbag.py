@@ -107,7 +107,9 @@ def test_distorted_images_of_a_rectified_topic_are_refused_and_rectified_ones_ha
         bag.image("/camera/image_rect", START)
 
     path = record(fill)
-    complaint(source(path).clips, path, "/camera/camera_info", "distorted", "/camera/image_rect", "give 'rectified': true")
+    complaint(
+        source(path).clips, path, "/camera/camera_info", "distorted", "/camera/image_rect", "give 'rectified': true"
+    )
     assert source(path, rectified=True).clips()[0].camera.fx == 28
     assert source(path, rectified=True).clips()[0].corrected is None
     assert source(path, rectified=False).find()[0].lens == BrownConrady(*[0.1] * 5)

@@ -60,6 +60,30 @@ def test_clouds_alone_are_shown(saved: Path, tmp_path: Path) -> None:
     assert len(fused.cloud.points) == len(ply.read(saved / "map.ply"))
 
 
+@pytest.mark.parametrize("suffix", [".ply", ".glb"])
+def test_a_map_that_was_saved_is_shown_again(
+    checkpoint_folder: Path, moving_clip: Path, saved: Path, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"street{suffix}"
+    assert main(["view", str(checkpoint_folder), str(moving_clip), "--save", str(path)]) == 0
+    footage = open_footage([str(path)])
+    assert footage.names == ("street",)
+    assert footage.scale == "metric, from velocity (speed)"
+    vertices = ply.read(saved / "map.ply")
+    assert np.allclose(points(footage.shot(0)), np.stack([vertices[axis] for axis in "xyz"], axis=1))
+    *_, fused = footage.mapping()
+    assert fused is not None
+    assert np.array_equal(fused.cloud.colors, np.stack([vertices[c] for c in ("red", "green", "blue")], axis=1))
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".glb"])
+def test_a_map_of_another_tool_is_one_sentence(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"other{suffix}"
+    trimesh.creation.box().export(path)
+    with pytest.raises(InputError, match=r"other\.(ply|glb): is no point cloud that packdepth wrote"):
+        open_footage([str(path)])
+
+
 def test_measured_depth_alone_makes_a_map_of_the_world(moving_clip: Path, tmp_path: Path) -> None:
     assert isinstance(open_footage([str(moving_clip)]), MeasuredFootage)
     assert main(["view", str(moving_clip), "--save", str(tmp_path / "map.ply"), "--max-depth", "8"]) == 0

@@ -23,6 +23,7 @@ from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sharing.address import located
 from packdepth.sources.open import open_clips
+from packdepth.viewer.clouds import SUFFIXES
 from packdepth.viewer.footage import CloudFootage, Footage, MeasuredFootage, PredictedFootage, SavedFootage
 
 if TYPE_CHECKING:
@@ -119,10 +120,12 @@ def open_footage(named: Sequence[str], points: PointOptions = POINTS, options: V
     return footage
 
 
-def _holds_predictions(folder: Path) -> bool:
-    """Return whether `packdepth predict` has written points or depth to a folder, and it is no clip."""
-    written = any(folder.glob("depth/*.npz")) or any(folder.glob("cloud/*.ply")) or (folder / "map.ply").is_file()
-    return written and not (folder / "frames").exists()
+def _holds_predictions(path: Path) -> bool:
+    """Return whether a path is a file of points, or a folder to which `predict` wrote points or depth, and no clip."""
+    if path.suffix in SUFFIXES and path.is_file():
+        return True
+    written = any(path.glob("depth/*.npz")) or any(path.glob("cloud/*.ply")) or (path / "map.ply").is_file()
+    return written and not (path / "frames").exists()
 
 
 def _one_clip(path: Path, settings: Sequence[str], options: ViewOptions) -> Clip:

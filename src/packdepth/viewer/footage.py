@@ -28,7 +28,7 @@ from packdepth.inference.options import POINTS, PointOptions
 from packdepth.inference.trajectory import check_trajectory, measured_trajectory, trajectory, trajectory_origin
 from packdepth.reading import read_arrays, refusing
 from packdepth.records import Clip, Frame, Prediction
-from packdepth.viewer.ply import read_ply
+from packdepth.viewer.clouds import SUFFIXES, read_cloud
 from packdepth.viewer.scene import Material, Points, Shot, depth_colors, matched, shot_of
 
 if TYPE_CHECKING:
@@ -335,19 +335,19 @@ class SavedFootage(Footage):
 
 
 class CloudFootage(Footage):
-    """Clouds or a map that `packdepth predict --save cloud,map` wrote, without depth maps.
+    """Clouds or a map that `packdepth predict --save cloud,map` or `packdepth view --save` wrote, without depth maps.
 
     Args:
-        folder: the folder that holds `cloud/` or `map.ply`.
+        path: the folder that holds `cloud/` or `map.ply`, or one file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.files = folder, sorted((folder / "cloud").glob("*.ply"))
-        first = self.files[0] if self.files else folder / "map.ply"
-        _, texts = read_ply(first)
+    def __init__(self, path: Path) -> None:
+        self.map = path if path.suffix in SUFFIXES else path / "map.ply"
+        self.files = sorted((path / "cloud").glob("*.ply"))
+        _, texts = read_cloud(self.files[0] if self.files else self.map)
         metric = texts.get("unit") == "metre"
         scale = scale_in_words(metric, texts.get("scale_source", "none"))
-        super().__init__(folder.name, [file.stem for file in self.files] or ["map"], scale, metric)
+        super().__init__(path.stem, [file.stem for file in self.files] or [self.map.stem], scale, metric)
 
     def material(self, index: int) -> Material:
         """Return no more than a camera: clouds hold no depth maps.
@@ -359,7 +359,7 @@ class CloudFootage(Footage):
 
     def _shot(self, index: int) -> Shot:
         """Read the cloud of a frame; a map alone is shown as one frame."""
-        cloud = read_ply(self.files[index])[0] if self.files else read_map(self.folder / "map.ply").cloud
+        cloud, _ = read_cloud(self.files[index] if self.files else self.map)
         places = cloud.points.astype(np.float32)
         ahead = places[places[:, 2] > 0]
         self._colors = self._colors or color_range([1 / ahead[:, 2]] if len(ahead) else [np.ones(1)])
@@ -369,12 +369,12 @@ class CloudFootage(Footage):
 
     def check_map(self) -> None:
         """Raise InputError, which says what to do, if there is no map."""
-        if not (self.folder / "map.ply").exists():
-            raise InputError(f"{self.folder}: holds no map; predict with --save map")
+        if not self.map.exists():
+            raise InputError(f"{self.map.parent}: holds no map; predict with --save map")
 
     def mapping(self) -> Iterator[FusedMap | None]:
         """Read the saved map, see `Footage.mapping`."""
-        yield read_map(self.folder / "map.ply")
+        yield read_map(self.map)
 
 
 class MeasuredFootage(Footage):
@@ -509,14 +509,14 @@ def _own_segmentation(predictor: BasePredictor) -> SemanticNetwork | None:
 
 
 def read_map(path: Path) -> FusedMap:
-    """Read a map that `packdepth predict --save map` wrote.
+    """Read a map that `packdepth predict --save map` or `packdepth view --save` wrote.
 
     Args:
         path: the file.
 
     Raises InputError if it is no such file.
     """
-    cloud, texts = read_ply(path)
+    cloud, texts = read_cloud(path)
     return FusedMap(cloud, texts, f"{len(cloud.points)} points of {path}")
 
 

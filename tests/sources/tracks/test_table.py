@@ -34,6 +34,7 @@ def test_every_dialect_gives_the_speeds_that_were_written(tmp_path: Path, draw: 
     unit = draw.draw(st.sampled_from(sorted(HEADERS)))
     header = draw.draw(st.sampled_from(HEADERS[unit]))
     clock = draw.draw(st.sampled_from(sorted(CLOCKS)))
+    other = draw.draw(st.sampled_from(["Engine RPM", "battery [V]", "Battery_V", "Supply voltage V", "wind speed m/s"]))
     delimiter = draw.draw(st.sampled_from([",", ";", "\t"]))
     comma = delimiter != "," and draw.draw(st.booleans())
     encoding = draw.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]))
@@ -47,7 +48,7 @@ def test_every_dialect_gives_the_speeds_that_were_written(tmp_path: Path, draw: 
     for time, value in zip(times, values, strict=True):
         cells = [f"{time / CLOCKS[clock]:.10g}", "7", "" if value is None else f"{value / 100:.2f}"]
         rows.append(delimiter.join(cell.replace(".", ",") if comma else cell for cell in cells))
-    text = ending.join([preamble + delimiter.join([clock, "Engine RPM", header]), *rows, ""])
+    text = ending.join([preamble + delimiter.join([clock, other, header]), *rows, ""])
     track = read_speed_table(written(tmp_path / "log.csv", text, encoding))
     known = [index for index, value in enumerate(values) if value is not None]
     expected = np.array([values[index] for index in known], dtype=float) / 100 * SPEED_UNITS[unit]

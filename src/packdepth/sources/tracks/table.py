@@ -13,6 +13,7 @@ import numpy as np
 
 from packdepth.blocks import nearest
 from packdepth.errors import InputError
+from packdepth.progress import counted
 from packdepth.sources.files import require
 from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
 from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
@@ -28,7 +29,8 @@ SPEED_WORDS = re.compile(
     r"speed|velocity|geschwindigkeit|vitesse|velocidad|velocit|snelheid|hastighet|(^|[^a-z])(v|vel|spd|sog|tempo)([^a-z]|$)"
 )
 NO_SPEED_WORDS = re.compile(
-    r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|(^|[^a-z])(wind|fan|rpm|error|std|yaw)([^a-z]|$)"
+    r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|batter|volt|[\[(]v[\])]|"  # V: volts
+    r"(^|[^a-z])(wind|fan|rpm|error|std|yaw)([^a-z]|$)"
 )
 LATITUDE = re.compile(r"(^|[^a-z])(lat|latitude|breite|breitengrad)([^a-z]|$)")
 LONGITUDE = re.compile(r"(^|[^a-z])(lon|lng|long|longitude|länge|laenge|längengrad)([^a-z]|$)")
@@ -92,7 +94,7 @@ def _speeds(table: Table, speed: str, unit: str | None) -> tuple[np.ndarray, str
         what += f", {len(below)} values of {below[0]:g} taken for unknown"
         values = np.where(values < 0, np.nan, values)
     elif len(below):
-        what += f", {len(below)} negative values taken as speeds in reverse"
+        what += f", {counted(len(below), 'negative value')} taken as speed in reverse"
     return np.abs(values) * SPEED_UNITS[name], what
 
 

@@ -267,6 +267,11 @@ def test_the_example_in_python_needs_numpy_pillow_and_onnxruntime_alone(
         ]
         assert said in subprocess.run(command, capture_output=True, text=True, check=True).stdout
     np.testing.assert_array_equal(np.load(tmp_path / "lying.npy"), np.load(tmp_path / "d.npy"))
+    for image, depth in ((tmp_path / "none.png", "e.npy"), (images / "1.png", "e.npz")):
+        refused = [sys.executable, str(program), str(model), str(image), str(tmp_path / depth)]
+        done = subprocess.run(refused, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("usage: python model-predict.py MODEL.onnx IMAGE DEPTH.npy")
 
 
 def test_the_example_in_cpp_compiles_and_predicts(model: Path, images: Path, tmp_path: Path) -> None:

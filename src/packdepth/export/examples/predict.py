@@ -54,6 +54,6 @@ def main(model: str, image: str, output: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit(f"usage: python {Path(sys.argv[0]).name} MODEL.onnx IMAGE DEPTH.npy")
+    if len(sys.argv) != 4 or not sys.argv[3].endswith(".npy") or not all(map(os.path.isfile, sys.argv[1:3])):
+        sys.exit(f"usage: python {Path(sys.argv[0]).name} MODEL.onnx IMAGE DEPTH.npy; the first two are files")
     main(*sys.argv[1:])

@@ -56,8 +56,8 @@ types: $(STAMP)  ## Types: mypy
 suite: $(STAMP)  ## The whole test suite, on two processes
 	$(BIN)/python -m pytest -n 2
 
-faults: $(STAMP)  ## Kill, signal, starve and double the main commands at every file operation: an hour
-	$(BIN)/python tests/faults/attack.py
+faults: $(STAMP)  ## Kill, signal, starve and double all commands that write, at each file operation or at N=4 of them: hours, or one
+	PYTHONPATH=tests $(BIN)/python tests/faults/attack.py $(if $(N),--points $(N)) $(if $(ONLY),--only '$(ONLY)')
 
 fuzz: $(STAMP)  ## Many mutations of the files of every reader, with a table: N=2000 of each
 	PYTHONPATH=tests $(BIN)/python tests/faults/fuzz.py $(if $(N),--mutations $(N)) $(READERS)

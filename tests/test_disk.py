@@ -6,12 +6,14 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from packdepth import disk
-from packdepth.disk import MARK, OLD, recover, replaced, sweep, unfinished
+from packdepth.disk import MARK, OLD, recover, replaced, replaced_together, sweep, unfinished
 from packdepth.errors import InputError
 from packdepth.files import replacing
 
@@ -125,6 +127,78 @@ def test_a_full_disk_is_named_by_the_output_with_what_it_needs_and_has(tmp_path:
     assert "free, more than 2.0 MB needed); free some space" in str(raised.value)
     assert MARK not in str(raised.value)
     assert names(tmp_path) == []
+
+
+def test_a_leftover_that_cannot_be_removed_hides_no_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(text: str) -> None:
+        with replacing(tmp_path / "a.txt") as temporary:
+            temporary.write_text(text)
+            if not text:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk, "remove", refuse)
+    write("done")
+    assert (tmp_path / "a.txt").read_text() == "done"
+    with pytest.raises(InputError, match=r"a\.txt: cannot be written: its disk is full"):
+        write("")
+
+
+def test_a_signal_while_a_leftover_is_removed_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, remove = [0], disk.remove
+
+    def interrupted_once(path: Path) -> None:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise KeyboardInterrupt
+        remove(path)
+
+    def write() -> None:
+        with disk.unfinished_folder(tmp_path / "a") as folder:
+            (folder / "b").write_text("b")
+
+    monkeypatch.setattr(disk, "remove", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert names(tmp_path) == []
+
+
+def test_files_that_belong_together_are_never_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text("old")
+    seen = []
+
+    def watched(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*arguments: Any, **options: Any) -> Any:
+            result = change(*arguments, **options)
+            seen.append({path.read_text() for path in (tmp_path / "a", tmp_path / "b") if path.exists()})
+            return result
+
+        return changed
+
+    for name in ("rename", "replace", "unlink"):
+        monkeypatch.setattr(Path, name, watched(getattr(Path, name)))
+    with replaced_together(tmp_path) as temporary:
+        for name in ("a", "b"):
+            (temporary / name).write_text("new")
+    assert len(seen) >= 4
+    assert {"old", "new"} not in seen
+    assert {name: (tmp_path / name).read_text() for name in names(tmp_path)} == {"a": "new", "b": "new", "c": "old"}
+
+
+def test_an_error_in_a_set_of_files_names_its_folder_and_keeps_the_old_ones(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+
+    def write() -> None:
+        with replaced_together(tmp_path) as temporary, replacing(temporary / "a"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError) as raised:
+        write()
+    assert str(raised.value).startswith(f"{tmp_path / 'a'}: cannot be written")
+    assert (names(tmp_path), (tmp_path / "a").read_text()) == (["a"], "old")
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_all_that_is_printed_in_a_verb_is_plain(capsys: pytest.CaptureFixture[st
     ("error", "status", "part"),
     [
         (InputError("a.yaml: is \x1b[31m empty"), UNUSABLE, "packdepth: a.yaml: is \\x1b[31m empty"),
-        (OSError(errno.ENOSPC, "No space left", "a\x1b.npz"), UNUSABLE, "packdepth: a\\x1b.npz: No space left"),
+        (OSError(errno.ENOSPC, "No space left", "a\x1b.npz"), UNUSABLE, "a\\x1b.npz: cannot be written: its disk is"),
         (MemoryError(), MACHINE, "packdepth train run.yaml: needs more memory than there is"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), MACHINE, "needs more memory"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), MACHINE, "was killed from outside"),

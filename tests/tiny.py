@@ -16,8 +16,8 @@ HEIGHT, WIDTH = 32, 64  # of what the networks see
 FORWARD = 0.5  # metres a frame that the pose network predicts, roughly
 
 
-def write(folder: Path) -> Path:
-    """Write the checkpoint, and return its folder."""
+def write(folder: Path, seed: int = 0) -> Path:
+    """Write the checkpoint, with weights of a seed, and return its folder."""
     run = parse_run(
         {
             "data": {"train": [{"kind": "folder", "root": "/clips"}], "image_size": [HEIGHT, WIDTH]},
@@ -42,7 +42,7 @@ def write(folder: Path) -> Path:
         frames=51,
         scores={"abs_rel": 0.12345678, "loss": 0.25},
     )
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     depth, pose = run.networks.depth.assemble(), present(run.networks.pose).assemble()
     weights = {f"depth.{name}": value for name, value in depth.state_dict().items()}
     weights |= {f"pose.{name}": value for name, value in pose.state_dict().items()}

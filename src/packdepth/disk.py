@@ -14,8 +14,9 @@ import re
 import shutil
 import stat
 import sys
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -95,8 +96,14 @@ def unfinished_folder(path: Path) -> Iterator[Path]:
 
     Raises InputError, which names `path`, as `unfinished` does.
     """
-    sweep_once(path.parent)
-    temporary = beside(path)
+    with _folder(path, beside(path)) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _folder(path: Path, temporary: Path) -> Iterator[Path]:
+    """Make a temporary folder and yield it, as `unfinished_folder` does."""
+    sweep_once(temporary.parent)
     with _named(path, temporary):
         temporary.mkdir()
         held = os.open(temporary, os.O_RDONLY) if fcntl is not None else None  # only POSIX opens folders
@@ -107,6 +114,27 @@ def unfinished_folder(path: Path) -> Iterator[Path]:
         finally:
             if held is not None:
                 os.close(held)
+
+
+@contextmanager
+def replaced_together(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder, whose files take their places in `folder` together if the block succeeds.
+
+    Args:
+        folder: the folder, which must exist. Other files in it stay.
+
+    Raises InputError as `unfinished` does.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replaced_together(folder) as temporary:
+    ...     for name in ("a", "b"):
+    ...         _ = (temporary / name).write_text(name)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a', 'b']
+    """
+    with _folder(folder, folder / f".{MARK}{uuid.uuid4().hex[:8]}") as temporary:  # `finished` names `folder` for it
+        yield temporary
+        put_together({file: folder / file.name for file in sorted(temporary.iterdir())})
 
 
 @contextmanager
@@ -125,7 +153,8 @@ def replaced(path: Path) -> Iterator[Path]:
     >>> (folder / "note.txt").read_text()
     'hello'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file, where a folder is to be written; rename it, or name another output")
     with unfinished_folder(path) as temporary:
@@ -172,6 +201,50 @@ def put(temporary: Path, path: Path) -> None:
     """
     _to_disk(temporary)
     temporary.replace(path)
+
+
+def put_together(files: Mapping[Path, Path]) -> None:
+    """Let finished files that belong together take their places, so that none of them ever lies beside an older one.
+
+    A kill on the way leaves some of the new files and none of the old ones: what is incomplete is noticed, what is
+    mixed is not.
+
+    Args:
+        files: the place of each finished file, which lies on the disk of its place.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("a", "b"):
+    ...     _ = (folder / f"new {name}").write_text(name)
+    >>> put_together({folder / "new a": folder / "a", folder / "new b": folder / "b"})
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a', 'b']
+    """
+    for temporary in files:
+        _to_disk(temporary)
+    for path in files.values():
+        path.unlink(missing_ok=True)
+    for temporary, path in files.items():
+        temporary.rename(path)
+
+
+@contextmanager
+def temporaries_in(folder: Path) -> Iterator[None]:
+    """Let libraries write their temporary files into a folder, and not into that of the system, until the block ends.
+
+    What a killed process leaves of them then goes with the folder.
+
+    Args:
+        folder: the folder.
+
+    >>> with temporaries_in(Path("here")):
+    ...     tempfile.gettempdir()
+    'here'
+    """
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def rights() -> int:
@@ -313,13 +386,25 @@ def _named(path: Path, temporary: Path) -> Iterator[None]:
         yield
     except Exception as error:
         written = size_of(temporary)
-        remove(temporary)
+        _clear(temporary)
         said = disk_error(error, path, written, temporary)
         if said is None:
             raise
         raise said from error
     finally:
-        remove(temporary)
+        _clear(temporary)
+
+
+def _clear(temporary: Path) -> None:
+    """Remove an unfinished file or folder, if it is there. Where that fails, the next sweep removes it."""
+    try:
+        with suppress(OSError):
+            if os.path.lexists(temporary):
+                remove(temporary)
+    except KeyboardInterrupt:  # of which there is one: the next signals are heeded seconds later
+        with suppress(OSError):
+            remove(temporary)
+        raise
 
 
 def size_of(path: Path) -> int:
@@ -334,6 +419,29 @@ def size_of(path: Path) -> int:
             found = file.lstat()
             total += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return total
+
+
+@contextmanager
+def naming(output: Path) -> Iterator[None]:
+    """Name an output in errors of a full disk that do not name it, which the system gives without any file.
+
+    Args:
+        output: the file or folder that is written in the block.
+
+    Raises InputError in place of such an error.
+
+    >>> with naming(Path(".")):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    packdepth.errors.InputError: .: cannot be written: its disk is full (... free); free some space, or name another ...
+    """
+    try:
+        yield
+    except Exception as error:
+        said = disk_error(error, output)
+        if said is None:
+            raise
+        raise said from error
 
 
 def disk_error(error: BaseException, path: Path, written: int = 0, temporary: Path | None = None) -> InputError | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from packdepth.disk import disk_error, sweep
+from packdepth.disk import disk_error, naming, sweep
 from packdepth.errors import InputError, in_one_line
 
 try:
@@ -50,12 +50,12 @@ def owned(output: Path, first: bool = True, beside: bool = False) -> Iterator[No
     """
     place = output.resolve()
     if not first or place in _owned or fcntl is None:
-        with _full(output):
+        with naming(output):
             yield
         return
     path = place.with_name(f".{place.name}{LOCK}") if beside else place / LOCK
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
-    with _full(output):
+    with naming(output):
         try:
             lock = _take(path, output)
         except BaseException:
@@ -112,18 +112,6 @@ def _owner(lock: int) -> str:
         return in_one_line(f"process {owner['pid']} on {owner['host']} is writing to it")
     except (ValueError, KeyError, TypeError):
         return "another process is writing to it"
-
-
-@contextmanager
-def _full(output: Path) -> Iterator[None]:
-    """Name the output in errors of a full disk."""
-    try:
-        yield
-    except Exception as error:
-        said = disk_error(error, output)
-        if said is None:
-            raise
-        raise said from error
 
 
 def _remove_empty(folders: list[Path]) -> None:

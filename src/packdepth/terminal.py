@@ -14,8 +14,10 @@ import traceback
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
+from packdepth.disk import disk_error
 from packdepth.errors import InputError, in_one_line
 from packdepth.reading import reason_of
 
@@ -152,6 +154,10 @@ def sentence(error: BaseException, arguments: Sequence[str]) -> tuple[str, int]:
     if KILLED.search(message):
         advice = "see that there is memory for them, lower data.workers or --processes, and run it again"
         return f"{command}: one of its own processes was killed from outside; {advice}", MACHINE
+    if isinstance(error, OSError) and error.filename is not None:
+        full = disk_error(error, Path(os.fsdecode(error.filename)))
+        if full is not None:
+            return f"packdepth: {in_one_line(str(full))}", UNUSABLE
     if isinstance(error, OSError):
         what = f"{error.filename or 'a file'}: {error.strerror or error}"
         return f"packdepth: {in_one_line(what)}; see to it and try again", UNUSABLE

@@ -1,11 +1,12 @@
 """Attacks on commands: kills, signals and full disks at every file operation, and two owners of one output.
 
-    python tests/faults/attack.py [--points N] [--only WORD]
+    PYTHONPATH=tests python tests/faults/attack.py [--points N] [--only WORD]
 
-Each command runs in a forked process, in which a hook of Python's audit events counts the operations on files in its
-output, and at the n-th of them kills the process, sends it a signal, lets the disk be full, or stops it. Then the same
-command, or the one that the message names, must end with the same files as a run that nothing has disturbed, and with
-nothing else in the folder. The table has the number of attacks of each row, and how many failed.
+Each command of `cases` runs in a forked process, in which a hook of Python's audit events counts the operations on
+files in and beside its output and in the folder for temporary files, and at the n-th of them kills the process, sends
+it a signal, lets the disk be full, or stops it. Then the same command, or the one that the message names, must end with
+the same files as a run that nothing has disturbed, and with nothing else in these folders. The table has the number of
+attacks of each row, and how many failed.
 """
 
 from __future__ import annotations
@@ -25,14 +26,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `import world`
-
-import world
+from faults.cases import Case, cases, make_small, placed, write_inputs
 
 from packdepth import checkpoint
 from packdepth.cli import main
@@ -44,6 +42,25 @@ EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "pack
 ORPHAN_SECONDS = 5  # that a process may live on after the one that has started it
 SECONDS = 300  # after which a command hangs
 VARYING = ("created", "git_commit")  # in meta.json
+IMPORTED_ONCE = (  # and not in each fork
+    "lightning.pytorch",
+    "onnxruntime.quantization",
+    "openvino",
+    "packdepth.evaluation.odometry_command",
+    "packdepth.evaluation.run",
+    "packdepth.export.command",
+    "packdepth.inference.fleet",
+    "packdepth.inference.live",
+    "packdepth.inference.run",
+    "packdepth.inspection.check",
+    "packdepth.inspection.import_data",
+    "packdepth.recommend.command",
+    "packdepth.scale.calibrate",
+    "packdepth.segmentation.training",
+    "packdepth.studies.reconstruction",
+    "packdepth.training.two_stage",
+)
+TEMPORARY = "temporary"  # beside an output: the folder for temporary files of the command
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,9 @@ def send(number: int) -> Callable[[int], None]:
 
 def start(arguments: Sequence[str], folder: Path, at: int = 0, act: Callable[[int], None] = kill) -> tuple[int, Path]:
     """Start a command in a forked process, and return its number and the file with its output."""
-    log = Path(tempfile.mkstemp(prefix="attack-")[1])
+    descriptor, name = tempfile.mkstemp(prefix="attack-")
+    os.close(descriptor)
+    log = Path(name)
     process = os.fork()
     if process:
         return process, log
@@ -124,7 +143,8 @@ def start(arguments: Sequence[str], folder: Path, at: int = 0, act: Callable[[in
         os.dup2(descriptor, 2)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
-        hook = Hook(folder, at, act)
+        tempfile.tempdir = str(folder.parent / TEMPORARY)
+        hook = Hook(folder.parent, at, act)
         sys.addaudithook(hook)
         try:
             status = main(list(arguments))
@@ -178,15 +198,20 @@ def run(arguments: Sequence[str], folder: Path, at: int = 0, act: Callable[[int]
     return finish(*start(arguments, folder, at, act))
 
 
-def content(folder: Path) -> dict[str, str]:
-    """Return hashes of the files in a folder by their paths, without what differs between any two runs."""
+def content(folder: Path, varying: Sequence[str] = ()) -> dict[str, str]:
+    """Return hashes of the files in a folder by their paths, without what differs between any two runs.
+
+    Args:
+        folder: the folder.
+        varying: patterns of files whose content differs, which have no hash.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_dir() or name.startswith("tensorboard") or "/tensorboard/" in name or path.name == "trainer.ckpt":
             continue
-        value = path.read_bytes()
-        if path.name == "meta.json":
+        value = path.read_bytes() if not any(path.match(pattern) for pattern in varying) else b""
+        if path.name == "meta.json" and value:
             meta = json.loads(value)
             value = json.dumps({key: meta[key] for key in meta if key not in VARYING}).encode()
         found[name] = hashlib.sha256(value.replace(str(folder).encode(), b"OUTPUT")).hexdigest()
@@ -194,21 +219,24 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return the hidden files in and beside a folder."""
-    return sorted({str(path.relative_to(folder.parent)) for path in folder.parent.rglob(".*")})
+    """Return the hidden files in and beside a folder, and what is in the folder for temporary files."""
+    found = {*folder.parent.rglob(".*"), *(folder.parent / TEMPORARY).iterdir()}
+    return sorted(str(path.relative_to(folder.parent)) for path in found)
 
 
-@dataclass(frozen=True)
-class Case:
-    """A command to attack."""
+def fresh(folder: Path, given: Path | None = None) -> Path:
+    """Empty a folder, and return an output in it.
 
-    name: str  # name in the table
-    arguments: tuple[str, ...]  # with OUT in place of the output
-    checkpoints: tuple[str, ...] = ()  # checkpoints in the output, which are never lost once they are there
-
-    def at(self, output: Path) -> list[str]:
-        """Return the arguments for an output."""
-        return [argument.replace("OUT", str(output)) for argument in self.arguments]
+    Args:
+        folder: the folder.
+        given: what the output is a copy of; if None, it does not exist.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / TEMPORARY).mkdir(parents=True)
+    output = folder / "out"
+    if given is not None:
+        shutil.copytree(given, output)
+    return output
 
 
 def again(case: Case, output: Path, text: str) -> list[str]:
@@ -236,27 +264,32 @@ class Attack:
         self.whole = run(case.at(output), output)
         if self.whole.status != 0:
             raise SystemExit(f"{case.name}: cannot be attacked: {self.whole.text}")
-        self.content = content(output)
+        self.content = self.found(output)
 
     def fresh(self) -> Path:
-        """Return an output that does not exist, alone in its folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        return self.folder / "out"
+        """Return an output as it is before the command."""
+        return fresh(self.folder, self.case.given)
+
+    def found(self, output: Path) -> dict[str, str]:
+        """Return hashes of what the command has written."""
+        return content(output, self.case.varying)
 
     def operations(self, first: int = 1, but: int = 0) -> Iterator[int]:
         """Yield the numbers of the attacked operations, from the `first` one to the last `but` some."""
         last = self.whole.operations - but
-        yield from sorted(set(np.linspace(first, last, min(self.points, last)).round().astype(int).tolist()))
+        points = min(self.points, self.case.points, last)
+        yield from sorted(set(np.linspace(first, last, points).round().astype(int).tolist()))
 
     def end(self, output: Path, text: str) -> str | None:
         """Go on after an attack, and return what is wrong at the end; None if nothing is."""
+        complete = self.found(output) == self.content  # then some commands refuse to write it again
         ended = run(again(self.case, output, text), output)
-        if ended.status != 0:
+        if ended.status != 0 and not (complete and re.search("already|exists", ended.text)):
             return f"going on ended with {ended.status}: {last_line(ended.text)}"
-        if content(output) != self.content:
-            different = [name for name, value in self.content.items() if content(output).get(name) != value]
-            return f"other files than without the attack: {different or sorted(content(output).keys() - self.content)}"
+        found = self.found(output)
+        if found != self.content:
+            different = [name for name, value in self.content.items() if found.get(name) != value]
+            return f"other files than without the attack: {different or sorted(found.keys() - self.content)}"
         left = leftovers(output)
         return f"left over: {left[:3]}" if left else None
 
@@ -281,6 +314,29 @@ class Attack:
                 row.failures.append(f"operation {at} of {self.whole.operations}: {wrong}")
         return row
 
+    def replacements(self) -> Row:
+        """Kill the command at its operations while it replaces the output of an older one."""
+        row = Row(f"kill while replacing: {self.case.name}")
+        older: dict[str, str] = {}
+        for at in self.operations():
+            output = self.fresh()
+            run(placed(self.case.older, output), output)
+            older = older or self.found(output)
+            run(self.case.at(output), output, at)
+            row.runs += 1
+            found = {name: value for name, value in self.found(output).items() if not name.startswith(".")}
+            same = older.items() & self.content.items()
+            kinds = {
+                "old" if older.get(name) == value else "new" if self.content.get(name) == value else "in between"
+                for name, value in found.items() - same
+                if "/." not in name
+            }
+            wrong = f"files are {' and '.join(sorted(kinds))}" if kinds not in ({"old"}, {"new"}, set()) else None
+            wrong = wrong or self.end(output, "")
+            if wrong:
+                row.failures.append(f"operation {at}: {wrong}")
+        return row
+
     def signals(self, numbers: Sequence[signal.Signals]) -> Row:
         """Send signals to the command at its operations."""
         row = Row(f"signal: {self.case.name}")
@@ -290,7 +346,9 @@ class Attack:
             ended = run(self.case.at(output), output, at, send(number))
             row.runs += 1
             wrong = None
-            if ended.status != 128 + number:
+            if self.case.ends and ended.status == 0:
+                wrong = None if self.found(output) == self.content and not leftovers(output) else "not complete"
+            elif ended.status != 128 + number:
                 wrong = f"status {ended.status}: {last_line(ended.text)}"
             elif ended.text.count("interrupted: go on with") != 1 or "Traceback" in ended.text:
                 wrong = f"not one line: {last_line(ended.text)}"
@@ -309,7 +367,7 @@ class Attack:
             row.runs += 1
             line = last_line(ended.text)
             if ended.status == 0:  # only what is not needed, such as the removal of a leftover, did not work
-                found = {path: value for path, value in content(output).items() if path != LOCK}  # free, and harmless
+                found = {path: value for path, value in self.found(output).items() if path != LOCK}
                 wrong = None if found == self.content else "status 0, but other files"
             elif ended.status != 2 or "Traceback" in ended.text:
                 wrong = f"status {ended.status}: {line}"
@@ -336,7 +394,7 @@ class Attack:
             row.runs += 1
             if second.status != 2 or f"process {process} on" not in second.text:
                 row.failures.append(f"operation {at}: second {second.status}: {last_line(second.text)}")
-            elif first.status != 0 or content(output) != self.content or leftovers(output):
+            elif first.status != 0 or self.found(output) != self.content or leftovers(output):
                 row.failures.append(f"operation {at}: first {first.status}: {last_line(first.text)}")
         return row
 
@@ -357,9 +415,7 @@ def orphans(case: Case, folder: Path, begun: str) -> Row:
     """
     row = Row(f"orphans: {case.name}")
     for number in (signal.SIGKILL, signal.SIGTERM):
-        shutil.rmtree(folder, ignore_errors=True)
-        output = folder / "out"
-        folder.mkdir(parents=True)
+        output = fresh(folder)
         process, log = start(case.at(output), output)
         deadline = time.monotonic() + SECONDS
         while not any(output.glob(begun)) and time.monotonic() < deadline:
@@ -384,15 +440,14 @@ def orphans(case: Case, folder: Path, begun: str) -> Row:
 def stopped_rank(case: Case, folder: Path) -> Row:
     """Stop, not kill, the second of two processes that train together: the first must end and say so."""
     row = Row(f"stopped rank: {case.name}", runs=1)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    output = fresh(folder)
     os.environ["PACKDEPTH_WAIT_SECONDS"] = "30"  # fewer, and a busy machine looks like a stopped rank
-    command = [sys.executable, "-m", "packdepth.cli", *case.at(folder / "out")]
+    command = [sys.executable, "-m", "packdepth.cli", *case.at(output)]
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         deadline = time.monotonic() + SECONDS
-        while not (folder / "out" / "last").exists() and process.poll() is None and time.monotonic() < deadline:
+        while not (output / "last").exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         if process.poll() is None:
             os.kill(int(children.read_text().split()[0]), signal.SIGSTOP)
@@ -409,14 +464,13 @@ def rights(case: Case, folder: Path) -> Row:
     """Compare the rights of all written files with what the umask gives."""
     row = Row(f"umask: {case.name}")
     for mask in (0o022, 0o027, 0o002):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         before = os.umask(mask)
         try:
-            run(case.at(folder / "out"), folder)
+            output = fresh(folder, case.given)
+            run(case.at(output), output)
         finally:
             os.umask(before)
-        for path in (folder / "out").rglob("*"):
+        for path in output.rglob("*"):
             row.runs += 1
             expected = (0o777 if path.is_dir() else 0o666) & ~mask
             if path.stat().st_mode & 0o777 != expected:
@@ -430,36 +484,9 @@ def last_line(text: str) -> str:
     return lines[-1][:300] if lines else ""
 
 
-def cases(folder: Path) -> list[Case]:
-    """Return the commands, and write what they need."""
-    clip = world.write(folder / "input" / "clip")
-    values = {
-        "data": {"train": [{"kind": "folder", "root": str(clip)}], "image_size": [32, 64], "workers": 0},
-        "networks": {
-            "depth": {"kind": "packnet", "preset": "tiny", "initial_depth": 5.0},
-            "pose": {"kind": "posenet", "initial_forward": 0.4},
-        },
-        "objective": [{"kind": "photometric", "scales": "own"}, {"kind": "velocity", "weight": 0.1}],
-        "training": {"epochs": 2, "epoch_steps": 1, "batch_size": 1, "seed": 3, "accelerator": "cpu"},
-    }
-    run_file = folder / "input" / "run.yaml"
-    run_file.write_text(yaml.safe_dump(values))
-    trained = folder / "input" / "trained"
-    ended = run(["train", str(run_file), "-o", str(trained)], folder)
-    if ended.status != 0:
-        raise SystemExit(ended.text)
-    size = ("--size", "16x32", "--azimuth-step", "0", "--processes", "1")
-    return [
-        Case("data import", ("data", "import", str(clip), "OUT")),
-        Case("train", ("train", str(run_file), "-o", "OUT"), ("best", "last")),
-        Case("predict", ("predict", str(trained / "best"), str(clip), "-o", "OUT", "--save", "depth,video")),
-        Case("city", ("city", "OUT", "--drives", "2", "--frames", "2", *size)),
-        Case("train --two-stage", ("train", str(run_file), "-o", "OUT", "--two-stage"), ("stage1/best", "stage1/last")),
-    ]
-
-
 ATTACKS: dict[str, Callable[[Attack], Row]] = {
     "kill": Attack.kills,
+    "replace": Attack.replacements,
     "signal": lambda attack: attack.signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)),
     "full": Attack.full,
     "owners": Attack.owners,
@@ -475,7 +502,10 @@ def attacked(points: int, only: str = "") -> Iterator[Row]:
     """
     with tempfile.TemporaryDirectory(prefix="attacks-") as name:
         folder = Path(name)
-        commands = cases(folder)
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        write_inputs(folder / "input")
+        make_small(folder / "input")
+        commands = cases(folder / "input")
         long = commands[1].arguments
         several = Case("train, 2 workers", (*long, "data.workers=2", "training.epochs=40"), ("last",))
         if re.search(only, "orphans train"):
@@ -487,12 +517,14 @@ def attacked(points: int, only: str = "") -> Iterator[Row]:
             options = ("training.devices=2", "training.batch_size=2", "training.epochs=2000")
             yield stopped_rank(Case("train", (*long, *options)), folder / "work")
         for case in commands:
-            wanted = [attack for kind, attack in ATTACKS.items() if re.search(only, f"{kind} {case.name}")]
+            unfit = {"replace": not case.older, "owners": not case.owned}
+            kinds = [kind for kind in ATTACKS if not unfit.get(kind)]
+            wanted = [ATTACKS[kind] for kind in kinds if re.search(only, f"{kind} {case.name}")]
             if wanted:
                 attack = Attack(case, folder / "work", points)
                 for each in wanted:
                     yield each(attack)
-            if re.search(only, f"umask {case.name}"):
+            if case.points >= points and re.search(only, f"umask {case.name}"):
                 yield rights(case, folder / "work")
 
 
@@ -501,12 +533,8 @@ if __name__ == "__main__":
     parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--only", default="")
     chosen = parser.parse_args()
-    import lightning.pytorch  # noqa: F401 - once, and not in each fork
-
-    import packdepth.inference.run
-    import packdepth.inspection.import_data
-    import packdepth.training.two_stage  # noqa: F401
-
+    for module in IMPORTED_ONCE:
+        import_module(module)
     os.environ["OMP_NUM_THREADS"] = "1"
     wrong = 0
     print(f"{'attack':32}{'runs':>6}{'failures':>10}", flush=True)

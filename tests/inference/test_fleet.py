@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -131,6 +132,26 @@ def test_an_input_that_cannot_be_used_fails_and_others_go_on(
     shutil.copy(images / "1.png", folders[1] / "1.png")
     predict_list(checkpoint_folder, listed, output, DEPTH)
     assert done(output) == {f"drive{index}": 1 for index in range(5)}
+
+
+def test_a_full_disk_ends_the_list_in_one_sentence_and_the_same_command_goes_on(
+    checkpoint_folder: Path, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, calls, predict_batch = tmp_path / "out", [0], Predictor.predict_batch
+
+    def full(self: Predictor, *args: Any, **options: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return predict_batch(self, *args, **options)
+
+    monkeypatch.setattr(Predictor, "predict_batch", full)
+    with pytest.raises(InputError, match=r"out.*: cannot be written: its disk is full \(.* free"):
+        predict_list(checkpoint_folder, listed, output, DEPTH)
+    assert calls[0] == 2  # no other input is tried
+    predict_list(checkpoint_folder, listed, output, DEPTH)
+    assert done(output) == {f"drive{index}": 1 for index in range(5)}
+    assert not any((output / ".partial").glob("*"))
 
 
 def test_what_may_pass_is_tried_again(

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,6 +193,15 @@ def test_a_zip_file_is_fetched_by_its_checksum(hub: FakeHub, shared: Path, tmp_p
     assert "404" in refusal(f"{hub.url}/none.zip#sha256={digest}")
     left = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
     assert left == {*PARTS, "model.onnx"}  # nothing unfinished
+
+
+@pytest.mark.parametrize("name", ["folder", "model.zip"])
+def test_what_is_pushed_to_a_disk_is_made_ready_there(
+    name: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such folder"))
+    assert main(["push", str(shared), f"file://{tmp_path / 'out' / name}"]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
 
 
 def test_a_hostile_zip_file_writes_nothing_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

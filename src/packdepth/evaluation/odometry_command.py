@@ -10,6 +10,7 @@ import numpy as np
 
 from packdepth.charts import picture
 from packdepth.data.targets import distance, distance_source, unbroken
+from packdepth.disk import replaced_together
 from packdepth.errors import InputError
 from packdepth.evaluation.odometry import distances, odometry_errors
 from packdepth.evaluation.odometry_page import PathFromAbove, write_odometry_page
@@ -163,14 +164,15 @@ def _length_by_speeds(clip: Clip) -> float | None:
 
 
 def _write(output: Path, report: OdometryReport, true: np.ndarray | None) -> None:
-    """Write the files of a report into a folder that exists."""
-    write_tum(output / "trajectory_tum.txt", report.times, report.poses)
-    write_kitti(output / "trajectory_kitti.txt", report.poses)
-    write_image(output / "path.png", path_picture(report, true))
-    write_odometry_page(output / "odometry.html", report, true)
-    write_json(output / "odometry.json", report.to_json())
-    with replacing(output / "odometry.txt") as temporary:
-        temporary.write_text(report.text() + "\n", encoding="utf-8")
+    """Write the files of a report into a folder that exists, so that none of them is ever beside one of another."""
+    with replaced_together(output) as folder:
+        write_tum(folder / "trajectory_tum.txt", report.times, report.poses)
+        write_kitti(folder / "trajectory_kitti.txt", report.poses)
+        write_image(folder / "path.png", path_picture(report, true))
+        write_odometry_page(folder / "odometry.html", report, true)
+        write_json(folder / "odometry.json", report.to_json())
+        with replacing(folder / "odometry.txt") as temporary:
+            temporary.write_text(report.text() + "\n", encoding="utf-8")
 
 
 def path_picture(report: OdometryReport, true: np.ndarray | None) -> np.ndarray:

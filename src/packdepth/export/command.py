@@ -16,7 +16,7 @@ from packdepth import __version__
 from packdepth.blocks import nearest
 from packdepth.checkpoint import OtherSize
 from packdepth.config import Imported, dump_run
-from packdepth.disk import put, rights, size_in_words, unfinished_folder
+from packdepth.disk import put_together, rights, size_in_words, temporaries_in, unfinished_folder
 from packdepth.errors import InputError
 from packdepth.export.formats import Format, all_formats
 from packdepth.export.graph import Graph, class_names, depth_graph, pose_graph
@@ -182,7 +182,7 @@ def _write(
     samples = None
     if ranges is not None:
         samples = list(inputs_of(predictor, chosen_frames(ranges, CALIBRATION, phase=0.0), graph))
-    with unfinished_folder(path) as folder:
+    with unfinished_folder(path) as folder, unfinished_folder(path) as scratch, temporaries_in(scratch):
         temporary = folder / path.name
         options.kind.write(temporary, graph, record.model_dump_json(), samples, options.opset)
         count = sum(file.stat().st_size for file in folder.iterdir())
@@ -195,14 +195,14 @@ def _write(
             motion_record = describe_pose(predictor, record)
             options.kind.write(pose_path(temporary), motion, motion_record.model_dump_json(), None, options.opset)
             _check_motion(load_exported(temporary), motion, pose_path(path))
-        files = sorted(folder.iterdir())  # .bin before .xml, which must not meet the weights of an older file
-        say_replaced(path.parent / file.name for file in files)
+        files = {file: path.parent / file.name for file in sorted(folder.iterdir())}
+        say_replaced(files.values())
         if not pose:
             pose_path(path).unlink(missing_ok=True)  # that of an older export must not stay beside the new network
         for file in files:
             file.chmod(rights())
-            put(file, path.parent / file.name)
-    weights = tuple(path.parent / file.name for file in files if file.suffix == WEIGHTS)
+        put_together(files)  # an .xml must not meet the weights of an older one
+    weights = tuple(place for place in files.values() if place.suffix == WEIGHTS)
     return Exported(
         path,
         size,

@@ -17,7 +17,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 
 from packdepth.checkpoint import TRAINER_STATE
 from packdepth.config import Precision
+from packdepth.disk import is_full, naming
 from packdepth.errors import InputError, in_one_line
 from packdepth.files import make_folder
 from packdepth.inference.base import BasePredictor
@@ -268,11 +269,13 @@ class Worker:
 
         Returns:
             "done", "failed", "done before" or "elsewhere".
+
+        Raises InputError if the disk of the output is full: no other input would be predicted either.
         """
         if self.is_done(item):
             return "done before"
         partial = self.output / PARTIAL / item.name
-        with _owned(partial) as is_ours:
+        with naming(self.output), _owned(partial) as is_ours:
             if not is_ours:
                 return "elsewhere"
             if self.is_done(item):
@@ -292,7 +295,9 @@ class Worker:
             stamp = _stamp(item.path)
             clips = open_clips(item.path, asked.kind, asked.options, asked.camera, asked.fov)
             predict_clips(self.predictor, clips, item.path, partial, asked)
-        except Exception as error:  # a bad input must not end the work on the others
+        except Exception as error:  # a bad input must not end the work on the others; a full disk ends all of it
+            if is_full(error):
+                raise
             text = in_one_line(str(error) or type(error).__name__)
             self.manifest.add(item, "failed", attempt=attempt, error=text)
             print(f"failed     {item.path} ({attempt} of {ATTEMPTS}): {text}", flush=True)
@@ -421,9 +426,8 @@ def print_summary(worker: Worker, items: Sequence[Item], who: str, states: Count
 
     Raises InputError if inputs have failed.
     """
-    partial = worker.output / PARTIAL
-    if partial.is_dir() and not any(partial.iterdir()):
-        partial.rmdir()
+    with suppress(OSError):  # it is not there, or another process works in it
+        (worker.output / PARTIAL).rmdir()
     latest = worker.manifest.latest()
     done = [item for item in items if worker.is_done(item)]
     notes = dict.fromkeys(note for item in done for note in latest[item.name]["notes"] if note.startswith("depth is "))

@@ -59,7 +59,10 @@ class RayWorker:
         if self.error:
             return {"input": row["path"], "state": "failed", "error": self.error}
         item = Item(Path(row["path"]), row["name"])
-        state = "failed" if self._is_given_up(item, row["attempts"]) else self.worker.predict(item)
+        try:
+            state = "failed" if self._is_given_up(item, row["attempts"]) else self.worker.predict(item)
+        except InputError as error:  # its disk is full
+            return {"input": row["path"], "state": "failed", "error": in_one_line(str(error))}
         return {"input": row["path"], "state": state, "error": ""}
 
     def _is_given_up(self, item: Item, before: int) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from packdepth.color import color_range, colorize
 from packdepth.data.ground import THRESHOLD, pixels_below_ground
 from packdepth.data.targets import check_calibrated, target_indices
+from packdepth.disk import naming, replaced_together
 from packdepth.errors import InputError
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.geometry.camera import Camera
@@ -85,19 +86,21 @@ def filter_ground(
         raise InputError(
             f"{checkpoint}: finds more than {threshold} pixels below the ground in every frame; train it longer"
         )
-    make_folder(output)
-    with replacing(output / COUNTS) as temporary, temporary.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["clip", "frame", "pixels_below_ground", "kept"])
-        for each in counts:
-            below = "" if each.below is None else each.below
-            table.writerow([each.clip.name, each.frame.name, below, int(each.kept(threshold))])
-    (output / SHEET).unlink(missing_ok=True)
-    if dropped:
-        worst = sorted(dropped, key=lambda each: -(each.below or 0))[:SHEET_ROWS]
-        write_image(output / SHEET, sheet(predictor, worst))
     lines = [own_line(each.clip.name, each.frame.name) for each in kept]
-    write_split(output / KEPT, lines, f"{len(kept)} of {len(counts)} frames, without pixels below the ground")
+    make_folder(output)
+    with naming(output), replaced_together(output) as folder:
+        with replacing(folder / COUNTS) as temporary, temporary.open("w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["clip", "frame", "pixels_below_ground", "kept"])
+            for each in counts:
+                below = "" if each.below is None else each.below
+                table.writerow([each.clip.name, each.frame.name, below, int(each.kept(threshold))])
+        write_split(folder / KEPT, lines, f"{len(kept)} of {len(counts)} frames, without pixels below the ground")
+        if dropped:
+            worst = sorted(dropped, key=lambda each: -(each.below or 0))[:SHEET_ROWS]
+            write_image(folder / SHEET, sheet(predictor, worst))
+        else:
+            (output / SHEET).unlink(missing_ok=True)
     return kept, dropped
 
 

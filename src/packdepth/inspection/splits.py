@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from packdepth.disk import replaced_together
 from packdepth.errors import InputError
+from packdepth.files import make_folder
 from packdepth.records import Clip
 from packdepth.sources.recognize import source_at
 from packdepth.sources.split import own_line, write_split
@@ -40,13 +42,16 @@ def make_splits(
     drives = by_drive(source_at(path, kind, options).clips())
     names = [sorted(drives)[i] for i in np.random.default_rng(seed).permutation(len(drives))]
     hashes, start = {}, 0
-    for part, count in zip(PARTS, drives_per_part(len(names), shares, path), strict=True):
-        chosen = sorted(names[start : start + count])
-        start += count
-        if chosen:
-            clips = [clip for name in chosen for clip in drives[name]]
-            remark = f"{len(clips)} clips of {count} drives, {part} of {len(names)}; seed {seed}"
-            hashes[output / f"{part}.txt"] = write_split(output / f"{part}.txt", _lines(clips), remark)
+    counts = drives_per_part(len(names), shares, path)
+    make_folder(output)
+    with replaced_together(output) as folder:  # parts of two divisions could share drives
+        for part, count in zip(PARTS, counts, strict=True):
+            chosen = sorted(names[start : start + count])
+            start += count
+            if chosen:
+                clips = [clip for name in chosen for clip in drives[name]]
+                remark = f"{len(clips)} clips of {count} drives, {part} of {len(names)}; seed {seed}"
+                hashes[output / f"{part}.txt"] = write_split(folder / f"{part}.txt", _lines(clips), remark)
     return hashes
 
 

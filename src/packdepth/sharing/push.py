@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,9 +15,9 @@ import yaml
 from PIL import Image
 
 from packdepth.checkpoint import META, RUN, WEIGHTS, read, read_description
-from packdepth.disk import replaced
+from packdepth.disk import replaced, sweep, unfinished_folder
 from packdepth.errors import InputError, in_one_line
-from packdepth.files import replacing
+from packdepth.files import make_folder, replacing
 from packdepth.reading import parse_json, parse_yaml, refusing
 from packdepth.sharing.address import ADDRESS, ZIP, hub, in_words, located, parse_repository
 from packdepth.sharing.card import CARD, model_card, read_numbers
@@ -54,10 +56,11 @@ def push(checkpoint: str | Path, target: str, options: CardOptions, private: boo
     numbers = None if options.numbers is None else read_numbers(options.numbers, folder)
     path = Path(f"/{rest}")
     name = parse_repository(rest).id if scheme == "hf" else path.stem
+    if scheme == "file":
+        sweep(path.parent)
     if scheme == "file" and path.exists():
         raise InputError(f"{target}: exists; name another place, or remove it")
-    with tempfile.TemporaryDirectory(prefix="packdepth-") as place:
-        staged = Path(place)
+    with _staging(scheme, path) as staged:
         kept = _stage(folder, staged)
         picture = None if options.picture is None else _copy_picture(options.picture, staged)
         run, meta = read_description(staged)
@@ -67,12 +70,22 @@ def push(checkpoint: str | Path, target: str, options: CardOptions, private: boo
         elif path.suffix == ZIP:
             lines = _to_zip(path, staged)
         else:
-            with replaced(path) as temporary:
-                shutil.copytree(staged, temporary, dirs_exist_ok=True)
-            lines = [f"{path}: {', '.join(sorted(file.name for file in path.iterdir()))}"]
+            lines = [f"{path}: {', '.join(sorted(file.name for file in staged.iterdir()))}"]
     size = sum(tensor.numel() for tensor in content.weights.values())
     warnings = [f"{RUN} names {in_one_line(each)}, which everybody can read there" for each in kept]
     return [f"{folder}: {size:,} numbers, depth is {meta.scale}", *lines, *warnings]
+
+
+@contextmanager
+def _staging(scheme: str, path: Path) -> Iterator[Path]:
+    """Yield a folder for the parts of a checkpoint: the pushed folder, one beside a zip file, or a temporary one."""
+    if scheme == "hf":
+        with tempfile.TemporaryDirectory(prefix="packdepth-") as place:
+            yield Path(place)
+        return
+    make_folder(path.parent)
+    with unfinished_folder(path) if path.suffix == ZIP else replaced(path) as folder:
+        yield folder
 
 
 def _stage(folder: Path, staged: Path) -> list[str]:

@@ -206,8 +206,9 @@ def put(temporary: Path, path: Path) -> None:
 def put_together(files: Mapping[Path, Path]) -> None:
     """Let finished files that belong together take their places, so that none of them ever lies beside an older one.
 
-    A kill on the way leaves some of the new files and none of the old ones: what is incomplete is noticed, what is
-    mixed is not.
+    The old files but the first are removed before the new ones come, each of which replaces at once what lies there. A
+    single file is thus old or new; of several, a kill may leave an old one alone, or new ones: what is incomplete is
+    noticed, what is mixed is not.
 
     Args:
         files: the place of each finished file, which lies on the disk of its place.
@@ -221,10 +222,10 @@ def put_together(files: Mapping[Path, Path]) -> None:
     """
     for temporary in files:
         _to_disk(temporary)
-    for path in files.values():
+    for path in list(files.values())[1:]:
         path.unlink(missing_ok=True)
     for temporary, path in files.items():
-        temporary.rename(path)
+        temporary.replace(path)
 
 
 @contextmanager

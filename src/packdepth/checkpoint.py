@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
 from packdepth import __version__
 from packdepth.blocks import CheckpointContext, Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
@@ -40,13 +42,13 @@ class TrainedCamera(Closed):
     2.0
     """
 
-    width: int
+    width: PositiveInt
     """Width of its images, in pixels."""
-    height: int
+    height: PositiveInt
     """Height of its images, in pixels."""
-    fx: float
+    fx: PositiveFloat
     """Focal length along x, in pixels."""
-    fy: float
+    fy: PositiveFloat
     """Focal length along y, in pixels."""
     cx: float
     """x of the principal point, in pixels."""
@@ -216,6 +218,19 @@ class Meta(Closed):
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
     other_size: OtherSize | None = None
     """The size of an exported network, if depth that is metric at the size of the training is not metric there."""
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> Meta:
+        """Raise ValueError for metres that its own measurements deny, which somebody has written by hand."""
+        if not self.metric:
+            return self
+        wrong = [check for check in self.judged_checks if check.frames >= MIN_CHECKED and not agrees(check)]
+        if self.scale_source == "none" or wrong:
+            found = scale_in_words(False, self.scale_source, self.judged_checks).partition(";")[0]
+            raise ValueError(
+                f"metric: is true, but depth is {found}; write false, or correct the scale with packdepth calibrate"
+            )
+        return self
 
     def at_size(self, other: OtherSize) -> Meta:
         """Return the description of the networks at another size: without metres if depth differs too much there.

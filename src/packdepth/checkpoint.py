@@ -221,12 +221,15 @@ class Meta(Closed):
 
     @model_validator(mode="after")
     def _of_one_mind(self) -> Meta:
-        """Raise ValueError for metres that its own measurements deny, which somebody has written by hand."""
+        """Raise ValueError for metres that the measurements of their own source deny, as if written by hand.
+
+        Other sources do not count, for `packdepth calibrate` lets a person choose one of several that disagree.
+        """
         if not self.metric:
             return self
-        wrong = [check for check in self.judged_checks if check.frames >= MIN_CHECKED and not agrees(check)]
-        if self.scale_source == "none" or wrong:
-            found = scale_in_words(False, self.scale_source, self.judged_checks).partition(";")[0]
+        own = [check for check in self.scale_checks if check.source in self.scale_source]
+        if self.scale_source == "none" or any(check.frames >= MIN_CHECKED and not agrees(check) for check in own):
+            found = scale_in_words(False, self.scale_source, own).partition(";")[0]
             raise ValueError(
                 f"metric: is true, but depth is {found}; write false, or correct the scale with packdepth calibrate"
             )

@@ -282,7 +282,7 @@ def shrink(graph: Any) -> None:
     """Let a graph return inverse depth at half of its size."""
     rename(graph, "inv_depth", "before")
     graph.output.remove(next(value for value in graph.output if value.name == "before"))
-    graph.initializer.append(onnx.numpy_helper.from_array(np.float32([1, 1, 0.5, 0.5]), "scales"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 1, 0.5, 0.5], dtype=np.float32), "scales"))
     graph.node.append(onnx.helper.make_node("Resize", ["before", "", "scales"], ["inv_depth"], mode="nearest"))
     graph.output.append(onnx.helper.make_tensor_value_info("inv_depth", 1, ["a", "b", "c", "d"]))
 

@@ -57,11 +57,13 @@ class Recording:
         encoding: str = "rgb8",
         pad: int = 0,
         frame_id: str = "camera",
+        stamp: int | None = None,
     ) -> None:
+        """Add an image that is filed at a time, and has its stamp or another one."""
         rows = np.pad(pixels.reshape(len(pixels), -1), ((0, 0), (0, pad)))
         message = self.make(
             "sensor_msgs/msg/Image",
-            header=self.header(time, frame_id),
+            header=self.header(time if stamp is None else stamp, frame_id),
             height=pixels.shape[0],
             width=pixels.shape[1],
             encoding=encoding,

@@ -45,6 +45,23 @@ def made(step: int = 7) -> Checkpoint:
     return Checkpoint(run, meta, weights)
 
 
+@pytest.mark.parametrize(
+    ("source", "ratio", "words"),
+    [("none", 1.0, "depth is up to a factor"), ("velocity (speed)", 0.3, "motion is 30 % of the measured length")],
+)
+def test_metres_that_its_own_measurements_deny_are_no_metres(
+    tmp_path: Path, source: str, ratio: float, words: str
+) -> None:
+    folder = tmp_path / "best"
+    checkpoint.write(folder, made())
+    meta = json.loads((folder / META).read_text())
+    check = {"source": "speed", "ratio": ratio, "spread": 0.1, "frames": 40, "held_out": True}
+    meta |= {"metric": True, "scale_source": source, "scale_checks": [check]}
+    (folder / META).write_text(json.dumps(meta))
+    with pytest.raises(InputError, match=f"meta.json: metric: is true, but .*{words}.*; write false, or correct"):
+        checkpoint.read_description(folder)
+
+
 def hidden(folder: Path) -> list[str]:
     """What has been left beside a checkpoint."""
     return [path.name for path in folder.parent.iterdir() if path != folder]

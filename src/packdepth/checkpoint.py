@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
 from packdepth import __version__
 from packdepth.blocks import CheckpointContext, Closed, parse
 from packdepth.config import Imported, Run, dump_run, parse_run
@@ -40,13 +42,13 @@ class TrainedCamera(Closed):
     2.0
     """
 
-    width: int
+    width: PositiveInt
     """Width of its images, in pixels."""
-    height: int
+    height: PositiveInt
     """Height of its images, in pixels."""
-    fx: float
+    fx: PositiveFloat
     """Focal length along x, in pixels."""
-    fy: float
+    fy: PositiveFloat
     """Focal length along y, in pixels."""
     cx: float
     """x of the principal point, in pixels."""
@@ -216,6 +218,22 @@ class Meta(Closed):
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
     other_size: OtherSize | None = None
     """The size of an exported network, if depth that is metric at the size of the training is not metric there."""
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> Meta:
+        """Raise ValueError for metres that the measurements of their own source deny, as if written by hand.
+
+        Other sources do not count, for `packdepth calibrate` lets a person choose one of several that disagree.
+        """
+        if not self.metric:
+            return self
+        own = [check for check in self.scale_checks if check.source in self.scale_source]
+        if self.scale_source == "none" or any(check.frames >= MIN_CHECKED and not agrees(check) for check in own):
+            found = scale_in_words(False, self.scale_source, own).partition(";")[0]
+            raise ValueError(
+                f"metric: is true, but depth is {found}; write false, and then correct the scale with packdepth calibrate"
+            )
+        return self
 
     def at_size(self, other: OtherSize) -> Meta:
         """Return the description of the networks at another size: without metres if depth differs too much there.

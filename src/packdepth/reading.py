@@ -260,8 +260,26 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     return arrays
 
 
+def array_names(path: Path) -> list[str]:
+    """Return the names of the arrays of an npz file, in its order.
+
+    Args:
+        path: the file.
+
+    Raises InputError for a file that is damaged or no npz.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.npz"
+    >>> np.savez(path, xyz=np.zeros((2, 3)))
+    >>> array_names(path)
+    ['xyz']
+    """
+    with refusing(path, "an npz", "write it again"), zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
 def _check_header(file: Any, size: int) -> None:
-    """Raise ValueError if the header of an array in npy format announces another size than its file has."""
+    """Raise ValueError if an array in npy format has objects, or another size than its header announces."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
@@ -270,7 +288,9 @@ def _check_header(file: Any, size: int) -> None:
     count = 1
     for length in shape:
         count *= int(length)
-    if dtype.hasobject or min(shape, default=0) < 0 or count * dtype.itemsize != size - file.tell():
+    if dtype.hasobject:
+        raise ValueError(f"it holds objects of Python ({dtype} {list(shape)}), which are never read, and no numbers")
+    if min(shape, default=0) < 0 or count * dtype.itemsize != size - file.tell():
         raise ValueError(f"its header announces {dtype} {list(shape)}, which it does not hold")
 
 

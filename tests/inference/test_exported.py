@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -201,8 +203,105 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_record_of_another_version_is_refused() -> None:
-    with pytest.raises(InputError, match=r"m.onnx: another version of packdepth wrote it"):
+    with pytest.raises(InputError, match=r"m.onnx: its record: .*; another version of packdepth wrote it"):
         read_record(Path("m.onnx"), '{"layout": 2}')
+
+
+def edited(
+    model: Path, path: Path, record: dict[str, Any] | None = None, graph: Callable[[Any], None] | None = None
+) -> Path:
+    """Write a model with other values in its record (`meta.KEY` in its description), or with another graph."""
+    content = onnx.load(model)
+    (entry,) = content.metadata_props
+    values = json.loads(entry.value)
+    for name, value in (record or {}).items():
+        place = values["meta"] if name.startswith("meta.") else values
+        place[name.removeprefix("meta.")] = value
+    entry.value = json.dumps(values)
+    if graph is not None:
+        graph(content.graph)
+    onnx.save(content, path)
+    return path
+
+
+DENIED = {"source": "speed", "ratio": 0.3, "spread": 0.1, "frames": 40, "held_out": True}
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        ({"metric": False}, "metric: is False, and meta.metric True"),
+        ({"meta.metric": False}, "metric: is True, and meta.metric False"),
+        ({"meta.scale_source": "none"}, "metric: is true, but depth is up to a factor"),
+        ({"meta.scale_checks": [DENIED]}, "metric: is true, but depth is not metric yet: motion is 30 %"),
+        ({"meta.trained_cameras": [{"width": 8, "height": 4, "fx": 0, "fy": 4, "cx": 4, "cy": 2}]}, "fx"),
+        ({"layout": 2}, "layout: is 2, of a later version"),
+        ({"batch": 0}, "batch"),
+        ({"image_size": [-32, 64]}, "image_size"),
+        (
+            {"image_size": [10**6, 10**6]},
+            "an input 'image', 2x3x1000000x1000000 of float32, but the network takes 2x3x",
+        ),
+        (
+            {"image_size": [64, 32]},
+            "an input 'image', 2x3x64x32 of float32, but the network takes 2x3x32x64 of float32",
+        ),
+        ({"batch": 7}, "an input 'image', 7x3x"),
+        ({"batch": None}, "an input 'image', [?]x3x"),
+        ({"input": "uint8"}, "of uint8, but the network takes 2x3x32x64 of float32"),
+        ({"label_classes": 5}, "an input 'labels', .* has no such input"),
+        ({"confidence": True}, "its network has no output 'confidence'"),
+        ({"another": 1}, "unknown key 'another'"),
+    ],
+)
+def test_an_edited_record_is_refused(
+    model: Path, tmp_path: Path, runtime: str, record: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=f"edited.onnx: .*{sentence}.*export its checkpoint again"):
+        packdepth.load(edited(model, tmp_path / "edited.onnx", record), runtime=runtime)
+
+
+def rename(graph: Any, old: str, new: str) -> None:
+    """Rename a value of a graph of ONNX."""
+    for value in (*graph.input, *graph.output):
+        value.name = new if value.name == old else value.name
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+
+
+def negate(graph: Any) -> None:
+    """Let a graph return inverse depth of the other sign."""
+    rename(graph, "inv_depth", "before")
+    next(value for value in graph.output if value.name == "before").name = "inv_depth"
+    graph.node.append(onnx.helper.make_node("Neg", ["before"], ["inv_depth"]))
+
+
+def shrink(graph: Any) -> None:
+    """Let a graph return inverse depth at half of its size."""
+    rename(graph, "inv_depth", "before")
+    graph.output.remove(next(value for value in graph.output if value.name == "before"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 1, 0.5, 0.5], dtype=np.float32), "scales"))
+    graph.node.append(onnx.helper.make_node("Resize", ["before", "", "scales"], ["inv_depth"], mode="nearest"))
+    graph.output.append(onnx.helper.make_tensor_value_info("inv_depth", 1, ["a", "b", "c", "d"]))
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("graph", "sentence"),
+    [
+        (lambda graph: rename(graph, "image", "img"), "edited.onnx: .* an input 'image', .* has no such input"),
+        (lambda graph: rename(graph, "inv_depth", "out"), "edited.onnx: its network has no output 'inv_depth'"),
+        (negate, "the depth network predicts numbers that are not finite or no inverse depth"),
+        (shrink, r"returns 'inv_depth' of shape \[2, 1, 16, 32\], where \[2, 1, 32, 64\] is needed"),
+    ],
+)
+def test_an_edited_network_is_refused(
+    model: Path, tmp_path: Path, image: np.ndarray, runtime: str, graph: Callable[[Any], None], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        packdepth.load(edited(model, tmp_path / "edited.onnx", graph=graph), runtime=runtime).predict_batch([image] * 2)
 
 
 def test_the_pose_network_alone_is_refused(model: Path) -> None:

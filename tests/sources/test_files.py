@@ -3,14 +3,19 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from packdepth.errors import InputError
 from packdepth.sources.files import (
     DepthPng,
     ImageFile,
@@ -77,6 +82,39 @@ def test_points_are_the_first_three_columns(tmp_path: Path, complaint: Callable[
     complaint(PointsNpz(path).read, path, "(4,)", "[N, 3]")
     np.savez(path, scan=points)
     complaint(PointsNpz(path).read, path, "points")
+
+
+@given(fields=st.integers(1, 40), count=st.integers(17, 60), turned=st.booleans())
+def test_points_in_columns_are_never_read_as_few_points(fields: int, count: int, turned: bool) -> None:
+    points = np.arange(fields * count, dtype=np.float32).reshape(count, fields)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npz"
+        np.savez(path, points=points.T if turned else points)
+        if turned or not 3 <= fields <= 16:
+            with pytest.raises(InputError, match=r"'points' has shape \(\d+, \d+\); it must be \[N, 3\], metres"):
+                PointsNpz(path).read()
+        else:
+            np.testing.assert_array_equal(PointsNpz(path).read(), points[:, :3])
+
+
+def test_what_a_stranger_wrote_in_place_of_points_is_named(tmp_path: Path, complaint: Callable[..., None]) -> None:
+    path, points = tmp_path / "a.npz", np.ones((20, 3))
+    np.savez(path, xyz=points, time=1.0)
+    complaint(PointsNpz(path).read, path, "is no npz with an array 'points'", "it holds 'xyz', 'time'")
+    np.savez(path, points=np.array([{}]))
+    complaint(PointsNpz(path).read, path, "holds objects of Python")
+    np.savez(path, points=points, origin=[0, np.nan, 0])
+    complaint(lambda: PointsNpz(path).origin, path, "'origin' must hold 3 numbers")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_points_that_are_no_numbers_are_left_out_without_a_word(tmp_path: Path, bad: float) -> None:
+    points = np.ones((20, 3))
+    points[3, 1] = bad
+    np.savez(tmp_path / "a.npz", points=points)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(PointsNpz(tmp_path / "a.npz").read(), np.ones((19, 3)))
 
 
 def test_a_scan_knows_where_its_scanner_stands(tmp_path: Path, complaint: Callable[..., None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def test_distorted_images_of_a_rectified_topic_are_refused_and_rectified_ones_ha
     record: Callable[[Fill], Path], complaint: Callable[..., None]
 ) -> None:
     def fill(bag: Recording) -> None:
-        bag.info("/camera/camera_info", distortion=0.1)
+        bag.info("/camera/camera_info", distortion=0.04)
         bag.image("/camera/image_rect", START)
 
     path = record(fill)
@@ -112,7 +113,7 @@ def test_distorted_images_of_a_rectified_topic_are_refused_and_rectified_ones_ha
     )
     assert source(path, rectified=True).clips()[0].camera.fx == 28
     assert source(path, rectified=True).clips()[0].corrected is None
-    assert source(path, rectified=False).find()[0].lens == BrownConrady(*[0.1] * 5)
+    assert source(path, rectified=False).find()[0].lens == BrownConrady(*[0.04] * 5)
 
 
 @pytest.mark.parametrize("model", ["equidistant", "fisheye"])
@@ -281,6 +282,72 @@ def test_damaged_recordings(record: Callable[[Fill], Path], complaint: Callable[
     for damaged in (b"", content[: len(content) // 3], b"x" * 5000):
         file.write_bytes(damaged)
         complaint(source(path, image="/camera/image_raw").clips, path)
+
+
+def test_a_recording_that_lacks_messages_is_refused(tmp_path: Path, complaint: Callable[..., None]) -> None:
+    path = write_bag("ros2-sqlite3", tmp_path, drive)
+    with sqlite3.connect(next(path.glob("*.db3"))) as table:
+        table.execute("delete from messages where id = 3")
+    complaint(source(path).clips, path, "holds 4 messages of the 5 on /camera/camera_info, /camera/image_raw")
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        [0, 1, 2, 3, 4, 5, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5],  # its clock began anew
+        list(range(12, 0, -1)),
+        [*range(10, 14), 0, *range(14, 20)],
+    ],
+)
+def test_images_that_are_not_in_the_order_of_their_stamps_are_refused(
+    record: Callable[[Fill], Path], complaint: Callable[..., None], stamps: list[float]
+) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        for number, stamp in enumerate(stamps):
+            bag.image("/camera/image_raw", START + number * 10**8, stamp=START + int(stamp * 10**8))
+
+    path = record(fill)
+    complaint(source(path).clips, path, "the stamp of image", "does not follow those before", "cut the recording there")
+
+
+def test_speeds_are_not_made_up_over_holes_nor_of_another_clock(
+    record: Callable[[Fill], Path], complaint: Callable[..., None]
+) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        for number in range(60):
+            bag.image("/camera/image_raw", START + number * 10**8)
+            if number < 10 or number > 40:
+                bag.twist("/odometry", START + number * 10**8, 3.0)
+            bag.twist("/other", START + number * 10**8 - 10**18, 3.0)
+        bag.twist("/once", START, 3.0)
+
+    path = record(fill)
+    (clip,) = source(path, speed="/odometry").clips()
+    assert [frame.speed for frame in clip.frames] == [3.0] * 10 + [None] * 31 + [3.0] * 19
+    complaint(source(path, speed="/other").clips, path, "speed: /other covers none of the images", "on one clock")
+    complaint(source(path, speed="/once").clips, path, "speed: /once has messages of 1 times")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"K": [0.78, 0, 0.5, 0, 0.8, 0.5, 0, 0, 1]}, "as a share of the width, fx would be 31.2 pixels"),
+        ({"K": [30, 0, 900, 0, 31, 5.5, 0, 0, 1]}, "cx: is 900, for images of 40x12 pixels"),
+        ({"distortion": float("nan")}, "coefficients: hold nan, no number"),
+        ({"distortion": 0.2}, "p1 and p2 are 0.2 and 0.2, and no lens is this far off its axis"),
+    ],
+)
+def test_a_camera_info_is_judged_as_a_camera_yaml_is(
+    record: Callable[[Fill], Path], complaint: Callable[..., None], wrong: dict[str, Any], words: str
+) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info", **wrong)
+        bag.image("/camera/image_raw", START)
+
+    path = record(fill)
+    complaint(source(path).clips, path, "/camera/camera_info", words)
 
 
 def test_without_the_extra(tmp_path: Path, complaint: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:

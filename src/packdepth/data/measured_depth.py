@@ -127,7 +127,7 @@ def _too_high(clip: Clip) -> Disagreement | None:
         return None
     if known is not None and 1 / MAX_HEIGHT_RATIO < height / known < MAX_HEIGHT_RATIO:
         return None
-    said = "" if known is None else f", {height / known:.1f} times the {known:.3g} m that {why}"
+    said = "" if known is None else f", {height / known:.1f} times the {known:.3g} m that {why}{_unit(height / known)}"
     return Disagreement(
         "measured depth",
         f"with its measured depth, the ground is {height:.2f} m below the camera{said}",

@@ -36,6 +36,7 @@ STEPS = 20  # Newton iterations at most of the full inversion; tangential distor
 TOLERANCE = 1e-9  # largest residual of an inversion in float64, in normalized coordinates: 1e-6 pixels
 REAL = 1e-9  # share of a computed root's magnitude that its imaginary part may have by rounding
 TINY = 1e-30  # squared radius that stands for 0 in divisors and square roots
+MAX_TANGENTIAL = 0.05  # p1 and p2: lenses have at most 0.006 (TUM, KITTI, phones), bad calibrations 0.02
 FOCAL_RANGE = 0.02, 50.0  # factors between the focal lengths of the pinhole image and of the lens that are searched
 FOCAL_STEPS = 60  # bisections of that range: to float64's resolution
 
@@ -471,7 +472,7 @@ def make_lens(kind: str, coefficients: tuple[float, ...]) -> Lens:
     Args:
         kind: "brown_conrady" or "kannala_brandt".
         coefficients: 4, 5 or 8 of the first, 4 of the second. Raises ValueError, half a sentence, for another number
-            of them and for another name.
+            of them, for what is no number, for an order in which no lens has them, and for another name.
 
     >>> make_lens("kannala_brandt", (0.1, 0.0, 0.0, 0.0)).k1
     0.1
@@ -486,5 +487,14 @@ def make_lens(kind: str, coefficients: tuple[float, ...]) -> Lens:
     if len(coefficients) not in counts:
         valid = " or ".join(map(str, counts))
         raise ValueError(f"{kind} has {valid} coefficients (found {len(coefficients)}): k1, k2, ... in OpenCV's order")
+    if not all(map(math.isfinite, coefficients)):
+        raise ValueError(f"coefficients: hold {next(c for c in coefficients if not math.isfinite(c))}, no number")
+    tangential = coefficients[2:4] if kind == BrownConrady.name else ()
+    if max(map(abs, tangential), default=0) > MAX_TANGENTIAL:
+        raise ValueError(
+            f"coefficients: p1 and p2 are {tangential[0]:g} and {tangential[1]:g}, and no lens is this far off its "
+            f"axis; write k1, k2, p1, p2, k3 in this order (others write k1, k2, k3, p1, p2), or kannala_brandt if "
+            f"they are a fisheye's k1, k2, k3, k4"
+        )
     lens: Lens = model(*coefficients)
     return lens

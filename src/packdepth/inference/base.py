@@ -396,18 +396,18 @@ def check_label_size(labels: np.ndarray | None, height: int, width: int) -> np.n
     return labels
 
 
-def check_predicted(finite: bool) -> None:
-    """Raise InputError if a depth network has predicted what are no numbers: they would be written as no depth at all.
+def check_predicted(valid: bool) -> None:
+    """Raise InputError if a depth network has predicted what is no depth: it would be written as none, or as far away.
 
     Args:
-        finite: whether all inverse depths of its prediction are finite.
+        valid: whether all inverse depths of its prediction are finite and not negative.
 
     >>> check_predicted(True)
     """
-    if not finite:
+    if not valid:
         raise InputError(
-            "the depth network predicts numbers that are not finite, although its weights are; the weights are damaged "
-            "or too large: take another checkpoint"
+            "the depth network predicts numbers that are not finite or no inverse depth, although its weights are "
+            "finite; they are damaged or too large: take another checkpoint"
         )
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydantic import PositiveInt, model_validator
 
-from packdepth.blocks import Closed
+from packdepth.blocks import Closed, parse
 from packdepth.checkpoint import Meta
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_ids
 from packdepth.data.resized import resized_inv_depth, resized_labels, resized_pixels
-from packdepth.errors import InputError
+from packdepth.errors import InputError, in_one_line
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.inference.base import BasePredictor, Image, ImageMaps, check_label_size, check_predicted, image_pixels
-from packdepth.inference.runtimes import Runtime, all_runtimes, runtime_for
+from packdepth.inference.runtimes import Port, Runtime, all_runtimes, runtime_for
+from packdepth.reading import parse_json
 
 LAYOUT = 1  # version of the record and of the names of inputs and outputs, which older versions of packdepth must know
 IMAGE, LABELS, DEPTH, INV_DEPTH, CONFIDENCE = "image", "labels", "depth", "inv_depth", "confidence"
@@ -70,11 +72,11 @@ class ExportRecord(Closed):
     """Kind and parts of the network."""
     run_hash: str
     """First 12 digits of the SHA-256 of the checkpoint's run.yaml and weights."""
-    image_size: tuple[int, int]
+    image_size: tuple[PositiveInt, PositiveInt]
     """Height and width of the input, in pixels."""
-    network_size: tuple[int, int]
+    network_size: tuple[PositiveInt, PositiveInt]
     """Height and width at which the network computes, in pixels; the file resizes images to it, and maps back."""
-    batch: int | None
+    batch: PositiveInt | None
     """Number of images in a call; None for any number."""
     input: Literal["float", "uint8"]
     """Values of the input: floats in [0, 1], or 0 to 255."""
@@ -84,7 +86,7 @@ class ExportRecord(Closed):
     """Whether depth is in metres."""
     scale: str
     """The scale of depth in words, and how well it was measured."""
-    label_classes: int | None = None
+    label_classes: PositiveInt | None = None
     """Number of classes of the label maps that guide the depth network."""
     classes: list[str] = []
     """Names of the classes of the segmentation network that guides the depth network."""
@@ -98,6 +100,37 @@ class ExportRecord(Closed):
     """Note on the license."""
     meta: Meta
     """The description of the checkpoint; without metres where the size of the network takes them."""
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> ExportRecord:
+        """Raise ValueError for a later version, and where the record and its description contradict each other."""
+        if self.layout > LAYOUT:
+            raise ValueError(f"layout: is {self.layout}, of a later version; update packdepth")
+        if self.metric != self.meta.metric:
+            raise ValueError(
+                f"metric: is {self.metric}, and meta.metric {self.meta.metric}; export its checkpoint again"
+            )
+        return self
+
+    @property
+    def inputs(self) -> dict[str, Port]:
+        """The inputs that the file must have, by name."""
+        dtype = "float32" if self.input == "float" else "uint8"
+        if self.part == "pose":
+            view = 3 + self.uses_depth, *self.image_size
+            return {
+                TARGET: Port((self.batch, *view), dtype),
+                CONTEXT: Port((self.batch, len(self.offsets), *view), dtype),
+            }
+        ports = {IMAGE: Port((self.batch, 3, *self.image_size), dtype)}
+        if self.label_classes is not None:
+            ports[LABELS] = Port((self.batch, 1, *self.image_size), "uint8")
+        return ports
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that the file must have."""
+        return (MOTION,) if self.part == "pose" else (INV_DEPTH, *([CONFIDENCE] if self.confidence else []))
 
 
 def is_exported(path: Path) -> bool:
@@ -149,9 +182,29 @@ def _opened(path: Path, runtime: str | None, precision: Precision) -> tuple[Expo
     kind = runtime_for(path, runtime)
     session = kind(path, precision)
     record = read_record(path, session.record)
+    _check_ports(path, record, session)
     if record.precision == "bf16" and precision != "bf16":
         session = kind(path, "bf16")
     return record, session
+
+
+def _check_ports(path: Path, record: ExportRecord, session: Runtime) -> None:
+    """Raise InputError unless a network takes and returns what its record says: a file that was edited may not."""
+    for name, needed in record.inputs.items():
+        port = session.inputs.get(name)
+        if port is None or not port.fits(needed):
+            found = "has no such input" if port is None else f"takes {port}"
+            raise InputError(
+                f"{path}: its record tells of an input '{name}', {needed}, but the network {found}; export its "
+                f"checkpoint again"
+            )
+    missing = [name for name in record.outputs if name not in session.outputs]
+    more = [name for name in session.inputs if name not in record.inputs]
+    if missing or more:
+        what = f"has no output '{missing[0]}'" if missing else f"needs an input '{in_one_line(more[0])}', too"
+        raise InputError(
+            f"{path}: its network {what}, of which its record tells otherwise; export its checkpoint again"
+        )
 
 
 def read_record(path: Path, text: str | None) -> ExportRecord:
@@ -161,14 +214,17 @@ def read_record(path: Path, text: str | None) -> ExportRecord:
         path: the file, for messages.
         text: the record as JSON; None if the file holds none.
 
-    Raises InputError if there is none, or if another version of packdepth wrote one that is not understood.
+    Raises InputError if there is none, if another version of packdepth wrote one that is not understood, and if it
+    contradicts itself.
     """
     if text is None:
         raise InputError(f"{path}: was not written by packdepth export (it has no record of it); export a checkpoint")
+    advice = "; another version of packdepth wrote it, or it was edited: export its checkpoint again"
+    where = f"{path}: its record"
     try:
-        return ExportRecord.model_validate_json(text)
-    except ValueError:  # ValidationError is one
-        raise InputError(f"{path}: another version of packdepth wrote it; export its checkpoint again") from None
+        return parse(ExportRecord, parse_json(text, where, "what packdepth export wrote"), where)
+    except InputError as error:
+        raise InputError(f"{error}{advice}") from None
 
 
 class ExportedPredictor(BasePredictor):
@@ -193,7 +249,7 @@ class ExportedPredictor(BasePredictor):
     def __repr__(self) -> str:
         (height, width), record = self.record.image_size, self.record
         pose = self.pose_network or "no pose network"
-        return f"ExportedPredictor({record.network} {height}x{width}, {pose}, {record.scale}, {self._session.kind})"
+        return f"ExportedPredictor({record.network} {height}x{width}, {pose}, {self.meta.scale}, {self._session.kind})"
 
     @property
     def pose_network(self) -> str | None:
@@ -269,7 +325,15 @@ class ExportedPredictor(BasePredictor):
         if mirrored:
             inputs = {name: np.ascontiguousarray(values[..., ::-1]) for name, values in inputs.items()}
         outputs = _in_batches(self._session, inputs, self.record.batch)
-        check_predicted(bool(np.isfinite(outputs[INV_DEPTH]).all()))
+        for name in self.record.outputs:
+            shape = (len(images), 1, *self.image_size)
+            if outputs[name].shape != shape:
+                raise InputError(
+                    f"the exported network returns '{name}' of shape {list(outputs[name].shape)}, where "
+                    f"{list(shape)} is needed; export its checkpoint again"
+                )
+        inv_depth = outputs[INV_DEPTH]
+        check_predicted(bool(np.isfinite(inv_depth).all() and (inv_depth > 0).all()))
         return outputs[INV_DEPTH][:, 0], outputs[CONFIDENCE][:, 0] if self.has_confidence else None
 
     def network_inv_depth(self, image: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

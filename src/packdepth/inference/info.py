@@ -108,7 +108,7 @@ def _exported(path: Path) -> list[tuple[str, str]]:
         ("pose network", "none: no ego-motion" if predictor.pose_network is None else predictor.pose_network),
         ("image size", size),
         ("precision", record.precision),
-        ("depth", record.scale),
+        ("depth", record.meta.scale),
         *_labeled("trained on", [(clip, "") for clip in record.meta.clips]),
         ("run hash", record.run_hash),
         ("license", record.license),

@@ -5,10 +5,10 @@ Each function returns what was measured and what to do about it, or None if ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, permutations, product
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from packdepth.data.filters import STATIC_MOTION
 from packdepth.data.measured_depth import ground_by_depth
 from packdepth.data.overlap import overlap_in_words
 from packdepth.data.targets import camera_advice, distance_source, gaps, target_indices
+from packdepth.geometry.camera import Camera
 from packdepth.geometry.pinhole import projected
 from packdepth.inspection.picture import (
     ALTERNATING,
@@ -90,6 +91,8 @@ SOME_BLURRED, MANY_BLURRED = 0.02, 0.1  # shares of the frames: worth a note; a 
 MAX_BRIGHTNESS_RATIO = 1.2  # between a frame and the one before (measured: 1.10 on drives, 1.20, handheld camera)
 MANY_JUMPS = 0.05  # share of the frames: a noticeable part of the targets
 MAX_CLIPPED = 0.3  # share of the pixels, median over frames (measured: 0.26, where the car's body is in view)
+BLANK, FLAT = 0.99, 0.02  # share of the pixels that are black or white; sharpness: of a blank image, 0
+MOSTLY_BLANK = 0.5  # share of the frames: the others teach nothing about the clip
 LARGE_STATIC_REGION = 0.05  # share of the image: a larger region is worth cropping
 
 # Calibration
@@ -101,6 +104,31 @@ MAX_ASPECT = 1.05  # of the shape of a pixel, or its inverse, over the one that 
 CHECKED_SCANS = 3  # approximate number of scans of a clip that are checked: each of them reveals a wrong calibration
 MIN_RANGE = 0.1  # metres: nearer returns come from the car itself, or have no projection
 MIN_HIT_SHARE = 0.02  # share of a scan's returns that fall into the image (measured: 0.11, with a narrow camera)
+FEW_HIT, NEARLY_ALL_HIT = 0.5, 0.9  # shares of the returns: a scan of one image that is turned, and one that is not. A
+# scan of all directions has few however it is turned
+SAME_SHARE = 0.05  # difference of shares that tells nothing: the first of such axes is meant
+
+
+DIRECTIONS = (("to the right", "to the left"), ("down", "up"), ("ahead", "backwards"))  # of x, y and z of a camera
+USUAL_AXES = (((2, 0, 1), (1, -1, -1)), ((0, 1, 2), (1, -1, -1)))  # of vehicles (x ahead, z up) and of OpenGL: the axis
+# of the camera that each column holds, and its sign
+
+
+def _axes() -> dict[str, np.ndarray]:
+    """Return the axes that points may have in place of the camera's, in words, each as its matrix [3, 3].
+
+    Points [N, 3] of such axes times the matrix are points in the camera frame.
+    """
+    found = {}
+    for order, signs in (*USUAL_AXES, *product(permutations(range(3)), product((1, -1), repeat=3))):
+        matrix = np.zeros((3, 3))
+        matrix[range(3), order] = signs
+        held = [DIRECTIONS[axis][sign < 0] for axis, sign in zip(order, signs, strict=True)]
+        found[f"x {held[0]}, y {held[1]} and z {held[2]}"] = matrix
+    return {words: matrix for words, matrix in found.items() if not np.array_equal(matrix, np.eye(3))}
+
+
+AXES = _axes()
 
 
 @dataclass(frozen=True)
@@ -706,6 +734,21 @@ def _blur(survey: Survey) -> Finding | None:
     )
 
 
+def _blank(survey: Survey) -> Finding | None:
+    """Report images that show nothing: a covered lens, or a decoder that failed."""
+    blank = (survey.clipped > BLANK) | (survey.sharpness < FLAT)
+    if not blank.any():
+        return None
+    names = [survey.clip.frames[index].name for index in survey.indices[blank]]
+    return Finding(
+        "blank images",
+        "error" if blank.mean() > MOSTLY_BLANK else "warning",
+        f"{len(names)} of {counted(len(blank), 'image')} that were looked at show nothing, as they are black, white or "
+        f"of one color: {listed(names)}",
+        "Look at them, and leave them out or record them again: nothing is learned from them.",
+    )
+
+
 def _exposure(survey: Survey) -> Finding | None:
     """Report jumps of brightness between neighboring frames."""
     jumps = np.maximum(survey.change, 1 / survey.change) > MAX_BRIGHTNESS_RATIO
@@ -822,6 +865,7 @@ def _intrinsics(survey: Survey) -> Finding | None:
     offset = float(camera.cx) - (camera.width - 1) / 2, float(camera.cy) - (camera.height - 1) / 2
     complaints = []
     of_others = min(offset[0] / camera.width, offset[1] / camera.height) > CORNER
+    misread = _misread(camera)
     aspect, stated = float(camera.fy / camera.fx), _pixel_aspect(clip)
     if not MIN_FOV <= fov <= MAX_FOV:
         complaints.append(f"a field of view of {fov:.0f} degrees across")
@@ -833,13 +877,26 @@ def _intrinsics(survey: Survey) -> Finding | None:
         complaints.append(f"pixels {aspect:.3f} times as wide as high (fx {camera.fx:.0f}, fy {camera.fy:.0f}{said})")
     if not complaints:
         return None
-    suited = f"; they suit images of about {2 * camera.cx + 1:.0f}x{2 * camera.cy + 1:.0f}" if of_others else ""
+    suited = f"; they suit images of about {2 * camera.cx + 1:.0f}x{2 * camera.cy + 1:.0f}" if of_others else misread
     return Finding(
         "intrinsics",
-        "error" if of_others else "note" if resized_alone else "warning",
+        "error" if of_others or misread else "note" if resized_alone else "warning",
         f"{' and '.join(complaints)}, for {camera.width}x{camera.height} pixels{suited}",
         "See whether the calibration is for images of another size or crop, or for a lens that is no pinhole.",
     )
+
+
+def _misread(camera: Camera) -> str:
+    """Return how the numbers of a camera were taken for others, as the end of a clause; empty if nothing tells it."""
+    fx, fy, cx, cy = (float(value) for value in camera.numbers)
+    middle = (camera.width - 1) / 2, (camera.height - 1) / 2
+    reach = MAX_CENTER_OFFSET * camera.width
+    if max(abs(cx), abs(cy)) < 1:
+        return "; it is counted from the middle of the image, or its matrix is transposed"
+    at_middle = max(abs(fx - middle[0]), abs(fy - middle[1])) < reach
+    if at_middle and cx > 0 and 1 / MAX_ASPECT < cy / cx < MAX_ASPECT and not 1 / MAX_ASPECT < fy / fx < MAX_ASPECT:
+        return "; with fx and cx, and fy and cy, exchanged they would suit"
+    return ""
 
 
 def _pixel_aspect(clip: Clip) -> float:
@@ -856,16 +913,25 @@ def _scans(survey: Survey) -> Finding | None:
         return None
     step = max(len(frames) // CHECKED_SCANS, 1)
     scans = [frame.lidar.read() for frame in frames[::step] if frame.lidar]
-    share = float(np.mean([_hit_share(clip, points) for points in scans]))
-    turned = float(np.mean([_hit_share(clip, points[:, [1, 2, 0]] * [-1, -1, 1]) for points in scans]))
-    axes = f"; of x ahead, y to the left and z up, {turned:.0%} would" if share <= MIN_HIT_SHARE < turned else ""
+    if not any(map(len, scans)):
+        return Finding(
+            "LiDAR",
+            "error",
+            f"{len(frames)} of {len(clip.frames)} frames have a scan, and those that were looked at hold no point that "
+            f"is a number",
+            "Write the points that were measured, or remove the files.",
+        )
+    share = _mean_hit_share(clip, scans)
+    others = {words: _mean_hit_share(clip, [points @ axes for points in scans]) for words, axes in AXES.items()}
+    words = next((each for each, other in others.items() if other >= max(others.values()) - SAME_SHARE), "")
+    turned = share <= MIN_HIT_SHARE < others[words] or (share < FEW_HIT and others[words] > NEARLY_ALL_HIT)
+    found = f"{len(frames)} of {len(clip.frames)} frames have a scan, {share:.0%} of whose returns fall into the image"
     return Finding(
         "LiDAR",
-        "note" if share > MIN_HIT_SHARE else "error",
-        f"{len(frames)} of {len(clip.frames)} frames have a scan, {share:.0%} of whose returns fall into the image"
-        + axes,
+        "error" if turned or share <= MIN_HIT_SHARE else "note",
+        f"{found}; of {words}, {others[words]:.0%} would" if turned else found,
         "Write points in the camera frame: x to the right, y down, z ahead."
-        if axes
+        if turned
         else "Look at the overlay on the contact sheet: edges of depth must lie on edges of the image.",
     )
 
@@ -890,6 +956,7 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
     _mosaic,
     _panorama,
     _circle,
+    _blank,
     _blur,
     _exposure,
     _clipping,
@@ -906,6 +973,11 @@ FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (
 def _static_ranges(survey: Survey) -> str:
     """List the static frames by name, such as "000051 to 000076"."""
     return ranges(survey.static_frames.tolist(), [survey.clip.frames[index].name for index in survey.indices])
+
+
+def _mean_hit_share(clip: Clip, scans: Sequence[np.ndarray]) -> float:
+    """Return the share of the points [N, 3] (metres, camera frame) of scans that fall into the image, their mean."""
+    return float(np.mean([_hit_share(clip, points) for points in scans]))
 
 
 def _hit_share(clip: Clip, points: np.ndarray) -> float:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from packdepth.data.filters import STATIC_MOTION
-from packdepth.data.optical_flow import mean_motion, optical_flow, pooled, small_gray
+from packdepth.data.optical_flow import MAX_WIDTH, mean_motion, optical_flow, pooled, small_gray
+from packdepth.errors import InputError
 from packdepth.inspection.picture import Bars, black_bars, common_bars, lost_rows
 from packdepth.inspection.static_region import static_region
 from packdepth.records import Clip
@@ -18,6 +19,7 @@ SURELY_MOVING = 2 * STATIC_MOTION  # of the width: static regions are sought in 
 BRIGHTNESS_OFFSET = 1e-3  # gray in [0, 1], a quarter of a level: keeps the ratio of two black images at one
 EXPOSURE = 0.1  # change of the brightness above which it is undone before two frames are compared
 LABELS, MAX_LABELS = ("semantic", "instance", "moving"), 3  # maps that no finding needs; of each, some are read
+MIN_SIDE = 6  # pixels of the small images of optical flow, and of the pixels of `sharpness`
 MIN_DETAIL = 1e-6  # gray levels: keeps the sharpness of a blank image finite
 
 
@@ -62,6 +64,7 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
             labels[index].read()
     count = len(clip.frames) if clip.independent else len(clip.frames) - 1
     indices = spread_indices(max(count, 1), most)
+    _check_size(clip)
     rows, grays, bars = [], [], []
     for index in indices:
         image = clip.frames[index].image.read()
@@ -82,6 +85,17 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
     region = static_region(moving) if moving else np.zeros(grays[0].shape, dtype=bool)
     common = common_bars(bars)
     return Survey(clip, indices, motion, sharp, brightness, change, clipped, region, followed, lost, common)
+
+
+def _check_size(clip: Clip) -> None:
+    """Raise InputError for images that show no motion, as they are a few pixels high or wide."""
+    height, width = clip.camera.height, clip.camera.width
+    factor = -(-width // MAX_WIDTH)
+    if min(height, width) // factor < MIN_SIDE:
+        raise InputError(
+            f"{clip.path}: its images have {width}x{height} pixels, and measurements of their motion need more than "
+            f"{factor * MIN_SIDE - 1} each way; give the images as they were recorded"
+        )
 
 
 def spread_indices(count: int, most: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from packdepth.geometry.height import HeightAboveRoad
 from packdepth.reading import refusing
 from packdepth.records import Clip, Readable
 from packdepth.sources.calibrations.find import is_calibration
-from packdepth.sources.camera_file import with_camera
+from packdepth.sources.camera_file import check_in_pixels, with_camera
 from packdepth.sources.guess import FieldOfView, assume_fov
 from packdepth.sources.pose_scale import with_metric_poses
 from packdepth.sources.speeds import SpeedLog, UnattachedError, with_speeds
@@ -75,6 +75,21 @@ def with_stated_fov(clip: Clip, fov: float) -> Clip:
     check_frame_sizes(clip)
     (assumed,) = assume_fov([clip], fov)
     return assumed
+
+
+def check_known_camera(clip: Clip) -> None:
+    """Raise InputError if the numbers of a known camera are none of an image's: each source reads its own calibration.
+
+    Args:
+        clip: the clip.
+    """
+    if clip.missing_camera is not None:
+        return
+    try:
+        check_in_pixels(clip.camera)
+    except ValueError as error:
+        origin = clip.path if clip.calibration is None else clip.calibration[0]
+        raise InputError(f"{origin}: camera of clip {clip.name}: {error}") from None
 
 
 def check_interval(clip: Clip) -> None:
@@ -270,6 +285,8 @@ class Source(Block, ABC):
             if package_of(type(self)) is not None:
                 check_found(self.kind, clips)
         clips = [clip if camera is None else with_camera(clip, camera) for clip in clips]
+        for clip in clips:
+            check_known_camera(clip)
         clips = [undistorted(self.with_stated_camera(clip)) for clip in clips]
         if one_size:
             for clip in clips:

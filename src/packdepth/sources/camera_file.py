@@ -5,6 +5,7 @@ Calibrations of other projects (`packdepth.sources.calibrations`) are read in it
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,6 @@ from packdepth.sources.files import read_text
 from packdepth.sources.guess import Guess
 
 MIN_FOCAL, MAX_FOCAL = 0.08, 30.0  # widths: a fisheye of 220 degrees has 0.13, a telephoto lens of 2 degrees has 29
-MAX_TANGENTIAL = 0.05  # p1 and p2: lenses have at most 0.006 (TUM, KITTI, phones), bad calibrations 0.02
 MAX_CENTER = 3.7  # focal lengths from the principal point to the middle of the image: 75 degrees off the optical axis,
 # farther than the borders of the widest pinhole images; a part that is cut from such an image lies nearer
 MAX_SHARE = 3.0  # a smaller focal length may be a share of the width instead of pixels
@@ -42,15 +42,8 @@ class LensFile(Closed):
 
     @model_validator(mode="after")
     def _valid(self) -> LensFile:
-        """Raise ValueError for a number of coefficients that the model does not have, or for another order of them."""
+        """Raise ValueError for coefficients that no lens of the model has."""
         make_lens(self.kind, self.coefficients)
-        tangential = self.coefficients[2:4] if self.kind == BrownConrady.name else ()
-        if max(map(abs, tangential), default=0) > MAX_TANGENTIAL:
-            raise ValueError(
-                f"coefficients: p1 and p2 are {tangential[0]:g} and {tangential[1]:g}, and no lens is this far off its "
-                f"axis; write k1, k2, p1, p2, k3 in this order (others write k1, k2, k3, p1, p2), or kannala_brandt if "
-                f"they are a fisheye's k1, k2, k3, k4"
-            )
         return self
 
     @classmethod
@@ -105,15 +98,7 @@ class CameraFile(Closed):
     @model_validator(mode="after")
     def _in_pixels(self) -> CameraFile:
         """Raise ValueError for focal lengths and a principal point that are not in pixels of the images."""
-        check_focals(self.width, self.fx, self.fy, self.cx)
-        across = abs(self.cx - (self.width - 1) / 2) / self.fx
-        down = abs(self.cy - (self.height - 1) / 2) / self.fy
-        if max(across, down) > MAX_CENTER:
-            name, value = ("cx", self.cx) if across > down else ("cy", self.cy)
-            raise ValueError(
-                f"{name}: is {value:g}, for images of {self.width}x{self.height} pixels: the camera would look away "
-                f"from what they show; write the principal point in pixels of these images"
-            )
+        check_in_pixels(self.camera)
         return self
 
     @property
@@ -133,6 +118,27 @@ class CameraFile(Closed):
         if lens is None or self.lens is None:
             return f"{size}, {self.camera.fov():.0f} degrees across, no lens distortion"
         return f"{size}, lens {lens.name} ({', '.join(f'{value:g}' for value in self.lens.coefficients)})"
+
+
+def check_in_pixels(camera: Camera) -> None:
+    """Raise ValueError for focal lengths and a principal point that are not in pixels of the images.
+
+    Args:
+        camera: the camera, of floats.
+
+    >>> check_in_pixels(Camera(371.2, 371.2, 319.5, 95.5, 640, 192))
+    """
+    fx, fy, cx, cy = (float(value) for value in camera.numbers)
+    if not all(map(math.isfinite, (fx, fy, cx, cy))) or min(fx, fy) <= 0:
+        raise ValueError(f"fx, fy, cx, cy are {fx:g}, {fy:g}, {cx:g}, {cy:g}; write positive focal lengths in pixels")
+    check_focals(camera.width, fx, fy, cx)
+    across, down = abs(cx - (camera.width - 1) / 2) / fx, abs(cy - (camera.height - 1) / 2) / fy
+    if max(across, down) > MAX_CENTER:
+        name, value = ("cx", cx) if across > down else ("cy", cy)
+        raise ValueError(
+            f"{name}: is {value:g}, for images of {camera.width}x{camera.height} pixels: the camera would look away "
+            f"from what they show; write the principal point in pixels of these images"
+        )
 
 
 def check_focals(width: int, fx: float, fy: float, cx: float) -> None:

@@ -23,7 +23,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
-from packdepth.sources.files import ImageFile, check_sizes, common_size, inside, read_array, require
+from packdepth.sources.files import ImageFile, check_sizes, common_size, finite_points, inside, read_points, require
 from packdepth.sources.json_file import Content, read_json
 from packdepth.sources.rigid import pose
 
@@ -193,12 +193,11 @@ class DgpScan:
         return np.zeros(3)
 
     def read(self) -> np.ndarray:
-        """Read all points, also those behind the camera: [N, 3] float32, metres, in the camera frame."""
-        points = read_array(self.path, "data")
-        if points.ndim != 2 or points.shape[1] < 3 or not len(points):
-            raise InputError(f"{self.path}: 'data' has shape {list(points.shape)}; it must be points [N, 3 or more]")
-        moved: np.ndarray = points[:, :3] @ self.T_camera_lidar[:3, :3].T + self.T_camera_lidar[:3, 3]
-        return moved.astype(np.float32)
+        """Read all points that are numbers, also behind the camera: [N, 3] float32, metres, in the camera frame."""
+        points = read_points(self.path, "data")
+        if not len(points):
+            raise InputError(f"{self.path}: 'data' holds no point; copy it again")
+        return finite_points(points @ self.T_camera_lidar[:3, :3].T + self.T_camera_lidar[:3, 3])
 
 
 def seconds(stamp: datetime) -> float:

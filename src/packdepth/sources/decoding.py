@@ -23,6 +23,7 @@ from packdepth.errors import InputError
 from packdepth.reading import refusing
 from packdepth.sources.content import lacks_index, refuse_disguise
 from packdepth.sources.files import require
+from packdepth.sources.stills import opened
 
 if TYPE_CHECKING:
     import av
@@ -49,6 +50,12 @@ FORMATS = (  # FFmpeg's names of the containers that are read: no playlists, no 
 LIMITS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}  # options of FFmpeg for files
 IMAGE_CODECS = ("mjpeg", "png", "bmp", "gif", "webp")  # codecs of previews and chapters beside a video
 PQ = 16  # FFmpeg's number of the transfer function of SMPTE ST 2084, which HDR10 and Dolby Vision use
+TIME_BASE = 10**6  # FFmpeg's units of a second for the duration of a file
+EBML, DURATION = b"\x1a\x45\xdf\xa3", b"\x44\x89"  # of Matroska: the first bytes of a file, and the element's id
+FLOAT_SIZES = (b"\x84", b"\x88")  # how its size is written: 4 or 8 bytes
+MATROSKA_HEAD = 4096  # bytes at the beginning of a file that hold its duration
+MISSING_END = 0.5  # seconds by which a sound Matroska file may end before its stated duration, which is rounded
+MAX_TILT = 1  # degrees by which a rotation may differ from quarter turns, as its matrix is rounded
 MAX_PIXELS = 128 * 10**6  # of a frame: 8K video has 33 million
 INDEXED_VIDEOS = 64  # videos whose index is kept in memory: a few numbers for each frame
 
@@ -96,9 +103,14 @@ def probe(path: Path) -> VideoInfo:
     with refusing(path, "a video"), _open(path) as container:
         stream = shown_stream(container)
         for _, frame in _frames(container, index, path):
+            if _off_quarter(frame.rotation) > MAX_TILT:
+                raise InputError(
+                    f"{path}: asks to be turned by {frame.rotation} degrees, which leaves no upright image; convert it "
+                    f"without this rotation"
+                )
             height, width = upright_image(frame).shape[:2]
             aspect = float(stream.sample_aspect_ratio or 1)
-            aspect = 1 / aspect if frame.rotation % 180 else aspect
+            aspect = 1 / aspect if round(frame.rotation / 90) % 2 else aspect
             return VideoInfo(
                 times=index.times,
                 fps=index.fps,
@@ -296,8 +308,13 @@ def _scan(path: Path, modified: int) -> _Index:
     with refusing(path, "a video"), _open(path) as container:
         stream = shown_stream(container)
         size = stream.codec_context.height, stream.codec_context.width
+        ends = [0.0]  # seconds from the start of the file, of all its streams
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux():
+                if packet.pts is not None and packet.time_base is not None:
+                    ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream_index != stream.index:
+                    continue
                 if packet.is_corrupt:
                     raise InputError(
                         f"{path}: is cut off or damaged after {len(stamps)} frames; copy it again, or convert it"
@@ -311,6 +328,15 @@ def _scan(path: Path, modified: int) -> _Index:
             raise InputError(
                 f"{path}: is damaged after {len(stamps)} frames ({error.strerror}); copy it again, or convert it"
             ) from None
+        if container.duration and _states_duration(path):
+            missing = container.duration / TIME_BASE - max(ends)
+            if missing > MISSING_END:
+                raise InputError(
+                    f"{path}: is cut off or damaged after {len(stamps)} frames, {missing:.1f} s before the end that it "
+                    f"states; copy it again, or convert it"
+                )
+        if container.format.name == "gif":
+            _check_all_read(path, len(stamps))
         fps, time_base = stream.guessed_rate or stream.average_rate, stream.time_base
         displayed = display_order(stamps, stream.codec_context.has_b_frames)
         slowness = 1.0 if not fps else _slowness([container.metadata, stream.metadata], float(fps))
@@ -323,6 +349,33 @@ def _scan(path: Path, modified: int) -> _Index:
     displayed = displayed[bisect_left(displayed, next(iter(entries), displayed[0])) :]
     times = tuple(float(stamp * time_base) / slowness for stamp in displayed)
     return _Index(times, stamps=tuple(displayed), entries=entries, fps=fps, size=size, slowness=slowness)
+
+
+def _states_duration(path: Path) -> bool:
+    """Return whether a file is Matroska (mkv, webm) with a duration, so that FFmpeg's is no estimate.
+
+    Args:
+        path: the file.
+    """
+    with path.open("rb") as file:
+        head = file.read(MATROSKA_HEAD)
+    return head.startswith(EBML) and any(DURATION + size in head for size in FLOAT_SIZES)
+
+
+def _check_all_read(path: Path, count: int) -> None:
+    """Raise InputError if FFmpeg reads fewer images of a GIF than it holds: it skips those without a delay.
+
+    Args:
+        path: the GIF.
+        count: number of images that FFmpeg reads.
+    """
+    with opened(path) as image:
+        held = int(getattr(image, "n_frames", 1))
+    if count < held:
+        raise InputError(
+            f"{path}: {count} of its {held} images can be read, as the others have no delay; write each into a file of "
+            f"its own, or convert it to a video with another program"
+        )
 
 
 def _slowness(places: Sequence[Mapping[str, str]], fps: float) -> float:
@@ -473,7 +526,12 @@ def upright_image(frame: av.VideoFrame) -> np.ndarray:
     image = frame.to_ndarray(format="rgb24", threads=1)
     if _is_mirrored(frame):
         image = image[::-1]
-    return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
+    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+
+
+def _off_quarter(rotation: int) -> int:
+    """Return by how many degrees a rotation differs from the next quarter turn."""
+    return abs(rotation - 90 * round(rotation / 90))
 
 
 def _is_mirrored(frame: av.VideoFrame) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from packdepth.errors import InputError, in_one_line
-from packdepth.reading import read_arrays, refuse_special
+from packdepth.reading import array_names, read_arrays, refuse_special
 from packdepth.records import Readable
 from packdepth.sources.size_index import image_sizes
 from packdepth.sources.stills import image_size, pixels
@@ -100,7 +100,9 @@ def inside(root: Path, folder: Path, name: str, where: str | Path) -> Path:
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a text file in UTF-8, or in UTF-16 with a byte order mark. Raises InputError if it is missing or neither.
+    """Read a text file in UTF-8 or UTF-16, with or without a byte order mark.
+
+    Raises InputError if it is missing or neither.
 
     Args:
         path: the file.
@@ -108,7 +110,10 @@ def read_text(path: Path, what: str) -> str:
     """
     try:
         content = require(path, what).read_bytes()
-        return content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return content.decode("utf-16")
+        zeros = content[:2].count(0) == 1  # a letter of two bytes, of which Latin ones have one zero
+        return content.decode(("utf-16-be" if content[0] == 0 else "utf-16-le") if zeros else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}); it should be {what}") from None
 
@@ -289,7 +294,8 @@ def read_array(path: Path, name: str, default: np.ndarray | None = None) -> np.n
     """
     array = read_arrays(path, [name]).get(name, default)
     if array is None:
-        raise InputError(f"{path}: is no npz with an array '{name}'; write it again")
+        held = ", ".join(f"'{in_one_line(other)}'" for other in array_names(path)[:NAMED]) or "none"
+        raise InputError(f"{path}: is no npz with an array '{name}': it holds {held}; write it under this name")
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: '{name}' holds no numbers but {array.dtype}; write it again")
     return array
@@ -382,6 +388,34 @@ class MaskPng:
         return LabelPng(self.path).read() > 0
 
 
+def read_points(path: Path, name: str) -> np.ndarray:
+    """Read the points in an array of an npz file, without their other fields, such as intensity: [N, 3].
+
+    Args:
+        path: the file. Raises InputError if it is damaged, or holds points in columns or of too many fields.
+        name: name of the array in the file.
+    """
+    points = read_array(path, name)
+    if points.ndim != 2 or not 3 <= points.shape[1] <= MAX_FIELDS:  # points in columns have as many "fields" as points
+        raise InputError(f"{path}: '{name}' has shape {points.shape}; it must be [N, 3], metres")
+    return points[:, :3]
+
+
+def finite_points(points: np.ndarray) -> np.ndarray:
+    """Return the points of a scan that are numbers: [M, 3] float32. Scanners write NaN where nothing returns.
+
+    Args:
+        points: [N, 3] of any kind of numbers.
+
+    >>> finite_points(np.array([[1.0, 2.0, 3.0], [np.nan, 0.0, 5.0], [0.0, 0.0, 1e300]])).tolist()
+    [[1.0, 2.0, 3.0]]
+    """
+    with np.errstate(over="ignore"):  # what float32 does not hold is infinite in it
+        values = points.astype(np.float32)
+    kept: np.ndarray = values[np.isfinite(values).all(axis=1)]
+    return kept
+
+
 @dataclass(frozen=True)
 class PointsNpz:
     """LiDAR scan in an npz: `points` [N, 3] and, if known, `origin` [3], in metres in the camera frame."""
@@ -389,21 +423,21 @@ class PointsNpz:
     path: Path  # file of the scan
 
     def read(self) -> np.ndarray:
-        """Read the points: [N, 3] float32, metres, in the camera frame."""
-        points = read_array(self.path, "points")
-        turned = points.ndim == 2 and points.shape[0] in (3, 4) and points.shape[1] > MAX_FIELDS  # [3, N] or [4, N]
-        if points.ndim != 2 or points.shape[1] < 3 or turned:
-            raise InputError(f"{self.path}: 'points' has shape {points.shape}; it must be [N, 3], metres")
-        return points[:, :3].astype(np.float32)
+        """Read the points that are numbers: [N, 3] float32, metres, in the camera frame."""
+        return finite_points(read_points(self.path, "points"))
 
     @property
     def origin(self) -> np.ndarray:
         """Position of the scanner in the camera frame, [3] metres; zeros if the file holds no `origin`."""
         try:
-            origin = read_array(self.path, "origin", np.zeros(3))
-            return origin.astype(np.float64).reshape(3)
+            origin = read_array(self.path, "origin", np.zeros(3)).astype(np.float64).reshape(3)
+        except InputError:
+            raise
         except ValueError:
-            raise InputError(f"{self.path}: 'origin' must hold 3 numbers, where the scanner stands, metres") from None
+            origin = np.full(3, np.nan)
+        if not np.isfinite(origin).all():
+            raise InputError(f"{self.path}: 'origin' must hold 3 numbers, where the scanner stands, metres")
+        return origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,7 +453,7 @@ class VelodyneBin:
         return self.T_camera_velodyne[:3, 3]
 
     def read(self) -> np.ndarray:
-        """Read all points, also those behind the camera: [N, 3] float32, metres, in the camera frame."""
+        """Read all points that are numbers, also behind the camera: [N, 3] float32, metres, in the camera frame."""
         try:
             content = self.path.read_bytes()
         except OSError as error:
@@ -431,5 +465,4 @@ class VelodyneBin:
             )
         points = np.frombuffer(content, dtype="<f4").reshape(-1, 4)[:, :3]
         rotation, translation = self.T_camera_velodyne[:3, :3], self.T_camera_velodyne[:3, 3]
-        moved: np.ndarray = points @ rotation.T + translation
-        return moved.astype(np.float32)
+        return finite_points(points @ rotation.T + translation)

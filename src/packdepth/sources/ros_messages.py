@@ -16,6 +16,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import Lens
 from packdepth.reading import reason_of
 from packdepth.sources.calibrations.record import named_lens
+from packdepth.sources.camera_file import check_in_pixels
 from packdepth.sources.stills import check_mode, opened_still
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -170,7 +171,12 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
         )
     if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
         raise InputError(f"{where} holds no calibration; give 'camera', a camera.yaml")
-    return Calibrated(Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height)), lens)
+    camera = Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height))
+    try:
+        check_in_pixels(camera)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}; or give 'camera', a camera.yaml") from None
+    return Calibrated(camera, lens)
 
 
 def _field(message: Any, name: str) -> Any:

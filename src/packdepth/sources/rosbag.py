@@ -41,9 +41,11 @@ from packdepth.sources.ros_messages import (
     pixels_of,
     sibling,
 )
+from packdepth.sources.tracks.track import Track
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
+    from rosbags.interfaces import Connection
 
 SPEEDS = {  # path of fields to the linear velocity in a message, by the type of the message
     "nav_msgs/msg/Odometry": ("twist", "twist", "linear"),
@@ -53,6 +55,7 @@ SPEEDS = {  # path of fields to the linear velocity in a message, by the type of
 }
 SUFFIXES = (".bag", ".db3", ".mcap")  # of recordings
 METADATA = "rosbag2_bagfile_information"  # the key in the metadata.yaml of a recording of ROS 2
+MAX_REORDERED = 3  # places by which images are recorded earlier or later than taken: a busy computer makes one or two
 MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
 SAME_CAMERA = 0.01  # relative change of the camera within a recording: less is the breathing of an autofocus
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
@@ -120,8 +123,8 @@ class Rosbag(UncalibratedSource):
             facts = calibrated_camera(self.camera) if self.camera else self._camera(reader, topic, info_topic, infos)
             facts = facts or self._guess(reader, stamps[0])
             camera = facts["camera"]
-            speeds = _speeds(reader, self.speed, self.file) if self.speed else None
-        stamps.sort(key=lambda stamp: stamp.time)
+            track = _speeds(reader, self.speed, self.file) if self.speed else None
+        speeds = None if track is None else _speeds_at([stamp.time for stamp in stamps], track, topic)
         for stamp in stamps:
             if (stamp.height, stamp.width) != (camera.height, camera.width):
                 raise InputError(
@@ -140,7 +143,7 @@ class Rosbag(UncalibratedSource):
                         name=f"{number:06d}",
                         time=stamp.time,
                         image=BagImage(self.file, topic, stamp.received, stamp.header),
-                        speed=None if speeds is None else _at(stamp.time, *speeds),
+                        speed=None if speeds is None else speeds[number],
                     )
                     for number, stamp in enumerate(stamps)
                 ),
@@ -262,7 +265,7 @@ def read_messages(path: Path, kinds: Collection[str]) -> Iterator[Message]:
     """
     with _reading(path) as reader:
         connections = [connection for connection in reader.connections if connection.msgtype in kinds]
-        for connection, received, data in reader.messages(connections) if connections else ():
+        for connection, received, data in _messages(reader, connections, path) if connections else ():
             yield Message(connection.topic, received, reader.deserialize(data, connection.msgtype))
 
 
@@ -375,13 +378,29 @@ class Stamp:
         return (self.header.stamp or self.received) / NANOSECONDS
 
 
+def _messages(
+    reader: AnyReader, connections: Sequence[Connection], path: Path
+) -> Iterator[tuple[Connection, int, bytes]]:
+    """Yield the messages of some connections, at least one. Raises InputError if there are fewer than are announced."""
+    announced, count = sum(connection.msgcount for connection in connections), 0
+    for item in reader.messages(connections):
+        count += 1
+        yield item
+    if count < announced:
+        topics = listed(sorted({connection.topic for connection in connections}))
+        raise InputError(
+            f"{path}: holds {count} messages of the {announced} on {topics} that its index counts, as a copy that was "
+            f"cut off leaves it; copy it again, or let ros2 bag reindex count what is left"
+        )
+
+
 def _scan(reader: AnyReader, topic: str, info_topic: str, path: Path) -> tuple[list[Stamp], list[Any]]:
     """Return time and size of each image of a topic, and the different calibrations of another topic, in one pass."""
     stamps: dict[int, Stamp] = {}
     infos: dict[tuple[Any, ...], Any] = {}
     kinds = {topic: (IMAGE, COMPRESSED), info_topic: (INFO,)}
     connections = [c for c in reader.connections if c.msgtype in kinds.get(c.topic, ())]
-    for connection, received, data in reader.messages(connections):
+    for connection, received, data in _messages(reader, connections, path):
         message = reader.deserialize(data, connection.msgtype)
         if connection.msgtype == INFO:
             infos.setdefault(calibration_key(message), message)
@@ -392,29 +411,62 @@ def _scan(reader: AnyReader, topic: str, info_topic: str, path: Path) -> tuple[l
         stamps[received] = Stamp(header_of(message), received, *size)
     if not stamps:
         raise InputError(f"{path}: holds no image on {topic}; record it again")
-    return list(stamps.values()), list(infos.values())
+    return _in_time(list(stamps.values()), topic, path), list(infos.values())
 
 
-def _speeds(reader: AnyReader, topic: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return times (seconds, rising) and speeds (metres per second) of a topic of odometry or twist."""
+def _in_time(stamps: list[Stamp], topic: str, path: Path) -> list[Stamp]:
+    """Return images in the order of their stamps. Raises InputError if it is not about that of their recording."""
+    rising = sorted(stamps, key=lambda stamp: stamp.time)
+    places = {stamp.received: place for place, stamp in enumerate(rising)}
+    for place, stamp in enumerate(sorted(stamps, key=lambda stamp: stamp.received)):
+        if abs(places[stamp.received] - place) > MAX_REORDERED:
+            raise InputError(
+                f"{path}: the stamp of image {place} of {topic}, {stamp.time:.9g} s, does not follow those before, as "
+                f"after a restart of its clock or without one; cut the recording there, or record it again"
+            )
+    return rising
+
+
+def _speeds(reader: AnyReader, topic: str, path: Path) -> Track:
+    """Return the speeds of a topic of odometry or twist over time."""
     topics = sorted({c.topic for c in reader.connections if c.msgtype in SPEEDS})
     if topic not in topics:
         raise InputError(f"{path}: speed: has no odometry or twist on '{topic}'; {nearest(topic, topics or ['none'])}")
     rows = []
-    for connection, filed, data in reader.messages([c for c in reader.connections if c.topic == topic]):
+    for connection, filed, data in _messages(reader, [c for c in reader.connections if c.topic == topic], path):
         message = velocity = reader.deserialize(data, connection.msgtype)
         for name in SPEEDS[connection.msgtype]:
             velocity = getattr(velocity, name)
         v: Any = velocity
         rows.append(((header_of(message).stamp or filed) / NANOSECONDS, float(np.linalg.norm([v.x, v.y, v.z]))))
     table = np.array(sorted(rows)).reshape(-1, 2)
-    if not len(table) or not np.isfinite(table).all():
-        raise InputError(f"{path}: speed: {topic} holds no message, or a speed that is no number; name another topic")
-    return table[:, 0], table[:, 1]
+    wrong = int((~np.isfinite(table)).any(axis=1).sum())
+    if wrong:
+        raise InputError(
+            f"{path}: speed: {wrong} of the {len(table)} messages on {topic} hold a speed that is no number; name "
+            f"another topic"
+        )
+    times = np.unique(table[:, 0])
+    if len(times) < 2:
+        raise InputError(f"{path}: speed: {topic} has messages of {len(times)} times; name a topic with more")
+    means = (
+        np.array([table[table[:, 0] == time, 1].mean() for time in times]) if len(times) < len(table) else table[:, 1]
+    )
+    return Track(path, times, means, None, topic)
 
 
-def _at(time: float, times: np.ndarray, speeds: np.ndarray) -> float | None:
-    """Interpolate the speed at a time; None more than `MAX_APART` before the first or after the last measurement."""
-    if not times[0] - MAX_APART <= time <= times[-1] + MAX_APART:
-        return None
-    return float(np.interp(time, times, speeds))
+def _speeds_at(times: Sequence[float], track: Track, images: str) -> list[float | None]:
+    """Return the speeds at times: interpolated, but not over holes, and None more than `MAX_APART` before or after.
+
+    Raises InputError if the speed is known at none of the times.
+    """
+    first, last = float(track.times[0]), float(track.times[-1])
+    near = np.clip(times, first, last)
+    speeds = np.where(np.abs(near - times) <= MAX_APART, track.speeds_at(near), np.nan)
+    if np.isnan(speeds).all():
+        raise InputError(
+            f"{track.path}: speed: {track.description} covers none of the images: its times are {first:.2f} to "
+            f"{last:.2f} s, those of {images} {times[0]:.2f} to {times[-1]:.2f} s; record both on one clock, or leave "
+            f"speed out"
+        )
+    return [None if np.isnan(speed) else float(speed) for speed in speeds]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAPS = 8  # maps that a process keeps: some clips of different cameras; 4 MB each for 1408x376
+NARROWER = 0.6  # of the field of view that the focal length alone makes: lenses of pincushion distortion leave 0.9
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,17 @@ def undistorted(clip: Clip) -> Clip:
             f"both images and give their camera without a lens, or leave the right images out"
         )
     ideal = ideal_camera(raw, lens)
+    what = f"the lens ({lens.name}, {', '.join(f'{value:g}' for value in lens.coefficients)})"
     if ideal is None:
         raise InputError(
-            f"{clip.path}: the lens ({lens.name}, {', '.join(f'{value:g}' for value in lens.coefficients)}) leaves no "
-            f"pinhole image of {raw.width}x{raw.height}; give the calibration of these images"
+            f"{clip.path}: {what} leaves no pinhole image of {raw.width}x{raw.height}; give the calibration of these "
+            f"images"
+        )
+    across, alone = lens.field_of_view(raw)[0], raw.fov()
+    if across < NARROWER * alone:
+        raise InputError(
+            f"{clip.path}: {what} makes {across:.0f} degrees across of the {alone:.0f} of its focal length, as none "
+            f"does; give coefficients and focal length of one calibration"
         )
     view = View.of(lens, raw, ideal)
     note = f"lens: {lens.name} undistorted; {_left(lens, raw, ideal)}"

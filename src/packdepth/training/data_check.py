@@ -97,6 +97,7 @@ def _spoils(finding: Finding, clip: Clip, fields: frozenset[str]) -> bool:
         "two views": True,
         "panorama": True,
         "mosaic": True,
+        "blank images": True,
     }.get(finding.name, False)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,35 @@ from packdepth.reading import refuse_special
 
 KEY = "packdepth"
 """The key of packdepth's record among the metadata of a file."""
+
+
+class Port(NamedTuple):
+    """An input of a network in a file.
+
+    >>> Port((None, 3, 32, 64), "float32").fits(Port((1, 3, 32, 64), "float32"))
+    True
+    """
+
+    shape: tuple[int | None, ...] | None  # None where any number fits; None as a whole if the file does not say
+    dtype: str | None  # numpy's name; None if the file does not say
+
+    def fits(self, needed: Port) -> bool:
+        """Return whether an input takes all arrays of another one.
+
+        Args:
+            needed: the other one.
+        """
+        known, wanted = self.shape, needed.shape
+        if known is not None and wanted is not None:
+            if len(known) != len(wanted):
+                return False
+            if any(one is not None and one != other for one, other in zip(known, wanted, strict=True)):
+                return False
+        return self.dtype in (None, needed.dtype)
+
+    def __str__(self) -> str:
+        sides = "?" if self.shape is None else "x".join("?" if side is None else str(side) for side in self.shape)
+        return f"{sides} of {self.dtype or 'any numbers'}"
 
 
 class Runtime(ABC):
@@ -42,6 +71,10 @@ class Runtime(ABC):
     suffixes: ClassVar[tuple[str, ...]]
     """Suffixes of the files that it opens."""
 
+    inputs: Mapping[str, Port]
+    """The inputs of the network, by name."""
+    outputs: Sequence[str]
+    """The names of its outputs."""
     record: str | None
     """The text that packdepth wrote among the metadata of the file; None if another tool wrote the file."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from packdepth.config import Precision
 from packdepth.errors import InputError
-from packdepth.inference.runtimes import KEY, Runtime
+from packdepth.inference.runtimes import KEY, Port, Runtime
 from packdepth.reading import reason_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class ExecuTorch(Runtime):
             self._program = Library.get().load_program(path)
             self._method: Any = self._program.load_method("forward")
             self.record = self._text(KEY)
-            self._inputs, self._outputs = ((self._text(name) or "").split(",") for name in (INPUTS, OUTPUTS))
+            names, self.outputs = ((self._text(name) or "").split(",") for name in (INPUTS, OUTPUTS))
+            self.inputs = {name: Port(None, None) for name in names}
         except Exception as error:  # a damaged file may fail in any way
             raise InputError(f"{path}: ExecuTorch cannot read it ({reason_of(error)})") from error
 
@@ -52,8 +53,8 @@ class ExecuTorch(Runtime):
         """Return the outputs of the network, by their names."""
         import torch
 
-        results = self._method.execute([torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs])
-        return {name: result.numpy().copy() for name, result in zip(self._outputs, results, strict=True)}
+        results = self._method.execute([torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self.inputs])
+        return {name: result.numpy().copy() for name, result in zip(self.outputs, results, strict=True)}
 
 
 def from_text(text: str) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 
 from packdepth.config import Precision
 from packdepth.errors import InputError
-from packdepth.inference.runtimes import KEY, Runtime
+from packdepth.inference.runtimes import KEY, Port, Runtime
 from packdepth.reading import reason_of
 from packdepth.sources.content import disguise
 
@@ -44,17 +44,25 @@ class OnnxRuntime(Runtime):
                 f"--runtime openvino"
             )
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only: a warning of the library means nothing to users
+        options.log_severity_level = 4  # its warnings mean nothing to users, and its errors are raised, too
         try:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
             self.record = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-            self._names = [output.name for output in self._session.get_outputs()]
+            self.inputs = {each.name: _port(each) for each in self._session.get_inputs()}
+            self.outputs = [output.name for output in self._session.get_outputs()]
         except Exception as error:  # the library raises classes of its own, without a common base
             truth = disguise(path) or f"is no ONNX file that can be read ({reason_of(error)})"
             raise InputError(f"{path}: {truth}") from error
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the network, by their names."""
-        return dict(zip(self._names, self._session.run(self._names, dict(inputs)), strict=True))
+        return dict(zip(self.outputs, self._session.run(self.outputs, dict(inputs)), strict=True))
+
+
+def _port(described: Any) -> Port:
+    """Return an input as ONNX Runtime describes it: `tensor(float)`, and a name for a side that may have any length."""
+    sides = tuple(side if isinstance(side, int) else None for side in described.shape)
+    dtype = described.type.removeprefix("tensor(").removesuffix(")")
+    return Port(sides, "float32" if dtype == "float" else dtype)

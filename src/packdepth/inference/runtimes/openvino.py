@@ -11,7 +11,7 @@ import numpy as np
 
 from packdepth.config import Precision
 from packdepth.errors import InputError
-from packdepth.inference.runtimes import KEY, Runtime
+from packdepth.inference.runtimes import KEY, Port, Runtime
 from packdepth.reading import reason_of
 
 HINTS: dict[Precision, str] = {"32": "f32", "bf16": "bf16"}
@@ -32,13 +32,22 @@ class OpenVino(Runtime):
             place = ["framework", KEY]  # where OpenVINO puts the metadata of ONNX files, and keeps them in its own
             self.record = model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
             self._compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
+            self.inputs = {each.any_name: _port(each) for each in self._compiled.inputs}
+            self.outputs = [each.any_name for each in self._compiled.outputs]
         except Exception as error:  # a damaged file may fail in any way
             raise InputError(f"{path}: OpenVINO cannot read it ({reason_of(error)})") from error
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the network, by their names."""
         results = self._compiled(dict(inputs))
-        return {name: results[name] for name in (output.any_name for output in self._compiled.outputs)}
+        return {name: results[name] for name in self.outputs}
+
+
+def _port(described: Any) -> Port:
+    """Return an input as OpenVINO describes it."""
+    shape = described.partial_shape
+    sides = None if shape.rank.is_dynamic else tuple(None if each.is_dynamic else each.get_length() for each in shape)
+    return Port(sides, np.dtype(described.element_type.to_dtype()).name)
 
 
 @cache

@@ -14,6 +14,7 @@ EQUAL = 1e-6  # seconds: a time that differs by less is the same; sums of decima
 MAX_ACCELERATION = 12.0  # metres per second squared: full braking on a dry road has 10
 MAX_JUMP = 35.0  # metres per second: change from a value to the next that is allowed in addition, as sensors lag
 MIN_RUN = 3  # values between two restarts of a logger: fewer are a disorder
+MAX_PERIOD = 30.0  # seconds: a vehicle starts and stops within fewer, as trackers of fleets write them
 HOLE_PERIODS = 3.0  # periods of the track: two missing values in a row are no hole
 
 
@@ -74,6 +75,12 @@ def checked(track: Track) -> Track:
     """
     track = _without_repeated(track)
     check_times(track.path, track.times)
+    if track.period > MAX_PERIOD:
+        milliseconds = ", unless its times are milliseconds" if track.period / 1e3 < MIN_HOLE else ""
+        raise InputError(
+            f"{track.path}: its values are {track.period:.4g} s apart, and between them nobody knows the speed"
+            f"{milliseconds}; give a log with a value every second or two, and times in seconds"
+        )
     steps, changes = np.diff(track.times), np.abs(np.diff(track.speeds))
     jumps = np.flatnonzero(changes > MAX_JUMP + MAX_ACCELERATION * steps)
     if len(jumps):

@@ -58,7 +58,7 @@ def test_metres_that_its_own_measurements_deny_are_no_metres(
     check = {"source": "speed", "ratio": ratio, "spread": 0.1, "frames": 40, "held_out": True}
     meta |= {"metric": True, "scale_source": source, "scale_checks": [check]}
     (folder / META).write_text(json.dumps(meta))
-    with pytest.raises(InputError, match=f"meta.json: metric: is true, but .*{words}.*; write false, or correct"):
+    with pytest.raises(InputError, match=f"meta.json: metric: is true, but .*{words}.*; write false, then correct"):
         checkpoint.read_description(folder)
 
 

@@ -231,7 +231,7 @@ class Meta(Closed):
         if self.scale_source == "none" or any(check.frames >= MIN_CHECKED and not agrees(check) for check in own):
             found = scale_in_words(False, self.scale_source, own).partition(";")[0]
             raise ValueError(
-                f"metric: is true, but depth is {found}; write false, and then correct the scale with packdepth calibrate"
+                f"metric: is true, but depth is {found}; write false, then correct it with packdepth calibrate"
             )
         return self
 

@@ -184,3 +184,39 @@ def test_the_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["data", "import", str(tmp_path / "none"), str(output)]) == 2
     assert main(["data", "import", str(data / "ddad_format"), str(output), "--size", "3", "4"]) == 2
     assert "--size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("camera.yaml", "fx: ", "fx: 1", r"camera.yaml: says 'fx,.*', and its source now gives 'fx,1"),
+        (
+            "frames.csv",
+            "\n000003,0.3",
+            "\n000003,0.35",
+            r"frames.csv: says '000003,0.3.*, and its source now gives '000003,0.35",
+        ),
+    ],
+)
+def test_a_source_that_was_changed_after_its_import_is_said(
+    moving_clip: Path, tmp_path: Path, name: str, old: str, new: str, said: str
+) -> None:
+    source = Path(shutil.copytree(moving_clip, tmp_path / "source"))
+    (folder,) = import_data(source, tmp_path / "out")
+    import_data(source, tmp_path / "out")
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    text = (source / name).read_text()
+    assert old in text
+    (source / name).write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=f"{said}.*remove .*{folder.name} to import it again"):
+        import_data(source, tmp_path / "out")
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_a_calibration_by_hand_in_place_of_a_guess_stays(moving_clip: Path, tmp_path: Path) -> None:
+    (folder,) = import_data(moving_clip / "frames", tmp_path / "out")
+    values = yaml.safe_load((folder / "camera.yaml").read_text())
+    del values["guess"]
+    (folder / "camera.yaml").write_text(yaml.safe_dump(values | {"fx": 77.0, "fy": 77.0}))
+    import_data(moving_clip / "frames", tmp_path / "out")
+    assert clip_at(folder).camera.fx == 77.0

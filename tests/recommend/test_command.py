@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,6 @@ def test_init_never_overwrites_a_file(drive: Path, tmp_path: Path) -> None:
 
 
 def test_data_that_teaches_nothing_is_refused(drive: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "still"
     folder.mkdir()
     for i in range(4):
@@ -58,6 +57,20 @@ def test_data_that_teaches_nothing_is_refused(drive: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match="the camera never moves"):
         init(folder, tmp_path / "run.yaml")
     assert not (tmp_path / "run.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [((0, 1), "holds 2 consecutive frames at most, of the 3 needed"), ((0, 7, 1), "unrelated images")],
+)
+def test_what_is_no_clip_is_refused_by_what_it_is(drive: Path, tmp_path: Path, steps: Sequence[int], said: str) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    frames = sorted((drive / "frames").iterdir())
+    for number, step in enumerate(steps):
+        shutil.copy(frames[step], folder / (f"{number}.png" if len(steps) == 2 else f"{'xyz'[number]}.png"))
+    with pytest.raises(InputError, match=said):
+        init(folder, tmp_path / "run.yaml")
 
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan"), float("inf")])

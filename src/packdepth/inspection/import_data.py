@@ -13,6 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -35,7 +36,7 @@ from packdepth.reading import parse_yaml
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
 from packdepth.sources.decoding import VideoFrame
-from packdepth.sources.files import ImageFile
+from packdepth.sources.files import ImageFile, read_text
 from packdepth.sources.folder import POSE_COLUMNS
 from packdepth.sources.guess import guess_in_words
 from packdepth.sources.open import check_names
@@ -46,10 +47,13 @@ from packdepth.sources.video import check_sizes_of_videos
 
 Size = tuple[int, int] | None
 """Height and width of the images to write, in pixels; None for their own size."""
+Row = Sequence[object]
+"""The cells of a line of a table."""
 
 MIN_SIDE = 16  # pixels, of the images to write: a smaller number is a typing error
 SAMPLED_CLIPS = 10  # clips, spread over all, whose first files are written to estimate the disk space: some seconds
 ANOTHER = "name another folder, or remove it"  # advice where a folder holds another import
+CAMERA_NUMBERS = ("width", "height", "fx", "fy", "cx", "cy")  # of camera.yaml
 GUESS_DECIMALS = 1  # of a pixel, of a camera that is guessed
 TIME_DECIMALS, SPEED_DECIMALS = 6, 4  # of a second and of a metre per second: beyond what is ever measured
 MOVING = 255  # gray level of moving objects in moving/, so that the mask can be looked at; readers take any but 0
@@ -116,6 +120,9 @@ def _write_clips(recipe: Recipe, clips: Sequence[Clip], folders: dict[str, Path]
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
 
     todo = [clip for clip in clips if not folders[clip.name].exists()]
+    for clip in clips:
+        if folders[clip.name].exists():
+            check_unchanged(folders[clip.name], clip, size)
     pieces_of = partial(pieces, size=size, suffix=f".{recipe.format}")
     if todo:
         if recipe.format == "jpg" and any(isinstance(clip.frames[0].image, VideoFrame) for clip in todo):
@@ -252,8 +259,24 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
         clip: the clip.
         size: height and width of the written images, in pixels; None for their own size.
     """
+    with replacing(folder / "camera.yaml") as temporary:
+        stated = "" if clip.stated_fov is None else f"# camera: a stated field of view of {clip.stated_fov:g} degrees\n"
+        temporary.write_text(stated + yaml.safe_dump(camera_values(clip, size), sort_keys=False))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(frame_rows(clip))
+    with replacing(folder / "frames.csv") as temporary:
+        temporary.write_text(text.getvalue())
+
+
+def camera_values(clip: Clip, size: Size) -> dict[str, Any]:
+    """Return the content of camera.yaml.
+
+    Args:
+        clip: the clip.
+        size: height and width of the written images, in pixels; None for their own size.
+    """
     camera = clip.camera if size is None else clip.camera.resized(*size)
-    values: dict[str, Any] = {name: getattr(camera, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    values: dict[str, Any] = {name: getattr(camera, name) for name in CAMERA_NUMBERS}
     if clip.baseline is not None:
         values["baseline_m"] = clip.baseline
     if clip.camera_height is not None:
@@ -266,22 +289,71 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
     if clip.missing_camera is not None:
         values |= {name: round(float(values[name]), GUESS_DECIMALS) for name in ("fx", "fy", "cx", "cy")}
         values["guess"] = guess_in_words(clip)
-    with replacing(folder / "camera.yaml") as temporary:
-        stated = "" if clip.stated_fov is None else f"# camera: a stated field of view of {clip.stated_fov:g} degrees\n"
-        temporary.write_text(stated + yaml.safe_dump(values, sort_keys=False))
+    return values
 
+
+def frame_rows(clip: Clip) -> list[Row]:
+    """Return the rows of frames.csv, with its header.
+
+    Args:
+        clip: the clip.
+    """
     speeds = any(frame.speed is not None for frame in clip.frames)
     poses = any(frame.pose is not None for frame in clip.frames)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["frame", "time_s", *(["speed_mps"] if speeds else []), *(POSE_COLUMNS if poses else [])])
+    rows: list[Row] = [["frame", "time_s", *(["speed_mps"] if speeds else []), *(POSE_COLUMNS if poses else [])]]
     for frame in clip.frames:
         row: list[object] = [frame.name, round(frame.time, TIME_DECIMALS)]
         row += ["" if frame.speed is None else round(frame.speed, SPEED_DECIMALS)] if speeds else []
         row += _pose_cells(frame.pose) if poses else []
-        table.writerow(row)
-    with replacing(folder / "frames.csv") as temporary:
-        temporary.write_text(text.getvalue())
+        rows.append(row)
+    return rows
+
+
+def check_unchanged(folder: Path, clip: Clip, size: Size) -> None:
+    """Raise InputError if the tables of an imported clip are not what its import would write now.
+
+    The log, the calibration or the video was changed after the import, or the table by hand. A camera that was written
+    by hand in place of a guess is not touched by this.
+
+    Args:
+        folder: the clip folder.
+        clip: the clip, as its source gives it now.
+        size: height and width of the written images, in pixels; None for their own size.
+    """
+    tables: dict[Path, tuple[Sequence[Row], Sequence[Row]]] = {}  # what is there, and what would be
+    if clip.missing_camera is None:
+        file = folder / "camera.yaml"
+        there, now = parse_yaml(read_text(file, "the camera"), file), camera_values(clip, size)
+        old = there if isinstance(there, dict) else {}
+        tables[file] = (
+            [(name, old.get(name)) for name in CAMERA_NUMBERS],
+            [(name, now[name]) for name in CAMERA_NUMBERS],
+        )
+    file = folder / "frames.csv"
+    tables[file] = list(csv.reader(io.StringIO(read_text(file, "the frames")))), frame_rows(clip)
+    for file, (written, rows) in tables.items():
+        for before, row in zip_longest(written, rows, fillvalue=("nothing",)):
+            if not _same(before, row):
+                texts = [",".join(map(str, cells)) for cells in (before, row)]
+                raise InputError(
+                    f"{file}: says '{texts[0]}', and its source now gives '{texts[1]}': one of them was changed after "
+                    f"the import; remove {folder} to import it again"
+                )
+
+
+def _same(cells: Row, others: Row) -> bool:
+    """Return whether cells hold the same texts and, up to rounding, the same numbers."""
+    return len(cells) == len(others) and all(
+        str(cell) == str(other) or _near(cell, other) for cell, other in zip(cells, others, strict=True)
+    )
+
+
+def _near(cell: object, other: object) -> bool:
+    """Return whether two cells hold one number, up to rounding."""
+    try:
+        return math.isclose(float(str(cell)), float(str(other)), rel_tol=1e-5, abs_tol=1e-3)
+    except ValueError:
+        return False
 
 
 def _pose_cells(pose: np.ndarray | None) -> list[object]:

@@ -196,9 +196,13 @@ def check_trainable(looked: Look, path: Path) -> None:
     if measured or stereo:
         return
     if not looked.is_sequential:
+        short = max((len(clip.frames) for clip in looked.clips if not clip.independent), default=None)
+        what = (
+            "unrelated images" if short is None else f"{counted(short, 'consecutive frame')} at most, of the 3 needed,"
+        )
         raise InputError(
-            f"{path}: holds unrelated images without right images and without measured depth, so that nothing teaches "
-            f"depth; give a video, or frames in the order of time"
+            f"{path}: holds {what} without right images and without measured depth, so that nothing teaches depth; "
+            f"give a longer video, or frames in the order of time"
         )
     if looked.static == 1:
         raise InputError(

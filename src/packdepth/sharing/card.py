@@ -76,14 +76,15 @@ def model_card(
     fields |= {} if options.license is None else {"license": options.license}
     fields["tags"] = ["depth-estimation", "packdepth"]
     height, width = run.image_size
-    install, load = ("packdepth[hub]", f"hf://{name}") if "/" in name else ("packdepth", "FOLDER")
+    install, load = (".[hub]", f"hf://{name}") if "/" in name else (".", "FOLDER")
     parts = [
         f"---\n{yaml.safe_dump(fields, sort_keys=False)}---",
         f"# {_safe(name)}",
         f"A network that predicts the depth of single images, trained with packdepth {_safe(meta.packdepth)}. It sees "
         f"images at {height} x {width} (height x width). Depth is {_safe(meta.scale)}.",
         *([] if picture is None else [f"![An image beside its predicted depth](./{picture})"]),
-        f"## Use it\n\n```bash\npip install '{install}'\npackdepth predict {load} drive.mp4 -o out\n```",
+        f"## Use it\n\npackdepth is installed from a clone of its repository, by `pip install '{install}'` there; it is on "
+        f"no package index.\n\n```bash\npackdepth predict {load} drive.mp4 -o out\n```",
         f"## Training\n\n{_lines(_training(run, meta))}",
         f"## Scale\n\n{_scale(meta)}",
         f"## Numbers\n\n{_numbers(numbers)}",

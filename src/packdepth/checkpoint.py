@@ -369,7 +369,9 @@ def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck]
     if not wrong:
         few = max((check.frames for check in checks), default=0)
         known = f"only {few} frames could be measured" if few else "it was not measured"
-        advice = "train longer, until depth shows the road, or see" if scale_source.startswith("camera height") else "see"
+        advice = (
+            "train longer, until depth shows the road, or see" if scale_source.startswith("camera height") else "see"
+        )
         return f"not metric yet: its scale should come from {scale_source}, but {known}; {advice} packdepth calibrate"
     worst = max(wrong, key=lambda check: abs(math.log(check.ratio)))
     _, predicted, measured = LENGTHS[worst.source]

@@ -6,18 +6,23 @@ import pytest
 
 from packdepth.evaluation.grades import NOT_BETTER
 from packdepth.evaluation.own.pairs import PairMeasures
-from packdepth.evaluation.own.verdict import MIN_PAIRS, SURFACES, Verdict, verdict_of
+from packdepth.evaluation.own.verdict import MIN_PAIRS, NO_GROUND, SURFACES, Verdict, verdict_of
 
 NAN = float("nan")
 
 
 def judged(
-    parallax: float, by_position: float = 0.3, metric: bool = True, scale: float = NAN, seen: bool = False
+    parallax: float,
+    by_position: float = 0.3,
+    metric: bool = True,
+    scale: float = NAN,
+    seen: bool = False,
+    height: float = 1.5,
 ) -> Verdict:
     """The verdict on pairs that all have these measures."""
     measures = {"error": 0.5, "identity": 1.0, "constant": 1.0, "by_position": 0.5, "mirror": 0.0}
     pair = PairMeasures(
-        "drive", "0", parallax=parallax, parallax_by_position=by_position, scale=scale, height=1.5, **measures
+        "drive", "0", parallax=parallax, parallax_by_position=by_position, scale=scale, height=height, **measures
     )
     return verdict_of([pair] * MIN_PAIRS, metric, seen)
 
@@ -59,6 +64,8 @@ def test_no_error_is_promised_that_is_smaller_than_those_of_the_calibration(para
 def test_the_verdict_says_what_it_is_about() -> None:
     assert SURFACES in judged(0.12).words
     assert judged(0.12).words.count(". ") == 3  # four sentences
+    assert NO_GROUND not in judged(0.12).words
+    assert NO_GROUND in judged(0.12, height=NAN).words
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ SURFACES = (
 )
 """The sentence about what a verdict cannot tell. On a rendered drive at 64x224, a network had abs_rel 0.07 on the road,
 0.25 on people and cars, and 0.5 on poles."""
+NO_GROUND = "In the depth of most frames there is no flat ground: if they show a road, depth is wrong there. "
 USELESS, UNKNOWN = "Useless", "Not judged"
 
 
@@ -171,7 +172,8 @@ def verdict_of(pairs: Sequence[PairMeasures], metric: bool, seen: bool = False) 
     words = (
         f"{grade}{' at best' if seen and grade != NOT_BETTER else ''}: a thing 10 m away is typically seen "
         f"{10 * error:.1f} m too near or too far (error about {percent(error)}, {interval}). "
-        f"{_comparison(error, by_position, below)} {SURFACES} {_metres(metric, ratio, ratio_spread)}"
+        f"{_comparison(error, by_position, below)} {'' if is_road(known) else NO_GROUND}{SURFACES} "
+        f"{_metres(metric, ratio, ratio_spread)}"
     )
     return Verdict(grade, words, error, low, None if seen else high, by_position, ratio, ratio_spread)
 

@@ -83,8 +83,8 @@ def model_card(
         f"A network that predicts the depth of single images, trained with packdepth {_safe(meta.packdepth)}. It sees "
         f"images at {height} x {width} (height x width). Depth is {_safe(meta.scale)}.",
         *([] if picture is None else [f"![An image beside its predicted depth](./{picture})"]),
-        f"## Use it\n\npackdepth is on no package index: it is installed by `pip install '{install}'` in a clone of its "
-        f"repository.\n\n```bash\npackdepth predict {load} drive.mp4 -o out\n```",
+        f"## Use it\n\npackdepth is on no package index: it is installed by `pip install '{install}'` in a clone of "
+        f"its repository.\n\n```bash\npackdepth predict {load} drive.mp4 -o out\n```",
         f"## Training\n\n{_lines(_training(run, meta))}",
         f"## Scale\n\n{_scale(meta)}",
         f"## Numbers\n\n{_numbers(numbers)}",

@@ -73,7 +73,9 @@ def _read_glb(path: Path) -> tuple[Cloud, dict[str, str]]:
     places = np.frombuffer(body[: count * 12], "<f4").reshape(count, 3)
     linear = np.frombuffer(body[count * 12 :], "<u2").reshape(count, 4)[:, :3] / 65535
     share = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return Cloud(places * np.float32([1, -1, -1]), (share * 255).round().astype(np.uint8)), described["asset"]["extras"]
+    return Cloud(places * np.array([1, -1, -1], np.float32), (share * 255).round().astype(np.uint8)), described[
+        "asset"
+    ]["extras"]
 
 
 def _foreign(path: Path) -> InputError:

@@ -90,6 +90,11 @@ def test_a_checkpoint_keeps_blocks_that_only_training_needs_and_names_the_packag
     drawing = parse(Drawing, values, "x", context)
     assert isinstance(drawing.others[0], Unknown)
     assert drawing.model_dump(mode="json")["others"] == [{"kind": "star", "points": 5}]
+    local = CheckpointContext(is_checkpoint=True, packages={"star": "the file my_shapes.py"})
+    assert refusal({"shape": {"kind": "star"}}, local) == (
+        "x: shape: unknown kind 'star', which comes from the file my_shapes.py and is not installed here: name it with "
+        "--use my_shapes.py; valid kinds are radius"
+    )
     assert refusal({"shape": {"kind": "star"}}, context) == (
         "x: shape: unknown kind 'star', which comes from astronomy 1.2 and is not installed here: install or import "
         "it, or name it with --use; valid kinds are radius"
@@ -178,7 +183,7 @@ def test_a_file_that_the_command_line_names_is_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, "is no Python file; give a file whose name ends in .py, or an installed module"),
+        (None, "not found; give the path of a Python file, or an installed module"),
         ("1 / 0", "cannot be imported (ZeroDivisionError: division by zero)"),
         ("import no_such_module", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
     ],
@@ -190,6 +195,18 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, e
     with pytest.raises(InputError) as error:
         use(str(path))
     assert str(error.value).startswith(f"--use {path}: {expected}")
+
+
+def test_a_file_that_is_named_without_its_suffix_is_found(tmp_path: Path) -> None:
+    (tmp_path / "my_terms.py").write_text("")
+    with pytest.raises(InputError) as error:
+        use(str(tmp_path / "my_terms"))
+    said = (
+        f"--use {tmp_path / 'my_terms'}: is no installed module; for the file, write --use {tmp_path / 'my_terms.py'}"
+    )
+    assert str(error.value) == said
+    with pytest.raises(InputError, match="is no Python file; give a file whose name ends in"):
+        use(str(tmp_path))
 
 
 def installed(folder: Path, group: str, line: str, module: str, name: str = "somebody") -> None:

@@ -27,6 +27,8 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
         ("data chekc mine", "'check'"),
         ("import drive.mp4 mine", "'data import'"),
         ("chek mine", "'data check'"),
+        ("version", "write packdepth --version"),
+        ("help", "write packdepth --help"),
         ("xyz", "valid names are init, train"),
         ("data xyz", "valid names are check, filter"),
         ("train run.yaml --outptu out", "'--output'"),

@@ -42,6 +42,9 @@ from pydantic_core import core_schema
 
 from packdepth.errors import InputError, in_one_line
 
+FILE = "the file "  # begins the origin of a block that a script defines
+PYTHON_FILE = re.compile(r"\w[\w.-]*\.py")
+
 
 def nearest(name: str, names: list[str]) -> str:
     """Return advice on a misspelled name, as the end of a sentence: the most similar valid name, or all valid names.
@@ -232,7 +235,8 @@ class Family(Generic[AnyBlock]):
         what = f"unknown kind '{kind}'" if kind else "its kind is missing"
         if kind in packages:
             what += f", which comes from {packages[kind]} and is not installed here"
-            what += ": install or import it, or name it with --use"
+            file = file_of(packages[kind])
+            what += f": name it with --use {file}" if file else ": install or import it, or name it with --use"
         elif close:
             what += f" (did you mean '{close[0]}'?)"
         modules = {module.__name__ for module in used().values()}
@@ -344,11 +348,17 @@ def use(name: str) -> None:
     """
     path = Path(name)
     is_file = path.suffix == ".py" or path.exists()
+    if is_file and not path.exists():
+        raise InputError(f"--use {name}: not found; give the path of a Python file, or an installed module")
     if is_file and not (path.is_file() and path.suffix == ".py"):
         raise InputError(f"--use {name}: is no Python file; give a file whose name ends in .py, or an installed module")
     try:
         _used[name] = _import_file(path) if is_file else importlib.import_module(name)
     except Exception as error:
+        beside = path.with_name(f"{path.name}.py")
+        is_missing = isinstance(error, ModuleNotFoundError) and error.name in (name, _top(name))
+        if is_missing and beside.is_file():
+            raise InputError(f"--use {name}: is no installed module; for the file, write --use {beside}") from error
         raise InputError(f"--use {name}: cannot be imported ({_reason(error)}); mend it, or name another") from error
 
 
@@ -389,7 +399,22 @@ def package_of(block: type[Block]) -> str | None:
     if package is not None:
         return package
     file = getattr(sys.modules.get(block.__module__), "__file__", None)
-    return f"the file {Path(file).name}" if file else "a notebook or script"
+    return f"{FILE}{Path(file).name}" if file else "a notebook or script"
+
+
+def file_of(origin: str) -> str | None:
+    """Return the name of the Python file that an origin of `package_of` names; None if it names something else.
+
+    Args:
+        origin: the origin, which a checkpoint may hold.
+
+    >>> file_of("the file my_terms.py")
+    'my_terms.py'
+    >>> file_of("astronomy 1.2") is None
+    True
+    """
+    name = origin.removeprefix(FILE)
+    return name if origin.startswith(FILE) and PYTHON_FILE.fullmatch(name) else None
 
 
 def _top(module: str) -> str:

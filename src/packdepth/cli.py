@@ -57,7 +57,16 @@ from packdepth.sharing.options import CARD, CardOptions
 from packdepth.spelling import check_spelling
 from packdepth.studies.budget import Budget
 from packdepth.studies.machine import Machine
-from packdepth.terminal import DEBUG, plain_output, print_cause, quiet_threads, sentence
+from packdepth.terminal import (
+    DEBUG,
+    NO_READER,
+    drop_output,
+    flush_output,
+    plain_output,
+    print_cause,
+    quiet_threads,
+    sentence,
+)
 from packdepth.verbs import end_of_help, named_output
 
 RunPath = Annotated[Path, arg(metavar="RUN")]
@@ -1191,8 +1200,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
     0 is success, 2 input that cannot be used, 70 a fault of packdepth, 71 a machine without memory or a process that
-    was killed, and 128 + the number of a signal a command that it interrupted. `--debug`, anywhere in the line, prints
-    the traceback behind an error.
+    was killed, 128 + the number of a signal a command that it interrupted, and 141 a command whose reader, such as
+    `head`, has enough. `--debug`, anywhere in the line, prints the traceback behind an error.
 
     Args:
         argv: the arguments; None for those of the process.
@@ -1202,9 +1211,6 @@ def main(argv: list[str] | None = None) -> int:
     0
     """
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments == ["--version"]:
-        print(f"packdepth {__version__}")
-        return 0
     if DIES_WITH_PARENT in os.environ:
         die_with_parent()
     if "--debug" in arguments:
@@ -1235,12 +1241,24 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: list[str], signals: Signals) -> int:
     """Run the command line and return the exit status, as `main` does, but for interruptions by signals."""
     try:
+        try:
+            return _answer(arguments, signals)
+        finally:
+            flush_output()
+    except BrokenPipeError:  # the reader of the output, such as `head`, has enough
+        drop_output()
+        return NO_READER
+
+
+def _answer(arguments: list[str], signals: Signals) -> int:
+    """Run the command line and return the exit status. Raises BrokenPipeError if nobody reads the output any more."""
+    if arguments == ["--version"]:
+        print(f"packdepth {__version__}")
+        return 0
+    try:
         check_spelling(arguments, ALL)
         _parse(arguments)
-    except BrokenPipeError:  # the reader of the output, such as `head`, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at exit
-        return 0
-    except Interrupted:
+    except (BrokenPipeError, Interrupted):
         raise
     except KeyboardInterrupt:
         return 130

@@ -15,6 +15,7 @@ Verb = Callable[..., None]
 """A function that the command line calls. Its keyword-only parameters are options."""
 Verbs = Mapping[str, "Verb | Mapping[str, Verb]"]
 """Verbs by their name, and groups of them."""
+OPTIONS = {word: f"write packdepth --{word}" for word in ("version", "help")}  # verbs of other programs
 
 
 def check_spelling(arguments: Sequence[str], verbs: Verbs) -> None:
@@ -33,7 +34,8 @@ def check_spelling(arguments: Sequence[str], verbs: Verbs) -> None:
         if word.startswith("-"):  # --help
             return
         if word not in level:
-            raise InputError(f"no command '{' '.join(arguments[: place + 1])}': {_nearest_verb(word, level)}")
+            advice = OPTIONS[word] if place == 0 and word in OPTIONS else _nearest_verb(word, level)
+            raise InputError(f"no command '{' '.join(arguments[: place + 1])}': {advice}")
         level = level[word]
         if not isinstance(level, Mapping):
             _check_options(arguments[: place + 1], arguments[place + 1 :], level)

@@ -23,6 +23,7 @@ from packdepth.reading import reason_of
 
 DEBUG = "PACKDEPTH_DEBUG"  # variable of the environment that prints the traceback behind an error; --debug sets it
 UNUSABLE, FAULT, MACHINE = 2, 70, 71  # exit status: input that cannot be used; EX_SOFTWARE; EX_OSERR
+NO_READER = 128 + 13  # exit status, as that of other programs whose reader has enough: 128 + SIGPIPE
 MAX_COMMAND = 120  # characters of a command line that a sentence repeats
 SPACES = "\n\t"  # the control characters that may be printed
 INVISIBLE = (
@@ -123,6 +124,26 @@ def plain_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def flush_output() -> None:
+    """Write what is still in the buffers of the output, so that it does not fail when Python ends.
+
+    Raises BrokenPipeError if the reader of the output, such as `head`, has enough.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def drop_output() -> None:
+    """Point the streams of the output whose reader has enough to nowhere, so that nothing is left to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 # --- errors -----------------------------------------------------------------------------------------------------

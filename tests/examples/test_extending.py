@@ -167,7 +167,7 @@ def test_whoever_lacks_the_package_reads_what_is_missing_and_predicts(other: Pla
     other.output("packdepth", "predict", "runs/own_networks/best", "drive/000000.png", "-o", "out")
     assert (other.folder / "out" / "depth" / "000000.npz").exists()
     term = other.output("packdepth", "info", "runs/mine/best")
-    assert "log_gradient  of the file my_terms.py, which is not installed here" in term
+    assert "log_gradient  of the file my_terms.py, which is not installed here: load it with --use my_terms.py" in term
 
 
 @pytest.mark.parametrize("command", ["info", "predict"])

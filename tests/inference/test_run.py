@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 from present import present
 
+from packdepth.checkpoint import TrainedCamera
 from packdepth.cli import main
 from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
@@ -33,6 +34,7 @@ from packdepth.inference.writers.video import video_writer
 from packdepth.records import Clip, Prediction
 from packdepth.sources.files import DepthPng, ImageFile
 from packdepth.sources.open import open_clips
+from packdepth.viewer.command import open_footage
 
 ALL = "depth,color,video,cloud"
 EVERYTHING = f"{ALL},exr,tiff,png16,map"
@@ -525,6 +527,53 @@ def test_a_cloud_without_a_camera(refused: dict[str, Any], folder: Path) -> None
     assert message.endswith(
         "no camera is known, but --save cloud needs one; name its file with --camera, or its field of view with --fov"
     )
+
+
+def trained_on(folder: Path, checkpoint_folder: Path, *cameras: TrainedCamera, metric: bool = True) -> Path:
+    """A copy of a checkpoint, which was trained on the images of some cameras."""
+    shutil.copytree(checkpoint_folder, folder)
+    meta = json.loads((folder / "meta.json").read_text())
+    meta |= {"trained_cameras": [each.model_dump() for each in cameras], "metric": metric}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+@pytest.mark.parametrize("metric", [True, False])
+def test_a_cloud_without_a_camera_has_that_of_the_training_for_its_size(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], metric: bool
+) -> None:
+    trained = TrainedCamera(width=WIDTH, height=HEIGHT, fx=60, fy=58, cx=46, cy=22.5)
+    other = trained.model_copy(update={"width": WIDTH + 32})
+    checkpoint = trained_on(tmp_path / "best", checkpoint_folder, trained, other, metric=metric)
+    image = folder / f"{NAMES[0]}.png"
+    predict(checkpoint, image, tmp_path / "out", "cloud,depth")
+    assert capsys.readouterr().out.count(ASSUMED) == 1
+    named = camera_file(tmp_path / "camera.yaml")
+    predict(checkpoint, image, tmp_path / "named", "cloud,depth", camera=named)
+    assert ASSUMED not in capsys.readouterr().out
+    clouds = [(tmp_path / name / "cloud" / f"{NAMES[0]}.ply").read_bytes() for name in ("out", "named")]
+    assert clouds[0] == clouds[1]
+    predict(checkpoint, image, tmp_path / "bare", "depth")
+    bare, out = (np.load(tmp_path / name / "depth" / f"{NAMES[0]}.npz") for name in ("bare", "out"))
+    np.testing.assert_array_equal(bare["depth"], out["depth"])
+    assert open_footage([str(checkpoint), str(image)]).scale.count(ASSUMED) == 1
+
+
+def test_a_cloud_of_a_size_of_no_camera_or_of_two_is_refused(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path
+) -> None:
+    trained = TrainedCamera(width=WIDTH, height=HEIGHT, fx=60, fy=58, cx=46, cy=22.5)
+    for name, cameras in {
+        "other": [trained.model_copy(update={"width": WIDTH + 32})],
+        "two": [trained, trained.model_copy(update={"fx": 90.0})],
+    }.items():
+        checkpoint = trained_on(tmp_path / name, checkpoint_folder, *cameras)
+        with pytest.raises(InputError, match="no camera is known, but --save cloud needs one"):
+            predict(checkpoint, folder / f"{NAMES[0]}.png", tmp_path / "out", "cloud")
+    mixed = trained_on(tmp_path / "mixed", checkpoint_folder, trained)
+    Image.open(folder / f"{NAMES[1]}.png").resize((31, 17)).save(folder / f"{NAMES[1]}.png")
+    with pytest.raises(InputError, match="no camera is known, but --save cloud needs one"):
+        predict(mixed, folder, tmp_path / "out", "cloud")
 
 
 def test_a_map_of_unrelated_images(refused: dict[str, Any], folder: Path) -> None:

@@ -195,6 +195,28 @@ def test_a_zip_file_is_fetched_by_its_checksum(hub: FakeHub, shared: Path, tmp_p
     assert left == {*PARTS, "model.onnx"}  # nothing unfinished
 
 
+def test_a_zip_file_on_this_machine_is_named_by_its_path_and_its_checksum(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PACKDEPTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    pack = tmp_path / "share" / "ride.zip"
+    assert main(["push", str(shared), f"file://{pack}"]) == 0
+    stated = capsys.readouterr().out.split("ends in ride.zip")[1].strip()
+    folder = tmp_path / "cache" / "sha256" / stated.removeprefix("#sha256=") / "ride"
+    for named in (f"file://{pack}{stated}", "share/ride.zip", f"share/ride.zip{stated}"):
+        assert located(named) == located(Path(named)) == folder
+    assert main(["info", "share/ride.zip"]) == 0
+    assert "posenet" in capsys.readouterr().out
+    wrong = refusal(f"file://{pack}#sha256={'0' * 64}")
+    assert f"{pack}: has the checksum {stated.removeprefix('#sha256=')}, not the stated 000" in wrong
+    assert "#sha256=12 is no checksum of it; write #sha256= and the 64 digits" in refusal(f"file://{pack}#sha256=12")
+    assert f"{stated} is no checksum of it; leave it out" in refusal(f"file://{shared}{stated}")
+    assert "nowhere.zip: not found" in refusal(f"file:///nowhere.zip{stated}")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "other.zip")
+    assert located("other.zip") == Path("other.zip")  # also a zip file, but none of packdepth
+
+
 @pytest.mark.parametrize("name", ["folder", "model.zip"])
 def test_what_is_pushed_to_a_disk_is_made_ready_there(
     name: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,14 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from packdepth.checkpoint import Meta
 from packdepth.color import color_range
 from packdepth.errors import InputError
-from packdepth.geometry.camera import Camera
 from packdepth.html import STYLE, cloud
 from packdepth.html.page import SCRIPT
 from packdepth.inference.base import BasePredictor
-from packdepth.inference.cameras import known_camera, scale_of_clip
+from packdepth.inference.cameras import camera_for_points, scale_of_clip
 from packdepth.inference.load import load
 from packdepth.inference.options import AppOptions
 from packdepth.inference.pictures import with_bar
@@ -134,7 +132,7 @@ class Workshop:
         frame = clip.frames[min(index, len(clip.frames) - 1)]
         with self._lock:
             one = replace(clip, frames=(frame,))
-            return next(predictor.predict_clip(one, camera_of(clip, predictor.meta), flip=flip))
+            return next(predictor.predict_clip(one, camera_for_points(clip, predictor.meta), flip=flip))
 
     def answer(self, checkpoint: str, dropped: Dropped, index: int, prediction: Prediction) -> Answer:
         """Return what the page shows of a prediction, and write its files.
@@ -189,20 +187,6 @@ class Workshop:
         if name not in self._predictors:
             raise InputError(f"{name}: is no checkpoint of this app; choose {' or '.join(self._predictors)}")
         return self._predictors[name]
-
-
-def camera_of(clip: Clip, meta: Meta) -> Camera | None:
-    """Return the camera of a clip, or else the one of the training if all its images have the size of the clip's.
-
-    Args:
-        clip: the clip.
-        meta: the description of the checkpoint.
-    """
-    trained = [*meta.trained_cameras, *meta.cameras]
-    if known_camera(clip, meta) is not None or len(trained) != 1:
-        return known_camera(clip, meta)
-    camera = trained[0].camera
-    return camera if (camera.height, camera.width) == (clip.camera.height, clip.camera.width) else None
 
 
 def picture_of(prediction: Prediction) -> np.ndarray:

@@ -45,6 +45,27 @@ def known_camera(clip: Clip, meta: Meta) -> Camera | None:
     return None if learned is None else learned.camera
 
 
+def camera_for_points(clip: Clip, meta: Meta) -> Camera | None:
+    """Return the camera with which points of a clip are made: its own, or else the one of the training for its size.
+
+    A prediction without it makes the same depth, for an image of a trained size is taken for one of that camera.
+
+    Args:
+        clip: the clip.
+        meta: the description of the checkpoint.
+
+    Returns:
+        The camera. The result is None if the clip has none and its images have several sizes, or a size that none or
+        several of the cameras of the training have.
+    """
+    known = known_camera(clip, meta)
+    if known is not None or any(frame.size is not None for frame in clip.frames):
+        return known
+    size = clip.camera.height, clip.camera.width
+    trained = [each for each in (*meta.trained_cameras, *meta.cameras) if (each.height, each.width) == size]
+    return trained[0].camera if len(trained) == 1 else None
+
+
 @dataclass(frozen=True)
 class CameraMatch:
     """The comparison of the camera of an image with those that the networks were trained on."""
@@ -143,6 +164,19 @@ def scale_of_clip(clip: Clip, meta: Meta) -> str:
     if meta.metric and known_camera(clip, meta) is None:
         return f"{meta.scale}; {ASSUMED}"
     return meta.scale
+
+
+def scale_of_points(clip: Clip, camera: Camera | None, meta: Meta) -> str:
+    """Return the scale of predicted depth as `scale_of_clip` does, and whether the points' camera is assumed.
+
+    Args:
+        clip: the clip.
+        camera: the camera of the points, as `camera_for_points` returns it.
+        meta: the description of the checkpoint.
+    """
+    scale = scale_of_clip(clip, meta)
+    is_assumed = camera is not None and known_camera(clip, meta) is None
+    return f"{scale}; {ASSUMED}" if is_assumed and ASSUMED not in scale else scale
 
 
 def scale_on(clips: Sequence[Clip], meta: Meta) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from packdepth.blocks import Unknown
+from packdepth.blocks import Unknown, file_of
 from packdepth.checkpoint import WEIGHTS, Meta, read_description, semantics_copy
 from packdepth.config import Imported, Run
 from packdepth.errors import InputError, in_one_line
@@ -137,8 +137,10 @@ def _unknown_sources(run: Run, meta: Meta) -> list[tuple[str, str]]:
 
 
 def _origin(block: Unknown, meta: Meta) -> str:
-    """Return the package that a block comes from which is not installed here."""
-    return f"of {meta.packages.get(block.kind, 'a package')}, which is not installed here"
+    """Return the package that a block comes from which is not installed here, or the file to load it with."""
+    origin = meta.packages.get(block.kind, "a package")
+    file = file_of(origin)
+    return f"of {origin}, which is not installed here" + (f": load it with --use {file}" if file else "")
 
 
 def _network(block: DepthNetworkBlock | PoseBlock, sizes: dict[str, int], prefix: str, is_imported: bool) -> str:

@@ -19,7 +19,16 @@ from packdepth.errors import InputError, check_least
 from packdepth.files import say_replaced
 from packdepth.geometry.camera import Camera
 from packdepth.inference.base import BasePredictor, say_flip_note
-from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, match_clip, scale_of_clip
+from packdepth.inference.cameras import (
+    ASSUMED,
+    camera_for_points,
+    is_metric_for,
+    known_camera,
+    learned_camera,
+    match_clip,
+    scale_of_clip,
+    scale_of_points,
+)
 from packdepth.inference.load import load
 from packdepth.inference.options import PICTURES, POINTS, SAVED, PictureOptions, PointOptions
 from packdepth.inference.trajectory import check_trajectory, trajectory, trajectory_origin
@@ -190,7 +199,8 @@ def _jobs(
         if len(clips) == 1:
             folder, name = output, path.resolve().name if path.is_dir() else path.stem
         places = {writer: writer.place(folder, name) for writer in writers}
-        jobs.append(Job(clip, known_camera(clip, predictor.meta), folder, places))
+        find = camera_for_points if any(writer.needs_camera for writer in writers) else known_camera
+        jobs.append(Job(clip, find(clip, predictor.meta), folder, places))
     return jobs
 
 
@@ -262,7 +272,11 @@ def _write(predictor: BasePredictor, job: Job, flip: bool, points: PointOptions,
         for frame, pose, prediction in progress(zip(frames, poses, predictions, strict=True), "depth", len(frames)):
             for each in writers:
                 each.append(frame.name, replace(prediction, pose=pose))
-    return [each.summary(len(frames)) for each in writers]
+    lines = [each.summary(len(frames)) for each in writers]
+    said = scale_of_clip(job.clip, predictor.meta)  # by `last_lines`
+    if scale_of_points(job.clip, job.camera, predictor.meta) != said:
+        lines.append(f"{job.clip.path}: {ASSUMED}")
+    return lines
 
 
 def frames_per_second(clip: Clip) -> float:

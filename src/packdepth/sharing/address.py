@@ -2,9 +2,10 @@
 
     hf://user/name, hf://user/name@revision   a repository of Hugging Face's Hub (extra `hub`)
     https://host/name.zip#sha256=...          a zip file that `packdepth push` wrote, or an ONNX file
-    file:///folder, file:///folder/name.zip   the same on this machine
+    file:///folder, file:///folder/name.zip   the same on this machine; a file may be followed by #sha256=...
 
-A path may have been made of an address before, which leaves one slash of two: it is understood as well.
+The path of a zip file that `packdepth push` wrote is understood as its address on this machine is. A path may have been
+made of an address before, which leaves one slash of two: it is understood as well.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from packdepth.disk import check_room, put, replaced, size_in_words, unfinished,
 from packdepth.errors import InputError
 from packdepth.progress import counting
 from packdepth.reading import reason_of
-from packdepth.sharing.parts import CHUNK, MAX_BYTES, check_parts, checksum, is_part, unpack
+from packdepth.sharing.parts import CHUNK, MAX_BYTES, ZIP, check_parts, checksum, is_packed, is_part, unpack
 
 ADDRESS = re.compile(r"(hf|https|http|file):/{1,3}(?=[^/])(.+)")
 REPOSITORY = re.compile(r"(\w[\w.-]*)/(\w[\w.-]*?)(?:@([\w./-]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 CHECKSUM = re.compile(r"sha256=([0-9a-f]{64})")
 HERE = ("127.0.0.1", "localhost")  # the hosts that http is allowed for
-ZIP, ONNX = ".zip", ".onnx"
+ONNX = ".onnx"
 SECONDS = 60.0  # for which a server may be silent; chosen
 CACHE = "PACKDEPTH_CACHE"  # variable of the environment with the folder of what is fetched
 MEGABYTE = 1_000_000
@@ -77,7 +78,8 @@ def located(checkpoint: str | Path) -> Path:
     """Return the path of a checkpoint; one that an address names is fetched into the cache first, if it is not there.
 
     Args:
-        checkpoint: a path, or an address: hf://user/name[@revision], https://...#sha256=..., file:///...
+        checkpoint: a path, or an address: hf://user/name[@revision], https://...#sha256=..., file:///... The path of a
+            zip file that `packdepth push` wrote is taken for its address.
 
     Raises InputError if it cannot be fetched, is no checkpoint, or is larger than any.
 
@@ -86,7 +88,8 @@ def located(checkpoint: str | Path) -> Path:
     """
     match = ADDRESS.fullmatch(str(checkpoint))
     if match is None:
-        return Path(checkpoint)
+        path = Path(checkpoint)
+        return _on_this_machine(path.absolute()) if is_packed(_without_fragment(path)[0]) else path
     scheme, rest = match.groups()
     if scheme == "file":
         return _on_this_machine(Path(f"/{rest}"))
@@ -103,12 +106,38 @@ def cache_folder() -> Path:
 
 
 def _on_this_machine(path: Path) -> Path:
-    """Return a path, or the folder that a zip file at it was unpacked into."""
+    """Return a path, or the folder that a zip file at it was unpacked into.
+
+    A file may be followed by # and its checksum, which is then compared.
+    """
+    path, fragment = _without_fragment(path)
     if not path.exists():
         raise InputError(f"file://{path}: not found; file:// is followed by an absolute path, as in file:///home/me")
-    if path.suffix != ZIP:
+    match = CHECKSUM.fullmatch(fragment)
+    if fragment and (match is None or path.is_dir()):
+        advice = "leave it out" if path.is_dir() else "write #sha256= and the 64 digits that its author publishes"
+        raise InputError(f"file://{path}#{fragment}: #{fragment} is no checksum of it; {advice}")
+    if match is None and path.suffix != ZIP:
         return path
-    return _unpacked(path, cache_folder() / "sha256" / checksum(path) / path.stem, f"file://{path}")
+    found = checksum(path)
+    if match is not None and found != match[1]:
+        raise _other_checksum(f"file://{path}", found, match[1])
+    return (
+        path if path.suffix != ZIP else _unpacked(path, cache_folder() / "sha256" / found / path.stem, f"file://{path}")
+    )
+
+
+def _without_fragment(path: Path) -> tuple[Path, str]:
+    """Return a path and what follows it behind a #, unless the name of a file contains the #."""
+    if path.exists() or "#" not in str(path):
+        return path, ""
+    text, _, fragment = str(path).rpartition("#")
+    return Path(text), fragment
+
+
+def _other_checksum(where: str, found: str, stated: str) -> InputError:
+    """Return the error for a file that has another checksum than its address states."""
+    return InputError(f"{where}: has the checksum {found}, not the stated {stated}; ask its author which is right")
 
 
 def _unpacked(path: Path, folder: Path, where: str) -> Path:
@@ -144,9 +173,7 @@ def _from_web(address: str) -> Path:
     with unfinished(folder / name.name) as temporary:
         found = _download(url, temporary)
         if found != match[1]:
-            raise InputError(
-                f"{url}: has the checksum {found}, not the stated {match[1]}; ask its author which is right"
-            )
+            raise _other_checksum(url, found, match[1])
         if name.suffix == ONNX:
             put(temporary, place)
             return place

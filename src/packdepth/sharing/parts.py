@@ -13,6 +13,7 @@ from packdepth.disk import size_in_words
 from packdepth.errors import InputError, in_one_line
 from packdepth.reading import refusing
 
+ZIP = ".zip"
 NEEDED = frozenset({WEIGHTS, RUN, META})
 OPTIONAL = re.compile(rf"{SEMANTICS}/\w[\w-]*\.(safetensors|json|yaml)")  # the copy of the network that guides depth
 MAX_PARTS = 16  # files of a checkpoint: three, and up to four of a segmentation network
@@ -87,6 +88,24 @@ def pack(path: Path, folder: Path, names: Iterable[str]) -> None:
             with (folder / name).open("rb") as file, archive.open(info, "w", force_zip64=True) as inside:
                 while chunk := file.read(CHUNK):
                     inside.write(chunk)
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a path is a zip file of a checkpoint, as `pack` writes it.
+
+    Args:
+        path: the path. Other things may be there, such as a folder or what `torch.save` wrote, which is a zip file too.
+
+    >>> is_packed(Path("nowhere.zip"))
+    False
+    """
+    if not (path.suffix == ZIP and path.is_file()):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return META in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
 
 
 def unpack(path: Path, folder: Path, where: str) -> None:

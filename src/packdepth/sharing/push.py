@@ -19,10 +19,10 @@ from packdepth.disk import replaced, sweep, unfinished_folder
 from packdepth.errors import InputError, in_one_line
 from packdepth.files import make_folder, replacing
 from packdepth.reading import parse_json, parse_yaml, refusing
-from packdepth.sharing.address import ADDRESS, ZIP, hub, in_words, located, parse_repository
+from packdepth.sharing.address import ADDRESS, hub, in_words, located, parse_repository
 from packdepth.sharing.card import CARD, model_card, read_numbers
 from packdepth.sharing.options import CardOptions
-from packdepth.sharing.parts import check_parts, checksum, pack, parts_of
+from packdepth.sharing.parts import ZIP, check_parts, checksum, pack, parts_of
 
 ABSOLUTE = re.compile(r"(file:)?[/~\\].*|[A-Za-z]:[\\/].*")  # a path of one machine
 NEEDED_BY_NETWORKS = "networks"  # part of a run file whose paths the checkpoint may need: they stay

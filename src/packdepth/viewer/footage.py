@@ -22,7 +22,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import from_first
 from packdepth.geometry.voxels import VoxelGrid
 from packdepth.inference.base import BasePredictor
-from packdepth.inference.cameras import is_metric_for, known_camera, scale_of_clip
+from packdepth.inference.cameras import camera_for_points, is_metric_for, scale_of_points
 from packdepth.inference.fusion import ClipMap, FusedMap
 from packdepth.inference.options import POINTS, PointOptions
 from packdepth.inference.trajectory import check_trajectory, measured_trajectory, trajectory, trajectory_origin
@@ -167,10 +167,11 @@ class PredictedFootage(Footage):
         segmentation: SemanticNetwork | None = None,
     ) -> None:
         names = [frame.name for frame in clip.frames]
-        scale, metric = scale_of_clip(clip, predictor.meta), is_metric_for(clip, predictor.meta)
-        super().__init__(clip.short_name, names, scale, metric, clip, points)
+        meta = predictor.meta
+        camera, metric = _checked_camera(clip, camera_for_points(clip, meta)), is_metric_for(clip, meta)
+        super().__init__(clip.short_name, names, scale_of_points(clip, camera, meta), metric, clip, points)
         self.predictor, self._clip, self._flip = predictor, clip, flip
-        self.camera = self._camera = _checked_camera(clip, known_camera(clip, predictor.meta))
+        self.camera = self._camera = camera
         self._segmentation = segmentation or _own_segmentation(predictor)
         self.first = next((index for index, frame in enumerate(clip.frames) if has_measured_depth(frame)), 0)
         self.classes = () if self._segmentation is None else self._segmentation.classes

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from described import described
+from safetensors.torch import save_file
 
 from packdepth import checkpoint, disk
 from packdepth.checkpoint import (
@@ -86,6 +87,27 @@ def test_a_checkpoint_can_be_read_by_others(tmp_path: Path) -> None:
     assert (tmp_path / "best").stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "best" / WEIGHTS).stat().st_mode & 0o777 == 0o644  # as under the usual umask
     assert json.loads((tmp_path / "best" / META).read_text())["scale_source"] == "velocity (speed)"
+
+
+def test_a_flipped_bit_in_weights_is_noticed(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "best", made())
+    path = tmp_path / "best" / WEIGHTS
+    content = path.read_bytes()
+    numbers = 8 + int.from_bytes(content[:8], "little")  # what is before are names, types and shapes
+    for place in range(numbers, len(content)):
+        for bit in range(8):
+            changed = bytearray(content)
+            changed[place] ^= 1 << bit
+            path.write_bytes(changed)
+            with pytest.raises(InputError, match=f"{WEIGHTS}: cannot be read .its numbers are not those that were"):
+                checkpoint.read(tmp_path / "best")
+
+
+def test_weights_that_another_program_wrote_hold_no_checksum(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "best", made())
+    others = {name: 2 * weight for name, weight in made().weights.items()}
+    save_file({name: weight.contiguous() for name, weight in others.items()}, tmp_path / "best" / WEIGHTS)
+    assert torch.equal(checkpoint.read(tmp_path / "best").weights["depth.weight"], others["depth.weight"])
 
 
 def test_extra_files_take_their_place_with_the_rest(tmp_path: Path) -> None:

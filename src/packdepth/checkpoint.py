@@ -20,7 +20,7 @@ from packdepth.disk import recover, replaced, rights
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.camera import Camera
-from packdepth.reading import parse_json, parse_yaml, read_weights_file, reason_of
+from packdepth.reading import CHECKSUM, checksum_of, parse_json, parse_yaml, read_weights_file, reason_of
 from packdepth.sources.content import disguise
 
 if TYPE_CHECKING:
@@ -407,16 +407,26 @@ def write(folder: Path, checkpoint: Checkpoint, extra: Callable[[Path], None] | 
 
     Raises InputError, and leaves the folder as it is, if weights are not finite.
     """
-    from safetensors.torch import save_file
-
     check_writable(checkpoint.weights, folder)
     with replaced(folder) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}, temporary / WEIGHTS)
-        (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it
+        write_weights_file(temporary / WEIGHTS, checkpoint.weights)
         (temporary / RUN).write_text(dump_run(checkpoint.run))
         (temporary / META).write_text(_meta_text(checkpoint.meta))
         if extra is not None:
             extra(temporary)
+
+
+def write_weights_file(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, with a checksum by which `read_weights_file` finds a damage.
+
+    Args:
+        path: the file, which is not written atomically.
+        weights: the tensors by name.
+    """
+    from safetensors.torch import save_file
+
+    save_file({name: each.contiguous() for name, each in weights.items()}, path, {CHECKSUM: checksum_of(weights)})
+    path.chmod(rights())  # safetensors lets nobody else read it
 
 
 def rewrite_meta(folder: Path, meta: Meta) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import stat
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_CLAIMED = 2 * 1024**3  # bytes that tensors of a checkpoint may claim without holding them; PackNet 1A has 0.5 GB
+CHECKSUM = "packdepth_crc32"  # the key of the checksum among the metadata of a safetensors file
 MAX_REASON = 200  # characters of a library's own message that a sentence quotes
 MAX_YAML = 2_000_000  # characters: the calibration with all its views that OpenCV writes has 0.2 million
 MAX_NODES = 100_000  # values of a YAML file, those of aliases counted where they are used; run files have hundreds
@@ -298,17 +300,39 @@ def _check_header(file: Any, size: int) -> None:
 
 
 def read_weights_file(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file by name.
+    """Return the tensors of a safetensors file by name, after comparing the checksum that packdepth has written to it.
 
     Args:
-        path: the file.
+        path: the file. One that another program wrote holds no checksum.
 
-    Raises InputError if it cannot be read.
+    Raises InputError if it cannot be read, or has another checksum.
     """
+    from safetensors import safe_open
     from safetensors.torch import load_file
 
     with refusing(path, "weights in safetensors", "copy it again"):
-        return load_file(path)
+        weights = load_file(path)
+        with safe_open(path, "pt") as file:
+            stated = (file.metadata() or {}).get(CHECKSUM)
+        if stated is not None and stated != checksum_of(weights):
+            raise ValueError("its numbers are not those that were written")
+        return weights
+
+
+def checksum_of(weights: Mapping[str, Tensor]) -> str:
+    """Return the CRC-32 of tensors with their names, types and shapes, as 8 hexadecimal digits.
+
+    Args:
+        weights: the tensors by name.
+    """
+    import torch
+
+    found = 0
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        found = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), found)
+        found = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from packdepth.checkpoint import (
     check_writable,
     description_values,
     fill,
+    write_weights_file,
 )
-from packdepth.disk import recover, replaced, rights
+from packdepth.disk import recover, replaced
 from packdepth.errors import InputError
 from packdepth.reading import read_state, read_weights_file
 from packdepth.segmentation.run_file import SemanticRun
@@ -77,12 +78,9 @@ def write_checkpoint(
 
     Raises InputError, and leaves the folder as it is, if weights are not finite.
     """
-    from safetensors.torch import save_file
-
     check_writable(weights, folder)
     with replaced(folder) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary / WEIGHTS)
-        (temporary / WEIGHTS).chmod(rights())  # safetensors lets nobody else read it
+        write_weights_file(temporary / WEIGHTS, weights)
         (temporary / RUN).write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
         (temporary / META).write_text(meta.model_dump_json(indent=2) + "\n")
         if trainer is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from packdepth.checkpoint import (
     META,
     RUN,
     WEIGHTS,
+    CalibrationRecord,
     Checkpoint,
     LearnedCamera,
     ScaleCheck,
@@ -61,6 +63,16 @@ def test_metres_that_its_own_measurements_deny_are_no_metres(
     (folder / META).write_text(json.dumps(meta))
     with pytest.raises(InputError, match=f"meta.json: metric: is true, but .*{words}.*; write false, then correct"):
         checkpoint.read_description(folder)
+
+
+def test_a_calibration_has_its_own_limits(tmp_path: Path) -> None:
+    check = ScaleCheck(source="speed", ratio=0.87, spread=0.1, frames=60, held_out=True)  # a third left out
+    record = CalibrationRecord(source="speed", factor=2.0, motion_factor=2.0, spread=0.1, frames=60, data="drive")
+    meta = made().meta.model_copy(
+        update={"metric": True, "scale_source": "speed, calibrated", "scale_checks": [check], "calibration": record}
+    )
+    checkpoint.write(tmp_path / "best", replace(made(), meta=meta))
+    assert checkpoint.read(tmp_path / "best").meta.metric
 
 
 def hidden(folder: Path) -> list[str]:

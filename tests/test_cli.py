@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -210,6 +211,31 @@ def test_a_command_whose_output_nobody_reads_ends_quietly(line: str) -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("line", ["--version", "configs"])
+@pytest.mark.parametrize("buffered", [True, False])
+def test_an_output_on_a_full_disk_is_one_sentence(line: str, buffered: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment |= {} if buffered else {"PYTHONUNBUFFERED": "1"}
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "packdepth", line]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert re.search("disk is full|No space left", done.stderr)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_pipe_that_breaks_inside_is_no_reader_that_has_enough(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(arguments: list[str]) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("packdepth.cli._parse", broken)
+    assert main(["configs"]) == 2
+    assert "Broken pipe" in capsys.readouterr().err
 
 
 def test_the_package_runs_as_a_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,9 +223,10 @@ class Meta(Closed):
     def _of_one_mind(self) -> Meta:
         """Raise ValueError for metres that the measurements of their own source deny, as if written by hand.
 
-        Other sources do not count, for `packdepth calibrate` lets a person choose one of several that disagree.
+        Other sources do not count, for `packdepth calibrate` lets a person choose one of several that disagree; nor do
+        the checks of a calibration, which has its own limits of what is good enough.
         """
-        if not self.metric:
+        if not self.metric or self.calibration is not None:
             return self
         own = [check for check in self.scale_checks if check.source in self.scale_source]
         if self.scale_source == "none" or any(check.frames >= MIN_CHECKED and not agrees(check) for check in own):

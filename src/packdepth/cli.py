@@ -1245,9 +1245,14 @@ def _run(arguments: list[str], signals: Signals) -> int:
             return _answer(arguments, signals)
         finally:
             flush_output()
-    except BrokenPipeError:  # the reader of the output, such as `head`, has enough
-        drop_output()
-        return NO_READER
+    except OSError as error:
+        if drop_output() and isinstance(error, BrokenPipeError):  # the reader of the output, such as `head`, has enough
+            return NO_READER
+        error.filename = error.filename or "standard output"  # whose disk may be full
+        print_cause(error)
+        text, status = sentence(error, arguments)
+        print(text, file=sys.stderr)
+        return status
 
 
 def _answer(arguments: list[str], signals: Signals) -> int:

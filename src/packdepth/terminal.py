@@ -6,8 +6,10 @@ can move the cursor, color the screen or change its title. `sentence` is the las
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import select
 import sys
 import threading
 import traceback
@@ -136,14 +138,29 @@ def flush_output() -> None:
             stream.flush()
 
 
-def drop_output() -> None:
-    """Point the streams of the output whose reader has enough to nowhere, so that nothing is left to fail."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def drop_output() -> bool:
+    """Point the streams of the output that cannot be written any more to nowhere, so that nothing is left to fail.
+
+    Returns:
+        Whether there are any.
+    """
+    failed = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and _fails(stream)]
+    for stream in failed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(failed)
+
+
+def _fails(stream: TextIO) -> bool:
+    """Return whether a stream cannot be written: what is in its buffer, or, as it has no reader, anything."""
+    try:
+        stream.flush()
+        poll = select.poll()  # what has no buffer has failed before, and says nothing now
+        poll.register(stream.fileno(), 0)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+    except (AttributeError, io.UnsupportedOperation):  # of Windows, and of a stream without a file
+        return False
+    except OSError:
+        return True
 
 
 # --- errors -----------------------------------------------------------------------------------------------------

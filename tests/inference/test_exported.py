@@ -293,7 +293,7 @@ def shrink(graph: Any) -> None:
     [
         (lambda graph: rename(graph, "image", "img"), "edited.onnx: .* an input 'image', .* has no such input"),
         (lambda graph: rename(graph, "inv_depth", "out"), "edited.onnx: its network has no output 'inv_depth'"),
-        (negate, "the depth network predicts numbers that are not finite or no inverse depth"),
+        (negate, "the depth network predicts inverse depths that are negative or not finite"),
         (shrink, r"returns 'inv_depth' of shape \[2, 1, 16, 32\], where \[2, 1, 32, 64\] is needed"),
     ],
 )

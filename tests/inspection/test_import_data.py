@@ -213,6 +213,27 @@ def test_a_source_that_was_changed_after_its_import_is_said(
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
+def test_a_log_that_was_shifted_and_other_frames_are_said(moving_clip: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(moving_clip, tmp_path / "source"))
+    table = source / "frames.csv"
+    header, *rows = table.read_text().splitlines()
+    stamps = [[row.split(",")[0], 1.7e9 + float(row.split(",")[1]), *row.split(",")[2:]] for row in rows]
+    table.write_text("\n".join([header, *(",".join(map(str, row)) for row in stamps)]) + "\n")
+    (folder,) = import_data(source, tmp_path / "out")
+    with (folder / "frames.csv").open("a") as file:
+        file.write("\n")  # an empty line is no frame
+    import_data(source, tmp_path / "out")
+    later = [[name, float(str(time)) + 3600, *rest] for name, time, *rest in stamps]
+    table.write_text("\n".join([header, *(",".join(map(str, row)) for row in later)]) + "\n")
+    with pytest.raises(InputError, match=r"says '000000,1700000000.*, and its source now gives '000000,1700003600"):
+        import_data(source, tmp_path / "out")
+    table.write_text("\n".join([header, *(",".join(map(str, row)) for row in stamps[:-1])]) + "\n")
+    for left in source.glob(f"*/{stamps[-1][0]}.png"):
+        left.unlink()
+    with pytest.raises(InputError, match=rf"has {len(rows)} frames, and its source now {len(rows) - 1}: one of them"):
+        import_data(source, tmp_path / "out")
+
+
 def test_a_calibration_by_hand_in_place_of_a_guess_stays(moving_clip: Path, tmp_path: Path) -> None:
     (folder,) = import_data(moving_clip / "frames", tmp_path / "out")
     values = yaml.safe_load((folder / "camera.yaml").read_text())

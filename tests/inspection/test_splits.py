@@ -41,6 +41,12 @@ def test_drives_stay_together(clips: Path, tmp_path: Path) -> None:
     assert set().union(*found) == {f"drive {drive}" for drive in range(5)}
 
 
+def test_a_part_of_an_earlier_division_does_not_stay(clips: Path, tmp_path: Path) -> None:
+    make_splits(clips, tmp_path, shares=(0.4, 0.2, 0.4))
+    make_splits(clips, tmp_path, shares=(0.6, 0.4, 0.0), seed=3)
+    assert sorted(path.name for path in tmp_path.glob("*.txt")) == ["train.txt", "val.txt"]
+
+
 def test_the_seed_decides(clips: Path, tmp_path: Path) -> None:
     one, again = (make_splits(clips, tmp_path / name, seed=1) for name in "ab")
     assert list(one.values()) == list(again.values())

@@ -210,6 +210,7 @@ def test_a_zip_file_on_this_machine_is_named_by_its_path_and_its_checksum(
     assert "posenet" in capsys.readouterr().out
     wrong = refusal(f"file://{pack}#sha256={'0' * 64}")
     assert f"{pack}: has the checksum {stated.removeprefix('#sha256=')}, not the stated 000" in wrong
+    assert located(f"{pack}{stated.upper()}") == located(pack)
     assert "#sha256=12 is no checksum of it; write #sha256= and the 64 digits" in refusal(f"file://{pack}#sha256=12")
     assert f"{stated} is no checksum of it; leave it out" in refusal(f"file://{shared}{stated}")
     assert "nowhere.zip: not found" in refusal(f"file:///nowhere.zip{stated}")

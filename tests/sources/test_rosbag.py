@@ -308,7 +308,21 @@ def test_images_that_are_not_in_the_order_of_their_stamps_are_refused(
             bag.image("/camera/image_raw", START + number * 10**8, stamp=START + int(stamp * 10**8))
 
     path = record(fill)
-    complaint(source(path).clips, path, "the stamp of image", "does not follow those before", "cut the recording there")
+    complaint(
+        source(path).clips, path, "the stamp of image", "is not between those beside it", "cut the recording there"
+    )
+
+
+def test_an_image_without_a_stamp_among_others_is_refused(
+    record: Callable[[Fill], Path], complaint: Callable[..., None]
+) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        for number in range(5):
+            bag.image("/camera/image_raw", START + number * 10**8, stamp=number and START + number * 10**8)
+
+    path = record(fill)
+    complaint(source(path).clips, path, "1 of 5 images of /camera/image_raw have no stamp, such as image 0")
 
 
 def test_speeds_are_not_made_up_over_holes_nor_of_another_clock(
@@ -327,7 +341,7 @@ def test_speeds_are_not_made_up_over_holes_nor_of_another_clock(
     (clip,) = source(path, speed="/odometry").clips()
     assert [frame.speed for frame in clip.frames] == [3.0] * 10 + [None] * 31 + [3.0] * 19
     complaint(source(path, speed="/other").clips, path, "speed: /other covers none of the images", "on one clock")
-    complaint(source(path, speed="/once").clips, path, "speed: /once has messages of 1 times")
+    complaint(source(path, speed="/once").clips, path, "speed: /once holds messages of one time only")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_prediction_that_is_no_number_is_no_depth(trained: Path, tmp_path: Pat
     _change(trained, tmp_path / "best", lambda weight: weight * 0 + 1e38)
     status, _, messages = command("predict", tmp_path / "best", trained / "clip", "-o", tmp_path / "out")
     assert status == 2
-    assert "predicts numbers that are not finite" in messages
+    assert "predicts inverse depths that are negative or not finite" in messages
     assert not list((tmp_path / "out").rglob("*.npz"))
 
 

@@ -18,7 +18,7 @@ from packdepth.errors import InputError
 from packdepth.html import STYLE, cloud
 from packdepth.html.page import SCRIPT
 from packdepth.inference.base import BasePredictor
-from packdepth.inference.cameras import camera_for_points, scale_of_clip
+from packdepth.inference.cameras import camera_for_points, scale_of_points
 from packdepth.inference.load import load
 from packdepth.inference.options import AppOptions
 from packdepth.inference.pictures import with_bar
@@ -144,7 +144,8 @@ class Workshop:
             prediction: its prediction.
         """
         predictor, clip = self._predictor(checkpoint), dropped.clip
-        scale = scale_of_clip(clip, predictor.meta).replace(*ADVICE)
+        meta = predictor.meta
+        scale = scale_of_points(clip, camera_for_points(clip, meta), meta).replace(*ADVICE)
         words = f"Depth is {scale}. {dropped.note}".rstrip()
         frame = clip.frames[min(index, len(clip.frames) - 1)].name
         name = frame if len(clip.frames) == 1 else f"{clip.short_name}-{frame}"

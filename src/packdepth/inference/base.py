@@ -406,8 +406,8 @@ def check_predicted(valid: bool) -> None:
     """
     if not valid:
         raise InputError(
-            "the depth network predicts numbers that are not finite or no inverse depth, although its weights are "
-            "finite; they are damaged or too large: take another checkpoint"
+            "the depth network predicts inverse depths that are negative or not finite, although its weights are "
+            "finite: they are damaged or too large; take another checkpoint"
         )
 
 

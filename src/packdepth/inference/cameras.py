@@ -48,7 +48,8 @@ def known_camera(clip: Clip, meta: Meta) -> Camera | None:
 def camera_for_points(clip: Clip, meta: Meta) -> Camera | None:
     """Return the camera with which points of a clip are made: its own, or else the one of the training for its size.
 
-    A prediction without it makes the same depth, for an image of a trained size is taken for one of that camera.
+    A prediction without it makes the same depth, for an image of a trained size is taken for one of that camera. A
+    trajectory that is aligned with depth, as that of a map, is aligned by it, too.
 
     Args:
         clip: the clip.

@@ -333,7 +333,7 @@ class ExportedPredictor(BasePredictor):
                     f"{list(shape)} is needed; export its checkpoint again"
                 )
         inv_depth = outputs[INV_DEPTH]
-        check_predicted(bool(np.isfinite(inv_depth).all() and (inv_depth > 0).all()))
+        check_predicted(bool(np.isfinite(inv_depth).all() and (inv_depth >= 0).all()))
         return outputs[INV_DEPTH][:, 0], outputs[CONFIDENCE][:, 0] if self.has_confidence else None
 
     def network_inv_depth(self, image: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

@@ -359,7 +359,7 @@ class Predictor(BasePredictor):
         with fastest_convolutions():
             found: Estimate | list[Tensor] = self.depth(images.to(self.dtype), *guide, **asked)
         inv_depths, log_scale = found if isinstance(found, Estimate) else (found, None)
-        check_predicted(bool(inv_depths[0].isfinite().all()))
+        check_predicted(bool((inv_depths[0].isfinite() & (inv_depths[0] >= 0)).all()))
         return Maps(inv_depths[0], log_scale)
 
     def _resized(self, images: Tensor) -> Tensor:

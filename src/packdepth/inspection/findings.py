@@ -92,6 +92,7 @@ MAX_BRIGHTNESS_RATIO = 1.2  # between a frame and the one before (measured: 1.10
 MANY_JUMPS = 0.05  # share of the frames: a noticeable part of the targets
 MAX_CLIPPED = 0.3  # share of the pixels, median over frames (measured: 0.26, where the car's body is in view)
 BLANK, FLAT = 0.99, 0.02  # share of the pixels that are black or white; sharpness: of a blank image, 0
+DARK = 0.01  # mean brightness: a black image with lights that fill one part in a hundred is brighter
 MOSTLY_BLANK = 0.5  # share of the frames: the others teach nothing about the clip
 LARGE_STATIC_REGION = 0.05  # share of the image: a larger region is worth cropping
 
@@ -736,7 +737,8 @@ def _blur(survey: Survey) -> Finding | None:
 
 def _blank(survey: Survey) -> Finding | None:
     """Report images that show nothing: a covered lens, or a decoder that failed."""
-    blank = (survey.clipped > BLANK) | (survey.sharpness < FLAT)
+    uniform = (survey.brightness < DARK) | (survey.brightness > 1 - DARK)
+    blank = ((survey.clipped > BLANK) & uniform) | (survey.sharpness < FLAT)
     if not blank.any():
         return None
     names = [survey.clip.frames[index].name for index in survey.indices[blank]]
@@ -924,7 +926,8 @@ def _scans(survey: Survey) -> Finding | None:
     share = _mean_hit_share(clip, scans)
     others = {words: _mean_hit_share(clip, [points @ axes for points in scans]) for words, axes in AXES.items()}
     words = next((each for each, other in others.items() if other >= max(others.values()) - SAME_SHARE), "")
-    turned = share <= MIN_HIT_SHARE < others[words] or (share < FEW_HIT and others[words] > NEARLY_ALL_HIT)
+    is_other = not words.endswith("z ahead")  # a scan that is higher than the image fits better on its side
+    turned = share <= MIN_HIT_SHARE < others[words] or (share < FEW_HIT and others[words] > NEARLY_ALL_HIT and is_other)
     found = f"{len(frames)} of {len(clip.frames)} frames have a scan, {share:.0%} of whose returns fall into the image"
     return Finding(
         "LiDAR",

@@ -13,7 +13,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -53,6 +52,7 @@ Row = Sequence[object]
 MIN_SIDE = 16  # pixels, of the images to write: a smaller number is a typing error
 SAMPLED_CLIPS = 10  # clips, spread over all, whose first files are written to estimate the disk space: some seconds
 ANOTHER = "name another folder, or remove it"  # advice where a folder holds another import
+ROUNDING = 1e-4  # seconds, metres and pixels: the last decimal that is written
 CAMERA_NUMBERS = ("width", "height", "fx", "fy", "cx", "cy")  # of camera.yaml
 GUESS_DECIMALS = 1  # of a pixel, of a camera that is guessed
 TIME_DECIMALS, SPEED_DECIMALS = 6, 4  # of a second and of a metre per second: beyond what is ever measured
@@ -325,33 +325,33 @@ def check_unchanged(folder: Path, clip: Clip, size: Size) -> None:
         file = folder / "camera.yaml"
         there, now = parse_yaml(read_text(file, "the camera"), file), camera_values(clip, size)
         old = there if isinstance(there, dict) else {}
-        tables[file] = (
-            [(name, old.get(name)) for name in CAMERA_NUMBERS],
-            [(name, now[name]) for name in CAMERA_NUMBERS],
-        )
+        names = [name for name in (*CAMERA_NUMBERS, "baseline_m") if name in now]
+        tables[file] = [(name, old.get(name)) for name in names], [(name, now[name]) for name in names]
     file = folder / "frames.csv"
-    tables[file] = list(csv.reader(io.StringIO(read_text(file, "the frames")))), frame_rows(clip)
+    lines = csv.reader(io.StringIO(read_text(file, "the frames")))
+    tables[file] = [line for line in lines if line], frame_rows(clip)
     for file, (written, rows) in tables.items():
-        for before, row in zip_longest(written, rows, fillvalue=("nothing",)):
+        change = f"one of them was changed after the import; remove {folder} to import it again"
+        if len(written) != len(rows):
+            raise InputError(f"{file}: has {len(written) - 1} frames, and its source now {len(rows) - 1}: {change}")
+        for before, row in zip(written, rows, strict=True):
             if not _same(before, row):
                 texts = [",".join(map(str, cells)) for cells in (before, row)]
-                raise InputError(
-                    f"{file}: says '{texts[0]}', and its source now gives '{texts[1]}': one of them was changed after "
-                    f"the import; remove {folder} to import it again"
-                )
+                raise InputError(f"{file}: says '{texts[0]}', and its source now gives '{texts[1]}': {change}")
 
 
 def _same(cells: Row, others: Row) -> bool:
-    """Return whether cells hold the same texts and, up to rounding, the same numbers."""
-    return len(cells) == len(others) and all(
-        str(cell) == str(other) or _near(cell, other) for cell, other in zip(cells, others, strict=True)
-    )
+    """Return whether two lines have the same name, in the first cell, and up to rounding the same numbers."""
+    same = len(cells) == len(others) and str(cells[0]) == str(others[0])
+    return same and all(_near(str(cell), str(other)) for cell, other in zip(cells[1:], others[1:], strict=True))
 
 
-def _near(cell: object, other: object) -> bool:
-    """Return whether two cells hold one number, up to rounding."""
+def _near(cell: str, other: str) -> bool:
+    """Return whether two cells hold one text, or one number up to rounding."""
+    if cell == other:
+        return True
     try:
-        return math.isclose(float(str(cell)), float(str(other)), rel_tol=1e-5, abs_tol=1e-3)
+        return abs(float(cell) - float(other)) <= ROUNDING
     except ValueError:
         return False
 

@@ -52,6 +52,8 @@ def make_splits(
                 clips = [clip for name in chosen for clip in drives[name]]
                 remark = f"{len(clips)} clips of {count} drives, {part} of {len(names)}; seed {seed}"
                 hashes[output / f"{part}.txt"] = write_split(folder / f"{part}.txt", _lines(clips), remark)
+            else:
+                (output / f"{part}.txt").unlink(missing_ok=True)  # of an earlier division
     return hashes
 
 

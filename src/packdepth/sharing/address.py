@@ -89,7 +89,8 @@ def located(checkpoint: str | Path) -> Path:
     match = ADDRESS.fullmatch(str(checkpoint))
     if match is None:
         path = Path(checkpoint)
-        return _on_this_machine(path.absolute()) if is_packed(_without_fragment(path)[0]) else path
+        file, fragment = _without_fragment(path)
+        return _on_this_machine(path.absolute()) if fragment or is_packed(file) else path
     scheme, rest = match.groups()
     if scheme == "file":
         return _on_this_machine(Path(f"/{rest}"))
@@ -128,11 +129,9 @@ def _on_this_machine(path: Path) -> Path:
 
 
 def _without_fragment(path: Path) -> tuple[Path, str]:
-    """Return a path and what follows it behind a #, unless the name of a file contains the #."""
-    if path.exists() or "#" not in str(path):
-        return path, ""
+    """Return a path and the checksum that follows it behind a #; names may contain a #, too."""
     text, _, fragment = str(path).rpartition("#")
-    return Path(text), fragment
+    return (Path(text), fragment.lower()) if fragment.lower().startswith("sha256") else (path, "")
 
 
 def _other_checksum(where: str, found: str, stated: str) -> InputError:
@@ -154,7 +153,7 @@ def _unpacked(path: Path, folder: Path, where: str) -> Path:
 def _from_web(address: str) -> Path:
     """Return the folder, or the ONNX file, that an address of the web names."""
     url, _, fragment = address.partition("#")
-    parts, match = urlsplit(url), CHECKSUM.fullmatch(fragment)
+    parts, match = urlsplit(url), CHECKSUM.fullmatch(fragment.lower())
     if parts.scheme != "https" and parts.hostname not in HERE:
         raise InputError(f"{url}: is not encrypted on its way; give an address that begins with https://")
     if match is None:

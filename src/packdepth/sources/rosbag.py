@@ -416,13 +416,19 @@ def _scan(reader: AnyReader, topic: str, info_topic: str, path: Path) -> tuple[l
 
 def _in_time(stamps: list[Stamp], topic: str, path: Path) -> list[Stamp]:
     """Return images in the order of their stamps. Raises InputError if it is not about that of their recording."""
+    without = [place for place, stamp in enumerate(stamps) if not stamp.header.stamp]
+    if 0 < len(without) < len(stamps):
+        raise InputError(
+            f"{path}: {len(without)} of {len(stamps)} images of {topic} have no stamp, such as image {without[0]}, and "
+            f"the others have: it is not known when they were taken; cut them off, or record again"
+        )
     rising = sorted(stamps, key=lambda stamp: stamp.time)
     places = {stamp.received: place for place, stamp in enumerate(rising)}
     for place, stamp in enumerate(sorted(stamps, key=lambda stamp: stamp.received)):
         if abs(places[stamp.received] - place) > MAX_REORDERED:
             raise InputError(
-                f"{path}: the stamp of image {place} of {topic}, {stamp.time:.9g} s, does not follow those before, as "
-                f"after a restart of its clock or without one; cut the recording there, or record it again"
+                f"{path}: the stamp of image {place} of {topic}, {stamp.time:.9g} s, is not between those beside "
+                f"it, as where a clock was set anew; cut the recording there, or record it again"
             )
     return rising
 
@@ -446,12 +452,11 @@ def _speeds(reader: AnyReader, topic: str, path: Path) -> Track:
             f"{path}: speed: {wrong} of the {len(table)} messages on {topic} hold a speed that is no number; name "
             f"another topic"
         )
-    times = np.unique(table[:, 0])
+    times, places = np.unique(table[:, 0], return_inverse=True)
     if len(times) < 2:
-        raise InputError(f"{path}: speed: {topic} has messages of {len(times)} times; name a topic with more")
-    means = (
-        np.array([table[table[:, 0] == time, 1].mean() for time in times]) if len(times) < len(table) else table[:, 1]
-    )
+        found = "messages of one time only" if len(times) else "no message"
+        raise InputError(f"{path}: speed: {topic} holds {found}; name a topic with more")
+    means = np.bincount(places, table[:, 1]) / np.bincount(places)
     return Track(path, times, means, None, topic)
 
 

@@ -348,7 +348,8 @@ class CloudFootage(Footage):
         _, texts = read_cloud(self.files[0] if self.files else self.map)
         metric = texts.get("unit") == "metre"
         scale = scale_in_words(metric, texts.get("scale_source", "none"))
-        super().__init__(path.stem, [file.stem for file in self.files] or [self.map.stem], scale, metric)
+        title = path.name if path.is_dir() else path.stem
+        super().__init__(title, [file.stem for file in self.files] or [self.map.stem], scale, metric)
 
     def material(self, index: int) -> Material:
         """Return no more than a camera: clouds hold no depth maps.

@@ -86,7 +86,7 @@ def test_clocks_and_shapes(tmp_path: Path, text: str, start: float | None, times
 def test_reverse_is_a_speed_and_is_said(tmp_path: Path) -> None:
     track = read_track(written(tmp_path / "log.csv", "time_s,velocity_mps\n0,-1\n1,2\n"))
     assert track.speeds.tolist() == [1, 2]
-    assert "1 negative values" in track.description
+    assert "1 negative value taken as speed in reverse" in track.description
 
 
 def test_positions_become_speeds(tmp_path: Path) -> None:

@@ -26,10 +26,11 @@ SAMPLED_LINES = 200  # lines from whose number of cells the delimiter is found
 SAME_SHARE = 0.8  # of these lines that must have one number of cells; the others are a preamble
 COMMENTS = ("#", "//", "%")  # beginnings of comments
 SPEED_WORDS = re.compile(
-    r"speed|velocity|geschwindigkeit|vitesse|velocidad|velocit|snelheid|hastighet|(^|[^a-z])(v|vel|spd|sog|tempo)([^a-z]|$)"
+    r"speed|velocity|geschwindigkeit|vitesse|velocidad|velocit|snelheid|hastighet|(^|[^a-z])(vel|spd|sog|tempo)([^a-z]|$)|"
+    r"(^|[^a-z\[(])v([^a-z]|$)"  # in brackets it is volts
 )
 NO_SPEED_WORDS = re.compile(
-    r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|batter|volt|[\[(]v[\])]|"  # V: volts
+    r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|batter|volt|"
     r"(^|[^a-z])(wind|fan|rpm|error|std|yaw)([^a-z]|$)"
 )
 LATITUDE = re.compile(r"(^|[^a-z])(lat|latitude|breite|breitengrad)([^a-z]|$)")

@@ -230,10 +230,10 @@ def test_an_output_on_a_full_disk_is_one_sentence(line: str, buffered: bool) -> 
 def test_a_pipe_that_breaks_inside_is_no_reader_that_has_enough(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(arguments: list[str]) -> None:
+    def broken(*_: object) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("packdepth.cli._parse", broken)
+    monkeypatch.setattr("packdepth.cli.check_spelling", broken)
     assert main(["configs"]) == 2
     assert "Broken pipe" in capsys.readouterr().err
 

@@ -67,7 +67,9 @@ def test_parity_is_printed_and_an_older_pose_network_does_not_stay(
     ]
     assert "predicts without torch" in out
     usage = subprocess.run([sys.executable, str(tmp_path / "small-predict.py")], capture_output=True, check=False)
-    assert usage.stderr.decode() == "usage: python small-predict.py MODEL.onnx IMAGE DEPTH.npy\n"
+    assert (
+        usage.stderr.decode() == "usage: python small-predict.py MODEL.onnx IMAGE DEPTH.npy; the first two are files\n"
+    )
     assert sorted(file.name for file in tmp_path.iterdir()) == ["small-predict.cpp", "small-predict.py", "small.onnx"]
 
 

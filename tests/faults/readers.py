@@ -294,9 +294,9 @@ def _write_onnx(root: Path) -> list[Path]:
 
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, 32, 64])
-        for name, channels in (("image", 3), ("depth", 3))
+        for name, channels in (("image", 3), ("inv_depth", 3))
     ]
-    graph = helper.make_graph([helper.make_node("Relu", ["image"], ["depth"])], "depth", values[:1], values[1:])
+    graph = helper.make_graph([helper.make_node("Relu", ["image"], ["inv_depth"])], "depth", values[:1], values[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     meta = json.loads((_write_checkpoint(root)[0].parent / "meta.json").read_text())
     record = ExportRecord(
@@ -309,7 +309,7 @@ def _write_onnx(root: Path) -> list[Path]:
         batch=1,
         input="float",
         precision="32",
-        metric=False,
+        metric=True,
         scale="none",
         license="none",
         meta=meta,

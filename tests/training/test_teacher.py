@@ -189,7 +189,9 @@ def test_a_metric_network_is_corrected_for_the_focal_length(
 ) -> None:
     content = checkpoint.read(checkpoint_folder)
     metric = tmp_path / "metric"
-    checkpoint.write(metric, replace(content, meta=content.meta.model_copy(update={"metric": True})))
+    checkpoint.write(
+        metric, replace(content, meta=content.meta.model_copy(update={"metric": True, "scale_source": "lidar"}))
+    )
     values = values_with(run_values, {"kind": "teacher", "network": str(metric), "metric": True})
     teacher = teacher_network(parse_run(values, "run"))
     assert teacher is not None

@@ -136,15 +136,15 @@ def test_a_clip_without_calibration_goes_all_the_way(
 def test_a_stated_field_of_view_predicts_clouds_and_aligns(
     run_values: dict[str, Any], moving_clip: Path, tmp_path: Path
 ) -> None:
-    """The checkpoint knows no camera of this size: it was trained with a calibration."""
+    """The video has the size of the images of the training, and so its camera, unless another one is stated."""
     values = run_values | {"training": run_values["training"] | {"epochs": 1, "epoch_steps": 1}}
     train(values, tmp_path / "run")
     video, last = as_video(moving_clip, tmp_path), tmp_path / "run" / "last"
-    with pytest.raises(InputError, match="name its file with --camera, or its field of view with --fov"):
-        predict(last, video, tmp_path / "out", save="cloud")
-    predict(last, video, tmp_path / "out", save="depth,cloud", fov=70.0)
-    with np.load(tmp_path / "out" / "depth" / "000002.npz") as content:
-        assert content["intrinsics"][0, 0] == pytest.approx(48 / np.tan(np.radians(35)), rel=1e-6)
+    (trained,) = checkpoint.read(last).meta.trained_cameras
+    for name, fov, fx in (("theirs", None, trained.fx), ("stated", 70.0, 48 / np.tan(np.radians(35)))):
+        predict(last, video, tmp_path / name, save="depth,cloud", fov=fov)
+        with np.load(tmp_path / name / "depth" / "000002.npz") as content:
+            assert content["intrinsics"][0, 0] == pytest.approx(fx, rel=1e-6)
     with pytest.raises(InputError, match="--fov"):
         odometry(last, video, align=True)
     (report,) = odometry(last, video, align=True, fov=70.0)

@@ -46,7 +46,7 @@ def sure(tmp_path_factory: pytest.TempPathFactory, moving_clip: Path) -> Path:
     }
     folder = tmp_path_factory.mktemp("sure")
     trained = checkpoint.read(train(run, folder / "run"))
-    meta = trained.meta.model_copy(update={"metric": True, "scale_error": None})  # for files that hold metres
+    meta = trained.meta.model_copy(update={"metric": True, "scale_checks": []})  # for files that hold metres
     checkpoint.write(folder / "checkpoint", checkpoint.Checkpoint(trained.run, meta, trained.weights))
     return folder / "checkpoint"
 

@@ -93,7 +93,7 @@ MANY_JUMPS = 0.05  # share of the frames: a noticeable part of the targets
 MAX_CLIPPED = 0.3  # share of the pixels, median over frames (measured: 0.26, where the car's body is in view)
 BLANK, FLAT = 0.99, 0.02  # share of the pixels that are black or white; sharpness: of a blank image, 0
 DARK = 0.01  # mean brightness: a black image with lights that fill one part in a hundred is brighter
-MOSTLY_BLANK = 0.5  # share of the frames: the others teach nothing about the clip
+MOSTLY_BLANK = 0.9  # share of the frames: hardly any two that follow each other are left
 LARGE_STATIC_REGION = 0.05  # share of the image: a larger region is worth cropping
 
 # Calibration

@@ -11,7 +11,7 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.files import PLY_TYPES
 from packdepth.geometry.voxels import Cloud
-from packdepth.reading import refusing
+from packdepth.reading import refuse_special, refusing
 
 END = b"end_header\n"
 TYPES = {name: layout for layout, name in PLY_TYPES.items()}  # types of numpy by their name in a PLY
@@ -41,6 +41,7 @@ def read_cloud(path: Path) -> tuple[Cloud, dict[str, str]]:
     [[1.0, 1.0, 1.0]] [[7, 7, 7]] {'unit': 'metre'}
     """
     with refusing(path, "a point cloud that packdepth wrote", "predict again"):
+        refuse_special(path)
         try:
             return _read_glb(path) if path.suffix == ".glb" else _read_ply(path)
         except KeyError:  # a property, a type or an entry that packdepth does not write, or one that is missing

@@ -273,7 +273,7 @@ class Meta(Closed):
     @property
     def _is_by_height(self) -> bool:
         """Whether metres come from the height of the camera, so that they are as right as the focal length."""
-        return self.scale_source.startswith("camera height")
+        return self.scale_source.startswith(HEIGHT)
 
     @property
     def scale(self) -> str:
@@ -306,6 +306,7 @@ class Meta(Closed):
         return learned[0] if len(learned) == 1 else None
 
 
+HEIGHT = "camera height"  # begins the source of a scale that comes from it, which a field of view may follow
 MIN_CHECKED = 5  # frames: the median over fewer says little about a scale
 TOLERANCE = 0.1  # relative error of lengths up to which depth is called metric: about the error of depth itself
 LENGTHS = {  # nouns for what a check compares, by its source: of an agreement, of a prediction and of a measurement
@@ -370,9 +371,7 @@ def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck]
     if not wrong:
         few = max((check.frames for check in checks), default=0)
         known = f"only {few} frames could be measured" if few else "it was not measured"
-        advice = (
-            "train longer, until depth shows the road, or see" if scale_source.startswith("camera height") else "see"
-        )
+        advice = "train longer, until depth shows the road, or see" if scale_source.startswith(HEIGHT) else "see"
         return f"not metric yet: its scale should come from {scale_source}, but {known}; {advice} packdepth calibrate"
     worst = max(wrong, key=lambda check: abs(math.log(check.ratio)))
     _, predicted, measured = LENGTHS[worst.source]

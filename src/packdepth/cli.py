@@ -1249,10 +1249,7 @@ def _run(arguments: list[str], signals: Signals) -> int:
         if drop_output() and isinstance(error, BrokenPipeError):  # the reader of the output, such as `head`, has enough
             return NO_READER
         error.filename = error.filename or "standard output"  # whose disk may be full
-        print_cause(error)
-        text, status = sentence(error, arguments)
-        print(text, file=sys.stderr)
-        return status
+        return _say(error, arguments)
 
 
 def _answer(arguments: list[str], signals: Signals) -> int:
@@ -1276,11 +1273,16 @@ def _answer(arguments: list[str], signals: Signals) -> int:
     except BaseException as error:  # libraries in Rust raise what is no Exception
         if signals.received is not None:
             raise
-        print_cause(error)
-        text, status = sentence(error, arguments)
-        print(text, file=sys.stderr)
-        return status
+        return _say(error, arguments)
     return 0
+
+
+def _say(error: BaseException, arguments: list[str]) -> int:
+    """Print the sentence of an error, and return the exit status."""
+    print_cause(error)
+    text, status = sentence(error, arguments)
+    print(text, file=sys.stderr)
+    return status
 
 
 def _parse(arguments: list[str]) -> None:

@@ -924,19 +924,25 @@ def _scans(survey: Survey) -> Finding | None:
             "Write the points that were measured, or remove the files.",
         )
     share = _mean_hit_share(clip, scans)
-    others = {words: _mean_hit_share(clip, [points @ axes for points in scans]) for words, axes in AXES.items()}
-    words = next((each for each, other in others.items() if other >= max(others.values()) - SAME_SHARE), "")
-    is_other = not words.endswith("z ahead")  # a scan that is higher than the image fits better on its side
-    turned = share <= MIN_HIT_SHARE < others[words] or (share < FEW_HIT and others[words] > NEARLY_ALL_HIT and is_other)
+    turned = _turned(clip, scans, share) if share < FEW_HIT else ""
     found = f"{len(frames)} of {len(clip.frames)} frames have a scan, {share:.0%} of whose returns fall into the image"
     return Finding(
         "LiDAR",
         "error" if turned or share <= MIN_HIT_SHARE else "note",
-        f"{found}; of {words}, {others[words]:.0%} would" if turned else found,
+        found + turned,
         "Write points in the camera frame: x to the right, y down, z ahead."
         if turned
         else "Look at the overlay on the contact sheet: edges of depth must lie on edges of the image.",
     )
+
+
+def _turned(clip: Clip, scans: Sequence[np.ndarray], share: float) -> str:
+    """Return the axes that scans probably have in place of the camera's, as the end of a clause; empty for none."""
+    others = {words: _mean_hit_share(clip, [points @ axes for points in scans]) for words, axes in AXES.items()}
+    words = next(each for each, other in others.items() if other >= max(others.values()) - SAME_SHARE)
+    is_other = not words.endswith("z ahead")  # a scan that is higher than the image fits better on its side
+    turned = share <= MIN_HIT_SHARE < others[words] or (others[words] > NEARLY_ALL_HIT and is_other)
+    return f"; of {words}, {others[words]:.0%} would" if turned else ""
 
 
 FINDINGS: tuple[Callable[[Survey], Finding | None], ...] = (

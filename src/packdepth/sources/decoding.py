@@ -308,11 +308,11 @@ def _scan(path: Path, modified: int) -> _Index:
     with refusing(path, "a video"), _open(path) as container:
         stream = shown_stream(container)
         size = stream.codec_context.height, stream.codec_context.width
-        ends = [0.0]  # seconds from the start of the file, of all its streams
+        states_end, end = _states_duration(path), 0.0  # seconds from the start of the file, of all its streams
         try:
-            for packet in container.demux():
-                if packet.pts is not None and packet.time_base is not None:
-                    ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            for packet in container.demux() if states_end else container.demux(stream):
+                if states_end and packet.pts is not None and packet.time_base is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 if packet.stream_index != stream.index:
                     continue
                 if packet.is_corrupt:
@@ -328,8 +328,8 @@ def _scan(path: Path, modified: int) -> _Index:
             raise InputError(
                 f"{path}: is damaged after {len(stamps)} frames ({error.strerror}); copy it again, or convert it"
             ) from None
-        if container.duration and _states_duration(path):
-            missing = container.duration / TIME_BASE - max(ends)
+        if container.duration and states_end:
+            missing = container.duration / TIME_BASE - end
             if missing > MISSING_END:
                 raise InputError(
                     f"{path}: is cut off or damaged after {len(stamps)} frames, {missing:.1f} s before the end that it "

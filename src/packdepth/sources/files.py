@@ -429,15 +429,10 @@ class PointsNpz:
     @property
     def origin(self) -> np.ndarray:
         """Position of the scanner in the camera frame, [3] metres; zeros if the file holds no `origin`."""
-        try:
-            origin = read_array(self.path, "origin", np.zeros(3)).astype(np.float64).reshape(3)
-        except InputError:
-            raise
-        except ValueError:
-            origin = np.full(3, np.nan)
-        if not np.isfinite(origin).all():
+        origin = read_array(self.path, "origin", np.zeros(3)).astype(np.float64)
+        if origin.size != 3 or not np.isfinite(origin).all():
             raise InputError(f"{self.path}: 'origin' must hold 3 numbers, where the scanner stands, metres")
-        return origin
+        return origin.reshape(3)
 
 
 @dataclass(frozen=True, eq=False)

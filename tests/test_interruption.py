@@ -98,6 +98,34 @@ def test_a_child_ends_with_its_parent() -> None:
         os.kill(child, 0)
 
 
+LOADING = """
+import torch
+from torch.utils.data import DataLoader
+from packdepth.workers import begin_loading
+loader = DataLoader(torch.zeros(100_000, 8), num_workers=2, worker_init_fn=begin_loading)
+for number, _ in enumerate(loader):
+    if number == 20:
+        print("loading", flush=True)
+"""
+
+
+def test_what_loads_for_a_killed_process_ends_and_leaves_nothing(tmp_path: Path) -> None:
+    # Python's multiprocessing keeps the sockets of a worker in a folder that only the worker itself removes.
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", LOADING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert list(tmp_path.iterdir())
+        process.kill()
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"])
 def test_every_launcher_names_the_first_process(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "0")

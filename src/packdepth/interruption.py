@@ -179,22 +179,26 @@ def _can_resume(arguments: Sequence[str]) -> bool:
 # --- processes ----------------------------------------------------------------------------------------------------
 
 
-def die_with_parent() -> None:
+def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Let this process end when the one that has started it ends, however that happens.
 
     Linux does that itself; elsewhere a thread looks after the parent.
+
+    Args:
+        number: the signal that it gets then. A process with a handler that ends it, whatever happens, takes SIGTERM,
+            and so removes its temporary files.
     """
     parent = os.getppid()
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:  # it has ended just now
-            os._exit(1)
+            os.kill(os.getpid(), number)
         return
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent, number), daemon=True).start()
 
 
-def _watch(parent: int) -> None:
-    """End this process when its parent is no longer the one that it was."""
+def _watch(parent: int, number: int) -> None:
+    """Send this process a signal when its parent is no longer the one that it was."""
     while os.getppid() == parent:
         time.sleep(WATCH_SECONDS)
-    os._exit(1)
+    os.kill(os.getpid(), number)

@@ -62,22 +62,26 @@ def worker_pool(
 
 
 def begin_loading(worker: int) -> None:
-    """Prepare a process that loads samples: it ends with its parent, which also decides on Ctrl-C.
+    """Prepare a process that loads samples.
 
     Args:
         worker: number of the process, which torch gives.
     """
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _heed_parent()
 
 
 def _begin(prepare: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
-    """Prepare a worker: it ends with its parent, which also decides on Ctrl-C, and leaves its task when terminated."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    """Prepare a worker of a pool."""
+    _heed_parent()
     if prepare is not None:
         prepare(*arguments)
+
+
+def _heed_parent() -> None:
+    """Let this process leave its task when it is terminated or its parent ends, which also decides on Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    die_with_parent(signal.SIGTERM)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -227,6 +227,24 @@ def test_speeds_that_the_images_cannot_confirm_are_said_to_be_so(road: Clip) -> 
     assert check_agreement([plain], frozenset()) is None
 
 
+@pytest.mark.parametrize("late", [-12, 0, 8])  # frames, of 0.1 s
+def test_speeds_of_another_time_than_the_images_are_noticed(tmp_path: Path, late: int) -> None:
+    speeds = 6 + 3 * np.sin(np.arange(64) / 9)
+    drive = road_clip(tmp_path, 1.5, speeds)
+    known = dict(zip(range(64), speeds, strict=True))
+    moved = replace(
+        drive, frames=tuple(replace(frame, speed=known.get(int(frame.name) - late)) for frame in drive.frames)
+    )
+    said = check_agreement([moved], frozenset({"distance"}))
+    (found,) = [each for each in findings(survey(moved)) if each.name == "by the road"]
+    if late == 0:
+        assert (found.severity, found.found) == ("note", said)
+        assert "puts the camera 1." in found.found
+    else:
+        assert (found.severity, found.found) == ("warning", said)
+        assert f"if they are taken {abs(late) / 10} s {'later' if late > 0 else 'earlier'}" in found.found
+
+
 def test_the_data_check_and_the_training_say_the_same_of_a_clip(tmp_path: Path, command: Command) -> None:
     """The logger began late: without the held-out tail, too few pairs with speeds are left to confirm them."""
     drive = road_clip(tmp_path, 1.5, np.full(36, 8.0))

@@ -27,7 +27,7 @@ from packdepth.data.triangulation import triangulated
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.pinhole import hit_pixels
 from packdepth.records import Clip, Frame, Readable
-from packdepth.sources.offset import pairs_apart
+from packdepth.sources.offset import pairs_apart, speeds_shift
 from packdepth.sources.rigid import scalar_first
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def check_agreement(clips: Sequence[Clip], fields: frozenset[str]) -> str | None
     said = None
     for clip in checked_clips(clips):
         used = used_measurements(clip, fields)
-        if used & {"speed", "poses"} and (said is None or said.metres is None):  # seconds of work: one height is enough
+        if used & {"speed", "poses"} and (said is None or not said.tells):  # seconds of work: one clip is enough
             used |= {"height"}
         refuse_wrong(clip, CHECKS, used)
         if "height" in used:
@@ -143,7 +143,10 @@ def height_by_motion(clip: Clip) -> GroundHeight | str:
     paths = np.array([lengths[i, j] for i, j in pairs.tolist()])
     found = ground_height([(images[i], images[j]) for i, j in pairs.tolist()], paths, clip.camera)
     if found is None or found.lead < MIN_LEAD or found.spread > MAX_SPREAD:
-        return "the images show too little of a road that moves: one without texture, traffic just ahead, or none"
+        return (
+            "too little of a road that moves is seen (one without texture, traffic just ahead, or none), or they are of "
+            "another time"
+        )
     return found
 
 
@@ -155,6 +158,11 @@ class SaidByRoad:
     text: str  # one clause
     metres: float | None  # height of the camera above the road; None if it could not be measured
     usual: bool  # whether this height is that of a car, a van or a bus, or the clip states the height
+
+    @property
+    def tells(self) -> bool:
+        """Whether the images tell something: a height, or that the speeds are of another time."""
+        return self.metres is not None or not self.usual
 
 
 def by_road(clip: Clip) -> SaidByRoad | None:
@@ -169,6 +177,10 @@ def by_road(clip: Clip) -> SaidByRoad | None:
     if clip.missing_camera is not None or distance_source(clip) is None:
         return None
     source = "speeds" if distance_source(clip) == "speed" else "poses"
+    shift = speeds_shift(clip) if source == "speeds" and not clip.independent else None
+    if shift is not None:
+        when = f"its speeds are of another time than its images: they fit them if they are taken {abs(shift):.1f} s "
+        return SaidByRoad(source, f"{when}{'later' if shift > 0 else 'earlier'}", None, False)
     found = height_by_motion(clip)
     if isinstance(found, str):
         return SaidByRoad(source, f"its {source} could not be compared with its images: {found}", None, True)

@@ -357,8 +357,10 @@ def _by_road(clip: Clip) -> Finding | None:
     said = by_road(clip)
     if said is None:
         return None
-    if said.metres is None:
+    if not said.tells:
         advice = f"See whether {said.source} are right before metres are relied on: nothing here tells a wrong unit."
+    elif said.metres is None:
+        advice = "Take speeds and images of one time: offset=auto finds the offset of a log's clock."
     elif clip.camera_height is not None:
         advice = f"Nothing to do here: the height that it is said to have is {clip.camera_height:g} m."
     else:

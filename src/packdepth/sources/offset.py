@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -18,8 +19,10 @@ from packdepth.sources.tracks.track import Track
 
 STEP = 0.1  # seconds between the images of a pair, at least: the motion is then large enough to be measured
 MAX_PAIRS = 300  # pairs of images, spread over the clip: some seconds of work
+SHIFT_PAIRS = 100  # where it is only seen whether speeds and images agree
 MIN_PAIRS = 12  # pairs with a measured motion that an offset needs
 GRID = 0.02  # seconds between the offsets that are tried
+COARSE_GRID = 0.1  # seconds between those that are tried for speeds which belong to frames already
 # Errors of a measured motion over the ground, as shares of it. The suspension moves a camera by 2 % of its height, and
 # a slope that changes by a third of a degree within view changes the measure by 4 %.
 WHITE = 0.02  # standard deviation of errors that are independent in each pair
@@ -42,6 +45,11 @@ NEAR = 2.0  # seconds around the best one that are then tried closely
 HARMLESS = 0.03  # mean over the frames: lengths are compared with speeds to a few per cent, too
 HARMLESS_FRAME = 0.1  # in a single frame, with the noise of the log
 TRIED_HARMLESS = 101  # offsets that are compared with the middle one
+# Speeds of another time than the images. On 1,000 simulated drives of 8 to 60 s with right speeds, none was denied.
+MIN_VARIATION = 0.1  # standard deviation of the speeds as a share of their mean: with less, a shift hardly matters
+MIN_SHIFT = 0.3  # seconds
+MAX_MISFIT = 1.5  # mean squared error of the motions at the best shift, in variances: with more, they are no road's
+MIN_EVIDENCE = 20.0  # logarithm of the likelihood at the best shift over that at none
 
 
 @dataclass(frozen=True)
@@ -79,19 +87,19 @@ def find_offset(clip: Clip, track: Track) -> Offset | str:
 
     There is none with too few motions, too little variation, or several candidates.
     """
-    times, motions = _motions(clip)
+    times, motions = _motions(clip, MAX_PAIRS)
     return offset_between(times, motions, track, clip.frames[-1].time - clip.frames[0].time)
 
 
 @lru_cache(maxsize=16)
-def _motions(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+def _motions(clip: Clip, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the times [N, 2] of pairs of frames, seconds since the first frame, and their motions [N], heights/s."""
     stamps = np.array([frame.time for frame in clip.frames])
     stamps = stamps - stamps[0]
     pairs = pairs_apart(stamps)
     stride = max(1, round(float(np.median(pairs[:, 1] - pairs[:, 0])))) if len(pairs) else 1
     pairs = pairs[::stride]
-    pairs = pairs[np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), MAX_PAIRS)).round().astype(int))]
+    pairs = pairs[np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), most)).round().astype(int))]
     spans, lengths = stamps[pairs], road_motions(clip, pairs)
     return spans, lengths / (spans[:, 1] - spans[:, 0]) if len(spans) else lengths
 
@@ -136,12 +144,10 @@ def offset_between(times: np.ndarray, motions: np.ndarray, track: Track, length:
         track: the log.
         length: duration of the clip, in seconds.
     """
-    known = np.isfinite(motions)
-    if known.sum() >= MIN_PAIRS:
-        known &= _inliers(motions)
-    times, motions = times[known], motions[known]
+    count = len(motions)
+    times, motions = _judged(times, motions)
     if len(motions) < MIN_PAIRS:
-        return f"only {len(motions)} of {len(known)} motions over the ground could be measured in its images"
+        return f"only {len(motions)} of {count} motions over the ground could be measured in its images"
     low, high = _range(track, length)
     likelihood = _Likelihood(times, motions, track)
     coarse = max(GRID, (high - low) / MAX_TRIED)
@@ -211,6 +217,57 @@ def harmless_offset(stamps: np.ndarray, track: Track) -> Harmless | None:
     return Harmless(middle, low, high, change) if change < HARMLESS and changes.max() < HARMLESS_FRAME else None
 
 
+def speeds_shift(clip: Clip) -> float | None:
+    """Return how much later than the images the speeds of a clip are, in seconds, if the images deny that they agree.
+
+    Args:
+        clip: the clip, with speeds.
+
+    Returns:
+        None if speeds and images agree, or if the images cannot tell: with a steady speed, or where no road is seen.
+    """
+    known = [(frame.time, frame.speed) for frame in clip.frames if frame.speed is not None]
+    if len(known) < MIN_PAIRS:
+        return None
+    stamps, speeds = np.array(known).T
+    if speeds.std() < MIN_VARIATION * max(speeds.mean(), FLOOR):
+        return None
+    return shift_between(*_motions(clip, SHIFT_PAIRS), stamps - clip.frames[0].time, speeds)
+
+
+def shift_between(times: np.ndarray, motions: np.ndarray, stamps: np.ndarray, speeds: np.ndarray) -> float | None:
+    """Return how much later than motions the speeds of the same drive are, if that is beyond doubt; None otherwise.
+
+    Shifts up to a third of the drive are tried.
+
+    Args:
+        times: [N, 2] begin and end of each motion, in seconds.
+        motions: [N] speeds up to a common factor, such as camera heights a second; NaN where unknown.
+        stamps: [M] times of the speeds, in seconds.
+        speeds: [M] speeds, in metres per second.
+    """
+    times, motions = _judged(times, motions)
+    if len(motions) < MIN_PAIRS:
+        return None
+    likelihood = _Likelihood(times, motions, Track(Path(), stamps, speeds, None, ""))
+    steps = round((stamps[-1] - stamps[0]) / 3 / COARSE_GRID)
+    shifts = COARSE_GRID * np.arange(-steps, steps + 1)
+    costs = np.array([likelihood.cost(shift) for shift in shifts])
+    best = int(costs.argmin())
+    misfit = float(costs[best]) / len(motions)
+    evidence = float(costs[steps] - costs[best]) / 2 / max(MIN_EXCESS, misfit)
+    denied = misfit < MAX_MISFIT and evidence > MIN_EVIDENCE and abs(shifts[best]) > MIN_SHIFT
+    return float(shifts[best]) if denied else None
+
+
+def _judged(times: np.ndarray, motions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the known motions and their times, without outliers."""
+    known = np.isfinite(motions)
+    if known.sum() >= MIN_PAIRS:
+        known &= _inliers(motions)
+    return times[known], motions[known]
+
+
 def _moments(offsets: np.ndarray, shares: np.ndarray) -> tuple[float, float]:
     """Return mean and standard deviation of offsets with probabilities [N]."""
     mean = float(shares @ offsets)
@@ -258,7 +315,7 @@ class _Likelihood:
 
     def of(self, offsets: np.ndarray, prior: np.ndarray) -> np.ndarray | None:
         """Return the probability of each of the offsets [M], given the one before; None if none can be judged."""
-        costs = np.array([self._cost(offset) for offset in offsets])
+        costs = np.array([self.cost(offset) for offset in offsets])
         if not np.isfinite(costs).any():
             return None
         least = float(np.min(costs))
@@ -266,7 +323,7 @@ class _Likelihood:
         likelihood = np.exp(-(costs - least) / 2 / excess) * prior
         return np.asarray(likelihood / likelihood.sum())
 
-    def _cost(self, offset: float) -> float:
+    def cost(self, offset: float) -> float:
         """Return the sum of squared errors, in variances, with the best factor; infinite for too few motions."""
         spans = self.times + offset
         reach = self.track.period

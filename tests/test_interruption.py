@@ -120,10 +120,15 @@ def test_what_loads_for_a_killed_process_ends_and_leaves_nothing(tmp_path: Path)
         process.kill()
     deadline = time.monotonic() + 20
     with pytest.raises(ProcessLookupError):
-        while time.monotonic() < deadline:
-            os.killpg(process.pid, 0)
-            time.sleep(0.05)
+        _wait_for_the_end_of_all(process.pid, deadline)
     assert not list(tmp_path.iterdir())
+
+
+def _wait_for_the_end_of_all(group: int, deadline: float) -> None:
+    """Raise ProcessLookupError as soon as no process of a group lives, within a time."""
+    while time.monotonic() < deadline:
+        os.killpg(group, 0)
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"])

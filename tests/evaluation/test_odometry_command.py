@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from packdepth import cli
+from packdepth.checkpoint import ScaleCheck
 from packdepth.errors import InputError
 from packdepth.evaluation.odometry_command import clip_odometry, odometry
 from packdepth.geometry.camera import Camera
@@ -108,6 +109,7 @@ def test_the_page_begins_with_drift_and_length(moving_clip: Path, tmp_path: Path
     off = f"Drift {100 * abs(ahead - true) / true:.1f} %: the predicted path ends {abs(ahead - true):.1f} m from"
     assert f"<strong>{off} the measured end after {true:.1f} m.</strong>" in page
     assert f"Its length is {100 * ahead / true:.0f} % of the measured one ({ahead:.1f} m for {true:.1f} m)." in page
+    assert f"length {ahead:.2f} m, measured {true:.2f} m ({ahead / true:.0%})" in report.text()
     assert (
         page.index("Drift")
         < page.index("class='chart map'")
@@ -122,6 +124,16 @@ def test_the_page_begins_with_drift_and_length(moving_clip: Path, tmp_path: Path
     page = (tmp_path / "relative/odometry.html").read_text()
     assert f"<strong>Drift 0.0 %: the predicted path ends 0.0 m from the measured end after {true:.1f} m" in page
     assert f"Its length is not in metres ({ahead:.1f} units where {true:.1f} m are measured)." in page
+
+
+def test_the_checked_lengths_of_depth_are_not_said_of_motions_that_depth_has_not_aligned(moving_clip: Path) -> None:
+    right = ScaleCheck(source="speed", ratio=0.99, spread=0.03, frames=40, held_out=True)
+    checked = reader()
+    checked.meta = described(metric=True, scale_source="velocity (speed)", scale_checks=[right])
+    (own,) = odometry(checked, moving_clip)
+    assert own.scale.startswith("metric, from velocity (speed); lengths are those of the ego-motion network")
+    assert "within 1 %" not in own.scale
+    assert "lengths within 1 %" in checked.meta.scale
 
 
 def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path) -> None:

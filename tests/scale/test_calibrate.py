@@ -78,6 +78,16 @@ def test_sources_that_disagree_are_refused_unless_one_is_chosen(folder: Path, dr
     assert [warning.split(",")[0] for warning in report.warnings] == ["speed says depth times 1.69"]
 
 
+def test_speeds_of_another_time_than_the_images_are_refused(
+    folder: Path, drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("packdepth.scale.calibrate.of_another_time", lambda clip: "its speeds are late")
+    with pytest.raises(InputError, match=r"its speeds are late; offset=auto .* another source \(--from\)"):
+        packdepth.calibrate(folder, drive, tmp_path / "metric", "speed")
+    assert not (tmp_path / "metric").exists()
+    packdepth.calibrate(folder, drive, tmp_path / "metric", "depth")
+
+
 def test_too_few_frames_are_refused(folder: Path, drive: Path, tmp_path: Path) -> None:
     short = shutil.copytree(drive, tmp_path / "short")
     rows = (short / "frames.csv").read_text().splitlines()

@@ -68,8 +68,11 @@ def test_resumes_wherever_it_was(
         patched.setattr(two_stage, "filter_ground", interrupted("filter", filter_ground))
         with pytest.raises(KeyboardInterrupt):
             train_two_stage(run_file, tmp_path / "parts", SHORT)
+    killed = tmp_path / "parts" / "ground" / "0" / ".~packdepth-01234567"  # while the filter put its files in place
+    killed.mkdir(parents=True)
     train_two_stage(run_file, tmp_path / "parts", SHORT, resume=True)
     train_two_stage(run_file, tmp_path / "parts", SHORT, resume=True)  # there is nothing left to do
+    assert not killed.exists()
 
     one, other = (checkpoint.read(folder / "stage2" / "last") for folder in (whole, tmp_path / "parts"))
     assert one.meta.epoch == other.meta.epoch == 2

@@ -245,6 +245,21 @@ def test_speeds_of_another_time_than_the_images_are_noticed(tmp_path: Path, late
         assert f"if they are taken {abs(late) / 10} s {'later' if late > 0 else 'earlier'}" in found.found
 
 
+@pytest.mark.parametrize(("kmh", "said"), [(False, "m above it\n"), (True, "above it; packdepth data check tells")])
+def test_an_import_says_what_the_road_says_of_a_log(
+    road: Clip, tmp_path: Path, command: Command, kmh: bool, said: str
+) -> None:
+    folder = write_clip(changed(road, lambda f: replace(f, speed=None)), tmp_path / "drive")
+    rows = "".join(f"{time / 10},{28.8 if kmh else 8.0}\n" for time in range(16))
+    (tmp_path / "log.csv").write_text("time_s,speed\n" + rows)
+    status, printed, _ = command(
+        "data", "import", folder, tmp_path / "out", f"speeds={tmp_path / 'log.csv'}", "unit=m/s", "offset=0"
+    )
+    assert status == 0
+    assert f"the motion of the road puts the camera {'5.' if kmh else '1.'}" in printed
+    assert said in printed
+
+
 def test_the_data_check_and_the_training_say_the_same_of_a_clip(tmp_path: Path, command: Command) -> None:
     """The logger began late: without the held-out tail, too few pairs with speeds are left to confirm them."""
     drive = road_clip(tmp_path, 1.5, np.full(36, 8.0))

@@ -144,8 +144,8 @@ def height_by_motion(clip: Clip) -> GroundHeight | str:
     found = ground_height([(images[i], images[j]) for i, j in pairs.tolist()], paths, clip.camera)
     if found is None or found.lead < MIN_LEAD or found.spread > MAX_SPREAD:
         return (
-            "too little of a road that moves is seen (one without texture, traffic just ahead, or none), or they are of "
-            "another time"
+            "too little of a road that moves is seen (one without texture, traffic just ahead, or none), or they are "
+            "of another time"
         )
     return found
 
@@ -177,16 +177,30 @@ def by_road(clip: Clip) -> SaidByRoad | None:
     if clip.missing_camera is not None or distance_source(clip) is None:
         return None
     source = "speeds" if distance_source(clip) == "speed" else "poses"
-    shift = speeds_shift(clip) if source == "speeds" and not clip.independent else None
-    if shift is not None:
-        when = f"its speeds are of another time than its images: they fit them if they are taken {abs(shift):.1f} s "
-        return SaidByRoad(source, f"{when}{'later' if shift > 0 else 'earlier'}", None, False)
+    late = of_another_time(clip) if source == "speeds" else None
+    if late is not None:
+        return SaidByRoad(source, late, None, False)
     found = height_by_motion(clip)
     if isinstance(found, str):
         return SaidByRoad(source, f"its {source} could not be compared with its images: {found}", None, True)
     text = f"with its {source}, the motion of the road puts the camera {found.metres:.2f} m above it"
     usual = clip.camera_height is not None or MIN_USUAL <= found.metres <= MAX_USUAL
     return SaidByRoad(source, text, found.metres, usual)
+
+
+def of_another_time(clip: Clip) -> str | None:
+    """Return by how much the speeds of a clip are of another time than its images, one clause; None if they are not.
+
+    Args:
+        clip: the clip, with a camera.
+    """
+    shift = None if clip.independent else speeds_shift(clip)
+    if shift is None:
+        return None
+    return (
+        f"its speeds are of another time than its images: they fit them if they are taken {abs(shift):.1f} s "
+        f"{'later' if shift > 0 else 'earlier'}"
+    )
 
 
 def _height(clip: Clip) -> Disagreement | None:

@@ -26,6 +26,8 @@ from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.open import check_names, open_clips
 
+OWN_LENGTHS = "lengths are those of the ego-motion network, --align takes those of depth"
+
 
 def odometry(
     checkpoint: str | Path | BasePredictor,
@@ -140,12 +142,15 @@ def clip_odometry(
     true = np.stack(measured) if len(measured) == len(clip.frames) else None
     errors = None if true is None else odometry_errors(poses, true)
     aligned = "" if align is None else ", aligned with predicted depth"
+    meta, scale = predictor.meta, scale_of_clip(clip, predictor.meta) + aligned
+    if align is None and is_metric_for(clip, meta):  # the checks of a checkpoint are of depth's lengths
+        scale = f"{scale_of_clip(clip, meta.model_copy(update={'scale_checks': []}))}; {OWN_LENGTHS}"
     report = OdometryReport(
         checkpoint=checkpoint,
         source=source,
-        metric=is_metric_for(clip, predictor.meta),
-        scale_source=predictor.meta.scale_source + aligned,
-        scale=scale_of_clip(clip, predictor.meta) + aligned,
+        metric=is_metric_for(clip, meta),
+        scale_source=meta.scale_source + aligned,
+        scale=scale,
         frames=len(poses),
         distance=float(distances(poses)[-1]),
         measured=_length_by_speeds(clip) if errors is None else errors.distance,

@@ -60,14 +60,20 @@ class OdometryReport:
         """Return the report without the trajectory, for JSON. Errors that a short trajectory does not have are NaN."""
         return {name: value for name, value in asdict(self).items() if name not in ("times", "poses")}
 
+    def length(self) -> str:
+        """Return the length of the trajectory beside the measured one, one clause."""
+        length = f"length {self.distance:.2f} {'m' if self.metric else 'units'}"
+        if self.measured is None:
+            return length
+        share = f" ({self.distance / self.measured:.0%})" if self.metric and self.measured > 0 else ""
+        return f"{length}, measured {self.measured:.2f} m{share}"
+
     def text(self) -> str:
         """Return the report without the trajectory, as text."""
-        unit = "m" if self.metric else "units"
-        beside = "" if self.measured is None else f", measured {self.measured:.2f} m"
         lines = [
             f"{self.frames} frames of {self.source}",
             f"checkpoint {self.checkpoint}: the trajectory is {self.scale}",
-            f"length {self.distance:.2f} {unit}{beside}",
+            self.length(),
         ]
         if self.errors is None:
             return "\n".join([*lines, "no measured poses, so no errors"])

@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 
 from packdepth.blocks import Closed, parse
+from packdepth.data.agreement import by_road
 from packdepth.data.overlap import without_repeated_frames
 from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import camera_advice, scale_in_words
@@ -105,10 +106,18 @@ def import_data(
     for clip in clips:
         if clip.speed_source:
             print(f"{clip.name}: {clip.speed_source}")
+            _print_road(clip)
     folders = {clip.name: output / clip.short_name for clip in clips}
     with owned(output):
         _write_clips(recipe, clips, folders, output)
     return list(folders.values())
+
+
+def _print_road(clip: Clip) -> None:
+    """Print what the motion of the road says of the speeds of a clip that a log has given it."""
+    said = by_road(clip)
+    if said is not None:
+        print(f"{clip.name}: {said.text}{'' if said.usual else '; packdepth data check tells what to do'}")
 
 
 def _write_clips(recipe: Recipe, clips: Sequence[Clip], folders: dict[str, Path], output: Path) -> None:

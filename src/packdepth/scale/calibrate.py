@@ -13,6 +13,7 @@ import numpy as np
 from packdepth import __version__, checkpoint
 from packdepth.checkpoint import CalibrationRecord, Checkpoint, ScaleCheck
 from packdepth.config import Imported, Run
+from packdepth.data.agreement import of_another_time
 from packdepth.errors import InputError
 from packdepth.geometry.height import plausible_height
 from packdepth.inference.predictor import Predictor, load
@@ -102,7 +103,7 @@ def calibrate(
         The measurements and the factors.
 
     Raises InputError, before anything is written, if no source is offered or good enough (`ScaleMeasurement.problem`
-    says why), and if sources disagree and `by` does not name one.
+    says why), if sources disagree and `by` does not name one, and if speeds are of another time than the images.
     """
     folder, output = Path(checkpoint_folder), Path(output)
     if is_foreign(folder):
@@ -119,6 +120,9 @@ def calibrate(
     predictor = load(folder)
     measurements = measure(predictor, clips, height=height, points=known_points)
     chosen = choose(measurements, "camera height" if by == "height" else by, str(data))
+    if chosen.source == "speed":
+        for clip in clips:
+            _check_time(clip)
     warnings = compare(chosen, measurements, str(data), strict=by is None)
     motion = _motion_factor(predictor, clips, chosen)
     motion_factor = chosen.factor if motion is None else motion
@@ -142,6 +146,13 @@ def calibrate(
     )
     checkpoint.write(output, replace(calibrated, meta=meta), lambda new: checkpoint.copy_semantics(folder, new))
     return CalibrationReport(output, tuple(measurements), chosen, motion_factor, motion is not None, tuple(warnings))
+
+
+def _check_time(clip: Clip) -> None:
+    """Raise InputError if the speeds of a clip are of another time than its images."""
+    late = None if clip.missing_camera is not None else of_another_time(clip)
+    if late is not None:
+        raise InputError(f"{clip.path}: {late}; offset=auto finds the offset of a log, or use another source (--from)")
 
 
 def choose(measurements: Sequence[ScaleMeasurement], source: ScaleSource | None, data: str) -> ScaleMeasurement:

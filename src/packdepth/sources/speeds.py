@@ -21,6 +21,7 @@ LONGER = 1.0  # seconds by which a log is longer than its clip, so that it may b
 DENIED, SURE = 0.5, 4.0  # seconds and standard deviations of an offset by the images, from which 0 is denied
 MAX_RANGES = 5  # ranges of frames that a sentence lists
 GUESSED_CAMERA = ", and a calibration, or fov=DEGREES, helps, as the camera is a guess"  # end of a sentence
+FIRST_VALUE = "the log's first value"  # from which an offset counts where the zero of its clock means nothing
 TELEMETRY_OF_ITSELF = "self"  # value of `speeds` for the telemetry inside each video
 
 
@@ -141,10 +142,10 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
                 f"a start, a stop or strong braking determines it"
                 f"{'' if clip.missing_camera is None else GUESSED_CAMERA}",
             )
-        return found.seconds, found.in_words()
+        return found.seconds, found.in_words() + (f", from {FIRST_VALUE}" if _has_own_clock(track) else "")
     if offset is not None:
         zero = offset - track.start if track.start is not None and offset > EPOCH else offset
-        of = "the log's first value" if _has_own_clock(track) else "the logger's zero"
+        of = FIRST_VALUE if _has_own_clock(track) else "the logger's zero"
         return zero, f"offset {offset:g} s, as given" + (f" (from {of})" if zero == offset else "")
     if track.path == clip.path:
         return clip.frames[0].time, "on the video's own clock"
@@ -190,9 +191,7 @@ def _has_own_clock(track: Track) -> bool:
 
 def _seconds_in_words(track: Track) -> str:
     """Return what an offset of a log is."""
-    return "the logger's time at the first frame" + (
-        ", counted from the log's first value" if _has_own_clock(track) else ""
-    )
+    return "the logger's time at the first frame" + (f", counted from {FIRST_VALUE}" if _has_own_clock(track) else "")
 
 
 def _seen(clip: Clip, track: Track) -> str:

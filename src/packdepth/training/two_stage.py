@@ -17,7 +17,7 @@ from pathlib import Path
 from packdepth.checkpoint import TRAINER_STATE
 from packdepth.config import Run, dump_run, load_run
 from packdepth.data.filters import moving
-from packdepth.disk import recover
+from packdepth.disk import recover, sweep
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.inference.ground import KEPT, filter_ground
@@ -59,6 +59,7 @@ def _train_two_stage(
     _train(run, run_file, first, overrides, use)
     kept = [output / "ground" / str(index) / KEPT for index in range(len(run.data.train))]
     for source, path in zip(run.data.train, kept, strict=True):
+        sweep(path.parent)
         if not (resume and path.exists()):
             clips = moving(source.clips(), run.data.drop_static)
             both = filter_ground(first / "best", clips, path.parent, context=run.data.context)

@@ -257,6 +257,21 @@ def test_measured_depth_overrules_lengths_and_the_cameras_height_does_not() -> N
     assert "only 3 frames could be measured" in few.scale
 
 
+def test_lengths_on_training_frames_say_why_no_others_were_measured() -> None:
+    check = ScaleCheck(source="poses", ratio=0.98, spread=0.06, frames=40, held_out=False)
+    meta = made().meta.model_copy(update={"metric": True, "scale_source": "velocity (poses)"})
+    for too_few, end in (
+        (None, "lengths within 2 % on training frames"),
+        (0, "lengths within 2 % on training frames, as none of the held-out ones could be measured"),
+        (3, "lengths within 2 % on training frames, as only 3 of the held-out ones could be measured"),
+    ):
+        checks = [check.model_copy(update={"too_few": too_few})]
+        assert meta.model_copy(update={"scale_checks": checks}).scale == f"metric, from velocity (poses); {end}"
+    short = check.model_copy(update={"ratio": 0.6, "too_few": 0})
+    words = meta.model_copy(update={"metric": False, "scale_checks": [short]}).scale
+    assert "length on training frames, as none of the held-out ones could be measured; train longer" in words
+
+
 def test_metres_from_the_cameras_height_need_a_focal_length() -> None:
     camera = LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01)
     guessed = camera.model_copy(update={"focal_deviation": 0.3})

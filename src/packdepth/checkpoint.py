@@ -114,6 +114,8 @@ class ScaleCheck(Closed):
     """Number of frames."""
     held_out: bool
     """Whether the frames were left out of the training, or of the calibration, that set the scale."""
+    too_few: int | None = None
+    """Number of held-out frames that could be measured, if training frames were measured as these were too few."""
 
 
 class CalibrationRecord(Closed):
@@ -375,17 +377,26 @@ def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck]
         return f"not metric yet: its scale should come from {scale_source}, but {known}; {advice} packdepth calibrate"
     worst = max(wrong, key=lambda check: abs(math.log(check.ratio)))
     _, predicted, measured = LENGTHS[worst.source]
-    where = "" if worst.held_out else " on training frames"
     return (
-        f"not metric yet: {predicted} is {worst.ratio * 100:.0f} % of the {measured}{where}; train longer, or correct "
-        f"it with packdepth calibrate"
+        f"not metric yet: {predicted} is {worst.ratio * 100:.0f} % of the {measured}{_frames_of(worst)}; train longer, "
+        f"or correct it with packdepth calibrate"
     )
 
 
 def _agreement(check: ScaleCheck) -> str:
     """Return how well a check agrees, in a few words."""
     error = max(math.ceil(abs(check.ratio - 1) * 100 - 0.5), 1)
-    return f"{LENGTHS[check.source][0]} within {error} %" + ("" if check.held_out else " on training frames")
+    return f"{LENGTHS[check.source][0]} within {error} %{_frames_of(check)}"
+
+
+def _frames_of(check: ScaleCheck) -> str:
+    """Return on which frames a check was made, and why, if these are training frames; empty for held-out frames."""
+    if check.held_out:
+        return ""
+    if check.too_few is None:
+        return " on training frames"
+    few = f"only {check.too_few}" if check.too_few else "none"
+    return f" on training frames, as {few} of the held-out ones could be measured"
 
 
 @dataclass(frozen=True)

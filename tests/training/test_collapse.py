@@ -16,27 +16,28 @@ from safetensors.torch import load_file, save_file
 from packdepth.checkpoint import WEIGHTS
 from packdepth.config import Run
 from packdepth.errors import InputError
+from packdepth.records import Clip
 from packdepth.training import checkpoints
 from packdepth.training import run as training
-from packdepth.training.collapse import collapsed, has_risen
+from packdepth.training.collapse import MIN_STEPS, collapsed, has_risen, too_few_steps
 from packdepth.training.run import train
 
-FALLING, RISING = np.linspace(0.1, 0.02, 40), np.r_[np.linspace(0.1, 0.02, 20), np.full(20, 0.08)]
+FALLING = np.linspace(0.1, 0.02, MIN_STEPS)
+RISING = np.r_[np.linspace(0.1, 0.02, MIN_STEPS // 2), np.full(MIN_STEPS // 2, 0.08)]
+BOUNDED = {"kind": "muon", "weight_decay": 0.5}
 
 
 def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
     run_values: dict[str, Any], tmp_path: Path
 ) -> None:
-    output = tmp_path / "run"
-    train(run_values, output)
-    weights = load_file(output / "best" / WEIGHTS)
-    save_file({name: torch.zeros_like(value) for name, value in weights.items()}, output / "best" / WEIGHTS)
-    clips = [clip for source in Run.model_validate(run_values).data.train for clip in source.clips()]
+    output, clips = flat(run_values, tmp_path / "run")
 
-    def found(initial_depth: float, *kinds: str) -> str | None:
+    def found(initial_depth: float, *kinds: str, optimizer: dict[str, Any] | None = None) -> str | None:
         depth = run_values["networks"]["depth"] | {"initial_depth": initial_depth}
         values = run_values | {"networks": run_values["networks"] | {"depth": depth}}
         values["objective"] = [{"kind": kind} for kind in ("photometric", *kinds)]
+        if optimizer is not None:
+            values["training"] = run_values["training"] | {"optimizer": optimizer}
         return collapsed(output / "best", Run.model_validate(values), clips, "cpu")
 
     write_losses(output, FALLING)
@@ -53,6 +54,33 @@ def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
         assert sentence.startswith(f"{output / 'best'}: the training collapsed: the loss rose, and depth is ")
         assert "weight_decay: 0.5" in sentence
         assert ("`abs_rel` in place of `reprojected`" in sentence) is other_term
+    assert (found(depth, optimizer=BOUNDED) or "").endswith(
+        "train again with lower learning rates; a camera that is carried or turns fast needs measured poses (term "
+        "`poses`), or smaller steps between frames"
+    )
+    assert "weight_decay: 0.5" in (found(depth, optimizer=BOUNDED | {"weight_decay": 0.1}) or "")
+    assert (found(depth, "poses") or "").endswith("turns fast needs smaller steps between frames")
+
+
+def test_a_handful_of_steps_tells_no_collapse(run_values: dict[str, Any], tmp_path: Path) -> None:
+    output, clips = flat(run_values, tmp_path / "run")
+    run = Run.model_validate(run_values)
+    for losses, few in ((RISING, False), (RISING[: MIN_STEPS - 1], True), (np.array([0.02, 0.08]), True)):
+        write_losses(output, losses)
+        sentence = too_few_steps(output / "best", clips, "cpu")
+        assert (sentence is not None) is few
+        assert (collapsed(output / "best", run, clips, "cpu") is None) is few
+        assert sentence is None or f" m everywhere, but {len(losses)} steps are too few to tell whether " in sentence
+
+
+def test_a_run_of_a_few_steps_ends_well_and_says_that_they_tell_nothing(
+    run_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    depth = {"kind": "encoder_decoder", "encoder": {"kind": "efficientnet_lite", "weights": None}, "initial_depth": 5}
+    networks = run_values["networks"] | {"depth": depth}
+    few = run_values["training"] | {"epochs": 1, "depth_learning_rate": 1e-12}  # depth stays at its start
+    assert train(run_values | {"networks": networks, "training": few}, tmp_path / "run").name == "best"
+    assert "m everywhere, but 3 steps are too few to tell whether the training collapses" in capsys.readouterr().out
 
 
 def test_a_training_that_collapsed_is_an_error(
@@ -75,6 +103,14 @@ def test_a_collapse_is_told_after_the_epoch_in_which_it_shows(
 def test_a_loss_that_falls_with_noise_has_not_risen(steps: int, start: float, noise: float, seed: int) -> None:
     falling = start * np.linspace(1, 0.3, steps)
     assert not has_risen(falling * (1 + noise * np.random.default_rng(seed).uniform(-0.5, 0.5, steps)))
+
+
+def flat(run_values: dict[str, Any], output: Path) -> tuple[Path, list[Clip]]:
+    """A run whose networks predict the same depth everywhere, and its training clips."""
+    train(run_values, output)
+    weights = load_file(output / "best" / WEIGHTS)
+    save_file({name: torch.zeros_like(value) for name, value in weights.items()}, output / "best" / WEIGHTS)
+    return output, [clip for source in Run.model_validate(run_values).data.train for clip in source.clips()]
 
 
 def write_losses(output: Path, losses: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from packdepth.errors import InputError
-from packdepth.inspection.findings import findings
+from packdepth.inspection.findings import findings, survey_findings
 from packdepth.inspection.picture import Bars, black_bars
 from packdepth.inspection.survey import survey
 from packdepth.sources.base import check_interval
@@ -201,6 +201,20 @@ def test_a_cut_and_a_turned_camera_are_named_by_their_frame_and_a_change_of_expo
     assert names_of(formats.video(tmp_path / "a.mp4", cut))["cuts"].endswith("1 time, with 000008")
     for images in (darker, pictures()):
         assert "cuts" not in names_of(formats.video(tmp_path / "b.mp4", images))
+
+
+@pytest.mark.parametrize("most", [160, 16])
+@pytest.mark.parametrize(("turns", "cuts"), [(1, ["1 time, with 000032"]), (3, [])])
+def test_a_fast_turn_is_no_cut_however_few_frames_are_surveyed(
+    tmp_path: Path, most: int, turns: int, cuts: list[str]
+) -> None:
+    """The camera jumps once, which is a cut, or from each of three frames to the next, which is a turn."""
+    jumps = np.cumsum([100 if 31 <= index - 1 < 31 + turns else 1 for index in range(60)])
+    images = [np.roll(PATTERN[:96], -jump, axis=1)[:, :192] for jump in jumps]
+    surveyed = survey(open_clips(formats.video(tmp_path / "a.mp4", images))[0], most)
+    assert 31 in surveyed.indices
+    found = [finding.found for finding in survey_findings(surveyed) if finding.name == "cuts"]
+    assert [words.partition("as a whole ")[2] for words in found] == cuts
 
 
 def test_an_image_of_which_the_lower_part_is_missing_is_named(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from packdepth.inspection.picture import (
     is_panorama,
     two_views,
 )
-from packdepth.inspection.survey import Survey
+from packdepth.inspection.survey import Survey, share_followed
 from packdepth.progress import counted
 from packdepth.records import Clip
 from packdepth.sources.calibrations.find import unread
@@ -621,12 +621,13 @@ def _cuts(survey: Survey) -> Finding | None:
     """Report neighboring frames that show different scenes, or between which the camera was turned."""
     if survey.clip.independent or len(survey.followed) < CUT_NEIGHBORS:
         return None
-    around = np.array([_median_around(survey.followed, index) for index in range(len(survey.followed))])
-    cuts = (survey.followed < CUT_SHARE * around) & (around > MIN_FOLLOWED)
-    cuts &= ~(np.append(cuts[1:], False) | np.append(False, cuts[:-1]))  # fast motion is lost in several frames
-    if not 0 < cuts.sum() <= MANY_CUTS * len(cuts):
+    lost = _lost_alone(survey.followed)
+    if lost.sum() > MANY_CUTS * len(lost):
         return None
-    names = [survey.clip.frames[survey.indices[index] + 1].name for index in np.flatnonzero(cuts)]
+    cuts = [index for index in survey.indices[lost] if _is_cut(survey, int(index))]
+    if not cuts:
+        return None
+    names = [survey.clip.frames[index + 1].name for index in cuts]
     return Finding(
         "cuts",
         "warning",
@@ -634,6 +635,28 @@ def _cuts(survey: Survey) -> Finding | None:
         "Cut the clip there, and calibrate each part of its own if the camera was turned: frames on two sides of a cut "
         "are no neighbors.",
     )
+
+
+def _lost_alone(followed: np.ndarray) -> np.ndarray:
+    """Return at which frames far fewer points are followed than around them: [N] bool, for shares [N] of points.
+
+    Two of them that are neighbors do not count: fast motion is lost in several frames, and a cut in one.
+    """
+    around = np.array([_median_around(followed, index) for index in range(len(followed))])
+    lost = (followed < CUT_SHARE * around) & (around > MIN_FOLLOWED)
+    alone: np.ndarray = lost & ~(np.append(lost[1:], False) | np.append(False, lost[:-1]))
+    return alone
+
+
+def _is_cut(survey: Survey, index: int) -> bool:
+    """Return whether a clip is cut after a frame, by all frames around it, those that were not surveyed included.
+
+    Among the surveyed frames alone, which may be far apart in time, a fast turn looks like a cut.
+    """
+    first, end = max(index - CUT_REACH - 1, 0), min(index + CUT_REACH + 2, len(survey.clip.frames) - 1)
+    known = dict(zip(survey.indices.tolist(), survey.followed.tolist(), strict=True))
+    around = [known[i] if i in known else share_followed(survey.clip, i) for i in range(first, end)]
+    return bool(_lost_alone(np.array(around))[index - first])
 
 
 def _median_around(values: np.ndarray, index: int) -> float:

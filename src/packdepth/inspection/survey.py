@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from packdepth.data.filters import STATIC_MOTION
-from packdepth.data.optical_flow import MAX_WIDTH, mean_motion, optical_flow, pooled, small_gray
+from packdepth.data.optical_flow import MAX_WIDTH, Flow, mean_motion, optical_flow, pooled, small_gray
 from packdepth.errors import InputError
 from packdepth.inspection.picture import Bars, black_bars, common_bars, lost_rows
 from packdepth.inspection.static_region import static_region
@@ -73,11 +73,9 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
         flow = None if following is gray else optical_flow(gray, following)
         motion = float("nan") if flow is None else mean_motion(flow, gray.shape[1])
         clipped = ((image <= DARK).all(-1) | (image >= BRIGHT).all(-1)).mean()
-        change = (following.mean() + BRIGHTNESS_OFFSET) / (gray.mean() + BRIGHTNESS_OFFSET)
-        if flow is not None and abs(change - 1) > EXPOSURE:
-            flow = optical_flow(gray, following / change)
-        followed = 0.0 if flow is None else float(flow.found.mean())
-        rows.append((motion, sharpness(image), gray.mean(), change, clipped, followed, lost_rows(image)))
+        change = _brightness_change(gray, following)
+        share = 0.0 if flow is None else _share_followed(gray, following, flow)
+        rows.append((motion, sharpness(image), gray.mean(), change, clipped, share, lost_rows(image)))
         bars.append(black_bars(image))
         grays.append(gray)
     motion, sharp, brightness, change, clipped, followed, lost = np.array(rows).T
@@ -85,6 +83,33 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
     region = static_region(moving) if moving else np.zeros(grays[0].shape, dtype=bool)
     common = common_bars(bars)
     return Survey(clip, indices, motion, sharp, brightness, change, clipped, region, followed, lost, common)
+
+
+def share_followed(clip: Clip, index: int) -> float:
+    """Return the share of the points whose motion from a frame to the next is found, whatever the exposure.
+
+    Args:
+        clip: consecutive frames.
+        index: index of the first frame. Raises InputError for an image that cannot be read.
+    """
+    gray, following = (small_gray(frame.image.read()) for frame in clip.frames[index : index + 2])
+    return _share_followed(gray, following, optical_flow(gray, following))
+
+
+def _share_followed(gray: np.ndarray, following: np.ndarray, flow: Flow) -> float:
+    """Return the share of the points that are followed from a gray image [H, W] to the next one.
+
+    Flow is the one between the two as they are; where the exposure changes, it is computed again without the change.
+    """
+    change = _brightness_change(gray, following)
+    if abs(change - 1) > EXPOSURE:
+        flow = optical_flow(gray, following / change)
+    return float(flow.found.mean())
+
+
+def _brightness_change(gray: np.ndarray, following: np.ndarray) -> float:
+    """Return the brightness of the second of two gray images over that of the first."""
+    return float((following.mean() + BRIGHTNESS_OFFSET) / (gray.mean() + BRIGHTNESS_OFFSET))
 
 
 def _check_size(clip: Clip) -> None:

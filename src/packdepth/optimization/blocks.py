@@ -17,6 +17,11 @@ Groups = list[dict[str, Any]]
 class OptimizerBlock(Block, ABC):
     """The block of an optimizer: its options in a run file, and the function that makes the optimizer."""
 
+    @property
+    def bounds_weights(self) -> bool:
+        """Whether the optimizer keeps the weights from growing without bound."""
+        return False
+
     @abstractmethod
     def build(self, groups: Groups, fused: bool) -> Adam:
         """Return the optimizer.

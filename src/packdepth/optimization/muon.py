@@ -16,6 +16,7 @@ STEPS = 5  # steps of the Newton-Schulz iteration, as published
 QUINTIC = (3.4445, -4.7750, 2.0315)  # its published coefficients: every singular value ends between 0.7 and 1.2
 MOMENTUM = 0.95  # share of the earlier gradients in their mean, as published
 EPSILON = 1e-8  # keeps the normalization of a zero matrix finite
+BOUNDING_DECAY = 0.5  # weight decay that bounds singular values by 2, so that they do not grow until depth collapses
 MIN_CHANNELS = 8  # smallest number of output channels of a convolution that Muon trains: output layers have fewer
 
 
@@ -37,6 +38,11 @@ class MuonBlock(OptimizerBlock):
     It helps on streets outside the training data. Convolutions without normalization, such as those of the decoder of
     monodepth2, need it: 0.5 bounds their singular values by 2, while without it they grow until depth collapses.
     """
+
+    @property
+    def bounds_weights(self) -> bool:
+        """Whether the weight decay is large enough to keep the weights from growing until depth collapses."""
+        return self.weight_decay >= BOUNDING_DECAY
 
     def build(self, groups: Groups, fused: bool) -> Muon:
         """Return the optimizer, with the convolutions of each network in a group of their own."""

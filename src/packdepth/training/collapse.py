@@ -11,9 +11,12 @@ import numpy as np
 
 from packdepth.config import Run
 from packdepth.inference.predictor import load
+from packdepth.optimization.muon import BOUNDING_DECAY
+from packdepth.progress import counted
 from packdepth.records import Clip
 
 WINDOWS = 10  # parts of a training whose mean losses are compared
+MIN_STEPS = 70  # of a training that is judged: good ones seemed to rise (`has_risen`) after up to 63 steps, by noise
 RISE = 1.2  # factor from the lowest to the last of these means from which a loss has risen; collapses had 1.8 and 4
 MOVED = 2.0  # factor from the depth that a training starts from, above which flat depth was not left at the start
 FLAT = 1.05  # ratio of the 95th to the 5th percentile of depth below which it is the same everywhere; streets have 10
@@ -25,7 +28,7 @@ def collapsed(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str
     """Return one sentence if the training that wrote a checkpoint has collapsed, else None.
 
     Depth that is the same everywhere is where a training starts, too; so the loss must have risen as well, or depth
-    must be far from where it started.
+    must be far from where it started. Neither tells anything in the first `MIN_STEPS` steps.
 
     Args:
         folder: the checkpoint, beside the `metrics.csv` of its run.
@@ -33,28 +36,58 @@ def collapsed(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str
         clips: the clips that the run trained on.
         device: the device to predict on.
     """
-    predictor = load(folder, device)
-    clip = max(clips, key=lambda clip: len(clip.frames))
-    chosen = np.linspace(0, len(clip.frames) - 1, IMAGES).round().astype(int)
-    images = replace(clip, frames=tuple(clip.frames[i] for i in chosen))
-    depths = [prediction.depth for prediction in predictor.predict_clip(images)]
-    if not all(is_flat(depth) for depth in depths):
+    losses = _losses(folder)
+    if len(losses) < MIN_STEPS or (depth := _flat_depth(folder, clips, device)) is None:
         return None
-    depth, start = float(np.median(depths[0])), getattr(run.networks.depth, "initial_depth", None)
-    if has_risen(_losses(folder.parent / "metrics.csv")):
+    start = getattr(run.networks.depth, "initial_depth", None)
+    if has_risen(losses):
         cause = "the loss rose, and "
     elif start is not None and not 1 / MOVED < depth / start < MOVED:
         cause = f"it started at {start:.3g} m, and "
     else:
         return None
-    kinds = {term.kind for term in run.objective if term.weight}
-    other_term = "with the term `abs_rel` in place of `reprojected`, "
+    return f"{folder}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; {_advice(run)}"
+
+
+def too_few_steps(folder: Path, clips: Sequence[Clip], device: str) -> str | None:
+    """Return one sentence if depth is the same everywhere after too few steps to tell a collapse, else None.
+
+    Args:
+        folder: the checkpoint, beside the `metrics.csv` of its run.
+        clips: the clips that the run trained on.
+        device: the device to predict on.
+    """
+    steps = len(_losses(folder))
+    if steps >= MIN_STEPS or (depth := _flat_depth(folder, clips, device)) is None:
+        return None
     return (
-        f"{folder}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; train again "
-        f"{other_term if 'reprojected' in kinds and not kinds & HOLD_MOTION else ''}with lower learning rates, or with "
-        f"weight_decay: 0.5 of the optimizer muon; a camera that is carried or turns fast needs measured poses (term "
-        f"`poses`), or smaller steps between frames"
+        f"{folder}: depth is {depth:.3g} m everywhere, but {counted(steps, 'step')} are too few to tell whether the "
+        f"training collapses; {MIN_STEPS} or more tell it"
     )
+
+
+def _advice(run: Run) -> str:
+    """Return what to change in a run that has collapsed, without what it has already."""
+    kinds = {term.kind for term in run.objective if term.weight}
+    changes = ["with lower learning rates"]
+    if "reprojected" in kinds and not kinds & HOLD_MOTION:
+        changes.insert(0, "with the term `abs_rel` in place of `reprojected`")
+    if not run.training.optimizer.bounds_weights:
+        changes.append(f"with weight_decay: {BOUNDING_DECAY:g} of the optimizer muon")
+    poses = "" if "poses" in kinds else "measured poses (term `poses`), or "
+    return (
+        f"train again {', or '.join(changes)}; a camera that is carried or turns fast needs {poses}smaller steps "
+        f"between frames"
+    )
+
+
+def _flat_depth(folder: Path, clips: Sequence[Clip], device: str) -> float | None:
+    """Return the depth, in metres, that a checkpoint predicts everywhere; None if it differs from place to place."""
+    clip = max(clips, key=lambda clip: len(clip.frames))
+    chosen = np.linspace(0, len(clip.frames) - 1, IMAGES).round().astype(int)
+    images = replace(clip, frames=tuple(clip.frames[i] for i in chosen))
+    depths = [prediction.depth for prediction in load(folder, device).predict_clip(images)]
+    return float(np.median(depths[0])) if all(is_flat(depth) for depth in depths) else None
 
 
 def has_risen(losses: np.ndarray) -> bool:
@@ -83,7 +116,7 @@ def is_flat(depth: np.ndarray) -> bool:
     return bool(far < FLAT * near)
 
 
-def _losses(path: Path) -> np.ndarray:
-    """Return the loss [S] of each step of a run."""
-    with path.open(newline="") as file:
+def _losses(folder: Path) -> np.ndarray:
+    """Return the loss [S] of each step of the run of a checkpoint."""
+    with (folder.parent / "metrics.csv").open(newline="") as file:
         return np.array([float(row["loss"]) for row in csv.DictReader(file)])

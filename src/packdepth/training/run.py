@@ -50,7 +50,7 @@ from packdepth.sources.guess import assume_fov
 from packdepth.sources.video import check_sizes_of_videos
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
-from packdepth.training.collapse import collapsed
+from packdepth.training.collapse import collapsed, too_few_steps
 from packdepth.training.data import RunData
 from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
@@ -193,6 +193,9 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         collapse = collapsed(output / "best", run, clips, device)
         if collapse is not None:
             raise InputError(collapse)
+        undecided = too_few_steps(output / "best", clips, device)
+        if undecided is not None:
+            print(f"warning: {undecided}")
         meta = check_scales(output, clips, validation, device)
         print(f"scale: {meta.scale}")
         epoch = f"epoch {checkpoint.read_description(output / 'best')[1].epoch} of {run.training.epochs}"

@@ -10,6 +10,7 @@ from packdepth.checkpoint import MIN_CHECKED, Meta, ScaleCheck
 from packdepth.inference.predictor import Predictor, load
 from packdepth.records import Clip
 from packdepth.scale.measure import measure
+from packdepth.scale.measurement import ScaleMeasurement
 
 
 def check_scales(output: Path, clips: Sequence[Clip], held_out: Sequence[Clip], device: str) -> Meta:
@@ -47,5 +48,14 @@ def scale_checks(predictor: Predictor, clips: Sequence[Clip], held_out: Sequence
         clips: the clips that they were trained on.
         held_out: other clips; sources that they offer less than `MIN_CHECKED` frames of are left out.
     """
-    found = [m.check(held_out=True) for m in measure(predictor, held_out) if m.frames >= MIN_CHECKED]
-    return [*found, *(m.check(held_out=False) for m in measure(predictor, clips) if m.frames)]
+    measured = measure(predictor, held_out)
+    counts = {each.source: each.frames for each in measured}
+
+    def on_training_frames(each: ScaleMeasurement) -> ScaleCheck:
+        """Return a check on training frames, with the number of held-out frames if these are too few."""
+        count = counts.get(each.source, 0)
+        too_few = count if held_out and count < MIN_CHECKED else None
+        return each.check(held_out=False).model_copy(update={"too_few": too_few})
+
+    found = [each.check(held_out=True) for each in measured if each.frames >= MIN_CHECKED]
+    return [*found, *(on_training_frames(each) for each in measure(predictor, clips) if each.frames)]

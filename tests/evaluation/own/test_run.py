@@ -13,13 +13,16 @@ from markupsafe import escape
 
 import packdepth
 from packdepth import cli
+from packdepth.data.held_out import without_tail
 from packdepth.errors import InputError
 from packdepth.evaluation.own.held_out import held_out
 from packdepth.evaluation.own.report import OwnReport
 from packdepth.evaluation.own.verdict import LEAST
 from packdepth.evaluation.protocols import our_protocols
 from packdepth.html.page import Verdict
+from packdepth.records import Clip
 from packdepth.sources.open import open_clips
+from packdepth.training.scale_check import scale_checks
 
 from .conftest import Change, knowing
 
@@ -86,13 +89,24 @@ def test_without_a_camera_the_report_says_what_is_missing(drive: Path, tmp_path:
     assert report["parallax"] != report["parallax"]
 
 
+def slowed(folder: Path, first: int) -> Path:
+    """A clip whose camera moves at 0.5 m/s, 0.05 m a frame, from a frame on."""
+    head, *rows = (folder / "frames.csv").read_text().splitlines()
+    times = [row.split(",")[:3] for row in rows]
+    slow = [[frame, time, speed if index < first else "0.5"] for index, (frame, time, speed) in enumerate(times)]
+    table = [",".join(head.split(",")[:3]), *(",".join(row) for row in slow)]
+    (folder / "frames.csv").write_text("\n".join(table) + "\n")
+    return folder
+
+
 def test_training_frames_are_called_so(drive: Path) -> None:
     clips = open_clips(drive)
     (meta, run) = (knowing(clips=("video/my_drive",)).meta, knowing().run)
     found = held_out(clips, run, meta)
     assert found.seen
     assert len(found.clips[0].frames) == world.FRAMES
-    assert "training frames" in found.words
+    assert found.words.startswith("these 6 frames are training frames, ")
+    assert found.words.endswith(", or hold out the end of each by data.val_tail")
     (report,) = packdepth.evaluate(knowing(clips=("folder/my_drive",)), "own", drive)
     assert report.headline.endswith("(measured on training frames)")
 
@@ -102,6 +116,8 @@ def test_the_tail_of_a_training_clip_is_held_out(drive: Path) -> None:
     long = open_clips(drive)[0]
     found = held_out([long], predictor.run, predictor.meta)
     assert found.seen  # six frames are too few for a tail
+    assert found.words.startswith("these 6 frames count as training frames, as no held-out end of them is known: ")
+    assert "data.val_tail" not in found.words  # the run file has it
     longer = type(long)(**{**long.__dict__, "frames": long.frames * 4})
     assert held_out([longer], predictor.run, predictor.meta).seen  # six frames were trained on, not twelve
     predictor = knowing(clips=("folder/my_drive",), tail=0.5, frames=12)
@@ -129,6 +145,34 @@ def test_training_frames_judge_where_the_camera_of_the_others_stands(drive: Path
     (report,) = packdepth.evaluate(knowing(clips=("folder/old",)), "own", tmp_path)
     assert report.seen
     assert {pair.clip for pair in report.pairs} == {"folder/old"}
+    assert report.frames.startswith(
+        "the 6 frames that were not trained on hold 5 pairs of consecutive frames, but between none of them the camera "
+        "moves by the 0.1 m that are needed (at most by 0 m, as speeds or poses say), so that training frames "
+    )
+
+
+def test_training_frames_judge_where_the_camera_is_slow_in_the_held_out_tail(tmp_path: Path) -> None:
+    folder = slowed(world.write(tmp_path / "my_drive", frames=16), first=8)
+    predictor = knowing(clips=("folder/my_drive",), tail=0.5, frames=8)
+    (report,) = packdepth.evaluate(predictor, "own", folder)
+    assert report.seen
+    assert {pair.frame for pair in report.pairs} == {f"{index:06d}" for index in range(8)}
+    assert report.frames.startswith("the 8 frames that were not trained on hold 7 pairs of consecutive frames, but ")
+    assert "(at most by 0.05 m, as speeds or poses say), so that training frames are judged" in report.frames
+    assert report.frames.endswith("judge by another drive, or hold out more of each by data.val_tail")
+
+
+def test_a_scale_on_training_frames_says_how_few_held_out_ones_could_be_measured(tmp_path: Path) -> None:
+    clips = open_clips(slowed(world.write(tmp_path / "my_drive", frames=16), first=8))
+    kept, tails = without_tail(clips, 0.5, offsets=(-1, 1))
+    predictor = knowing(clips=("folder/my_drive",), tail=0.5, frames=8)
+
+    def too_few(held_out: list[Clip]) -> dict[str, int | None]:
+        checks = [check for check in scale_checks(predictor, kept, held_out) if not check.held_out]
+        return {check.source: check.too_few for check in checks}
+
+    assert too_few(tails) == {"depth": None, "speed": 0}  # the depth of the held-out frames is measured
+    assert too_few([]) == {"depth": None, "speed": None}
 
 
 def test_what_the_command_writes(
@@ -164,8 +208,18 @@ def test_images_without_motion_between_them_are_refused(drive: Path, tmp_path: P
     shutil.copytree(drive, tmp_path / "one")
     camera = tmp_path / "one" / "camera.yaml"
     camera.write_text(camera.read_text() + "independent: true\n")
-    with pytest.raises(InputError, match="holds no two consecutive frames between which the camera moves"):
+    with pytest.raises(InputError, match="one: holds no two consecutive frames; --protocol own judges depth by the "):
         packdepth.evaluate(knowing(), "own", tmp_path / "one")
+
+
+def test_a_camera_that_moves_too_little_is_refused_with_the_metres_that_are_needed(tmp_path: Path) -> None:
+    folder = slowed(world.write(tmp_path / "slow"), first=0)
+    words = (
+        r"slow: holds 5 pairs of consecutive frames, but between none of them the camera moves by the 0\.1 m that are "
+        r"needed \(at most by 0\.05 m, as speeds or poses say\); "
+    )
+    with pytest.raises(InputError, match=words):
+        packdepth.evaluate(knowing(), "own", folder)
 
 
 def test_the_help_names_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ class HeldOut:
     clips: tuple[Clip, ...]
     """The clips. Of a training clip, only the frames that were held out of training, if there are any."""
     seen: bool
-    """Whether these are training frames, because nothing else was given."""
+    """Whether training frames are among these, because the others are none, or give no pair."""
     words: str
     """The choice in one sentence."""
 
@@ -43,7 +43,7 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
     used = sum(len(clip.frames) for clip in (*new, *kept))
     frames = sum(len(clip.frames) for clip in clips)
     if not new and not kept:
-        return training_frames(clips)
+        return HeldOut(tuple(clips), True, _only_trained(frames, run))
     words = f"{used} frames that were not trained on"
     if kept:
         tails = f"the last {percent(run.data.val_tail)} of {counted(len(kept), 'training clip')}"
@@ -53,15 +53,25 @@ def held_out(clips: Sequence[Clip], run: Run | Imported, meta: Meta) -> HeldOut:
     return HeldOut((*new, *kept), False, words)
 
 
-def training_frames(clips: Sequence[Clip]) -> HeldOut:
-    """Return clips as training frames, which judge a network too well.
+def _only_trained(frames: int, run: Run) -> str:
+    """Return the sentence about training frames beside which no others are known."""
+    better = "the numbers are better than on other drives; judge by another drive"
+    if run.data.val_tail:
+        return f"these {frames} frames count as training frames, as no held-out end of them is known: {better}"
+    return f"these {frames} frames are training frames, so that {better}, or hold out the end of each by data.val_tail"
+
+
+def with_training_frames(clips: Sequence[Clip], untrained: HeldOut, lack: str) -> HeldOut:
+    """Return all clips, training frames among them, because the other frames give no pair to judge by.
 
     Args:
         clips: the clips.
+        untrained: their frames that were not trained on.
+        lack: what these frames hold in place of pairs, as `pairs.lack_of_pairs` says it.
     """
-    frames = sum(len(clip.frames) for clip in clips)
+    count = sum(len(clip.frames) for clip in untrained.clips)
     words = (
-        f"these {frames} frames are training frames, so that the numbers are better than on other drives; judge by "
-        f"another drive, or hold out the end of each by data.val_tail"
+        f"the {count} frames that were not trained on hold {lack}, so that training frames are judged: the numbers are "
+        "better than on other drives; judge by another drive, or hold out more of each by data.val_tail"
     )
     return HeldOut(tuple(clips), True, words)

@@ -26,6 +26,7 @@ from packdepth.geometry.resize import resize_image
 from packdepth.geometry.road import road_height, road_points
 from packdepth.inference.cameras import known_camera
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor
+from packdepth.progress import counted
 from packdepth.records import Clip, Frame
 from packdepth.scale.measure import MIN_DISTANCE, evenly
 
@@ -115,9 +116,31 @@ def pairs_of(clips: Sequence[Clip], step: int, most: int = MAX_PAIRS) -> list[Pa
         step: the number of frames from the earlier frame to the later one.
         most: the largest number of pairs.
     """
-    found = [Pair(clip, i, i + step) for clip in clips for i in target_indices(clip, (step,))]
-    moving = [pair for pair in found if pair.distance is None or pair.distance >= MIN_DISTANCE]
+    moving = [pair for pair in _all_pairs(clips, step) if pair.distance is None or pair.distance >= MIN_DISTANCE]
     return [moving[i] for i in evenly(len(moving), most)]
+
+
+def lack_of_pairs(clips: Sequence[Clip], step: int) -> str:
+    """Return what clips hold for which `pairs_of` finds no pair, as the object of a sentence.
+
+    Args:
+        clips: the clips.
+        step: the number of frames from the earlier frame to the later one.
+    """
+    apart = "consecutive frames" if step == 1 else f"frames {step} apart in the order of time"
+    distances = [pair.distance for pair in _all_pairs(clips, step)]
+    farthest = max((each for each in distances if each is not None), default=None)
+    if farthest is None:
+        return f"no two {apart}"
+    return (
+        f"{counted(len(distances), 'pair')} of {apart}, but between none of them the camera moves by the "
+        f"{MIN_DISTANCE:g} m that are needed (at most by {farthest:.2g} m, as speeds or poses say)"
+    )
+
+
+def _all_pairs(clips: Sequence[Clip], step: int) -> list[Pair]:
+    """Return all pairs of frames without a gap in time between them."""
+    return [Pair(clip, i, i + step) for clip in clips for i in target_indices(clip, (step,))]
 
 
 @torch.inference_mode()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from packdepth.errors import InputError
-from packdepth.evaluation.own.held_out import held_out, training_frames
+from packdepth.evaluation.own.held_out import held_out, with_training_frames
 from packdepth.evaluation.own.page import PairPicture, write_own_page
-from packdepth.evaluation.own.pairs import depth_by_position, measure_pairs, pairs_of
+from packdepth.evaluation.own.pairs import depth_by_position, lack_of_pairs, measure_pairs, pairs_of
 from packdepth.evaluation.own.report import OwnReport
 from packdepth.files import write_json
 from packdepth.inference.cameras import known_camera, scale_on
@@ -30,17 +30,18 @@ def judge(
         data: the path of the clips in the report.
         pictured: whether there will be a page. Without one, no pictures are made.
 
-    Raises InputError if no two frames follow each other.
+    Raises InputError if no two frames follow each other between which the camera moves.
     """
     chosen = held_out(clips, predictor.run, predictor.meta)
-    pairs = pairs_of(chosen.clips, frame_step(predictor))
+    step = frame_step(predictor)
+    pairs = pairs_of(chosen.clips, step)
     if not pairs and not chosen.seen:  # such as those of a camera that stands, beside cameras that move
-        chosen = training_frames(clips)
-        pairs = pairs_of(chosen.clips, frame_step(predictor))
+        chosen = with_training_frames(clips, chosen, lack_of_pairs(chosen.clips, step))
+        pairs = pairs_of(chosen.clips, step)
     if not pairs:
         raise InputError(
-            f"{data}: holds no two consecutive frames between which the camera moves; --protocol own judges depth by "
-            f"the motion between frames, so give a video or the frames of one"
+            f"{data}: holds {lack_of_pairs(clips, step)}; --protocol own judges depth by the motion between frames, "
+            f"so give a video or more frames of one"
         )
     by_position = depth_by_position(predictor, [pair.frame for pair in pairs])
     measures = [values for values, _ in progress(measure_pairs(predictor, pairs, by_position), "own", len(pairs))]

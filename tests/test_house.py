@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,18 @@ def late():
 """
     expected = ["torch", "cli", "sources", "__version__", "geometry", "data", "training", "networks", "lightning"]
     assert list(imported(text, ("packdepth", "data"))) == expected
+
+
+def test_a_record_is_cited_with_its_folder() -> None:
+    cited = [
+        (path.relative_to(SOURCE), *found)
+        for path in FILES
+        for found in re.findall(r"((?:[\w-]+/)*)(20\d\d-\d\d-\d\d-[a-z0-9-]+\.md)", path.read_text())
+    ]
+    assert "2026-11-26-changing-speed.md" in {name for *_, name in cited}
+    records = SOURCE.parents[1] / "docs" / "results"
+    lost = [each for each in cited if each[1] != "docs/results/" or not (records / each[2]).is_file()]
+    assert lost == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from packdepth.cli import DATA, SEMANTICS, STUDIES, VERBS, main
-from packdepth.spelling import option_names
+from packdepth.errors import InputError
+from packdepth.spelling import check_spelling, option_names
 
 GROUPS = {"": VERBS, "data": DATA, "semantics": SEMANTICS, "study": STUDIES}
 ALL = {
@@ -46,6 +48,37 @@ def test_a_slip_is_answered_by_the_nearest_word(typed: str, meant: str, capsys: 
     assert meant in message
     assert message.startswith("packdepth: ")
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "advice"),
+    [
+        (
+            "evaluate best --protocol own --data room frames=[90,100]",
+            "for a part of the data, give --data what packdepth data import DATA PART frames=[90,100] writes; "
+            "see packdepth evaluate --help",
+        ),
+        ("info best frames=[90,100]", "see packdepth info --help"),
+    ],
+)
+def test_a_verb_that_takes_no_key_and_value_says_so(
+    typed: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb = typed.split()[0]
+    assert main(typed.split()) == 2
+    expected = f"packdepth: packdepth {verb} takes no KEY=VALUE such as frames=[90,100]; {advice}\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_what_an_option_takes_and_what_exists_is_no_key_and_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="evaluate takes no KEY=VALUE such as lr=2"):
+        check_spelling(["evaluate", "lr=2", "--protocol", "own", "--data", "frames=2", "--html=a.html"], VERBS)
+    (tmp_path / "lr=2").mkdir()
+    check_spelling(["evaluate", "lr=2", "--protocol", "own", "--data", "frames=2", "--html=a.html"], VERBS)
+    check_spelling(["city", "seed=2"], VERBS)  # names its output
 
 
 @pytest.mark.parametrize("name", ALL)

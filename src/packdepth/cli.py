@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +53,7 @@ from packdepth.progress import counted
 from packdepth.reading import reason_of
 from packdepth.run_files import DOCS
 from packdepth.sharing.options import CARD, CardOptions
-from packdepth.spelling import check_spelling
+from packdepth.spelling import KEY_VALUE, check_spelling
 from packdepth.studies.budget import Budget
 from packdepth.studies.machine import Machine
 from packdepth.terminal import (
@@ -448,7 +447,8 @@ def evaluate(
         checkpoints: folders that training wrote, such as OUTPUT/best, other projects' checkpoints (see convert), files
             that export wrote, or folders that predict --save depth wrote.
         protocol: name of the protocol, or a YAML file with its fields; docs/reference/protocols.md describes them.
-        data: folder that holds the protocol's data; for own, a video, a folder of images, a clip or a data set.
+        data: folder that holds the protocol's data; for own, a video, a folder of images, a clip or a data set. For a
+            part of the data, give the folder that data import DATA PART frames=[0, 100] writes.
         json: file to write the numbers to.
         html: file for a page with tables, curves and pictures.
         processes: number of processes that share the work.
@@ -1313,7 +1313,7 @@ def _print_end_of_help(arguments: list[str]) -> None:
 
 def _scattered(arguments: list[str]) -> bool:
     """Return whether there are options between KEY=VALUE arguments, of which tyro then reads only the first ones."""
-    places = [place for place, argument in enumerate(arguments) if re.match(r"[a-z][\w.]*=", argument)]
+    places = [place for place, argument in enumerate(arguments) if KEY_VALUE.match(argument)]
     return bool(places) and places[-1] - places[0] >= len(places)
 
 

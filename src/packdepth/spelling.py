@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from packdepth.blocks import nearest
@@ -15,6 +17,8 @@ Verb = Callable[..., None]
 """A function that the command line calls. Its keyword-only parameters are options."""
 Verbs = Mapping[str, "Verb | Mapping[str, Verb]"]
 """Verbs by their name, and groups of them."""
+KEY_VALUE = re.compile(r"[a-z][\w.]*=")
+"""The beginning of an argument KEY=VALUE."""
 OPTIONS = {word: f"write packdepth --{word}" for word in ("version", "help")}  # verbs of other programs
 
 
@@ -39,6 +43,7 @@ def check_spelling(arguments: Sequence[str], verbs: Verbs) -> None:
         level = level[word]
         if not isinstance(level, Mapping):
             _check_options(arguments[: place + 1], arguments[place + 1 :], level)
+            _check_key_values(arguments[: place + 1], arguments[place + 1 :], level)
             return
 
 
@@ -66,6 +71,24 @@ def _check_options(names: Sequence[str], words: Sequence[str], verb: Verb) -> No
         given = value if equals else next(iter(words[place + 1 :]), "--")
         if choices and not given.startswith("--") and given not in choices:
             raise InputError(f"packdepth {' '.join(names)} {option} {given}: {nearest(given, choices)}")
+
+
+def _check_key_values(names: Sequence[str], words: Sequence[str], verb: Verb) -> None:
+    """Raise InputError for the first KEY=VALUE of a verb that takes none.
+
+    Not for a verb whose output may stand among its positional arguments: any word may name it.
+    """
+    types = get_type_hints(verb, include_extras=True)
+    taken = " ".join(getattr(mark, "metavar", None) or "" for kind in types.values() for mark in get_args(kind)[1:])
+    if "KEY=VALUE" in taken or "[OUTPUT]" in taken:
+        return
+    for before, word in zip(["", *words], words, strict=False):
+        is_value = before.startswith("-") and "=" not in before  # of the option before it
+        if KEY_VALUE.match(word) and not is_value and not Path(word).exists():
+            command = f"packdepth {' '.join(names)}"
+            part = f"for a part of the data, give --data what packdepth data import DATA PART {word} writes"
+            advice = f"{part}; see" if "data" in types else "see"
+            raise InputError(f"{command} takes no KEY=VALUE such as {word}; {advice} {command} --help")
 
 
 def option_names(verb: Verb) -> Iterator[str]:

@@ -20,6 +20,7 @@ from interrupting import Interrupting
 from packdepth.app.page import AppPage
 from packdepth.app.work import Workshop
 from packdepth.cli import main
+from packdepth.inference.options import AppOptions
 
 
 def test_a_program_uploads_an_image_and_downloads_its_depth(workshop: Workshop, image: Path) -> None:
@@ -47,6 +48,25 @@ def test_ctrl_c_ends_it_cleanly_and_leaves_nothing(
     assert main(["app", str(checkpoint_folder), "--port", "0"]) == 0
     assert re.fullmatch(r"open http://127\.0\.0\.1:\d+/ in a browser; Ctrl-C ends\n", printed.getvalue())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_browser_shows_what_fusion_does_to_the_checkpoint_that_is_chosen(
+    checkpoint_folder: Path, unmirrored: Path, tmp_path: Path
+) -> None:
+    workshop = Workshop([checkpoint_folder, unmirrored], tmp_path / "served", AppOptions())
+    discouraged = workshop.about_flip(str(unmirrored))
+    with AppPage(workshop, port=0) as page, browser(tmp_path / "profile") as tab:
+        tab.open(page.url, 1280, 1400)
+        tab.wait("document.body.innerText.includes('better at the borders')")
+        assert discouraged not in tab.run("document.body.innerText")
+        box = "document.querySelector('input[aria-label=checkpoint]')"
+        option = "document.querySelectorAll('[role=option]')"
+        tab.click(*tab.run(f"[{box}.getBoundingClientRect().x + 5, {box}.getBoundingClientRect().y + 5]"))
+        tab.wait(f"{option}.length == 2")
+        tab.click(*tab.run(f"[{option}[1].getBoundingClientRect().x + 5, {option}[1].getBoundingClientRect().y + 5]"))
+        tab.wait(lambda: discouraged in tab.run("document.body.innerText"))
+        assert "better at the borders" not in tab.run("document.body.innerText")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")

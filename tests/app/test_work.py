@@ -12,10 +12,12 @@ import numpy as np
 import ply
 import pytest
 import world
+from PIL import Image
 
 from packdepth.app.work import Workshop, distance_at
 from packdepth.cli import main
 from packdepth.errors import InputError
+from packdepth.inference.options import AppOptions
 from packdepth.inference.run import predict
 from packdepth.records import Prediction
 
@@ -48,6 +50,35 @@ def test_without_a_camera_there_is_depth_but_no_points(workshop: Workshop, image
     assert answer.cloud is None
     assert "state its field of view" in answer.words
     assert [path.suffix for path in answer.downloads] == [".npz", ".png"]
+
+
+def test_fusion_with_the_mirrored_image_is_described_as_predict_does(
+    checkpoint_folder: Path,
+    unmirrored: Path,
+    image: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workshop = Workshop([checkpoint_folder, unmirrored], tmp_path, AppOptions())
+    assert workshop.about_flip(str(checkpoint_folder)) == "better at the borders"
+    predict(unmirrored, image, tmp_path / "out", "depth", flip=True)
+    assert f"flip: {workshop.about_flip(str(unmirrored))}" in capsys.readouterr().err.splitlines()
+
+
+def test_the_page_names_no_option_of_the_command_line(
+    checkpoint_folder: Path, unmirrored: Path, tmp_path: Path
+) -> None:
+    workshop = Workshop([checkpoint_folder, unmirrored], tmp_path, AppOptions())
+    for size, words in (
+        (world.CAMERA, "the camera is taken for that of the training (state its field of view if it is another)."),
+        (world.CAMERA.resized(90, 192), "where the networks were trained on 96x48; state its field of view."),
+    ):
+        path = tmp_path / f"{size.height}.png"
+        Image.fromarray(np.zeros((size.height, size.width, 3), np.uint8)).save(path)
+        dropped = workshop.open(path)
+        answer = workshop.answer(str(unmirrored), dropped, 0, workshop.depth(str(unmirrored), dropped, 0))
+        assert words in answer.words
+        assert "--" not in answer.words
 
 
 def test_a_video_is_cut_to_the_limit_and_written_with_its_depth(workshop: Workshop, video: Path) -> None:

@@ -118,7 +118,11 @@ def test_a_worker_that_is_killed_loses_one_input_which_the_next_one_does(
 
 
 def test_an_input_that_cannot_be_used_fails_and_others_go_on(
-    checkpoint_folder: Path, listed: Path, folders: list[Path], tmp_path: Path
+    checkpoint_folder: Path,
+    listed: Path,
+    folders: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     output, images = tmp_path / "out", shutil.copytree(folders[1], tmp_path / "kept")
     (folders[1] / "1.png").write_bytes(b"no image")
@@ -127,6 +131,10 @@ def test_an_input_that_cannot_be_used_fails_and_others_go_on(
     (failed,) = [entry for entry in entries(output) if entry["state"] == "failed"]
     assert failed["name"] == "drive1"
     assert "1.png" in failed["error"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{listed}: taken for a list, whose lines name 5 inputs"
+    assert [line for line in lines if line.startswith("failed")] == [f"failed     {failed['error']}"]
+    assert failed["error"].count(str(folders[1])) == 1
     assert sum(done(output).values()) == 4
     assert not (output / "drive1").exists()
     shutil.copy(images / "1.png", folders[1] / "1.png")
@@ -155,7 +163,12 @@ def test_a_full_disk_ends_the_list_in_one_sentence_and_the_same_command_goes_on(
 
 
 def test_what_may_pass_is_tried_again(
-    checkpoint_folder: Path, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint_folder: Path,
+    listed: Path,
+    folders: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     calls, predict_batch = [0], Predictor.predict_batch
 
@@ -169,6 +182,7 @@ def test_what_may_pass_is_tried_again(
     predict_list(checkpoint_folder, listed, tmp_path / "out", DEPTH, "1/5")
     states = [(entry["state"], entry["attempt"]) for entry in entries(tmp_path / "out")]
     assert states == [("started", 1), ("failed", 1), ("started", 2), ("done", 2)]
+    assert f"failed     {folders[0]} (attempt 1 of 3): out of memory\n" in capsys.readouterr().out
 
 
 def test_other_options_changed_inputs_and_removed_results_are_not_taken_for_done(

@@ -154,6 +154,20 @@ def test_data_that_gives_no_metres_is_called_so(sound: Survey) -> None:
         assert (words in DataCheck(Path("drive"), "folder", [(surveyed, [])]).text().splitlines()) == told
 
 
+def test_the_height_of_a_camera_without_calibration_is_no_scale(sound: Survey) -> None:
+    bare = with_frames(sound, lambda i: {"speed": None, "pose": None, "depth": None, "lidar": None})
+    scale = "scale: none, depth will be known up to a factor; add "
+    for height, missing, words in (
+        (None, Path("drive.yaml"), "speeds=LOG, or height_m=METRES with fov=DEGREES or camera=FILE"),
+        (1.3, Path("drive.yaml"), "fov=DEGREES or camera=FILE, which height_m needs for metres, or speeds=LOG"),
+        (1.3, None, None),
+    ):
+        stated = replace(bare, clip=replace(bare.clip, camera_height=height, missing_camera=missing))
+        lines = DataCheck(Path("drive"), "folder", [(stated, [])]).about()
+        found = [line for line in lines if line.startswith("scale:")]
+        assert found == ([] if words is None else [f"{scale}{words}"])
+
+
 def test_data_without_metres_whose_log_could_not_be_used_is_not_asked_for_a_log(sound: Survey) -> None:
     bare = with_frames(sound, lambda i: {"speed": None, "pose": None, "depth": None, "lidar": None})
     refused = unfit_log(UnattachedError("log.csv: covers none of the frames", "give another offset"))

@@ -24,6 +24,7 @@ from packdepth.recommend.choices import (
     choose,
     image_sizes,
     place_count,
+    places_in_words,
     plan_in_words,
     scale_in_advance,
     with_steps,
@@ -106,12 +107,28 @@ def test_the_height_of_a_camera_without_calibration_gives_no_metres() -> None:
     clip = replace(clip_of(speed=None, height=1.5), missing_camera=Path("camera.yaml"))
     assert "camera_height" not in kinds(values_of(look_of(clip)))
     for looked, words in (
-        (look_of(clip), "need its calibration"),
+        (look_of(clip), "add fov=DEGREES or camera=FILE, which height_m needs for metres, or speeds=LOG to"),
+        (look_of(replace(clip, camera_height=None)), "height_m=METRES with fov=DEGREES or camera=FILE to import"),
         (look_of(clip_of(speed=None)), "nothing gives metres"),
         (look_of(clip_of(speed=None, height=1.5)), "metres from the height of the camera"),
         (look_of(clip_of(depth=True)), "metres from speed, measured depth"),
     ):
         assert words in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
+
+
+def test_the_comment_says_how_places_are_counted() -> None:
+    bare = clip_of(length=200, speed=None)
+    images = replace(bare, independent=True, frames=bare.frames[:5])
+    for looked, words in (
+        (look_of(clip_of(), path=200.0), "200 m of path show 4 places (one per 50 m, at least one per clip)"),
+        (look_of(clip_of(), path=2.0), "2 m of path show 1 place (one per 50 m, at least one per clip)"),
+        (look_of(bare, static=0.5), "100 frames in motion show 2 places (one per 50 frames, at least one per clip)"),
+        (look_of(images), "5 unrelated images show 5 places"),
+        (look_of(images, clip_of(), path=60.0), "5 unrelated images and 60 m of path show 6 places (one per 50 m, "),
+    ):
+        assert places_in_words(looked).startswith(words)
+    (why,) = [each.why for each in choose(look_of(bare), SOURCE, BUDGET) if each.key == "data.augmentation"]
+    assert why == f"none: {places_in_words(look_of(bare))}; so few are learned better as they are"
 
 
 def test_stereo_pairs_need_no_ego_motion() -> None:

@@ -86,5 +86,17 @@ def test_a_browser_shows_the_points_and_asks_nobody_else(moving_clip: Path, tmp_
             return bool((scene.max(-1) > 2 * DARK).mean() > 0.02) and len(np.unique(scene.reshape(-1, 3), axis=0)) > 50
 
         tab.wait(shows_points)
-        assert "metric, as it was measured" in tab.run("document.body.innerText")
+        text = tab.run("document.body.innerText")
+        for words in ("metric, as it was measured", "\nframe\n", "Make the map of the whole clip"):
+            assert words in text
         assert not [each for each in tab.requests if not each.startswith((viewer.url, "blob:", "data:", "about:"))]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_the_page_of_a_map_offers_no_frames_and_no_map(saved: Path, tmp_path: Path) -> None:
+    with served([str(saved / "map.ply")]) as viewer, browser(tmp_path) as tab:
+        tab.open(viewer.url, 900, 600)
+        tab.wait("document.body.innerText.includes('size of points')")
+        text = tab.run("document.body.innerText")
+        for words in ("\nframe\n", "play", "unreliable points", "Make the map", "measured depth", "ride along"):
+            assert words not in text

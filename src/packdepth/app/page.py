@@ -93,7 +93,11 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
                 file = gr.File(label=f"image or video, up to {limits.max_megabytes:g} MB", file_types=SUFFIXES)
                 checkpoint = gr.Dropdown(workshop.names, value=workshop.names[0], label="checkpoint")
                 fov = gr.Number(0, label="field of view in degrees; 0 for the camera of the training", minimum=0)
-                flip = gr.Checkbox(False, label="fuse with the mirrored image: better at the borders, twice the time")
+                flip = gr.Checkbox(
+                    False,
+                    label="fuse with the mirrored image, in twice the time",
+                    info=workshop.about_flip(workshop.names[0]),
+                )
                 frame = gr.Slider(0, 1, 0, step=1, label="frame", visible=False)
                 whole = gr.Button("Make a video of its depth", visible=False)
             with gr.Column(scale=2):
@@ -146,6 +150,10 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
                 return None
             return gr.Video(str(said(lambda: workshop.video(name, Path(path), fov or None, flip))), visible=True)
 
+        def chosen(name: str) -> Any:
+            """Say what fusion with the mirrored image does to the predictions of the checkpoint that was chosen."""
+            return gr.Checkbox(info=said(lambda: workshop.about_flip(name)))
+
         given = [checkpoint, dropped, frame, flip]
         shown = [prediction, words, image, picture, distance, cloud, downloads]
         for change in (file.change, fov.submit):
@@ -154,6 +162,7 @@ def _blocks(workshop: Workshop) -> gr.Blocks:
             )
         for element in (checkpoint.input, flip.input, frame.release):
             element(predicted, given, shown, api_visibility="private")
+        checkpoint.input(chosen, [checkpoint], [flip], api_visibility="private")
         for shown_picture in (image, picture):
             shown_picture.select(clicked, [prediction], [distance], api_visibility="private")
         whole.click(filmed, [file, checkpoint, fov, flip], [video], api_name="video")

@@ -18,7 +18,7 @@ from packdepth.errors import InputError
 from packdepth.html import STYLE, cloud
 from packdepth.html.page import SCRIPT
 from packdepth.inference.base import BasePredictor
-from packdepth.inference.cameras import camera_for_points, scale_of_points
+from packdepth.inference.cameras import CameraAdvice, camera_for_points, scale_of_points
 from packdepth.inference.load import load
 from packdepth.inference.options import AppOptions
 from packdepth.inference.pictures import with_bar
@@ -34,7 +34,8 @@ FRAME_STYLE = (
 IFRAME_STYLE = "display: block; width: 100%; height: 420px; border: 0"
 STORED_SECONDS = 3600  # for which files of a page that was left are kept
 WRITTEN = "answer-"  # beginning of the names of folders with files that are served
-ADVICE = "name its calibration with --camera", "state its field of view"  # of the command line, and of the page
+ADVICE = CameraAdvice("state its field of view", "state its field of view if it is another")
+FLIP_GAIN = "better at the borders"  # of predictions that are fused with those of mirrored images
 NO_CAMERA = "No points: the camera of the image is not known; state its field of view, or train on this camera."
 
 
@@ -93,6 +94,14 @@ class Workshop:
         """The names of the checkpoints."""
         return list(self._paths)
 
+    def about_flip(self, checkpoint: str) -> str:
+        """Return what fusion with the mirrored image does to the predictions of a checkpoint, in words.
+
+        Args:
+            checkpoint: name of the checkpoint.
+        """
+        return self._predictor(checkpoint).flip_note or FLIP_GAIN
+
     def open(self, path: Path, fov: float | None = None) -> Dropped:
         """Return what somebody has dropped, cut to the limit of frames.
 
@@ -145,7 +154,7 @@ class Workshop:
         """
         predictor, clip = self._predictor(checkpoint), dropped.clip
         meta = predictor.meta
-        scale = scale_of_points(clip, camera_for_points(clip, meta), meta).replace(*ADVICE)
+        scale = scale_of_points(clip, camera_for_points(clip, meta), meta, ADVICE)
         words = f"Depth is {scale}. {dropped.note}".rstrip()
         frame = clip.frames[min(index, len(clip.frames) - 1)].name
         name = frame if len(clip.frames) == 1 else f"{clip.short_name}-{frame}"

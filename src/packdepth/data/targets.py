@@ -200,6 +200,35 @@ def depth_source(clip: Clip) -> str | None:
     return " and ".join(sorted(names)) or None
 
 
+def has_metric_height(clip: Clip) -> bool:
+    """Return whether the height of a clip's camera can give metres: if it is stated, and the camera is calibrated.
+
+    Args:
+        clip: the clip.
+
+    >>> has_metric_height(Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), (), camera_height=1.5))
+    True
+    """
+    return clip.camera_height is not None and clip.missing_camera is None
+
+
+def metres_advice(clips: Sequence[Clip]) -> str:
+    """Return what to add to the options of a source, so that depth has metres.
+
+    Args:
+        clips: the clips, which have no speeds.
+
+    >>> metres_advice([Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), (), missing_camera=Path("a.yaml"))])
+    'add speeds=LOG, or height_m=METRES with fov=DEGREES or camera=FILE'
+    """
+    uncalibrated = [clip for clip in clips if clip.missing_camera is not None]
+    if any(clip.camera_height is not None for clip in uncalibrated):
+        return "add fov=DEGREES or camera=FILE, which height_m needs for metres, or speeds=LOG"
+    if uncalibrated:
+        return "add speeds=LOG, or height_m=METRES with fov=DEGREES or camera=FILE"
+    return "add speeds=LOG or height_m=METRES"
+
+
 def scale_in_words(clips: Sequence[Clip]) -> str | None:
     """Return one line that says that nothing gives depth its metres; None if something does.
 
@@ -214,14 +243,14 @@ def scale_in_words(clips: Sequence[Clip]) -> str | None:
     drives = [clip for clip in clips if not clip.independent]
     measured = (
         distance_source(clip)
-        or clip.camera_height
+        or has_metric_height(clip)
         or (clip.baseline and any(frame.right is not None for frame in clip.frames))
         or any(map(has_measured_depth, clip.frames))
         for clip in drives
     )
     if not drives or any(measured):
         return None
-    return "scale: none, depth will be known up to a factor; add speeds=LOG or height_m=METRES"
+    return f"scale: none, depth will be known up to a factor; {metres_advice(drives)}"
 
 
 def camera_advice(missing: Path) -> str:

@@ -38,7 +38,8 @@ STRETCHES = {"train": (5, 60), "val": (4, 60), "test": (1, 60), "odometry": (1, 
 SIZE = (96, 320)
 RATE = 10.0  # frames per second of rendered drives
 RUN_FILE = files("packdepth.demo") / "run.yaml"
-# What differs in the run file for PackNet from random weights, with which --compare compares (2026-11-22-demo.md).
+# What differs in the run file for PackNet from random weights, with which --compare compares
+# (docs/results/2026-11-22-demo.md).
 FROM_SCRATCH = (
     "networks.depth={kind: packnet, preset: tiny, initial_depth: 6.0, dropout: 0.2}",
     "training.depth_learning_rate=2.0e-3",

@@ -264,7 +264,7 @@ class Report:
                 f"checkpoint {self.checkpoint}: depth is {self.scale}",
                 "",
                 *columns(self.protocol.metrics, rows),
-                *([] if self.flip_note is None else ["", self.flip_note]),
+                *([] if self.flip_note is None else ["", f"flip: {self.flip_note}"]),
                 *self._interval_lines(),
                 *self._part_lines(),
                 *self._too_far_lines(),

@@ -333,7 +333,7 @@ def say_flip_note(predictor: BasePredictor, flip: bool) -> None:
         flip: whether predictions are fused with those of mirrored images.
     """
     if flip and predictor.flip_note is not None:
-        print(predictor.flip_note, file=sys.stderr)
+        print(f"flip: {predictor.flip_note}", file=sys.stderr)
 
 
 def image_pixels(image: Image) -> np.ndarray:

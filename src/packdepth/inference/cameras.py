@@ -13,7 +13,27 @@ from packdepth.records import Clip
 MAX_ZOOM = 1.25  # ratio of focal lengths up to which depth stays metric: the error then grew by 1.16, at 1.5 by 1.33
 # (docs/results/2026-11-26-other-cameras.md)
 MAX_STRETCH = 1.1  # ratio of the horizontal to the vertical zoom up to which things keep their shape; chosen by eye
-ASSUMED = "without a calibration, the camera is taken for that of the training (predict --camera names another)"
+
+
+@dataclass(frozen=True)
+class CameraAdvice:
+    """Advice about the camera of images, in the words of the place that gives it: the command line or a page.
+
+    >>> CameraAdvice("state its field of view", "state a field of view if it is another").assumed
+    'without a calibration, the camera is taken for that of the training (state a field of view if it is another)'
+    """
+
+    unknown: str  # the advice where the camera must be known
+    other: str  # the advice where the camera is assumed to be that of the training
+
+    @property
+    def assumed(self) -> str:
+        """The part of a sentence that says which camera is assumed."""
+        return f"without a calibration, the camera is taken for that of the training ({self.other})"
+
+
+COMMAND_LINE = CameraAdvice("name its calibration with --camera", "predict --camera names another")
+ASSUMED = COMMAND_LINE.assumed
 
 
 def learned_camera(clip: Clip, meta: Meta) -> LearnedCamera | None:
@@ -79,7 +99,9 @@ class CameraMatch:
     """One sentence for the user, if depth does not stay metric."""
 
 
-def match_camera(camera: Camera | None, height: int, width: int, meta: Meta) -> CameraMatch:
+def match_camera(
+    camera: Camera | None, height: int, width: int, meta: Meta, advice: CameraAdvice = COMMAND_LINE
+) -> CameraMatch:
     """Compare the camera of an image with those that the networks were trained on, at the size of their input.
 
     A longer lens enlarges the image. The network takes what is enlarged for near, so that predicted depth is multiplied
@@ -91,6 +113,7 @@ def match_camera(camera: Camera | None, height: int, width: int, meta: Meta) -> 
         height: height of the image, in pixels.
         width: width of the image, in pixels.
         meta: the description of the checkpoint. One that records no trained camera matches any image.
+        advice: what the user does about the camera.
 
     Returns:
         The comparison. An image without a camera must have the size of a trained camera's images.
@@ -112,7 +135,7 @@ def match_camera(camera: Camera | None, height: int, width: int, meta: Meta) -> 
         return CameraMatch(
             is_metric=False,
             warning=f"its camera is not known, and its images are {width}x{height} pixels where the networks were "
-            f"trained on {sizes}; name its calibration with --camera",
+            f"trained on {sizes}; {advice.unknown}",
         )
     zooms = [_zoom(camera, each.camera) for each in trained]
     across, down = min(zooms, key=lambda zoom: abs(math.log(zoom[0])) + abs(math.log(zoom[1])))
@@ -132,14 +155,15 @@ def match_camera(camera: Camera | None, height: int, width: int, meta: Meta) -> 
     return CameraMatch(factor)
 
 
-def match_clip(clip: Clip, meta: Meta) -> CameraMatch:
+def match_clip(clip: Clip, meta: Meta, advice: CameraAdvice = COMMAND_LINE) -> CameraMatch:
     """Compare the camera of a clip with those that the networks were trained on, as `match_camera` does.
 
     Args:
         clip: the clip; its camera is the one that is known for it, see `known_camera`.
         meta: the description of the checkpoint.
+        advice: what the user does about the camera.
     """
-    return match_camera(known_camera(clip, meta), clip.camera.height, clip.camera.width, meta)
+    return match_camera(known_camera(clip, meta), clip.camera.height, clip.camera.width, meta, advice)
 
 
 def is_metric_for(clip: Clip, meta: Meta) -> bool:
@@ -152,32 +176,34 @@ def is_metric_for(clip: Clip, meta: Meta) -> bool:
     return meta.metric and match_clip(clip, meta).is_metric
 
 
-def scale_of_clip(clip: Clip, meta: Meta) -> str:
+def scale_of_clip(clip: Clip, meta: Meta, advice: CameraAdvice = COMMAND_LINE) -> str:
     """Return the scale of the depth that is predicted for a clip, in words.
 
     Args:
         clip: the clip.
         meta: the description of the checkpoint.
+        advice: what the user does about the camera.
     """
-    match = match_clip(clip, meta)
+    match = match_clip(clip, meta, advice)
     if meta.metric and match.warning is not None:
         return f"not metric for {clip.short_name}: {match.warning}"
     if meta.metric and known_camera(clip, meta) is None:
-        return f"{meta.scale}; {ASSUMED}"
+        return f"{meta.scale}; {advice.assumed}"
     return meta.scale
 
 
-def scale_of_points(clip: Clip, camera: Camera | None, meta: Meta) -> str:
+def scale_of_points(clip: Clip, camera: Camera | None, meta: Meta, advice: CameraAdvice = COMMAND_LINE) -> str:
     """Return the scale of predicted depth as `scale_of_clip` does, and whether the points' camera is assumed.
 
     Args:
         clip: the clip.
         camera: the camera of the points, as `camera_for_points` returns it.
         meta: the description of the checkpoint.
+        advice: what the user does about the camera.
     """
-    scale = scale_of_clip(clip, meta)
+    scale = scale_of_clip(clip, meta, advice)
     is_assumed = camera is not None and known_camera(clip, meta) is None
-    return f"{scale}; {ASSUMED}" if is_assumed and ASSUMED not in scale else scale
+    return f"{scale}; {advice.assumed}" if is_assumed and advice.assumed not in scale else scale
 
 
 def scale_on(clips: Sequence[Clip], meta: Meta) -> tuple[bool, str]:

@@ -117,6 +117,19 @@ def read_list(path: Path) -> list[Item]:
     return items
 
 
+def list_in_words(path: Path, items: Sequence[Item]) -> str:
+    """Return one line that says that a text file is taken for a list of inputs.
+
+    Args:
+        path: the list.
+        items: its inputs.
+
+    >>> list_in_words(Path("drives.txt"), [Item(Path("day/drive.mp4"), "drive")])
+    'drives.txt: taken for a list, whose lines name 1 input'
+    """
+    return f"{path}: taken for a list, whose lines name {counted(len(items), 'input')}"
+
+
 def _whole_name(path: Path) -> str:
     """Return a path as the name of a folder."""
     return re.sub(r"[^\w.-]+", "-", str(path)).strip("-.")
@@ -300,9 +313,13 @@ class Worker:
                 raise
             text = in_one_line(str(error) or type(error).__name__)
             self.manifest.add(item, "failed", attempt=attempt, error=text)
-            print(f"failed     {item.path} ({attempt} of {ATTEMPTS}): {text}", flush=True)
             _empty(partial)
-            return "failed" if isinstance(error, InputError) else None
+            if isinstance(error, InputError):  # another attempt would fail in the same way
+                named = text if str(item.path) in text else f"{item.path}: {text}"
+                print(f"failed     {named}", flush=True)
+                return "failed"
+            print(f"failed     {item.path} (attempt {attempt} of {ATTEMPTS}): {text}", flush=True)
+            return None
         shutil.rmtree(self.output / item.name, ignore_errors=True)
         partial.rename(self.output / item.name)
         frames, seconds = sum(len(clip.frames) for clip in clips), time.monotonic() - began
@@ -406,6 +423,7 @@ def predict_list(
     if inputs have failed.
     """
     part, items = Shard.parse(shard), read_list(path)
+    print(list_in_words(path, items), flush=True)
     worker = open_worker(checkpoint, output, asked, precision, runtime, batch)
     worker.check_free(items)
     began, states = time.monotonic(), Counter[str]()

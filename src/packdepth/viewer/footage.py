@@ -55,6 +55,8 @@ class Footage(ABC):
     """Names of the classes by their id, if they are known."""
     camera: Camera | None = None
     """The camera of the frames; None if it is not known."""
+    is_map: bool = False
+    """Whether its only frame is a map that was saved."""
     first: int = 0
     """The index of the frame that is shown first: with measured depth, if any has some."""
 
@@ -350,6 +352,7 @@ class CloudFootage(Footage):
         scale = scale_in_words(metric, texts.get("scale_source", "none"))
         title = path.name if path.is_dir() else path.stem
         super().__init__(title, [file.stem for file in self.files] or [self.map.stem], scale, metric)
+        self.is_map = not self.files
 
     def material(self, index: int) -> Material:
         """Return no more than a camera: clouds hold no depth maps.

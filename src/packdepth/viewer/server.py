@@ -98,7 +98,7 @@ class Viewer:
         gui.configure_theme(show_logo=False, show_share_button=False, control_width="large", dark_mode=True)
         gui.add_markdown(f"Depth is {footage.scale}.")
         last = len(footage) - 1
-        self._time: Any = gui.add_slider("frame", 0, max(last, 1), 1, footage.first, disabled=last < 1)
+        self._time: Any = gui.add_slider("frame", 0, max(last, 1), 1, footage.first, visible=last > 0)
         self._play = gui.add_checkbox("play", False, visible=last > 0)
         self._moment = gui.add_markdown("")
         options: list[Coloring] = list(colorings(shot))
@@ -112,8 +112,9 @@ class Viewer:
             f"distance ({unit})", 0.0, greatest, step, (0.0, step * math.ceil(reach / step))
         )
         self._size = gui.add_slider("size of points", 0.2, 4.0, 0.1, 1.0)
+        is_judged = shot.predicted is not None and shot.predicted.reliable is not None
         self._all_points = gui.add_checkbox(
-            "unreliable points, too", False, visible=shot.predicted is not None, hint="sky, edges and what is far"
+            "unreliable points, too", False, visible=is_judged, hint="sky, edges and what is far"
         )
         both = shot.predicted is not None and shot.measured is not None
         hint = None if footage.metric else "scaled by the median of predicted over measured depth of each frame"
@@ -143,7 +144,9 @@ class Viewer:
             scene.add_camera_frustum(f"{CAMERA}/frustum", down, lens.width / lens.height, scale=size, color=PATH_COLOR)
 
     def _can_map(self) -> bool:
-        """Return whether a map can be made."""
+        """Return whether a map can be made of what is shown, which is none yet."""
+        if self._footage.is_map:
+            return False
         try:
             self._footage.check_map()
         except InputError:

@@ -45,8 +45,8 @@ def use_channels_last(network: nn.Module) -> None:
 def fastest_convolutions() -> Iterator[None]:
     """Return a context in which cuDNN times its algorithms for each new size of a convolution, and keeps the fastest.
 
-    What it guesses without timing can be 8 times slower on a GPU (2026-11-27-gpu-convolutions.md). The first images of
-    each size take longer. On a CPU nothing changes.
+    What it guesses without timing can be 8 times slower on a GPU (docs/results/2026-11-27-gpu-convolutions.md). The
+    first images of each size take longer. On a CPU nothing changes.
 
     >>> with fastest_convolutions():
     ...     torch.backends.cudnn.benchmark

@@ -8,12 +8,15 @@ import json
 import socket
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, browser
 from PIL import Image
 
 from packdepth.errors import InputError
@@ -101,6 +104,28 @@ def test_a_stream_sends_one_picture_after_the_other(page: Page) -> None:
             assert Image.open(io.BytesIO(answer.read(length))).size == (64, 32)
             assert answer.readline() == b"\r\n"
         assert page.is_watched
+
+
+def test_the_only_picture_is_sent_twice_and_no_more(page: Page) -> None:
+    """Chromium shows a picture when the head of the next one has come, which after the end of a file never came."""
+    page.show(PICTURE)
+    address = urllib.parse.urlsplit(page.url)
+    received = b""
+    with socket.create_connection((address.hostname, address.port), timeout=2) as asker:
+        asker.sendall(f"GET /stream HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+        with suppress(TimeoutError):
+            while True:
+                received += asker.recv(65536)
+    assert received.count(b"Content-Type: image/jpeg") == 2
+    assert received.endswith(b"\r\n--packdepth-frame\r\n")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_that_comes_after_the_last_picture_shows_it(page: Page, tmp_path: Path) -> None:
+    page.show(PICTURE)
+    with browser(tmp_path) as tab:
+        tab.open(page.url)
+        tab.wait("document.querySelector('img').naturalWidth == 64", 20)
 
 
 @pytest.mark.parametrize(("host", "code"), [("evil.example", 403), ("localhost:8000", 200), ("[::1]:8000", 200)])

@@ -875,6 +875,8 @@ def data_check(
 
         write_page(html, checked)
     print(checked.text())
+    if output is not None:
+        print(f"pictures: {output / 'contact_sheet.jpg'}; the findings: {output / 'check.txt'}, check.json")
     if html is not None:
         print(f"open {html} in a browser")
 

@@ -19,6 +19,7 @@ from packdepth.disk import disk_error, put, unfinished
 from packdepth.errors import InputError
 
 PLY_TYPES = {"<f4": "float", "u1": "uchar", "<u2": "ushort"}  # names of numpy's types in a PLY
+CAMERA_AXES, GLTF_AXES = "x right, y down, z forward", "x right, y up, z backward"  # in the texts of clouds
 GLTF_POINTS, GLTF_UINT16, GLTF_FLOAT = 0, 5123, 5126  # of glTF: a primitive of points, and types of numbers
 UNLIT = "KHR_materials_unlit"  # extension of glTF: colors are shown as they are, without any light
 JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}  # no visible loss; full resolution of color
@@ -148,7 +149,8 @@ def write_glb(path: Path, points: np.ndarray, colors: np.ndarray, texts: Mapping
         points: points [N, 3] in the axes of a camera (x right, y down, z forward); they are turned to those of glTF
             (x right, y up, z backward) and written as float32.
         colors: colors [N, 3] uint8, RGB, in sRGB. glTF keeps them linear, in 16 bits.
-        texts: texts by their keyword, which become `extras` of the asset; None for none.
+        texts: texts by their keyword, which become `extras` of the asset; None for none. Where they name the axes
+            of a camera, those of glTF take their place.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "points.glb"
@@ -157,12 +159,13 @@ def write_glb(path: Path, points: np.ndarray, colors: np.ndarray, texts: Mapping
     b'glTF'
     """
     places = (points * [1, -1, -1]).astype("<f4")
+    extras = {keyword: text.replace(CAMERA_AXES, GLTF_AXES) for keyword, text in (texts or {}).items()}
     share = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], axis=1) / 255
     share[:, :3] = np.where(share[:, :3] <= 0.04045, share[:, :3] / 12.92, ((share[:, :3] + 0.055) / 1.055) ** 2.4)
     blocks = [places.tobytes(), (share * 65535).round().astype("<u2").tobytes()]
     low, high = (places.min(0), places.max(0)) if len(places) else (np.zeros(3), np.zeros(3))
     content = {
-        "asset": {"version": "2.0", "generator": "packdepth", "extras": dict(texts or {})},
+        "asset": {"version": "2.0", "generator": "packdepth", "extras": extras},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "points"}],

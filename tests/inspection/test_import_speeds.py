@@ -40,6 +40,10 @@ def test_imported_speeds_are_in_frames_csv(
     (found,) = Folder(kind="folder", root=folder).clips()
     speeds = [frame.speed for frame in found.frames]
     assert speeds[-2:] == [None, None]
+    told = (tmp_path / "mine" / "import.yaml").read_text()  # how the log was read is not on the terminal alone
+    assert told.startswith(f"# imported in {Path.cwd()}\n# {clip.name}: log.csv: column 'speed_kmh' in km/h")
+    import_data(moving_clip, tmp_path / "mine", options=(f"speeds={log}", "offset=1.7"))
+    assert "complete already" in capsys.readouterr().out
     times = np.array([frame.time for frame in found.frames[:-2]])
     np.testing.assert_allclose(np.array(speeds[:-2], dtype=float), 2 + times - times[0], rtol=1e-5)
 

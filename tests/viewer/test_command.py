@@ -95,15 +95,25 @@ def test_measured_depth_alone_makes_a_map_of_the_world(moving_clip: Path, tmp_pa
 
 
 def test_the_map_of_a_checkpoint_is_that_of_predict_in_both_formats(
-    checkpoint_folder: Path, moving_clip: Path, saved: Path, tmp_path: Path
+    checkpoint_folder: Path, moving_clip: Path, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("map.ply", "map.glb"):
         assert main(["view", str(checkpoint_folder), str(moving_clip), "--save", str(tmp_path / name)]) == 0
+        assert f"map {world.FRAMES}/{world.FRAMES}" in capsys.readouterr().err
     assert (tmp_path / "map.ply").read_bytes() == (saved / "map.ply").read_bytes()
     (cloud,) = trimesh.load_scene(tmp_path / "map.glb").geometry.values()
     vertices = ply.read(saved / "map.ply")
     expected = np.stack([vertices["x"], -vertices["y"], -vertices["z"]], axis=-1)
     assert np.allclose(cloud.vertices, expected)
+
+
+def test_the_axes_that_a_saved_map_names_are_those_of_its_points(saved: Path, tmp_path: Path) -> None:
+    assert main(["view", str(saved / "map.ply"), "--save", str(tmp_path / "map.glb")]) == 0
+    assert main(["view", str(tmp_path / "map.glb"), "--save", str(tmp_path / "map.ply")]) == 0
+    content = (tmp_path / "map.glb").read_bytes()
+    assert b'"frame": "the first camera, x right, y up, z backward"' in content
+    assert b"y down" not in content
+    assert b"comment frame: the first camera, x right, y down, z forward" in (tmp_path / "map.ply").read_bytes()
 
 
 def test_what_is_not_clear_is_one_sentence(

@@ -14,6 +14,7 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
+from packdepth.sources.calibrations.find import likely
 from packdepth.sources.guess import common_guess, guess_in_words, with_fov
 
 GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
@@ -260,8 +261,10 @@ def camera_advice(missing: Path) -> str:
         missing: the calibration file, which does not exist or holds a guess.
     """
     write = "write a calibration into it" if missing.exists() else f"write a calibration as {missing}"
+    near = likely(missing.parent)
+    file = f"camera={near[0]}, if that is its calibration" if near else "camera=FILE"
     return (
-        f"name its calibration with camera=FILE, or {write} (width, height, fx, fy, cx, cy in pixels), or state the "
+        f"name its calibration with {file}, or {write} (width, height, fx, fy, cx, cy in pixels), or state the "
         f"field of view with fov=DEGREES (in the run file, camera: {{fov: DEGREES}}), or learn the camera there with "
         f"camera: {{learn: true}}"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.errors import InputError
-from packdepth.files import write_cloud, write_glb
+from packdepth.files import CAMERA_AXES, write_cloud, write_glb
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.voxels import MAX_VOXELS, Cloud, VoxelGrid
 from packdepth.inference.options import PointOptions
@@ -123,7 +123,7 @@ class ClipMap:
             cloud,
             {
                 **texts,
-                "frame": "the first camera, x right, y down, z forward",
+                "frame": f"the first camera, {CAMERA_AXES}",
                 "trajectory": trajectory,
                 "reach": f"depth up to {reach} ({'given' if given else 'the median depth of each frame'})",
                 "voxel": f"{size:.4g}",

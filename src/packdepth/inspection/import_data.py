@@ -26,7 +26,7 @@ from packdepth.data.resized import resized_depth, resized_image, resized_labels
 from packdepth.data.targets import camera_advice, scale_in_words
 from packdepth.depth_files import write_depth_png
 from packdepth.disk import check_room, size_in_words, unfinished_folder
-from packdepth.errors import InputError
+from packdepth.errors import InputError, in_one_line
 from packdepth.files import make_folder, replacing, write_image
 from packdepth.geometry.height import written_height
 from packdepth.inspection.check import calibrations
@@ -126,7 +126,7 @@ def _write_clips(recipe: Recipe, clips: Sequence[Clip], folders: dict[str, Path]
     check_recipe(file, recipe)  # once more, now that no other import can write it
     if not file.exists():
         with replacing(file) as temporary:
-            temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+            temporary.write_text(_found(clips) + yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
 
     todo = [clip for clip in clips if not folders[clip.name].exists()]
     for clip in clips:
@@ -156,6 +156,12 @@ def _write_clips(recipe: Recipe, clips: Sequence[Clip], folders: dict[str, Path]
     scale = scale_in_words(clips)
     if scale is not None:
         print(scale)
+
+
+def _found(clips: Sequence[Clip]) -> str:
+    """Return what import.yaml says of an import besides its recipe, as comments: where it ran, and its logs."""
+    logs = [f"{clip.name}: {clip.speed_source}" for clip in clips if clip.speed_source]
+    return "".join(f"# {in_one_line(line)}\n" for line in (f"imported in {Path.cwd()}", *logs))
 
 
 def check_recipe(file: Path, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.errors import InputError
-from packdepth.files import PLY_TYPES
+from packdepth.files import CAMERA_AXES, GLTF_AXES, PLY_TYPES
 from packdepth.geometry.voxels import Cloud
 from packdepth.reading import refuse_special, refusing
 
@@ -74,9 +74,8 @@ def _read_glb(path: Path) -> tuple[Cloud, dict[str, str]]:
     places = np.frombuffer(body[: count * 12], "<f4").reshape(count, 3)
     linear = np.frombuffer(body[count * 12 :], "<u2").reshape(count, 4)[:, :3] / 65535
     share = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return Cloud(places * np.array([1, -1, -1], np.float32), (share * 255).round().astype(np.uint8)), described[
-        "asset"
-    ]["extras"]
+    texts = {keyword: text.replace(GLTF_AXES, CAMERA_AXES) for keyword, text in described["asset"]["extras"].items()}
+    return Cloud(places * np.array([1, -1, -1], np.float32), (share * 255).round().astype(np.uint8)), texts
 
 
 def _foreign(path: Path) -> InputError:

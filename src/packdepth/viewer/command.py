@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,7 +150,9 @@ def _save(footage: Footage, path: Path) -> None:
     footage.check_map()
     say_replaced([path])
     try:
-        *_, fused = progress(footage.mapping(), "map", len(footage) + 1)
+        steps = footage.mapping()  # None after each frame, and then the map; a saved one comes at once
+        *_, last = progress(islice(steps, len(footage)), "map", len(footage))
+        fused = next(steps, last)
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     assert fused is not None

@@ -26,6 +26,7 @@ NAMES = (  # names of calibration files, as the programs that write them suggest
     "intrinsic*.yaml",
 )
 UNREAD = ("*calib*", "*intrinsic*", "camera*")  # names of files that may be calibrations of a form that is not read
+LIKELY = ("*calib*", "*intrinsic*", "*camera*")  # names of files that camera= may read
 OWN_SUFFIXES = (".yaml", ".yml", ".xml")  # suffixes of the calibration of one video or image, under its name
 
 
@@ -77,6 +78,19 @@ def unread(folder: Path) -> list[str]:
     files = [path for pattern in UNREAD for path in folder.glob(pattern) if path.is_file()]
     data = (*IMAGES, *VIDEOS)
     return sorted({path.name for path in files if path.suffix.lower() not in data and not is_calibration(path)})
+
+
+def likely(folder: Path) -> list[Path]:
+    """Return the files in a folder that look like calibrations, but whose names are not read without being named.
+
+    Args:
+        folder: the folder; it need not exist.
+
+    >>> likely(Path("no such folder"))
+    []
+    """
+    files = {path for pattern in LIKELY for path in folder.glob(pattern) if path.suffix.lower() in OWN_SUFFIXES}
+    return sorted(path for path in files if path.is_file() and not any(path.match(name) for name in NAMES))
 
 
 def _only(found: list[Path]) -> Path | None:

@@ -24,6 +24,7 @@ WATCH_SECONDS = 1.0  # between looks at the parent, where the system does not en
 DIES_WITH_PARENT = "PACKDEPTH_DIES_WITH_PARENT"  # environment of a process that one of ours has started
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # environment of processes that train together
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has no SIGKILL, and ends a process by SIGTERM at once
 
 
 class Interrupted(KeyboardInterrupt):
@@ -179,7 +180,7 @@ def _can_resume(arguments: Sequence[str]) -> bool:
 # --- processes ----------------------------------------------------------------------------------------------------
 
 
-def die_with_parent(number: int = signal.SIGKILL) -> None:
+def die_with_parent(number: int = KILL) -> None:
     """Let this process end when the one that has started it ends, however that happens.
 
     Linux does that itself; elsewhere a thread looks after the parent.

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from packdepth.sources.offset import HARMLESS, MAX_DEVIATION, Harmless, Offset, harmless_offset, offset_between
+from packdepth.sources.offset import (
+    HARMLESS,
+    MAX_DEVIATION,
+    Harmless,
+    Offset,
+    harmless_offset,
+    offset_between,
+    shift_between,
+)
 from packdepth.sources.tracks.track import Track
 
 RATE = 10.0  # frames per second
@@ -69,6 +77,17 @@ def test_constant_speed_is_refused() -> None:
     found = offset_between(spans, motions, logged(rng, times, np.full(len(times), 10.0), 5, 0), 20)
     assert isinstance(found, str)
     assert "varies too little" in found
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("known", [5, 8, 11])
+def test_speeds_of_a_few_frames_are_not_denied(known: int) -> None:
+    """Too few motions fall beside them to compare them as they are."""
+    rng = np.random.default_rng(3)
+    times, speeds = profile(rng, 60)
+    spans, motions = measured(rng, times, speeds, 20, 20)
+    stamps = np.arange(20 - known / RATE, 20, 1 / RATE)
+    assert shift_between(spans, motions, stamps, np.interp(stamps + 20, times, speeds)) is None
 
 
 def steady(seconds: float, brake_at: float = np.inf) -> Track:

@@ -217,6 +217,7 @@ def harmless_offset(stamps: np.ndarray, track: Track) -> Harmless | None:
     return Harmless(middle, low, high, change) if change < HARMLESS and changes.max() < HARMLESS_FRAME else None
 
 
+@lru_cache(maxsize=16)
 def speeds_shift(clip: Clip) -> float | None:
     """Return how much later than the images the speeds of a clip are, in seconds, if the images deny that they agree.
 
@@ -253,6 +254,8 @@ def shift_between(times: np.ndarray, motions: np.ndarray, stamps: np.ndarray, sp
     steps = round((stamps[-1] - stamps[0]) / 3 / COARSE_GRID)
     shifts = COARSE_GRID * np.arange(-steps, steps + 1)
     costs = np.array([likelihood.cost(shift) for shift in shifts])
+    if not np.isfinite(costs[steps]):  # speeds of a few frames alone: nothing is said of them as they are
+        return None
     best = int(costs.argmin())
     misfit = float(costs[best]) / len(motions)
     evidence = float(costs[steps] - costs[best]) / 2 / max(MIN_EXCESS, misfit)

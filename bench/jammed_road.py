@@ -1,10 +1,11 @@
 """KITTI raw, drive 0052, on which almost everything moves with the camera: what it takes to learn its depth from video.
 
-    python bench/jammed_road.py OUTPUT --data DATA [--seeds N] [--processes N] [--teacher MODEL]
+    python bench/jammed_road.py OUTPUT --data DATA [--seeds N] [--start CHECKPOINT] [--segmentation CHECKPOINT]
 
-Each variant changes something of configs/kitti_raw_clip.yaml: the start, the camera's height as scale, a teacher. All
-have the same number of steps. They are evaluated on the seven scans of `kitti-raw-clip`, median-scaled; its baseline,
-which knows the other scans, has 0.204. The results are a table and a page, as those of a study.
+Each variant changes something of configs/kitti_raw_clip.yaml: the start, the camera's height as scale, hints along the
+epipolar line, dynamic objects left out, a teacher. All have the same number of steps. They are evaluated on the seven
+scans of `kitti-raw-clip`, median-scaled; its baseline, which knows the other scans, has 0.204. The results are a table
+and a page, as those of a study.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from packdepth import blocks
 from packdepth.charts import bars
 from packdepth.run_files import read_yaml
 from packdepth.studies import engine
@@ -30,6 +32,8 @@ HEIGHT = 1.65  # metres: height of the cameras of KITTI's car above the road (it
 SCRATCH = {"kind": "packnet", "preset": "tiny", "initial_depth": 12.0}
 PRETRAINED = {"kind": "encoder_decoder", "initial_depth": 12.0, "encoder": WEIGHTS["imagenet"]}
 CAMERA_HEIGHT = {"kind": "camera_height", "weight": 0.2, "height_m": HEIGHT}
+HINTS = {"kind": "epipolar_hints"}
+TERMS = str(Path(__file__).with_name("jammed_terms.py"))
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Variant:
     """Terms that are added."""
     initial: str | None = None
     """A checkpoint that both networks start from."""
+    segmentation: str | None = None
+    """A segmentation network, by which the photometric term leaves dynamic objects out."""
     metric: bool = True
     """True: scores that need metres do not exist for relative depth, and are left out."""
 
@@ -58,6 +64,7 @@ class Plan:
     seeds: int
     teacher: str | None
     start: str | None
+    segmentation: str | None
 
 
 def variants(plan: Plan) -> list[Variant]:
@@ -71,9 +78,17 @@ def variants(plan: Plan) -> list[Variant]:
         Variant("imagenet", "ImageNet encoder, configs/kitti_raw_clip.yaml", PRETRAINED),
         Variant("height", "PackNet `tiny`, camera height", SCRATCH, (CAMERA_HEIGHT,)),
         Variant("imagenet_height", "ImageNet encoder, camera height", PRETRAINED, (CAMERA_HEIGHT,)),
+        Variant("hints", "ImageNet encoder, epipolar hints", PRETRAINED, (HINTS,)),
     ]
-    if plan.start is not None:
-        found.append(Variant("start", "from a checkpoint", PRETRAINED, initial=plan.start))
+    mask, start = plan.segmentation, plan.start
+    if mask is not None:
+        found.append(Variant("static", "ImageNet encoder, without dynamic objects", PRETRAINED, segmentation=mask))
+    if start is not None:
+        found.append(Variant("start", "from another street", PRETRAINED, initial=start))
+        found.append(Variant("start_height", "from another street, height", PRETRAINED, (CAMERA_HEIGHT,), start))
+    if mask is not None and start is not None:
+        terms = (CAMERA_HEIGHT, HINTS)
+        found.append(Variant("all", "from another street, with all of these", PRETRAINED, terms, start, mask))
     if plan.teacher is not None:
         teacher = {"kind": "teacher", "network": plan.teacher}
         found.append(Variant("teacher", "ImageNet encoder, teacher", PRETRAINED, (teacher,)))
@@ -91,6 +106,9 @@ def run_values(variant: Variant, seed: int) -> dict[str, Any]:
     values["networks"]["depth"] = variant.depth
     if variant.initial is not None:
         values["initial"] = {"depth": variant.initial, "pose": variant.initial}
+    if variant.segmentation is not None:
+        assert values["objective"][0] == {"kind": "photometric", "scales": "own"}
+        values["objective"][0] = {"kind": "static_photometric", "segmentation": variant.segmentation}
     values["objective"] += variant.terms
     return values
 
@@ -113,16 +131,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--teacher", help="a depth model of transformers, or a checkpoint")
-    parser.add_argument("--start", help="a checkpoint of the city: OUTPUT/pretrained/imagenet-1/last of a study")
+    parser.add_argument("--start", help="a checkpoint of another street, with an ImageNet encoder")
+    parser.add_argument("--segmentation", help="a checkpoint of packdepth semantics train")
     options = parser.parse_args()
+    blocks.use(TERMS)
     os.environ["PACKDEPTH_DATA"] = str(options.data.resolve())
-    plan = Plan(options.data.resolve(), options.seeds, options.teacher, options.start)
+    plan = Plan(options.data.resolve(), options.seeds, options.teacher, options.start, options.segmentation)
     engine.begin(options.output, plan)
     chosen = variants(plan)
 
     def compute(seed: int) -> list[Scores]:
         runs = {options.output / "runs" / f"{each.name}-{seed}": run_values(each, seed) for each in chosen}
-        return trained_scores(runs, [Judged(protocol="kitti-raw-clip", data=plan.data)], options.processes)
+        return trained_scores(runs, [Judged(protocol="kitti-raw-clip", data=plan.data)], options.processes, (TERMS,))
 
     study = Study(
         name="jammed_road",

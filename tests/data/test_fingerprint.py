@@ -73,6 +73,6 @@ def test_data_may_move_and_be_copied(moving_clip: Path, tmp_path: Path) -> None:
 
 def test_a_clip_more_or_less_is_a_change(moving_clip: Path) -> None:
     (clip,) = [fingerprint(each) for each in Folder(root=moving_clip).clips()]
-    assert difference([clip], [clip, clip]) == "there were 1 clips, and are 2 now"
+    assert difference([clip], [clip, clip]) == "the number of clips was 1, and is 2 now"
     other = clip | {"clip": "folder/other"}
     assert difference([clip], [other]) == "clip folder/other stands where folder/moving_clip was"

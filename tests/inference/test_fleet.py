@@ -126,7 +126,7 @@ def test_an_input_that_cannot_be_used_fails_and_others_go_on(
 ) -> None:
     output, images = tmp_path / "out", shutil.copytree(folders[1], tmp_path / "kept")
     (folders[1] / "1.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"manifest\.jsonl: 1 inputs of shard 1/1 have failed; the file says why"):
+    with pytest.raises(InputError, match=r"manifest\.jsonl: 1 input of shard 1/1 failed; the file says why"):
         predict_list(checkpoint_folder, listed, output, DEPTH)
     (failed,) = [entry for entry in entries(output) if entry["state"] == "failed"]
     assert failed["name"] == "drive1"

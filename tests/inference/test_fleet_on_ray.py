@@ -102,7 +102,7 @@ def test_a_killed_worker_of_ray_loses_no_input_and_one_that_always_dies_is_given
         timeout=500,
     )
     assert done.returncode == 2
-    assert "1 inputs of 2 workers of Ray have failed" in done.stderr.splitlines()[-1]
+    assert "1 input of 2 workers of Ray failed" in done.stderr.splitlines()[-1]
     entries = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
     others = {f"drive{index}": 1 for index in range(20) if index != 11}
     assert Counter(entry["name"] for entry in entries if entry["state"] == "done") == others

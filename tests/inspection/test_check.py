@@ -139,11 +139,12 @@ def test_a_missing_calibration_is_to_be_written_and_a_guess_to_be_replaced(sound
     spoilt = replace(sound, clip=replace(sound.clip, missing_camera=file))
     (finding,) = findings(spoilt)
     assert finding.advice.startswith(f"Name its calibration with camera=FILE, or write a calibration as {file} (width")
-    beside = tmp_path / "front_camera_info.yaml"  # whose name is not read, but can be given
-    beside.touch()
-    (finding,) = findings(spoilt)
-    assert finding.advice.startswith(f"Name its calibration with camera={beside}, if that is its calibration, or write")
-    beside.unlink()
+    for name in ("front_camera_info.yaml", "front_calibration.json"):  # which are not read, but can be given
+        beside = tmp_path / name
+        beside.touch()
+        (finding,) = findings(spoilt)
+        assert finding.advice.startswith(f"Name its calibration with camera={beside}, if that is its calibration, or ")
+        beside.unlink()
     file.write_text("guess: assumed")
     (finding,) = findings(spoilt)
     assert finding.found.startswith(f"none in {file}; ")

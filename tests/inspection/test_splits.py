@@ -64,7 +64,7 @@ def test_every_drive_is_in_one_part(drives: int, parts: list[int]) -> None:
 
 
 def test_errors(clips: Path, moving_clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has 1 drives, too few for 3 parts"):
+    with pytest.raises(InputError, match="has 1 drive, too few for 3 parts"):
         make_splits(moving_clip, tmp_path / "out")
     with pytest.raises(InputError, match="--shares"):
         make_splits(clips, tmp_path / "out", shares=(0.5, 0.5, 0.5))

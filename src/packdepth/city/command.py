@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from packdepth.city.style import Split
 from packdepth.errors import InputError, check_least
+from packdepth.progress import counted
 
 
 def city(
@@ -96,7 +97,8 @@ def city(
         record=record,
     )
     write_city(output, recipe, drives, processes)
-    print(f"{drives} drives of {len(recipe.recorded)} frames in {output}; look at {output / 'contact_sheet.jpg'}")
+    written = f"{counted(drives, 'drive')} of {counted(len(recipe.recorded), 'frame')} in {output}"
+    print(f"{written}; look at {output / 'contact_sheet.jpg'}")
 
 
 def require_city() -> None:

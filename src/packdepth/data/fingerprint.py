@@ -98,5 +98,5 @@ def difference(before: Sequence[Fingerprint], after: Sequence[Fingerprint]) -> s
         if old["files"] != new["files"]:
             return f"the images or the measured depth of clip {old['clip']} are files of other sizes"
     if len(before) != len(after):
-        return f"there were {len(before)} clips, and are {len(after)} now"
+        return f"the number of clips was {len(before)}, and is {len(after)} now"
     return None

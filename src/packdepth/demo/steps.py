@@ -19,7 +19,7 @@ from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.networks.options import BEST_ADVICE, has_best_weights
 from packdepth.ownership import owned
-from packdepth.progress import clock
+from packdepth.progress import clock, counted
 from packdepth.run_files import read_yaml
 from packdepth.sharing.address import located
 from packdepth.sources.folder import Folder
@@ -200,7 +200,7 @@ def render(data: Path, size: DemoSize, seed: int) -> None:
 
     for name, (drives, frames) in size.drives.items():
         drive = recipe(name, frames, seed)
-        print(f"{name}: {drives} drives of {len(drive.recorded)} frames", flush=True)
+        print(f"{name}: {counted(drives, 'drive')} of {counted(len(drive.recorded), 'frame')}", flush=True)
         write_city(data / name, drive, drives)
 
 

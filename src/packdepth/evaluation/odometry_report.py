@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from packdepth.evaluation.odometry import OdometryErrors
+from packdepth.progress import counted
 
 MEANINGS = {
     "distance": "m, distance traveled as measured",
@@ -71,7 +72,7 @@ class OdometryReport:
     def text(self) -> str:
         """Return the report without the trajectory, as text."""
         lines = [
-            f"{self.frames} frames of {self.source}",
+            f"{counted(self.frames, 'frame')} of {self.source}",
             f"checkpoint {self.checkpoint}: the trajectory is {self.scale}",
             self.length(),
         ]

@@ -21,6 +21,7 @@ from packdepth.evaluation.sparsification import KEPT, STEPS
 from packdepth.geometry.camera import Camera
 from packdepth.html import depth_panels, joined, note, settings, table, with_range
 from packdepth.html.page import Page, Section, Verdict
+from packdepth.progress import counted
 
 COLORS = ("#e64963", "#3b0f6b", "#2a7f9e", "#c98a00", "#4c8c3f", "#7a6f8f")  # of the checkpoints, repeated if needed
 BRACKETS = "Brackets hold 95 % confidence intervals, bootstrapped over the clips."
@@ -92,7 +93,7 @@ def _verdict(report: Report, count: int) -> Verdict:
 def _images(report: Report) -> str:
     missing = report.images_without_truth
     left_out = f"; {missing} more have no valid ground truth and are left out" if missing else ""
-    return f"{report.image_count} images of {report.data}, split {report.split}{left_out}."
+    return f"{counted(report.image_count, 'image')} of {report.data}, split {report.split}{left_out}."
 
 
 def _about(reports: Sequence[Report]) -> Markup:

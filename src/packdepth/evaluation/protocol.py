@@ -31,6 +31,7 @@ from packdepth.evaluation.choices import (
     Projection,
     Resizing,
 )
+from packdepth.progress import counted
 from packdepth.records import Clip, Frame
 from packdepth.sources import AnySource
 from packdepth.sources.base import Source
@@ -250,7 +251,7 @@ class Protocol:
 
     def settings(self) -> dict[str, str]:
         """Return the main settings of the protocol by name, each in a few words."""
-        count = "all frames with ground truth" if self.images is None else f"{self.images} images"
+        count = "all frames with ground truth" if self.images is None else counted(self.images, "image")
         scaling = (
             "each image's depth" if not self.scaled_by_class else "the depth of each image, and of each class in it,"
         )

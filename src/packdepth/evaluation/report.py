@@ -31,6 +31,7 @@ from packdepth.evaluation.scores import (
 )
 from packdepth.evaluation.sparsification import KEPT, Sparsification
 from packdepth.files import write_json
+from packdepth.progress import counted
 
 EGO_MOTION = {
     "translation": "error as a share of the distance traveled",
@@ -77,7 +78,7 @@ class Report:
 
     def __repr__(self) -> str:
         score = f"abs_rel {self['abs_rel']:.3f} ({self.row})"
-        return f"<Report {self.protocol.name}: {self.checkpoint}, {self.image_count} images, {score}>"
+        return f"<Report {self.protocol.name}: {self.checkpoint}, {counted(self.image_count, 'image')}, {score}>"
 
     def __getitem__(self, metric: str) -> float:
         """Return a score of the checkpoint's own row.
@@ -260,7 +261,7 @@ class Report:
         rows = self.rows | {row: self._selected(scores) for row, scores in self.baselines.items()}
         return "\n".join(
             [
-                f"{self.image_count} images of {self.data}{left_out}, split {self.split}",
+                f"{counted(self.image_count, 'image')} of {self.data}{left_out}, split {self.split}",
                 f"checkpoint {self.checkpoint}: depth is {self.scale}",
                 "",
                 *columns(self.protocol.metrics, rows),

@@ -454,6 +454,6 @@ def print_summary(worker: Worker, items: Sequence[Item], who: str, states: Count
     print("\n".join([f"list: {len(done)} of {len(items)} done: {worker.manifest.path}", *notes]))
     if states["failed"]:
         raise InputError(
-            f"{worker.manifest.path}: {states['failed']} inputs of {who} have failed; the file says why, and the same "
-            f"command tries them again"
+            f"{worker.manifest.path}: {counted(states['failed'], 'input')} of {who} failed; the file says why, and "
+            f"the same command tries again"
         )

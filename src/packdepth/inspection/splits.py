@@ -10,6 +10,7 @@ import numpy as np
 from packdepth.disk import replaced_together
 from packdepth.errors import InputError
 from packdepth.files import make_folder
+from packdepth.progress import counted
 from packdepth.records import Clip
 from packdepth.sources.recognize import source_at
 from packdepth.sources.split import own_line, write_split
@@ -50,7 +51,9 @@ def make_splits(
             start += count
             if chosen:
                 clips = [clip for name in chosen for clip in drives[name]]
-                remark = f"{len(clips)} clips of {count} drives, {part} of {len(names)}; seed {seed}"
+                remark = (
+                    f"{counted(len(clips), 'clip')} of {counted(count, 'drive')}, {part} of {len(names)}; seed {seed}"
+                )
                 hashes[output / f"{part}.txt"] = write_split(folder / f"{part}.txt", _lines(clips), remark)
             else:
                 (output / f"{part}.txt").unlink(missing_ok=True)  # of an earlier division
@@ -88,7 +91,7 @@ def drives_per_part(drives: int, shares: Sequence[float], path: Path) -> list[in
     if counts[largest] < 1:
         parts = sum(share > 0 for share in shares)
         raise InputError(
-            f"{path}: has {drives} drives, too few for {parts} parts; give a share of 0 to some (--shares)"
+            f"{path}: has {counted(drives, 'drive')}, too few for {parts} parts; give a share of 0 to some (--shares)"
         )
     return counts
 

@@ -454,7 +454,8 @@ def summary(
         f"pose       {'none' if module.pose is None else network('pose')}",
         *[f"speeds     {clip.name}: {clip.speed_source}" for clip in clips[:4] if clip.speed_source],
         f"objective  {', '.join(f'{term.weight:g} {term.kind}' for term in run.objective)}",
-        f"training   {training.epochs} epochs of {data.epoch_steps()} steps of {training.batch_size} samples",
+        f"training   {counted(training.epochs, 'epoch')} of {counted(data.epoch_steps(), 'step')} of "
+        f"{counted(training.batch_size, 'sample')}",
         f"scale      {'unknown: depth up to a factor' if unknown else f'from {scale}, measured after training'}",
         *_camera_lines(run, clips, module, assumed),
         *([] if processes == 1 else [f"processes  {process_line(processes, module)}"]),

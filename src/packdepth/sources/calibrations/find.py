@@ -28,6 +28,7 @@ NAMES = (  # names of calibration files, as the programs that write them suggest
 UNREAD = ("*calib*", "*intrinsic*", "camera*")  # names of files that may be calibrations of a form that is not read
 LIKELY = ("*calib*", "*intrinsic*", "*camera*")  # names of files that camera= may read
 OWN_SUFFIXES = (".yaml", ".yml", ".xml")  # suffixes of the calibration of one video or image, under its name
+READ_SUFFIXES = (*OWN_SUFFIXES, ".json")  # suffixes of files that camera= reads; .json of an image is often its labels
 
 
 def in_folder(folder: Path) -> Path | None:
@@ -89,7 +90,7 @@ def likely(folder: Path) -> list[Path]:
     >>> likely(Path("no such folder"))
     []
     """
-    files = {path for pattern in LIKELY for path in folder.glob(pattern) if path.suffix.lower() in OWN_SUFFIXES}
+    files = {path for pattern in LIKELY for path in folder.glob(pattern) if path.suffix.lower() in READ_SUFFIXES}
     return sorted(path for path in files if path.is_file() and not any(path.match(name) for name in NAMES))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 from packdepth import progress as module
-from packdepth.progress import Pace, counting, progress
+from packdepth.progress import Pace, announced, counting, progress
 
 
 class Time:
@@ -54,3 +57,18 @@ def test_a_resumed_loop_has_the_pace_of_its_own_steps(clock: Time) -> None:
     assert pace.rate(80) == 2
     assert pace.seconds_left(80) == 10
     assert pace.seconds_left(60) == 0
+
+
+def test_a_long_step_is_no_silence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines go on during the first step of a loop, and during a block without steps; they end with it."""
+    monkeypatch.setattr(module, "LINE_SECONDS", 0.02)
+    monkeypatch.setattr(module, "FIRST_SECONDS", 0.0)
+    with counting("looking", 1) as advance:
+        time.sleep(0.2)
+        advance(1)
+    assert re.fullmatch(r"(looking 0/1  0:00 so far\n)+looking 1/1\n", capsys.readouterr().err)
+    with announced("reading"):
+        time.sleep(0.2)
+    assert re.fullmatch(r"(reading, 0:00 so far\n)+", capsys.readouterr().err)
+    time.sleep(0.1)
+    assert not capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,16 @@ class Pace:
         rate = self.rate(done)
         return (self.total - done) / rate if rate else 0.0
 
+    def words(self, done: int) -> str:
+        """Return the rate and the time that is left, such as "4/s  0:15 left"; the time so far before the first step.
+
+        Args:
+            done: the number of finished steps.
+        """
+        if done > self.before:
+            return f"{self.rate(done):.3g}/s  {clock(self.seconds_left(done))} left"
+        return f"{clock(time.monotonic() - self.started)} so far"
+
 
 def progress(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """Yield items while they are counted on standard error, as `counting` does.
@@ -82,7 +93,8 @@ def progress(items: Iterable[T], what: str, total: int) -> Iterator[T]:
 def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Yield a function that counts finished steps: a bar on standard error, or lines where that is no terminal.
 
-    The first line comes after five seconds, the others every thirty. They end with the time that is left.
+    The first line comes after five seconds, the others every thirty, also during a step that takes longer. They say how
+    much time is left.
 
     Args:
         what: the label, such as "depth".
@@ -99,28 +111,66 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
         return
     pace, done = Pace(total), 0
 
+    def say() -> None:
+        if pace.is_due():
+            print(f"{what} {done}/{total}  {pace.words(done)}", file=sys.stderr, flush=True)
+
     def advance(steps: int) -> None:
         nonlocal done
         done += steps
         if done >= total:
             print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
-        elif pace.is_due():
-            left = clock(pace.seconds_left(done))
-            print(f"{what} {done}/{total}  {pace.rate(done):.3g}/s  {left} left", file=sys.stderr, flush=True)
+        else:
+            say()
 
-    yield advance
+    with repeating(say):
+        yield advance
 
 
-def announce(text: str) -> None:
-    """Say on standard error what will take some seconds, if that is a terminal: logs begin with what was done.
+@contextmanager
+def repeating(say: Callable[[], None]) -> Iterator[None]:
+    """Call a function every thirty seconds, in a thread of its own, until the block ends.
+
+    Args:
+        say: the function.
+
+    >>> with repeating(lambda: print("still here")):
+    ...     pass
+    """
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(LINE_SECONDS):
+            say()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def announced(text: str) -> Iterator[None]:
+    """Say on standard error what the block does: at once on a terminal; elsewhere every thirty seconds.
+
+    Logs of what was done sooner begin with what was done.
 
     Args:
         text: the line.
 
-    >>> announce("reading the data")
+    >>> with announced("reading the data"):
+    ...     pass
     """
     if sys.stderr.isatty():
         print(text, file=sys.stderr, flush=True)
+        yield
+        return
+    started = time.monotonic()
+    with repeating(lambda: print(f"{text}, {clock(time.monotonic() - started)} so far", file=sys.stderr, flush=True)):
+        yield
 
 
 def clock(seconds: float) -> str:

@@ -42,7 +42,7 @@ from packdepth.inference.exported import (
 )
 from packdepth.inference.predictor import Predictor, load
 from packdepth.networks.blocks import NetworkBlock
-from packdepth.progress import announce
+from packdepth.progress import announced
 from packdepth.records import Clip
 
 MIN_SIDE, MAX_SIDE = 32, 4096  # pixels of the input: the coarsest stride of the networks, and a bound on memory
@@ -157,8 +157,8 @@ def export(
     written = []
     for size in chosen or [predictor.image_size]:
         path = output if len(chosen) < 2 else output.with_stem(f"{output.stem}-{size[0]}x{size[1]}")
-        announce(f"writing {path}, and comparing it with {checkpoint} on images")
-        written.append(_write(predictor, path, size, options, clips, ranges, pose))
+        with announced(f"writing {path}, and comparing it with {checkpoint} on images"):
+            written.append(_write(predictor, path, size, options, clips, ranges, pose))
     if kind.suffix == ".onnx":
         written[0] = replace(written[0], examples=write_examples(written[0].path))
     return written

@@ -6,6 +6,7 @@ import gc
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ from packdepth.networks.guidance import guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.objectives.sky import Sky
 from packdepth.ownership import owned
-from packdepth.progress import announce, counted
+from packdepth.progress import announced, counted
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sources.guess import assume_fov
 from packdepth.sources.video import check_sizes_of_videos
@@ -139,9 +140,9 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
     checked = started_by_first_rank()
-    if is_first_rank():
-        announce("reading    the data, and checking them")
-    found, clips, validation, assumed, said_by_road = run_clips(run, objective, checked)
+    reading = "reading    the data, and checking them"
+    with announced(reading) if is_first_rank() else nullcontext():
+        found, clips, validation, assumed, said_by_road = run_clips(run, objective, checked)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)
     if data.val is not None and len(data.val) < processes:
@@ -160,7 +161,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed, SameData(output, [*found, *validation]))
-    problems = [] if resume or checked else check_findings(run, found, objective)
+    with announced("looking    at frames of the data") if is_first_rank() else nullcontext():
+        problems = [] if resume or checked else check_findings(run, found, objective)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])

@@ -26,6 +26,11 @@ FILES = {
     ),
     "cameras.txt": (COLMAP, 32),
     "calibration.yaml": (INFO, 31),
+    "calib.json": (
+        '{"image_width": 40, "image_height": 12, "camera_matrix": [[34, 0, 19.5], [0, 34, 5.5], [0, 0, 1]], '
+        '"dist_coeffs": [0, 0, 0, 0, 0]}',
+        34,
+    ),
 }
 
 

@@ -18,11 +18,19 @@ def judged(
     scale: float = NAN,
     seen: bool = False,
     height: float = 1.5,
+    clear: float = 0.2,
 ) -> Verdict:
     """The verdict on pairs that all have these measures."""
     measures = {"error": 0.5, "identity": 1.0, "constant": 1.0, "by_position": 0.5, "mirror": 0.0}
     pair = PairMeasures(
-        "drive", "0", parallax=parallax, parallax_by_position=by_position, scale=scale, height=height, **measures
+        "drive",
+        "0",
+        parallax=parallax,
+        parallax_by_position=by_position,
+        scale=scale,
+        height=height,
+        clear=clear,
+        **measures,
     )
     return verdict_of([pair] * MIN_PAIRS, metric, seen)
 
@@ -47,6 +55,26 @@ def test_a_network_that_is_not_clearly_better_than_guessing_is_not_called_good(
     assert verdict.grade == grade
     assert verdict.words.startswith(f"{grade}: a thing 10 m away")
     assert words in verdict.words
+    assert ("packdepth init takes with more --minutes" in verdict.words) == (grade not in ("Good", "Fair"))
+
+
+def test_a_drive_on_which_little_moves_is_judged_with_care_or_not_at_all() -> None:
+    """The network is worse than the guess by the measures, which few pixels do not tell."""
+    clear, barely, unclear = (judged(0.3, 0.1, scale=1.0, clear=share) for share in (0.2, 0.1, 0.05))
+    assert clear.grade == NOT_BETTER
+    assert barely.grade == "Rough"
+    assert "Only 10 % of the pixels move enough" in barely.words
+    assert "It could not be compared with guessing" in barely.words
+    assert barely.error == clear.error
+    assert clear.low is not None
+    assert clear.high is not None
+    assert barely.low is not None
+    assert barely.high is not None
+    assert barely.low < clear.low < clear.high < barely.high
+    assert unclear.grade == "Not judged"
+    assert "only 5 % of the pixels move enough" in unclear.words
+    assert unclear.error is None
+    assert "Depth is in metres" in unclear.words  # which does not depend on it
 
 
 @pytest.mark.parametrize("parallax", [0.001, 0.05, 0.1])

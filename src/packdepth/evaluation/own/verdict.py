@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from packdepth.checkpoint import TOLERANCE
-from packdepth.evaluation.grades import NOT_BETTER, UNSURE, grade_of, percent
+from packdepth.evaluation.grades import GRADES, NOT_BETTER, UNSURE, grade_of, percent
 from packdepth.evaluation.own.pairs import PairMeasures
 
 # Constants of `predicted_error`, from docs/results/2026-11-26-own-verdict.md.
@@ -28,6 +28,10 @@ RESOLVED = 0.16  # smaller predictions are not told apart: true errors of 0.05 a
 # (docs/results/2026-11-26-own-verdict-below.md).
 LEAST = 0.10
 SMALLEST = 0.05  # smallest true error of the calibration: the lower end of the interval of an unresolved prediction
+
+# On drives at 0.2 to 0.4 m from frame to frame (docs/results/2026-11-28-slow-drives.md).
+UNCLEAR = 0.06  # median share of pixels with parallax below which predictions were wrong by factors of up to 10
+BARELY_CLEAR = 0.12  # the same below which the order of network and guess was wrong
 
 CLEARLY = 1.15  # ratio of two predicted errors from which their order is trusted: it was right in 11 of 13 such cases
 MIN_PAIRS = 5  # pairs with parallax and texture; fewer do not carry a verdict; chosen
@@ -42,6 +46,8 @@ SURFACES = (
 """The sentence about what a verdict cannot tell. On a rendered drive at 64x224, a network had abs_rel 0.07 on the road,
 0.25 on people and cars, and 0.5 on poles."""
 NO_GROUND = "In the depth of most frames there is no flat ground: if they show a road, depth is wrong there. "
+ADVICE = "Train longer, on the larger images that packdepth init takes with more --minutes, or on more drives."
+"""The sentence about what to do with a network that is not clearly better than guessing, or rough."""
 USELESS, UNKNOWN = "Useless", "Not judged"
 
 
@@ -140,42 +146,76 @@ def verdict_of(pairs: Sequence[PairMeasures], metric: bool, seen: bool = False) 
     """
     ratio, ratio_spread = lengths(pairs)
     known = [pair for pair in pairs if not math.isnan(pair.error)]
+    why = _unjudged(known)
+    if why is not None:
+        grade, words = why
+        if grade == UNKNOWN and ratio is not None:
+            words += f". {_metres(metric, ratio, ratio_spread)}"
+        return Verdict(grade, words, length_ratio=ratio, length_spread=ratio_spread)
+    error, by_position = predicted_errors([pair for pair in known if not math.isnan(pair.parallax)])
+    share = median([pair.clear for pair in known])
+    barely, below = share < BARELY_CLEAR, error < LEAST
+    lift = LEAST / error if below else 1.0  # of both, so that their order and ratio stay
+    error, by_position = lift * error, math.nan if barely else lift * by_position
+    low, high = _interval(error, is_road(known) and not below, barely)
+    grade = _grade(error, by_position, below)
+    between = f"probably between {percent(low)} and {percent(high)}"
+    interval = "or more, for few frames can be learned by heart" if seen else between
+    few = f"Only {percent(share)} of the pixels move enough from frame to frame to measure depth by. " if barely else ""
+    words = (
+        f"{grade}{' at best' if seen and grade != NOT_BETTER else ''}: a thing 10 m away is typically seen "
+        f"{10 * error:.1f} m too near or too far (error about {percent(error)}, {interval}). "
+        f"{few}{_comparison(error, by_position, below)} {'' if is_road(known) else NO_GROUND}{SURFACES} "
+        f"{_metres(metric, ratio, ratio_spread)}{_advice(grade)}"
+    )
+    return Verdict(grade, words, error, low, None if seen else high, by_position, ratio, ratio_spread)
+
+
+def _unjudged(known: Sequence[PairMeasures]) -> tuple[str, str] | None:
+    """Return grade and words if pairs do not tell the error of depth; None if they do.
+
+    Args:
+        known: the measures of the pairs whose camera is known.
+    """
     if not known:
-        words = f"{UNKNOWN}: the camera is not known, and without it depth cannot be compared with the next frame"
-        return Verdict(UNKNOWN, words, length_ratio=ratio, length_spread=ratio_spread)
+        return (
+            UNKNOWN,
+            f"{UNKNOWN}: the camera is not known, and without it depth cannot be compared with the next frame",
+        )
     identity, constant = (median([getattr(pair, name) for pair in known]) for name in ("identity", "constant"))
     error_of_views = median([pair.error for pair in known])
     if error_of_views > (1 - MIN_GAIN) * min(identity, constant):
         than = "a picture that stands still" if identity < constant else "a flat wall at one distance"
-        words = (
+        return USELESS, (
             f"{USELESS}: depth and motion explain the video no better than {than} would (error {error_of_views:.3f} "
             f"against {min(identity, constant):.3f}), or the camera hardly moves"
         )
-        return Verdict(USELESS, words, length_ratio=ratio, length_spread=ratio_spread)
-    clear = [pair for pair in known if not math.isnan(pair.parallax)]
-    if len(clear) < MIN_PAIRS:
-        words = (
-            f"{UNKNOWN}: only {len(clear)} pairs of frames have enough motion and texture to measure depth by, but "
+    clear = sum(not math.isnan(pair.parallax) for pair in known)
+    if clear < MIN_PAIRS:
+        return UNKNOWN, (
+            f"{UNKNOWN}: only {clear} pairs of frames have enough motion and texture to measure depth by, but "
             f"{MIN_PAIRS} are needed; give a longer drive in which the camera moves"
         )
-        return Verdict(UNKNOWN, words, length_ratio=ratio, length_spread=ratio_spread)
-    error, by_position = predicted_errors(clear)
-    below = error < LEAST
-    lift = LEAST / error if below else 1.0  # of both, so that their order and ratio stay
-    error, by_position = lift * error, lift * by_position
-    factor = SPREAD if is_road(known) and not below else SPREAD_ELSEWHERE
-    low, high = error / max(factor, OVERSTATED), error * factor
-    low = low if error > RESOLVED else min(SMALLEST, low)
-    grade = _grade(error, by_position, below)
-    between = f"probably between {percent(low)} and {percent(high)}"
-    interval = "or more, for few frames can be learned by heart" if seen else between
-    words = (
-        f"{grade}{' at best' if seen and grade != NOT_BETTER else ''}: a thing 10 m away is typically seen "
-        f"{10 * error:.1f} m too near or too far (error about {percent(error)}, {interval}). "
-        f"{_comparison(error, by_position, below)} {'' if is_road(known) else NO_GROUND}{SURFACES} "
-        f"{_metres(metric, ratio, ratio_spread)}"
-    )
-    return Verdict(grade, words, error, low, None if seen else high, by_position, ratio, ratio_spread)
+    share = median([pair.clear for pair in known])
+    if share < UNCLEAR:
+        return UNKNOWN, (
+            f"{UNKNOWN}: from frame to frame only {percent(share)} of the pixels move enough to measure depth by; "
+            f"judge by frames that are farther apart (import the video with step=3), or by a faster drive"
+        )
+    return None
+
+
+def _interval(error: float, calibrated: bool, barely: bool) -> tuple[float, float]:
+    """Return the interval in which the true error probably is.
+
+    Args:
+        error: the predicted error.
+        calibrated: whether the clips, and the error, are like those of the calibration.
+        barely: whether few pixels tell it.
+    """
+    factor = SPREAD if calibrated and not barely else SPREAD_ELSEWHERE
+    low = error / (factor * OVERSTATED if barely else max(factor, OVERSTATED))
+    return (low if error > RESOLVED else min(SMALLEST, low)), error * factor
 
 
 def predicted_errors(pairs: Sequence[PairMeasures]) -> tuple[float, float]:
@@ -246,6 +286,11 @@ def _comparison(error: float, by_position: float, below: bool) -> str:
         return f"{guess}: the network is no better."
     clearly = "better" if CLEARLY * error < by_position else "not clearly better"
     return f"{guess}: the network is {clearly}{lowered}."
+
+
+def _advice(grade: str) -> str:
+    """Return what to do with a network that is neither good nor fair, after a space; nothing otherwise."""
+    return "" if grade in (GRADES[0].word, UNSURE) else f" {ADVICE}"
 
 
 def _metres(metric: bool, ratio: float | None, ratio_spread: float | None) -> str:

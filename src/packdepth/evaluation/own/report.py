@@ -8,9 +8,20 @@ from functools import cached_property
 from math import isnan
 from typing import Any, NamedTuple
 
+from packdepth.evaluation.grades import percent
 from packdepth.evaluation.own.measures import SURE_MIRROR, SURE_NEIGHBOR
 from packdepth.evaluation.own.pairs import PairMeasures
-from packdepth.evaluation.own.verdict import FACTOR, LEAST, Verdict, mean, median, spread, verdict_of
+from packdepth.evaluation.own.verdict import (
+    BARELY_CLEAR,
+    FACTOR,
+    LEAST,
+    UNCLEAR,
+    Verdict,
+    mean,
+    median,
+    spread,
+    verdict_of,
+)
 from packdepth.evaluation.protocols import OWN
 from packdepth.scale.measure import evenly
 
@@ -26,8 +37,9 @@ SETTINGS = {
     "interval": (
         "90 % of the networks that were left out of the fit lay in it, on rendered roads; it is wider where less than "
         "half of the frames show a ground plane, or where the formula gives less than the smallest error of the "
-        f"calibration ({LEAST:.2f}; the network is then called Fair at best); cars ahead at the camera's own speed are "
-        "not noticed"
+        f"calibration ({LEAST:.2f}; the network is then called Fair at best); where less than "
+        f"{percent(BARELY_CLEAR)} of the pixels are clear, the interval is wider, and there is no comparison, and "
+        f"below {percent(UNCLEAR)} there is no verdict; cars ahead at the camera's own speed are not noticed"
     ),
     "sure": (
         f"pixels whose depth is within {100 * SURE_MIRROR:.0f} % of the mirrored image's and within "

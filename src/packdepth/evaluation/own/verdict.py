@@ -31,7 +31,7 @@ SMALLEST = 0.05  # smallest true error of the calibration: the lower end of the 
 
 # On drives at 0.2 to 0.4 m from frame to frame (docs/results/2026-11-28-slow-drives.md).
 UNCLEAR = 0.06  # median share of pixels with parallax below which predictions were wrong by factors of up to 10
-BARELY_CLEAR = 0.12  # the same below which the order of network and guess was wrong
+BARELY_CLEAR = 0.12  # the same below which a network was called worse than a guess that it beat by a third
 
 CLEARLY = 1.15  # ratio of two predicted errors from which their order is trusted: it was right in 11 of 13 such cases
 MIN_PAIRS = 5  # pairs with parallax and texture; fewer do not carry a verdict; chosen

@@ -18,6 +18,7 @@ def block(**options: object) -> AblatedPackNetBlock:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
 def test_each_choice_of_layers_is_a_depth_network(variant: object) -> None:
+    torch.manual_seed(0)
     options = {name: getattr(variant, name) for name in ("down", "up", "features")}
     network = block(initial_depth=8.0, **options).build().eval()
     with torch.inference_mode():

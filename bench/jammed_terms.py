@@ -16,9 +16,9 @@ from torch import Tensor
 
 from packdepth.geometry.depth import MIN_INV_DEPTH, depth_from_inverse
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.geometry.warp import synthesize
+from packdepth.geometry.warp import synthesize_each
 from packdepth.objectives import Term
-from packdepth.objectives.hints import MAX_ERROR_RATIO, MIN_GAIN, WINDOW
+from packdepth.objectives.hints import WINDOW, best_of
 from packdepth.objectives.photometric import combine, photometric_error
 from packdepth.objectives.scales import reduced
 from packdepth.objectives.ssim import WindowStatistics
@@ -84,12 +84,8 @@ class StaticPhotometric(Term):
         for s, inv_depth in enumerate(outputs.inv_depths):
             image, context = reduced(batch.image, s), reduced(batch.context, s)
             camera, depth = batch.camera.pooled(2**s), depth_from_inverse(inv_depth)
-            motions = zip(context.unbind(1), outputs.T_context_target.unbind(1), strict=True)
-            views = [synthesize(frame, depth, T, camera) for frame, T in motions]
-            valid = torch.cat([view.valid for view in views], dim=1)
-            error, seen = combine(
-                photometric_error(torch.stack([view.image for view in views], dim=1), image), valid, minimum=True
-            )
+            views, valid = synthesize_each(context, depth, outputs.T_context_target, camera)
+            error, seen = combine(photometric_error(views, image), valid, minimum=True)
             identity, _ = combine(photometric_error(context, image), valid, minimum=True)
             still = F.adaptive_avg_pool2d(mask.float(), (camera.height, camera.width)) == 1
             losses.append(masked_mean(torch.minimum(error, identity), seen & still))
@@ -132,20 +128,10 @@ def search(batch: Batch, predicted: Tensor, T_context_target: Tensor) -> tuple[T
     windows = WindowStatistics.of(batch.image[:, None])
 
     def error(inv_depth: Tensor) -> Tensor:
-        motions = zip(batch.context.unbind(1), T_context_target.unbind(1), strict=True)
-        views = [synthesize(context, 1 / inv_depth, T, batch.camera) for context, T in motions]
-        images = torch.stack([view.image for view in views], dim=1)
-        valid = torch.cat([view.valid for view in views], dim=1)
+        images, valid = synthesize_each(batch.context, 1 / inv_depth, T_context_target, batch.camera)
         each, seen = combine(photometric_error(images, batch.image, windows=windows), valid, minimum=True)
         averaged = F.avg_pool2d(each, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
         return averaged.masked_fill(~seen, torch.inf)
 
-    predicted_error = error(predicted)
-    smallest, best = predicted_error, predicted
-    for candidate in torch.linspace(1 / FARTHEST, 1 / NEAREST, CANDIDATES).tolist():
-        constant = torch.full_like(predicted, candidate)
-        candidate_error = error(constant)
-        best = torch.where(candidate_error < smallest, constant, best)
-        smallest = torch.minimum(candidate_error, smallest)
-    clear = (smallest < MAX_ERROR_RATIO * predicted_error) & (smallest < predicted_error - MIN_GAIN)
-    return best, predicted_error.isfinite() & clear
+    candidates = torch.linspace(1 / FARTHEST, 1 / NEAREST, CANDIDATES, device=predicted.device)
+    return best_of(error, predicted, candidates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -108,3 +109,30 @@ def synthesize(
     """
     pixels, _, valid = carry(depth, T_context_target, camera, context_camera)
     return Synthesis(sample(context, pixels, padding), valid)
+
+
+def synthesize_each(
+    context: Tensor, depth: Tensor, T_context_target: Tensor, camera: Camera, padding: Padding = "border"
+) -> Synthesis:
+    """Return the target view, synthesized from each of N context images of one camera.
+
+    Args:
+        context: values of any kind, [B, N, C, H, W].
+        depth: z-depth of the target view, [B, 1, H, W], metres.
+        T_context_target: [B, N, 4, 4].
+        camera: the camera of all views, of size H x W.
+        padding: values beyond the border of the context images.
+
+    Returns:
+        The images [B, N, C, H, W] and their valid masks [B, N, H, W].
+
+    >>> import torch
+    >>> camera, context = Camera.from_fov(90, width=4, height=2), torch.rand(1, 2, 3, 2, 4)
+    >>> views = synthesize_each(context, torch.ones(1, 1, 2, 4), torch.eye(4).expand(1, 2, 4, 4), camera)
+    >>> views.image.shape, views.valid.shape
+    (torch.Size([1, 2, 3, 2, 4]), torch.Size([1, 2, 2, 4]))
+    """
+    motions = zip(context.unbind(1), T_context_target.unbind(1), strict=True)
+    views = [synthesize(image, depth, T, camera, padding=padding) for image, T in motions]
+    images, masks = [view.image for view in views], [view.valid for view in views]
+    return Synthesis(torch.stack(images, dim=1), torch.cat(masks, dim=1))

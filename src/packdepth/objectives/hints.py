@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import torch
@@ -93,10 +94,31 @@ def search(image: Tensor, right: Tensor, baseline: Tensor, camera: Camera, predi
         averaged = F.avg_pool2d(each, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
         return averaged.masked_fill(~view.valid, torch.inf)
 
+    disparities = (k * step for k in range(1, CANDIDATES + 1))
+    return best_of(error, predicted, ((each * per_pixel)[:, None, None, None] for each in disparities))
+
+
+def best_of(
+    error: Callable[[Tensor], Tensor], predicted: Tensor, candidates: Iterable[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return the inverse depth of the smallest error at each pixel, and the mask where it is clearly better.
+
+    Args:
+        error: returns the photometric error [B, 1, H, W] of an inverse depth, infinite where it is not known.
+        predicted: predicted inverse depth [B, 1, H, W], 1/metres. It is one of the candidates.
+        candidates: the others, each of a shape that can be expanded to that of `predicted`.
+
+    Returns:
+        Inverse depth [B, 1, H, W], 1/metres, and the mask [B, 1, H, W] bool.
+
+    >>> best, clear = best_of(lambda x: (x - 0.5).abs(), torch.ones(1, 1, 1, 1), [torch.tensor(0.5)])
+    >>> best.item(), clear.item()
+    (0.5, True)
+    """
     predicted_error = error(predicted)
     smallest, best = predicted_error, predicted
-    for k in range(1, CANDIDATES + 1):
-        candidate = (k * step * per_pixel)[:, None, None, None].expand_as(predicted)
+    for each in candidates:
+        candidate = each.expand_as(predicted)
         candidate_error = error(candidate)
         best = torch.where(candidate_error < smallest, candidate, best)
         smallest = torch.minimum(candidate_error, smallest)

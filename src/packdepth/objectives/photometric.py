@@ -11,7 +11,7 @@ from torch import Tensor
 
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
-from packdepth.geometry.warp import Padding, synthesize
+from packdepth.geometry.warp import Padding, synthesize_each
 from packdepth.objectives.scales import Comparison, enlarged, reduced
 from packdepth.objectives.ssim import WindowStatistics, ssim_distance
 from packdepth.objectives.term import Convention, NonNegative, Term, Unit, masked_mean
@@ -189,14 +189,11 @@ class Photometric(Term):
 
     def _loss(self, inv_depth: Tensor, T_context_target: Tensor, scene: Scene, camera: Camera) -> Tensor:
         """Return the loss of one scale, a scalar."""
-        depth = depth_from_inverse(inv_depth)
-        motions = zip(scene.context.unbind(1), T_context_target.unbind(1), strict=True)
         padding = self.padding if self.convention == "reference" else "border"
-        views = [synthesize(context, depth, T, camera, padding=padding) for context, T in motions]
-        valid = torch.cat([view.valid for view in views], dim=1)  # [B, N, H, W]
+        depth = depth_from_inverse(inv_depth)
+        synthesized, valid = synthesize_each(scene.context, depth, T_context_target, camera, padding)
         if self.convention == "reference":
             valid = torch.ones_like(valid)
-        synthesized = torch.stack([view.image for view in views], dim=1)  # [B, N, 3, H, W]
         error, any_valid = combine(self._errors(synthesized, scene.image, scene.windows), valid, self.minimum)
         if scene.identity_errors is not None:
             identity_error, _ = combine(scene.identity_errors, valid, self.minimum)

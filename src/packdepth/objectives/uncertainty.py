@@ -9,7 +9,7 @@ from torch import Tensor
 
 from packdepth.geometry.depth import MIN_INV_DEPTH, depth_from_inverse
 from packdepth.geometry.resize import resize_inv_depth
-from packdepth.geometry.warp import synthesize
+from packdepth.geometry.warp import synthesize_each
 from packdepth.objectives.photometric import combine, photometric_error
 from packdepth.objectives.teacher import masked_median, pooled, spread
 from packdepth.objectives.term import NonNegative, Term, masked_mean
@@ -128,11 +128,8 @@ def photometric_residual(outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor
         batch: the batch, with context frames.
     """
     depth = depth_from_inverse(outputs.inv_depths[0])
-    motions = zip(batch.context.unbind(1), outputs.T_context_target.unbind(1), strict=True)
-    views = [synthesize(context, depth, T, batch.camera) for context, T in motions]
-    errors = photometric_error(torch.stack([view.image for view in views], dim=1), batch.image)
-    seen = torch.cat([view.valid for view in views], dim=1)
-    error, valid = combine(errors, seen, minimum=True)
+    images, seen = synthesize_each(batch.context, depth, outputs.T_context_target, batch.camera)
+    error, valid = combine(photometric_error(images, batch.image), seen, minimum=True)
     identity, _ = combine(photometric_error(batch.context, batch.image), seen, minimum=True)
     return error, valid & (error < identity)
 

@@ -368,12 +368,12 @@ def with_steps(
     first, *larger = image_sizes(look.clips)
     size, seconds, next_size = first, step_seconds(choices, first), ""
     for other in larger:
-        each = step_seconds(choices, other)
-        minutes = (STARTING + wanted / batch * each / TRAINING_SHARE) / 60
+        time = step_seconds(choices, other)
+        minutes = (STARTING + wanted / batch * time / TRAINING_SHARE) / 60
         if minutes > budget.minutes:
             next_size = f"; {other[0]}x{other[1]} needs --minutes {math.ceil(minutes)}"
             break
-        size, seconds = other, each
+        size, seconds = other, time
     paid = int(TRAINING_SHARE * budget.seconds_between / seconds)
     used = min(1.0, most / batch / max(paid, 1)) * budget.minutes
     epochs = max(CAMERA_EPOCHS if "camera" in values else EPOCHS, round(used / EPOCH_MINUTES))
@@ -381,8 +381,8 @@ def with_steps(
     epoch_steps = steps // epochs
     warmup = min(100, steps // 8)
     unit = "minute" if budget.minutes == 1 else "minutes"
-    time = f"{budget.minutes:g} {unit} with starting, checks and validation"
-    scope = time if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
+    whole = f"{budget.minutes:g} {unit} with starting, checks and validation"
+    scope = whole if paid <= most / batch else f"{most:.0f} samples, more would teach nothing"
     height, width = look.clips[0].camera.height, look.clips[0].camera.width
     return [
         *choices,

@@ -6,7 +6,7 @@ import gc
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,8 +140,7 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         raise InputError(f"{output}: holds a run already; go on with --resume, or give another --output")
     objective = Objective(run.objective)
     checked = started_by_first_rank()
-    reading = "reading    the data, and checking them"
-    with announced(reading) if is_first_rank() else nullcontext():
+    with _announced("reading    the data, and checking them"):
         found, clips, validation, assumed, said_by_road = run_clips(run, objective, checked)
     cameras = distinct_cameras(clips) if run.camera.learn else []
     data = RunData(run, objective, clips, validation, cameras, 0 if before is None else before.meta.epoch)
@@ -161,8 +160,10 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         run.networks.depth.adapt(module.depth, first_images(data))
     scale = scale_source(run, objective, clips)
     trainer = _trainer(run, output, clips, data, scale, assumed, SameData(output, [*found, *validation]))
-    with announced("looking    at frames of the data") if is_first_rank() else nullcontext():
-        problems = [] if resume or checked else check_findings(run, found, objective)
+    problems: list[str] = []
+    if not (resume or checked):
+        with _announced("looking    at frames of the data"):
+            problems = check_findings(run, found, objective)
     guidance = run.networks.depth.guidance
     if guidance is not None and guidance.cache is not None:
         cached = cache_features(module, guidance.cache, [data.train, *([data.val] if data.val else [])])
@@ -215,6 +216,11 @@ class RunClips(NamedTuple):
     validation: list[Clip]  # clips to validate on
     assumed: list[Camera]  # cameras of the uncalibrated clips whose field of view the run states
     said_by_road: str | None  # what the motion of the road says of the speeds or poses; None if another one checked
+
+
+def _announced(text: str) -> AbstractContextManager[None]:
+    """Return what says a line while its block runs, in the first of several processes alone."""
+    return announced(text) if is_first_rank() else nullcontext()
 
 
 def run_clips(run: Run, objective: Objective, checked: bool = False) -> RunClips:

@@ -156,7 +156,7 @@ def repeating(say: Callable[[], None]) -> Iterator[None]:
 def announced(text: str) -> Iterator[None]:
     """Say on standard error what the block does: at once on a terminal; elsewhere every thirty seconds.
 
-    Logs of what was done sooner begin with what was done.
+    Elsewhere, a block that ends sooner says nothing.
 
     Args:
         text: the line.

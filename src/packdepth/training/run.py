@@ -219,7 +219,7 @@ class RunClips(NamedTuple):
 
 
 def _announced(text: str) -> AbstractContextManager[None]:
-    """Return what says a line while its block runs, in the first of several processes alone."""
+    """Announce what a block does (`progress.announced`), in the first of several processes only."""
     return announced(text) if is_first_rank() else nullcontext()
 
 

@@ -200,7 +200,7 @@ def _unjudged(known: Sequence[PairMeasures]) -> tuple[str, str] | None:
     if share < UNCLEAR:
         return UNKNOWN, (
             f"{UNKNOWN}: from frame to frame only {percent(share)} of the pixels move enough to measure depth by; "
-            f"judge by frames that are farther apart (import the video with step=3), or by a faster drive"
+            f"judge by a faster drive"
         )
     return None
 

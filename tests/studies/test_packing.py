@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,15 @@ def test_the_same_command_runs_at_paper_scale() -> None:
     run = parse_run(run_values(VARIANTS[0], plan, SETTING, 1), "run")
     assert (run.training.epochs, run.training.epoch_steps, run.training.devices) == (50, 2000, 8)
     assert (run.training.optimizer.kind, run.training.depth_learning_rate) == ("adam", 2e-4)
-    assert (run.training.precision, run.data.workers, run.data.cache) == ("bf16", 4, False)
+    assert (run.training.precision, run.data.workers) == ("bf16", 4)
+
+
+@pytest.mark.parametrize(
+    ("small", "accelerator", "cached"), [(True, "gpu", True), (False, "gpu", False), (False, "cpu", True)]
+)
+def test_images_that_fit_into_memory_are_decoded_once(small: bool, accelerator: Any, cached: bool) -> None:
+    plan, setting = Plan(machine=Machine(accelerator=accelerator)), replace(SETTING, small=small)
+    assert run_values(VARIANTS[0], plan, setting, 1)["data"]["cache"] == cached
 
 
 def test_a_tiny_study_on_data_of_a_file(moving_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,10 +124,22 @@ def test_the_scale_of_a_calibrated_checkpoint_is_not_lost(first: Path, second: P
     assert torch.equal(after, before / 2)
 
 
+def test_a_training_goes_on_at_another_image_size(first: Path, run_values: dict[str, Any]) -> None:
+    values = run_values | {"initial": {"depth": str(first)}, "data": run_values["data"] | {"image_size": [64, 96]}}
+    run = parse_run(values, "run")
+    network = run.networks.depth.build()
+    with pytest.warns(UserWarning, match=r"initial\.depth: .* was trained on images of 32x64, but .* is 64x96: depth"):
+        load_initial(run, {"depth": network})
+    for name, value in weights(first, "depth").items():
+        assert torch.equal(network.state_dict()[name.removeprefix("depth.")], value), name
+
+
 def test_a_checkpoint_of_another_network_is_refused(second: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"initial\.depth: .* holds the network .*'packnet'.*, but networks\.depth is"):
         train(second, tmp_path / "run", overrides=("networks.depth={kind: depth_resnet, frozen: true}",))
-    with pytest.raises(InputError, match=r"was trained on images of \[32, 64\], but data\.image_size is \[64, 96\]"):
+    with pytest.raises(
+        InputError, match=r"was trained on images of 32x64, but data\.image_size is 64x96, and a frozen"
+    ):
         train(second, tmp_path / "run", overrides=("data.image_size=[64, 96]",))
     with pytest.raises(InputError, match="is no checkpoint"):
         train(second, tmp_path / "run", overrides=(f"initial.depth={tmp_path / 'nothing'}",))

@@ -26,7 +26,7 @@ class Machine:
         devices: number of processes or GPUs of each training.
         precision: 32 or bf16.
         workers: processes that load images, for each training.
-        processes: number of trainings at a time, of one thread each.
+        processes: number of trainings at a time, of one thread each, and of processes that render.
         quick: smoke test: no number of the budget is larger than needed to run everything once.
     """
 

@@ -97,7 +97,11 @@ def packing(output: Path, budget: Budget, machine: Machine, width: int = 16, blo
     machine.check()
     plan = Plan(**vars(budget), width=width, blocks=blocks, machine=machine)
     engine.begin(output, plan)
-    setting = setting_from(machine.data) if machine.data else city_setting(output, budget, baseline=None, scanner=None)
+    setting = (
+        setting_from(machine.data)
+        if machine.data
+        else city_setting(output, budget, machine.processes, baseline=None, scanner=None)
+    )
     costs = [cost(variant, plan) for variant in VARIANTS]
 
     def compute(seed: int) -> list[Scores]:

@@ -154,10 +154,10 @@ def scaling(output: Path, plan: Plan) -> Path:
 
 def _setting(output: Path, plan: Plan) -> Setting:
     """Return the data: of a YAML file, or the city and, where a folder is given, the real clips."""
-    data = plan.machine.data
+    data, largest = plan.machine.data, replace(plan, size=plan.size_at(max(plan.factors)))
     if data is not None and not data.is_dir():
         return setting_from(data)
-    city = city_setting(output, replace(plan, size=plan.size_at(max(plan.factors))), baseline=None, scanner=None)
+    city = city_setting(output, largest, plan.machine.processes, baseline=None, scanner=None)
     return city if data is None else both(city, real_setting(data))
 
 

@@ -70,6 +70,8 @@ class Setting:
     """The protocols of the scores."""
     context: tuple[int, ...] = (-1, 1)
     """Offsets of the context frames."""
+    small: bool = True
+    """Whether the resized images are known to fit into memory, also many times on a machine with GPUs."""
 
 
 def setting_from(path: Path) -> Setting:
@@ -82,15 +84,18 @@ def setting_from(path: Path) -> Setting:
     """
     values = read_yaml(path)
     found = parse(StudyData, values, str(path))
-    return Setting(tuple(values["train"]), tuple(found.judged), tuple(found.context))
+    return Setting(tuple(values["train"]), tuple(found.judged), tuple(found.context), small=False)
 
 
-def city_setting(output: Path, budget: Budget, record: tuple[int, int] = (8, 60), **sensors: Any) -> Setting:
+def city_setting(
+    output: Path, budget: Budget, processes: int = 2, record: tuple[int, int] = (8, 60), **sensors: Any
+) -> Setting:
     """Render the drives of a study that do not exist yet, and return them as its data.
 
     Args:
         output: the folder of the study.
         budget: the budget, which has the number, the length and the size of the drives.
+        processes: number of processes that render.
         record: (n, m): of each m frames of a training drive, the first n are rendered.
         sensors: sensors of the car that differ from the defaults of `city.drive.Recipe`.
 
@@ -98,7 +103,7 @@ def city_setting(output: Path, budget: Budget, record: tuple[int, int] = (8, 60)
     """
     require_city()
     drives = (output / "data").resolve()
-    render(drives, budget, record, sensors)
+    render(drives, budget, record, sensors, processes)
     train = {"kind": "folder", "root": str(drives / "train")}
     return Setting((train,), (Judged(protocol="city", data=drives / "val"),))
 
@@ -125,7 +130,9 @@ def both(first: Setting, second: Setting) -> Setting:
         first: one setting, whose context frames are used.
         second: the other one.
     """
-    return Setting(first.train + second.train, first.judged + second.judged, first.context)
+    return Setting(
+        first.train + second.train, first.judged + second.judged, first.context, first.small and second.small
+    )
 
 
 def data_values(setting: Setting, size: tuple[int, int], machine: Machine) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def data_values(setting: Setting, size: tuple[int, int], machine: Machine) -> di
         "context": list(setting.context),
         "augmentation": {"flip": 0.5, "jitter": None},
         "workers": machine.workers,
-        "cache": machine.accelerator == "cpu",
+        "cache": setting.small or machine.accelerator == "cpu",
     }
 
 

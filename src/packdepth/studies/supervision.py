@@ -119,7 +119,7 @@ def signals(output: Path, plan: Plan) -> Path:
     folder, data = output / "signals", plan.machine.data
     engine.begin(folder, plan)
     given = data is not None and not data.is_dir()
-    setting = setting_from(data) if given and data is not None else city_setting(output, plan)
+    setting = setting_from(data) if given and data is not None else city_setting(output, plan, plan.machine.processes)
 
     def compute(seed: int) -> list[Scores]:
         runs = {folder / "runs" / f"{each.name}-{seed}": signal_run(each, plan, setting, seed) for each in SIGNALS}
@@ -256,7 +256,7 @@ def _on_real_clips(study: Study[Start], output: Path, plan: Plan) -> Path:
     assert plan.machine.data is not None
     folder, data = output / study.name, plan.machine.data
     engine.begin(folder, plan)
-    city = city_setting(output, plan)
+    city = city_setting(output, plan, plan.machine.processes)
     setting = real_setting(data) if data.is_dir() else setting_from(data)
 
     def compute(seed: int) -> list[Scores]:

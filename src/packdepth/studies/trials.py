@@ -84,7 +84,7 @@ def carry_out(study: Study[V], output: Path, budget: Budget, processes: int = 2)
     budget.check()
     require_city()
     engine.begin(output, budget)
-    render(output / "data", budget, study.record, study.sensors)
+    render(output / "data", budget, study.record, study.sensors, processes)
     data = (output / "data").resolve()
     study.prepare(budget, data)
 
@@ -103,7 +103,7 @@ def carry_out(study: Study[V], output: Path, budget: Budget, processes: int = 2)
     return engine.carry_out(compared, output, budget, words, budget.seeds, compute)
 
 
-def render(data: Path, budget: Budget, record: tuple[int, int], sensors: Mapping[str, Any]) -> None:
+def render(data: Path, budget: Budget, record: tuple[int, int], sensors: Mapping[str, Any], processes: int = 2) -> None:
     """Render the drives that do not exist yet.
 
     Args:
@@ -111,6 +111,7 @@ def render(data: Path, budget: Budget, record: tuple[int, int], sensors: Mapping
         budget: the budget, which has the number, the length and the size of drives.
         record: (n, m): of each m frames of a training drive, the first n are rendered.
         sensors: the sensors of the car that differ from the defaults of `city.drive.Recipe`.
+        processes: number of processes.
     """
     from packdepth.city.drive import Recipe
     from packdepth.city.style import Split
@@ -133,7 +134,7 @@ def render(data: Path, budget: Budget, record: tuple[int, int], sensors: Mapping
             record=recorded,
             **sensors,
         )
-        write_city(data / split, recipe, drives)
+        write_city(data / split, recipe, drives, processes)
 
 
 def folder(output: Path, variant: Variant, seed: int) -> Path:

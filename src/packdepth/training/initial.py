@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def load_initial(run: Run, networks: Mapping[str, nn.Module], resumes: bool = Fa
         networks: the networks by name: `depth`, and `pose` if there is one.
         resumes: whether the weights of an interrupted training will be restored: initial ones are then not read.
 
-    Raises InputError if a checkpoint cannot be read, or holds another network or was trained on another image size.
+    Raises InputError if a checkpoint cannot be read, or holds another network, or if a frozen network was trained on
+    another image size.
     """
     for name, network in networks.items():
         path: Path | None = getattr(run.initial, name)
@@ -80,6 +82,15 @@ def is_frozen(run: Run, name: str) -> bool:
         name: `depth` or `pose`.
     """
     return bool(getattr(run.networks, name).frozen)
+
+
+def _accept_size(of: str, trained: tuple[int, int], size: tuple[int, int], frozen: bool) -> None:
+    """Warn of a network that was trained on images of another size; raise InputError if it cannot adapt."""
+    height, width = size
+    words = f"{of} was trained on images of {trained[0]}x{trained[1]}, but data.image_size is {height}x{width}"
+    if frozen:
+        raise InputError(f"{words}, and a frozen network cannot adapt to it; give the same size, or leave out frozen")
+    warnings.warn(f"{words}: depth is less accurate until it has trained on this size", stacklevel=2)
 
 
 def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:
@@ -105,10 +116,7 @@ def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:
             f"describe the same network in the run file"
         )
     if run.image_size != content.run.image_size:
-        raise InputError(
-            f"initial.{name}: {path} was trained on images of {list(content.run.image_size)}, but data.image_size is "
-            f"{list(run.image_size)}; give the same in the run file"
-        )
+        _accept_size(f"initial.{name}: {path}", content.run.image_size, run.image_size, ours.frozen)
     prefix = f"{name}."
     weights = {key.removeprefix(prefix): value for key, value in content.weights.items() if key.startswith(prefix)}
     current = network.state_dict()

@@ -13,7 +13,7 @@ import world
 from packdepth.geometry.poses import chained
 from packdepth.sources.folder import Folder
 from packdepth.studies import ego_motion
-from packdepth.studies.ego_motion import AHEAD, COLUMNS, Setting, Variant, errors, mean_step, networks, study
+from packdepth.studies.ego_motion import AHEAD, COLUMNS, Plan, Variant, errors, mean_step, networks, study
 from packdepth.studies.engine import Row, known
 
 
@@ -54,16 +54,16 @@ def test_a_study_trains_evaluates_and_is_resumed(
     few = {"two_stream, early": ego_motion.NETWORKS["two_stream, early"]}
     monkeypatch.setattr(ego_motion, "networks", lambda: few)
     source = {"kind": "folder", "root": str(moving_clip)}
-    setting = Setting(source, source, (32, 64), depth_steps=1, steps=1, seeds=1)
-    assert "ATE" in study(tmp_path, setting, processes=1).read_text()
+    plan = Plan(source, source, (32, 64), depth_steps=1, steps=1, seeds=1)
+    assert "ATE" in study(tmp_path, plan, processes=1).read_text()
     text = (tmp_path / "ego_motion.md").read_text()
     titles = [line.split(" | ")[0] for line in text.splitlines()[2:]]
     assert titles == [f"| {AHEAD}", "| two_stream, early", "| two_stream, early, aligned with depth"]
     results = json.loads((tmp_path / "ego_motion.json").read_text())
     assert results["rows"][0]["mean"][COLUMNS["ate"]] == pytest.approx(0, abs=1e-6)
     assert "trained" in capsys.readouterr().out
-    study(tmp_path, setting, processes=1)
+    study(tmp_path, plan, processes=1)
     assert (tmp_path / "ego_motion.md").read_text() == text
     assert "trained" not in capsys.readouterr().out
-    study(tmp_path, replace(setting, seeds=2), processes=1)
+    study(tmp_path, replace(plan, seeds=2), processes=1)
     assert "±" in (tmp_path / "ego_motion.md").read_text()

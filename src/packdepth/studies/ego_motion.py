@@ -24,6 +24,8 @@ from packdepth.geometry.poses import chained
 from packdepth.inference.predictor import load
 from packdepth.records import Clip
 from packdepth.studies.engine import Row, Study, begin, carry_out, owning
+from packdepth.studies.machine import Machine
+from packdepth.studies.setting import Setting, data_values
 from packdepth.studies.side_by_side import in_processes, train_side_by_side
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -69,7 +71,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Plan:
     """The data and the budget of a study."""
 
     train: Mapping[str, Any]  # the source of training clips, as a block of a run file
@@ -97,10 +99,10 @@ def city_study(output: Path, depth_steps: int, steps: int, seeds: int, processes
     look: dict[str, Any] = {"height": 64, "width": 224, "speeds": (4.0, 12.0), "lead_share": 0.0, "stop_share": 0.0}
     look |= {"baseline": None, "scanner": None, "seed": 8}
     train_drives, test_drives = output / "data" / "train", output / "data" / "test"
-    write_city(train_drives, Recipe(split="train", frames=240, record=(8, 60), **look), drives=16)
-    write_city(test_drives, Recipe(split="test", frames=200, **look), drives=4)
+    write_city(train_drives, Recipe(split="train", frames=240, record=(8, 60), **look), 16, processes)
+    write_city(test_drives, Recipe(split="test", frames=200, **look), 4, processes)
     train, test = ({"kind": "folder", "root": str(folder.resolve())} for folder in (train_drives, test_drives))
-    return study(output, Setting(train, test, (64, 224), depth_steps, steps, seeds), processes)
+    return study(output, Plan(train, test, (64, 224), depth_steps, steps, seeds), processes)
 
 
 def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: int, processes: int = 2) -> Path:
@@ -117,11 +119,11 @@ def clip_study(output: Path, data: Path, depth_steps: int, steps: int, seeds: in
     root = str((data / "kitti_odometry" / "dataset").resolve())
     source: dict[str, Any] = {"kind": "kitti_odometry", "root": root, "sequences": ["06"], "cameras": ["left"]}
     train, test = source | {"frames": [0, 35]}, source | {"frames": [35, 51]}
-    return study(output, Setting(train, test, (64, 224), depth_steps, steps, seeds), processes)
+    return study(output, Plan(train, test, (64, 224), depth_steps, steps, seeds), processes)
 
 
 @owning
-def study(output: Path, setting: Setting, processes: int = 2) -> Path:
+def study(output: Path, plan: Plan, processes: int = 2) -> Path:
     """Train and evaluate all networks, and return the path of the page.
 
     The results are each network's mean errors over the test drives.
@@ -129,19 +131,19 @@ def study(output: Path, setting: Setting, processes: int = 2) -> Path:
     Args:
         output: the folder for the networks and the results as ego_motion.json, .csv, .md and .html. What an earlier
             study trained there is used again.
-        setting: the data and the budget.
+        plan: the data and the budget.
         processes: number of trainings at a time.
 
-    Raises InputError if the folder holds a study with another setting, or if a training fails.
+    Raises InputError if the folder holds a study with another budget, or if a training fails.
     """
-    begin(output, setting)
-    forward, clips = mean_step(_clips(setting, setting.train)), _clips(setting, setting.test)
+    begin(output, plan)
+    forward, clips = mean_step(_clips(plan, plan.train)), _clips(plan, plan.test)
     folders = {title: output / Variant(title).name for title in networks()}
-    train_side_by_side({output / "depth": _depth_run(setting)}, processes)
+    train_side_by_side({output / "depth": _depth_run(plan)}, processes)
 
     def compute(seed: int) -> list[Errors]:
         runs = {
-            folders[title] / str(seed): _pose_run(setting, output / "depth" / "last", pose, forward, seed)
+            folders[title] / str(seed): _pose_run(plan, output / "depth" / "last", pose, forward, seed)
             for title, pose in networks().items()
         }
         train_side_by_side(runs, processes)
@@ -159,8 +161,8 @@ def study(output: Path, setting: Setting, processes: int = 2) -> Path:
         variants=[Variant(title) for title in titles],
         charts=charts,
     )
-    words = f"{setting.steps} steps of 4 pairs of images at {setting.image_size[0]}x{setting.image_size[1]}"
-    return carry_out(compared, output, setting, words, setting.seeds, compute)
+    words = f"{plan.steps} steps of 4 pairs of images at {plan.image_size[0]}x{plan.image_size[1]}"
+    return carry_out(compared, output, plan, words, plan.seeds, compute)
 
 
 def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
@@ -229,39 +231,32 @@ def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:
     return {title: float(np.mean([row[name] for row in rows])) for name, title in COLUMNS.items()}
 
 
-def _depth_run(setting: Setting) -> dict[str, Any]:
+def _depth_run(plan: Plan) -> dict[str, Any]:
     """Return the run of the depth network, which is trained on measured depth."""
     return {
-        "data": _data(setting, setting.train),
+        "data": _data(plan, plan.train),
         "networks": {"depth": _depth(), "pose": {"kind": "posenet"}},
         "objective": [{"kind": "sparse_l1"}, {"kind": "smoothness", "weight": 1e-4}],
-        "training": _training(setting.depth_steps, seed=0)
+        "training": _training(plan.depth_steps, seed=0)
         | {"batch_size": 8, "depth_learning_rate": 2e-3, "optimizer": {"kind": "muon", "learning_rate": 0.04}},
     }
 
 
-def _pose_run(setting: Setting, depth: Path, pose: dict[str, Any], forward: float, seed: int) -> dict[str, Any]:
+def _pose_run(plan: Plan, depth: Path, pose: dict[str, Any], forward: float, seed: int) -> dict[str, Any]:
     """Return the run of an ego-motion network with a frozen depth network."""
     return {
-        "data": _data(setting, setting.train),
+        "data": _data(plan, plan.train),
         "networks": {"depth": _depth() | {"frozen": True}, "pose": {"initial_forward": round(forward, 3)} | pose},
         "initial": {"depth": str(depth.resolve())},
         "objective": [{"kind": "photometric", "scales": "pyramid"}, {"kind": "velocity", "weight": 0.05}],
-        "training": _training(setting.steps, seed)
+        "training": _training(plan.steps, seed)
         | {"pose_learning_rate": 1e-3, "optimizer": {"kind": "muon", "pose_learning_rate": 0.02}},
     }
 
 
-def _data(setting: Setting, source: Mapping[str, Any]) -> dict[str, Any]:
+def _data(plan: Plan, source: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data block of a run."""
-    return {
-        "train": [dict(source)],
-        "image_size": list(setting.image_size),
-        "context": [1],
-        "augmentation": {"flip": 0.5, "jitter": None},
-        "workers": 0,
-        "cache": True,
-    }
+    return data_values(Setting((dict(source),), (), context=(1,)), plan.image_size, Machine())
 
 
 def _depth() -> dict[str, Any]:
@@ -282,7 +277,7 @@ def _training(steps: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _clips(setting: Setting, source: Mapping[str, Any]) -> list[Clip]:
+def _clips(plan: Plan, source: Mapping[str, Any]) -> list[Clip]:
     """Return the clips of a source that is given as a block of a run file."""
-    run = parse_run(_depth_run(setting) | {"data": _data(setting, source)}, "study")
+    run = parse_run(_depth_run(plan) | {"data": _data(plan, source)}, "study")
     return run.data.train[0].clips()

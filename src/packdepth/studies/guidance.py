@@ -16,13 +16,14 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
+from markupsafe import Markup
 
 from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.classes import STREET_CLASSES
 from packdepth.files import make_folder, replacing
 from packdepth.studies.budget import Budget
-from packdepth.studies.engine import Row
-from packdepth.studies.trials import Study, carry_out, data_block, training_block
+from packdepth.studies.engine import Row, Study
+from packdepth.studies.trials import carry_out, data_block, plot, training_block
 
 PRESET = "small"
 SEGMENTATION_STEPS = 400  # of the guiding network, at most
@@ -90,17 +91,20 @@ def guidance(output: Path, budget: Budget, processes: int = 2) -> Path:
         claim="a fixed segmentation network that guides the decoder by pixel-adaptive convolutions improves depth "
         "(Guizilini et al., ICLR 2020)",
         variants=VARIANTS,
-        run_values=partial(run_values, output.resolve()),
-        lines=lines,
-        axes=("evaluated on", "abs_rel, not scaled"),
-        x_names=tuple(PLOTTED.values()),
+        charts=charts,
+        tables=tables,
+    )
+    return carry_out(
+        study,
+        output,
+        budget,
+        processes,
+        partial(run_values, output.resolve()),
         record=(8, 60),
         sensors={"baseline": None, "scanner": None},
         prepare=partial(train_segmentation, output.resolve()),
         evaluate=evaluated,
-        tables=tables,
     )
-    return carry_out(study, output, budget, processes)
 
 
 def segmentation(output: Path) -> Path:
@@ -208,6 +212,15 @@ def tables(scores: Sequence[str]) -> list[Sequence[str]]:
         scores: the names of all scores.
     """
     return [OVERALL, [name for name in scores if name not in OVERALL]]
+
+
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
+    """Return the plot of the page: abs_rel of all pixels, of classes, and at edges.
+
+    Args:
+        rows: the results of all variants.
+    """
+    return plot(lines(rows), "evaluated on", "abs_rel, not scaled", tuple(PLOTTED.values()))
 
 
 def lines(rows: Sequence[Row[Variant]]) -> list[Line]:

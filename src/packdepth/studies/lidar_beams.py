@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from markupsafe import Markup
 
 from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.studies.budget import Budget
-from packdepth.studies.engine import Row
-from packdepth.studies.trials import Study, carry_out, data_block, training_block
+from packdepth.studies.engine import Row, Study
+from packdepth.studies.trials import carry_out, data_block, plot, training_block
 
 BEAMS = (64, 32, 16, 8, 4, 1)
 WEIGHTS = {"reprojected": 0.02, "sparse_l1": 1.0}  # of about equal effect: 1/metre is some 50 pixels at 64x224
@@ -74,13 +75,9 @@ def lidar_beams(output: Path, budget: Budget, processes: int = 2) -> Path:
         claim="4 beams, fewer than 100 measured depths an image, are enough for competitive depth in metres, and "
         "reprojected distances need fewer than L1 (Guizilini et al., CoRL 2019)",
         variants=VARIANTS,
-        run_values=run_values,
-        lines=lines,
-        axes=("log2 of the beams", "abs_rel, not scaled"),
-        record=(8, 60),
-        sensors={"baseline": None},
+        charts=charts,
     )
-    return carry_out(study, output, budget, processes)
+    return carry_out(study, output, budget, processes, run_values, record=(8, 60), sensors={"baseline": None})
 
 
 def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[str, Any]:
@@ -111,13 +108,14 @@ def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[
     }
 
 
-def lines(rows: Sequence[Row[Variant]]) -> list[Line]:
-    """Return the lines of the plot.
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
+    """Return the plot of the page: abs_rel over the number of beams.
 
     Args:
         rows: the results of all variants.
     """
-    return [line(rows, supervision) for supervision in ("reprojected", "sparse_l1", "velocity")]
+    lines = [line(rows, supervision) for supervision in ("reprojected", "sparse_l1", "velocity")]
+    return plot(lines, "log2 of the beams", "abs_rel, not scaled")
 
 
 def line(rows: Sequence[Row[Variant]], supervision: Supervision) -> Line:

@@ -34,8 +34,8 @@ from packdepth.studies import engine
 from packdepth.studies.budget import Budget
 from packdepth.studies.cost import parameters
 from packdepth.studies.engine import Row, Scores, Study, remembered
+from packdepth.studies.setting import render
 from packdepth.studies.side_by_side import in_processes
-from packdepth.studies.trials import render
 
 Layers = Literal["packing", "strided", "pooling"]
 CITY = Budget(drives=24, frames=8, val_drives=8, size=(192, 640))  # the drives of the city images; one frame of each 8

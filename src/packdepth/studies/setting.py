@@ -20,7 +20,6 @@ from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Scores, remembered
 from packdepth.studies.machine import Machine
 from packdepth.studies.side_by_side import in_processes, train_side_by_side
-from packdepth.studies.trials import render
 
 REAL_CLIPS: tuple[dict[str, Any], ...] = (  # those of configs/kitti_mixed.yaml, relative to the folder of the data
     {"kind": "folder", "root": "clips/kitti360_3000"},
@@ -29,6 +28,7 @@ REAL_CLIPS: tuple[dict[str, Any], ...] = (  # those of configs/kitti_mixed.yaml,
     {"kind": "kitti_odometry", "root": "kitti_odometry/dataset", "sequences": ["06"], "cameras": ["left"]},
 )
 NO_SCALE = "none"  # the source of the scale of checkpoints that know none
+VAL_FRAMES = 4  # frames of each validation drive
 EPOCH_STEPS = 2000  # largest number of steps between two checkpoints, so that a long training can be resumed
 
 
@@ -106,6 +106,40 @@ def city_setting(
     render(drives, budget, record, sensors, processes)
     train = {"kind": "folder", "root": str(drives / "train")}
     return Setting((train,), (Judged(protocol="city", data=drives / "val"),))
+
+
+def render(data: Path, budget: Budget, record: tuple[int, int], sensors: Mapping[str, Any], processes: int = 2) -> None:
+    """Render the drives that do not exist yet.
+
+    Args:
+        data: folder for the drives.
+        budget: the budget, which has the number, the length and the size of drives.
+        record: (n, m): of each m frames of a training drive, the first n are rendered.
+        sensors: the sensors of the car that differ from the defaults of `city.drive.Recipe`.
+        processes: number of processes.
+    """
+    from packdepth.city.drive import Recipe
+    from packdepth.city.style import Split
+    from packdepth.city.write import write_city
+
+    parts: tuple[tuple[Split, int, int, tuple[int, int]], ...] = (
+        ("train", budget.drives, budget.frames, record),
+        ("val", budget.val_drives, VAL_FRAMES, (1, 1)),
+    )
+    for split, drives, frames, recorded in parts:
+        recipe = Recipe(
+            split=split,
+            seed=1,
+            frames=frames,
+            height=budget.size[0],
+            width=budget.size[1],
+            lead_share=0.1,
+            stop_share=0.1,
+            speeds=(6.0, 12.0),
+            record=recorded,
+            **sensors,
+        )
+        write_city(data / split, recipe, drives, processes)
 
 
 def real_setting(data: Path) -> Setting:

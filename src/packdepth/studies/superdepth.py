@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from markupsafe import Markup
 
 from packdepth.charts import OURS, TRUE, Line
 from packdepth.studies.budget import Budget
-from packdepth.studies.engine import Row
-from packdepth.studies.trials import Study, carry_out, data_block, training_block
+from packdepth.studies.engine import Row, Study
+from packdepth.studies.trials import carry_out, data_block, plot, training_block
 
 Decoder = Literal["depth_resnet", "superdepth"]
 Flip = Literal["off", "half", "full"]
@@ -79,13 +80,9 @@ def superdepth(output: Path, budget: Budget, processes: int = 2) -> Path:
         claim="sub-pixel convolutions and a differentiable flip layer each improve depth from stereo (Pillai et al., "
         "ICRA 2019)",
         variants=VARIANTS,
-        run_values=run_values,
-        lines=lines,
-        axes=("0: no flip layer, 1: for half the steps, 2: for all", "abs_rel, not scaled"),
-        record=(1, 8),
-        sensors={"scanner": None},
+        charts=charts,
     )
-    return carry_out(study, output, budget, processes)
+    return carry_out(study, output, budget, processes, run_values, record=(1, 8), sensors={"scanner": None})
 
 
 def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[str, Any]:
@@ -106,6 +103,15 @@ def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[
         ],
         "training": training_block(variant.steps(budget), seed),
     }
+
+
+def charts(rows: Sequence[Row[Variant]]) -> list[Markup]:
+    """Return the plot of the page: abs_rel over the use of the flip layer.
+
+    Args:
+        rows: the results of all variants.
+    """
+    return plot(lines(rows), "0: no flip layer, 1: for half the steps, 2: for all", "abs_rel, not scaled")
 
 
 def lines(rows: Sequence[Row[Variant]]) -> list[Line]:

@@ -1,11 +1,12 @@
 """KITTI raw, drive 0052, on which almost everything moves with the camera: what it takes to learn its depth from video.
 
     python bench/jammed_road.py OUTPUT --data DATA [--seeds N] [--start CHECKPOINT] [--segmentation CHECKPOINT]
+        [--teacher CHECKPOINT]
 
 Each variant changes something of configs/kitti_raw_clip.yaml: the start, the camera's height as scale, hints along the
-epipolar line, dynamic objects left out, a teacher. All have the same number of steps. They are evaluated on the seven
-scans of `kitti-raw-clip`, median-scaled; its baseline, which knows the other scans, has 0.204. The results are a table
-and a page, as those of a study.
+epipolar line, dynamic objects left out, a teacher. All have the same number of steps, but for the start and the teacher
+as they are, which never saw this road. They are evaluated on the seven scans of `kitti-raw-clip`; its baseline, which
+knows the other scans, has 0.204, median-scaled. The results are a table and a page, as those of a study.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from packdepth import blocks
 from packdepth.charts import bars
 from packdepth.run_files import read_yaml
 from packdepth.studies import engine
-from packdepth.studies.engine import Row, Scores, Study
-from packdepth.studies.setting import Judged, trained_scores
+from packdepth.studies.engine import Row, Scores, Study, remembered
+from packdepth.studies.setting import Judged, evaluated, trained_scores
 from packdepth.studies.supervision import WEIGHTS
 
 RUN_FILE = Path(__file__).parents[1] / "configs" / "kitti_raw_clip.yaml"
@@ -52,6 +53,8 @@ class Variant:
     """A checkpoint that both networks start from."""
     segmentation: str | None = None
     """A segmentation network, by which the photometric term leaves dynamic objects out."""
+    trained: bool = True
+    """Whether it is trained on this road. Otherwise `initial` is evaluated as it is."""
     metric: bool = True
     """True: scores that need metres do not exist for relative depth, and are left out."""
 
@@ -84,13 +87,17 @@ def variants(plan: Plan) -> list[Variant]:
     if mask is not None:
         found.append(Variant("static", "ImageNet encoder, without dynamic objects", PRETRAINED, segmentation=mask))
     if start is not None:
+        found.append(Variant("start_alone", "another street alone", PRETRAINED, initial=start, trained=False))
         found.append(Variant("start", "from another street", PRETRAINED, initial=start))
         found.append(Variant("start_height", "from another street, height", PRETRAINED, (CAMERA_HEIGHT,), start))
     if mask is not None and start is not None:
         terms = (CAMERA_HEIGHT, HINTS)
         found.append(Variant("all", "from another street, with all of these", PRETRAINED, terms, start, mask))
     if plan.teacher is not None:
-        teacher = {"kind": "teacher", "network": plan.teacher}
+        teacher = {"kind": "teacher", "network": plan.teacher, "metric": True}
+        if (Path(plan.teacher) / "meta.json").exists():
+            alone = Variant("teacher_alone", "the teacher alone", PRETRAINED, initial=plan.teacher, trained=False)
+            found.append(alone)
         found.append(Variant("teacher", "ImageNet encoder, teacher", PRETRAINED, (teacher,)))
     return found
 
@@ -138,11 +145,18 @@ def main() -> None:
     os.environ["PACKDEPTH_DATA"] = str(options.data.resolve())
     plan = Plan(options.data.resolve(), options.seeds, options.teacher, options.start, options.segmentation)
     engine.begin(options.output, plan)
-    chosen = variants(plan)
+    chosen, judged = variants(plan), [Judged(protocol="kitti-raw-clip", data=plan.data)]
 
     def compute(seed: int) -> list[Scores]:
-        runs = {options.output / "runs" / f"{each.name}-{seed}": run_values(each, seed) for each in chosen}
-        return trained_scores(runs, [Judged(protocol="kitti-raw-clip", data=plan.data)], options.processes, (TERMS,))
+        trained = [each for each in chosen if each.trained]
+        runs = {options.output / "runs" / f"{each.name}-{seed}": run_values(each, seed) for each in trained}
+        found = iter(trained_scores(runs, judged, options.processes, (TERMS,)))
+        return [next(found) if each.trained else untrained(each) for each in chosen]
+
+    def untrained(variant: Variant) -> Scores:
+        assert variant.initial is not None
+        kept, checkpoint = options.output / "runs" / f"{variant.name}-scores.json", Path(variant.initial)
+        return remembered(kept, lambda: evaluated(checkpoint, judged))
 
     study = Study(
         name="jammed_road",

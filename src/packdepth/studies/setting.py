@@ -239,11 +239,17 @@ def scores(run: Path, judged: Sequence[Judged], use: Sequence[str] = ()) -> Scor
         judged: the protocols of the scores.
         use: modules that the run needs, as on the command line.
     """
-    return remembered(run.with_name(f"{run.name}-scores.json"), lambda: _evaluated(run, judged, use))
+    return remembered(run.with_name(f"{run.name}-scores.json"), lambda: evaluated(run / "last", judged, use))
 
 
-def _evaluated(run: Path, judged: Sequence[Judged], use: Sequence[str]) -> Scores:
-    """Return the scores of a finished training, computed in one thread."""
+def evaluated(checkpoint: Path, judged: Sequence[Judged], use: Sequence[str] = ()) -> Scores:
+    """Return the scores of a checkpoint, named as those of `scores`, computed in one thread.
+
+    Args:
+        checkpoint: the folder of the checkpoint.
+        judged: the protocols of the scores.
+        use: modules that its run needs, as on the command line.
+    """
     import torch
 
     from packdepth import blocks
@@ -254,7 +260,7 @@ def _evaluated(run: Path, judged: Sequence[Judged], use: Sequence[str]) -> Score
         blocks.use(module)
     found: dict[str, float] = {}
     for each in judged:
-        (report,) = evaluate(run / "last", each.protocol, each.data)
+        (report,) = evaluate(checkpoint, each.protocol, each.data)
         name, has_scale = report.protocol.name, report.scale_source != NO_SCALE
         for score in ("abs_rel", "a1"):
             found[f"{name} {score}"] = report.rows["plain"][score] if has_scale else math.nan

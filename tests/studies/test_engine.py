@@ -14,7 +14,7 @@ from markupsafe import Markup
 from packdepth import cli
 from packdepth.charts import bars
 from packdepth.errors import InputError
-from packdepth.studies.engine import Row, Scores, Study, carry_out, contents
+from packdepth.studies.engine import Row, Scores, Study, carry_out, contents, verdict
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,12 @@ def test_results_have_mean_and_spread_and_leave_out_what_does_not_exist(tmp_path
     assert [row["mean"]["error"] for row in rows] == [1.5, 3]
     assert rows[0]["mean"]["never"] is None
     assert (tmp_path / "made_up.csv").read_text().splitlines()[2] == "a,2,2.0,0.5,nan"
+
+
+def test_the_verdict_is_about_a_score_that_most_variants_have() -> None:
+    rows = [Row(Variant(name, name in "ab"), [{"error": 9.0, "error, scaled": ord(name)}]) for name in "abcd"]
+    assert verdict(rows).startswith("The lowest error, scaled is that of variant a: 97")
+    assert verdict(rows[:3]).startswith("The lowest error is that of variant a: 9")
 
 
 def test_a_study_keeps_its_date_unless_its_numbers_change(tmp_path: Path) -> None:

@@ -337,7 +337,7 @@ def page(study: Study[V], results: Mapping[str, Any], rows: Sequence[Row[V]]) ->
 
 
 def verdict(rows: Sequence[Row[V]], digits: Mapping[str, int] | None = None) -> str:
-    """Return which variant is the best, in plain words: by the first score that is an error.
+    """Return which variant is the best, in plain words: by the first error that more than half of the variants have.
 
     A variant is clearly better than another if their means differ by more than the sum of their spreads.
 
@@ -347,7 +347,7 @@ def verdict(rows: Sequence[Row[V]], digits: Mapping[str, int] | None = None) -> 
     """
     for score in filter(ERRORS.search, known(rows)):
         ranked = sorted((row for row in rows if row.cell(score) != "-"), key=lambda row: row.mean(score))
-        if len(ranked) < 2:
+        if len(ranked) <= max(1, len(rows) // 2):
             continue
         first, second, last = ranked[0], ranked[1], ranked[-1]
         places = (digits or {}).get(score, DIGITS)

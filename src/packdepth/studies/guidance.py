@@ -23,6 +23,7 @@ from packdepth.classes import STREET_CLASSES
 from packdepth.files import make_folder, replacing
 from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Row, Study
+from packdepth.studies.setting import RECORD
 from packdepth.studies.trials import carry_out, data_block, plot, training_block
 
 PRESET = "small"
@@ -100,7 +101,7 @@ def guidance(output: Path, budget: Budget, processes: int = 2) -> Path:
         budget,
         processes,
         partial(run_values, output.resolve()),
-        record=(8, 60),
+        record=RECORD,
         sensors={"baseline": None, "scanner": None},
         prepare=partial(train_segmentation, output.resolve()),
         evaluate=evaluated,

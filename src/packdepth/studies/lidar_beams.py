@@ -19,6 +19,7 @@ from markupsafe import Markup
 from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Row, Study
+from packdepth.studies.setting import RECORD
 from packdepth.studies.trials import carry_out, data_block, plot, training_block
 
 BEAMS = (64, 32, 16, 8, 4, 1)
@@ -77,7 +78,7 @@ def lidar_beams(output: Path, budget: Budget, processes: int = 2) -> Path:
         variants=VARIANTS,
         charts=charts,
     )
-    return carry_out(study, output, budget, processes, run_values, record=(8, 60), sensors={"baseline": None})
+    return carry_out(study, output, budget, processes, run_values, record=RECORD, sensors={"baseline": None})
 
 
 def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[str, Any]:

@@ -258,7 +258,7 @@ def image_sets(output: Path, plan: Plan) -> dict[str, tuple[Path, Path]]:
         if not path.exists():
             raise InputError(f"--data: {path} is not there; leave --data out for city images alone")
     require_city()
-    render(output / "data", CITY, (1, CITY.frames), {"baseline": None, "scanner": None})
+    render(output / "data", CITY, (1, CITY.frames), {"baseline": None, "scanner": None}, plan.processes)
     return sets | {"city": (output / "data" / "train", output / "data" / "val")}
 
 

@@ -28,6 +28,7 @@ REAL_CLIPS: tuple[dict[str, Any], ...] = (  # those of configs/kitti_mixed.yaml,
     {"kind": "kitti_odometry", "root": "kitti_odometry/dataset", "sequences": ["06"], "cameras": ["left"]},
 )
 NO_SCALE = "none"  # the source of the scale of checkpoints that know none
+RECORD = (8, 60)  # of each 60 frames of a training drive, the first 8 are rendered
 VAL_FRAMES = 4  # frames of each validation drive
 EPOCH_STEPS = 2000  # largest number of steps between two checkpoints, so that a long training can be resumed
 
@@ -87,28 +88,25 @@ def setting_from(path: Path) -> Setting:
     return Setting(tuple(values["train"]), tuple(found.judged), tuple(found.context), small=False)
 
 
-def city_setting(
-    output: Path, budget: Budget, processes: int = 2, record: tuple[int, int] = (8, 60), **sensors: Any
-) -> Setting:
+def city_setting(output: Path, budget: Budget, processes: int, **sensors: Any) -> Setting:
     """Render the drives of a study that do not exist yet, and return them as its data.
 
     Args:
         output: the folder of the study.
         budget: the budget, which has the number, the length and the size of the drives.
         processes: number of processes that render.
-        record: (n, m): of each m frames of a training drive, the first n are rendered.
         sensors: sensors of the car that differ from the defaults of `city.drive.Recipe`.
 
     Raises InputError if the extra `city` is not installed.
     """
     require_city()
     drives = (output / "data").resolve()
-    render(drives, budget, record, sensors, processes)
+    render(drives, budget, RECORD, sensors, processes)
     train = {"kind": "folder", "root": str(drives / "train")}
     return Setting((train,), (Judged(protocol="city", data=drives / "val"),))
 
 
-def render(data: Path, budget: Budget, record: tuple[int, int], sensors: Mapping[str, Any], processes: int = 2) -> None:
+def render(data: Path, budget: Budget, record: tuple[int, int], sensors: Mapping[str, Any], processes: int) -> None:
     """Render the drives that do not exist yet.
 
     Args:

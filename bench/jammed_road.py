@@ -4,9 +4,10 @@
         [--teacher CHECKPOINT]
 
 Each variant changes something of configs/kitti_raw_clip.yaml: the start, the camera's height as scale, hints along the
-epipolar line, dynamic objects left out, a teacher. All have the same number of steps, but for the start and the teacher
-as they are, which never saw this road. They are evaluated on the seven scans of `kitti-raw-clip`; its baseline, which
-knows the other scans, has 0.204, median-scaled. The results are a table and a page, as those of a study.
+epipolar line, dynamic objects left out, a teacher. All are trained for the same number of steps; the start and the
+teacher, which never saw this road, are also evaluated as they are. The scores are those of `kitti-raw-clip`, on seven
+scans; its baseline, which knows the other scans, has 0.204, median-scaled. The results are a table and a page, as those
+of a study.
 """
 
 from __future__ import annotations

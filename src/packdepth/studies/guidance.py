@@ -23,8 +23,8 @@ from packdepth.classes import STREET_CLASSES
 from packdepth.files import make_folder, replacing
 from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Row, Study
-from packdepth.studies.setting import RECORD
-from packdepth.studies.trials import carry_out, data_block, plot, training_block
+from packdepth.studies.setting import RECORD, training_values
+from packdepth.studies.trials import MACHINE, carry_out, data_block, plot
 
 PRESET = "small"
 SEGMENTATION_STEPS = 400  # of the guiding network, at most
@@ -183,7 +183,7 @@ def run_values(output: Path, variant: Variant, budget: Budget, data: Path, seed:
             {"kind": "smoothness", "weight": 1e-3},
             {"kind": "velocity", "weight": 0.2},
         ],
-        "training": training_block(budget.steps, seed),
+        "training": training_values(budget.steps, seed, MACHINE),
     }
 
 

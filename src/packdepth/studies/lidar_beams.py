@@ -19,8 +19,8 @@ from markupsafe import Markup
 from packdepth.charts import INK, OURS, TRUE, Line
 from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Row, Study
-from packdepth.studies.setting import RECORD
-from packdepth.studies.trials import carry_out, data_block, plot, training_block
+from packdepth.studies.setting import RECORD, training_values
+from packdepth.studies.trials import MACHINE, carry_out, data_block, plot
 
 BEAMS = (64, 32, 16, 8, 4, 1)
 WEIGHTS = {"reprojected": 0.02, "sparse_l1": 1.0}  # of about equal effect: 1/metre is some 50 pixels at 64x224
@@ -105,7 +105,7 @@ def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[
             "pose": {"kind": "posenet", "initial_forward": 0.7},
         },
         "objective": objective,
-        "training": training_block(budget.steps, seed),
+        "training": training_values(budget.steps, seed, MACHINE),
     }
 
 

@@ -72,7 +72,7 @@ class Setting:
     context: tuple[int, ...] = (-1, 1)
     """Offsets of the context frames."""
     small: bool = True
-    """Whether the resized images are known to fit into memory, also many times on a machine with GPUs."""
+    """Whether the resized images are sure to fit into memory, once for each training that runs."""
 
 
 def setting_from(path: Path) -> Setting:

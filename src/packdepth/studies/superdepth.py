@@ -19,7 +19,8 @@ from markupsafe import Markup
 from packdepth.charts import OURS, TRUE, Line
 from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Row, Study
-from packdepth.studies.trials import carry_out, data_block, plot, training_block
+from packdepth.studies.setting import training_values
+from packdepth.studies.trials import MACHINE, carry_out, data_block, plot
 
 Decoder = Literal["depth_resnet", "superdepth"]
 Flip = Literal["off", "half", "full"]
@@ -101,7 +102,7 @@ def run_values(variant: Variant, budget: Budget, data: Path, seed: int) -> dict[
             {"kind": "stereo", "scales": "pyramid", "both": False},
             {"kind": "smoothness", "weight": 1e-3},
         ],
-        "training": training_block(variant.steps(budget), seed),
+        "training": training_values(variant.steps(budget), seed, MACHINE),
     }
 
 

@@ -18,7 +18,7 @@ from packdepth.studies import engine
 from packdepth.studies.budget import Budget
 from packdepth.studies.engine import Scores, Study, V
 from packdepth.studies.machine import Machine
-from packdepth.studies.setting import Setting, data_values, render, training_values
+from packdepth.studies.setting import Setting, data_values, render
 from packdepth.studies.side_by_side import train_side_by_side
 
 SCORES = ("abs_rel", "a1", "abs_rel_scaled")
@@ -109,13 +109,3 @@ def data_block(budget: Budget, data: Path) -> dict[str, Any]:
     """
     train, val = ({"kind": "folder", "root": str(data / split)} for split in ("train", "val"))
     return data_values(Setting((train,), ()), budget.size, MACHINE) | {"val": [val]}
-
-
-def training_block(steps: int, seed: int) -> dict[str, Any]:
-    """Return the training block that the run files of a study share.
-
-    Args:
-        steps: the number of steps.
-        seed: the seed of the training.
-    """
-    return training_values(steps, seed, MACHINE)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from PIL import Image
 
 from packdepth import cli
 from packdepth.errors import InputError
-from packdepth.terminal import DEBUG, FAULT, MACHINE, UNUSABLE, plain, plain_output, sentence
+from packdepth.terminal import DEBUG, FAULT, MACHINE, UNUSABLE, plain, plain_output, sentence, worded_warnings
 
 CONTROLS = "\x1b[31m \x1b]0;t\x07 \r \x9b2J \u202e \udcff \x00 \x7f"
 
@@ -32,6 +36,29 @@ def test_all_that_is_printed_in_a_verb_is_plain(capsys: pytest.CaptureFixture[st
     assert "\x1b" not in out.splitlines()[0]
     assert "\x1b" not in err
     assert out.splitlines()[1] == "after \x1b[0m"
+
+
+def test_a_warning_is_one_sentence(tmp_path: Path) -> None:
+    for number in range(4):
+        Image.new("RGB", (96, 64), (60 * number, 90, 30)).save(tmp_path / f"{number:03d}.png")
+    (tmp_path / "notes.docx").touch()
+    command = [sys.executable, "-m", "packdepth.cli", "data", "check", str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert f"packdepth: warning: {tmp_path}: packdepth reads its images; left alone: notes.docx\n" in said
+    assert "UserWarning" not in said
+    causes = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False).stderr
+    assert "UserWarning: " in causes
+
+
+def test_a_warning_of_a_library_keeps_its_place() -> None:
+    with worded_warnings():
+        ours = warnings.formatwarning("late", UserWarning, cli.__file__, 7)
+        other = warnings.formatwarning("late", UserWarning, json.__file__, 7)
+        developers = warnings.formatwarning("late", DeprecationWarning, cli.__file__, 7)
+    assert ours == "packdepth: warning: late\n"
+    assert f"{json.__file__}:7: UserWarning: late" in other
+    assert "DeprecationWarning: late" in developers
+    assert "cli.py:7" in warnings.formatwarning("late", UserWarning, cli.__file__, 7)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ from packdepth.terminal import (
     print_cause,
     quiet_threads,
     sentence,
+    worded_warnings,
 )
 from packdepth.verbs import end_of_help, named_output
 
@@ -1180,7 +1181,7 @@ def _plain(verb: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def run(*arguments: Any, **options: Any) -> None:
-        with plain_output():
+        with plain_output(), worded_warnings():
             from packdepth.sharing.address import located
 
             signature = inspect.signature(verb, eval_str=True)

@@ -1,7 +1,8 @@
 """Texts for the terminal: those of strangers without control characters, and errors as one sentence each.
 
 Every verb of the command line runs inside `plain_output`, so that no name in a data set and no value in a checkpoint
-can move the cursor, color the screen or change its title. `sentence` is the last word on errors.
+can move the cursor, color the screen or change its title. `sentence` is the last word on errors, `worded_warnings` on
+warnings.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import threading
 import traceback
 import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,7 @@ DEBUG = "PACKDEPTH_DEBUG"  # variable of the environment that prints the traceba
 UNUSABLE, FAULT, MACHINE = 2, 70, 71  # exit status: input that cannot be used; EX_SOFTWARE; EX_OSERR
 NO_READER = 128 + 13  # exit status, as that of other programs whose reader has enough: 128 + SIGPIPE
 MAX_COMMAND = 120  # characters of a command line that a sentence repeats
+PACKAGE = Path(__file__).resolve().parent  # whose warnings are sentences
 SPACES = "\n\t"  # the control characters that may be printed
 INVISIBLE = (
     "Cc",
@@ -240,6 +243,33 @@ def quiet_threads() -> Iterator[list[BaseException]]:
         yield errors
     finally:
         threading.excepthook = before
+
+
+@contextmanager
+def worded_warnings() -> Iterator[None]:
+    """Print each warning of packdepth in a block as one sentence, without the line of source that Python adds.
+
+    Warnings of libraries, and all with `--debug`, keep that line: they are for whoever looks for their cause.
+
+    >>> with worded_warnings():
+    ...     print(warnings.formatwarning("3 frames are left out", UserWarning, __file__, 1), end="")
+    packdepth: warning: 3 frames are left out
+    """
+    before = warnings.formatwarning
+
+    def worded(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        ours = issubclass(category, UserWarning) and Path(filename).is_relative_to(PACKAGE)
+        if not ours or os.environ.get(DEBUG):
+            return before(message, category, filename, lineno, line)
+        return f"packdepth: warning: {in_one_line(str(message))}\n"
+
+    warnings.formatwarning = worded
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def print_cause(error: BaseException) -> None:

@@ -70,7 +70,10 @@ def test_a_two_stream_network_learns_on_depth_that_stays(
         assert torch.equal(value, depth[name]), name
     meta = checkpoint.read_description(tmp_path / "run/last")[1]
     assert meta.scale_source == "velocity (speed)"  # that of the depth
-    assert "from velocity (speed), measured after training" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "from velocity (speed), measured after training" in said
+    assert f"frozen, starting from {first}\n" in said
+    assert said.count("starting from") == 1  # ego-motion starts from random weights
 
 
 def test_joint_training_goes_on_from_both(first: Path, second: Path, tmp_path: Path) -> None:

@@ -434,6 +434,8 @@ def summary(
         )
         part = f", {trained:.2f} M of them trained" if trained < count else ""
         part = ", frozen" if is_frozen(run, name) else part
+        start = getattr(run.initial, name)
+        part += "" if start is None else f", starting from {start}"
         return f"{getattr(run.networks, name).describe()}, {count:.2f} M parameters{part}"
 
     training, guidance = run.training, guidance_of(module.depth)

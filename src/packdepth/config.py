@@ -102,6 +102,13 @@ class Data(Closed):
     """Drop the training frames in which the camera does not move. The summary of the run gives their number."""
     augmentation: Augmentation = Augmentation()
     """Random changes of the training samples."""
+    zoom: Annotated[float, Field(ge=0.2, le=1)] = 1.0
+    """Smallest share of an image's height and width that a random window covers; 1 turns zooming off.
+
+    The depth network sees a window of each training image, enlarged, as a camera of longer focal length would show it.
+    Depth and ego-motion stay what they are. It helps where images differ from those of the training: other streets, and
+    cameras that are mounted otherwise.
+    """
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of processes that load samples; 0 loads them in the training process."""
     cache: bool = False
@@ -369,6 +376,31 @@ class Run(Closed):
                 raise ValueError(
                     f"objective: '{term.kind}' predicts the depth of right images, which have no label maps to guide "
                     f"networks.depth; do without (of stereo: both: false), or guide by a segmentation network"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _zoom(self) -> Run:
+        """Raise ValueError if depth is predicted of windows, but a part of the run is of whole images."""
+        if self.data.zoom == 1:
+            return self
+        pose, guidance = self.networks.pose, self.networks.depth.guidance
+        if self.camera.learn:
+            raise ValueError(
+                "data.zoom: windows have other intrinsics than the whole images whose camera is learned (camera.learn);"
+                " calibrate the camera first, or write data.zoom: 1"
+            )
+        if pose is not None and pose.uses_depth:
+            raise ValueError(
+                f"data.zoom: depth is that of windows, but networks.pose: {pose.kind} looks at that of whole images; "
+                f"use another pose network, or write data.zoom: 1"
+            )
+        caches = {"networks.depth.guidance": guidance, **{f"objective: '{term.kind}'": term for term in self.objective}}
+        for name, part in caches.items():
+            if getattr(part, "cache", None) is not None:
+                raise ValueError(
+                    f"data.zoom: windows differ in each step, but {name} has a cache of whole images; remove cache, or "
+                    f"write data.zoom: 1"
                 )
         return self
 

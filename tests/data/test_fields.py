@@ -13,6 +13,9 @@ FILLED_ALONG = {
     "baseline": "right",
     "camera_index": "cameras that are learned",
     "mirrored": "cameras that are learned",
+    "zoom": "windows",
+    "whole_image": "windows",
+    "whole_context": "windows",
 }
 REQUIRED = {"teacher": {"maps": "depth", "metric": True}}
 """What a run file must say of a term, by its kind."""

@@ -17,7 +17,7 @@ from packdepth.data.label_maps import label_map, read_label_map
 from packdepth.data.resized import resized_depth, resized_labels
 from packdepth.data.targets import Targets, camera_index, check_calibrated, target_indices
 from packdepth.data.teacher_maps import resized_inv_depth
-from packdepth.data.transforms import ColorJitter, flipped
+from packdepth.data.transforms import ColorJitter, Window, flipped, zoomed
 from packdepth.errors import InputError
 from packdepth.geometry import lidar
 from packdepth.geometry.camera import Camera
@@ -37,6 +37,7 @@ class ClipDataset(Dataset[Sample]):
         offsets: offsets of the context frames from the target, in frames.
         fields: names of the optional fields of a sample to fill, see `data.fields.FIELDS`.
         augmentation: augmentation of samples; None for none.
+        zoom: smallest share of the images' height and width that a random window covers; 1 for whole images.
         seed: seed of the augmentation.
         cache: whether to keep resized images in memory.
         cameras: the cameras to learn; each sample then holds the index of its camera. Empty if the cameras of the clips
@@ -58,6 +59,7 @@ class ClipDataset(Dataset[Sample]):
         offsets: tuple[int, ...],
         fields: frozenset[str] = frozenset(),
         augmentation: Augmentation | None = None,
+        zoom: float = 1.0,
         seed: int = 0,
         cache: bool = False,
         cameras: Sequence[Camera] = (),
@@ -70,7 +72,8 @@ class ClipDataset(Dataset[Sample]):
             check_calibrated(clips)
         self.cameras = {clip: camera_index(clip, cameras) for clip in clips} if cameras else {}
         self.clips, self.image_size, self.offsets, self.fields = clips, image_size, offsets, fields
-        self.augmentation, self.seed, self._measure = augmentation, seed, measure or measured_depth
+        self.augmentation, self.zoom, self.seed = augmentation, zoom, seed
+        self._measure = measure or measured_depth
         self.label_classes, self._teacher = label_classes, teacher
         sizes = {(clip.camera.height, clip.camera.width) for clip in clips}
         self._truth_size = max(sizes, key=math.prod) if one_size and len(sizes) > 1 else None
@@ -120,14 +123,15 @@ class ClipDataset(Dataset[Sample]):
         return self._augmented(sample, np.random.default_rng([self.seed, repeat, index]))
 
     def _augmented(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        if self.augmentation is None:
-            return sample
-        if self.augmentation.jitter is not None:
-            jitter = ColorJitter.draw(self.augmentation.jitter, rng)
+        augmentation = self.augmentation or Augmentation(flip=0, jitter=None)
+        if augmentation.jitter is not None:
+            jitter = ColorJitter.draw(augmentation.jitter, rng)
             sample.network_image, sample.network_context = jitter(sample.image), jitter(sample.context)
             if sample.right is not None:
                 sample.network_right = jitter(sample.right)
-        return flipped(sample) if rng.random() < self.augmentation.flip else sample
+        if self.zoom < 1:
+            sample = zoomed(sample, Window.draw(self.zoom, self.image_size, rng))
+        return flipped(sample) if rng.random() < augmentation.flip else sample
 
     def read_image(self, clip: Clip, file: Readable) -> Tensor:
         """Return an image at the image size: [3, H, W] RGB in [0, 1].

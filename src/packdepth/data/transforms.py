@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,9 @@ import torch
 from torch import Tensor
 
 from packdepth.config import Jitter
+from packdepth.data.resized import resized_depth, resized_labels
+from packdepth.data.teacher_maps import resized_inv_depth
+from packdepth.geometry.resize import resize_image
 from packdepth.records import Sample
 
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
@@ -51,6 +55,106 @@ def flipped(sample: Sample) -> Sample:
         semantic=mirrored(sample.semantic),
         context_semantic=mirrored(sample.context_semantic),
         teacher=mirrored(sample.teacher),
+        whole_image=mirrored(sample.whole_image),
+        whole_context=mirrored(sample.whole_context),
+    )
+
+
+@dataclass(frozen=True)
+class Window:
+    """One draw of a window of an image, in pixels.
+
+    >>> Window(top=1, left=0, height=1, width=2).cut(torch.tensor([[1, 2, 3], [4, 5, 6]]))
+    tensor([[4, 5]])
+    """
+
+    top: int  # row of its first pixel
+    left: int  # column of its first pixel
+    height: int  # number of its rows
+    width: int  # number of its columns
+
+    @classmethod
+    def draw(cls, smallest: float, size: tuple[int, int], rng: np.random.Generator) -> Window:
+        """Draw the share of height and width that the window covers, uniformly from [smallest, 1], and its place.
+
+        Args:
+            smallest: the smallest share.
+            size: height and width of the image, in pixels.
+            rng: source of random numbers; three are taken.
+        """
+        share = rng.uniform(smallest, 1)
+        height, width = (max(round(share * side), 1) for side in size)
+        top, left = rng.integers(0, [size[0] - height + 1, size[1] - width + 1])
+        return cls(int(top), int(left), height, width)
+
+    def cut(self, image: Tensor) -> Tensor:
+        """Return the window of an image or map, [..., height, width].
+
+        Args:
+            image: [..., H, W].
+        """
+        return image[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def of_size(self, size: tuple[int, int], other: tuple[int, int]) -> Window:
+        """Return the same window of an image of another size, to half a pixel.
+
+        Args:
+            size: height and width of this window's image, in pixels.
+            other: height and width of the other image, in pixels.
+        """
+        (top, bottom), (left, right) = (
+            (round(first * there / here), round((first + count) * there / here))
+            for first, count, here, there in zip(
+                (self.top, self.left), (self.height, self.width), size, other, strict=True
+            )
+        )
+        return Window(top, left, max(bottom - top, 1), max(right - left, 1))
+
+
+def zoomed(sample: Sample, window: Window) -> Sample:
+    """Cut a window out of a sample and enlarge it to the sample's size, as a camera of longer focal length sees it.
+
+    Measured depth, motion, baseline and height stay what they are, in metres. A depth network cannot see the focal
+    length: an object that is enlarged looks nearer. `zoom` is the factor by which its inverse depth is too large then,
+    as in the canonical camera of Yin et al. (Metric3D, ICCV 2023). Ego-motion is to be predicted from the whole images.
+
+    Args:
+        sample: the sample; it is not changed.
+        window: a window of its images.
+    """
+    height, width = size = (sample.image.shape[-2], sample.image.shape[-1])
+
+    def images(x: Tensor) -> Tensor:
+        if x.numel() == 0:  # no context frames
+            return x
+        return resize_image(window.cut(x).reshape(-1, 3, window.height, window.width), *size).view(x.shape)
+
+    def image(x: Tensor | None) -> Tensor | None:
+        return None if x is None else images(x)
+
+    def labels(x: Tensor | None) -> Tensor | None:
+        return None if x is None else torch.from_numpy(resized_labels(window.cut(x).numpy(), *size))
+
+    truth, teacher = sample.truth, sample.teacher
+    if truth is not None:
+        own = truth.shape[-2], truth.shape[-1]
+        truth = torch.from_numpy(resized_depth(window.of_size(size, own).cut(truth)[0].numpy(), *own))[None]
+    return replace(
+        sample,
+        camera=sample.camera.cropped(window.top, window.left, window.height, window.width).resized(height, width),
+        image=images(sample.image),
+        context=images(sample.context),
+        network_image=images(sample.network_image),
+        network_context=images(sample.network_context),
+        truth=truth,
+        right=image(sample.right),
+        network_right=image(sample.network_right),
+        semantic=labels(sample.semantic),
+        context_semantic=labels(sample.context_semantic),
+        teacher=None if teacher is None else resized_inv_depth(window.cut(teacher)[0], height, width)[None],
+        zoom=torch.tensor(math.sqrt(window.height * window.width / (height * width))),
+        whole_image=sample.network_image,
+        whole_context=sample.network_context,
     )
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from packdepth.classes import UNLABELED
 from packdepth.data.resized import resized_labels
-from packdepth.data.transforms import ColorJitter
+from packdepth.data.transforms import ColorJitter, Window
 from packdepth.errors import InputError
 from packdepth.geometry.resize import resize_image
 from packdepth.records import Clip, Frame
@@ -96,12 +96,9 @@ class LabeledImages(Dataset[tuple[Tensor, Tensor]]):
         repeat, index = divmod(draw, len(self.frames))
         rng = np.random.default_rng([self.seed, repeat, index])
         image, labels = read_labeled(self.frames[index][1], self.classes)
-        share = rng.uniform(self.data.zoom, 1)
-        height, width = (max(round(share * size), 1) for size in labels.shape)
-        top, left = rng.integers(0, [labels.shape[0] - height + 1, labels.shape[1] - width + 1])
-        image = resize_image(image[None, :, top : top + height, left : left + width], *self.data.image_size)[0]
-        labels = labels[top : top + height, left : left + width]
-        labels = torch.from_numpy(resized_labels(labels.numpy(), *self.data.image_size))
+        window = Window.draw(self.data.zoom, (labels.shape[0], labels.shape[1]), rng)
+        image = resize_image(window.cut(image)[None], *self.data.image_size)[0]
+        labels = torch.from_numpy(resized_labels(window.cut(labels).numpy(), *self.data.image_size))
         if self.data.augmentation.jitter is not None:
             image = ColorJitter.draw(self.data.augmentation.jitter, rng)(image)
         if rng.random() < self.data.augmentation.flip:

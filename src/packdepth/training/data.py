@@ -85,7 +85,9 @@ class RunData(pl.LightningDataModule):
             fields |= {"semantic"} | in_context
         kept = None if data.beams is None else partial(beam_depth, beams=data.beams)
         others = None if data.beams is None else partial(other_depth, beams=data.beams)
-        self.train = samples(train, fields=fields, augmentation=data.augmentation, measure=kept, one_size=True)
+        self.train = samples(
+            train, fields=fields, augmentation=data.augmentation, zoom=data.zoom, measure=kept, one_size=True
+        )
         self.val = samples(val, fields=fields | {"truth"}, measure=others) if val else None
         if maps is not None:
             maps.check([*self.train.targets, *(self.val.targets if self.val else [])])

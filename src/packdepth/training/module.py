@@ -114,17 +114,17 @@ class DepthModule(pl.LightningModule):
         no_motion = batch.image.new_zeros(len(batch), 0, 4, 4)
         if "log_scale" in needed:
             estimate = self.estimate(*inputs)
-            outputs = Outputs(estimate.inv_depths, no_motion, log_scale=estimate.log_scale)
+            outputs = Outputs(seen_through(batch, estimate.inv_depths), no_motion, log_scale=estimate.log_scale)
         else:
-            outputs = Outputs(self.inv_depths(*inputs), no_motion)
+            outputs = Outputs(seen_through(batch, self.inv_depths(*inputs)), no_motion)
         if "mirrored_inv_depth" in needed:
-            outputs.mirrored_inv_depth = self.mirrored_inv_depth(*inputs)
+            (outputs.mirrored_inv_depth,) = seen_through(batch, [self.mirrored_inv_depth(*inputs)])
         if "sky" in needed:
             outputs.sky = self.sky(batch.image)
         if "right" in self.depth_views:
             assert batch.network_right is not None
             assert batch.right is not None
-            outputs.right_inv_depths = self.inv_depths(batch.network_right, batch.right)
+            outputs.right_inv_depths = seen_through(batch, self.inv_depths(batch.network_right, batch.right))
         if self.pose is None:
             return outputs
         target, context = batch.network_image, batch.network_context
@@ -133,10 +133,15 @@ class DepthModule(pl.LightningModule):
             labels = None if batch.context_semantic is None else batch.context_semantic.flatten(0, 1)
             with torch.set_grad_enabled(torch.is_grad_enabled() and with_gradient):
                 inv_depth = self.inv_depths(context.flatten(0, 1), batch.context.flatten(0, 1), labels)[0]
-            outputs.context_inv_depths = inv_depth.view(*context.shape[:2], *inv_depth.shape[1:])
+            (outputs.context_inv_depths,) = seen_through(
+                batch, [inv_depth.view(*context.shape[:2], *inv_depth.shape[1:])]
+            )
         if self.pose.uses_depth:
             assert outputs.context_inv_depths is not None
             target, context = views(target, outputs.inv_depths[0]), views(context, outputs.context_inv_depths)
+        elif batch.whole_image is not None:
+            assert batch.whole_context is not None
+            target, context = batch.whole_image, batch.whole_context
         outputs.T_context_target = self.pose(target, context, batch.offsets)
         if "T_context_target_reversed" in needed:
             outputs.T_context_target_reversed = self.pose.reversed_motion(target, context, batch.offsets)
@@ -315,6 +320,20 @@ class DepthModule(pl.LightningModule):
         """Return the optimizer of the networks that are not frozen, and the schedule of the learning rates."""
         optimizer, schedule = optimizer_and_schedule(self.run.training, self._trained(), self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def seen_through(batch: Batch, inv_depths: Sequence[Tensor]) -> list[Tensor]:
+    """Return inverse depths that the network predicted for the cameras of a batch, 1/metres.
+
+    The network takes windows for images of the whole images' focal length (`data.transforms.zoomed`).
+
+    Args:
+        batch: the batch.
+        inv_depths: what the network predicted, [B, ...] each.
+    """
+    if batch.zoom is None:
+        return list(inv_depths)
+    return [each * batch.zoom.view(-1, *[1] * (each.ndim - 1)) for each in inv_depths]
 
 
 def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module], steps: int) -> tuple[Adam, LambdaLR]:

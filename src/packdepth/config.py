@@ -106,8 +106,8 @@ class Data(Closed):
     """Smallest share of an image's height and width that a random window covers; 1 turns zooming off.
 
     The depth network sees a window of each training image, enlarged, as a camera of longer focal length would show it.
-    Depth and ego-motion stay what they are. It helps where images differ from those of the training: other streets, and
-    cameras that are mounted otherwise.
+    Depth and ego-motion stay what they are. It helps on cameras that are mounted otherwise, and costs accuracy on the
+    training's own.
     """
     workers: Annotated[int, Field(ge=0)] = 2
     """Number of processes that load samples; 0 loads them in the training process."""

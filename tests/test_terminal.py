@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import subprocess
 import sys
 import warnings
@@ -14,7 +13,7 @@ import pytest
 from PIL import Image
 
 from packdepth import cli
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.terminal import DEBUG, FAULT, MACHINE, UNUSABLE, plain, plain_output, sentence, worded_warnings
 
 CONTROLS = "\x1b[31m \x1b]0;t\x07 \r \x9b2J \u202e \udcff \x00 \x7f"
@@ -45,20 +44,18 @@ def test_a_warning_is_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "packdepth.cli", "data", "check", str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     assert f"packdepth: warning: {tmp_path}: packdepth reads its images; left alone: notes.docx\n" in said
-    assert "UserWarning" not in said
+    assert "InputWarning" not in said
     causes = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False).stderr
-    assert "UserWarning: " in causes
+    assert "InputWarning: " in causes
 
 
 def test_a_warning_of_a_library_keeps_its_place() -> None:
     with worded_warnings():
-        ours = warnings.formatwarning("late", UserWarning, cli.__file__, 7)
-        other = warnings.formatwarning("late", UserWarning, json.__file__, 7)
-        developers = warnings.formatwarning("late", DeprecationWarning, cli.__file__, 7)
-    assert ours == "packdepth: warning: late\n"
-    assert f"{json.__file__}:7: UserWarning: late" in other
-    assert "DeprecationWarning: late" in developers
-    assert "cli.py:7" in warnings.formatwarning("late", UserWarning, cli.__file__, 7)
+        ours = warnings.formatwarning("late \x1b[2J", InputWarning, "a.py", 7)
+        others = [warnings.formatwarning("late", each, "a.py", 7) for each in (UserWarning, DeprecationWarning)]
+    assert ours == "packdepth: warning: late \\x1b[2J\n"
+    assert others == ["a.py:7: UserWarning: late\n", "a.py:7: DeprecationWarning: late\n"]
+    assert warnings.formatwarning("late", InputWarning, "a.py", 7) == "a.py:7: InputWarning: late\n"
 
 
 @pytest.mark.parametrize(

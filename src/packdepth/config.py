@@ -384,7 +384,7 @@ class Run(Closed):
         """Raise ValueError if depth is predicted of windows, but a part of the run is of whole images."""
         if self.data.zoom == 1:
             return self
-        pose, guidance = self.networks.pose, self.networks.depth.guidance
+        pose, depth = self.networks.pose, self.networks.depth
         if self.camera.learn:
             raise ValueError(
                 "data.zoom: windows have other intrinsics than the whole images whose camera is learned (camera.learn);"
@@ -392,16 +392,24 @@ class Run(Closed):
             )
         if pose is not None and pose.uses_depth:
             raise ValueError(
-                f"data.zoom: depth is that of windows, but networks.pose: {pose.kind} looks at that of whole images; "
-                f"use another pose network, or write data.zoom: 1"
+                f"data.zoom: depth is that of windows, but networks.pose: {pose.kind} takes that of whole images as "
+                f"input; use another pose network, or write data.zoom: 1"
             )
-        caches = {"networks.depth.guidance": guidance, **{f"objective: '{term.kind}'": term for term in self.objective}}
-        for name, part in caches.items():
-            if getattr(part, "cache", None) is not None:
-                raise ValueError(
-                    f"data.zoom: windows differ in each step, but {name} has a cache of whole images; remove cache, or "
-                    f"write data.zoom: 1"
-                )
+        if depth.frozen:
+            raise ValueError(
+                "data.zoom: networks.depth is frozen, so that windows teach it nothing, and ego-motion is trained on "
+                "worse depth; write data.zoom: 1"
+            )
+        if depth.guidance is not None and depth.guidance.cache is not None:
+            raise ValueError(
+                "data.zoom: windows differ in each step, but networks.depth.guidance.cache is of whole images; remove "
+                "cache, or write data.zoom: 1"
+            )
+        if any(term.kind == "teacher" and getattr(term, "network", None) is not None for term in self.objective):
+            raise ValueError(
+                "data.zoom: a network that teaches would look at windows, too; write its maps with packdepth predict "
+                "--save depth and name them as maps in place of network, or write data.zoom: 1"
+            )
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,16 @@ class InputError(ValueError):
         super().__init__(message)
 
 
+class InputWarning(UserWarning):
+    """Input that is used, but perhaps not as it was meant.
+
+    The message is a part of a sentence, as that of `InputError`. The command line prints it on one line.
+
+    >>> issubclass(InputWarning, UserWarning)
+    True
+    """
+
+
 def in_one_line(text: str) -> str:
     r"""Return a text with its control characters escaped, so that printing it changes nothing but one line.
 

@@ -153,9 +153,9 @@ class Sample:
     context_semantic: Tensor | None = None  # [N, 1, H, W] uint8 class ids of the context frames
     motion: Tensor | None = None  # [N, 4, 4] measured T_context_target of each context frame, metres
     teacher: Tensor | None = None  # [1, H, W] inverse depth of a teacher, in any unit, NaN where it is not known
-    zoom: Tensor | None = None  # [] focal length of the whole image over that of the sample; given only for windows
-    whole_image: Tensor | None = None  # [3, H, W], of a window: the network image of the whole, for ego-motion
-    whole_context: Tensor | None = None  # [N, 3, H, W], of a window: the context frames of the whole, likewise
+    focal_share: Tensor | None = None  # [] focal length of the whole image over that of the sample; of windows only
+    whole_image: Tensor | None = None  # [3, H, W], the network image that a window was cut from, for ego-motion
+    whole_context: Tensor | None = None  # [N, 3, H, W], the network context that a window was cut from, likewise
 
 
 @dataclass

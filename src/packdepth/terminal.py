@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from packdepth.disk import disk_error
-from packdepth.errors import InputError, in_one_line
+from packdepth.errors import InputError, InputWarning, in_one_line
 from packdepth.reading import reason_of
 
 DEBUG = "PACKDEPTH_DEBUG"  # variable of the environment that prints the traceback behind an error; --debug sets it
 UNUSABLE, FAULT, MACHINE = 2, 70, 71  # exit status: input that cannot be used; EX_SOFTWARE; EX_OSERR
 NO_READER = 128 + 13  # exit status, as that of other programs whose reader has enough: 128 + SIGPIPE
 MAX_COMMAND = 120  # characters of a command line that a sentence repeats
-PACKAGE = Path(__file__).resolve().parent  # whose warnings are sentences
 SPACES = "\n\t"  # the control characters that may be printed
 INVISIBLE = (
     "Cc",
@@ -247,12 +246,12 @@ def quiet_threads() -> Iterator[list[BaseException]]:
 
 @contextmanager
 def worded_warnings() -> Iterator[None]:
-    """Print each warning of packdepth in a block as one sentence, without the line of source that Python adds.
+    """Print each `InputWarning` in a block as one sentence, without the line of source that Python adds.
 
     Warnings of libraries, and all with `--debug`, keep that line: they are for whoever looks for their cause.
 
     >>> with worded_warnings():
-    ...     print(warnings.formatwarning("3 frames are left out", UserWarning, __file__, 1), end="")
+    ...     print(warnings.formatwarning("3 frames are left out", InputWarning, __file__, 1), end="")
     packdepth: warning: 3 frames are left out
     """
     before = warnings.formatwarning
@@ -260,8 +259,7 @@ def worded_warnings() -> Iterator[None]:
     def worded(
         message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
     ) -> str:
-        ours = issubclass(category, UserWarning) and Path(filename).is_relative_to(PACKAGE)
-        if not ours or os.environ.get(DEBUG):
+        if not issubclass(category, InputWarning) or os.environ.get(DEBUG):
             return before(message, category, filename, lineno, line)
         return f"packdepth: warning: {in_one_line(str(message))}\n"
 

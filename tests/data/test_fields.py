@@ -13,7 +13,7 @@ FILLED_ALONG = {
     "baseline": "right",
     "camera_index": "cameras that are learned",
     "mirrored": "cameras that are learned",
-    "zoom": "windows",
+    "focal_share": "windows",
     "whole_image": "windows",
     "whole_context": "windows",
 }

@@ -72,8 +72,8 @@ def test_a_two_stream_network_learns_on_depth_that_stays(
     assert meta.scale_source == "velocity (speed)"  # that of the depth
     said = capsys.readouterr().out
     assert "from velocity (speed), measured after training" in said
-    assert f"frozen, starting from {first}\n" in said
-    assert said.count("starting from") == 1  # ego-motion starts from random weights
+    assert f"\ninitial    depth from {first}\n" in said
+    assert said.count("\ninitial") == 1  # ego-motion starts from random weights
 
 
 def test_joint_training_goes_on_from_both(first: Path, second: Path, tmp_path: Path) -> None:

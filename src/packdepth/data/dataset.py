@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -97,6 +98,12 @@ class ClipDataset(Dataset[Sample]):
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def plain(self) -> ClipDataset:
+        """Return the same samples without augmentation and windows; read images are shared."""
+        plain = copy(self)
+        plain.augmentation, plain.zoom = None, 1.0
+        return plain
 
     def __getitem__(self, draw: int) -> Sample:
         repeat, index = divmod(draw, len(self))

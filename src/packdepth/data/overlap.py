@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.data.optical_flow import MIN_POINTS, optical_flow, small_gray
+from packdepth.errors import InputWarning
 from packdepth.progress import counted
 from packdepth.records import Clip, Frame
 from packdepth.sources.decoding import VideoFrame, probe
@@ -110,7 +111,9 @@ def without_repeated_frames(*groups: Sequence[Clip]) -> list[list[Clip]]:
         unused = probe(earlier).frames - 1 - last[earlier]
         if count > unused:
             first[later] = count - unused
-            warnings.warn(f"{later}: {overlap_in_words(count - unused, earlier)}; they are left out", stacklevel=2)
+            warnings.warn(
+                f"{later}: {overlap_in_words(count - unused, earlier)}; they are left out", InputWarning, stacklevel=2
+            )
     if not first:
         return [list(group) for group in groups]
     kept = [

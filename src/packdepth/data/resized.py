@@ -83,10 +83,36 @@ def resized_depth(depth: np.ndarray, height: int, width: int) -> np.ndarray:
     array([[3., 0.]])
     """
     rows, columns = np.nonzero(depth > 0)
-    small = np.full((height, width), np.inf, dtype=depth.dtype)
     places = (2 * rows + 1) * height // (2 * depth.shape[0]), (2 * columns + 1) * width // (2 * depth.shape[1])
-    np.minimum.at(small, places, depth[rows, columns])
-    return np.where(np.isinf(small), 0, small)
+    return _nearest(depth[rows, columns], places, (height, width))
+
+
+def enlarged_depth(depth: np.ndarray, start: tuple[float, float], share: tuple[float, float]) -> np.ndarray:
+    """Enlarge a window of a depth map to the size of the map. Each measurement moves to the pixel that it falls into.
+
+    Args:
+        depth: [H, W] metres, 0 where unknown.
+        start: row and column of the window's first corner, as shares of H and W.
+        share: height and width of the window, as shares of H and W.
+
+    >>> enlarged_depth(np.array([[5.0, 0.0, 3.0, 4.0]]), (0, 0.5), (1, 0.5))
+    array([[0., 3., 0., 4.]])
+    """
+    known = np.nonzero(depth > 0)
+    places = [
+        np.floor((index + 0.5 - first * side) / part).astype(int)
+        for index, first, part, side in zip(known, start, share, depth.shape, strict=True)
+    ]
+    inside = np.all([(place >= 0) & (place < side) for place, side in zip(places, depth.shape, strict=True)], axis=0)
+    rows, columns = (place[inside] for place in places)
+    return _nearest(depth[known][inside], (rows, columns), depth.shape)
+
+
+def _nearest(depths: np.ndarray, places: tuple[np.ndarray, np.ndarray], size: tuple[int, ...]) -> np.ndarray:
+    """Return the depth map [H, W] of measurements [N] at pixels, 0 elsewhere; of several, the nearest is kept."""
+    found = np.full(size, np.inf, dtype=depths.dtype)
+    np.minimum.at(found, places, depths)
+    return np.where(np.isinf(found), 0, found)
 
 
 def resized_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from packdepth.config import Jitter
-from packdepth.data.resized import resized_depth, resized_labels
+from packdepth.data.resized import enlarged_depth, resized_labels
 from packdepth.data.teacher_maps import resized_inv_depth
 from packdepth.geometry.resize import resize_image
 from packdepth.records import Sample
@@ -95,28 +95,13 @@ class Window:
         """
         return image[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
-    def of_size(self, size: tuple[int, int], other: tuple[int, int]) -> Window:
-        """Return the same window of an image of another size, to half a pixel.
-
-        Args:
-            size: height and width of this window's image, in pixels.
-            other: height and width of the other image, in pixels.
-        """
-        (top, bottom), (left, right) = (
-            (round(first * there / here), round((first + count) * there / here))
-            for first, count, here, there in zip(
-                (self.top, self.left), (self.height, self.width), size, other, strict=True
-            )
-        )
-        return Window(top, left, max(bottom - top, 1), max(right - left, 1))
-
 
 def zoomed(sample: Sample, window: Window) -> Sample:
     """Cut a window out of a sample and enlarge it to the sample's size, as a camera of longer focal length sees it.
 
     Measured depth, motion, baseline and height stay what they are, in metres. A depth network cannot see the focal
-    length: an object that is enlarged looks nearer. `zoom` is the factor by which its inverse depth is too large then,
-    as in the canonical camera of Yin et al. (Metric3D, ICCV 2023). Ego-motion is to be predicted from the whole images.
+    length, and takes what is enlarged for near: its inverse depth is to be multiplied by `focal_share`, as in the
+    canonical camera of Yin et al. (Metric3D, ICCV 2023). Ego-motion is to be predicted from the whole images.
 
     Args:
         sample: the sample; it is not changed.
@@ -137,8 +122,8 @@ def zoomed(sample: Sample, window: Window) -> Sample:
 
     truth, teacher = sample.truth, sample.teacher
     if truth is not None:
-        own = truth.shape[-2], truth.shape[-1]
-        truth = torch.from_numpy(resized_depth(window.of_size(size, own).cut(truth)[0].numpy(), *own))[None]
+        place = (window.top / height, window.left / width), (window.height / height, window.width / width)
+        truth = torch.from_numpy(enlarged_depth(truth[0].numpy(), *place))[None]
     return replace(
         sample,
         camera=sample.camera.cropped(window.top, window.left, window.height, window.width).resized(height, width),
@@ -152,7 +137,7 @@ def zoomed(sample: Sample, window: Window) -> Sample:
         semantic=labels(sample.semantic),
         context_semantic=labels(sample.context_semantic),
         teacher=None if teacher is None else resized_inv_depth(window.cut(teacher)[0], height, width)[None],
-        zoom=torch.tensor(math.sqrt(window.height * window.width / (height * width))),
+        focal_share=torch.tensor(math.sqrt(window.height * window.width / (height * width))),
         whole_image=sample.network_image,
         whole_context=sample.network_context,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from packdepth.charts import picture
 from packdepth.data.targets import distance, distance_source, unbroken
 from packdepth.disk import replaced_together
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.evaluation.odometry import distances, odometry_errors
 from packdepth.evaluation.odometry_page import PathFromAbove, write_odometry_page
 from packdepth.evaluation.odometry_report import OdometryReport
@@ -115,7 +115,7 @@ def _trajectories(clip: Clip, predictor: BasePredictor) -> list[Clip]:
     if not long:
         raise InputError(f"{told}: none of its parts has {least} frames; give consecutive frames")
     left = f"; {counted(short, 'part')} of fewer than {least} frames {'is' if short == 1 else 'are'} left out"
-    warnings.warn(f"{told}: each part is a trajectory of its own{left if short else ''}", stacklevel=3)
+    warnings.warn(f"{told}: each part is a trajectory of its own{left if short else ''}", InputWarning, stacklevel=3)
     return long
 
 

@@ -15,6 +15,7 @@ HALF_WIDTH = 2.0  # camera heights to each side of the camera: 3.3 m from a car,
 TOLERANCE = 0.07  # half the width of the interval of heights that counts as road: less than a curb; 10 cm on a car
 MIN_SHARE = 0.35  # of the points in that interval: a wall has 0.24 (0.31 in 24 rows), a road more unless a car hides it
 MAX_ROLL = 5  # degrees that a camera may roll, searched in steps of one degree
+LEAST_POINTS = 20  # points of an image: any few lie in one interval by chance; chosen
 MAX_POINTS = 2000  # points of an image that are used; the median is then exact to a fraction of a percent
 MIN_LENGTH = 1e-6  # lengths below it, which lie above the camera's horizon, are no height
 MIN_MOTION = 0.05  # camera heights: a shorter motion has no direction to speak of; 8 cm on a car
@@ -72,7 +73,8 @@ def road_height(points: Tensor, T: Tensor) -> float | None:
 
     Returns:
         The median height of the points within `TOLERANCE` about that interval's middle. It scales with points and
-        motion. None if the interval is wider than the tolerance, or the motion is shorter than `MIN_MOTION`.
+        motion. None if the interval is wider than the tolerance, the motion is shorter than `MIN_MOTION`, or there are
+        fewer points than `LEAST_POINTS`.
 
     >>> T = torch.eye(4)
     >>> T[2, 3] = -1.0  # one metre ahead
@@ -82,7 +84,7 @@ def road_height(points: Tensor, T: Tensor) -> float | None:
     """
     ahead = se3.inverse(T.double())[:3, 3]  # the other camera's position
     length = float(ahead.norm())
-    if len(points) == 0 or length == 0:
+    if len(points) < LEAST_POINTS or length == 0:
         return None
     points = points[:: max(1, len(points) // MAX_POINTS)].double()
     logs = (points @ road_normals(ahead / length).mT).clamp(min=MIN_LENGTH).log().sort(dim=0).values  # [N, rolls]

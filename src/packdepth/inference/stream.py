@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from packdepth.checkpoint import Meta
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.camera import Camera
 from packdepth.inference.cameras import is_metric_for, known_camera, learned_camera, scale_of_clip
 from packdepth.inference.options import RECONNECT_SECONDS
@@ -99,6 +99,11 @@ def open_feed(source: str | int | Path, options: FeedOptions, clock: Clock | Non
     return ClipFeed(clip, clock)
 
 
+def _warn(sentence: str) -> None:
+    """Warn of what happens to the stream."""
+    warnings.warn(sentence, InputWarning, stacklevel=2)
+
+
 class PredictionStream:
     """An iterator over predictions of the newest frames of a live source. `Predictor.stream` returns one.
 
@@ -127,7 +132,7 @@ class PredictionStream:
         flip: bool = False,
         smooth: bool = False,
         reconnect: float = RECONNECT_SECONDS,
-        tell: Callable[[str], None] = warnings.warn,
+        tell: Callable[[str], None] = _warn,
         clock: Clock | None = None,
     ) -> None:
         if predictor.label_classes is not None:

@@ -11,7 +11,7 @@ from packdepth import __version__
 from packdepth.blocks import parse
 from packdepth.checkpoint import META, RUN, WEIGHTS, Checkpoint, Meta, check_finite
 from packdepth.config import Imported
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.sources.recognize import recognized
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _imported(path: Path, project: str, size: tuple[int, int] | None, networks: 
     if size is None:
         size = ASSUMED_SIZE
         notes = [*notes, f"the image size of {size[0]} x {size[1]} is assumed, as the file does not say"]
-        warnings.warn(f"{path}: {notes[-1]}; packdepth convert --image-size sets another", stacklevel=4)
+        warnings.warn(f"{path}: {notes[-1]}; packdepth convert --image-size sets another", InputWarning, stacklevel=4)
     values = {"imported_from": project, "image_size": list(size), "networks": networks, "notes": notes}
     return parse(Imported, values, str(path))
 

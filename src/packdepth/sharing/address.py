@@ -74,6 +74,19 @@ def is_address(text: str | Path) -> bool:
     return ADDRESS.fullmatch(str(text)) is not None
 
 
+def address(named: str | Path) -> str:
+    """Return an address as it was written, which a path of it is not; any other path as it is.
+
+    Args:
+        named: a path, or an address or a path that was made of one.
+
+    >>> address(Path("hf://user/name")), address(Path("runs/mine/best"))
+    ('hf://user/name', 'runs/mine/best')
+    """
+    match = ADDRESS.fullmatch(str(named))
+    return str(named) if match is None else "://".join(match.groups())
+
+
 def located(checkpoint: str | Path) -> Path:
     """Return the path of a checkpoint; one that an address names is fetched into the cache first, if it is not there.
 

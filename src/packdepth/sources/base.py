@@ -16,7 +16,7 @@ import numpy as np
 
 from packdepth.blocks import Block, ByKind, Family, blaming, package_of
 from packdepth.classes import STREET_CLASSES
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.height import HeightAboveRoad
 from packdepth.reading import refusing
 from packdepth.records import Clip, Readable
@@ -338,7 +338,7 @@ class Source(Block, ABC):
         count = f"{len(absent)} of the {listed} {what} of {where} are not on disk"
         if not self.partial or len(absent) == listed:
             raise InputError(f"{absent[0]}: not found ({count}); get it, or use what is there with 'partial: true'")
-        warnings.warn(f"{count}; the others are used", stacklevel=2)
+        warnings.warn(f"{count}; the others are used", InputWarning, stacklevel=2)
 
 
 class UncalibratedSource(Source):

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import PositiveFloat
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import UncalibratedSource, unread_names
 from packdepth.sources.calibrations.find import beside, in_folder
@@ -89,7 +89,9 @@ class Images(UncalibratedSource):
             return [self._clip(f"images/{name}", images, camera_path, expected)]
         labels = unique_labels(series)
         warnings.warn(
-            f"{self.root}: its names are not of one series, so that it is {counted_clips(labels, others)}", stacklevel=2
+            f"{self.root}: its names are not of one series, so that it is {counted_clips(labels, others)}",
+            InputWarning,
+            stacklevel=2,
         )
         clips = [
             self._clip(f"images/{name}/{label}", {each: images[each] for each in names}, camera_path, expected)
@@ -125,7 +127,7 @@ def _warn_of_others(folder: Path) -> None:
     """Warn of files in a folder of images that are not read."""
     unread = [child for child in folder.iterdir() if not child.name.lower().endswith(IMAGES)]
     if others := unread_names(by_name(child for child in unread if not is_clutter(child) and child.is_file()), IMAGES):
-        warnings.warn(f"{folder}: packdepth reads its images; left alone: {listed(others)}", stacklevel=3)
+        warnings.warn(f"{folder}: packdepth reads its images; left alone: {listed(others)}", InputWarning, stacklevel=3)
 
 
 def image_folder(path: Path) -> Path | None:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import UncalibratedSource, unread_names
 from packdepth.sources.calibrations.find import beside
@@ -84,6 +84,7 @@ class Video(UncalibratedSource):
                 f"{file}: holds {info.hidden + 1} videos, as a camera with several lenses writes them, and the one "
                 f"that players show is read; to read another, write it into a file: ffmpeg -i IN -map 0:v:1 -c copy "
                 f"OUT",
+                InputWarning,
                 stacklevel=2,
             )
         camera_path, expected = self.camera or beside(file), file.with_suffix(".yaml")
@@ -121,6 +122,7 @@ def _warn_of_several_cameras(path: Path, clips: Sequence[Clip]) -> None:
             warnings.warn(
                 f"{path}: its videos are of several cameras by their names ({first.path.name}, {clip.path.name}), but "
                 f"have one {known}; put the videos of each camera into a folder with its calibration",
+                InputWarning,
                 stacklevel=3,
             )
             return
@@ -163,12 +165,13 @@ def videos_at(path: Path) -> list[Path]:
     repeated = repeated_videos(videos)
     for copy, original in repeated.items():
         what = "low-resolution copy" if copy.stat().st_size < original.stat().st_size else "copy"
-        warnings.warn(f"{copy}: is a {what} of {original.name} and is left out", stacklevel=2)
+        warnings.warn(f"{copy}: is a {what} of {original.name} and is left out", InputWarning, stacklevel=2)
     videos = [video for video in videos if video not in repeated]
     if others := unread_names(children, VIDEOS):
         warnings.warn(
             f"{path}: packdepth reads its {'video' if len(videos) == 1 else f'{len(videos)} videos'}; left alone: "
             f"{listed(others)}",
+            InputWarning,
             stacklevel=2,
         )
     return videos

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import copy
 from functools import partial
 
 import lightning.pytorch as pl
@@ -104,8 +103,7 @@ class RunData(pl.LightningDataModule):
             camera: index of the camera.
             count: maximum number of samples.
         """
-        samples = copy(self.train)
-        samples.augmentation = None
+        samples = self.train.plain()
         own = [i for i, (clip, _) in enumerate(samples.targets) if samples.cameras[clip] == camera]
         for place in np.unique(np.linspace(0, len(own) - 1, min(count, len(own))).round().astype(int)):
             yield Batch.stack([samples[own[place]]])

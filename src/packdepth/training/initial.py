@@ -10,7 +10,7 @@ from torch import nn
 
 from packdepth import checkpoint
 from packdepth.config import Run
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.networks.uncertainty import is_log_scale
 from packdepth.sharing.address import located
 
@@ -90,7 +90,7 @@ def _accept_size(of: str, trained: tuple[int, int], size: tuple[int, int], froze
     words = f"{of} was trained on images of {trained[0]}x{trained[1]}, but data.image_size is {height}x{width}"
     if frozen:
         raise InputError(f"{words}, and a frozen network cannot adapt to it; give the same size, or leave out frozen")
-    warnings.warn(f"{words}: it may be inaccurate until it has trained on this size", stacklevel=2)
+    warnings.warn(f"{words}: it may be inaccurate until it has trained on this size", InputWarning, stacklevel=2)
 
 
 def _load(run: Run, network: nn.Module, name: str, path: Path) -> None:

@@ -331,9 +331,9 @@ def seen_through(batch: Batch, inv_depths: Sequence[Tensor]) -> list[Tensor]:
         batch: the batch.
         inv_depths: what the network predicted, [B, ...] each.
     """
-    if batch.zoom is None:
+    if batch.focal_share is None:
         return list(inv_depths)
-    return [each * batch.zoom.view(-1, *[1] * (each.ndim - 1)) for each in inv_depths]
+    return [each * batch.focal_share.view(-1, *[1] * (each.ndim - 1)) for each in inv_depths]
 
 
 def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module], steps: int) -> tuple[Adam, LambdaLR]:

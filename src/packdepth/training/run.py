@@ -47,6 +47,7 @@ from packdepth.objectives.sky import Sky
 from packdepth.ownership import owned
 from packdepth.progress import announced, counted
 from packdepth.records import Batch, Clip, Outputs
+from packdepth.sharing.address import address
 from packdepth.sources.guess import assume_fov
 from packdepth.sources.video import check_sizes_of_videos
 from packdepth.training.calibration import Calibration
@@ -176,6 +177,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
     if trainer.is_global_zero:
         print(f"data       {data_in_words(run.data.train, found, data.train, scale)}")
         print(summary(run, clips, data, module, scale, _frames(found), assumed))
+        starts = [] if before is not None else [(name, path) for name, path in run.initial if path is not None]
+        print("".join(f"initial    {name} from {address(path)}\n" for name, path in starts), end="")
         print("".join(f"check      {problem}\n" for problem in problems), end="", flush=True)
         if said_by_road is not None:
             print(f"road       {said_by_road}", flush=True)
@@ -313,8 +316,9 @@ def first_images(data: RunData) -> Tensor:
     Args:
         data: the data of the run.
     """
-    count = min(FIRST_IMAGES, len(data.train))
-    return torch.stack([data.train[index * len(data.train) // count].image for index in range(count)])
+    samples = data.train.plain()
+    count = min(FIRST_IMAGES, len(samples))
+    return torch.stack([samples[index * len(samples) // count].image for index in range(count)])
 
 
 def check_contracts(module: DepthModule, data: RunData) -> None:
@@ -434,8 +438,6 @@ def summary(
         )
         part = f", {trained:.2f} M of them trained" if trained < count else ""
         part = ", frozen" if is_frozen(run, name) else part
-        start = getattr(run.initial, name)
-        part += "" if start is None else f", starting from {start}"
         return f"{getattr(run.networks, name).describe()}, {count:.2f} M parameters{part}"
 
     training, guidance = run.training, guidance_of(module.depth)
@@ -458,7 +460,8 @@ def summary(
         + (f"; {validated} to validate on, {targeted} of them targets" if validated else "")
         + ("; those that are no targets are context only" if kept + validated > len(data.train) + targeted else ""),
         *([] if drop is None else [f"static     {frames - kept} of {frames} frames left out, by {drop.by}"]),
-        f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)",
+        f"images     {run.data.image_size[0]}x{run.data.image_size[1]} (height x width)"
+        + ("" if run.data.zoom == 1 else f"; depth on windows of {run.data.zoom:.0%} of a side or more"),
         f"depth      {network('depth')}",
         *([] if guidance is None else [f"guided by  {guidance.describe()}"]),
         f"pose       {'none' if module.pose is None else network('pose')}",

@@ -106,7 +106,7 @@ class Data(Closed):
     """Smallest share of an image's height and width that a random window covers; 1 turns zooming off.
 
     The depth network sees a window of each training image, enlarged, as a camera of longer focal length would show it.
-    Depth and ego-motion stay what they are. It helps on cameras that are mounted otherwise, and costs accuracy on the
+    Depth and ego-motion stay what they are. It helps on cameras with another mount, and costs accuracy on the
     training's own.
     """
     workers: Annotated[int, Field(ge=0)] = 2

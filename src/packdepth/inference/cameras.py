@@ -12,6 +12,9 @@ from packdepth.records import Clip
 
 MAX_ZOOM = 1.25  # ratio of focal lengths up to which depth stays metric: the error then grew by 1.16, at 1.5 by 1.33
 # (docs/results/2026-11-26-other-cameras.md)
+# of the image's height, between the rows of principal points: the days of KITTI differ by 0.033. At 0.06 the error was
+# 1.35 and 1.5 times as large, at 0.12 twice; sideways 0.1 changed nothing (docs/results/2026-11-28-zoom.md)
+MAX_SHIFT = 0.04
 MAX_STRETCH = 1.1  # ratio of the horizontal to the vertical zoom up to which things keep their shape; chosen by eye
 
 
@@ -106,7 +109,8 @@ def match_camera(
 
     A longer lens enlarges the image. The network takes what is enlarged for near, so that predicted depth is multiplied
     by the ratio of the focal lengths. Objects that are larger, or lower in the image, than in training are learned less
-    well; therefore depth is called metric only for ratios up to `MAX_ZOOM`.
+    well; therefore depth is called metric only for ratios up to `MAX_ZOOM`, and where the principal point is moved up
+    or down by `MAX_SHIFT` at most, as it is in images that were cropped.
 
     Args:
         camera: the camera of the image; None if it is not known.
@@ -137,8 +141,9 @@ def match_camera(
             warning=f"its camera is not known, and its images are {width}x{height} pixels where the networks were "
             f"trained on {sizes}; {advice.unknown}",
         )
-    zooms = [_zoom(camera, each.camera) for each in trained]
-    across, down = min(zooms, key=lambda zoom: abs(math.log(zoom[0])) + abs(math.log(zoom[1])))
+    found = [(*_zoom(camera, each.camera), _shift(camera, each.camera)) for each in meta.trained_cameras]
+    found += [(*_zoom(camera, each.camera), 0.0) for each in meta.cameras]  # whose principal point is nearly a guess
+    across, down, shift = min(found, key=lambda each: abs(math.log(each[0])) + abs(math.log(each[1])) + abs(each[2]))
     factor, stretch = math.sqrt(across * down), across / down
     if max(stretch, 1 / stretch) > MAX_STRETCH:
         warning = (
@@ -150,6 +155,13 @@ def match_camera(
         warning = (
             f"its focal length is {factor:.2f} times that of the training, for the same image size; depth is corrected "
             f"for it, but not reliably beyond {MAX_ZOOM:g} times; train on this camera"
+        )
+        return CameraMatch(factor, False, warning)
+    if abs(shift) > MAX_SHIFT:
+        warning = (
+            f"its principal point is {abs(shift):.0%} of the image's height {'lower' if shift > 0 else 'higher'} than "
+            f"that of the training, as in images that were cropped at the {'bottom' if shift > 0 else 'top'}; crop "
+            f"them as those of the training, or train on this camera"
         )
         return CameraMatch(factor, False, warning)
     return CameraMatch(factor)
@@ -215,6 +227,12 @@ def scale_on(clips: Sequence[Clip], meta: Meta) -> tuple[bool, str]:
     """
     foreign = [clip for clip in clips if meta.metric and not is_metric_for(clip, meta)]
     return (False, scale_of_clip(foreign[0], meta)) if foreign else (meta.metric, meta.scale)
+
+
+def _shift(camera: Camera, trained: Camera) -> float:
+    """Return how far the principal point of a camera is below that of another, as a share of the images' heights."""
+    here, there = ((float(each.cy) + 0.5) / each.height for each in (camera, trained))
+    return here - there
 
 
 def _zoom(camera: Camera, trained: Camera) -> tuple[float, float]:

@@ -52,13 +52,22 @@ def test_images_of_another_shape_are_not_metric() -> None:
 
 @given(down=st.floats(-0.3, 0.3), right=st.floats(-0.3, 0.3))
 def test_images_cropped_at_the_top_or_the_bottom_are_not_metric(down: float, right: float) -> None:
-    camera = Camera(550.0, 550.0, 703.5 + right * 1408, 187.5 + down * 376, 1408, 376)
+    camera = Camera(550.0, 550.0, 703.0 + right * 1408, 187.5 + down * 376, 1408, 376)
     match = match_camera(camera, 376, 1408, meta_of())
     assert match.factor == pytest.approx(1.0)
     assert match.is_metric == (abs(down) <= MAX_SHIFT)
     if not match.is_metric:
-        assert f"is {abs(down):.0%} of the image's height {'lower' if down > 0 else 'higher'}" in str(match.warning)
+        assert f"of the image's height {'lower' if down > 0 else 'higher'} than" in str(match.warning)
         assert f"cropped at the {'bottom' if down > 0 else 'top'}" in str(match.warning)
+
+
+def test_a_field_of_view_alone_is_named_as_the_cause() -> None:
+    trained = TrainedCamera(width=1408, height=376, fx=552.6, fy=552.6, cx=682.0, cy=238.8)
+    match = match_camera(Camera.from_fov(103.8, 1408, 376), 376, 1408, meta_of(trained_cameras=[trained]))
+    assert match.warning == (
+        "its principal point is 14% of the image's height higher than that of the training, as it is in the middle, "
+        "where a field of view alone puts it; name the camera's calibration, or train on this camera"
+    )
 
 
 def test_the_days_of_kitti_are_one_camera() -> None:

@@ -158,12 +158,15 @@ def match_camera(
         )
         return CameraMatch(factor, False, warning)
     if abs(shift) > MAX_SHIFT:
-        warning = (
-            f"its principal point is {abs(shift):.0%} of the image's height {'lower' if shift > 0 else 'higher'} than "
-            f"that of the training, as in images that were cropped at the {'bottom' if shift > 0 else 'top'}; crop "
-            f"them as those of the training, or train on this camera"
+        moved = (
+            f"is {abs(shift):.0%} of the image's height {'lower' if shift > 0 else 'higher'} than that of the training"
         )
-        return CameraMatch(factor, False, warning)
+        if (camera.cx, camera.cy) == ((camera.width - 1) / 2, (camera.height - 1) / 2):
+            why = "as it is in the middle, where a field of view alone puts it; name the camera's calibration"
+        else:
+            cut = "bottom" if shift > 0 else "top"
+            why = f"as in images that were cropped at the {cut}; crop them as those of the training"
+        return CameraMatch(factor, False, f"its principal point {moved}, {why}, or train on this camera")
     return CameraMatch(factor)
 
 

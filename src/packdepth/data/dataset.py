@@ -25,6 +25,8 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image
 from packdepth.records import Clip, Frame, Readable, Sample
 
+PLAIN = Augmentation(flip=0, jitter=None)  # no changes at all
+
 
 class ClipDataset(Dataset[Sample]):
     """Data set of training samples.
@@ -130,7 +132,7 @@ class ClipDataset(Dataset[Sample]):
         return self._augmented(sample, np.random.default_rng([self.seed, repeat, index]))
 
     def _augmented(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        augmentation = self.augmentation or Augmentation(flip=0, jitter=None)
+        augmentation = self.augmentation or PLAIN
         if augmentation.jitter is not None:
             jitter = ColorJitter.draw(augmentation.jitter, rng)
             sample.network_image, sample.network_context = jitter(sample.image), jitter(sample.context)

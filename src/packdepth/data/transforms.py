@@ -97,7 +97,7 @@ class Window:
 
 
 def zoomed(sample: Sample, window: Window) -> Sample:
-    """Cut a window out of a sample and enlarge it to the sample's size, as a camera of longer focal length sees it.
+    """Return a window of a sample, enlarged to the sample's size: what a camera of longer focal length would see.
 
     Measured depth, motion, baseline and height stay what they are, in metres. A depth network cannot see the focal
     length, and takes what is enlarged for near: its inverse depth is to be multiplied by `focal_share`, as in the

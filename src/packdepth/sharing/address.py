@@ -75,7 +75,7 @@ def is_address(text: str | Path) -> bool:
 
 
 def address(named: str | Path) -> str:
-    """Return an address as it was written, which a path of it is not; any other path as it is.
+    """Return an address as it was written: a `Path` that was made of it has lost a slash. Of another path, its text.
 
     Args:
         named: a path, or an address or a path that was made of one.

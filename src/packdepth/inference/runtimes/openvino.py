@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from packdepth.config import Precision
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.inference.runtimes import KEY, Port, Runtime
 from packdepth.reading import reason_of
 
@@ -19,7 +20,10 @@ HINTS: dict[Precision, str] = {"32": "f32", "bf16": "bf16"}
 
 
 class OpenVino(Runtime):
-    """A network that OpenVINO computes on the CPU; `Runtime` documents its arguments."""
+    """A network that OpenVINO computes on the CPU; `Runtime` documents its arguments.
+
+    On a processor without bfloat16 it computes float32 where it is asked for bfloat16, and an `InputWarning` says so.
+    """
 
     kind: ClassVar[str] = "openvino"
     library: ClassVar[str] = "openvino"
@@ -34,8 +38,16 @@ class OpenVino(Runtime):
             self._compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
             self.inputs = {each.any_name: _port(each) for each in self._compiled.inputs}
             self.outputs = [each.any_name for each in self._compiled.outputs]
+            computed = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         except Exception as error:  # a damaged file may fail in any way
             raise InputError(f"{path}: OpenVINO cannot read it ({reason_of(error)})") from error
+        if precision == "bf16" and computed != HINTS["bf16"]:
+            warnings.warn(
+                f"{path.name}: this processor computes no bfloat16, and OpenVINO takes float32 instead; compare and "
+                f"time bfloat16 where the file will run",
+                InputWarning,
+                stacklevel=2,
+            )
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the network, by their names."""

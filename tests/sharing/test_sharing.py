@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -286,6 +287,19 @@ def test_the_card_says_what_the_checkpoint_knows(
     assert "secret" not in card
     assert main(["push", str(shared), target]) == 2
     assert "exists; name another place" in capsys.readouterr().err
+
+
+def test_the_card_names_the_checkpoints_that_the_training_began_with(shared: Path, tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned"
+    shutil.copytree(shared, tuned)
+    values = yaml.safe_load((tuned / "run.yaml").read_text())
+    values["initial"] = {"depth": "/home/me/secret/street", "pose": "hf://user/name@v1"}
+    (tuned / "run.yaml").write_text(yaml.safe_dump(values))
+    assert main(["push", str(tuned), f"file://{tmp_path / 'pushed'}"]) == 0
+    card = (tmp_path / "pushed" / "README.md").read_text()
+    assert "* Start of depth: the checkpoint street. Its data and licenses count, too.\n" in card
+    assert "* Start of pose: the checkpoint hf://user/name@v1. Its data and licenses count, too.\n" in card
+    assert "secret" not in card
 
 
 def test_numbers_of_another_checkpoint_and_older_ones_are_refused(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from packdepth.data.held_out import tail_length, without_tail
 from packdepth.data.targets import distance_source, has_measured_depth, has_metric_height, metres_advice, target_indices
 from packdepth.networks.options import BEST_ENCODER, has_best_weights
+from packdepth.optimization.muon import BOUNDING_DECAY
 from packdepth.progress import counted
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
@@ -26,7 +27,6 @@ MULTIPLE = 32  # pixels: height and width, so that PackNet's five packing steps 
 # training samples below which a smaller image size is better, from scratch (docs/results/2026-11-26-init.md)
 FEW_IMAGES = 3000
 FEW_PRETRAINED = 2000  # likewise of a pretrained network (docs/results/2026-11-26-init-sizes.md)
-PRETRAINED_DECAY = 0.5  # of Muon: the decoder has no normalization, so its weights must not grow (likewise)
 ROUGH_IMAGES = FEW_IMAGES // 2  # training samples below which depth is called rough in advance; chosen
 # training samples beyond which a clip of one street gains nothing (docs/results/2026-11-21-sequence-06-speed.md)
 MANY_IMAGES = 12_000
@@ -573,7 +573,7 @@ def _training(situation: Situation) -> list[Choice]:
     batch = -(-batch // budget.processes) * budget.processes
     muon: dict[str, Any] = {"kind": "muon", "learning_rate": 0.04 if many else 0.03, "pose_learning_rate": 0.02}
     if situation.pretrained:
-        muon["weight_decay"] = PRETRAINED_DECAY
+        muon["weight_decay"] = BOUNDING_DECAY  # the decoder has no normalization
     elif many:
         muon["weight_decay"] = 0.2
     processes = []

@@ -16,6 +16,7 @@ from packdepth.networks.blocks import DepthNetworkBlock, NetworkBlock, PoseBlock
 from packdepth.networks.encoders.encoder import EncoderBlock
 from packdepth.progress import counted
 from packdepth.reading import parse_json
+from packdepth.sharing.address import address
 from packdepth.sharing.options import CardOptions
 
 CARD = "README.md"
@@ -125,8 +126,13 @@ def _training(run: Run | Imported, meta: Meta) -> list[str]:
         f"Terms of the loss: {terms}.",
         f"Written: {_safe(meta.created)}.",
     ]
+    found += [
+        f"Start of {name}: the checkpoint {_safe(address(start))}. Its data and licenses count, too."
+        for name, start in run.initial
+        if start is not None
+    ]
     encoder = getattr(run.networks.depth, "encoder", None)
-    if isinstance(encoder, EncoderBlock) and encoder.is_pretrained:
+    if run.initial.depth is None and isinstance(encoder, EncoderBlock) and encoder.is_pretrained:
         found.append(f"Start: pretrained weights, {_safe(encoder.describe())}. Their license counts, too.")
     return found if meta.teacher is None else [*found, f"Teacher: {_safe(meta.teacher)}."]
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from packdepth.charts import Axes, Line, bars, key, map_size, picture, svg, ticks
+from packdepth.charts import FLAT, Axes, Line, bars, key, map_size, picture, svg, ticks
 
 LINE = Line(np.array([[0.0, 1.0], [10.0, 3.0]]), "#000000", "a < b")
 
@@ -40,6 +40,17 @@ def test_svg() -> None:
     assert "a &lt; b" in drawing
     assert "a &lt; b" in key([LINE])
     assert "nothing was logged" in svg([Line(np.zeros((0, 2)), "#000000")], "step", "loss")
+
+
+def test_bars_show_the_spread_and_the_axes_hold_them() -> None:
+    line = Line(np.array([[0.0, 1.0], [1.0, 2.0]]), "#000000", spread=np.array([0.5, 1.0]))
+    axes = Axes.around([line], *FLAT, equal=False)
+    np.testing.assert_allclose(axes.low + axes.span, [1, 3])
+    found = re.findall(r"<path d='M([0-9.]+) ([0-9.]+)V([0-9.]+)'", svg([line], "step", "loss"))
+    for point, half, (x, below, above) in zip(line.points, (0.5, 1.0), found, strict=True):
+        ends = axes.place(point + [[0, -half], [0, half]])
+        np.testing.assert_allclose([[float(x), float(below)], [float(x), float(above)]], ends, atol=0.06)
+    assert "<path" not in svg([LINE], "step", "loss")
 
 
 def test_a_map_has_the_shape_of_its_path() -> None:

@@ -35,6 +35,18 @@ class Line(NamedTuple):
     points: np.ndarray  # [N, 2], x and y
     color: str  # color for SVG, such as "#e64963"
     name: str = ""  # name for the key; empty for none
+    spread: np.ndarray | None = None  # [N], half the height of a bar through each point, in values of y; None for none
+
+    @property
+    def bars(self) -> np.ndarray:
+        """The lower and the upper end [N, 2, 2] of the bar through each point, as x and y.
+
+        >>> Line(np.array([[1.0, 2.0]]), OURS, spread=np.array([0.5])).bars.tolist()
+        [[[1.0, 1.5], [1.0, 2.5]]]
+        """
+        spread = np.zeros(len(self.points)) if self.spread is None else self.spread
+        reach = np.stack([np.zeros(len(spread)), spread], axis=-1)
+        return np.stack([self.points - reach, self.points + reach], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +65,7 @@ class Axes:
 
     @classmethod
     def around(cls, lines: Sequence[Line], width: float, height: float, equal: bool) -> Axes:
-        """Return axes that hold all points of some lines.
+        """Return axes that hold all points of some lines, and the bars through them.
 
         Args:
             lines: the lines.
@@ -61,7 +73,7 @@ class Axes:
             height: height of the chart, in units of the SVG.
             equal: whether both axes have one scale; otherwise y begins at zero or below.
         """
-        everything = np.concatenate([line.points for line in lines])
+        everything = np.concatenate([line.bars.reshape(-1, 2) for line in lines])
         low, high = everything.min(0), everything.max(0)
         if not equal:
             low[1] = min(low[1], 0)
@@ -154,6 +166,8 @@ def svg(
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in axes.place(line.points))
         name = f"<title>{escape(line.name)}</title>" if line.name else ""
         parts.append(f"<polyline points='{path}' {_painted('stroke', line.color)}>{name}</polyline>")
+        for (x, below), (_, above) in () if line.spread is None else axes.place(line.bars):
+            parts.append(f"<path d='M{x:.1f} {below:.1f}V{above:.1f}' {_painted('stroke', line.color)}/>")
         for x, y in axes.place(line.points) if dots else ():
             parts.append(
                 f"<circle cx='{x:.1f}' cy='{y:.1f}' r='{DOT:g}' {_painted('fill', line.color)}>{name}</circle>"
@@ -233,9 +247,9 @@ def key(lines: Sequence[Line]) -> Markup:
         lines: the lines.
 
     >>> key([Line(np.zeros((1, 2)), OURS, "prediction")])
-    Markup("<span class='key' style='background:#e64963'></span>prediction")
+    Markup("<span class='named'><span class='key' style='background:#e64963'></span>prediction</span>")
     """
-    swatch = "<span class='key' style='{}'></span>{}"
+    swatch = "<span class='named'><span class='key' style='{}'></span>{}</span>"
     return Markup(" ").join(Markup(swatch).format(_swatch(line.color), line.name) for line in lines)
 
 
@@ -279,9 +293,9 @@ def picture(lines: Sequence[Line], x_title: str, y_title: str, size: int = 900) 
     for value, y in axes.ticks(1):
         line([(LEFT, y), (right, y)], GRID, 1)
         text(LEFT - 6, y, f"{value:g}", "rm")
-    for number, (points, color, name) in enumerate(lines):
-        line(axes.place(points), color, 1.6)
-        text(right - 4, top + 4 + 15 * number, name, "rt", color)
+    for number, drawn in enumerate(lines):
+        line(axes.place(drawn.points), drawn.color, 1.6)
+        text(right - 4, top + 4 + 15 * number, drawn.name, "rt", drawn.color)
     text((LEFT + right) / 2, axes.height - 4, x_title, "mb")
     text(LEFT + 4, top + 4, y_title, "lt")
     return np.asarray(canvas)

@@ -126,10 +126,11 @@ def line(rows: Sequence[Row[Variant]], supervision: Supervision) -> Line:
         rows: the results of all variants.
         supervision: the supervision that the line shows.
     """
-    points = [
-        (math.log2(beams), row.mean("abs_rel"))
+    found = [
+        (math.log2(beams), row.mean("abs_rel"), row.spread("abs_rel"))
         for row in rows
         if row.variant.supervision == supervision
         for beams in ((BEAMS[0], BEAMS[-1]) if row.variant.beams is None else (row.variant.beams,))
     ]
-    return Line(np.array(points), COLORS[supervision], supervision)
+    points = np.array(found)
+    return Line(points[:, :2], COLORS[supervision], supervision, points[:, 2])

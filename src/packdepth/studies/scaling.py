@@ -257,11 +257,9 @@ def pareto_lines(rows: Sequence[Row[Variant]], score: str) -> list[Line]:
         chosen = [row for row in rows if row.variant.family == family]
         sizes = sorted({(row.variant.height, row.variant.width) for row in chosen})
         for number, size in enumerate(sizes):
-            points = [
-                (row.mean(LATENCY), row.mean(score))
-                for row in chosen
-                if (row.variant.height, row.variant.width) == size
-            ]
+            of_size = [row for row in chosen if (row.variant.height, row.variant.width) == size]
+            points = np.array([(row.mean(LATENCY), row.mean(score)) for row in of_size])
+            spread = np.array([row.spread(score) for row in of_size])
             color = shades[-len(sizes) :][number] if len(sizes) <= len(shades) else INK
-            lines.append(Line(np.array(points), color, f"{family}, {size[0]}x{size[1]}"))
+            lines.append(Line(points, color, f"{family}, {size[0]}x{size[1]}", spread))
     return lines

@@ -369,7 +369,8 @@ def frame_charts(rows: Sequence[Row[Start]]) -> list[Markup]:
         for start, color in zip(STARTS, (INK, "#f2a541", TRUE, OURS), strict=True):
             chosen = [row for row in rows if _like(row, start)]
             points = [(counts.index(row.variant.frames or 0), row.mean(name)) for row in chosen]
-            lines.append(Line(np.array(points), color, start.start))
+            spread = np.array([row.spread(name) for row in chosen])
+            lines.append(Line(np.array(points), color, start.start, spread))
         plots.append(key(lines) + svg(lines, "frames", name, x_names=[str(count) for count in counts], dots=True))
     return plots
 

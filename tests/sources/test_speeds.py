@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import Folder
+from packdepth.sources.offset import Offset
 from packdepth.sources.recognize import source_at
 from packdepth.sources.speeds import SpeedLog, ranges, with_speeds
 from packdepth.sources.tracks.track import Track
@@ -103,6 +106,42 @@ def test_utc_of_frames_and_log_agree_by_themselves_for_several_clips(tmp_path: P
     assert speeds_of(first).tolist() == pytest.approx([10, 11, 12])
     assert speeds_of(second).tolist() == pytest.approx([50, 51, 52])
     assert "by the clocks" in str(first.speed_source)
+
+
+@pytest.mark.parametrize(
+    ("by_images", "offset", "said"),
+    [
+        (Offset(12.4, 0.05, 0.0, 80.0), 12.4, "found from the images, .*; by the clocks it is 12.0 s"),
+        ("the speed hardly changes", 12.0, "creation time.*; the images cannot tell whether it is right"),
+        (Offset(52.0, 0.1, 0.0, 80.0), None, "creation time.*, but by the images of drive offset 52.00 s .*local time"),
+    ],
+)
+def test_the_images_are_asked_about_a_creation_time(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by_images: Offset | str,
+    offset: float | None,
+    said: str,
+) -> None:
+    start, asked = 1_780_000_000.0, []
+    log = table(tmp_path / "log.csv", start + np.arange(100.0), np.arange(100.0) / 4)
+
+    def find(clip: Clip, track: Track) -> Offset | str:
+        asked.append(clip.name)
+        return by_images
+
+    monkeypatch.setattr("packdepth.sources.offset.find_offset", find)
+    monkeypatch.setattr("packdepth.sources.speeds.creation_time", lambda _: start + 12)
+    clips = [replace(clip_at(np.arange(5) / 10, name), path=Path("drive.mp4")) for name in ("drive", "other")]
+    if offset is None:
+        with pytest.raises(InputError, match=said):
+            with_speeds(clips, SpeedLog(log, None, None, None))
+        return
+    first, second = with_speeds(clips, SpeedLog(log, None, None, None))
+    np.testing.assert_allclose(speeds_of(first), (offset + np.arange(5) / 10) / 4)
+    np.testing.assert_allclose(speeds_of(second), (12 + np.arange(5) / 10) / 4)
+    assert re.search(said, first.speed_source or "")
+    assert asked == ["drive"]
 
 
 def test_one_relative_log_does_not_serve_two_clips_but_a_folder_does(tmp_path: Path) -> None:

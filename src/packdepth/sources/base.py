@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,11 +20,12 @@ from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.height import HeightAboveRoad
 from packdepth.reading import refusing
-from packdepth.records import Clip, Readable
+from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.calibrations.find import is_calibration
 from packdepth.sources.camera_file import check_in_pixels, with_camera
 from packdepth.sources.guess import FieldOfView, assume_fov
 from packdepth.sources.pose_scale import with_metric_poses
+from packdepth.sources.rigid import is_rigid
 from packdepth.sources.speeds import SpeedLog, UnattachedError, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
@@ -125,7 +127,8 @@ def unread_names(paths: Iterable[Path], suffixes: Collection[str]) -> list[str]:
 def check_found(kind: str, clips: object) -> None:
     """Raise InputError, one sentence, unless a source of another project has found valid clips.
 
-    The first image of each clip is read, and the first depth map.
+    Names, times, speeds and poses of all frames are checked. The first image of each clip is read, and what else its
+    frame has.
 
     Args:
         kind: kind of the source.
@@ -134,17 +137,53 @@ def check_found(kind: str, clips: object) -> None:
     if not isinstance(clips, list) or not clips or not all(isinstance(clip, Clip) for clip in clips):
         found = "an empty list" if clips == [] else f"a {type(clips).__name__}"
         raise InputError(f"source '{kind}': find returns {found}; return a list of at least one packdepth.records.Clip")
+    double = next((name for name, count in Counter(clip.name for clip in clips).items() if count > 1), None)
+    if double is not None:
+        raise InputError(f"source '{kind}': two clips are named {double}; give each its own name")
     for clip in clips:
-        names, times = [frame.name for frame in clip.frames], [frame.time for frame in clip.frames]
+        names = [frame.name for frame in clip.frames]
         if not names or len(set(names)) < len(names):
             what = "two frames of one name" if names else "no frame"
             raise InputError(f"source '{kind}': clip {clip.name} has {what}; give it frames, each with its own name")
+        for frame in clip.frames:
+            _check_frame(kind, clip, frame)
+        times = [frame.time for frame in clip.frames]
         if not clip.independent and any(later <= earlier for earlier, later in pairwise(times)):
             raise InputError(f"source '{kind}': times of clip {clip.name} do not rise; order its frames by their time")
-        height, width = clip.image_size(clip.frames[0])
-        _check_array(kind, clip.frames[0].image, (height, width, 3), "uint8")
-        if clip.frames[0].depth is not None:
-            _check_array(kind, clip.frames[0].depth, (clip.camera.height, clip.camera.width), "float32")
+        first, size = clip.frames[0], (clip.camera.height, clip.camera.width)
+        for image in filter(None, (first.image, first.right)):
+            _check_array(kind, image, (*clip.image_size(first), 3), "uint8")
+        for file, dtype in (
+            (first.depth, "float32"),
+            (first.semantic, "uint8"),
+            (first.instance, "int32"),
+            (first.moving, "bool"),
+        ):
+            if file is not None:
+                _check_array(kind, file, size, dtype)
+
+
+def _check_frame(kind: str, clip: Clip, frame: Frame) -> None:
+    """Raise InputError unless name, time, speed and pose of a frame are what they should be."""
+    if not isinstance(frame.name, str):
+        wrong = f"its name is {frame.name!r}; give a text"
+    elif not _is_finite(frame.time):
+        wrong = f"its time is {frame.time!r}; give seconds"
+    elif frame.speed is not None and not (_is_finite(frame.speed) and frame.speed >= 0):
+        wrong = f"its speed is {frame.speed!r}; give metres per second, 0 or more, or None where it is not known"
+    elif frame.pose is not None and not (isinstance(frame.pose, np.ndarray) and is_rigid(frame.pose)):
+        wrong = (
+            "its pose is no rigid motion; give T_world_camera, an array [4, 4] with a rotation at the upper left, the "
+            "position in metres in the last column, and 0, 0, 0, 1 in the last row"
+        )
+    else:
+        return
+    raise InputError(f"source '{kind}': frame {frame.name} of clip {clip.name}: {wrong}")
+
+
+def _is_finite(value: object) -> bool:
+    """Return whether a value is a finite number."""
+    return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
 
 
 def _check_array(kind: str, file: Readable, shape: tuple[int, ...], dtype: str) -> None:

@@ -188,11 +188,12 @@ def _frame_files(names: list[str], folder: Path, suffixes: tuple[str, ...], kind
     files = found(folder, suffixes, kind)
     known = set(names)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not is_clutter(path) and (path.stem not in known or path.stem not in files):
-            raise InputError(
-                f"{path}: is no {' or '.join(suffixes)} file of a frame in frames.csv; "
-                f"add its line there, or rename or remove the file"
-            )
+        if is_clutter(path) or (path.stem in known and path.stem in files):
+            continue
+        what = f"{path}: is no {' or '.join(suffixes)} file"
+        if path.stem in known:
+            raise InputError(f"{what}; write frame {path.stem} in that form (docs/reference/files.md)")
+        raise InputError(f"{what} of a frame in frames.csv; add its line there, or rename or remove the file")
     return files
 
 

@@ -25,11 +25,10 @@ from packdepth.records import Clip, Frame
 from packdepth.sources.base import Source, median_step
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera
 from packdepth.sources.files import DepthPng, ImageFile, by_name, check_sizes, inside, read_text, require
-from packdepth.sources.rigid import pose
+from packdepth.sources.rigid import is_rigid, pose
 
 SCENES_RATE = 30.0  # nominal frames per second of 7-Scenes
 MAX_APART = 0.02  # seconds between an image and its depth map or pose: the default of TUM's associate.py
-RIGID_TOLERANCE = 1e-2  # of the entries of R R^T: far above the rounding of text files; chosen by eye
 SCENES_CAMERA = Camera(585.0, 585.0, 320.0, 240.0, width=640, height=480)  # as 7-Scenes publishes it
 TUM_CAMERAS = {  # as TUM publishes them, with their lenses, by a part of the sequence's name
     "freiburg1": CameraFacts(
@@ -180,10 +179,7 @@ def read_pose(path: Path) -> np.ndarray:
         T = np.array(read_text(path, what).split(), dtype=np.float64).reshape(4, 4)
     except ValueError:
         T = np.full((4, 4), np.nan)
-    rotation = T[:3, :3]
-    with np.errstate(over="ignore", invalid="ignore"):
-        rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=RIGID_TOLERANCE) and np.linalg.det(rotation) > 0
-    if not (np.isfinite(T).all() and rigid and np.allclose(T[3], [0, 0, 0, 1])):
+    if not is_rigid(T):
         raise InputError(f"{path}: is not {what}; copy it again, or remove it to do without this pose")
     return T
 

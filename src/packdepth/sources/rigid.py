@@ -8,6 +8,7 @@ import numpy as np
 
 from packdepth.errors import InputError
 
+RIGID_TOLERANCE = 1e-2  # of the entries of R R^T: far above the rounding of text files; chosen by eye
 LENGTH_TOLERANCE = 0.01  # of a quaternion's length 1: two decimals, as files round their numbers
 
 
@@ -27,6 +28,23 @@ def rigid(rotation: np.ndarray | None = None, translation: np.ndarray | None = N
     if translation is not None:
         T[:3, 3] = translation
     return T
+
+
+def is_rigid(T: np.ndarray) -> bool:
+    """Return whether a matrix is a rigid motion: a rotation without reflection, a translation, and 0, 0, 0, 1 below.
+
+    Args:
+        T: [4, 4].
+
+    >>> is_rigid(np.eye(4)), is_rigid(np.diag([1.0, 1.0, -1.0, 1.0]))
+    (True, False)
+    """
+    if T.shape != (4, 4) or not np.isfinite(T).all():
+        return False
+    R = T[:3, :3]
+    with np.errstate(over="ignore", invalid="ignore"):
+        rotates = np.allclose(R @ R.T, np.eye(3), atol=RIGID_TOLERANCE) and np.linalg.det(R) > 0
+    return bool(rotates and np.allclose(T[3], [0, 0, 0, 1]))
 
 
 def pose(place: Sequence[float], where: str) -> np.ndarray:

@@ -19,6 +19,7 @@ EPOCH = 1e8  # seconds: times of frames above it count from 1970
 ENOUGH = 0.5  # share of the frames that the log must cover if clocks are compared, which may be off by a time zone
 LONGER = 1.0  # seconds by which a log is longer than its clip, so that it may begin before it
 DENIED, SURE = 0.5, 4.0  # seconds and standard deviations of an offset by the images, from which 0 is denied
+CREATED = 2.0  # seconds by which a right creation time is off: it is rounded, and cameras start late
 MAX_RANGES = 5  # ranges of frames that a sentence lists
 GUESSED_CAMERA = ", and a calibration, or fov=DEGREES, helps, as the camera is a guess"  # end of a sentence
 FIRST_VALUE = "the log's first value"  # from which an offset counts where the zero of its clock means nothing
@@ -80,9 +81,9 @@ def with_speeds(
                 f"folder with a log for each clip, named like the clip (such as {clip.short_name}{path.suffix})"
             )
     attached = []
-    for clip, path in zip(clips, paths, strict=True):
-        try:
-            attached.append(_with_track(clip, tracks[path], log.offset))
+    for index, (clip, path) in enumerate(zip(clips, paths, strict=True)):
+        try:  # the images of the first clip of a log are asked: it takes seconds, and the others have the same clocks
+            attached.append(_with_track(clip, tracks[path], log.offset, asked=path not in paths[:index]))
         except UnattachedError as error:
             if unattached is None:
                 raise
@@ -108,9 +109,9 @@ def _log_of(clip: Clip, path: Path, clips: int) -> Path:
     return found[0]
 
 
-def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> Clip:
-    """Return a clip with the speeds of a track at the times of its frames."""
-    zero, why = _zero(clip, track, offset)
+def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None, asked: bool) -> Clip:
+    """Return a clip with the speeds of a track at the times of its frames. Its images are asked about its clock."""
+    zero, why = _zero(clip, track, offset, asked)
     times = np.array([frame.time for frame in clip.frames]) - clip.frames[0].time + zero
     speeds = track.speeds_at(times)
     if np.isnan(speeds).all():
@@ -128,8 +129,11 @@ def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None
     return replace(attached, speed_source=f"{track.path.name}: {track.description}; {why}{missing}")
 
 
-def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> tuple[float, str]:
-    """Return the logger's time at the first frame, in seconds of the track, and how it was found."""
+def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None, asked: bool) -> tuple[float, str]:
+    """Return the logger's time at the first frame, in seconds of the track, and how it was found.
+
+    If `asked`, the images have a say about a clock that may be wrong.
+    """
     if offset == "auto":
         from packdepth.sources.offset import find_offset
 
@@ -155,7 +159,10 @@ def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None) -> t
         length = clip.frames[-1].time - clip.frames[0].time
         covered = min(zero + length, track.times[-1]) - max(zero, track.times[0])
         if covered >= ENOUGH * length:
-            return zero, f"offset {zero:.3f} s by the clocks (UTC of the log and {source})"
+            by_clocks = f"offset {zero:.3f} s by the clocks (UTC of the log and {source})"
+            if asked and clip.frames[0].time <= EPOCH:
+                return _confirmed(clip, track, zero, by_clocks)
+            return zero, by_clocks
         raise UnattachedError(
             f"{track.path}: by the clocks, the first frame of {clip.name} is {zero:.1f} s after the log's first value, "
             f"and the log does not cover the clip ({source} may be in another time zone)",
@@ -212,6 +219,26 @@ def _seen(clip: Clip, track: Track) -> str:
     return ", and the images agree"
 
 
+def _confirmed(clip: Clip, track: Track, zero: float, by_clocks: str) -> tuple[float, str]:
+    """Return an offset by a video's creation time, or that of the images near it, and how it was found.
+
+    A creation time may be that of the end of the recording, of a longer video that was cut, or in local time. Raises
+    InputError if the images deny it.
+    """
+    from packdepth.sources.offset import find_offset
+
+    found = find_offset(clip, track)
+    if isinstance(found, str):
+        return zero, f"{by_clocks}; the images cannot tell whether it is right"
+    if abs(found.seconds - zero) <= max(CREATED, SURE * found.deviation):
+        return found.seconds, f"{found.in_words()}; by the clocks it is {zero:.1f} s"
+    raise UnattachedError(
+        f"{track.path}: {by_clocks}, but by the images of {clip.name} {found.in_words()}: a creation time may be that "
+        f"of the end of the recording, of a video before it was cut, or in local time",
+        "give offset=auto, or offset=SECONDS",
+    )
+
+
 def _utc(clip: Clip) -> tuple[float | None, str]:
     """Return UTC of the first frame, in seconds since 1970, and where it stands; None if it is not known."""
     if clip.frames[0].time > EPOCH:
@@ -219,7 +246,7 @@ def _utc(clip: Clip) -> tuple[float | None, str]:
     if clip.path.suffix.lower() not in TELEMETRY:
         return None, ""
     created = creation_time(clip.path)
-    source = "the video's creation time, which is exact to a second at best; offset=auto is finer"
+    source = "the video's creation time"
     return (None if created is None else created + clip.frames[0].time), source
 
 

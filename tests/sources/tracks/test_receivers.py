@@ -106,6 +106,52 @@ def test_nmea(tmp_path: Path) -> None:
     assert track.start == 1767268800.0
 
 
+def gga(seconds: float, north: float) -> str:
+    """A fix at a time of the day, in seconds, some metres north of 48 degrees."""
+    hours, rest = divmod(seconds % 86400, 3600)
+    minutes = np.rad2deg(north / EARTH) * 60
+    clock = f"{int(hours):02d}{int(rest // 60):02d}{rest % 60:05.2f}"
+    return sentence(f"GPGGA,{clock},48{minutes:010.7f},N,01100.000,E,1,08,1.0,400.0,M,47.0,M,,")
+
+
+def vtg(speed: float) -> str:
+    return sentence(f"GPVTG,0.0,T,,M,{speed * 3600 / 1852:.4f},N,{speed * 3.6:.4f},K,A")
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["VTG before GGA", "VTG after GGA"])
+@pytest.mark.parametrize("cut", [0, 1])
+def test_vtg_is_of_its_own_fix(tmp_path: Path, first: bool, cut: int) -> None:
+    seconds = np.arange(40.0)
+    speeds, north = 8 + 4 * np.sin(seconds / 3), 8 * seconds - 12 * np.cos(seconds / 3) + 12
+    lines = []
+    for second, speed, place in zip(seconds, speeds, north, strict=True):
+        both = [gga(36000 + second, place), vtg(speed)]
+        lines += both[::-1] if first else both
+    path = tmp_path / "log.nmea"
+    path.write_text("".join(lines[cut:]))  # a log may begin within a burst
+    track = read_track(path)
+    assert len(track.speeds) == len(seconds) - cut
+    np.testing.assert_allclose(track.speeds, speeds[cut:], atol=0.01)
+
+
+def test_gga_alone_goes_on_over_midnight(tmp_path: Path) -> None:
+    path = tmp_path / "log.nmea"
+    path.write_text("".join(gga(86390 + second, 10 * second) for second in range(20)))
+    track = read_track(path)
+    assert (track.start, track.free_zero) == (None, True)
+    np.testing.assert_allclose(track.times, np.arange(20), atol=1e-6)
+    np.testing.assert_allclose(track.speeds, 10, atol=0.01)
+
+
+def test_fixes_before_the_first_date_are_dated_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.nmea"
+    fixes = [gga(86398 + second, 10 * second) for second in range(4)]
+    path.write_text("".join(fixes) + sentence("GPRMC,000002.00,A,4800.0215827,N,01100.000,E,,0.0,020126,,,A"))
+    track = read_track(path)
+    assert track.start == 1767311998.0  # two seconds before the second of January
+    np.testing.assert_allclose(track.times, np.arange(5), atol=1e-6)
+
+
 def test_a_wrong_checksum_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     lines = [sentence(f"GPRMC,12000{i}.00,A,4800.0,N,01100.0,E,{i}.0,0.0,010126,,") for i in range(4)]

@@ -48,8 +48,24 @@ def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: 
     return speeds
 
 
+def steps_of_positions(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+    """Return the distance from each position to the next, [N - 1] metres.
+
+    Args:
+        latitudes: [N] degrees.
+        longitudes: [N] degrees.
+
+    >>> steps_of_positions(np.array([48.0, 48.0001]), np.array([11.0, 11.0])).round(1)
+    array([11.1])
+    """
+    steps: np.ndarray = np.linalg.norm(np.diff(_places(latitudes, longitudes), axis=0), axis=-1)
+    return steps
+
+
 def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
-    """Raise InputError for positions that are beyond the range of degrees, so that they are in another unit.
+    """Raise InputError for positions that are not in degrees: beyond their range, or all within that of radians.
+
+    A vehicle whose latitude and longitude are both that small would be at sea, off the coast of Africa.
 
     Args:
         path: the file, for the message.
@@ -58,16 +74,18 @@ def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> 
 
     >>> check_degrees(Path("log.csv"), np.array([48.1]), np.array([11.5]))
     """
-    with np.errstate(invalid="ignore"):
-        wrong = np.flatnonzero((np.abs(latitudes) > 90) | (np.abs(longitudes) > 360))
-    if not len(wrong):
+    places = np.stack([latitudes, longitudes], axis=-1)  # [N, 2]
+    places = places[np.isfinite(places).all(axis=-1) & places.any(axis=-1)]  # zeros are rows without a fix
+    beyond = places[(np.abs(places) > (90, 360)).any(axis=-1)]
+    if len(beyond):
+        place = beyond[0]
+        likely = "degrees x 10^7?" if abs(place[0]) > 1e6 else "degrees and minutes, as in NMEA?"
+        wrong = f"is none in degrees ({likely})"
+    elif len(places) and (np.abs(places) <= (np.pi / 2, np.pi)).all():
+        place, wrong = places[0], "would be at sea, off Africa, in degrees (radians?)"
+    else:
         return
-    latitude, longitude = latitudes[wrong[0]], longitudes[wrong[0]]
-    likely = " (degrees x 10^7?)" if abs(latitude) > 1e6 else " (degrees and minutes, as in NMEA?)"
-    raise InputError(
-        f"{path}: the position {latitude:.10g}, {longitude:.10g} is none in degrees{likely}; write degrees, such as "
-        f"48.1173"
-    )
+    raise InputError(f"{path}: the position {place[0]:.10g}, {place[1]:.10g} {wrong}; write degrees, such as 48.1173")
 
 
 def check_path(

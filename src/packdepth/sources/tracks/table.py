@@ -16,6 +16,7 @@ from packdepth.errors import InputError
 from packdepth.progress import counted
 from packdepth.sources.files import require
 from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
+from packdepth.sources.tracks.number_times import Pace
 from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
 from packdepth.sources.tracks.track import Track, check_times, checked
@@ -30,11 +31,13 @@ SPEED_WORDS = re.compile(
     r"(^|[^a-z\[(])v([^a-z]|$)"  # in brackets it is volts
 )
 NO_SPEED_WORDS = re.compile(
-    r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|batter|volt|"
-    r"(^|[^a-z])(wind|fan|rpm|error|std|yaw)([^a-z]|$)"
-)
+    r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|batter|volt|airspeed|command|target|desired|"
+    r"set ?point|cruise|average|maxim|minim|"
+    r"(^|[^a-z])(wind|air|fan|rpm|error|std|yaw|cmd|ref|avg|mean|max|min)([^a-z]|$)"
+)  # of something else, or not measured
 LATITUDE = re.compile(r"(^|[^a-z])(lat|latitude|breite|breitengrad)([^a-z]|$)")
 LONGITUDE = re.compile(r"(^|[^a-z])(lon|lng|long|longitude|länge|laenge|längengrad)([^a-z]|$)")
+RADIANS = re.compile(r"(^|[^a-z])rad(ians?)?([^a-z]|$)")
 FIX = re.compile(r"(^|gps )(fix|fix ?(type|quality|status|mode)|valid)$")  # whether the receiver knows where it is
 NO_FIX = {"0", "no", "none", "false", "v", "invalid", "nofix", "no fix"}
 SENSOR = re.compile(r"(^|[^a-z])(sensor|source|device|channel|pid|id|name|unit)([^a-z]|$)")
@@ -55,14 +58,10 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
     table = read_table(path)
     speed = _speed_column(table, column)
     _check_one_sensor(table)
-    times = TableTimes.of(table, exclude=speed)
-    names = tuple(_only(table, pattern) for pattern in (LATITUDE, LONGITUDE))
-    places = None if None in names else tuple(_numbers(table, str(name)) for name in names)
-    if places is not None:
-        check_degrees(path, *places)
-    fixed = _fixed(table)
+    places, fixed = _positions(table), _fixed(table)
     if speed is not None:
         values, what = _speeds(table, speed, unit)
+        times = TableTimes.of(table, speed, Pace.of_speeds(values))
         values = np.where(fixed, values, np.nan)
         if places is not None:
             known = np.isfinite(values) & np.isfinite(places[0]) & np.isfinite(places[1])
@@ -74,11 +73,12 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
             f"{path}: has no column of speed that unit={unit} could be of; remove unit, or give column=NAME"
         )
     else:
+        times = TableTimes.of(table, None, Pace.of_positions(*places))
         known = np.isfinite(places[0]) & np.isfinite(places[1]) & fixed & ((places[0] != 0) | (places[1] != 0))
         check_times(path, times.seconds[known])
         values = np.full(len(known), np.nan)
         values[known] = speeds_from_positions(times.seconds[known], places[0][known], places[1][known])
-        what = f"positions in columns '{names[0]}' and '{names[1]}'"
+        what = f"positions in columns '{_only(table, LATITUDE)}' and '{_only(table, LONGITUDE)}'"
     known = np.isfinite(values)
     gaps = int((~known).sum())
     what += f", {times.description}" + (f"; {gaps} of {len(known)} rows have no value" if gaps else "")
@@ -102,6 +102,22 @@ def _speeds(table: Table, speed: str, unit: str | None) -> tuple[np.ndarray, str
 def _numbers(table: Table, column: str) -> np.ndarray:
     """Return the numbers of a column, [N], NaN where a cell is empty."""
     return np.array([_number(cell, table, row, column) for row, cell in enumerate(table.column(column))])
+
+
+def _positions(table: Table) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return latitude and longitude of the rows, [N] degrees, NaN where unknown; None if there are no such columns.
+
+    Raises InputError for positions that are not in degrees, unless the header says radians.
+    """
+    names = [_only(table, LATITUDE), _only(table, LONGITUDE)]
+    if None in names:
+        return None
+    latitudes, longitudes = (
+        np.rad2deg(_numbers(table, name)) if RADIANS.search(words(name)) else _numbers(table, name)
+        for name in map(str, names)
+    )
+    check_degrees(table.path, latitudes, longitudes)
+    return latitudes, longitudes
 
 
 def _fixed(table: Table) -> np.ndarray:

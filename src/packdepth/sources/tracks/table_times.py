@@ -24,7 +24,17 @@ from packdepth.sources.tracks.clocks import (
     parse_minutes,
     utc_of_gps,
 )
-from packdepth.sources.tracks.units import time_unit
+from packdepth.sources.tracks.number_times import (
+    EARLIEST,
+    LATEST,
+    UNITS,
+    Pace,
+    days_in_words,
+    epoch_of,
+    unit_by_size,
+    units_in_words,
+)
+from packdepth.sources.tracks.units import split_words, time_unit
 
 TIME_WORDS = re.compile(
     r"time|stamp|zeit|temps|tiempo|tempo|tijd|elapsed|epoch|utc|date|datum|fecha|clock|"
@@ -34,17 +44,12 @@ WEEK_WORDS = re.compile(r"(^|[^a-z])(gps ?)?(week|wn|wno|wnc)([^a-z]|$)")  # num
 TOW_WORDS = re.compile(r"(^|[^a-z])(tow|sow|time ?of ?week)([^a-z]|$)")  # time of GPS's week
 SECONDS_WORDS = re.compile(r"(^|[^a-z])(secs?|seconds?)$")  # whole seconds, as ROS writes them
 NANOSECONDS = ("nsecs", "nsec", "nanosec", "nanosecs", "nanoseconds")  # the same word of the column with the rest
-EPOCH = 1e8  # seconds: larger times count from 1970, and are after 1973
+EPOCH = 1e8  # seconds: larger times of ROS count from 1970
 MODULO = 1024  # GPS weeks below it are counted modulo it, or before 1999
-EXCEL_DAYS = (36526.0, 73051.0)  # days since 1900, as Excel counts them, of the years 2000 and 2100
-EXCEL_STEP = 0.01  # days: no log has a longer step
 ROUNDED = re.compile(r"\d[.,]?\d*[eE]\+?\d+$")  # a large number as Excel shows it: its last digits are lost
 CHANGE, CHANGE_PERIODS = 2.0, 3.0  # seconds and periods within which a step of an hour is the change of a clock
-# Units of time by their size, where the header names none. A logger writes between 0.2 and 200 values a second, so that
-# a median step below 20 is in seconds, below 5000 in milliseconds, and so on.
-UNITS_BY_STEP = ((20.0, 1.0), (5e3, 1e-3), (5e6, 1e-6), (np.inf, 1e-9))
-UNITS_BY_EPOCH = ((1e11, 1.0), (1e14, 1e-3), (1e17, 1e-6), (np.inf, 1e-9))  # the same for times since 1970
-UNIT_NAMES = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
+UNIT_NAMES = {86400.0: "days", 3600.0: "hours", 60.0: "minutes"} | UNITS
+ATOMIC = re.compile(r"(^|[^a-z])tai([^a-z]|$)")  # atomic time, which is not UTC
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +62,15 @@ class TableTimes:
     description: str  # how they were read
 
     @classmethod
-    def of(cls, table: Table, exclude: str | None) -> TableTimes:
+    def of(cls, table: Table, exclude: str | None, pace: Pace) -> TableTimes:
         """Find and read the times of a table.
 
         Args:
             table: the table.
             exclude: the column of the speed, which holds no times.
+            pace: what the vehicle does from a row to the next.
 
-        Raises InputError if no column holds times, or if a cell cannot be read.
+        Raises InputError if no column holds times, if a cell cannot be read, or if nothing tells the unit.
         """
         first = {name: cell for name, cell in zip(table.header, table.rows[0], strict=True) if is_value(cell)}
         names = [name for name in first if name != exclude and is_time_name(name)]
@@ -82,7 +88,7 @@ class TableTimes:
             return cls._absolute(table, both, f"times in columns '{dates[0]}' and '{clocks[0]}'")
         numbers = [name for name in names if name not in dates and name not in clocks]
         if numbers:
-            return cls._of_week(table, numbers) or cls._split(table, numbers) or cls._numbers(table, numbers[0])
+            return cls._of_week(table, numbers) or cls._split(table, numbers) or cls._numbers(table, numbers[0], pace)
         return cls._clock(table, clocks[0]) if clocks else cls._absolute(table, table.column(dates[0]), "dates")
 
     @classmethod
@@ -118,7 +124,7 @@ class TableTimes:
             return None
         weeks = [] if week is None else [float(cell or "nan") for cell in table.column(week)]
         if not weeks or not np.isfinite(weeks).all() or min(weeks) < MODULO:
-            what = f"times in column '{own}' in {UNIT_NAMES[unit]} of GPS's week"
+            what = f"times in column '{own}' in {unit_in_words(unit)} of GPS's week"
             return cls(unwrapped(seconds, WEEK), None, True, what)
         stamps = np.array([utc_of_gps(number, second) for number, second in zip(weeks, seconds, strict=True)])
         start = float(np.floor(stamps[0]))
@@ -145,42 +151,54 @@ class TableTimes:
         return None
 
     @classmethod
-    def _numbers(cls, table: Table, name: str) -> TableTimes:
+    def _numbers(cls, table: Table, name: str, pace: Pace) -> TableTimes:
         """Return times that are numbers."""
         cells = table.column(name)
+        what = f"times in column '{name}'"
         minutes = [parse_minutes(cell) for cell in cells]
         if all(minute is not None for minute in minutes):
-            what = f"minutes and seconds of the hour in column '{name}'"
-            return cls(unwrapped(np.array(minutes, dtype=np.float64), HOUR), None, True, what)
+            seconds = unwrapped(np.array(minutes, dtype=np.float64), HOUR)
+            return cls(seconds, None, True, f"minutes and seconds of the hour in column '{name}'")
         times = _numbers_of_times(table, name)
         if (np.diff(times) == 0).any() and all(map(ROUNDED.match, cells)):
             raise InputError(
                 f"{table.path}: column '{name}' holds {cells[0]}, whose last digits a spreadsheet has cut off; export "
                 f"the log again, and do not save it with the spreadsheet"
             )
-        unit, why = time_unit(name), ""
+        named = time_unit(name)
+        if named is not None:
+            return cls._counted(times, named, 0.0, f"{what} in {unit_in_words(named)}", name)
+        clock = clock_digits(times)
+        if clock is not None:
+            return cls(unwrapped(clock, DAY), None, True, f"times of the day in column '{name}' (HHMMSS)")
+        steps = np.diff(times)
+        step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+        days = days_in_words(times, step)
+        if days is not None:
+            return cls((times - times[0]) * DAY, None, True, f"{what}, taken for {days}")
+        unit = unit_by_size(step, pace)
+        epoch = epoch_of(times, unit)
+        if epoch is not None:
+            return cls._counted(times, epoch[0], epoch[1], f"{what}, taken for {epoch[2]}, by their size", name)
         if unit is None:
-            steps = np.diff(times)
-            size, step = float(np.abs(times).max()), float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-            clock = clock_digits(times)
-            if clock is not None:
-                what = f"times of the day in column '{name}' (HHMMSS)"
-                return cls(unwrapped(clock, DAY), None, True, what)
-            if EXCEL_DAYS[0] <= times.min() and times.max() < EXCEL_DAYS[1] and 0 < step < EXCEL_STEP:
-                return cls(
-                    (times - times[0]) * DAY, None, True, f"times in column '{name}', taken for a spreadsheet's days"
-                )
-            since_1970 = size > EPOCH and size > 1e5 * max(step, 1e-9)
-            measure, units = (size, UNITS_BY_EPOCH) if since_1970 else (step, UNITS_BY_STEP)
-            unit = next(unit for limit, unit in units if measure < limit)
-            why = f", taken for {UNIT_NAMES[unit]} by their size"
-        else:
-            why = f" in {UNIT_NAMES[unit]}"
-        seconds, what = times * unit, f"times in column '{name}'{why}"
-        if float(np.median(seconds)) > EPOCH:  # since 1970
-            whole = np.floor(seconds[0])
-            return cls(seconds - whole, float(whole), False, f"{what}, since 1970")
-        return cls(seconds, None, False, what)
+            raise InputError(
+                f"{table.path}: column '{name}' does not say its unit, and its values, {step:.4g} apart, may be "
+                f"{units_in_words(step)}; write the unit into the header, such as time_s or time_ms"
+            )
+        return cls(times * unit, None, False, f"{what}, taken for {UNITS[unit]} by their size")
+
+    @classmethod
+    def _counted(cls, times: np.ndarray, unit: float, zero: float, what: str, name: str) -> TableTimes:
+        """Return times in a known unit: UTC if they tell a date, counted from a zero in seconds since 1970."""
+        first = float(times[0]) * unit + zero
+        if not EARLIEST <= first <= LATEST:
+            return cls(times * unit, None, False, what)
+        seconds = (times - times[0]) * unit
+        if ATOMIC.search(words(name)):
+            return cls(seconds, None, True, f"{what} (in TAI, which is no UTC)")
+        start = float(np.floor(first))
+        since = "" if "since" in what else ", since 1970"
+        return cls(seconds + (first - start), start, False, f"{what}{since}")
 
     def _without_changes(self, table: Table) -> TableTimes:
         """Return times of a clock without time zone, corrected where it was changed by an hour, and say so."""
@@ -223,8 +241,19 @@ def words(name: str) -> str:
     >>> words("GpsSpeed_kmh")
     'gps speed kmh'
     """
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.sub(r"[_\s]+", " ", spaced).strip().lower()
+    return re.sub(r"[_\s]+", " ", split_words(name)).strip().lower()
+
+
+def unit_in_words(unit: float) -> str:
+    """Return a unit of time in words.
+
+    Args:
+        unit: the unit, in seconds.
+
+    >>> unit_in_words(1e-3), unit_in_words(0.1)
+    ('milliseconds', 'units of 0.1 s')
+    """
+    return UNIT_NAMES.get(unit, f"units of {unit:g} s")
 
 
 def is_time_name(name: str) -> bool:

@@ -92,6 +92,23 @@ def test_one_wrong_position_hardly_changes_speeds() -> None:
     np.testing.assert_allclose(np.delete(speeds, 10), 10, atol=0.5)
 
 
+@pytest.mark.parametrize("rate", [1, 2, 5, 10])
+@pytest.mark.parametrize("phase", [0.0, 1.0, 2.0, 4.0])
+def test_speeds_from_positions_hold_at_the_ends_too(rate: int, phase: float) -> None:
+    times = np.arange(0, 20, 1 / rate)
+    true = 8 + 4 * np.sin(times / 2 + phase)
+    north = 48 + np.rad2deg((8 * times - 8 * np.cos(times / 2 + phase)) / EARTH)
+    speeds = speeds_from_positions(times, north, np.full(len(times), 11.0))
+    np.testing.assert_allclose(speeds, true, atol=0.5)
+    noise = np.random.default_rng(0).normal(0, 0.3, (40, len(times)))
+    noisy = [
+        speeds_from_positions(times, north + np.rad2deg(each / EARTH), np.full(len(times), 11.0)) for each in noise
+    ]
+    errors = np.sqrt(np.mean((np.array(noisy) - true) ** 2, axis=0))
+    assert errors[1:-1].max() < 0.65
+    assert errors.max() < 1.2
+
+
 def sentence(body: str) -> str:
     return f"${body}*{reduce(lambda a, b: a ^ b, body.encode(), 0):02X}\n"
 

@@ -17,6 +17,8 @@ EARTH = 6_371_009.0  # metres, mean radius
 WINDOW = 1.5  # seconds before and after a position from whose neighbors its speed is found; averages a receiver's noise
 MIN_NEIGHBORS = 1  # positions on each side that are used, even if they are farther in time
 LONGEST = 5.0  # seconds between neighbors: over a longer time a vehicle may have gone round a corner
+BENT = 2.25  # seconds from an end of a log, on which a parabola is laid; more of them bend otherwise, fewer are noisy
+MIN_BENT = 3  # positions through which a parabola is laid
 ROUNDS = 3  # reweightings of the line through the positions; more change it little
 OUTLIER = 2.0  # standard deviations at which a position weighs a quarter (Geman and McClure)
 JUMP = 25.0  # metres per second from a step to the next: full braking in two seconds, ten times a receiver's noise
@@ -146,14 +148,21 @@ def _jumps(times: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _slope(times: np.ndarray, places: np.ndarray, index: int) -> float:
-    """Return the speed at one of the positions [N, 2], metres."""
-    low, high = np.searchsorted(times, [times[index] - WINDOW, times[index] + WINDOW + 1e-9])
+    """Return the speed at one of the positions [N, 2], metres.
+
+    Near an end of the log, where most neighbors are on one side, the line is a parabola: the slope of a straight one is
+    that in the middle of the neighbors.
+    """
+    begin = min(times[index] - WINDOW, times[-1] - BENT)
+    end = max(times[index] + WINDOW, times[0] + BENT)
+    low, high = np.searchsorted(times, [begin - 1e-9, end + 1e-9])
     low, high = min(int(low), max(index - MIN_NEIGHBORS, 0)), max(int(high), min(index + MIN_NEIGHBORS + 1, len(times)))
     near = np.abs(times[low:high] - times[index]) <= LONGEST
     t, p = times[low:high][near] - times[index], places[low:high][near]
     if len(t) < 2:
         return float("nan")
-    design, weight = np.stack([t, np.ones_like(t)], axis=-1), np.ones_like(t)
+    bent = len(t) >= MIN_BENT and abs(t.mean()) > WINDOW / 8
+    design, weight = np.stack([t, np.ones_like(t), *([t**2] if bent else [])], axis=-1), np.ones_like(t)
     for _ in range(ROUNDS):
         scaled = design * weight[:, None]
         line = np.linalg.lstsq(scaled.T @ design, scaled.T @ p, rcond=None)[0]

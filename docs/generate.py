@@ -609,9 +609,26 @@ PYTHON_PAGES = (
         + ("packdepth.records.Outputs", "packdepth.objectives.masked_mean", "packdepth.objectives.sample_means"),
     ),
     PythonPage(
+        "python_geometry.md",
+        "Python: geometry",
+        "These are functions of tensors, for terms of your own. A pose `T_dst_src` [B, 4, 4] maps points of src into "
+        "dst. The [camera](python_predict.md#camera) is described with prediction.",
+        tuple(
+            f"packdepth.geometry.{name}"
+            for name in ("synthesize", "sample", "carry", "resize_image", "resize_inv_depth", "depth_from_inverse")
+            + ("depth_map", "points_from_depth", "aligned")
+        )
+        + tuple(
+            f"packdepth.geometry.se3.{name}"
+            for name in ("from_vector", "to_vector", "inverse", "compose", "transform", "with_length")
+        ),
+    ),
+    PythonPage(
         "python_parts.md",
         "Python: protocols, writers, optimizers",
-        "These are the contracts of the smaller parts. [Extend packdepth](../extending.md#protocols) shows a protocol.",
+        "These are the contracts of the smaller parts. [Extend packdepth](../extending.md#protocols) shows protocols, "
+        "[optimizers and schedules](../extending.md#optimizers-and-schedules). Writers can be added inside packdepth "
+        "only.",
         ("packdepth.evaluation.Protocol", "packdepth.inference.writers.Writer")
         + ("packdepth.optimization.blocks.OptimizerBlock", "packdepth.optimization.blocks.Schedule"),
     ),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from packdepth.color import COLORMAPS, TABLE, TABLES, Colormap, color_range, colorize
+from packdepth.errors import InputError
 
 
 def test_lightness_rises_evenly() -> None:
@@ -68,3 +69,8 @@ def test_all_color_maps_have_256_colors_that_change_gradually() -> None:
     for colormap in COLORMAPS:
         assert TABLES[colormap].shape == (256, 3)
         assert np.abs(np.diff(TABLES[colormap].astype(int), axis=0)).max() <= 8
+
+
+def test_a_color_map_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InputError, match="colormap cannot be 'foo': valid names are dusk, turbo"):
+        colorize(np.ones((2, 2)), 0.0, 1.0, "foo")  # type: ignore[arg-type]

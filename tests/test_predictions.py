@@ -173,3 +173,24 @@ def test_colors_by_name() -> None:
     plain = Prediction(depth, 1 / depth, True, "lidar", np.zeros((3, 4, 3), np.uint8))
     np.testing.assert_array_equal(plain.color(0.1, 0.4, "turbo"), colorize(1 / depth, 0.1, 0.4, "turbo"))
     assert (plain.color(0.1, 0.4, "turbo") != plain.color(0.1, 0.4)).any()
+
+
+@pytest.mark.parametrize("value", [0, -1.0, np.nan, np.inf])
+def test_a_length_that_is_none_is_refused(value: float) -> None:
+    with pytest.raises(InputError, match=f"thin {value:g}: is no length; give a positive number in the unit of depth"):
+        prediction().points(thin=value)
+    with pytest.raises(InputError, match=f"max_depth {value:g}: is no length"):
+        prediction().kept(max_depth=value)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, np.nan])
+def test_a_confidence_that_is_none_is_refused(value: float) -> None:
+    with pytest.raises(InputError, match=f"min_confidence {value:g}: is no confidence; give a number from 0 to 1"):
+        prediction().kept(min_confidence=value)
+
+
+@pytest.mark.parametrize("options", [{}, {"reliable": True}])
+def test_a_camera_for_another_size_gives_no_points(options: dict[str, bool]) -> None:
+    other = prediction(CAMERA.resized(20, 40))
+    with pytest.raises(InputError, match="the camera is for 40x20 pixels, but the depth map has 83x45"):
+        other.points(**options)

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from packdepth.errors import check_choice
+
 Colormap = Literal["dusk", "turbo", "inferno", "magma", "viridis", "spectral", "gray"]
 """The names of the color maps."""
 COLORMAPS: tuple[Colormap, ...] = get_args(Colormap)
@@ -64,9 +66,12 @@ def colorize(inv_depth: np.ndarray, low: float, high: float, colormap: Colormap 
     Returns:
         Colors [H, W, 3] uint8, RGB.
 
+    Raises InputError for another color map.
+
     >>> colorize(np.array([[0.0, 1.0]]), low=0.0, high=1.0).tolist()
     [[[5, 6, 29], [255, 242, 195]]]
     """
+    check_choice("colormap", colormap, COLORMAPS)
     share = (inv_depth - low) / max(high - low, MIN_RANGE)
     return TABLES[colormap][(255 * share.clip(0, 1)).round().astype(np.uint8)]
 

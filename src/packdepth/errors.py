@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MAX_MESSAGE = 1200  # characters of a message: half of a terminal; a longer one loses its middle
 
 
@@ -59,3 +61,36 @@ def check_least(option: str, value: float, least: float) -> None:
     """
     if value < least:
         raise InputError(f"--{option}: is {value}; it must be at least {least}")
+
+
+def check_length(name: str, value: float, unit: str) -> None:
+    """Raise InputError, which names the argument, for a length that is not positive and finite.
+
+    Args:
+        name: name of the argument, or of the option with its dashes.
+        value: the length.
+        unit: its unit, as the end of a sentence.
+
+    >>> check_length("thin", 0.0, "in the unit of depth")
+    Traceback (most recent call last):
+    packdepth.errors.InputError: thin 0: is no length; give a positive number in the unit of depth
+    """
+    if not 0 < value < float("inf"):
+        raise InputError(f"{name} {value:g}: is no length; give a positive number {unit}")
+
+
+def check_choice(name: str, value: object, valid: Iterable[str]) -> None:
+    """Raise InputError, which lists the valid names, for a choice that is none of them.
+
+    Args:
+        name: name of the argument.
+        value: the choice.
+        valid: the valid names.
+
+    >>> check_choice("padding", "zero", ["border", "zeros"])
+    Traceback (most recent call last):
+    packdepth.errors.InputError: padding cannot be 'zero': valid names are border, zeros
+    """
+    names = list(valid)
+    if value not in names:
+        raise InputError(f"{name} cannot be {value!r}: valid names are {', '.join(names)}")

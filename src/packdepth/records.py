@@ -17,7 +17,7 @@ import numpy as np
 
 from packdepth.color import Colormap, color_range, colorize
 from packdepth.depth_files import write_depth_exr, write_depth_png, write_depth_tiff
-from packdepth.errors import InputError, in_one_line
+from packdepth.errors import InputError, check_length, in_one_line
 from packdepth.files import replacing, write_cloud
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import points_from_depth
@@ -318,12 +318,16 @@ class Prediction:
         Returns:
             The mask [H, W], bool.
 
-        Raises InputError for `min_confidence` if the network predicts no confidence.
+        Raises InputError for a `max_depth` that is not positive and finite, for a `min_confidence` beyond [0, 1] or if
+        the network predicts no confidence, and for `reliable` without a camera of the size of `depth`.
         """
         kept: np.ndarray = np.isfinite(self.depth) & (self.depth > 0)
         if max_depth is not None:
+            check_length("max_depth", max_depth, "in the unit of depth")
             kept &= self.depth <= max_depth
         if min_confidence is not None:
+            if not 0 <= min_confidence <= 1:
+                raise InputError(f"min_confidence {min_confidence:g}: is no confidence; give a number from 0 to 1")
             if self.confidence is None:
                 raise InputError(
                     "min_confidence cuts by confidence, but this prediction has none: its network was trained without "
@@ -352,7 +356,8 @@ class Prediction:
         Returns:
             Points [N, 3] float32 in the camera frame (x right, y down, z forward), in metres if `metric`.
 
-        Raises InputError without a camera.
+        Raises InputError without a camera of the size of `depth`, for a `thin` that is not positive and finite, and as
+        `kept` does.
         """
         return self.cloud(max_depth, reliable, thin, min_confidence).points
 
@@ -371,8 +376,10 @@ class Prediction:
             thin: side of the cubes in which points are averaged, as in `points`.
             min_confidence: cut points that are less sure, as in `kept`.
 
-        Raises InputError without a camera.
+        Raises InputError as `points` does.
         """
+        if thin is not None:
+            check_length("thin", thin, "in the unit of depth")
         kept = self.kept(max_depth, reliable, min_confidence)
         points, _ = points_from_depth(np.where(kept, self.depth, 0), self._known_camera())
         cloud = Cloud(points, self.image[kept], None if self.confidence is None else self.confidence[kept])

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from packdepth.errors import InputError
 from packdepth.evaluation.metrics import (
     DepthMetrics,
     DepthScores,
@@ -185,3 +186,11 @@ def test_the_share_too_far_is_over_known_pixels_of_the_mask() -> None:
     assert share_too_far(depth, truth, everything) == 0.5
     assert share_too_far(depth, truth, everything & (depth > 15)) == 1
     assert share_too_far(depth, truth, ~everything).isnan()
+
+
+def test_a_choice_that_does_not_exist_is_refused() -> None:
+    values = torch.arange(1.0, 5.0)
+    with pytest.raises(InputError, match="median cannot be 'upper': valid names are lower, mean"):
+        median_scale(values, values, values > 0, "upper")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="crop cannot be 'Garg': valid names are none, garg, cityscapes"):
+        crop_mask("Garg", 4, 8)  # type: ignore[arg-type]

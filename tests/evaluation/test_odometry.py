@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from packdepth.errors import InputError
 from packdepth.evaluation.odometry import (
     ate,
     drift,
@@ -221,3 +223,34 @@ def test_files_hold_the_poses(tmp_path: Path) -> None:
     np.testing.assert_allclose(tum[:, 1:4], poses[:, :3, 3], rtol=1e-7)
     np.testing.assert_allclose(Rotation.from_quat(tum[:, 4:]).as_matrix(), poses[:, :3, :3], atol=1e-7)
     np.testing.assert_allclose(kitti.reshape(7, 3, 4), poses[:, :3], rtol=1e-7, atol=1e-8)
+
+
+# --- input that is refused ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alignment", ["SE3", "rigid", None])
+def test_an_alignment_that_does_not_exist_is_refused(alignment: Any) -> None:
+    with pytest.raises(InputError, match=f"alignment cannot be {alignment!r}: valid names are se3, sim3"):
+        ate(straight(5), straight(5), alignment)
+
+
+@pytest.mark.parametrize(
+    ("poses", "message"),
+    [
+        (straight(6)[:, :3], r"found \[6, 3, 4\]; append the row 0 0 0 1"),
+        (straight(6)[0], r"found \[4, 4\]"),
+        (straight(1), r"of two or more frames; found \[1, 4, 4\]"),
+        (np.where(np.arange(6)[:, None, None] == 3, np.nan, straight(6)), "NaN or infinity, first at index 3"),
+        (np.where(np.arange(6)[:, None, None] >= 4, np.inf, straight(6)), "NaN or infinity, first at index 4"),
+    ],
+)
+def test_what_is_no_trajectory_is_refused(poses: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=f"predicted poses.*{message}"):
+        odometry_errors(poses, straight(6))
+    with pytest.raises(InputError, match=f"true poses.*{message}"):
+        odometry_errors(straight(6), poses)
+
+
+def test_trajectories_of_different_lengths_are_refused() -> None:
+    with pytest.raises(InputError, match="6 predicted poses come with 5 true ones; give one of both for each frame"):
+        odometry_errors(straight(6), straight(5))

@@ -30,7 +30,8 @@ def content(path: Path) -> str:
 
 
 def test_every_block_of_code_names_its_file() -> None:
-    assert len(BLOCKS) == len(re.findall(r"```(?:python|yaml|toml)\n", PAGE)) == 10
+    """All but that of optimizers and schedules, which is whole: tests/pages runs it."""
+    assert len(BLOCKS) == len(re.findall(r"```(?:python|yaml|toml)\n", PAGE)) - 1 == 10
 
 
 @pytest.mark.parametrize(("name", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, replace
 from typing import Any
 
 import kornia
@@ -16,6 +16,7 @@ from present import present
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 
 ONE = Camera(fx=60.0, fy=55.0, cx=30.5, cy=20.25, width=64, height=40)
@@ -189,6 +190,87 @@ def test_matrix_and_from_matrix_are_inverse() -> None:
     np.testing.assert_array_equal(camera.matrix(), matrix)
     matrices = batch().matrix()
     assert torch.equal(Camera.from_matrix(matrices, 64, 40).matrix(), matrices)
+
+
+@pytest.mark.parametrize("form", [np.ndarray.tolist, torch.from_numpy, lambda K: torch.tensor(K, dtype=torch.float32)])
+def test_a_matrix_may_be_lists_or_a_tensor(form: Callable[[np.ndarray], Any]) -> None:
+    matrix = np.array([[60.0, 0, 30.5], [0, 55.0, 20.25], [0, 0, 1]])
+    assert astuple(Camera.from_matrix(form(matrix), 64, 40)) == astuple(ONE)
+
+
+def test_rounding_of_a_matrix_is_no_skew() -> None:
+    matrix = np.array([[60.0, 1e-4, 30.5], [-1e-4, 55.0, 20.25], [0, 1e-9, 1 + 1e-9]])
+    assert astuple(Camera.from_matrix(matrix, 64, 40)) == astuple(ONE)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (2 * ONE.matrix(), "last row of a camera matrix K is 0 0 1; found 0 0 2; divide K by K"),
+        (ONE.matrix().T, "found 30.5 20.25 1"),
+        ([[60, 30, 30.5], [0, 55, 20.25], [0, 0, 1]], "no skew, but K.0, 1. is 30 and K.1, 0. 0; rectify"),
+        ([[60, np.nan, 30.5], [0, 55, 20.25], [0, 0, 1]], "no skew, but K.0, 1. is nan"),
+        ([[np.nan, 0, 30.5], [0, 55, 20.25], [0, 0, 1]], "fx is nan"),
+        (np.eye(4), r"array \[3, 3\], or a tensor \[B, 3, 3\] for a batch; found \[4, 4\]"),
+        (np.eye(4)[:3], r"found \[3, 4\]"),
+        (np.eye(3)[None], r"found \[1, 3, 3\]"),
+        (torch.eye(4)[None], r"found \[1, 4, 4\]"),
+        ([60.0, 55.0, 30.5, 20.25], r"found \[4\]"),
+    ],
+)
+def test_a_matrix_that_no_pinhole_camera_has_is_refused(matrix: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        Camera.from_matrix(matrix, 64, 40)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", [float, np.float32])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("fx", [np.nan, np.inf, 0, -60]),
+        ("fy", [np.nan, np.inf, 0, -55]),
+        ("cx", [np.nan, np.inf, -np.inf]),
+        ("cy", [np.nan, np.inf, -np.inf]),
+    ],
+)
+def test_intrinsics_that_no_camera_has_are_refused(name: str, values: list[float], number: type) -> None:
+    for value in values:
+        with pytest.raises(InputError, match=f"a camera's {name} is {value:g}; give a number of pixels"):
+            replace(ONE, **{name: number(value)})
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+@pytest.mark.parametrize("pixels", [0, -3, 2.5, np.nan, np.inf])
+def test_sizes_that_no_image_has_are_refused(side: str, pixels: Any) -> None:
+    with pytest.raises(InputError, match="give whole numbers, at least 1"):
+        replace(ONE, **{side: pixels})
+
+
+@given(st.floats(1, 179))
+def test_the_field_of_view_is_the_stated_one(fov: float) -> None:
+    assert Camera.from_fov(fov, 64, 40).fov() == pytest.approx(fov)
+
+
+@pytest.mark.parametrize("fov", [0, 180, 200, -60, np.nan, np.inf])
+def test_a_field_of_view_that_no_pinhole_camera_has_is_refused(fov: float) -> None:
+    with pytest.raises(InputError, match=f"field of view is {fov:g} degrees; give degrees above 0 and below 180"):
+        Camera.from_fov(fov, 640, 192)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((40, 64), r"depth has shape \[B, 1, H, W\]; found \[40, 64\]; of one map \[H, W\], give depth"),
+        ((2, 40, 64), r"found \[2, 40, 64\]"),
+        ((2, 3, 40, 64), r"found \[2, 3, 40, 64\]"),
+        ((2, 1, 20, 32), "for 64x40 pixels, but the depth map has 32x20; give the camera of this depth map"),
+        ((2, 1, 64, 40), "for 64x40 pixels, but the depth map has 40x64"),
+    ],
+)
+def test_depth_of_another_shape_is_refused(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ONE.unproject(torch.ones(shape))
 
 
 def test_gradients_of_project() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.reliable import FAR, SLOPE, reliable_pixels, sideways_slope, sky
 
@@ -70,3 +71,9 @@ def test_what_the_mirrored_image_contradicts_is_cut() -> None:
     disagreement = np.where(U < 50, 0.3, 0.01)
     kept = reliable_pixels(np.full((80, 160), 0.1), GRAY, CAMERA, disagreement)
     np.testing.assert_array_equal(kept, U >= 50)
+
+
+def test_a_camera_for_another_size_is_refused() -> None:
+    size = CAMERA.height // 2, CAMERA.width // 2
+    with pytest.raises(InputError, match="the camera is for 160x80 pixels, but the depth map has 80x40"):
+        reliable_pixels(np.ones(size), np.zeros((*size, 3), np.uint8), CAMERA)

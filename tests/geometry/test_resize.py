@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 
@@ -48,3 +49,16 @@ def test_images_stay_in_range() -> None:
     small = resize_image(image, 17, 100)
     assert small.min() >= 0
     assert small.max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_an_image_of_integers_is_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(InputError, match=f"holds floats in .0, 1.; found {dtype}; divide by 255"):
+        resize_image(torch.ones(1, 3, 4, 4, dtype=dtype), 2, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_image_keeps_its_dtype_and_its_range(dtype: torch.dtype) -> None:
+    image = torch.tensor([[[[-1.0, 0.5, 2.0]]]], dtype=dtype)
+    expected = torch.tensor([[[[0.0, 0.5, 1.0]]]], dtype=dtype)
+    torch.testing.assert_close(resize_image(image, 1, 3), expected)

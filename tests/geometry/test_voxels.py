@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packdepth.errors import InputError
 from packdepth.geometry.voxels import CELLS, Cloud, VoxelGrid, packed, thinned, unpacked
 
 
@@ -85,3 +87,11 @@ def test_memory_is_bounded_by_larger_voxels() -> None:
     whole = np.concatenate([random_cloud(1000, seed).points for seed in range(3)])
     assert cells(means, grid.size) == cells(whole, grid.size)
     assert frames.max() <= 3
+
+
+@pytest.mark.parametrize("size", [0, -1.0, np.nan, np.inf])
+def test_cubes_without_a_side_are_refused(size: float) -> None:
+    with pytest.raises(InputError, match=f"size {size:g}: is no length; give a positive number"):
+        VoxelGrid(size)
+    with pytest.raises(InputError, match=f"size {size:g}: is no length"):
+        thinned(random_cloud(10, 0), size)

@@ -10,6 +10,7 @@ from present import present
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from packdepth.errors import InputError
 from packdepth.geometry import se3, warp
 from packdepth.geometry.camera import Camera
 
@@ -236,3 +237,16 @@ def test_a_sideways_motion_keeps_the_first_and_the_last_row(dtype: torch.dtype) 
     T[:, 0, 3] = -0.5
     valid = warp.synthesize(torch.zeros(4, 3, 97, 321, dtype=dtype), depth, T, camera).valid
     assert valid[..., 200:].all()
+
+
+def test_a_padding_that_does_not_exist_is_refused() -> None:
+    image, depth = torch.rand(1, 3, 8, 12), torch.ones(1, 1, 8, 12)
+    with pytest.raises(InputError, match="padding cannot be 'zero': valid names are border, zeros"):
+        warp.sample(image, torch.zeros(1, 2, 1, 1), "zero")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="padding cannot be 'reflection'"):
+        warp.synthesize(image, depth, identity(dtype=torch.float32), CAMERA, padding="reflection")  # type: ignore[arg-type]
+
+
+def test_depth_of_another_size_than_the_camera_is_refused() -> None:
+    with pytest.raises(InputError, match="the camera is for 12x8 pixels, but the depth map has 6x4"):
+        warp.carry(torch.ones(1, 1, 4, 6), identity(dtype=torch.float32), CAMERA)

@@ -97,7 +97,8 @@ def test_gray_is_read_as_equal_channels(predictor: Predictor, image: np.ndarray)
         (np.zeros((4, 5), np.int32), r"holds uint8, or floats in \[0, 1\]; found int32"),
         (np.full((4, 5, 3), 200.0), r"in \[0, 1\]; found 200 to 200: divide by 255 or pass uint8"),
         (np.full((4, 5, 3), -0.1, np.float32), r"found -0.1 to -0.1"),
-        (np.full((4, 5), np.nan), "found nan to nan"),
+        (np.full((4, 5), np.nan), "found NaN or infinity: replace them"),
+        (np.array([[0.5, np.inf]]), "found NaN or infinity: replace them"),
         (torch.zeros(3, 4, 5), "an image is a path, a Pillow image or a numpy array; found Tensor"),
         (Path("nowhere.png"), "nowhere.png: not found"),
         (Path(__file__), "is not an image that can be read"),
@@ -163,6 +164,19 @@ def test_a_batch_may_hold_images_of_any_form_and_size(predictor: Predictor, imag
     assert predictor.predict_batch([]) == []
 
 
+def test_a_batch_may_be_an_iterator(predictor: Predictor, image: np.ndarray) -> None:
+    images = [image, image[::-1]]
+    found, expected = predictor.predict_batch(iter(images), CAMERA), predictor.predict_batch(images, CAMERA)
+    for each, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(each.depth, other.depth)
+
+
+@pytest.mark.parametrize("camera", ["camera.yaml", np.eye(3)])
+def test_motions_need_a_camera_of_the_right_type(predictor: Predictor, image: np.ndarray, camera: Any) -> None:
+    with pytest.raises(InputError, match=r"camera is a packdepth\.Camera; found"):
+        list(predictor.motions([image, image], camera))
+
+
 @pytest.mark.parametrize(
     ("batch", "camera", "message"),
     [
@@ -172,6 +186,15 @@ def test_a_batch_may_hold_images_of_any_form_and_size(predictor: Predictor, imag
             r"is an array \[B, H, W, 3\] or a list of images; found an array",
         ),
         ("image.png", None, "or a list of images; found str"),
+        (None, None, "or a list of images; found NoneType"),
+        (
+            np.zeros((2, 4, 5, 3), np.uint8),
+            "camera.yaml",
+            "camera is a packdepth.Camera; found str; packdepth.Camera.from_matrix makes one",
+        ),
+        (np.zeros((2, 4, 5, 3), np.uint8), [CAMERA, Path("camera.yaml")], "found PosixPath"),
+        (np.zeros((2, 4, 5, 3), np.uint8), np.eye(3), "camera is a packdepth.Camera; found ndarray"),
+        (np.zeros((2, 4, 5, 3), np.uint8), np.eye(3).tolist(), "camera is a packdepth.Camera; found list"),
         (np.zeros((2, 4, 5, 3), np.uint8), [CAMERA], "2 images comes with 1 cameras"),
         (np.zeros((2, 4, 5, 3), np.uint8), CAMERA, "the camera is for 83x45 pixels, but the image has 5x4"),
         (np.zeros((2, 4, 5, 4), np.uint8), None, r"found \[4, 5, 4\]"),

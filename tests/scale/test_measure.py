@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,6 +93,35 @@ def test_lengths_of_motion_have_the_scale_of_depth_and_the_networks_own(predicto
     assert np.median([pair.aligned for pair in pairs]) == pytest.approx(world.STEP / DEPTH_FACTOR, rel=0.03)
     (speed,) = measure(predictor, [clip], ["speed"])
     assert speed.motion_factor == pytest.approx(MOTION_FACTOR, rel=1e-4)
+
+
+@pytest.mark.parametrize("source", ["speed", "poses"])
+def test_a_network_that_predicts_no_motion_measures_none(
+    predictor: Predictor, clip: Clip, source: ScaleSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor.pose, "scale", 0.0)
+    assert {pair.own for pair in motion_lengths(predictor, [clip])} == {0.0}
+    (found,) = measure(predictor, [clip], [source])
+    assert (found.frames, found.tried, found.motion_factor) == (0, FRAMES - 1, None)
+    assert found.problem == "the pose network predicts no motion"
+    assert str(found) == f"{source}: the pose network predicts no motion"
+
+
+def test_a_pair_without_predicted_motion_is_left_out(
+    predictor: Predictor, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    motions, still = predictor.motions, iter([True])
+
+    def first_one_still(images: list[np.ndarray]) -> Iterator[np.ndarray]:
+        *others, found = motions(images)
+        yield from others
+        found[:3, 3] *= not next(still, False)
+        yield found
+
+    monkeypatch.setattr(predictor, "motions", first_one_still)
+    (found,) = measure(predictor, [clip], ["speed"])
+    assert (found.frames, found.tried) == (FRAMES - 2, FRAMES - 1)
+    assert found.motion_factor == pytest.approx(MOTION_FACTOR, rel=1e-4)
 
 
 def test_all_offered_sources_are_measured_in_order(predictor: Predictor, measured: Clip) -> None:

@@ -1,4 +1,4 @@
-"""What somebody else's terms, networks and sources do wrong is one sentence before the first step."""
+"""What somebody else's parts do wrong is one sentence before the first step, or a warning."""
 
 from __future__ import annotations
 
@@ -75,7 +75,29 @@ class Mine(Source):
         (clip,) = Folder(root=self.root).clips()
         {body}
 """
+OPTIMIZER = """
+from packdepth.optimization.blocks import OptimizerBlock
+
+class Mine(OptimizerBlock):
+    kind: Literal["mine"] = "mine"
+    def build(self, groups, fused):
+        {body}
+"""
+SCHEDULE = """
+from packdepth.optimization.blocks import Schedule
+
+class Mine(Schedule):
+    kind: Literal["mine"] = "mine"
+    def multiplier(self, step, steps, epochs):
+        {body}
+"""
 FACT = TERM.format(body="return 0")
+MEAN = TERM.format(body="return outputs.inv_depths[0].mean()")
+NO_GRADIENT = (
+    "gets a gradient from the objective, so that it would learn nothing; let its outputs depend on its weights"
+)
+ALONE = "in place, which other terms read; let it make a new tensor, and let prepare return dataclasses.replace"
+NUMBER = "return a finite number, at least 0"
 CONTRACT = (
     "for an image [2, 3, 32, 64], but a depth network returns a list of inverse depths "
     "[(2, 1, 32, 64), (2, 1, 16, 32), (2, 1, 8, 16), (2, 1, 4, 8)], finest first"
@@ -116,7 +138,33 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "has no attribute 'mean'); mend it"),
     "a change in place": (
         "term", TERM.format(body="return (outputs.inv_depths[0].sigmoid() * outputs.inv_depths[0].mul_(2)).mean()"),
-        "the gradient of the objective cannot be computed (one of the variables needed for gradient"),
+        f"objective term 'mine' changes outputs.inv_depths[0] {ALONE}"),
+    "a change of the batch in place": (
+        "term", TERM.format(body="batch.image.mul_(0); return outputs.inv_depths[0].mean()"),
+        f"objective term 'mine' changes batch.image {ALONE}"),
+    "another image in the batch": (
+        "term", TERM.format(body="batch.image = batch.image * 0; return outputs.inv_depths[0].mean()"),
+        f"objective term 'mine' changes batch.image {ALONE}"),
+    "a change in place in prepare": (
+        "term", MEAN + "    def prepare(self, outputs, batch):\n"
+        "        outputs.inv_depths[0] = outputs.inv_depths[0] * 2\n        return outputs\n",
+        f"objective term 'mine' changes outputs.inv_depths[0] {ALONE}"),
+    "a prepare that returns nothing": (
+        "term", MEAN + "    def prepare(self, outputs, batch):\n        pass\n",
+        "objective term 'mine': prepare returns a NoneType; return the outputs, or dataclasses.replace(outputs, ...)"),
+    "a weight that is a text": (
+        "term", MEAN + "    def weight_at(self, progress):\n        return 'a'\n",
+        "objective term 'mine': weight_at(0) returns 'a'; return a finite number"),
+    "a weight that ends as nothing": (
+        "term", MEAN + "    def weight_at(self, progress):\n        return 1 if progress < 1 else None\n",
+        "objective term 'mine': weight_at(1) returns None; return a finite number"),
+    "an error in weight_at": (
+        "term", MEAN + "    def weight_at(self, progress):\n        return 1 / progress\n",
+        "objective term 'mine' (of the file mine.py) fails in line 17 of mine.py (ZeroDivisionError: "),
+    "a mask of another shape": (
+        "term", TERM.format(body="from packdepth.objectives import masked_mean; "
+        "return masked_mean(batch.image, batch.image[:1] > 0)"),
+        "the valid mask is [1, 3, 32, 64], but the values are [2, 3, 32, 64]; give the same shape"),
     "no call": (
         "term", 'class Mine(Term):\n    kind: Literal["mine"] = "mine"\n',
         "run.yaml: objective[1]: Mine, the class of kind 'mine', does not define __call__; add it"),
@@ -156,6 +204,13 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "depth", DEPTH.format(body="[-level for level in levels]", build="Net()"),
         "networks.depth: 'mine' predicts inverse depths that are not positive (-0.1); end the network in a sigmoid or "
         "a softplus"),
+    "depth without gradient": (
+        "depth", DEPTH.format(body="[level.detach() for level in levels]", build="Net()"),
+        f"networks.depth: no weight of 'mine' {NO_GRADIENT}"),
+    "depth in float64": (
+        "depth", DEPTH.format(body="[level.double() for level in levels]", build="Net()"),
+        "networks.depth: 'mine' returns inverse depths in torch.float64 for an image in torch.float32; return them in "
+        "the type of the image, such as inv_depth.to(image.dtype)"),
     "an error in forward": (
         "depth", DEPTH.format(body="level", build="Net()"),
         "networks.depth: 'mine' (of the file mine.py) fails in line 20 of mine.py (NameError: name 'level' is not "
@@ -173,6 +228,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "no motion": (
         "pose", POSE.format(body="pass", build="Net()"),
         f"networks.pose: pair_motion of Net returns NoneType for 4 pairs; {SIX}"),
+    "a motion that is always zero": (
+        "pose", POSE.format(body="return pair.new_zeros(len(pair), 6)", build="Net()"),
+        f"networks.pose: no weight of 'mine' {NO_GRADIENT}"),
     "an endless motion": (
         "pose", POSE.format(body="return pair.mean((2, 3)) / 0", build="Net()"),
         "networks.pose: 'mine' predicts a motion that is not finite; see to its first weights"),
@@ -208,6 +266,28 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "no recognizes": (
         "source", SOURCE.format(body="return [clip]").replace("recognizes", "recognises"),
         "run.yaml: data.train[0]: Mine, the class of kind 'mine', does not define recognizes; add it"),
+    "no optimizer": (
+        "optimizer", OPTIMIZER.format(body="return groups"),
+        "training.optimizer: 'mine': build returns a list; return a torch.optim.Optimizer"),
+    "an error in build of an optimizer": (
+        "optimizer", OPTIMIZER.format(body="return torch.optim.SGD(groups.values())"),
+        "training.optimizer: 'mine' (of the file mine.py) fails in line 17 of mine.py (AttributeError: 'list' object "
+        "has no attribute 'values'); mend it"),
+    "a multiplier that is nothing": (
+        "schedule", SCHEDULE.format(body="pass"),
+        f"training.schedule: 'mine': multiplier returns None after 0 of 2 steps; {NUMBER}"),
+    "a multiplier that is a text": (
+        "schedule", SCHEDULE.format(body="return '1'"),
+        f"training.schedule: 'mine': multiplier returns '1' after 0 of 2 steps; {NUMBER}"),
+    "a multiplier that becomes negative": (
+        "schedule", SCHEDULE.format(body="return 0.5 - step"),
+        f"training.schedule: 'mine': multiplier returns -0.5 after 1 of 2 steps; {NUMBER}"),
+    "a multiplier that becomes not a number": (
+        "schedule", SCHEDULE.format(body="return 1.0 if step < steps else float('nan')"),
+        f"training.schedule: 'mine': multiplier returns nan after 2 of 2 steps; {NUMBER}"),
+    "an error in multiplier": (
+        "schedule", SCHEDULE.format(body="return 1 / step"),
+        "training.schedule: 'mine' (of the file mine.py) fails in line 17 of mine.py (ZeroDivisionError: "),
 }
 # fmt: on
 
@@ -235,6 +315,8 @@ def values_of(part: str, clip: Path) -> dict[str, Any]:
         values["objective"].append({"kind": "mine"})
     elif part == "source":
         values["data"]["train"] = [{"kind": "mine", "root": str(clip)}]
+    elif part in ("optimizer", "schedule"):
+        values["training"][part] = {"kind": "mine"}
     else:
         values["networks"][part] = {"kind": "mine"}
     return values

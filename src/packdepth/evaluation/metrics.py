@@ -7,12 +7,13 @@ composes them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from packdepth.errors import check_choice
 from packdepth.evaluation.choices import CAP, MIN_DEPTH, Crop, Median
 
 CROP_BOUNDS: dict[Crop, tuple[float, float, float, float]] = {  # top, bottom, left, right: shares of height and width
@@ -92,10 +93,13 @@ def median_scale(depth: Tensor, truth: Tensor, valid: Tensor, median: Median = "
         median: how an even number of values is treated. "lower" takes the lower of the middle two, as `torch.median`
             and the published PackNet numbers do; "mean" takes their mean, as numpy and monodepth2 do.
 
+    Raises InputError for another median.
+
     >>> depth, truth = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 4.0, 9.0])
     >>> median_scale(depth, truth, truth > 0)
     tensor(2.)
     """
+    check_choice("median", median, get_args(Median))
     return _median(truth[valid], median) / _median(depth[valid], median)
 
 
@@ -113,9 +117,12 @@ def crop_mask(crop: Crop, height: int, width: int, device: torch.device | None =
         width: W.
         device: the device of the mask.
 
+    Raises InputError for another crop.
+
     >>> crop_mask("cityscapes", 8, 4)[:, 0].tolist()
     [False, False, True, True, True, True, False, False]
     """
+    check_choice("crop", crop, CROP_BOUNDS)
     top, bottom, left, right = CROP_BOUNDS[crop]
     mask = torch.zeros(height, width, dtype=torch.bool, device=device)
     mask[int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = True

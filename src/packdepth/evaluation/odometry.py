@@ -6,12 +6,15 @@ Predicted and true poses belong to the same N frames, in the same order. The two
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from packdepth.errors import InputError, check_choice
 from packdepth.geometry.poses import from_first
 
+Alignment = Literal["se3", "sim3"]
+"""Alignments of predicted positions: by the best rigid motion, or by the best similarity."""
 SNIPPET = 5  # frames in a snippet (Zhou et al., CVPR 2017)
 LENGTHS = (100, 200, 300, 400, 500, 600, 700, 800)  # metres, lengths of segments in KITTI's development kit
 SEGMENT_STEP = 10  # frames between the starts of segments in KITTI's development kit
@@ -77,14 +80,17 @@ def umeyama(source: np.ndarray, target: np.ndarray, with_scale: bool) -> Similar
     return Similarity(rotation, target.mean(0) - scale * rotation @ source.mean(0), scale)
 
 
-def ate(predicted: np.ndarray, true: np.ndarray, alignment: Literal["se3", "sim3"]) -> float:
+def ate(predicted: np.ndarray, true: np.ndarray, alignment: Alignment) -> float:
     """Return the absolute trajectory error: RMSE of all positions after alignment, metres (Sturm et al., IROS 2012).
 
     Args:
         predicted: T_world_camera [N, 4, 4].
         true: T_world_camera [N, 4, 4], metres.
         alignment: "se3" aligns by the best rigid motion, "sim3" by the best similarity.
+
+    Raises InputError for another alignment.
     """
+    check_choice("alignment", alignment, get_args(Alignment))
     source, target = predicted[:, :3, 3], true[:, :3, 3]
     moved = umeyama(source, target, with_scale=alignment == "sim3")(source)
     return float(np.sqrt(np.square(moved - target).sum(1).mean()))
@@ -251,6 +257,30 @@ class OdometryErrors:
     """Variation of the scale along the path, per cent."""
 
 
+def checked_poses(name: str, poses: np.ndarray) -> np.ndarray:
+    """Return the poses of a trajectory as float64, after checking their shape and that they are finite.
+
+    Args:
+        name: what the poses are, for the message.
+        poses: T_world_camera [N, 4, 4].
+
+    Raises InputError for another shape, for less than two poses, and for poses that hold NaN or infinity.
+
+    >>> checked_poses("true", np.eye(4))
+    Traceback (most recent call last):
+    packdepth.errors.InputError: true poses are T_world_camera [N, 4, 4] of two or more frames; found [4, 4]
+    """
+    poses = np.asarray(poses, dtype=np.float64)
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or len(poses) < 2:
+        found = list(poses.shape)
+        advice = "; append the row 0 0 0 1 to each pose" if found[1:] == [3, 4] else ""
+        raise InputError(f"{name} poses are T_world_camera [N, 4, 4] of two or more frames; found {found}{advice}")
+    if not np.isfinite(poses).all():
+        first = np.flatnonzero(~np.isfinite(poses).all(axis=(1, 2)))[0]
+        raise InputError(f"{name} poses hold NaN or infinity, first at index {first}; leave out these frames")
+    return poses
+
+
 def odometry_errors(predicted: np.ndarray, true: np.ndarray) -> OdometryErrors:
     """Return all errors of a trajectory.
 
@@ -262,7 +292,14 @@ def odometry_errors(predicted: np.ndarray, true: np.ndarray) -> OdometryErrors:
     Args:
         predicted: T_world_camera [N, 4, 4], N >= 2.
         true: T_world_camera [N, 4, 4], metres.
+
+    Raises InputError for other shapes, for poses that are not finite, and if the numbers of poses differ.
     """
+    predicted, true = checked_poses("predicted", predicted), checked_poses("true", true)
+    if len(predicted) != len(true):
+        raise InputError(
+            f"{len(predicted)} predicted poses come with {len(true)} true ones; give one of both for each frame"
+        )
     scale = umeyama(predicted[:, :3, 3], true[:, :3, 3], with_scale=True).scale
     snippets = [snippet_ate(predicted, true, scaled) for scaled in (False, True)]
     (mean, std), (mean_scaled, std_scaled) = (

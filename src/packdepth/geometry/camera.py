@@ -7,15 +7,20 @@ This module imports without torch, because sources read cameras from disk withou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
+
+from packdepth.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
 MIN_DEPTH = 1e-3  # metres: points nearer than 1 mm are projected as if at this depth, so that values stay finite
+MAX_SKEW = 0.01  # pixels, of a matrix K: a smaller skew moves no point of the image by more than about that
+ROUNDING = 1e-6  # largest difference of the last row of a matrix K from 0 0 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,7 @@ class Camera:
     """Pinhole intrinsics, in pixels of an image of `width` x `height`.
 
     One camera holds floats; a batch of cameras holds tensors of shape [B]. All methods work for both, on any device
-    and dtype, and are differentiable in the intrinsics.
+    and dtype, and are differentiable in the intrinsics. The values of tensors are not checked.
 
     Args:
         fx: focal length along x, in pixels.
@@ -32,6 +37,9 @@ class Camera:
         cy: y of the principal point, in pixels; 0 is the center of the first row.
         width: width of the image, in pixels.
         height: height of the image, in pixels.
+
+    Raises InputError for focal lengths that are not positive, for floats that are not finite, and for a width or a
+    height that is not a whole positive number.
 
     >>> camera = Camera(fx=100.0, fy=100.0, cx=49.5, cy=24.5, width=100, height=50)
     >>> camera.resized(height=25, width=50)
@@ -45,17 +53,43 @@ class Camera:
     width: int
     height: int
 
+    def __post_init__(self) -> None:
+        for name, low in {"fx": 0.0, "fy": 0.0, "cx": -math.inf, "cy": -math.inf}.items():
+            value = getattr(self, name)
+            if isinstance(value, Real) and not low < float(value) < math.inf:
+                raise InputError(f"a camera's {name} is {value:g}; give a number of pixels, above 0 if a focal length")
+        if not (self.width >= 1 and self.height >= 1 and self.width % 1 == self.height % 1 == 0):
+            raise InputError(f"a camera is for {self.width}x{self.height} pixels; give whole numbers, at least 1")
+
     @classmethod
-    def from_matrix(cls, matrix: np.ndarray | Tensor, width: int, height: int) -> Camera:
+    def from_matrix(cls, matrix: np.ndarray | Tensor | Sequence[Sequence[float]], width: int, height: int) -> Camera:
         """Return the camera of a calibration matrix K.
 
         Args:
-            matrix: one array [3, 3] gives a camera of floats; a tensor [B, 3, 3] gives a batch of cameras.
+            matrix: one array [3, 3] gives a camera of floats; a tensor [B, 3, 3] gives a batch of cameras, whose values
+                are not checked.
             width: width of the image, in pixels.
             height: height of the image, in pixels.
+
+        Raises InputError for another shape, and for what a pinhole camera cannot hold: skew, and a last row that is
+        not 0 0 1.
         """
-        entries: list[Any] = [matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 0, 2], matrix[..., 1, 2]]
-        fx, fy, cx, cy = map(float, entries) if matrix.ndim == 2 else entries
+        import numpy as np
+
+        shape, K = list(np.shape(matrix)), cast("Any", matrix)
+        if len(shape) == 3 and shape[1:] == [3, 3] and not isinstance(matrix, (np.ndarray, Sequence)):
+            return cls(K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2], width, height)
+        if shape != [3, 3]:
+            raise InputError(f"a camera matrix K is an array [3, 3], or a tensor [B, 3, 3] for a batch; found {shape}")
+        (fx, skew, cx), (shear, fy, cy), last = ([float(value) for value in row] for row in K)
+        if not all(abs(value - expected) <= ROUNDING for value, expected in zip(last, (0, 0, 1), strict=True)):
+            found = " ".join(f"{value:g}" for value in last)
+            raise InputError(f"the last row of a camera matrix K is 0 0 1; found {found}; divide K by K[2, 2]")
+        if not max(abs(skew), abs(shear)) <= MAX_SKEW:
+            raise InputError(
+                f"a pinhole camera has no skew, but K[0, 1] is {skew:g} and K[1, 0] {shear:g}; rectify the images, or "
+                f"set both to 0"
+            )
         return cls(fx, fy, cx, cy, width, height)
 
     @classmethod
@@ -66,7 +100,11 @@ class Camera:
             fov: degrees from the left border of the image to the right one.
             width: width of the image, in pixels.
             height: height of the image, in pixels.
+
+        Raises InputError for a field of view that no pinhole camera has.
         """
+        if not 0 < fov < 180:
+            raise InputError(f"a camera's field of view is {fov:g} degrees; give degrees above 0 and below 180")
         focal = width / 2 / math.tan(math.radians(fov) / 2)
         return cls(focal, focal, (width - 1) / 2, (height - 1) / 2, width, height)
 
@@ -147,6 +185,20 @@ class Camera:
         """fx, fy, cx and cy of one camera as floats."""
         return float(self.fx), float(self.fy), float(self.cx), float(self.cy)
 
+    def check_size(self, height: int, width: int, content: str) -> None:
+        """Raise InputError if the camera is for another size than that of an image or a map.
+
+        Args:
+            height: height of the image, in pixels.
+            width: width of the image, in pixels.
+            content: what has this size, such as "image", for the message.
+        """
+        if (self.height, self.width) != (height, width):
+            raise InputError(
+                f"the camera is for {self.width}x{self.height} pixels, but the {content} has {width}x{height}; "
+                f"give the camera of this {content}, or camera.resized({height}, {width}) if the {content} was resized"
+            )
+
     def unproject(self, depth: Tensor) -> Tensor:
         """Return the points of all pixels of a depth map, in the camera frame.
 
@@ -155,9 +207,16 @@ class Camera:
 
         Returns:
             Points [B, 3, H, W] in metres.
+
+        Raises InputError for depth of another shape or size.
         """
         import torch
 
+        if depth.ndim != 4 or depth.shape[1] != 1:
+            raise InputError(
+                f"depth has shape [B, 1, H, W]; found {list(depth.shape)}; of one map [H, W], give depth[None, None]"
+            )
+        self.check_size(depth.shape[2], depth.shape[3], "depth map")
         v, u = torch.meshgrid(
             torch.arange(self.height, dtype=depth.dtype, device=depth.device),
             torch.arange(self.width, dtype=depth.dtype, device=depth.device),

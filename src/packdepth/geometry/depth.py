@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 
 if TYPE_CHECKING:
@@ -42,11 +43,16 @@ def points_from_depth(depth: np.ndarray, camera: Camera) -> tuple[np.ndarray, np
         Points [N, 3] in the camera's frame (x right, y down, z forward) in the unit of `depth`, and the mask [H, W]
         (bool) of their pixels.
 
+    Raises InputError for depth of another shape or size.
+
     >>> camera = Camera(fx=1.0, fy=1.0, cx=0.0, cy=0.0, width=2, height=1)
     >>> points, known = points_from_depth(np.array([[0.0, 5.0]], dtype=np.float32), camera)
     >>> points.tolist(), known.tolist()
     ([[5.0, 0.0, 5.0]], [[False, True]])
     """
+    if depth.ndim != 2:
+        raise InputError(f"a depth map has shape [H, W]; found {list(depth.shape)}; give one map at a time")
+    camera.check_size(depth.shape[0], depth.shape[1], "depth map")
     v, u = np.indices(depth.shape, dtype=depth.dtype)
     x, y = (u - camera.cx) / camera.fx * depth, (v - camera.cy) / camera.fy * depth
     points = np.stack([x, y, depth], axis=-1)

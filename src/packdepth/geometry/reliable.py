@@ -29,8 +29,10 @@ def reliable_pixels(
     Args:
         inv_depth: inverse depth [H, W], in any unit.
         image: the image [H, W, 3] uint8, RGB.
-        camera: its camera.
+        camera: its camera, of the size of the image.
         disagreement: relative difference [H, W] from the prediction of the mirrored image; None if it is not known.
+
+    Raises InputError if the camera is for another size.
 
     >>> camera = Camera.from_fov(60, width=100, height=50)
     >>> inv_depth = np.full((50, 100), 0.1)
@@ -39,7 +41,8 @@ def reliable_pixels(
     >>> np.flatnonzero(~mask[0]).tolist()
     [49, 50]
     """
-    height = len(inv_depth)
+    height, width = inv_depth.shape
+    camera.check_size(height, width, "depth map")
     typical = np.median(inv_depth[height * 2 // 3 :])
     kept: np.ndarray = inv_depth * FAR > typical
     kept &= ~sky(inv_depth, image)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from packdepth.errors import InputError
+
 
 def resize_image(image: Tensor, height: int, width: int) -> Tensor:
     """Return images at another size, by bilinear interpolation with antialiasing, clamped to [0, 1].
@@ -12,17 +14,23 @@ def resize_image(image: Tensor, height: int, width: int) -> Tensor:
     `Camera.resized` is the camera of the result.
 
     Args:
-        image: images [B, C, H, W] in [0, 1].
+        image: images [B, C, H, W], floats in [0, 1].
         height: height of the result, in pixels.
         width: width of the result, in pixels.
 
     Returns:
-        [B, C, `height`, `width`].
+        [B, C, `height`, `width`]. Values of the image beyond [0, 1] are clamped as well.
+
+    Raises InputError for images of integers.
 
     >>> import torch
     >>> resize_image(torch.ones(1, 3, 4, 8), height=2, width=4).shape
     torch.Size([1, 3, 2, 4])
     """
+    if not image.is_floating_point():
+        raise InputError(
+            f"an image to resize holds floats in [0, 1]; found {image.dtype}; divide by 255 if it is uint8"
+        )
     resized = F.interpolate(image, (height, width), mode="bilinear", align_corners=False, antialias=True)
     return resized.clamp(0, 1)
 

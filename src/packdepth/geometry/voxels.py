@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packdepth.errors import check_length
+
 CELLS = 1 << 20  # cells of the grid on either side of its origin along each axis: three indices fit into 63 bits
 MAX_VOXELS = 3_000_000  # voxels in memory; beyond, voxels become twice as large. With the copies of a merge: 1 GB
 PENDING = 500_000  # least number of voxels of new frames that are merged with the others at once, which takes a sort
@@ -39,6 +41,8 @@ class VoxelGrid:
     Attributes:
         size: the present side of a voxel.
 
+    Raises InputError for a side that is not positive and finite.
+
     >>> grid = VoxelGrid(1.0)
     >>> colors = np.full((3, 3), 100, np.uint8)
     >>> grid.add(np.array([[0.2, 0.2, 0.2], [0.4, 0.4, 0.4], [5.0, 0.0, 0.0]]), colors, np.ones(3))
@@ -48,6 +52,7 @@ class VoxelGrid:
     """
 
     def __init__(self, size: float, max_voxels: int = MAX_VOXELS) -> None:
+        check_length("size", size, "in the unit of the points")
         self.size, self._max = size, max_voxels
         self._voxels = Voxels(np.zeros(0, np.int64), np.zeros((0, 8)), np.zeros(0, np.int64))
         self._pending: list[Voxels] = []  # those of the latest frames
@@ -105,6 +110,8 @@ def thinned(cloud: Cloud, size: float) -> Cloud:
 
     Returns:
         M <= N points of the same type, in the order of the cubes.
+
+    Raises InputError for a side that is not positive and finite.
 
     >>> cloud = Cloud(np.array([[0.1, 0, 1], [0.3, 0, 1]]), np.array([[0, 0, 0], [2, 2, 2]], np.uint8))
     >>> thinned(cloud, 0.5).colors.tolist()

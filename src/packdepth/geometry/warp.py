@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from packdepth.errors import check_choice
 from packdepth.geometry import se3
 from packdepth.geometry.camera import MIN_DEPTH, Camera
 
@@ -42,10 +43,13 @@ def sample(image: Tensor, pixels: Tensor, padding: Padding = "border") -> Tensor
     Returns:
         [B, C, h, w].
 
+    Raises InputError for another padding.
+
     >>> import torch
     >>> sample(torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([[[[0.25]], [[0.0]]]]))
     tensor([[[[0.2500]]]])
     """
+    check_choice("padding", padding, get_args(Padding))
     height, width = image.shape[-2:]
     # Integer pixel centers, hence align_corners=True: -1 and 1 are the centers of the first and last pixel.
     u = 2 * pixels[:, 0] / max(width - 1, 1) - 1

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
@@ -133,21 +134,22 @@ class BasePredictor(ABC):
 
         Args:
             image: a path, a Pillow image, or an array: [H, W, 3] RGB or [H, W] gray, uint8 or float in [0, 1].
-            camera: the camera of the image. Without it, the image is taken for one of the trained camera if it has the
-                size of its images. Depth is corrected for another focal length; the prediction is not metric if the
-                camera differs too much (see `inference.cameras.match_camera`). `Prediction.points` needs a camera.
+            camera: the camera of the image, a `packdepth.Camera`. Without it, the image is taken for one of the trained
+                camera if it has the size of its images. Depth is corrected for another focal length; the prediction is
+                not metric if the camera differs too much (see `inference.cameras.match_camera`). `Prediction.points`
+                needs a camera.
             flip: fuse the prediction with that of the mirrored image; better at the borders, twice the time.
             labels: class ids [H, W] uint8 of the image, if label maps guide the depth network.
 
-        Raises InputError if the image cannot be used, if the camera is for another size, and if label maps guide the
-        depth network but `labels` are missing or differ in size.
+        Raises InputError if the image cannot be used, if the camera is no `Camera` or for another size, and if label
+        maps guide the depth network but `labels` are missing or differ in size.
         """
         (prediction,) = self.predict_batch([image], camera, flip=flip, labels=[labels])
         return prediction
 
     def predict_batch(
         self,
-        images: np.ndarray | Sequence[Image],
+        images: np.ndarray | Iterable[Image],
         camera: Camera | Sequence[Camera | None] | None = None,
         *,
         flip: bool = False,
@@ -159,18 +161,26 @@ class BasePredictor(ABC):
         prediction equals that of `predict` up to the rounding of floats.
 
         Args:
-            images: an array [B, H, W, 3] (RGB, uint8 or float in [0, 1]), or a list of images as `predict` takes them,
-                of any sizes.
+            images: an array [B, H, W, 3] (RGB, uint8 or float in [0, 1]), or images as `predict` takes them, of any
+                sizes: a list, or an iterator, which is read as a whole.
             camera: the camera of all images, or a list with one for each, in which None stands for no camera.
             flip: fuse each prediction with that of the mirrored image; better at the borders, twice the time.
             labels: the label map [H, W] uint8 of each image, if label maps guide the depth network.
 
         Raises InputError as `predict` does, and if the numbers of images, cameras and label maps differ.
         """
-        if isinstance(images, (str, Path, PIL.Image.Image)) or (isinstance(images, np.ndarray) and images.ndim != 4):
+        if (
+            isinstance(images, (str, Path, PIL.Image.Image))
+            or not isinstance(images, Iterable)
+            or (isinstance(images, np.ndarray) and images.ndim != 4)
+        ):
             found = f"an array {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(f"a batch is an array [B, H, W, 3] or a list of images; found {found}")
+        if not isinstance(images, (np.ndarray, Sequence)):
+            images = list(images)
         cameras = camera if isinstance(camera, Sequence) else [camera] * len(images)
+        for each in cameras:
+            check_camera(each)
         maps = [None] * len(images) if labels is None else labels
         if not len(images) == len(cameras) == len(maps):
             raise InputError(
@@ -360,6 +370,21 @@ def image_pixels(image: Image) -> np.ndarray:
     return np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels
 
 
+def check_camera(camera: object) -> None:
+    """Raise InputError for what is given as a camera but is none.
+
+    Args:
+        camera: a `packdepth.Camera`, or None for no camera.
+
+    >>> check_camera(None)
+    """
+    if not isinstance(camera, (Camera, NoneType)):
+        raise InputError(
+            f"camera is a packdepth.Camera; found {type(camera).__name__}; packdepth.Camera.from_matrix makes one of "
+            f"K, and packdepth.open(path, camera=file)[0].camera is that of a calibration file"
+        )
+
+
 def checked_size(image: np.ndarray, camera: Camera | None) -> np.ndarray:
     """Return an image unchanged, after checking that its camera is for images of this size.
 
@@ -367,14 +392,11 @@ def checked_size(image: np.ndarray, camera: Camera | None) -> np.ndarray:
         image: an image [H, W, 3].
         camera: its camera, if there is one.
 
-    Raises InputError if the camera is for another size.
+    Raises InputError if the camera is no `Camera`, or for another size.
     """
-    height, width = image.shape[:2]
-    if camera is not None and (camera.height, camera.width) != (height, width):
-        raise InputError(
-            f"the camera is for {camera.width}x{camera.height} pixels, but the image has {width}x{height}; "
-            f"give the camera of this image, or camera.resized({height}, {width}) if the image was resized"
-        )
+    check_camera(camera)
+    if camera is not None:
+        camera.check_size(image.shape[0], image.shape[1], "image")
     return image
 
 
@@ -420,8 +442,11 @@ def _check_array(image: object) -> None:
     if image.dtype != np.uint8:
         if not np.issubdtype(image.dtype, np.floating):
             raise InputError(f"an image array holds uint8, or floats in [0, 1]; found {image.dtype}")
-        if not (image.min() >= 0 and image.max() <= 1):
+        low, high = image.min(), image.max()
+        if not np.isfinite([low, high]).all():
+            raise InputError("an image array of floats holds values in [0, 1]; found NaN or infinity: replace them")
+        if not (low >= 0 and high <= 1):
             raise InputError(
-                f"an image array of floats holds values in [0, 1]; found {image.min():g} to {image.max():g}: "
+                f"an image array of floats holds values in [0, 1]; found {low:g} to {high:g}: "
                 f"divide by 255 or pass uint8"
             )

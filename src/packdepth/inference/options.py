@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from packdepth.color import Colormap
-from packdepth.errors import InputError
+from packdepth.errors import InputError, check_length
 
 RECONNECT_SECONDS = 30.0  # for which a broken stream is opened again: a camera boots in less; chosen
 
@@ -38,8 +38,8 @@ class PointOptions:
         if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
             raise InputError(f"--min-confidence {self.min_confidence:g}: is no confidence; give a number from 0 to 1")
         for option, value in (("max-depth", self.max_depth), ("thin", self.thin)):
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"--{option} {value:g}: is no length; give a positive number of metres")
+            if value is not None:
+                check_length(f"--{option}", value, "of metres")
 
     def check_confidence(self, has_confidence: bool, checkpoint: Path) -> None:
         """Raise InputError if points are to be cut by confidence, but a checkpoint predicts none.

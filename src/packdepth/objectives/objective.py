@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, fields, is_dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -68,38 +70,51 @@ class Objective:
             batch: the batch.
             progress: share of the training that is done, for weights that change. 1 gives the weights of its end.
         """
-        values = {term.kind: value for term, value in self._evaluated(outputs, batch, lambda term: nullcontext())}
+        values = {term.kind: value for term, value in self._evaluated(outputs, batch, lambda *_: nullcontext())}
         # Adds 0 x ego-motion, so that DDP finds a gradient for the pose network even if all terms use depth only.
         zero = 0 * outputs.T_context_target.sum()
         return sum((term.weight_at(progress) * values[term.kind] for term in self.terms), zero), values
 
     def check(self, outputs: Outputs, batch: Batch) -> None:
-        """Raise InputError if a term of another project fails or does not return a finite scalar.
+        """Raise InputError if a term of another project does not keep its contract.
+
+        Its value must be a finite scalar, its weight a number, and `prepare` must return `Outputs`. It must not change
+        the outputs or the batch.
 
         Args:
             outputs: the predictions of the networks for the batch, with all fields that the terms need.
             batch: the batch.
         """
-        for term, value in self._evaluated(outputs, batch, _blaming):
+
+        def around(term: Term, prepared: Outputs) -> AbstractContextManager[None]:
+            return _watched(term, {"outputs": outputs, "prepared outputs": prepared, "batch": batch})
+
+        for term, value in self._evaluated(outputs, batch, around):
             if package_of(type(term)) is not None:
                 _check_value(term.kind, value)
+                _check_weight(term)
 
     def _evaluated(
-        self, outputs: Outputs, batch: Batch, around: Callable[[Term], AbstractContextManager[None]]
+        self, outputs: Outputs, batch: Batch, around: Callable[[Term, Outputs], AbstractContextManager[None]]
     ) -> Iterator[tuple[Term, Tensor]]:
         """Prepare the outputs with every term, then yield each term and its value.
 
         Args:
             outputs: the predictions of the networks for the batch.
             batch: the batch.
-            around: gives the context manager in which the code of a term runs.
+            around: gives the context manager in which the code of a term runs on the outputs that are prepared so far.
         """
         prepared = outputs
         for term in self.terms:
-            with around(term):
+            with around(term, prepared):
                 prepared = term.prepare(prepared, batch)
+            if not isinstance(prepared, Outputs):
+                raise InputError(
+                    f"objective term '{term.kind}': prepare returns a {type(prepared).__name__}; return the outputs, "
+                    f"or dataclasses.replace(outputs, ...)"
+                )
         for term in self.terms:
-            with around(term):
+            with around(term, prepared):
                 value = term(prepared if term.sees_prepared else outputs, batch)
             yield term, value
 
@@ -107,6 +122,55 @@ class Objective:
 def _blaming(term: Term) -> AbstractContextManager[None]:
     """Turn an error in a term of another project into one sentence that names it."""
     return blaming(f"objective term '{term.kind}'", type(term))
+
+
+@contextmanager
+def _watched(term: Term, records: dict[str, Outputs | Batch]) -> Iterator[None]:
+    """Blame a term as `_blaming` does, also for a tensor of a record that its code changes in place or replaces.
+
+    Args:
+        term: the term whose code runs.
+        records: the records that it gets, by the names that the error gives them.
+    """
+    before = [(place, tensor, _version(tensor)) for place, tensor in _tensors(records)]
+    with _blaming(term):
+        yield
+    now = dict(_tensors(records))
+    for place, tensor, version in before:
+        if now.get(place) is not tensor or _version(tensor) != version:
+            raise InputError(
+                f"objective term '{term.kind}' changes {place} in place, which other terms read; let it make a new "
+                f"tensor, and let prepare return dataclasses.replace(outputs, ...)"
+            )
+
+
+def _tensors(records: dict[str, Outputs | Batch]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of records, in lists and in the camera too, each with its place, such as "batch.image"."""
+    places: list[tuple[str, object]] = list(records.items())
+    while places:
+        place, value = places.pop(0)
+        if isinstance(value, Tensor):
+            yield place, value
+        elif isinstance(value, list):
+            places += [(f"{place}[{index}]", part) for index, part in enumerate(value)]
+        elif is_dataclass(value):
+            places += [(f"{place}.{field.name}", getattr(value, field.name)) for field in fields(value)]
+
+
+def _version(tensor: Tensor) -> int:
+    """Return the number of changes in place of a tensor; 0 for tensors of inference mode, which do not count them."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _check_weight(term: Term) -> None:
+    """Raise InputError unless the factor of a term is a finite number at the start, the middle and the end."""
+    for progress in (0.0, 0.5, 1.0):
+        with _blaming(term):
+            weight: object = term.weight_at(progress)
+        if not isinstance(weight, Real) or not math.isfinite(weight):
+            raise InputError(
+                f"objective term '{term.kind}': weight_at({progress:g}) returns {weight!r}; return a finite number"
+            )
 
 
 def _check_value(kind: str, value: object) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from packdepth.blocks import Block, ByKind, Family
+from packdepth.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,8 +103,11 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Return the mean over the valid pixels of each sample, averaged over the batch: a scalar.
 
     Args:
-        values: [B, 1, H, W].
-        valid: valid mask [B, 1, H, W] bool. A sample without a valid pixel counts as zero.
+        values: [B, C, H, W]. They may be anything, also NaN, where they are not valid.
+        valid: valid mask [B, C, H, W] bool; a mask of one channel [B, 1, H, W] counts for all channels. A sample
+            without a valid pixel counts as zero.
+
+    Raises InputError for a mask of another shape or type.
 
     >>> import torch
     >>> masked_mean(torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[True, False]]]]))
@@ -116,12 +120,24 @@ def sample_means(values: Tensor, valid: Tensor) -> Tensor:
     """Return the mean over the valid elements of each sample, [B]; 0 for a sample without any.
 
     Args:
-        values: [B, ...].
-        valid: valid mask [B, ...] bool.
+        values: [B, C, ...]. They may be anything, also NaN, where they are not valid.
+        valid: valid mask [B, C, ...] bool; a mask of one channel [B, 1, ...] counts for all channels.
+
+    Raises InputError for a mask of another shape or type.
 
     >>> import torch
     >>> sample_means(torch.tensor([[1.0, 3.0], [5.0, 7.0]]), torch.tensor([[True, True], [False, False]]))
     tensor([2., 0.])
     """
-    weight = valid.to(values.dtype)
-    return (values * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1)
+    import torch
+
+    if valid.dtype != torch.bool:
+        raise InputError(f"the valid mask holds {valid.dtype}; give torch.bool, such as mask > 0")
+    one_channel = (len(values), 1, *values.shape[2:])
+    if valid.shape not in (values.shape, one_channel):
+        raise InputError(
+            f"the valid mask is {list(valid.shape)}, but the values are {list(values.shape)}; give the same shape, or "
+            f"one channel {list(one_channel)} for all"
+        )
+    weight = valid.expand_as(values).to(values.dtype)
+    return values.masked_fill(~valid, 0).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1)

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from packdepth.blocks import Block, ByKind, Family
 
 if TYPE_CHECKING:
-    from torch.optim import Adam
+    from torch.optim import Optimizer
 
 Groups = list[dict[str, Any]]
-"""Parameter groups of an optimizer, each with `name` ("depth" or "pose"), `params` and `lr`."""
+"""Parameter groups of an optimizer, as torch takes them.
+
+Each is a dictionary `{"name": ..., "params": [...], "lr": ...}`: the name of its network ("depth" or "pose"), which for
+pretrained parts goes on as in "depth, pretrained x 0.1"; a list of parameters; and their learning rate.
+"""
 
 
 class OptimizerBlock(Block, ABC):
@@ -23,12 +27,13 @@ class OptimizerBlock(Block, ABC):
         return False
 
     @abstractmethod
-    def build(self, groups: Groups, fused: bool) -> Adam:
-        """Return the optimizer.
+    def build(self, groups: Groups, fused: bool) -> Optimizer:
+        """Return the optimizer, any of `torch.optim.Optimizer`.
 
         Args:
-            groups: the parameters of each network, with its learning rate.
-            fused: whether to use torch's fused implementation.
+            groups: the parameters to train, a list of dictionaries with `name`, `params` and `lr`, as torch's
+                optimizers take them. The schedule multiplies the learning rates.
+            fused: whether to use torch's fused implementation; an optimizer without one ignores it.
         """
 
 
@@ -40,9 +45,12 @@ class Schedule(Block, ABC):
         """Return the number that the learning rates are multiplied by.
 
         Args:
-            step: number of finished steps.
+            step: number of finished steps, from 0 to `steps`.
             steps: number of steps of the whole training.
             epochs: number of epochs of the whole training.
+
+        Returns:
+            A finite number, at least 0.
         """
 
 

@@ -28,6 +28,7 @@ from packdepth.scale.points import Point
 MAX_FRAMES = 40  # frames for each source, spread evenly: their median is within a fifth of the spread, in seconds
 MIN_PIXELS = 20  # measured pixels of a frame; the median of fewer is noise; chosen
 MIN_DISTANCE = 0.1  # metres between two frames: about the noise of a pose or of a speed times its interval; chosen
+MIN_OWN_LENGTH = 1e-6  # share of the aligned length that a network must predict; less is rounding of no motion; chosen
 MIN_PARALLAX = 1.0  # pixels that the scene moves between two frames, at the network's size; less measures no length
 
 
@@ -301,13 +302,33 @@ def _distance(clip: Clip, first: int, second: int, source: ScaleSource) -> float
     return length if length is not None and length > MIN_DISTANCE else None
 
 
+class NoMotion(ScaleMeasurement):
+    """A measurement by an ego-motion network that predicts no motion: it has no factors.
+
+    >>> str(NoMotion("speed", (), np.empty(0), tried=8))
+    'speed: the pose network predicts no motion'
+    """
+
+    @property
+    def problem(self) -> str:
+        """The reason not to calibrate by this measurement, as the end of a sentence."""
+        return "the pose network predicts no motion"
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}"
+
+
 def _by_motion(
     predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, frames: int, known: KnownLengths
 ) -> ScaleMeasurement:
+    """Return the measurement by lengths of motion. Pairs between which no motion is predicted give no factor."""
     found: list[tuple[str, float]] = []
     motion: list[float] = []
     pairs = list(motion_lengths(predictor, clips, frames, source, known))
-    for pair in pairs:
+    moving = [pair for pair in pairs if pair.own > MIN_OWN_LENGTH * pair.aligned]
+    if pairs and not moving:
+        return NoMotion(source, (), np.empty(0), tried=len(pairs))
+    for pair in moving:
         length = _distance(pair.clip, pair.first, pair.second, source)
         if length is not None:
             found.append((pair.name, length / pair.aligned))

@@ -171,8 +171,8 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
         )
     if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
         raise InputError(f"{where} holds no calibration; give 'camera', a camera.yaml")
-    camera = Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height))
     try:
+        camera = Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height))
         check_in_pixels(camera)
     except ValueError as error:
         raise InputError(f"{where}: {error}; or give 'camera', a camera.yaml") from None

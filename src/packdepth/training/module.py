@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.optim import Adam
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from packdepth.blocks import blaming
 from packdepth.config import Run, Training
+from packdepth.errors import InputError
 from packdepth.evaluation.metrics import DepthMetrics
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
@@ -278,9 +282,9 @@ class DepthModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Set the learning rates from this run's schedule: a resumed run may be longer than the run that saved them."""
-        schedule, training = self.lr_schedulers(), self.run.training
+        schedule = self.lr_schedulers()
         assert isinstance(schedule, LambdaLR)
-        multiplier = training.schedule.multiplier(self.trainer.global_step, self.steps, training.epochs)
+        multiplier = multiplier_at(self.run.training, self.trainer.global_step, self.steps)
         for group, rate in zip(schedule.optimizer.param_groups, schedule.base_lrs, strict=True):
             group["lr"] = rate * multiplier
 
@@ -299,7 +303,7 @@ class DepthModule(pl.LightningModule):
         """Shard the networks that are not frozen, if the processes share their weights."""
         if self.is_sharded:
             assert self.device_mesh is not None
-            for network in self._trained().values():
+            for network in self.trained().values():
                 shard(network, self.device_mesh["data_parallel"])
 
     @property
@@ -312,13 +316,13 @@ class DepthModule(pl.LightningModule):
         if self.is_sharded:
             share_buffers(self)
 
-    def _trained(self) -> dict[str, nn.Module]:
+    def trained(self) -> dict[str, nn.Module]:
         """Return the networks that are not frozen, by name."""
         return {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer of the networks that are not frozen, and the schedule of the learning rates."""
-        optimizer, schedule = optimizer_and_schedule(self.run.training, self._trained(), self.steps)
+        optimizer, schedule = optimizer_and_schedule(self.run.training, self.trained(), self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -336,7 +340,9 @@ def seen_through(batch: Batch, inv_depths: Sequence[Tensor]) -> list[Tensor]:
     return [each * batch.focal_share.view(-1, *[1] * (each.ndim - 1)) for each in inv_depths]
 
 
-def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module], steps: int) -> tuple[Adam, LambdaLR]:
+def optimizer_and_schedule(
+    training: Training, networks: Mapping[str, nn.Module], steps: int
+) -> tuple[Optimizer, LambdaLR]:
     """Return an optimizer with a learning rate for each network, and the schedule of the learning rates.
 
     Args:
@@ -345,6 +351,8 @@ def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module]
             optimizer begins with the name of its network.
         steps: number of steps of the whole training.
 
+    Raises InputError, one sentence, if an optimizer or a schedule of another project does not keep its contract.
+
     >>> optimizer, _ = optimizer_and_schedule(Training(epochs=1), {"depth": nn.Conv2d(3, 1, 3)}, steps=10)
     >>> [group["name"] for group in optimizer.param_groups]
     ['depth']
@@ -352,5 +360,35 @@ def optimizer_and_schedule(training: Training, networks: Mapping[str, nn.Module]
     rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
     fused = training.precision == "32"  # Lightning cannot clip gradients of a fused optimizer under autocast
     groups = [group for name, network in networks.items() for group in parameter_groups(name, network, rates[name])]
-    optimizer = training.optimizer.build(groups, fused)
-    return optimizer, LambdaLR(optimizer, lambda step: training.schedule.multiplier(step, steps, training.epochs))
+    what = f"training.optimizer: '{training.optimizer.kind}'"
+    with blaming(what, type(training.optimizer)):
+        optimizer: object = training.optimizer.build(groups, fused)
+    if not isinstance(optimizer, Optimizer):
+        raise InputError(f"{what}: build returns a {type(optimizer).__name__}; return a torch.optim.Optimizer")
+    return optimizer, LambdaLR(optimizer, lambda step: multiplier_at(training, step, steps))
+
+
+def multiplier_at(training: Training, step: int, steps: int) -> float:
+    """Return the number that the learning rates are multiplied by.
+
+    Args:
+        training: the block `training` of the run file.
+        step: number of finished steps.
+        steps: number of steps of the whole training.
+
+    Raises InputError, one sentence, if the schedule of another project fails or does not return a finite number. The
+    number may be negative after the last step only, when it changes nothing any more.
+
+    >>> multiplier_at(Training(epochs=1, schedule={"kind": "cosine"}), step=5, steps=10)
+    0.5
+    """
+    schedule = training.schedule
+    what = f"training.schedule: '{schedule.kind}'"
+    with blaming(what, type(schedule)):
+        multiplier: object = schedule.multiplier(step, steps, training.epochs)
+    if not isinstance(multiplier, Real) or not math.isfinite(multiplier) or (multiplier < 0 and step < steps):
+        raise InputError(
+            f"{what}: multiplier returns {multiplier!r} after {step} of {steps} steps; return a finite number, at "
+            f"least 0"
+        )
+    return float(multiplier)

@@ -36,7 +36,7 @@ from packdepth.data.targets import (
     has_measured_depth,
     target_indices,
 )
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.files import check_local
 from packdepth.geometry.camera import Camera
 from packdepth.interruption import Interrupted, heeding_signals, is_first_rank, started_by_first_rank
@@ -58,7 +58,7 @@ from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
 from packdepth.training.initial import checkpoint_at, is_frozen
 from packdepth.training.logs import RunLog
-from packdepth.training.module import DepthModule
+from packdepth.training.module import DepthModule, multiplier_at, optimizer_and_schedule
 from packdepth.training.processes import process_line
 from packdepth.training.progress import RunProgress
 from packdepth.training.ranks import ddp_strategy, ranks_in_words
@@ -322,7 +322,7 @@ def first_images(data: RunData) -> Tensor:
 
 
 def check_contracts(module: DepthModule, data: RunData) -> None:
-    """Raise InputError, one sentence, if a term or network of another project does not keep its contract.
+    """Raise InputError, one sentence, if a part of another project does not keep its contract.
 
     The parts are tried on the first samples. A run of packdepth's own parts only is not tried.
 
@@ -333,6 +333,9 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
     run = module.run
     if not packages_of(run):
         return
+    optimizer_and_schedule(run.training, module.trained(), module.steps)
+    for step in (0, module.steps // 2, module.steps - 1, module.steps):
+        multiplier_at(run.training, step, module.steps)
     networks, share = run.networks, run.training.batch_size // (run.training.devices * run.training.nodes)
     batch = Batch.stack([data.train[index] for index in range(min(share, len(data.train), TRIED_SAMPLES))])
     module.eval()
@@ -341,6 +344,7 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
             inv_depths = module.inv_depths(batch.network_image, batch.image, batch.semantic)
         if package_of(type(networks.depth)) is not None:
             check_inverse_depths(inv_depths, batch.image, networks.depth.kind)
+            check_precision(inv_depths, batch.image, networks.depth.kind)
         if networks.pose is None:
             outputs = module(batch)
         else:
@@ -353,22 +357,60 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
     module.train()
 
 
+def check_precision(inv_depths: Sequence[Tensor], image: Tensor, name: str) -> None:
+    """Raise InputError if inverse depths are wider than the image, such as float64: warping takes both alike.
+
+    Args:
+        inv_depths: the inverse depths that a network predicts.
+        image: the image that it was called with.
+        name: the kind of the network, for the error message.
+
+    >>> check_precision([torch.ones(1, 1, 2, 4)], torch.rand(1, 3, 2, 4), "my_network")
+    """
+    for level in inv_depths:
+        if torch.promote_types(level.dtype, image.dtype) != image.dtype:
+            raise InputError(
+                f"networks.depth: '{name}' returns inverse depths in {level.dtype} for an image in {image.dtype}; "
+                f"return them in the type of the image, such as inv_depth.to(image.dtype)"
+            )
+
+
 def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
-    """Raise InputError if the gradient of the objective cannot be computed.
+    """Raise InputError if the gradient of the objective cannot be computed, or reaches no weight of a trained network.
+
+    Warn of terms of other projects, with a positive weight, that depend on no trained weight.
 
     Args:
         module: the training module, with the networks and the objective of the run.
         outputs: the predictions of its networks for the batch.
         batch: the batch.
     """
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    total, values = module.objective(outputs, batch)
+    weights = [weight for weight in module.parameters() if weight.requires_grad] if total.requires_grad else []
     try:
-        torch.autograd.grad(module.objective(outputs, batch)[0], weights, allow_unused=True)
+        gradients = torch.autograd.grad(total, weights, allow_unused=True) if weights else ()
     except RuntimeError as error:
         raise InputError(
             f"the gradient of the objective cannot be computed ({' '.join(str(error).split())}); "
             f"a term or network changes a tensor in place: let it make a new one"
         ) from error
+    reached = {weight for weight, gradient in zip(weights, gradients, strict=True) if gradient is not None}
+    for name, network in module.trained().items():
+        trained = [weight for weight in network.parameters() if weight.requires_grad]
+        if trained and reached.isdisjoint(trained):
+            raise InputError(
+                f"networks.{name}: no weight of '{getattr(module.run.networks, name).kind}' gets a gradient from the "
+                f"objective, so that it would learn nothing; let its outputs depend on its weights, without detach, "
+                f"and give a term that depends on them"
+            )
+    for term in module.objective.terms:
+        if package_of(type(term)) is not None and term.weight > 0 and not values[term.kind].requires_grad:
+            warnings.warn(
+                f"objective term '{term.kind}' depends on no network on the first samples, and trains nothing: let it "
+                f"use the outputs without detach, or give it weight 0",
+                InputWarning,
+                stacklevel=2,
+            )
 
 
 def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:

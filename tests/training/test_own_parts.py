@@ -1,0 +1,107 @@
+"""Parts of a notebook that keep their contracts: which are accepted, and which only with a warning."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+import packdepth
+from packdepth import checkpoint
+from packdepth.errors import InputError, InputWarning
+from packdepth.objectives import Photometric, Term
+from packdepth.objectives.objective import Objective
+from packdepth.optimization.blocks import Groups, OptimizerBlock, Schedule
+from packdepth.records import Batch, Outputs
+from packdepth.training.data import RunData
+from packdepth.training.module import DepthModule
+from packdepth.training.run import check_contracts, run_clips
+
+
+class Free(Term):
+    """A term whose value and weight an option chooses."""
+
+    kind: Literal["free_of_a_notebook"] = "free_of_a_notebook"
+    value: Literal["depth", "motion", "constant", "detached", "nothing valid"] = "depth"
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        inv_depth = outputs.inv_depths[0]
+        values = {
+            "depth": inv_depth.mean(),
+            "motion": outputs.T_context_target[..., 2, 3].mean(),
+            "constant": inv_depth.new_ones(()),
+            "detached": inv_depth.detach().mean(),
+            "nothing valid": inv_depth[inv_depth < 0].sum(),
+        }
+        return values[self.value]
+
+
+class PlainSGD(OptimizerBlock):
+    """SGD, which is no Adam."""
+
+    kind: Literal["sgd_of_a_notebook"] = "sgd_of_a_notebook"
+
+    def build(self, groups: Groups, fused: bool) -> torch.optim.SGD:
+        assert [sorted(group) for group in groups] == [["lr", "name", "params"]] * 2
+        return torch.optim.SGD(groups)
+
+
+class Linear(Schedule):
+    """A learning rate that falls linearly and is negative after the last step, when nothing uses it."""
+
+    kind: Literal["linear_of_a_notebook"] = "linear_of_a_notebook"
+
+    def multiplier(self, step: int, steps: int, epochs: int) -> float:
+        return 1 - (step + 1) / steps
+
+
+def run_of(clip: Path, objective: list[Term], **training: Any) -> packdepth.Run:
+    return packdepth.Run(
+        data={"train": [{"kind": "folder", "root": clip}], "image_size": [32, 64], "workers": 0},
+        networks={"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
+        objective=objective,
+        training={"epochs": 1, "epoch_steps": 2, "batch_size": 2, "accelerator": "cpu", **training},
+    )
+
+
+def check(run: packdepth.Run) -> None:
+    """Try the parts of a run."""
+    objective = Objective(run.objective)
+    data = RunData(run, objective, run_clips(run, objective).clips)
+    check_contracts(DepthModule(run, objective, steps=2), data)
+
+
+@pytest.mark.parametrize("value", ["constant", "detached"])
+def test_a_term_that_depends_on_no_network_is_a_warning(moving_clip: Path, value: Literal["constant"]) -> None:
+    sentence = "^objective term 'free_of_a_notebook' depends on no network on the first samples, and trains nothing: "
+    with pytest.warns(InputWarning, match=sentence):
+        check(run_of(moving_clip, [Photometric(scales="own"), Free(value=value)]))
+
+
+@pytest.mark.parametrize(
+    ("value", "weight"), [("depth", 1.0), ("motion", 1.0), ("nothing valid", 1.0), ("constant", 0.0)]
+)
+def test_other_terms_are_accepted_in_silence(moving_clip: Path, value: Literal["depth"], weight: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        check(run_of(moving_clip, [Photometric(scales="own"), Free(value=value, weight=weight)]))
+
+
+def test_a_network_that_no_term_depends_on_is_refused(moving_clip: Path) -> None:
+    with pytest.raises(InputError, match=r"^networks.depth: no weight of 'packnet' gets a gradient from the objective"):
+        check(run_of(moving_clip, [Free(value="motion")]))
+
+
+def test_the_pose_network_may_be_left_without_a_term(moving_clip: Path) -> None:
+    """Terms on depth alone give it a gradient of zeros, as processes that share a batch need it."""
+    check(run_of(moving_clip, [Free(value="depth")]))
+
+
+def test_any_optimizer_and_schedule_train(moving_clip: Path, tmp_path: Path) -> None:
+    run = run_of(moving_clip, [Photometric(scales="own")], optimizer=PlainSGD(), schedule=Linear())
+    meta = checkpoint.read_description(packdepth.train(run, tmp_path / "run"))[1]
+    assert (meta.step, sorted(meta.packages)) == (2, ["linear_of_a_notebook", "sgd_of_a_notebook"])

@@ -30,8 +30,7 @@ def content(path: Path) -> str:
 
 
 def test_every_block_of_code_names_its_file() -> None:
-    """All but that of optimizers and schedules, which is whole: tests/pages runs it."""
-    assert len(BLOCKS) == len(re.findall(r"```(?:python|yaml|toml)\n", PAGE)) - 1 == 10
+    assert len(BLOCKS) == len(re.findall(r"```(?:python|yaml|toml)\n", PAGE)) == 11
 
 
 @pytest.mark.parametrize(("name", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
@@ -42,6 +41,15 @@ def test_a_block_is_an_excerpt_of_its_file(name: str, block: str) -> None:
 def test_the_notebook_is_saved_without_outputs() -> None:
     cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
     assert [(cell["outputs"], cell["execution_count"]) for cell in cells] == [([], None)] * len(cells)
+
+
+def test_an_optimizer_and_a_schedule_of_ones_own_train(moving_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_drive").symlink_to(moving_clip)
+    script = str(ROOT / "examples" / "my_optimizer.py")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    meta = checkpoint.read_description(tmp_path / "runs" / "my_adamw" / "last")[1]
+    assert (meta.step, sorted(meta.packages)) == (2, ["my_adamw", "my_linear"])
 
 
 EXECUTE = """

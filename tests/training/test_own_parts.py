@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-import torch
 from torch import Tensor
 
 import packdepth
-from packdepth import checkpoint
 from packdepth.errors import InputError, InputWarning
 from packdepth.objectives import Photometric, Term
 from packdepth.objectives.objective import Objective
-from packdepth.optimization.blocks import Groups, OptimizerBlock, Schedule
 from packdepth.records import Batch, Outputs
 from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
@@ -40,31 +37,12 @@ class Free(Term):
         return values[self.value]
 
 
-class PlainSGD(OptimizerBlock):
-    """SGD, which is no Adam."""
-
-    kind: Literal["sgd_of_a_notebook"] = "sgd_of_a_notebook"
-
-    def build(self, groups: Groups, fused: bool) -> torch.optim.SGD:
-        assert [sorted(group) for group in groups] == [["lr", "name", "params"]] * 2
-        return torch.optim.SGD(groups)
-
-
-class Linear(Schedule):
-    """A learning rate that falls linearly and is negative after the last step, when nothing uses it."""
-
-    kind: Literal["linear_of_a_notebook"] = "linear_of_a_notebook"
-
-    def multiplier(self, step: int, steps: int, epochs: int) -> float:
-        return 1 - (step + 1) / steps
-
-
-def run_of(clip: Path, objective: list[Term], **training: Any) -> packdepth.Run:
+def run_of(clip: Path, objective: list[Term]) -> packdepth.Run:
     return packdepth.Run(
         data={"train": [{"kind": "folder", "root": clip}], "image_size": [32, 64], "workers": 0},
         networks={"depth": {"kind": "packnet", "preset": "tiny"}, "pose": {"kind": "posenet"}},
         objective=objective,
-        training={"epochs": 1, "epoch_steps": 2, "batch_size": 2, "accelerator": "cpu", **training},
+        training={"epochs": 1, "epoch_steps": 2, "batch_size": 2, "accelerator": "cpu"},
     )
 
 
@@ -99,9 +77,3 @@ def test_a_network_that_no_term_depends_on_is_refused(moving_clip: Path) -> None
 def test_the_pose_network_may_be_left_without_a_term(moving_clip: Path) -> None:
     """Terms on depth alone give it a gradient of zeros, as processes that share a batch need it."""
     check(run_of(moving_clip, [Free(value="depth")]))
-
-
-def test_any_optimizer_and_schedule_train(moving_clip: Path, tmp_path: Path) -> None:
-    run = run_of(moving_clip, [Photometric(scales="own")], optimizer=PlainSGD(), schedule=Linear())
-    meta = checkpoint.read_description(packdepth.train(run, tmp_path / "run"))[1]
-    assert (meta.step, sorted(meta.packages)) == (2, ["linear_of_a_notebook", "sgd_of_a_notebook"])

@@ -132,5 +132,5 @@ def line(rows: Sequence[Row[Variant]], supervision: Supervision) -> Line:
         if row.variant.supervision == supervision
         for beams in ((BEAMS[0], BEAMS[-1]) if row.variant.beams is None else (row.variant.beams,))
     ]
-    points = np.array(found)
+    points = np.array(found).reshape(-1, 3)
     return Line(points[:, :2], COLORS[supervision], supervision, points[:, 2])

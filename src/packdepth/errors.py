@@ -79,6 +79,19 @@ def check_length(name: str, value: float, unit: str) -> None:
         raise InputError(f"{name} {value:g}: is no length; give a positive number {unit}")
 
 
+def check_confidence(name: str, value: float) -> None:
+    """Raise InputError, which names the argument, for a confidence beyond [0, 1].
+
+    Args:
+        name: name of the argument, or of the option with its dashes.
+        value: the confidence.
+
+    >>> check_confidence("min_confidence", 0.5)
+    """
+    if not 0 <= value <= 1:
+        raise InputError(f"{name} {value:g}: is no confidence; give a number from 0 to 1")
+
+
 def check_choice(name: str, value: object, valid: Iterable[str]) -> None:
     """Raise InputError, which lists the valid names, for a choice that is none of them.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from packdepth.color import Colormap, color_range, colorize
 from packdepth.depth_files import write_depth_exr, write_depth_png, write_depth_tiff
-from packdepth.errors import InputError, check_length, in_one_line
+from packdepth.errors import InputError, check_confidence, check_length, in_one_line
 from packdepth.files import replacing, write_cloud
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import points_from_depth
@@ -326,8 +326,7 @@ class Prediction:
             check_length("max_depth", max_depth, "in the unit of depth")
             kept &= self.depth <= max_depth
         if min_confidence is not None:
-            if not 0 <= min_confidence <= 1:
-                raise InputError(f"min_confidence {min_confidence:g}: is no confidence; give a number from 0 to 1")
+            check_confidence("min_confidence", min_confidence)
             if self.confidence is None:
                 raise InputError(
                     "min_confidence cuts by confidence, but this prediction has none: its network was trained without "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from packdepth.color import Colormap
-from packdepth.errors import InputError, check_length
+from packdepth.errors import InputError, check_confidence, check_length
 
 RECONNECT_SECONDS = 30.0  # for which a broken stream is opened again: a camera boots in less; chosen
 
@@ -35,8 +35,8 @@ class PointOptions:
 
     def check(self) -> None:
         """Raise InputError, which names the option, for a length that is not positive or a confidence beyond [0, 1]."""
-        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
-            raise InputError(f"--min-confidence {self.min_confidence:g}: is no confidence; give a number from 0 to 1")
+        if self.min_confidence is not None:
+            check_confidence("--min-confidence", self.min_confidence)
         for option, value in (("max-depth", self.max_depth), ("thin", self.thin)):
             if value is not None:
                 check_length(f"--{option}", value, "of metres")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from packdepth.errors import InputError
@@ -107,6 +108,11 @@ def check_inverse_depths(inv_depths: object, image: Tensor, name: str) -> None:
             f"list of inverse depths {wanted}, finest first, or the first of these"
         )
     for level in inv_depths:  # type: ignore[attr-defined]
+        if torch.promote_types(level.dtype, image.dtype) != image.dtype:  # warping takes both alike
+            raise InputError(
+                f"networks.depth: '{name}' returns inverse depths in {level.dtype} for an image in {image.dtype}; "
+                f"return them in the type of the image, such as inv_depth.to(image.dtype)"
+            )
         if not bool((level > 0).all()):
             raise InputError(
                 f"networks.depth: '{name}' predicts inverse depths that are not positive "

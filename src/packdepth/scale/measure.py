@@ -302,22 +302,6 @@ def _distance(clip: Clip, first: int, second: int, source: ScaleSource) -> float
     return length if length is not None and length > MIN_DISTANCE else None
 
 
-class NoMotion(ScaleMeasurement):
-    """A measurement by an ego-motion network that predicts no motion: it has no factors.
-
-    >>> str(NoMotion("speed", (), np.empty(0), tried=8))
-    'speed: the pose network predicts no motion'
-    """
-
-    @property
-    def problem(self) -> str:
-        """The reason not to calibrate by this measurement, as the end of a sentence."""
-        return "the pose network predicts no motion"
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.problem}"
-
-
 def _by_motion(
     predictor: Predictor, clips: Sequence[Clip], source: ScaleSource, frames: int, known: KnownLengths
 ) -> ScaleMeasurement:
@@ -327,7 +311,7 @@ def _by_motion(
     pairs = list(motion_lengths(predictor, clips, frames, source, known))
     moving = [pair for pair in pairs if pair.own > MIN_OWN_LENGTH * pair.aligned]
     if pairs and not moving:
-        return NoMotion(source, (), np.empty(0), tried=len(pairs))
+        return ScaleMeasurement(source, (), np.empty(0), tried=len(pairs), motionless=True)
     for pair in moving:
         length = _distance(pair.clip, pair.first, pair.second, source)
         if length is not None:

@@ -50,6 +50,8 @@ class ScaleMeasurement:
     """Number of frames, or points, that were looked at. Some may give no factor, such as frames without ground."""
     motion_factors: np.ndarray | None = None
     """[N], the factors of the ego-motion network's own lengths; None unless the source is a motion."""
+    motionless: bool = False
+    """Whether the source is a motion, and the ego-motion network predicts none at all."""
 
     @property
     def frames(self) -> int:
@@ -89,6 +91,8 @@ class ScaleMeasurement:
     @property
     def problem(self) -> str | None:
         """The reason not to calibrate by this measurement, as the end of a sentence; None if there is none."""
+        if self.motionless:
+            return "the pose network predicts no motion"
         count = len(self.factors)
         if count < MIN_COUNT:
             return f"only {count} of {self.tried} are {NOUNS[self.source]}, but {MIN_COUNT} are needed"
@@ -125,6 +129,8 @@ class ScaleMeasurement:
         return ScaleCheck(source=self.source, ratio=ratio, spread=self.spread, frames=self.frames, held_out=True)
 
     def __str__(self) -> str:
+        if self.motionless:
+            return f"{self.source}: {self.problem}"
         if not len(self.factors):
             return f"{self.source}: none of {self.tried} are {NOUNS[self.source]}"
         shift = "" if np.isnan(self.shift) else f", within {self.shift:.1%} when a third is left out"

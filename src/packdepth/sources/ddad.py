@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -26,9 +26,9 @@ from packdepth.sources.base import Source, median_step
 from packdepth.sources.files import ImageFile, check_sizes, common_size, finite_points, inside, read_points, require
 from packdepth.sources.json_file import Content, read_json
 from packdepth.sources.rigid import pose
+from packdepth.sources.tracks.clocks import LATEST
 
 SPLITS = {"train": "0", "val": "1", "test": "2", "train_overfit": "3"}  # keys of the JSON
-LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()  # seconds since 1970: a later time stamp is wrong
 DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4", "taux", "tauy")  # in DGP's JSON
 STAMP_ERROR = 10  # factor by which DDAD's time stamps are too large: they lie in the year 2463
 
@@ -206,6 +206,7 @@ def seconds(stamp: datetime) -> float:
     Args:
         stamp: time stamp of a datum.
 
+    >>> from datetime import UTC
     >>> seconds(datetime(2019, 5, 3, tzinfo=UTC))
     1556841600.0
     """

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from packdepth.errors import InputError
 from packdepth.sources.files import NUMBER_IN_NAME, listed, name_parts, number_start
+from packdepth.sources.tracks.clocks import EARLIEST, LATEST
 
 MIN_SERIES = 3  # images: a target and its two neighbors; fewer may be a coincidence of names
 STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
-EARLIEST, LATEST = 946_684_800, 4_102_444_800  # seconds since 1970, of the years 2000 and 2100
 CALENDAR = re.compile(
     r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,3}(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)(?:[.,]?(\d{1,9}))?(?!\d)"
 )  # date and time of the day, with a fraction of a second or without

@@ -80,15 +80,16 @@ def with_speeds(
                 f"{path}: its clock is not UTC, so that it can serve one clip only, but {len(clips)} share it; give a "
                 f"folder with a log for each clip, named like the clip (such as {clip.short_name}{path.suffix})"
             )
-    attached = []
-    for index, (clip, path) in enumerate(zip(clips, paths, strict=True)):
+    attached, unasked = [], set(paths)
+    for clip, path in zip(clips, paths, strict=True):
         try:  # the images of the first clip of a log are asked: it takes seconds, and the others have the same clocks
-            attached.append(_with_track(clip, tracks[path], log.offset, asked=path not in paths[:index]))
+            attached.append(_with_track(clip, tracks[path], log.offset, asked=path in unasked))
         except UnattachedError as error:
             if unattached is None:
                 raise
             unattached[clip.name] = error
             attached.append(replace(clip, frames=tuple(replace(frame, speed=None) for frame in clip.frames)))
+        unasked.discard(path)
     return attached
 
 

@@ -344,7 +344,6 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
             inv_depths = module.inv_depths(batch.network_image, batch.image, batch.semantic)
         if package_of(type(networks.depth)) is not None:
             check_inverse_depths(inv_depths, batch.image, networks.depth.kind)
-            check_precision(inv_depths, batch.image, networks.depth.kind)
         if networks.pose is None:
             outputs = module(batch)
         else:
@@ -355,24 +354,6 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
         module.objective.check(outputs, batch)
         check_gradient(module, outputs, batch)
     module.train()
-
-
-def check_precision(inv_depths: Sequence[Tensor], image: Tensor, name: str) -> None:
-    """Raise InputError if inverse depths are wider than the image, such as float64: warping takes both alike.
-
-    Args:
-        inv_depths: the inverse depths that a network predicts.
-        image: the image that it was called with.
-        name: the kind of the network, for the error message.
-
-    >>> check_precision([torch.ones(1, 1, 2, 4)], torch.rand(1, 3, 2, 4), "my_network")
-    """
-    for level in inv_depths:
-        if torch.promote_types(level.dtype, image.dtype) != image.dtype:
-            raise InputError(
-                f"networks.depth: '{name}' returns inverse depths in {level.dtype} for an image in {image.dtype}; "
-                f"return them in the type of the image, such as inv_depth.to(image.dtype)"
-            )
 
 
 def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:

@@ -16,6 +16,7 @@ DIGITS = re.compile(
     r"(20\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.?(\d+))?$"
 )  # YYYYMMDDHHMMSS, with a fraction or without
 SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})\b[,\s]*")  # month and day, in the one or the other order
+EARLIEST, LATEST = 946_684_800, 4_102_444_800  # seconds since 1970, of the years 2000 and 2100: no clock is beyond
 HOUR, DAY, WEEK = 3600.0, 86400.0, 604800.0  # seconds
 REGULAR = 10.0  # times the usual step: a minute that ends makes a step of 41 in numbers HHMMSS at one value a second
 GPS_EPOCH = 315964800.0  # seconds since 1970, of GPS week 0

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from packdepth.sources.tracks.clocks import EARLIEST, LATEST
 from packdepth.sources.tracks.positions import steps_of_positions
 from packdepth.sources.tracks.track import MAX_PERIOD
 
 UNITS = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
 MIN_PERIOD = 5e-4  # seconds from a value of a log to the next
 USUAL_PERIODS = (4e-3, 2.5)  # the same of most logs: 250 values a second, and two values in five seconds
-EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0  # seconds since 1970, of the years 2000 and 2100
 TICK = 1e-7  # seconds: a tick of Windows
 EPOCHS = (  # unit in seconds, zero in seconds since 1970, and the words for both
     *((unit, 0.0, f"{name}, since 1970") for unit, name in UNITS.items()),
@@ -87,7 +87,7 @@ def unit_by_size(step: float, pace: Pace) -> float | None:
     >>> unit_by_size(10.0, Pace(2.0, *ACCELERATIONS))  # a tracker with a value every ten seconds
     1.0
     """
-    possible = [unit for unit in UNITS if MIN_PERIOD <= step * unit <= MAX_PERIOD]
+    possible = possible_units(step)
     if len(possible) < 2:
         return possible[0] if possible else None
     usual = next((unit for unit in possible if USUAL_PERIODS[0] <= step * unit <= USUAL_PERIODS[1]), None)
@@ -99,17 +99,16 @@ def unit_by_size(step: float, pace: Pace) -> float | None:
     return None
 
 
-def units_in_words(step: float) -> str:
-    """Return the units that times could have.
+def possible_units(step: float) -> list[float]:
+    """Return the units of times, in seconds, in which a log has a usual number of values a second.
 
     Args:
         step: from a time to the next, usually.
 
-    >>> units_in_words(2.0)
-    'seconds or milliseconds'
+    >>> possible_units(2.0)
+    [1.0, 0.001]
     """
-    possible = [name for unit, name in UNITS.items() if MIN_PERIOD <= step * unit <= MAX_PERIOD]
-    return " or ".join(possible or UNITS.values())
+    return [unit for unit in UNITS if MIN_PERIOD <= step * unit <= MAX_PERIOD]
 
 
 def epoch_of(times: np.ndarray, by_step: float | None) -> tuple[float, float, str] | None:

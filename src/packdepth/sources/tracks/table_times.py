@@ -14,7 +14,9 @@ from packdepth.sources.tracks.clocks import (
     CLOCK,
     DAY,
     DIGITS,
+    EARLIEST,
     HOUR,
+    LATEST,
     WEEK,
     clock_digits,
     is_date,
@@ -25,14 +27,12 @@ from packdepth.sources.tracks.clocks import (
     utc_of_gps,
 )
 from packdepth.sources.tracks.number_times import (
-    EARLIEST,
-    LATEST,
     UNITS,
     Pace,
     days_in_words,
     epoch_of,
+    possible_units,
     unit_by_size,
-    units_in_words,
 )
 from packdepth.sources.tracks.units import split_words, time_unit
 
@@ -167,7 +167,10 @@ class TableTimes:
             )
         named = time_unit(name)
         if named is not None:
-            return cls._counted(times, named, 0.0, f"{what} in {unit_in_words(named)}", name)
+            what += f" in {unit_in_words(named)}"
+            if EARLIEST <= times[0] * named <= LATEST:
+                return cls._dated(times, named, 0.0, f"{what}, since 1970", name)
+            return cls(times * named, None, False, what)
         clock = clock_digits(times)
         if clock is not None:
             return cls(unwrapped(clock, DAY), None, True, f"times of the day in column '{name}' (HHMMSS)")
@@ -179,26 +182,25 @@ class TableTimes:
         unit = unit_by_size(step, pace)
         epoch = epoch_of(times, unit)
         if epoch is not None:
-            return cls._counted(times, epoch[0], epoch[1], f"{what}, taken for {epoch[2]}, by their size", name)
+            size, zero, of = epoch
+            return cls._dated(times, size, zero, f"{what}, taken for {of}, by their size", name)
         if unit is None:
+            units = " or ".join(UNITS[each] for each in possible_units(step) or UNITS)
             raise InputError(
                 f"{table.path}: column '{name}' does not say its unit, and its values, {step:.4g} apart, may be "
-                f"{units_in_words(step)}; write the unit into the header, such as time_s or time_ms"
+                f"{units}; write the unit into the header, such as time_s or time_ms"
             )
         return cls(times * unit, None, False, f"{what}, taken for {UNITS[unit]} by their size")
 
     @classmethod
-    def _counted(cls, times: np.ndarray, unit: float, zero: float, what: str, name: str) -> TableTimes:
-        """Return times in a known unit: UTC if they tell a date, counted from a zero in seconds since 1970."""
-        first = float(times[0]) * unit + zero
-        if not EARLIEST <= first <= LATEST:
-            return cls(times * unit, None, False, what)
+    def _dated(cls, times: np.ndarray, unit: float, zero: float, what: str, name: str) -> TableTimes:
+        """Return times in seconds that count from a zero, in seconds since 1970: UTC, unless the column's is TAI."""
         seconds = (times - times[0]) * unit
         if ATOMIC.search(words(name)):
             return cls(seconds, None, True, f"{what} (in TAI, which is no UTC)")
+        first = float(times[0]) * unit + zero
         start = float(np.floor(first))
-        since = "" if "since" in what else ", since 1970"
-        return cls(seconds + (first - start), start, False, f"{what}{since}")
+        return cls(seconds + (first - start), start, False, what)
 
     def _without_changes(self, table: Table) -> TableTimes:
         """Return times of a clock without time zone, corrected where it was changed by an hour, and say so."""

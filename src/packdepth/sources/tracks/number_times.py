@@ -28,15 +28,17 @@ SPEEDS = (0.05, 70.0)  # metres per second, mean of a drive
 
 
 class Pace(NamedTuple):
-    """How much a vehicle does from a row to the next, and how much it does in a second: it tells units of time apart.
+    """Change of a vehicle's speed or place from a row of a log to the next, and its range in a second.
+
+    It tells units of time apart: in a wrong one, a vehicle would do what none does.
 
     >>> Pace.of_speeds(np.array([8.0, 9.0, 8.0])).change
     0.6666666666666666
     """
 
-    change: float  # of what is compared, for each row
-    low: float  # the same in a second, at least
-    high: float  # at most
+    change: float  # mean change from a row to the next, in m/s or metres
+    low: float  # smallest ordinary change in a second
+    high: float  # largest ordinary change in a second
 
     @classmethod
     def of_speeds(cls, speeds: np.ndarray) -> Pace:
@@ -76,7 +78,7 @@ class Pace(NamedTuple):
 def unit_by_size(step: float, pace: Pace) -> float | None:
     """Return the unit of times, in seconds; None if it cannot be told.
 
-    If the usual number of values a second leaves one unit, that is taken, unless the vehicle would do what none does.
+    The unit with a usual number of values a second is taken, unless the vehicle's motion is not ordinary in it.
 
     Args:
         step: from a time to the next, usually.

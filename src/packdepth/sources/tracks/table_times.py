@@ -194,7 +194,7 @@ class TableTimes:
 
     @classmethod
     def _dated(cls, times: np.ndarray, unit: float, zero: float, what: str, name: str) -> TableTimes:
-        """Return times in seconds that count from a zero, in seconds since 1970: UTC, unless the column's is TAI."""
+        """Return times in seconds that count from a zero, in seconds since 1970: UTC, unless the column is in TAI."""
         seconds = (times - times[0]) * unit
         if ATOMIC.search(words(name)):
             return cls(seconds, None, True, f"{what} (in TAI, which is no UTC)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import threading
@@ -81,14 +82,14 @@ def test_a_browser_shows_the_points_and_asks_nobody_else(moving_clip: Path, tmp_
     with served([str(moving_clip)]) as viewer, browser(tmp_path) as tab:
         tab.open(viewer.url, 900, 600)
 
+        for words in ("metric, as it was measured", "\nframe\n", "Make the map of the whole clip"):
+            tab.wait(f"document.body.innerText.includes({json.dumps(words)})")
+
         def shows_points() -> bool:
-            scene = tab.picture()[:, :450]  # left of the panel
-            return bool((scene.max(-1) > 2 * DARK).mean() > 0.02) and len(np.unique(scene.reshape(-1, 3), axis=0)) > 50
+            scene = tab.picture()[:, :450]  # left of the panel; viser's own notes there are 1 % of it
+            return bool((scene.max(-1) > 2 * DARK).mean() > 0.1) and len(np.unique(scene.reshape(-1, 3), axis=0)) > 500
 
         tab.wait(shows_points)
-        text = tab.run("document.body.innerText")
-        for words in ("metric, as it was measured", "\nframe\n", "Make the map of the whole clip"):
-            assert words in text
         assert not [each for each in tab.requests if not each.startswith((viewer.url, "blob:", "data:", "about:"))]
 
 

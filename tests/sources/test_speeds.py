@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import ImageFile
@@ -137,7 +138,13 @@ def test_the_images_are_asked_about_a_creation_time(
         with pytest.raises(InputError, match=said):
             with_speeds(clips, SpeedLog(log, None, None, None))
         return
-    first, second = with_speeds(clips, SpeedLog(log, None, None, None))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        first, second = with_speeds(clips, SpeedLog(log, None, None, None))
+    untold = [str(each.message) for each in warned if each.category is InputWarning]
+    assert [str(log) in words and "local time; if so, give offset" in words for words in untold] == [True] * (
+        offset == 12
+    )
     np.testing.assert_allclose(speeds_of(first), (offset + np.arange(5) / 10) / 4)
     np.testing.assert_allclose(speeds_of(second), (12 + np.arange(5) / 10) / 4)
     assert re.search(said, first.speed_source or "")

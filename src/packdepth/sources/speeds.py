@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.records import Clip
 from packdepth.sources.decoding import creation_time
 from packdepth.sources.tracks.read import TELEMETRY, TRACKS, read_track
@@ -20,6 +21,7 @@ ENOUGH = 0.5  # share of the frames that the log must cover if clocks are compar
 LONGER = 1.0  # seconds by which a log is longer than its clip, so that it may begin before it
 DENIED, SURE = 0.5, 4.0  # seconds and standard deviations of an offset by the images, from which 0 is denied
 CREATED = 2.0  # seconds by which a right creation time is off: it is rounded, and cameras start late
+DOUBTS = "a creation time may be that of the end of the recording, of a video before it was cut, or in local time"
 MAX_RANGES = 5  # ranges of frames that a sentence lists
 GUESSED_CAMERA = ", and a calibration, or fov=DEGREES, helps, as the camera is a guess"  # end of a sentence
 FIRST_VALUE = "the log's first value"  # from which an offset counts where the zero of its clock means nothing
@@ -223,19 +225,19 @@ def _seen(clip: Clip, track: Track) -> str:
 def _confirmed(clip: Clip, track: Track, zero: float, by_clocks: str) -> tuple[float, str]:
     """Return an offset by a video's creation time, or that of the images near it, and how it was found.
 
-    A creation time may be that of the end of the recording, of a longer video that was cut, or in local time. Raises
-    InputError if the images deny it.
+    Warns if the images cannot tell, and raises InputError if they deny it.
     """
     from packdepth.sources.offset import find_offset
 
     found = find_offset(clip, track)
     if isinstance(found, str):
-        return zero, f"{by_clocks}; the images cannot tell whether it is right"
+        untold = f"{by_clocks}; the images cannot tell whether it is right"
+        warnings.warn(f"{track.path}: {untold}: {DOUBTS}; if so, give offset=SECONDS", InputWarning, stacklevel=2)
+        return zero, untold
     if abs(found.seconds - zero) <= max(CREATED, SURE * found.deviation):
         return found.seconds, f"{found.in_words()}; by the clocks it is {zero:.1f} s"
     raise UnattachedError(
-        f"{track.path}: {by_clocks}, but by the images of {clip.name} {found.in_words()}: a creation time may be that "
-        f"of the end of the recording, of a video before it was cut, or in local time",
+        f"{track.path}: {by_clocks}, but by the images of {clip.name} {found.in_words()}: {DOUBTS}",
         "give offset=auto, or offset=SECONDS",
     )
 

@@ -269,6 +269,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "no optimizer": (
         "optimizer", OPTIMIZER.format(body="return groups"),
         "training.optimizer: 'mine': build returns a list; return a torch.optim.Optimizer"),
+    "an optimizer of one network": (
+        "optimizer", OPTIMIZER.format(body="return torch.optim.SGD(groups[:1])"),
+        "training.optimizer: 'mine': build leaves out parameters of the group pose ("),
     "an error in build of an optimizer": (
         "optimizer", OPTIMIZER.format(body="return torch.optim.SGD(groups.values())"),
         "training.optimizer: 'mine' (of the file mine.py) fails in line 17 of mine.py (AttributeError: 'list' object "

@@ -365,6 +365,13 @@ def optimizer_and_schedule(
         optimizer: object = training.optimizer.build(groups, fused)
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"{what}: build returns a {type(optimizer).__name__}; return a torch.optim.Optimizer")
+    taken = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    for group in groups:
+        if left := sum(id(parameter) not in taken for parameter in group["params"]):
+            raise InputError(
+                f"{what}: build leaves out parameters of the group {group['name']} ({left} of "
+                f"{len(group['params'])}), which would not train; give the optimizer all groups"
+            )
     return optimizer, LambdaLR(optimizer, lambda step: multiplier_at(training, step, steps))
 
 

@@ -70,8 +70,8 @@ class DropStatic(Closed):
     by: Literal["image", "speed"]
     """Criterion by which a frame is dropped: `image` or `speed`.
 
-    image: the mean optical flow to the next frame is below 1/416 of the image width. speed: the mean speed to the next
-    frame, measured or computed from poses, is below `slowest`.
+    image: the mean optical flow to the frame 0.1 s later, or to the next one, is below 1/416 of the image width, or the
+    next frame is a copy. speed: the mean speed to the next frame, measured or computed from poses, is below `slowest`.
     """
     slowest: PositiveFloat = 0.5
     """Speed below which a frame is dropped, in metres per second. Only `by: speed` uses it."""

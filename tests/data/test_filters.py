@@ -48,6 +48,43 @@ def test_by_image(stopping: Clip) -> None:
     assert static_by_image(stopping).tolist() == STANDS
 
 
+def at_rate(rate: int, speeds: list[float], copies: bool = False) -> Clip:
+    """A texture that moves by 40 pixels a second times the speed of each tenth of a second, in frames 208 pixels wide.
+
+    With copies, every third frame repeats the one before.
+    """
+    texture = (255 * smooth_image("filters", (1, 3, 48, 600), coarse=6)[0].transpose(1, 2, 0)).astype(np.float32)
+    count = len(speeds) * rate // 10
+    of_frames = np.repeat(speeds, rate // 10)
+    places = np.cumsum([0, *of_frames])[:-1] * 40 / rate
+    frames = []
+    for i in range(count):
+        place = places[i - 1 if copies and i % 3 == 2 else i]
+        left, right = int(place), place - int(place)
+        image = (1 - right) * texture[:, left : left + 208] + right * texture[:, left + 1 : left + 209]
+        frames.append(Frame(f"{i:03d}", i / rate, Picture(image.round().astype(np.uint8))))
+    return Clip("rate", Path("rate"), Camera.from_fov(60, 208, 48), tuple(frames))
+
+
+@pytest.mark.parametrize("rate", [10, 20, 30, 60, 120])
+@pytest.mark.parametrize("speed", [0.25, 1.0, 2.0])  # 0.25: 1 pixel in a tenth of a second, the limit is 0.5
+def test_by_image_a_camera_stands_whatever_the_frame_rate(rate: int, speed: float) -> None:
+    speeds = [speed] * 4 + [0.0] * 4 + [speed] * 4
+    static = static_by_image(at_rate(rate, speeds))
+    stands = np.repeat(speeds, rate // 10) == 0
+    wrong = np.flatnonzero(static != stands) * 10 // rate
+    assert set(wrong) <= {3, 7}  # the tenths of a second at whose ends it stops and drives off
+    assert not static[: 3 * rate // 10].any()
+    assert static[4 * rate // 10 : 7 * rate // 10].all()
+
+
+@pytest.mark.parametrize("rate", [30, 60, 120])
+def test_by_image_copies_are_static_in_a_moving_camera(rate: int) -> None:
+    static = static_by_image(at_rate(rate, [2.0] * 6, copies=True))
+    copied = np.arange(1, len(static) + 1) % 3 == 2  # the frame after it repeats it
+    assert static[:-1].tolist() == copied[:-1].tolist()
+
+
 def test_by_speed_and_by_poses(stopping: Clip) -> None:
     expected = [
         False,

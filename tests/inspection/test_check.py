@@ -39,7 +39,7 @@ def sound(clip: Clip) -> Survey:
     ones = np.ones(20)
     still = np.zeros((48, 96), dtype=bool)
     bare = replace(clip, camera=camera, frames=frames)
-    flat = (0.012 * ones, 0.6 * ones, 0.4 * ones, ones, 0 * ones, still)
+    flat = (0.012 * ones, ones < 0, 0.6 * ones, 0.4 * ones, ones, 0 * ones, still)
     return Survey(bare, np.arange(20), *flat, followed=ones, lost_rows=0 * ones, bars=Bars(0, 0, 0, 0))
 
 
@@ -54,6 +54,15 @@ def with_camera(survey: Survey, **changes: Any) -> Survey:
 
 def some(values: np.ndarray, value: float, count: int) -> np.ndarray:
     return np.concatenate([values[:-count], np.full(count, value)])
+
+
+def standing(survey: Survey, count: int) -> Survey:
+    """The camera stands in the last frames."""
+    return replace(
+        survey,
+        motion=some(survey.motion, 0.0, count),
+        static_frames=some(survey.static_frames, True, count),
+    )
 
 
 def moved(i: int) -> np.ndarray:
@@ -91,7 +100,7 @@ SPOILT: dict[str, tuple[Callable[[Survey], Survey], str, str, str]] = {
     "nanoseconds": (lambda s: with_frames(s, lambda i: {"time": 1e8 * i}), "time stamps", "error", "as nanoseconds"),
     "timelapse": (lambda s: with_frames(s, lambda i: {"time": float(i)}), "frame rate", "note", "1 frames a second"),
     "gap": (lambda s: with_frames(s, lambda i: {"time": i / 10 + (i > 9)}), "gaps", "note", "1 gap in time"),
-    "stops": (lambda s: replace(s, motion=some(s.motion, 0.0, 6)), "static frames", "warning", "30% .* 14 to 19"),
+    "stops": (lambda s: standing(s, 6), "static frames", "warning", "30% .* 14 to 19"),
     "slow": (lambda s: replace(s, motion=0.3 * s.motion), "small motion", "warning", "0.36%"),
     "fast": (lambda s: replace(s, motion=6 * s.motion), "large motion", "warning", "7.20%"),
     "lost": (

@@ -5,8 +5,9 @@ It stays in `data`, and not in `inspection`, because training applies it (`drop_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,28 +19,76 @@ from packdepth.records import Clip
 
 STATIC_MOTION = 1 / 416  # share of the image width: mean optical flow below which a frame is static. Zhou et al., CVPR
 # 2017, drop frames with less than one pixel of mean flow in images 416 pixels wide.
+INTERVAL = 0.1  # seconds from one of these frames to the next: KITTI's
+CLOSE = 1e-3  # seconds by which the interval may be shorter, as times are rounded
+COPY_SHARE = 0.2  # share of the usual motion to the next frame below which a frame is copied, even after compression
+KEPT_GRAYS = 64  # small images that are kept: more than the frames of an interval
 
 
 def static_by_image(clip: Clip) -> np.ndarray:
     """Return for each frame whether it is static by optical flow: [frames] bool.
 
-    A frame is static if the mean flow to the next frame is below `STATIC_MOTION`. The last frame, and a frame whose
-    flow is unknown, is static if the frame before it is.
+    See `is_static`. The last frame, and a frame whose flow is unknown, is static if the frame before it is.
 
     Args:
         clip: consecutive frames, at least one.
     """
-    grays = (small_gray(frame.image.read()) for frame in clip.frames)
-    before = next(grays)
-    motion = []
-    for gray in grays:
-        motion.append(mean_motion(optical_flow(before, gray), gray.shape[1]))
-        before = gray
+    gray = lru_cache(KEPT_GRAYS)(lambda index: small_gray(clip.frames[index].image.read()))
     static: list[bool] = []
-    for share in [*motion, np.nan]:
+    for index in range(len(clip.frames)):
+        share = motion_between(gray, index, index + 1) if index + 1 < len(clip.frames) else float("nan")
         unknown = bool(np.isnan(share))
-        static.append((bool(static) and static[-1]) if unknown else bool(share < STATIC_MOTION))
+        static.append((bool(static) and static[-1]) if unknown else is_static(clip, index, share, gray))
     return np.array(static)
+
+
+def motion_between(gray: Callable[[int], np.ndarray], first: int, second: int) -> float:
+    """Return the mean optical flow between two frames as a share of the image width; NaN if it is unknown.
+
+    Args:
+        gray: returns the small gray image of a frame, by its index.
+        first: the index of one frame.
+        second: the index of the other.
+    """
+    image = gray(first)
+    return mean_motion(optical_flow(image, gray(second)), image.shape[1])
+
+
+def after_interval(clip: Clip, index: int) -> int:
+    """Return the index of the first frame that is at least `INTERVAL` later than another, or else of the last frame.
+
+    Args:
+        clip: consecutive frames.
+        index: the index of the other frame.
+    """
+    times = np.array([frame.time for frame in clip.frames])
+    return min(int(np.searchsorted(times, times[index] + INTERVAL - CLOSE)), len(times) - 1)
+
+
+def is_static(clip: Clip, index: int, motion: float, gray: Callable[[int], np.ndarray]) -> bool:
+    """Return whether a frame is static: the camera stands, or the next frame is a copy.
+
+    The camera stands if the mean flow over `INTERVAL` is below `STATIC_MOTION`: over a sixtieth of a second, a car's
+    is shorter, too.
+
+    Args:
+        clip: consecutive frames.
+        index: the index of the frame, which is not the last one.
+        motion: the mean flow to the next frame, as a share of the image width; False is returned for NaN.
+        gray: returns the small gray image of a frame, by its index.
+
+    Raises InputError for an image that cannot be read.
+    """
+    if not motion < STATIC_MOTION:
+        return False
+    times = np.array([frame.time for frame in clip.frames])
+    second = after_interval(clip, index)
+    first = min(index, max(int(np.searchsorted(times, times[second] - INTERVAL + CLOSE, side="right")) - 1, 0))
+    if (first, second) == (index, index + 1):
+        return True
+    moved = motion_between(gray, first, second)
+    usual = moved * (times[index + 1] - times[index]) / (times[second] - times[first])
+    return bool(moved < STATIC_MOTION or motion < COPY_SHARE * usual)
 
 
 def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:

@@ -581,7 +581,8 @@ def _static_frames(survey: Survey) -> Finding | None:
     return Finding(
         "static frames",
         "error" if share > NEARLY_ALL_STATIC else "warning" if share > MANY_STATIC else "note",
-        f"{share:.0%} of the frames show a camera that stands (mean image motion below 1/416 of the width): {ranges}",
+        f"{share:.0%} of the frames show a camera that stands (mean image motion in 0.1 s below 1/416 of the width): "
+        f"{ranges}",
         "Leave them out with drop_static: {by: image} in the data block, or cut the clip with frames.",
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from packdepth.data.filters import STATIC_MOTION
+from packdepth.data.filters import STATIC_MOTION, is_static
 from packdepth.data.optical_flow import MAX_WIDTH, Flow, mean_motion, optical_flow, pooled, small_gray
 from packdepth.errors import InputError
 from packdepth.inspection.picture import Bars, black_bars, common_bars, lost_rows
@@ -30,6 +30,7 @@ class Survey:
     clip: Clip  # measured clip
     indices: np.ndarray  # [N] int, indices of the measured frames in the clip
     motion: np.ndarray  # [N] mean optical flow to the next frame as a share of the width; NaN where it is unknown
+    static_frames: np.ndarray  # [N] bool, whether the camera stands, or the next frame is a copy (see `is_static`)
     sharpness: np.ndarray  # [N] fine detail over coarse detail (see `sharpness`)
     brightness: np.ndarray  # [N] mean gray in [0, 1]
     change: np.ndarray  # [N] brightness of the next frame over brightness of this one
@@ -40,14 +41,9 @@ class Survey:
     bars: Bars  # black bars, in pixels
 
     @property
-    def static_frames(self) -> np.ndarray:
-        """Mask of the measured frames at which the camera stands still: [N] bool."""
-        return self.motion < STATIC_MOTION
-
-    @property
     def typical_motion(self) -> float:
         """Median motion to the next frame while the camera moves, as a share of the width; NaN if it never moves."""
-        moving = self.motion[self.motion >= STATIC_MOTION]
+        moving = self.motion[np.isfinite(self.motion) & ~self.static_frames]
         return float(np.median(moving)) if len(moving) else float("nan")
 
 
@@ -72,17 +68,20 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
         following = gray if count == 0 or clip.independent else small_gray(clip.frames[index + 1].image.read())
         flow = None if following is gray else optical_flow(gray, following)
         motion = float("nan") if flow is None else mean_motion(flow, gray.shape[1])
+        static = is_static(clip, int(index), motion, lambda i: small_gray(clip.frames[i].image.read()))
         clipped = ((image <= DARK).all(-1) | (image >= BRIGHT).all(-1)).mean()
         change = _brightness_change(gray, following)
         share = 0.0 if flow is None else _share_followed(gray, following, flow)
-        rows.append((motion, sharpness(image), gray.mean(), change, clipped, share, lost_rows(image)))
+        rows.append((motion, static, sharpness(image), gray.mean(), change, clipped, share, lost_rows(image)))
         bars.append(black_bars(image))
         grays.append(gray)
-    motion, sharp, brightness, change, clipped, followed, lost = np.array(rows).T
-    moving = [gray for gray, share in zip(grays, motion, strict=True) if share >= SURELY_MOVING]
+    motion, static, sharp, brightness, change, clipped, followed, lost = np.array(rows).T
+    stands = static.astype(bool)
+    moves = (motion >= SURELY_MOVING) | ((motion < STATIC_MOTION) & ~stands)
+    moving = [gray for gray, moved in zip(grays, moves, strict=True) if moved]
     region = static_region(moving) if moving else np.zeros(grays[0].shape, dtype=bool)
     common = common_bars(bars)
-    return Survey(clip, indices, motion, sharp, brightness, change, clipped, region, followed, lost, common)
+    return Survey(clip, indices, motion, stands, sharp, brightness, change, clipped, region, followed, lost, common)
 
 
 def share_followed(clip: Clip, index: int) -> float:

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
-from packdepth.data.filters import STATIC_MOTION
-from packdepth.data.optical_flow import mean_motion, optical_flow, small_gray
+from packdepth.data.filters import STATIC_MOTION, after_interval, is_static, motion_between
+from packdepth.data.optical_flow import optical_flow, small_gray
 from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
 from packdepth.data.triangulation import triangulated
 from packdepth.geometry.lidar import depth_map
@@ -82,6 +82,7 @@ class PairMotion:
     """Measurements of two neighboring frames."""
 
     motion: float  # mean length of the flow over the image width; NaN if it cannot be followed
+    static: bool  # whether the camera stands
     forwardness: float  # cosine between the flow and the direction from the image center, median over points
     expansion: float  # relative growth of the image, median over points
     step: float | None  # metres traveled
@@ -127,7 +128,7 @@ def _summary(clips: Sequence[Clip], by_clip: Mapping[str, Sequence[PairMotion]])
     sequential = [clip for clip in clips if not clip.independent and len(clip.frames) > 1]
     pairs = [pair for found in by_clip.values() for pair in found]
     known = [pair for pair in pairs if np.isfinite(pair.motion)]
-    moving = [pair for pair in known if _moves(pair)]
+    moving = [pair for pair in known if not pair.static]
     measured = measured_median(clips)
     path = None
     if sequential and all(distance_source(clip) is not None for clip in sequential):
@@ -142,7 +143,7 @@ def _summary(clips: Sequence[Clip], by_clip: Mapping[str, Sequence[PairMotion]])
         step=_median([pair.step for pair in moving if pair.step is not None], None),
         depth=measured or _median([pair.depth for pair in moving if pair.depth is not None], None),
         path=path,
-        still=frozenset(name for name, found in by_clip.items() if found and not any(map(_moves, found))),
+        still=frozenset(name for name, found in by_clip.items() if found and all(pair.static for pair in found)),
         pairs=by_clip,
     )
 
@@ -168,11 +169,6 @@ def measured_median(clips: Sequence[Clip], frames: int = 8) -> float | None:
     return _median(medians, None)
 
 
-def _moves(pair: PairMotion) -> bool:
-    """Return whether the image moves, or so much that it cannot be followed."""
-    return not pair.motion < STATIC_MOTION
-
-
 def _pairs(clip: Clip, count: int) -> list[PairMotion]:
     """Return the measurements of up to `count` pairs of neighboring frames without a gap between them."""
     indices = np.flatnonzero(~gaps(clip))
@@ -184,34 +180,43 @@ def pair_motion(clip: Clip, index: int) -> PairMotion:
     """Return the measurements of a frame and its successor.
 
     If the camera moves forward by d, a point at depth z moves away from the image center by d / z of its distance from
-    the center. With measured poses, each point is triangulated instead.
+    the center. With measured poses, each point is triangulated instead. Where frames follow each other so quickly that
+    neighbors hardly differ, directions and depth are those of a later frame.
 
     Args:
         clip: the clip.
         index: the index of the first frame.
     """
-    first, second = (small_gray(clip.frames[i].image.read()) for i in (index, index + 1))
+
+    def gray(index: int) -> np.ndarray:
+        return small_gray(clip.frames[index].image.read())
+
+    motion = motion_between(gray, index, index + 1)
+    static = is_static(clip, index, motion, gray)
+    later = after_interval(clip, index) if motion < STATIC_MOTION and not static else index + 1
+    first, second = gray(index), gray(later)
     flow, (height, width) = optical_flow(first, second), first.shape
-    step = distance(clip, index, index + 1) if distance_source(clip) is not None else None
-    motion = mean_motion(flow, width)
+    moved = distance(clip, index, later) if distance_source(clip) is not None else None
+    step = None if moved is None else moved / (later - index)
     camera = clip.camera.resized(height, width)
     center = np.array([float(camera.cx), float(camera.cy)])
     arms, vectors = (flow.points - center)[flow.found], flow.vectors[flow.found]
     radius, length = np.linalg.norm(arms, axis=-1), np.linalg.norm(vectors, axis=-1)
     clear = (radius > MIN_RADIUS * width) & (length > MIN_FLOW)
     if not np.isfinite(motion) or clear.sum() < MIN_POINTS:
-        return PairMotion(motion, 0.0, 0.0, step, None)
+        return PairMotion(motion, static, 0.0, 0.0, step, None)
     outward = (arms * vectors).sum(-1)[clear]
     expansion = float(np.median(outward / radius[clear] ** 2))
     depth = None
-    pose, later = clip.frames[index].pose, clip.frames[index + 1].pose
-    if pose is not None and later is not None:
-        depths = triangulated(camera, np.linalg.inv(pose) @ later, flow.points[flow.found], vectors)
+    pose, later_pose = clip.frames[index].pose, clip.frames[later].pose
+    if pose is not None and later_pose is not None:
+        depths = triangulated(camera, np.linalg.inv(pose) @ later_pose, flow.points[flow.found], vectors)
         ahead = depths[depths > 0]
         depth = float(np.median(ahead)) if len(ahead) >= MIN_POINTS else None
-    elif step is not None and expansion > 0:
-        depth = step / expansion
-    return PairMotion(motion, float(np.median(outward / (radius * length)[clear])), expansion, step, depth)
+    elif moved is not None and expansion > 0:
+        depth = moved / expansion
+    forwardness = float(np.median(outward / (radius * length)[clear]))
+    return PairMotion(motion, static, forwardness, expansion / (later - index), step, depth)
 
 
 def _path(clip: Clip) -> float:

@@ -17,7 +17,7 @@ from packdepth.sources.calibrations.find import beside, in_folder
 from packdepth.sources.camera_file import facts_or_guess
 from packdepth.sources.files import ImageFile, by_name, is_clutter, listed, require, required
 from packdepth.sources.guess import guess_of_images
-from packdepth.sources.series import counted_clips, series_of, times_of, unique_labels
+from packdepth.sources.series import counted_clips, series_of, stamps_of, times_of, unique_labels
 from packdepth.sources.size_index import image_sizes
 from packdepth.sources.stills import IMAGES
 
@@ -116,6 +116,13 @@ class Images(UncalibratedSource):
                     f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
+        if self.speeds is not None and "rate" not in self.model_fields_set and stamps_of(list(images)) is None:
+            warnings.warn(
+                f"{self.root}: the names of its images tell no times, so that its speeds are taken at an assumed "
+                f"{self.rate:g} images a second; give rate=NUMBER",
+                InputWarning,
+                stacklevel=3,
+            )
         frames = tuple(
             Frame(name=name, time=time, image=image, size=None if size == camera_size else size)
             for (name, image), size, time in zip(images.items(), sizes, times_of(list(images), self.rate), strict=True)

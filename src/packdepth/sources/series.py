@@ -20,8 +20,11 @@ from packdepth.sources.tracks.clocks import EARLIEST, LATEST
 MIN_SERIES = 3  # images: a target and its two neighbors; fewer may be a coincidence of names
 STAMP_UNITS = (1, 10**3, 10**6, 10**9)  # parts of a second that time stamps count
 CALENDAR = re.compile(
-    r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,3}(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)(?:[.,]?(\d{1,9}))?(?!\d)"
+    r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]{0,3}(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)"
+    r"(?:[.,]?(\d{1,9})|[-_](\d{3}|\d{6}|\d{9}))?(?!\d)"
 )  # date and time of the day, with a fraction of a second or without
+SINCE_1970 = re.compile(r"(?<!\d)(1\d{9})[-_](\d{9})(?!\d)")  # seconds and nanoseconds, as ROS counts them
+MOMENTS = (CALENDAR, SINCE_1970)
 
 
 class Series(NamedTuple):
@@ -79,33 +82,68 @@ def times_of(names: Sequence[str], rate: float) -> list[float]:
     >>> times_of(["start", "middle"], rate=10)
     [0.0, 0.1]
     """
+    stamps = stamps_of(names)
+    if stamps is not None:
+        return stamps
     in_order = [index / rate for index in range(len(names))]
-    calendar = _calendar_times(names)
-    if calendar is not None:
-        return calendar
     numbers = _numbers(names)
-    if numbers is None:
+    if numbers is None or not _rise(numbers):
         return in_order
-    unit = next((unit for unit in STAMP_UNITS if numbers[0] / unit >= EARLIEST and numbers[-1] / unit <= LATEST), None)
-    if unit is not None:
-        return [float(number / unit) for number in numbers]
-    steps = [later - earlier for earlier, later in pairwise(numbers)]
-    if min(steps) <= 0:
-        return in_order
-    usual = sorted(steps)[(len(steps) - 1) // 2]
+    usual = _usual_step(numbers)
     return [float((number - numbers[0]) / usual) / rate for number in numbers]
 
 
+def stamps_of(names: Sequence[str]) -> list[float] | None:
+    """Return the times in seconds that names in order state; None if they state none, or if these do not rise.
+
+    Args:
+        names: names of the images, without suffix, in order.
+
+    >>> stamps_of(["0000_1700000000000", "0001_1700000000100"])  # milliseconds since 1970, beside an index
+    [1700000000.0, 1700000000.1]
+    >>> stamps_of(["0000", "0001"]) is None
+    True
+    """
+    moments = _moments(names)
+    if moments is not None:
+        return moments
+    numbers = _numbers(names)
+    unit = None if numbers is None else _unit(numbers)
+    return None if numbers is None or unit is None else [float(number / unit) for number in numbers]
+
+
+def _unit(numbers: Sequence[Any]) -> int | None:
+    """Return how many parts of a second numbers in order count since 1970; None if they are no such stamps."""
+    return next((unit for unit in STAMP_UNITS if numbers[0] / unit >= EARLIEST and numbers[-1] / unit <= LATEST), None)
+
+
+def _rise(numbers: Sequence[Any]) -> bool:
+    """Return whether each number is larger than the one before."""
+    return all(later > earlier for earlier, later in pairwise(numbers))
+
+
+def _usual_step(numbers: Sequence[Any]) -> Any:
+    """Return the median step of at least two numbers that rise."""
+    steps = sorted(later - earlier for earlier, later in pairwise(numbers))
+    return steps[(len(steps) - 1) // 2]
+
+
 def _numbers(names: Sequence[str]) -> Sequence[Any] | None:
-    """Return the number in which alone names in order differ, as int or Decimal; None if they differ in more."""
+    """Return the number in which alone names in order differ, as int or Decimal, or of several the one that is a stamp.
+
+    None if they differ in a text, or in several numbers of which none is a stamp that rises.
+    """
     start = number_start(names)
     if start is not None:
         return [int(name[start:]) for name in names]
     parts = [name_parts(name.lower()) for name in names]
     varying = [place for place, values in enumerate(zip(*parts, strict=False)) if len(set(values)) > 1]
-    if len({len(part) for part in parts}) > 1 or len(varying) != 1 or varying[0] % 2 == 0:
+    if len({len(part) for part in parts}) > 1 or any(place % 2 == 0 for place in varying):
         return None
-    return [Decimal(part[varying[0]]) for part in parts]
+    columns = [[Decimal(part[place]) for part in parts] for place in varying]
+    if len(columns) == 1:
+        return columns[0]
+    return next((column for column in columns if _rise(column) and _unit(column) is not None), None)
 
 
 def unique_labels(series: Sequence[Series]) -> list[str]:
@@ -141,7 +179,7 @@ def counted_clips(labels: Sequence[str], others: Sequence[str]) -> str:
 
 def _signature(name: str) -> tuple[str | Decimal, ...]:
     """Return the texts of a name in lower case, without its date and time."""
-    return tuple(name_parts(CALENDAR.sub("\0", name).lower())[::2])
+    return tuple(name_parts(_without_moment(name).lower())[::2])
 
 
 def _by_other_numbers(names: list[str]) -> list[list[str]]:
@@ -149,7 +187,7 @@ def _by_other_numbers(names: list[str]) -> list[list[str]]:
 
     The names stay one group if a part would have fewer than `MIN_SERIES` names.
     """
-    if all(CALENDAR.search(name) for name in names):
+    if any(all(moment.search(name) for name in names) for moment in MOMENTS):
         return [names]
     numbers = [name_parts(name)[1::2] for name in names]
     distinct = [len(set(column)) for column in zip(*numbers, strict=True)]
@@ -164,8 +202,8 @@ def _by_other_numbers(names: list[str]) -> list[list[str]]:
 
 def _label(names: list[str]) -> str:
     """Return what the names of a series share: the first of them without the number that counts."""
-    parts = [name_parts(CALENDAR.sub("\0", name)) for name in names]
-    texts = NUMBER_IN_NAME.split(CALENDAR.sub("\0", names[0]))
+    parts = [name_parts(_without_moment(name)) for name in names]
+    texts = NUMBER_IN_NAME.split(_without_moment(names[0]))
     same = [len({part[place] for part in parts}) == 1 for place in range(len(parts[0]))]
     words = [text for place, text in enumerate(texts) if place % 2 == 0 or same[place]]
     return re.sub(r"[^\w.-]+|_+", "_", "".join(words).replace("\0", "")).strip("_-.")
@@ -190,18 +228,41 @@ def _check_strays(series: list[Series], others: list[str]) -> None:
             raise InputError(f"'{name}' is a copy of '{known[original.lower()]}'; remove one")
 
 
-def _calendar_times(names: Sequence[str]) -> list[float] | None:
-    """Return seconds since the first of dates with times in names; None if one has none, or if they do not rise."""
-    moments = []
-    for name in names:
-        found = CALENDAR.search(name)
-        if found is None:
-            return None
-        try:
-            moment = datetime.strptime("".join(found.groups()[:6]), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-        except ValueError:
-            return None
-        moments.append(Decimal(int(moment.timestamp())) + Decimal(f"0.{found[7] or 0}"))
-    if len(moments) < 2 or any(later <= earlier for earlier, later in pairwise(moments)):
+def _without_moment(name: str) -> str:
+    """Return a name with a character in the place of a date with a time, or of another moment."""
+    for moment in MOMENTS:
+        name = moment.sub("\0", name)
+    return name
+
+
+def _moments(names: Sequence[str]) -> list[float] | None:
+    """Return the times of names that each state a moment in two or more numbers: a date, or seconds and nanoseconds.
+
+    Times are seconds since 1970, or since the first of dates, whose zone is not known. None if a name states none, if
+    they do not rise, or if a counter follows the date, and no fraction of a second.
+    """
+    if len(names) < 2:
         return None
-    return [float(each - moments[0]) for each in moments]
+    dates = [CALENDAR.search(name) for name in names]
+    if all(dates):
+        moments = [_date(*found.groups()) for found in dates if found is not None]
+    else:
+        stamps = [SINCE_1970.search(name) for name in names]
+        moments = [None if found is None else Decimal(f"{found[1]}.{found[2]}") for found in stamps]
+    known = [moment for moment in moments if moment is not None]
+    if len(known) < len(names) or not _rise(known):
+        return None
+    if all(dates):
+        digits = next((len(found[8]) for found in dates if found is not None and found[8]), 0)
+        counts = digits > 0 and _usual_step(known) == Decimal(10) ** -digits
+        return None if counts else [float(each - known[0]) for each in known]
+    return [float(each) for each in known]
+
+
+def _date(*parts: str | None) -> Decimal | None:
+    """Return the seconds since 1970 of the parts of a date with a time, as if in UTC; None if there is no such date."""
+    try:
+        moment = datetime.strptime("".join(part or "" for part in parts[:6]), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return Decimal(int(moment.timestamp())) + Decimal(f"0.{parts[6] or parts[7] or 0}")

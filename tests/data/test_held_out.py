@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_clip_that_would_lose_a_third_of_its_frames_is_not_divided() -> None:
     kept, tails = without_tail([clip_of(21), clip_of(22), clip_of(60)], 0.1, (-1, 1))
     assert [len(clip.frames) for clip in kept] == [21, 14, 52]
     assert [len(clip.frames) for clip in tails] == [8, 8]
+
+
+@pytest.mark.parametrize("unmeasured", [0, 1, 6, 15])
+def test_a_tail_has_measured_lengths_where_the_log_ends_before_the_clip(unmeasured: int) -> None:
+    clip = clip_of(80)
+    known = 80 - unmeasured
+    frames = [replace(frame, speed=8.0 if i < known else None) for i, frame in enumerate(clip.frames)]
+    (kept,), (tail,) = without_tail([replace(clip, frames=tuple(frames))], 0.1, (-1, 1))
+    assert len(target_indices(tail, (-1, 1), measured=True)) >= MIN_TARGETS
+    assert len(tail.frames) == 8 + unmeasured
+    assert [frame.name for frame in (*kept.frames, *tail.frames)] == [frame.name for frame in clip.frames]
 
 
 def test_clips_that_are_all_too_short_are_an_error_that_says_what_to_do() -> None:

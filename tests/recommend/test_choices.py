@@ -116,6 +116,22 @@ def test_the_height_of_a_camera_without_calibration_gives_no_metres() -> None:
         assert words in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
 
 
+@pytest.mark.parametrize("measured", [54, 60])
+def test_a_log_that_ends_before_the_clip_gives_metres(measured: int) -> None:
+    clip = clip_of()
+    frames = [replace(frame, speed=10.0 if i < measured else None) for i, frame in enumerate(clip.frames)]
+    looked = look_of(replace(clip, frames=tuple(frames)))
+    values = values_of(looked)
+    assert "velocity" in kinds(values)
+    assert values["data"]["val_tail"] > 0
+    assert scale_in_advance(choose(looked, SOURCE, BUDGET), looked) == "metres from speed"
+
+
+def test_a_clip_without_the_speeds_that_others_have_is_named() -> None:
+    looked = look_of(clip_of(), replace(clip_of(speed=None), name="other"))
+    assert "up to a factor: other without speeds and poses" in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
+
+
 def test_the_comment_says_how_places_are_counted() -> None:
     bare = clip_of(length=200, speed=None)
     images = replace(bare, independent=True, frames=bare.frames[:5])

@@ -86,7 +86,8 @@ class ClipDataset(Dataset[Sample]):
             if not indices and target_indices(clip, offsets):
                 raise InputError(
                     f"{clip.path}: no frame of clip {clip.name} has a known distance to its context frames at "
-                    f"{list(offsets)}, because too few frames have a speed or a pose; leave the clip out"
+                    f"{list(offsets)}, because too few frames have a speed or a pose; leave the clip out, or cut it "
+                    f"with frames"
                 )
             if not indices:
                 target = "frame" if clip.targets is None else f"target (of {len(clip.targets)})"

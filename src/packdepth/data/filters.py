@@ -114,6 +114,18 @@ def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:
     return np.array(static)
 
 
+def static_frames(clip: Clip, drop: DropStatic) -> np.ndarray:
+    """Return for each frame whether it is static: [frames] bool.
+
+    Args:
+        clip: at least two consecutive frames.
+        drop: how static frames are recognized.
+
+    Raises InputError if this is by speed and the clip knows none.
+    """
+    return static_by_image(clip) if drop.by == "image" else static_by_speed(clip, drop.slowest)
+
+
 def moving(clips: Sequence[Clip], drop: DropStatic | None) -> list[Clip]:
     """Return clips without their static frames.
 
@@ -137,7 +149,7 @@ def without_static(clip: Clip, drop: DropStatic) -> Clip:
     """
     if clip.independent or len(clip.frames) < 2:
         return clip
-    static = static_by_image(clip) if drop.by == "image" else static_by_speed(clip, drop.slowest)
+    static = static_frames(clip, drop)
     frames = tuple(frame for frame, stands in zip(clip.frames, static, strict=True) if not stands)
     if len(frames) < 2:
         raise InputError(

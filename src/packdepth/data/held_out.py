@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from packdepth.data.targets import distance_source
 from packdepth.errors import InputError
 from packdepth.records import Clip
 
@@ -16,13 +18,25 @@ MAX_SHARE = 1 / 3  # of a clip's frames: a clip that would give up more is train
 def tail_length(clip: Clip, share: float, offsets: Sequence[int]) -> int:
     """Return the number of frames of a clip's held-out tail; 0 if the clip is too short to give up frames.
 
+    Where a log of speeds ends before the clip does, the frames behind its end come on top of the share, so that the
+    tail has measured lengths.
+
     Args:
         clip: the clip.
         share: the share of its frames that is held out, at least.
         offsets: offsets of the context frames from the target, in frames.
     """
-    count = max(_needed(offsets), math.ceil(share * len(clip.frames)))
+    count = max(_needed(offsets), math.ceil(share * len(clip.frames))) + _unmeasured_at_end(clip)
     return 0 if count > math.ceil(max(MAX_SHARE, share) * len(clip.frames)) else count
+
+
+def _unmeasured_at_end(clip: Clip) -> int:
+    """Return how many of a clip's last frames have no speed or pose, where others have; 0 if none has."""
+    source = distance_source(clip)
+    if source is None:
+        return 0
+    known = [(frame.speed if source == "speed" else frame.pose) is not None for frame in clip.frames]
+    return known[::-1].index(True)
 
 
 def _needed(offsets: Sequence[int]) -> int:
@@ -70,3 +84,21 @@ def without_tail(clips: Sequence[Clip], share: float, offsets: Sequence[int]) ->
             f"{max((len(clip.frames) for clip in clips), default=0)}); remove val_tail, or give clips to data.val"
         )
     return kept, tails
+
+
+def trained_on(validation: Sequence[Clip], clips: Sequence[Clip]) -> list[Clip]:
+    """Return the clips of a validation that have a target of the training: one of the same name, of the same file.
+
+    Args:
+        validation: clips to validate on.
+        clips: clips to train on.
+    """
+    targets = {clip: _targets(clip) for clip in validation}
+    sought = set().union(*targets.values())
+    common = sought & {key for clip in clips for key in _targets(clip) & sought}
+    return [clip for clip, keys in targets.items() if keys & common]
+
+
+def _targets(clip: Clip) -> set[tuple[Path, str]]:
+    """Return the file and the name of each frame of a clip that may be a target."""
+    return {(frame.image.path, frame.name) for frame in clip.frames if clip.is_target(frame)}

@@ -14,6 +14,7 @@ from packdepth.optimization.muon import BOUNDING_DECAY
 from packdepth.progress import counted
 from packdepth.recommend.look import Look
 from packdepth.records import Clip
+from packdepth.sources.files import listed
 from packdepth.sources.guess import guess_in_words
 
 # Settings, with the records in docs/results that they come from.
@@ -184,6 +185,13 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
         return (
             f"up to a factor: only {counted(measured, 'clip')} of {len(look.clips)} can be trained by measured depth; "
             f"leave out the others"
+        )
+    drives = [clip for clip in look.clips if not clip.independent]
+    unknown = [clip.name for clip in drives if distance_source(clip) is None]
+    if 0 < len(unknown) < len(drives):
+        return (
+            f"up to a factor: {listed(unknown)} without speeds and poses, which other clips have; leave out what has "
+            f"none, or give its log"
         )
     return f"up to a factor: nothing gives metres; {advice}"
 

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from packdepth import checkpoint
 from packdepth.blocks import CheckpointContext, Unknown, blaming, package_of
-from packdepth.config import Imported, Run, blocks_of, load_run, packages_of, parse_run
+from packdepth.config import DropStatic, Imported, Run, blocks_of, load_run, packages_of, parse_run
 from packdepth.data.agreement import check_agreement
 from packdepth.data.faults import check_faults
 from packdepth.data.fields import FIELDS, check_offers
-from packdepth.data.filters import moving
-from packdepth.data.held_out import without_tail
+from packdepth.data.filters import moving, static_frames
+from packdepth.data.held_out import trained_on, without_tail
 from packdepth.data.label_maps import check_labeled, check_sky
 from packdepth.data.overlap import without_repeated_frames
 from packdepth.data.targets import (
@@ -48,6 +48,7 @@ from packdepth.ownership import owned
 from packdepth.progress import announced, counted
 from packdepth.records import Batch, Clip, Outputs
 from packdepth.sharing.address import address
+from packdepth.sources.files import listed
 from packdepth.sources.guess import assume_fov
 from packdepth.sources.video import check_sizes_of_videos
 from packdepth.training.calibration import Calibration
@@ -202,7 +203,8 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         undecided = too_few_steps(output / "best", clips, device)
         if undecided is not None:
             print(f"warning: {undecided}")
-        meta = check_scales(output, clips, validation, device)
+        seen = trained_on(validation, clips)
+        meta = check_scales(output, clips, [clip for clip in validation if clip not in seen], device)
         print(f"scale: {meta.scale}")
         epoch = f"epoch {checkpoint.read_description(output / 'best')[1].epoch} of {run.training.epochs}"
         print(f"checkpoints: {output / 'best'} ({epoch}) and {output / 'last'}")
@@ -243,6 +245,7 @@ def run_clips(run: Run, objective: Objective, checked: bool = False) -> RunClips
         whole, found, validation = (assume_fov(clips, run.camera.fov) for clips in (whole, found, validation))
         assumed = distinct_cameras(assume_fov(uncalibrated, run.camera.fov))
     clips = moving(found, run.data.drop_static)
+    _warn_of_standing_tails(found, validation, run.data.drop_static)
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers(clips, objective.needs(), validation)
@@ -258,6 +261,21 @@ def run_clips(run: Run, objective: Objective, checked: bool = False) -> RunClips
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
     return RunClips(found, clips, validation, assumed, said_by_road)
+
+
+def _warn_of_standing_tails(clips: Sequence[Clip], validation: Sequence[Clip], drop: DropStatic | None) -> None:
+    """Warn of held-out tails in most of whose frames the camera stands, where training leaves such frames out."""
+    if drop is None:
+        return
+    names = {clip.name for clip in clips}
+    for tail in validation:
+        if tail.name in names and (standing := int(static_frames(tail, drop).sum())) > len(tail.frames) / 2:
+            warnings.warn(
+                f"{tail.name}: the camera stands in {standing} of the {counted(len(tail.frames), 'frame')} held out, "
+                f"which choose the best checkpoint; cut the clip before them with frames",
+                InputWarning,
+                stacklevel=2,
+            )
 
 
 def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip], list[Clip]]:
@@ -276,6 +294,13 @@ def training_and_validation(run: Run) -> tuple[list[Clip], list[Clip], list[Clip
     gc.freeze()  # all frames stay to the end: a million take the garbage collector seconds, and workers need no copies
     check_sizes_of_videos([*whole, *validation])
     clips, validation = without_repeated_frames(whole, validation)
+    if both := trained_on(validation, clips):
+        warnings.warn(
+            f"data.val: {listed([clip.name for clip in both])} is trained on, too, so that scores say nothing about "
+            f"other images; leave it out, and write val_tail: 0.1 to hold out the end of each clip",
+            InputWarning,
+            stacklevel=2,
+        )
     if run.data.val_tail == 0:
         return whole, clips, validation
     clips, tails = without_tail(clips, run.data.val_tail, run.data.context)

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packdepth.blocks import parse
 from packdepth.config import Run
 from packdepth.geometry.camera import Camera
+from packdepth.networks.blocks import DEPTH_NETWORKS
 from packdepth.recommend.choices import (
     FEW_IMAGES,
     FEW_PRETRAINED,
@@ -130,6 +133,23 @@ def test_a_log_that_ends_before_the_clip_gives_metres(measured: int) -> None:
 def test_a_clip_without_the_speeds_that_others_have_is_named() -> None:
     looked = look_of(clip_of(), replace(clip_of(speed=None), name="other"))
     assert "up to a factor: other without speeds and poses" in scale_in_advance(choose(looked, SOURCE, BUDGET), looked)
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+@pytest.mark.parametrize("depth", [0.02, 0.35, 1.0, 12.0, 30.0, 115.0, 900.0])
+def test_the_network_reaches_from_far_below_to_far_above_the_typical_depth(
+    monkeypatch: pytest.MonkeyPatch, pretrained: bool, depth: float
+) -> None:
+    monkeypatch.setattr("packdepth.recommend.choices.has_best_weights", lambda: pretrained)
+    looked = look_of(clip_of(), depth=depth)
+    (choice,) = [each for each in choose(looked, SOURCE, BUDGET) if each.key == "networks.depth"]
+    network = parse(DEPTH_NETWORKS.find(choice.value["kind"]), choice.value, "test").build()
+    inverse = network.head(torch.tensor([-30.0, 30.0]))
+    within = min(max(depth, 0.1), 300.0)
+    assert float(inverse[0]) <= 1 / (3 * within)
+    assert float(inverse[1]) >= 2 / within - 1e-6
+    assert choice.value["initial_depth"] == pytest.approx(within)
+    assert ("is odd" in choice.why) == (depth != within)
 
 
 def test_the_comment_says_how_places_are_counted() -> None:

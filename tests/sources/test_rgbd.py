@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image
 from present import present
 from scipy.spatial.transform import Rotation
 
+from packdepth.errors import InputWarning
 from packdepth.geometry.lens import BrownConrady
 from packdepth.sources.rgbd import Rgbd, read_pose, read_stamped
 
@@ -92,6 +94,17 @@ def test_tum(tum: Path) -> None:
     np.testing.assert_allclose(present(clip.frames[1].pose), motion(3), atol=1e-9)  # that of 10.03 s
     depth = present(clip.frames[1].depth).read()
     assert (depth[0, 1], depth[5, 5]) == (0, 2.0)
+
+
+@pytest.mark.parametrize("steps", [1000, 5000])
+def test_depth_may_have_another_unit_than_that_of_the_layout(scenes: Path, tum: Path, steps: int) -> None:
+    for root, value in ((scenes, 1500), (tum, 10000)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            (clip,) = source(root, depth_steps=steps).clips()
+        assert present(clip.frames[0].depth).read()[5, 5] == value / steps
+    with pytest.warns(InputWarning, match="5000 for a metre; give depth_steps=1000 if it is in millimetres"):
+        source(tum.rename(tum.with_name("own"))).clips()
 
 
 def test_what_the_calibration_states_reaches_the_clip(scenes: Path, tum: Path) -> None:

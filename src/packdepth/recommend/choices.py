@@ -52,7 +52,9 @@ USUAL_MOTION = 0.015  # image widths between a frame and its context: that of KI
 SMALL_MOTION = 0.6  # of it: below, context frames are taken from farther away
 MAX_STRIDE = 10  # frames between target and context
 ROTATION_SCALE = 0.03  # radians for a unit of predicted rotation; for one of translation, the step from frame to frame
-DEPTH_RANGE = (1.0, 30.0)  # metres, of the initial depth: beyond it, the data say something odd
+DEPTH_LIMITS = (0.1, 300.0)  # metres, of the initial depth: beyond them, the data say something odd
+USUAL_DEPTHS = (1.0, 30.0)  # metres, typical depths that the default range of the networks suits
+NEAREST, FARTHEST = 0.01, 10.0  # of another typical depth: smallest and largest depth, as the defaults are of 10 m
 UNKNOWN_DEPTH = 12.0  # metres: the initial depth where nothing tells it, that of streets
 CACHE_BYTES = 2 * 1024**3  # bytes of memory for resized images; more images are read from disk in every pass
 BYTES_OF_A_PIXEL = 12  # three float32
@@ -116,6 +118,16 @@ class Situation:
     def pretrained(self) -> bool:
         """Whether the depth network starts from ImageNet: if the package of the weights is installed."""
         return has_best_weights()
+
+    @property
+    def depth(self) -> float:
+        """The typical depth of the scene, in metres, within `DEPTH_LIMITS`."""
+        return min(max(self.look.depth or UNKNOWN_DEPTH, DEPTH_LIMITS[0]), DEPTH_LIMITS[1])
+
+    @property
+    def usual(self) -> bool:
+        """Whether the default range of the networks suits this depth."""
+        return USUAL_DEPTHS[0] <= self.depth <= USUAL_DEPTHS[1]
 
     @property
     def has_distance(self) -> bool:
@@ -506,22 +518,29 @@ def _camera(clips: Sequence[Clip]) -> list[Choice]:
 
 def _networks(situation: Situation) -> list[Choice]:
     look, has_distance = situation.look, situation.has_distance
-    known = look.depth is not None
-    depth = round(min(max(look.depth or UNKNOWN_DEPTH, DEPTH_RANGE[0]), DEPTH_RANGE[1]), 1)
-    reason = "the typical depth here" if known else "a guess; only its ratio to the motion counts"
-    why = f"starts at {depth:g} m, {reason}"
+    limits: dict[str, float] = {}
+    depth, why = _rounded(situation.depth), "the typical depth here"
+    if look.depth is None:
+        why = "a guess; only its ratio to the motion counts"
+    elif situation.depth != look.depth:
+        why = f"as {look.depth:.3g} m, the typical depth here, is odd"
+    if not situation.usual:
+        limits = {"min_depth": _rounded(NEAREST * depth), "max_depth": _rounded(FARTHEST * depth)}
+        why = f"{why}, and predicts {limits['min_depth']:g} to {limits['max_depth']:g} m"
     if situation.stereo:
-        depth = round(0.6 * depth, 1)
-        why = f"starts at {depth:g} m, nearer than the typical depth: view synthesis pulls to the nearest match"
+        depth, why = _rounded(0.6 * depth), "nearer than the typical depth: view synthesis pulls to the nearest match"
+    why = f"starts at {depth:g} m, {why}"
+    network: dict[str, Any] = {"kind": "encoder_decoder", "encoder": BEST_ENCODER, "initial_depth": depth} | limits
     if situation.pretrained:
-        network: dict[str, Any] = {"kind": "encoder_decoder", "encoder": BEST_ENCODER, "initial_depth": depth}
         why = f"pretrained on ImageNet (extra pretrained); {why}"
     else:
-        preset = "tiny" if situation.budget.accelerator == "cpu" else "small"
-        network = {"kind": "packnet", "preset": preset, "initial_depth": depth}
         why = f"{why}; from random weights, as the extra pretrained is not installed"
-        if situation.many:
-            network["dropout"] = 0.2
+        network["encoder"] = BEST_ENCODER | {"weights": None, "normalization": "group"}
+        if situation.usual:
+            preset = "tiny" if situation.budget.accelerator == "cpu" else "small"
+            network = {"kind": "packnet", "preset": preset, "initial_depth": depth}
+            if situation.many:
+                network["dropout"] = 0.2
     choices = [Choice("networks.depth", network, why)]
     if not situation.context:
         return choices
@@ -536,6 +555,11 @@ def _networks(situation: Situation) -> list[Choice]:
         pose |= {"translation_scale": round(forward, 3), "rotation_scale": ROTATION_SCALE}
         why = f"{why}; with these scales, its changes are learned in time (docs/results/2026-11-26-changing-speed.md)"
     return [*choices, Choice("networks.pose", pose, why)]
+
+
+def _rounded(value: float) -> float:
+    """Return a number with three digits."""
+    return float(f"{value:.3g}")
 
 
 def _terms(situation: Situation) -> list[Choice]:
@@ -580,7 +604,7 @@ def _training(situation: Situation) -> list[Choice]:
     batch = 16 if situation.averages else 4
     batch = -(-batch // budget.processes) * budget.processes
     muon: dict[str, Any] = {"kind": "muon", "learning_rate": 0.04 if many else 0.03, "pose_learning_rate": 0.02}
-    if situation.pretrained:
+    if situation.pretrained or not situation.usual:
         muon["weight_decay"] = BOUNDING_DECAY  # the decoder has no normalization
     elif many:
         muon["weight_decay"] = 0.2

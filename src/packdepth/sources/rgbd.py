@@ -9,16 +9,18 @@ Depth maps are assumed to be aligned with the color images. This holds for TUM, 
 from __future__ import annotations
 
 import re
+import warnings
 from bisect import bisect_left
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from packdepth.blocks import nearest
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import BrownConrady
 from packdepth.records import Clip, Frame
@@ -41,8 +43,7 @@ TUM_CAMERAS = {  # as TUM publishes them, with their lenses, by a part of the se
     ),
     "freiburg3": CameraFacts(camera=Camera(535.4, 539.2, 320.1, 247.6, width=640, height=480)),  # undistorted images
 }
-ScenesDepth = partial(DepthPng, steps=1000)
-TumDepth = partial(DepthPng, steps=5000)
+SCENES_STEPS, TUM_STEPS = 1000, 5000  # value of one metre in their depth maps
 
 
 class Rgbd(Source):
@@ -55,6 +56,9 @@ class Rgbd(Source):
     """Folders in `root` to use, such as ["seq-01"]; all of them if left out."""
     camera: Path | None = None
     """camera.yaml of the color images; if left out, the calibration that the data set publishes."""
+    depth_steps: PositiveInt | None = None
+    """Value of one metre in the depth maps, such as 1000 for millimetres; if left out, that of the data set of this
+    layout: 1000 of 7-Scenes, 5000 of TUM."""
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
@@ -84,10 +88,20 @@ class Rgbd(Source):
     def _clip(self, folder: Path) -> Clip:
         """Make the clip of a sequence."""
         tum = (folder / "rgb.txt").exists()
-        frames, interval = self._tum_frames(folder) if tum else (_scenes_frames(folder), 1 / SCENES_RATE)
+        depth_png = partial(DepthPng, steps=self.depth_steps or (TUM_STEPS if tum else SCENES_STEPS))
+        found = self._tum_frames(folder, depth_png) if tum else (_scenes_frames(folder, depth_png), 1 / SCENES_RATE)
+        frames, interval = found
         facts = self._camera(folder, tum)
         camera = facts["camera"]
         maps = [frame.depth for frame in frames if frame.depth is not None]
+        of_tum = any(name in folder.resolve().name for name in TUM_CAMERAS)
+        if tum and maps and self.depth_steps is None and not of_tum:
+            warnings.warn(
+                f"{folder}: its depth is read as TUM's, {TUM_STEPS} for a metre; give depth_steps={SCENES_STEPS} if it "
+                f"is in millimetres",
+                InputWarning,
+                stacklevel=2,
+            )
         calibration = self.camera or folder
         check_sizes([*(frame.image for frame in frames), *maps], camera.height, camera.width, calibration)
         place = f"{folder.resolve().parent.name}/{folder.resolve().name}"
@@ -108,7 +122,7 @@ class Rgbd(Source):
             f"give its camera.yaml as 'camera'"
         )
 
-    def _tum_frames(self, folder: Path) -> tuple[list[Frame], float | None]:
+    def _tum_frames(self, folder: Path, depth_png: Callable[[Path], DepthPng]) -> tuple[list[Frame], float | None]:
         """Return frames with the depth map and pose nearest in time, and the median time between images."""
         images = read_stamped(folder / "rgb.txt", 1)
         maps = read_stamped(folder / "depth.txt", 1) if (folder / "depth.txt").exists() else []
@@ -132,7 +146,7 @@ class Rgbd(Source):
                     name=Path(name).stem,
                     time=time,
                     image=ImageFile(files[name]),
-                    depth=TumDepth(depth_path) if depth_path is not None and depth_path.exists() else None,
+                    depth=depth_png(depth_path) if depth_path is not None and depth_path.exists() else None,
                     pose=None if place is None else places[place],
                 )
             )
@@ -147,7 +161,7 @@ def _is_sequence(folder: Path) -> bool:
 # --- 7-Scenes -----------------------------------------------------------------------------------------------------
 
 
-def _scenes_frames(folder: Path) -> list[Frame]:
+def _scenes_frames(folder: Path, depth_png: Callable[[Path], DepthPng]) -> list[Frame]:
     """Return the frames of a sequence, sorted by number, with the depth maps and poses that exist."""
     frames = []
     for image in by_name(folder.glob("frame-*.color.*")):
@@ -161,7 +175,7 @@ def _scenes_frames(folder: Path) -> list[Frame]:
                 name=f"frame-{number}",
                 time=int(number) / SCENES_RATE,
                 image=ImageFile(image),
-                depth=ScenesDepth(depth) if depth.exists() else None,
+                depth=depth_png(depth) if depth.exists() else None,
                 pose=read_pose(place) if place.exists() else None,
             )
         )

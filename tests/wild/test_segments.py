@@ -12,8 +12,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from packdepth.data.overlap import overlaps, repeated_frames, without_repeated_frames
+from packdepth.errors import InputWarning
 from packdepth.inspection.check import check
 from packdepth.inspection.import_data import import_data
+from packdepth.inspection.splits import by_drive
 from packdepth.sources.open import open_clips
 
 from .conftest import Command
@@ -85,6 +87,12 @@ def test_no_moment_is_trained_on_and_held_out(segments: Path) -> None:
     with pytest.warns(UserWarning, match="its first 20 frames repeat"):
         (validation,), (training,) = without_repeated_frames([clips["001.mp4"]], [clips["002.mp4"]])
     assert (len(validation.frames), training.frames[0].name) == (40, "000020")
+
+
+def test_segments_of_one_drive_stay_together_in_splits_and_others_are_named(segments: Path) -> None:
+    with pytest.warns(InputWarning, match=r"001\.mp4, 003\.mp4 are taken for drives of their own"):
+        drives = by_drive(open_clips(segments))
+    assert [[clip.path.name for clip in clips] for clips in drives.values()] == [["001.mp4", "002.mp4"], ["003.mp4"]]
 
 
 def test_what_a_run_does_not_use_is_not_repeated(segments: Path) -> None:

@@ -81,17 +81,24 @@ def _motion(one: np.ndarray, other: np.ndarray) -> float:
 def overlaps(clips: Sequence[Clip]) -> dict[Path, tuple[Path, int]]:
     """Return the videos that begin with the end of the one before in their series: this one, and how many frames.
 
-    A series are the videos of a folder whose names differ in numbers only.
-
     Args:
         clips: clips of any sources; those of videos are compared.
+    """
+    pairs = [pair for videos in series_of_videos(clips) for pair in pairwise(videos)]
+    return {later: (earlier, count) for earlier, later in pairs if (count := repeated_frames(earlier, later))}
+
+
+def series_of_videos(clips: Sequence[Clip]) -> list[list[Path]]:
+    """Return the videos of clips by their series, in order: those of a folder whose names differ in numbers only.
+
+    Args:
+        clips: clips of any sources.
     """
     series: dict[tuple[object, ...], set[Path]] = {}  # by folder and texts of names: ..7F.mp4, ..7R.mp4
     for clip in clips:
         if isinstance(file := clip.frames[0].image, VideoFrame):
             series.setdefault((file.path.parent, *name_parts(file.path.stem.lower())[::2]), set()).add(file.path)
-    pairs = [pair for videos in series.values() for pair in pairwise(by_name(videos))]
-    return {later: (earlier, count) for earlier, later in pairs if (count := repeated_frames(earlier, later))}
+    return [by_name(videos) for videos in series.values()]
 
 
 def without_repeated_frames(*groups: Sequence[Clip]) -> list[list[Clip]]:

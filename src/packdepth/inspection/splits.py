@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from packdepth.data.overlap import overlaps, series_of_videos
 from packdepth.disk import replaced_together
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.files import make_folder
 from packdepth.progress import counted
 from packdepth.records import Clip
+from packdepth.sources.files import listed
 from packdepth.sources.recognize import source_at
 from packdepth.sources.split import own_line, write_split
 
@@ -63,12 +66,27 @@ def make_splits(
 def by_drive(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
     """Group clips by their drive. A clip without a drive forms a group of its own, named by its path.
 
+    Videos that begin with the end of another, as dash cams write them, are of its drive. Warns of others whose names
+    count.
+
     Args:
         clips: the clips to group.
     """
+    before = {later: earlier for later, (earlier, _) in overlaps(clips).items()}
     drives: dict[str, list[Clip]] = {}
     for clip in clips:
-        drives.setdefault(clip.drive or str(clip.path), []).append(clip)
+        path = clip.path
+        while path in before:
+            path = before[path]
+        drives.setdefault(clip.drive or str(path), []).append(clip)
+    for videos in series_of_videos(clips):
+        if len(apart := [video for video in videos if video not in before]) > 1:
+            warnings.warn(
+                f"{apart[0].parent}: {listed([video.name for video in apart])} are taken for drives of their own; if "
+                f"they are pieces of one drive, edit the lists",
+                InputWarning,
+                stacklevel=3,
+            )
     return drives
 
 

@@ -85,7 +85,10 @@ class Data(Closed):
     val: list[AnySource] = []
     """Clips to validate on. The loss is computed on all of them, metrics on those with measured depth."""
     val_tail: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Share of the frames of each training clip, at its end, that is validated on and not trained on; 0 for none."""
+    """Share of the frames of each training clip, at its end, that is validated on and not trained on; 0 for none.
+
+    Frames behind the last measured speed or pose come on top.
+    """
     image_size: ImageSize
     """Height and width of the input of the networks, in pixels."""
     context: tuple[int, ...] = (-1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -25,8 +25,10 @@ from packdepth.errors import InputError
 from packdepth.evaluation.odometry_command import clip_odometry, odometry
 from packdepth.geometry.camera import Camera
 from packdepth.inference.predictor import PAIRS, Predictor
+from packdepth.inference.trajectory import check_trajectory
 from packdepth.records import Clip, Frame
 from packdepth.sources import Folder
+from packdepth.sources.open import open_clips
 
 from .conftest import META, STEP, Straight, reader, run
 
@@ -88,8 +90,54 @@ def test_a_clip_in_another_world(moving_clip: Path, tmp_path: Path) -> None:
 def test_images_without_poses(moving_clip: Path, tmp_path: Path) -> None:
     (report,) = odometry(reader(), moving_clip / "frames", tmp_path)
     assert report.errors is None
-    assert "no measured poses" in report.text()
+    assert report.text().endswith("\nthe frames have no measured poses, so no errors")
     assert json.loads((tmp_path / "odometry.json").read_text())["errors"] is None
+
+
+@pytest.mark.parametrize(
+    ("lacking", "speeds", "lack"),
+    [
+        ([3], True, "1 of 6 frames has no measured pose"),
+        ([0, 5], True, "2 of 6 frames have no measured pose"),
+        ([3], False, "1 of 6 frames has no measured pose"),
+        (list(range(world.FRAMES)), True, "the frames have no measured poses"),
+    ],
+)
+def test_frames_without_a_pose_are_counted(
+    moving_clip: Path, tmp_path: Path, lacking: list[int], speeds: bool, lack: str
+) -> None:
+    clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    head, *rows = ((clip / "frames.csv").read_text()).splitlines()
+    cells = [row.split(",") for row in rows]
+    for index, row in enumerate(cells):
+        row[2:] = [row[2] if speeds else "", *([""] * 7 if index in lacking else row[3:])]
+    (clip / "frames.csv").write_text("\n".join([head, *(",".join(row) for row in cells)]) + "\n")
+    (report,) = odometry(reader(), clip, tmp_path / "out")
+    assert report.errors is None
+    assert report.text().endswith(f"\n{lack}, so no errors")
+    end = f"Its shape is not judged, because {lack}." if speeds else f"but {lack}, and speeds are not measured for all"
+    assert end in (tmp_path / "out/odometry.html").read_text()
+    assert json.loads((tmp_path / "out/odometry.json").read_text())["posed"] == world.FRAMES - len(lacking)
+
+
+@pytest.mark.parametrize(
+    ("metric", "lacking", "lack"),
+    [
+        (True, range(world.FRAMES), "the frames have no measured poses"),
+        (True, [3], "1 of 6 frames has no measured pose"),
+        (False, [3], "1 of 6 frames has no measured pose"),
+        (False, [], "its poses are in metres, and depth is not"),
+    ],
+)
+def test_a_map_without_a_trajectory_is_refused_with_what_is_missing(
+    moving_clip: Path, metric: bool, lacking: Sequence[int], lack: str
+) -> None:
+    (clip,) = open_clips(moving_clip)
+    frames = tuple(replace(f, pose=None) if i in lacking else f for i, f in enumerate(clip.frames))
+    whole = reader()
+    predictor = Predictor(whole.run, described(metric=metric), whole.depth, None, whole.device)
+    with pytest.raises(InputError, match=f"a map needs a trajectory, but {lack}, and the checkpoint holds no pose"):
+        check_trajectory(predictor, replace(clip, frames=frames), "map")
 
 
 def test_the_picture_shows_both_paths(moving_clip: Path, tmp_path: Path) -> None:
@@ -142,6 +190,17 @@ def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path
     (clip / "camera.yaml").write_text(yaml.safe_dump(camera | {"independent": True}))
     with pytest.raises(InputError, match="its images are independent"):
         odometry(reader(), clip, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("align", [False, True])
+def test_images_of_several_sizes_have_no_trajectory(moving_clip: Path, tmp_path: Path, align: bool) -> None:
+    """Nobody knows how the camera changed with the size."""
+    images = Path(shutil.copytree(moving_clip / "frames", tmp_path / "images"))
+    for name in ("000003.png", "000004.png", "000005.png"):
+        Image.open(images / name).resize((64, 64)).save(images / name)
+    with pytest.raises(InputError, match=r"00000\d\.png: is \d+x\d+ pixels, but other images of .* are .* of one size"):
+        odometry(reader(), images, tmp_path / "out", align=align)
     assert not (tmp_path / "out").exists()
 
 

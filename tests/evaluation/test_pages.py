@@ -101,7 +101,7 @@ def write_trajectory(path: Path) -> None:
     errors = odometry_errors(predicted, true)
     times = (np.arange(150) / 10).tolist()
     length, speed = float(distances(predicted)[-1]), "velocity (speed)"
-    report = OdometryReport(HOSTILE, HOSTILE, True, speed, "metric", 150, length, 149.0, errors, times, predicted)
+    report = OdometryReport(HOSTILE, HOSTILE, True, speed, "metric", 150, 150, length, 149.0, errors, times, predicted)
     write_odometry_page(path, report, true)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import world
+from described import described
 from markupsafe import escape
 
 import packdepth
@@ -98,6 +99,22 @@ def test_a_network_with_another_unit(raw: Path) -> None:
     assert report.rows["scaled"]["abs_rel"] < 1e-5
     assert report.rows["flip_scaled"]["abs_rel"] < 1e-5
     assert report.ego_motion is None  # no poses
+
+
+def test_lengths_are_those_of_prediction_on_a_camera_of_another_focal_length(odometry: Path) -> None:
+    """The network was trained on a shorter lens and takes for near what this one enlarges: it is right here."""
+    zoom = 1.22
+    predictor = reader(factor=zoom)
+    numbers = {"width": WIDTH, "height": HEIGHT, "cx": CX, "cy": CY, "fx": FOCAL / zoom, "fy": FOCAL / zoom}
+    predictor.meta = described(trained_cameras=[numbers])
+    (report,) = evaluate(predictor, ODOMETRY, odometry)
+    assert report.metric
+    assert report.rows["plain"]["abs_rel"] < 1e-3
+    (path,) = packdepth.odometry(predictor, odometry / "kitti_odometry/dataset/sequences/06")
+    assert path.errors is not None
+    assert report.ego_motion is not None
+    assert report.ego_motion.scale == pytest.approx(path.errors.distance / path.distance)
+    assert report.ego_motion.length_ratio == pytest.approx(zoom)
 
 
 def test_returns_that_training_used_are_not_evaluated(raw: Path) -> None:
@@ -421,7 +438,7 @@ def test_saved_predictions_score_as_their_checkpoint(odometry: Path, trained: Pa
         assert scores == pytest.approx(expected.rows[row], rel=1e-4)
     assert report.ego_motion is None
     (tmp_path / "saved/depth/000003.npz").unlink()
-    with pytest.raises(InputError, match=r"000003\.npz: not found; predict all frames"):
+    with pytest.raises(InputError, match=r"000003\.npz: not found, nor is it in .*06-left/depth; predict all frames"):
         evaluate(tmp_path / "saved", "kitti-odometry-clip", odometry)
 
 

@@ -24,6 +24,7 @@ from packdepth.inference.cameras import is_metric_for, known_camera, match_clip,
 from packdepth.inference.load import load
 from packdepth.progress import counted, progress
 from packdepth.records import Clip
+from packdepth.sources.base import check_frame_sizes
 from packdepth.sources.open import check_names, open_clips
 
 OWN_LENGTHS = "lengths are those of the ego-motion network, --align takes those of depth"
@@ -74,6 +75,7 @@ def odometry(
     for clip in clips:
         if clip.independent:
             raise InputError(f"{clip.path}: its images are independent; give consecutive frames of one camera")
+        check_frame_sizes(clip)
     if output is not None:
         check_names(clips, source, "process")
     predictor = checkpoint if isinstance(checkpoint, BasePredictor) else load(checkpoint, runtime=runtime)
@@ -152,6 +154,7 @@ def clip_odometry(
         scale_source=meta.scale_source + aligned,
         scale=scale,
         frames=len(poses),
+        posed=len(measured),
         distance=float(distances(poses)[-1]),
         measured=_length_by_speeds(clip) if errors is None else errors.distance,
         errors=errors,

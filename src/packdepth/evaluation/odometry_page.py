@@ -17,6 +17,7 @@ from packdepth.evaluation.odometry_report import MEANINGS, OdometryReport
 from packdepth.geometry.poses import from_first
 from packdepth.html import note, settings, table
 from packdepth.html.page import Page, Section, Verdict
+from packdepth.inference.trajectory import lack_of_poses
 
 MIN_PATH = 0.1  # metres, measured: a drift in per cent of a shorter path is noise; chosen
 PROTOCOL = {
@@ -80,9 +81,10 @@ def verdict(report: OdometryReport, true: np.ndarray | None) -> str:
         report: the predicted trajectory.
         true: measured poses T_world_camera [N, 4, 4], metres; None if there are none.
     """
+    lack = lack_of_poses(report.posed, report.frames)
     if report.measured is None:
         unit = f"{report.distance:.1f} m" if report.metric else "unknown length"
-        return f"Not judged: a path of {unit}, but neither poses nor speeds were measured to compare it with."
+        return f"Not judged: a path of {unit}, but {lack}, and speeds are not measured for all frames either."
     if report.measured < MIN_PATH:
         return f"Not judged: by what was measured, the camera stands; the predicted path is {_length(report)} long."
     if report.metric:
@@ -91,7 +93,7 @@ def verdict(report: OdometryReport, true: np.ndarray | None) -> str:
     else:
         length = f"not in metres ({_length(report)} where {report.measured:.1f} m are measured)"
     if true is None:
-        return f"The length of the path is {length}. Its shape is not judged: no poses were measured, only speeds."
+        return f"The length of the path is {length}. Its shape is not judged, because {lack}."
     end = drift(stretched(from_first(report.poses), _factor(report)), true)
     scaled = "" if report.metric else f" (after multiplication by {_factor(report):.4g})"
     off = f"{end * report.measured / 100:.1f} m from the measured end after {report.measured:.1f} m"

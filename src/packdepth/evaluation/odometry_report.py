@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from packdepth.evaluation.odometry import OdometryErrors
+from packdepth.inference.trajectory import lack_of_poses
 from packdepth.progress import counted
 
 MEANINGS = {
@@ -46,6 +47,8 @@ class OdometryReport:
     """The scale in words, with the lengths that it was compared with."""
     frames: int
     """The number of frames."""
+    posed: int
+    """The number of frames with a measured pose."""
     distance: float
     """The length of the predicted trajectory, in metres if `metric`, otherwise up to a factor."""
     measured: float | None
@@ -77,7 +80,7 @@ class OdometryReport:
             self.length(),
         ]
         if self.errors is None:
-            return "\n".join([*lines, "no measured poses, so no errors"])
+            return "\n".join([*lines, f"{lack_of_poses(self.posed, self.frames)}, so no errors"])
         values = asdict(self.errors)
         rows = (f"{name:<24}{values[name]:>12.4f}  {meaning}" for name, meaning in MEANINGS.items())
         return "\n".join([*lines, "", *rows])

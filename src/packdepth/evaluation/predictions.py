@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from packdepth.checkpoint import scale_in_words
+from packdepth.checkpoint import META, scale_in_words
 from packdepth.config import Imported
 from packdepth.errors import InputError
+from packdepth.evaluation.ground_truth import has_ground_truth
 from packdepth.evaluation.seen import divided
 from packdepth.geometry.depth import MIN_INV_DEPTH
 from packdepth.inference.base import BasePredictor, image_pixels
@@ -21,12 +22,19 @@ from packdepth.inference.exported import ExportedPredictor, fused, is_exported, 
 from packdepth.inference.exported import relative_difference as array_difference
 from packdepth.inference.load import load
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, relative_difference
+from packdepth.interop.monodepth2 import ENCODER
+from packdepth.interop.read import MODEL_CONFIG
+from packdepth.progress import counted
 from packdepth.reading import read_arrays, refusing
 from packdepth.records import Clip, Frame
 from packdepth.thumbnail import shows_other_scene, thumbnail
 
+CHECKPOINT_FILES = (META, ENCODER, MODEL_CONFIG)
+"""The files by which a folder is known as a checkpoint: of packdepth, of monodepth2 and of transformers."""
+
+SAVED_DEPTH = "depth that packdepth saved"  # the content of its files, for messages
+
 AnyPredictor = TypeVar("AnyPredictor", bound=BasePredictor)
-EgoMotion = Callable[[Iterable[np.ndarray]], np.ndarray]  # N images [H, W, 3] to T_next_current [N - 1, 4, 4]
 
 
 class FrameMaps(NamedTuple):
@@ -54,9 +62,16 @@ class Predictions(Protocol):
             clips: the clips that are predicted; their cameras may differ from those of the training.
         """
 
-    @property
-    def ego_motion(self) -> EgoMotion | None:
-        """The function that predicts ego-motion, see `Predictor.ego_motion`; None if there is none."""
+    def ego_motion(self, clip: Clip, images: Iterable[np.ndarray]) -> np.ndarray | None:
+        """Return the predicted ego-motion T_next_current [N - 1, 4, 4] of a clip, see `Predictor.ego_motion`.
+
+        Args:
+            clip: the clip.
+            images: the image of each of its N frames, [H, W, 3].
+
+        Returns:
+            The motions. Without any, the result is None, and no image is read.
+        """
 
     def untrained(self, clips: Sequence[Clip]) -> frozenset[tuple[str, str]] | None:
         """Return the clip and the name of each frame that was not trained on; None if that is not known.
@@ -95,6 +110,19 @@ class PredictorPredictions(Generic[AnyPredictor]):
         """
         return scale_on(clips, self.predictor.meta)
 
+    def ego_motion(self, clip: Clip, images: Iterable[np.ndarray]) -> np.ndarray | None:
+        """Return the predicted ego-motion of a clip, see `Predictions`.
+
+        Args:
+            clip: the clip. Lengths are corrected for its focal length, as in prediction.
+            images: the image of each of its frames, [H, W, 3].
+        """
+        if not self.predictor.has_pose:
+            return None
+        motions = self.predictor.ego_motion(images)
+        motions[:, :3, 3] *= match_clip(clip, self.predictor.meta).factor
+        return motions
+
     def untrained(self, clips: Sequence[Clip]) -> frozenset[tuple[str, str]] | None:
         """Return the clip and the name of each frame that was not trained on, see `Predictions`.
 
@@ -107,11 +135,6 @@ class PredictorPredictions(Generic[AnyPredictor]):
 
 class NetworkPredictions(PredictorPredictions[Predictor]):
     """The predictions of a checkpoint's networks."""
-
-    @property
-    def ego_motion(self) -> EgoMotion | None:
-        """The function that predicts ego-motion, see `Predictions`."""
-        return None if self.predictor.pose is None else self.predictor.ego_motion
 
     def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
         """Return the predicted maps of frames at the network's size, see `Predictions`.
@@ -137,11 +160,6 @@ class NetworkPredictions(PredictorPredictions[Predictor]):
 
 class ExportedPredictions(PredictorPredictions[ExportedPredictor]):
     """The predictions of an exported network."""
-
-    @property
-    def ego_motion(self) -> EgoMotion | None:
-        """The function that predicts ego-motion, see `Predictions`."""
-        return self.predictor.ego_motion if self.predictor.has_pose else None
 
     def maps(self, clip: Clip, frames: Sequence[Frame], images: Sequence[np.ndarray]) -> list[FrameMaps]:
         """Return the predicted maps of frames at the network's size, see `Predictions`.
@@ -181,28 +199,46 @@ def _by_frame(rows: dict[str, Tensor], doubts: dict[str, Tensor], count: int) ->
 class SavedPredictions:
     """The depth that `packdepth predict --save depth` wrote.
 
-    The files are depth/FRAME.npz, or CLIP/depth/FRAME.npz if there are several clips.
+    The files are depth/FRAME.npz, or CLIP/depth/FRAME.npz if there are several clips (CLIP is `Clip.short_name`).
 
     Args:
         folder: the folder that was written.
-        example: one of its npz files.
+        example: one of its npz files, which names the origin of the scale.
     """
 
-    ego_motion = None
     flip_note: str | None = None
 
     def __init__(self, folder: Path, example: Path) -> None:
         self.name, self.folder = str(folder), folder
-        saved = read_depth(example)
-        self.metric, self.scale_source = saved.metric, saved.scale_source
+        self.scale_source = read_unit(example).scale_source
+
+    def ego_motion(self, clip: Clip, images: Iterable[np.ndarray]) -> None:
+        """Return None: saved depth holds no motion.
+
+        Args:
+            clip: the clip; not used.
+            images: the images of its frames; not used.
+        """
 
     def scale_on(self, clips: Sequence[Clip]) -> tuple[bool, str]:
         """Return whether the saved depth is in metres, and its scale in words, see `Predictions`.
 
+        Depth is called metric only if each file says so.
+
         Args:
-            clips: the clips that were predicted; not used.
+            clips: the clips that were predicted. The files of their frames with ground truth are read.
         """
-        return self.metric, scale_in_words(self.metric, self.scale_source)
+        frames = [(clip, frame) for clip in clips for frame in clip.frames if has_ground_truth(frame)]
+        paths = [path for clip, frame in frames if (path := self._path(clip, frame)).exists()]
+        units = {path: read_unit(path) for path in paths}
+        sources = " and ".join(sorted({unit.scale_source for unit in units.values()}))
+        others = [path for path, unit in units.items() if not unit.metric]
+        if not others or sources == "none":
+            return not others, scale_in_words(not others, sources)
+        return False, (
+            f"not metric: {len(others)} of {counted(len(units), 'file')} say so, such as {others[0]} (their network is "
+            f"not metric, or their camera is too unlike that of its training)"
+        )
 
     def untrained(self, clips: Sequence[Clip]) -> None:
         """Return None: saved depth does not name the frames that its network was trained on.
@@ -217,21 +253,37 @@ class SavedPredictions:
         Args:
             clip: the clip of the frames.
             frames: the frames.
-            images: the image of each frame, [H, W, 3]. Raises InputError if depth was predicted from another scene.
+            images: the image of each frame, [H, W, 3]. Raises InputError if depth was predicted from another scene, or
+                has holes.
         """
         return [self._saved(clip, frame, image) for frame, image in zip(frames, images, strict=True)]
 
+    def _path(self, clip: Clip, frame: Frame) -> Path:
+        """Return the file of a frame: in the folder of its clip, or else in that of the only clip."""
+        of_clip, of_only_clip = (
+            folder / "depth" / f"{frame.name}.npz" for folder in (self.folder / clip.short_name, self.folder)
+        )
+        return of_clip if of_clip.exists() else of_only_clip
+
     def _saved(self, clip: Clip, frame: Frame, image: np.ndarray) -> FrameMaps:
         """Return the saved maps of a frame."""
-        places = [folder / "depth" / f"{frame.name}.npz" for folder in (self.folder / clip.path.name, self.folder)]
-        path = next((place for place in places if place.exists()), None)
-        if path is None:
-            raise InputError(f"{places[-1]}: not found; predict all frames of {clip.path} with --save depth")
+        path = self._path(clip, frame)
+        if not path.exists():
+            raise InputError(
+                f"{path}: not found, nor is it in {self.folder / clip.short_name / 'depth'}; predict all frames of "
+                f"{clip.path} with --save depth"
+            )
         saved = read_depth(path)
         if saved.thumbnail is not None and shows_other_scene(saved.thumbnail, thumbnail(image)):
             raise InputError(
                 f"{path}: was predicted from another image than frame {frame.name} of {clip.path}, of the same name; "
                 f"evaluate it on the data that it was predicted from"
+            )
+        holes = int((~(saved.depth > 0)).sum())
+        if holes:
+            raise InputError(
+                f"{path}: has no depth in {holes} of {saved.depth.size} pixels, as `Prediction.save` cuts them by "
+                f"max_depth, reliable or min_confidence; save all pixels, as packdepth predict --save depth does"
             )
         doubts = {} if saved.confidence is None else {"confidence": -torch.from_numpy(saved.confidence)[None, None]}
         return FrameMaps({"plain": 1 / torch.from_numpy(saved.depth)[None, None].clamp(max=1 / MIN_INV_DEPTH)}, doubts)
@@ -242,17 +294,20 @@ def open_predictions(checkpoint: str | Path | BasePredictor, runtime: str | None
 
     Args:
         checkpoint: a folder that training wrote, another project's checkpoint (see `load`), a file that `packdepth
-            export` wrote, a folder of depth that `packdepth predict --save depth` wrote, or a predictor.
+            export` wrote, a folder of depth that `packdepth predict --save depth` wrote, or a predictor. The folder of
+            a checkpoint is one even if depth was saved in it.
         runtime: what computes an exported file, as in `load`; not used for anything else.
 
     Raises InputError if a path is neither a checkpoint nor saved depth.
     """
     if isinstance(checkpoint, BasePredictor):
         return _of_predictor(repr(checkpoint), checkpoint)
-    saved = next(Path(checkpoint).glob("**/depth/*.npz"), None)
-    if saved is not None:
-        return SavedPredictions(Path(checkpoint), saved)
-    return _of_predictor(str(checkpoint), load(checkpoint, runtime=runtime if is_exported(Path(checkpoint)) else None))
+    path = Path(checkpoint)
+    if not any((path / name).is_file() for name in CHECKPOINT_FILES):
+        saved = min(path.glob("**/depth/*.npz"), default=None)
+        if saved is not None:
+            return SavedPredictions(path, saved)
+    return _of_predictor(str(checkpoint), load(checkpoint, runtime=runtime if is_exported(path) else None))
 
 
 def _of_predictor(name: str, predictor: BasePredictor) -> Predictions:
@@ -263,30 +318,46 @@ def _of_predictor(name: str, predictor: BasePredictor) -> Predictions:
     return NetworkPredictions(name, predictor)
 
 
-class SavedDepth(NamedTuple):
-    """The content of an npz file of depth."""
+class SavedUnit(NamedTuple):
+    """The unit of the depth of an npz file."""
 
-    depth: np.ndarray  # [H, W] float32
     metric: bool  # whether depth is in metres
     scale_source: str  # the origin of its scale
+
+
+class SavedDepth(NamedTuple):
+    """The maps of an npz file of depth."""
+
+    depth: np.ndarray  # [H, W] float32
     confidence: np.ndarray | None  # [H, W] float32 in [0, 1]; None if the network predicted none
     thumbnail: np.ndarray | None  # [12, 16] uint8, the image at this size; None in files of version 0.2 and before
 
 
-def read_depth(path: Path) -> SavedDepth:
-    """Read an npz file that `Prediction.save` wrote.
+def read_unit(path: Path) -> SavedUnit:
+    """Read the unit of an npz file that `Prediction.save` wrote, without its depth.
 
     Args:
         path: the file.
 
     Raises InputError if it is no such file.
     """
-    with refusing(path, "depth that packdepth saved", "predict again"):
-        content = read_arrays(path, ("depth", "metric", "scale_source", "confidence", "thumbnail"))
+    with refusing(path, SAVED_DEPTH, "predict again"):
+        content = read_arrays(path, ("metric", "scale_source"))
+        return SavedUnit(bool(content["metric"]), str(content["scale_source"]))
+
+
+def read_depth(path: Path) -> SavedDepth:
+    """Read the maps of an npz file that `Prediction.save` wrote.
+
+    Args:
+        path: the file.
+
+    Raises InputError if it is no such file.
+    """
+    with refusing(path, SAVED_DEPTH, "predict again"):
+        content = read_arrays(path, ("depth", "confidence", "thumbnail"))
         return SavedDepth(
             content["depth"].astype(np.float32),
-            bool(content["metric"]),
-            str(content["scale_source"]),
             content["confidence"].astype(np.float32) if "confidence" in content else None,
             content["thumbnail"].astype(np.uint8) if "thumbnail" in content else None,
         )

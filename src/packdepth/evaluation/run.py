@@ -312,9 +312,10 @@ def evaluate_clip(
                 yield from (image for _, image in chunk)
 
     measured = measured_motion(clip) if protocol.ego_motion else None
-    if measured is not None and predictions.ego_motion is not None:
-        predicted, near = torch.from_numpy(predictions.ego_motion(images())), torch.from_numpy(~gaps(clip))
-        return ClipResult(scores, (predicted[near], measured[near]))
+    predicted = None if measured is None else predictions.ego_motion(clip, images())
+    if measured is not None and predicted is not None:
+        near = torch.from_numpy(~gaps(clip))
+        return ClipResult(scores, (torch.from_numpy(predicted)[near], measured[near]))
     for _ in images():
         pass
     return ClipResult(scores, None)

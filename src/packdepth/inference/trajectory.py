@@ -13,6 +13,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import from_first
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import is_metric_for, match_clip
+from packdepth.progress import counted
 from packdepth.records import Clip
 
 
@@ -29,6 +30,24 @@ def measured_trajectory(clip: Clip, meta: Meta | None = None) -> np.ndarray | No
     poses = [frame.pose for frame in clip.frames if frame.pose is not None]
     complete = len(poses) == len(clip.frames) and (meta is None or is_metric_for(clip, meta))
     return from_first(np.stack(poses)) if complete else None
+
+
+def lack_of_poses(posed: int, frames: int) -> str:
+    """Return how many frames have no measured pose, as a main clause.
+
+    Args:
+        posed: the number of frames with a measured pose.
+        frames: the number of all frames.
+
+    >>> lack_of_poses(0, 8)
+    'the frames have no measured poses'
+    >>> lack_of_poses(7, 8)
+    '1 of 8 frames has no measured pose'
+    """
+    lacking = frames - posed
+    if lacking == frames:
+        return "the frames have no measured poses"
+    return f"{lacking} of {counted(frames, 'frame')} {'has' if lacking == 1 else 'have'} no measured pose"
 
 
 def check_trajectory(predictor: BasePredictor, clip: Clip, what: str) -> None:
@@ -50,9 +69,9 @@ def check_trajectory(predictor: BasePredictor, clip: Clip, what: str) -> None:
             f"frame {parts[0].frames[-1].name}; predict its parts one by one, with frames=[FIRST, PAST_LAST]"
         )
     if not predictor.has_pose:
-        raise InputError(
-            f"{clip.path}: a {what} needs a trajectory, but the frames have no measured poses{predictor.pose_advice}"
-        )
+        posed, count = sum(frame.pose is not None for frame in clip.frames), len(clip.frames)
+        lack = lack_of_poses(posed, count) if posed < count else "its poses are in metres, and depth is not"
+        raise InputError(f"{clip.path}: a {what} needs a trajectory, but {lack}{predictor.pose_advice}")
 
 
 def trajectory_origin(predictor: BasePredictor, clip: Clip, camera: Camera | None) -> str:

@@ -6,25 +6,31 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import world
+from described import described
 from markupsafe import escape
 
 import packdepth
 from packdepth import cli
 from packdepth.data.held_out import without_tail
 from packdepth.errors import InputError
+from packdepth.evaluation.odometry_command import odometry
 from packdepth.evaluation.own.held_out import held_out
 from packdepth.evaluation.own.report import OwnReport
+from packdepth.evaluation.own.run import judge
 from packdepth.evaluation.own.verdict import LEAST
 from packdepth.evaluation.protocols import our_protocols
 from packdepth.html.page import Verdict
+from packdepth.inference.predictor import Predictor
 from packdepth.records import Clip
+from packdepth.scale.measure import measure
 from packdepth.sources.open import open_clips
 from packdepth.training.scale_check import scale_checks
 
-from .conftest import Change, knowing
+from .conftest import Change, inv_depth, knowing
 
 
 def judged(drive: Path, change: Change = lambda p: p, step: float = 1.0) -> OwnReport:
@@ -69,6 +75,38 @@ def test_a_depth_of_another_unit_is_not_called_metric(drive: Path) -> None:
         "Depth is not in metres: lengths are 50 % of the measured ones, although the checkpoint says metric"
         in report.headline
     )
+
+
+def trained_on(predictor: Predictor, zoom: float) -> Predictor:
+    """The predictor, as if it was trained on a camera whose focal length is shorter than the world's by a factor."""
+    camera = world.CAMERA
+    numbers = {name: getattr(camera, name) for name in ("width", "height", "cx", "cy")}
+    predictor.meta = described(trained_cameras=[numbers | {"fx": camera.fx / zoom, "fy": camera.fy / zoom}])
+    return predictor
+
+
+@pytest.mark.parametrize("zoom", [0.82, 1.22])
+def test_lengths_are_those_of_prediction_on_a_camera_of_another_focal_length(drive: Path, zoom: float) -> None:
+    """The network takes for near what a longer lens enlarges, and is right about its own camera."""
+    predictor, clips = trained_on(knowing(lambda p: zoom * p, step=1 / zoom), zoom), open_clips(drive)
+    report, pictures = judge(predictor, clips, "mine", "drive", pictured=True)
+    assert report.metric
+    assert "Depth is in metres: lengths agree with the measured ones within 1 %" in report.headline
+    assert report["height"] == pytest.approx(1.5, rel=0.02)
+    (path,) = odometry(predictor, drive)
+    assert path.measured is not None
+    assert report["motion"] == pytest.approx(path.distance / path.measured, rel=1e-3)
+    (measured,) = measure(predictor, clips, ["speed"])
+    assert report["scale"] == pytest.approx(1 / np.median(measured.factors), rel=1e-3)
+    for picture in pictures:
+        truth = inv_depth(int(picture.measures.frame))[0, 0]
+        torch.testing.assert_close(picture.maps.inv_depth, truth)
+
+
+def test_a_depth_that_is_right_before_its_correction_is_not_called_metric(drive: Path) -> None:
+    (report,) = packdepth.evaluate(trained_on(knowing(), 1.22), "own", drive)
+    assert report["motion"] == pytest.approx(1.22, rel=1e-3)
+    assert "Depth is not in metres: lengths are 12" in report.headline
 
 
 def test_a_wall_in_place_of_the_world_is_useless(drive: Path) -> None:

@@ -24,7 +24,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image
 from packdepth.geometry.road import road_height, road_points
-from packdepth.inference.cameras import known_camera
+from packdepth.inference.cameras import known_camera, match_clip
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor
 from packdepth.progress import counted
 from packdepth.records import Clip, Frame
@@ -102,7 +102,7 @@ class PairMaps:
     """The maps of one pair, for pictures, at the size of the network."""
 
     image: Tensor  # [3, h, w], RGB in [0, 1]
-    inv_depth: Tensor  # [h, w]
+    inv_depth: Tensor  # [h, w], 1/metres if depth is metric
     sure: Tensor  # [h, w] bool
 
 
@@ -179,7 +179,7 @@ def measure_pair(
 
     The motion is that of the ego-motion network, refined so that it suits the depth (`geometry.align`); the motions of
     the constant depth and of the depth by position are refined in the same way. Without an ego-motion network,
-    refinement begins with the standing camera.
+    refinement begins with the standing camera. Lengths and depth are corrected for the focal length, as in prediction.
 
     Args:
         predictor: the networks.
@@ -191,13 +191,14 @@ def measure_pair(
     mirrored = predictor.inv_depth(image.flip(-1), _mirrored_labels(predictor, pair.frame)).flip(-1).float()
     mirror, measured = relative_difference(inv_depth, mirrored), pair.distance
     start = _motion(predictor, pair)
+    factor = match_clip(pair.clip, predictor.meta).factor  # of predicted lengths
     found = PairMeasures(pair.clip.name, pair.frame.name, float(mirror.median()))
     if start is not None and measured is not None:
-        found = replace(found, motion=float(np.linalg.norm(start[:3, 3])) / measured)
+        found = replace(found, motion=factor * float(np.linalg.norm(start[:3, 3])) / measured)
     size = (inv_depth.shape[-2], inv_depth.shape[-1])
     small = resize_image(image, *size)
     if camera is None:
-        return found, PairMaps(small[0], inv_depth[0, 0], torch.zeros(size, dtype=torch.bool))
+        return found, PairMaps(small[0], inv_depth[0, 0] / factor, torch.zeros(size, dtype=torch.bool))
 
     camera = camera.resized(*size)
     following, full = _inv_depth(predictor, pair.clip.frames[pair.second])
@@ -227,7 +228,7 @@ def measure_pair(
     deviation, clear = parallax(inv_depth, T)
     measures = replace(
         found,
-        scale=NAN if measured is None else float(T[0, :3, 3].norm()) / measured,
+        scale=NAN if measured is None else factor * float(T[0, :3, 3].norm()) / measured,
         error=_mean(view.error, all_see),
         identity=_mean(identity, all_see),
         constant=_mean(of_constant.error, all_see),
@@ -237,10 +238,10 @@ def measure_pair(
         parallax_by_position=parallax(by_position, T_position)[0],
         clear=clear,
         sure=float(sure.float().mean()),
-        height=NAN if height is None else height,
+        height=NAN if height is None else factor * height,
         known_height=NAN if pair.clip.camera_height is None else pair.clip.camera_height,
     )
-    return measures, PairMaps(small[0], inv_depth[0, 0], sure[0, 0])
+    return measures, PairMaps(small[0], inv_depth[0, 0] / factor, sure[0, 0])
 
 
 def _mean(values: Tensor, mask: Tensor) -> float:

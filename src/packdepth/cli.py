@@ -236,8 +236,12 @@ def predict(
     if is_recording(output):
         if save != SAVED:
             raise InputError(f"--save {save}: is for folders, but {output} is a recording; leave one of them out")
+        if pictures != PICTURES:
+            raise InputError(
+                f"--colormap, --beside and --plain: are of pictures, but {output} is a recording; leave them out"
+            )
         predict_recording(
-            checkpoint, input, output, camera, precision, kind, options, flip, points, recording, fov, runtime
+            checkpoint, input, output, camera, precision, kind, options, flip, points, recording, fov, runtime, batch
         )
         return
     if recording != RECORDING:

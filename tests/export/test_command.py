@@ -54,12 +54,13 @@ def test_the_outputs_are_depth_and_its_inverse(model: Path, images: Path) -> Non
 
 
 def test_parity_is_printed_and_an_older_pose_network_does_not_stay(
-    checkpoint_folder: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint_folder: Path, model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "small.onnx"
-    path.with_name("small-pose.onnx").write_text("of an older export")
+    older = Path(shutil.copy(model.with_name("model-pose.onnx"), tmp_path / "small-pose.onnx"))
     assert main(["export", str(checkpoint_folder), str(path), "--size", "32x96", "--images", str(images)]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert f"removed: {older}, the ego-motion network of an earlier export\n" in err
     assert out.startswith(f"{path}: 32x96, precision 32, ")
     assert out.splitlines()[0].endswith("on 3 images")
     assert out.splitlines()[1].startswith(f"{path}: at 32x96, depth differs by abs_rel ")
@@ -73,6 +74,33 @@ def test_parity_is_printed_and_an_older_pose_network_does_not_stay(
         usage.stderr.decode() == "usage: python small-predict.py MODEL.onnx IMAGE DEPTH.npy; the first two are files\n"
     )
     assert sorted(file.name for file in tmp_path.iterdir()) == ["small-predict.cpp", "small-predict.py", "small.onnx"]
+
+
+def network_of_another_program() -> bytes:
+    """An ONNX file that returns its input."""
+    taken, returned = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "g", [taken], [returned])
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    return bytes(made.SerializeToString())
+
+
+@pytest.mark.parametrize("kind", ["network of another program", "no network", "depth network"])
+def test_a_file_that_only_has_the_name_of_a_pose_network_stays_and_is_not_read_as_one(
+    checkpoint_folder: Path, model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    contents = {"no network": b"mine", "depth network": model.read_bytes()}
+    content = contents.get(kind) or network_of_another_program()
+    own = tmp_path / "body-pose.onnx"
+    own.write_bytes(content)
+    export(checkpoint_folder, tmp_path / "body.onnx", images=images)
+    assert own.read_bytes() == content
+    assert "body-pose" not in capsys.readouterr().err
+    exported = load_exported(tmp_path / "body.onnx")
+    image = np.asarray(Image.open(images / "0.png"))
+    np.testing.assert_allclose(exported.predict(image).depth, load_exported(model).predict(image).depth, rtol=1e-4)
+    assert exported.pose_network is None
+    with pytest.raises(InputError, match="holds a depth network alone; export the checkpoint with --pose"):
+        exported.ego_motion([image, image])
 
 
 @pytest.mark.parametrize(
@@ -267,7 +295,7 @@ def test_the_example_in_python_needs_numpy_pillow_and_onnxruntime_alone(
     model: Path, images: Path, checkpoint_folder: Path, tmp_path: Path
 ) -> None:
     program = model.with_name(f"model-{EXAMPLES[0]}")
-    assert len(program.read_text().splitlines()) <= 60
+    assert len(program.read_text().splitlines()) <= 62
     blocked = "import sys\nsys.modules.update(dict.fromkeys(('torch', 'packdepth', 'onnx', 'scipy', 'cv2')))\n"
     code = f"{blocked}sys.argv = {['predict', str(model), str(images / '1.png'), str(tmp_path / 'd.npy')]}\n"
     code += f"exec(compile(open({str(program)!r}).read(), 'predict.py', 'exec'), {{'__name__': '__main__'}})"
@@ -296,6 +324,21 @@ def test_the_example_in_python_needs_numpy_pillow_and_onnxruntime_alone(
         done = subprocess.run(refused, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert done.stderr.startswith("usage: python model-predict.py MODEL.onnx IMAGE DEPTH.npy")
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_the_example_in_python_refuses_the_images_that_packdepth_refuses(
+    model: Path, tmp_path: Path, dtype: type[np.generic]
+) -> None:
+    image = tmp_path / "gray.tiff"
+    Image.fromarray((np.arange(45 * 83).reshape(45, 83) * 17).astype(dtype)).save(image)
+    with pytest.raises(InputError, match=r"gray\.tiff: has pixels of more than 8 bits") as refused:
+        load_exported(model).predict(image)
+    program = str(model.with_name(f"model-{EXAMPLES[0]}"))
+    command = [sys.executable, program, str(model), str(image), str(tmp_path / "d.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{refused.value}\n")
+    assert not (tmp_path / "d.npy").exists()
 
 
 def test_the_example_in_cpp_compiles_and_predicts(model: Path, images: Path, tmp_path: Path) -> None:

@@ -78,6 +78,10 @@ def test_ego_motion_is_that_of_the_checkpoint(predictor: Predictor, model: Path,
     np.testing.assert_allclose(load_exported(model).ego_motion(paths), predictor.ego_motion(paths), atol=1e-5)
     with pytest.raises(InputError, match="ego-motion is between frames: give at least two images"):
         load_exported(model).ego_motion(paths[:1])
+    with pytest.raises(InputError, match=r"found an array \[45, 83, 3\]"):
+        load_exported(model).ego_motion(ImageFile(paths[0]).read())
+    with pytest.raises(InputError, match="the first one is 83x45 pixels, and a later one 40x20; give frames of one"):
+        load_exported(model).ego_motion([paths[0], np.zeros((20, 40, 3))])
 
 
 @pytest.mark.parametrize("save", ["depth,color,cloud", "video"])
@@ -115,7 +119,8 @@ def test_a_map_of_an_exported_file_takes_its_ego_motion_network(
     assert main(arguments) == 2
     assert capsys.readouterr().err == (
         f"packdepth: {images}: a map needs a trajectory, but the frames have no measured poses, and no ego-motion "
-        f"network lies beside this exported file; write both with packdepth export --pose, or give the checkpoint\n"
+        f"network of packdepth lies beside this exported file; write both with packdepth export --pose, or give the "
+        f"checkpoint\n"
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import world
+import yaml
 from PIL import Image
 
 from packdepth.cli import main
@@ -200,6 +201,105 @@ def test_other_options_changed_inputs_and_removed_results_are_not_taken_for_done
     shutil.rmtree(output / "drive2")
     assert not worker.is_done(first)
     assert not worker.is_done(third)
+
+
+def scaled(camera: Path, factor: float) -> Path:
+    """Write the camera of the world, with its focal lengths multiplied by a factor, at a time of change long ago."""
+    numbers = {"width": 96, "height": 48, "fx": 60 * factor, "fy": 58 * factor, "cx": 46.0, "cy": 22.5}
+    camera.write_text(yaml.safe_dump(numbers))
+    os.utime(camera, (1e9, 1e9))  # as a file that was copied with its times
+    return camera
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["named calibration", "calibration of an option", "sidecar", "new sidecar", "calibration of the folder",
+     "image of another size", "image of the same size", "renamed image", "calibration inside", "link to images"],
+)  # fmt: skip
+def test_an_input_whose_files_or_calibrations_have_changed_is_predicted_again_and_no_other(
+    checkpoint_folder: Path, folders: list[Path], tmp_path: Path, change: str
+) -> None:
+    place, frames, named = tmp_path / "in", folders[0] / "frames", tmp_path / "named.yaml"
+    calibrations = {
+        "named calibration": named,
+        "calibration of an option": named,
+        "sidecar": place / "alone.yaml",
+        "new sidecar": place / "alone.yaml",
+        "calibration of the folder": place / "camera.yaml",
+        "calibration inside": folders[0] / "camera.yaml",
+    }
+    for camera in calibrations.values():
+        if change != "new sidecar" or camera.stem != "alone":
+            scaled(camera, 1.0)
+    frames.mkdir()
+    for frame in range(2):
+        (folders[0] / f"{frame}.png").rename(frames / f"{frame}.png")
+    image = Path(shutil.copy(frames / "0.png", place / "alone.png"))
+    if change == "link to images":
+        frames.rename(tmp_path / "elsewhere")
+        frames.symlink_to(tmp_path / "elsewhere")
+    asked = Asked(
+        save="depth",
+        camera=named if change == "named calibration" else None,
+        options=(f"camera={named}",) if change == "calibration of an option" else (),
+    )
+    path, output = tmp_path / "list.txt", tmp_path / "out"
+    path.write_text(f"{image}\n{folders[0]}\n{folders[2]}\n")
+    predict_list(checkpoint_folder, path, output, asked)
+    worker = open_worker(checkpoint_folder, output, asked, "32", None, batch=1)
+    alone, clip, unchanged = read_list(path)
+    assert [worker.is_done(each) for each in (alone, clip, unchanged)] == [True] * 3
+    if change in calibrations:
+        scaled(calibrations[change], 1.1)
+    elif change == "renamed image":
+        (frames / "1.png").rename(frames / "2.png")
+    else:
+        content = (frames / "1.png").read_bytes()
+        (frames / "1.png").write_bytes(content + b"0" * (change == "image of another size"))
+    found = [worker.is_done(each) for each in (alone, clip, unchanged)]
+    expected = {
+        "named calibration": [False] * 3,
+        "calibration of an option": [False] * 3,
+        "calibration of the folder": [False] * 3,
+        "sidecar": [False, True, True],
+        "new sidecar": [False, True, True],
+    }
+    assert found == expected.get(change, [True, False, True])
+    predict_list(checkpoint_folder, path, output, asked)
+    assert [worker.is_done(each) for each in (alone, clip, unchanged)] == [True] * 3
+    assert done(output) == {item.name: 2 - kept for item, kept in zip((alone, clip, unchanged), found, strict=True)}
+
+
+def test_a_manifest_of_an_earlier_version_is_read_and_its_inputs_are_predicted_again(
+    checkpoint_folder: Path, listed: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    predict_list(checkpoint_folder, listed, output, DEPTH, "1/5")
+    manifest = output / "manifest.jsonl"
+    older = [entry | ({"stamp": [4096, 1]} if "stamp" in entry else {}) for entry in entries(output)]
+    manifest.write_text("".join(f"{json.dumps(entry)}\n" for entry in older))
+    predict_list(checkpoint_folder, listed, output, DEPTH, "1/5")
+    assert done(output) == {"drive0": 2}
+
+
+def test_an_output_inside_an_input_does_not_change_it(
+    checkpoint_folder: Path, folders: list[Path], tmp_path: Path
+) -> None:
+    path, output = tmp_path / "list.txt", folders[0] / "out"
+    path.write_text(f"{folders[0]}\n")
+    predict_list(checkpoint_folder, path, output, DEPTH)
+    predict_list(checkpoint_folder, path, output, DEPTH)
+    assert done(output) == {"drive0": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_list_is_read_in_each_encoding_that_editors_write(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("straße/a.mp4\nb.mp4\n", encoding=encoding)
+    assert [item.path for item in read_list(path)] == [Path("straße/a.mp4"), Path("b.mp4")]
+    path.write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(InputError, match=r"list\.txt: cannot be read as text .*; it should be a list of inputs"):
+        read_list(path)
 
 
 def test_lists_and_shards_that_cannot_be_used(tmp_path: Path, checkpoint_folder: Path) -> None:

@@ -171,6 +171,33 @@ def test_a_batch_may_be_an_iterator(predictor: Predictor, image: np.ndarray) -> 
         np.testing.assert_array_equal(each.depth, other.depth)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [lambda value: torch.tensor(value), lambda value: torch.tensor([value]), lambda value: np.array(value)],
+    ids=["0-d", "[1]", "numpy"],
+)
+def test_a_camera_of_tensors_of_one_number_each_is_one_camera(
+    predictor: Predictor, image: np.ndarray, tmp_path: Path, make: Callable[[float], Any]
+) -> None:
+    found, expected = predictor.predict(image, CAMERA.map(make)), predictor.predict(image, CAMERA)
+    np.testing.assert_array_equal(found.depth, expected.depth)
+    np.testing.assert_allclose(found.points(), expected.points(), rtol=1e-6)
+    for name, each in (("found", found), ("expected", expected)):
+        each.save(tmp_path / f"{name}.npz")
+    with np.load(tmp_path / "found.npz") as one, np.load(tmp_path / "expected.npz") as other:
+        np.testing.assert_allclose(one["intrinsics"], other["intrinsics"])
+    motions = [list(predictor.motions([image, image[:, ::-1]], each)) for each in (CAMERA.map(make), CAMERA)]
+    np.testing.assert_allclose(motions[0], motions[1], atol=1e-6)
+
+
+def test_a_batch_of_cameras_is_not_one_camera(predictor: Predictor, image: np.ndarray) -> None:
+    cameras = CAMERA.map(lambda value: torch.tensor([value, value]))
+    with pytest.raises(InputError, match=r"one camera holds a number for each of fx.*\[2\].*give the cameras"):
+        predictor.predict(image, cameras)
+    with pytest.raises(InputError, match="one camera holds a number"):
+        list(predictor.motions([image, image], cameras))
+
+
 @pytest.mark.parametrize("camera", ["camera.yaml", np.eye(3)])
 def test_motions_need_a_camera_of_the_right_type(predictor: Predictor, image: np.ndarray, camera: Any) -> None:
     with pytest.raises(InputError, match=r"camera is a packdepth\.Camera; found"):
@@ -276,6 +303,28 @@ def test_ego_motion_is_that_of_consecutive_frames(predictor: Predictor) -> None:
         rotations @ rotations.transpose(0, 2, 1), np.tile(np.eye(3), (len(motions), 1, 1)), atol=1e-6
     )
     np.testing.assert_array_equal(motions[:, 3], [[0, 0, 0, 1]] * len(motions))
+
+
+def test_ego_motion_takes_one_array_of_frames(predictor: Predictor) -> None:
+    np.testing.assert_array_equal(predictor.ego_motion(np.stack(frames(3))), predictor.ego_motion(frames(3)))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (frames(1)[0], r"a sequence is an array \[N, H, W, 3\] or a list of images; found an array \[20, 30, 3\]"),
+        (frames(1)[0][..., 0], r"or a list of images; found an array \[20, 30\]"),
+        ("drive.mp4", "or a list of images; found str"),
+        (None, "or a list of images; found NoneType"),
+        ([frames(1)[0], frames(1)[0][:, :-1]], "the first one is 30x20 pixels, and a later one 29x20; give frames of"),
+        (iter([*frames(9), frames(1)[0].transpose(1, 0, 2)]), "is 30x20 pixels, and a later one 20x30"),
+    ],
+)
+def test_what_is_no_sequence_of_frames_of_one_size_has_no_ego_motion(
+    predictor: Predictor, images: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        predictor.ego_motion(images)
 
 
 def test_ego_motion_maps_points_of_a_frame_into_the_next(predictor: Predictor) -> None:

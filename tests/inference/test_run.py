@@ -337,7 +337,10 @@ def test_relative_depth_is_never_called_metres(
 
 def test_a_16_bit_png_of_relative_depth_is_refused(relative_checkpoint: Path, folder: Path, tmp_path: Path) -> None:
     message = refusal(checkpoint=relative_checkpoint, input=folder, output=tmp_path / "out", save="png16")
-    assert message.startswith("--save png16: depth as 16-bit png holds metres x 256, but the depth of this checkpoint")
+    assert message == (
+        "--save png16: depth as 16-bit png holds metres x 256; save depth, tiff or exr, as depth is up to a factor: "
+        "nothing gives it a scale"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -376,6 +379,35 @@ def test_images_of_several_sizes(checkpoint_folder: Path, folder: Path, tmp_path
     predict(checkpoint_folder, folder, tmp_path / "out", "depth")
     depths = [np.load(tmp_path / "out" / "depth" / f"{name}.npz")["depth"].shape for name in NAMES[:2]]
     assert depths == [(HEIGHT, WIDTH), (17, 31)]
+
+
+@pytest.mark.parametrize("others", [NAMES[:3], NAMES[3:]])
+def test_depth_of_images_of_several_sizes_is_metric_if_all_are_sizes_of_the_training(
+    checkpoint_folder: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], others: list[str]
+) -> None:
+    trained = TrainedCamera(width=WIDTH, height=HEIGHT, fx=60, fy=58, cx=46, cy=22.5)
+    upright = TrainedCamera(width=HEIGHT, height=WIDTH, fx=60, fy=58, cx=22.5, cy=46)
+    for name in others:
+        Image.open(folder / f"{name}.png").rotate(90, expand=True).save(folder / f"{name}.png")
+    both = trained_on(tmp_path / "both", checkpoint_folder, trained, upright)
+    predict(both, folder, tmp_path / "metric", "depth,png16")
+    assert len(list((tmp_path / "metric" / "png16").iterdir())) == len(NAMES)
+    assert "depth is metric, from velocity (speed)" in capsys.readouterr().out
+    one = trained_on(tmp_path / "one", checkpoint_folder, trained)
+    predict(one, folder, tmp_path / "out", "depth")
+    sizes = ["48x96", "96x48"] if others[0] == NAMES[0] else ["96x48", "48x96"]
+    reason = (
+        f"depth is not metric for images: its camera is not known, and its images are {', '.join(sizes)} pixels where "
+        f"the networks were trained on 96x48; predict the images of each size apart"
+    )
+    assert capsys.readouterr().out.splitlines()[1:] == [reason]
+    assert files(tmp_path / "out" / "depth") == [f"{name}.npz" for name in NAMES]
+    for name in NAMES:
+        with np.load(tmp_path / "out" / "depth" / f"{name}.npz") as content:
+            assert not content["metric"]
+    message = refusal(checkpoint=one, input=folder, output=tmp_path / "none", save="png16")
+    assert message.endswith(f"save depth, tiff or exr, as {reason}")
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA"])

@@ -46,7 +46,10 @@ class Robot:
         self.published: list[DepthMessages] = []
         self.said: list[str] = []
         chosen = Settings(**{"all_points": True} | settings)
-        self.logic = DepthLogic(predictor, chosen, topic, make, self.published.append, self.said.append)
+        self.clock = 0  # nanoseconds
+        self.logic = DepthLogic(
+            predictor, chosen, topic, make, self.published.append, self.said.append, lambda: self.clock
+        )
 
     def see(self, *times: int) -> list[float]:
         """The times of what is published of images at some times, in seconds."""
@@ -89,6 +92,18 @@ def test_the_rate_leaves_images_out_and_survives_jitter_and_a_clock_that_starts_
     robot.logic.on_info(info())
     times = [1.0, 1.033, 1.066, 1.099, 1.133, 1.166, 1.2, 0.5, 0.533]
     assert robot.see(*(round(time * SECOND) for time in times)) == [1.0, 1.099, 1.2, 0.5]
+
+
+@pytest.mark.parametrize("stamp", [0, 7 * SECOND])
+def test_the_rate_counts_the_clock_where_stamps_stand_still(ramp: Any, stamp: int) -> None:
+    robot = Robot(ramp(), rate=10.0)
+    robot.logic.on_info(info())
+    published_at = []
+    for milliseconds in (1000, 1033, 1066, 1099, 1133, 1166, 1200, 500, 533):
+        robot.clock, before = milliseconds * 10**6, len(robot.published)
+        if len(robot.see(stamp)) > before:
+            published_at.append(milliseconds)
+    assert published_at == [1000, 1099, 1200, 500]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ class FakeNode:
         self.parameters, self.declared = parameters, dict[str, Any]()
         self.publishers, self.subscriptions = dict[str, list[Any]](), dict[str, Any]()
         self.logged: list[str] = []
+        self.time = 0  # nanoseconds
 
     def declare_parameter(self, name: str, default: Any, descriptor: Any) -> Any:
         self.declared[name] = descriptor.description
@@ -111,6 +112,9 @@ class FakeNode:
 
     def resolve_topic_name(self, topic: str) -> str:
         return f"/camera/{topic}"
+
+    def get_clock(self) -> Any:
+        return SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=self.time))
 
     def get_logger(self) -> Any:
         log = self.logged.append
@@ -167,20 +171,21 @@ def test_the_node_publishes_what_its_logic_makes(
 ) -> None:
     test_logic = runpy.run_path(str(Path(__file__).with_name("test_logic.py")))
     monkeypatch.setattr("packdepth_ros.logic.load", lambda *args, **kwargs: ramp())
-    ros["parameters"] = {"model": "best", "all_points": True}
+    ros["parameters"] = {"model": "best", "all_points": True, "rate": 10.0}
 
     def spin(node: FakeNode) -> None:
         node.subscriptions["camera_info"][0](test_logic["info"]())
-        node.subscriptions["image_raw"][0](test_logic["image"]())
+        for node.time in (0, 10**9, 10**9 + 1):  # nanoseconds; the images have one stamp
+            node.subscriptions["image_raw"][0](test_logic["image"]())
         raise KeyboardInterrupt
 
     ros["spin"] = spin
     assert import_module(f"{NAME}.node").main() == 0
     node = ros["node"]
     assert {topic: len(sent) for topic, sent in node.publishers.items()} == {
-        "depth/image_raw": 1,
-        "depth/camera_info": 1,
-        "depth/points": 1,
+        "depth/image_raw": 2,
+        "depth/camera_info": 2,
+        "depth/points": 2,
     }
     assert node.subscriptions["image_raw"][1].depth == 1  # the newest image alone
     assert set(node.declared) == set(vars(Settings()))

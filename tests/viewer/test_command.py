@@ -11,11 +11,13 @@ import ply
 import pytest
 import trimesh
 import world
+from PIL import Image
 
 from packdepth.cli import main
 from packdepth.errors import InputError
 from packdepth.geometry.poses import from_first
 from packdepth.inference.options import POINTS, ViewOptions
+from packdepth.inference.run import predict
 from packdepth.viewer.command import open_footage
 from packdepth.viewer.footage import KEPT, CloudFootage, MeasuredFootage, PredictedFootage, SavedFootage
 from packdepth.viewer.scene import Shot, cloud_of, colorings
@@ -46,6 +48,54 @@ def test_saved_predictions_are_those_of_the_checkpoint(checkpoint_folder: Path, 
     assert np.allclose(points(beside.shot(2)), points(predicted.shot(2)), rtol=1e-5)
     assert colorings(alone.shot(2)) == ("depth",)
     assert colorings(beside.shot(2)) == ("image", "depth", "error")
+
+
+@pytest.mark.parametrize("with_clip", [True, False])
+def test_saved_frames_are_in_the_order_of_their_clip(
+    checkpoint_folder: Path, moving_clip: Path, tmp_path: Path, with_clip: bool
+) -> None:
+    images, names = tmp_path / "images", [f"f_{index}" for index in (0, 1, 2, 9, 10, 11)]
+    images.mkdir()
+    for index, name in enumerate(names):
+        shutil.copy(moving_clip / "frames" / f"{index:06d}.png", images / f"{name}.png")
+    shutil.copy(moving_clip / "camera.yaml", images / "camera.yaml")
+    predict(checkpoint_folder, images, tmp_path / "out", "depth,cloud")
+    footage = open_footage([str(tmp_path / "out"), *([str(images)] if with_clip else [])])
+    assert footage.names == tuple(names)
+    for name, index in (("f_2", 2), ("f_10", 4)):
+        with np.load(tmp_path / "out" / "depth" / f"{name}.npz") as content:
+            np.testing.assert_array_equal(footage.material(index).depth, content["depth"])
+    shutil.rmtree(tmp_path / "out" / "depth")
+    assert open_footage([str(tmp_path / "out")]).names == tuple(names)
+
+
+def test_times_order_saved_frames_where_names_do_not(
+    checkpoint_folder: Path, moving_clip: Path, tmp_path: Path
+) -> None:
+    clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
+    table = (clip / "frames.csv").read_text()
+    for old, new in (("000000", "z"), ("000001", "y"), ("000002", "x")):
+        (clip / "frames" / f"{old}.png").rename(clip / "frames" / f"{new}.png")
+        (clip / "depth" / f"{old}.png").rename(clip / "depth" / f"{new}.png")
+        table = table.replace(f"\n{old},", f"\n{new},")
+    (clip / "frames.csv").write_text(table)
+    predict(checkpoint_folder, clip, tmp_path / "out", "depth")
+    footage = open_footage([str(tmp_path / "out"), str(clip)])
+    assert footage.names == ("z", "y", "x", "000003", "000004", "000005")
+    assert np.allclose(list(footage.poses()), TRUE_POSES)
+
+
+def test_depth_of_other_images_of_the_same_names_is_refused(moving_clip: Path, saved: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(moving_clip, tmp_path / "other"))
+    for path in (other / "frames").iterdir():
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    message = rf"depth/000000\.npz: was predicted from another image than {other}/frames/000000\.png; name the clip"
+    with pytest.raises(InputError, match=message):
+        open_footage([str(saved), str(other)]).shot(0)
+    for path in (other / "frames").iterdir():  # compressed again, it is the same scene
+        Image.open(moving_clip / "frames" / path.name).save(path.with_suffix(".jpg"), quality=60)
+        path.unlink()
+    assert open_footage([str(saved), str(other)]).shot(0).name == "000000"
 
 
 def test_clouds_alone_are_shown(saved: Path, tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ class DepthLogic:
         make: makes messages.
         publish: publishes the messages of an image.
         complain: logs a sentence, such as why nothing is published. A sentence is not repeated until it is resolved.
+        now: returns the time of the node's clock in nanoseconds, which the rate counts where stamps stand still.
 
     Raises InputError for parameters that cannot be used.
     """
@@ -162,17 +163,18 @@ class DepthLogic:
         make: Make,
         publish: Callable[[DepthMessages], None],
         complain: Callable[[str], None],
+        now: Callable[[], int],
     ) -> None:
         if settings.images not in RECTIFIED:
             raise InputError(f"images: is '{settings.images}'; give {', '.join(RECTIFIED)}")
         if settings.rate < 0:
             raise InputError(f"rate: is {settings.rate:g}; give images per second, or 0 for all")
         self._predictor, self._settings, self._topic = predictor, settings, topic
-        self._make, self._publish, self._complain = make, publish, complain
+        self._make, self._publish, self._complain, self._now = make, publish, complain, now
         self._points, self._depth = settings.points, settings.depth
         self._key: tuple[Any, ...] | None = None
         self._view: _View | None = None
-        self._last: int | None = None
+        self._last: tuple[int, int] | None = None  # stamp of the last predicted image, and the clock at its arrival
         self._said = ""
         if settings.camera:
             facts = calibrated_camera(Path(settings.camera).expanduser())
@@ -201,8 +203,8 @@ class DepthLogic:
             message: the image.
             kind: the type of the message, as `pixels_of` takes it.
         """
-        header = header_of(message)
-        if self._is_early(header.stamp):
+        header, arrival = header_of(message), self._now()
+        if self._is_early(header.stamp, arrival):
             return
         try:
             if self._view is None:
@@ -218,15 +220,19 @@ class DepthLogic:
         except InputError as error:
             self._say(str(error))
             return
-        self._last = header.stamp
+        self._last = header.stamp, arrival
         self._said = ""
         self._publish(messages)
 
-    def _is_early(self, stamp: int) -> bool:
-        """Return whether an image comes too early for the rate. Time that runs backwards begins anew."""
+    def _is_early(self, stamp: int, arrival: int) -> bool:
+        """Return whether an image comes too early for the rate, by its stamp or, if that stands still, by its arrival.
+
+        Time that runs backwards begins anew. Drivers that set no stamp leave it at 0.
+        """
         if self._last is None or self._settings.rate == 0:
             return False
-        return 0 <= stamp - self._last < (1 - LATE) * NANOSECONDS / self._settings.rate
+        since = stamp - self._last[0] or arrival - self._last[1]
+        return 0 <= since < (1 - LATE) * NANOSECONDS / self._settings.rate
 
     def _check(self, pixels: np.ndarray, view: _View) -> None:
         """Raise InputError if an image has another size than its calibration, or depth would not be in metres."""

@@ -50,7 +50,16 @@ def start(node: Any) -> None:
     if settings.compressed:
         topic, kind, made = f"{IMAGE_IN}{COMPRESSED_SUFFIX}", COMPRESSED, CompressedImage
     full_name = node.resolve_topic_name(topic)
-    logic = DepthLogic(predictor, settings, full_name, make_message, publish, node.get_logger().warning)
+    clock = node.get_clock()
+    logic = DepthLogic(
+        predictor,
+        settings,
+        full_name,
+        make_message,
+        publish,
+        node.get_logger().warning,
+        lambda: clock.now().nanoseconds,
+    )
     node.create_subscription(CameraInfo, INFO_IN, logic.on_info, NEWEST)
     node.create_subscription(made, topic, lambda message: logic.on_image(message, kind), NEWEST)
     node.get_logger().info(f"{predictor!r} predicts {full_name}; depth is {predictor.meta.scale}")

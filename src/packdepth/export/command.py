@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from packdepth.inference.exported import (
     ExportRecord,
     Parity,
     load_exported,
+    pose_beside,
     pose_path,
 )
 from packdepth.inference.predictor import Predictor, load
@@ -197,8 +199,9 @@ def _write(
             _check_motion(load_exported(temporary), motion, pose_path(path))
         files = {file: path.parent / file.name for file in sorted(folder.iterdir())}
         say_replaced(files.values())
-        if not pose:
-            pose_path(path).unlink(missing_ok=True)  # that of an older export must not stay beside the new network
+        if not pose and pose_beside(path) is not None:  # that of an older export must not stay beside the new network
+            pose_path(path).unlink()
+            print(f"removed: {pose_path(path)}, the ego-motion network of an earlier export", file=sys.stderr)
         for file in files:
             file.chmod(rights())
         put_together(files)  # an .xml must not meet the weights of an older one

@@ -180,6 +180,22 @@ class Camera:
         """Return the camera of the image mirrored left to right."""
         return replace(self, cx=self.width - 1 - self.cx)
 
+    def single(self) -> Camera:
+        """Return one camera whose intrinsics are floats: itself, or that of tensors which hold one number each.
+
+        Raises InputError for a batch of cameras.
+        """
+        if all(isinstance(value, Real) for value in (self.fx, self.fy, self.cx, self.cy)):
+            return self
+        try:
+            return self.map(float)
+        except (TypeError, ValueError, RuntimeError):  # of numpy and of torch
+            shapes = [list(getattr(value, "shape", ())) for value in (self.fx, self.fy, self.cx, self.cy)]
+            raise InputError(
+                f"one camera holds a number for each of fx, fy, cx and cy; found tensors of the shapes {shapes}; give "
+                f"the cameras of a batch one by one, such as camera.map(lambda value: value[0])"
+            ) from None
+
     @property
     def numbers(self) -> tuple[float, float, float, float]:
         """fx, fy, cx and cy of one camera as floats."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
@@ -124,7 +123,7 @@ class BasePredictor(ABC):
             camera: the camera of the images. If given, each motion is refined: it minimizes the difference between the
                 frame and its synthesis from the next frame (`geometry.align`). It then has the scale of the depth.
 
-        Raises InputError without a pose network, for too few images, and for a camera of another size.
+        Raises InputError without a pose network, for a camera of another size, and as `ego_motion` does.
         """
 
     def predict(
@@ -141,8 +140,8 @@ class BasePredictor(ABC):
             flip: fuse the prediction with that of the mirrored image; better at the borders, twice the time.
             labels: class ids [H, W] uint8 of the image, if label maps guide the depth network.
 
-        Raises InputError if the image cannot be used, if the camera is no `Camera` or for another size, and if label
-        maps guide the depth network but `labels` are missing or differ in size.
+        Raises InputError if the image cannot be used, if the camera is no `Camera`, a batch of them or one for another
+        size, and if label maps guide the depth network but `labels` are missing or differ in size.
         """
         (prediction,) = self.predict_batch([image], camera, flip=flip, labels=[labels])
         return prediction
@@ -169,18 +168,11 @@ class BasePredictor(ABC):
 
         Raises InputError as `predict` does, and if the numbers of images, cameras and label maps differ.
         """
-        if (
-            isinstance(images, (str, Path, PIL.Image.Image))
-            or not isinstance(images, Iterable)
-            or (isinstance(images, np.ndarray) and images.ndim != 4)
-        ):
-            found = f"an array {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
-            raise InputError(f"a batch is an array [B, H, W, 3] or a list of images; found {found}")
+        check_several(images, "a batch is an array [B, H, W, 3]")
         if not isinstance(images, (np.ndarray, Sequence)):
             images = list(images)
-        cameras = camera if isinstance(camera, Sequence) else [camera] * len(images)
-        for each in cameras:
-            check_camera(each)
+        given = camera if isinstance(camera, Sequence) else [camera] * len(images)
+        cameras = [checked_camera(each) for each in given]
         maps = [None] * len(images) if labels is None else labels
         if not len(images) == len(cameras) == len(maps):
             raise InputError(
@@ -319,18 +311,20 @@ class BasePredictor(ABC):
         classes = self.label_classes
         return None if classes is None else read_label_map(label_map(image, semantic), classes)
 
-    def ego_motion(self, images: Iterable[Image]) -> np.ndarray:
+    def ego_motion(self, images: np.ndarray | Iterable[Image]) -> np.ndarray:
         """Predict the motion between consecutive frames of one camera.
 
         Args:
-            images: N >= 2 frames, in order of time; they are read on demand. packnet-sfm's PoseNet, whose input is a
-                frame and both its neighbors, needs N >= 3.
+            images: N >= 2 frames of one size, in order of time: an array [N, H, W, 3], or images as `predict` takes
+                them, which are read on demand. packnet-sfm's PoseNet, whose input is a frame and both its neighbors,
+                needs N >= 3.
 
         Returns:
             T_next_current [N - 1, 4, 4] float64, which maps points from the camera of a frame to that of the next
             frame. Translations are in metres if `meta.metric`.
 
-        Raises InputError for too few frames, and if the checkpoint holds no pose network.
+        Raises InputError for too few frames, for frames of several sizes, for one image in place of a sequence, and if
+        the checkpoint holds no pose network.
         """
         return np.stack(list(self.motions(images)))
 
@@ -370,19 +364,67 @@ def image_pixels(image: Image) -> np.ndarray:
     return np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels
 
 
-def check_camera(camera: object) -> None:
-    """Raise InputError for what is given as a camera but is none.
+def check_several(images: object, form: str) -> None:
+    """Raise InputError for one image where several are needed, whose rows would be taken for images.
 
     Args:
-        camera: a `packdepth.Camera`, or None for no camera.
+        images: what is given as images.
+        form: the beginning of the message, which says what several images are.
 
-    >>> check_camera(None)
+    >>> check_several(np.zeros((2, 4, 6, 3)), "a batch is an array [B, H, W, 3]")
     """
-    if not isinstance(camera, (Camera, NoneType)):
+    if (
+        isinstance(images, (str, Path, PIL.Image.Image))
+        or not isinstance(images, Iterable)
+        or (isinstance(images, np.ndarray) and images.ndim != 4)
+    ):
+        found = f"an array {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+        raise InputError(f"{form} or a list of images; found {found}")
+
+
+def sequence_pixels(images: Iterable[Image]) -> Iterator[np.ndarray]:
+    """Yield consecutive frames of one camera as `image_pixels` returns them, one at a time.
+
+    Args:
+        images: the frames, as in `BasePredictor.ego_motion`.
+
+    Raises InputError for one image in place of a sequence, and for frames of several sizes.
+
+    >>> [pixels.shape for pixels in sequence_pixels(np.zeros((2, 4, 6, 3)))]
+    [(4, 6, 3), (4, 6, 3)]
+    """
+    check_several(images, "a sequence is an array [N, H, W, 3]")
+    size: tuple[int, ...] | None = None
+    for image in images:
+        pixels = image_pixels(image)
+        size = size or pixels.shape
+        if pixels.shape != size:
+            raise InputError(
+                f"ego-motion is between frames of one camera, but the first one is {size[1]}x{size[0]} pixels, and a "
+                f"later one {pixels.shape[1]}x{pixels.shape[0]}; give frames of one size"
+            )
+        yield pixels
+
+
+def checked_camera(camera: object) -> Camera | None:
+    """Return the camera of an image with floats as intrinsics; None for no camera.
+
+    Args:
+        camera: a `packdepth.Camera` of floats, or of tensors that hold one number each, or None.
+
+    Raises InputError for a batch of cameras, and for what is no camera.
+
+    >>> checked_camera(None) is None
+    True
+    """
+    if camera is None:
+        return None
+    if not isinstance(camera, Camera):
         raise InputError(
             f"camera is a packdepth.Camera; found {type(camera).__name__}; packdepth.Camera.from_matrix makes one of "
             f"K, and packdepth.open(path, camera=file)[0].camera is that of a calibration file"
         )
+    return camera.single()
 
 
 def checked_size(image: np.ndarray, camera: Camera | None) -> np.ndarray:
@@ -392,9 +434,8 @@ def checked_size(image: np.ndarray, camera: Camera | None) -> np.ndarray:
         image: an image [H, W, 3].
         camera: its camera, if there is one.
 
-    Raises InputError if the camera is no `Camera`, or for another size.
+    Raises InputError for a camera of another size.
     """
-    check_camera(camera)
     if camera is not None:
         camera.check_size(image.shape[0], image.shape[1], "image")
     return image

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from packdepth.checkpoint import LearnedCamera, Meta
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip
+from packdepth.sources.files import listed
 
 MAX_ZOOM = 1.25  # ratio of focal lengths up to which depth stays metric: the error then grew by 1.16, at 1.5 by 1.33
 # (docs/results/2026-11-26-other-cameras.md)
@@ -129,18 +130,10 @@ def match_camera(
     >>> match.factor, match.is_metric
     (2.0, False)
     """
-    trained = [*meta.trained_cameras, *meta.cameras]
-    if not trained:
-        return CameraMatch()
     if camera is None:
-        if any((each.height, each.width) == (height, width) for each in trained):
-            return CameraMatch()
-        sizes = ", ".join(sorted({f"{each.width}x{each.height}" for each in trained}))
-        return CameraMatch(
-            is_metric=False,
-            warning=f"its camera is not known, and its images are {width}x{height} pixels where the networks were "
-            f"trained on {sizes}; {advice.unknown}",
-        )
+        return _match_sizes([(height, width)], meta, advice)
+    if not (meta.trained_cameras or meta.cameras):
+        return CameraMatch()
     found = [(*_zoom(camera, each.camera), _shift(camera, each.camera)) for each in meta.trained_cameras]
     found += [(*_zoom(camera, each.camera), 0.0) for each in meta.cameras]  # whose principal point is nearly a guess
     across, down, shift = min(found, key=lambda each: abs(math.log(each[0])) + abs(math.log(each[1])) + abs(each[2]))
@@ -170,15 +163,36 @@ def match_camera(
     return CameraMatch(factor)
 
 
+def _match_sizes(sizes: Sequence[tuple[int, int]], meta: Meta, advice: CameraAdvice) -> CameraMatch:
+    """Compare images of an unknown camera, of one or several sizes (height, width), with those of the training."""
+    trained = {(each.height, each.width) for each in (*meta.trained_cameras, *meta.cameras)}
+    if not trained or trained.issuperset(sizes):
+        return CameraMatch()
+    here, there = (listed([f"{width}x{height}" for height, width in each]) for each in (sizes, sorted(trained)))
+    what = advice.unknown if len(sizes) == 1 else "predict the images of each size apart"
+    return CameraMatch(
+        is_metric=False,
+        warning=f"its camera is not known, and its images are {here} pixels where the networks were trained on "
+        f"{there}; {what}",
+    )
+
+
 def match_clip(clip: Clip, meta: Meta, advice: CameraAdvice = COMMAND_LINE) -> CameraMatch:
     """Compare the camera of a clip with those that the networks were trained on, as `match_camera` does.
+
+    Without a known camera, the images of a clip may have several sizes: depth stays metric if all of them are sizes of
+    the training.
 
     Args:
         clip: the clip; its camera is the one that is known for it, see `known_camera`.
         meta: the description of the checkpoint.
         advice: what the user does about the camera.
     """
-    return match_camera(known_camera(clip, meta), clip.camera.height, clip.camera.width, meta, advice)
+    camera, first = known_camera(clip, meta), (clip.camera.height, clip.camera.width)
+    if camera is not None:
+        return match_camera(camera, *first, meta, advice)
+    others = (frame.size for frame in clip.frames if frame.size is not None)
+    return _match_sizes(list(dict.fromkeys([first, *others])), meta, advice)
 
 
 def is_metric_for(clip: Clip, meta: Meta) -> bool:

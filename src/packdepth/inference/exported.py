@@ -18,7 +18,15 @@ from packdepth.data.resized import resized_inv_depth, resized_labels, resized_pi
 from packdepth.errors import InputError, in_one_line
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
-from packdepth.inference.base import BasePredictor, Image, ImageMaps, check_label_size, check_predicted, image_pixels
+from packdepth.inference.base import (
+    BasePredictor,
+    Image,
+    ImageMaps,
+    check_label_size,
+    check_predicted,
+    image_pixels,
+    sequence_pixels,
+)
 from packdepth.inference.runtimes import Port, Runtime, all_runtimes, runtime_for
 from packdepth.reading import parse_json
 
@@ -170,11 +178,37 @@ def load_exported(path: Path, runtime: str | None = None, precision: Precision =
     record, session = _opened(path, runtime, precision)
     if record.part == "pose":
         raise InputError(f"{path}: holds an ego-motion network; give the depth network that was exported with it")
-    beside = pose_path(path)
-    pose = _opened(beside, runtime, precision) if beside.is_file() else None
+    pose = pose_beside(path, runtime, precision)
     if pose is not None and pose[0].run_hash != record.run_hash:
-        raise InputError(f"{beside}: was exported from another checkpoint than {path.name}; remove it or export again")
+        raise InputError(
+            f"{pose_path(path)}: was exported from another checkpoint than {path.name}; remove it or export again"
+        )
     return ExportedPredictor(record, session, pose)
+
+
+def pose_beside(
+    path: Path, runtime: str | None = None, precision: Precision = "32"
+) -> tuple[ExportRecord, Runtime] | None:
+    """Return the ego-motion network that `packdepth export` wrote beside a depth network; None if there is none.
+
+    A file of its name that another program wrote, or that cannot be read, is no such network.
+
+    Args:
+        path: the file of the depth network.
+        runtime: the kind of the runtime, as in `load_exported`.
+        precision: precision of the computation.
+
+    >>> pose_beside(Path("no such folder/model.onnx")) is None
+    True
+    """
+    beside = pose_path(path)
+    if not beside.is_file():
+        return None
+    try:
+        found = _opened(beside, runtime, precision)
+    except InputError:
+        return None
+    return found if found[0].part == "pose" else None
 
 
 def _opened(path: Path, runtime: str | None, precision: Precision) -> tuple[ExportRecord, Runtime]:
@@ -285,8 +319,8 @@ class ExportedPredictor(BasePredictor):
     def pose_advice(self) -> str:
         """The advice if there is no ego-motion network, after "no measured poses" in a sentence."""
         return (
-            ", and no ego-motion network lies beside this exported file; write both with packdepth export --pose, or "
-            "give the checkpoint"
+            ", and no ego-motion network of packdepth lies beside this exported file; write both with packdepth export "
+            "--pose, or give the checkpoint"
         )
 
     def compute(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -372,8 +406,8 @@ class ExportedPredictor(BasePredictor):
         before = len(record.offsets) - 1  # number of frames before the target that the network needs: 0 or 1
         window: list[np.ndarray] = []
         count = 0
-        for image in images:
-            window = [*window, self._view(image)][-before - 2 :]
+        for pixels in sequence_pixels(images):
+            window = [*window, self._view(pixels)][-before - 2 :]
             count += 1
             if len(window) < before + 2:
                 continue
@@ -386,10 +420,9 @@ class ExportedPredictor(BasePredictor):
         if count < before + 2:
             raise InputError(f"ego-motion is between frames: give at least {('two', 'three')[before]} images")
 
-    def _view(self, image: Image) -> np.ndarray:
+    def _view(self, pixels: np.ndarray) -> np.ndarray:
         """Return an image as a view [C, h, w] of the ego-motion network: with its inverse depth if that is needed."""
         assert self._pose is not None
-        pixels = image_pixels(image)
         view = resized_pixels(pixels, *self.image_size).transpose(2, 0, 1)
         if not self._pose[0].uses_depth:
             return view

@@ -8,6 +8,7 @@ so that starting a command again goes on where it ended.
 from __future__ import annotations
 
 import fcntl
+import fnmatch
 import hashlib
 import json
 import os
@@ -32,11 +33,14 @@ from packdepth.inference.base import BasePredictor
 from packdepth.inference.load import load
 from packdepth.inference.run import Asked, check_asked, last_lines, predict_clips
 from packdepth.progress import counted
+from packdepth.sources.calibrations.find import NAMES, OWN_SUFFIXES
+from packdepth.sources.files import is_clutter, read_text
 from packdepth.sources.open import open_clips
 
 ATTEMPTS = 3  # how often an input is tried when something else than the input is wrong; chosen
 MANIFEST = "manifest.jsonl"
 PARTIAL = ".partial"  # folder in the output with the inputs that are being predicted
+CALIBRATION = re.compile("|".join(map(fnmatch.translate, (*NAMES, "calib*"))))  # names of calibrations; KITTI's, too
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,7 @@ def read_list(path: Path) -> list[Item]:
 
     Raises InputError if the list cannot be read, is empty, or names an input twice.
     """
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a list of inputs ({error}); write a path in each line") from None
+    lines = [line.strip() for line in read_text(path, "a list of inputs, with a path in each line").splitlines()]
     paths = [Path(line) for line in lines if line and not line.startswith("#")]
     if not paths:
         raise InputError(f"{path}: names no input; write a path in each line")
@@ -270,8 +271,8 @@ class Worker:
         return (
             entry is not None
             and entry["state"] == "done"
-            and entry["stamp"] == _stamp(item.path)
             and (self.output / item.name).is_dir()
+            and entry["stamp"] == self._stamp(item)
         )
 
     def predict(self, item: Item) -> str:
@@ -305,7 +306,7 @@ class Worker:
         _empty(partial)
         self.manifest.add(item, "started", attempt=attempt)
         try:
-            stamp = _stamp(item.path)
+            stamp = self._stamp(item)
             clips = open_clips(item.path, asked.kind, asked.options, asked.camera, asked.fov)
             predict_clips(self.predictor, clips, item.path, partial, asked)
         except Exception as error:  # a bad input must not end the work on the others; a full disk ends all of it
@@ -329,6 +330,18 @@ class Worker:
         )
         print(f"done       {item.path}: {counted(frames, 'frame')} in {seconds:.1f} s", flush=True)
         return "done"
+
+    def _stamp(self, item: Item) -> str:
+        """Return a hash of all that the predictions of an input depend on, except the checkpoint and the options.
+
+        These are its files, by their names, sizes and times of change, and the contents of calibrations that lie beside
+        it and of files that options name.
+        """
+        named = [Path(option.partition("=")[2]) for option in self.asked.options]
+        if self.asked.camera is not None:
+            named.append(self.asked.camera)
+        facts = [*_files_at(item.path, self.output), *map(_content, [*named, *_calibrations_beside(item.path)])]
+        return hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @contextmanager
@@ -362,13 +375,53 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _stamp(path: Path) -> list[int] | None:
-    """Return size and time of change of an input; None if it is not there."""
+def _files_at(path: Path, output: Path) -> Iterator[str]:
+    """Yield name, size and time of change of an input, and of each file that it holds if it is a folder.
+
+    Links are followed; the output, which may lie in the input, is left out.
+    """
+    if path.is_file():
+        yield _facts(path.name, path)
+    seen, root = {output.resolve()}, str(path)
+    for folder, folders, names in os.walk(root, followlinks=True):
+        place = Path(folder).resolve()
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if not is_clutter(Path(name)))
+        for name in sorted(names):
+            if not is_clutter(Path(name)):
+                yield _facts(f"{folder.removeprefix(root)}/{name}", Path(folder, name))
+
+
+def _facts(name: str, path: Path) -> str:
+    """Return the name of a file, with its size and time of change; the name alone of a link that leads nowhere."""
     try:
         facts = path.stat()
     except OSError:
-        return None
-    return [facts.st_size, facts.st_mtime_ns]
+        return name
+    return f"{name} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def _calibrations_beside(path: Path) -> list[Path]:
+    """Return the files beside an input that may be its calibration, as `sources.calibrations.find` looks for them."""
+    folder = path.absolute().parent
+    folders = [folder, folder.parent] if folder.name == "frames" else [folder]
+    found = [folder / f"{path.stem}{suffix}" for suffix in OWN_SUFFIXES]
+    for each in folders:
+        if each.is_dir():
+            with os.scandir(each) as entries:
+                found += sorted(each / entry.name for entry in entries if CALIBRATION.match(entry.name))
+    return found
+
+
+def _content(path: Path) -> str:
+    """Return the name of a file, with a hash of its content; the name alone of what is no file."""
+    try:
+        return f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else path.name
+    except OSError:  # a value of an option is too long for a path
+        return path.name
 
 
 def open_worker(

@@ -28,8 +28,10 @@ from packdepth.inference.base import (
     ImageMaps,
     check_label_size,
     check_predicted,
+    checked_camera,
     checked_size,
     image_pixels,
+    sequence_pixels,
 )
 from packdepth.inference.exported import is_exported
 from packdepth.interop.read import is_foreign, read_foreign
@@ -263,9 +265,9 @@ class Predictor(BasePredictor):
                 "label maps guide the depth network, so that images alone give no depth to align with; "
                 "leave out the camera (--align)"
             )
-        offsets = self.pose.context_offsets
+        camera, offsets = checked_camera(camera), self.pose.context_offsets
         before = len(offsets) - 1  # number of frames before the target that the pose network needs: 0 or 1
-        frames = (self._resized(_as_tensor(checked_size(image_pixels(image), camera))) for image in images)
+        frames = (self._resized(_as_tensor(checked_size(pixels, camera))) for pixels in sequence_pixels(images))
         window = self._views(islice(frames, before + 1))
         first = True
         while chunk := self._views(islice(frames, PAIRS)):

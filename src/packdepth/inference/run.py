@@ -210,8 +210,8 @@ def _check(job: Job, path: Path, predictor: BasePredictor) -> None:
     for writer in job.places:
         if writer.needs_metric and not is_metric_for(clip, predictor.meta):
             raise InputError(
-                f"--save {writer.kind}: {writer.content} holds metres x 256, but the depth of this checkpoint is known "
-                f"up to a factor; save depth, tiff or exr"
+                f"--save {writer.kind}: {writer.content} holds metres x 256; save depth, tiff or exr, as depth is "
+                f"{scale_of_clip(clip, predictor.meta)}"
             )
         if writer.needs_poses:
             check_trajectory(predictor, clip, writer.content)
@@ -271,7 +271,7 @@ def _write(predictor: BasePredictor, job: Job, flip: bool, points: PointOptions,
         predictions = predictor.predict_clip(job.clip, job.camera, flip=flip)
         for frame, pose, prediction in progress(zip(frames, poses, predictions, strict=True), "depth", len(frames)):
             for each in writers:
-                each.append(frame.name, replace(prediction, pose=pose))
+                each.append(frame.name, replace(prediction, pose=pose, metric=metric))
     lines = [each.summary(len(frames)) for each in writers]
     said = scale_of_clip(job.clip, predictor.meta)  # by `last_lines`
     if scale_of_points(job.clip, job.camera, predictor.meta) != said:

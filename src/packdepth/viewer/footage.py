@@ -28,6 +28,8 @@ from packdepth.inference.options import POINTS, PointOptions
 from packdepth.inference.trajectory import check_trajectory, measured_trajectory, trajectory, trajectory_origin
 from packdepth.reading import read_arrays, refusing
 from packdepth.records import Clip, Frame, Prediction
+from packdepth.sources.files import by_name
+from packdepth.thumbnail import shows_other_scene, thumbnail
 from packdepth.viewer.clouds import SUFFIXES, read_cloud
 from packdepth.viewer.scene import Material, Points, Shot, depth_colors, matched, shot_of
 
@@ -247,17 +249,17 @@ class SavedFootage(Footage):
         points: PointOptions = POINTS,
         segmentation: SemanticNetwork | None = None,
     ) -> None:
-        self.files = sorted((folder / "depth").glob("*.npz"))
-        names = [file.stem for file in self.files]
-        saved = read_saved(self.files[0])
+        files = {file.stem: file for file in by_name((folder / "depth").glob("*.npz"))}
+        self._frames: list[Frame | None] = [None] * len(files)
+        names = list(files)
         if clip is not None:
-            frames = {frame.name: frame for frame in clip.frames}
-            missing = [name for name in names if name not in frames]
+            frames = [frame for frame in clip.frames if frame.name in files]
+            missing = files.keys() - {frame.name for frame in frames}
             if missing:
-                raise InputError(f"{self.files[0].parent}: {missing[0]} is no frame of {clip.path}; give its own clip")
-            self._frames: list[Frame | None] = [frames[name] for name in names]
-        else:
-            self._frames = [None] * len(names)
+                raise InputError(f"{folder / 'depth'}: {min(missing)} is no frame of {clip.path}; give its own clip")
+            self._frames, names = [*frames], [frame.name for frame in frames]
+        self.files = [files[name] for name in names]
+        saved, _ = read_saved(self.files[0])
         metric, self.camera = saved.metric, saved.camera
         self.folder, self._segmentation = folder, segmentation
         super().__init__(folder.name, names, scale_in_words(metric, saved.scale_source), metric, clip, points)
@@ -277,13 +279,20 @@ class SavedFootage(Footage):
 
         Args:
             index: index of the frame.
+
+        Raises InputError if it was predicted from another image than that of the clip.
         """
-        saved, frame = read_saved(self.files[index]), self._frames[index]
+        (saved, small), frame = read_saved(self.files[index]), self._frames[index]
         if frame is None:
             return saved
         image = frame.image.read()
         if image.shape[:2] != saved.depth.shape:
             raise InputError(f"{self.files[index]}: has not the size of {frame.image.path}; predict it again")
+        if small is not None and shows_other_scene(small, thumbnail(image)):
+            raise InputError(
+                f"{self.files[index]}: was predicted from another image than {frame.image.path}; name the clip that it "
+                f"was predicted from"
+            )
         return replace(saved, image=image)
 
     def material(self, index: int) -> Material:
@@ -346,7 +355,7 @@ class CloudFootage(Footage):
 
     def __init__(self, path: Path) -> None:
         self.map = path if path.suffix in SUFFIXES else path / "map.ply"
-        self.files = sorted((path / "cloud").glob("*.ply"))
+        self.files = by_name((path / "cloud").glob("*.ply"))
         _, texts = read_cloud(self.files[0] if self.files else self.map)
         metric = texts.get("unit") == "metre"
         scale = scale_in_words(metric, texts.get("scale_source", "none"))
@@ -525,23 +534,27 @@ def read_map(path: Path) -> FusedMap:
     return FusedMap(cloud, texts, f"{len(cloud.points)} points of {path}")
 
 
-def read_saved(path: Path) -> Prediction:
+def read_saved(path: Path) -> tuple[Prediction, np.ndarray | None]:
     """Read an npz file that `packdepth predict --save depth` wrote, as a prediction with a gray image.
 
     Args:
         path: the file.
 
+    Returns:
+        The prediction, and the thumbnail [12, 16] of the image that it was predicted from; None in files of version 0.2
+        and before.
+
     Raises InputError if it is no such file, or if it does not hold the camera.
     """
     with refusing(path, "depth that packdepth saved", "predict again"):
-        content = read_arrays(path, ("depth", "metric", "scale_source", "intrinsics"))
+        content = read_arrays(path, ("depth", "metric", "scale_source", "intrinsics", "thumbnail"))
         depth = content["depth"].astype(np.float32)
         metric, source = bool(content["metric"]), str(content["scale_source"])
         height, width = depth.shape
-        known = content.get("intrinsics")
+        known, small = content.get("intrinsics"), content.get("thumbnail")
         camera = None if known is None else Camera.from_matrix(known.astype(np.float64), width, height)
     if camera is None:
         raise InputError(f"{path}: holds no camera, so that it has no points; predict with --camera FILE or --fov")
     with np.errstate(divide="ignore"):
         inverse = np.where(depth > 0, 1 / depth, 0).astype(np.float32)
-    return Prediction(depth, inverse, metric, source, np.full((height, width, 3), 128, np.uint8), camera)
+    return Prediction(depth, inverse, metric, source, np.full((height, width, 3), 128, np.uint8), camera), small

@@ -30,6 +30,7 @@ TOPICS = ("depth/image_raw", "depth/camera_info", "depth/points")
 def _loaded(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
     """The checkpoint is loaded once for all tests."""
     monkeypatch.setattr(recording, "load", lambda *args, **kwargs: predictor)
+    monkeypatch.setattr(predictor, "batch", 1)  # which a command sets
 
 
 @pytest.fixture
@@ -109,6 +110,51 @@ def test_depth_of_two_cameras(
             np.testing.assert_allclose(
                 points_of(cloud)[:, :3], np.stack([x, y, z], axis=-1)[z <= 80], rtol=1e-5, atol=1e-5
             )
+
+
+@pytest.mark.parametrize("kind", ["ros1", "ros2-sqlite3", "ros2-mcap"])
+def test_batches_write_the_same_messages_in_the_same_order(
+    kind: str, tmp_path: Path, drive: Callable[[Recording], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sizes, image_maps = write_bag(kind, tmp_path, drive), list[int](), Predictor.image_maps
+
+    def noted(self: Predictor, images: Any, *rest: Any) -> Any:
+        sizes.append(len(images))
+        return image_maps(self, images, *rest)
+
+    monkeypatch.setattr(Predictor, "image_maps", noted)
+    assert predict(path, tmp_path / "one.mcap") == 0
+    assert predict(path, tmp_path / "three.mcap", "--batch", "3") == 0
+    assert sizes == [1, 1, 1, 1, 3, 1]
+    one, three = read(tmp_path / "one.mcap"), read(tmp_path / "three.mcap")
+    assert {topic: [time for time, _ in each] for topic, each in one.items()} == {
+        topic: [time for time, _ in each] for topic, each in three.items()
+    }
+    for topic in ("/left/depth/image_raw", "/right/depth/image_raw"):
+        for (_, first), (_, other) in zip(one[topic], three[topic], strict=True):
+            assert repr(first.header) == repr(other.header)
+            np.testing.assert_allclose(depth_of(other), depth_of(first), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--batch", "0"], "--batch: is 0; it must be at least 1"),
+        (["--plain"], "--colormap, --beside and --plain: are of pictures, but"),
+        (["--colormap", "gray"], "are of pictures, but"),
+        (["--save", "cloud"], "--save cloud: is for folders, but"),
+    ],
+)
+def test_options_that_no_recording_has_are_refused(
+    tmp_path: Path,
+    drive: Callable[[Recording], None],
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    sentence: str,
+) -> None:
+    assert predict(write_bag("ros1", tmp_path, drive), tmp_path / "out.mcap", *options) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out.mcap").exists()
 
 
 def test_the_output_is_read_by_the_library_of_foxglove(tmp_path: Path, drive: Callable[[Recording], None]) -> None:

@@ -32,7 +32,10 @@ def main(model: str, image: str, output: str) -> None:
     if record["layout"] > NEWEST_LAYOUT or record["part"] != "depth" or record["label_classes"]:
         sys.exit(f"{model}: this example is for depth networks of images alone")
     height, width = record["image_size"]
-    picture = ImageOps.exif_transpose(Image.open(image)).convert("RGB")
+    stored = Image.open(image)
+    if stored.mode[0] in "IF":  # Pillow would cut its values to white
+        sys.exit(f"{image}: has pixels of more than 8 bits ({stored.mode}); convert it to 8 bits a channel")
+    picture = ImageOps.exif_transpose(stored).convert("RGB")
     pixels = np.asarray(picture, dtype=np.float32) / 255
     channels = [Image.fromarray(np.ascontiguousarray(pixels[..., i])) for i in range(3)]
     resized = np.stack([np.asarray(c.resize((width, height), Image.Resampling.BILINEAR)) for c in channels])

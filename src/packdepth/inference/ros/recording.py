@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,9 +15,10 @@ from packdepth import __version__
 from packdepth.config import Precision
 from packdepth.data.label_maps import check_labeled
 from packdepth.disk import unfinished_folder
-from packdepth.errors import InputError
+from packdepth.errors import InputError, check_least
 from packdepth.files import make_folder, replacing, say_replaced
 from packdepth.geometry.camera import Camera
+from packdepth.inference.ahead import read_ahead
 from packdepth.inference.base import BasePredictor, say_flip_note
 from packdepth.inference.cameras import is_metric_for, known_camera, scale_of_clip
 from packdepth.inference.load import load
@@ -24,7 +26,7 @@ from packdepth.inference.options import POINTS, RECORDING, PointOptions, Recordi
 from packdepth.inference.ros.messages import CLOUD_TOPIC, DEPTH_TOPIC, INFO_TOPIC, TEXT, depth_messages
 from packdepth.inference.run import last_lines
 from packdepth.progress import counted, progress
-from packdepth.records import Clip, Frame, Readable
+from packdepth.records import Clip, Frame, Prediction, Readable
 from packdepth.sources.open import open_clips
 from packdepth.sources.recognize import source_at
 from packdepth.sources.ros_messages import COMPRESSED_SUFFIX, sibling
@@ -74,6 +76,14 @@ class Shot(NamedTuple):
     frame: Frame  # the image, and its name
 
 
+class PredictedShot(NamedTuple):
+    """An image with its prediction."""
+
+    received: int  # nanoseconds
+    shot: Shot  # the image
+    prediction: Prediction  # its prediction
+
+
 def is_recording(output: Path) -> bool:
     """Return whether an output has a suffix of recordings of ROS.
 
@@ -99,6 +109,7 @@ def predict_recording(
     recording: RecordingOptions = RECORDING,
     fov: float | None = None,
     runtime: str | None = None,
+    batch: int = 1,
 ) -> None:
     """Predict depth of each image of each camera of a recording, write it as messages, and print what was written.
 
@@ -119,10 +130,12 @@ def predict_recording(
         recording: depth images.
         fov: horizontal field of view of images without calibration, in degrees, in place of `camera`.
         runtime: what computes an exported file, as in `load`.
+        batch: number of images in a call of the depth network; of more than one, the next are read meanwhile.
 
     Raises InputError before anything is written, unless an image turns out to be damaged when its turn comes.
     """
     points.check()
+    check_least("batch", batch, 1)
     _check_output(input, output)
     source = source_at(input, kind, options)
     if not isinstance(source, Rosbag):
@@ -139,6 +152,7 @@ def predict_recording(
             )
     opened = [open_clips(input, kind, [*options, f"image={topic}"], camera, fov)[0] for topic in topics]
     predictor = load(checkpoint, precision=precision, runtime=runtime)
+    predictor.batch = batch
     points.check_confidence(predictor.has_confidence, checkpoint)
     if predictor.label_classes is not None:
         check_labeled(opened)
@@ -152,15 +166,15 @@ def predict_recording(
     with _writing(output) as written:
         written.write(ABOUT, shots[0].received, written.make(TEXT, data=about), latched=True)
         transforms = _transforms(source.file, shots[0].received, shots[-1].received)
-        for item in _in_order(transforms, progress(shots, "depth", len(shots))):
+        predicted = progress(_predicted(predictor, shots, flip), "depth", len(shots))
+        for item in _in_order(transforms, predicted):
             if isinstance(item, Message):
                 written.write(item.topic, item.received, written.copied(item.content), item.topic.endswith(STATIC))
                 continue
-            job, image = item.job, _recorded(item.frame.image)
-            prediction = predictor.predict(item.frame.image.read(), job.camera, flip=flip)
-            messages = depth_messages(written.make, image.header, prediction, points, recording)
+            header = _recorded(item.shot.frame.image).header
+            messages = depth_messages(written.make, header, item.prediction, points, recording)
             for name, message in zip((DEPTH_TOPIC, INFO_TOPIC, CLOUD_TOPIC), messages, strict=True):
-                written.write(job.output(name), item.received, message)
+                written.write(item.shot.job.output(name), item.received, message)
     print("\n".join([*_lines(jobs, output, topics_of(source.file)), *last_lines(predictor.meta, opened, points)]))
 
 
@@ -239,6 +253,17 @@ def _shots(jobs: Sequence[CameraJob]) -> list[Shot]:
     return [Shot(received, number, job, frame) for number, (received, job, frame) in enumerate(taken)]
 
 
+def _predicted(predictor: BasePredictor, shots: Iterable[Shot], flip: bool) -> Iterator[PredictedShot]:
+    """Yield the prediction of each image, in order; a batch of them is in memory."""
+    content = ((shot, shot.frame.image.read()) for shot in shots)
+    with read_ahead(content, predictor.batch) as stream:
+        while chunk := list(islice(stream, predictor.batch)):
+            taken, images = zip(*chunk, strict=True)
+            predictions = predictor.predict_batch(images, [shot.job.camera for shot in taken], flip=flip)
+            for shot, prediction in zip(taken, predictions, strict=True):
+                yield PredictedShot(shot.received, shot, prediction)
+
+
 def _recorded(image: Readable) -> BagImage:
     """Return the image of a recording that a frame is made of."""
     recorded = image.file if isinstance(image, UndistortedImage) else image
@@ -253,13 +278,13 @@ def _transforms(path: Path, first: int, last: int) -> Iterator[Message]:
             yield message
 
 
-def _in_order(transforms: Iterable[Message], shots: Iterable[Shot]) -> Iterator[Message | Shot]:
-    """Yield messages and images in the order in which they were recorded. Nothing is read ahead of its turn."""
+def _in_order(transforms: Iterable[Message], predicted: Iterable[PredictedShot]) -> Iterator[Message | PredictedShot]:
+    """Yield messages and predictions in the order in which they were recorded. Each is taken when it is its turn."""
 
-    def received(item: Message | Shot) -> int:
+    def received(item: Message | PredictedShot) -> int:
         return item.received
 
-    return heapq.merge(transforms, shots, key=received)
+    return heapq.merge(transforms, predicted, key=received)
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

@@ -208,7 +208,7 @@ def test_the_rgb_branch_of_packnet_san(reference: Golden, tmp_path: Path) -> Non
 def test_where_the_scale_comes_from(
     reference: Golden, tmp_path: Path, settings: object, metric: bool, source: str
 ) -> None:
-    path = save(packnet_sfm(reference.hollow("packnet01_1A"), None, settings), tmp_path / "model.ckpt")
+    path = save(packnet_sfm(reference.hollow("packnetslim01_1A"), None, settings), tmp_path / "model.ckpt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         meta = read_foreign(path).meta
@@ -231,7 +231,7 @@ def test_where_the_scale_comes_from(
     ],
 )
 def test_the_image_size(reference: Golden, tmp_path: Path, settings: object, size: tuple[int, int] | None) -> None:
-    path = save(packnet_sfm(reference.hollow("packnet01_1A"), None, settings), tmp_path / "model.ckpt")
+    path = save(packnet_sfm(reference.hollow("packnetslim01_1A"), None, settings), tmp_path / "model.ckpt")
     if size is None:
         with pytest.warns(UserWarning, match=r"model\.ckpt: the image size of 192 x 640 is assumed"):
             run = imported(path)

@@ -146,12 +146,11 @@ def placed(values: dict[str, Any], models: Path) -> dict[str, Any]:
     return values
 
 
-def facts(family: Family[Any], values: dict[str, Any]) -> dict[str, Any]:
+def facts(block: Block) -> dict[str, Any]:
     """Return all that the options of a block can change in a training.
 
     Raises InputError if an option is refused.
     """
-    block: Block = parse(family.find(values["kind"]), values, "run")
     torch.manual_seed(0)
     if isinstance(block, EncoderBlock):
         encoder = block.completed().assemble()
@@ -203,19 +202,26 @@ def observed(network: nn.Module, run: Any) -> dict[str, Any]:
     return found | {"calls in the backward pass": calls[0]}
 
 
-KNOWN: dict[str, dict[str, Any] | None] = {}  # facts of the blocks that were tried, as pairs come in both orders
+KNOWN: dict[str, dict[str, Any]] = {}  # facts of blocks: pairs come in both orders, and defaults beside each option
+REFUSED: set[str] = set()  # values of blocks that were refused
 
 
 def accepted(family: Family[Any], values: dict[str, Any], models: Path) -> dict[str, Any] | None:
     """Return the facts of a block; None if it is refused by one sentence that names an option."""
-    key = f"{family.group} {json.dumps(values, sort_keys=True)}"
-    if key not in KNOWN:
-        try:
-            KNOWN[key] = facts(family, placed(values, models))
-        except InputError as error:
-            KNOWN[key], sentence = None, str(error)
-            assert any(name in sentence for name in values if name not in NAMES), sentence
-    return KNOWN[key]
+    given = f"{family.group} {json.dumps(values, sort_keys=True)}"
+    if given in REFUSED:
+        return None
+    try:
+        block: Block = parse(family.find(values["kind"]), placed(values, models), "run")
+        key = f"{family.group} {block!r}"  # the values and the defaults
+        if key not in KNOWN:
+            KNOWN[key] = facts(block)
+        return KNOWN[key]
+    except InputError as error:
+        REFUSED.add(given)
+        sentence = str(error)
+        assert any(name in sentence for name in values if name not in NAMES), sentence
+        return None
 
 
 def check(family: Family[Any], base: dict[str, Any], name: str, options: list[Any], models: Path) -> None:

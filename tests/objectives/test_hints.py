@@ -69,7 +69,7 @@ def test_gradients_in_float64() -> None:
         return Hints()(replace(outputs, inv_depths=list(inv_depths)), batch)
 
     assert loss(*inputs) > 0
-    assert torch.autograd.gradcheck(loss, inputs, eps=1e-7, atol=1e-5)
+    assert torch.autograd.gradcheck(loss, inputs, eps=1e-7, atol=1e-5, fast_mode=True)  # along a random direction
 
 
 def test_a_run_file_names_it_and_it_needs_the_right_image() -> None:

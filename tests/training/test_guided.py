@@ -62,12 +62,12 @@ def test_a_guided_run_from_end_to_end(
         else {"kind": kind, "model": str(segformer(place))}
     )
     run_values["networks"]["depth"]["guidance"] = {"semantics": semantics}
-    run_values["training"]["epoch_steps"] = 1
+    run_values["training"] |= {"epochs": 2, "epoch_steps": 1}
     run_file = tmp_path / "run.yaml"
     run_file.write_text(yaml.safe_dump(run_values))
     train(run_file, tmp_path / "whole")
     assert "guided by  a segmentation network of" in capsys.readouterr().out
-    train(run_file, tmp_path / "parts", overrides=("training.epochs=2",))
+    train(run_file, tmp_path / "parts", overrides=("training.epochs=1",))
     shutil.rmtree(place)  # the checkpoint holds a copy
     train(run_file, tmp_path / "parts", resume=True)
 

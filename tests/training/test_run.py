@@ -72,9 +72,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def whole(finished: Path, run_file: Path) -> Path:
+def whole(finished: Path, run_file: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     if not finished.exists():
-        text = finish(start(run_file, "--output", finished))
+        assert main(["train", str(run_file), "--output", str(finished)]) == 0
+        text = capsys.readouterr().out
         assert "clips      1 (folder/moving_clip)" in text
         assert "frames     6, 4 of them targets" in text
         assert "M parameters" in text

@@ -95,6 +95,7 @@ def test_a_cached_teacher_is_that_without_a_cache_bit_for_bit(
 def test_a_resumed_run_has_the_same_teacher_and_ends_alike_and_a_weight_fades(
     run_values: dict[str, Any], checkpoint_folder: Path, tmp_path: Path
 ) -> None:
+    run_values["data"]["val"] = []
     teacher = tmp_path / "teacher"
     shutil.copytree(checkpoint_folder, teacher)
     term = {"kind": "teacher", "network": str(teacher)}

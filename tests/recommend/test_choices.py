@@ -17,6 +17,7 @@ from packdepth.blocks import parse
 from packdepth.config import Run
 from packdepth.geometry.camera import Camera
 from packdepth.networks.blocks import DEPTH_NETWORKS
+from packdepth.networks.layers.head import InverseDepthHead
 from packdepth.recommend.choices import (
     FEW_IMAGES,
     FEW_PRETRAINED,
@@ -144,6 +145,7 @@ def test_the_network_reaches_from_far_below_to_far_above_the_typical_depth(
     looked = look_of(clip_of(), depth=depth)
     (choice,) = [each for each in choose(looked, SOURCE, BUDGET) if each.key == "networks.depth"]
     network = parse(DEPTH_NETWORKS.find(choice.value["kind"]), choice.value, "test").build()
+    assert isinstance(network.head, InverseDepthHead)
     inverse = network.head(torch.tensor([-30.0, 30.0]))
     within = min(max(depth, 0.1), 300.0)
     assert float(inverse[0]) <= 1 / (3 * within)

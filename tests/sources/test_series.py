@@ -91,4 +91,4 @@ def test_speeds_at_an_assumed_rate_are_a_warning(tmp_path: Path, name: str, opti
         path.rename(tmp_path / f"{name.format(int(path.stem))}.png")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*assumed")
-        Images(root=tmp_path, speeds=log, **options).find()  # type: ignore[arg-type]
+        Images(root=tmp_path, speeds=log, **options).find()

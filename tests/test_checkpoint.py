@@ -272,6 +272,36 @@ def test_lengths_on_training_frames_say_why_no_others_were_measured() -> None:
     assert "length on training frames, as none of the held-out ones could be measured; train longer" in words
 
 
+@pytest.mark.parametrize(
+    ("spread", "words"),
+    [
+        (0.1, "metric, from velocity (speed); lengths within 2 %"),
+        (0.12, "metric, from velocity (speed); lengths within 2 % on average, 12 % from frame to frame"),
+        (
+            0.6,
+            "not metric yet: motion is 102 % of the measured length on average, and varies by 60 % from frame to frame",
+        ),
+    ],
+)
+def test_lengths_that_vary_from_frame_to_frame_say_so_and_are_no_metres(spread: float, words: str) -> None:
+    check = ScaleCheck(source="speed", ratio=1.02, spread=spread, frames=40, held_out=True)
+    metric = is_metric("velocity (speed)", [check])
+    meta = made().meta.model_copy(
+        update={"metric": metric, "scale_source": "velocity (speed)", "scale_checks": [check]}
+    )
+    assert metric is words.startswith("metric")
+    assert meta.scale == (words if metric else f"{words}; train longer")
+
+
+def test_metres_of_lengths_that_vary_were_written_before_and_are_read(tmp_path: Path) -> None:
+    check = ScaleCheck(source="speed", ratio=1.02, spread=0.6, frames=40, held_out=True)
+    meta = made().meta.model_copy(update={"metric": True, "scale_source": "velocity (speed)", "scale_checks": [check]})
+    checkpoint.write(tmp_path / "best", replace(made(), meta=meta))
+    read = checkpoint.read(tmp_path / "best").meta
+    assert read.metric
+    assert read.scale == "metric, from velocity (speed); lengths within 2 % on average, 60 % from frame to frame"
+
+
 def test_metres_from_the_cameras_height_need_a_focal_length() -> None:
     camera = LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01)
     guessed = camera.model_copy(update={"focal_deviation": 0.3})

@@ -226,12 +226,14 @@ class Meta(Closed):
         """Raise ValueError for metres that the measurements of their own source deny, as if written by hand.
 
         Other sources do not count, for `packdepth calibrate` lets a person choose one of several that disagree; nor do
-        the checks of a calibration, which has its own limits of what is good enough.
+        the checks of a calibration, which has its own limits of what is good enough. The spread does not count either:
+        packdepth before 0.3 called lengths that agree on average metric, and such checkpoints are still read.
         """
         if not self.metric or self.calibration is not None:
             return self
         own = [check for check in self.scale_checks if check.source in self.scale_source]
-        if self.scale_source == "none" or any(check.frames >= MIN_CHECKED and not agrees(check) for check in own):
+        measured = [check for check in own if check.frames >= MIN_CHECKED]
+        if self.scale_source == "none" or not all(map(_agrees_on_average, measured)):
             found = scale_in_words(False, self.scale_source, own).partition(";")[0]
             raise ValueError(
                 f"metric: is true, but depth is {found}; write false, then correct it with packdepth calibrate"
@@ -311,6 +313,7 @@ class Meta(Closed):
 HEIGHT = "camera height"  # begins the source of a scale that comes from it, which a field of view may follow
 MIN_CHECKED = 5  # frames: the median over fewer says little about a scale
 TOLERANCE = 0.1  # relative error of lengths up to which depth is called metric: about the error of depth itself
+MAX_SPREAD = 0.3  # relative standard deviation over frames. The median of 40 is then within 6 %; chosen
 LENGTHS = {  # nouns for what a check compares, by its source: of an agreement, of a prediction and of a measurement
     "speed": ("lengths", "motion", "measured length"),
     "poses": ("lengths", "motion", "measured length"),
@@ -323,27 +326,32 @@ LENGTHS = {  # nouns for what a check compares, by its source: of an agreement, 
 
 
 def is_metric(scale_source: str, checks: Sequence[ScaleCheck]) -> bool:
-    """Return whether depth is metric: whether its scale has a source, was measured, and is right to a tenth.
+    """Return whether depth is metric: whether its scale has a source, was measured, and agrees (see `agrees`).
 
     Args:
         scale_source: source of the scale; "none" without one.
         checks: comparisons with measured lengths by that source.
 
     >>> right = ScaleCheck(source="speed", ratio=0.98, spread=0.03, frames=40, held_out=True)
-    >>> short = right.model_copy(update={"ratio": 0.58})
-    >>> is_metric("velocity (speed)", [right]), is_metric("velocity (speed)", [short]), is_metric("none", [right])
-    (True, False, False)
+    >>> short, unsteady = right.model_copy(update={"ratio": 0.58}), right.model_copy(update={"spread": 0.6})
+    >>> [is_metric("velocity (speed)", [check]) for check in (right, short, unsteady)], is_metric("none", [right])
+    ([True, False, False], False)
     """
     measured = [check for check in checks if check.frames >= MIN_CHECKED]
     return scale_source != "none" and bool(measured) and all(map(agrees, measured))
 
 
 def agrees(check: ScaleCheck) -> bool:
-    """Return whether predicted and measured lengths agree to `TOLERANCE`.
+    """Return whether lengths agree: to `TOLERANCE` on average, and with a spread over frames of at most `MAX_SPREAD`.
 
     Args:
         check: the comparison.
     """
+    return _agrees_on_average(check) and check.spread <= MAX_SPREAD
+
+
+def _agrees_on_average(check: ScaleCheck) -> bool:
+    """Return whether the median of predicted over measured lengths is 1, to `TOLERANCE`."""
     return 1 - TOLERANCE <= check.ratio <= 1 / (1 - TOLERANCE)
 
 
@@ -358,6 +366,8 @@ def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck]
     >>> check = ScaleCheck(source="speed", ratio=0.97, spread=0.03, frames=40, held_out=True)
     >>> scale_in_words(True, "velocity (speed)", [check])
     'metric, from velocity (speed); lengths within 3 %'
+    >>> scale_in_words(True, "velocity (speed)", [check.model_copy(update={"spread": 0.12})])
+    'metric, from velocity (speed); lengths within 3 % on average, 12 % from frame to frame'
     >>> short = check.model_copy(update={"ratio": 0.58})
     >>> scale_in_words(False, "velocity (speed)", [short])
     'not metric yet: motion is 58 % of the measured length; train longer, or correct it with packdepth calibrate'
@@ -375,18 +385,23 @@ def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck]
         known = f"only {few} frames could be measured" if few else "it was not measured"
         advice = "train longer, until depth shows the road, or see" if scale_source.startswith(HEIGHT) else "see"
         return f"not metric yet: its scale should come from {scale_source}, but {known}; {advice} packdepth calibrate"
-    worst = max(wrong, key=lambda check: abs(math.log(check.ratio)))
+    worst = max(wrong, key=lambda check: (check.spread > MAX_SPREAD, abs(math.log(check.ratio))))
     _, predicted, measured = LENGTHS[worst.source]
+    spread, advice = "", "train longer, or correct it with packdepth calibrate"
+    if worst.spread > MAX_SPREAD:
+        spread, advice = f" on average, and varies by {worst.spread * 100:.0f} % from frame to frame", "train longer"
     return (
-        f"not metric yet: {predicted} is {worst.ratio * 100:.0f} % of the {measured}{_frames_of(worst)}; train longer, "
-        f"or correct it with packdepth calibrate"
+        f"not metric yet: {predicted} is {worst.ratio * 100:.0f} % of the {measured}{spread}{_frames_of(worst)}; "
+        f"{advice}"
     )
 
 
 def _agreement(check: ScaleCheck) -> str:
-    """Return how well a check agrees, in a few words."""
+    """Return how well a check agrees, in a few words; a spread that is larger than `TOLERANCE` is among them."""
     error = max(math.ceil(abs(check.ratio - 1) * 100 - 0.5), 1)
-    return f"{LENGTHS[check.source][0]} within {error} %{_frames_of(check)}"
+    steady = check.spread <= TOLERANCE
+    spread = "" if steady else f" on average, {check.spread * 100:.0f} % from frame to frame"
+    return f"{LENGTHS[check.source][0]} within {error} %{spread}{_frames_of(check)}"
 
 
 def _frames_of(check: ScaleCheck) -> str:
@@ -555,7 +570,8 @@ def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     >>> not_finite({"depth.weight": torch.ones(2), "depth.bias": torch.tensor([float("nan")])})
     ['depth.bias']
     """
-    return [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    filled = {name: tensor for name, tensor in weights.items() if tensor.numel()}
+    return [name for name, tensor in filled.items() if not all(bool(end.isfinite()) for end in tensor.aminmax())]
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import world
 import yaml
+from PIL import Image
 from scale.conftest import DEPTH_FACTOR, MOTION_FACTOR
 
 import packdepth
@@ -67,6 +68,75 @@ def with_camera(drive: Path, folder: Path, **changes: float) -> Path:
     copy = shutil.copytree(drive, folder)
     (copy / "camera.yaml").write_text(yaml.safe_dump(yaml.safe_load((copy / "camera.yaml").read_text()) | changes))
     return copy
+
+
+def trained_on(folder: Path, copy: Path, **changes: object) -> Path:
+    """Return a copy of the checkpoint, trained on the camera of the world, with other values in its description."""
+    shutil.copytree(folder, copy)
+    meta = checkpoint.read_description(copy)[1]
+    checkpoint.rewrite_meta(copy, Meta.model_validate(meta.model_dump() | {"trained_cameras": [NUMBERS]} | changes))
+    return copy
+
+
+def smaller(drive: Path, folder: Path) -> Path:
+    """Return the clip with images and depth maps of half the size, and without a camera."""
+    copy = shutil.copytree(drive, folder)
+    (copy / "camera.yaml").unlink()
+    for path in (*(copy / "frames").iterdir(), *(copy / "depth").iterdir()):
+        with Image.open(path) as image:
+            image.resize((48, 24), Image.Resampling.NEAREST).save(path)
+    return copy
+
+
+NUMBERS = {name: getattr(world.CAMERA, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (None, "its camera is not known, and its images are 48x24 pixels where the networks were trained on 96x48"),
+        ({"fx": 2 * NUMBERS["fx"], "fy": 2 * NUMBERS["fy"]}, "its focal length is 2.00 times that of the training"),
+        ({"fx": 2 * NUMBERS["fx"]}, "its images are stretched by 2.00 at the network's size"),
+        ({"cy": NUMBERS["cy"] + 6}, "its principal point is 12% of the image's height lower than that of the training"),
+    ],
+)
+def test_clips_where_depth_is_not_metric_calibrate_nothing(
+    folder: Path, drive: Path, tmp_path: Path, changes: dict[str, float] | None, why: str
+) -> None:
+    trained = trained_on(folder, tmp_path / "trained")
+    other = smaller(drive, tmp_path / "other") if changes is None else with_camera(drive, tmp_path / "other", **changes)
+    with pytest.raises(InputError, match=f"{other}: cannot calibrate by folder/other: {why}"):
+        packdepth.calibrate(trained, other, tmp_path / "metric", "depth")
+    assert not (tmp_path / "metric").exists()
+
+
+def test_the_factor_is_that_of_the_trained_camera(folder: Path, drive: Path, tmp_path: Path) -> None:
+    trained = trained_on(folder, tmp_path / "trained")
+    longer = with_camera(drive, tmp_path / "longer", fx=1.2 * NUMBERS["fx"], fy=1.2 * NUMBERS["fy"])
+    report = packdepth.calibrate(trained, longer, tmp_path / "metric", "depth")
+    assert report.chosen.factor == pytest.approx(DEPTH_FACTOR / 1.2, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("by", "camera", "metric"),
+    [
+        ("height", {"focal_deviation": 0.4}, False),
+        ("height", {"focal_deviation": 0.01}, True),
+        ("height", {"focal_deviation": 0.4, "assumed": True}, True),
+        ("depth", {"focal_deviation": 0.4}, True),
+    ],
+)
+def test_a_height_calibrates_no_metres_for_a_guessed_focal_length(
+    folder: Path, drive: Path, tmp_path: Path, by: By, camera: dict[str, float], metric: bool
+) -> None:
+    learned = trained_on(folder, tmp_path / "learned", trained_cameras=[], cameras=[NUMBERS | camera])
+    report = packdepth.calibrate(learned, drive, tmp_path / "metric", by)
+    assert report.chosen.factor == pytest.approx(DEPTH_FACTOR, rel=0.03)
+    assert ("metric, its scale comes from" in report.text()) is metric
+    assert ("not metric: metres come from the height of the camera" in report.text()) is not metric
+    predictor = load(tmp_path / "metric", "cpu")
+    assert predictor.meta.metric is metric
+    assert [prediction.metric for prediction in predictor.predict_clip(packdepth.open(drive)[0])] == [metric] * 12
 
 
 def test_sources_that_disagree_are_refused_unless_one_is_chosen(folder: Path, drive: Path, tmp_path: Path) -> None:

@@ -10,16 +10,22 @@ import numpy as np
 import pytest
 import torch
 import world
+from present import present
 from scale.conftest import DEPTH_FACTOR, FRAMES, HEIGHT, MOTION_FACTOR, SIZE
 
+from packdepth.checkpoint import is_metric
 from packdepth.errors import InputError
-from packdepth.inference.predictor import Predictor
-from packdepth.records import Clip
+from packdepth.geometry.camera import Camera
+from packdepth.geometry.lens import BrownConrady, KannalaBrandt, Lens
+from packdepth.inference.predictor import Predictor, load
+from packdepth.records import Clip, Frame
 from packdepth.scale.measure import measure, motion_lengths
 from packdepth.scale.measurement import SOURCES, ScaleSource
 from packdepth.scale.points import read_points
+from packdepth.sources.undistort import undistorted
 
 BASELINE = 0.5  # metres
+STEP = world.STEP
 
 
 @dataclass(frozen=True)
@@ -162,12 +168,116 @@ def test_an_unknown_camera_leaves_depth_maps_alone(predictor: Predictor, measure
     assert [each.source for each in measure(predictor, [unknown])] == ["depth"]
 
 
-def test_without_ground_no_height_is_measured(predictor: Predictor, clip: Clip) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictor.depth, "inv_depths", torch.full((FRAMES, 1, *SIZE), 0.1))
-        (found,) = measure(predictor, [clip], ["camera height"])
+def test_without_ground_no_height_is_measured(folder: Path, clip: Clip) -> None:
+    predictor = load(folder, "cpu")
+    predictor.depth.inv_depths = torch.full((FRAMES, 1, *SIZE), 0.1)
+    (found,) = measure(predictor, [clip], ["camera height"])
     assert (len(found.factors), found.tried) == (0, FRAMES - 1)
     assert found.problem == f"only 0 of {FRAMES - 1} are frames with a visible road, but 5 are needed"
+
+
+SLOW = 0.5  # metres per second, of a robot
+
+
+@dataclass(frozen=True)
+class NoisyImage:
+    """An image in memory with noise of 2 levels of 255."""
+
+    index: int
+    path: Path = Path("image")
+
+    def read(self) -> np.ndarray:
+        noise = np.random.default_rng(self.index).normal(0, 2, (*SIZE, 3))
+        return (world.picture(self.index) + noise).round().clip(0, 255).astype(np.uint8)
+
+
+def slow_clip(clip: Clip, rate: float, moves: bool = True) -> Clip:
+    """Return 2 seconds of a slow camera, the first one of targets, with noise of 5 mm in poses and of 5 % in speeds.
+
+    Without motion, the noise is that of GPS, 5 cm and 0.1 m/s. `world.STEP` must be that of the camera.
+    """
+    random, frames = np.random.default_rng(1), []
+    for index in range(round(2 * rate)):
+        pose = world.pose(index if moves else 0)
+        pose[:3, 3] += random.normal(0, 0.005 if moves else 0.05, 3)
+        speed = max(random.normal(SLOW, 0.05 * SLOW) if moves else random.normal(0, 0.1), 0.0)
+        image = NoisyImage(index) if moves else MemoryImage(0)
+        frames.append(Frame(f"{index:06d}", index / rate, image, speed=speed, pose=pose))
+    targets = frozenset(frame.name for frame in frames if frame.time < 1)
+    return replace(clip, frames=tuple(frames), targets=targets, interval=None)
+
+
+def remembering(folder: Path, clip: Clip, factor: float, step: float) -> Predictor:
+    """Return networks that predict depth, and motion of `step` metres, too long by a factor."""
+    predictor = load(folder, "cpu")
+    images = np.stack([frame.image.read() for frame in clip.frames]).transpose(0, 3, 1, 2) / 255
+    depths = np.stack([world.render(index, clip.camera)[1] for index in range(len(clip.frames))])[:, None]
+    predictor.depth.images = torch.from_numpy(images).float()
+    predictor.depth.inv_depths = torch.from_numpy(1 / (factor * depths)).float()
+    present(predictor.pose).scale = factor * step * MOTION_FACTOR / STEP
+    return predictor
+
+
+@pytest.mark.parametrize("rate", [10.0, 30.0])
+def test_the_depth_of_a_slow_camera_is_metric_if_it_is_right(
+    folder: Path, clip: Clip, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world, "STEP", SLOW / rate)
+    slow = slow_clip(clip, rate)
+    for factor, metric in ((1.0, True), (1.2, False)):
+        predictor = remembering(folder, slow, factor, world.STEP)
+        measurements = measure(predictor, [slow], ["speed", "poses"], frames=6)
+        assert [(found.frames, found.tried) for found in measurements] == [(6, 6)] * 2
+        for found in measurements:
+            assert found.factor == pytest.approx(1 / factor, rel=0.06)
+            assert found.motion_factor == pytest.approx(1 / factor, rel=0.06)
+            assert is_metric(f"velocity ({found.source})", [found.check(held_out=True)]) is metric
+
+
+def test_pairs_of_a_slow_camera_are_the_nearest_that_move_within_a_second(
+    folder: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world, "STEP", SLOW / 30)
+    slow = slow_clip(clip, 30)
+    predictor = remembering(folder, slow, 1.0, world.STEP)
+    pairs = list(motion_lengths(predictor, [slow], frames=6, source="speed"))
+    assert all(0.3 < pair.second / 30 - pair.first / 30 <= 1 for pair in pairs)
+    assert [pair.own for pair in pairs] == pytest.approx([(p.second - p.first) * world.STEP for p in pairs], rel=1e-4)
+    late = tuple(replace(frame, time=frame.time + 5 * (i > 20)) for i, frame in enumerate(slow.frames))
+    across = [
+        (pair.first, pair.second)
+        for pair in motion_lengths(predictor, [replace(slow, frames=late)], frames=8)
+        if pair.first <= 20 < pair.second
+    ]
+    assert across == []
+
+
+def test_noise_of_a_standing_camera_measures_no_length(folder: Path, clip: Clip) -> None:
+    standing = slow_clip(clip, 10, moves=False)
+    predictor = remembering(folder, standing, 1.0, SLOW / 10)
+    assert measure(predictor, [standing], ["speed", "poses"]) == []
+
+
+LENSES = [BrownConrady(-0.25), KannalaBrandt(0.05, -0.01)]
+
+
+@pytest.mark.parametrize("lens", LENSES, ids=lambda lens: lens.name)
+def test_points_are_pixels_of_the_distorted_image_on_disk(folder: Path, clip: Clip, lens: Lens, tmp_path: Path) -> None:
+    clip = undistorted(replace(clip, lens=lens))
+    predictor = remembering(folder, clip, 1 / DEPTH_FACTOR, STEP)
+    lines = ["frame,u,v,metres"]
+    for index, u, v in ((0, 10, 40), (0, 84, 40), (3, 12, 42), (5, 80, 41), (7, 30, 44), (9, 14, 39)):
+        distorted = torch.tensor([(u - world.CAMERA.cx) / world.CAMERA.fx, (v - world.CAMERA.cy) / world.CAMERA.fy])
+        x, y = lens.undistort(distorted.double())[0].tolist()
+        z = world.render(index, Camera(fx=1, fy=1, cx=-x, cy=-y, width=1, height=1))[1].item()  # one pixel, that ray
+        lines.append(f"{index:06d},{u},{v},{z * np.sqrt(x**2 + y**2 + 1):.4f}")
+    path = tmp_path / "points.csv"
+    path.write_text("\n".join(lines) + "\n")
+    (found,) = measure(predictor, [clip], ["points"], points=read_points(path, [clip]))
+    assert found.factors == pytest.approx([DEPTH_FACTOR] * 6, rel=0.03)  # half a pixel of a row
+    path.write_text("frame,u,v,metres\n000000,0,0,5\n")
+    with pytest.raises(InputError, match=r"line 2: u, v: \(0, 0\) is cut off where the lens is undistorted"):
+        read_points(path, [clip])
 
 
 @pytest.mark.parametrize(

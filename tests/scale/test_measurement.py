@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from packdepth.checkpoint import is_metric
 from packdepth.scale.measurement import ScaleMeasurement, ScaleSource, disagreement
 
 
@@ -49,6 +50,12 @@ def test_checks_say_predicted_over_measured() -> None:
 )
 def test_reasons_not_to_calibrate(factors: list[float], problem: str | None) -> None:
     assert measurement(factors).problem == problem
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.05, 0.1, 0.19, 0.21, 0.4])
+def test_training_calls_no_depth_metric_that_calibration_calls_not_good_enough(deviation: float) -> None:
+    found = measurement([1 - deviation, 1, 1 + deviation] * 4)  # their spread is 1.48 times the deviation
+    assert is_metric("velocity (speed)", [found.check(held_out=True)]) is (found.problem is None) is (deviation < 0.2)
 
 
 def test_nothing_is_no_number() -> None:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import world
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from packdepth.checkpoint import WEIGHTS
+import packdepth
+from packdepth.checkpoint import RUN, WEIGHTS
 from packdepth.config import Run
 from packdepth.errors import InputError
-from packdepth.records import Clip
+from packdepth.inference.predictor import load
+from packdepth.records import Clip, Frame
 from packdepth.training import checkpoints
 from packdepth.training import run as training
-from packdepth.training.collapse import MIN_STEPS, collapsed, has_risen, too_few_steps
+from packdepth.training.collapse import MIN_STEPS, collapsed, flat_scene, has_risen, too_few_steps
 from packdepth.training.run import train
 
 FALLING = np.linspace(0.1, 0.02, MIN_STEPS)
@@ -60,6 +66,62 @@ def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
     )
     assert "weight_decay: 0.5" in (found(depth, optimizer=BOUNDED | {"weight_decay": 0.1}) or "")
     assert (found(depth, "poses") or "").endswith("turns fast needs smaller steps between frames")
+
+
+HEIGHT = 20.0  # metres of a drone above the ground
+FLIGHT = 1.5  # metres that it flies to the right from frame to frame
+
+
+def from_above(folder: Path, frames: int = 12) -> Path:
+    """Write a clip of a camera that looks straight down on flat ground, with speeds, in the folder contract."""
+    (folder / "frames").mkdir(parents=True)
+    numbers = {name: getattr(world.CAMERA, name) for name in ("width", "height", "fx", "fy", "cx", "cy")}
+    (folder / "camera.yaml").write_text(yaml.safe_dump(numbers))
+    v, u = np.meshgrid(np.arange(world.CAMERA.height), np.arange(world.CAMERA.width), indexing="ij")
+    x, y = HEIGHT * (u - world.CAMERA.cx) / world.CAMERA.fx, HEIGHT * (v - world.CAMERA.cy) / world.CAMERA.fy  # metres
+    rows = ["frame,time_s,speed_mps"]
+    for index in range(frames):
+        ground = x + FLIGHT * index
+        waves = [np.sin(a * ground + b * y + a) for a, b in ((0.5, 0.2), (-0.3, 0.6), (0.8, 0.9), (0.2, -0.7))]
+        image = np.stack([0.5 + 0.4 * (wave + waves[0]) / 2 for wave in waves[1:]], -1)
+        Image.fromarray((image * 255).round().astype(np.uint8)).save(folder / "frames" / f"{index:06d}.png")
+        rows.append(f"{index:06d},{index / world.RATE:.4f},{FLIGHT * world.RATE:.4f}")
+    (folder / "frames.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def unmeasured(frame: Frame) -> Frame:
+    return replace(frame, speed=None, pose=None, depth=None)
+
+
+@pytest.mark.parametrize(
+    ("depth", "losses", "scene", "cause"),
+    [
+        (HEIGHT, FALLING, "ground", None),
+        (HEIGHT, FALLING, "ground without speeds", None),
+        (3 * HEIGHT, FALLING, "ground", "it started at 5 m"),  # measured lengths deny it
+        (HEIGHT, RISING, "ground", "the loss rose"),
+        (100.0, FALLING, "street", "it started at 5 m"),
+        (12.0, FALLING, "street without speeds", "it started at 5 m"),  # the camera moves toward it
+    ],
+)
+def test_flat_depth_is_no_collapse_where_the_scene_may_be_flat(
+    depth: float, losses: np.ndarray, scene: str, cause: str | None, run_values: dict[str, Any], tmp_path: Path
+) -> None:
+    output, _ = flat(run_values, tmp_path / "run", depth)
+    write_losses(output, losses)
+    ground = scene.startswith("ground")
+    clips = packdepth.open((from_above if ground else world.write)(tmp_path / "clip", frames=12))
+    if scene.endswith("speeds"):
+        clips = [replace(clip, frames=tuple(map(unmeasured, clip.frames))) for clip in clips]
+    run = Run.model_validate(run_values)
+    found = collapsed(output / "best", run, clips, "cpu")
+    if cause is None:
+        assert found is None
+        sentence = flat_scene(output / "best", run, clips, "cpu") or ""
+        assert f"{output / 'best'}: depth is 20 m everywhere: that is right for a flat scene" in sentence
+    else:
+        assert f"the training collapsed: {cause}" in (found or "")
 
 
 def test_a_handful_of_steps_tells_no_collapse(run_values: dict[str, Any], tmp_path: Path) -> None:
@@ -105,11 +167,17 @@ def test_a_loss_that_falls_with_noise_has_not_risen(steps: int, start: float, no
     assert not has_risen(falling * (1 + noise * np.random.default_rng(seed).uniform(-0.5, 0.5, steps)))
 
 
-def flat(run_values: dict[str, Any], output: Path) -> tuple[Path, list[Clip]]:
-    """A run whose networks predict the same depth everywhere, and its training clips."""
+def flat(run_values: dict[str, Any], output: Path, depth: float | None = None) -> tuple[Path, list[Clip]]:
+    """A run whose networks predict the same depth everywhere, `depth` metres if it is given, and its training clips."""
     train(run_values, output)
     weights = load_file(output / "best" / WEIGHTS)
-    save_file({name: torch.zeros_like(value) for name, value in weights.items()}, output / "best" / WEIGHTS)
+    zeros = {name: torch.zeros_like(value) for name, value in weights.items() if name.startswith("depth.")}
+    save_file(weights | zeros, output / "best" / WEIGHTS)
+    if depth is not None:
+        predicted = load(output / "best", "cpu").predict(world.picture(0)).depth
+        values = yaml.safe_load((output / "best" / RUN).read_text())
+        values["networks"]["depth"]["scale"] = float(depth / predicted.mean())
+        (output / "best" / RUN).write_text(yaml.safe_dump(values))
     return output, [clip for source in Run.model_validate(run_values).data.train for clip in source.clips()]
 
 

@@ -11,17 +11,17 @@ from typing import Literal
 import numpy as np
 
 from packdepth import __version__, checkpoint
-from packdepth.checkpoint import CalibrationRecord, Checkpoint, ScaleCheck
+from packdepth.checkpoint import MAX_SPREAD, CalibrationRecord, Checkpoint, Meta, ScaleCheck
 from packdepth.config import Imported, Run
 from packdepth.data.agreement import of_another_time
 from packdepth.errors import InputError
 from packdepth.geometry.height import plausible_height
+from packdepth.inference.cameras import match_clip
 from packdepth.inference.predictor import Predictor, load
 from packdepth.interop.read import is_foreign
 from packdepth.records import Clip
 from packdepth.scale.measure import measure, motion_lengths
 from packdepth.scale.measurement import (
-    MAX_SPREAD,
     MIN_COUNT,
     SOURCES,
     ScaleMeasurement,
@@ -41,6 +41,8 @@ class CalibrationReport:
 
     output: Path
     """The folder of the new checkpoint."""
+    scale: str
+    """The scale of the new checkpoint in words: where metres come from, or why depth is not metric."""
     measurements: tuple[ScaleMeasurement, ...]
     """The measurements of all sources that the data offers."""
     chosen: ScaleMeasurement
@@ -61,7 +63,7 @@ class CalibrationReport:
                 *[str(measurement) for measurement in self.measurements],
                 *[f"warning: {warning}" for warning in self.warnings],
                 f"depth times {factor:.4g}, translations of ego-motion times {self.motion_factor:.4g} ({motion})",
-                f"{self.output}: metric, its scale comes from {self.chosen.source}, calibrated",
+                f"{self.output}: {self.scale}",
             ]
         )
 
@@ -88,6 +90,8 @@ def calibrate(
     over frames of one of them: the one that `by` names, or else the first of `SOURCES` that is good enough. The factor
     of ego-motion is measured apart, because its network has a scale of its own.
 
+    The new checkpoint is metric, unless its metres depend on a guessed focal length (`Meta.needs_calibration`).
+
     Args:
         checkpoint_folder: the folder that training wrote.
         data: frames that know lengths: anything that `packdepth.open` opens.
@@ -103,7 +107,8 @@ def calibrate(
         The measurements and the factors.
 
     Raises InputError, before anything is written, if no source is offered or good enough (`ScaleMeasurement.problem`
-    says why), if sources disagree and `by` does not name one, and if speeds are of another time than the images.
+    says why), if sources disagree and `by` does not name one, if speeds are of another time than the images, and if
+    the camera of a clip differs so much from those of the training that depth is not metric there (`match_camera`).
     """
     folder, output = Path(checkpoint_folder), Path(output)
     if is_foreign(folder):
@@ -116,6 +121,8 @@ def calibrate(
     except ValueError as error:
         raise InputError(f"--height: {error}") from None
     clips = open_clips(data, kind, options, camera)
+    for clip in clips:
+        _check_camera(clip, content.meta)
     known_points = [] if points is None else read_points(Path(points), clips)
     predictor = load(folder)
     measurements = measure(predictor, clips, height=height, points=known_points)
@@ -131,7 +138,6 @@ def calibrate(
         update={
             "packdepth": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "metric": True,
             "scale_source": f"{chosen.source}, calibrated",
             "scale_checks": [chosen.check_left_out(), *_checks_of_others(chosen, measurements)],
             "calibration": CalibrationRecord(
@@ -144,8 +150,19 @@ def calibrate(
             ),
         }
     )
+    meta = meta.model_copy(update={"metric": not meta.needs_calibration})
     checkpoint.write(output, replace(calibrated, meta=meta), lambda new: checkpoint.copy_semantics(folder, new))
-    return CalibrationReport(output, tuple(measurements), chosen, motion_factor, motion is not None, tuple(warnings))
+    scale = f"metric, its scale comes from {meta.scale_source}" if meta.metric else meta.scale
+    return CalibrationReport(
+        output, scale, tuple(measurements), chosen, motion_factor, motion is not None, tuple(warnings)
+    )
+
+
+def _check_camera(clip: Clip, meta: Meta) -> None:
+    """Raise InputError if depth of a metric checkpoint is not metric for a clip, because of its camera."""
+    warning = match_clip(clip, meta).warning
+    if warning is not None:
+        raise InputError(f"{clip.path}: cannot calibrate by {clip.name}: {warning}")
 
 
 def _check_time(clip: Clip) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ from packdepth.config import Imported
 from packdepth.data.targets import distance, gaps, target_indices
 from packdepth.geometry import lidar
 from packdepth.geometry.align import aligned_from_afar
-from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.geometry.road import road_height, road_points
@@ -28,8 +28,11 @@ from packdepth.scale.points import Point
 MAX_FRAMES = 40  # frames for each source, spread evenly: their median is within a fifth of the spread, in seconds
 MIN_PIXELS = 20  # measured pixels of a frame; the median of fewer is noise; chosen
 MIN_DISTANCE = 0.1  # metres between two frames: about the noise of a pose or of a speed times its interval; chosen
+MAX_APART = 1.0  # seconds between two frames that are farther apart than in training; later, too little is still seen
 MIN_OWN_LENGTH = 1e-6  # share of the aligned length that a network must predict; less is rounding of no motion; chosen
-MIN_PARALLAX = 1.0  # pixels that the scene moves between two frames, at the network's size; less measures no length
+# pixels that the scene moves between two frames, at the network's size. With exact depth of a rendered plane and wall,
+# lengths were right to 2 % from 3 pixels on; at 1 pixel they were 7 % too short, or stayed those of the first guess
+MIN_PARALLAX = 3.0
 
 
 def measure(
@@ -204,8 +207,12 @@ class MotionLengths:
     """Length that the ego-motion network predicts."""
     aligned: float
     """Length that explains the later frame by the predicted depth of the earlier one: it has the scale of depth."""
+    ahead: float
+    """Part of the aligned motion along the optical axis, over its length: 1 straight ahead, 0 to the side, -1 back."""
     height: float | None
     """Height of the camera above the road in the predicted depth of the earlier frame; None if no road is found."""
+    measured: float | None = None
+    """Distance between the frames by the source that was asked for, in metres; None without a source."""
 
     @property
     def name(self) -> str:
@@ -213,8 +220,8 @@ class MotionLengths:
         return f"{self.clip.name}/{self.clip.frames[self.first].name}"
 
 
-KnownLengths = dict[tuple[Clip, int], tuple[float, float, float | None] | None]
-"""Results of `_lengths` by clip and index of the earlier frame, which speed, poses and height share."""
+KnownLengths = dict[tuple[Clip, int, int], MotionLengths | None]
+"""Results of `_lengths` by clip and indices of both frames, which speed, poses and height share."""
 
 
 def motion_lengths(
@@ -226,7 +233,9 @@ def motion_lengths(
 ) -> Iterator[MotionLengths]:
     """Yield the predicted lengths of motion between pairs of frames, spread evenly.
 
-    The frames of a pair are as far apart as the nearest context frame in training.
+    The frames of a pair are as far apart as the nearest context frame in training, or two, four, eight, ... times as
+    far, up to `MAX_APART` seconds. They are the nearest ones between which the source measures more than `MIN_DISTANCE`
+    and the scene moves by at least `MIN_PARALLAX`, which takes a slow camera several frames.
 
     Args:
         predictor: the networks. Without an ego-motion network there are no motions.
@@ -242,23 +251,58 @@ def motion_lengths(
     step = frame_step(predictor)
     offsets = [offset * step for offset in pose.context_offsets]
     places = [
-        _Place(clip, number)
+        (pairs, first)
         for clip in clips
         if not clip.independent and known_camera(clip, predictor.meta) is not None
-        for number in target_indices(clip, offsets)
-        if source is None or _distance(clip, number, number + step, source) is not None
+        for pairs in [_Pairs(clip, step, source)]
+        for first in target_indices(clip, offsets)
+        if any(pairs.of(first))
     ]
-    for clip, index in (places[i] for i in evenly(len(places), frames)):
-        if (clip, index) not in known:
-            camera = known_camera(clip, predictor.meta)
-            assert camera is not None
-            known[clip, index] = _lengths(predictor, clip, [index + o for o in sorted({0, *offsets})], camera)
-        found = known[clip, index]
-        if found is not None:
-            factor = match_clip(clip, predictor.meta).factor
-            own, length, height = found
-            height = None if height is None else height * factor
-            yield MotionLengths(clip, index, index + step, own * factor, length * factor, height)
+    for pairs, first in (places[i] for i in evenly(len(places), frames)):
+        clip = pairs.clip
+        for second, measured in pairs.of(first):
+            key = (clip, first, second)
+            if key not in known:
+                known[key] = _lengths(predictor, clip, range(first + min(0, *offsets), second + 1, step), first)
+            found = known[key]
+            if found is not None:
+                yield replace(found, measured=measured)
+                break
+
+
+class _Pairs:
+    """The pairs of frames of a clip between which a source measures a distance.
+
+    Args:
+        clip: the clip.
+        step: distance of the nearest frames of a pair, in frames.
+        source: the source, "speed" or "poses"; None for all pairs, without a distance.
+    """
+
+    def __init__(self, clip: Clip, step: int, source: ScaleSource | None) -> None:
+        self.clip, self.step, self.measured = clip, step, _measured_by(clip, source)
+        self.times = np.array([frame.time for frame in clip.frames])
+        self.gaps_before = np.cumsum([0, *gaps(clip)])  # [frames]: equal for frames without a gap in time between them
+
+    def of(self, first: int) -> Iterator[tuple[int, float | None]]:
+        """Yield the later frames of the pairs of an earlier one, the nearest first, and their measured distances."""
+        end = np.searchsorted(self.times, self.times[first] + MAX_APART, side="right")
+        end = min(end, np.searchsorted(self.gaps_before, self.gaps_before[first], side="right"))
+        steps = max(int(end - 1 - first) // self.step, 1)  # to the farthest frame
+        for count in sorted({*(2**n for n in range(steps.bit_length())), steps}):
+            second = first + count * self.step
+            length = None if self.measured is None else distance(self.measured, first, second)
+            if self.measured is None or (length is not None and length > MIN_DISTANCE):
+                yield second, length
+
+
+def _measured_by(clip: Clip, source: ScaleSource | None) -> Clip | None:
+    """Return a clip with the speeds alone, or the poses alone, of another one; None without a source."""
+    if source is None:
+        return None
+    by_speed = source == "speed"
+    frames = (replace(frame, pose=None) if by_speed else replace(frame, speed=None) for frame in clip.frames)
+    return replace(clip, frames=tuple(frames))
 
 
 def frame_step(predictor: Predictor) -> int:
@@ -272,34 +316,37 @@ def frame_step(predictor: Predictor) -> int:
 
 
 @torch.inference_mode()
-def _lengths(
-    predictor: Predictor, clip: Clip, indices: list[int], camera: Camera
-) -> tuple[float, float, float | None] | None:
-    """Return own length, aligned length and height of `MotionLengths` for the last two of some frames, if they move."""
-    images = [clip.frames[i].image.read() for i in indices]
-    *_, own = predictor.motions(images)
+def _lengths(predictor: Predictor, clip: Clip, indices: range, first: int) -> MotionLengths | None:
+    """Return the lengths between frame `first` and the last of some frames; None for less than `MIN_PARALLAX`.
+
+    `indices` are the frames that the ego-motion network needs: its motions from `first` on are one after the other.
+    """
+    camera = known_camera(clip, predictor.meta)
+    assert camera is not None
+    motions = list(predictor.motions(clip.frames[i].image.read() for i in indices))[indices.index(first) :]
+    own = reduce(lambda T, following: following @ T, motions)  # T_last_first [4, 4]
     size = predictor.run.image_size
-    earlier, later = (resize_image(image_tensor(image).to(predictor.device), *size) for image in images[-2:])
-    inv_depth, small = frame_inv_depth(predictor, clip.frames[indices[-2]]).float(), camera.resized(*size)
+    frame, last = clip.frames[first], clip.frames[indices[-1]]
+    earlier, later = (
+        resize_image(image_tensor(each.image.read()).to(predictor.device), *size) for each in (frame, last)
+    )
+    inv_depth, small = frame_inv_depth(predictor, frame).float(), camera.resized(*size)
     T = torch.from_numpy(own)[None].to(inv_depth)
     T = aligned_from_afar(earlier, later, inv_depth, T, small)
     length = float(T[0, :3, 3].norm())
     if length * float(inv_depth.mean()) * float(small.fx) < MIN_PARALLAX:
         return None
     height = road_height(road_points(depth_from_inverse(inv_depth)[0, 0], small), T[0])
-    return float(np.linalg.norm(own[:3, 3])), length, height
-
-
-def _distance(clip: Clip, first: int, second: int, source: ScaleSource) -> float | None:
-    """Return the measured distance between two frames in metres; None if it is not measured, or too short."""
-    part = replace(clip, frames=clip.frames[first : second + 1])
-    if gaps(part).any() and clip.interval is not None:
-        return None
-    by_poses = source == "poses"
-    frames = (replace(f, speed=None) if by_poses else replace(f, pose=None) for f in part.frames)
-    part = replace(part, frames=tuple(frames))
-    length = distance(part, 0, second - first)
-    return length if length is not None and length > MIN_DISTANCE else None
+    factor = match_clip(clip, predictor.meta).factor
+    return MotionLengths(
+        clip,
+        first,
+        indices[-1],
+        own=float(np.linalg.norm(own[:3, 3])) * factor,
+        aligned=length * factor,
+        ahead=-float(T[0, 2, 3]) / length,
+        height=None if height is None else height * factor,
+    )
 
 
 def _by_motion(
@@ -313,10 +360,9 @@ def _by_motion(
     if pairs and not moving:
         return ScaleMeasurement(source, (), np.empty(0), tried=len(pairs), motionless=True)
     for pair in moving:
-        length = _distance(pair.clip, pair.first, pair.second, source)
-        if length is not None:
-            found.append((pair.name, length / pair.aligned))
-            motion.append(length / pair.own)
+        assert pair.measured is not None
+        found.append((pair.name, pair.measured / pair.aligned))
+        motion.append(pair.measured / pair.own)
     return _measurement(source, found, len(pairs), motion)
 
 

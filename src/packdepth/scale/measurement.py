@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from packdepth.checkpoint import ScaleCheck
+from packdepth.checkpoint import MAX_SPREAD, ScaleCheck
 from packdepth.geometry.robust import robust_deviation
 
 ScaleSource = Literal["points", "lidar", "depth", "speed", "poses", "stereo", "camera height"]
@@ -26,7 +26,6 @@ NOUNS: dict[ScaleSource, str] = {
 """Noun for the observations of each source, for messages."""
 
 MIN_COUNT = 5  # observations: the median of fewer has no spread to speak of; chosen
-MAX_SPREAD = 0.3  # relative standard deviation over frames. The median of 40 is then within 6 %; chosen
 MAX_SHIFT = 0.15  # by which a third of the drive may differ from the rest; more is a scale that drifts; chosen
 BLOCKS = 3  # parts in the order of time, each of which is left out once
 

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.reading import refusing
 from packdepth.records import Clip, Frame
 from packdepth.sources.files import read_text
+from packdepth.sources.undistort import UndistortedImage
 
 COLUMNS = ("frame", "u", "v", "metres")
 
@@ -34,9 +37,9 @@ class Point:
     frame: Frame
     """The frame in which the point is seen."""
     u: float
-    """Column of the point in the image as it is on disk, in pixels; 0 is the center of the first column."""
+    """Column of the point in the image as it is read, which is undistorted, in pixels; 0 is the center of the first."""
     v: float
-    """Row of the point, in pixels; 0 is the center of the first row."""
+    """Row of the point in that image, in pixels; 0 is the center of the first."""
     metres: float
     """Distance from the lens to the point, along the straight line between them."""
 
@@ -64,13 +67,14 @@ def read_points(path: Path, clips: Sequence[Clip]) -> list[Point]:
     """Read tape-measured points from a CSV with the columns frame, u, v and metres.
 
     Args:
-        path: the file. `frame` is the name of a frame, or clip/frame; `metres` is the distance from the lens to the
-            point, along the straight line between them.
+        path: the file. `frame` is the name of a frame, or clip/frame; `u` and `v` are pixels of the image on disk;
+            `metres` is the distance from the lens to the point, along the straight line between them.
         clips: the clips that hold the frames.
 
     Returns:
         The points, in the order of their frames. Raises InputError, which names the line, for a missing column, an
-        unknown or ambiguous frame, a point outside of the image, and a number that is none or not positive.
+        unknown or ambiguous frame, a point outside of the image or of its undistorted part, and a number that is none
+        or not positive.
     """
     rows = csv.DictReader(read_text(path, "a CSV with the columns frame, u, v, metres").splitlines())
     missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
@@ -101,7 +105,22 @@ def _point(place: str, row: dict[str, str | None], clips: Sequence[Clip]) -> Poi
         raise InputError(f"{place}: u, v: ({u:g}, {v:g}) lies outside of the image of {width}x{height} pixels")
     if metres <= 0:
         raise InputError(f"{place}: metres: is {metres:g}; give the distance from the lens to the point")
-    return Point(clip, frame, u, v, metres)
+    seen_u, seen_v = _undistorted(frame, u, v)
+    if not (-0.5 <= seen_u < width - 0.5 and -0.5 <= seen_v < height - 0.5):
+        raise InputError(
+            f"{place}: u, v: ({u:g}, {v:g}) is cut off where the lens is undistorted; give a point nearer to the middle"
+        )
+    return Point(clip, frame, seen_u, seen_v, metres)
+
+
+def _undistorted(frame: Frame, u: float, v: float) -> tuple[float, float]:
+    """Return where a pixel of the image on disk lies in the image as it is read; NaN where no ray reaches the pixel."""
+    if not isinstance(frame.image, UndistortedImage):
+        return u, v
+    lens = frame.image.view.lens
+    raw, pinhole = frame.image.view.cameras()
+    x, y = lens.undistort(torch.tensor([(u - raw.cx) / raw.fx, (v - raw.cy) / raw.fy], dtype=torch.float64))[0].tolist()
+    return x * pinhole.fx + pinhole.cx, y * pinhole.fy + pinhole.cy
 
 
 def _number(place: str, column: str, text: str | None) -> float:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from packdepth.checkpoint import MIN_CHECKED, agrees
 from packdepth.config import Run
-from packdepth.inference.predictor import load
+from packdepth.inference.predictor import Predictor, load
 from packdepth.optimization.muon import BOUNDING_DECAY
 from packdepth.progress import counted
 from packdepth.records import Clip
+from packdepth.scale.measure import motion_lengths
+from packdepth.training.scale_check import scale_checks
 
 WINDOWS = 10  # parts of a training whose mean losses are compared
 MIN_STEPS = 70  # of a training that is judged: good ones seemed to rise (`has_risen`) after up to 63 steps, by noise
@@ -21,6 +24,11 @@ RISE = 1.2  # factor from the lowest to the last of these means from which a los
 MOVED = 2.0  # factor from the depth that a training starts from, above which flat depth was not left at the start
 FLAT = 1.05  # ratio of the 95th to the 5th percentile of depth below which it is the same everywhere; streets have 10
 HOLD_MOTION = frozenset({"velocity", "poses", "stereo", "camera_height"})  # terms beside which no ego-motion vanishes
+PAIRS = 10  # number of pairs of frames whose motion is looked at
+MIN_PAIRS = 5  # the smallest number of them that tells how the camera moves; chosen
+# part of a motion along the optical axis up to which a camera moves along a flat scene. With flat depth it was at most
+# 0.08 for a rendered camera that looks straight down, and 0.26 to 0.99 on rendered and real roads
+AHEAD = 0.2
 IMAGES = 3  # number of images of the longest clip that are looked at
 
 
@@ -28,7 +36,8 @@ def collapsed(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str
     """Return one sentence if the training that wrote a checkpoint has collapsed, else None.
 
     Depth that is the same everywhere is where a training starts, too; so the loss must have risen as well, or depth
-    must be far from where it started. Neither tells anything in the first `MIN_STEPS` steps.
+    must be far from where it started. Neither tells anything in the first `MIN_STEPS` steps. Depth far from its start
+    may be right, though, for a camera that looks straight down: see `_may_be_flat`.
 
     Args:
         folder: the checkpoint, beside the `metrics.csv` of its run.
@@ -37,16 +46,34 @@ def collapsed(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str
         device: the device to predict on.
     """
     losses = _losses(folder)
-    if len(losses) < MIN_STEPS or (depth := _flat_depth(folder, clips, device)) is None:
+    if len(losses) < MIN_STEPS or (depth := _flat_depth(predictor := load(folder, device), clips)) is None:
         return None
-    start = getattr(run.networks.depth, "initial_depth", None)
     if has_risen(losses):
         cause = "the loss rose, and "
-    elif start is not None and not 1 / MOVED < depth / start < MOVED:
-        cause = f"it started at {start:.3g} m, and "
+    elif _has_moved(run, depth) and not _may_be_flat(predictor, clips):
+        cause = f"it started at {_start(run):.3g} m, and "
     else:
         return None
     return f"{folder}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; {_advice(run)}"
+
+
+def flat_scene(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str | None:
+    """Return one sentence if flat depth, far from its start, is right for a flat scene alone, else None.
+
+    Args:
+        folder: the checkpoint of a training that has not `collapsed`, beside the `metrics.csv` of its run.
+        run: its run.
+        clips: the clips that the run trained on.
+        device: the device to predict on.
+    """
+    if len(_losses(folder)) < MIN_STEPS or (depth := _flat_depth(load(folder, device), clips)) is None:
+        return None
+    if not _has_moved(run, depth):
+        return None
+    return (
+        f"{folder}: depth is {depth:.3g} m everywhere: that is right for a flat scene that the camera faces and moves "
+        f"along, such as the ground straight below; of any other scene nothing was learned"
+    )
 
 
 def too_few_steps(folder: Path, clips: Sequence[Clip], device: str) -> str | None:
@@ -58,7 +85,7 @@ def too_few_steps(folder: Path, clips: Sequence[Clip], device: str) -> str | Non
         device: the device to predict on.
     """
     steps = len(_losses(folder))
-    if steps >= MIN_STEPS or (depth := _flat_depth(folder, clips, device)) is None:
+    if steps >= MIN_STEPS or (depth := _flat_depth(load(folder, device), clips)) is None:
         return None
     return (
         f"{folder}: depth is {depth:.3g} m everywhere, but {counted(steps, 'step')} are too few to tell whether the "
@@ -81,12 +108,38 @@ def _advice(run: Run) -> str:
     )
 
 
-def _flat_depth(folder: Path, clips: Sequence[Clip], device: str) -> float | None:
-    """Return the depth, in metres, that a checkpoint predicts everywhere; None if it differs from place to place."""
+def _start(run: Run) -> float | None:
+    """Return the depth, in metres, that the untrained network of a run predicts; None if it is not known."""
+    return getattr(run.networks.depth, "initial_depth", None)
+
+
+def _has_moved(run: Run, depth: float) -> bool:
+    """Return whether flat depth, in metres, is far from that of the untrained network."""
+    start = _start(run)
+    return start is not None and not 1 / MOVED < depth / start < MOVED
+
+
+def _may_be_flat(predictor: Predictor, clips: Sequence[Clip]) -> bool:
+    """Return whether a scene may really have flat depth: the camera moves along it, and no measured length denies it.
+
+    Motions are those that flat depth needs to explain the images. On roads they lead toward the flat scene, whose depth
+    stays the same nevertheless, so that it cannot be one.
+    """
+    ahead = [pair.ahead for pair in motion_lengths(predictor, clips, frames=PAIRS)]
+    if len(ahead) < MIN_PAIRS or float(np.median(np.abs(ahead))) > AHEAD:
+        return False
+    meta = predictor.meta
+    checks = [] if meta.scale_source == "none" else scale_checks(predictor, clips, held_out=[])
+    judged = meta.model_copy(update={"scale_checks": checks}).judged_checks
+    return all(agrees(check) for check in judged if check.frames >= MIN_CHECKED)
+
+
+def _flat_depth(predictor: Predictor, clips: Sequence[Clip]) -> float | None:
+    """Return the depth, in metres, that networks predict everywhere; None if it differs from place to place."""
     clip = max(clips, key=lambda clip: len(clip.frames))
     chosen = np.linspace(0, len(clip.frames) - 1, IMAGES).round().astype(int)
     images = replace(clip, frames=tuple(clip.frames[i] for i in chosen))
-    depths = [prediction.depth for prediction in load(folder, device).predict_clip(images)]
+    depths = [prediction.depth for prediction in predictor.predict_clip(images)]
     return float(np.median(depths[0])) if all(is_flat(depth) for depth in depths) else None
 
 

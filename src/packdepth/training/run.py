@@ -53,7 +53,7 @@ from packdepth.sources.guess import assume_fov
 from packdepth.sources.video import check_sizes_of_videos
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
-from packdepth.training.collapse import collapsed, too_few_steps
+from packdepth.training.collapse import collapsed, flat_scene, too_few_steps
 from packdepth.training.data import RunData
 from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
@@ -200,7 +200,7 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         collapse = collapsed(output / "best", run, clips, device)
         if collapse is not None:
             raise InputError(collapse)
-        undecided = too_few_steps(output / "best", clips, device)
+        undecided = too_few_steps(output / "best", clips, device) or flat_scene(output / "best", run, clips, device)
         if undecided is not None:
             print(f"warning: {undecided}")
         seen = trained_on(validation, clips)

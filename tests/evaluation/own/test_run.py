@@ -127,11 +127,13 @@ def test_without_a_camera_the_report_says_what_is_missing(drive: Path, tmp_path:
     assert report["parallax"] != report["parallax"]
 
 
-def slowed(folder: Path, first: int) -> Path:
-    """A clip whose camera moves at 0.5 m/s, 0.05 m a frame, from a frame on."""
+def slowed(folder: Path, first: int, speed_mps: float = 0.5) -> Path:
+    """A clip whose camera moves slowly, by default 0.05 m a frame, from a frame on, as its speeds say."""
     head, *rows = (folder / "frames.csv").read_text().splitlines()
     times = [row.split(",")[:3] for row in rows]
-    slow = [[frame, time, speed if index < first else "0.5"] for index, (frame, time, speed) in enumerate(times)]
+    slow = [
+        [frame, time, speed if index < first else str(speed_mps)] for index, (frame, time, speed) in enumerate(times)
+    ]
     table = [",".join(head.split(",")[:3]), *(",".join(row) for row in slow)]
     (folder / "frames.csv").write_text("\n".join(table) + "\n")
     return folder
@@ -201,7 +203,7 @@ def test_training_frames_judge_where_the_camera_is_slow_in_the_held_out_tail(tmp
 
 
 def test_a_scale_on_training_frames_says_how_few_held_out_ones_could_be_measured(tmp_path: Path) -> None:
-    clips = open_clips(slowed(world.write(tmp_path / "my_drive", frames=16), first=8))
+    clips = open_clips(slowed(world.write(tmp_path / "my_drive", frames=16), first=8, speed_mps=0.05))
     kept, tails = without_tail(clips, 0.5, offsets=(-1, 1))
     predictor = knowing(clips=("folder/my_drive",), tail=0.5, frames=8)
 

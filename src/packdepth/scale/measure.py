@@ -31,7 +31,7 @@ MIN_DISTANCE = 0.1  # metres between two frames: about the noise of a pose or of
 MAX_APART = 1.0  # seconds between two frames that are farther apart than in training; later, too little is still seen
 MIN_OWN_LENGTH = 1e-6  # share of the aligned length that a network must predict; less is rounding of no motion; chosen
 # pixels that the scene moves between two frames, at the network's size. With exact depth of a rendered plane and wall,
-# lengths were right to 2 % from 3 pixels on; at 1 pixel they were 7 % too short, or stayed those of the first guess
+# lengths were right to 3 % from 3 pixels on; at 1 pixel they were 7 % too short, or stayed those of the first guess
 MIN_PARALLAX = 3.0
 
 

@@ -570,8 +570,7 @@ def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     >>> not_finite({"depth.weight": torch.ones(2), "depth.bias": torch.tensor([float("nan")])})
     ['depth.bias']
     """
-    filled = {name: tensor for name, tensor in weights.items() if tensor.numel()}
-    return [name for name, tensor in filled.items() if not all(bool(end.isfinite()) for end in tensor.aminmax())]
+    return [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

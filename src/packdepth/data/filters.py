@@ -33,13 +33,22 @@ def static_by_image(clip: Clip) -> np.ndarray:
     Args:
         clip: consecutive frames, at least one.
     """
-    gray = lru_cache(KEPT_GRAYS)(lambda index: small_gray(clip.frames[index].image.read()))
+    gray = gray_reader(clip)
     static: list[bool] = []
     for index in range(len(clip.frames)):
         share = motion_between(gray, index, index + 1) if index + 1 < len(clip.frames) else float("nan")
         unknown = bool(np.isnan(share))
         static.append((bool(static) and static[-1]) if unknown else is_static(clip, index, share, gray))
     return np.array(static)
+
+
+def gray_reader(clip: Clip) -> Callable[[int], np.ndarray]:
+    """Return a function that reads the small gray image of a frame by its index, and keeps the last ones in memory.
+
+    Args:
+        clip: the clip.
+    """
+    return lru_cache(KEPT_GRAYS)(lambda index: small_gray(clip.frames[index].image.read()))
 
 
 def motion_between(gray: Callable[[int], np.ndarray], first: int, second: int) -> float:
@@ -61,8 +70,9 @@ def after_interval(clip: Clip, index: int) -> int:
         clip: consecutive frames.
         index: the index of the other frame.
     """
-    times = np.array([frame.time for frame in clip.frames])
-    return min(int(np.searchsorted(times, times[index] + INTERVAL - CLOSE)), len(times) - 1)
+    frames, last = clip.frames, len(clip.frames) - 1
+    end = frames[index].time + INTERVAL - CLOSE
+    return next((later for later in range(index, last) if frames[later].time >= end), last)
 
 
 def is_static(clip: Clip, index: int, motion: float, gray: Callable[[int], np.ndarray]) -> bool:
@@ -81,13 +91,13 @@ def is_static(clip: Clip, index: int, motion: float, gray: Callable[[int], np.nd
     """
     if not motion < STATIC_MOTION:
         return False
-    times = np.array([frame.time for frame in clip.frames])
-    second = after_interval(clip, index)
-    first = min(index, max(int(np.searchsorted(times, times[second] - INTERVAL + CLOSE, side="right")) - 1, 0))
+    frames, first, second = clip.frames, index, after_interval(clip, index)
+    while first > 0 and frames[second].time - frames[first].time < INTERVAL - CLOSE:  # near the end of the clip
+        first -= 1
     if (first, second) == (index, index + 1):
         return True
     moved = motion_between(gray, first, second)
-    usual = moved * (times[index + 1] - times[index]) / (times[second] - times[first])
+    usual = moved * (frames[index + 1].time - frames[index].time) / (frames[second].time - frames[first].time)
     return bool(moved < STATIC_MOTION or motion < COPY_SHARE * usual)
 
 

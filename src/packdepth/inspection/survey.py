@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -68,7 +70,8 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
         following = gray if count == 0 or clip.independent else small_gray(clip.frames[index + 1].image.read())
         flow = None if following is gray else optical_flow(gray, following)
         motion = float("nan") if flow is None else mean_motion(flow, gray.shape[1])
-        static = is_static(clip, int(index), motion, lambda i: small_gray(clip.frames[i].image.read()))
+        known = {int(index): gray, int(index) + 1: following}
+        static = is_static(clip, int(index), motion, partial(_gray, clip, known))
         clipped = ((image <= DARK).all(-1) | (image >= BRIGHT).all(-1)).mean()
         change = _brightness_change(gray, following)
         share = 0.0 if flow is None else _share_followed(gray, following, flow)
@@ -82,6 +85,11 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
     region = static_region(moving) if moving else np.zeros(grays[0].shape, dtype=bool)
     common = common_bars(bars)
     return Survey(clip, indices, motion, stands, sharp, brightness, change, clipped, region, followed, lost, common)
+
+
+def _gray(clip: Clip, known: Mapping[int, np.ndarray], index: int) -> np.ndarray:
+    """Return the small gray image of a frame, which is read if it is not among those that are known by their index."""
+    return known[index] if index in known else small_gray(clip.frames[index].image.read())
 
 
 def share_followed(clip: Clip, index: int) -> float:

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
-from packdepth.data.filters import STATIC_MOTION, after_interval, is_static, motion_between
-from packdepth.data.optical_flow import optical_flow, small_gray
+from packdepth.data.filters import STATIC_MOTION, after_interval, gray_reader, is_static, motion_between
+from packdepth.data.optical_flow import optical_flow
 from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
 from packdepth.data.triangulation import triangulated
 from packdepth.geometry.lidar import depth_map
@@ -187,10 +187,7 @@ def pair_motion(clip: Clip, index: int) -> PairMotion:
         clip: the clip.
         index: the index of the first frame.
     """
-
-    def gray(index: int) -> np.ndarray:
-        return small_gray(clip.frames[index].image.read())
-
+    gray = gray_reader(clip)
     motion = motion_between(gray, index, index + 1)
     static = is_static(clip, index, motion, gray)
     later = after_interval(clip, index) if motion < STATIC_MOTION and not static else index + 1

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import torch
 
-from packdepth.data.filters import STATIC_MOTION, after_interval, gray_reader, is_static, motion_between
-from packdepth.data.optical_flow import optical_flow
+from packdepth.data.filters import STATIC_MOTION, after_interval, gray_reader, is_static
+from packdepth.data.optical_flow import mean_motion, optical_flow
 from packdepth.data.targets import distance, distance_source, gaps, has_measured_depth
 from packdepth.data.triangulation import triangulated
 from packdepth.geometry.lidar import depth_map
@@ -188,11 +188,13 @@ def pair_motion(clip: Clip, index: int) -> PairMotion:
         index: the index of the first frame.
     """
     gray = gray_reader(clip)
-    motion = motion_between(gray, index, index + 1)
+    first, later = gray(index), index + 1
+    flow, (height, width) = optical_flow(first, gray(later)), first.shape
+    motion = mean_motion(flow, width)
     static = is_static(clip, index, motion, gray)
-    later = after_interval(clip, index) if motion < STATIC_MOTION and not static else index + 1
-    first, second = gray(index), gray(later)
-    flow, (height, width) = optical_flow(first, second), first.shape
+    if motion < STATIC_MOTION and not static:
+        later = after_interval(clip, index)
+        flow = optical_flow(first, gray(later))
     moved = distance(clip, index, later) if distance_source(clip) is not None else None
     step = None if moved is None else moved / (later - index)
     camera = clip.camera.resized(height, width)

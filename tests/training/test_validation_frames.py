@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import world
 
-from packdepth.config import Run, parse_run
+from packdepth.config import DropStatic, Run, parse_run
+from packdepth.data.filters import static_frames, without_static
 from packdepth.data.held_out import trained_on
 from packdepth.errors import InputWarning
 from packdepth.objectives.objective import Objective
@@ -80,3 +81,18 @@ def test_a_held_out_end_in_which_the_camera_stands_is_a_warning(tmp_path: Path, 
     said = [words for words in warnings_of(run) if "held out" in words]
     assert len(said) == (drop is not None)
     assert all("the camera stands in 8 of the 8 frames held out" in words for words in said)
+
+
+@pytest.mark.parametrize("by", ["speed", "image"])
+def test_unrelated_images_do_not_stand(tmp_path: Path, by: str) -> None:
+    """Not even without speeds."""
+    clip = world.write(tmp_path / "photos", frames=18)
+    rows = [row.split(",")[:2] for row in (clip / "frames.csv").read_text().splitlines()]
+    (clip / "frames.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+    with (clip / "camera.yaml").open("a") as file:
+        file.write("independent: true\n")
+    (found,) = Folder(root=clip).clips()
+    assert found.independent
+    drop = DropStatic.model_validate({"by": by})
+    assert not static_frames(found, drop).any()
+    assert without_static(found, drop) is found

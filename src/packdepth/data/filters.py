@@ -125,14 +125,16 @@ def static_by_speed(clip: Clip, slowest: float) -> np.ndarray:
 
 
 def static_frames(clip: Clip, drop: DropStatic) -> np.ndarray:
-    """Return for each frame whether it is static: [frames] bool.
+    """Return for each frame whether it is static: [frames] bool. Unrelated images, and a single frame, are not.
 
     Args:
-        clip: at least two consecutive frames.
+        clip: the clip.
         drop: how static frames are recognized.
 
     Raises InputError if this is by speed and the clip knows none.
     """
+    if clip.independent or len(clip.frames) < 2:
+        return np.zeros(len(clip.frames), dtype=bool)
     return static_by_image(clip) if drop.by == "image" else static_by_speed(clip, drop.slowest)
 
 
@@ -157,9 +159,9 @@ def without_static(clip: Clip, drop: DropStatic) -> Clip:
 
     Raises InputError if fewer than two frames are left.
     """
-    if clip.independent or len(clip.frames) < 2:
-        return clip
     static = static_frames(clip, drop)
+    if not static.any():
+        return clip
     frames = tuple(frame for frame, stands in zip(clip.frames, static, strict=True) if not stands)
     if len(frames) < 2:
         raise InputError(

@@ -53,14 +53,18 @@ def test_the_outputs_are_depth_and_its_inverse(model: Path, images: Path) -> Non
     np.testing.assert_allclose(outputs["depth"] * outputs["inv_depth"], 1, rtol=1e-6)
 
 
-def test_parity_is_printed_and_an_older_pose_network_does_not_stay(
+def test_parity_is_printed_and_an_older_pose_network_does_not_stay_but_an_edited_example_does(
     checkpoint_folder: Path, model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "small.onnx"
     older = Path(shutil.copy(model.with_name("model-pose.onnx"), tmp_path / "small-pose.onnx"))
+    edited = tmp_path / "small-predict.cpp"
+    edited.write_text("// the robot's own\n")
     assert main(["export", str(checkpoint_folder), str(path), "--size", "32x96", "--images", str(images)]) == 0
     out, err = capsys.readouterr()
     assert f"removed: {older}, the ego-motion network of an earlier export\n" in err
+    assert f"kept: {edited}, which differs from the example of this version; remove it to get that\n" in err
+    assert edited.read_text() == "// the robot's own\n"
     assert out.startswith(f"{path}: 32x96, precision 32, ")
     assert out.splitlines()[0].endswith("on 3 images")
     assert out.splitlines()[1].startswith(f"{path}: at 32x96, depth differs by abs_rel ")

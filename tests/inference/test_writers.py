@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 
 from packdepth.errors import InputError
 from packdepth.inference import writers
+from packdepth.inference.options import PICTURES, POINTS
 from packdepth.inference.run import predict
 from packdepth.inference.writers.video import timed_video_writer, video_writer
+from packdepth.records import Prediction
 
 
 @pytest.mark.parametrize(("fps", "rate"), [(10.0, Fraction(10)), (29.97002997002997, Fraction(30000, 1001))])
@@ -92,3 +95,18 @@ def test_a_kind_of_file_is_one_module_of_the_package(
     monkeypatch.undo()
     sys.modules.pop("packdepth.inference.writers.nearest")
     assert list(writers.all_writers()) == ["depth", "exr", "tiff", "png16", "color", "video", "cloud", "map"]
+
+
+def test_files_of_an_earlier_prediction_that_a_new_one_has_not_do_not_stay(tmp_path: Path) -> None:
+    kinds = writers.all_writers()
+    depth, half = np.full((4, 6), 10.0, np.float32), np.full((4, 6), 0.5, np.float32)
+    image = np.zeros((4, 6, 3), np.uint8)
+    metric = Prediction(depth, 1 / depth, metric=True, scale_source="stereo", image=image, confidence=half)
+    for prediction in (metric, replace(metric, metric=False)):
+        kinds["depth"](tmp_path / "depth", writers.ClipFacts(10.0), POINTS, PICTURES).append("a", prediction)
+        assert (tmp_path / "depth" / "a.png").exists() is prediction.metric
+    for prediction in (metric, replace(metric, confidence=None)):
+        kinds["png16"](tmp_path / "png16", writers.ClipFacts(10.0), POINTS, PICTURES).append("a", prediction)
+        assert (tmp_path / "confidence" / "a.png").exists() is (prediction.confidence is not None)
+    assert (tmp_path / "depth" / "a.npz").exists()
+    assert (tmp_path / "png16" / "a.png").exists()

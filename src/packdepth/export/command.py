@@ -293,6 +293,8 @@ def run_hash(predictor: Predictor) -> str:
 def write_examples(model: Path) -> tuple[Path, ...]:
     """Write programs that use a model of ONNX beside it, in Python and C++, without packdepth.
 
+    A program that is there already and differs may have been edited: it stays, and a line on standard error says so.
+
     Args:
         model: the model.
 
@@ -301,8 +303,13 @@ def write_examples(model: Path) -> tuple[Path, ...]:
     """
     programs = tuple(model.with_name(f"{model.stem}-{name}") for name in EXAMPLES)
     for name, program in zip(EXAMPLES, programs, strict=True):
+        text = (Path(__file__).parent / "examples" / name).read_bytes()
+        if program.exists() and program.read_bytes() != text:
+            reason = "which differs from the example of this version; remove it to get that"
+            print(f"kept: {program}, {reason}", file=sys.stderr)
+            continue
         with replacing(program) as temporary:
-            temporary.write_text((Path(__file__).parent / "examples" / name).read_text())
+            temporary.write_bytes(text)
     return programs
 
 

@@ -23,8 +23,11 @@ class DepthWriter(Writer):
             prediction: its prediction.
         """
         prediction.save(self.path / f"{name}.npz")
+        png = self.path / f"{name}.png"
         if prediction.metric:
-            prediction.save(self.path / f"{name}.png")
+            prediction.save(png)
+        else:
+            png.unlink(missing_ok=True)  # of an earlier prediction, which was metric
 
     def summary(self, count: int) -> str:
         """Return what was written, for the report.
@@ -52,8 +55,11 @@ class Png16Writer(FrameWriter):
             prediction: its prediction.
         """
         super().append(name, prediction)
+        confidence = self.path.parent / "confidence" / f"{name}.png"
         if prediction.confidence is not None:
-            write_confidence_png(self.path.parent / "confidence" / f"{name}.png", prediction.confidence)
+            write_confidence_png(confidence, prediction.confidence)
+        else:
+            confidence.unlink(missing_ok=True)  # of an earlier prediction, which had one
 
 
 class TiffWriter(FrameWriter):

@@ -25,7 +25,7 @@ from packdepth.inference.predictor import load
 from packdepth.records import Clip, Frame
 from packdepth.training import checkpoints
 from packdepth.training import run as training
-from packdepth.training.collapse import MIN_STEPS, collapsed, flat_scene, has_risen, too_few_steps
+from packdepth.training.collapse import MIN_STEPS, Flat, flat_depth, has_risen
 from packdepth.training.run import train
 
 FALLING = np.linspace(0.1, 0.02, MIN_STEPS)
@@ -36,7 +36,7 @@ BOUNDED = {"kind": "muon", "weight_decay": 0.5}
 def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
     run_values: dict[str, Any], tmp_path: Path
 ) -> None:
-    output, clips = flat(run_values, tmp_path / "run")
+    output, clips = flattened(run_values, tmp_path / "run")
 
     def found(initial_depth: float, *kinds: str, optimizer: dict[str, Any] | None = None) -> str | None:
         depth = run_values["networks"]["depth"] | {"initial_depth": initial_depth}
@@ -44,7 +44,9 @@ def test_flat_depth_is_a_collapse_if_the_loss_rose_or_depth_left_its_start(
         values["objective"] = [{"kind": kind} for kind in ("photometric", *kinds)]
         if optimizer is not None:
             values["training"] = run_values["training"] | {"optimizer": optimizer}
-        return collapsed(output / "best", Run.model_validate(values), clips, "cpu")
+        flat = flat_depth(output / "best", Run.model_validate(values), clips, "cpu")
+        assert flat is None or flat.collapsed
+        return None if flat is None else flat.sentence
 
     write_losses(output, FALLING)
     assert found(1.0) is None
@@ -108,31 +110,31 @@ def unmeasured(frame: Frame) -> Frame:
 def test_flat_depth_is_no_collapse_where_the_scene_may_be_flat(
     depth: float, losses: np.ndarray, scene: str, cause: str | None, run_values: dict[str, Any], tmp_path: Path
 ) -> None:
-    output, _ = flat(run_values, tmp_path / "run", depth)
+    output, _ = flattened(run_values, tmp_path / "run", depth)
     write_losses(output, losses)
     ground = scene.startswith("ground")
     clips = packdepth.open((from_above if ground else world.write)(tmp_path / "clip", frames=12))
     if scene.endswith("speeds"):
         clips = [replace(clip, frames=tuple(map(unmeasured, clip.frames))) for clip in clips]
     run = Run.model_validate(run_values)
-    found = collapsed(output / "best", run, clips, "cpu")
-    if cause is None:
-        assert found is None
-        sentence = flat_scene(output / "best", run, clips, "cpu") or ""
-        assert f"{output / 'best'}: depth is 20 m everywhere: that is right for a flat scene" in sentence
-    else:
-        assert f"the training collapsed: {cause}" in (found or "")
+    flat = flat_depth(output / "best", run, clips, "cpu")
+    assert flat is not None
+    assert flat.collapsed is (cause is not None)
+    sentence = "depth is 20 m everywhere: that is right for a flat scene"
+    if cause is not None:
+        sentence = f"the training collapsed: {cause}, and depth is "
+    assert flat.sentence.startswith(f"{output / 'best'}: {sentence}")
 
 
 def test_a_handful_of_steps_tells_no_collapse(run_values: dict[str, Any], tmp_path: Path) -> None:
-    output, clips = flat(run_values, tmp_path / "run")
+    output, clips = flattened(run_values, tmp_path / "run")
     run = Run.model_validate(run_values)
     for losses, few in ((RISING, False), (RISING[: MIN_STEPS - 1], True), (np.array([0.02, 0.08]), True)):
         write_losses(output, losses)
-        sentence = too_few_steps(output / "best", clips, "cpu")
-        assert (sentence is not None) is few
-        assert (collapsed(output / "best", run, clips, "cpu") is None) is few
-        assert sentence is None or f" m everywhere, but {len(losses)} steps are too few to tell whether " in sentence
+        flat = flat_depth(output / "best", run, clips, "cpu")
+        assert flat is not None
+        assert flat.collapsed is not few
+        assert (f" m everywhere, but {len(losses)} steps are too few to tell whether " in flat.sentence) is few
 
 
 def test_a_run_of_a_few_steps_ends_well_and_says_that_they_tell_nothing(
@@ -148,7 +150,7 @@ def test_a_run_of_a_few_steps_ends_well_and_says_that_they_tell_nothing(
 def test_a_training_that_collapsed_is_an_error(
     run_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "collapsed", lambda *_: "collapsed")
+    monkeypatch.setattr(training, "flat_depth", lambda *_: Flat("collapsed", collapsed=True))
     with pytest.raises(InputError, match="collapsed"):
         train(run_values, tmp_path / "run")
 
@@ -156,7 +158,7 @@ def test_a_training_that_collapsed_is_an_error(
 def test_a_collapse_is_told_after_the_epoch_in_which_it_shows(
     run_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(checkpoints, "collapsed", lambda folder, *_: f"{folder.name} collapsed")
+    monkeypatch.setattr(checkpoints, "flat_depth", lambda folder, *_: Flat(f"{folder.name} collapsed", collapsed=True))
     train(run_values | {"training": run_values["training"] | {"epochs": 3}}, tmp_path / "run")
     assert capsys.readouterr().out.count("warning: last collapsed") == 2  # the end is an error of its own
 
@@ -167,7 +169,7 @@ def test_a_loss_that_falls_with_noise_has_not_risen(steps: int, start: float, no
     assert not has_risen(falling * (1 + noise * np.random.default_rng(seed).uniform(-0.5, 0.5, steps)))
 
 
-def flat(run_values: dict[str, Any], output: Path, depth: float | None = None) -> tuple[Path, list[Clip]]:
+def flattened(run_values: dict[str, Any], output: Path, depth: float | None = None) -> tuple[Path, list[Clip]]:
     """A run whose networks predict the same depth everywhere, `depth` metres if it is given, and its training clips."""
     train(run_values, output)
     weights = load_file(output / "best" / WEIGHTS)

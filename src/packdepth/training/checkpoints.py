@@ -23,7 +23,7 @@ from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.calibration import FOCAL_DEVIATION
 from packdepth.training.cameras import LearnedCameras
-from packdepth.training.collapse import collapsed
+from packdepth.training.collapse import flat_depth
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
 from packdepth.training.sharding import whole
@@ -126,9 +126,9 @@ class Checkpoints(pl.Callback):
     def _warn_of_collapse(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Print a warning if depth has become the same everywhere; the end of the training looks once more."""
         if trainer.current_epoch + 1 < self.run.training.epochs:
-            sentence = collapsed(self.output / "last", self.run, self.clips, str(module.device))
-            if sentence is not None:
-                print(f"warning: {sentence}", flush=True)
+            flat = flat_depth(self.output / "last", self.run, self.clips, str(module.device))
+            if flat is not None and flat.collapsed:
+                print(f"warning: {flat.sentence}", flush=True)
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         """Write a checkpoint, which can predict but not be resumed, if a run is interrupted in its first epoch.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,22 @@ AHEAD = 0.2
 IMAGES = 3  # number of images of the longest clip that are looked at
 
 
-def collapsed(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str | None:
-    """Return one sentence if the training that wrote a checkpoint has collapsed, else None.
+@dataclass(frozen=True)
+class Flat:
+    """Depth that is the same everywhere."""
 
-    Depth that is the same everywhere is where a training starts, too; so the loss must have risen as well, or depth
-    must be far from where it started. Neither tells anything in the first `MIN_STEPS` steps. Depth far from its start
-    may be right, though, for a camera that looks straight down: see `_may_be_flat`.
+    sentence: str  # what was found, and what to do
+    collapsed: (
+        bool  # whether the training has collapsed; otherwise the scene may be flat, or too few steps tell nothing
+    )
+
+
+def flat_depth(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> Flat | None:
+    """Return what is wrong, or may be, with a checkpoint whose depth is the same everywhere; None if it is not.
+
+    Flat depth is where a training starts, too; so it is a collapse only if the loss has risen as well, or if depth is
+    far from where it started. Neither tells anything in the first `MIN_STEPS` steps. Depth far from its start may be
+    right, though, for a camera that looks straight down: see `_may_be_flat`.
 
     Args:
         folder: the checkpoint, beside the `metrics.csv` of its run.
@@ -45,52 +55,32 @@ def collapsed(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str
         clips: the clips that the run trained on.
         device: the device to predict on.
     """
-    losses = _losses(folder)
-    if len(losses) < MIN_STEPS or (depth := _flat_depth(predictor := load(folder, device), clips)) is None:
+    losses, predictor = _losses(folder), load(folder, device)
+    depth = _depth_everywhere(predictor, clips)
+    if depth is None:
         return None
+    found = f"depth is {depth:.3g} m everywhere"
+    if len(losses) < MIN_STEPS:
+        steps = counted(len(losses), "step")
+        return Flat(
+            f"{folder}: {found}, but {steps} are too few to tell whether the training collapses; {MIN_STEPS} or more "
+            f"tell it",
+            collapsed=False,
+        )
+    start = getattr(run.networks.depth, "initial_depth", None)  # metres, of the untrained network, if it is known
     if has_risen(losses):
-        cause = "the loss rose, and "
-    elif _has_moved(run, depth) and not _may_be_flat(predictor, clips):
-        cause = f"it started at {_start(run):.3g} m, and "
+        cause = "the loss rose"
+    elif start is None or 1 / MOVED < depth / start < MOVED:
+        return None
+    elif _may_be_flat(predictor, clips):
+        return Flat(
+            f"{folder}: {found}: that is right for a flat scene that the camera faces and moves along, such as the "
+            f"ground straight below; of any other scene nothing was learned",
+            collapsed=False,
+        )
     else:
-        return None
-    return f"{folder}: the training collapsed: {cause}depth is {depth:.3g} m everywhere; {_advice(run)}"
-
-
-def flat_scene(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> str | None:
-    """Return one sentence if flat depth, far from its start, is right for a flat scene alone, else None.
-
-    Args:
-        folder: the checkpoint of a training that has not `collapsed`, beside the `metrics.csv` of its run.
-        run: its run.
-        clips: the clips that the run trained on.
-        device: the device to predict on.
-    """
-    if len(_losses(folder)) < MIN_STEPS or (depth := _flat_depth(load(folder, device), clips)) is None:
-        return None
-    if not _has_moved(run, depth):
-        return None
-    return (
-        f"{folder}: depth is {depth:.3g} m everywhere: that is right for a flat scene that the camera faces and moves "
-        f"along, such as the ground straight below; of any other scene nothing was learned"
-    )
-
-
-def too_few_steps(folder: Path, clips: Sequence[Clip], device: str) -> str | None:
-    """Return one sentence if depth is the same everywhere after too few steps to tell a collapse, else None.
-
-    Args:
-        folder: the checkpoint, beside the `metrics.csv` of its run.
-        clips: the clips that the run trained on.
-        device: the device to predict on.
-    """
-    steps = len(_losses(folder))
-    if steps >= MIN_STEPS or (depth := _flat_depth(load(folder, device), clips)) is None:
-        return None
-    return (
-        f"{folder}: depth is {depth:.3g} m everywhere, but {counted(steps, 'step')} are too few to tell whether the "
-        f"training collapses; {MIN_STEPS} or more tell it"
-    )
+        cause = f"it started at {start:.3g} m"
+    return Flat(f"{folder}: the training collapsed: {cause}, and {found}; {_advice(run)}", collapsed=True)
 
 
 def _advice(run: Run) -> str:
@@ -108,17 +98,6 @@ def _advice(run: Run) -> str:
     )
 
 
-def _start(run: Run) -> float | None:
-    """Return the depth, in metres, that the untrained network of a run predicts; None if it is not known."""
-    return getattr(run.networks.depth, "initial_depth", None)
-
-
-def _has_moved(run: Run, depth: float) -> bool:
-    """Return whether flat depth, in metres, is far from that of the untrained network."""
-    start = _start(run)
-    return start is not None and not 1 / MOVED < depth / start < MOVED
-
-
 def _may_be_flat(predictor: Predictor, clips: Sequence[Clip]) -> bool:
     """Return whether a scene may really have flat depth: the camera moves along it, and no measured length denies it.
 
@@ -134,7 +113,7 @@ def _may_be_flat(predictor: Predictor, clips: Sequence[Clip]) -> bool:
     return all(agrees(check) for check in judged if check.frames >= MIN_CHECKED)
 
 
-def _flat_depth(predictor: Predictor, clips: Sequence[Clip]) -> float | None:
+def _depth_everywhere(predictor: Predictor, clips: Sequence[Clip]) -> float | None:
     """Return the depth, in metres, that networks predict everywhere; None if it differs from place to place."""
     clip = max(clips, key=lambda clip: len(clip.frames))
     chosen = np.linspace(0, len(clip.frames) - 1, IMAGES).round().astype(int)

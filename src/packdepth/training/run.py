@@ -53,7 +53,7 @@ from packdepth.sources.guess import assume_fov
 from packdepth.sources.video import check_sizes_of_videos
 from packdepth.training.calibration import Calibration
 from packdepth.training.checkpoints import Checkpoints
-from packdepth.training.collapse import collapsed, flat_scene, too_few_steps
+from packdepth.training.collapse import flat_depth
 from packdepth.training.data import RunData
 from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
@@ -197,12 +197,11 @@ def _train(run: Run | Path | str | Mapping[str, Any], output: Path, resume: bool
         for camera in checkpoint.read_description(output / "last")[1].cameras:
             print(f"camera: {camera}")
         device = "cpu" if run.training.accelerator == "cpu" else "auto"
-        collapse = collapsed(output / "best", run, clips, device)
-        if collapse is not None:
-            raise InputError(collapse)
-        undecided = too_few_steps(output / "best", clips, device) or flat_scene(output / "best", run, clips, device)
-        if undecided is not None:
-            print(f"warning: {undecided}")
+        flat = flat_depth(output / "best", run, clips, device)
+        if flat is not None and flat.collapsed:
+            raise InputError(flat.sentence)
+        if flat is not None:
+            print(f"warning: {flat.sentence}")
         seen = trained_on(validation, clips)
         meta = check_scales(output, clips, [clip for clip in validation if clip not in seen], device)
         print(f"scale: {meta.scale}")

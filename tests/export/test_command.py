@@ -159,10 +159,9 @@ def test_a_file_of_executorch_computes_the_same(checkpoint_folder: Path, images:
     np.testing.assert_allclose(found.ego_motion(paths), expected.ego_motion(paths), atol=1e-4)
 
 
-def test_int8_computes_with_integers_except_for_the_logits(
-    checkpoint_folder: Path, images: Path, tmp_path: Path
-) -> None:
-    export(checkpoint_folder, tmp_path / "a.onnx", precision="int8", calibrate=images)
+def test_int8_computes_with_integers_except_for_the_logits(images: Path, tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "best", {"kind": "packnet", "preset": "tiny"})
+    export(folder, tmp_path / "a.onnx", precision="int8", calibrate=images)
     graph = onnx.load(tmp_path / "a.onnx").graph
     producers = {output: node for node in graph.node for output in node.output}
     floats = [
@@ -194,18 +193,14 @@ def test_an_older_version_of_the_operators_computes_the_same(
     assert written.parity.abs_rel < 1e-5
 
 
-def test_several_sizes_become_several_files(checkpoint_folder: Path, images: Path, tmp_path: Path) -> None:
-    written = export(checkpoint_folder, tmp_path / "m.onnx", sizes=["32x64", "64x32"], images=images)
-    assert [each.path.name for each in written] == ["m-32x64.onnx", "m-64x32.onnx"]
-    assert load_exported(written[1].path).image_size == (64, 32)
-
-
-def test_another_size_than_that_of_the_training_takes_the_metres_unless_depth_stays(
+def test_several_sizes_become_several_files_and_another_than_that_of_the_training_takes_the_metres(
     checkpoint_folder: Path, images: Path, tmp_path: Path
 ) -> None:
     near, far = export(checkpoint_folder, tmp_path / "m.onnx", sizes=["32x64", "64x32"], images=images)
+    assert [each.path.name for each in (near, far)] == ["m-32x64.onnx", "m-64x32.onnx"]
     assert (near.other_size, near.loses_metres, load_exported(near.path).meta.metric) == (None, False, True)
     found, own = load_exported(far.path), load(checkpoint_folder, "cpu")
+    assert found.image_size == (64, 32)
     paths = sorted(images.iterdir())
     errors = [np.mean(np.abs(found.predict(path).depth / own.predict(path).depth - 1)) for path in paths]
     assert far.other_size is not None

@@ -37,9 +37,7 @@ class Flat:
     """Depth that is the same everywhere."""
 
     sentence: str  # what was found, and what to do
-    collapsed: (
-        bool  # whether the training has collapsed; otherwise the scene may be flat, or too few steps tell nothing
-    )
+    collapsed: bool  # whether the training has collapsed; if not, the scene may be flat, or the steps are too few
 
 
 def flat_depth(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> Flat | None:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.sources.tracks.read import read_track
+from packdepth.sources.tracks.speed_names import OTHER, OWN, speed_kind
 from packdepth.sources.tracks.table import read_speed_table
+from packdepth.sources.tracks.track import Track
 from packdepth.sources.tracks.units import SPEED_UNITS
 
 HEADERS = {
@@ -119,3 +121,206 @@ def test_positions_become_speeds(tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, text: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_track(written(tmp_path / "log.csv", text), **options)
+
+
+# --- factors of units -------------------------------------------------------------------------------------------
+
+FACTORS = {  # header, and the size of a unit of its numbers
+    "Speed (0.1 {})": 0.1,
+    "Speed [0.01 {}]": 0.01,
+    "Speed (0,1{})": 0.1,
+    "speed 0.5 {}": 0.5,
+    "Speed [1e-3 {}]": 1e-3,
+    "Speed [1/256 {}]": 1 / 256,
+    "Speed (0.01 {}/bit)": 0.01,
+    "speed (10 {})": 10.0,
+    "speed (10{})": 10.0,
+    "Speed ({}) x10": 0.1,
+    "Speed ({}) x 100": 0.01,
+    "Speed ({}) × 10": 0.1,
+    "speed {}*10": 0.1,
+    "speed_x10 [{}]": 0.1,
+    "speed_{}_times_100": 0.01,
+}
+LABELS = (  # headers with numbers that are no factors
+    "speed2 ({})",
+    "GPS 1 speed [{}]",
+    "Speed(OBD) 0x0D ({})",
+    "Speed 0x10 ({})",
+    "wheel_speed_1_{}",
+    "wheel_speed_2_{}",
+    "Speed ({}) [1]",
+    "speed_{}_2",
+    "GPS 10Hz speed ({})",
+    "speed ({}) 10 Hz",
+    "Speed 2D ({})",
+    "speed_can10_{}",
+)
+DOUBTS = (
+    "Speed ({}) 0.1",
+    "Speed ({}, 0.1)",
+    "Speed ({}) x 0.1",
+    "Speed ({}) x2",
+    "speed ({}) / 10",
+    "speed 10x {}",
+    "speed_10_{}",
+    "speed_{}_x_100",
+    "speed_{} factor 10",
+    "Speed (10^-2 {})",
+    "Speed (0 {})",
+    "Speed (0.1 {}) x10",
+    "speed_e3 [{}]",
+    "speed in tenths of {}",
+)
+
+
+def of_header(folder: Path, header: str, speeds: list[float], size: float, **options: str) -> Track:
+    """Write a log with a column of speeds, in metres per second, by a header and the size of its unit, and read it."""
+    rows = "".join(f"{index};{speed / size!r}\n" for index, speed in enumerate(speeds))
+    return read_track(written(folder / "log.csv", f"time_s;{header}\n{rows}"), **options)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    header=st.sampled_from([*FACTORS, *LABELS]),
+    unit=st.sampled_from(sorted(SPEED_UNITS)),
+    speeds=st.lists(st.floats(0, 30), min_size=2, max_size=8),
+)
+def test_a_factor_beside_the_unit_counts_and_is_said(
+    tmp_path: Path, header: str, unit: str, speeds: list[float]
+) -> None:
+    factor = FACTORS.get(header, 1.0)
+    track = of_header(tmp_path, header.format(unit), speeds, factor * SPEED_UNITS[unit])
+    np.testing.assert_allclose(track.speeds, speeds, rtol=1e-9)
+    said = unit if factor == 1 else f"units of {factor:g} {unit}"
+    assert f"column '{header.format(unit)}' in {said}, times" in track.description
+
+
+@pytest.mark.parametrize("unit", ["m/s", "km/h", "mph"])
+@pytest.mark.parametrize("header", DOUBTS)
+def test_a_number_that_may_be_a_factor_is_asked_about(tmp_path: Path, header: str, unit: str) -> None:
+    speeds, name = [8.0, 9.0], header.format(unit)
+    with pytest.raises(InputError, match=r"has a number beside its unit that may be a factor; give unit=") as caught:
+        of_header(tmp_path, name, speeds, SPEED_UNITS[unit])
+    assert f"column '{name}'" in str(caught.value)
+    for option, factor in ((unit, 1.0), (f"0.1 {unit}", 0.1)):
+        track = of_header(tmp_path, name, speeds, factor * SPEED_UNITS[unit], unit=option)
+        np.testing.assert_allclose(track.speeds, speeds)
+
+
+def test_a_factor_and_the_unit_may_stand_apart(tmp_path: Path) -> None:
+    for header, options in (("speed_x10", {"unit": "km/h"}), ("speed", {"unit": "0.1 km/h"})):
+        np.testing.assert_allclose(of_header(tmp_path, header, [8, 9], 0.1 / 3.6, **options).speeds, [8, 9])
+    for text in ("time,speed x10\ns,km/h\n0,36\n1,72\n", "time,speed\n[s],[0.1 km/h]\n0,36\n1,72\n"):
+        np.testing.assert_allclose(read_track(written(tmp_path / "log.csv", text)).speeds, [1, 2])
+    with pytest.raises(InputError, match=r"says 0\.1 km/h, but unit=km/h is given; remove unit, or mend the log"):
+        of_header(tmp_path, "Speed (0.1 km/h)", [8, 9], 1.0, unit="km/h")
+
+
+# --- components, and speeds of others ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "v_north (m/s),v_east (m/s)",
+        "vn_mps,ve_mps",
+        "velN [m/s],velE [m/s],velD [m/s]",
+        "North velocity m/s,East velocity m/s,Vertical velocity m/s",
+        "vx (m/sec),vy (m/sec)",
+        "velocity.x [m/s],velocity.y [m/s],velocity.z [m/s]",
+        "linear_x_mps,linear_y_mps",
+    ],
+)
+def test_the_components_of_a_velocity_make_a_speed(tmp_path: Path, header: str) -> None:
+    names = header.split(",")
+    rng = np.random.default_rng(0)
+    velocity = np.array([9.0, -6.0, 2.0])[: len(names)] + rng.normal(0, 0.5, (20, len(names)))
+    rows = "".join(f"{index},{','.join(map(repr, row))}\n" for index, row in enumerate(velocity.tolist()))
+    path = written(tmp_path / "log.csv", f"time_s,{header}\n{rows}")
+    track = read_track(path)
+    np.testing.assert_allclose(track.speeds, np.linalg.norm(velocity, axis=-1))
+    assert f"length of the velocity in column '{names[0]}' in m/s and column '{names[1]}' in m/s" in track.description
+    with pytest.warns(InputWarning, match="is one component of a velocity, and less than the speed wherever"):
+        alone = read_track(path, column=names[0])
+    np.testing.assert_allclose(alone.speeds, np.abs(velocity[:, 0]))
+    assert "(one component of a velocity)" in alone.description
+
+
+def test_each_component_has_its_own_unit_and_its_gaps_are_gaps(tmp_path: Path) -> None:
+    rows = "0,10.8,400\n1,,400\n2,-21.6,800\n"
+    track = read_track(written(tmp_path / "log.csv", f"time_s,v_north (km/h),v_east (0.01 m/s)\n{rows}"))
+    np.testing.assert_allclose(track.speeds, [5, 10])
+    assert "1 of 3 rows have no value" in track.description
+
+
+@pytest.mark.parametrize("own", ["speed_mps", "longitudinal_velocity_mps", "gSpeed [m/s]"])
+@pytest.mark.parametrize("others", ["v_north (m/s),v_east (m/s)", "lateral_velocity_mps,vertical_speed_mps", "vx,vy"])
+def test_a_speed_is_read_beside_components(tmp_path: Path, own: str, others: str) -> None:
+    track = read_track(written(tmp_path / "log.csv", f"time_s,{others},{own}\n0,1,2,8\n1,1,2,9\n"))
+    assert track.speeds.tolist() == [8, 9]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("v_north (m/s),rpm", r"components of a velocity, and not all of them \('v_north \(m/s\)'\); add a column of"),
+        ("vertical_speed_mps,v_east_mps", r"not all of them \('vertical_speed_mps', 'v_east_mps'\)"),
+        ("lateral_velocity_mps,rpm", r"not all of them \('lateral_velocity_mps'\)"),
+        ("vx_mps,vy_mps,ins_vx_mps", r"several columns of one component of a velocity \('vx_mps', 'ins_vx_mps'\)"),
+    ],
+)
+def test_components_that_make_no_speed_are_refused(tmp_path: Path, header: str, message: str) -> None:
+    rows = "".join(f"{index}{',8' * len(header.split(','))}\n" for index in range(3))
+    with pytest.raises(InputError, match=message):
+        read_track(written(tmp_path / "log.csv", f"time_s,{header}\n{rows}"))
+
+
+def test_the_forward_component_alone_is_a_speed_with_a_warning(tmp_path: Path) -> None:
+    path = written(tmp_path / "log.csv", "time_s,vel_x (m/s)\n0,8\n1,9\n")
+    with pytest.warns(InputWarning, match=r"column 'vel_x \(m/s\)' is one component of a velocity"):
+        assert read_track(path).speeds.tolist() == [8, 9]
+
+
+def test_positions_are_read_beside_a_component(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{48 + i * 1e-4:.8f},11.0,5.0\n" for i in range(6))
+    track = read_track(written(tmp_path / "log.csv", f"time_s,Latitude,Longitude,v_north (m/s)\n{rows}"))
+    np.testing.assert_allclose(track.speeds, np.deg2rad(1e-4) * 6371009, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lead_speed_mps",
+        "leadVehicleSpeed [m/s]",
+        "vLead_mps",
+        "relative_speed_mps",
+        "vRel [m/s]",
+        "closing_speed m/s",
+        "target_speed_mps",
+        "object_speed_mps",
+        "obj_vx_mps",
+        "obstacle velocity (m/s)",
+        "other_car_speed_mps",
+        "front vehicle speed m/s",
+        "speed of the car ahead (m/s)",
+        "preceding_vehicle_speed_mps",
+        "range rate (m/s)",
+        "speed_acc_mps",
+    ],
+)
+def test_speeds_of_others_are_no_speed_of_the_camera(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "log.csv", f"time_s,{name}\n0,8\n1,9\n")
+    assert speed_kind(name) == OTHER
+    with pytest.raises(InputError, match=r"has no column of speed; .* give column=NAME"):
+        read_track(path)
+    assert read_track(path, column=name).speeds.tolist() == [8, 9]
+    both = written(tmp_path / "both.csv", f"time_s,{name},ego_speed_mps\n0,1,8\n1,2,9\n")
+    assert read_track(both).speeds.tolist() == [8, 9]
+
+
+def test_good_names_stay_names_of_the_speed() -> None:
+    for headers in (*HEADERS.values(), [form.format("km/h") for form in (*FACTORS, *LABELS)]):
+        assert {speed_kind(header) for header in headers} == {OWN}
+    for name in ("vEgo [m/s]", "v [m/s]", "forward_speed_mps", "Speed 3D (m/s)", "front_wheel_speed_kmh"):
+        assert speed_kind(name) == OWN

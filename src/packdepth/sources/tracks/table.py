@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,29 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.blocks import nearest
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.progress import counted
 from packdepth.sources.files import require
 from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
 from packdepth.sources.tracks.number_times import Pace
 from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
+from packdepth.sources.tracks.speed_names import FORWARD, OTHER, OWN, SPEED_WORDS, VELOCITIES, speed_kind
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
 from packdepth.sources.tracks.track import Track, check_times, checked
-from packdepth.sources.tracks.units import SPEED_UNITS, speed_unit, time_unit
+from packdepth.sources.tracks.units import SPEED_UNITS, SpeedUnit, scaled_speed_unit, speed_unit, time_unit
 
 DELIMITERS = ("\t", ";", "|", ",", " ")  # in the order of trial: a comma may be a decimal comma, a space part of a date
 SAMPLED_LINES = 200  # lines from whose number of cells the delimiter is found
 SAME_SHARE = 0.8  # of these lines that must have one number of cells; the others are a preamble
 COMMENTS = ("#", "//", "%")  # beginnings of comments
-SPEED_WORDS = re.compile(
-    r"speed|velocity|geschwindigkeit|vitesse|velocidad|velocit|snelheid|hastighet|(^|[^a-z])(vel|spd|sog|tempo)([^a-z]|$)|"
-    r"(^|[^a-z\[(])v([^a-z]|$)"  # in brackets it is volts
-)
-NO_SPEED_WORDS = re.compile(
-    r"limit|engine|turbine|accura|sigma|heading|vertical|climb|angular|batter|volt|airspeed|command|target|desired|"
-    r"set ?point|cruise|average|maxim|minim|"
-    r"(^|[^a-z])(wind|air|fan|rpm|error|std|yaw|cmd|ref|avg|mean|max|min)([^a-z]|$)"
-)  # of something else, or not measured
 LATITUDE = re.compile(r"(^|[^a-z])(lat|latitude|breite|breitengrad)([^a-z]|$)")
 LONGITUDE = re.compile(r"(^|[^a-z])(lon|lng|long|longitude|länge|laenge|längengrad)([^a-z]|$)")
 RADIANS = re.compile(r"(^|[^a-z])rad(ians?)?([^a-z]|$)")
@@ -56,24 +49,25 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
     Raises InputError for a table whose columns, units or times are ambiguous, unknown or wrong.
     """
     table = read_table(path)
-    speed = _speed_column(table, column)
+    columns = _speed_columns(table, column)
     _check_one_sensor(table)
     places, fixed = _positions(table), _fixed(table)
-    if speed is not None:
-        values, what = _speeds(table, speed, unit)
-        times = TableTimes.of(table, speed, Pace.of_speeds(values))
+    if columns:
+        read = _speeds if len(columns) == 1 else _speeds_of_components
+        values, what = read(table, columns, unit)
+        times = TableTimes.of(table, columns, Pace.of_speeds(values))
         values = np.where(fixed, values, np.nan)
         if places is not None:
             known = np.isfinite(values) & np.isfinite(places[0]) & np.isfinite(places[1])
             check_path(path, times.seconds[known], values[known], places[0][known], places[1][known])
     elif places is None:
-        raise InputError(f"{path}: has no column of speed; its columns are {quoted(table.header)}; give column=NAME")
+        raise InputError(f"{path}: has no column of speed{_instead(table)}")
     elif unit is not None:
         raise InputError(
             f"{path}: has no column of speed that unit={unit} could be of; remove unit, or give column=NAME"
         )
     else:
-        times = TableTimes.of(table, None, Pace.of_positions(*places))
+        times = TableTimes.of(table, (), Pace.of_positions(*places))
         known = np.isfinite(places[0]) & np.isfinite(places[1]) & fixed & ((places[0] != 0) | (places[1] != 0))
         check_times(path, times.seconds[known])
         values = np.full(len(known), np.nan)
@@ -85,18 +79,40 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
     return checked(Track(path, times.seconds[known], values[known], times.start, what, times.free_zero))
 
 
-def _speeds(table: Table, speed: str, unit: str | None) -> tuple[np.ndarray, str]:
-    """Return the speeds of a column, [N] metres per second, NaN where unknown, and how they were read."""
-    name = _unit(table, speed, table.column(speed), unit)
+def _speeds(table: Table, columns: Sequence[str], unit: str | None) -> tuple[np.ndarray, str]:
+    """Return the speeds of one column, [N] metres per second, NaN where unknown, and how they were read."""
+    (speed,) = columns
+    scale = _unit(table, speed, table.column(speed), unit)
     values = _numbers(table, speed)
-    what = f"column '{speed}' in {name}"
+    what = _in_words(speed, scale)
+    if speed_kind(speed) not in (OWN, OTHER):
+        what += " (one component of a velocity)"
+        warnings.warn(
+            f"{table.path}: column '{speed}' is one component of a velocity, and less than the speed wherever the "
+            f"camera does not move along it; give a column of the speed",
+            InputWarning,
+            stacklevel=2,
+        )
     below = values[values < 0]
     if len(below) > 1 and len(set(below.tolist())) == 1 and (below[0] == -1 or below[0] <= -MARK):
         what += f", {len(below)} values of {below[0]:g} taken for unknown"
         values = np.where(values < 0, np.nan, values)
     elif len(below):
         what += f", {counted(len(below), 'negative value')} taken as speed in reverse"
-    return np.abs(values) * SPEED_UNITS[name], what
+    return np.abs(values) * scale.meters_per_second, what
+
+
+def _speeds_of_components(table: Table, columns: Sequence[str], unit: str | None) -> tuple[np.ndarray, str]:
+    """Return the speeds from the components of a velocity, as `_speeds` returns those of a column."""
+    scales = [_unit(table, name, table.column(name), unit) for name in columns]
+    parts = [_numbers(table, name) * scale.meters_per_second for name, scale in zip(columns, scales, strict=True)]
+    lengths: np.ndarray = np.linalg.norm(parts, axis=0)
+    return lengths, f"length of the velocity in {' and '.join(map(_in_words, columns, scales))}"
+
+
+def _in_words(column: str, scale: SpeedUnit) -> str:
+    """Return how a column was read."""
+    return f"column '{column}' in {scale if scale.multiple == 1 else f'units of {scale}'}"
 
 
 def _numbers(table: Table, column: str) -> np.ndarray:
@@ -259,47 +275,83 @@ def _number(cell: str, table: Table, row: int, column: str) -> float:
 # --- columns ----------------------------------------------------------------------------------------------------
 
 
-def _speed_column(table: Table, column: str | None) -> str | None:
-    """Return the column of the speed; None if there is none. Raises InputError if several could be meant."""
+def _speed_columns(table: Table, column: str | None) -> list[str]:
+    """Return the column of the speed, or those of the components of a velocity; none if there are none.
+
+    Raises InputError if several could be meant.
+    """
     if column is not None:
         same = [name for name in table.header if name.lower() == column.strip().lower()]
         if len(same) != 1:
             raise InputError(f"{table.path}: has no column '{column}': {nearest(column, table.header)}")
-        return same[0]
-    names = [
-        name for name in table.header if SPEED_WORDS.search(words(name)) and not NO_SPEED_WORDS.search(words(name))
-    ]
-    names = [name for name in names if any(cell.strip().lower() not in EMPTY for cell in table.column(name))]
-    names = [name for name in names if not is_time_name(name) or speed_unit(name)]
-    if len(names) > 1:
-        raise InputError(f"{table.path}: has several columns of speed ({quoted(names)}); name one with column=NAME")
-    if names:
-        return names[0]
-    by_unit = [name for name in table.header if speed_unit(name) and not NO_SPEED_WORDS.search(words(name))]
-    return by_unit[0] if len(by_unit) == 1 else None
+        return same
+    kinds = {name: speed_kind(name) for name in table.header if _may_be_speed(table, name)}
+    own = [name for name, kind in kinds.items() if kind == OWN]
+    named = [name for name in own if SPEED_WORDS.search(words(name))]
+    if len(named) > 1:
+        raise InputError(f"{table.path}: has several columns of speed ({quoted(named)}); name one with column=NAME")
+    if named or len(own) == 1:
+        return named or own
+    for axes in VELOCITIES:
+        parts = [[name for name, kind in kinds.items() if kind == axis] for axis in axes]
+        if not all(parts[:2]):
+            continue
+        double = next((names for names in parts if len(names) > 1), None)
+        if double is not None:
+            raise InputError(
+                f"{table.path}: has several columns of one component of a velocity ({quoted(double)}); keep those of "
+                f"one sensor"
+            )
+        return [name for names in parts for name in names]
+    alone = [name for name, kind in kinds.items() if kind != OTHER]
+    return alone if [kinds[name] for name in alone] == [FORWARD] else []
 
 
-def _unit(table: Table, column: str, cells: Sequence[str], unit: str | None) -> str:
+def _may_be_speed(table: Table, name: str) -> bool:
+    """Return whether a column holds a speed of something, by the words or the unit in its name."""
+    named = speed_unit(name) is not None or (SPEED_WORDS.search(words(name)) and not is_time_name(name))
+    return bool(named) and any(cell.strip().lower() not in EMPTY for cell in table.column(name))
+
+
+def _instead(table: Table) -> str:
+    """Return what a table without a column of speed has, and what to do, for a message."""
+    parts = [name for name in table.header if _may_be_speed(table, name) and speed_kind(name) not in (OWN, OTHER)]
+    if not parts:
+        return f"; its columns are {quoted(table.header)}; give column=NAME"
+    return (
+        f", but components of a velocity, and not all of them ({quoted(parts)}); add a column of the speed: the square "
+        f"root of the sum of the squares of all components"
+    )
+
+
+def _unit(table: Table, column: str, cells: Sequence[str], unit: str | None) -> SpeedUnit:
     """Return the unit of a column of speeds. Raises InputError if it is unknown, or if two units contradict."""
-    given = None if unit is None else speed_unit(unit)
+    given = None if unit is None else scaled_speed_unit(unit)
     if unit is not None and given is None:
         raise InputError(f"unit: '{unit}' is no unit of speed; give one of {', '.join(SPEED_UNITS)}")
-    written = {speed_unit(column)} | {speed_unit(NUMBER.sub("", cell, count=1)) for cell in cells}
+    written = {speed_unit(text) for text in {column} | {NUMBER.sub("", cell, count=1) for cell in cells}}
     written.discard(None)
     if len(written) > 1:
         raise InputError(
             f"{table.path}: column '{column}' is in {quoted(sorted(map(str, written)))}; give one unit in all rows"
         )
     found = written.pop() if written else None
-    if given and found and given != found:
+    in_header = scaled_speed_unit(column)
+    if given and found and (given.name != found or in_header not in (None, given)):
         raise InputError(
-            f"{table.path}: column '{column}' says {found}, but unit={unit} is given; remove unit, or mend the log"
+            f"{table.path}: column '{column}' says {in_header or found}, but unit={unit} is given; remove unit, or "
+            f"mend the log"
         )
-    chosen = given or found
-    if chosen is None:
+    if given is None and found is None:
         raise InputError(
             f"{table.path}: does not say in which unit its column '{column}' is; give unit=m/s, unit=km/h, unit=mph or "
             f"unit=knots, or write the unit into the header, such as speed_kmh"
+        )
+    chosen = in_header or scaled_speed_unit(f"{column} [{unit or found}]") or given
+    if chosen is None:
+        raise InputError(
+            f"{table.path}: column '{column}' has a number beside its unit that may be a factor; give unit={found} if "
+            f"there is none, or a multiple, such as unit='0.1 {found}' for numbers that are 10 times the speed"
         )
     return chosen
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,18 +62,18 @@ class TableTimes:
     description: str  # how they were read
 
     @classmethod
-    def of(cls, table: Table, exclude: str | None, pace: Pace) -> TableTimes:
+    def of(cls, table: Table, exclude: Collection[str], pace: Pace) -> TableTimes:
         """Find and read the times of a table.
 
         Args:
             table: the table.
-            exclude: the column of the speed, which holds no times.
+            exclude: the columns of the speed, which hold no times.
             pace: what the vehicle does from a row to the next.
 
         Raises InputError if no column holds times, if a cell cannot be read, or if nothing tells the unit.
         """
         first = {name: cell for name, cell in zip(table.header, table.rows[0], strict=True) if is_value(cell)}
-        names = [name for name in first if name != exclude and is_time_name(name)]
+        names = [name for name in first if name not in exclude and is_time_name(name)]
         if not names:
             raise InputError(
                 f"{table.path}: has no column of times; its columns are {quoted(table.header)}; add time_s"

@@ -216,6 +216,10 @@ class Meta(Closed):
     """The latest calibration by `packdepth calibrate`, if any."""
     teacher: str | None = None
     """The network that taught, if one did: its name, and a hash of its weights. The checkpoint does not hold it."""
+    label_classes: tuple[str, ...] = ()
+    """Names of the classes of the label maps that guide the network, by class id, if the training clips state them."""
+    frame_interval: float | None = None
+    """Seconds between neighboring frames, the median of the training clips. Packdepth before 0.3 recorded none."""
     packages: dict[str, str] = {}
     """Package of each block of the run file that is not packdepth's own, by the kind of the block."""
     other_size: OtherSize | None = None
@@ -233,7 +237,7 @@ class Meta(Closed):
             return self
         own = [check for check in self.scale_checks if check.source in self.scale_source]
         measured = [check for check in own if check.frames >= MIN_CHECKED]
-        if self.scale_source == "none" or not all(map(_agrees_on_average, measured)):
+        if self.scale_source == "none" or not all(agrees_on_average(check.ratio) for check in measured):
             found = scale_in_words(False, self.scale_source, own).partition(";")[0]
             raise ValueError(
                 f"metric: is true, but depth is {found}; write false, then correct it with packdepth calibrate"
@@ -347,12 +351,19 @@ def agrees(check: ScaleCheck) -> bool:
     Args:
         check: the comparison.
     """
-    return _agrees_on_average(check) and check.spread <= MAX_SPREAD
+    return agrees_on_average(check.ratio) and check.spread <= MAX_SPREAD
 
 
-def _agrees_on_average(check: ScaleCheck) -> bool:
-    """Return whether the median of predicted over measured lengths is 1, to `TOLERANCE`."""
-    return 1 - TOLERANCE <= check.ratio <= 1 / (1 - TOLERANCE)
+def agrees_on_average(ratio: float) -> bool:
+    """Return whether predicted lengths are the measured ones on average, to `TOLERANCE`.
+
+    Args:
+        ratio: predicted over measured length.
+
+    >>> agrees_on_average(1.1), agrees_on_average(1.2)
+    (True, False)
+    """
+    return 1 - TOLERANCE <= ratio <= 1 / (1 - TOLERANCE)
 
 
 def scale_in_words(metric: bool, scale_source: str, checks: Sequence[ScaleCheck] = ()) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from packdepth.classes import STREET_CLASSES
 from packdepth.color import Colormap, color_range, colorize
 from packdepth.depth_files import write_depth_exr, write_depth_png, write_depth_tiff
 from packdepth.errors import InputError, check_confidence, check_length, in_one_line
@@ -95,6 +96,8 @@ class Clip:
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
     lens: Lens | None = None  # distortion of the images on disk; None: pinhole, as of all clips of `Source.clips`
     speed_source: str | None = None  # description of how a log's speeds were attached to the frames, if any were
+    times_assumed: bool = False  # whether the frames' times are an assumption, as those of images without time stamps
+    classes: tuple[str, ...] | None = None  # names of the label maps' classes, by class id, if the data state them
 
     def __repr__(self) -> str:
         """Return the clip in one line, however many frames it has.
@@ -109,6 +112,11 @@ class Clip:
     def short_name(self) -> str:
         """The name without the kind of its source, as the name of a file or folder: "06-left"."""
         return "-".join(self.name.split("/")[1:]) or self.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes of the label maps, by class id: Cityscapes' train ids if the data state none."""
+        return STREET_CLASSES if self.classes is None else self.classes
 
     def image_size(self, frame: Frame) -> tuple[int, int]:
         """Return height and width of a frame's image, in pixels.

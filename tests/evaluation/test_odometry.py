@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from packdepth.evaluation.odometry import (
     stretched,
     umeyama,
 )
+from packdepth.evaluation.odometry_page import PathFromAbove, verdict
+from packdepth.evaluation.odometry_report import OdometryReport
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
 from packdepth.geometry.poses import chained, from_first
 
@@ -123,6 +126,32 @@ def test_standing_still() -> None:
     assert (found.ate, found.ate_scaled) == pytest.approx([np.arange(6).std()] * 2)
     assert found.snippet_ate_scaled == pytest.approx(np.sqrt(0 + 1 + 4 + 9 + 16) / 5)
     assert found.rpe_translation == pytest.approx(1)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 5e-3])
+def test_a_camera_that_stands_by_its_poses_has_no_errors_relative_to_its_path(noise: float) -> None:
+    """Noise of millimetres adds up to a path of 20 metres in 2000 frames."""
+    true, predicted = straight(2000, 0.0), straight(2000)
+    true[:, :3, 3] += noise * np.random.default_rng(0).standard_normal((2000, 3))
+    found = asdict(odometry_errors(predicted, true))
+    unknown = {name for name, value in found.items() if np.isnan(value)}
+    scaled = {"scale", "ate_scaled", "snippet_ate_scaled", "snippet_ate_scaled_std", "t_rel_scaled"}
+    assert unknown == scaled | {"t_rel", "r_rel", "drift", "scale_drift"}
+    assert found["ate"] == pytest.approx(np.arange(2000).std(), rel=1e-3)
+    assert found["rpe_translation"] == pytest.approx(1, rel=1e-2)
+
+
+@pytest.mark.parametrize("metric", [False, True])
+def test_the_report_on_a_camera_that_stands_says_so(metric: bool) -> None:
+    true, predicted = straight(6, 1e-6), straight(6)
+    errors, times = odometry_errors(predicted, true), [0.1 * index for index in range(6)]
+    report = OdometryReport(
+        "best", "clip", metric, "none", "unknown", 6, 6, 5.0, errors.distance, errors, times, predicted
+    )
+    assert "the camera stands by its poses, so no errors that are scaled or relative to its path" in report.text()
+    assert report.length() == f"length 5.00 {'m' if metric else 'units'}, measured 0.00 m"
+    assert verdict(report, true).startswith("Not judged: by what was measured, the camera stands; ")
+    np.testing.assert_allclose(PathFromAbove.of(report, true).lines[-1].points[-1], [0, 5], atol=1e-9)
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 10))

@@ -184,6 +184,20 @@ def test_the_checked_lengths_of_depth_are_not_said_of_motions_that_depth_has_not
     assert "lengths within 1 %" in checked.meta.scale
 
 
+def test_a_length_that_contradicts_the_measured_one_is_not_called_metric_alone(moving_clip: Path) -> None:
+    """The network predicts STEP where world.STEP is measured, 160 % of it."""
+    long = f"is {5 * STEP:.2f} m long where {5 * world.STEP:.2f} m are measured"
+    with pytest.warns(UserWarning, match=f"folder/moving_clip: the trajectory is said to be metric, but it {long}; do"):
+        (report,) = odometry(reader(), moving_clip)
+    assert f"; but it {long}" in report.text()
+
+
+def test_a_length_that_agrees_is_no_warning(sequence: Path, recwarn: pytest.WarningsRecorder) -> None:
+    (report,) = odometry(reader(), sequence)
+    assert "but it is" not in report.scale
+    assert not recwarn.list
+
+
 def test_independent_images_have_no_trajectory(moving_clip: Path, tmp_path: Path) -> None:
     clip = Path(shutil.copytree(moving_clip, tmp_path / "clip"))
     camera = yaml.safe_load((clip / "camera.yaml").read_text())

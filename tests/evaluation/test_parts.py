@@ -70,13 +70,15 @@ def test_parts_of_a_frame() -> None:
     assert found["rest"].sum() == 300 - 80
     assert found["road"].sum() == 200 - (MIN_PIXELS - 20)
     assert not any((mask & truth.isnan()).any() for mask in found.values())
+    names = [f"class {number}" for number in range(Label.SKY)] + ["road"]  # another list, in which 10 is the road
+    assert part_masks(truth, frame, (0, 10), ("road", "car"), names=names)["road"].sum() == 5 * 20
 
 
 def test_the_lead_car_is_the_nearest_that_moves_ahead_in_the_lane() -> None:
     camera = Camera(50.0, 50.0, 49.5, 19.5, width=100, height=40)
     truth = torch.full((40, 100), 60.0)
     instance, moving = torch.zeros(40, 100, dtype=torch.int32), torch.zeros(40, 100, dtype=torch.bool)
-    semantic = torch.full((40, 100), int(Label.ROAD), dtype=torch.uint8)
+    vehicles = torch.zeros(40, 100, dtype=torch.bool)
     places = {  # row, column, metres, moves, class
         1: (2, 46, 30.0, True, Label.CAR),  # ahead, but behind the next
         2: (10, 50, 15.0, True, Label.CAR),  # 1.2 metres aside
@@ -86,9 +88,9 @@ def test_the_lead_car_is_the_nearest_that_moves_ahead_in_the_lane() -> None:
     }
     for number, (row, column, depth, moves, label) in places.items():
         window = slice(row, row + 8), slice(column, column + 8)
-        truth[window], instance[window], moving[window], semantic[window] = depth, number, moves, int(label)
-    assert torch.equal(lead_car_mask(truth, moving, instance, semantic, camera), instance == 2)
+        truth[window], instance[window], moving[window], vehicles[window] = depth, number, moves, label == Label.CAR
+    assert torch.equal(lead_car_mask(truth, moving, instance, vehicles, camera), instance == 2)
     assert torch.equal(lead_car_mask(truth, moving, instance, None, camera), instance == 5)
-    assert not lead_car_mask(truth, moving & (instance == 3), instance, semantic, camera).any()
+    assert not lead_car_mask(truth, moving & (instance == 3), instance, vehicles, camera).any()
     truth[instance == 2] = NAN
-    assert torch.equal(lead_car_mask(truth, moving, instance, semantic, camera), instance == 1)
+    assert torch.equal(lead_car_mask(truth, moving, instance, vehicles, camera), instance == 1)

@@ -63,7 +63,7 @@ def write_checkpoint(folder: Path, depth: dict[str, Any], pose: dict[str, Any] |
 
 @pytest.fixture(scope="session")
 def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A metric checkpoint of a ResNet and PoseNet, of which an export takes a third of that of PackNet. Not to be written to."""
+    """A metric checkpoint of a ResNet, which is exported in a third of the time of PackNet. Not to be written to."""
     folder = tmp_path_factory.mktemp("checkpoint") / "best"
     return write_checkpoint(folder, {"kind": "depth_resnet"}, {"kind": "posenet", "initial_forward": 0.5})
 

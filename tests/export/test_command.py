@@ -17,10 +17,11 @@ from PIL import Image
 
 from packdepth.checkpoint import OtherSize
 from packdepth.cli import main
+from packdepth.config import Run
 from packdepth.errors import InputError, InputWarning
 from packdepth.export import parity
-from packdepth.export.command import EXAMPLES, export
-from packdepth.inference.exported import ExportedPredictor, load_exported
+from packdepth.export.command import EXAMPLES, describe_pose, export
+from packdepth.inference.exported import ExportedPredictor, load_exported, read_record
 from packdepth.inference.predictor import load
 from packdepth.inference.runtimes.openvino import core
 
@@ -78,6 +79,19 @@ def test_parity_is_printed_and_an_older_pose_network_does_not_stay_but_an_edited
         usage.stderr.decode() == "usage: python small-predict.py MODEL.onnx IMAGE DEPTH.npy; the first two are files\n"
     )
     assert sorted(file.name for file in tmp_path.iterdir()) == ["small-predict.cpp", "small-predict.py", "small.onnx"]
+
+
+def test_the_record_of_a_pose_network_says_over_how_many_frames_it_has_learned_motion(
+    checkpoint_folder: Path, model: Path
+) -> None:
+    predictor, record = load(checkpoint_folder, "cpu"), load_exported(model).record
+    assert isinstance(predictor.run, Run)
+    predictor.run = predictor.run.model_copy(
+        update={"data": predictor.run.data.model_copy(update={"context": (-3, 3)})}
+    )
+    described = json.loads(describe_pose(predictor, record).model_dump_json())
+    assert described.pop("frame_step") == 3
+    assert read_record(model, json.dumps(described)).frame_step == 1  # of a file that an older version wrote
 
 
 def network_of_another_program() -> bytes:

@@ -76,12 +76,23 @@ def test_predictions_are_those_of_the_checkpoint(
 def test_ego_motion_is_that_of_the_checkpoint(predictor: Predictor, model: Path, images: Path) -> None:
     paths = sorted(images.iterdir())
     np.testing.assert_allclose(load_exported(model).ego_motion(paths), predictor.ego_motion(paths), atol=1e-5)
-    with pytest.raises(InputError, match="ego-motion is between frames: give at least two images"):
+    with pytest.raises(InputError, match="ego-motion is between frames: give at least 2 images"):
         load_exported(model).ego_motion(paths[:1])
     with pytest.raises(InputError, match=r"found an array \[45, 83, 3\]"):
         load_exported(model).ego_motion(ImageFile(paths[0]).read())
     with pytest.raises(InputError, match="the first one is 83x45 pixels, and a later one 40x20; give frames of one"):
         load_exported(model).ego_motion([paths[0], np.zeros((20, 40, 3))])
+
+
+def test_motions_between_frames_that_are_apart_are_those_of_the_checkpoint(
+    predictor: Predictor, model: Path, images: Path
+) -> None:
+    paths = [*sorted(images.iterdir())] * 2
+    found = np.stack(list(load_exported(model).motions(paths, step=2)))
+    np.testing.assert_allclose(found, np.stack(list(predictor.motions(paths, step=2))), atol=1e-5)
+    np.testing.assert_allclose(found[::2], predictor.ego_motion(paths[::2]), atol=1e-5)
+    with pytest.raises(InputError, match="ego-motion is between frames: give at least 3 images"):
+        list(load_exported(model).motions(paths[:2], step=2))
 
 
 @pytest.mark.parametrize("save", ["depth,color,cloud", "video"])
@@ -105,9 +116,11 @@ def test_a_map_of_an_exported_file_takes_its_ego_motion_network(
     taken: list[Camera | None] = []
     motions = ExportedPredictor.motions
 
-    def observed(predictor: ExportedPredictor, frames: Iterable[Image], camera: Camera | None = None) -> object:
+    def observed(
+        predictor: ExportedPredictor, frames: Iterable[Image], camera: Camera | None = None, step: int = 1
+    ) -> object:
         taken.append(camera)
-        return motions(predictor, frames, camera)
+        return motions(predictor, frames, camera, step)
 
     monkeypatch.setattr(ExportedPredictor, "motions", observed)
     main([*arguments, "--all-points", "--max-depth", "1000", "--thin", "10"])

@@ -362,7 +362,7 @@ def test_alignment_with_the_camera_of_another_size_is_refused(predictor: Predict
 
 def test_ego_motion_needs_two_frames(predictor: Predictor) -> None:
     for images in ([], frames(1)):
-        with pytest.raises(InputError, match="at least two images"):
+        with pytest.raises(InputError, match="at least 2 images"):
             predictor.ego_motion(images)
 
 

@@ -6,12 +6,15 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import ply
 import pytest
 
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.inference import writers
 from packdepth.inference.options import PICTURES, POINTS
 from packdepth.inference.run import predict
@@ -110,3 +113,32 @@ def test_files_of_an_earlier_prediction_that_a_new_one_has_not_do_not_stay(tmp_p
         assert (tmp_path / "confidence" / "a.png").exists() is (prediction.confidence is not None)
     assert (tmp_path / "depth" / "a.npz").exists()
     assert (tmp_path / "png16" / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "ranges", "words"),
+    [
+        ({}, (1, 1), ""),
+        ({"max_depth": 5.0}, (1, 9), " (1 without a point; raise --max-depth or give --all-points to keep more)"),
+        ({"max_depth": 5.0, "all_points": True}, (9, 9), " (all without a point; raise --max-depth to keep more)"),
+        (
+            {"min_confidence": 0.9, "all_points": True, "thin": 0.1},
+            (1, 9),
+            " (all without a point; lower --min-confidence to",
+        ),
+        ({"all_points": True}, (np.nan, 9), " (1 without a point)"),
+    ],
+)
+def test_clouds_without_a_point_are_counted(
+    tmp_path: Path, options: dict[str, Any], ranges: tuple[float, float], words: str
+) -> None:
+    camera, image, half = Camera.from_fov(60, 6, 4), np.zeros((4, 6, 3), np.uint8), np.full((4, 6), 0.5, np.float32)
+    writer = writers.all_writers()["cloud"](tmp_path, writers.ClipFacts(10.0), replace(POINTS, **options), PICTURES)
+    for name, value in zip("ab", ranges, strict=True):
+        depth = np.full((4, 6), value, np.float32)
+        writer.append(name, Prediction(depth, 1 / depth, True, "speed", image, camera=camera, confidence=half))
+    empty = [not len(ply.read(tmp_path / f"{name}.ply")) for name in "ab"]
+    said = writer.summary(2).removeprefix(f"point clouds of 2 frames: {tmp_path}")
+    assert said.startswith(words)
+    assert any(empty) == ("without a point" in said)
+    assert all(empty) == ("all without a point" in said)

@@ -34,6 +34,7 @@ def rich_clip(moving_clip: Path, tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for name in ("right", "semantic", "instance", "moving", "lidar"):
         (folder / name).mkdir()
+    (folder / "semantic.yaml").write_text("classes: [sky, road, c, d, e, f, g, h, i]\n")
     for frame in clip.frames:
         shutil.copy(frame.image.path, folder / "right" / frame.image.path.name)
     name = clip.frames[2].name
@@ -52,6 +53,7 @@ def test_a_clip_comes_out_as_it_went_in(rich_clip: Path, tmp_path: Path) -> None
     assert vars(before.camera) == vars(after.camera)
     assert after.interval == before.interval == 0.1
     assert (after.baseline, after.drive) == (0.5, str(rich_clip))
+    assert after.classes == ("sky", "road", *"cdefghi")
     for one, other in zip(before.frames, after.frames, strict=True):
         assert (one.name, one.time, one.speed) == (other.name, other.time, other.speed)
         np.testing.assert_allclose(present(one.pose), present(other.pose), atol=1e-12)

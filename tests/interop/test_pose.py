@@ -83,9 +83,21 @@ def test_ego_motion_by_three_frames(number: int) -> None:
     assert np.ptp(motions, axis=0).max() > 1e-4
 
 
+@pytest.mark.parametrize("step", [2, 3, PAIRS + 1])
+def test_three_frames_that_are_apart_are_those_of_a_slower_video(step: int) -> None:
+    torch.manual_seed(0)
+    network, images = predictor(RUN, PacknetSfmPoseNet().eval()), frames(4 * step + 1)
+    motions = list(network.motions(images, step=step))
+    assert len(motions) == len(images) - step
+    for first in range(step):
+        np.testing.assert_allclose(motions[first::step], network.ego_motion(images[first::step]), atol=1e-6)
+    with pytest.raises(InputError, match=f"give at least {3 * step} images"):
+        list(network.motions(images[: 3 * step - 1], step=step))
+
+
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_three_frames_are_needed(number: int) -> None:
-    with pytest.raises(InputError, match="give at least three images"):
+    with pytest.raises(InputError, match="give at least 3 images"):
         predictor(RUN, PacknetSfmPoseNet().eval()).ego_motion(frames(number))
 
 

@@ -49,7 +49,7 @@ class Ramp(BasePredictor):
     def network_inv_depth(self, image: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
         raise NotImplementedError
 
-    def motions(self, images: Iterable[Image], camera: Camera | None = None) -> Iterator[np.ndarray]:
+    def motions(self, images: Iterable[Image], camera: Camera | None = None, step: int = 1) -> Iterator[np.ndarray]:
         raise NotImplementedError
 
 

@@ -8,12 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from packdepth.classes import STREET_CLASSES, UNLABELED
+from packdepth.classes import UNLABELED
 from packdepth.errors import InputError
-from packdepth.segmentation.dataset import LabeledImages, common_classes, labeled_frames, read_labeled
+from packdepth.segmentation.dataset import LabeledImages, labeled_frames, read_labeled
 from packdepth.segmentation.run_file import SemanticData
 from packdepth.sources.camvid import CLASSES, CamVid
-from packdepth.sources.folder import Folder
 
 
 def source(camvid: Path) -> CamVid:
@@ -28,17 +27,15 @@ def test_only_what_a_split_lists_is_trained_on(camvid: Path, tmp_path: Path) -> 
     assert [frame.name for _, frame in listed] == ["1", "4"]
 
 
-def test_classes_are_those_of_the_sources(camvid: Path) -> None:
-    assert common_classes([source(camvid)]) == CLASSES[:-1]
-    folder = Folder(kind="folder", root=camvid)
-    assert common_classes([folder, folder]) == STREET_CLASSES
-    with pytest.raises(InputError, match="camvid and folder have different classes"):
-        common_classes([source(camvid), folder])
-
-
-def test_ids_beyond_the_classes_are_unlabeled(camvid: Path) -> None:
+def test_ids_beyond_the_classes_are_refused(camvid: Path) -> None:
     frame = labeled_frames([source(camvid)])[0][1]
-    image, labels = read_labeled(frame, len(CLASSES) - 1)
+    with pytest.raises(InputError, match=r"png: holds class 3, but there are 3 classes, 0 to 2 \(semantic.yaml of "):
+        read_labeled(frame, CLASSES.index("road"))
+
+
+def test_pixels_that_camvid_does_not_label_have_no_class(camvid: Path) -> None:
+    frame = labeled_frames([source(camvid)])[0][1]
+    image, labels = read_labeled(frame, len(CLASSES))
     assert image.shape == (3, 64, 64)
     assert set(labels[60:].unique().tolist()) == {UNLABELED}
     assert set(labels[:60].unique().tolist()) == {CLASSES.index("sky"), CLASSES.index("road")}

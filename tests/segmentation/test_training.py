@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+import segmenter
 import torch
 import yaml
 from present import present
@@ -15,6 +17,7 @@ from packdepth.errors import InputError
 from packdepth.segmentation.checkpoint import is_unfinished, read_description
 from packdepth.segmentation.dataset import LabeledImages
 from packdepth.segmentation.fpn import load_fpn
+from packdepth.segmentation.label import label_clips
 from packdepth.segmentation.training import train_semantics
 
 FILES = ["meta.json", "run.yaml", "weights.safetensors"]
@@ -113,12 +116,12 @@ def test_a_training_that_is_interrupted_after_its_last_step_is_evaluated_when_re
 ) -> None:
     options = ("training.steps=2",)
     train_semantics(run_file, tmp_path / "whole", options)
-    labels = camvid / "valannot" / "1.png"
-    content = labels.read_bytes()
-    labels.write_bytes(content[:60] + bytes(8) + content[68:])  # found when its pixels are read, after the last step
+    image = camvid / "val" / "1.png"
+    content = image.read_bytes()
+    image.write_bytes(content[:60] + bytes(8) + content[68:])  # found when its pixels are read, after the last step
     with pytest.raises(InputError, match=r"1\.png"):
         train_semantics(run_file, tmp_path / "parts", options)
-    labels.write_bytes(content)
+    image.write_bytes(content)
     train_semantics(run_file, tmp_path / "parts", options, resume=True)
     check_equal(tmp_path / "parts", tmp_path / "whole")
 
@@ -176,9 +179,11 @@ def test_a_loss_that_is_no_number_ends_the_training(run_file: Path, tmp_path: Pa
 
 
 def test_what_cannot_be_used(run_file: Path, tmp_path: Path, moving_clip: Path) -> None:
+    labeled = Path(shutil.copytree(moving_clip, tmp_path / "labeled"))
+    label_clips(labeled, str(segmenter.write(tmp_path / "segmenter")))
+    with pytest.raises(InputError, match=r"class 0 of its label maps is sky, but road in those of folder/labeled"):
+        train_semantics(run_file, tmp_path / "out", (f"data.train=[{{kind: folder, root: {labeled}}}]",))
     unlabeled = f"data.train=[{{kind: folder, root: {moving_clip}}}]"
-    with pytest.raises(InputError, match="have different classes"):
-        train_semantics(run_file, tmp_path / "out", (unlabeled,))
     with pytest.raises(InputError, match="no frame of this folder data has classes"):
         train_semantics(run_file, tmp_path / "out", (unlabeled, "data.val=[]"))
     with pytest.raises(InputError, match=r"unknown key 'step': did you mean 'steps'"):

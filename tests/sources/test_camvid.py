@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from present import present
 
+from packdepth.classes import UNLABELED
 from packdepth.data.targets import target_indices
 from packdepth.sources.camvid import CLASSES, CamVid
 
@@ -31,6 +32,7 @@ def test_clip(root: Path) -> None:
     assert (clip.camera.width, clip.camera.height, clip.camera.cx) == (40, 12, 19.5)
     assert [frame.semantic is not None for frame in clip.frames] == [False, True]
     assert present(clip.frames[1].semantic).read().shape == (12, 40)
+    assert clip.class_names == clip.classes == CLASSES
     assert target_indices(clip, (-1, 1)) == []
 
 
@@ -58,5 +60,5 @@ def test_real_images(data: Path) -> None:
     assert all(frame.semantic is not None for frame in (*train.frames, *val.frames))
     labels = present(val.frames[0].semantic).read()
     assert labels.shape == (360, 480)
-    assert labels.max() < len(CLASSES)
+    assert set(np.unique(labels)) <= {*range(len(CLASSES)), UNLABELED}
     assert CLASSES[np.bincount(labels[-40:, 150:330].ravel()).argmax()] == "road"

@@ -32,8 +32,10 @@ def test_images_are_consecutive_frames_at_an_assumed_rate(folder: Path) -> None:
     assert [(frame.name, frame.time) for frame in clip.frames] == [("a", 0.0), ("b", 0.1), ("c", 0.2)]
     assert (clip.camera.width, clip.camera.height, clip.camera.fov()) == (40, 12, pytest.approx(60))
     assert clip.missing_camera == folder / "camera.yaml"
+    assert clip.times_assumed
     (slow,) = packdepth.open(folder, options=["rate=2", "frames=[1, 3]"])
     assert [frame.time for frame in slow.frames] == [0.5, 1.0]
+    assert not slow.times_assumed
 
 
 def test_numbers_in_names_need_no_leading_zeros(tmp_path: Path, write_image: Callable[..., Path]) -> None:

@@ -25,6 +25,7 @@ from packdepth.inference.predictor import load
 from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.objectives.objective import Objective
 from packdepth.segmentation.label import label_clips
+from packdepth.sources.folder import read_clip
 from packdepth.training.module import DepthModule
 from packdepth.training.run import train
 
@@ -190,6 +191,17 @@ def test_label_maps_guide_from_end_to_end(
     assert main(["predict", str(best), str(clip), "-o", str(tmp_path / "depth")]) == 0
     whole, saved = evaluate([best, tmp_path / "depth"], "city", clip)
     assert whole["abs_rel"] == pytest.approx(saved["abs_rel"], rel=1e-3)
+    assert f"label classes  {', '.join(segmenter.CLASSES)}" in describe(best)
+    (clip / "semantic.yaml").write_text("classes: [house, wall, road]\n")  # others than it was trained with
+    other = r"class 0 of its label maps is house, but road in the training of the depth network"
+    for protocol in ("city", "own"):
+        with pytest.raises(InputError, match=other):
+            evaluate(best, protocol, clip)
+    with pytest.raises(InputError, match=other):
+        next(load(best, "cpu").predict_clip(read_clip(clip)))
+    capsys.readouterr()
+    assert main(["predict", str(best), str(clip), "-o", str(tmp_path / "more")]) == 2
+    assert "label maps of the same classes" in capsys.readouterr().err
     shutil.rmtree(clip / "semantic")
     with pytest.raises(InputError, match="has no label map"):
         evaluate(best, "city", clip)

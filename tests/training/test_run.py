@@ -91,6 +91,7 @@ def test_a_run_writes_checkpoints_and_logs(whole: Path) -> None:
     assert (meta.epoch, meta.step, meta.metric, meta.scale_source) == (3, 9, False, "velocity (speed)")
     assert {check.source for check in meta.scale_checks} == {"depth", "speed", "poses"}
     assert meta.clips == ["folder/moving_clip"]
+    assert meta.frame_interval == pytest.approx(0.1)  # seconds
     assert {"train/loss", "val/loss", "val/abs_rel", "val/a1_scaled"} <= meta.scores.keys()
     assert isinstance(run, Run)
     assert run.training.seed == 3

@@ -1,52 +1,114 @@
-"""Label maps (semantic class ids) that guide a depth network, read from disk and checked."""
+"""Label maps (semantic class ids), read from disk and checked: their ids and the meaning of these."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import zip_longest
 
 import numpy as np
 
 from packdepth.classes import UNLABELED, Label
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
+from packdepth.progress import counted
 from packdepth.records import Clip, Readable
-from packdepth.run_files import read_yaml
+
+GUIDED = "guidance.semantics.classes of the depth network"
+LOOKED_AT = 20  # number of label maps in which the sky is looked for, evenly spread
 
 
-def check_labeled(clips: Sequence[Clip]) -> None:
-    """Raise InputError, naming the image, unless each frame has a label map.
+def common_classes(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Return the names of the classes of all label maps, by class id. Raises InputError if two clips differ in them.
 
     Args:
-        clips: clips to train on.
+        clips: at least one clip, each with label maps.
+    """
+    first = clips[0]
+    for clip in clips[1:]:
+        check_classes(clip, first.class_names, f"those of {first.name}")
+    return first.class_names
+
+
+def check_classes(clip: Clip, classes: Sequence[str], whose: str) -> None:
+    """Raise InputError, naming the first class that differs, unless label maps of a clip have certain classes.
+
+    Args:
+        clip: the clip.
+        classes: names of the classes, by class id.
+        whose: description of the label maps that have these classes, for the message.
+    """
+    for number, (found, expected) in enumerate(zip_longest(clip.class_names, classes, fillvalue="none")):
+        if found != expected:
+            unstated = "" if clip.classes is not None else ", as nothing states other ones than Cityscapes'"
+            raise InputError(
+                f"{clip.path}: class {number} of its label maps is {found}{unstated}, but {expected} in {whose}; give "
+                f"label maps of the same classes, which semantic.yaml beside semantic/ names by id"
+            )
+
+
+def check_labeled(clips: Sequence[Clip], classes: Sequence[str] = ()) -> None:
+    """Raise InputError, naming the image or the clip, unless each frame has a label map of the classes that guide.
+
+    Args:
+        clips: clips to train on, or to predict.
+        classes: names of the classes that the depth network was trained with, by class id; empty if they are not known.
     """
     for clip in clips:
         for frame in clip.frames:
             label_map(frame.image, frame.semantic)
+        check_guiding_classes(clip, classes)
+
+
+def check_guiding_classes(clip: Clip, classes: Sequence[str]) -> None:
+    """Raise InputError unless the label maps of a clip have the classes that guide the depth network.
+
+    Args:
+        clip: the clip.
+        classes: names of the classes that the depth network was trained with, by class id; empty if they are not known,
+            or if no label maps guide it.
+    """
+    if classes and any(frame.semantic is not None for frame in clip.frames):
+        check_classes(clip, classes, "the training of the depth network")
+
+
+def stated_classes(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Return the names of the classes of all label maps, by class id; none if no clip states them.
+
+    Args:
+        clips: at least one clip, each with label maps. Raises InputError if two differ in their classes.
+    """
+    classes = common_classes(clips)
+    return classes if any(clip.classes is not None for clip in clips) else ()
 
 
 def check_sky(clips: Sequence[Clip], label: int) -> None:
-    """Raise InputError if the network that labeled a clip did not mean sky by a class id.
-
-    Only clips that `packdepth semantics label` labeled say which classes they have, in `semantic.yaml`.
+    """Raise InputError if a class id does not mean sky where the classes are stated. Warn if no map holds it.
 
     Args:
         clips: clips with label maps.
         label: the class id that the term `sky` takes for sky.
     """
+    sky = Label.SKY.words
     for clip in clips:
-        maps = clip.frames[0].semantic
-        file = None if maps is None else Path(maps.path).parent.with_suffix(".yaml")
-        content = read_yaml(file) if file is not None and file.is_file() else None
-        if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
+        names = clip.classes
+        if names is None:
             continue
-        sky, names = Label.SKY.words, [str(name).lower() for name in content["classes"]]
         found = names[label] if label < len(names) else "none"
         if found != sky:
             advice = f"write label: {names.index(sky)}" if sky in names else "label it by a network that knows the sky"
             raise InputError(
-                f"objective: sky.label: class {label} of the label maps of {clip.name} is {found}, not sky ({file}); "
-                f"{advice}"
+                f"objective: sky.label: class {label} of the label maps of {clip.name} is {found}, not sky "
+                f"(semantic.yaml of {clip.path}); {advice}"
             )
+    maps = [frame.semantic for clip in clips for frame in clip.frames if frame.semantic is not None]
+    chosen = maps[:: max(len(maps) // LOOKED_AT, 1)]
+    if not any((file.read() == label).any() for file in chosen):
+        warnings.warn(
+            f"objective: sky.label: none of {counted(len(chosen), 'label map')} that were looked at holds class "
+            f"{label}; where no image shows the sky, the term does nothing",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def label_map(image: Readable, semantic: Readable | None) -> Readable:
@@ -76,19 +138,20 @@ def read_label_map(file: Readable, classes: int) -> np.ndarray:
     return ids
 
 
-def check_ids(ids: np.ndarray, classes: int, name: str) -> None:
+def check_ids(ids: np.ndarray, classes: int, name: str, stated: str = GUIDED) -> None:
     """Raise InputError for class ids that are too large. Unlabeled pixels (`UNLABELED`) are allowed.
 
     Args:
         ids: [H, W] uint8.
-        classes: number of classes that guide the depth network.
+        classes: number of classes.
         name: file or argument that the message begins with.
+        stated: where the classes are stated, for the message; by default those that guide a depth network.
 
     >>> check_ids(np.array([[0, 18, 255]], dtype=np.uint8), classes=19, name="a.png")
     """
     found = int(ids.max(where=ids != UNLABELED, initial=0))
     if found >= classes:
         raise InputError(
-            f"{name}: holds class {found}, but the depth network is guided by {classes} classes, 0 to {classes - 1} "
-            f"(guidance.semantics.classes); give label maps of these classes, with {UNLABELED} where there is none"
+            f"{name}: holds class {found}, but there are {classes} classes, 0 to {classes - 1} ({stated}); give label "
+            f"maps of these classes, with {UNLABELED} where there is none"
         )

@@ -100,9 +100,21 @@ def gaps(clip: Clip) -> np.ndarray:
     array([False, False,  True])
     """
     steps = np.diff([frame.time for frame in clip.frames])
-    if not len(steps):
-        return np.zeros(0, dtype=bool)
-    return np.asarray(steps > GAP * (clip.interval or np.median(steps)))
+    return np.asarray(steps > GAP * (frame_interval(clip) or 0.0), dtype=bool)
+
+
+def frame_interval(clip: Clip) -> float | None:
+    """Return the seconds between neighboring frames of a clip: the nominal ones, otherwise the median.
+
+    Args:
+        clip: the clip. With less than two frames, the result is None.
+
+    >>> frame_interval(Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), frames=(), interval=0.1)) is None
+    True
+    """
+    if len(clip.frames) < 2:
+        return None
+    return clip.interval or float(np.median(np.diff([frame.time for frame in clip.frames])))
 
 
 def unbroken(clip: Clip) -> list[Clip]:
@@ -123,7 +135,7 @@ def unbroken(clip: Clip) -> list[Clip]:
     if not ends:
         return [clip]
     parts = [clip.frames[first:end] for first, end in pairwise([0, *ends, len(clip.frames)])]
-    interval = clip.interval or float(np.median(np.diff([frame.time for frame in clip.frames])))
+    interval = frame_interval(clip)
     return [
         replace(clip, name=f"{clip.name}/{part[0].name}-{part[-1].name}", frames=part, interval=interval)
         for part in parts

@@ -18,6 +18,7 @@ from packdepth.evaluation.scores import Scores
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.poses import chained, from_first
 from packdepth.inference.predictor import Predictor, load
+from packdepth.inference.trajectory import neighbor_motions
 from packdepth.networks.blocks import PoseNetworkBlock
 from packdepth.networks.encoder_decoder import BoundedDepthBlock
 from packdepth.networks.packnet import PackNetBlock
@@ -186,7 +187,8 @@ def paths(predictor: Predictor, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
         predictor: the networks.
         clip: a clip with a pose for every frame.
     """
-    predicted = chained(predictor.motions((frame.image.read() for frame in clip.frames), clip.camera))
+    images = (frame.image.read() for frame in clip.frames)
+    predicted = chained(neighbor_motions(predictor, clip, images, clip.camera))
     true = from_first(np.stack([frame.pose for frame in clip.frames if frame.pose is not None]))
     return predicted[:, [0, 2], 3], true[:, [0, 2], 3]
 

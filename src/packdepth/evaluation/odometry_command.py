@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.charts import picture
+from packdepth.checkpoint import agrees_on_average
 from packdepth.data.targets import distance, distance_source, unbroken
 from packdepth.disk import replaced_together
 from packdepth.errors import InputError, InputWarning
@@ -22,6 +23,7 @@ from packdepth.geometry.poses import chained
 from packdepth.inference.base import BasePredictor
 from packdepth.inference.cameras import is_metric_for, known_camera, match_clip, scale_of_clip
 from packdepth.inference.load import load
+from packdepth.inference.trajectory import neighbor_motions
 from packdepth.progress import counted, progress
 from packdepth.records import Clip
 from packdepth.sources.base import check_frame_sizes
@@ -43,8 +45,9 @@ def odometry(
 ) -> list[OdometryReport]:
     """Predict the trajectory of the camera of each clip, and compute its errors if its poses are measured.
 
-    Images are read on demand and used in pairs of consecutive frames, so that a video of any length fits in memory.
-    Nobody has seen the motion over a gap in time: each part of a clip between its gaps is a trajectory of its own.
+    Images are read on demand and used in pairs of frames that are as far apart as in training, so that a video of any
+    length fits in memory. Nobody has seen the motion over a gap in time: each part of a clip between its gaps is a
+    trajectory of its own.
 
         import packdepth
 
@@ -138,7 +141,7 @@ def clip_odometry(
         make_folder(output)
         say_replaced([output / "odometry.json"])
     images = (frame.image.read() for frame in clip.frames)
-    poses = chained(predictor.motions(progress(images, "odometry", len(clip.frames)), align))
+    poses = chained(neighbor_motions(predictor, clip, progress(images, "odometry", len(clip.frames)), align))
     poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor
     measured = [frame.pose for frame in clip.frames if frame.pose is not None]
     true = np.stack(measured) if len(measured) == len(clip.frames) else None
@@ -147,6 +150,17 @@ def clip_odometry(
     meta, scale = predictor.meta, scale_of_clip(clip, predictor.meta) + aligned
     if align is None and is_metric_for(clip, meta):  # the checks of a checkpoint are of depth's lengths
         scale = f"{scale_of_clip(clip, meta.model_copy(update={'scale_checks': []}))}; {OWN_LENGTHS}"
+    length = float(distances(poses)[-1])
+    measured_length = _length_by_speeds(clip) if errors is None else errors.distance
+    if is_metric_for(clip, meta) and measured_length and not agrees_on_average(length / measured_length):
+        contradiction = f"it is {length:.2f} m long where {measured_length:.2f} m are measured"
+        scale = f"{scale}; but {contradiction}"
+        warnings.warn(
+            f"{clip.name}: the trajectory is said to be metric, but {contradiction}; do not rely on its lengths, or "
+            f"correct them with packdepth calibrate",
+            InputWarning,
+            stacklevel=3,
+        )
     report = OdometryReport(
         checkpoint=checkpoint,
         source=source,
@@ -155,8 +169,8 @@ def clip_odometry(
         scale=scale,
         frames=len(poses),
         posed=len(measured),
-        distance=float(distances(poses)[-1]),
-        measured=_length_by_speeds(clip) if errors is None else errors.distance,
+        distance=length,
+        measured=measured_length,
         errors=errors,
         times=[frame.time for frame in clip.frames],
         poses=poses,

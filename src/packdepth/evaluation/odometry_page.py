@@ -19,9 +19,8 @@ from packdepth.html import note, settings, table
 from packdepth.html.page import Page, Section, Verdict
 from packdepth.inference.trajectory import lack_of_poses
 
-MIN_PATH = 0.1  # metres, measured: a drift in per cent of a shorter path is noise; chosen
 PROTOCOL = {
-    "motion": "predicted between consecutive frames, and chained; no loop is closed",
+    "motion": "predicted between frames as far apart as in training, and chained; no loop is closed",
     "start": "the first frame: both paths begin there, in the same direction, and are not aligned otherwise",
     "scale": "a trajectory that is not metric is multiplied by the factor of the best similarity (Umeyama, PAMI 1991)",
     "drift": "the distance between the last positions, per cent of the measured length",
@@ -85,7 +84,7 @@ def verdict(report: OdometryReport, true: np.ndarray | None) -> str:
     if report.measured is None:
         unit = f"{report.distance:.1f} m" if report.metric else "unknown length"
         return f"Not judged: a path of {unit}, but {lack}, and speeds are not measured for all frames either."
-    if report.measured < MIN_PATH:
+    if report.stands:
         return f"Not judged: by what was measured, the camera stands; the predicted path is {_length(report)} long."
     if report.metric:
         share = f"{percent(report.distance / report.measured)} of the measured one"
@@ -106,8 +105,8 @@ def _length(report: OdometryReport) -> str:
 
 
 def _factor(report: OdometryReport) -> float:
-    """Return the factor of the trajectory for comparison: 1 if it is metric, or if nothing is measured."""
-    return 1.0 if report.metric or report.errors is None else report.errors.scale
+    """Return the factor of the trajectory for comparison: 1 if it is metric, or if no motion is measured."""
+    return 1.0 if report.metric or report.errors is None or report.stands else report.errors.scale
 
 
 def _numbers(report: OdometryReport) -> Markup:
@@ -124,7 +123,8 @@ def _numbers(report: OdometryReport) -> Markup:
     values = asdict(report.errors)
     rows |= {f"{name}: {meaning}": [values[name]] for name, meaning in MEANINGS.items()}
     missing = [name for name in MEANINGS if isnan(values[name])]
-    short = note(f"The drive is too short for {', '.join(missing)}.") if missing else Markup()
+    lack = "The camera stands by its poses, so that there is no" if report.stands else "The drive is too short for"
+    short = note(f"{lack} {', '.join(missing)}.") if missing else Markup()
     unscaled = "" if report.metric else " Only what is called scaled is scaled, and the drift of the verdict."
     words = note(f"Errors of the trajectory against measured poses.{unscaled}")
     return words + table("errors of the trajectory", ["value"], rows) + short

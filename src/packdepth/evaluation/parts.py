@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from packdepth.classes import Label
+from packdepth.classes import STREET_CLASSES
 from packdepth.geometry.camera import Camera
 from packdepth.records import Frame, Readable
 
@@ -19,7 +19,7 @@ EDGE_RADIUS = 2  # pixels around a pixel that are searched for a jump of depth; 
 EDGE_RATIO = 1.25  # farthest / nearest ground truth within that radius; the ratio of the metric a1
 LANE_WIDTH = 3.5  # metres; a usual lane of a road
 MOTION_PARTS = ("moving", "lead car", "rest")  # dynamic objects, one of them, and everything that stands still
-LEADERS = (Label.CAR, Label.TRUCK, Label.BUS)
+LEADERS = ("car", "truck", "bus")  # classes of what may drive ahead in the lane
 
 
 def range_names(bounds: Sequence[float]) -> list[str]:
@@ -80,16 +80,22 @@ def part_names(bounds: Sequence[float], classes: Sequence[str]) -> list[str]:
 
 
 def part_masks(
-    truth: Tensor, frame: Frame, bounds: Sequence[float], classes: Sequence[str], camera: Camera | None = None
+    truth: Tensor,
+    frame: Frame,
+    bounds: Sequence[float],
+    classes: Sequence[str],
+    camera: Camera | None = None,
+    names: Sequence[str] = STREET_CLASSES,
 ) -> dict[str, Tensor]:
     """Return the parts of a frame by name, each [H, W] bool with at least 30 pixels.
 
     Args:
         truth: ground truth [H, W], metres, NaN where it is invalid.
-        frame: the frame; its `moving`, `instance` and `semantic` (Cityscapes' train ids) are used if it has them.
+        frame: the frame; its `moving`, `instance` and `semantic` are used if it has them.
         bounds: bounds of the ranges of distance, metres.
         classes: names of the classes to evaluate.
         camera: the camera of the frame, for finding the lead car. With None, no lead car is found.
+        names: names of the classes of the frame's label map, by class id.
     """
     masks = range_masks(truth, bounds) | {"edges": edge_mask(truth)}
     semantic = None if frame.semantic is None else _tensor(frame.semantic)
@@ -97,15 +103,22 @@ def part_masks(
         moving = _tensor(frame.moving)
         masks |= {"moving": moving, "rest": ~moving}
         if frame.instance is not None and camera is not None:
-            masks["lead car"] = lead_car_mask(truth, moving, _tensor(frame.instance), semantic, camera)
-    if classes and semantic is not None:
-        masks |= {label.words: semantic == label for label in Label if label.words in classes}
+            vehicles = None if semantic is None else _of_classes(semantic, names, LEADERS)
+            masks["lead car"] = lead_car_mask(truth, moving, _tensor(frame.instance), vehicles, camera)
+    if semantic is not None:
+        masks |= {name: semantic == number for number, name in enumerate(names) if name in classes}
     known = ~truth.isnan()
     masks = {name: mask & known for name, mask in masks.items()}
     return {name: mask for name, mask in masks.items() if mask.sum() >= MIN_PIXELS}
 
 
-def lead_car_mask(truth: Tensor, moving: Tensor, instance: Tensor, semantic: Tensor | None, camera: Camera) -> Tensor:
+def _of_classes(semantic: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
+    """Return the pixels [H, W] bool of a label map that have one of the wanted classes."""
+    ids = [number for number, name in enumerate(names) if name in wanted]
+    return torch.isin(semantic, torch.tensor(ids, dtype=semantic.dtype))
+
+
+def lead_car_mask(truth: Tensor, moving: Tensor, instance: Tensor, vehicles: Tensor | None, camera: Camera) -> Tensor:
     """Return the pixels of the lead car, [H, W] bool. It is empty if nothing drives ahead.
 
     The lead car is the nearest moving car, truck or bus whose median point is less than half a lane beside the camera.
@@ -114,12 +127,12 @@ def lead_car_mask(truth: Tensor, moving: Tensor, instance: Tensor, semantic: Ten
         truth: ground truth [H, W], metres, NaN where unknown.
         moving: pixels of moving objects, [H, W] bool.
         instance: numbers of countable objects, [H, W], 0 elsewhere.
-        semantic: Cityscapes' train ids [H, W]. With None, every moving object is taken for a car.
+        vehicles: pixels of cars, trucks and buses, [H, W] bool. With None, every moving object is taken for a car.
         camera: the camera, for images of that size.
     """
     known = moving & ~truth.isnan() & (instance > 0)
-    if semantic is not None:
-        known &= torch.isin(semantic, torch.tensor(LEADERS, dtype=semantic.dtype))
+    if vehicles is not None:
+        known &= vehicles
     columns = torch.arange(truth.shape[-1], dtype=truth.dtype)
     aside = ((columns - camera.cx) / camera.fx * truth).abs()  # [H, W] metres
     ahead = {

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from packdepth.checkpoint import META, scale_in_words
 from packdepth.config import Imported
+from packdepth.data.label_maps import check_guiding_classes
 from packdepth.errors import InputError
 from packdepth.evaluation.ground_truth import has_ground_truth
 from packdepth.evaluation.seen import divided
@@ -22,6 +23,7 @@ from packdepth.inference.exported import ExportedPredictor, fused, is_exported, 
 from packdepth.inference.exported import relative_difference as array_difference
 from packdepth.inference.load import load
 from packdepth.inference.predictor import Predictor, image_tensor, label_tensor, relative_difference
+from packdepth.inference.trajectory import neighbor_motions
 from packdepth.interop.monodepth2 import ENCODER
 from packdepth.interop.read import MODEL_CONFIG
 from packdepth.progress import counted
@@ -63,7 +65,7 @@ class Predictions(Protocol):
         """
 
     def ego_motion(self, clip: Clip, images: Iterable[np.ndarray]) -> np.ndarray | None:
-        """Return the predicted ego-motion T_next_current [N - 1, 4, 4] of a clip, see `Predictor.ego_motion`.
+        """Return the predicted ego-motion T_next_current [N - 1, 4, 4] of a clip, see `neighbor_motions`.
 
         Args:
             clip: the clip.
@@ -119,7 +121,7 @@ class PredictorPredictions(Generic[AnyPredictor]):
         """
         if not self.predictor.has_pose:
             return None
-        motions = self.predictor.ego_motion(images)
+        motions = np.stack(list(neighbor_motions(self.predictor, clip, images)))
         motions[:, :3, 3] *= match_clip(clip, self.predictor.meta).factor
         return motions
 
@@ -131,6 +133,16 @@ class PredictorPredictions(Generic[AnyPredictor]):
         """
         run = self.predictor.run if isinstance(self.predictor, Predictor) else None
         return None if isinstance(run, Imported) else divided(clips, run, self.predictor.meta).names
+
+    def labels(self, clip: Clip, frames: Sequence[Frame]) -> list[np.ndarray | None]:
+        """Return the label map [H, W] of each frame, if label maps guide the depth network.
+
+        Args:
+            clip: the clip of the frames. Raises InputError if its label maps have other classes than the training.
+            frames: the frames.
+        """
+        check_guiding_classes(clip, self.predictor.meta.label_classes)
+        return [self.predictor.labels(frame.image, frame.semantic) for frame in frames]
 
 
 class NetworkPredictions(PredictorPredictions[Predictor]):
@@ -145,7 +157,7 @@ class NetworkPredictions(PredictorPredictions[Predictor]):
             images: the image of each frame, [H, W, 3].
         """
         pixels = [image_tensor(image) for image in images]
-        labels = [label_tensor(self.predictor.labels(frame.image, frame.semantic)) for frame in frames]
+        labels = [label_tensor(each) for each in self.labels(clip, frames)]
         maps = self.predictor.maps_of_images(pixels, labels)
         mirrored = self.predictor.maps_of_images(
             [each.flip(-1) for each in pixels], [None if each is None else each.flip(-1) for each in labels]
@@ -169,8 +181,7 @@ class ExportedPredictions(PredictorPredictions[ExportedPredictor]):
             frames: the frames, with their label maps if label maps guide the depth network.
             images: the image of each frame, [H, W, 3].
         """
-        labels = [self.predictor.labels(frame.image, frame.semantic) for frame in frames]
-        inputs = [image_pixels(image) for image in images], labels
+        inputs = [image_pixels(image) for image in images], self.labels(clip, frames)
         inv_depth, confidence = self.predictor.network_maps(*inputs)
         mirrored, _ = self.predictor.network_maps(*inputs, mirrored=True)
         factor = match_clip(clip, self.predictor.meta).factor

@@ -355,7 +355,7 @@ def frame_scores(protocol: Protocol, clip: Clip, frame: Frame, truth: Tensor, ma
     """
     rows, boundaries, curves = {}, {}, {}
     if maps is not None:
-        parts = part_masks(truth[0, 0], frame, protocol.ranges, protocol.classes, clip.camera)
+        parts = part_masks(truth[0, 0], frame, protocol.ranges, protocol.classes, clip.camera, clip.class_names)
         valid = ~truth[0, 0].isnan()
         doubts = {
             name: resize_inv_depth(doubt, *truth.shape[-2:]).to(truth.device)[0, 0][valid]

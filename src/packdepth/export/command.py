@@ -271,6 +271,7 @@ def describe_pose(predictor: Predictor, depth: ExportRecord) -> ExportRecord:
             "input": "float",
             "precision": "32",
             "offsets": pose.context_offsets,
+            "frame_step": predictor.frame_step,
             "uses_depth": pose.uses_depth,
         }
     )

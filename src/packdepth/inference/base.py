@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 
 from packdepth.checkpoint import Meta
-from packdepth.data.label_maps import label_map, read_label_map
+from packdepth.data.label_maps import check_guiding_classes, label_map, read_label_map
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.depth import MIN_INV_DEPTH
@@ -72,6 +72,15 @@ class BasePredictor(ABC):
         """The offsets of the context frames of the ego-motion network, in frames; empty without such a network."""
 
     @property
+    def frame_step(self) -> int:
+        """The distance of the frames between which the ego-motion network has learned motion, in frames.
+
+        It is 1 if it is not known. For a clip of another frame rate than that of the training, `frame_step` of
+        `inference.trajectory` converts it.
+        """
+        return 1
+
+    @property
     def has_pose(self) -> bool:
         """Whether there is a network that predicts ego-motion."""
         return len(self.pose_offsets) > 0
@@ -115,13 +124,15 @@ class BasePredictor(ABC):
         """
 
     @abstractmethod
-    def motions(self, images: Iterable[Image], camera: Camera | None = None) -> Iterator[np.ndarray]:
+    def motions(self, images: Iterable[Image], camera: Camera | None = None, step: int = 1) -> Iterator[np.ndarray]:
         """Yield the motions of `ego_motion`, each [4, 4], of a video of any length in constant memory.
 
         Args:
             images: frames as in `ego_motion`.
             camera: the camera of the images. If given, each motion is refined: it minimizes the difference between the
-                frame and its synthesis from the next frame (`geometry.align`). It then has the scale of the depth.
+                frame and its synthesis from the later frame (`geometry.align`). It then has the scale of the depth.
+            step: the distance of the frames of each motion, in frames: with 3, the motions are those from the first
+                frame to the fourth, from the second to the fifth, and so on.
 
         Raises InputError without a pose network, for a camera of another size, and as `ego_motion` does.
         """
@@ -228,6 +239,7 @@ class BasePredictor(ABC):
         Yields:
             A prediction with its `time` for each frame.
         """
+        check_guiding_classes(clip, self.meta.label_classes)
         content = ((frame, frame.image.read(), self.labels(frame.image, frame.semantic)) for frame in clip.frames)
         with read_ahead(content, self.batch) as stream:
             while chunk := list(islice(stream, self.batch)):
@@ -312,7 +324,10 @@ class BasePredictor(ABC):
         return None if classes is None else read_label_map(label_map(image, semantic), classes)
 
     def ego_motion(self, images: np.ndarray | Iterable[Image]) -> np.ndarray:
-        """Predict the motion between consecutive frames of one camera.
+        """Predict the motion between consecutive images of one camera.
+
+        The images should be as far apart as in training, where the distance was `frame_step` frames; the length of the
+        motion is wrong otherwise. Of a video with the frame rate of the training, give `images[::frame_step]`.
 
         Args:
             images: N >= 2 frames of one size, in order of time: an array [N, H, W, 3], or images as `predict` takes
@@ -320,7 +335,7 @@ class BasePredictor(ABC):
                 needs N >= 3.
 
         Returns:
-            T_next_current [N - 1, 4, 4] float64, which maps points from the camera of a frame to that of the next
+            T_next_current [N - 1, 4, 4] float64, which maps points from the camera of a frame to that of the next given
             frame. Translations are in metres if `meta.metric`.
 
         Raises InputError for too few frames, for frames of several sizes, for one image in place of a sequence, and if

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -102,6 +103,9 @@ class ExportRecord(Closed):
     """Whether the network predicts confidence."""
     offsets: tuple[int, ...] = ()
     """Offsets of the context frames of an ego-motion network, in frames from the target."""
+    frame_step: PositiveInt = 1
+    """Distance of the frames between which an ego-motion network has learned motion. Packdepth before 0.3 wrote no such
+    number."""
     uses_depth: bool = False
     """Whether the views of an ego-motion network have inverse depth as a fourth channel."""
     license: str
@@ -311,6 +315,11 @@ class ExportedPredictor(BasePredictor):
         return () if self._pose is None else self._pose[0].offsets
 
     @property
+    def frame_step(self) -> int:
+        """The distance of the nearest context frame in training, in frames; 1 if it is not known."""
+        return 1 if self._pose is None else self._pose[0].frame_step
+
+    @property
     def aligns_motions(self) -> bool:
         """Whether `motions` can be aligned with the predicted depth: no, this takes torch."""
         return False
@@ -396,29 +405,36 @@ class ExportedPredictor(BasePredictor):
             for i, (image, each) in enumerate(zip(images, inv_depth, strict=True))
         ]
 
-    def motions(self, images: Iterable[Image], camera: Camera | None = None) -> Iterator[np.ndarray]:
+    def motions(self, images: Iterable[Image], camera: Camera | None = None, step: int = 1) -> Iterator[np.ndarray]:
         """Yield the motions of `ego_motion`, each [4, 4], of a video of any length in constant memory."""
         if self._pose is None:
             raise InputError("the exported file holds a depth network alone; export the checkpoint with --pose")
         if camera is not None:
             raise InputError("an exported network cannot align motions with depth (--align); give the checkpoint")
         record, session = self._pose
-        before = len(record.offsets) - 1  # number of frames before the target that the network needs: 0 or 1
-        window: list[np.ndarray] = []
+        before = step * (len(record.offsets) - 1)  # frames before the target that the network needs: none, or a step
+        window: deque[np.ndarray] = deque(maxlen=before + step + 1)
+        early: list[np.ndarray] = []  # motions of the first targets, which come after those of the frames before them
         count = 0
         for pixels in sequence_pixels(images):
-            window = [*window, self._view(pixels)][-before - 2 :]
-            count += 1
-            if len(window) < before + 2:
+            window.append(self._view(pixels))
+            if len(window) < before + step + 1:
                 continue
+            count += 1
             target = window[before]
-            context = np.stack([window[before + offset] for offset in record.offsets])
+            context = np.stack([window[before + step * offset] for offset in record.offsets])
             T = _in_batches(session, {TARGET: target[None], CONTEXT: context[None]}, record.batch)[MOTION][0]
-            if before and count == before + 2:  # the first frame cannot be a target: invert the motion to it
-                yield np.linalg.inv(T[0].astype(np.float64))
-            yield T[-1].astype(np.float64)
-        if count < before + 2:
-            raise InputError(f"ego-motion is between frames: give at least {('two', 'three')[before]} images")
+            if count > before:
+                yield T[-1].astype(np.float64)
+                continue
+            yield np.linalg.inv(
+                T[0].astype(np.float64)
+            )  # the first frames cannot be targets: invert the motion to them
+            early.append(T[-1].astype(np.float64))
+            if count == before:
+                yield from early
+        if count < max(before, 1):
+            raise InputError(f"ego-motion is between frames: give at least {max(3 * before, step + 1)} images")
 
     def _view(self, pixels: np.ndarray) -> np.ndarray:
         """Return an image as a view [C, h, w] of the ego-motion network: with its inverse depth if that is needed."""

@@ -53,6 +53,7 @@ def describe(checkpoint: str | Path) -> str:
         ("checkpoint", str(path)),
         ("depth network", _network(depth, sizes, "depth.", is_imported)),
         *([] if depth.guidance is None else [("guided by", _semantics(depth.guidance, path))]),
+        *([("label classes", ", ".join(meta.label_classes))] if meta.label_classes else []),
         (
             "pose network",
             "none: no ego-motion" if pose is None else _network(pose, sizes, "pose.", is_imported),

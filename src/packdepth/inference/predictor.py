@@ -215,6 +215,13 @@ class Predictor(BasePredictor):
         return () if self.pose is None else self.pose.context_offsets
 
     @property
+    def frame_step(self) -> int:
+        """The distance of the nearest context frame in training, in frames; 1 if it is not known."""
+        return (
+            1 if isinstance(self.run, Imported) or not self.run.data.context else min(map(abs, self.run.data.context))
+        )
+
+    @property
     def flip_note(self) -> str | None:
         """A sentence on why fusion with the mirror image is no gain, if the training has seen no mirrored image."""
         if isinstance(self.run, Imported) or self.run.data.augmentation.flip > 0 or self.run.networks.depth.flip:
@@ -256,7 +263,7 @@ class Predictor(BasePredictor):
         return inv_depth
 
     @torch.inference_mode()
-    def motions(self, images: Iterable[Image], camera: Camera | None = None) -> Iterator[np.ndarray]:
+    def motions(self, images: Iterable[Image], camera: Camera | None = None, step: int = 1) -> Iterator[np.ndarray]:
         """Yield the motions of `ego_motion`, each [4, 4], of a video of any length in constant memory."""
         if self.pose is None:
             raise InputError("the checkpoint holds a depth network alone; load one with a pose network for ego-motion")
@@ -266,25 +273,26 @@ class Predictor(BasePredictor):
                 "leave out the camera (--align)"
             )
         camera, offsets = checked_camera(camera), self.pose.context_offsets
-        before = len(offsets) - 1  # number of frames before the target that the pose network needs: 0 or 1
+        before = step * (len(offsets) - 1)  # frames before the target that the pose network needs: none, or a step
         frames = (self._resized(_as_tensor(checked_size(pixels, camera))) for pixels in sequence_pixels(images))
-        window = self._views(islice(frames, before + 1))
+        window = self._views(islice(frames, before + step))
         first = True
-        while chunk := self._views(islice(frames, PAIRS)):
-            window = window[-before - 1 :] + chunk
-            stacked, count = torch.cat(window), len(chunk)  # [before + 1 + count, C, h, w]
-            context = [stacked[before + offset :][:count] for offset in offsets]
+        while chunk := self._views(islice(frames, max(PAIRS, before))):
+            window = window[-before - step :] + chunk
+            stacked, count = torch.cat(window), len(chunk)  # [before + step + count, C, h, w]
+            if first and count < before:
+                break
+            context = [stacked[before + step * offset :][:count] for offset in offsets]
             with fastest_convolutions():
                 T_context_target = self.pose(stacked[before:][:count], torch.stack(context, dim=1), offsets)
             target = stacked[before:][:count]
-            if before and first:  # the first frame cannot be a target: invert the motion from the second frame to it
-                T = self._aligned(target[:1], context[0][:1], T_context_target[:1, 0], camera)
-                yield se3.inverse(T[0]).double().cpu().numpy()
+            if before and first:  # the first frames cannot be targets: invert the motions from later frames to them
+                T = self._aligned(target[:before], context[0][:before], T_context_target[:before, 0], camera)
+                yield from se3.inverse(T).double().cpu().numpy()
             yield from self._aligned(target, context[-1], T_context_target[:, -1], camera).double().cpu().numpy()
             first = False
         if first:
-            number = ("two", "three")[before]
-            raise InputError(f"ego-motion is between frames: give at least {number} images")
+            raise InputError(f"ego-motion is between frames: give at least {max(3 * before, step + 1)} images")
 
     @torch.inference_mode()
     def image_maps(

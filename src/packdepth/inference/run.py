@@ -171,7 +171,7 @@ def predict_clips(
     for job in jobs:
         _check(job, input, predictor)
     if predictor.label_classes is not None:
-        check_labeled(clips)
+        check_labeled(clips, predictor.meta.label_classes)
     say_flip_note(predictor, asked.flip)
     with owned(output):
         say_replaced(place for job in jobs for place in job.places.values())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from packdepth.checkpoint import Meta
-from packdepth.data.targets import unbroken
+from packdepth.data.targets import frame_interval, gaps, unbroken
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
-from packdepth.geometry.poses import from_first
-from packdepth.inference.base import BasePredictor
+from packdepth.geometry.poses import between_neighbors, from_first
+from packdepth.inference.base import BasePredictor, Image
 from packdepth.inference.cameras import is_metric_for, match_clip
 from packdepth.progress import counted
 from packdepth.records import Clip
@@ -88,6 +88,44 @@ def trajectory_origin(predictor: BasePredictor, clip: Clip, camera: Camera | Non
     return f"predicted motion, {'' if aligned else 'not '}aligned with {'predicted ' if aligned else ''}depth"
 
 
+def frame_step(predictor: BasePredictor, clip: Clip) -> int:
+    """Return the distance of frames of a clip that are as far apart in time as the nearest context frame in training.
+
+    Args:
+        predictor: the predictor.
+        clip: the clip.
+
+    Returns:
+        The distance in frames. It is that of the training if the frame rate of the training or of the clip is not
+        known.
+    """
+    trained, here = predictor.meta.frame_interval, frame_interval(clip)
+    if not trained or not here or clip.times_assumed:
+        return predictor.frame_step
+    return max(round(predictor.frame_step * trained / here), 1)
+
+
+def neighbor_motions(
+    predictor: BasePredictor, clip: Clip, images: Iterable[Image], camera: Camera | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the predicted motions T_next_current [4, 4] between neighboring frames of a clip, in constant memory.
+
+    The network predicts the motion between frames as far apart as in training, for only this it has learned; the
+    motions between neighbors are parts of it (`geometry.poses.between_neighbors`). Frames of a shorter clip are as far
+    apart as it allows.
+
+    Args:
+        predictor: the predictor, with an ego-motion network.
+        clip: the clip. Over a gap in time the motion means nothing.
+        images: the image of each frame.
+        camera: the camera with which each motion is aligned with the predicted depth, as in `BasePredictor.motions`.
+    """
+    count, offsets = len(clip.frames), predictor.pose_offsets
+    longest = count // 3 if len(offsets) > 1 else count - 1
+    step = max(min(frame_step(predictor, clip), longest), 1)
+    return between_neighbors(predictor.motions(images, camera, step), step, gaps(clip))
+
+
 def trajectory(predictor: BasePredictor, clip: Clip, camera: Camera | None) -> Iterator[np.ndarray]:
     """Yield the pose T_first_current [4, 4] of each frame of a clip, in the unit of depth, in constant memory.
 
@@ -107,7 +145,7 @@ def trajectory(predictor: BasePredictor, clip: Clip, camera: Camera | None) -> I
     images = (frame.image.read() for frame in clip.frames)
     pose = np.eye(4)
     yield pose
-    for T_next_current in predictor.motions(images, camera if predictor.aligns_motions else None):
+    for T_next_current in neighbor_motions(predictor, clip, images, camera if predictor.aligns_motions else None):
         motion = T_next_current.copy()
         motion[:3, 3] *= factor
         pose = pose @ np.linalg.inv(motion)

@@ -35,6 +35,7 @@ from packdepth.progress import counted, progress
 from packdepth.reading import parse_yaml
 from packdepth.records import Clip, Frame, Readable, Scan
 from packdepth.sources.base import AnySource
+from packdepth.sources.class_list import write_class_list
 from packdepth.sources.decoding import VideoFrame
 from packdepth.sources.files import ImageFile, read_text
 from packdepth.sources.folder import POSE_COLUMNS
@@ -267,7 +268,7 @@ def _write_labels(labels: Readable, size: Size, dtype: type[np.unsignedinteger],
 
 
 def write_tables(folder: Path, clip: Clip, size: Size) -> None:
-    """Write camera.yaml and frames.csv of a clip.
+    """Write camera.yaml and frames.csv of a clip, and semantic.yaml if it has label maps of stated classes.
 
     Args:
         folder: the clip folder to write to.
@@ -281,6 +282,8 @@ def write_tables(folder: Path, clip: Clip, size: Size) -> None:
     csv.writer(text, lineterminator="\n").writerows(frame_rows(clip))
     with replacing(folder / "frames.csv") as temporary:
         temporary.write_text(text.getvalue())
+    if clip.classes is not None and any(frame.semantic is not None for frame in clip.frames):
+        write_class_list(folder, clip.classes)
 
 
 def camera_values(clip: Clip, size: Size) -> dict[str, Any]:

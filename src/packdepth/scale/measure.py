@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from packdepth.config import Imported
 from packdepth.data.targets import distance, gaps, target_indices
 from packdepth.geometry import lidar
 from packdepth.geometry.align import aligned_from_afar
@@ -20,6 +19,7 @@ from packdepth.geometry.resize import resize_image, resize_inv_depth
 from packdepth.geometry.road import road_height, road_points
 from packdepth.inference.cameras import known_camera, match_clip
 from packdepth.inference.predictor import Predictor, frame_inv_depth, image_tensor
+from packdepth.inference.trajectory import frame_step
 from packdepth.objectives.stereo import pair_motion
 from packdepth.records import Clip, Frame
 from packdepth.scale.measurement import SOURCES, ScaleMeasurement, ScaleSource
@@ -248,22 +248,20 @@ def motion_lengths(
     pose = predictor.pose
     if pose is None:
         return
-    step = frame_step(predictor)
-    offsets = [offset * step for offset in pose.context_offsets]
     places = [
         (pairs, first)
         for clip in clips
         if not clip.independent and known_camera(clip, predictor.meta) is not None
-        for pairs in [_Pairs(clip, step, source)]
-        for first in target_indices(clip, offsets)
+        for pairs in [_Pairs(clip, frame_step(predictor, clip), source)]
+        for first in target_indices(clip, [offset * pairs.step for offset in pose.context_offsets])
         if any(pairs.of(first))
     ]
     for pairs, first in (places[i] for i in evenly(len(places), frames)):
-        clip = pairs.clip
+        clip, start = pairs.clip, first + pairs.step * min(0, *pose.context_offsets)
         for second, measured in pairs.of(first):
             key = (clip, first, second)
             if key not in known:
-                known[key] = _lengths(predictor, clip, range(first + min(0, *offsets), second + 1, step), first)
+                known[key] = _lengths(predictor, clip, range(start, second + 1, pairs.step), first)
             found = known[key]
             if found is not None:
                 yield replace(found, measured=measured)
@@ -303,16 +301,6 @@ def _measured_by(clip: Clip, source: ScaleSource | None) -> Clip | None:
     by_speed = source == "speed"
     frames = (replace(frame, pose=None) if by_speed else replace(frame, speed=None) for frame in clip.frames)
     return replace(clip, frames=tuple(frames))
-
-
-def frame_step(predictor: Predictor) -> int:
-    """Return the distance of the nearest context frame in training, in frames; 1 if it is not known.
-
-    Args:
-        predictor: the networks.
-    """
-    run = predictor.run
-    return 1 if isinstance(run, Imported) or not run.data.context else min(map(abs, run.data.context))
 
 
 @torch.inference_mode()

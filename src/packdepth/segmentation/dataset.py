@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from packdepth.classes import UNLABELED
+from packdepth.data.label_maps import check_ids
 from packdepth.data.resized import resized_labels
 from packdepth.data.transforms import ColorJitter, Window
 from packdepth.errors import InputError
@@ -17,22 +17,6 @@ from packdepth.geometry.resize import resize_image
 from packdepth.records import Clip, Frame
 from packdepth.segmentation.run_file import SemanticData
 from packdepth.sources import AnySource
-
-
-def common_classes(sources: Sequence[AnySource]) -> tuple[str, ...]:
-    """Return the names of the classes of all sources, by class id. Raises InputError if the sources differ in them.
-
-    Args:
-        sources: at least one source.
-
-    >>> from packdepth.sources.cityscapes import Cityscapes
-    >>> common_classes([Cityscapes(kind="cityscapes", root="cityscapes")])[:3]
-    ('road', 'sidewalk', 'building')
-    """
-    names = {source.kind: source.class_names for source in sources}
-    if len(set(names.values())) > 1:
-        raise InputError(f"data: {' and '.join(names)} have different classes; train on one of them")
-    return next(iter(names.values()))
 
 
 def labeled_frames(sources: Sequence[AnySource]) -> list[tuple[Clip, Frame]]:
@@ -54,25 +38,37 @@ def labeled_frames(sources: Sequence[AnySource]) -> list[tuple[Clip, Frame]]:
     return frames
 
 
+def read_ids(frame: Frame, classes: int) -> np.ndarray:
+    """Return the class ids [H, W] uint8 of a frame, 255 where there is none. Raises InputError for one too large.
+
+    Args:
+        frame: a frame with a label map.
+        classes: number of classes.
+    """
+    assert frame.semantic is not None
+    ids = frame.semantic.read()
+    check_ids(ids, classes, str(frame.semantic.path), "semantic.yaml of its clip, or else Cityscapes' train ids")
+    return ids
+
+
 def read_labeled(frame: Frame, classes: int) -> tuple[Tensor, Tensor]:
     """Return the image [3, H, W], RGB in [0, 1], and the class ids [H, W] int64 of a frame.
 
     Args:
         frame: a frame with a label map.
-        classes: number of classes; higher ids become UNLABELED.
+        classes: number of classes.
 
-    Raises InputError if image and label map differ in size.
+    Raises InputError if image and label map differ in size, and for an id that is too large.
     """
     assert frame.semantic is not None
-    pixels, ids = frame.image.read(), frame.semantic.read()
+    pixels, ids = frame.image.read(), read_ids(frame, classes)
     if pixels.shape[:2] != ids.shape:
         raise InputError(
             f"{frame.semantic.path}: is {ids.shape[1]}x{ids.shape[0]} pixels, but its image is "
             f"{pixels.shape[1]}x{pixels.shape[0]}; resize it back"
         )
-    labels = torch.from_numpy(ids.astype(np.int64))
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
-    return image, torch.where(labels < classes, labels, UNLABELED)
+    return image, torch.from_numpy(ids.astype(np.int64))
 
 
 class LabeledImages(Dataset[tuple[Tensor, Tensor]]):

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from packdepth.checkpoint import META
 from packdepth.disk import replaced
 from packdepth.errors import InputError
-from packdepth.files import replacing, write_image
+from packdepth.files import write_image
 from packdepth.networks.semantic_network import SemanticNetwork
 from packdepth.progress import progress
 from packdepth.segmentation.fpn import FpnSemantics
 from packdepth.segmentation.transformers_network import TransformersSemantics
+from packdepth.sources.class_list import write_class_list
 from packdepth.sources.folder import Folder
 
 
@@ -42,8 +42,9 @@ def label_clips(source: Path, network: str) -> list[Path]:
         with replaced(clip.path / "semantic") as temporary:
             for frame in progress(clip.frames, clip.name, len(clip.frames)):
                 write_image(temporary / f"{frame.name}.png", labeled(segment, frame.image.read()))
-            with replacing(clip.path / "semantic.yaml") as file:  # first: with the maps in place, nothing is done again
-                file.write_text(yaml.safe_dump({"network": network, "classes": list(segment.classes)}))
+            write_class_list(
+                clip.path, segment.classes, network
+            )  # first: with the maps in place, nothing is done again
     return [clip.path / "semantic" for clip in clips]
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from packdepth import __version__
 from packdepth.classes import UNLABELED
 from packdepth.data.dataset import DrawSampler
+from packdepth.data.label_maps import LOOKED_AT, common_classes
 from packdepth.errors import InputError
 from packdepth.optimization.guard import MAX_SKIPPED, GradientGuard
 from packdepth.ownership import owned
@@ -30,7 +31,7 @@ from packdepth.segmentation.checkpoint import (
     read_trainer_state,
     write_checkpoint,
 )
-from packdepth.segmentation.dataset import LabeledImages, common_classes, labeled_frames
+from packdepth.segmentation.dataset import LabeledImages, labeled_frames, read_ids
 from packdepth.segmentation.fpn import FPN
 from packdepth.segmentation.iou import evaluate_network, mean_iou
 from packdepth.segmentation.run_file import SemanticRun, SemanticTraining, load_semantic_run
@@ -69,8 +70,10 @@ def _train_semantics(run_file: Path, output: Path, overrides: tuple[str, ...], r
     elif output.exists():
         advice = "go on with --resume, name another --output" if is_unfinished(output) else "name another --output"
         raise InputError(f"{output}: exists already; {advice}, or remove it")
-    classes = common_classes([*run.data.train, *run.data.val])
     frames, validation = labeled_frames(run.data.train), labeled_frames(run.data.val)
+    classes = common_classes([clip for clip, _ in (*frames, *validation)])
+    for _, frame in [*frames, *validation][:: max((len(frames) + len(validation)) // LOOKED_AT, 1)]:
+        read_ids(frame, len(classes))  # raises InputError for what the training would trip over later
     device = torch.device("cuda" if run.training.accelerator == "auto" and torch.cuda.is_available() else "cpu")
     torch.manual_seed(run.training.seed)
     trainer = SemanticTrainer(FPN(classes, run.network.layers, run.network.width).to(device), run.training)

@@ -5,11 +5,14 @@ This is the layout of SegNet's tutorial: images of 480x360 pixels and eleven cla
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
+from packdepth.classes import UNLABELED
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -30,9 +33,20 @@ CLASSES = (
     "car",
     "pedestrian",
     "bicyclist",
-    "unlabeled",
 )
-"""Names of the classes; the index is the class id."""
+"""Names of the classes; the index is the class id. Pixels of one more id, 11, are unlabeled."""
+
+
+@dataclass(frozen=True)
+class CamVidLabels:
+    """Label map of CamVid."""
+
+    path: Path  # PNG of class ids
+
+    def read(self) -> np.ndarray:
+        """Read the label map: [H, W] uint8, class ids, 255 where there is none."""
+        ids = LabelPng(self.path).read()
+        return np.where(ids == len(CLASSES), np.uint8(UNLABELED), ids)
 
 
 class CamVid(Source):
@@ -41,7 +55,7 @@ class CamVid(Source):
     Frames are independent images, so they cannot be used for self-supervised training.
     """
 
-    class_names: ClassVar[tuple[str, ...]] = CLASSES[:-1]  # the last one is "unlabeled"
+    class_names: ClassVar[tuple[str, ...] | None] = CLASSES
 
     kind: Literal["camvid"] = "camvid"
     root: Path
@@ -68,7 +82,7 @@ class CamVid(Source):
         """Make the clip of a part."""
         folder = self.root / part
         images = required(folder, IMAGES, ImageFile, "the images of CamVid")
-        labels = found(self.root / f"{part}annot", (".png",), LabelPng)
+        labels = found(self.root / f"{part}annot", (".png",), CamVidLabels)
         for name, label in labels.items():
             if name not in images:
                 raise InputError(f"{label.path}: has no image in {folder}; copy the image, or remove the labels")

@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from packdepth.blocks import nearest
-from packdepth.classes import UNLABELED, Label
+from packdepth.classes import STREET_CLASSES, UNLABELED, Label
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -44,6 +44,8 @@ class Cityscapes(Source):
     Images and calibration are required; right images, speed, label maps and depth are optional. Label maps hold train
     ids, 255 where a pixel has none. Depth is computed from disparity maps.
     """
+
+    class_names: ClassVar[tuple[str, ...] | None] = STREET_CLASSES
 
     kind: Literal["cityscapes"] = "cityscapes"
     root: Path

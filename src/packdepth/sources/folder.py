@@ -7,7 +7,8 @@
     right/          the rectified right images
     depth/          16-bit PNG, metres x 256, 0 where unknown
     lidar/          npz with `points` [N, 3], metres, in the camera frame; `origin` [3], the scanner's position in it
-    semantic/       8-bit PNG, class ids
+    semantic/       8-bit PNG, class ids, 255 where there is none
+    semantic.yaml   classes: their names by id; without it they are Cityscapes' train ids
     instance/       16-bit PNG, ids of countable objects, 0 elsewhere
     moving/         8-bit PNG, not 0 on objects that move at the time of the frame
 
@@ -34,6 +35,7 @@ from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import UncalibratedSource
 from packdepth.sources.calibrations.find import in_folder
 from packdepth.sources.camera_file import facts_or_guess
+from packdepth.sources.class_list import read_class_list
 from packdepth.sources.files import (
     DepthPng,
     ImageFile,
@@ -138,6 +140,7 @@ def read_clip(folder: Path) -> Clip:
     return Clip(
         name=f"folder/{folder.resolve().name}",
         path=folder,
+        classes=read_class_list(folder) if semantics else None,
         frames=tuple(
             Frame(
                 name=row.frame,

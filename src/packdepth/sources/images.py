@@ -116,7 +116,8 @@ class Images(UncalibratedSource):
                     f"{image.path}: is {width}x{height} pixels, but {camera_path} is for "
                     f"{camera.width}x{camera.height}; give the camera of these images"
                 )
-        if self.speeds is not None and "rate" not in self.model_fields_set and stamps_of(list(images)) is None:
+        assumed = "rate" not in self.model_fields_set and stamps_of(list(images)) is None
+        if self.speeds is not None and assumed:
             warnings.warn(
                 f"{self.root}: the names of its images tell no times, so that its speeds are taken at an assumed "
                 f"{self.rate:g} images a second; give rate=NUMBER",
@@ -127,7 +128,7 @@ class Images(UncalibratedSource):
             Frame(name=name, time=time, image=image, size=None if size == camera_size else size)
             for (name, image), size, time in zip(images.items(), sizes, times_of(list(images), self.rate), strict=True)
         )
-        return Clip(name=name, path=self.root, frames=frames, **facts)
+        return Clip(name=name, path=self.root, frames=frames, times_assumed=assumed, **facts)
 
 
 def _warn_of_others(folder: Path) -> None:

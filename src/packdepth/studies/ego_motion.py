@@ -7,7 +7,7 @@ with its own motions, and most networks once more with motions that are aligned 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from packdepth.data.targets import distance, target_indices
 from packdepth.evaluation.odometry import odometry_errors
 from packdepth.geometry.poses import chained
 from packdepth.inference.predictor import load
+from packdepth.inference.trajectory import neighbor_motions
 from packdepth.records import Clip
 from packdepth.studies.engine import Row, Study, begin, carry_out, owning
 from packdepth.studies.machine import Machine
@@ -213,9 +214,13 @@ def evaluate(task: tuple[Path, Sequence[Clip], bool]) -> Errors:
     torch.set_num_threads(1)
     predictor = load(checkpoint)
     return errors(
-        (clip, predictor.motions((frame.image.read() for frame in clip.frames), clip.camera if aligned else None))
-        for clip in clips
+        (clip, neighbor_motions(predictor, clip, _images(clip), clip.camera if aligned else None)) for clip in clips
     )
+
+
+def _images(clip: Clip) -> Iterator[np.ndarray]:
+    """Yield the images of a clip."""
+    return (frame.image.read() for frame in clip.frames)
 
 
 def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:

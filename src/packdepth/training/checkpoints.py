@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from packdepth import __version__, checkpoint
 from packdepth.config import Run, packages_of
-from packdepth.data.targets import distinct_cameras
+from packdepth.data.label_maps import stated_classes
+from packdepth.data.targets import distinct_cameras, frame_interval
 from packdepth.disk import check_room, unfinished
 from packdepth.geometry.camera import Camera
 from packdepth.interruption import heed_again
@@ -184,6 +186,8 @@ class Checkpoints(pl.Callback):
             trained_cameras=_trained(self.clips) if module.cameras is None else [],
             cameras=self.assumed if module.cameras is None else _learned(module.cameras),
             teacher=None if module.teacher is None else str(module.teacher),
+            label_classes=() if self.run.networks.depth.label_classes is None else stated_classes(self.clips),
+            frame_interval=_frame_interval(self.clips),
             packages=packages_of(self.run),
         )
         return checkpoint.Checkpoint(self.run, meta, {name: value.cpu() for name, value in weights.items()})
@@ -211,6 +215,13 @@ def needed_room(module: pl.LightningModule, resumed: bool) -> int:
     trained = sum(each.numel() * each.element_size() for each in module.parameters() if each.requires_grad)
     state = weights + OPTIMIZER_STATES * trained
     return weights + state + (0 if resumed else 2 * weights + state)
+
+
+def _frame_interval(clips: Sequence[Clip]) -> float | None:
+    """Return the median of the seconds between neighboring frames of clips; None if no clip tells them."""
+    told = [clip for clip in clips if not clip.times_assumed]
+    known = [interval for clip in told if (interval := frame_interval(clip)) is not None]
+    return median(known) if known else None
 
 
 def _trained(clips: Sequence[Clip]) -> list[checkpoint.TrainedCamera]:

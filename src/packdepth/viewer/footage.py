@@ -178,7 +178,7 @@ class PredictedFootage(Footage):
         self.camera = self._camera = camera
         self._segmentation = segmentation or _own_segmentation(predictor)
         self.first = next((index for index, frame in enumerate(clip.frames) if has_measured_depth(frame)), 0)
-        self.classes = () if self._segmentation is None else self._segmentation.classes
+        self.classes = _class_names(clip, self._segmentation)
 
     def prediction(self, index: int) -> Prediction:
         """Return the prediction of a frame.
@@ -263,7 +263,7 @@ class SavedFootage(Footage):
         metric, self.camera = saved.metric, saved.camera
         self.folder, self._segmentation = folder, segmentation
         super().__init__(folder.name, names, scale_in_words(metric, saved.scale_source), metric, clip, points)
-        self.classes = () if segmentation is None else segmentation.classes
+        self.classes = _class_names(clip, segmentation)
 
     def time(self, index: int) -> float | None:
         """Return the time of a frame in seconds; None if it is not known.
@@ -413,7 +413,7 @@ class MeasuredFootage(Footage):
         )
         self._clip, self._segmentation, self.first = clip, segmentation, measured[0]
         self.camera = self._camera = _checked_camera(clip, None if clip.missing_camera else clip.camera)
-        self.classes = () if segmentation is None else segmentation.classes
+        self.classes = _class_names(clip, segmentation)
 
     def material(self, index: int) -> Material:
         """Return what is known of a frame, at its own resolution.
@@ -508,6 +508,13 @@ def _classes(frame: Frame, image: np.ndarray, segmentation: SemanticNetwork | No
 
         return labeled(segmentation, image)
     return None if frame.semantic is None else frame.semantic.read()
+
+
+def _class_names(clip: Clip | None, segmentation: SemanticNetwork | None) -> tuple[str, ...]:
+    """Return the names of the classes that are shown, by class id: those of `_classes`; none if they are not stated."""
+    if segmentation is not None:
+        return segmentation.classes
+    return () if clip is None else clip.classes or ()
 
 
 def _own_segmentation(predictor: BasePredictor) -> SemanticNetwork | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,28 +106,31 @@ class PairMaps:
     sure: Tensor  # [h, w] bool
 
 
-def pairs_of(clips: Sequence[Clip], step: int, most: int = MAX_PAIRS) -> list[Pair]:
+def pairs_of(clips: Sequence[Clip], step: Callable[[Clip], int], most: int = MAX_PAIRS) -> list[Pair]:
     """Return pairs of frames without a gap in time between them, at most `most`, spread evenly over the clips.
 
     Pairs between which the camera is measured to stand are left out.
 
     Args:
         clips: the clips.
-        step: the number of frames from the earlier frame to the later one.
+        step: the number of frames from the earlier frame to the later one, by the clip.
         most: the largest number of pairs.
     """
     moving = [pair for pair in _all_pairs(clips, step) if pair.distance is None or pair.distance >= MIN_DISTANCE]
     return [moving[i] for i in evenly(len(moving), most)]
 
 
-def lack_of_pairs(clips: Sequence[Clip], step: int) -> str:
+def lack_of_pairs(clips: Sequence[Clip], step: Callable[[Clip], int]) -> str:
     """Return what clips hold for which `pairs_of` finds no pair, as the object of a sentence.
 
     Args:
         clips: the clips.
-        step: the number of frames from the earlier frame to the later one.
+        step: the number of frames from the earlier frame to the later one, by the clip.
     """
-    apart = "consecutive frames" if step == 1 else f"frames {step} apart in the order of time"
+    steps = sorted({step(clip) for clip in clips})
+    apart = (
+        "consecutive frames" if steps == [1] else f"frames {' or '.join(map(str, steps))} apart in the order of time"
+    )
     distances = [pair.distance for pair in _all_pairs(clips, step)]
     farthest = max((each for each in distances if each is not None), default=None)
     if farthest is None:
@@ -138,9 +141,9 @@ def lack_of_pairs(clips: Sequence[Clip], step: int) -> str:
     )
 
 
-def _all_pairs(clips: Sequence[Clip], step: int) -> list[Pair]:
+def _all_pairs(clips: Sequence[Clip], step: Callable[[Clip], int]) -> list[Pair]:
     """Return all pairs of frames without a gap in time between them."""
-    return [Pair(clip, i, i + step) for clip in clips for i in target_indices(clip, (step,))]
+    return [Pair(clip, i, i + step(clip)) for clip in clips for i in target_indices(clip, (step(clip),))]
 
 
 @torch.inference_mode()

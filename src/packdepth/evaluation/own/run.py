@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from packdepth.data.label_maps import check_guiding_classes
 from packdepth.errors import InputError
 from packdepth.evaluation.own.held_out import held_out, with_training_frames
 from packdepth.evaluation.own.page import PairPicture, write_own_page
@@ -13,9 +15,9 @@ from packdepth.evaluation.own.report import OwnReport
 from packdepth.files import write_json
 from packdepth.inference.cameras import known_camera, scale_on
 from packdepth.inference.predictor import Predictor
+from packdepth.inference.trajectory import frame_step
 from packdepth.progress import progress
 from packdepth.records import Clip
-from packdepth.scale.measure import frame_step
 
 
 def judge(
@@ -32,8 +34,10 @@ def judge(
 
     Raises InputError if no two frames follow each other between which the camera moves.
     """
+    for clip in clips:
+        check_guiding_classes(clip, predictor.meta.label_classes)
     chosen = held_out(clips, predictor.run, predictor.meta)
-    step = frame_step(predictor)
+    step = partial(frame_step, predictor)
     pairs = pairs_of(chosen.clips, step)
     if not pairs and not chosen.seen:  # such as those of a camera that stands, beside cameras that move
         chosen = with_training_frames(clips, chosen, lack_of_pairs(chosen.clips, step))

@@ -155,7 +155,7 @@ def predict_recording(
     predictor.batch = batch
     points.check_confidence(predictor.has_confidence, checkpoint)
     if predictor.label_classes is not None:
-        check_labeled(opened)
+        check_labeled(opened, predictor.meta.label_classes)
     jobs = [_job(topic, clip, predictor) for topic, clip in zip(topics, opened, strict=True)]
     say_flip_note(predictor, flip)
     make_folder(output.parent)

@@ -89,8 +89,12 @@ class Recording:
         time: int = START,
         K: Sequence[float] = K,
         size: tuple[int, int] = (12, 40),
+        part: Sequence[int] = (0,) * 6,
     ) -> None:
-        roi = self.make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+        """Add a calibration; `part` is left, top, width and height of the roi, and the binning along x and y."""
+        left, top, width, height, binning_x, binning_y = part
+        sides = {"x_offset": left, "y_offset": top, "width": width, "height": height}
+        roi = self.make("sensor_msgs/msg/RegionOfInterest", **sides, do_rectify=False)
         arrays = {"d": [distortion] * count, "k": K, "r": list(np.eye(3).ravel()), "p": P}
         values = {(n.upper() if self.ros == 1 else n): np.array(v, dtype=np.float64) for n, v in arrays.items()}
         message = self.make(
@@ -99,8 +103,8 @@ class Recording:
             height=size[0],
             width=size[1],
             distortion_model=model,
-            binning_x=0,
-            binning_y=0,
+            binning_x=binning_x,
+            binning_y=binning_y,
             roi=roi,
             **values,
         )

@@ -28,6 +28,7 @@ RUN: dict[str, Any] = {
     "training": {"epochs": 20, "batch_size": 4, "schedule": {"kind": "step", "epochs": 10}},
 }
 REMOVED = object()
+NO_ENTRY = "is no entry of a list of"
 
 
 def changed(place: str, value: object) -> dict[str, Any]:
@@ -206,6 +207,10 @@ BLOCK = "must be a block of keys and values"
         ("training", None, f"training: {BLOCK} (found nothing)"),
         ("data.cache", "maybe", "data.cache: must be true or false (found 'maybe')"),
         ("data.image_size", 96, "data.image_size: must be a list (found 96)"),
+        ("data.image_size", "96x320", "data.image_size: must be a list, height first, such as [96, 320] (found "
+         "'96x320')"),
+        ("data.context", "-1,1", "data.context: must be a list, such as [-1, 1] (found '-1,1')"),
+        ("data.context", "before", "data.context: must be a list (found 'before')"),
         ("data.image_size", [96], "data.image_size[1]: is missing"),
         ("data.image_size", [3, 96, 320], "data.image_size: must hold at most 2 items, not 3"),
         ("data.image_size", [96, -1], "data.image_size[1]: must be greater than or equal to 32 (found -1)"),
@@ -316,8 +321,10 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str, found: s
     [
         ("training.epochs", "'training.epochs' is not an override; write key=value, such as training.epochs=5"),
         ("training.epoch=5", "training: unknown key 'epoch': did you mean 'epochs'?"),
-        ("objective.7.weight=1", "override objective.7.weight=1: '7' is no entry of a list of 2"),
-        ("objective.first.weight=1", "override objective.first.weight=1: 'first' is no entry of a list of 2"),
+        ("objective.7.weight=1", f"override objective.7.weight=1: '7' {NO_ENTRY} 2; objective.0 is the first one"),
+        ("objective.weight=1", f"override objective.weight=1: 'weight' {NO_ENTRY} 2; objective.0 is the first one"),
+        ("data.train.root=x", f"override data.train.root=x: 'root' {NO_ENTRY} 1; data.train.0 is the first one"),
+        ("data.train.0.cameras=[lft]", "data.train[0].cameras[0]: must be 'left' or 'right' (found 'lft')"),
         ("training.epochs.x=1", "override training.epochs.x=1: 'x' is inside a value that has no parts"),
         ("training.epochs=[1", "override training.epochs=[1: '[1' is not valid YAML"),
         ("training.epochs=ten", "training.epochs: must be a whole number (found 'ten')"),
@@ -326,6 +333,33 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str, found: s
 def test_a_wrong_override_is_refused(tmp_path: Path, override: str, expected: str) -> None:
     path = written(tmp_path, RUN)
     assert refusal(path, override).removeprefix(f"{path}: ") == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "advice"),
+    [
+        ("training.epochs=1", "training.epochs=2", "keep one of both"),
+        ("training.epochs=1", "training={epochs: 2}", "write it first"),
+        ("objective.-1.weight=1", "objective.1.weight=2", "keep one of both"),
+        ("objective.0.scales=own", "objective=[{kind: photometric}]", "write it first"),
+    ],
+)
+def test_an_override_that_discards_another_one_is_refused(tmp_path: Path, first: str, second: str, advice: str) -> None:
+    path = written(tmp_path, RUN)
+    sentence = f"override {second}: discards {first}, which is given before it; {advice}"
+    assert refusal(path, first, "training.batch_size=2", second) == f"{path}: {sentence}"
+
+
+def test_overrides_of_different_places_and_of_a_part_of_an_earlier_one_are_applied(tmp_path: Path) -> None:
+    options = (
+        "training={epochs: 2, batch_size: 6}",
+        "training.epochs=1",
+        "objective.0.weight=2",
+        "objective.1.weight=3",
+    )
+    run = load_run(written(tmp_path, RUN), options)
+    assert (run.training.epochs, run.training.batch_size) == (1, 6)
+    assert [term.weight for term in run.objective] == [2, 3]
 
 
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

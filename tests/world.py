@@ -63,6 +63,24 @@ def picture(index: float, right: float = 0.0) -> np.ndarray:
     return (render(index, right=right)[0] * 255).round().astype(np.uint8)
 
 
+def detailed(index: float, camera: Camera, right: float = 0.0) -> np.ndarray:
+    """Return the image of a frame with detail that stands still on the surfaces, for flow: [H, W, 3] uint8.
+
+    Args:
+        index: number of the frame; a fraction lies between two frames.
+        camera: the intrinsics.
+        right: distance by which the camera is moved to the right, metres.
+    """
+    image, depth = render(index, camera, right)
+    v, u = np.mgrid[: camera.height, : camera.width]
+    T = pose(index, right)
+    points = np.stack([(u - camera.cx) / camera.fx * depth, (v - camera.cy) / camera.fy * depth, depth], -1)
+    x, y, z = (points @ T[:3, :3].T + T[:3, 3]).transpose(2, 0, 1)
+    waves = ((2, 4, 5), (1.5, -5, 3), (-2, 2, 6), (-1, 6, -4))  # radians a metre: few enough for the farthest pixels
+    detail = sum(np.sin(a * x + b * y + c * z) for a, b, c in waves)
+    return (255 * (0.6 * image + 0.08 * np.asarray(detail)[..., None] + 0.2).clip(0, 1)).astype(np.uint8)
+
+
 def scan(index: float) -> np.ndarray:
     """Return one point for each pixel, as a scanner in the camera measures it: [N, 3] metres, in the camera frame."""
     v, u = np.meshgrid(np.arange(CAMERA.height), np.arange(CAMERA.width), indexing="ij")

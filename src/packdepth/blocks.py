@@ -33,6 +33,7 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PydanticUserError,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -329,7 +330,13 @@ def _owner(point: importlib.metadata.EntryPoint) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return class and message of an exception as one line."""
+    """Return class and message of an exception as one line; of pydantic's on an attribute without a type, the cause."""
+    if isinstance(error, PydanticUserError) and error.code == "model-field-missing-annotation":
+        name = re.findall(r"`(\w+)", error.message)[0]
+        return (
+            f"the attribute {name} of a block has no type; annotate it as an option of a run file, such as "
+            f"{name}: float, or as a fact about the class: {name}: ClassVar[tuple[str, ...]]"
+        )
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
@@ -379,7 +386,7 @@ def used() -> Mapping[str, ModuleType]:
     return _used
 
 
-def package_of(block: type[Block]) -> str | None:
+def package_of(block: type) -> str | None:
     """Return the origin of a class: name and version of its package, or the file that --use has to name.
 
     Args:
@@ -434,7 +441,7 @@ def _installed_package(top: str) -> str | None:
 
 
 @contextmanager
-def blaming(what: str, block: type[Block]) -> Iterator[None]:
+def blaming(what: str, block: type) -> Iterator[None]:
     """Turn an error in somebody else's code into one sentence that names what failed, its package and the line.
 
     Errors of packdepth's own classes, and every InputError, are raised unchanged.
@@ -610,9 +617,19 @@ def _wording(error: Any) -> str:
         bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         return f"must hold {bound} item{'' if bound.endswith(' 1') else 's'}, not {context['actual_length']}"
     text = _WORDINGS.get(kind) or re.sub("^Input should ", "must ", error["msg"])
+    if kind in ("list_type", "tuple_type") and isinstance(found, str):
+        text += _as_list(found)
     if kind == "literal_error" and f"'{found}'" in context["expected"]:
         text += " in quotes"
     return f"{text} (found {_described(found)})"
+
+
+def _as_list(text: str) -> str:
+    """Return the form of a list for numbers that somebody wrote in another form, as in 32x64; "" for other texts."""
+    if size := re.fullmatch(r"\s*(\d+)\s*[xX×*]\s*(\d+)\s*", text):
+        return f", height first, such as [{size[1]}, {size[2]}]"
+    numbers = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", text)
+    return f", such as [{', '.join(numbers)}]" if len(numbers) > 1 else ""
 
 
 def _described(found: Any) -> str:

@@ -47,7 +47,8 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
         path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.
         overrides: texts `key=value`.
 
-    Raises InputError, one sentence, for a missing file, broken YAML, or a variable that is not set.
+    Raises InputError, one sentence, for a missing file, broken YAML, an override that discards another one, or a
+    variable that is not set.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "run.yaml"
@@ -65,8 +66,14 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
     except ValueError as error:
         raise InputError(f"{path}: is not valid YAML: {reason_of(error)}") from None
     values = parse_yaml(text, path)
+    given: dict[Place, str] = {}
     for override in overrides:
-        _override(values, override, path)
+        place = _override(values, override, path)
+        for earlier, before in given.items():
+            if earlier[: len(place)] == place:
+                advice = "keep one of both" if earlier == place else "write it first"
+                raise InputError(f"{path}: override {override}: discards {before}, which is given before it; {advice}")
+        given[place] = override
     return _expand(values, str(path))
 
 
@@ -83,19 +90,26 @@ def _comment(path: Path) -> str:
     return "\n".join(f"  {line.removeprefix('#').strip()}" for line in lines[:end])
 
 
-def _override(values: Any, override: str, path: Path) -> None:
-    """Set one `key=value` in the content of a run file."""
+Place = tuple[str | int, ...]
+"""Place in the content of a run file: keys, and indices of lists, from the outside to the inside."""
+
+
+def _override(values: Any, override: str, path: Path) -> Place:
+    """Set one `key=value` in the content of a run file, and return its place."""
     key, equals, text = override.partition("=")
     if not equals:
         raise InputError(f"'{override}' is not an override; write key=value, such as training.epochs=5")
     *parents, last = key.split(".")
+    place: list[str | int] = []
     for part in [*parents, None]:
         name = last if part is None else part
         index: Any = int(name) if isinstance(values, list) and name.lstrip("-").isdigit() else name
         if isinstance(values, list) and not (isinstance(index, int) and -len(values) <= index < len(values)):
-            raise InputError(f"{path}: override {override}: '{name}' is no entry of a list of {len(values)}")
+            first = f"; {'.'.join([*parents[: len(place)], '0'])} is the first one" if values else ""
+            raise InputError(f"{path}: override {override}: '{name}' is no entry of a list of {len(values)}{first}")
         if not isinstance(values, (dict, list)):
             raise InputError(f"{path}: override {override}: '{name}' is inside a value that has no parts")
+        place.append(index % len(values) if isinstance(values, list) else index)
         if part is None:
             try:
                 values[index] = parse_yaml(text, path)
@@ -103,6 +117,7 @@ def _override(values: Any, override: str, path: Path) -> None:
                 raise InputError(f"{path}: override {override}: '{text}' is not valid YAML") from error
         else:
             values = values.setdefault(index, {}) if isinstance(values, dict) else values[index]
+    return tuple(place)
 
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import formats
 import numpy as np
 import pytest
+import world
 import yaml
 from PIL import Image
 
@@ -167,6 +169,25 @@ def test_data_that_gives_no_metres_is_called_so(sound: Survey) -> None:
     stereo = with_frames(alone, lambda i: {"right": alone.clip.frames[i].image})
     for surveyed, told in ((sound, False), (bare, True), (alone, True), (stereo, False)):
         assert (words in DataCheck(Path("drive"), "folder", [(surveyed, [])]).text().splitlines()) == told
+
+
+def test_stereo_pairs_that_lack_something_are_a_warning_of_the_clip_that_lacks_it(tmp_path: Path) -> None:
+    rigs = tmp_path / "rigs"
+    for name in ("a", "b", "c"):
+        formats.add_right(world.write(rigs / name))
+    (rigs / "b" / "right" / "000003.png").unlink()
+    shutil.rmtree(rigs / "c" / "right")
+    found = {
+        surveyed.clip.name: [each.found for each in every if each.name == "stereo" and each.severity == "warning"]
+        for surveyed, every in check(rigs).clips
+    }
+    assert found == {
+        "folder/a": [],
+        "folder/b": [
+            "no right image for 1 of its 6 frames, the first is 000003, so that packdepth init uses no stereo pairs"
+        ],
+        "folder/c": ["no right images, so that packdepth init uses no stereo pairs"],
+    }
 
 
 def test_the_height_of_a_camera_without_calibration_is_no_scale(sound: Survey) -> None:

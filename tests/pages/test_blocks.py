@@ -223,6 +223,11 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "log.csv").write_text(f"time_s,speed_mps\n{rows}")
     import_data(folder / "drive.mp4", folder / "mine", options=(f"speeds={folder / 'log.csv'}", "offset=0"))
     kitti_raw(folder / "KITTI_raw", drives=10)
+    for side, right in (("left", 0.0), ("right", 0.12)):
+        (folder / side).mkdir()
+        for i in range(world.FRAMES):
+            Image.fromarray(world.picture(i, right)).save(folder / side / f"{i:06d}.png")
+    shutil.copy(folder / "my_drive" / "camera.yaml", folder / "left.yaml")
     state = {
         f"model.depth_net.{depth_resnet_name(name)}": value for name, value in DepthResNet(18).state_dict().items()
     }
@@ -315,6 +320,7 @@ WRITTEN = {
     "docs/how-to/semantics.md": {"runs/two/stage2/best/run.yaml": 1, "runs/mine/best-frames/kept.txt": 1},
     "docs/how-to/live.md": {"out/live.mp4": 1},
     "docs/how-to/viewer.md": {"out/scene.glb": 1, "out/measured.ply": 1},
+    "docs/how-to/stereo.md": {"rig/left/right/*.png": world.FRAMES},
     "docs/how-to/predictions.md": {
         "out/kept/drive.mp4": 1,
         "out/look/color/*.png": world.FRAMES,

@@ -31,6 +31,7 @@ from packdepth.recommend.choices import (
     places_in_words,
     plan_in_words,
     scale_in_advance,
+    unused_stereo,
     with_steps,
 )
 from packdepth.recommend.look import Look, hidden
@@ -179,6 +180,28 @@ def test_stereo_pairs_need_no_ego_motion() -> None:
         "smoothness",
         "velocity",
     ]
+
+
+@pytest.mark.parametrize("lack", ["frame", "baseline", "clip"])
+def test_stereo_pairs_that_lack_something_are_not_used_and_named(lack: str) -> None:
+    whole, other = replace(clip_of(speed=None, right=True), name="a"), replace(clip_of(speed=None), name="b")
+    clips, words = {
+        "frame": (
+            [replace(whole, frames=(*whole.frames[:-1], replace(whole.frames[-1], right=None)))],
+            "a: no right image for 1 of its 60 frames, the first is 000059",
+        ),
+        "baseline": ([replace(whole, baseline=None)], "a: no baseline_m in its camera.yaml"),
+        "clip": ([whole, other], "b: no right images"),
+    }[lack]
+    looked = look_of(*clips)
+    assert kinds(values_of(looked)) == ["photometric", "smoothness"]
+    assert unused_stereo(looked) == [words]
+    assert scale_in_advance(choose(looked, SOURCE, BUDGET), looked) == (
+        "up to a factor: nothing gives metres; add what the stereo pairs lack, or add speeds=LOG or height_m=METRES to "
+        "import or init"
+    )
+    for sound in (look_of(whole), look_of(other), look_of(*hidden(clips, ["stereo"]))):
+        assert unused_stereo(sound) == []
 
 
 def test_each_step_sees_many_places_but_for_stereo_pairs() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import formats
 import pytest
 import world
 import yaml
@@ -65,6 +67,28 @@ def test_a_clip_of_two_frames_is_called_so(drive: Path, tmp_path: Path) -> None:
         shutil.copy(file, folder / f"{number}.png")
     with pytest.raises(InputError, match="holds 2 consecutive frames at most, of the 3 needed"):
         init(folder, tmp_path / "run.yaml")
+
+
+def test_stereo_pairs_that_are_not_used_are_named_in_print_and_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = formats.add_right(world.write(tmp_path / "rig"))
+    (clip / "right" / "000005.png").unlink()
+    init(clip, tmp_path / "run.yaml", minutes=0.2, without=["depth"])
+    words = "folder/rig: no right image for 1 of its 6 frames, the first is 000005"
+    assert f"stereo     not used, as some clips lack what it needs:\n           {words}\n" in capsys.readouterr().out
+    text = (tmp_path / "run.yaml").read_text()
+    assert f"# Stereo pairs are not used, as some clips lack what they need:\n#   {words}\n" in text
+    assert "kind: stereo" not in text
+
+
+def test_pairs_without_a_baseline_teach_nothing_alone(tmp_path: Path) -> None:
+    clip = formats.pairs(tmp_path / "pairs", 4)
+    camera = clip / "camera.yaml"
+    camera.write_text(re.sub("baseline_m: .*\n", "", camera.read_text()))
+    words = r"without stereo pairs that can be used \(folder/pairs: no baseline_m in its camera.yaml\) and without"
+    with pytest.raises(InputError, match=words):
+        init(clip, tmp_path / "run.yaml")
 
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan"), float("inf")])

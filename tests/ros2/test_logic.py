@@ -33,10 +33,12 @@ def image(time: int = SECOND, encoding: str = "rgb8", width: int = 40) -> Any:
     return make("", header=header(time), height=12, width=width, encoding=encoding, step=3 * width, data=data)
 
 
-def info(focal: float = 30.0, d: tuple[float, ...] = (0.0,) * 5) -> Any:
+def info(focal: float = 30.0, d: tuple[float, ...] = (0.0,) * 5, left: int = 0, binning: int = 0) -> Any:
     k = np.array([focal, 0, 19.5, 0, focal, 5.5, 0, 0, 1.0])
     p = np.array([focal, 0, 19.5, 0, 0, focal, 5.5, 0, 0, 0, 1.0, 0])
-    return make("", width=40, height=12, distortion_model="plumb_bob", d=array("d", d), k=k, p=p)
+    roi = make("", x_offset=left, y_offset=0, width=0, height=0)
+    lens = {"distortion_model": "plumb_bob", "d": array("d", d)}
+    return make("", width=40, height=12, **lens, k=k, p=p, binning_x=binning, binning_y=binning, roi=roi)
 
 
 class Robot:
@@ -113,6 +115,8 @@ def test_the_rate_counts_the_clock_where_stamps_stand_still(ramp: Any, stamp: in
         (image(width=20), info(), "an image is 20x12 pixels, but its calibration is for 40x12"),
         (image(), info(focal=60.0), "depth would not be in metres: its focal length is 2.00 times"),
         (image(), info(focal=0.0), "camera_info holds no calibration"),
+        (image(), info(left=3), "camera_info: its part of the sensor (roi 0x0 at 3, 0; binning 0x0) is not inside"),
+        (image(), info(binning=2), "an image is 40x12 pixels, but its calibration is for 20x6"),
     ],
 )
 def test_what_would_be_wrong_is_said_and_not_published(ramp: Any, message: Any, calibration: Any, reason: str) -> None:

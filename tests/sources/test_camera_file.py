@@ -32,6 +32,7 @@ def test_camera(tmp_path: Path) -> None:
         (TEXT.replace("30.5", "-30.5"), ["fx", "-30.5"]),
         (TEXT.replace("30.5", ".inf"), ["fx"]),
         (TEXT + "baseline_m: 0\n", ["baseline_m"]),
+        (TEXT + "baseline_m: -386.1\n", ["baseline_m: is -386.1", "positive", "(P2[0, 3] - P3[0, 3]) / fx"]),
         (TEXT.replace("cx: 19.5", "cx: -200"), ["cx", "-200", "40x12"]),
         (TEXT.replace("cy: 5.5", "cy: 1.0e+300"), ["cy", "1e+300"]),
         ("just words", []),

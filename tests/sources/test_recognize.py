@@ -84,6 +84,8 @@ def test_options_are_those_of_the_kind(moving_clip: Path, complaint: Callable[..
     assert unset.sequences is None
     complaint(lambda: source_at(moving_clip, options=["frame=[1, 4]"]), "folder of", "'frame'", "'frames'")
     complaint(lambda: source_at(moving_clip, options=["frames"]), "'frames'", "key=value")
+    twice = ["frames=[1, 4]", "frames=[0, 2]"]
+    complaint(lambda: source_at(moving_clip, options=twice), "discards frames=[1, 4]", "keep one of both")
     complaint(lambda: source_at(moving_clip, options=["frames=[1"]), "frames=[1", "YAML")
 
 

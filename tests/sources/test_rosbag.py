@@ -233,6 +233,87 @@ def test_a_calibration_that_changes_is_refused_and_one_that_jitters_is_not(
     complaint(source(path, image="/zoom/image_raw").clips, path, "/zoom/camera_info changes", "60, 31", "30, 31")
 
 
+FULL = [60.0, 0, 59.5, 0, 62, 31.5, 0, 0, 1]  # K of a sensor of 100x60 pixels
+
+
+@pytest.mark.parametrize(
+    ("part", "numbers"),
+    [
+        ((20, 25, 40, 12, 0, 0), (60, 62, 39.5, 6.5)),
+        ((20, 25, 40, 12, 1, 1), (60, 62, 39.5, 6.5)),
+        ((10, 20, 80, 24, 2, 2), (30, 31, 24.5, 5.5)),  # 59.5 - 10 is the place between 49 and 50, pixels of column 24
+        ((10, 20, 81, 25, 2, 2), (30, 31, 24.5, 5.5)),  # of a row or column that is left over, there is no pixel
+        ((0, 24, 80, 36, 2, 3), (30, 62 / 3, 29.5, 13 / 6)),
+    ],
+)
+def test_images_of_a_part_of_the_sensor_have_the_camera_of_that_part(
+    record: Callable[[Fill], Path], part: tuple[int, ...], numbers: tuple[float, ...]
+) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info", K=FULL, size=(60, 100), part=part)
+        bag.image("/camera/image_raw", START)
+
+    (clip,) = source(record(fill)).clips()
+    assert clip.camera.numbers == pytest.approx(numbers)
+    assert (clip.camera.width, clip.camera.height) == (40, 12)
+
+
+def test_rectified_images_of_a_part_of_the_sensor_have_the_part_of_matrix_p(record: Callable[[Fill], Path]) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info", K=FULL, size=(60, 100), part=(4, 2, 80, 24, 2, 2), distortion=0.04)
+        bag.image("/camera/image_rect", START)
+
+    (clip,) = source(record(fill), rectified=True).clips()
+    assert clip.camera.numbers == pytest.approx((14, 14, 7.25, 1.25))
+
+
+@pytest.mark.parametrize("part", [(0, 0, 0, 0, 0, 0), (0, 0, 40, 12, 0, 0), (0, 0, 40, 12, 1, 1), (0, 0, 0, 0, 1, 1)])
+def test_a_roi_of_zeros_or_of_the_full_size_is_the_whole_sensor(tmp_path: Path, part: tuple[int, ...]) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.info("/camera/camera_info", part=part)
+        bag.image("/camera/image_raw", START)
+    assert source(tmp_path / "x.bag").clips()[0].camera.numbers == (30, 31, 19.5, 5.5)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ((5, 2, 40, 12, 0, 0), ["(roi 40x12 at 5, 2; binning 0x0)", "is not inside its 40x12 pixels", "set roi"]),
+        ((5, 2, 0, 0, 0, 0), ["(roi 0x0 at 5, 2; binning 0x0)", "is not inside its 40x12 pixels"]),
+        ((0, 0, 0, 0, 64, 64), ["binning 64x64", "is not inside its 40x12 pixels"]),
+        ((0, 0, 0, 0, 2, 2), ["40x12 pixels, but its calibration is for 20x6 (roi 0x0 at 0, 0; binning 2x2)"]),
+        ((4, 2, 32, 8, 0, 0), ["40x12 pixels, but its calibration is for 32x8 (roi 32x8 at 4, 2; binning 0x0)"]),
+    ],
+)
+def test_a_part_of_the_sensor_that_is_not_that_of_the_images_is_refused(
+    record: Callable[[Fill], Path], complaint: Callable[..., None], part: tuple[int, ...], words: list[str]
+) -> None:
+    """The size of the calibration is that of the images already, so that nobody knows which images K is for."""
+
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info", part=part)
+        bag.image("/camera/image_raw", START)
+
+    path = record(fill)
+    complaint(source(path).clips, path, *words)
+    own = path.with_name("own.yaml")
+    own.write_text("width: 40\nheight: 12\nfx: 29\nfy: 29\ncx: 19.5\ncy: 5.5\n")
+    assert source(path, camera=own).clips()[0].camera.fx == 29
+
+
+def test_a_part_of_the_sensor_that_changes_is_refused(
+    record: Callable[[Fill], Path], complaint: Callable[..., None]
+) -> None:
+    def fill(bag: Recording) -> None:
+        for number, left in enumerate((20, 20, 30)):
+            bag.info("/camera/camera_info", time=START + number, K=FULL, size=(60, 100), part=(left, 25, 40, 12, 0, 0))
+        bag.image("/camera/image_raw", START)
+
+    path = record(fill)
+    complaint(source(path).clips, path, "/camera/camera_info changes", "62, 39.5, 6.5", "62, 29.5, 6.5")
+
+
 def test_a_folder_without_metadata_is_its_only_recording(tmp_path: Path, complaint: Callable[..., None]) -> None:
     written = write_bag("ros2-mcap", tmp_path, drive)
     (written / "metadata.yaml").unlink()

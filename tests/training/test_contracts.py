@@ -189,7 +189,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "file; annotate it as ClassVar, such as needs: ClassVar = ...); mend it, or name another"),
     "needs without a type": (
         "term", FACT + '    needs = ("distance",)\n',
-        "--use mine.py: cannot be imported (PydanticUserError: A non-annotated attribute was detected: `needs = "),
+        "--use mine.py: cannot be imported (the attribute needs of a block has no type; annotate it as an option of a "
+        "run file, such as needs: float, or as a fact about the class: needs: ClassVar[tuple[str, ...]]); mend it, or "
+        "name another"),
     "an error in prepare": (
         "term", FACT + "    def prepare(self, outputs, batch):\n        return outputs.depth\n",
         "objective term 'mine' (of the file mine.py) fails in line 17 of mine.py (AttributeError: 'Outputs' object "
@@ -263,6 +265,11 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         ),
         "source 'mine': moving_clip/frames/000000.png is read as uint8 [48, 96]; return a numpy array of uint8 "
         "[48, 96, 3] for it"),
+    "scans with reflectance": (
+        "source", SOURCE.format(body="from types import SimpleNamespace as Scan; "
+        "scan = Scan(path=clip.path / 'a.bin', origin=None, read=lambda: torch.zeros(9, 4).numpy()); "
+        "return [replace(clip, frames=[replace(f, lidar=scan) for f in clip.frames])]"),
+        "source 'mine': moving_clip/a.bin is read as float32 [9, 4]; return a numpy array of float32 [N, 3] for it"),
     "no recognizes": (
         "source", SOURCE.format(body="return [clip]").replace("recognizes", "recognises"),
         "run.yaml: data.train[0]: Mine, the class of kind 'mine', does not define recognizes; add it"),
@@ -272,6 +279,11 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an optimizer of one network": (
         "optimizer", OPTIMIZER.format(body="return torch.optim.SGD(groups[:1])"),
         "training.optimizer: 'mine': build leaves out parameters of the group pose ("),
+    "an optimizer of a flat list": (
+        "optimizer", OPTIMIZER.format(body="return torch.optim.AdamW([p for g in groups for p in g['params']])"),
+        "training.optimizer: 'mine': build makes a parameter group without 'name', so that it is not known which "
+        "learning rate of the run file it has; pass `groups` on as they are, or make groups with name, params and lr "
+        "of them"),
     "an error in build of an optimizer": (
         "optimizer", OPTIMIZER.format(body="return torch.optim.SGD(groups.values())"),
         "training.optimizer: 'mine' (of the file mine.py) fails in line 17 of mine.py (AttributeError: 'list' object "

@@ -15,6 +15,7 @@ from packdepth.objectives import Photometric, Term
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.data import RunData
+from packdepth.training.logs import check_loss
 from packdepth.training.module import DepthModule
 from packdepth.training.run import check_contracts, run_clips
 
@@ -23,7 +24,7 @@ class Free(Term):
     """A term whose value and weight an option chooses."""
 
     kind: Literal["free_of_a_notebook"] = "free_of_a_notebook"
-    value: Literal["depth", "motion", "constant", "detached", "nothing valid"] = "depth"
+    value: Literal["depth", "motion", "constant", "detached", "nothing valid", "divided by nothing later"] = "depth"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         inv_depth = outputs.inv_depths[0]
@@ -33,6 +34,7 @@ class Free(Term):
             "constant": inv_depth.new_ones(()),
             "detached": inv_depth.detach().mean(),
             "nothing valid": inv_depth[inv_depth < 0].sum(),
+            "divided by nothing later": inv_depth.mean() if len(batch) == 2 else inv_depth.mean() / 0,
         }
         return values[self.value]
 
@@ -77,3 +79,36 @@ def test_a_network_that_no_term_depends_on_is_refused(moving_clip: Path) -> None
 def test_the_pose_network_may_be_left_without_a_term(moving_clip: Path) -> None:
     """Terms on depth alone give it a gradient of zeros, as processes that share a batch need it."""
     check(run_of(moving_clip, [Free(value="depth")]))
+
+
+def test_a_term_that_is_no_number_later_is_named(
+    moving_clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is tried on two samples and trained on three."""
+    run = run_of(moving_clip, [Photometric(scales="own"), Free(value="divided by nothing later")])
+    training = run.training.model_copy(update={"batch_size": 3})
+    with pytest.raises(InputError) as error:
+        packdepth.train(run.model_copy(update={"training": training}), tmp_path / "run")
+    assert str(error.value) == (
+        f"{tmp_path / 'run'}: the loss of step 1 is inf by its term 'free_of_a_notebook'; keep what it divides by, and "
+        f"the arguments of its logarithms and roots, away from zero, and train again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("photometric", "own", "are_finite", "expected"),
+    [
+        (0.2, float("nan"), True, "is nan by its term 'free_of_a_notebook'; keep what it divides by, "),
+        (0.2, float("nan"), False, "is nan (not finite: free_of_a_notebook); lower the learning rates or set "),
+        (float("inf"), float("nan"), True, "is nan (not finite: photometric, free_of_a_notebook); lower the learning "),
+        (float("nan"), 0.2, True, "is nan (not finite: photometric); lower the learning rates or set "),
+        (0.2, 0.2, True, "is nan; lower the learning rates or set "),
+    ],
+)
+def test_the_terms_of_a_loss_that_is_no_number_are_named(
+    photometric: float, own: float, are_finite: bool, expected: str
+) -> None:
+    row = {"step": 7.0, "loss": float("nan"), "photometric": photometric, "free_of_a_notebook": own}
+    with pytest.raises(InputError) as error:
+        check_loss(row, [Photometric(), Free()], are_finite, Path("run"))
+    assert str(error.value).startswith(f"run: the loss of step 7 {expected}")

@@ -1,4 +1,4 @@
-"""Frames that a run validates on but should not: those that it trains on, and those in which the camera stands."""
+"""Frames that a run uses with a warning: to validate on although it trains on them or the camera stands, stretched."""
 
 from __future__ import annotations
 
@@ -81,6 +81,22 @@ def test_a_held_out_end_in_which_the_camera_stands_is_a_warning(tmp_path: Path, 
     said = [words for words in warnings_of(run) if "held out" in words]
     assert len(said) == (drop is not None)
     assert all("the camera stands in 8 of the 8 frames held out" in words for words in said)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ([32, 64], []),
+        ([32, 80], []),  # 1.25 times as wide
+        ([32, 96], ["images of 96x48 are stretched to 96x32, 1.5 times as wide as they are"]),
+        ([64, 32], ["images of 96x48 are stretched to 32x64, 4 times as high as they are"]),
+    ],
+)
+def test_images_that_are_stretched_are_a_warning(moving_clip: Path, size: list[int], words: list[str]) -> None:
+    source = {"kind": "folder", "root": str(moving_clip)}
+    run = run_of(source, val=[source], image_size=size)
+    said = [each for each in warnings_of(run) if "stretched" in each]
+    assert [each.partition(";")[0] for each in said] == [f"folder/moving_clip: {each}" for each in words]
 
 
 @pytest.mark.parametrize("by", ["speed", "image"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from packdepth.data.measured_depth import TURNED, Pair, depth_fault, motion_of
 from packdepth.data.optical_flow import Flow
 from packdepth.data.pose_jumps import jump_fault
 from packdepth.data.stereo_pairs import stereo_fault
+from packdepth.data.teacher_maps import teacher_maps
 from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
@@ -33,15 +35,8 @@ FRAMES = 7
 
 
 def picture(index: float, right: float = 0.0) -> np.ndarray:
-    """Return the image of a moment of the world, with noise that stands still on its surfaces, [H, W, 3] uint8."""
-    image, depth = world.render(index, CAMERA, right)
-    v, u = np.mgrid[: CAMERA.height, : CAMERA.width]
-    T = world.pose(index, right)
-    points = np.stack([(u - CAMERA.cx) / CAMERA.fx * depth, (v - CAMERA.cy) / CAMERA.fy * depth, depth], -1)
-    x, y, z = (points @ T[:3, :3].T + T[:3, 3]).transpose(2, 0, 1)
-    waves = ((2, 4, 5), (1.5, -5, 3), (-2, 2, 6), (-1, 6, -4))  # radians a metre: few enough for the farthest pixels
-    detail = sum(np.sin(a * x + b * y + c * z) for a, b, c in waves)
-    return (255 * (0.6 * image + 0.08 * np.asarray(detail)[..., None] + 0.2).clip(0, 1)).astype(np.uint8)
+    """Return the image of a moment of the world, [H, W, 3] uint8."""
+    return world.detailed(index, CAMERA, right)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +105,74 @@ def test_depth_that_contradicts_the_height_of_the_camera_is_found_without_speeds
     assert re.search(r"the ground is 1(49|5\d)\.\d\d m below the camera", fault.found)
 
 
+Written = Callable[[np.ndarray], np.ndarray]
+MILLIMETRES = (
+    r"makes motions that are [34]\.\d+ times as long .*\(depth maps in millimetres\?\); write PNGs as metres x 256"
+)
+WRONG_MAPS: dict[str, tuple[Written, bool, bool, str]] = {  # what depth becomes, inverse, metric, and the sentence
+    "inverse depth": (
+        lambda z: 90 / z,
+        False,
+        False,
+        r"is inverted \(inverse depth\?\): .*; set inverse: true in the term",
+    ),
+    "shifted": (
+        lambda z: 90 / z + 5,
+        False,
+        False,
+        r"is inverted \(inverse depth\?\): .*; set inverse: true in the term",
+    ),
+    "depth": (lambda z: z, True, False, r"is inverted \(depth\?\): .*; remove inverse: true from the term teacher"),
+    "turned over": (
+        lambda z: z[::-1],
+        False,
+        False,
+        "is upside down: .*; write maps whose rows and columns are those of",
+    ),
+    "turned inverse": (lambda z: 1 / z[::-1], True, False, "is upside down: .*, the upper row first"),
+    "millimetres": (lambda z: z * 1000 / 256, False, True, MILLIMETRES),
+}
+
+
+def taught(clip: Clip, folder: Path, write: Written, inverse: bool, metric: bool, step: int = 1) -> None:
+    """Check maps of the depth of a clip, of every `step`-th pixel, as a training does."""
+    for number, frame in enumerate(clip.frames):
+        values = write(world.render(number * STEP, CAMERA)[1][::step, ::step])
+        arrays: dict[str, Any] = {"inv_depth" if inverse else "depth": values, "metric": metric}
+        np.savez(folder / f"{frame.name}.npz", **arrays)
+    teacher_maps(folder, [clip], inverse, metric).check([(clip, index) for index in range(FRAMES)])
+
+
+@pytest.mark.parametrize("wrong", WRONG_MAPS)
+def test_a_teachers_maps_are_checked_as_measured_depth_is(clip: Clip, tmp_path: Path, wrong: str) -> None:
+    write, inverse, metric, text = WRONG_MAPS[wrong]
+    with pytest.raises(InputError, match=rf"^world: the depth of the teacher's maps in {tmp_path} {text}"):
+        taught(clip, tmp_path, write, inverse, metric)
+
+
+def test_a_metric_teacher_is_held_against_the_height_of_the_camera(clip: Clip, tmp_path: Path) -> None:
+    alone = replace(changed(clip, lambda _, f: replace(f, speed=None, pose=None)), camera_height=1.5)
+    with pytest.raises(InputError, match=rf"maps in {tmp_path}, the ground is 5\.\d+ m below the camera, 3\.9 times"):
+        taught(alone, tmp_path, lambda z: z * 1000 / 256, False, True)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize(
+    ("write", "inverse", "metric"),
+    [
+        (lambda z: z, False, True),
+        (lambda z: z * 1000 / 256, False, False),  # shape alone counts
+        (lambda z: 1 / z, True, False),
+        (lambda z: 65535 * (1 / z - (1 / z).min()), True, False),  # scale and shift of relative depth are free
+        (lambda z: 1 / z + np.median(1 / z), True, False),
+    ],
+)
+def test_sound_maps_of_a_teacher_pass(
+    clip: Clip, tmp_path: Path, write: Written, inverse: bool, metric: bool, step: int
+) -> None:
+    taught(clip, tmp_path, write, inverse, metric, step)
+
+
 def test_noisy_depth_below_a_blank_sky_is_not_called_upside_down(clip: Clip) -> None:
     rng = np.random.default_rng(0)
 
@@ -147,7 +210,7 @@ def test_flow_and_depth_give_the_motion_in_the_unit_of_depth(
     assert np.linalg.norm(found[0]) == pytest.approx(np.linalg.norm(motion) * unit, rel=0.05)
     assert found[1] < 0.1
     inverted = points / points[:, 2:] ** 2
-    wrong, right = (motion_of(pair, each) for each in (inverted, TURNED["inverted (disparity?)"][0](inverted)))
+    wrong, right = (motion_of(pair, each) for each in (inverted, TURNED["inverted"](inverted)))
     assert wrong is not None
     assert right is not None
     assert right[1] < 0.1 < wrong[1]

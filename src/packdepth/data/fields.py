@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from packdepth.blocks import nearest
+from packdepth.data.stereo_pairs import stereo_lack
 from packdepth.data.targets import depth_source, distance, distance_source, motion
 from packdepth.errors import InputError
 from packdepth.objectives.objective import OUTPUTS
@@ -67,8 +68,8 @@ class SampleField:
     Attributes:
         name: the name of the field in `records.Sample`.
         what: description of the field for messages.
-        is_offered: function that returns whether a clip has the data of the field.
-        lack: description of the data that a clip without the field lacks, and advice, for the error message.
+        lack: function that returns what a clip lacks of the data of the field, and advice, for the error message; None
+            if it lacks nothing.
         fill: function that reads the field: `(sample, reader, clip, index of the target frame)`.
         scale: function `(clips, number of LiDAR beams or None) -> source of the metric scale in words`; None if the
             field gives no metric scale.
@@ -77,8 +78,7 @@ class SampleField:
 
     name: str
     what: str
-    is_offered: Callable[[Clip], bool]
-    lack: str
+    lack: Callable[[Clip], str | None]
     fill: Callable[[Sample, SampleReader, Clip, int], None]
     scale: Callable[[Sequence[Clip], int | None], str] | None = None
     may_lack: bool = False
@@ -123,12 +123,19 @@ def _fill_teacher(sample: Sample, reader: SampleReader, clip: Clip, index: int) 
     sample.teacher = reader.read_teacher(clip, clip.frames[index])
 
 
-def _has_right_images(clip: Clip) -> bool:
-    return clip.baseline is not None and all(frame.right is not None for frame in clip.frames)
+def _right_lack(clip: Clip) -> str | None:
+    lack = stereo_lack(clip)
+    return None if lack is None else f"{lack}; add what is missing"
 
 
-def _has_label_maps(clip: Clip) -> bool:
-    return all(frame.semantic is not None for frame in clip.frames)
+def _labels_lack(clip: Clip) -> str | None:
+    labeled = all(frame.semantic is not None for frame in clip.frames)
+    return None if labeled else "no label map for each of its frames; write them with packdepth semantics label"
+
+
+def _unless(offered: Callable[[Clip], bool], lack: str) -> Callable[[Clip], str | None]:
+    """Return the `lack` of a field that a clip either offers or not."""
+    return lambda clip: None if offered(clip) else lack
 
 
 def _together(source: Callable[[Clip], str | None], clips: Sequence[Clip]) -> str:
@@ -140,59 +147,62 @@ def _depth_scale(clips: Sequence[Clip], beams: int | None) -> str:
     return f"depth ({_together(depth_source, clips) if beams is None else f'lidar, {beams} beams'})"
 
 
-_NO_LABELS = "no label map for each of its frames; write them with packdepth semantics label"
 FIELDS: Mapping[str, SampleField] = {
     field.name: field
     for field in (
         SampleField(
             name="distance",
             what="the distance traveled between frames",
-            is_offered=lambda clip: distance_source(clip) is not None,
-            lack="neither speed nor poses in metres for any of its frames; add speed_mps, such poses or speeds=LOG",
+            lack=_unless(
+                lambda clip: distance_source(clip) is not None,
+                "neither speed nor poses in metres for any of its frames; add speed_mps, such poses or speeds=LOG",
+            ),
             fill=_fill_distance,
             scale=lambda clips, beams: f"velocity ({_together(distance_source, clips)})",
         ),
         SampleField(
             name="motion",
             what="the measured motion between frames",
-            is_offered=lambda clip: distance_source(clip) == "poses" or all(f.pose is not None for f in clip.frames),
-            lack="no poses, or poses of fewer frames than speeds; add them, or use the term velocity",
+            lack=_unless(
+                lambda clip: distance_source(clip) == "poses" or all(f.pose is not None for f in clip.frames),
+                "no poses, or poses of fewer frames than speeds; add them, or use the term velocity",
+            ),
             fill=_fill_motion,
         ),
         SampleField(
             name="truth",
             what="measured depth",
-            is_offered=lambda clip: depth_source(clip) is not None,
-            lack="neither a depth map nor a LiDAR scan for any of its frames; add some",
+            lack=_unless(
+                lambda clip: depth_source(clip) is not None,
+                "neither a depth map nor a LiDAR scan for any of its frames; add some",
+            ),
             fill=_fill_truth,
             scale=_depth_scale,
             may_lack=True,
         ),
         SampleField(
             name="right",
-            what="right images",
-            is_offered=_has_right_images,
-            lack="no right image for each of its frames, or no baseline; add them",
+            what="stereo pairs",
+            lack=_right_lack,
             fill=_fill_right,
             scale=lambda clips, beams: "stereo",
         ),
         SampleField(
             name="camera_height",
             what="the height of the camera above the road",
-            is_offered=lambda clip: clip.camera_height is not None,
-            lack="no height_m in its camera.yaml; write it, give the term height_m",
+            lack=_unless(
+                lambda clip: clip.camera_height is not None,
+                "no height_m in its camera.yaml; write it, give the term height_m",
+            ),
             fill=_fill_camera_height,
             scale=lambda clips, beams: "camera height",
         ),
-        SampleField("semantic", "label maps", _has_label_maps, _NO_LABELS, _fill_semantic),
-        SampleField(
-            "context_semantic", "label maps of context frames", _has_label_maps, _NO_LABELS, _fill_context_semantic
-        ),
+        SampleField("semantic", "label maps", _labels_lack, _fill_semantic),
+        SampleField("context_semantic", "label maps of context frames", _labels_lack, _fill_context_semantic),
         SampleField(
             name="teacher",
             what="the inverse depth of a teacher",
-            is_offered=lambda clip: True,  # a network predicts any clip; maps are looked for frame by frame
-            lack="none",
+            lack=lambda clip: None,  # a network predicts any clip; maps are looked for frame by frame
             fill=_fill_teacher,
             scale=lambda clips, beams: "teacher",
         ),
@@ -221,8 +231,8 @@ def check_offers(clips: Sequence[Clip], needs: Mapping[str, tuple[str, ...]], va
                 )
             field = FIELDS[name]
             for clip in clips if field.may_lack else (*clips, *validation):
-                if not field.is_offered(clip):
+                if (lack := field.lack(clip)) is not None:
                     raise InputError(
-                        f"objective term '{term}' needs {field.what}, but clip {clip.name} ({clip.path}) has "
-                        f"{field.lack}, or remove the term"
+                        f"objective term '{term}' needs {field.what}, but clip {clip.name} ({clip.path}) has {lack}, "
+                        f"or remove the term"
                     )

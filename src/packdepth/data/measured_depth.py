@@ -1,8 +1,8 @@
-"""Agreement of measured depth with the motion of the images: LiDAR of another frame, depth maps in another unit.
+"""Agreement of depth with the motion of the images: LiDAR of another frame, depth maps in another unit.
 
 The optical flow of two frames and the depth of its points give the motion between the frames. Depth in a wrong unit
 makes a motion that is as much too long; depth of other pixels explains the flow worse than it would mirrored, upside
-down or inverted.
+down or inverted. The depth of a teacher's maps is checked as measured depth is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ BETTER = 0.6  # of the error of the flow: depth that is turned over or inverted 
 MIN_ERROR, GOOD_ERROR = 0.3, 0.4  # pixels: one that needs no other explanation, and one that is an explanation
 MAX_ERROR = 1.5  # pixels: with a larger error, the motion of a pair is not known
 MAX_HEIGHT_RATIO = 1.5  # of the height of the camera by depth over the one that is known, or its inverse
-CURVED = 0.4  # of the points below the horizon, on the ground of inverted depth (measured: 0.6, of sound depth to 0.15)
+CURVED = 0.25  # of the points below the horizon, on the ground of inverted depth, in the median map (measured on roads,
+# with LiDAR and predicted maps: 0.31 to 0.7; of sound depth 0 to 0.15, indoors too)
 NEAREST = 0.1  # metres: nearer points have no inverse that says anything
 FLIGHT = 120.0  # metres: the height that drones may fly at (EU and US); no camera that films the ground is higher
 
@@ -52,41 +53,68 @@ class Pair:
 Motion = tuple[np.ndarray, float]
 """Translation [3] of the camera in the unit of depth, and the median error of the flow that it leaves, in pixels."""
 
-INVERTED = "inverted (disparity?)"
-TURNED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
-    "upside down": (lambda p: p * [1, -1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
-    "mirrored": (lambda p: p * [-1, 1, 1], "Write points in the camera frame: x to the right, y down, z ahead."),
-    INVERTED: (
-        lambda p: p / np.maximum(p[:, 2:] ** 2, 1e-6),
-        "Write depth, not disparity: focal length in pixels times baseline, over disparity.",
-    ),
-}  # what wrong depth may be, how it becomes right, and the advice
+UPSIDE_DOWN, MIRRORED, INVERTED = "upside down", "mirrored", "inverted"
+TURNED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    UPSIDE_DOWN: lambda p: p * [1, -1, 1],
+    MIRRORED: lambda p: p * [-1, 1, 1],
+    INVERTED: lambda p: p / np.maximum(p[:, 2:] ** 2, 1e-6),
+}  # what wrong depth may be, and how its points become right
 
 
-def depth_fault(clip: Clip) -> Disagreement | None:
-    """Return why the depth that was measured with a clip cannot be right; None if nothing speaks against it.
+@dataclass(frozen=True)
+class DepthWords:
+    """How messages name depth that is checked, and what they advise for each of its faults, a sentence."""
+
+    name: str  # short title
+    subject: str  # the depth with its place, such as "its measured depth"
+    inverse: str  # what the files hold if the depth is inverted
+    axes_advice: str  # for depth that is upside down or mirrored
+    inverse_advice: str  # for depth that is inverted
+    length_advice: str  # for depth that makes other motions than speeds or poses
+    height_advice: str  # for depth that puts the ground at another height than the camera's
+
+
+MEASURED = DepthWords(
+    name="measured depth",
+    subject="its measured depth",
+    inverse="disparity",
+    axes_advice="Write points in the camera frame: x to the right, y down, z ahead.",
+    inverse_advice="Write depth, not disparity: focal length in pixels times baseline, over disparity.",
+    length_advice="Write depth maps as metres x 256 in 16 bits, and points in metres; and see the unit of speeds or "
+    "poses.",
+    height_advice="Write depth maps as metres x 256 in 16 bits, points in metres, and the height of the camera in "
+    "metres.",
+)
+
+
+def depth_fault(clip: Clip, words: DepthWords = MEASURED, has_unit: bool = True) -> Disagreement | None:
+    """Return why the depth of the frames of a clip cannot be right; None if nothing speaks against it.
 
     Args:
         clip: the clip. Raises InputError for a file that cannot be read.
+        words: how messages name the depth.
+        has_unit: whether depth is in metres. If not, only its shape is checked.
     """
     pairs = depth_pairs(clip)
     motions = [motion_of(pair, pair.points) for pair in pairs]
-    return _turned(pairs, motions) or _curved_ground(clip) or _too_long(pairs, motions) or _too_high(clip)
+    fault = _turned(pairs, motions, words) or _curved_ground(clip, words)
+    return fault or ((_too_long(pairs, motions, words) or _too_high(clip, words)) if has_unit else None)
 
 
-def _turned(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagreement | None:
+def _turned(pairs: Sequence[Pair], motions: Sequence[Motion | None], words: DepthWords) -> Disagreement | None:
     """Report depth that explains the motion of the images better if it is turned over or inverted."""
     error = _median_error(motions)
     if not error > MIN_ERROR:  # small, or not known
         return None
-    for what, (turn, advice) in TURNED.items():
+    for what, turn in TURNED.items():
         better = _median_error([motion_of(pair, turn(pair.points)) for pair in pairs])
         if better < min(BETTER * error, GOOD_ERROR):
+            meant = f" ({words.inverse}?)" if what == INVERTED else ""
             return Disagreement(
-                "measured depth",
-                f"its measured depth is {what}: as it is, it leaves {error:.2f} px of the motion of the images "
+                words.name,
+                f"{words.subject} is {what}{meant}: as it is, it leaves {error:.2f} px of the motion of the images "
                 f"unexplained, the other way {better:.2f}",
-                advice,
+                words.inverse_advice if what == INVERTED else words.axes_advice,
             )
     return None
 
@@ -97,7 +125,7 @@ def _median_error(motions: Sequence[Motion | None]) -> float:
     return float(np.median(errors)) if len(errors) >= MIN_PAIRS else float("nan")
 
 
-def _too_long(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagreement | None:
+def _too_long(pairs: Sequence[Pair], motions: Sequence[Motion | None], words: DepthWords) -> Disagreement | None:
     """Report depth that makes other motions than speeds or poses."""
     ratios = [
         float(np.linalg.norm(found[0])) / pair.distance
@@ -111,13 +139,13 @@ def _too_long(pairs: Sequence[Pair], motions: Sequence[Motion | None]) -> Disagr
     if 1 / MAX_RATIO < ratio < MAX_RATIO or spread > MAX_SPREAD:
         return None
     return Disagreement(
-        "measured depth",
-        f"its measured depth makes motions that are {ratio:.3g} times as long as its speeds or poses say{_unit(ratio)}",
-        "Write depth maps as metres x 256 in 16 bits, and points in metres; and see the unit of speeds or poses.",
+        words.name,
+        f"{words.subject} makes motions that are {ratio:.3g} times as long as its speeds or poses say{_unit(ratio)}",
+        words.length_advice,
     )
 
 
-def _too_high(clip: Clip) -> Disagreement | None:
+def _too_high(clip: Clip, words: DepthWords) -> Disagreement | None:
     """Report depth in which the ground is at another height than the camera is said to have, or than any has."""
     height = ground_by_depth(clip)
     if height is None:
@@ -129,29 +157,29 @@ def _too_high(clip: Clip) -> Disagreement | None:
         return None
     said = "" if known is None else f", {height / known:.1f} times the {known:.3g} m that {why}{_unit(height / known)}"
     return Disagreement(
-        "measured depth",
-        f"with its measured depth, the ground is {height:.2f} m below the camera{said}",
-        "Write depth maps as metres x 256 in 16 bits, points in metres, and the height of the camera in metres.",
+        words.name,
+        f"with {words.subject}, the ground is {height:.2f} m below the camera{said}",
+        words.height_advice,
     )
 
 
-def _curved_ground(clip: Clip) -> Disagreement | None:
-    """Report depth in which no map has a ground, but the inverse of each has one, as disparity makes it.
+def _curved_ground(clip: Clip, words: DepthWords) -> Disagreement | None:
+    """Report depth most of whose maps have no ground, but whose inverse has one, as disparity makes it.
 
-    Depth Z of a road is the inverse of a linear function of the row of the image, and disparity is linear.
+    Depth Z of a road is the inverse of a linear function of the row of the image, and disparity is linear. This holds
+    whatever the scale and the shift of the inverse depth.
     """
-    turn, advice = TURNED[INVERTED]
-    as_it_is, inverse = _grounds(clip), _grounds(clip, turn)
-    if any(each is not None for each in as_it_is):
-        return None
-    shares = [each[1] for each in inverse if each is not None]
-    if len(shares) < max(len(inverse), 1) or float(np.median(shares)) < CURVED:
+    as_it_is, inverse = (
+        float(np.median([0.0 if ground is None else ground[1] for ground in grounds] or [0.0]))
+        for grounds in (_grounds(clip), _grounds(clip, TURNED[INVERTED]))
+    )
+    if as_it_is > 0 or inverse < CURVED:
         return None
     return Disagreement(
-        "measured depth",
-        f"its measured depth is {INVERTED}: as it is, it has no flat ground, and its inverse has one in "
-        f"{float(np.median(shares)):.0%} of the points below the horizon",
-        advice,
+        words.name,
+        f"{words.subject} is {INVERTED} ({words.inverse}?): as it is, it has no flat ground, and its inverse has one "
+        f"in {inverse:.0%} of the points below the horizon",
+        words.inverse_advice,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from packdepth.data.disagreement import evenly_spread, refusal
+from packdepth.data.measured_depth import DepthWords, depth_fault
+from packdepth.data.targets import has_measured_depth
 from packdepth.errors import InputError
 from packdepth.reading import read_arrays, refusing
 from packdepth.records import Clip, Frame
@@ -19,6 +22,9 @@ from packdepth.sources.files import DepthPng, read_array, read_gray16
 SUFFIXES = (".npz", ".tiff", ".tif", ".png")  # in the order of search: predict writes npz and png of one frame
 HOLDS = "maps of a teacher are npz, TIFF of floats, or 16-bit gray PNG"
 MAX_STRETCH = 1.05  # ratio of the aspects of image and map: multiples of 14 or 32 pixels change it by less
+CHECKED_CLIPS, CHECKED_MAPS = 2, 8  # clips, and maps of all of them, that are compared with the images: about three
+# seconds of work, or ten if they are metric; one program writes all maps
+TYPICAL = 10.0  # metres: median that relative depth is given where its shape is checked, as a street's may be
 MIN_KNOWN = 0.5  # share of the neighborhood of a pixel that must be known for a resized map
 
 
@@ -61,17 +67,26 @@ class TeacherMaps:
         return path
 
     def check(self, targets: Iterable[tuple[Clip, int]]) -> None:
-        """Raise InputError, which names the frame, if a target has no map; read the first map of each clip.
+        """Raise InputError, which names frame or clip, if a target has no map, or if maps cannot be right.
+
+        The first map of each clip is read. In a few clips, some maps are compared with the motion of the images, as
+        measured depth is: they may be inverted, upside down or, if they are metric, in another unit.
 
         Args:
             targets: clips and the indices of their frames.
         """
-        seen: set[Clip] = set()
+        indices: dict[Clip, list[int]] = {}
         for clip, index in targets:
             self.path(clip, clip.frames[index])
-            if clip not in seen:
+            if clip not in indices:
                 self(clip, clip.frames[index])
-            seen.add(clip)
+            indices.setdefault(clip, []).append(index)
+        checked = evenly_spread(list(indices), CHECKED_CLIPS)
+        for clip in checked:
+            taught = self._taught(clip, set(evenly_spread(indices[clip], CHECKED_MAPS // len(checked))))
+            fault = depth_fault(taught, self._words, self.metric)
+            if fault is not None:
+                raise refusal(clip, fault.found, fault.advice)
 
     def __call__(self, clip: Clip, frame: Frame) -> np.ndarray:
         """Return the inverse depth of a frame: [h, w] float32, NaN where it is not known.
@@ -99,6 +114,31 @@ class TeacherMaps:
             raise InputError(f"{path}: no pixel is known; a map holds {self._content}")
         return np.where(known, inv_depth, np.nan).astype(np.float32)
 
+    def _taught(self, clip: Clip, indices: Set[int]) -> Clip:
+        """Return a clip whose measured depth is that of the maps of some frames."""
+        frames = tuple(
+            replace(frame, depth=_MapDepth(self, clip, frame) if index in indices else None, lidar=None)
+            if index in indices or has_measured_depth(frame)
+            else frame
+            for index, frame in enumerate(clip.frames)
+        )
+        return replace(clip, frames=frames)
+
+    @property
+    def _words(self) -> DepthWords:
+        """How messages name the depth of the maps, and what they advise."""
+        scale = "Write PNGs as metres x 256 in 16 bits and npz in metres, or remove metric: true from the term teacher"
+        inverse = "remove inverse: true from" if self.inverse else "set inverse: true in"
+        return DepthWords(
+            name="teacher",
+            subject=f"the depth of the teacher's maps in {self.folder}",
+            inverse="depth" if self.inverse else "inverse depth",
+            axes_advice="Write maps whose rows and columns are those of the image, the upper row first.",
+            inverse_advice=f"{inverse.capitalize()} the term teacher, or write the maps again.",
+            length_advice=f"{scale}; and see the unit of speeds or poses.",
+            height_advice=f"{scale}; and state the height of the camera in metres.",
+        )
+
     @property
     def _content(self) -> str:
         return "inverse depth" if self.inverse else "depth, with 0 or NaN where it is not known"
@@ -121,6 +161,32 @@ class TeacherMaps:
         if values.ndim != 2:
             raise InputError(f"{path}: holds an array of shape {list(values.shape)}; a map is [height, width]")
         return values.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class _MapDepth:
+    """The depth of a teacher's map, at the size of the clip's camera; if it has no unit, its median is `TYPICAL`."""
+
+    maps: TeacherMaps
+    clip: Clip
+    frame: Frame
+
+    @property
+    def path(self) -> Path:
+        """The path of the map."""
+        return self.maps.path(self.clip, self.frame)
+
+    def read(self) -> np.ndarray:
+        """Return the depth, [H, W] float64: that of the nearest pixel of the map, 0 where it is not known."""
+        inv_depth, camera = self.maps(self.clip, self.frame), self.clip.camera
+        rows, columns = (
+            np.arange(size) * count // size
+            for size, count in zip((camera.height, camera.width), inv_depth.shape, strict=True)
+        )
+        nearest = inv_depth[rows][:, columns].astype(np.float64)
+        depth: np.ndarray = np.divide(1, nearest, out=np.zeros_like(nearest), where=nearest > 0)
+        known = depth[depth > 0]
+        return depth if self.maps.metric or not len(known) else depth * (TYPICAL / np.median(known))
 
 
 def resized_inv_depth(inv_depth: Tensor, height: int, width: int) -> Tensor:

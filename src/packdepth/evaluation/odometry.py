@@ -18,6 +18,7 @@ Alignment = Literal["se3", "sim3"]
 SNIPPET = 5  # frames in a snippet (Zhou et al., CVPR 2017)
 LENGTHS = (100, 200, 300, 400, 500, 600, 700, 800)  # metres, lengths of segments in KITTI's development kit
 SEGMENT_STEP = 10  # frames between the starts of segments in KITTI's development kit
+MIN_PATH = 0.1  # metres away from the start: a camera that stays nearer stands, and its path is noise; chosen
 STRETCH = 50.0  # metres; scale drift compares the scale of stretches of this length. Half of KITTI's shortest segment.
 
 
@@ -41,6 +42,15 @@ def distances(poses: np.ndarray) -> np.ndarray:
     """
     steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def stands(poses: np.ndarray) -> bool:
+    """Return whether a camera stands by its measured poses. Errors relative to its path are NaN then.
+
+    Args:
+        poses: T_world_camera [N, 4, 4], metres.
+    """
+    return bool(np.linalg.norm(poses[:, :3, 3] - poses[0, :3, 3], axis=1).max() < MIN_PATH)
 
 
 # --- absolute trajectory error ----------------------------------------------------------------------------------
@@ -149,7 +159,7 @@ def rpe(predicted: np.ndarray, true: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class SegmentErrors:
-    """The errors of KITTI's benchmark over segments of 100 to 800 metres; NaN without such a segment."""
+    """The errors of KITTI's benchmark over segments of 100 to 800 metres; NaN without such a segment or motion."""
 
     t_rel: float
     """The mean error of a segment's end, per cent of its length."""
@@ -174,7 +184,7 @@ def segment_errors(predicted: np.ndarray, true: np.ndarray) -> SegmentErrors:
     first, length = (grid.ravel() for grid in np.meshgrid(starts, LENGTHS, indexing="ij"))
     last = np.searchsorted(traveled, traveled[first] + length, side="right")
     whole = last < len(true)
-    if not whole.any():
+    if not whole.any() or stands(true):
         return SegmentErrors(t_rel=np.nan, r_rel=np.nan, segments=0)
     errors = relative_errors(predicted, true, first[whole], last[whole]) / length[whole][:, None]
     metres, radians = errors.mean(0)
@@ -185,22 +195,23 @@ def segment_errors(predicted: np.ndarray, true: np.ndarray) -> SegmentErrors:
 
 
 def drift(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Return the error of the last position, per cent of the distance traveled. It is NaN without motion.
+    """Return the error of the last position, per cent of the distance traveled. It is NaN if the camera stands.
 
     Args:
         predicted: T_world_camera [N, 4, 4]; it is moved so that it begins at the first true pose.
         true: T_world_camera [N, 4, 4], metres.
     """
+    if stands(true):
+        return np.nan
     off = np.linalg.norm(from_first(predicted)[-1, :3, 3] - from_first(true)[-1, :3, 3])
-    traveled = distances(true)[-1]
-    return float(100 * off / traveled) if traveled > 0 else np.nan
+    return float(100 * off / distances(true)[-1])
 
 
 def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
     """Return how much the scale varies along the path, per cent. A constant scale gives 0, whatever its value.
 
     The ratio of predicted to true length is computed for stretches of 50 metres. The result is its standard deviation
-    in per cent of its mean, and NaN for less than two stretches.
+    in per cent of its mean, and NaN for less than two stretches and if the camera stands.
 
     Args:
         predicted: T_world_camera [N, 4, 4].
@@ -208,7 +219,7 @@ def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
     """
     traveled, steps = distances(true), distances(predicted)
     ends = np.searchsorted(traveled, STRETCH * np.arange(int(traveled[-1] // STRETCH) + 1))
-    if len(ends) < 3:
+    if len(ends) < 3 or stands(true):
         return np.nan
     ratios = np.diff(steps[ends]) / np.diff(traveled[ends])
     return float(100 * ratios.std() / ratios.mean()) if ratios.mean() > 0 else np.nan
@@ -219,7 +230,10 @@ def scale_drift(predicted: np.ndarray, true: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class OdometryErrors:
-    """All errors of one trajectory. Errors are NaN if the trajectory is too short for them."""
+    """All errors of one trajectory. Errors are NaN if the trajectory is too short for them.
+
+    If the camera stands by its measured poses, `scale` and all errors that are scaled or relative to the path are NaN.
+    """
 
     frames: int
     """The number of frames."""
@@ -300,7 +314,8 @@ def odometry_errors(predicted: np.ndarray, true: np.ndarray) -> OdometryErrors:
         raise InputError(
             f"{len(predicted)} predicted poses come with {len(true)} true ones; give one of both for each frame"
         )
-    scale = umeyama(predicted[:, :3, 3], true[:, :3, 3], with_scale=True).scale
+    standing = stands(true)
+    scale = np.nan if standing else umeyama(predicted[:, :3, 3], true[:, :3, 3], with_scale=True).scale
     snippets = [snippet_ate(predicted, true, scaled) for scaled in (False, True)]
     (mean, std), (mean_scaled, std_scaled) = (
         (float(errors.mean()), float(errors.std())) if len(errors) else (np.nan, np.nan) for errors in snippets
@@ -312,11 +327,11 @@ def odometry_errors(predicted: np.ndarray, true: np.ndarray) -> OdometryErrors:
         distance=float(distances(true)[-1]),
         scale=scale,
         ate=ate(predicted, true, "se3"),
-        ate_scaled=ate(predicted, true, "sim3"),
+        ate_scaled=np.nan if standing else ate(predicted, true, "sim3"),
         snippet_ate=mean,
         snippet_ate_std=std,
-        snippet_ate_scaled=mean_scaled,
-        snippet_ate_scaled_std=std_scaled,
+        snippet_ate_scaled=np.nan if standing else mean_scaled,
+        snippet_ate_scaled_std=np.nan if standing else std_scaled,
         rpe_translation=translation,
         rpe_rotation=rotation,
         t_rel=segments.t_rel,

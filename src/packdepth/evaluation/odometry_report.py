@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from math import isnan
 from typing import Any
 
 import numpy as np
 
-from packdepth.evaluation.odometry import OdometryErrors
+from packdepth.evaluation.odometry import MIN_PATH, OdometryErrors
 from packdepth.inference.trajectory import lack_of_poses
 from packdepth.progress import counted
 
@@ -64,12 +65,18 @@ class OdometryReport:
         """Return the report without the trajectory, for JSON. Errors that a short trajectory does not have are NaN."""
         return {name: value for name, value in asdict(self).items() if name not in ("times", "poses")}
 
+    @property
+    def stands(self) -> bool:
+        """Whether the camera stands by what was measured, so that nothing can be said relative to its path."""
+        by_poses = self.errors is not None and isnan(self.errors.drift)
+        return by_poses or (self.measured is not None and self.measured < MIN_PATH)
+
     def length(self) -> str:
         """Return the length of the trajectory beside the measured one, one clause."""
         length = f"length {self.distance:.2f} {'m' if self.metric else 'units'}"
         if self.measured is None:
             return length
-        share = f" ({self.distance / self.measured:.0%})" if self.metric and self.measured > 0 else ""
+        share = f" ({self.distance / self.measured:.0%})" if self.metric and not self.stands else ""
         return f"{length}, measured {self.measured:.2f} m{share}"
 
     def text(self) -> str:
@@ -81,6 +88,8 @@ class OdometryReport:
         ]
         if self.errors is None:
             return "\n".join([*lines, f"{lack_of_poses(self.posed, self.frames)}, so no errors"])
+        if self.stands:
+            lines.append("the camera stands by its poses, so no errors that are scaled or relative to its path")
         values = asdict(self.errors)
         rows = (f"{name:<24}{values[name]:>12.4f}  {meaning}" for name, meaning in MEANINGS.items())
         return "\n".join([*lines, "", *rows])

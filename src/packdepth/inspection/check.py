@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from packdepth.data.overlap import overlaps
+from packdepth.data.stereo_pairs import stereo_lacks
 from packdepth.data.targets import scale_in_words
 from packdepth.files import make_folder, replacing, say_replaced, write_image
 from packdepth.inspection.contact_sheet import region_mask, write_contact_sheet
 from packdepth.inspection.findings import (
     Finding,
+    by_severity,
     distance_by_speed,
     findings,
     frame_rate,
+    incomplete_pairs,
     known_speeds,
     overlap,
     speeds_in_words,
@@ -120,11 +123,12 @@ def check(path: Path, kind: str | None = None, options: Sequence[str] = ()) -> D
     clips = source.clips(unattached=unattached)
     check_sizes_of_videos(clips)
     surveys = [survey(clip) for clip in progress(clips, "looking", len(clips))]
-    repeated = overlaps(clips)
-    found = [
-        (each, [*unfit_log(unattached.get(each.clip.name)), *findings(each), *overlap(each.clip, repeated)])
-        for each in surveys
-    ]
+    repeated, lacks = overlaps(clips), stereo_lacks(clips)
+    found = []
+    for each in surveys:
+        unfit, clip = unfit_log(unattached.get(each.clip.name)), each.clip
+        every = [*unfit, *findings(each), *incomplete_pairs(clip, lacks), *overlap(clip, repeated)]
+        found.append((each, by_severity(every)))
     return DataCheck(path, str(source.model_dump()["kind"]), found)
 
 

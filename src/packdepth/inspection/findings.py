@@ -155,6 +155,19 @@ def findings(survey: Survey) -> list[Finding]:
     found += [] if wrong or (high := _high_ground(survey.clip)) is None else [high]
     road = None if any(each.name in ("speeds", "poses") for each in wrong) else _by_road(survey.clip)
     found += [] if road is None else [road]
+    return by_severity(found)
+
+
+def by_severity(found: Sequence[Finding]) -> list[Finding]:
+    """Return findings in the order of their severity, errors first.
+
+    Args:
+        found: the findings.
+
+    >>> found = [Finding("a", "note", "", ""), Finding("b", "error", "", ""), Finding("c", "note", "", "")]
+    >>> [finding.name for finding in by_severity(found)]
+    ['b', 'a', 'c']
+    """
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
 
 
@@ -542,6 +555,30 @@ def overlap(clip: Clip, repeated: Mapping[Path, tuple[Path, int]]) -> list[Findi
             f"{overlap_in_words(count, earlier)}, as loop recording leaves them",
             "Nothing to do here: training and data import leave them out, so that no moment counts twice, or is held "
             "out and trained on.",
+        )
+    ]
+
+
+def incomplete_pairs(clip: Clip, lacks: Mapping[str, str]) -> list[Finding]:
+    """Return the finding that a clip lacks what training on stereo pairs needs, if it does.
+
+    Args:
+        clip: the clip.
+        lacks: what clips lack, by the name of the clip (`data.stereo_pairs.stereo_lacks`).
+
+    >>> clip = Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), ())
+    >>> incomplete_pairs(clip, {"a": "no right images"})[0].found
+    'no right images, so that packdepth init uses no stereo pairs'
+    """
+    if clip.name not in lacks:
+        return []
+    return [
+        Finding(
+            "stereo",
+            "warning",
+            f"{lacks[clip.name]}, so that packdepth init uses no stereo pairs",
+            "Add what is missing, or leave the clip out: each frame of each clip needs a right image, and each clip "
+            "the baseline in metres.",
         )
     ]
 

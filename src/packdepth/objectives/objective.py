@@ -17,6 +17,8 @@ from packdepth.objectives.term import Term
 from packdepth.records import Batch, Outputs
 
 OUTPUTS = frozenset(field.name for field in fields(Outputs))
+KEEP_FINITE = "keep what it divides by, and the arguments of its logarithms and roots, away from zero"
+"""Advice on a term of another project that is not finite, the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,4 @@ def _check_value(kind: str, value: object) -> None:
         found = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise InputError(f"objective term '{kind}' returns {found}, but a term returns a scalar tensor: take its mean")
     if not torch.isfinite(value):
-        raise InputError(
-            f"objective term '{kind}' is {float(value.detach())} on the first samples; keep what it divides by, and "
-            f"the arguments of its logarithms and roots, away from zero"
-        )
+        raise InputError(f"objective term '{kind}' is {float(value.detach())} on the first samples; {KEEP_FINITE}")

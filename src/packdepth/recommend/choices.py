@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from packdepth.data.held_out import tail_length, without_tail
+from packdepth.data.stereo_pairs import stereo_lack, stereo_lacks
 from packdepth.data.targets import distance_source, has_measured_depth, has_metric_height, metres_advice, target_indices
 from packdepth.networks.options import BEST_ENCODER, has_best_weights
 from packdepth.optimization.muon import BOUNDING_DECAY
@@ -190,6 +191,8 @@ def scale_in_advance(choices: Sequence[Choice], look: Look) -> str:
     if found:
         return f"metres from {', '.join(dict.fromkeys(found))}"
     advice = f"{metres_advice(look.clips)} to import or init"
+    if unused_stereo(look):
+        advice = f"add what the stereo pairs lack, or {advice}"
     measured = sum(any(map(has_measured_depth, clip.frames)) for clip in look.clips)
     if measured and measured == len(look.clips):
         return f"up to a factor: outside the held-out frames not every clip has measured depth; {advice}"
@@ -245,7 +248,16 @@ def uses_stereo(look: Look) -> bool:
     Args:
         look: measurements of the data.
     """
-    return all(map(_has_pairs, look.clips))
+    return all(stereo_lack(clip) is None for clip in look.clips)
+
+
+def unused_stereo(look: Look) -> list[str]:
+    """Return why the run does not train on the stereo pairs that some clips have, a phrase for each clip.
+
+    Args:
+        look: measurements of the data.
+    """
+    return [f"{name}: {lack}" for name, lack in stereo_lacks(look.clips).items()]
 
 
 def context_offsets(look: Look) -> list[int]:
@@ -634,8 +646,3 @@ def _training(situation: Situation) -> list[Choice]:
         Choice("training.accelerator", budget.accelerator, "the device that the time was measured on"),
         *processes,
     ]
-
-
-def _has_pairs(clip: Clip) -> bool:
-    """Return whether every frame has a right image at a known distance."""
-    return clip.baseline is not None and all(frame.right is not None for frame in clip.frames)

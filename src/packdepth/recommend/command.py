@@ -24,7 +24,9 @@ from packdepth.recommend.choices import (
     choose,
     plan_in_words,
     scale_in_advance,
+    unused_stereo,
     usable,
+    uses_stereo,
     with_steps,
 )
 from packdepth.recommend.look import Look, Without, hidden, look
@@ -102,10 +104,13 @@ def init(
     if any(choice.key == "camera" for choice in choices):
         guesses = dict.fromkeys(guess_in_words(clip) for clip in looked.clips if clip.missing_camera is not None)
         print(f"camera     not known: learned with depth, from a guess of {' and '.join(guesses)}")
+    pairs = unused_stereo(looked)
+    if pairs:
+        print("stereo     not used, as some clips lack what it needs:\n           " + "\n           ".join(pairs))
     print(f"depth      {scale_in_advance(choices, looked)}")
     print("\n".join(plan_in_words(choices, budget, slowdown)))
     with replacing(output) as temporary:
-        temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out)))
+        temporary.write_text(run_text(choices, _headline(Path(source), minutes, left_out, pairs)))
     return output
 
 
@@ -192,22 +197,24 @@ def check_trainable(looked: Look, path: Path) -> None:
         path: their path, for the message.
     """
     measured = any(frame.depth is not None or frame.lidar is not None for clip in looked.clips for frame in clip.frames)
-    stereo = any(frame.right is not None for clip in looked.clips for frame in clip.frames)
-    if measured or stereo:
+    if measured or uses_stereo(looked):
         return
+    pairs = unused_stereo(looked)
+    without = f"stereo pairs that can be used ({'; '.join(pairs[:3])})" if pairs else "right images"
+    way_out = "add what the stereo pairs lack, or " if pairs else ""
     if not looked.is_sequential:
         short = max((len(clip.frames) for clip in looked.clips if not clip.independent), default=None)
         what = (
             "unrelated images" if short is None else f"{counted(short, 'consecutive frame')} at most, of the 3 needed,"
         )
         raise InputError(
-            f"{path}: holds {what} without right images and without measured depth, so that nothing teaches depth; "
-            f"give a longer video, or frames in the order of time"
+            f"{path}: holds {what} without {without} and without measured depth, so that nothing teaches depth; "
+            f"{way_out}give a longer video, or frames in the order of time"
         )
     if looked.static == 1:
         raise InputError(
-            f"{path}: the camera never moves, so that nothing teaches depth; give frames of a moving camera (see "
-            f"packdepth data check)"
+            f"{path}: the camera never moves, and there are no {without}, so that nothing teaches depth; {way_out}give "
+            f"frames of a moving camera (see packdepth data check)"
         )
 
 
@@ -234,7 +241,7 @@ def _slowdown(timed: Sequence[StepTime], processes: int) -> float:
     return slowdown if slowdown <= BUSY else slowdown + (processes - 1) / cores()
 
 
-def _headline(source: Path, minutes: float, left_out: Sequence[str]) -> str:
+def _headline(source: Path, minutes: float, left_out: Sequence[str], pairs: Sequence[str]) -> str:
     """Return the comment at the top of the run file."""
     lines = [
         f"Written by `packdepth init {source} --minutes {minutes:g}`. Change what you like; the values and their",
@@ -242,5 +249,7 @@ def _headline(source: Path, minutes: float, left_out: Sequence[str]) -> str:
         "where these pages are.",
         *(["Left out:"] if left_out else []),
         *(f"  {reason}" for reason in left_out),
+        *(["Stereo pairs are not used, as some clips lack what they need:"] if pairs else []),
+        *(f"  {reason}" for reason in pairs),
     ]
     return "\n".join(lines)

@@ -16,13 +16,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 
 from packdepth.blocks import Block, ByKind, Family, blaming, package_of
-from packdepth.classes import STREET_CLASSES
 from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.height import HeightAboveRoad
 from packdepth.reading import refusing
-from packdepth.records import Clip, Frame, Readable
+from packdepth.records import Clip, Frame
 from packdepth.sources.calibrations.find import is_calibration
 from packdepth.sources.camera_file import check_in_pixels, with_camera
+from packdepth.sources.checked import checked_frame, checked_image
 from packdepth.sources.guess import FieldOfView, assume_fov
 from packdepth.sources.pose_scale import with_metric_poses
 from packdepth.sources.rigid import is_rigid
@@ -124,8 +124,8 @@ def unread_names(paths: Iterable[Path], suffixes: Collection[str]) -> list[str]:
     return [path.name for path in paths if path.suffix.lower() not in read and not is_calibration(path)]
 
 
-def check_found(kind: str, clips: object) -> None:
-    """Raise InputError, one sentence, unless a source of another project has found valid clips.
+def check_found(kind: str, clips: object) -> list[Clip]:
+    """Return the clips that a source of another project has found, with files that are checked when they are read.
 
     Names, times, speeds and poses of all frames are checked. The first image of each clip is read, and what else its
     frame has.
@@ -133,6 +133,8 @@ def check_found(kind: str, clips: object) -> None:
     Args:
         kind: kind of the source.
         clips: result of its `find`.
+
+    Raises InputError, one sentence, unless the clips are valid.
     """
     if not isinstance(clips, list) or not clips or not all(isinstance(clip, Clip) for clip in clips):
         found = "an empty list" if clips == [] else f"a {type(clips).__name__}"
@@ -140,6 +142,7 @@ def check_found(kind: str, clips: object) -> None:
     double = next((name for name, count in Counter(clip.name for clip in clips).items() if count > 1), None)
     if double is not None:
         raise InputError(f"source '{kind}': two clips are named {double}; give each its own name")
+    checked = []
     for clip in clips:
         names = [frame.name for frame in clip.frames]
         if not names or len(set(names)) < len(names):
@@ -150,17 +153,12 @@ def check_found(kind: str, clips: object) -> None:
         times = [frame.time for frame in clip.frames]
         if not clip.independent and any(later <= earlier for earlier, later in pairwise(times)):
             raise InputError(f"source '{kind}': times of clip {clip.name} do not rise; order its frames by their time")
-        first, size = clip.frames[0], (clip.camera.height, clip.camera.width)
-        for image in filter(None, (first.image, first.right)):
-            _check_array(kind, image, (*clip.image_size(first), 3), "uint8")
-        for file, dtype in (
-            (first.depth, "float32"),
-            (first.semantic, "uint8"),
-            (first.instance, "int32"),
-            (first.moving, "bool"),
-        ):
-            if file is not None:
-                _check_array(kind, file, size, dtype)
+        checked.append(replace(clip, frames=tuple(checked_frame(kind, clip, frame) for frame in clip.frames)))
+        first = checked[-1].frames[0]
+        others = first.right, first.depth, first.lidar, first.semantic, first.instance, first.moving
+        for file in filter(None, (checked_image(kind, clip, clip.frames[0]), *others)):
+            file.read()
+    return checked
 
 
 def _check_frame(kind: str, clip: Clip, frame: Frame) -> None:
@@ -186,16 +184,6 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
 
 
-def _check_array(kind: str, file: Readable, shape: tuple[int, ...], dtype: str) -> None:
-    """Raise InputError unless a file is read as an array of this shape and dtype."""
-    array = file.read()
-    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
-        found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
-        raise InputError(
-            f"source '{kind}': {file.path} is read as {found}; return a numpy array of {dtype} {list(shape)} for it"
-        )
-
-
 @contextmanager
 def _without_collection() -> Iterator[None]:
     """Let the garbage collector rest: frames hold no cycles, and a pass through a million of them takes seconds."""
@@ -213,8 +201,9 @@ class Source(Block, ABC):
 
     place: ClassVar[str] = "root"
     """Name of the field that holds the path of the data."""
-    class_names: ClassVar[tuple[str, ...]] = STREET_CLASSES
-    """Names of the classes of the format's label maps, by class id. Pixels with other ids are unlabeled."""
+    class_names: ClassVar[tuple[str, ...] | None] = None
+    """Names of the classes of the format's label maps, by class id; None if they differ from clip to clip
+    (`Clip.classes`). Pixels without a class have the id 255."""
 
     split_file: Path | None = None
     """Split file, which lists the clips to use, or the frames of them that may be targets (docs/reference/files.md).
@@ -322,7 +311,9 @@ class Source(Block, ABC):
         with refusing(at, f"data of the kind '{self.kind}'"), blamed, _without_collection():
             clips = self.find()
             if package_of(type(self)) is not None:
-                check_found(self.kind, clips)
+                clips = check_found(self.kind, clips)
+        if self.class_names is not None:
+            clips = [replace(clip, classes=self.class_names) for clip in clips]
         clips = [clip if camera is None else with_camera(clip, camera) for clip in clips]
         for clip in clips:
             check_known_camera(clip)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from packdepth.blocks import Closed, parse
 from packdepth.errors import InputError
@@ -30,6 +30,16 @@ MIN_FOCAL, MAX_FOCAL = 0.08, 30.0  # widths: a fisheye of 220 degrees has 0.13, 
 MAX_CENTER = 3.7  # focal lengths from the principal point to the middle of the image: 75 degrees off the optical axis,
 # farther than the borders of the widest pinhole images; a part that is cut from such an image lies nearer
 MAX_SHARE = 3.0  # a smaller focal length may be a share of the width instead of pixels
+
+
+def _positive_baseline(baseline: float) -> float:
+    """Return a baseline. Raises ValueError if it is not positive, as the entries of KITTI's matrices are not."""
+    if not baseline > 0:
+        raise ValueError(
+            f"is {baseline:g}; write the distance from the left camera to the right one in metres, which is positive "
+            f"(by KITTI's matrices it is (P2[0, 3] - P3[0, 3]) / fx)"
+        )
+    return baseline
 
 
 class LensFile(Closed):
@@ -80,7 +90,7 @@ class CameraFile(Closed):
     """Row of the principal point, in pixels from the center of the first pixel."""
     lens: LensFile | None = None
     """Lens of the images. They are undistorted when they are read; if left out, they are those of a pinhole camera."""
-    baseline_m: PositiveFloat | None = None
+    baseline_m: Annotated[float, AfterValidator(_positive_baseline)] | None = None
     """Distance from this camera to the right camera of a rectified stereo pair, in metres."""
     height_m: HeightAboveRoad | None = None
     """Height of the camera above the road, in metres."""

@@ -28,7 +28,8 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         kind: the kind of source; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`, such as `cameras=[left, right]`.
 
-    Raises InputError for data of no known kind or of several, and for an option that the kind does not take.
+    Raises InputError for data of no known kind or of several, for an option that the kind does not take, and for one
+    that is given twice.
     """
     require(path, "an image, a folder of images, a video or a data set")
     kind = kind or recognize(path)
@@ -39,6 +40,7 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
     except ValueError:
         raise InputError(f"--kind: '{kind}' is no kind of data; {nearest(kind, SOURCES.kinds())}") from None
     values = {"kind": kind, **found.block(path)}
+    given: dict[str, str] = {}
     for option in options:
         key, equals, text = option.partition("=")
         if not equals:
@@ -46,6 +48,9 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
                 f"'{option}' is not an option; write key=value, such as cameras=[left], speeds=LOG or camera=FILE, "
                 f"after the data and the output"
             )
+        if key in given:
+            raise InputError(f"option {option}: discards {given[key]}, which is given before it; keep one of both")
+        given[key] = option
         field = found.model_fields.get(key)
         is_texts = field is not None and is_list_of_text(field.annotation)
         try:

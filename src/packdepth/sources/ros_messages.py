@@ -15,6 +15,7 @@ from packdepth.errors import InputError
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import Lens
 from packdepth.reading import reason_of
+from packdepth.sources.calibrations.matrices import SensorPart
 from packdepth.sources.calibrations.record import named_lens
 from packdepth.sources.camera_file import check_in_pixels
 from packdepth.sources.stills import check_mode, opened_still
@@ -145,11 +146,21 @@ def calibration_key(info: Any) -> tuple[Any, ...]:
         info: the message.
     """
     arrays = (np.asarray(_field(info, name), dtype=np.float64).tobytes() for name in ("k", "p", "d"))
-    return (info.width, info.height, info.distortion_model, *arrays)
+    return (info.width, info.height, info.distortion_model, *sensor_part(info), *arrays)
+
+
+def sensor_part(info: Any) -> SensorPart:
+    """Return the part of the sensor that the images of a camera_info show.
+
+    Args:
+        info: the message.
+    """
+    roi = info.roi
+    return SensorPart(roi.x_offset, roi.y_offset, roi.width, roi.height, info.binning_x, info.binning_y)
 
 
 def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) -> Calibrated:
-    """Return the camera of a camera_info.
+    """Return the camera of the images of a camera_info: K or P is for the full sensor, roi and binning are applied.
 
     Args:
         info: the message.
@@ -158,7 +169,8 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
         rectified: whether the images are rectified, so that their camera is matrix P. If not, it is matrix K, and D is
             their distortion. None: they are raw, unless "rect" in the topic's name contradicts a distortion.
 
-    Raises InputError if it holds no calibration, for a lens that is not known, and if topic and calibration disagree.
+    Raises InputError if it holds no calibration, for a lens that is not known, if topic and calibration disagree, and
+    for a part of the sensor that is not inside it.
     """
     K, P, D = (np.asarray(_field(info, name), dtype=np.float64) for name in ("k", "p", "d"))
     if rectified:
@@ -172,7 +184,8 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
     if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
         raise InputError(f"{where} holds no calibration; give 'camera', a camera.yaml")
     try:
-        camera = Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height))
+        full = Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height))
+        camera = sensor_part(info).camera(full)
         check_in_pixels(camera)
     except ValueError as error:
         raise InputError(f"{where}: {error}; or give 'camera', a camera.yaml") from None

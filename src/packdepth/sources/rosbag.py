@@ -39,6 +39,7 @@ from packdepth.sources.ros_messages import (
     header_of,
     image_size_of,
     pixels_of,
+    sensor_part,
     sibling,
 )
 from packdepth.sources.tracks.track import Track
@@ -125,11 +126,13 @@ class Rosbag(UncalibratedSource):
             camera = facts["camera"]
             track = _speeds(reader, self.speed, self.file) if self.speed else None
         speeds = None if track is None else _speeds_at([stamp.time for stamp in stamps], track, topic)
+        part = sensor_part(infos[0]) if infos and not self.camera else None
+        applied = f" ({part.in_words})" if part and any(part) else ""
         for stamp in stamps:
             if (stamp.height, stamp.width) != (camera.height, camera.width):
                 raise InputError(
                     f"{self.file}: an image of {topic} is {stamp.width}x{stamp.height} pixels, but its calibration is "
-                    f"for {camera.width}x{camera.height}; give the camera of these images"
+                    f"for {camera.width}x{camera.height}{applied}; give the camera of these images"
                 )
         for one, other in pairwise(stamps):
             if one.time == other.time:

@@ -14,14 +14,16 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from packdepth.blocks import package_of
 from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.warp import synthesize
+from packdepth.objectives.objective import KEEP_FINITE
 from packdepth.objectives.term import Term
 from packdepth.records import Batch, Outputs
-from packdepth.training.module import DepthModule
+from packdepth.training.module import FINITE, DepthModule
 
 
 class RunLog(pl.Callback):
@@ -82,17 +84,19 @@ class RunLog(pl.Callback):
         Args:
             trainer: the trainer.
             module: the module.
-            outputs: the loss and its terms by name, see `DepthModule.training_step`.
+            outputs: the loss and its terms by name, and more, see `DepthModule.training_step`.
             batch: the batch.
             index: number of the batch in the epoch.
         """
         names = list(outputs)
         values = trainer.strategy.reduce(torch.stack([outputs[name].detach() for name in names]), reduce_op="mean")
         assert isinstance(values, Tensor)
-        row = {"step": float(trainer.global_step), "epoch": float(trainer.current_epoch)}
-        self.rows.append(row | dict(zip(names, values.tolist(), strict=True)))
+        found = dict(zip(names, values.tolist(), strict=True))
+        are_finite = found.pop(FINITE) == 1
+        self.rows.append({"step": float(trainer.global_step), "epoch": float(trainer.current_epoch)} | found)
         self.last = batch
-        check_finite(self.rows[-1]["loss"], self.path.parent, f"the loss of step {trainer.global_step}")
+        assert isinstance(module, DepthModule)
+        check_loss(self.rows[-1], module.objective.terms, are_finite, self.path.parent)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the rows and the panel of an epoch.
@@ -123,19 +127,40 @@ class RunLog(pl.Callback):
         writer.add_image("train/panel", picture, trainer.global_step, dataformats="HWC")
 
 
-def check_finite(value: float, output: Path, what: str) -> None:
+def check_loss(row: Mapping[str, float], terms: Sequence[Term], are_finite: bool, output: Path) -> None:
+    """Raise InputError, which ends the run and names the terms that are not finite, if the loss of a step is not.
+
+    Args:
+        row: the step, the loss and the values of the terms, by their names in `metrics.csv`.
+        terms: the terms of the objective.
+        are_finite: whether all predictions are finite. Then a term of another project is at fault by itself.
+        output: folder of the run.
+
+    >>> check_loss({"step": 3.0, "loss": 0.5}, [], True, Path("run"))
+    """
+    wrong = [term for term in terms if not math.isfinite(row[term.kind])]
+    what = f"the loss of step {row['step']:.0f}"
+    if wrong and are_finite and all(package_of(type(term)) is not None for term in wrong):
+        kinds = " and ".join(f"'{term.kind}'" for term in wrong)
+        raise InputError(f"{output}: {what} is {row['loss']} by its term {kinds}; {KEEP_FINITE}, and train again")
+    check_finite(row["loss"], output, what, [term.kind for term in wrong])
+
+
+def check_finite(value: float, output: Path, what: str, terms: Sequence[str] = ()) -> None:
     """Raise InputError, which ends the run, if a value is not finite.
 
     Args:
         value: the value.
         output: folder of the run.
         what: the value in words, for the message.
+        terms: the terms of a loss that are not finite.
 
     >>> check_finite(0.5, Path("run"), "the loss")
     """
     if not math.isfinite(value):
+        by = f" (not finite: {', '.join(terms)})" if terms else ""
         raise InputError(
-            f"{output}: {what} is {value}; lower the learning rates or set training.clip_norm, and train again"
+            f"{output}: {what} is {value}{by}; lower the learning rates or set training.clip_norm, and train again"
         )
 
 

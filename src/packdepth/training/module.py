@@ -35,6 +35,8 @@ from packdepth.training.initial import guiding_checkpoint, is_frozen, load_initi
 from packdepth.training.sharding import shard, share_buffers
 from packdepth.training.teacher import TeacherNetwork, teacher_network
 
+FINITE = "finite predictions"  # among the results of a training step; no kind of a term
+
 
 class DepthModule(pl.LightningModule):
     """Lightning module that trains a depth network and, if there are context frames, a pose network.
@@ -224,12 +226,17 @@ class DepthModule(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> dict[str, Tensor]:
         """Return the loss, under the name "loss", and the unweighted terms, by their kind.
 
+        Under the name `FINITE` is 1 if all predictions are finite, otherwise 0.
+
         Args:
             batch: the batch.
             index: number of the batch in the epoch; not used.
         """
-        loss, terms = self._loss(self(batch), self.calibrated(batch), self.trainer.global_step / self.steps)
-        return {"loss": loss, **{name: value.detach() for name, value in terms.items()}}
+        outputs = self(batch)
+        loss, terms = self._loss(outputs, self.calibrated(batch), self.trainer.global_step / self.steps)
+        predicted = [*outputs.inv_depths, outputs.T_context_target]
+        finite = torch.stack([each.isfinite().all() for each in predicted]).all().to(loss.dtype)
+        return {"loss": loss, FINITE: finite, **{name: value.detach() for name, value in terms.items()}}
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Accumulate the loss, and the metrics of frames with measured depth.
@@ -372,6 +379,14 @@ def optimizer_and_schedule(
                 f"{what}: build leaves out parameters of the group {group['name']} ({left} of "
                 f"{len(group['params'])}), which would not train; give the optimizer all groups"
             )
+    for made in optimizer.param_groups:
+        for key in ("name", "lr"):
+            if key not in made:
+                raise InputError(
+                    f"{what}: build makes a parameter group without '{key}', so that it is not known which learning "
+                    f"rate of the run file it has; pass `groups` on as they are, or make groups with name, params and "
+                    f"lr of them"
+                )
     return optimizer, LambdaLR(optimizer, lambda step: multiplier_at(training, step, steps))
 
 

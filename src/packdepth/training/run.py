@@ -25,7 +25,7 @@ from packdepth.data.faults import check_faults
 from packdepth.data.fields import FIELDS, check_offers
 from packdepth.data.filters import moving, static_frames
 from packdepth.data.held_out import trained_on, without_tail
-from packdepth.data.label_maps import check_labeled, check_sky
+from packdepth.data.label_maps import check_labeled, check_sky, common_classes
 from packdepth.data.overlap import without_repeated_frames
 from packdepth.data.targets import (
     check_calibrated,
@@ -80,6 +80,7 @@ LIGHTNING_CHATTER = (  # patterns of warnings of Lightning and of sharding that 
 )
 FIRST_IMAGES = 8  # number of images that a pretrained network is adapted to; enough for a median of all streets
 TRIED_SAMPLES = 2  # batch size of the trial of other projects' parts; more than 1, to find wrong batch dimensions
+MAX_STRETCH = 1.25  # of images at the image size: at sizes that init writes, it is up to 1.11; chosen
 OLD_FOV = 60.0  # degrees: the default of camera.fov before 0.2, which runs of that time state although nobody gave it
 FREE_ON_RESUME = {  # values of a run file that may be changed when a run is resumed
     "training.epochs",
@@ -245,6 +246,7 @@ def run_clips(run: Run, objective: Objective, checked: bool = False) -> RunClips
         assumed = distinct_cameras(assume_fov(uncalibrated, run.camera.fov))
     clips = moving(found, run.data.drop_static)
     _warn_of_standing_tails(found, validation, run.data.drop_static)
+    _warn_of_stretched_images([*clips, *validation], run.image_size)
     if not run.camera.learn:
         check_calibrated([*clips, *validation])
     check_offers(clips, objective.needs(), validation)
@@ -259,6 +261,7 @@ def run_clips(run: Run, objective: Objective, checked: bool = False) -> RunClips
         check_scans(clips)
     if run.networks.depth.label_classes is not None:
         check_labeled([*clips, *validation])
+        common_classes([*clips, *validation])  # raises InputError if they differ
     return RunClips(found, clips, validation, assumed, said_by_road)
 
 
@@ -272,6 +275,23 @@ def _warn_of_standing_tails(clips: Sequence[Clip], validation: Sequence[Clip], d
             warnings.warn(
                 f"{tail.name}: the camera stands in {standing} of the {counted(len(tail.frames), 'frame')} held out, "
                 f"which choose the best checkpoint; cut the clip before them with frames",
+                InputWarning,
+                stacklevel=2,
+            )
+
+
+def _warn_of_stretched_images(clips: Sequence[Clip], image_size: tuple[int, int]) -> None:
+    """Warn of clips whose images have another shape than the image size, once for each size of images."""
+    of_size: dict[tuple[int, int], dict[str, None]] = {}  # with the names of the clips, each once
+    for clip in clips:
+        of_size.setdefault((clip.camera.width, clip.camera.height), {})[clip.name] = None
+    for (width, height), names in of_size.items():
+        stretch = image_size[1] / image_size[0] * height / width
+        if not 1 / MAX_STRETCH <= stretch <= MAX_STRETCH:
+            side = f"{stretch:.2g} times as wide" if stretch > 1 else f"{1 / stretch:.2g} times as high"
+            warnings.warn(
+                f"{listed(list(names))}: images of {width}x{height} are stretched to {image_size[1]}x{image_size[0]}, "
+                f"{side} as they are; train on clips of one shape, with data.image_size, height first, of this shape",
                 InputWarning,
                 stacklevel=2,
             )

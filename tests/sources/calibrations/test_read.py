@@ -98,6 +98,15 @@ cam1:
 """
 COLMAP = "# Camera list with one line of data per camera:\n#   CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]\n"
 OWN = "width: 640\nheight: 480\nfx: 500.5\nfy: 501.5\ncx: 319.5\ncy: 239.5\n"
+PART = (  # of a sensor of 1400x1000 pixels: 1280x960 of them, four of which are one pixel
+    CAMERA_INFO.replace("height: 480\nwidth: 640", "height: 1000\nwidth: 1400")
+    .replace("K: [500.5, 0.0, 319.5, 0.0, 501.5, 239.5", "K: [1001.0, 0.0, 699.5, 0.0, 1003.0, 499.5")
+    .replace("binning_x: 0\nbinning_y: 0", "binning_x: 2\nbinning_y: 2")
+    .replace(
+        "x_offset: 0\n  y_offset: 0\n  height: 0\n  width: 0",
+        "x_offset: 60\n  y_offset: 20\n  height: 960\n  width: 1280",
+    )
+)
 
 
 def read(tmp_path: Path, text: str, name: str = "camera.yaml") -> CameraFile:
@@ -144,6 +153,9 @@ def check(file: CameraFile, lens: Lens | None) -> None:
             CAMERA_INFO.replace("plumb_bob", "rational_polynomial").replace("-0.002, 0.01]", "-0.002, 0.01, 1, 2, 3]"),
             BrownConrady(*D5, 1, 2, 3),
         ),
+        (CAMERA_INFO.replace("height: 0\n  width: 0", "height: 480\n  width: 640"), BROWN),
+        (CAMERA_INFO.replace("binning_x: 0\nbinning_y: 0", "binning_x: 1\nbinning_y: 1"), BROWN),
+        (PART, BROWN),
         (CAMERA_INFO_2, FISHEYE),
         (CALIBRATOR, BROWN),
         (CALIBRATOR.replace("distortion_model: plumb_bob\n", ""), BROWN),
@@ -217,8 +229,9 @@ def test_one_of_several_cameras_is_named(tmp_path: Path, complaint: Callable[...
         (CAMERA_INFO.replace("plumb_bob", "thin_prism"), ["thin_prism", "plumb_bob"]),
         (CAMERA_INFO.replace("width: 640", "wide: 640"), ["image_width"]),
         (CAMERA_INFO.replace("width: 640", "width: 0"), ["image_width"]),
-        (CAMERA_INFO.replace("binning_x: 0", "binning_x: 2"), ["binning"]),
-        (CAMERA_INFO.replace("x_offset: 0", "x_offset: 64"), ["roi"]),
+        (CAMERA_INFO.replace("binning_x: 0", "binning_x: -2"), ["roi and binning", "whole numbers"]),
+        (CAMERA_INFO.replace("binning_x: 0", "binning_x: two"), ["roi and binning", "two"]),
+        (CAMERA_INFO.replace("x_offset: 0", "x_offset: 64"), ["roi 0x0 at 64, 0", "not inside its 640x480", "set roi"]),
         (CAMERA_INFO.replace("500.5, 0.0, 319.5", "500.5, 0.3, 319.5"), ["skew"]),
         (CAMERA_INFO.replace("500.5", "0.0"), ["focal lengths"]),
         (CAMERA_INFO.replace("500.5, 0.0, ", "500.5, "), ["camera matrix", "9 numbers"]),

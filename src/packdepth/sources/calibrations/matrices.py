@@ -2,16 +2,17 @@
 
 * OpenCV: camera_matrix and distortion_coefficients, as YAML (`!!opencv-matrix`) or XML;
 * camera_calibration: the same with image_width, image_height and distortion_model, as ROS's calibrator writes it;
-* CameraInfo: K, D, width, height and distortion_model, as `rostopic echo` prints the message.
+* CameraInfo: K, D, width, height, distortion_model, roi and binning, as `rostopic echo` prints the message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from packdepth.errors import InputError
+from packdepth.geometry.camera import Camera
 from packdepth.geometry.lens import Lens
 from packdepth.sources.calibrations.record import Calibration, calibration, named_lens, numbers, pixels
 
@@ -20,6 +21,56 @@ MATRIX = ("cameramatrix", "k", "intrinsicmatrix")
 COEFFICIENTS = ("distortioncoefficients", "distortioncoeffs", "distcoeffs", "distcoefs", "d")
 MODEL = ("distortionmodel", "lensmodel")
 WIDTH, HEIGHT, SIZE = ("imagewidth", "width"), ("imageheight", "height"), ("imagesize",)
+ROI = ("x_offset", "y_offset", "width", "height")
+
+
+class SensorPart(NamedTuple):
+    """The part of a sensor that images show, as roi and binning of a CameraInfo state it.
+
+    >>> full = Camera(fx=276.0, fy=276.0, cx=340.5, cy=118.5, width=704, height=188)
+    >>> SensorPart(100, 20, 352, 94, 2, 2).camera(full)
+    Camera(fx=138.0, fy=138.0, cx=120.0, cy=49.0, width=176, height=47)
+    >>> SensorPart(0, 0, 0, 0, 0, 0).camera(full)  # the whole sensor
+    Camera(fx=276.0, fy=276.0, cx=340.5, cy=118.5, width=704, height=188)
+    """
+
+    left: int  # column of the first pixel, in pixels of the full image, as the next three
+    top: int  # row of the first pixel
+    width: int  # 0: up to the width of the full image
+    height: int  # 0: up to the height of the full image
+    binning_x: int  # columns that are one column of the images; 0 is 1
+    binning_y: int  # rows that are one row of the images; 0 is 1
+
+    @property
+    def in_words(self) -> str:
+        """The part in a few words.
+
+        >>> SensorPart(100, 50, 352, 94, 0, 0).in_words
+        'roi 352x94 at 100, 50; binning 0x0'
+        """
+        return f"roi {self.width}x{self.height} at {self.left}, {self.top}; binning {self.binning_x}x{self.binning_y}"
+
+    def camera(self, full: Camera) -> Camera:
+        """Return the camera of the images.
+
+        Binned pixels are the means of windows, so that their centers follow the half-pixel rule.
+
+        Args:
+            full: the camera of the full image, which width, height, K and P of a CameraInfo are for.
+
+        Raises ValueError if the part is not inside the full image: then it is not known what K is for.
+        """
+        width, height = self.width or full.width, self.height or full.height
+        columns, rows = max(self.binning_x, 1), max(self.binning_y, 1)
+        inside = self.left + width <= full.width and self.top + height <= full.height
+        if not inside or columns > width or rows > height:
+            raise ValueError(
+                f"its part of the sensor ({self.in_words}) is not inside its {full.width}x{full.height} pixels, which "
+                f"must be the full sensor's, as K must; set roi and binning to 0 if they are those of the images"
+            )
+        binned_width, binned_height = width // columns, height // rows
+        part = full.cropped(self.top, self.left, binned_height * rows, binned_width * columns)
+        return part if columns == rows == 1 else part.resized(binned_height, binned_width)
 
 
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -42,7 +93,8 @@ def holds_matrix(values: Mapping[Any, Any]) -> bool:
 def read_matrices(where: str, values: Mapping[Any, Any]) -> Calibration:
     """Return the calibration of a camera matrix and distortion coefficients.
 
-    For ROS this is the raw image: K and D, not the rectified image's R and P.
+    For ROS this is the raw image: K and D, not the rectified image's R and P. If a CameraInfo is for a part of the
+    sensor or for binned pixels, the calibration is that of the images.
 
     Args:
         where: file, for the message.
@@ -58,9 +110,13 @@ def read_matrices(where: str, values: Mapping[Any, Any]) -> Calibration:
     K = numbers(_data(_first(fields, MATRIX)), f"{where}: camera matrix", 9)
     if any(K[i] for i in (1, 3, 6, 7)) or K[8] != 1:
         raise InputError(f"{where}: camera matrix: is no fx 0 cx 0 fy cy 0 0 1 ({K}); packdepth takes no skew")
-    _check_whole(where, fields)
-    lens = _lens(where, fields)
-    return calibration(where, _size(where, fields), (K[0], K[4], K[2], K[5]), lens)
+    full = calibration(where, _size(where, fields), (K[0], K[4], K[2], K[5]), _lens(where, fields))
+    part = _part(where, fields)
+    try:
+        camera = part.camera(Camera(full.fx, full.fy, full.cx, full.cy, full.width, full.height))
+    except ValueError as error:
+        raise InputError(f"{where}: {error}, or write a camera.yaml of the images") from None
+    return Calibration(camera.width, camera.height, *camera.numbers, full.lens)
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -99,16 +155,15 @@ def _size(where: str, fields: Mapping[str, Any]) -> tuple[int, int]:
     return pixels(width, f"{where}: image_width"), pixels(height, f"{where}: image_height")
 
 
-def _check_whole(where: str, fields: Mapping[str, Any]) -> None:
-    """Raise InputError for a CameraInfo of a part of the sensor, or of binned pixels: K is for the whole image."""
+def _part(where: str, fields: Mapping[str, Any]) -> SensorPart:
+    """Return the part of the sensor that a CameraInfo states; the whole sensor for other files."""
     roi = fields.get("roi")
-    parts = [roi.get(name) for name in ("x_offset", "y_offset", "width", "height")] if isinstance(roi, Mapping) else []
-    bins = [fields.get(name) for name in ("binningx", "binningy")]
-    if any(parts) or any(value not in (None, 0, 1) for value in bins):
-        raise InputError(
-            f"{where}: is for a region of the image or for binned pixels (roi, binning); give width, height, fx, fy, "
-            f"cx, cy of the images as they are, in a camera.yaml"
-        )
+    sides = [roi.get(name) for name in ROI] if isinstance(roi, Mapping) else [0] * len(ROI)
+    values = [value or 0 for value in (*sides, fields.get("binningx"), fields.get("binningy"))]
+    found = numbers(values, f"{where}: roi and binning")
+    if any(value < 0 or value % 1 for value in found):
+        raise InputError(f"{where}: roi and binning: must be whole numbers of pixels, at least 0 (found {values})")
+    return SensorPart(*map(int, found))
 
 
 def xml_fields(where: str, text: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def templates(path: Path) -> Iterator[str]:
 
 
 TEMPLATES = sorted({text for path in SOURCE.rglob("*.py") for text in templates(path) if len(text) > 12})
+LITERALS = [re.sub(r"\\(.)", r"\1", template.replace(".+", "\0")) for template in TEMPLATES]  # \0 stands for a value
 
 
 def titles() -> set[str]:
@@ -44,12 +45,9 @@ def titles() -> set[str]:
 
 def is_said(quote: str) -> bool:
     """Return whether the code can say a quote, in which `...` stands for a value."""
-    words = [part.strip() for part in quote.split("...")]
-    for template in TEMPLATES:
-        literal = re.sub(r"\\(.)", r"\1", template.replace(".+", "\0"))
-        if re.search(r"[^\0]*(\0)?[^\0]*".join(re.escape(word) for word in words if word), literal, re.DOTALL):
-            return True
-    return False
+    words = [word for part in quote.split("...") if (word := part.strip())]
+    pattern = re.compile(r"[^\0]*(\0)?[^\0]*".join(map(re.escape, words)), re.DOTALL)
+    return any(pattern.search(text) for text in LITERALS if all(word in text for word in words))
 
 
 QUOTES = [quote for row in ROWS for quote in re.findall(r"`([^`]+)`", row[1]) if quote != "-o FOLDER"]

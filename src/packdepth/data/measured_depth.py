@@ -109,10 +109,10 @@ def _turned(pairs: Sequence[Pair], motions: Sequence[Motion | None], words: Dept
     for what, turn in TURNED.items():
         better = _median_error([motion_of(pair, turn(pair.points)) for pair in pairs])
         if better < min(BETTER * error, GOOD_ERROR):
-            meant = f" ({words.inverse}?)" if what == INVERTED else ""
+            wrong = f"{what} ({words.inverse}?)" if what == INVERTED else what
             return Disagreement(
                 words.name,
-                f"{words.subject} is {what}{meant}: as it is, it leaves {error:.2f} px of the motion of the images "
+                f"{words.subject} is {wrong}: as it is, it leaves {error:.2f} px of the motion of the images "
                 f"unexplained, the other way {better:.2f}",
                 words.inverse_advice if what == INVERTED else words.axes_advice,
             )

@@ -13,7 +13,7 @@ from packdepth.checkpoint import agrees_on_average
 from packdepth.data.targets import distance, distance_source, unbroken
 from packdepth.disk import replaced_together
 from packdepth.errors import InputError, InputWarning
-from packdepth.evaluation.odometry import distances, odometry_errors
+from packdepth.evaluation.odometry import MIN_PATH, distances, odometry_errors
 from packdepth.evaluation.odometry_page import PathFromAbove, write_odometry_page
 from packdepth.evaluation.odometry_report import OdometryReport
 from packdepth.evaluation.trajectory_files import write_kitti, write_tum
@@ -152,7 +152,7 @@ def clip_odometry(
         scale = f"{scale_of_clip(clip, meta.model_copy(update={'scale_checks': []}))}; {OWN_LENGTHS}"
     length = float(distances(poses)[-1])
     measured_length = _length_by_speeds(clip) if errors is None else errors.distance
-    if is_metric_for(clip, meta) and measured_length and not agrees_on_average(length / measured_length):
+    if is_metric_for(clip, meta) and measured_length is not None and not _agree(length, measured_length):
         contradiction = f"it is {length:.2f} m long where {measured_length:.2f} m are measured"
         scale = f"{scale}; but {contradiction}"
         warnings.warn(
@@ -178,6 +178,11 @@ def clip_odometry(
     if output is not None:
         _write(output, report, true)
     return report
+
+
+def _agree(length: float, measured: float) -> bool:
+    """Return whether two lengths of a path, in metres, are about equal, or those of a camera that stands."""
+    return agrees_on_average(max(length, MIN_PATH) / max(measured, MIN_PATH))
 
 
 def _length_by_speeds(clip: Clip) -> float | None:

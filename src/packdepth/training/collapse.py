@@ -57,12 +57,10 @@ def flat_depth(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> Fl
     depth = _depth_everywhere(predictor, clips)
     if depth is None:
         return None
-    found = f"depth is {depth:.3g} m everywhere"
     if len(losses) < MIN_STEPS:
-        steps = counted(len(losses), "step")
         return Flat(
-            f"{folder}: {found}, but {steps} are too few to tell whether the training collapses; {MIN_STEPS} or more "
-            f"tell it",
+            f"{folder}: depth is {depth:.3g} m everywhere, but {counted(len(losses), 'step')} are too few to tell "
+            f"whether the training collapses; {MIN_STEPS} or more tell it",
             collapsed=False,
         )
     start = getattr(run.networks.depth, "initial_depth", None)  # metres, of the untrained network, if it is known
@@ -72,13 +70,16 @@ def flat_depth(folder: Path, run: Run, clips: Sequence[Clip], device: str) -> Fl
         return None
     elif _may_be_flat(predictor, clips):
         return Flat(
-            f"{folder}: {found}: that is right for a flat scene that the camera faces and moves along, such as the "
-            f"ground straight below; of any other scene nothing was learned",
+            f"{folder}: depth is {depth:.3g} m everywhere: that is right for a flat scene that the camera faces and "
+            f"moves along, such as the ground straight below; of any other scene nothing was learned",
             collapsed=False,
         )
     else:
         cause = f"it started at {start:.3g} m"
-    return Flat(f"{folder}: the training collapsed: {cause}, and {found}; {_advice(run)}", collapsed=True)
+    return Flat(
+        f"{folder}: the training collapsed: {cause}, and depth is {depth:.3g} m everywhere; {_advice(run)}",
+        collapsed=True,
+    )
 
 
 def _advice(run: Run) -> str:

@@ -158,9 +158,9 @@ def check_finite(value: float, output: Path, what: str, terms: Sequence[str] = (
     >>> check_finite(0.5, Path("run"), "the loss")
     """
     if not math.isfinite(value):
-        by = f" (not finite: {', '.join(terms)})" if terms else ""
+        found = f"{value} (not finite: {', '.join(terms)})" if terms else value
         raise InputError(
-            f"{output}: {what} is {value}{by}; lower the learning rates or set training.clip_norm, and train again"
+            f"{output}: {what} is {found}; lower the learning rates or set training.clip_norm, and train again"
         )
 
 

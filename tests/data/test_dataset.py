@@ -200,8 +200,12 @@ def test_stereo_needs_right_images_of_all_frames_and_their_baseline(clip: Clip) 
     paired, needs = with_right_images(clip), {"stereo": ("right",)}
     check_offers([paired], needs)
     one_less = (replace(paired.frames[0], right=None), *paired.frames[1:])
-    for bare in (clip, replace(paired, baseline=None), replace(paired, frames=one_less)):
-        with pytest.raises(InputError, match=r"'stereo' needs right images, but clip .* has no right image for each"):
+    for bare, lack in (
+        (clip, "no right images"),
+        (replace(paired, baseline=None), "no baseline_m in its camera.yaml"),
+        (replace(paired, frames=one_less), f"no right image for 1 of its {len(one_less)} frames, the first is 000000"),
+    ):
+        with pytest.raises(InputError, match=rf"'stereo' needs stereo pairs, but clip .* has {lack}"):
             check_offers([paired, bare], needs)
 
 

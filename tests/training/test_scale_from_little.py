@@ -106,7 +106,7 @@ def test_everything_together(fusion: str, rich_file: Path, rich_clip: Path, tmp_
 
 LACKS = {
     "velocity": "'velocity' needs the distance traveled between frames, but clip .*/lacking .* has neither speed nor",
-    "stereo": "'stereo' needs right images, but clip .*/lacking .* has no right image for each of its frames",
+    "stereo": "'stereo' needs stereo pairs, but clip .*/lacking .* has no right images; add what is missing, or remove the term",
     "reprojected": "'reprojected' needs measured depth, but clip .*/lacking .* has neither a depth map nor a LiDAR",
 }
 
@@ -147,7 +147,7 @@ def test_beams_train_and_the_others_judge(rich_file: Path, rich_clip: Path, tmp_
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("objective=[{kind: stereo}]", r"'stereo' needs right images, but clip .*moving_clip.* has no right image"),
+        ("objective=[{kind: stereo}]", r"'stereo' needs stereo pairs, but clip .*moving_clip.* has no right images"),
         ("data.beams=4", r"data\.beams chooses .* but clip folder/moving_clip .* has no scan"),
     ],
 )

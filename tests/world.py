@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from arrays import Array
 from PIL import Image
 
 from packdepth.geometry.camera import Camera
+from packdepth.records import Clip, Frame
 
 CAMERA = Camera(fx=60.0, fy=58.0, cx=46.0, cy=22.5, width=96, height=48)
 FRAMES = 6
@@ -81,12 +83,42 @@ def detailed(index: float, camera: Camera, right: float = 0.0) -> np.ndarray:
     return (255 * (0.6 * image + 0.08 * np.asarray(detail)[..., None] + 0.2).clip(0, 1)).astype(np.uint8)
 
 
-def scan(index: float) -> np.ndarray:
+def scan(index: float, camera: Camera = CAMERA) -> np.ndarray:
     """Return one point for each pixel, as a scanner in the camera measures it: [N, 3] metres, in the camera frame."""
-    v, u = np.meshgrid(np.arange(CAMERA.height), np.arange(CAMERA.width), indexing="ij")
-    depth = render(index)[1]
-    return np.stack([(u - CAMERA.cx) / CAMERA.fx * depth, (v - CAMERA.cy) / CAMERA.fy * depth, depth], -1).reshape(
+    v, u = np.meshgrid(np.arange(camera.height), np.arange(camera.width), indexing="ij")
+    depth = render(index, camera)[1]
+    return np.stack([(u - camera.cx) / camera.fx * depth, (v - camera.cy) / camera.fy * depth, depth], -1).reshape(
         -1, 3
+    )
+
+
+def detailed_clip(camera: Camera, frames: int, step: float, rate: float, baseline: float) -> Clip:
+    """Return a clip of detailed stereo pairs in memory, with a LiDAR point for each third pixel, speeds and poses.
+
+    Args:
+        camera: the intrinsics.
+        frames: number of frames.
+        step: distance of neighbors, in frames of the world.
+        rate: frames a second.
+        baseline: distance of the right camera, metres.
+    """
+    return Clip(
+        "folder/a",
+        Path("a"),
+        camera,
+        tuple(
+            Frame(
+                name=f"{number:06d}",
+                time=number / rate,
+                image=Array(detailed(number * step, camera)),
+                right=Array(detailed(number * step, camera, baseline)),
+                lidar=Array(scan(number * step, camera)[::3]),
+                speed=rate * step * STEP,
+                pose=pose(number * step),
+            )
+            for number in range(frames)
+        ),
+        baseline=baseline,
     )
 
 

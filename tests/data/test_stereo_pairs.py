@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import world
 from arrays import Array
@@ -26,24 +24,7 @@ FRAMES = 7
 
 def drive(rate: float = 10.0) -> Clip:
     """Return a drive of 5 m/s with right images, speeds, poses and LiDAR, at a number of frames a second."""
-    frames = []
-    for number in range(FRAMES):
-        index = number * 10 / rate
-        depth = world.render(index, CAMERA)[1]
-        v, u = np.mgrid[: CAMERA.height, : CAMERA.width]
-        points = np.stack([(u - CAMERA.cx) / CAMERA.fx * depth, (v - CAMERA.cy) / CAMERA.fy * depth, depth], -1)
-        frames.append(
-            Frame(
-                name=f"{number:06d}",
-                time=number / rate,
-                image=Array(world.detailed(index, CAMERA)),
-                right=Array(world.detailed(index, CAMERA, BASELINE)),
-                lidar=Array(points.reshape(-1, 3)[::3]),
-                speed=10 * world.STEP,
-                pose=world.pose(index),
-            )
-        )
-    return Clip("folder/a", Path("a"), CAMERA, tuple(frames), baseline=BASELINE)
+    return world.detailed_clip(CAMERA, FRAMES, step=10 / rate, rate=rate, baseline=BASELINE)
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def test_everything_together(fusion: str, rich_file: Path, rich_clip: Path, tmp_
 
 LACKS = {
     "velocity": "'velocity' needs the distance traveled between frames, but clip .*/lacking .* has neither speed nor",
-    "stereo": "'stereo' needs stereo pairs, but clip .*/lacking .* has no right images; add what is missing, or remove the term",
+    "stereo": "'stereo' needs stereo pairs, but clip .*/lacking .* has no right images; add",
     "reprojected": "'reprojected' needs measured depth, but clip .*/lacking .* has neither a depth map nor a LiDAR",
 }
 

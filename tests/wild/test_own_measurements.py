@@ -42,24 +42,7 @@ def picture(index: float, right: float = 0.0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def clip() -> Clip:
     """A drive with right images, LiDAR of each pixel, speeds and poses."""
-    frames = []
-    for number in range(FRAMES):
-        index = number * STEP
-        depth = world.render(index, CAMERA)[1]
-        v, u = np.mgrid[: CAMERA.height, : CAMERA.width]
-        points = np.stack([(u - CAMERA.cx) / CAMERA.fx * depth, (v - CAMERA.cy) / CAMERA.fy * depth, depth], -1)
-        frames.append(
-            Frame(
-                name=f"{number:06d}",
-                time=number / 10,
-                image=Array(picture(index)),
-                right=Array(picture(index, BASELINE)),
-                lidar=Array(points.reshape(-1, 3)[::3]),
-                speed=10 * STEP * world.STEP,
-                pose=world.pose(index),
-            )
-        )
-    return Clip("world", Path("world"), CAMERA, tuple(frames), baseline=BASELINE)
+    return world.detailed_clip(CAMERA, FRAMES, STEP, world.RATE, BASELINE)
 
 
 def changed(clip: Clip, change: Callable[[int, Frame], Frame]) -> Clip:
@@ -146,7 +129,7 @@ def taught(clip: Clip, folder: Path, write: Written, inverse: bool, metric: bool
 @pytest.mark.parametrize("wrong", WRONG_MAPS)
 def test_a_teachers_maps_are_checked_as_measured_depth_is(clip: Clip, tmp_path: Path, wrong: str) -> None:
     write, inverse, metric, text = WRONG_MAPS[wrong]
-    with pytest.raises(InputError, match=rf"^world: the depth of the teacher's maps in {tmp_path} {text}"):
+    with pytest.raises(InputError, match=rf"^a: the depth of the teacher's maps in {tmp_path} {text}"):
         taught(clip, tmp_path, write, inverse, metric)
 
 

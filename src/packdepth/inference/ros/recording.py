@@ -150,7 +150,8 @@ def predict_recording(
                 f"{input}: has {len(topics)} cameras, but {option} is of one; name its images, such as "
                 f"image={topics[0]}"
             )
-    opened = [open_clips(input, kind, [*options, f"image={topic}"], camera, fov)[0] for topic in topics]
+    chosen = [list(options) if source.image else [*options, f"image={topic}"] for topic in topics]
+    opened = [open_clips(input, kind, each, camera, fov)[0] for each in chosen]
     predictor = load(checkpoint, precision=precision, runtime=runtime)
     predictor.batch = batch
     points.check_confidence(predictor.has_confidence, checkpoint)

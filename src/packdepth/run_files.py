@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.reading import parse_yaml, reason_of
 
 _INSTALLED = Path(__file__).parent / "configs"
@@ -47,8 +48,9 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
         path: the run file; `configs/NAME.yaml` is packdepth's own if no such file exists.
         overrides: texts `key=value`.
 
-    Raises InputError, one sentence, for a missing file, broken YAML, an override that discards another one, or a
-    variable that is not set.
+    Warns of an override that discards an earlier one: the later one counts.
+
+    Raises InputError, one sentence, for a missing file, broken YAML, or a variable that is not set.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "run.yaml"
@@ -72,7 +74,11 @@ def read_yaml(path: Path, overrides: tuple[str, ...] = ()) -> Any:
         for earlier, before in given.items():
             if earlier[: len(place)] == place:
                 advice = "keep one of both" if earlier == place else "write it first"
-                raise InputError(f"{path}: override {override}: discards {before}, which is given before it; {advice}")
+                warnings.warn(
+                    f"{path}: override {override}: discards {before}, which is given before it; {advice}",
+                    InputWarning,
+                    stacklevel=2,
+                )
         given[place] = override
     return _expand(values, str(path))
 

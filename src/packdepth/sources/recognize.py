@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +10,7 @@ from typing import Any, get_args
 import yaml
 
 from packdepth.blocks import blaming, nearest, parse
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.reading import parse_yaml
 from packdepth.sources.base import SOURCES, Source
 from packdepth.sources.content import refuse_disguise
@@ -28,8 +29,9 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
         kind: the kind of source; if left out, it is recognized by the content.
         options: options of the source, each as `key=value`, such as `cameras=[left, right]`.
 
-    Raises InputError for data of no known kind or of several, for an option that the kind does not take, and for one
-    that is given twice.
+    Warns of an option that is given twice: the later one counts.
+
+    Raises InputError for data of no known kind or of several, and for an option that the kind does not take.
     """
     require(path, "an image, a folder of images, a video or a data set")
     kind = kind or recognize(path)
@@ -49,7 +51,11 @@ def source_at(path: Path, kind: str | None = None, options: Sequence[str] = ()) 
                 f"after the data and the output"
             )
         if key in given:
-            raise InputError(f"option {option}: discards {given[key]}, which is given before it; keep one of both")
+            warnings.warn(
+                f"option {option}: discards {given[key]}, which is given before it; keep one of both",
+                InputWarning,
+                stacklevel=2,
+            )
         given[key] = option
         field = found.model_fields.get(key)
         is_texts = field is not None and is_list_of_text(field.annotation)

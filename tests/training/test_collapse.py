@@ -158,6 +158,7 @@ def test_a_training_that_collapsed_is_an_error(
 def test_a_collapse_is_told_after_the_epoch_in_which_it_shows(
     run_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(checkpoints, "MIN_STEPS", 0)
     monkeypatch.setattr(checkpoints, "flat_depth", lambda folder, *_: Flat(f"{folder.name} collapsed", collapsed=True))
     train(run_values | {"training": run_values["training"] | {"epochs": 3}}, tmp_path / "run")
     assert capsys.readouterr().out.count("warning: last collapsed") == 2  # the end is an error of its own

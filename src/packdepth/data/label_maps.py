@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from packdepth.errors import InputError, InputWarning
 from packdepth.progress import counted
 from packdepth.records import Clip, Readable
 
+T = TypeVar("T")
+
 GUIDED = "guidance.semantics.classes of the depth network"
-LOOKED_AT = 20  # number of label maps in which the sky is looked for, evenly spread
+LOOKED_AT = 20  # label maps, or a few more, whose content is looked at before a training
 
 
 def common_classes(clips: Sequence[Clip]) -> tuple[str, ...]:
@@ -101,7 +104,7 @@ def check_sky(clips: Sequence[Clip], label: int) -> None:
                 f"(semantic.yaml of {clip.path}); {advice}"
             )
     maps = [frame.semantic for clip in clips for frame in clip.frames if frame.semantic is not None]
-    chosen = maps[:: max(len(maps) // LOOKED_AT, 1)]
+    chosen = some_of(maps)
     if not any((file.read() == label).any() for file in chosen):
         warnings.warn(
             f"objective: sky.label: none of {counted(len(chosen), 'label map')} that were looked at holds class "
@@ -109,6 +112,18 @@ def check_sky(clips: Sequence[Clip], label: int) -> None:
             InputWarning,
             stacklevel=2,
         )
+
+
+def some_of(items: Sequence[T]) -> Sequence[T]:
+    """Return items from the first to the last, evenly spread: all, or `LOOKED_AT` and a few more.
+
+    Args:
+        items: the items, such as frames with label maps.
+
+    >>> len(some_of(range(15))), some_of(range(101))[-1]
+    (15, 100)
+    """
+    return items[:: max(len(items) // LOOKED_AT, 1)]
 
 
 def label_map(image: Readable, semantic: Readable | None) -> Readable:

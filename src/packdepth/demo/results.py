@@ -187,8 +187,7 @@ def paths(predictor: Predictor, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
         predictor: the networks.
         clip: a clip with a pose for every frame.
     """
-    images = (frame.image.read() for frame in clip.frames)
-    predicted = chained(neighbor_motions(predictor, clip, images, clip.camera))
+    predicted = chained(neighbor_motions(predictor, clip, clip.camera))
     true = from_first(np.stack([frame.pose for frame in clip.frames if frame.pose is not None]))
     return predicted[:, [0, 2], 3], true[:, [0, 2], 3]
 

@@ -141,7 +141,7 @@ def clip_odometry(
         make_folder(output)
         say_replaced([output / "odometry.json"])
     images = (frame.image.read() for frame in clip.frames)
-    poses = chained(neighbor_motions(predictor, clip, progress(images, "odometry", len(clip.frames)), align))
+    poses = chained(neighbor_motions(predictor, clip, align, progress(images, "odometry", len(clip.frames))))
     poses[:, :3, 3] *= match_clip(clip, predictor.meta).factor
     measured = [frame.pose for frame in clip.frames if frame.pose is not None]
     true = np.stack(measured) if len(measured) == len(clip.frames) else None

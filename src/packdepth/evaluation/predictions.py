@@ -121,7 +121,7 @@ class PredictorPredictions(Generic[AnyPredictor]):
         """
         if not self.predictor.has_pose:
             return None
-        motions = np.stack(list(neighbor_motions(self.predictor, clip, images)))
+        motions = np.stack(list(neighbor_motions(self.predictor, clip, images=images)))
         motions[:, :3, 3] *= match_clip(clip, self.predictor.meta).factor
         return motions
 

@@ -106,7 +106,7 @@ def frame_step(predictor: BasePredictor, clip: Clip) -> int:
 
 
 def neighbor_motions(
-    predictor: BasePredictor, clip: Clip, images: Iterable[Image], camera: Camera | None = None
+    predictor: BasePredictor, clip: Clip, camera: Camera | None = None, images: Iterable[Image] | None = None
 ) -> Iterator[np.ndarray]:
     """Yield the predicted motions T_next_current [4, 4] between neighboring frames of a clip, in constant memory.
 
@@ -117,9 +117,10 @@ def neighbor_motions(
     Args:
         predictor: the predictor, with an ego-motion network.
         clip: the clip. Over a gap in time the motion means nothing.
-        images: the image of each frame.
         camera: the camera with which each motion is aligned with the predicted depth, as in `BasePredictor.motions`.
+        images: the image of each frame, if somebody reads them already.
     """
+    images = (frame.image.read() for frame in clip.frames) if images is None else images
     count, offsets = len(clip.frames), predictor.pose_offsets
     longest = count // 3 if len(offsets) > 1 else count - 1
     step = max(min(frame_step(predictor, clip), longest), 1)
@@ -142,10 +143,9 @@ def trajectory(predictor: BasePredictor, clip: Clip, camera: Camera | None) -> I
         yield from measured
         return
     factor = match_clip(clip, predictor.meta).factor
-    images = (frame.image.read() for frame in clip.frames)
     pose = np.eye(4)
     yield pose
-    for T_next_current in neighbor_motions(predictor, clip, images, camera if predictor.aligns_motions else None):
+    for T_next_current in neighbor_motions(predictor, clip, camera if predictor.aligns_motions else None):
         motion = T_next_current.copy()
         motion[:3, 3] *= factor
         pose = pose @ np.linalg.inv(motion)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from packdepth import __version__
 from packdepth.classes import UNLABELED
 from packdepth.data.dataset import DrawSampler
-from packdepth.data.label_maps import LOOKED_AT, common_classes
+from packdepth.data.label_maps import common_classes, some_of
 from packdepth.errors import InputError
 from packdepth.optimization.guard import MAX_SKIPPED, GradientGuard
 from packdepth.ownership import owned
@@ -72,7 +72,7 @@ def _train_semantics(run_file: Path, output: Path, overrides: tuple[str, ...], r
         raise InputError(f"{output}: exists already; {advice}, or remove it")
     frames, validation = labeled_frames(run.data.train), labeled_frames(run.data.val)
     classes = common_classes([clip for clip, _ in (*frames, *validation)])
-    for _, frame in [*frames, *validation][:: max((len(frames) + len(validation)) // LOOKED_AT, 1)]:
+    for _, frame in some_of([*frames, *validation]):
         read_ids(frame, len(classes))  # raises InputError for what the training would trip over later
     device = torch.device("cuda" if run.training.accelerator == "auto" and torch.cuda.is_available() else "cpu")
     torch.manual_seed(run.training.seed)

@@ -7,7 +7,7 @@ with its own motions, and most networks once more with motions that are aligned 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -213,14 +213,7 @@ def evaluate(task: tuple[Path, Sequence[Clip], bool]) -> Errors:
     checkpoint, clips, aligned = task
     torch.set_num_threads(1)
     predictor = load(checkpoint)
-    return errors(
-        (clip, neighbor_motions(predictor, clip, _images(clip), clip.camera if aligned else None)) for clip in clips
-    )
-
-
-def _images(clip: Clip) -> Iterator[np.ndarray]:
-    """Yield the images of a clip."""
-    return (frame.image.read() for frame in clip.frames)
+    return errors((clip, neighbor_motions(predictor, clip, clip.camera if aligned else None)) for clip in clips)
 
 
 def errors(motions: Iterable[tuple[Clip, Iterable[np.ndarray]]]) -> Errors:

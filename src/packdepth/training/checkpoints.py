@@ -25,7 +25,7 @@ from packdepth.networks.guidance import NetworkGuidance, guidance_of
 from packdepth.records import Clip
 from packdepth.training.calibration import FOCAL_DEVIATION
 from packdepth.training.cameras import LearnedCameras
-from packdepth.training.collapse import flat_depth
+from packdepth.training.collapse import MIN_STEPS, flat_depth
 from packdepth.training.logs import RunLog, check_finite
 from packdepth.training.module import DepthModule
 from packdepth.training.sharding import whole
@@ -127,7 +127,7 @@ class Checkpoints(pl.Callback):
 
     def _warn_of_collapse(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Print a warning if depth has become the same everywhere; the end of the training looks once more."""
-        if trainer.current_epoch + 1 < self.run.training.epochs:
+        if trainer.global_step >= MIN_STEPS and trainer.current_epoch + 1 < self.run.training.epochs:
             flat = flat_depth(self.output / "last", self.run, self.clips, str(module.device))
             if flat is not None and flat.collapsed:
                 print(f"warning: {flat.sentence}", flush=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from present import present
 
 from packdepth.cli import main
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.inspection.import_data import import_data
 from packdepth.records import Clip
 from packdepth.sources.folder import Folder
@@ -243,3 +243,18 @@ def test_a_calibration_by_hand_in_place_of_a_guess_stays(moving_clip: Path, tmp_
     (folder / "camera.yaml").write_text(yaml.safe_dump(values | {"fx": 77.0, "fy": 77.0}))
     import_data(moving_clip / "frames", tmp_path / "out")
     assert clip_at(folder).camera.fx == 77.0
+
+
+def test_times_that_nobody_told_stay_an_assumption(
+    moving_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder,) = import_data(moving_clip / "frames", tmp_path / "assumed")
+    assert f"{folder / 'frames.csv'}: its times are an assumption" in capsys.readouterr().out
+    assert clip_at(folder).times_assumed
+    table = folder / "frames.csv"
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{header},speed_mps", *(f"{row},5" for row in rows)]) + "\n")
+    with pytest.warns(InputWarning, match=r"frames.csv: its times are an assumption \(times_assumed in .*camera.yaml"):
+        clip_at(folder)
+    (folder,) = import_data(moving_clip / "frames", tmp_path / "told", options=["rate=10"])
+    assert not clip_at(folder).times_assumed

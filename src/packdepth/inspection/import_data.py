@@ -301,6 +301,8 @@ def camera_values(clip: Clip, size: Size) -> dict[str, Any]:
         values["height_m"] = written_height(clip.camera_height)
     if clip.independent:
         values["independent"] = True
+    if clip.times_assumed:
+        values["times_assumed"] = True
     if clip.interval is not None:
         values["interval_s"] = clip.interval
     values["drive"] = clip.drive or str(clip.path)
@@ -394,10 +396,14 @@ def _write_targets(path: Path, clips: Sequence[Clip], folders: dict[str, Path]) 
 
 
 def _print_guesses(clips: Sequence[Clip], folders: dict[str, Path]) -> None:
-    """Print a line for each guess of a camera that was written in place of a calibration."""
+    """Print a line for each guess of a camera that was written in place of a calibration, and for assumed times."""
     guesses = {guess_in_words(clip): folders[clip.name] for clip in clips if clip.missing_camera is not None}
     for guess, folder in guesses.items():
         print(f"{folder / 'camera.yaml'}: is a guess, {guess}; {camera_advice(folder / 'camera.yaml')}")
+    for clip in clips:
+        if clip.times_assumed:
+            table = folders[clip.name] / "frames.csv"
+            print(f"{table}: its times are an assumption, for the names of its images tell none; give rate=NUMBER")
 
 
 # --- disk space ---------------------------------------------------------------------------------------------------

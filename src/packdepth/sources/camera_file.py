@@ -96,7 +96,9 @@ class CameraFile(Closed):
     """Height of the camera above the road, in metres."""
     independent: bool = False
     """True if the frames are unrelated images, without temporal neighbors."""
-
+    times_assumed: bool = False
+    """True if the times of frames.csv are an assumption, as `data import` writes it for images whose names tell no
+    times. Remove this line once the times are right."""
     interval_s: PositiveFloat | None = None
     """Time from a frame to the next, in seconds; if left out, the clip's median. A longer step is a gap in the clip."""
     drive: str | None = None

@@ -21,6 +21,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeVar
@@ -29,12 +30,12 @@ import numpy as np
 from pydantic import Field
 
 from packdepth.blocks import nearest
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.reading import refusing
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import UncalibratedSource
 from packdepth.sources.calibrations.find import in_folder
-from packdepth.sources.camera_file import facts_or_guess
+from packdepth.sources.camera_file import facts_or_guess, read_camera
 from packdepth.sources.class_list import read_class_list
 from packdepth.sources.files import (
     DepthPng,
@@ -127,6 +128,14 @@ def read_clip(folder: Path) -> Clip:
     camera = facts["camera"]
     rows = read_frames(table, ordered=not facts.get("independent", False))
     names = [row.frame for row in rows]
+    assumed = camera_path is not None and read_camera(camera_path).times_assumed
+    if assumed and any(row.speed is not None for row in rows):
+        warnings.warn(
+            f"{table}: its times are an assumption (times_assumed in {camera_path}), so that metres by its speeds are "
+            f"as wrong as they are; write the true times, and remove times_assumed",
+            InputWarning,
+            stacklevel=3,
+        )
     _check_names(table, names, required(folder / "frames", IMAGES, ImageFile, "the clip's images"))
     images = _frame_files(names, folder / "frames", IMAGES, ImageFile)
     rights = _frame_files(names, folder / "right", IMAGES, ImageFile)
@@ -141,6 +150,7 @@ def read_clip(folder: Path) -> Clip:
         name=f"folder/{folder.resolve().name}",
         path=folder,
         classes=read_class_list(folder) if semantics else None,
+        times_assumed=assumed,
         frames=tuple(
             Frame(
                 name=row.frame,

@@ -15,7 +15,7 @@ from packdepth.objectives import Photometric, Term
 from packdepth.objectives.objective import Objective
 from packdepth.records import Batch, Outputs
 from packdepth.training.data import RunData
-from packdepth.training.logs import check_loss
+from packdepth.training.logs import check_loss, check_scores
 from packdepth.training.module import DepthModule
 from packdepth.training.run import check_contracts, run_clips
 
@@ -24,7 +24,9 @@ class Free(Term):
     """A term whose value and weight an option chooses."""
 
     kind: Literal["free_of_a_notebook"] = "free_of_a_notebook"
-    value: Literal["depth", "motion", "constant", "detached", "nothing valid", "divided by nothing later"] = "depth"
+    value: Literal[
+        "depth", "motion", "constant", "detached", "nothing valid", "divided by nothing later", "root of zero"
+    ] = "depth"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         inv_depth = outputs.inv_depths[0]
@@ -34,6 +36,7 @@ class Free(Term):
             "constant": inv_depth.new_ones(()),
             "detached": inv_depth.detach().mean(),
             "nothing valid": inv_depth[inv_depth < 0].sum(),
+            "root of zero": (inv_depth.mean() * 0).sqrt(),
             "divided by nothing later": inv_depth.mean() if len(batch) == 2 else inv_depth.mean() / 0,
         }
         return values[self.value]
@@ -74,6 +77,19 @@ def test_other_terms_are_accepted_in_silence(moving_clip: Path, value: Literal["
 def test_a_network_that_no_term_depends_on_is_refused(moving_clip: Path) -> None:
     with pytest.raises(InputError, match=r"^networks.depth: no weight of 'packnet' gets a gradient from the objective"):
         check(run_of(moving_clip, [Free(value="motion")]))
+
+
+def test_a_gradient_that_is_not_finite_is_named_before_the_first_step(moving_clip: Path) -> None:
+    sentence = "^objective term 'free_of_a_notebook' has a gradient that is not finite on the first samples, though its"
+    with pytest.raises(InputError, match=sentence):
+        check(run_of(moving_clip, [Photometric(scales="own"), Free(value="root of zero")]))
+
+
+def test_terms_of_others_are_named_where_numbers_later_are_not_finite() -> None:
+    for terms, expected in ([Photometric()], "lower the learning"), ([Photometric(), Free()], "see whether the value"):
+        with pytest.raises(InputError) as error:
+            check_scores({"train/loss": 0.5, "val/loss": float("nan")}, terms, Path("run"), 2)
+        assert str(error.value).startswith(f"run: val/loss of epoch 2 is nan; {expected}")
 
 
 def test_the_pose_network_may_be_left_without_a_term(moving_clip: Path) -> None:

@@ -121,6 +121,34 @@ class Objective:
             yield term, value
 
 
+def of_others(terms: Sequence[Term]) -> list[Term]:
+    """Return the terms that belong to other projects.
+
+    Args:
+        terms: terms of an objective.
+
+    >>> from packdepth.objectives import Photometric
+    >>> of_others([Photometric()])
+    []
+    """
+    return [term for term in terms if package_of(type(term)) is not None]
+
+
+def remedy(terms: Sequence[Term]) -> str:
+    """Return what to do if numbers of a training are not finite, the end of a sentence.
+
+    Args:
+        terms: the terms of the objective. Those of other projects come first: the cause is more often there.
+
+    >>> from packdepth.objectives import Photometric
+    >>> remedy([Photometric()])
+    'lower the learning rates or set training.clip_norm, and train again'
+    """
+    own = " and ".join(f"'{term.kind}'" for term in of_others(terms))
+    first = f"see whether the value and the gradient of your term {own} stay finite ({KEEP_FINITE}); if they do, "
+    return (first if own else "") + "lower the learning rates or set training.clip_norm, and train again"
+
+
 def _blaming(term: Term) -> AbstractContextManager[None]:
     """Turn an error in a term of another project into one sentence that names it."""
     return blaming(f"objective term '{term.kind}'", type(term))

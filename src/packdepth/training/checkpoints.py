@@ -26,7 +26,7 @@ from packdepth.records import Clip
 from packdepth.training.calibration import FOCAL_DEVIATION
 from packdepth.training.cameras import LearnedCameras
 from packdepth.training.collapse import MIN_STEPS, flat_depth
-from packdepth.training.logs import RunLog, check_finite
+from packdepth.training.logs import RunLog, check_scores
 from packdepth.training.module import DepthModule
 from packdepth.training.sharding import whole
 
@@ -105,8 +105,8 @@ class Checkpoints(pl.Callback):
         checkpoint.check_writable(weights, self.output / "last")
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         scores["train/loss"] = self.run_log.mean_loss()
-        for name, value in scores.items():
-            check_finite(value, self.output, f"{name} of epoch {trainer.current_epoch + 1}")
+        assert isinstance(module, DepthModule)
+        check_scores(scores, module.objective.terms, self.output, trainer.current_epoch + 1)
         score = scores[self.monitored(scores)]
         if trainer.current_epoch < self.run.training.best_after * self.run.training.epochs:
             self.best = float("inf")  # what follows is compared with no earlier score

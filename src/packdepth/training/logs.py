@@ -14,13 +14,12 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from packdepth.blocks import package_of
 from packdepth.color import color_range, colorize
 from packdepth.errors import InputError
 from packdepth.files import replacing
 from packdepth.geometry.depth import depth_from_inverse
 from packdepth.geometry.warp import synthesize
-from packdepth.objectives.objective import KEEP_FINITE
+from packdepth.objectives.objective import KEEP_FINITE, of_others, remedy
 from packdepth.objectives.term import Term
 from packdepth.records import Batch, Outputs
 from packdepth.training.module import FINITE, DepthModule
@@ -140,28 +139,28 @@ def check_loss(row: Mapping[str, float], terms: Sequence[Term], are_finite: bool
     """
     wrong = [term for term in terms if not math.isfinite(row[term.kind])]
     what = f"the loss of step {row['step']:.0f}"
-    if wrong and are_finite and all(package_of(type(term)) is not None for term in wrong):
+    if wrong and are_finite and of_others(wrong) == wrong:
         kinds = " and ".join(f"'{term.kind}'" for term in wrong)
         raise InputError(f"{output}: {what} is {row['loss']} by its term {kinds}; {KEEP_FINITE}, and train again")
-    check_finite(row["loss"], output, what, [term.kind for term in wrong])
+    found = f" (not finite: {', '.join(term.kind for term in wrong)})" if wrong else ""
+    if not math.isfinite(row["loss"]):
+        raise InputError(f"{output}: {what} is {row['loss']}{found}; {remedy(())}")
 
 
-def check_finite(value: float, output: Path, what: str, terms: Sequence[str] = ()) -> None:
-    """Raise InputError, which ends the run, if a value is not finite.
+def check_scores(scores: Mapping[str, float], terms: Sequence[Term], output: Path, epoch: int) -> None:
+    """Raise InputError, which ends the run, if a score of an epoch is not finite.
 
     Args:
-        value: the value.
+        scores: the scores by name.
+        terms: the terms of the objective.
         output: folder of the run.
-        what: the value in words, for the message.
-        terms: the terms of a loss that are not finite.
+        epoch: number of the epoch, from 1.
 
-    >>> check_finite(0.5, Path("run"), "the loss")
+    >>> check_scores({"val/loss": 0.5}, [], Path("run"), 1)
     """
-    if not math.isfinite(value):
-        found = f"{value} (not finite: {', '.join(terms)})" if terms else value
-        raise InputError(
-            f"{output}: {what} is {found}; lower the learning rates or set training.clip_norm, and train again"
-        )
+    for name, value in scores.items():
+        if not math.isfinite(value):
+            raise InputError(f"{output}: {name} of epoch {epoch} is {value}; {remedy(terms)}")
 
 
 def check_compared(terms: Sequence[Term], rows: Sequence[Mapping[str, float]], output: Path) -> None:

@@ -42,8 +42,9 @@ from packdepth.geometry.camera import Camera
 from packdepth.interruption import Interrupted, heeding_signals, is_first_rank, started_by_first_rank
 from packdepth.networks.contract import check_inverse_depths, check_motions
 from packdepth.networks.guidance import guidance_of
-from packdepth.objectives.objective import Objective
+from packdepth.objectives.objective import KEEP_FINITE, Objective, of_others
 from packdepth.objectives.sky import Sky
+from packdepth.objectives.term import Term
 from packdepth.ownership import owned
 from packdepth.progress import announced, counted
 from packdepth.records import Batch, Clip, Outputs
@@ -403,6 +404,7 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
 def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
     """Raise InputError if the gradient of the objective cannot be computed, or reaches no weight of a trained network.
 
+    The gradient of each term of another project must be finite: that of a root at zero is not, though its value is.
     Warn of terms of other projects, with a positive weight, that depend on no trained weight.
 
     Args:
@@ -412,7 +414,12 @@ def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
     """
     total, values = module.objective(outputs, batch)
     weights = [weight for weight in module.parameters() if weight.requires_grad] if total.requires_grad else []
+    own = [term for term in of_others(module.objective.terms) if term.weight > 0]
     try:
+        for term in own:
+            if values[term.kind].requires_grad:
+                found = torch.autograd.grad(values[term.kind], weights, allow_unused=True, retain_graph=True)
+                _check_finite(term, found)
         gradients = torch.autograd.grad(total, weights, allow_unused=True) if weights else ()
     except RuntimeError as error:
         raise InputError(
@@ -428,14 +435,23 @@ def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
                 f"objective, so that it would learn nothing; let its outputs depend on its weights, without detach, "
                 f"and give a term that depends on them"
             )
-    for term in module.objective.terms:
-        if package_of(type(term)) is not None and term.weight > 0 and not values[term.kind].requires_grad:
+    for term in own:
+        if not values[term.kind].requires_grad:
             warnings.warn(
                 f"objective term '{term.kind}' depends on no network on the first samples, and trains nothing: let it "
                 f"use the outputs without detach, or give it weight 0",
                 InputWarning,
                 stacklevel=2,
             )
+
+
+def _check_finite(term: Term, gradients: Sequence[Tensor | None]) -> None:
+    """Raise InputError if the gradient of a term, by weight, is not finite."""
+    if not all(gradient is None or bool(gradient.isfinite().all()) for gradient in gradients):
+        raise InputError(
+            f"objective term '{term.kind}' has a gradient that is not finite on the first samples, though its value "
+            f"is; {KEEP_FINITE}"
+        )
 
 
 def scale_source(run: Run, objective: Objective, clips: Sequence[Clip]) -> str:

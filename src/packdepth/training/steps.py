@@ -10,8 +10,10 @@ import torch.distributed
 from torch.optim import Optimizer
 
 from packdepth.errors import InputError
+from packdepth.objectives.objective import remedy
 from packdepth.optimization.guard import MAX_SKIPPED, GradientGuard
 from packdepth.records import Batch
+from packdepth.training.module import DepthModule
 
 NAMED = 8  # maximum number of frames that a line names
 
@@ -71,10 +73,10 @@ class Steps(pl.Callback):
         names = _names_of_all(trainer, batch.names)
         frames = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         if self.guard.in_a_row >= MAX_SKIPPED:
+            assert isinstance(module, DepthModule)
             raise InputError(
                 f"{self.output}: the gradient was not finite in {MAX_SKIPPED} steps in a row, the last one of the "
-                f"frames {frames}; look at these frames, lower the learning rates or set training.clip_norm, and train "
-                f"again"
+                f"frames {frames}; look at these frames; {remedy(module.objective.terms)}"
             )
         if trainer.is_global_zero:
             print(f"skipped    step {trainer.global_step}: its gradient is not finite; frames {frames}", flush=True)

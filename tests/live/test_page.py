@@ -137,6 +137,14 @@ def test_only_names_of_this_machine_are_answered(page: Page, host: str, code: in
     connection.close()
 
 
+@pytest.mark.parametrize("path", ["/", "/status", "/stream"])
+def test_the_head_of_an_answer(page: Page, path: str) -> None:
+    with urllib.request.urlopen(
+        urllib.request.Request(page.url.rstrip("/") + path, method="HEAD"), timeout=10
+    ) as answer:
+        assert (answer.status, answer.read()) == (200, b"")
+
+
 def test_other_paths_are_not_found(page: Page) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
         asked(page, "etc/passwd")

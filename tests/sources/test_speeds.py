@@ -173,7 +173,9 @@ def test_any_source_takes_speeds_and_says_when_options_lack_them(moving_clip: Pa
     times = np.array([frame.time for frame in before.frames])
     log = table(tmp_path / "log.csv", times - times[0] + 1.7, np.linspace(3, 4, len(times)))
     options = (f"speeds={log}", "offset=1.7", "frames=[1, 4]")
-    (found,) = source_at(moving_clip, None, options).clips()
+    said = rf"log.csv: its speeds take the place of those that {len(times)} frames of clip .* times as fast"
+    with pytest.warns(InputWarning, match=said):
+        (found,) = source_at(moving_clip, None, options).clips()
     np.testing.assert_allclose(speeds_of(found), np.linspace(3, 4, len(times))[1:4], rtol=1e-6)
     with pytest.raises(InputError, match="unit is of a log of speeds; give speeds=FILE as well"):
         source_at(moving_clip, None, ("unit=km/h",)).clips()

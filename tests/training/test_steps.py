@@ -22,7 +22,6 @@ from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
 from packdepth.training.run import train
 
-
 TRIALS = 2  # evaluations of the objective before the first step
 
 

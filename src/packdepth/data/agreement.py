@@ -236,7 +236,8 @@ def _baseline(clip: Clip) -> Disagreement | None:
         return None
     return Disagreement(
         "stereo",
-        f"its baseline is {clip.baseline:g} m" + (" (millimetres?)" if clip.baseline > MAX_BASELINE else ""),
+        f"its baseline is {clip.baseline:g} m"
+        + (" (centimetres or millimetres?)" if clip.baseline > MAX_BASELINE else ""),
         "Write the distance between both cameras in metres; by KITTI's matrices it is (P2[0, 3] - P3[0, 3]) / fx.",
     )
 

@@ -331,10 +331,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def _send(self, kind: str, content: bytes) -> None:
-        """Send one file."""
+        """Send one file, or its head."""
         self._begin(kind, {"Content-Length": str(len(content))})
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def _begin(self, kind: str, headers: Mapping[str, str] | None = None) -> None:
         """Send the head of an answer, which no other page may embed and no browser may keep."""
@@ -347,6 +351,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self, page: Page) -> None:
         """Send each picture that is the newest when the one before has been sent."""
         self._begin(f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        if self.command == "HEAD":
+            return
         self.wfile.write(f"--{BOUNDARY}\r\n".encode())
         version, part, sent = 0, b"", 0
         with page.watching():

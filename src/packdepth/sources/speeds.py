@@ -128,8 +128,28 @@ def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None
         for frame, speed in zip(clip.frames, speeds, strict=True)
     )
     attached = replace(clip, frames=frames)
+    _warn_of_replaced(clip, attached, track.path)
     missing = f"; {frames_in_words(attached)}" if np.isnan(speeds).any() else ""
     return replace(attached, speed_source=f"{track.path.name}: {track.description}; {why}{missing}")
+
+
+def _warn_of_replaced(before: Clip, after: Clip, path: Path) -> None:
+    """Warn if a log replaces speeds that a clip had, and say how much they differ."""
+    pairs = [
+        (old.speed, new.speed) for old, new in zip(before.frames, after.frames, strict=True) if old.speed is not None
+    ]
+    if not pairs:
+        return
+    lost = sum(new is None for _, new in pairs)
+    ratios = [new / old for old, new in pairs if old and new]
+    differ = f"; in the median they are {float(np.median(ratios)):.2f} times as fast" if ratios else ""
+    warnings.warn(
+        f"{path}: its speeds take the place of those that {len(pairs)} frames of clip {before.name} had"
+        + (f", of which {lost} have none now" if lost else "")
+        + differ,
+        InputWarning,
+        stacklevel=3,
+    )
 
 
 def _zero(clip: Clip, track: Track, offset: float | Literal["auto"] | None, asked: bool) -> tuple[float, str]:

@@ -61,7 +61,7 @@ POINT = '<trkpt lat="{lat}" lon="11"><time>2026-01-01T00:00:{second:02d}Z</time>
 
 
 def test_a_repeated_gpx_point_is_left_out_and_said(tmp_path: Path) -> None:
-    points = [POINT.format(lat=48 + i * 1e-4, second=i) for i in range(8)]
+    points = [POINT.format(lat=48 + i * 1.2e-4, second=i) for i in range(8)]
     track = read_track(gpx(tmp_path / "a.gpx", [*points[:4], points[3], *points[4:]]))
     assert track.times.tolist() == list(range(8))
     assert "1 repeated values left out" in track.description
@@ -79,9 +79,9 @@ def test_speeds_are_compared_with_positions_at_any_longitude(longitude: float) -
     latitudes = 35.7 + np.rad2deg(8.0 * seconds / 6_371_009.0)
     longitudes = longitude + np.rad2deg(6.0 * seconds / 6_371_009.0) / np.cos(np.deg2rad(35.7))
     longitudes = (longitudes + 180) % 360 - 180
-    check_path(Path("log.csv"), seconds, np.full(60, 10.0), latitudes, longitudes)
+    check_path(Path("log.csv"), seconds, np.full(60, 10.0), latitudes, longitudes, "give unit=")
     with pytest.raises(InputError, match=r"make 3\.60 times the path"):
-        check_path(Path("log.csv"), seconds, np.full(60, 36.0), latitudes, longitudes)
+        check_path(Path("log.csv"), seconds, np.full(60, 36.0), latitudes, longitudes, "give unit=")
 
 
 def test_one_wrong_position_hardly_changes_speeds() -> None:
@@ -181,6 +181,58 @@ def test_unit_is_refused_where_the_file_tells_it(tmp_path: Path) -> None:
     path.write_text(sentence("GPRMC,120001.00,A,4800.0,N,01100.0,E,1.0,0.0,010126,,"))
     with pytest.raises(InputError, match="unit=mph is for tables"):
         read_track(path, unit="mph")
+
+
+def rmc(second: float, knots: float, status: str = "A", mode: str = "A") -> str:
+    return sentence(f"GPRMC,1200{second:05.2f},{status},4800.0,N,01100.0,E,{knots:.1f},0.0,010126,,,{mode}")
+
+
+def test_several_sentences_of_one_second_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.nmea"
+    path.write_text("".join(rmc(second // 10, second) for second in range(40)))
+    with pytest.raises(InputError, match=r"36 of its 40 sentences GPRMC have the time of the one before.*fractions"):
+        read_track(path)
+    path.write_text("".join(2 * rmc(second, second) for second in range(9)))  # each is there twice
+    assert len(read_track(path).times) == 9
+
+
+@pytest.mark.parametrize("void", [{"status": "V"}, {"mode": "N"}, {"status": "V", "mode": "N"}])
+def test_a_sentence_without_a_fix_is_a_gap_and_said(tmp_path: Path, void: dict[str, str]) -> None:
+    path = tmp_path / "log.nmea"
+    path.write_text(
+        "".join(rmc(second, 0 if second in (3, 4) else 9, **void if second in (3, 4) else {}) for second in range(9))
+    )
+    track = read_track(path)
+    assert track.times.tolist() == [0, 1, 2, 5, 6, 7, 8]
+    assert track.description.endswith("; 2 sentences without a fix")
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["$GPRMC,120009.00,A,4800.0,N,01100.0,E,0.1,0.0,0101", "$GPRMC,120009.00,A,4800.0,N,01100.0,E,1.0,0.0,010126,,,A"],
+)
+def test_a_sentence_that_lost_its_checksum_is_damaged(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "log.nmea"
+    path.write_text("".join(rmc(second, 9) for second in range(9)) + end)
+    track = read_track(path)
+    assert len(track.times) == 9
+    assert "1 damaged sentence left out" in track.description
+
+
+def test_a_log_whose_sentences_are_all_damaged_is_still_nmea(tmp_path: Path) -> None:
+    path = tmp_path / "log.nmea"
+    path.write_text("".join(rmc(second, 9) for second in range(9)).replace("E,9.0", "E,8.0"))
+    with pytest.raises(InputError, match="no RMC or GGA sentence with a valid fix; 9 damaged sentences left out; log"):
+        read_track(path)
+
+
+def test_points_of_gpx_without_a_fix_count_neither_by_speed_nor_by_position(tmp_path: Path) -> None:
+    points = [POINT.format(lat=48 + i * 1.23456e-4, second=i) for i in range(12)]
+    lost = points[5].replace(f"{48 + 5 * 1.23456e-4}", "47.0").replace("</trkpt>", "<fix>none</fix></trkpt>")
+    assert lost.count("fix") == 2
+    found = read_track(gpx(tmp_path / "a.gpx", [*points[:5], lost, *points[6:]]))
+    assert 5 not in found.times
+    np.testing.assert_allclose(found.speeds, 13.73, atol=0.2)
 
 
 # --- GoPro ------------------------------------------------------------------------------------------------------

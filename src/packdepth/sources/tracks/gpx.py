@@ -9,8 +9,9 @@ import numpy as np
 
 from packdepth.errors import InputError
 from packdepth.sources.tracks.clocks import parse_iso
-from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
-from packdepth.sources.tracks.track import Track, check_times, checked, repeats
+from packdepth.sources.tracks.fix import is_fix
+from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions, warn_if_coarse
+from packdepth.sources.tracks.track import Track, check_times, checked, held, repeats
 
 
 def read_gpx(path: Path) -> Track:
@@ -32,9 +33,8 @@ def read_gpx(path: Path) -> Track:
             if "time" not in parts:
                 raise InputError(f"{where} has no time; export the track with times")
             times.append(parse_iso(parts["time"], where)[0])  # UTC, by the definition of GPX
-            rows.append(
-                (float(parts.get("speed", "nan")), float(element.get("lat", "")), float(element.get("lon", "")))
-            )
+            row = float(parts.get("speed", "nan")), float(element.get("lat", "")), float(element.get("lon", ""))
+            rows.append(row if is_fix(parts.get("fix", "")) else (np.nan, np.nan, np.nan))
             element.clear()
     except ElementTree.ParseError as error:
         raise InputError(f"{path}: is no valid GPX ({error}); export it again") from None
@@ -67,13 +67,20 @@ def from_receiver(
     what = f"speeds of a {kind} file"
     placed = np.isfinite(latitudes) & np.isfinite(longitudes)
     check_degrees(path, latitudes, longitudes)
-    check_path(path, *(values[own & placed] for values in (stamps, speeds, latitudes, longitudes)))
+    both = own & placed
+    again = "export it with metres per second"
+    check_path(path, stamps[both], speeds[both], latitudes[both], longitudes[both], again)
     if not own.any():
         stamps, latitudes, longitudes = stamps[placed], latitudes[placed], longitudes[placed]
+        kept = ~held(stamps, latitudes, longitudes)
+        stamps, latitudes, longitudes = stamps[kept], latitudes[kept], longitudes[kept]
         start = float(stamps[0]) if len(stamps) else 0.0
         check_times(path, (stamps - start)[~repeats(stamps, latitudes, longitudes)])
+        warn_if_coarse(path, latitudes, longitudes)
         speeds = speeds_from_positions(stamps - start, latitudes, longitudes)
         own, what = np.isfinite(speeds), f"speeds from the positions of a {kind} file"
+    elif not own.all():
+        what += f"; {int((~own).sum())} of {len(own)} points have no speed, or no fix"
     start = float(stamps[0]) if len(stamps) else 0.0
     return checked(Track(path, (stamps - start)[own], speeds[own], start, what))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,18 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from packdepth.errors import InputError
+from packdepth.progress import counted
 from packdepth.sources.files import read_text
 from packdepth.sources.tracks.clocks import DAY
+from packdepth.sources.tracks.fix import is_fix
 from packdepth.sources.tracks.gpx import from_receiver
 from packdepth.sources.tracks.positions import speeds_from_positions
-from packdepth.sources.tracks.track import Track
+from packdepth.sources.tracks.track import Track, remedy_of_times
 from packdepth.sources.tracks.units import KMH, KNOT
+
+FORM = re.compile(r"\$([A-Za-z0-9]{5}(?:,[^,]*){3,})$")  # talker and kind, and fields behind commas
+FIXES: dict[str, tuple[int | None, int | None]] = {"RMC": (2, 12), "GGA": (6, None), "VTG": (None, 9)}
+"""The fields that say whether there is a fix, of the kinds of sentences that are read: its status, and its mode."""
 
 CLEARLY = 0.8  # share of the usual order's difference from the positions, below which VTG is of the next fix; chosen
 
 
 def looks_like_nmea(text: str) -> bool:
-    """Return whether a text begins with sentences of NMEA.
+    """Return whether a text begins with lines of the form of NMEA, damaged or not.
 
     Args:
         text: the text.
@@ -31,7 +38,7 @@ def looks_like_nmea(text: str) -> bool:
     True
     """
     lines = [line for line in text.splitlines()[:20] if line.strip()]
-    return sum(_sentence(line) is not None for line in lines) * 2 > len(lines)
+    return sum(FORM.search(line) is not None for line in lines) * 2 > len(lines)
 
 
 def read_nmea(path: Path) -> Track:
@@ -49,16 +56,22 @@ def read_nmea(path: Path) -> Track:
         float, list[float]
     ] = {}  # seconds since 1970, or since the first midnight -> speed, latitude, longitude
     courses: list[tuple[int, float]] = []  # of VTG: number of fixes before it, and speed
-    date, clock, dated = 0.0, -1.0, False
-    for line in read_text(path, "NMEA sentences, such as $GPRMC,...").splitlines():
-        fields = _sentence(line)
-        if fields is None:
-            continue
+    last: dict[str, list[str]] = {}  # the fields of the last sentence of each kind and talker
+    clocks: dict[str, list[float]] = {}  # the times of the day of all of them
+    date, clock, dated, void = 0.0, -1.0, False, 0
+    sentences, damaged = _sentences(read_text(path, "NMEA sentences, such as $GPRMC,..."))
+    for fields in sentences:
         kind = fields[0][-3:]
+        if kind not in FIXES or fields == last.get(fields[0]):
+            continue
+        if not _has_fix(fields):
+            void += kind != "VTG"
+            continue
+        last[fields[0]] = fields
         try:
-            if kind == "RMC" and len(fields) > 9 and fields[2] == "A":
+            now = clock if kind == "VTG" else _clock(fields[1])
+            if kind == "RMC":
                 day = datetime.strptime(fields[9], "%d%m%y").replace(tzinfo=UTC).timestamp()
-                now = _clock(fields[1])
                 if not dated:
                     before = day - date - (DAY if _is_next_day(clock, now) else 0.0)
                     fixes = {stamp + before: fix for stamp, fix in fixes.items()}
@@ -66,25 +79,45 @@ def read_nmea(path: Path) -> Track:
                 fix = fixes.setdefault(date + clock, [np.nan] * 3)
                 fix[0] = float(fields[7]) * KNOT if fields[7] else fix[0]
                 fix[1:] = _degrees(fields[3], fields[4]), _degrees(fields[5], fields[6])
-            elif kind == "GGA" and len(fields) > 6 and fields[6] not in ("", "0"):
-                now = _clock(fields[1])
+            elif kind == "GGA":
                 date, clock = date + (DAY if _is_next_day(clock, now) else 0.0), now
                 fixes.setdefault(date + clock, [np.nan] * 3)[1:] = (
                     _degrees(fields[2], fields[3]),
                     _degrees(fields[4], fields[5]),
                 )
-            elif kind == "VTG" and len(fields) > 7 and (fields[7] or fields[5]):
+            elif fields[7] or fields[5]:
                 speed = float(fields[7]) * KMH if fields[7] else float(fields[5]) * KNOT
                 courses.append((len(fixes), speed))
-        except ValueError:
-            raise InputError(f"{path}: the sentence '{line.strip()}' cannot be read; remove it") from None
+        except (ValueError, IndexError):
+            raise InputError(f"{path}: the sentence '${','.join(fields)}' cannot be read; remove it") from None
+        if kind != "VTG":
+            clocks.setdefault(fields[0], []).append(now)
+    left = f"; {counted(damaged, 'damaged sentence')} left out" if damaged else ""
+    left += f"; {counted(void, 'sentence')} without a fix" if void else ""
     if not fixes:
-        raise InputError(f"{path}: holds no RMC or GGA sentence with a valid fix; log where the receiver has a fix")
+        raise InputError(
+            f"{path}: holds no RMC or GGA sentence with a valid fix{left}; log where the receiver has a fix"
+        )
+    for name, times in clocks.items():
+        again = int((np.diff(times) == 0).sum())
+        if again:
+            raise InputError(
+                f"{path}: {again} of its {len(times)} sentences {name} have the time of the one before, and others "
+                f"values; {remedy_of_times(np.array(times))}"
+            )
     speeds, latitudes, longitudes = np.array(list(fixes.values())).T
     stamps = np.array(list(fixes))
     speeds = np.where(np.isnan(speeds), _of_courses(courses, stamps, latitudes, longitudes), speeds)
     track = from_receiver(path, stamps, speeds, latitudes, longitudes, "NMEA")
+    track = replace(track, description=track.description + left)
     return track if dated else replace(track, start=None, free_zero=True)  # GGA alone tells the time of the day
+
+
+def _has_fix(fields: Sequence[str]) -> bool:
+    """Return whether a sentence says that the receiver had a fix."""
+    status, mode = FIXES[fields[0][-3:]]
+    stated = status is None or (fields[status : status + 1] > [""] and is_fix(fields[status]))
+    return stated and (mode is None or len(fields) <= mode or is_fix(fields[mode]))
 
 
 def _is_next_day(clock: float, now: float) -> bool:
@@ -117,17 +150,24 @@ def _of_courses(
     return of_next if both.any() and errors[1][both].mean() < CLEARLY * errors[0][both].mean() else of_last
 
 
-def _sentence(line: str) -> list[str] | None:
-    """Return the fields of a sentence; None for another line, or a wrong checksum."""
-    line = line.strip()
-    begin = line.find("$")
-    if begin < 0 or len(line) < begin + 7:
-        return None
-    body, star, check = line[begin + 1 :].partition("*")
-    if star and f"{reduce(lambda a, b: a ^ b, body.encode(), 0):02X}" != check.strip().upper()[:2]:
-        return None
-    fields = body.split(",")
-    return fields if len(fields[0]) == 5 and fields[0].isalnum() and len(fields) > 3 else None
+def _sentences(text: str) -> tuple[list[list[str]], int]:
+    """Return the fields of all sentences, and how many others are damaged.
+
+    A wrong checksum tells, in a file with checksums a missing one, and in others a last line that does not end.
+    """
+    lines = [match[1] for line in text.splitlines() if (match := FORM.search(line.strip()))]
+    signed = sum("*" in line for line in lines) * 2 > len(lines)
+    if not signed and not text.endswith(("\n", "\r")):
+        lines, cut = lines[:-1], lines[-1:]
+    else:
+        cut = []
+    sound = []
+    for line in lines:
+        body, star, check = line.partition("*")
+        summed = f"{reduce(lambda a, b: a ^ b, body.encode(), 0):02X}"
+        if check.strip().upper()[:2] == summed if star else not signed:
+            sound.append(body.split(","))
+    return sound, len(lines) - len(sound) + len(cut)
 
 
 def _clock(text: str) -> float:

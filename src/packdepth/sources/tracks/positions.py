@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from packdepth.errors import InputError
+from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 
 CHORD = 4.0  # seconds: duration of the pieces in which a path by speeds is compared with that by positions
 MIN_CHORD = 12.0  # metres: shorter pieces are not compared; a receiver's noise is a fifth of it
 MIN_CHORDS = 4  # chords, of which one may be an outlier
 MAX_RATIO = 1.5  # of a path by speeds over that by positions, or its inverse: wrong units change it more
+WRONG, SURE_CHORDS = 0.08, 10  # of this ratio from 1, which is no error of a sensor in the mean of as many chords; the
+# speedometer of a car may show a tenth too much
+ROUNDED = (1e-3, 1e-4, 1 / 6000)  # degrees: steps of 111, 11 and 19 metres; those of the next decimal do no harm
+OF_STEP = 0.2  # speed's error over the step of positions, 1/s: that of lines through 3 seconds, measured
 EARTH = 6_371_009.0  # metres, mean radius
 WINDOW = 1.5  # seconds before and after a position from whose neighbors its speed is found; averages a receiver's noise
 MIN_NEIGHBORS = 1  # positions on each side that are used, even if they are farther in time
@@ -90,13 +95,36 @@ def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> 
     raise InputError(f"{path}: the position {place[0]:.10g}, {place[1]:.10g} {wrong}; write degrees, such as 48.1173")
 
 
+def warn_if_coarse(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
+    """Warn of positions that are rounded so coarsely that speeds do not follow from them.
+
+    Args:
+        path: the file, for the message.
+        latitudes: [N] degrees.
+        longitudes: [N] degrees.
+
+    >>> warn_if_coarse(Path("log.csv"), np.array([48.1, 48.10001]), np.array([11.5, 11.5]))
+    """
+    places = np.concatenate([latitudes, longitudes])
+    step = next((step for step in ROUNDED if np.allclose(places / step, np.round(places / step), 0, 1e-3)), None)
+    if step is not None and len(places):
+        metres = np.deg2rad(step) * EARTH
+        warnings.warn(
+            f"{path}: its positions are rounded to steps of {metres:.0f} m, so that speeds from them are off by about "
+            f"{OF_STEP * metres:.0f} m/s; export it with more decimals, or with the speeds of the receiver",
+            InputWarning,
+            stacklevel=3,
+        )
+
+
 def check_path(
-    path: Path, times: np.ndarray, speeds: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray
+    path: Path, times: np.ndarray, speeds: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray, remedy: str
 ) -> None:
     """Raise InputError if the path that follows from speeds is much longer or shorter than that of the positions.
 
-    The speeds are then in another unit. Paths are compared in pieces of `CHORD` seconds. Nothing is raised if times do
-    not rise, or if fewer than `MIN_CHORDS` pieces are long enough.
+    The speeds are then in another unit; a smaller difference that is no sensor's error is a warning. Paths are compared
+    in pieces of `CHORD` seconds. Nothing is raised if times do not rise, or if fewer than `MIN_CHORDS` pieces are long
+    enough.
 
     Args:
         path: the file, for the message.
@@ -104,14 +132,15 @@ def check_path(
         speeds: [N] metres per second.
         latitudes: [N] degrees.
         longitudes: [N] degrees.
+        remedy: what to do about speeds in another unit, the end of a sentence.
 
     >>> north = 48 + np.arange(40) * 1e-4  # degrees, 11.1 metres each
-    >>> check_path(Path("log.csv"), np.arange(40.0), np.full(40, 11.0), north, np.full(40, 11.5))
+    >>> check_path(Path("log.csv"), np.arange(40.0), np.full(40, 11.0), north, np.full(40, 11.5), "give unit=")
     """
     if len(times) < 2 or (np.diff(times) <= 0).any():
         return
     traveled = np.concatenate([[0.0], np.cumsum(np.diff(times) * (speeds[1:] + speeds[:-1]) / 2)])
-    ends = np.searchsorted(times, np.arange(times[0], times[-1], CHORD)).clip(max=len(times) - 1)
+    ends = np.flatnonzero(np.diff((times - times[0]) // CHORD, prepend=-1.0))
     chords = np.linalg.norm(np.diff(_places(latitudes, longitudes)[ends], axis=0), axis=-1)
     lengths, spans = np.diff(traveled[ends]), np.diff(times[ends])
     used = (chords > MIN_CHORD) & (spans < 2 * CHORD) & (spans > 0)
@@ -121,7 +150,14 @@ def check_path(
     if not 1 / MAX_RATIO < ratio < MAX_RATIO:
         raise InputError(
             f"{path}: its speeds make {ratio:.2f} times the path that its positions make; see in which unit they are "
-            f"(km/h taken for m/s are 3.6 times, mph 2.24 times too fast), and give unit="
+            f"(km/h taken for m/s are 3.6 times, mph 2.24 times too fast), and {remedy}"
+        )
+    if abs(ratio - 1) > WRONG and used.sum() >= SURE_CHORDS:
+        warnings.warn(
+            f"{path}: its speeds make {ratio:.2f} times the path that its positions make, and metres by them are as "
+            f"wrong; see whether they are those of a speedometer, or in another unit (mph are 0.87 knots)",
+            InputWarning,
+            stacklevel=3,
         )
 
 

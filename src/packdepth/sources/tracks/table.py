@@ -17,11 +17,12 @@ from packdepth.errors import InputError, InputWarning
 from packdepth.progress import counted
 from packdepth.sources.files import require
 from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
+from packdepth.sources.tracks.fix import fixed_rows, is_status
 from packdepth.sources.tracks.number_times import Pace
-from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions
+from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions, warn_if_coarse
 from packdepth.sources.tracks.speed_names import FORWARD, OTHER, OWN, SPEED_WORDS, VELOCITIES, speed_kind
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
-from packdepth.sources.tracks.track import Track, check_times, checked
+from packdepth.sources.tracks.track import Track, check_times, checked, held
 from packdepth.sources.tracks.units import SPEED_UNITS, SpeedUnit, scaled_speed_unit, speed_unit, time_unit
 
 DELIMITERS = ("\t", ";", "|", ",", " ")  # in the order of trial: a comma may be a decimal comma, a space part of a date
@@ -31,8 +32,9 @@ COMMENTS = ("#", "//", "%")  # beginnings of comments
 LATITUDE = re.compile(r"(^|[^a-z])(lat|latitude|breite|breitengrad)([^a-z]|$)")
 LONGITUDE = re.compile(r"(^|[^a-z])(lon|lng|long|longitude|länge|laenge|längengrad)([^a-z]|$)")
 RADIANS = re.compile(r"(^|[^a-z])rad(ians?)?([^a-z]|$)")
-FIX = re.compile(r"(^|gps )(fix|fix ?(type|quality|status|mode)|valid)$")  # whether the receiver knows where it is
-NO_FIX = {"0", "no", "none", "false", "v", "invalid", "nofix", "no fix"}
+FIX = re.compile(r"(^|gps )(fix|fix ?(type|quality|status|mode|ok)|valid)$|\[fix\]$")  # has the receiver a fix?
+STATUS = re.compile(r"(^|[^a-z])status$")
+SIDE = re.compile(r"[^NSEW]*[NSEW]", re.IGNORECASE)  # a latitude or longitude with the letter of its hemisphere
 SENSOR = re.compile(r"(^|[^a-z])(sensor|source|device|channel|pid|id|name|unit)([^a-z]|$)")
 MOST_SENSORS = 8  # in one table
 MARK = 99.0  # the size, in any unit, of negative numbers that mark an unknown speed; -1, which phones write, is another
@@ -59,7 +61,7 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
         values = np.where(fixed, values, np.nan)
         if places is not None:
             known = np.isfinite(values) & np.isfinite(places[0]) & np.isfinite(places[1])
-            check_path(path, times.seconds[known], values[known], places[0][known], places[1][known])
+            check_path(path, times.seconds[known], values[known], places[0][known], places[1][known], "give unit=")
     elif places is None:
         raise InputError(f"{path}: has no column of speed{_instead(table)}")
     elif unit is not None:
@@ -69,7 +71,9 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
     else:
         times = TableTimes.of(table, (), Pace.of_positions(*places))
         known = np.isfinite(places[0]) & np.isfinite(places[1]) & fixed & ((places[0] != 0) | (places[1] != 0))
+        known[known] = ~held(times.seconds[known], places[0][known], places[1][known])
         check_times(path, times.seconds[known])
+        warn_if_coarse(path, places[0][known], places[1][known])
         values = np.full(len(known), np.nan)
         values[known] = speeds_from_positions(times.seconds[known], places[0][known], places[1][known])
         what = f"positions in columns '{_only(table, LATITUDE)}' and '{_only(table, LONGITUDE)}'"
@@ -129,20 +133,31 @@ def _positions(table: Table) -> tuple[np.ndarray, np.ndarray] | None:
     if None in names:
         return None
     latitudes, longitudes = (
-        np.rad2deg(_numbers(table, name)) if RADIANS.search(words(name)) else _numbers(table, name)
+        np.rad2deg(_numbers(table, name)) if RADIANS.search(words(name)) else _degrees(table, name)
         for name in map(str, names)
     )
     check_degrees(table.path, latitudes, longitudes)
     return latitudes, longitudes
 
 
+def _degrees(table: Table, column: str) -> np.ndarray:
+    """Return the degrees of a column, [N], NaN where a cell is empty. South and west may be letters."""
+    signs = np.ones(len(table.rows))
+    plain = []
+    for row, cell in enumerate(table.column(column)):
+        match = SIDE.fullmatch(cell.strip())
+        plain.append(cell.strip()[:-1] if match else cell)
+        signs[row] = -1 if match and cell.strip()[-1] in "SsWw" else 1
+    return signs * np.array([_number(cell, table, row, column) for row, cell in enumerate(plain)])
+
+
 def _fixed(table: Table) -> np.ndarray:
     """Return in which rows the receiver had a fix, [N] bool; in all if the table does not tell, or tells of none."""
-    name = next((name for name in table.header if FIX.search(words(name))), None)
-    if name is None:
-        return np.ones(len(table.rows), dtype=bool)
-    fixed = np.array([cell.lower() not in NO_FIX for cell in table.column(name)])
-    return fixed if fixed.any() else ~fixed
+    fixed = np.ones(len(table.rows), dtype=bool)
+    for name in table.header:
+        if FIX.search(words(name)) or (STATUS.search(words(name)) and is_status(table.column(name))):
+            fixed &= fixed_rows(words(name), table.column(name))
+    return fixed
 
 
 def _check_one_sensor(table: Table) -> None:

@@ -15,6 +15,10 @@ MAX_ACCELERATION = 12.0  # metres per second squared: full braking on a dry road
 MAX_JUMP = 35.0  # metres per second: change from a value to the next that is allowed in addition, as sensors lag
 MIN_RUN = 3  # values between two restarts of a logger: fewer are a disorder
 MAX_PERIOD = 30.0  # seconds: a vehicle starts and stops within fewer, as trackers of fleets write them
+YEAR = 3.2e7  # seconds: over a longer step the clock was set, as that of a logger that begins in 1970
+MIN_HELD = 5.0  # rows for which a value is held at least; its lag within fewer does no harm
+MIN_CHANGES, REGULAR_SHARE = 10, 0.9  # changes that tell, and the share of them that come at multiples of one period
+NEAR = 2.5  # periods between two changes that are compared with their multiples
 HOLE_PERIODS = 3.0  # periods of the track: two missing values in a row are no hole
 
 
@@ -65,7 +69,7 @@ class Track:
 
 
 def checked(track: Track) -> Track:
-    """Check a track, and return it without values that repeat the one before.
+    """Check a track, and return it without values that repeat the one before or only hold it.
 
     Args:
         track: the track.
@@ -75,6 +79,7 @@ def checked(track: Track) -> Track:
     """
     track = _without_repeated(track)
     check_times(track.path, track.times)
+    track = _without_held(track)
     if track.period > MAX_PERIOD:
         milliseconds = ", unless its times are milliseconds" if track.period / 1e3 < MIN_HOLE else ""
         raise InputError(
@@ -110,7 +115,13 @@ def check_times(path: Path, times: np.ndarray) -> None:
         what = "have the same time" if times[first] == times[first + 1] else "are not in the order of time"
         raise InputError(
             f"{path}: values {first + 1} and {first + 2} {what} ({times[first]:.6g} s, then "
-            f"{times[first + 1]:.6g} s; {count} such places); {_remedy(times)}"
+            f"{times[first + 1]:.6g} s; {count} such places); {remedy_of_times(times)}"
+        )
+    longest = int(np.argmax(np.diff(times)))
+    if times[longest + 1] - times[longest] > YEAR:
+        raise InputError(
+            f"{path}: values {longest + 1} and {longest + 2} are {(times[longest + 1] - times[longest]) / YEAR:.0f} "
+            f"years apart, so that its clock was set between them; cut the log there, and give the part behind it"
         )
 
 
@@ -136,8 +147,58 @@ def _without_repeated(track: Track) -> Track:
     return replace(track, times=track.times[~repeated], speeds=track.speeds[~repeated], description=what)
 
 
-def _remedy(times: np.ndarray) -> str:
-    """Return what to do about times that do not rise."""
+def _without_held(track: Track) -> Track:
+    """Return a track without rows that only hold the value of a row before, and say so."""
+    later = held(track.times, track.speeds)
+    if not later.any():
+        return track
+    what = f"{track.description}; it writes each value {1 / (1 - later.mean()):.0f} times, of which the first counts"
+    return replace(track, times=track.times[~later], speeds=track.speeds[~later], description=what)
+
+
+def held(times: np.ndarray, *columns: np.ndarray) -> np.ndarray:
+    """Return which rows only hold the value of a row before, of a log that has more rows than the sensor has values.
+
+    The value then changes at multiples of one period alone, and interpolation would lag by half of it. Where it stays
+    for longer, a row in each period counts.
+
+    Args:
+        times: [N] seconds, rising.
+        columns: columns of the value, [N] each.
+
+    Returns:
+        [N] bool; False everywhere if changes come at any time.
+
+    >>> held(np.arange(0, 30, 0.1), np.repeat(np.arange(30.0), 10)).sum()
+    np.int64(270)
+    """
+    none = np.zeros(len(times), dtype=bool)
+    rows = np.stack(columns, axis=-1)
+    changed = np.flatnonzero((rows[1:] != rows[:-1]).any(axis=-1)) + 1
+    if len(changed) <= MIN_CHANGES:
+        return none
+    step, between = float(np.median(np.diff(times))), np.diff(times[changed])
+    period = float(np.percentile(between, 100 * (1 - REGULAR_SHARE)))
+    near = between[between < NEAR * period]
+    regular = np.abs(near - period * np.round(near / period)) <= step + EQUAL
+    if period < MIN_HELD * step - EQUAL or len(near) < len(between) / 2 or regular.mean() < REGULAR_SHARE:
+        return none
+    later, ends = ~none, [*times[changed], times[-1] + step]
+    for row, end in zip([0, *changed], ends, strict=True):
+        moments = times[row] + period * np.arange(round((end - times[row]) / period))
+        later[row], later[np.searchsorted(times, moments - step / 2)] = False, False
+    return later
+
+
+def remedy_of_times(times: np.ndarray) -> str:
+    """Return what to do about times that do not rise, the end of a sentence.
+
+    Args:
+        times: [N] seconds.
+
+    >>> remedy_of_times(np.array([0.0, 0.5, 0.4]))
+    'sort the log by time and give each value its own'
+    """
     steps = np.diff(times)
     back = np.flatnonzero(steps < 0)
     if not len(back) and (times == np.round(times)).all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ pytest.importorskip("rosbags", reason="the extra ros is not installed")
 from bags import PIXELS, START, Fill, K, Recording, write_bag
 from rosbags.rosbag1 import Writer as Writer1
 
+from packdepth.errors import InputWarning
 from packdepth.geometry.lens import BrownConrady, KannalaBrandt
 from packdepth.sources.open import open_clips
 from packdepth.sources.rosbag import Rosbag, image_topics, read_messages, topics_of
@@ -116,6 +118,19 @@ def test_distorted_images_of_a_rectified_topic_are_refused_and_rectified_ones_ha
     assert source(path, rectified=False).find()[0].lens == BrownConrady(*[0.04] * 5)
 
 
+def test_rectified_images_without_distortion_ask_for_their_camera_if_p_is_another_one(
+    record: Callable[[Fill], Path], complaint: Callable[..., None]
+) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        bag.image("/camera/image_rect_color", START)
+
+    path = record(fill)
+    complaint(source(path).clips, path, "/camera/camera_info", "/camera/image_rect_color", "give 'rectified': true")
+    assert source(path, rectified=True).clips()[0].camera.fx == 28
+    assert source(path, rectified=False).clips()[0].camera.fx == 30
+
+
 @pytest.mark.parametrize("model", ["equidistant", "fisheye"])
 @pytest.mark.parametrize("count", [0, 4])
 def test_a_fisheye_without_coefficients_is_no_pinhole(
@@ -139,7 +154,7 @@ def test_a_fisheye_without_coefficients_is_no_pinhole(
 def test_a_camera_without_distortion_is_a_pinhole(tmp_path: Path, model: str, topic: str) -> None:
     with Writer1(tmp_path / "x.bag") as writer:
         bag = Recording(writer, 1)
-        bag.info("/camera/camera_info", model=model, count=0)
+        bag.info("/camera/camera_info", model=model, count=0, K=[28.0, 0, 19, 0, 28, 5, 0, 0, 1])
         bag.image(topic, START)
     assert source(tmp_path / "x.bag").find()[0].lens is None
 
@@ -423,6 +438,226 @@ def test_speeds_are_not_made_up_over_holes_nor_of_another_clock(
     assert [frame.speed for frame in clip.frames] == [3.0] * 10 + [None] * 31 + [3.0] * 19
     complaint(source(path, speed="/other").clips, path, "speed: /other covers none of the images", "on one clock")
     complaint(source(path, speed="/once").clips, path, "speed: /once holds messages of one time only")
+
+
+IMAGES, ODOMETRY = "/camera/image_raw", "/odometry"
+LENGTH = 60  # images, and speeds, of a recording at 10 Hz
+
+
+def nanoseconds(seconds: float) -> int:
+    return START + round(seconds * 1e9)
+
+
+def law(seconds: np.ndarray) -> np.ndarray:
+    """The speed at a time after `START`."""
+    return 8 + 2 * np.sin(seconds)
+
+
+def add_speed(bag: Recording, filed: float, stamp: float | None, speed: float, topic: str = ODOMETRY) -> None:
+    """Add a speed that is filed at a time (and 50 ms); without a stamp, one of a type that has no header."""
+    zero = bag.make("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0)
+    linear = bag.make("geometry_msgs/msg/Vector3", x=speed, y=0.0, z=0.0)
+    twist = bag.make("geometry_msgs/msg/Twist", linear=linear, angular=zero)
+    if stamp is not None:
+        twist = bag.make("geometry_msgs/msg/TwistStamped", header=bag.header(nanoseconds(stamp)), twist=twist)
+    bag.add(topic, nanoseconds(filed), twist)
+
+
+Shift = Callable[[int], float | None]  # seconds by which a stamp is ahead, by the message's number; None: no stamp
+
+
+def two_clocks(images: Shift, speeds: Shift, length: int = LENGTH, headerless: bool = False) -> Fill:
+    """Images and speeds that are filed at the same times, with stamps ahead of these; speeds follow the filing."""
+
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        for number in range(length):
+            filed, ours, theirs = number / 10, images(number), speeds(number)
+            bag.image(IMAGES, nanoseconds(filed), stamp=0 if ours is None else nanoseconds(filed + ours))
+            stamp = None if headerless else -START / 1e9 if theirs is None else filed + theirs
+            add_speed(bag, filed, stamp, float(law(np.array(filed))))
+
+    return fill
+
+
+def by(seconds: float | None) -> Shift:
+    return lambda number: seconds
+
+
+def known_speeds(path: Path, **options: Any) -> tuple[np.ndarray, str]:
+    """Return the speeds of all frames, NaN where unknown, and what is said of them; no warning may come."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        (clip,) = source(path, speed=ODOMETRY, **options).clips()
+    assert clip.speed_source is not None
+    return np.array([np.nan if f.speed is None else f.speed for f in clip.frames]), clip.speed_source
+
+
+@pytest.mark.parametrize(
+    ("images", "speeds"),
+    [(0, 0), (-0.6, 0), (0, -0.6), (0.1, -0.3), (37, 37), (37, 36.6), (-3600, -3600.5), (0.3, 0.25)],
+)
+def test_latency_is_no_clock_and_speeds_are_those_at_the_stamps(tmp_path: Path, images: float, speeds: float) -> None:
+    found, said = known_speeds(write_bag("ros1", tmp_path, two_clocks(by(images), by(speeds))))
+    times = np.arange(LENGTH) / 10 + images - speeds  # at which the speed of the same stamp was filed
+    inside = (times >= 0) & (times <= (LENGTH - 1) / 10)
+    np.testing.assert_allclose(found[inside], law(times[inside]), atol=3e-3)
+    assert "matched by its stamps and those of the images" in said
+    apart = abs(images - speeds) > 0.2
+    assert (f"than their recording, and those of {ODOMETRY}" in said) == apart
+
+
+@pytest.mark.parametrize(
+    ("images", "speeds"), [(5, 0), (0, 5), (18, 0), (0, -18), (37, 35.5), (0.4, 0), (0, 0.5), (-1.5, 0), (1e8, 0)]
+)
+def test_stamps_of_two_clocks_are_refused_and_the_recording_can_match_them(
+    record: Callable[[Fill], Path], complaint: Callable[..., None], images: float, speeds: float
+) -> None:
+    path = record(two_clocks(by(images), by(speeds), length=12))
+    ours, theirs = images - 0.05, speeds - 0.05
+    words = [f"{abs(ahead):.2f} s {'later' if ahead > 0 else 'earlier'}" for ahead in (ours, theirs)]
+    complaint(
+        source(path, speed=ODOMETRY).clips,
+        f"{path}: speed: images and speeds have two clocks: the stamps of {IMAGES} are {words[0]}",
+        f"those of {ODOMETRY} {words[1]}",
+        "give 'clock': recording",
+    )
+    found, said = known_speeds(path, clock="recording")
+    np.testing.assert_allclose(found, law(np.arange(12) / 10), atol=1e-6)
+    assert "recorded" in said
+    (clip,) = source(path, speed=ODOMETRY, clock="recording").clips()
+    assert clip.frames[3].time - START / 1e9 == pytest.approx(0.3 + images, abs=1e-6)  # that of its stamp
+
+
+def test_stamps_can_be_trusted_where_a_topic_was_recorded_late(tmp_path: Path) -> None:
+    found, said = known_speeds(write_bag("ros1", tmp_path, two_clocks(by(0), by(-3))), clock="header")
+    np.testing.assert_allclose(found[:30], law(np.arange(30) / 10 + 3), atol=3e-3)
+    assert "are 0.05 s earlier than their recording, and those of /odometry 3.05 s earlier" in said
+
+
+@pytest.mark.parametrize("late", [IMAGES, ODOMETRY])
+@pytest.mark.parametrize("first", [130, 80, 10])
+def test_a_clock_that_is_set_anew_on_the_way_is_noticed(
+    tmp_path: Path, complaint: Callable[..., None], late: str, first: int
+) -> None:
+    def shift(topic: str) -> Shift:
+        return lambda number: 37.0 if topic == late and number >= first else 0.0
+
+    path = write_bag("ros1", tmp_path, two_clocks(shift(IMAGES), shift(ODOMETRY), length=160))
+    complaint(source(path, speed=ODOMETRY).clips, "have two clocks", "36.95 s later")
+    found, _ = known_speeds(path, clock="recording")
+    np.testing.assert_allclose(found, law(np.arange(160) / 10), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "speeds", "headerless", "words"),
+    [
+        (None, 5.0, False, f"all 60 messages on {IMAGES} have"),
+        (5.0, None, False, f"all 60 messages on {ODOMETRY} have"),
+        (5.0, None, True, f"all 60 messages on {ODOMETRY} have"),
+        (0.0, "some", False, f"7 of the 60 messages on {ODOMETRY} have"),
+    ],
+)
+def test_if_one_topic_has_no_stamps_both_are_matched_by_the_recording_and_that_is_said(
+    tmp_path: Path, complaint: Callable[..., None], images: Any, speeds: Any, headerless: bool, words: str
+) -> None:
+    shift = (lambda number: None if number < 7 else 5.0) if speeds == "some" else by(speeds)
+    path = write_bag("ros1", tmp_path, two_clocks(by(images), shift, headerless=headerless))
+    with pytest.warns(InputWarning, match=f"{words} no stamp, so that images and speeds are matched by the times at"):
+        (clip,) = source(path, speed=ODOMETRY).clips()
+    found, said = known_speeds(path, clock="recording")
+    np.testing.assert_allclose(found, law(np.arange(LENGTH) / 10), atol=1e-6)
+    assert [frame.speed for frame in clip.frames] == found.tolist()
+    assert (
+        clip.speed_source
+        == said
+        == "/odometry: matched by the times at which its messages and the images were recorded"
+    )
+    complaint(source(path, speed=ODOMETRY, clock="header").clips, path, f"clock: is 'header', but {words} no stamp")
+
+
+def test_without_any_stamp_the_recording_has_the_times(tmp_path: Path) -> None:
+    found, said = known_speeds(write_bag("ros1", tmp_path, two_clocks(by(None), by(None))))
+    np.testing.assert_allclose(found, law(np.arange(LENGTH) / 10), atol=1e-6)
+    assert "recorded" in said
+
+
+def test_frames_without_a_speed_are_counted(tmp_path: Path) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        for number in range(20):
+            bag.image(IMAGES, nanoseconds(number / 10))
+            if number >= 10:
+                add_speed(bag, number / 10, number / 10, 5.0)
+
+    found, said = known_speeds(write_bag("ros1", tmp_path, fill))
+    assert np.isnan(found).tolist() == [True] * 9 + [False] * 11
+    assert said.endswith("; 9 of 20 frames have no speed and are context only: 000000 to 000008")
+
+
+def test_speeds_that_are_sent_again_until_the_next_do_not_lag(tmp_path: Path) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        for number in range(150):
+            bag.image(IMAGES, nanoseconds(number / 10))
+            add_speed(bag, number / 10, number / 10, float(law(np.array(number // 10))))
+
+    found, said = known_speeds(write_bag("ros1", tmp_path, fill))
+    np.testing.assert_allclose(found[:140], law(np.arange(140) / 10), atol=0.3)
+    assert "it writes each value 10 times, of which the first counts" in said
+
+
+def test_a_clock_without_speeds_is_refused(tmp_path: Path, complaint: Callable[..., None]) -> None:
+    path = write_bag("ros1", tmp_path, drive)
+    complaint(source(path, clock="recording").clips, path, "clock: is for the speeds of a topic; give 'speed' as well")
+
+
+@pytest.mark.parametrize(
+    ("topic", "commands"),
+    [
+        ("/cmd_vel", True),
+        ("/robot/mobile_base/commands/velocity", True),
+        ("/cmd_vel_mux/input/teleop", True),
+        ("/joy_vel", True),
+        ("/twistCmd", True),
+        ("/odom", False),
+        ("/diff_drive_controller/odom", False),
+        ("/commander/odometry", False),
+        ("/gps/vel", False),
+    ],
+)
+def test_commanded_speeds_are_read_with_a_warning(tmp_path: Path, topic: str, commands: bool) -> None:
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info")
+        for number in range(3):
+            bag.image(IMAGES, nanoseconds(number / 10))
+            add_speed(bag, number / 10, number / 10, 5.0, topic)
+
+    path = write_bag("ros1", tmp_path, fill)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        (clip,) = source(path, speed=topic).clips()
+    assert [frame.speed for frame in clip.frames] == [5.0] * 3
+    said = [str(each.message) for each in caught if each.category is InputWarning]
+    assert [f"{path}: speed: {topic} holds commands by its name" in each for each in said] == [True] * commands
+
+
+@pytest.mark.parametrize(("ahead", "doubted"), [(37.0, True), (-18.0, True), (0.5, True), (-0.5, False), (0.0, False)])
+def test_a_log_is_not_matched_silently_by_stamps_that_are_off_the_recorders_clock(
+    tmp_path: Path, ahead: float, doubted: bool
+) -> None:
+    path = write_bag("ros1", tmp_path, two_clocks(by(ahead), by(0.0), length=5))
+
+    def said(**options: Any) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            source(path, **options).find()
+        return [str(each.message) for each in caught if each.category is InputWarning]
+
+    log = {"speeds": tmp_path / "log.csv"}
+    found = said(**log)
+    assert [f"the stamps of {IMAGES} are {abs(ahead - 0.05):.2f} s" in each for each in found] == [True] * doubted
+    assert said(**log, offset="auto") == said() == []
 
 
 @pytest.mark.parametrize(

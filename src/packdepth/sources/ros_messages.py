@@ -34,6 +34,7 @@ CHANNELS = {  # channels of a pixel, and indices of red, green and blue among th
 }
 RECTIFIED = ("rect", "undist")  # parts of the names of topics whose images are rectified
 NANOSECONDS = 10**9  # in a second
+SAME_CAMERA = 0.01  # relative change of a camera that is none: less is the breathing of an autofocus, or rounding
 
 
 class Header(NamedTuple):
@@ -167,21 +168,24 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
         where: what the message is, for errors.
         topic: the topic of the images.
         rectified: whether the images are rectified, so that their camera is matrix P. If not, it is matrix K, and D is
-            their distortion. None: they are raw, unless "rect" in the topic's name contradicts a distortion.
+            their distortion. None: they are raw, unless "rect" or "undist" in the topic's name contradicts that: images
+            are distorted, or P is another camera than K.
 
     Raises InputError if it holds no calibration, for a lens that is not known, if topic and calibration disagree, and
     for a part of the sensor that is not inside it.
     """
     K, P, D = (np.asarray(_field(info, name), dtype=np.float64) for name in ("k", "p", "d"))
-    if rectified:
-        K = P.reshape(3, 4)[:, :3].ravel()
+    P = P.reshape(3, 4)[:, :3].ravel()
     lens = None if rectified else named_lens(where, info.distortion_model, D.tolist())
-    if rectified is None and lens is not None and any(word in topic for word in RECTIFIED):
-        raise InputError(
-            f"{where} says that the images are distorted ({lens.name}), but {topic} that "
-            f"they are rectified; give 'rectified': true, or false to undistort them"
-        )
-    if not (np.isfinite(K).all() and min(K[0], K[4], info.width, info.height) > 0):
+    if rectified is None and any(word in topic for word in RECTIFIED):
+        if lens is not None:
+            raise InputError(
+                f"{where} says that the images are distorted ({lens.name}), but {topic} that "
+                f"they are rectified; give 'rectified': true, or false to undistort them"
+            )
+        _check_same(K, P, info, where, topic)
+    K = P if rectified else K
+    if not _is_calibrated(K, info):
         raise InputError(f"{where} holds no calibration; give 'camera', a camera.yaml")
     try:
         full = Camera.from_matrix(K.reshape(3, 3), int(info.width), int(info.height))
@@ -190,6 +194,60 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
     except ValueError as error:
         raise InputError(f"{where}: {error}; or give 'camera', a camera.yaml") from None
     return Calibrated(camera, lens)
+
+
+def same_camera(one: Camera, other: Camera) -> bool:
+    """Return whether two cameras differ by less than `SAME_CAMERA`, of the focal length and of the image's width.
+
+    Args:
+        one: a camera.
+        other: another camera.
+
+    >>> camera = Camera(fx=276.0, fy=276.0, cx=340.5, cy=118.5, width=704, height=188)
+    >>> same_camera(camera, Camera(fx=277.0, fy=277.0, cx=341.5, cy=118.5, width=704, height=188))
+    True
+    >>> same_camera(camera, Camera(fx=290.0, fy=290.0, cx=340.5, cy=118.5, width=704, height=188))
+    False
+    """
+    sizes = (one.width, one.height) == (other.width, other.height)
+    zoom = max(abs(float(one.fx / other.fx) - 1), abs(float(one.fy / other.fy) - 1))
+    shift = max(abs(float(one.cx - other.cx)), abs(float(one.cy - other.cy))) / one.width
+    return sizes and max(zoom, shift) < SAME_CAMERA
+
+
+def camera_in_words(camera: Camera) -> str:
+    """Return size and intrinsics of a camera, for messages.
+
+    Args:
+        camera: the camera.
+
+    >>> camera_in_words(Camera(fx=276.0, fy=276.0, cx=340.5, cy=118.5, width=704, height=188))
+    '704x188 (fx, fy, cx, cy 276, 276, 340.5, 118.5)'
+    """
+    numbers = ", ".join(f"{float(value):.5g}" for value in (camera.fx, camera.fy, camera.cx, camera.cy))
+    return f"{camera.width}x{camera.height} (fx, fy, cx, cy {numbers})"
+
+
+def _is_calibrated(matrix: np.ndarray, info: Any) -> bool:
+    """Return whether a matrix, [9], of a camera_info is that of a camera: without a calibration, it is all zeros."""
+    return bool(np.isfinite(matrix).all() and min(matrix[0], matrix[4], info.width, info.height) > 0)
+
+
+def _check_same(K: np.ndarray, P: np.ndarray, info: Any, where: str, topic: str) -> None:
+    """Raise InputError if K and P, [9] each, are two cameras, as those of a stereo pair are even without distortion."""
+    if not (_is_calibrated(K, info) and _is_calibrated(P, info)):
+        return
+    width, height = int(info.width), int(info.height)
+    raw, rectified = (
+        Camera(fx=float(fx), fy=float(fy), cx=float(cx), cy=float(cy), width=width, height=height)
+        for fx, fy, cx, cy in (K[[0, 4, 2, 5]], P[[0, 4, 2, 5]])
+    )
+    if not same_camera(raw, rectified):
+        raise InputError(
+            f"{where} has the camera {camera_in_words(raw)} for raw images (K) and {camera_in_words(rectified)} for "
+            f"rectified ones (P), and {topic} says that its images are rectified; give 'rectified': true to use P, or "
+            f"false to use K"
+        )
 
 
 def _field(message: Any, name: str) -> Any:

@@ -116,8 +116,8 @@ def read_nmea(path: Path) -> Track:
 def _has_fix(fields: Sequence[str]) -> bool:
     """Return whether a sentence says that the receiver had a fix."""
     status, mode = FIXES[fields[0][-3:]]
-    stated = status is None or (fields[status : status + 1] > [""] and is_fix(fields[status]))
-    return stated and (mode is None or len(fields) <= mode or is_fix(fields[mode]))
+    marks = ["" if index is None or index >= len(fields) else fields[index] for index in (status, mode)]
+    return (status is None or marks[0] != "") and all(map(is_fix, marks))
 
 
 def _is_next_day(clock: float, now: float) -> bool:

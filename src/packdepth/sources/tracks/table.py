@@ -148,7 +148,8 @@ def _degrees(table: Table, column: str) -> np.ndarray:
         match = SIDE.fullmatch(cell.strip())
         plain.append(cell.strip()[:-1] if match else cell)
         signs[row] = -1 if match and cell.strip()[-1] in "SsWw" else 1
-    return signs * np.array([_number(cell, table, row, column) for row, cell in enumerate(plain)])
+    degrees: np.ndarray = signs * [_number(cell, table, row, column) for row, cell in enumerate(plain)]
+    return degrees
 
 
 def _fixed(table: Table) -> np.ndarray:

@@ -79,7 +79,7 @@ def checked(track: Track) -> Track:
     """
     track = _without_repeated(track)
     check_times(track.path, track.times)
-    track = _without_held(track)
+    track = without_held(track)
     if track.period > MAX_PERIOD:
         milliseconds = ", unless its times are milliseconds" if track.period / 1e3 < MIN_HOLE else ""
         raise InputError(
@@ -147,8 +147,16 @@ def _without_repeated(track: Track) -> Track:
     return replace(track, times=track.times[~repeated], speeds=track.speeds[~repeated], description=what)
 
 
-def _without_held(track: Track) -> Track:
-    """Return a track without rows that only hold the value of a row before, and say so."""
+def without_held(track: Track) -> Track:
+    """Return a track without rows that only hold the value of a row before, and say so.
+
+    Args:
+        track: the track.
+
+    >>> times = np.arange(0, 30, 0.1)
+    >>> without_held(Track(Path("log.csv"), times, times // 1, None, "a test")).description
+    'a test; it writes each value 10 times, of which the first counts'
+    """
     later = held(track.times, track.speeds)
     if not later.any():
         return track

@@ -605,7 +605,8 @@ PYTHON_PAGES = (
         "python_objectives.md",
         "Python: terms of the loss",
         "A term of your own derives from `Term`: see [extend packdepth](../extending.md#terms).",
-        ("packdepth.objectives.Term", "packdepth.records.Sample", "packdepth.records.Batch")
+        ("packdepth.objectives.Term", "packdepth.objectives.StatefulTerm")
+        + ("packdepth.records.Sample", "packdepth.records.Batch")
         + ("packdepth.records.Outputs", "packdepth.objectives.masked_mean", "packdepth.objectives.sample_means"),
     ),
     PythonPage(

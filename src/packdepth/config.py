@@ -11,7 +11,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from packdepth.blocks import Block, ByKind, CheckpointContext, Closed, package_of, parse
 from packdepth.networks.blocks import IMPORTED_POSE_NETWORKS, AnyDepthNetwork, AnyPoseNetwork, PoseBlock
 from packdepth.networks.options import Unit
-from packdepth.objectives.term import AnyTerm, Term
+from packdepth.objectives.term import AnyTerm, StatefulTerm, Term
 from packdepth.optimization.adam import AdamBlock
 from packdepth.optimization.blocks import AnyOptimizer, AnySchedule
 from packdepth.optimization.schedules import Constant
@@ -229,7 +229,8 @@ class Training(Closed):
     """Work of several processes: `ddp` or `fsdp`.
 
     ddp: each process holds all weights. fsdp: each holds a share of the weights, of their gradients and of the state of
-    the optimizer, which takes less memory and more exchange. It works with the optimizer `adam`.
+    the optimizer, which takes less memory and more exchange. It works with the optimizer `adam`, and without terms that
+    have state.
     """
 
     @model_validator(mode="after")
@@ -338,6 +339,12 @@ class Run(Closed):
                 raise ValueError(
                     f"training.strategy: fsdp needs the gradient of all weights, but networks.{name}: '{network.kind}' "
                     f"may leave some unused; use strategy: ddp, or another network"
+                )
+        for term in self.objective if self.training.strategy == "fsdp" else ():
+            if isinstance(term, StatefulTerm):
+                raise ValueError(
+                    f"training.strategy: fsdp shares the weights of networks, but not the state of the objective term "
+                    f"'{term.kind}'; use strategy: ddp"
                 )
         return self
 

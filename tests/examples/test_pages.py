@@ -15,6 +15,7 @@ from packdepth import checkpoint
 from packdepth.city.command import require_city
 from packdepth.errors import InputError
 from packdepth.inference.predictor import load
+from packdepth.reading import read_state
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "notebook.ipynb"
@@ -30,7 +31,7 @@ def content(path: Path) -> str:
 
 
 def test_every_block_of_code_names_its_file() -> None:
-    assert len(BLOCKS) == len(re.findall(r"```(?:python|yaml|toml)\n", PAGE)) == 11
+    assert len(BLOCKS) == len(re.findall(r"```(?:python|yaml|toml)\n", PAGE)) == 12
 
 
 @pytest.mark.parametrize(("name", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
@@ -50,6 +51,18 @@ def test_an_optimizer_and_a_schedule_of_ones_own_train(moving_clip: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     meta = checkpoint.read_description(tmp_path / "runs" / "my_adamw" / "last")[1]
     assert (meta.step, sorted(meta.packages)) == (2, ["my_adamw", "my_linear"])
+
+
+def test_a_term_with_state_trains(moving_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_drive").symlink_to(moving_clip)
+    script = str(ROOT / "examples" / "my_stateful_term.py")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    last = tmp_path / "runs" / "learned" / "last"
+    state = read_state(last / checkpoint.TRAINER_STATE)["state_dict"]
+    assert float(state["terms.0.log_variance"]) != 0
+    assert 0.9 < float(state["terms.0.mean"]) < 1.1
+    assert not [name for name in checkpoint.read(last).weights if name.startswith("terms")]
 
 
 EXECUTE = """

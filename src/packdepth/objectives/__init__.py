@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from packdepth.objectives.stereo import Stereo as Stereo
     from packdepth.objectives.supervised import Supervised as Supervised
     from packdepth.objectives.teacher import Teacher as Teacher
+    from packdepth.objectives.term import StatefulTerm as StatefulTerm
     from packdepth.objectives.term import Term as Term
     from packdepth.objectives.term import masked_mean as masked_mean
     from packdepth.objectives.term import sample_means as sample_means
@@ -45,6 +46,7 @@ __all__, __getattr__, __dir__ = lazy_names(
         "Reprojected": "packdepth.objectives.reprojected",
         "Sky": "packdepth.objectives.sky",
         "Smoothness": "packdepth.objectives.smoothness",
+        "StatefulTerm": "packdepth.objectives.term",
         "Stereo": "packdepth.objectives.stereo",
         "Supervised": "packdepth.objectives.supervised",
         "Teacher": "packdepth.objectives.teacher",

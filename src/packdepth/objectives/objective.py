@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from numbers import Real
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from packdepth.blocks import blaming, package_of
 from packdepth.errors import InputError
-from packdepth.objectives.term import Term
+from packdepth.objectives.state import check_hidden, check_module, held, version
+from packdepth.objectives.term import StatefulTerm, Term
 from packdepth.records import Batch, Outputs
 
 OUTPUTS = frozenset(field.name for field in fields(Outputs))
@@ -27,6 +28,7 @@ class Objective:
 
     Args:
         terms: the terms, each kind at most once.
+        modules: the modules of the terms with state, by kind. A term without one computes itself.
 
     Raises InputError for a term whose `needs` is a text instead of a tuple.
 
@@ -36,6 +38,7 @@ class Objective:
     """
 
     terms: Sequence[Term]  # each kind at most once
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)  # modules of the terms with state, by kind
 
     def __post_init__(self) -> None:
         for term in self.terms:
@@ -44,6 +47,24 @@ class Objective:
                     f"objective term '{term.kind}': its needs are the text '{term.needs}'; "
                     f"write a tuple of names, such as ('{term.needs}',)"
                 )
+
+    def built(self) -> Objective:
+        """Return the objective with new modules for all terms with state.
+
+        Raises InputError for a term that fails to build a module.
+        """
+        modules: dict[str, nn.Module] = {}
+        for term in self.terms:
+            if isinstance(term, StatefulTerm):
+                with _blaming(term):
+                    module: object = term.build()
+                if not isinstance(module, nn.Module):
+                    raise InputError(
+                        f"objective term '{term.kind}': build returns a {type(module).__name__}; return a "
+                        f"torch.nn.Module"
+                    )
+                modules[term.kind] = module
+        return replace(self, modules=modules)
 
     def needs(self) -> dict[str, tuple[str, ...]]:
         """Return the optional fields of the batch that each term needs, by the term's kind."""
@@ -81,7 +102,9 @@ class Objective:
         """Raise InputError if a term of another project does not keep its contract.
 
         Its value must be a finite scalar, its weight a number, and `prepare` must return `Outputs`. It must not change
-        the outputs or the batch.
+        the outputs or the batch, and keeps state in a module of its own only. Terms of other projects are tried twice,
+        because the first call may fill a cache: with their modules in evaluation mode, then in training mode, in which
+        they stay, with the state that this leaves.
 
         Args:
             outputs: the predictions of the networks for the batch, with all fields that the terms need.
@@ -91,10 +114,20 @@ class Objective:
         def around(term: Term, prepared: Outputs) -> AbstractContextManager[None]:
             return _watched(term, {"outputs": outputs, "prepared outputs": prepared, "batch": batch})
 
-        for term, value in self._evaluated(outputs, batch, around):
-            if package_of(type(term)) is not None:
-                _check_value(term.kind, value)
-                _check_weight(term)
+        own = of_others(self.terms)
+        for training in (False, True) if own else (False,):
+            for module in self.modules.values():
+                module.train(training)
+            before = {term.kind: held(term) for term in own} if training else {}
+            modules = {kind: (held(part), part.state_dict(keep_vars=True)) for kind, part in self.modules.items()}
+            for term, value in self._evaluated(outputs, batch, around):
+                if package_of(type(term)) is not None:
+                    _check_value(term.kind, value)
+                    _check_weight(term)
+            for term in own:
+                check_hidden(term.kind, before.get(term.kind), held(term))
+            for kind, module in self.modules.items():
+                check_module(kind, module, *modules[kind])
 
     def _evaluated(
         self, outputs: Outputs, batch: Batch, around: Callable[[Term, Outputs], AbstractContextManager[None]]
@@ -117,7 +150,7 @@ class Objective:
                 )
         for term in self.terms:
             with around(term, prepared):
-                value = term(prepared if term.sees_prepared else outputs, batch)
+                value = self.modules.get(term.kind, term)(prepared if term.sees_prepared else outputs, batch)
             yield term, value
 
 
@@ -162,12 +195,12 @@ def _watched(term: Term, records: dict[str, Outputs | Batch]) -> Iterator[None]:
         term: the term whose code runs.
         records: the records that it gets, by the names that the error gives them.
     """
-    before = [(place, tensor, _version(tensor)) for place, tensor in _tensors(records)]
+    before = [(place, tensor, version(tensor)) for place, tensor in _tensors(records)]
     with _blaming(term):
         yield
     now = dict(_tensors(records))
-    for place, tensor, version in before:
-        if now.get(place) is not tensor or _version(tensor) != version:
+    for place, tensor, changes in before:
+        if now.get(place) is not tensor or version(tensor) != changes:
             raise InputError(
                 f"objective term '{term.kind}' changes {place} in place, which other terms read; let it make a new "
                 f"tensor, and let prepare return dataclasses.replace(outputs, ...)"
@@ -185,11 +218,6 @@ def _tensors(records: dict[str, Outputs | Batch]) -> Iterator[tuple[str, Tensor]
             places += [(f"{place}[{index}]", part) for index, part in enumerate(value)]
         elif is_dataclass(value):
             places += [(f"{place}.{field.name}", getattr(value, field.name)) for field in fields(value)]
-
-
-def _version(tensor: Tensor) -> int:
-    """Return the number of changes in place of a tensor; 0 for tensors of inference mode, which do not count them."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _check_weight(term: Term) -> None:

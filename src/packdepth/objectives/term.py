@@ -11,7 +11,7 @@ from packdepth.blocks import Block, ByKind, Family
 from packdepth.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from packdepth.records import Batch, Outputs
 
@@ -26,6 +26,9 @@ class Term(Block, ABC):
 
     Every term is a mean over the batch of one number for each sample, so that the average over processes equals the
     value of one process with the whole batch.
+
+    A call leaves nothing behind: what it changes in the term would be lost when a run is resumed. A term that learns or
+    remembers something is a `StatefulTerm`.
 
     A subclass gives `kind` its literal text and computes the term in `__call__`. It may also state:
 
@@ -93,6 +96,43 @@ class Term(Block, ABC):
             outputs: the predictions of the networks for the batch.
             batch: the batch.
         """
+
+
+class StatefulTerm(Term, ABC):
+    """A term whose value depends on parameters that it learns, or on statistics that it gathers in training.
+
+    The term itself holds options only, and `build` returns a module with the state: `nn.Parameter` for what is learned,
+    buffers (`register_buffer`) for what is gathered. The module is built once for a training and moved to its device.
+    Its parameters are trained with the learning rate of the depth network. Its state is saved for `--resume`, and no
+    part of the weights of a checkpoint.
+
+    The module computes the term in `forward(outputs, batch)`, as `Term.__call__` does. Where it changes buffers, it
+    first asks `self.training`, which is false in validation.
+
+    >>> from typing import Literal
+    >>> import torch
+    >>> class Scaled(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.log_variance = torch.nn.Parameter(torch.zeros(()))
+    ...     def forward(self, outputs, batch):
+    ...         return (-self.log_variance).exp() * outputs.inv_depths[0].mean() + self.log_variance
+    >>> class ScaledNearness(StatefulTerm):
+    ...     kind: Literal["scaled_nearness"] = "scaled_nearness"
+    ...     def build(self):
+    ...         return Scaled()
+    >>> list(ScaledNearness().build().state_dict())
+    ['log_variance']
+    """
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Return the module that computes the term, with its state at the start of a training."""
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Return the value of the term at the start of a training, a scalar; in a training, the module computes it."""
+        value: Tensor = self.build()(outputs, batch)
+        return value
 
 
 TERMS = Family(Term, "packdepth.terms", ("packdepth.objectives",))  # type: ignore[type-abstract]

@@ -42,7 +42,7 @@ class DepthModule(pl.LightningModule):
     """Lightning module that trains a depth network and, if there are context frames, a pose network.
 
     The entries `depth.*` and `pose.*` of the state dict are the weights of a checkpoint. Learned cameras are written to
-    the description of the checkpoint.
+    the description of the checkpoint. The state of terms, `terms.*`, is in the trainer's state only.
 
     Args:
         run: the run.
@@ -56,6 +56,7 @@ class DepthModule(pl.LightningModule):
     Attributes:
         depth: the depth network.
         pose: the ego-motion network; None without context frames.
+        terms: the modules of the terms with state, in the order of the objective.
         teacher: the network that teaches; None without one. It is no submodule: neither trained nor in the state dict.
         depth_views: the views of a batch whose depth is predicted: "target", and "context" or "right" if a term of the
             objective or the ego-motion network needs them.
@@ -71,7 +72,7 @@ class DepthModule(pl.LightningModule):
         resumes: bool = False,
     ) -> None:
         super().__init__()
-        self.run, self.objective, self.steps = run, objective, steps
+        self.run, self.steps = run, steps
         self.teacher: TeacherNetwork | None = teacher_network(run)
         torch.manual_seed(run.training.seed)
         self.depth = run.networks.depth.assemble(semantics or guiding_checkpoint(run))
@@ -84,6 +85,8 @@ class DepthModule(pl.LightningModule):
         if self.pose is not None:
             self.networks["pose"] = self.pose
         load_initial(run, self.networks, resumes)
+        self.objective = objective.built()
+        self.terms = nn.ModuleList(self.objective.modules.values())  # kinds may be no names of submodules
         self.cameras = LearnedCameras(cameras) if run.camera.learn else None
         needed, pose_needs_depth = objective.output_fields, self.pose is not None and self.pose.uses_depth
         if "sky" in needed:
@@ -327,9 +330,13 @@ class DepthModule(pl.LightningModule):
         """Return the networks that are not frozen, by name."""
         return {name: network for name, network in self.networks.items() if not is_frozen(self.run, name)}
 
+    def optimizer_and_schedule(self) -> tuple[Optimizer, LambdaLR]:
+        """Return the optimizer of the terms with state and the networks that are not frozen, and its schedule."""
+        return optimizer_and_schedule(self.run.training, self.trained() | {"terms": self.terms}, self.steps)
+
     def configure_optimizers(self) -> Any:
-        """Return the optimizer of the networks that are not frozen, and the schedule of the learning rates."""
-        optimizer, schedule = optimizer_and_schedule(self.run.training, self.trained(), self.steps)
+        """Return the optimizer and the schedule of the learning rates, as Lightning takes them."""
+        optimizer, schedule = self.optimizer_and_schedule()
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -354,8 +361,9 @@ def optimizer_and_schedule(
 
     Args:
         training: the block `training` of the run file.
-        networks: the networks to train, by their names `depth` and `pose`. The name of each parameter group of the
-            optimizer begins with the name of its network.
+        networks: the networks to train, by their names `depth` and `pose`, and the modules of the terms with state,
+            `terms`, which have the learning rate of depth. The name of each parameter group of the optimizer begins
+            with the name of its network.
         steps: number of steps of the whole training.
 
     Raises InputError, one sentence, if an optimizer or a schedule of another project does not keep its contract.
@@ -364,7 +372,8 @@ def optimizer_and_schedule(
     >>> [group["name"] for group in optimizer.param_groups]
     ['depth']
     """
-    rates = {"depth": training.depth_learning_rate, "pose": training.pose_learning_rate}
+    depth = training.depth_learning_rate
+    rates = {"depth": depth, "pose": training.pose_learning_rate, "terms": depth}
     fused = training.precision == "32"  # Lightning cannot clip gradients of a fused optimizer under autocast
     groups = [group for name, network in networks.items() for group in parameter_groups(name, network, rates[name])]
     what = f"training.optimizer: '{training.optimizer.kind}'"

@@ -60,7 +60,7 @@ from packdepth.training.data_check import check_findings, data_in_words
 from packdepth.training.features import cache_features
 from packdepth.training.initial import checkpoint_at, is_frozen
 from packdepth.training.logs import RunLog
-from packdepth.training.module import DepthModule, multiplier_at, optimizer_and_schedule
+from packdepth.training.module import DepthModule, multiplier_at
 from packdepth.training.processes import process_line
 from packdepth.training.progress import RunProgress
 from packdepth.training.ranks import ddp_strategy, ranks_in_words
@@ -369,7 +369,8 @@ def first_images(data: RunData) -> Tensor:
 def check_contracts(module: DepthModule, data: RunData) -> None:
     """Raise InputError, one sentence, if a part of another project does not keep its contract.
 
-    The parts are tried on the first samples. A run of packdepth's own parts only is not tried.
+    The parts are tried on the first samples, which leaves the state of terms as it was. A run of packdepth's own parts
+    only is not tried.
 
     Args:
         module: the training module, with the networks and the objective of the run.
@@ -378,7 +379,7 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
     run = module.run
     if not packages_of(run):
         return
-    optimizer_and_schedule(run.training, module.trained(), module.steps)
+    module.optimizer_and_schedule()
     for step in (0, module.steps // 2, module.steps - 1, module.steps):
         multiplier_at(run.training, step, module.steps)
     networks, share = run.networks, run.training.batch_size // (run.training.devices * run.training.nodes)
@@ -396,16 +397,19 @@ def check_contracts(module: DepthModule, data: RunData) -> None:
                 outputs = module(batch)
             check_motions(outputs.T_context_target, networks.pose.kind)
         batch = module.taught(module.calibrated(batch))
+        state = {name: value.clone() for name, value in module.terms.state_dict().items()}
         module.objective.check(outputs, batch)
         check_gradient(module, outputs, batch)
+        module.terms.load_state_dict(state)
     module.train()
 
 
 def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
     """Raise InputError if the gradient of the objective cannot be computed, or reaches no weight of a trained network.
 
-    The gradient of each term of another project must be finite: that of a root at zero is not, though its value is.
-    Warn of terms of other projects, with a positive weight, that depend on no trained weight.
+    It must reach all parameters of terms with state, too. The gradient of each term of another project must be finite:
+    that of a root at zero is not, though its value is. Warn of terms of other projects, with a positive weight, that
+    depend on no trained weight.
 
     Args:
         module: the training module, with the networks and the objective of the run.
@@ -435,6 +439,13 @@ def check_gradient(module: DepthModule, outputs: Outputs, batch: Batch) -> None:
                 f"objective, so that it would learn nothing; let its outputs depend on its weights, without detach, "
                 f"and give a term that depends on them"
             )
+    for kind, part in module.objective.modules.items():
+        for name, parameter in part.named_parameters():
+            if parameter.requires_grad and parameter not in reached:
+                raise InputError(
+                    f"objective term '{kind}': {name} of its module gets no gradient, so that it would not be trained; "
+                    f"let the term depend on it, or call requires_grad_(False) if it stays as it is"
+                )
     for term in own:
         if not values[term.kind].requires_grad:
             warnings.warn(

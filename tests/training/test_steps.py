@@ -22,7 +22,7 @@ from packdepth.training.data import RunData
 from packdepth.training.module import DepthModule
 from packdepth.training.run import train
 
-TRIALS = 2  # evaluations of the objective before the first step
+TRIALS = 3  # evaluations of the objective before the first step
 
 
 class Spike(Term):

@@ -151,6 +151,12 @@ def test_vtg_is_of_its_own_fix(tmp_path: Path, first: bool, cut: int) -> None:
     np.testing.assert_allclose(track.speeds, speeds[cut:], atol=0.01)
 
 
+def test_vtg_of_equal_speeds_are_of_different_fixes(tmp_path: Path) -> None:
+    path = tmp_path / "log.nmea"
+    path.write_text("".join(gga(36000 + second, 9.0 * second) + vtg(9) for second in range(20)))
+    np.testing.assert_allclose(read_track(path).speeds, np.full(20, 9.0), atol=1e-3)
+
+
 def test_gga_alone_goes_on_over_midnight(tmp_path: Path) -> None:
     path = tmp_path / "log.nmea"
     path.write_text("".join(gga(86390 + second, 10 * second) for second in range(20)))

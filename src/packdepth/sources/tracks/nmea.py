@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -38,7 +38,7 @@ def looks_like_nmea(text: str) -> bool:
     True
     """
     lines = [line for line in text.splitlines()[:20] if line.strip()]
-    return sum(FORM.search(line) is not None for line in lines) * 2 > len(lines)
+    return sum(FORM.search(line.strip()) is not None for line in lines) * 2 > len(lines)
 
 
 def read_nmea(path: Path) -> Track:
@@ -52,65 +52,83 @@ def read_nmea(path: Path) -> Track:
 
     Raises InputError for a file without a valid RMC or GGA sentence, and for times that do not rise.
     """
-    fixes: dict[
-        float, list[float]
-    ] = {}  # seconds since 1970, or since the first midnight -> speed, latitude, longitude
-    courses: list[tuple[int, float]] = []  # of VTG: number of fixes before it, and speed
-    last: dict[str, list[str]] = {}  # the fields of the last sentence of each kind and talker
-    clocks: dict[str, list[float]] = {}  # the times of the day of all of them
-    date, clock, dated, void = 0.0, -1.0, False, 0
     sentences, damaged = _sentences(read_text(path, "NMEA sentences, such as $GPRMC,..."))
+    log = _Log()
     for fields in sentences:
-        kind = fields[0][-3:]
-        if kind not in FIXES or fields == last.get(fields[0]):
-            continue
-        if not _has_fix(fields):
-            void += kind != "VTG"
-            continue
-        last[fields[0]] = fields
         try:
-            now = clock if kind == "VTG" else _clock(fields[1])
-            if kind == "RMC":
-                day = datetime.strptime(fields[9], "%d%m%y").replace(tzinfo=UTC).timestamp()
-                if not dated:
-                    before = day - date - (DAY if _is_next_day(clock, now) else 0.0)
-                    fixes = {stamp + before: fix for stamp, fix in fixes.items()}
-                date, clock, dated = day, now, True
-                fix = fixes.setdefault(date + clock, [np.nan] * 3)
-                fix[0] = float(fields[7]) * KNOT if fields[7] else fix[0]
-                fix[1:] = _degrees(fields[3], fields[4]), _degrees(fields[5], fields[6])
-            elif kind == "GGA":
-                date, clock = date + (DAY if _is_next_day(clock, now) else 0.0), now
-                fixes.setdefault(date + clock, [np.nan] * 3)[1:] = (
-                    _degrees(fields[2], fields[3]),
-                    _degrees(fields[4], fields[5]),
-                )
-            elif fields[7] or fields[5]:
-                speed = float(fields[7]) * KMH if fields[7] else float(fields[5]) * KNOT
-                courses.append((len(fixes), speed))
+            log.take(fields)
         except (ValueError, IndexError):
             raise InputError(f"{path}: the sentence '${','.join(fields)}' cannot be read; remove it") from None
-        if kind != "VTG":
-            clocks.setdefault(fields[0], []).append(now)
     left = f"; {counted(damaged, 'damaged sentence')} left out" if damaged else ""
-    left += f"; {counted(void, 'sentence')} without a fix" if void else ""
-    if not fixes:
+    left += f"; {counted(log.void, 'sentence')} without a fix" if log.void else ""
+    if not log.fixes:
         raise InputError(
             f"{path}: holds no RMC or GGA sentence with a valid fix{left}; log where the receiver has a fix"
         )
-    for name, times in clocks.items():
+    for name, times in log.clocks.items():
         again = int((np.diff(times) == 0).sum())
         if again:
             raise InputError(
-                f"{path}: {again} of its {len(times)} sentences {name} have the time of the one before, and others "
+                f"{path}: {again} of its {len(times)} sentences {name} have the time of the one before, and other "
                 f"values; {remedy_of_times(np.array(times))}"
             )
-    speeds, latitudes, longitudes = np.array(list(fixes.values())).T
-    stamps = np.array(list(fixes))
-    speeds = np.where(np.isnan(speeds), _of_courses(courses, stamps, latitudes, longitudes), speeds)
+    speeds, latitudes, longitudes = np.array(list(log.fixes.values())).T
+    stamps = np.array(list(log.fixes))
+    speeds = np.where(np.isnan(speeds), _of_courses(log.courses, stamps, latitudes, longitudes), speeds)
     track = from_receiver(path, stamps, speeds, latitudes, longitudes, "NMEA")
     track = replace(track, description=track.description + left)
-    return track if dated else replace(track, start=None, free_zero=True)  # GGA alone tells the time of the day
+    return track if log.dated else replace(track, start=None, free_zero=True)  # GGA alone tells the time of the day
+
+
+@dataclass
+class _Log:
+    """What the sentences of a log say, in their order."""
+
+    fixes: dict[float, list[float]] = field(default_factory=dict)  # speed (m/s), latitude and longitude (degrees) by
+    # seconds since 1970, or since the first midnight
+    courses: list[tuple[int, float]] = field(default_factory=list)  # of VTG: number of fixes before it, and speed
+    clocks: dict[str, list[float]] = field(default_factory=dict)  # times of the day of RMC and GGA, by talker and kind
+    void: int = 0  # RMC and GGA without a fix
+    dated: bool = False  # whether an RMC has told the date
+    date: float = 0.0  # the last date, seconds since 1970
+    clock: float = -1.0  # the last time of the day, seconds
+    last: dict[str, list[str]] = field(default_factory=dict)  # the last RMC and GGA, by talker and kind
+
+    def take(self, fields: list[str]) -> None:
+        """Add a sentence. One without a fix is counted, and one that is written twice is left out.
+
+        Args:
+            fields: the fields of the sentence.
+
+        Raises ValueError or IndexError for a sentence that cannot be read.
+        """
+        kind = fields[0][-3:]
+        if kind == "VTG":
+            if _has_fix(fields) and (fields[7] or fields[5]):
+                speed = float(fields[7]) * KMH if fields[7] else float(fields[5]) * KNOT
+                self.courses.append((len(self.fixes), speed))
+            return
+        if kind not in FIXES or fields == self.last.get(fields[0]):
+            return
+        if not _has_fix(fields):
+            self.void += 1
+            return
+        self.last[fields[0]] = fields
+        now = _clock(fields[1])
+        if kind == "RMC":
+            day = datetime.strptime(fields[9], "%d%m%y").replace(tzinfo=UTC).timestamp()
+            if not self.dated:
+                before = day - self.date - (DAY if _is_next_day(self.clock, now) else 0.0)
+                self.fixes = {stamp + before: fix for stamp, fix in self.fixes.items()}
+            self.date, self.dated, place = day, True, fields[3:7]
+        else:
+            self.date, place = self.date + (DAY if _is_next_day(self.clock, now) else 0.0), fields[2:6]
+        self.clock = now
+        fix = self.fixes.setdefault(self.date + now, [np.nan] * 3)
+        fix[1:] = _degrees(place[0], place[1]), _degrees(place[2], place[3])
+        if kind == "RMC" and fields[7]:
+            fix[0] = float(fields[7]) * KNOT
+        self.clocks.setdefault(fields[0], []).append(now)
 
 
 def _has_fix(fields: Sequence[str]) -> bool:

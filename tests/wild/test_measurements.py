@@ -58,7 +58,11 @@ def degrees(pose: np.ndarray) -> np.ndarray:
 VEHICLE = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)  # T_body_camera
 WRONG: dict[str, tuple[Callable[[Clip], Clip], Sequence[str], str]] = {
     "km/h": (lambda c: changed(c, lambda f: replace(f, speed=118.4)), ["distance"], r"118\.4 km/h would be 32\.9 m/s"),
-    "millimetres between the cameras": (lambda c: replace(c, baseline=540.0), ["right"], r"540 m \(centimetres or millimetres\?\)"),
+    "millimetres between the cameras": (
+        lambda c: replace(c, baseline=540.0),
+        ["right"],
+        r"540 m \(centimetres or millimetres\?\)",
+    ),
     "left and right swapped": (
         lambda c: changed(c, lambda f: replace(f, image=f.right or f.image, right=f.image)),
         ["right"],

@@ -224,10 +224,17 @@ def facts_or_guess(path: Path | None, expected: Path, guess: Callable[[], Guess]
     >>> facts_or_guess(None, Path("camera.yaml"), lambda: common_guess(192, 640))["guess"]
     'assumed'
     """
-    if path is None:
-        camera, origin = guess()
-        return CameraFacts(camera=camera, missing_camera=expected, guess=origin)
-    return camera_facts(read_camera(path), path)
+    return guessed_facts(guess(), expected) if path is None else camera_facts(read_camera(path), path)
+
+
+def guessed_facts(guess: Guess, expected: Path) -> CameraFacts:
+    """Return the fields of a clip without a calibration.
+
+    Args:
+        guess: the guess of its camera.
+        expected: the camera.yaml that would be read if it existed, for messages.
+    """
+    return CameraFacts(camera=guess.camera, missing_camera=expected, guess=guess.origin)
 
 
 def calibrated_camera(path: Path) -> CameraFacts:

@@ -35,7 +35,7 @@ from packdepth.reading import refusing
 from packdepth.records import Clip, Frame, Readable
 from packdepth.sources.base import UncalibratedSource
 from packdepth.sources.calibrations.find import in_folder
-from packdepth.sources.camera_file import facts_or_guess, read_camera
+from packdepth.sources.camera_file import camera_facts, guessed_facts, read_camera
 from packdepth.sources.class_list import read_class_list
 from packdepth.sources.files import (
     DepthPng,
@@ -124,11 +124,14 @@ def read_clip(folder: Path) -> Clip:
         folder: the clip folder. Raises InputError if a file is missing, has another size, or belongs to no frame.
     """
     camera_path, table = in_folder(folder), folder / "frames.csv"
-    facts = facts_or_guess(camera_path, folder / "camera.yaml", lambda: _guess(folder))
+    if camera_path is None:
+        facts, assumed = guessed_facts(_guess(folder), folder / "camera.yaml"), False
+    else:
+        file = read_camera(camera_path)
+        facts, assumed = camera_facts(file, camera_path), file.times_assumed
     camera = facts["camera"]
     rows = read_frames(table, ordered=not facts.get("independent", False))
     names = [row.frame for row in rows]
-    assumed = camera_path is not None and read_camera(camera_path).times_assumed
     if assumed and any(row.speed is not None for row in rows):
         warnings.warn(
             f"{table}: its times are an assumption (times_assumed in {camera_path}), so that metres by its speeds are "

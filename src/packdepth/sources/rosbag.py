@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,7 @@ from packdepth.sources.calibrations.find import beside
 from packdepth.sources.camera_file import CameraFacts, calibrated_camera, facts_or_guess
 from packdepth.sources.files import by_name, inside, is_clutter, listed, read_text, require
 from packdepth.sources.guess import common_guess
+from packdepth.sources.recorded_speeds import Clock, Measured, Times, warn_of_clock, with_recorded_speeds
 from packdepth.sources.ros_messages import (
     COMPRESSED,
     IMAGE,
@@ -45,9 +46,7 @@ from packdepth.sources.ros_messages import (
     sensor_part,
     sibling,
 )
-from packdepth.sources.speeds import EPOCH, frames_in_words
 from packdepth.sources.tracks.table_times import words
-from packdepth.sources.tracks.track import Track, without_held
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -62,10 +61,6 @@ SPEEDS = {  # path of fields to the linear velocity in a message, by the type of
 SUFFIXES = (".bag", ".db3", ".mcap")  # of recordings
 METADATA = "rosbag2_bagfile_information"  # the key in the metadata.yaml of a recording of ROS 2
 MAX_REORDERED = 3  # places by which images are recorded earlier or later than taken: a busy computer makes one or two
-MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
-SAME_CLOCK = 0.2  # seconds by which clocks of computers in one vehicle differ at most: NTP keeps them within a tenth
-MAX_LATENCY = 1.0  # seconds from the stamp of a message to its recording: large images wait in queues and on networks
-CLOCK_PARTS, PART_IMAGES = 10, 20  # parts of a recording, and fewest images of each, in which clocks are compared
 COMMANDS = re.compile(r"(^|[^a-z])(cmds?|commands?|commanded|set ?points?|desired|teleop|joy|joystick)([^a-z]|$)")
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
 
@@ -94,7 +89,7 @@ class Rosbag(UncalibratedSource):
     are distorted or P is another camera than K, you are asked which."""
     speed: str | None = None
     """Topic of odometry or twist that gives the speed; if left out, frames have no speed."""
-    clock: Literal["header", "recording"] | None = None
+    clock: Clock | None = None
     """Times by which images and speeds are matched: `header` for the stamps of their messages, `recording` for the
     times at which these were recorded. If left out, the stamps, or the times of recording if a topic lacks stamps;
     stamps of two clocks are refused."""
@@ -140,7 +135,7 @@ class Rosbag(UncalibratedSource):
             camera = facts["camera"]
             measured = _speeds(reader, self.speed, self.file) if self.speed else None
         if self.speeds is not None and self.offset is None:
-            _warn_of_clock(_times_of(stamps, topic), self.file)
+            warn_of_clock(_times_of(stamps, topic), self.file)
         part = sensor_part(infos[0]) if infos and not self.camera else None
         applied = f" ({part.in_words})" if part and any(part) else ""
         for stamp in stamps:
@@ -165,7 +160,9 @@ class Rosbag(UncalibratedSource):
             ),
             **facts,
         )
-        return [clip if measured is None else _with_speeds(clip, _times_of(stamps, topic), measured, self.clock)]
+        return [
+            clip if measured is None else with_recorded_speeds(clip, _times_of(stamps, topic), measured, self.clock)
+        ]
 
     def _topic(self, reader: AnyReader) -> str:
         """Return the topic of the images. Raises InputError if it does not exist or is not named where needed."""
@@ -439,60 +436,6 @@ def _in_time(stamps: list[Stamp], topic: str, path: Path) -> list[Stamp]:
 # --- speeds -------------------------------------------------------------------------------------------------------
 
 
-class Times(NamedTuple):
-    """Times of the messages of a topic."""
-
-    topic: str  # the topic
-    stamps: np.ndarray  # [N] float64 seconds: times of the headers; 0 where a message has none
-    filed: np.ndarray  # [N] float64 seconds: times at which they were recorded, by the recorder's clock
-
-    @property
-    def missing(self) -> int:
-        """Number of messages without a stamp."""
-        return int((self.stamps == 0).sum())
-
-    @property
-    def missing_in_words(self) -> str:
-        """The messages without a stamp, as the subject of a sentence."""
-        count = len(self.stamps)
-        return f"{'all' if self.missing == count else f'{self.missing} of the'} {count} messages on {self.topic}"
-
-    @property
-    def ahead(self) -> np.ndarray:
-        """[N] seconds by which the stamps are later than the recording."""
-        ahead: np.ndarray = self.stamps - self.filed
-        return ahead
-
-
-class Measured(NamedTuple):
-    """Speeds of a topic of odometry or twist, in the order in which they were recorded."""
-
-    times: Times  # [N] times of the messages
-    speeds: np.ndarray  # [N] float64 metres per second
-
-
-class Lag(NamedTuple):
-    """Seconds by which the stamps of two topics are ahead of their recording.
-
-    >>> Lag(images=4.95, speeds=-0.05).two_clocks, Lag(images=-0.8, speeds=-0.05).two_clocks
-    (True, False)
-    """
-
-    images: float  # of the images
-    speeds: float  # of the speeds
-
-    @property
-    def apart(self) -> float:
-        """Seconds between the clocks, if messages of both topics took the same time to be recorded."""
-        return abs(self.images - self.speeds)
-
-    @property
-    def two_clocks(self) -> bool:
-        """Whether latency does not explain the difference: no message is recorded before its stamp."""
-        one_is_ahead = min(self) <= SAME_CLOCK < max(self)
-        return self.apart > (SAME_CLOCK if one_is_ahead else MAX_LATENCY)
-
-
 def _times_of(stamps: Sequence[Stamp], topic: str) -> Times:
     """Return the times of the images of a topic."""
     times = np.array([(stamp.header.stamp, stamp.received) for stamp in stamps]) / NANOSECONDS
@@ -529,107 +472,3 @@ def _speeds(reader: AnyReader, topic: str, path: Path) -> Measured:
             f"another topic"
         )
     return Measured(Times(topic, table[:, 0], table[:, 1]), table[:, 2])
-
-
-def _with_speeds(clip: Clip, images: Times, measured: Measured, clock: Literal["header", "recording"] | None) -> Clip:
-    """Return a clip with the speeds of a topic, and a sentence about how they were matched (`Clip.speed_source`)."""
-    topic = measured.times.topic
-    if _by_stamps(images, measured.times, clock, clip.path):
-        lag = _lag(images, measured.times)
-        how = "its stamps and those of the images"
-        how += f" ({_lag_in_words(lag, images.topic, topic)})" if lag.apart > SAME_CLOCK else ""
-        track, times = _track(clip.path, topic, measured.times.stamps, measured.speeds), images.stamps
-    else:
-        how = "the times at which its messages and the images were recorded"
-        track, times = _track(clip.path, topic, measured.times.filed, measured.speeds), images.filed
-    speeds = _speeds_at(times, track, images.topic)
-    frames = tuple(replace(frame, speed=speed) for frame, speed in zip(clip.frames, speeds, strict=True))
-    attached = replace(clip, frames=frames)
-    missing = f"; {frames_in_words(attached)}" if None in speeds else ""
-    return replace(attached, speed_source=f"{topic}: matched by {how}{track.description.removeprefix(topic)}{missing}")
-
-
-def _by_stamps(images: Times, speeds: Times, clock: Literal["header", "recording"] | None, path: Path) -> bool:
-    """Return whether images and speeds are matched by stamps; otherwise, by the times at which they were recorded.
-
-    Warns if only a part of the messages has stamps. Raises InputError if stamps are asked for and missing, and if they
-    are of two clocks.
-    """
-    lacking = " and ".join(times.missing_in_words for times in (images, speeds) if times.missing)
-    if clock == "header" and lacking:
-        raise InputError(f"{path}: clock: is 'header', but {lacking} have no stamp; give 'recording', or leave it out")
-    if clock is not None:
-        return clock == "header"
-    if lacking:
-        if images.missing + speeds.missing < len(images.stamps) + len(speeds.stamps):
-            warnings.warn(
-                f"{path}: speed: {lacking} have no stamp, so that images and speeds are matched by the times at which "
-                f"they were recorded; give 'clock': recording if this is right",
-                InputWarning,
-                stacklevel=2,
-            )
-        return False
-    lag = _lag(images, speeds)
-    if lag.two_clocks:
-        raise InputError(
-            f"{path}: speed: images and speeds have two clocks: {_lag_in_words(lag, images.topic, speeds.topic)}; give "
-            f"'clock': recording to match them by the times of recording, or header if the stamps are right"
-        )
-    return True
-
-
-def _lag(images: Times, speeds: Times) -> Lag:
-    """Return by how much the stamps of both topics are ahead of their recording, in the part where they disagree most.
-
-    The recorder's clock serves both topics. A clock that is set anew on the way shows in a part of the recording.
-    """
-    shared = (images.filed >= speeds.filed[0]) & (images.filed <= speeds.filed[-1])
-    shared = shared if shared.any() else np.ones_like(shared)
-    ours, theirs = images.ahead[shared], np.interp(images.filed[shared], speeds.filed, speeds.ahead)
-    parts = np.array_split(np.arange(len(ours)), np.clip(len(ours) // PART_IMAGES, 1, CLOCK_PARTS))
-    lags = [Lag(float(np.median(ours[part])), float(np.median(theirs[part]))) for part in parts]
-    return max(lags, key=lambda lag: (lag.two_clocks, lag.apart))
-
-
-def _lag_in_words(lag: Lag, images: str, speeds: str) -> str:
-    """Return by how much the stamps of two topics are off the recorder's clock."""
-    one, other = (f"{abs(seconds):.2f} s {'later' if seconds > 0 else 'earlier'}" for seconds in lag)
-    return f"the stamps of {images} are {one} than their recording, and those of {speeds} {other}"
-
-
-def _warn_of_clock(images: Times, path: Path) -> None:
-    """Warn if the clock of the images is not the recorder's, and so perhaps not that of a log of speeds."""
-    ahead = float(np.median(images.ahead))
-    if not images.missing and images.stamps[0] > EPOCH and not -MAX_LATENCY <= ahead <= SAME_CLOCK:
-        warnings.warn(
-            f"{path}: the stamps of {images.topic} are {abs(ahead):.2f} s {'later' if ahead > 0 else 'earlier'} than "
-            f"their recording, so that they may be no UTC, by which speeds are matched; give offset=auto, or "
-            f"offset=SECONDS",
-            InputWarning,
-            stacklevel=2,
-        )
-
-
-def _track(path: Path, topic: str, times: np.ndarray, speeds: np.ndarray) -> Track:
-    """Return speeds over time; of several at one time, their mean. Raises InputError for fewer than two times."""
-    rising, places = np.unique(times, return_inverse=True)
-    if len(rising) < 2:
-        raise InputError(f"{path}: speed: {topic} holds messages of one time only; name a topic with more")
-    return without_held(Track(path, rising, np.bincount(places, speeds) / np.bincount(places), None, topic))
-
-
-def _speeds_at(times: np.ndarray, track: Track, images: str) -> list[float | None]:
-    """Return the speeds at times: interpolated, but not over holes, and None more than `MAX_APART` before or after.
-
-    Raises InputError if the speed is known at none of the times.
-    """
-    first, last = float(track.times[0]), float(track.times[-1])
-    near = np.clip(times, first, last)
-    speeds = np.where(np.abs(near - times) <= MAX_APART, track.speeds_at(near), np.nan)
-    if np.isnan(speeds).all():
-        raise InputError(
-            f"{track.path}: speed: {track.description} covers none of the images: its times are {first:.2f} to "
-            f"{last:.2f} s, those of {images} {times.min():.2f} to {times.max():.2f} s; record both on one clock, or "
-            f"leave speed out"
-        )
-    return [None if np.isnan(speed) else float(speed) for speed in speeds]

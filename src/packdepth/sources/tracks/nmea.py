@@ -82,7 +82,7 @@ def read_nmea(path: Path) -> Track:
 
 @dataclass
 class _Log:
-    """What the sentences of a log say, in their order."""
+    """Content of a log, sentence by sentence."""
 
     fixes: dict[float, list[float]] = field(default_factory=dict)  # speed (m/s), latitude and longitude (degrees) by
     # seconds since 1970, or since the first midnight

@@ -177,8 +177,8 @@ def held(times: np.ndarray, *columns: np.ndarray) -> np.ndarray:
     Returns:
         [N] bool; False everywhere if changes come at any time.
 
-    >>> held(np.arange(0, 30, 0.1), np.repeat(np.arange(30.0), 10)).sum()
-    np.int64(270)
+    >>> int(held(np.arange(0, 30, 0.1), np.repeat(np.arange(30.0), 10)).sum())
+    270
     """
     none = np.zeros(len(times), dtype=bool)
     rows = np.stack(columns, axis=-1)

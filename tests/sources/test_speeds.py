@@ -21,7 +21,7 @@ from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import Folder
 from packdepth.sources.offset import Offset
 from packdepth.sources.recognize import source_at
-from packdepth.sources.speeds import SpeedLog, ranges, with_speeds
+from packdepth.sources.speeds import SpeedLog, log_beside, ranges, with_speeds
 from packdepth.sources.tracks.track import Track
 
 
@@ -193,6 +193,27 @@ def test_a_folder_of_videos_may_hold_logs(tmp_path: Path, write_video: Callable[
     np.testing.assert_allclose(
         speeds_of(found), [frame.time - found.frames[0].time for frame in found.frames], atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["drive.csv", "other.csv"], "drive.csv"),
+        (["Drive.TXT", "notes.txt"], "Drive.TXT"),
+        (["gps.csv", "readme.txt"], "gps.csv"),
+        (["ride.gpx"], "ride.gpx"),
+        (["a.csv", "b.csv"], None),
+        (["readme.txt"], None),
+        ([], None),
+    ],
+)
+def test_the_log_beside_a_video_is_offered_if_only_one_can_be_meant(
+    files: list[str], found: str | None, tmp_path: Path
+) -> None:
+    for name in ("drive.mp4", *files):
+        (tmp_path / name).write_bytes(b"")
+    assert log_beside(tmp_path / "drive.mp4") == (None if found is None else tmp_path / found)
+    assert log_beside(tmp_path) is None
 
 
 def test_ranges_are_short() -> None:

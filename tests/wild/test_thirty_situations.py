@@ -32,7 +32,7 @@ from packdepth.sources.open import open_clips
 from packdepth.sources.rigid import pose, quaternion
 from packdepth.sources.split import read_lines
 from packdepth.sources.stills import moment_taken
-from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.positions import places_of, speeds_from_places
 from packdepth.sources.tracks.table import read_speed_table
 from packdepth.thumbnail import shows_other_scene, thumbnail
 
@@ -238,10 +238,10 @@ def test_the_moments_of_exif_contradict_an_order_and_a_rate(tmp_path: Path) -> N
 def test_a_receiver_that_jumps_has_no_speed_there_and_its_noise_has() -> None:
     times, rng = np.arange(20.0), np.random.default_rng(0)
     north, east = 48 + times * 10 / 111_195, np.full(20, 11.0)
-    noisy = speeds_from_positions(times, north + rng.normal(0, 3, 20) / 111_195, east)
+    noisy = speeds_from_places(times, places_of(north + rng.normal(0, 3, 20) / 111_195, east))
     assert np.isfinite(noisy).all()
     east[8] += 32 / 74_400  # 32 metres to the side, for one second
-    speeds = speeds_from_positions(times, north, east)
+    speeds = speeds_from_places(times, places_of(north, east))
     known = np.isfinite(speeds)
     assert np.flatnonzero(~known).tolist() == [7, 8, 9]
     np.testing.assert_allclose(speeds[known], 10, atol=0.05)

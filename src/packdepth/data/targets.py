@@ -234,12 +234,13 @@ def metres_advice(clips: Sequence[Clip]) -> str:
     >>> metres_advice([Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), (), missing_camera=Path("a.yaml"))])
     'add speeds=LOG, or height_m=METRES with fov=DEGREES or camera=FILE'
     """
+    speeds = next((clip.speed_option for clip in clips if clip.speed_option is not None), "speeds=LOG")
     uncalibrated = [clip for clip in clips if clip.missing_camera is not None]
     if any(clip.camera_height is not None for clip in uncalibrated):
-        return "add fov=DEGREES or camera=FILE, which height_m needs for metres, or speeds=LOG"
+        return f"add fov=DEGREES or camera=FILE, which height_m needs for metres, or {speeds}"
     if uncalibrated:
-        return "add speeds=LOG, or height_m=METRES with fov=DEGREES or camera=FILE"
-    return "add speeds=LOG or height_m=METRES"
+        return f"add {speeds}, or height_m=METRES with fov=DEGREES or camera=FILE"
+    return f"add {speeds} or height_m=METRES"
 
 
 def scale_in_words(clips: Sequence[Clip]) -> str | None:

@@ -12,7 +12,8 @@ import numpy as np
 from packdepth.errors import InputError, InputWarning
 from packdepth.records import Clip
 from packdepth.sources.speeds import EPOCH, frames_in_words
-from packdepth.sources.tracks.track import Track, without_held
+from packdepth.sources.tracks.positions import Sensor, check_path, speeds_from_places
+from packdepth.sources.tracks.track import Track, held, without_held
 
 Clock = Literal["header", "recording"]
 """Times of messages: those of their headers, or those at which they were recorded."""
@@ -20,6 +21,7 @@ Clock = Literal["header", "recording"]
 MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
 SAME_CLOCK = 0.2  # seconds by which clocks of computers in one vehicle differ at most: NTP keeps them within a tenth
 MAX_LATENCY = 1.0  # seconds from the stamp of a message to its recording: large images wait in queues and on networks
+MIN_STEP = 0.05  # seconds between positions from which speeds follow
 CLOCK_PARTS, PART_IMAGES = 10, 20  # parts of a recording, and fewest images of each, in which clocks are compared
 
 
@@ -49,10 +51,13 @@ class Times(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Speeds of a topic of odometry or twist, in the order in which they were recorded."""
+    """Speeds and positions of a topic, in the order in which they were recorded."""
 
     times: Times  # [N] times of the messages
-    speeds: np.ndarray  # [N] float64 metres per second
+    speeds: np.ndarray  # [N] float64 metres per second; NaN where unknown
+    places: np.ndarray | None  # [N, D] float64 metres: positions, NaN where unknown; None if the messages hold none
+    sensor: Sensor  # what tells the positions
+    how: str  # description of how the messages were read, as the end of a clause
 
 
 class Lag(NamedTuple):
@@ -94,10 +99,10 @@ def with_recorded_speeds(clip: Clip, images: Times, measured: Measured, clock: C
         lag = _lag(images, measured.times)
         how = "its stamps and those of the images"
         how += f" ({_lag_in_words(lag, images.topic, topic)})" if lag.apart > SAME_CLOCK else ""
-        track, times = _track(clip.path, topic, measured.times.stamps, measured.speeds), images.stamps
+        track, times = _track(clip.path, measured, measured.times.stamps), images.stamps
     else:
         how = "the times at which its messages and the images were recorded"
-        track, times = _track(clip.path, topic, measured.times.filed, measured.speeds), images.filed
+        track, times = _track(clip.path, measured, measured.times.filed), images.filed
     speeds = _speeds_at(times, track, images.topic)
     frames = tuple(replace(frame, speed=speed) for frame, speed in zip(clip.frames, speeds, strict=True))
     attached = replace(clip, frames=frames)
@@ -171,12 +176,52 @@ def warn_of_clock(images: Times, path: Path) -> None:
         )
 
 
-def _track(path: Path, topic: str, times: np.ndarray, speeds: np.ndarray) -> Track:
-    """Return speeds over time; of several at one time, their mean. Raises InputError for fewer than two times."""
-    rising, places = np.unique(times, return_inverse=True)
+def _track(path: Path, measured: Measured, times: np.ndarray) -> Track:
+    """Return speeds over time; of several at one time, their mean. Without any, they follow from the positions.
+
+    Raises InputError for fewer than two times with a speed, and for speeds that do not make the path of the positions.
+    """
+    topic = measured.times.topic
+    where, rising, how = f"{path}: speed: {topic}", np.unique(times), measured.how
     if len(rising) < 2:
-        raise InputError(f"{path}: speed: {topic} holds messages of one time only; name a topic with more")
-    return without_held(Track(path, rising, np.bincount(places, speeds) / np.bincount(places), None, topic))
+        raise InputError(f"{where} holds messages of one time only; name a topic with more")
+    speeds = _means(times, measured.speeds)
+    if measured.places is not None:
+        places = np.stack([_means(times, axis) for axis in measured.places.T], axis=-1)
+        placed = np.isfinite(places).all(axis=-1)
+        own = np.isfinite(speeds)
+        if own.any() and (speeds[own].any() or not _moves(places[placed], measured.sensor)):
+            both, remedy = placed & own, "give 'unit', or name another topic"
+            check_path(where, rising[both], speeds[both], places[both], remedy, measured.sensor)
+        elif placed.any():
+            how += ", speeds from its positions" + (", as its own are all 0" if own.any() else "")
+            placed[placed] = ~held(rising[placed], *places[placed].T)
+            placed = placed & _thinned(rising)
+            speeds = np.full(len(rising), np.nan)
+            speeds[placed] = speeds_from_places(rising[placed], places[placed], measured.sensor)
+    known = np.isfinite(speeds)
+    if known.sum() < 2:
+        raise InputError(f"{where} holds {int(known.sum())} speeds, as of a receiver without a fix; name another topic")
+    return without_held(Track(path, rising[known], speeds[known], None, f"{topic}{how}"))
+
+
+def _moves(places: np.ndarray, sensor: Sensor) -> bool:
+    """Return whether a path of positions [N, D] is longer than the noise of its sensor."""
+    return bool((np.linalg.norm(places - places[:1], axis=-1) > sensor.min_chord).any())
+
+
+def _thinned(times: np.ndarray) -> np.ndarray:
+    """Return at which times, [N] bool, a position counts: at most one each `MIN_STEP`, as more hardly tell more."""
+    kept: np.ndarray = np.diff((times - times[0]) // MIN_STEP, prepend=-1.0) > 0
+    return kept
+
+
+def _means(times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the mean value at each of the times, in their order."""
+    rising, places = np.unique(times, return_inverse=True)
+    sums = np.zeros(len(rising))
+    np.add.at(sums, places, values)
+    return sums / np.bincount(places)
 
 
 def _speeds_at(times: np.ndarray, track: Track, images: str) -> list[float | None]:

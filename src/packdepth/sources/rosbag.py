@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from packdepth.blocks import nearest
-from packdepth.errors import InputError, InputWarning
+from packdepth.errors import InputError
 from packdepth.reading import parse_yaml, refuse_special
 from packdepth.records import Clip, Frame
 from packdepth.sources.base import UncalibratedSource, unread_names
@@ -46,22 +44,16 @@ from packdepth.sources.ros_messages import (
     sensor_part,
     sibling,
 )
-from packdepth.sources.tracks.table_times import words
+from packdepth.sources.speed_topics import Filed, read_speeds, speed_topics
+from packdepth.sources.speeds import SpeedLog
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
     from rosbags.interfaces import Connection
 
-SPEEDS = {  # path of fields to the linear velocity in a message, by the type of the message
-    "nav_msgs/msg/Odometry": ("twist", "twist", "linear"),
-    "geometry_msgs/msg/TwistWithCovarianceStamped": ("twist", "twist", "linear"),
-    "geometry_msgs/msg/TwistStamped": ("twist", "linear"),
-    "geometry_msgs/msg/Twist": ("linear",),
-}
 SUFFIXES = (".bag", ".db3", ".mcap")  # of recordings
 METADATA = "rosbag2_bagfile_information"  # the key in the metadata.yaml of a recording of ROS 2
 MAX_REORDERED = 3  # places by which images are recorded earlier or later than taken: a busy computer makes one or two
-COMMANDS = re.compile(r"(^|[^a-z])(cmds?|commands?|commanded|set ?points?|desired|teleop|joy|joystick)([^a-z]|$)")
 OPEN_RECORDINGS = 4  # recordings that a process keeps open: samples of a batch come from several clips
 
 
@@ -88,7 +80,8 @@ class Rosbag(UncalibratedSource):
     the images are undistorted. If left out, they are raw; but if the topic's name says "rect" or "undist", and they
     are distorted or P is another camera than K, you are asked which."""
     speed: str | None = None
-    """Topic of odometry or twist that gives the speed; if left out, frames have no speed."""
+    """Topic that gives the speed: odometry, twist, fixes of a receiver, poses in metres, or any other one with
+    `column`, the field of the speed, and `unit`. If left out, frames have no speed."""
     clock: Clock | None = None
     """Times by which images and speeds are matched: `header` for the stamps of their messages, `recording` for the
     times at which these were recorded. If left out, the stamps, or the times of recording if a topic lacks stamps;
@@ -133,7 +126,8 @@ class Rosbag(UncalibratedSource):
             facts = calibrated_camera(self.camera) if self.camera else self._camera(reader, topic, info_topic, infos)
             facts = facts or self._guess(reader, stamps[0])
             camera = facts["camera"]
-            measured = _speeds(reader, self.speed, self.file) if self.speed else None
+            measured = self._measured(reader)
+            offered = speed_topics(_types(reader))
         if self.speeds is not None and self.offset is None:
             warn_of_clock(_times_of(stamps, topic), self.file)
         part = sensor_part(infos[0]) if infos and not self.camera else None
@@ -158,11 +152,24 @@ class Rosbag(UncalibratedSource):
                 )
                 for number, stamp in enumerate(stamps)
             ),
+            speed_option=f"speed={offered[0]}" if offered else None,
             **facts,
         )
         return [
             clip if measured is None else with_recorded_speeds(clip, _times_of(stamps, topic), measured, self.clock)
         ]
+
+    def _measured(self, reader: AnyReader) -> Measured | None:
+        """Return the speeds of the topic; None if none is named. With a log, `column` and `unit` are of the log."""
+        if self.speed is None:
+            return None
+        column, unit = (self.column, self.unit) if self.speeds is None else (None, None)
+        return _speeds(reader, self.speed, column, unit, self.file)
+
+    def _speed_log(self) -> SpeedLog | None:
+        if self.speed is not None and self.speeds is None:  # column and unit are those of the topic
+            return self.model_copy(update={"speed": None, "column": None, "unit": None})._speed_log()
+        return super()._speed_log()
 
     def _topic(self, reader: AnyReader) -> str:
         """Return the topic of the images. Raises InputError if it does not exist or is not named where needed."""
@@ -442,33 +449,27 @@ def _times_of(stamps: Sequence[Stamp], topic: str) -> Times:
     return Times(topic, times[:, 0], times[:, 1])
 
 
-def _speeds(reader: AnyReader, topic: str, path: Path) -> Measured:
-    """Return the speeds of a topic of odometry or twist. Warns if they are commands by its name."""
-    topics = sorted({c.topic for c in reader.connections if c.msgtype in SPEEDS})
-    if topic not in topics:
-        raise InputError(f"{path}: speed: has no odometry or twist on '{topic}'; {nearest(topic, topics or ['none'])}")
-    if COMMANDS.search(words(topic)):
-        warnings.warn(
-            f"{path}: speed: {topic} holds commands by its name, and a vehicle obeys them late or not at all; name a "
-            f"topic of measured speeds if there is one",
-            InputWarning,
-            stacklevel=2,
-        )
-    rows = []
-    for connection, filed, data in _messages(reader, [c for c in reader.connections if c.topic == topic], path):
-        message = velocity = reader.deserialize(data, connection.msgtype)
-        for name in SPEEDS[connection.msgtype]:
-            velocity = getattr(velocity, name)
-        v: Any = velocity
-        seconds = header_of(message).stamp / NANOSECONDS, filed / NANOSECONDS
-        rows.append((*seconds, float(np.linalg.norm([v.x, v.y, v.z]))))
-    if not rows:
-        raise InputError(f"{path}: speed: {topic} holds no message; name a topic with more")
-    table = np.array(rows)
-    wrong = int((~np.isfinite(table)).any(axis=1).sum())
-    if wrong:
+def _speeds(reader: AnyReader, topic: str, column: str | None, unit: str | None, path: Path) -> Measured:
+    """Return the speeds of a topic. Raises InputError if the recording does not hold it, or not its type."""
+    types = _types(reader)
+    if topic not in types:
         raise InputError(
-            f"{path}: speed: {wrong} of the {len(table)} messages on {topic} hold a speed that is no number; name "
-            f"another topic"
+            f"{path}: speed: has no topic '{topic}'; {nearest(topic, speed_topics(types) or sorted(types))}"
         )
-    return Measured(Times(topic, table[:, 0], table[:, 1]), table[:, 2])
+    kind = types[topic]
+    if kind not in reader.typestore.fielddefs:
+        raise InputError(
+            f"{path}: speed: {topic} has messages of the type {kind}, which the recording does not define; record "
+            f"it as .mcap, or write its speeds into a table and give speeds=FILE"
+        )
+    connections = [connection for connection in reader.connections if connection.topic == topic]
+    messages = (
+        Filed(received, reader.deserialize(data, connection.msgtype))
+        for connection, received, data in _messages(reader, connections, path)
+    )
+    return read_speeds(messages, topic, kind, column, unit, path)
+
+
+def _types(reader: AnyReader) -> dict[str, str]:
+    """Return the types of the messages of all topics that hold any."""
+    return {connection.topic: connection.msgtype for connection in reader.connections if connection.msgcount}

@@ -13,7 +13,7 @@ import numpy as np
 from packdepth.errors import InputError, InputWarning
 from packdepth.records import Clip
 from packdepth.sources.decoding import creation_time
-from packdepth.sources.tracks.read import TELEMETRY, TRACKS, read_track
+from packdepth.sources.tracks.read import RECEIVERS, TABLES, TELEMETRY, TRACKS, read_track
 from packdepth.sources.tracks.track import Track
 
 EPOCH = 1e8  # seconds: times of frames above it count from 1970
@@ -25,6 +25,7 @@ DOUBTS = "a creation time may be that of the end of the recording, of a video be
 MAX_RANGES = 5  # ranges of frames that a sentence lists
 GUESSED_CAMERA = ", and a calibration, or fov=DEGREES, helps, as the camera is a guess"  # end of a sentence
 FIRST_VALUE = "the log's first value"  # from which an offset counts where the zero of its clock means nothing
+LIKELY = (".csv", ".tsv", *RECEIVERS)  # suffixes of files that are logs of speeds, whatever their name
 TELEMETRY_OF_ITSELF = "self"  # value of `speeds` for the telemetry inside each video
 
 
@@ -110,6 +111,21 @@ def _log_of(clip: Clip, path: Path, clips: int) -> Path:
         what = f"holds {len(found)} logs" if found else "holds no log"
         raise InputError(f"{path}: {what} for clip {clip.name}; name one like it, such as {clip.short_name}.csv")
     return found[0]
+
+
+def log_beside(path: Path) -> Path | None:
+    """Return what may be the log of speeds of a video or a recording: it lies beside it. None if nothing tells.
+
+    Args:
+        path: the clip's file. A clip that is a folder has none.
+    """
+    if not path.is_file():
+        return None
+    logs = [file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in (*TABLES, *RECEIVERS)]
+    same = [log for log in logs if log.stem.lower() == path.stem.lower()]
+    likely = [log for log in logs if log.suffix.lower() in LIKELY]
+    found = next((few for few in (same, likely) if few), [])
+    return found[0] if len(found) == 1 else None
 
 
 def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None, asked: bool) -> Clip:

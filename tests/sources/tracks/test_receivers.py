@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from packdepth.errors import InputError
-from packdepth.sources.tracks.positions import check_path, speeds_from_positions
+from packdepth.sources.tracks.positions import check_path, places_of, speeds_from_places
 from packdepth.sources.tracks.read import read_track
 
 EARTH = 6371009.0
@@ -79,16 +79,17 @@ def test_speeds_are_compared_with_positions_at_any_longitude(longitude: float) -
     latitudes = 35.7 + np.rad2deg(8.0 * seconds / 6_371_009.0)
     longitudes = longitude + np.rad2deg(6.0 * seconds / 6_371_009.0) / np.cos(np.deg2rad(35.7))
     longitudes = (longitudes + 180) % 360 - 180
-    check_path(Path("log.csv"), seconds, np.full(60, 10.0), latitudes, longitudes, "give unit=")
+    places = places_of(latitudes, longitudes)
+    check_path("log.csv", seconds, np.full(60, 10.0), places, "give unit=")
     with pytest.raises(InputError, match=r"make 3\.60 times the path"):
-        check_path(Path("log.csv"), seconds, np.full(60, 36.0), latitudes, longitudes, "give unit=")
+        check_path("log.csv", seconds, np.full(60, 36.0), places, "give unit=")
 
 
 def test_one_wrong_position_hardly_changes_speeds() -> None:
     times = np.arange(0, 4, 0.2)
     north = 48 + np.rad2deg(10 * times / EARTH)
     north[10] += np.rad2deg(30 / EARTH)
-    speeds = speeds_from_positions(times, north, np.full(len(times), 11.0))
+    speeds = speeds_from_places(times, places_of(north, np.full(len(times), 11.0)))
     np.testing.assert_allclose(np.delete(speeds, 10), 10, atol=0.5)
 
 
@@ -98,11 +99,12 @@ def test_speeds_from_positions_hold_at_the_ends_too(rate: int, phase: float) -> 
     times = np.arange(0, 20, 1 / rate)
     true = 8 + 4 * np.sin(times / 2 + phase)
     north = 48 + np.rad2deg((8 * times - 8 * np.cos(times / 2 + phase)) / EARTH)
-    speeds = speeds_from_positions(times, north, np.full(len(times), 11.0))
+    speeds = speeds_from_places(times, places_of(north, np.full(len(times), 11.0)))
     np.testing.assert_allclose(speeds, true, atol=0.5)
     noise = np.random.default_rng(0).normal(0, 0.3, (40, len(times)))
     noisy = [
-        speeds_from_positions(times, north + np.rad2deg(each / EARTH), np.full(len(times), 11.0)) for each in noise
+        speeds_from_places(times, places_of(north + np.rad2deg(each / EARTH), np.full(len(times), 11.0)))
+        for each in noise
     ]
     errors = np.sqrt(np.mean((np.array(noisy) - true) ** 2, axis=0))
     assert errors[1:-1].max() < 0.65

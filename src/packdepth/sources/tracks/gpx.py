@@ -10,7 +10,7 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.sources.tracks.clocks import parse_iso
 from packdepth.sources.tracks.fix import is_fix
-from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions, warn_if_coarse
+from packdepth.sources.tracks.positions import check_degrees, check_path, places_of, speeds_from_places, warn_if_coarse
 from packdepth.sources.tracks.track import Track, check_times, checked, held, repeats
 
 
@@ -69,7 +69,7 @@ def from_receiver(
     check_degrees(path, latitudes, longitudes)
     both = own & placed
     again = "export it with metres per second"
-    check_path(path, stamps[both], speeds[both], latitudes[both], longitudes[both], again)
+    check_path(path, stamps[both], speeds[both], places_of(latitudes[both], longitudes[both]), again)
     if not own.any():
         stamps, latitudes, longitudes = stamps[placed], latitudes[placed], longitudes[placed]
         kept = ~held(stamps, latitudes, longitudes)
@@ -77,7 +77,7 @@ def from_receiver(
         start = float(stamps[0]) if len(stamps) else 0.0
         check_times(path, (stamps - start)[~repeats(stamps, latitudes, longitudes)])
         warn_if_coarse(path, latitudes, longitudes)
-        speeds = speeds_from_positions(stamps - start, latitudes, longitudes)
+        speeds = speeds_from_places(stamps - start, places_of(latitudes, longitudes))
         own, what = np.isfinite(speeds), f"speeds from the positions of a {kind} file"
     elif not own.all():
         what += f"; {int((~own).sum())} of {len(own)} points have no speed, or no fix"

@@ -17,7 +17,7 @@ from packdepth.sources.files import read_text
 from packdepth.sources.tracks.clocks import DAY
 from packdepth.sources.tracks.fix import is_fix
 from packdepth.sources.tracks.gpx import from_receiver
-from packdepth.sources.tracks.positions import speeds_from_positions
+from packdepth.sources.tracks.positions import places_of, speeds_from_places
 from packdepth.sources.tracks.track import Track, remedy_of_times
 from packdepth.sources.tracks.units import KMH, KNOT
 
@@ -162,7 +162,7 @@ def _of_courses(
     if (np.diff(stamps[placed]) <= 0).any():
         return of_last
     moved = np.full(len(stamps), np.nan)
-    moved[placed] = speeds_from_positions(stamps[placed], latitudes[placed], longitudes[placed])
+    moved[placed] = speeds_from_places(stamps[placed], places_of(latitudes[placed], longitudes[placed]))
     errors = [np.abs(each - moved) for each in (of_last, of_next)]
     both = np.isfinite(errors).all(axis=0)
     return of_next if both.any() and errors[1][both].mean() < CLEARLY * errors[0][both].mean() else of_last

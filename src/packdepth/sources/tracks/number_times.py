@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packdepth.sources.tracks.clocks import EARLIEST, LATEST
-from packdepth.sources.tracks.positions import steps_of_positions
+from packdepth.sources.tracks.positions import places_of
 from packdepth.sources.tracks.track import MAX_PERIOD
 
 UNITS = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
@@ -63,7 +63,7 @@ class Pace(NamedTuple):
             longitudes: [N] degrees.
         """
         known = np.isfinite(latitudes) & np.isfinite(longitudes)
-        steps = steps_of_positions(latitudes[known], longitudes[known])
+        steps = np.linalg.norm(np.diff(places_of(latitudes[known], longitudes[known]), axis=0), axis=-1)
         return cls(float(np.median(steps)) if len(steps) else 0.0, *SPEEDS)
 
     def is_ordinary(self, period: float) -> bool:

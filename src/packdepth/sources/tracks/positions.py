@@ -1,9 +1,10 @@
-"""Speeds from latitude and longitude."""
+"""Speeds from positions: latitude and longitude of a receiver, or metres of an odometry."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from packdepth.errors import InputError, InputWarning
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN
 
 CHORD = 4.0  # seconds: duration of the pieces in which a path by speeds is compared with that by positions
-MIN_CHORD = 12.0  # metres: shorter pieces are not compared; a receiver's noise is a fifth of it
 MIN_CHORDS = 4  # chords, of which one may be an outlier
 MAX_RATIO = 1.5  # of a path by speeds over that by positions, or its inverse: wrong units change it more
 WRONG, SURE_CHORDS = 0.08, 10  # of this ratio from 1, which is no error of a sensor in the mean of as many chords; the
@@ -19,10 +19,9 @@ WRONG, SURE_CHORDS = 0.08, 10  # of this ratio from 1, which is no error of a se
 ROUNDED = (1e-3, 1e-4, 1 / 6000)  # degrees: steps of 111, 11 and 19 metres; those of the next decimal do no harm
 OF_STEP = 0.2  # speed's error over the step of positions, 1/s: that of lines through 3 seconds, measured
 EARTH = 6_371_009.0  # metres, mean radius
-WINDOW = 1.5  # seconds before and after a position from whose neighbors its speed is found; averages a receiver's noise
 MIN_NEIGHBORS = 1  # positions on each side that are used, even if they are farther in time
 LONGEST = 5.0  # seconds between neighbors: over a longer time a vehicle may have gone round a corner
-BENT = 2.25  # seconds from an end of a log, on which a parabola is laid; more of them bend otherwise, fewer are noisy
+BENT = 1.5  # windows from an end of a log, on which a parabola is laid; more of them bend otherwise, fewer are noisy
 MIN_BENT = 3  # positions through which a parabola is laid
 ROUNDS = 3  # reweightings of the line through the positions; more change it little
 OUTLIER = 2.0  # standard deviations at which a position weighs a quarter (Geman and McClure)
@@ -31,55 +30,66 @@ MIN_JUMP_STEP = 0.9  # seconds between positions: more frequent ones make false 
 MIN_SPREAD = 0.1  # metres: a consumer receiver's noise from one position to the next
 
 
-def speeds_from_positions(times: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+class Sensor(NamedTuple):
+    """Sensor of positions. Its noise decides from how many of them a speed follows, and which paths are compared."""
+
+    window: float  # seconds before and after a position from whose neighbors its speed is found
+    min_chord: float  # metres: shorter pieces of a path are not compared
+
+
+RECEIVER = Sensor(window=1.5, min_chord=12.0)  # of a satellite navigation system: metres off, a fifth of the chord
+ODOMETRY = Sensor(window=0.3, min_chord=1.0)  # of wheels, lidar or images: centimetres off from a position to the next
+
+
+def places_of(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+    """Return positions east and north of the first, [N, 2] metres.
+
+    Args:
+        latitudes: [N] degrees.
+        longitudes: [N] degrees.
+
+    >>> places_of(np.array([48.0, 48.0001]), np.array([11.0, 11.0])).round(1).tolist()
+    [[0.0, 0.0], [0.0, 11.1]]
+    """
+    y = np.deg2rad(latitudes) * EARTH
+    east = np.deg2rad(np.unwrap(longitudes, period=360.0))
+    x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
+    return np.stack([x, y - y[:1]], axis=-1)
+
+
+def speeds_from_places(times: np.ndarray, places: np.ndarray, sensor: Sensor = RECEIVER) -> np.ndarray:
     """Return the speed at each position: the slope of a robust line through the positions around it.
 
     Args:
         times: [N] seconds, rising.
-        latitudes: [N] degrees.
-        longitudes: [N] degrees.
+        places: [N, 2] or [N, 3] metres.
+        sensor: what tells the positions.
 
     Returns:
         [N] metres per second; NaN for a position without neighbors near in time, and for one to which the receiver
         jumped, which the speeds of its neighbors do not count either.
 
-    >>> north = 48 + np.arange(5) * 1e-4  # degrees, 11.1 metres each
-    >>> speeds_from_positions(np.arange(5.0), north, np.full(5, 11.0)).round(2)
-    array([11.12, 11.12, 11.12, 11.12, 11.12])
+    >>> speeds_from_places(np.arange(5.0), np.arange(10.0).reshape(5, 2)).round(2)
+    array([2.83, 2.83, 2.83, 2.83, 2.83])
     """
-    places = _places(latitudes, longitudes)
     sound = ~_jumps(times, places)
     speeds = np.full(len(times), np.nan)
     times, places = times[sound], places[sound]
-    speeds[sound] = [_slope(times, places, index) for index in range(len(times))]
+    speeds[sound] = [_slope(times, places, index, sensor.window) for index in range(len(times))]
     return speeds
 
 
-def steps_of_positions(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
-    """Return the distance from each position to the next, [N - 1] metres.
-
-    Args:
-        latitudes: [N] degrees.
-        longitudes: [N] degrees.
-
-    >>> steps_of_positions(np.array([48.0, 48.0001]), np.array([11.0, 11.0])).round(1)
-    array([11.1])
-    """
-    steps: np.ndarray = np.linalg.norm(np.diff(_places(latitudes, longitudes), axis=0), axis=-1)
-    return steps
-
-
-def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
+def check_degrees(where: Path | str, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
     """Raise InputError for positions that are not in degrees: beyond their range, or all within that of radians.
 
     A vehicle whose latitude and longitude are both that small would be at sea, off the coast of Africa.
 
     Args:
-        path: the file, for the message.
+        where: what holds them, such as the file, for the message.
         latitudes: [N] degrees, NaN where unknown.
         longitudes: [N] degrees, NaN where unknown.
 
-    >>> check_degrees(Path("log.csv"), np.array([48.1]), np.array([11.5]))
+    >>> check_degrees("log.csv", np.array([48.1]), np.array([11.5]))
     """
     places = np.stack([latitudes, longitudes], axis=-1)  # [N, 2]
     places = places[np.isfinite(places).all(axis=-1) & places.any(axis=-1)]  # zeros are rows without a fix
@@ -92,25 +102,25 @@ def check_degrees(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> 
         place, wrong = places[0], "would be at sea, off Africa, in degrees (radians?)"
     else:
         return
-    raise InputError(f"{path}: the position {place[0]:.10g}, {place[1]:.10g} {wrong}; write degrees, such as 48.1173")
+    raise InputError(f"{where}: the position {place[0]:.10g}, {place[1]:.10g} {wrong}; write degrees, such as 48.1173")
 
 
-def warn_if_coarse(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
+def warn_if_coarse(where: Path | str, latitudes: np.ndarray, longitudes: np.ndarray) -> None:
     """Warn of positions that are rounded so coarsely that speeds do not follow from them.
 
     Args:
-        path: the file, for the message.
+        where: what holds them, such as the file, for the message.
         latitudes: [N] degrees.
         longitudes: [N] degrees.
 
-    >>> warn_if_coarse(Path("log.csv"), np.array([48.1, 48.10001]), np.array([11.5, 11.5]))
+    >>> warn_if_coarse("log.csv", np.array([48.1, 48.10001]), np.array([11.5, 11.5]))
     """
     places = np.concatenate([latitudes, longitudes])
     step = next((step for step in ROUNDED if np.allclose(places / step, np.round(places / step), 0, 1e-3)), None)
     if step is not None and len(places):
         metres = np.deg2rad(step) * EARTH
         warnings.warn(
-            f"{path}: its positions are rounded to steps of {metres:.0f} m, so that speeds from them are off by about "
+            f"{where}: its positions are rounded to steps of {metres:.0f} m, so that speeds from them are off by about "
             f"{OF_STEP * metres:.0f} m/s; export it with more decimals, or with the speeds of the receiver",
             InputWarning,
             stacklevel=3,
@@ -118,7 +128,12 @@ def warn_if_coarse(path: Path, latitudes: np.ndarray, longitudes: np.ndarray) ->
 
 
 def check_path(
-    path: Path, times: np.ndarray, speeds: np.ndarray, latitudes: np.ndarray, longitudes: np.ndarray, remedy: str
+    where: Path | str,
+    times: np.ndarray,
+    speeds: np.ndarray,
+    places: np.ndarray,
+    remedy: str,
+    sensor: Sensor = RECEIVER,
 ) -> None:
     """Raise InputError if the path that follows from speeds is much longer or shorter than that of the positions.
 
@@ -127,46 +142,38 @@ def check_path(
     enough.
 
     Args:
-        path: the file, for the message.
+        where: what holds them, such as the file, for the message.
         times: [N] seconds.
         speeds: [N] metres per second.
-        latitudes: [N] degrees.
-        longitudes: [N] degrees.
+        places: [N, 2] or [N, 3] metres.
         remedy: what to do about speeds in another unit, the end of a sentence.
+        sensor: what tells the positions.
 
-    >>> north = 48 + np.arange(40) * 1e-4  # degrees, 11.1 metres each
-    >>> check_path(Path("log.csv"), np.arange(40.0), np.full(40, 11.0), north, np.full(40, 11.5), "give unit=")
+    >>> places = np.arange(80.0).reshape(40, 2) * 5  # 14.1 metres each second
+    >>> check_path("log.csv", np.arange(40.0), np.full(40, 14.0), places, "give unit=")
     """
     if len(times) < 2 or (np.diff(times) <= 0).any():
         return
     traveled = np.concatenate([[0.0], np.cumsum(np.diff(times) * (speeds[1:] + speeds[:-1]) / 2)])
     ends = np.flatnonzero(np.diff((times - times[0]) // CHORD, prepend=-1.0))
-    chords = np.linalg.norm(np.diff(_places(latitudes, longitudes)[ends], axis=0), axis=-1)
+    chords = np.linalg.norm(np.diff(places[ends], axis=0), axis=-1)
     lengths, spans = np.diff(traveled[ends]), np.diff(times[ends])
-    used = (chords > MIN_CHORD) & (spans < 2 * CHORD) & (spans > 0)
+    used = (chords > sensor.min_chord) & (spans < 2 * CHORD) & (spans > 0)
     if used.sum() < MIN_CHORDS:
         return
     ratio = float(np.median(lengths[used] / chords[used]))
     if not 1 / MAX_RATIO < ratio < MAX_RATIO:
         raise InputError(
-            f"{path}: its speeds make {ratio:.2f} times the path that its positions make; see in which unit they are "
+            f"{where}: its speeds make {ratio:.2f} times the path that its positions make; see in which unit they are "
             f"(km/h taken for m/s are 3.6 times, mph 2.24 times too fast), and {remedy}"
         )
     if abs(ratio - 1) > WRONG and used.sum() >= SURE_CHORDS:
         warnings.warn(
-            f"{path}: its speeds make {ratio:.2f} times the path that its positions make, and metres by them are as "
+            f"{where}: its speeds make {ratio:.2f} times the path that its positions make, and metres by them are as "
             f"wrong; see whether they are those of a speedometer, or in another unit (mph are 0.87 knots)",
             InputWarning,
             stacklevel=3,
         )
-
-
-def _places(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
-    """Return the positions east and north of the first, [N, 2] metres."""
-    y = np.deg2rad(latitudes) * EARTH
-    east = np.deg2rad(np.unwrap(longitudes, period=360.0))
-    x = (east - east[:1]) * EARTH * np.cos(np.deg2rad(latitudes))
-    return np.stack([x, y - y[:1]], axis=-1)
 
 
 def _jumps(times: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -183,21 +190,21 @@ def _jumps(times: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.concatenate([[False], slow & (changes > JUMP), [False]])
 
 
-def _slope(times: np.ndarray, places: np.ndarray, index: int) -> float:
-    """Return the speed at one of the positions [N, 2], metres.
+def _slope(times: np.ndarray, places: np.ndarray, index: int, window: float) -> float:
+    """Return the speed at one of the positions [N, D], metres, from those within a window, in seconds.
 
     Near an end of the log, where most neighbors are on one side, the line is a parabola: the slope of a straight one is
     that in the middle of the neighbors.
     """
-    begin = min(times[index] - WINDOW, times[-1] - BENT)
-    end = max(times[index] + WINDOW, times[0] + BENT)
+    begin = min(times[index] - window, times[-1] - BENT * window)
+    end = max(times[index] + window, times[0] + BENT * window)
     low, high = np.searchsorted(times, [begin - 1e-9, end + 1e-9])
     low, high = min(int(low), max(index - MIN_NEIGHBORS, 0)), max(int(high), min(index + MIN_NEIGHBORS + 1, len(times)))
     near = np.abs(times[low:high] - times[index]) <= LONGEST
     t, p = times[low:high][near] - times[index], places[low:high][near]
     if len(t) < 2:
         return float("nan")
-    bent = len(t) >= MIN_BENT and abs(t.mean()) > WINDOW / 8
+    bent = len(t) >= MIN_BENT and abs(t.mean()) > window / 8
     design, weight = np.stack([t, np.ones_like(t), *([t**2] if bent else [])], axis=-1), np.ones_like(t)
     for _ in range(ROUNDS):
         scaled = design * weight[:, None]

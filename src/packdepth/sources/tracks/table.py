@@ -19,7 +19,7 @@ from packdepth.sources.files import require
 from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
 from packdepth.sources.tracks.fix import fixed_rows, is_status
 from packdepth.sources.tracks.number_times import Pace
-from packdepth.sources.tracks.positions import check_degrees, check_path, speeds_from_positions, warn_if_coarse
+from packdepth.sources.tracks.positions import check_degrees, check_path, places_of, speeds_from_places, warn_if_coarse
 from packdepth.sources.tracks.speed_names import FORWARD, OTHER, OWN, SPEED_WORDS, VELOCITIES, speed_kind
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
 from packdepth.sources.tracks.track import Track, check_times, checked, held
@@ -61,7 +61,8 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
         values = np.where(fixed, values, np.nan)
         if places is not None:
             known = np.isfinite(values) & np.isfinite(places[0]) & np.isfinite(places[1])
-            check_path(path, times.seconds[known], values[known], places[0][known], places[1][known], "give unit=")
+            moved = places_of(places[0][known], places[1][known])
+            check_path(path, times.seconds[known], values[known], moved, "give unit=")
     elif places is None:
         raise InputError(f"{path}: has no column of speed{_instead(table)}")
     elif unit is not None:
@@ -75,7 +76,7 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
         check_times(path, times.seconds[known])
         warn_if_coarse(path, places[0][known], places[1][known])
         values = np.full(len(known), np.nan)
-        values[known] = speeds_from_positions(times.seconds[known], places[0][known], places[1][known])
+        values[known] = speeds_from_places(times.seconds[known], places_of(places[0][known], places[1][known]))
         what = f"positions in columns '{_only(table, LATITUDE)}' and '{_only(table, LONGITUDE)}'"
     known = np.isfinite(values)
     gaps = int((~known).sum())

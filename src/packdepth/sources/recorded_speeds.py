@@ -12,7 +12,7 @@ import numpy as np
 from packdepth.errors import InputError, InputWarning
 from packdepth.records import Clip
 from packdepth.sources.speeds import EPOCH, frames_in_words
-from packdepth.sources.tracks.positions import Sensor, check_path, speeds_from_places
+from packdepth.sources.tracks.positions import Sensor, agreeing_speeds, speeds_from_places
 from packdepth.sources.tracks.track import Track, held, without_held
 
 Clock = Literal["header", "recording"]
@@ -192,7 +192,7 @@ def _track(path: Path, measured: Measured, times: np.ndarray) -> Track:
         own = np.isfinite(speeds)
         if own.any() and (speeds[own].any() or not _moves(places[placed], measured.sensor)):
             both, remedy = placed & own, "give 'unit', or name another topic"
-            check_path(where, rising[both], speeds[both], places[both], remedy, measured.sensor)
+            speeds[both] = agreeing_speeds(where, rising[both], speeds[both], places[both], remedy, measured.sensor)
         elif placed.any():
             how += ", speeds from its positions" + (", as its own are all 0" if own.any() else "")
             placed[placed] = ~held(rising[placed], *places[placed].T)

@@ -16,7 +16,15 @@ from packdepth.errors import InputError, InputWarning
 from packdepth.sources.files import listed
 from packdepth.sources.recorded_speeds import Measured, Times
 from packdepth.sources.ros_messages import NANOSECONDS, header_of
-from packdepth.sources.tracks.positions import ODOMETRY, RECEIVER, Sensor, check_degrees, places_of, warn_if_coarse
+from packdepth.sources.tracks.positions import (
+    ODOMETRY,
+    RECEIVER,
+    Sensor,
+    are_known,
+    check_degrees,
+    places_of,
+    warn_if_coarse,
+)
 from packdepth.sources.tracks.speed_names import OWN, SPEED_WORDS, speed_kind
 from packdepth.sources.tracks.table_times import words
 from packdepth.sources.tracks.units import SPEED_UNITS, SpeedUnit, scaled_speed_unit
@@ -149,7 +157,7 @@ class _Reading(NamedTuple):
         """
         if self.fields.position is None or not self.by_receiver:
             return positions if positions.size else None
-        known = np.isfinite(positions).all(axis=-1) & positions.any(axis=-1)  # zeros are those without a fix
+        known = are_known(*positions.T)
         latitudes, longitudes = positions[known].T
         check_degrees(self.where, latitudes, longitudes)
         if self.fields.speed is None:

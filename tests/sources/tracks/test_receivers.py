@@ -10,9 +10,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from packdepth.errors import InputError
-from packdepth.sources.tracks.positions import check_path, places_of, speeds_from_places
+from packdepth.sources.tracks.positions import (
+    ODOMETRY,
+    RECEIVER,
+    Sensor,
+    agreeing_speeds,
+    places_of,
+    speeds_from_places,
+)
 from packdepth.sources.tracks.read import read_track
 
 EARTH = 6371009.0
@@ -80,9 +89,25 @@ def test_speeds_are_compared_with_positions_at_any_longitude(longitude: float) -
     longitudes = longitude + np.rad2deg(6.0 * seconds / 6_371_009.0) / np.cos(np.deg2rad(35.7))
     longitudes = (longitudes + 180) % 360 - 180
     places = places_of(latitudes, longitudes)
-    check_path("log.csv", seconds, np.full(60, 10.0), places, "give unit=")
+    agreeing_speeds("log.csv", seconds, np.full(60, 10.0), places, "give unit=")
     with pytest.raises(InputError, match=r"make 3\.60 times the path"):
-        check_path("log.csv", seconds, np.full(60, 36.0), places, "give unit=")
+        agreeing_speeds("log.csv", seconds, np.full(60, 36.0), places, "give unit=")
+
+
+@pytest.mark.parametrize(("rate", "sensor"), [(1, RECEIVER), (10, RECEIVER), (20, ODOMETRY)])
+@given(st.data())
+@settings(max_examples=20, deadline=None)
+def test_speeds_of_0_are_unknown_where_the_positions_move_on(rate: int, sensor: Sensor, data: st.DataObject) -> None:
+    stop, zeros = data.draw(st.floats(5, 40)), data.draw(st.floats(5, 40))  # seconds: the car stands, the sensor fails
+    times = np.arange(0, 60, 1 / rate)
+    true = np.clip(3 * np.abs(times - stop - 5) - 15, 0, 12)  # it brakes, stands for 10 s, and drives off
+    places = np.stack([np.cumsum(true) / rate, np.zeros(len(times))], axis=-1)
+    told = np.where((times >= zeros) & (times < zeros + 4), 0.0, true)
+    noise = np.random.default_rng(0).normal(0, 0.3 if sensor is RECEIVER else 0.005, places.shape)
+    found = agreeing_speeds("log.csv", times, told, places + noise, "give unit=", sensor)
+    assert np.isnan(found[(told == 0) & (true > 8)]).all()
+    assert (found[true == 0] == 0).all()
+    np.testing.assert_array_equal(found[told > 0], told[told > 0])
 
 
 def test_one_wrong_position_hardly_changes_speeds() -> None:

@@ -10,7 +10,14 @@ import numpy as np
 from packdepth.errors import InputError
 from packdepth.sources.tracks.clocks import parse_iso
 from packdepth.sources.tracks.fix import is_fix
-from packdepth.sources.tracks.positions import check_degrees, check_path, places_of, speeds_from_places, warn_if_coarse
+from packdepth.sources.tracks.positions import (
+    agreeing_speeds,
+    are_known,
+    check_degrees,
+    places_of,
+    speeds_from_places,
+    warn_if_coarse,
+)
 from packdepth.sources.tracks.track import Track, check_times, checked, held, repeats
 
 
@@ -65,11 +72,12 @@ def from_receiver(
     """
     own = np.isfinite(speeds) & (speeds >= 0)  # phones write -1 where they know none
     what = f"speeds of a {kind} file"
-    placed = np.isfinite(latitudes) & np.isfinite(longitudes)
+    placed = are_known(latitudes, longitudes)
     check_degrees(path, latitudes, longitudes)
-    both = own & placed
-    again = "export it with metres per second"
-    check_path(path, stamps[both], speeds[both], places_of(latitudes[both], longitudes[both]), again)
+    both, speeds = own & placed, speeds.copy()
+    places, again = places_of(latitudes[both], longitudes[both]), "export it with metres per second"
+    speeds[both] = agreeing_speeds(path, stamps[both], speeds[both], places, again)
+    own &= np.isfinite(speeds)
     if not own.any():
         stamps, latitudes, longitudes = stamps[placed], latitudes[placed], longitudes[placed]
         kept = ~held(stamps, latitudes, longitudes)

@@ -17,7 +17,7 @@ from packdepth.sources.files import read_text
 from packdepth.sources.tracks.clocks import DAY
 from packdepth.sources.tracks.fix import is_fix
 from packdepth.sources.tracks.gpx import from_receiver
-from packdepth.sources.tracks.positions import places_of, speeds_from_places
+from packdepth.sources.tracks.positions import are_known, places_of, speeds_from_places
 from packdepth.sources.tracks.track import Track, remedy_of_times
 from packdepth.sources.tracks.units import KMH, KNOT
 
@@ -158,7 +158,7 @@ def _of_courses(
     for count, speed in reversed(courses):  # the first one counts
         between[count] = speed
     of_last, of_next = between[1:], between[:-1]
-    placed = np.isfinite(latitudes) & np.isfinite(longitudes)
+    placed = are_known(latitudes, longitudes)
     if (np.diff(stamps[placed]) <= 0).any():
         return of_last
     moved = np.full(len(stamps), np.nan)

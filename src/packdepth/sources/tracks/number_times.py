@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from packdepth.sources.tracks.clocks import EARLIEST, LATEST
-from packdepth.sources.tracks.positions import places_of
+from packdepth.sources.tracks.positions import are_known, places_of
 from packdepth.sources.tracks.track import MAX_PERIOD
 
 UNITS = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
@@ -62,7 +62,7 @@ class Pace(NamedTuple):
             latitudes: [N] degrees, NaN where unknown.
             longitudes: [N] degrees.
         """
-        known = np.isfinite(latitudes) & np.isfinite(longitudes)
+        known = are_known(latitudes, longitudes)
         steps = np.linalg.norm(np.diff(places_of(latitudes[known], longitudes[known]), axis=0), axis=-1)
         return cls(float(np.median(steps)) if len(steps) else 0.0, *SPEEDS)
 

@@ -27,6 +27,7 @@ ROUNDS = 3  # reweightings of the line through the positions; more change it lit
 OUTLIER = 2.0  # standard deviations at which a position weighs a quarter (Geman and McClure)
 JUMP = 25.0  # metres per second from a step to the next: full braking in two seconds, ten times a receiver's noise
 MIN_JUMP_STEP = 0.9  # seconds between positions: more frequent ones make false accelerations by their noise
+MOVES = 5.0  # metres per second by positions, of a vehicle that moves: several times a receiver's noise
 MIN_SPREAD = 0.1  # metres: a consumer receiver's noise from one position to the next
 
 
@@ -39,6 +40,20 @@ class Sensor(NamedTuple):
 
 RECEIVER = Sensor(window=1.5, min_chord=12.0)  # of a satellite navigation system: metres off, a fifth of the chord
 ODOMETRY = Sensor(window=0.3, min_chord=1.0)  # of wheels, lidar or images: centimetres off from a position to the next
+
+
+def are_known(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+    """Return which positions are known, [N] bool: not those at 0, 0, which receivers without a fix write.
+
+    Args:
+        latitudes: [N] degrees, NaN where unknown.
+        longitudes: [N] degrees, NaN where unknown.
+
+    >>> are_known(np.array([48.1, np.nan, 0.0, 0.0]), np.array([11.5, 11.5, 0.0, 11.5])).tolist()
+    [True, False, False, True]
+    """
+    known: np.ndarray = np.isfinite(latitudes) & np.isfinite(longitudes) & ((latitudes != 0) | (longitudes != 0))
+    return known
 
 
 def places_of(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
@@ -91,8 +106,7 @@ def check_degrees(where: Path | str, latitudes: np.ndarray, longitudes: np.ndarr
 
     >>> check_degrees("log.csv", np.array([48.1]), np.array([11.5]))
     """
-    places = np.stack([latitudes, longitudes], axis=-1)  # [N, 2]
-    places = places[np.isfinite(places).all(axis=-1) & places.any(axis=-1)]  # zeros are rows without a fix
+    places = np.stack([latitudes, longitudes], axis=-1)[are_known(latitudes, longitudes)]  # [N, 2]
     beyond = places[(np.abs(places) > (90, 360)).any(axis=-1)]
     if len(beyond):
         place = beyond[0]
@@ -127,19 +141,17 @@ def warn_if_coarse(where: Path | str, latitudes: np.ndarray, longitudes: np.ndar
         )
 
 
-def check_path(
+def agreeing_speeds(
     where: Path | str,
     times: np.ndarray,
     speeds: np.ndarray,
     places: np.ndarray,
     remedy: str,
     sensor: Sensor = RECEIVER,
-) -> None:
-    """Raise InputError if the path that follows from speeds is much longer or shorter than that of the positions.
+) -> np.ndarray:
+    """Return speeds, checked against the positions beside them: NaN where they are 0 although the positions move on.
 
-    The speeds are then in another unit; a smaller difference that is no sensor's error is a warning. Paths are compared
-    in pieces of `CHORD` seconds. Nothing is raised if times do not rise, or if fewer than `MIN_CHORDS` pieces are long
-    enough.
+    Nothing is checked if times do not rise.
 
     Args:
         where: what holds them, such as the file, for the message.
@@ -149,11 +161,31 @@ def check_path(
         remedy: what to do about speeds in another unit, the end of a sentence.
         sensor: what tells the positions.
 
+    Raises InputError if the path that follows from the speeds is much longer or shorter than that of the positions: the
+    speeds are then in another unit. A smaller difference that is no sensor's error is a warning.
+
     >>> places = np.arange(80.0).reshape(40, 2) * 5  # 14.1 metres each second
-    >>> check_path("log.csv", np.arange(40.0), np.full(40, 14.0), places, "give unit=")
+    >>> agreeing_speeds("log.csv", np.arange(40.0), np.array([14.0] * 39 + [0.0]), places, "give unit=")[-2:]
+    array([14., nan])
     """
     if len(times) < 2 or (np.diff(times) <= 0).any():
-        return
+        return speeds
+    still = np.flatnonzero(speeds == 0)
+    moving = [index for index in still if _slope(times, places, int(index), sensor.window) > MOVES]
+    known = np.ones(len(times), dtype=bool)
+    if len(moving) <= len(times) / 2:  # otherwise no row has a speed, and the paths say so
+        known[moving] = False
+    _check_path(where, times[known], speeds[known], places[known], remedy, sensor)
+    return np.where(known, speeds, np.nan)
+
+
+def _check_path(
+    where: Path | str, times: np.ndarray, speeds: np.ndarray, places: np.ndarray, remedy: str, sensor: Sensor
+) -> None:
+    """Compare the path that follows from speeds with that of the positions, in pieces of `CHORD` seconds.
+
+    There is nothing to compare if fewer than `MIN_CHORDS` pieces are long enough.
+    """
     traveled = np.concatenate([[0.0], np.cumsum(np.diff(times) * (speeds[1:] + speeds[:-1]) / 2)])
     ends = np.flatnonzero(np.diff((times - times[0]) // CHORD, prepend=-1.0))
     chords = np.linalg.norm(np.diff(places[ends], axis=0), axis=-1)

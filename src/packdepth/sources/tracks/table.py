@@ -19,7 +19,14 @@ from packdepth.sources.files import require
 from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
 from packdepth.sources.tracks.fix import fixed_rows, is_status
 from packdepth.sources.tracks.number_times import Pace
-from packdepth.sources.tracks.positions import check_degrees, check_path, places_of, speeds_from_places, warn_if_coarse
+from packdepth.sources.tracks.positions import (
+    agreeing_speeds,
+    are_known,
+    check_degrees,
+    places_of,
+    speeds_from_places,
+    warn_if_coarse,
+)
 from packdepth.sources.tracks.speed_names import FORWARD, OTHER, OWN, SPEED_WORDS, VELOCITIES, speed_kind
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
 from packdepth.sources.tracks.track import Track, check_times, checked, held
@@ -60,9 +67,9 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
         times = TableTimes.of(table, columns, Pace.of_speeds(values))
         values = np.where(fixed, values, np.nan)
         if places is not None:
-            known = np.isfinite(values) & np.isfinite(places[0]) & np.isfinite(places[1])
+            known = np.isfinite(values) & are_known(*places)
             moved = places_of(places[0][known], places[1][known])
-            check_path(path, times.seconds[known], values[known], moved, "give unit=")
+            values[known] = agreeing_speeds(path, times.seconds[known], values[known], moved, "give unit=")
     elif places is None:
         raise InputError(f"{path}: has no column of speed{_instead(table)}")
     elif unit is not None:
@@ -71,7 +78,7 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
         )
     else:
         times = TableTimes.of(table, (), Pace.of_positions(*places))
-        known = np.isfinite(places[0]) & np.isfinite(places[1]) & fixed & ((places[0] != 0) | (places[1] != 0))
+        known = fixed & are_known(*places)
         known[known] = ~held(times.seconds[known], places[0][known], places[1][known])
         check_times(path, times.seconds[known])
         warn_if_coarse(path, places[0][known], places[1][known])

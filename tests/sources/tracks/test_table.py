@@ -69,6 +69,7 @@ def test_every_dialect_gives_the_speeds_that_were_written(tmp_path: Path, draw: 
         ("time,speed_mps\n2026-01-01 01:00:00+01:00,1\n2026-01-01 01:00:01+01:00,2\n", 1767225600.0, [0, 1]),
         ("timestamp,speed_mps\n1767225600500,1\n1767225601500,2\n", 1767225600.0, [0.5, 1.5]),
         ("timestamp,speed_mps\n1767225600.25,1\n1767225601.5,2\n", 1767225600.0, [0.25, 1.5]),
+        ("GPSDateTime,speed_mps\n2026:01:01 00:00:00Z,1\n2026:01:01 00:00:01.5Z,2\n", 1767225600.0, [0, 1.5]),
         ("clock,speed_mps\n23:59:59.5,1\n00:00:00.5,2\n", None, [0, 1]),
         ("date,time,speed_mps\n2026-01-01,12:00:01,1\n2026-01-01,12:00:03,2\n", None, [0, 2]),
         ("t,speed_mps\n0,1\n200,2\n400,3\n", None, [0, 0.2, 0.4]),
@@ -98,8 +99,44 @@ def test_positions_become_speeds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("x_m,y_m", 1.0),
+        ("pos_x [mm],pos_y [mm],pos_z [mm]", 1e-3),
+        ("x (ft),y (ft)", 0.3048),
+        ("UTM Easting,UTM Northing", 1.0),
+        ("/odom/pose/pose/position/x,/odom/pose/pose/position/y,/odom/pose/pose/position/z", 1.0),
+        ("field.pose.pose.position.x,field.pose.pose.position.y", 1.0),
+        ("p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m]", 1.0),
+    ],
+)
+@pytest.mark.parametrize("others", ["", ",acc_x [m/s2],acc_y [m/s2],q_x,q_y,gyro_x,gyro_y"])
+def test_positions_in_metres_become_speeds(tmp_path: Path, header: str, unit: float, others: str) -> None:
+    times = np.arange(0, 6, 0.1)
+    path = 5 * times - 2 * np.cos(times)
+    places = np.stack([0.6 * path, 0.8 * path, np.full(len(path), 3.0)], axis=-1)[:, : header.count(",") + 1] / unit
+    rest = ",1.5" * others.count(",")
+    rows = "".join(
+        f"{t:.1f},{','.join(map(repr, place))}{rest}\n" for t, place in zip(times, places.tolist(), strict=True)
+    )
+    track = read_track(written(tmp_path / "log.csv", f"time_s,{header}{others}\n{rows}"))
+    np.testing.assert_allclose(track.speeds, 5 + 2 * np.sin(times), atol=1.0 if "Easting" in header else 0.2)
+    assert track.description.startswith(f"positions in columns '{header.split(',')[0]}', ")
+
+
+def test_speeds_in_another_unit_than_the_path_in_metres_are_refused(tmp_path: Path) -> None:
+    rows = "".join(f"{i / 10},{i * 0.2:.1f},0.0,{7.2}\n" for i in range(300))
+    log = written(tmp_path / "log.csv", f"time_s,x_m,y_m,speed\n{rows}")
+    assert read_track(log, unit="km/h").speeds[0] == pytest.approx(2.0)
+    with pytest.raises(InputError, match=r"its speeds make 3\.60 times the path that its positions make"):
+        read_track(log, unit="m/s")
+
+
+@pytest.mark.parametrize(
     ("text", "options", "message"),
     [
+        ("time,x,y,yaw\n0,1,1,0\n1,2,2,0\n", {}, "a position in columns 'x', 'y', and does not say in which unit"),
+        ("time,vx,vy\n0,1,1\n1,2,2\n", {}, "does not say in which unit its column 'vx' is"),
         ("time,speed\n0,1\n1,2\n", {}, r"does not say in which unit its column 'speed' is; give unit=m/s"),
         ("time,speed\n0,1\n1,2\n", {"unit": "parsec"}, "'parsec' is no unit of speed; give one of m/s, km/h"),
         ("time,speed_kmh\n0,1\n1,2\n", {"unit": "m/s"}, "says km/h, but unit=m/s is given"),
@@ -230,6 +267,7 @@ def test_a_factor_and_the_unit_may_stand_apart(tmp_path: Path) -> None:
         "vx (m/sec),vy (m/sec)",
         "velocity.x [m/s],velocity.y [m/s],velocity.z [m/s]",
         "linear_x_mps,linear_y_mps",
+        "v_RS_R_x [m s^-1],v_RS_R_y [m s^-1],v_RS_R_z [m s^-1]",
     ],
 )
 def test_the_components_of_a_velocity_make_a_speed(tmp_path: Path, header: str) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from packdepth.errors import InputError
+from packdepth.sources.tracks.units import speed_unit
 
 EMPTY = {"", "-", "--", "na", "n/a", "nan", "null", "none", "?"}  # cells without a value
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -45,6 +48,34 @@ class Table:
             row: index of the row.
         """
         return f"{self.path}: line {self.lines[row]}"
+
+
+def numbers(table: Table, column: str, cells: Sequence[str] | None = None) -> np.ndarray:
+    """Return the numbers of a column, [N] float64, NaN where a cell is empty.
+
+    Args:
+        table: the table.
+        column: name of the column.
+        cells: the cells in place of those of the column.
+
+    Raises InputError for a cell that holds no number, or a number and something else than a unit.
+    """
+    cells = table.column(column) if cells is None else cells
+    return np.array([_number(cell, table, row, column) for row, cell in enumerate(cells)])
+
+
+def _number(cell: str, table: Table, row: int, column: str) -> float:
+    """Return the number in a cell, which a unit may follow; NaN for an empty cell."""
+    text = cell.strip()
+    if text.lower() in EMPTY:
+        return float("nan")
+    match = NUMBER.match(text)
+    rest = text[match.end() :].strip() if match else text
+    if match is None or (rest and speed_unit(rest) is None and rest[0] not in "°"):
+        raise InputError(
+            f"{table.where(row)}: '{cell}' in column '{column}' is no number; write one, or leave it empty"
+        )
+    return float(match.group())
 
 
 def is_value(cell: str) -> bool:

@@ -15,6 +15,7 @@ MINUTES = re.compile(r"(\d{1,2}):(\d{2}[.,]\d+)$")  # MM:SS.f, as Excel writes a
 DIGITS = re.compile(
     r"(20\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.?(\d+))?$"
 )  # YYYYMMDDHHMMSS, with a fraction or without
+EXIF = re.compile(r"^(\d{4}):(\d\d):(\d\d)(?=\s)")  # a date as ExifTool writes it, before the time of the day
 SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})\b[,\s]*")  # month and day, in the one or the other order
 EARLIEST, LATEST = 946_684_800, 4_102_444_800  # seconds since 1970, of the years 2000 and 2100: no clock is beyond
 HOUR, DAY, WEEK = 3600.0, 86400.0, 604800.0  # seconds
@@ -40,7 +41,7 @@ def parse_iso(text: str, where: str) -> tuple[float, bool]:
     >>> parse_iso("2026-01-01T00:00:01.5+01:00", "log.csv")
     (1767222001.5, True)
     """
-    text = text.strip().replace(",", ".")
+    text = EXIF.sub(r"\1-\2-\3", text.strip().replace(",", "."))
     digits = DIGITS.match(text)
     if digits:
         text = "{}-{}-{}T{}:{}:{}".format(*digits.groups()[:6]) + (f".{digits[7][:6]}" if digits[7] else "")
@@ -76,7 +77,7 @@ def is_date(text: str) -> bool:
     """
     return (
         re.match(
-            r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{1,2}[- ][A-Za-z]{3}[- ]\d{4}|20\d{12,}$",
+            r"\d{4}[-/.:]\d{1,2}[-/.:]\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{1,2}[- ][A-Za-z]{3}[- ]\d{4}|20\d{12,}$",
             text,
         )
         is not None

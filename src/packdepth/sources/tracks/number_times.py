@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from packdepth.sources.tracks.clocks import EARLIEST, LATEST
-from packdepth.sources.tracks.positions import are_known, places_of
 from packdepth.sources.tracks.track import MAX_PERIOD
 
 UNITS = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
@@ -55,15 +54,13 @@ class Pace(NamedTuple):
         return cls(float(np.abs(np.diff(means)).sum()) / len(known), *ACCELERATIONS)
 
     @classmethod
-    def of_positions(cls, latitudes: np.ndarray, longitudes: np.ndarray) -> Pace:
+    def of_places(cls, places: np.ndarray) -> Pace:
         """Return the pace of positions.
 
         Args:
-            latitudes: [N] degrees, NaN where unknown.
-            longitudes: [N] degrees.
+            places: [N, D] metres, NaN where unknown.
         """
-        known = are_known(latitudes, longitudes)
-        steps = np.linalg.norm(np.diff(places_of(latitudes[known], longitudes[known]), axis=0), axis=-1)
+        steps = np.linalg.norm(np.diff(places[np.isfinite(places).all(axis=-1)], axis=0), axis=-1)
         return cls(float(np.median(steps)) if len(steps) else 0.0, *SPEEDS)
 
     def is_ordinary(self, period: float) -> bool:

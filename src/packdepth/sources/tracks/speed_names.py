@@ -7,8 +7,8 @@ import re
 from packdepth.sources.tracks.table_times import words
 
 SPEED_WORDS = re.compile(
-    r"speed|velocity|geschwindigkeit|vitesse|velocidad|velocit|snelheid|hastighet|(^|[^a-z])(vel|spd|sog|tempo)([^a-z]|$)|"
-    r"(^|[^a-z\[(])v([^a-z]|$)"  # in brackets it is volts
+    r"speed|velocity|twist[./]linear|geschwindigkeit|vitesse|velocidad|velocit|snelheid|hastighet|(^|[^a-z])(vel|spd|sog|tempo)([^a-z]|$)|"
+    r"(^|[^a-z\[(])v(?![a-z])|(^|[^a-z])v[xyz](?![a-z\d])"  # in brackets it is volts
 )
 OWN, OTHER = "own", "other"
 NOT_OWN = re.compile(

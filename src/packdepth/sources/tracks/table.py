@@ -16,18 +16,25 @@ from packdepth.blocks import nearest
 from packdepth.errors import InputError, InputWarning
 from packdepth.progress import counted
 from packdepth.sources.files import require
-from packdepth.sources.tracks.cells import EMPTY, NUMBER, TYPES, UNIT_CELL, Table, is_value, quoted, with_points
+from packdepth.sources.tracks.cells import (
+    EMPTY,
+    NUMBER,
+    TYPES,
+    UNIT_CELL,
+    Table,
+    is_value,
+    numbers,
+    quoted,
+    with_points,
+)
 from packdepth.sources.tracks.fix import fixed_rows, is_status
 from packdepth.sources.tracks.number_times import Pace
 from packdepth.sources.tracks.positions import (
     agreeing_speeds,
-    are_known,
-    check_degrees,
-    places_of,
     speeds_from_places,
-    warn_if_coarse,
 )
 from packdepth.sources.tracks.speed_names import FORWARD, OTHER, OWN, SPEED_WORDS, VELOCITIES, speed_kind
+from packdepth.sources.tracks.table_positions import position_axes, positions_in
 from packdepth.sources.tracks.table_times import TableTimes, is_time_name, words
 from packdepth.sources.tracks.track import Track, check_times, checked, held
 from packdepth.sources.tracks.units import SPEED_UNITS, SpeedUnit, scaled_speed_unit, speed_unit, time_unit
@@ -36,12 +43,8 @@ DELIMITERS = ("\t", ";", "|", ",", " ")  # in the order of trial: a comma may be
 SAMPLED_LINES = 200  # lines from whose number of cells the delimiter is found
 SAME_SHARE = 0.8  # of these lines that must have one number of cells; the others are a preamble
 COMMENTS = ("#", "//", "%")  # beginnings of comments
-LATITUDE = re.compile(r"(^|[^a-z])(lat|latitude|breite|breitengrad)([^a-z]|$)")
-LONGITUDE = re.compile(r"(^|[^a-z])(lon|lng|long|longitude|länge|laenge|längengrad)([^a-z]|$)")
-RADIANS = re.compile(r"(^|[^a-z])rad(ians?)?([^a-z]|$)")
 FIX = re.compile(r"(^|gps )(fix|fix ?(type|quality|status|mode|ok)|valid)$|\[fix\]$")  # has the receiver a fix?
 STATUS = re.compile(r"(^|[^a-z])status$")
-SIDE = re.compile(r"[^NSEW]*[NSEW]", re.IGNORECASE)  # a latitude or longitude with the letter of its hemisphere
 SENSOR = re.compile(r"(^|[^a-z])(sensor|source|device|channel|pid|id|name|unit)([^a-z]|$)")
 MOST_SENSORS = 8  # in one table
 MARK = 99.0  # the size, in any unit, of negative numbers that mark an unknown speed; -1, which phones write, is another
@@ -60,31 +63,31 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
     table = read_table(path)
     columns = _speed_columns(table, column)
     _check_one_sensor(table)
-    places, fixed = _positions(table), _fixed(table)
+    positions, fixed = positions_in(table), _fixed(table)
     if columns:
         read = _speeds if len(columns) == 1 else _speeds_of_components
         values, what = read(table, columns, unit)
         times = TableTimes.of(table, columns, Pace.of_speeds(values))
         values = np.where(fixed, values, np.nan)
-        if places is not None:
-            known = np.isfinite(values) & are_known(*places)
-            moved = places_of(places[0][known], places[1][known])
-            values[known] = agreeing_speeds(path, times.seconds[known], values[known], moved, "give unit=")
-    elif places is None:
+        if positions is not None:
+            known = np.isfinite(values) & positions.known
+            told, moved = (times.seconds[known], values[known]), positions.places[known]
+            values[known] = agreeing_speeds(path, *told, moved, "give unit=", positions.sensor)
+    elif positions is None:
         raise InputError(f"{path}: has no column of speed{_instead(table)}")
     elif unit is not None:
         raise InputError(
             f"{path}: has no column of speed that unit={unit} could be of; remove unit, or give column=NAME"
         )
     else:
-        times = TableTimes.of(table, (), Pace.of_positions(*places))
-        known = fixed & are_known(*places)
-        known[known] = ~held(times.seconds[known], places[0][known], places[1][known])
+        times = TableTimes.of(table, (), Pace.of_places(positions.places))
+        known = fixed & positions.known
+        known[known] = ~held(times.seconds[known], *positions.places[known].T)
         check_times(path, times.seconds[known])
-        warn_if_coarse(path, places[0][known], places[1][known])
+        positions.warn_if_coarse(table)
         values = np.full(len(known), np.nan)
-        values[known] = speeds_from_places(times.seconds[known], places_of(places[0][known], places[1][known]))
-        what = f"positions in columns '{_only(table, LATITUDE)}' and '{_only(table, LONGITUDE)}'"
+        values[known] = speeds_from_places(times.seconds[known], positions.places[known], positions.sensor)
+        what = positions.description
     known = np.isfinite(values)
     gaps = int((~known).sum())
     what += f", {times.description}" + (f"; {gaps} of {len(known)} rows have no value" if gaps else "")
@@ -95,7 +98,7 @@ def _speeds(table: Table, columns: Sequence[str], unit: str | None) -> tuple[np.
     """Return the speeds of one column, [N] metres per second, NaN where unknown, and how they were read."""
     (speed,) = columns
     scale = _unit(table, speed, table.column(speed), unit)
-    values = _numbers(table, speed)
+    values = numbers(table, speed)
     what = _in_words(speed, scale)
     if speed_kind(speed) not in (OWN, OTHER):
         what += " (one component of a velocity)"
@@ -117,7 +120,7 @@ def _speeds(table: Table, columns: Sequence[str], unit: str | None) -> tuple[np.
 def _speeds_of_components(table: Table, columns: Sequence[str], unit: str | None) -> tuple[np.ndarray, str]:
     """Return the speeds from the components of a velocity, as `_speeds` returns those of a column."""
     scales = [_unit(table, name, table.column(name), unit) for name in columns]
-    parts = [_numbers(table, name) * scale.meters_per_second for name, scale in zip(columns, scales, strict=True)]
+    parts = [numbers(table, name) * scale.meters_per_second for name, scale in zip(columns, scales, strict=True)]
     lengths: np.ndarray = np.linalg.norm(parts, axis=0)
     return lengths, f"length of the velocity in {' and '.join(map(_in_words, columns, scales))}"
 
@@ -125,39 +128,6 @@ def _speeds_of_components(table: Table, columns: Sequence[str], unit: str | None
 def _in_words(column: str, scale: SpeedUnit) -> str:
     """Return how a column was read."""
     return f"column '{column}' in {scale if scale.multiple == 1 else f'units of {scale}'}"
-
-
-def _numbers(table: Table, column: str) -> np.ndarray:
-    """Return the numbers of a column, [N], NaN where a cell is empty."""
-    return np.array([_number(cell, table, row, column) for row, cell in enumerate(table.column(column))])
-
-
-def _positions(table: Table) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return latitude and longitude of the rows, [N] degrees, NaN where unknown; None if there are no such columns.
-
-    Raises InputError for positions that are not in degrees, unless the header says radians.
-    """
-    names = [_only(table, LATITUDE), _only(table, LONGITUDE)]
-    if None in names:
-        return None
-    latitudes, longitudes = (
-        np.rad2deg(_numbers(table, name)) if RADIANS.search(words(name)) else _degrees(table, name)
-        for name in map(str, names)
-    )
-    check_degrees(table.path, latitudes, longitudes)
-    return latitudes, longitudes
-
-
-def _degrees(table: Table, column: str) -> np.ndarray:
-    """Return the degrees of a column, [N], NaN where a cell is empty. South and west may be letters."""
-    signs = np.ones(len(table.rows))
-    plain = []
-    for row, cell in enumerate(table.column(column)):
-        match = SIDE.fullmatch(cell.strip())
-        plain.append(cell.strip()[:-1] if match else cell)
-        signs[row] = -1 if match and cell.strip()[-1] in "SsWw" else 1
-    degrees: np.ndarray = signs * [_number(cell, table, row, column) for row, cell in enumerate(plain)]
-    return degrees
 
 
 def _fixed(table: Table) -> np.ndarray:
@@ -282,20 +252,6 @@ def _split(line: str, delimiter: str) -> list[str]:
     ]
 
 
-def _number(cell: str, table: Table, row: int, column: str) -> float:
-    """Return the number in a cell, which a unit may follow; NaN for an empty cell."""
-    text = cell.strip()
-    if text.lower() in EMPTY:
-        return float("nan")
-    match = NUMBER.match(text)
-    rest = text[match.end() :].strip() if match else text
-    if match is None or (rest and speed_unit(rest) is None and rest[0] not in "°"):
-        raise InputError(
-            f"{table.where(row)}: '{cell}' in column '{column}' is no number; write one, or leave it empty"
-        )
-    return float(match.group())
-
-
 # --- columns ----------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +296,12 @@ def _may_be_speed(table: Table, name: str) -> bool:
 def _instead(table: Table) -> str:
     """Return what a table without a column of speed has, and what to do, for a message."""
     parts = [name for name in table.header if _may_be_speed(table, name) and speed_kind(name) not in (OWN, OTHER)]
+    axes = position_axes(table)
+    if axes and not parts:
+        return (
+            f", but a position in columns {quoted(axes)}, and does not say in which unit; write it into the header, "
+            f"such as {axes[0]}_m, if its metres are true, and not those of monocular SLAM"
+        )
     if not parts:
         return f"; its columns are {quoted(table.header)}; give column=NAME"
     return (
@@ -378,8 +340,3 @@ def _unit(table: Table, column: str, cells: Sequence[str], unit: str | None) -> 
             f"there is none, or a multiple, such as unit='0.1 {found}' for numbers that are 10 times the speed"
         )
     return chosen
-
-
-def _only(table: Table, pattern: re.Pattern[str]) -> str | None:
-    """Return the first column whose name matches."""
-    return next((name for name in table.header if pattern.search(words(name))), None)

@@ -19,10 +19,10 @@ SPEED_UNITS: dict[str, float] = {
 """Units of speed by the name that `unit` takes, in metres per second."""
 
 _SPEED_PATTERNS = {  # what a header or a cell may call a unit, in lower case
-    "km/h": r"km/?h|km/hr|kph|kmph|km[_ ]h|km_per_h(our)?|km\s*per\s*h(our)?|kmt|km\.h-1|km\s*h-1|"
+    "km/h": r"km/?h|km/hr|kph|kmph|km[_ ]h|km_per_h(our)?|km\s*per\s*h(our)?|kmt|km\.h\^?-1|km\s*h\^?-1|"
     r"kilomet(er|re)s?\s*(per|/|an)\s*hour|kmh-1|км/ч",
     "mph": r"mph|mi/h|mi/hr|miles\s*(per|/|an)\s*hour|miles_per_hour",
-    "m/s": r"m/s(ec)?|mps|m_s|ms-1|m\.s-1|m\s*s-1|m\*s-1|m_per_s|met(er|re)s?(\s*/\s*|[\s_]per[\s_])sec(ond)?",
+    "m/s": r"m/s(ec)?|mps|m_s|ms\^?-1|m\.s\^?-1|m\s*s\^?-1|m\*s-1|m_per_s|met(er|re)s?(\s*/\s*|[\s_]per[\s_])sec(ond)?",
     "knots": r"knots?|kn|kts?|kt",
     "cm/s": r"cm/s(ec)?|cm_s|cms|cm_per_s",
     "mm/s": r"mm/s(ec)?|mm_s|mms|mm_per_s",
@@ -36,6 +36,14 @@ _TIME_PATTERNS = {  # the same for times; the value is in seconds
     1e-3: r"ms|msecs?|millis|milliseconds?|millisekunden?",
     1e-6: r"us|µs|μs|usecs?|micros|microseconds?",
     1e-9: r"ns|nsecs?|nanos|nanoseconds?",
+}
+
+_LENGTH_PATTERNS = {  # the same for lengths; the value is in metres
+    1e3: r"km|kilomet(er|re)s?",
+    1.0: r"m|met(er|re)s?|metern?",
+    1e-2: r"cm|centimet(er|re)s?",
+    1e-3: r"mm|millimet(er|re)s?",
+    FOOT: r"ft|foot|feet",
 }
 
 _PART = r"\d*[.,]?\d+(?:/[1-9]\d*|e-?\d)?"  # number before a unit that makes another unit of it: [0.1 s], 1/256 km/h
@@ -116,6 +124,21 @@ def time_unit(text: str) -> float | None:
     """
     words = {unit: _named(pattern, text) for unit, pattern in _TIME_PATTERNS.items()}
     found = [unit * _multiple(word) for unit, word in words.items() if word is not None]
+    return found[0] if len(found) == 1 else None
+
+
+def length_unit(text: str) -> float | None:
+    """Return the unit of length that a header names, in metres; None if it names none or several.
+
+    Args:
+        text: the header.
+
+    >>> [length_unit(text) for text in ("x [m]", "pos_x_mm", "position.x", "x_m_s")]
+    [1.0, 0.001, None, None]
+    """
+    if speed_unit(text) is not None:
+        return None
+    found = [unit for unit, pattern in _LENGTH_PATTERNS.items() if _named(pattern, text)]
     return found[0] if len(found) == 1 else None
 
 

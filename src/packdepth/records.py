@@ -96,7 +96,7 @@ class Clip:
     rate: float | None = None  # nominal frames per second of a video; None: only the frames' `time` is known
     lens: Lens | None = None  # distortion of the images on disk; None: pinhole, as of all clips of `Source.clips`
     speed_source: str | None = None  # description of how a log's speeds were attached to the frames, if any were
-    speed_option: str | None = None  # option of the source that gives the frames the speeds it has found, if any
+    speed_option: str | None = None  # option that takes speeds from the source itself, such as a topic, if it has any
     times_assumed: bool = False  # whether the frames' times are an assumption, as those of images without time stamps
     classes: tuple[str, ...] | None = None  # names of the label maps' classes, by class id, if the data state them
 

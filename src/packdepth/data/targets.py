@@ -16,6 +16,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.calibrations.find import likely
 from packdepth.sources.guess import common_guess, guess_in_words, with_fov
+from packdepth.sources.speeds import log_beside
 
 GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
 
@@ -225,6 +226,14 @@ def has_metric_height(clip: Clip) -> bool:
     return clip.camera_height is not None and clip.missing_camera is None
 
 
+def _speed_option(clips: Sequence[Clip]) -> str:
+    """Return the option that gives clips their speeds: a topic of the recording, the log beside a clip, or any log."""
+    topic = next((clip.speed_option for clip in clips if clip.speed_option is not None), None)
+    first_of_folders = {clip.path.parent: clip.path for clip in reversed(clips)}
+    logs = (log_beside(path) for path in first_of_folders.values())
+    return topic or next((f"speeds={log}" for log in logs if log is not None), "speeds=LOG")
+
+
 def metres_advice(clips: Sequence[Clip]) -> str:
     """Return what to add to the options of a source, so that depth has metres.
 
@@ -234,7 +243,7 @@ def metres_advice(clips: Sequence[Clip]) -> str:
     >>> metres_advice([Clip("a", Path("a"), Camera.from_fov(60.0, 640, 192), (), missing_camera=Path("a.yaml"))])
     'add speeds=LOG, or height_m=METRES with fov=DEGREES or camera=FILE'
     """
-    speeds = next((clip.speed_option for clip in clips if clip.speed_option is not None), "speeds=LOG")
+    speeds = _speed_option(clips)
     uncalibrated = [clip for clip in clips if clip.missing_camera is not None]
     if any(clip.camera_height is not None for clip in uncalibrated):
         return f"add fov=DEGREES or camera=FILE, which height_m needs for metres, or {speeds}"

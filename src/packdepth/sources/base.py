@@ -26,7 +26,7 @@ from packdepth.sources.checked import checked_frame, checked_image
 from packdepth.sources.guess import FieldOfView, assume_fov
 from packdepth.sources.pose_scale import with_metric_poses
 from packdepth.sources.rigid import is_rigid
-from packdepth.sources.speeds import SpeedLog, UnattachedError, log_beside, with_speeds
+from packdepth.sources.speeds import SpeedLog, UnattachedError, with_speeds
 from packdepth.sources.split import Entry, own_entry, read_lines, select
 from packdepth.sources.tracks.read import RECEIVERS, TABLES
 from packdepth.sources.undistort import undistorted
@@ -92,14 +92,6 @@ def check_known_camera(clip: Clip) -> None:
     except ValueError as error:
         origin = clip.path if clip.calibration is None else clip.calibration[0]
         raise InputError(f"{origin}: camera of clip {clip.name}: {error}") from None
-
-
-def _with_speed_option(clip: Clip) -> Clip:
-    """Return a clip without speeds with the option that would give it those of the log beside it, if there is one."""
-    if clip.speed_option is not None or clip.independent or any(frame.speed is not None for frame in clip.frames):
-        return clip
-    log = log_beside(clip.path)
-    return clip if log is None else replace(clip, speed_option=f"speeds={log}")
 
 
 def check_interval(clip: Clip) -> None:
@@ -337,7 +329,8 @@ class Source(Block, ABC):
             clips = [replace(clip, camera_height=self.height_m) for clip in clips]
         clips = [with_metric_poses(clip, self.pose_scale) for clip in clips]
         log = self._speed_log()
-        clips = [_with_speed_option(clip) for clip in clips] if log is None else with_speeds(clips, log, unattached)
+        if log is not None:
+            clips = with_speeds(clips, log, unattached)
         if self.split_file is not None:
             entries = self.entries()
             clips, absent = select(clips, entries)

@@ -21,7 +21,7 @@ Clock = Literal["header", "recording"]
 MAX_APART = 0.1  # seconds before the first and after the last speed at which an image has a speed: one frame at 10 Hz
 SAME_CLOCK = 0.2  # seconds by which clocks of computers in one vehicle differ at most: NTP keeps them within a tenth
 MAX_LATENCY = 1.0  # seconds from the stamp of a message to its recording: large images wait in queues and on networks
-MIN_STEP = 0.05  # seconds between positions from which speeds follow
+REMEDY = "give 'unit', or name another topic"  # of speeds that do not make the path of their positions
 CLOCK_PARTS, PART_IMAGES = 10, 20  # parts of a recording, and fewest images of each, in which clocks are compared
 
 
@@ -191,12 +191,11 @@ def _track(path: Path, measured: Measured, times: np.ndarray) -> Track:
         placed = np.isfinite(places).all(axis=-1)
         own = np.isfinite(speeds)
         if own.any() and (speeds[own].any() or not _moves(places[placed], measured.sensor)):
-            both, remedy = placed & own, "give 'unit', or name another topic"
-            speeds[both] = agreeing_speeds(where, rising[both], speeds[both], places[both], remedy, measured.sensor)
+            both = placed & own
+            speeds[both] = agreeing_speeds(where, rising[both], speeds[both], places[both], REMEDY, measured.sensor)
         elif placed.any():
             how += ", speeds from its positions" + (", as its own are all 0" if own.any() else "")
             placed[placed] = ~held(rising[placed], *places[placed].T)
-            placed = placed & _thinned(rising)
             speeds = np.full(len(rising), np.nan)
             speeds[placed] = speeds_from_places(rising[placed], places[placed], measured.sensor)
     known = np.isfinite(speeds)
@@ -208,12 +207,6 @@ def _track(path: Path, measured: Measured, times: np.ndarray) -> Track:
 def _moves(places: np.ndarray, sensor: Sensor) -> bool:
     """Return whether a path of positions [N, D] is longer than the noise of its sensor."""
     return bool((np.linalg.norm(places - places[:1], axis=-1) > sensor.min_chord).any())
-
-
-def _thinned(times: np.ndarray) -> np.ndarray:
-    """Return at which times, [N] bool, a position counts: at most one each `MIN_STEP`, as more hardly tell more."""
-    kept: np.ndarray = np.diff((times - times[0]) // MIN_STEP, prepend=-1.0) > 0
-    return kept
 
 
 def _means(times: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -37,8 +37,8 @@ class Fields(NamedTuple):
     """Names of the fields of a message that hold its speed and its position, with points between nested ones."""
 
     speed: str | None  # a velocity (x, y and z), or a speed, in metres per second; None: it follows from positions
-    position: str | None = None  # x, y and z in metres; empty: latitude and longitude in the message itself
-    sensor: Sensor = ODOMETRY  # what tells the positions
+    position: str | None = None  # x, y and z in metres
+    sensor: Sensor = ODOMETRY  # what tells the positions; messages of a receiver hold latitude and longitude themselves
 
 
 TYPES = {  # by the type of the message, the ones that tell speeds best first
@@ -47,10 +47,10 @@ TYPES = {  # by the type of the message, the ones that tell speeds best first
     "geometry_msgs/msg/TwistStamped": Fields("twist.linear"),
     "autoware_vehicle_msgs/msg/VelocityReport": Fields("longitudinal_velocity"),
     "autoware_auto_vehicle_msgs/msg/VelocityReport": Fields("longitudinal_velocity"),
-    "gps_msgs/msg/GPSFix": Fields("speed", "", RECEIVER),
-    "gps_common/msg/GPSFix": Fields("speed", "", RECEIVER),
+    "gps_msgs/msg/GPSFix": Fields("speed", sensor=RECEIVER),
+    "gps_common/msg/GPSFix": Fields("speed", sensor=RECEIVER),
     "geometry_msgs/msg/Twist": Fields("linear"),
-    "sensor_msgs/msg/NavSatFix": Fields(None, "", RECEIVER),
+    "sensor_msgs/msg/NavSatFix": Fields(None, sensor=RECEIVER),
 }
 POSES = {  # their metres may be those of a monocular SLAM, so that they are read only if they are named
     "geometry_msgs/msg/PoseStamped": Fields(None, "pose.position"),
@@ -143,10 +143,10 @@ class _Reading(NamedTuple):
 
     def position(self, message: Any) -> Sequence[float]:
         """Return the position in a message: latitude and longitude, or x, y and z; none if it holds none."""
-        if self.fields.position is None:
-            return ()
         if self.by_receiver:
             return (message.latitude, message.longitude) if self._is_fixed(message) else (np.nan, np.nan)
+        if self.fields.position is None:
+            return ()
         place = _value(message, self.fields.position, self.where)
         return [getattr(place, axis) for axis in AXES]
 
@@ -155,7 +155,7 @@ class _Reading(NamedTuple):
 
         Raises InputError for degrees that are none. Warns of coarse ones, if speeds follow from them.
         """
-        if self.fields.position is None or not self.by_receiver:
+        if not self.by_receiver:
             return positions if positions.size else None
         known = are_known(*positions.T)
         latitudes, longitudes = positions[known].T
@@ -172,10 +172,12 @@ class _Reading(NamedTuple):
 
 def _reading(message: Any, kind: str, column: str | None, unit: str | None, where: str) -> _Reading:
     """Return how messages like this one are read. Raises InputError if their field of the speed is not known."""
-    known = (TYPES | POSES).get(kind, Fields(None))
-    if column is None and kind not in TYPES | POSES:
+    known = (TYPES | POSES).get(kind)
+    if known is None and column is None:
         raise InputError(f"{where} has messages of the type {kind}; name the field of the speed as {_choice(message)}")
-    chosen = known if column is None else known._replace(speed=column)
+    chosen = known or Fields(None)
+    if column is not None:
+        chosen = chosen._replace(speed=column)
     if chosen.speed is None:
         if unit is not None:
             raise InputError(f"{where} tells positions, which have no unit of speed; leave out 'unit'")

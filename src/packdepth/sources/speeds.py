@@ -124,7 +124,7 @@ def log_beside(path: Path) -> Path | None:
     logs = [file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in (*TABLES, *RECEIVERS)]
     same = [log for log in logs if log.stem.lower() == path.stem.lower()]
     likely = [log for log in logs if log.suffix.lower() in LIKELY]
-    found = next((few for few in (same, likely) if few), [])
+    found = same or likely
     return found[0] if len(found) == 1 else None
 
 

@@ -110,7 +110,7 @@ def test_positions_become_speeds(tmp_path: Path) -> None:
         ("p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m]", 1.0),
     ],
 )
-@pytest.mark.parametrize("others", ["", ",acc_x [m/s2],acc_y [m/s2],q_x,q_y,gyro_x,gyro_y"])
+@pytest.mark.parametrize("others", ["", ",acc_x [m/s2],acc_y [m/s2],q_x,q_y,gyro_x,gyro_y,lead_x_m,lead_y_m"])
 def test_positions_in_metres_become_speeds(tmp_path: Path, header: str, unit: float, others: str) -> None:
     times = np.arange(0, 6, 0.1)
     path = 5 * times - 2 * np.cos(times)

@@ -74,9 +74,10 @@ def from_receiver(
     what = f"speeds of a {kind} file"
     placed = are_known(latitudes, longitudes)
     check_degrees(path, latitudes, longitudes)
-    both, speeds = own & placed, speeds.copy()
-    places, again = places_of(latitudes[both], longitudes[both]), "export it with metres per second"
-    speeds[both] = agreeing_speeds(path, stamps[both], speeds[both], places, again)
+    both = own & placed
+    places = places_of(latitudes[both], longitudes[both])
+    speeds = speeds.copy()
+    speeds[both] = agreeing_speeds(path, stamps[both], speeds[both], places, "export it with metres per second")
     own &= np.isfinite(speeds)
     if not own.any():
         stamps, latitudes, longitudes = stamps[placed], latitudes[placed], longitudes[placed]

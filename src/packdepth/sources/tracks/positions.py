@@ -28,6 +28,7 @@ OUTLIER = 2.0  # standard deviations at which a position weighs a quarter (Geman
 JUMP = 25.0  # metres per second from a step to the next: full braking in two seconds, ten times a receiver's noise
 MIN_JUMP_STEP = 0.9  # seconds between positions: more frequent ones make false accelerations by their noise
 MOVES = 5.0  # metres per second by positions, of a vehicle that moves: several times a receiver's noise
+MIN_STEP = 0.05  # seconds between positions whose speeds are computed; those between are interpolated
 MIN_SPREAD = 0.1  # metres: a consumer receiver's noise from one position to the next
 
 
@@ -90,7 +91,10 @@ def speeds_from_places(times: np.ndarray, places: np.ndarray, sensor: Sensor = R
     sound = ~_jumps(times, places)
     speeds = np.full(len(times), np.nan)
     times, places = times[sound], places[sound]
-    speeds[sound] = [_slope(times, places, index, sensor.window) for index in range(len(times))]
+    chosen = np.flatnonzero(np.diff((times - times[:1]) // MIN_STEP, prepend=-1.0))
+    if len(chosen):
+        slopes = [_slope(times, places, int(index), sensor.window) for index in chosen]
+        speeds[sound] = np.interp(times, times[chosen], slopes)
     return speeds
 
 

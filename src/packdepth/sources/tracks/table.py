@@ -71,8 +71,9 @@ def read_speed_table(path: Path, column: str | None = None, unit: str | None = N
         values = np.where(fixed, values, np.nan)
         if positions is not None:
             known = np.isfinite(values) & positions.known
-            told, moved = (times.seconds[known], values[known]), positions.places[known]
-            values[known] = agreeing_speeds(path, *told, moved, "give unit=", positions.sensor)
+            values[known] = agreeing_speeds(
+                path, times.seconds[known], values[known], positions.places[known], "give unit=", positions.sensor
+            )
     elif positions is None:
         raise InputError(f"{path}: has no column of speed{_instead(table)}")
     elif unit is not None:

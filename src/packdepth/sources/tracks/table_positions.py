@@ -17,6 +17,7 @@ from packdepth.sources.tracks.positions import (
     places_of,
     warn_if_coarse,
 )
+from packdepth.sources.tracks.speed_names import NOT_OWN
 from packdepth.sources.tracks.table_times import words
 from packdepth.sources.tracks.units import length_unit
 
@@ -90,7 +91,8 @@ def position_axes(table: Table) -> list[str]:
     Args:
         table: the table.
     """
-    own = [name for name in table.header if not OTHER_THAN_POSITIONS.search(words(name))]
+    others = (OTHER_THAN_POSITIONS, NOT_OWN)
+    own = [name for name in table.header if not any(pattern.search(words(name)) for pattern in others)]
     found = [[name for name in own if axis.search(words(name))] for axis in AXES]
     if any(len(names) != 1 for names in found[:2]):
         return []

@@ -230,11 +230,12 @@ def _length(value: Any, field: str, where: str) -> float:
 
 def _choice(message: Any) -> str:
     """Return the option that names a field of a message, those that are speeds by their names first."""
-    names = sorted(_fields(message), key=lambda name: not (SPEED_WORDS.search(words(name)) and speed_kind(name) == OWN))
+    numbers = _number_fields(message)
+    names = sorted(numbers, key=lambda name: not (SPEED_WORDS.search(words(name)) and speed_kind(name) == OWN))
     return f"'column': {listed(names)}" if names else "it holds no number; name another topic"
 
 
-def _fields(message: Any, before: str = "") -> Iterator[str]:
+def _number_fields(message: Any, before: str = "") -> Iterator[str]:
     """Yield the fields of a message that are numbers or vectors of x, y and z, with points between the names."""
     for field in fields(message):
         name, value = f"{before}{field.name}", getattr(message, field.name)
@@ -244,4 +245,4 @@ def _fields(message: Any, before: str = "") -> Iterator[str]:
         if is_vector or (isinstance(value, Real) and not isinstance(value, bool)):
             yield name
         elif is_dataclass(value):
-            yield from _fields(value, f"{name}.")
+            yield from _number_fields(value, f"{name}.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from batches import make_batch, make_outputs
@@ -57,6 +60,7 @@ class Mean(nn.Module):
     def __init__(self, change: Change) -> None:
         super().__init__()
         self.change, self.count = change, 0
+        self.array, self.generator = np.zeros(2), np.random.default_rng(0)
         self.scale = nn.Parameter(torch.ones(()))
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("lazy", None)
@@ -93,6 +97,21 @@ def in_training(change: Change) -> Change:
     return lambda module, value: change(module, value) if module.training else None
 
 
+class SlotsOfABase:
+    """An object without a dictionary of its attributes."""
+
+    __slots__ = "base"
+
+
+class Slots(SlotsOfABase):
+    """One that derives from it."""
+
+    __slots__ = ("own", "unset")
+
+    def __init__(self) -> None:
+        self.own, self.base = 0, 0
+
+
 # fmt: off
 HIDDEN: dict[str, tuple[object, Change, str]] = {  # what a term holds, what a call does to it, and the sentence
     "a running mean": (
@@ -106,6 +125,19 @@ HIDDEN: dict[str, tuple[object, Change, str]] = {  # what a term holds, what a c
     "statistics": (
         nn.BatchNorm1d(1, affine=False), lambda term, m: term._kept(m.expand(2, 1)),
         "changes _kept.num_batches_tracked in each call"),
+    "an array": (np.zeros(2), lambda term, m: np.add(term._kept, 1, out=term._kept), "changes _kept in each call"),
+    "an array among objects": (
+        np.array([None, np.zeros(2)], dtype=object), lambda term, m: term._kept[1].__iadd__(1), "changes _kept[1] in"),
+    "a slot": (Slots(), lambda term, m: setattr(term._kept, "own", m), "changes _kept.own in each call"),
+    "the slot of a base": (Slots(), lambda term, m: setattr(term._kept, "base", m), "changes _kept.base in each call"),
+    "random numbers of numpy": (
+        np.random.default_rng(0), lambda term, m: term._kept.random(),
+        "changes _kept in each call, which --resume would lose; draw from torch's own random numbers"),
+    "random numbers of numpy, the old way": (
+        np.random.RandomState(0), lambda term, m: term._kept.rand(), "changes _kept in each call"),
+    "random numbers of Python": (random.Random(0), lambda term, m: term._kept.random(), "changes _kept in each call"),
+    "random numbers of torch": (
+        torch.Generator(), lambda term, m: torch.rand(1, generator=term._kept), "changes _kept in each call"),
     "a parameter": (
         nn.Parameter(torch.zeros(())), lambda term, m: None, "holds _kept, which is neither trained nor saved; let it"),
     "a network": (nn.Linear(1, 1), lambda term, m: None, "holds _kept.weight, which is neither trained nor saved"),
@@ -114,6 +146,10 @@ KEPT: dict[str, tuple[object, Change]] = {  # what is no state
     "a grid that the first call makes": (
         None, lambda term, m: keep(term, torch.arange(9)) if term._kept is None else None),
     "a size": (None, lambda term, m: keep(term, (1000 * m.ndim + 1000, m.device))),
+    "an array that stays": (np.arange(9.0), lambda term, m: term._kept.sum()),
+    "a slot that stays": (Slots(), lambda term, m: None),
+    "a path": (Path("a/b"), lambda term, m: (str(term._kept), term._kept.parts)),
+    "a generator that is not used": (np.random.default_rng(0), lambda term, m: torch.rand(1)),
     "a network that stays": (frozen(), lambda term, m: term._kept(m.expand(2, 1))),
 }
 WRONG: dict[str, tuple[Change, str]] = {  # what a call does to a module, and the sentence
@@ -127,6 +163,12 @@ WRONG: dict[str, tuple[Change, str]] = {  # what a call does to a module, and th
         in_training(lambda module, v: setattr(module, "count", module.count + 1)),
         "changes count of its module in each call, which --resume would lose, as it is no parameter and no persistent "
         "buffer; make it a buffer"),
+    "an array": (
+        in_training(lambda module, v: np.add(module.array, 1, out=module.array)), "changes array of its module in "),
+    "a generator": (
+        in_training(lambda module, v: module.generator.random()),
+        "changes generator of its module in each call, which --resume would lose, as it is no parameter and no "
+        "persistent buffer; draw from torch's own random numbers"),
     "a passing buffer": (
         in_training(lambda module, v: module.passing.add_(1)), "changes passing of its module in each call, which "),
     "a buffer that a call makes": (
@@ -160,6 +202,46 @@ def test_state_of_a_module_that_a_resumed_run_would_not_restore_is_refused(name:
     with pytest.raises(InputError) as error:
         check(stateful(change))
     assert str(error.value).startswith(f"objective term 'stateful_of_a_test' {sentence}")
+
+
+class Saving(Mean):
+    """A module with an extra state."""
+
+    def __init__(self, extra: object) -> None:
+        super().__init__(lambda module, value: None)
+        self.extra = extra
+
+    def get_extra_state(self) -> Any:
+        return self.extra
+
+    def set_extra_state(self, state: Any) -> None:
+        self.extra = state
+
+
+class Extra(StatefulTerm):
+    """A term with such a module."""
+
+    kind: Literal["extra_of_a_test"] = "extra_of_a_test"
+    _extra: object = PrivateAttr(None)
+
+    def build(self) -> nn.Module:
+        return Saving(self._extra)
+
+
+def test_an_extra_state_is_a_tensor() -> None:
+    term = Extra()
+    term._extra = torch.zeros(1)
+    check(term)
+    term._extra = {"count": 1}
+    with pytest.raises(InputError, match="'extra_of_a_test' saves a dict as _extra_state of its module; let get_extra"):
+        check(term)
+
+
+@pytest.mark.parametrize(("name", "draw"), [("numpy.random", np.random.rand), ("random", random.random)])
+def test_random_numbers_that_nobody_seeds_are_refused(name: str, draw: Callable[[], float]) -> None:
+    for term in (Hiding.of(None, lambda term, m: draw()), stateful(in_training(lambda module, v: draw()))):
+        with pytest.raises(InputError, match=f"draws from {name}, which --resume would not restore; draw from torch"):
+            check(term)
 
 
 def test_buffers_that_training_alone_changes_are_accepted() -> None:

@@ -146,7 +146,7 @@ def test_a_rectified_topic_with_distortion_asks_which_holds(ramp: Any) -> None:
     robot = Robot(ramp(), topic="/camera/image_rect")
     robot.logic.on_info(bent)
     assert robot.see(SECOND) == []
-    assert "that they are rectified" in robot.said[0]
+    assert robot.said[0].endswith("that they are rectified; give images:=rectified, or images:=raw to undistort them")
     robot = Robot(ramp(), topic="/camera/image_rect", images="rectified")
     robot.logic.on_info(bent)
     assert len(robot.see(SECOND)) == 1

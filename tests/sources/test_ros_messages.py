@@ -40,7 +40,7 @@ def test_a_rectified_topic_whose_p_is_another_camera_than_k_asks_which_holds(
         "x.bag: /left/camera_info has the camera 640x192 (fx, fy, cx, cy 300, 300, 319.5, 95.5) for raw images (K)",
         "for rectified ones (P)",
         topic,
-        "give 'rectified': true to use P, or false to use K",
+        "give 'rectified': true to use P, or 'rectified': false to use K",
     )
     assert calibration_of(message, "", topic, True).camera.fx == pytest.approx(300 * zoom)
     assert calibration_of(message, "", topic, True).camera.cx == pytest.approx(319.5 + shift * 640)

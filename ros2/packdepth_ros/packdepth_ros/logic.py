@@ -23,6 +23,7 @@ from packdepth.sources.camera_file import calibrated_camera
 from packdepth.sources.ros_messages import (
     NANOSECONDS,
     Calibrated,
+    RectifiedOption,
     calibration_key,
     calibration_of,
     header_of,
@@ -32,6 +33,7 @@ from packdepth.sources.undistort import UndistortedImage, View
 
 # Values of the parameter `images`, as `calibration_of` takes them. ROS would read true and false as no texts.
 RECTIFIED = {"auto": None, "rectified": True, "raw": False}
+IMAGES_OPTION = RectifiedOption(yes="images:=rectified", no="images:=raw")
 LATE = 0.1  # share of the interval between predicted images by which an image may come too early: stamps jitter
 
 
@@ -191,7 +193,8 @@ class DepthLogic:
         self._key = calibration_key(info)
         try:
             rectified = RECTIFIED[self._settings.images]
-            self._view = _view(calibration_of(info, "camera_info", self._topic, rectified), "camera_info")
+            found = calibration_of(info, "camera_info", self._topic, rectified, IMAGES_OPTION)
+            self._view = _view(found, "camera_info")
         except InputError as error:
             self._view = None
             self._say(str(error))

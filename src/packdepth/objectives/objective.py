@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from packdepth.blocks import blaming, package_of
 from packdepth.errors import InputError
-from packdepth.objectives.state import check_hidden, check_module, held, version
+from packdepth.objectives.state import DRAW, check_hidden, check_module, drawn, held, version
 from packdepth.objectives.term import StatefulTerm, Term
 from packdepth.records import Batch, Outputs
 
@@ -189,15 +189,21 @@ def _blaming(term: Term) -> AbstractContextManager[None]:
 
 @contextmanager
 def _watched(term: Term, records: dict[str, Outputs | Batch]) -> Iterator[None]:
-    """Blame a term as `_blaming` does, also for a tensor of a record that its code changes in place or replaces.
+    """Blame a term as `_blaming` does, also for tensors of records that it changes and for random numbers of no seed.
 
     Args:
         term: the term whose code runs.
         records: the records that it gets, by the names that the error gives them.
     """
     before = [(place, tensor, version(tensor)) for place, tensor in _tensors(records)]
+    random_numbers = drawn()
     with _blaming(term):
         yield
+    for name, number in drawn().items():
+        if number != random_numbers[name]:
+            raise InputError(
+                f"objective term '{term.kind}' draws from {name}, which --resume would not restore; {DRAW}"
+            )
     now = dict(_tensors(records))
     for place, tensor, changes in before:
         if now.get(place) is not tensor or version(tensor) != changes:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import pickle
+import random
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from packdepth.errors import InputError
 
 Held = dict[str, tuple[object, int]]
-"""Values that an object holds and the numbers of their changes in place, by place, such as "_mean" or "_net.bias"."""
+"""Values that an object holds and numbers that tell changes in place, by place, such as "_mean" or "_net.bias"."""
+GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
 BY_VALUE = (int, str, torch.device)  # new objects of them may hold what the former ones held
 IN_MODULE = ("_parameters", "_buffers", "_modules")  # attributes of a module whose entries count as its attributes
 ADVICE = "let it derive from packdepth.objectives.StatefulTerm, and register this in the module that build returns"
+DRAW = "draw from torch's own random numbers, such as torch.rand, which every step seeds anew"
 
 
 def held(owner: object) -> Held:
@@ -34,7 +41,7 @@ def held(owner: object) -> Held:
         place, value = places.popleft()
         parts = _parts(value)
         if parts is None:
-            found[place.removeprefix(".")] = value, version(value) if isinstance(value, Tensor) else 0
+            found[place.removeprefix(".")] = value, _changes(value)
         elif id(value) not in seen:
             seen.add(id(value))
             places += [(place + name, part) for name, part in parts]
@@ -51,6 +58,27 @@ def version(tensor: Tensor) -> int:
     1
     """
     return 0 if tensor.is_inference() else tensor._version
+
+
+def _changes(value: object) -> int:
+    """Return a number that tells changes in place of a tensor, an array or a generator of random numbers; else 0."""
+    if isinstance(value, Tensor):
+        return version(value)
+    if isinstance(value, torch.Generator):
+        value = value.get_state().numpy()
+    return zlib.crc32(pickle.dumps(value)) if isinstance(value, (np.ndarray, *GENERATORS)) else 0
+
+
+def drawn() -> dict[str, int]:
+    """Return numbers that tell whether anything is drawn from the random numbers that Python and NumPy share.
+
+    >>> before = drawn()
+    >>> _ = random.random()
+    >>> [name for name, number in drawn().items() if number != before[name]]
+    ['random']
+    """
+    states = {"random": random.getstate(), "numpy.random": np.random.get_state()}
+    return {name: zlib.crc32(pickle.dumps(state)) for name, state in states.items()}
 
 
 def difference(before: Held, now: Held) -> str | None:
@@ -90,7 +118,8 @@ def check_hidden(kind: str, before: Held | None, now: Held) -> None:
                 f"requires_grad_(False) if it stays as it is"
             )
     if before is not None and (changed := difference(before, now)) is not None:
-        raise InputError(f"objective term '{kind}' changes {changed} in each call, which --resume would lose; {ADVICE}")
+        advice = DRAW if _is_drawn(now, changed) else ADVICE
+        raise InputError(f"objective term '{kind}' changes {changed} in each call, which --resume would lose; {advice}")
 
 
 def check_module(kind: str, module: nn.Module, before: Held, state: Mapping[str, Tensor]) -> None:
@@ -105,6 +134,12 @@ def check_module(kind: str, module: nn.Module, before: Held, state: Mapping[str,
         state: its state dict before the call, with the module's own tensors (`keep_vars`).
     """
     now, new = held(module), module.state_dict(keep_vars=True)
+    for name, value in new.items():
+        if not isinstance(value, Tensor):
+            raise InputError(
+                f"objective term '{kind}' saves a {type(value).__name__} as {name} of its module; let get_extra_state "
+                f"return a tensor, or make what it saves a buffer"
+            )
     if not module.training:
         before, now = (_those_of(tensors, found) for tensors, found in ((state, before), (new, now)))
         if (place := difference(before, now)) is not None:
@@ -128,8 +163,13 @@ def check_module(kind: str, module: nn.Module, before: Held, state: Mapping[str,
     if module.training and (place := difference(before, now)) is not None:
         raise InputError(
             f"objective term '{kind}' changes {place} of its module in each call, which --resume would lose, as it is "
-            f"no parameter and no persistent buffer; make it a buffer"
+            f"no parameter and no persistent buffer; {DRAW if _is_drawn(now, place) else 'make it a buffer'}"
         )
+
+
+def _is_drawn(found: Held, place: str) -> bool:
+    """Return whether a generator of random numbers is at a place of what an object holds."""
+    return place in found and isinstance(found[place][0], GENERATORS)
 
 
 def _those_of(tensors: Mapping[str, Tensor], found: Held) -> Held:
@@ -140,16 +180,28 @@ def _those_of(tensors: Mapping[str, Tensor], found: Held) -> Held:
 
 def _parts(value: object) -> Iterable[tuple[str, object]] | None:
     """Return what an object consists of, each with the end of its place; None if it has no parts to look at."""
-    if isinstance(value, (Tensor, ModuleType, type)):
+    if isinstance(value, (Tensor, ModuleType, type, *GENERATORS)):
         return None
+    if isinstance(value, np.ndarray):
+        return _parts(value.ravel().tolist()) if value.dtype == object else None
     if isinstance(value, Mapping):
         return [(f"[{key}]", part) for key, part in value.items()]
     if isinstance(value, (list, tuple, set, frozenset, deque)):
         return [(f"[{index}]", part) for index, part in enumerate(value)]
-    if not hasattr(value, "__dict__"):
+    attributes = _attributes(value)
+    if attributes is None:
         return None
-    attributes = vars(value) | (getattr(value, "__pydantic_private__", None) or {})
     if isinstance(value, nn.Module):
         inner = {name: part for group in IN_MODULE for name, part in attributes.get(group, {}).items()}
         attributes = {name: part for name, part in attributes.items() if name not in IN_MODULE} | inner
     return [(f".{name}", part) for name, part in attributes.items()]
+
+
+def _attributes(value: object) -> dict[str, Any] | None:
+    """Return the attributes of an object, also those in slots and private ones of pydantic; None if it has none."""
+    slots = [vars(part).get("__slots__", ()) for part in type(value).__mro__]
+    names = [name for part in slots for name in ([part] if isinstance(part, str) else part)]
+    if not names and not hasattr(value, "__dict__"):
+        return None
+    in_slots = {name: getattr(value, name) for name in names if not name.startswith("__") and hasattr(value, name)}
+    return in_slots | getattr(value, "__dict__", {}) | (getattr(value, "__pydantic_private__", None) or {})

@@ -160,7 +160,16 @@ def sensor_part(info: Any) -> SensorPart:
     return SensorPart(roi.x_offset, roi.y_offset, roi.width, roi.height, info.binning_x, info.binning_y)
 
 
-def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) -> Calibrated:
+class RectifiedOption(NamedTuple):
+    """How a user says whether images are rectified, for errors."""
+
+    yes: str = "'rectified': true"
+    no: str = "'rectified': false"
+
+
+def calibration_of(
+    info: Any, where: str, topic: str, rectified: bool | None, option: RectifiedOption = RectifiedOption()
+) -> Calibrated:
     """Return the camera of the images of a camera_info: K or P is for the full sensor, roi and binning are applied.
 
     Args:
@@ -170,6 +179,7 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
         rectified: whether the images are rectified, so that their camera is matrix P. If not, it is matrix K, and D is
             their distortion. None: they are raw, unless "rect" or "undist" in the topic's name contradicts that: images
             are distorted, or P is another camera than K.
+        option: how a user says so, for errors.
 
     Raises InputError if it holds no calibration, for a lens that is not known, if topic and calibration disagree, and
     for a part of the sensor that is not inside it.
@@ -181,9 +191,9 @@ def calibration_of(info: Any, where: str, topic: str, rectified: bool | None) ->
         if lens is not None:
             raise InputError(
                 f"{where} says that the images are distorted ({lens.name}), but {topic} that "
-                f"they are rectified; give 'rectified': true, or false to undistort them"
+                f"they are rectified; give {option.yes}, or {option.no} to undistort them"
             )
-        _check_same(K, P, info, where, topic)
+        _check_same(K, P, info, where, topic, option)
     K = P if rectified else K
     if not _is_calibrated(K, info):
         raise InputError(f"{where} holds no calibration; give 'camera', a camera.yaml")
@@ -233,7 +243,7 @@ def _is_calibrated(matrix: np.ndarray, info: Any) -> bool:
     return bool(np.isfinite(matrix).all() and min(matrix[0], matrix[4], info.width, info.height) > 0)
 
 
-def _check_same(K: np.ndarray, P: np.ndarray, info: Any, where: str, topic: str) -> None:
+def _check_same(K: np.ndarray, P: np.ndarray, info: Any, where: str, topic: str, option: RectifiedOption) -> None:
     """Raise InputError if K and P, [9] each, are two cameras, as those of a stereo pair are even without distortion."""
     if not (_is_calibrated(K, info) and _is_calibrated(P, info)):
         return
@@ -245,8 +255,8 @@ def _check_same(K: np.ndarray, P: np.ndarray, info: Any, where: str, topic: str)
     if not same_camera(raw, rectified):
         raise InputError(
             f"{where} has the camera {camera_in_words(raw)} for raw images (K) and {camera_in_words(rectified)} for "
-            f"rectified ones (P), and {topic} says that its images are rectified; give 'rectified': true to use P, or "
-            f"false to use K"
+            f"rectified ones (P), and {topic} says that its images are rectified; give {option.yes} to use P, or "
+            f"{option.no} to use K"
         )
 
 

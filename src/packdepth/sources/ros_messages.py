@@ -48,6 +48,16 @@ class Header(NamedTuple):
     frame_id: str  # name of the frame; empty if the message has none
 
 
+class RectifiedOption(NamedTuple):
+    """How a user says whether images are rectified, for errors."""
+
+    yes: str
+    no: str
+
+
+SOURCE_OPTION = RectifiedOption("'rectified': true", "'rectified': false")  # of a source in a run file
+
+
 class Calibrated(NamedTuple):
     """The camera and the lens of a calibration."""
 
@@ -160,15 +170,8 @@ def sensor_part(info: Any) -> SensorPart:
     return SensorPart(roi.x_offset, roi.y_offset, roi.width, roi.height, info.binning_x, info.binning_y)
 
 
-class RectifiedOption(NamedTuple):
-    """How a user says whether images are rectified, for errors."""
-
-    yes: str = "'rectified': true"
-    no: str = "'rectified': false"
-
-
 def calibration_of(
-    info: Any, where: str, topic: str, rectified: bool | None, option: RectifiedOption = RectifiedOption()
+    info: Any, where: str, topic: str, rectified: bool | None, option: RectifiedOption = SOURCE_OPTION
 ) -> Calibrated:
     """Return the camera of the images of a camera_info: K or P is for the full sensor, roi and binning are applied.
 

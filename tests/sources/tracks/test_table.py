@@ -72,6 +72,11 @@ def test_every_dialect_gives_the_speeds_that_were_written(tmp_path: Path, draw: 
         ("GPSDateTime,speed_mps\n2026:01:01 00:00:00Z,1\n2026:01:01 00:00:01.5Z,2\n", 1767225600.0, [0, 1.5]),
         ("clock,speed_mps\n23:59:59.5,1\n00:00:00.5,2\n", None, [0, 1]),
         ("date,time,speed_mps\n2026-01-01,12:00:01,1\n2026-01-01,12:00:03,2\n", None, [0, 2]),
+        (
+            "date,time,speed_mps\n26.11.26,23:59:59,1\n27.11.26,00:00:01,2\n",
+            None,
+            [0, 2],
+        ),  # a date of two digits a year
         ("t,speed_mps\n0,1\n200,2\n400,3\n", None, [0, 0.2, 0.4]),
         ("# t speed_mps\n0 1\n1 2\n", None, [0, 1]),
         ("time;speed\ns;m/s\n0;1\n1;2\n", None, [0, 1]),
@@ -84,6 +89,13 @@ def test_clocks_and_shapes(tmp_path: Path, text: str, start: float | None, times
     assert track.start == start
     np.testing.assert_allclose(track.times, times, atol=1e-6)
     np.testing.assert_allclose(track.speeds[:2], [1, 2])
+
+
+def test_a_date_of_digits_is_not_taken_for_the_time(tmp_path: Path) -> None:
+    rows = [f"261126,{81530 + second if second < 30 else 81570 + second},{second}" for second in range(60)]
+    track = read_track(written(tmp_path / "log.csv", "\n".join(["DATE,TIME,speed_kmh", *rows])))
+    np.testing.assert_allclose(np.diff(track.times), 1)
+    assert "times of the day in column 'TIME' (HHMMSS)" in track.description
 
 
 def test_reverse_is_a_speed_and_is_said(tmp_path: Path) -> None:
@@ -148,6 +160,8 @@ def test_speeds_in_another_unit_than_the_path_in_metres_are_refused(tmp_path: Pa
         ("time_s,speed_kmh\n0,1\n1,abc\n2,3\n", {}, "line 3: 'abc' in column 'speed_kmh' is no number"),
         ("time_s,speed_kmh\n0,1\n1,2\n1,3\n", {}, r"values 2 and 3 have the same time \(1 s"),
         ("time_s,speed_kmh\n0,1\n2,2\n1,3\n", {}, "values 2 and 3 are not in the order of time"),
+        ("time,speed_kmh\n08:15,1\n08:16,2\n", {}, "in column 'time', such as 08:15, may be hours and minutes or min"),
+        ("time,speed_kmh\n8:15 AM,1\n8:15 AM,2\n", {}, "whole minutes, with several values each: export it with sec"),
         ("time_s,speed_kmh\n0,1\n,2\n2,3\n", {}, "line 3: '' in column 'time_s' is no time"),
         ("time_s,speed_kmh\n0,1\n1\n2,3\n", {}, "line 3 has 1 cells for 2 columns"),
         ("time_s,speed_kmh\n0,1\n", {}, "holds 1 speeds; give a log with two at least"),

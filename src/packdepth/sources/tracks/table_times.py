@@ -40,6 +40,8 @@ TIME_WORDS = re.compile(
     r"time|stamp|zeit|temps|tiempo|tempo|tijd|elapsed|epoch|utc|date|datum|fecha|clock|"
     r"(^|[^a-z])(t|ts|tow|sow|secs?|seconds?|ms)([^a-z]|$)"
 )
+DAY_WORDS = re.compile(r"(^|[^a-z])(date|datum|fecha)$")
+TWO_NUMBERS = re.compile(r"\s*\d{1,2}:\d{2}\s*$")
 WEEK_WORDS = re.compile(r"(^|[^a-z])(gps ?)?(week|wn|wno|wnc)([^a-z]|$)")  # number of GPS's week
 TOW_WORDS = re.compile(r"(^|[^a-z])(tow|sow|time ?of ?week)([^a-z]|$)")  # time of GPS's week
 SECONDS_WORDS = re.compile(r"(^|[^a-z])(secs?|seconds?)$")  # whole seconds, as ROS writes them
@@ -86,8 +88,9 @@ class TableTimes:
         if dates and clocks:
             both = [f"{a} {b}" for a, b in zip(table.column(dates[0]), table.column(clocks[0]), strict=True)]
             return cls._absolute(table, both, f"times in columns '{dates[0]}' and '{clocks[0]}'")
-        numbers = [name for name in names if name not in dates and name not in clocks]
-        if numbers:
+        others = [name for name in names if name not in dates and name not in clocks]
+        numbers = [name for name in others if not DAY_WORDS.search(words(name))] or ([] if clocks else others)
+        if numbers:  # a date that cannot be read is of no need beside times of the day
             return cls._of_week(table, numbers) or cls._split(table, numbers) or cls._numbers(table, numbers[0], pace)
         return cls._clock(table, clocks[0]) if clocks else cls._absolute(table, table.column(dates[0]), "dates")
 
@@ -103,8 +106,14 @@ class TableTimes:
 
     @classmethod
     def _clock(cls, table: Table, name: str) -> TableTimes:
-        """Return times of times of the day."""
-        stamps = np.array([parse_clock(cell, table.where(row)) for row, cell in enumerate(table.column(name))])
+        """Return times of times of the day. Raises InputError if they may be minutes and seconds."""
+        cells = table.column(name)
+        if all(map(TWO_NUMBERS.match, cells)):
+            raise InputError(
+                f"{table.path}: its times in column '{name}', such as {cells[0]}, may be hours and minutes or minutes "
+                f"and seconds; write them as hours, minutes and seconds, such as 08:15:02"
+            )
+        stamps = np.array([parse_clock(cell, table.where(row)) for row, cell in enumerate(cells)])
         times = cls(unwrapped(stamps, DAY), None, True, f"times of the day in column '{name}'")
         return times._without_changes(table)
 

@@ -210,6 +210,8 @@ def remedy_of_times(times: np.ndarray) -> str:
     steps = np.diff(times)
     back = np.flatnonzero(steps < 0)
     if not len(back) and (times == np.round(times)).all():
+        if (times % 60 == 0).all():
+            return "its times are whole minutes, with several values each: export it with seconds"
         return "its times are whole seconds, with several values each: export it with fractions of a second"
     begun = times[back + 1] <= times[0] + np.median(np.abs(steps))  # times at which the clock begins anew
     if len(back) and begun.all() and (steps > 0).sum() >= MIN_RUN * (len(back) + 1):

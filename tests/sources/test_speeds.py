@@ -21,7 +21,7 @@ from packdepth.sources.files import ImageFile
 from packdepth.sources.folder import Folder
 from packdepth.sources.offset import Offset
 from packdepth.sources.recognize import source_at
-from packdepth.sources.speeds import SpeedLog, log_beside, ranges, with_speeds
+from packdepth.sources.speeds import SpeedLog, likely_log, ranges, with_speeds
 from packdepth.sources.tracks.track import Track
 
 
@@ -212,8 +212,8 @@ def test_the_log_beside_a_video_is_offered_if_only_one_can_be_meant(
 ) -> None:
     for name in ("drive.mp4", *files):
         (tmp_path / name).write_bytes(b"")
-    assert log_beside(tmp_path / "drive.mp4") == (None if found is None else tmp_path / found)
-    assert log_beside(tmp_path) is None
+    assert likely_log(tmp_path / "drive.mp4") == (None if found is None else str(tmp_path / found))
+    assert likely_log(tmp_path) is None
 
 
 def test_ranges_are_short() -> None:

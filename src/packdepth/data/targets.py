@@ -16,7 +16,7 @@ from packdepth.geometry.camera import Camera
 from packdepth.records import Clip, Frame
 from packdepth.sources.calibrations.find import likely
 from packdepth.sources.guess import common_guess, guess_in_words, with_fov
-from packdepth.sources.speeds import log_beside
+from packdepth.sources.speeds import likely_log
 
 GAP = 1.5  # times the interval of the clip: a longer step is a gap. One missing frame makes a step of 2; chosen by eye
 
@@ -227,10 +227,10 @@ def has_metric_height(clip: Clip) -> bool:
 
 
 def _speed_option(clips: Sequence[Clip]) -> str:
-    """Return the option that gives clips their speeds: a topic of the recording, the log beside a clip, or any log."""
+    """Return the option that gives clips their speeds: a topic of the recording, the log of a clip, or any log."""
     topic = next((clip.speed_option for clip in clips if clip.speed_option is not None), None)
     first_of_folders = {clip.path.parent: clip.path for clip in reversed(clips)}
-    logs = (log_beside(path) for path in first_of_folders.values())
+    logs = (likely_log(path) for path in first_of_folders.values())
     return topic or next((f"speeds={log}" for log in logs if log is not None), "speeds=LOG")
 
 

@@ -14,6 +14,7 @@ from packdepth.errors import InputError, InputWarning
 from packdepth.records import Clip
 from packdepth.sources.decoding import creation_time
 from packdepth.sources.tracks.read import RECEIVERS, TABLES, TELEMETRY, TRACKS, read_track
+from packdepth.sources.tracks.telemetry import has_telemetry
 from packdepth.sources.tracks.track import Track
 
 EPOCH = 1e8  # seconds: times of frames above it count from 1970
@@ -113,19 +114,23 @@ def _log_of(clip: Clip, path: Path, clips: int) -> Path:
     return found[0]
 
 
-def log_beside(path: Path) -> Path | None:
-    """Return what may be the log of speeds of a video or a recording: it lies beside it. None if nothing tells.
+def likely_log(path: Path) -> str | None:
+    """Return what `speeds` should be for a video or a recording: the log beside it, or "self" for telemetry in it.
 
     Args:
         path: the clip's file. A clip that is a folder has none.
+
+    Returns:
+        None if nothing tells, or if several logs may be meant.
     """
     if not path.is_file():
         return None
     logs = [file for file in sorted(path.parent.iterdir()) if file.suffix.lower() in (*TABLES, *RECEIVERS)]
     same = [log for log in logs if log.stem.lower() == path.stem.lower()]
-    likely = [log for log in logs if log.suffix.lower() in LIKELY]
-    found = same or likely
-    return found[0] if len(found) == 1 else None
+    if not same and path.suffix.lower() in TELEMETRY and has_telemetry(path):
+        return TELEMETRY_OF_ITSELF
+    found = same or [log for log in logs if log.suffix.lower() in LIKELY]
+    return str(found[0]) if len(found) == 1 else None
 
 
 def _with_track(clip: Clip, track: Track, offset: float | Literal["auto"] | None, asked: bool) -> Clip:

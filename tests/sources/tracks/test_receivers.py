@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packdepth.errors import InputError
+from packdepth.sources.speeds import likely_log
 from packdepth.sources.tracks.positions import (
     ODOMETRY,
     RECEIVER,
@@ -23,6 +24,7 @@ from packdepth.sources.tracks.positions import (
     speeds_from_places,
 )
 from packdepth.sources.tracks.read import read_track
+from packdepth.sources.tracks.telemetry import has_telemetry
 
 EARTH = 6371009.0
 
@@ -321,6 +323,20 @@ def test_telemetry_in_a_video(tmp_path: Path) -> None:
     track = read_track(path)
     np.testing.assert_allclose(track.speeds, [1, 2, 3, 4, 5, 6, 7])
     np.testing.assert_allclose(track.times, [0, 0.2, 0.4, 0.6, 0.8, 2.0, 2.5], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("packet", "has"), [(packet_of([1, 2]), True), (klv("DEVC", "", 1, 0, b""), False), (b"none", False)]
+)
+def test_the_telemetry_of_a_video_is_offered_unless_a_log_has_its_name(
+    tmp_path: Path, packet: bytes, has: bool
+) -> None:
+    path = gopro(tmp_path / "GX01.MP4", [packet])
+    assert has_telemetry(path) == has
+    (tmp_path / "ride.gpx").touch()
+    assert likely_log(path) == ("self" if has else str(tmp_path / "ride.gpx"))
+    (tmp_path / "gx01.csv").touch()
+    assert likely_log(path) == str(tmp_path / "gx01.csv")
 
 
 def test_a_video_without_telemetry(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +13,29 @@ from packdepth.reading import refusing
 from packdepth.sources.decoding import opened_container
 from packdepth.sources.tracks.track import Track, checked
 
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.data.stream import DataStream
+
 FIX = "0x47505346"  # GPSF: 0 without a fix, 2 or 3 (dimensions) with one
 MIN_FIX = 2
 SPEED_2D = 3  # column of the speed over the ground, of GPS5 and of GPS9: latitude, longitude, altitude, 2D and 3D speed
 FIX_COLUMN = 8  # column of the fix in GPS9, which has one for each row
 COLUMNS = (5, 9)  # columns of GPS5 and GPS9
+PACKET, GPS_KEYS = b"DEVC", (b"GPS5", b"GPS9")  # with which a packet of telemetry begins, and that name its positions
+
+
+def has_telemetry(path: Path) -> bool:
+    """Return whether a video holds positions of a GPS as GoPro cameras write them, by the first packet of each track.
+
+    Args:
+        path: the video. One that cannot be read holds none.
+    """
+    try:
+        with refusing(path, "a video"), opened_container(path) as container:
+            return any(_begins_with_gps(container, stream) for stream in container.streams.data)
+    except InputError:
+        return False
 
 
 def read_telemetry(path: Path) -> Track:
@@ -51,6 +69,12 @@ def read_telemetry(path: Path) -> Track:
     return checked(Track(path, np.array(times), np.array(speeds), None, f"speeds of the GPS of a {camera}"))
 
 
+def _begins_with_gps(container: InputContainer, stream: DataStream) -> bool:
+    """Return whether the first packet of a track holds positions of a GPS."""
+    first = next((bytes(packet) for packet in container.demux(stream) if packet.size), b"")
+    return first.startswith(PACKET) and any(key in first for key in GPS_KEYS)
+
+
 def _has_gps(group: dict[str, Any]) -> bool:
     """Return whether a group of telemetry holds rows of GPS5 or GPS9 with their scale."""
     data = group.get("GPS", {}).get("Data")
@@ -64,7 +88,7 @@ def _spans(path: Path) -> list[tuple[float, float]]:
             stamps = [
                 (float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base))
                 for packet in container.demux(stream)
-                if packet.pts is not None and packet.size and bytes(packet).startswith(b"DEVC")
+                if packet.pts is not None and packet.size and bytes(packet).startswith(PACKET)
             ]
             if stamps:
                 begins = [begin for begin, _ in stamps]

@@ -329,3 +329,14 @@ def test_metres_from_the_cameras_height_are_as_right_as_a_stated_field_of_view()
     ):
         used = {**by_height, "scale_source": source, "cameras": cameras, "trained_cameras": trained}
         assert made().meta.model_copy(update=used).scale.endswith("as right as the stated field of view") == said
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool])
+def test_large_numbers_are_finite_and_others_are_found(dtype: torch.dtype) -> None:
+    largest = torch.finfo(dtype).max if dtype.is_floating_point else 1
+    weights = {"large": torch.full((3, 50), largest, dtype=dtype), "none": torch.empty(0, dtype=dtype)}
+    assert checkpoint.not_finite(weights) == []
+    for value in (float("nan"), float("inf"), -float("inf")) if dtype.is_floating_point else ():
+        wrong = torch.zeros(3, 50, dtype=dtype)
+        wrong[1, 7] = value
+        assert checkpoint.not_finite(weights | {"wrong": wrong}) == ["wrong"]

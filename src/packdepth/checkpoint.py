@@ -581,7 +581,12 @@ def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     >>> not_finite({"depth.weight": torch.ones(2), "depth.bias": torch.tensor([float("nan")])})
     ['depth.bias']
     """
-    return [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]
+    return [name for name, tensor in weights.items() if not _is_finite(tensor)]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Return whether all numbers are finite. Their sum tells, at a tenth of the time, unless it overflows."""
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
 def read_description(folder: Path) -> tuple[Run | Imported, Meta]:

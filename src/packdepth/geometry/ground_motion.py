@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from packdepth.channels import channel_mean
 from packdepth.geometry.align import gradients, smoothed
 from packdepth.geometry.camera import Camera
 from packdepth.geometry.robust import DEVIATION_OVER_MEDIAN, robust_deviation
@@ -72,7 +73,7 @@ def small_ground_image(image: np.ndarray) -> Tensor:
     >>> small_ground_image(np.full((96, 1408, 3), 255, dtype=np.uint8)).shape
     torch.Size([1, 1, 48, 704])
     """
-    gray = torch.from_numpy(image.astype(np.float32).mean(-1))[None, None]
+    gray = torch.from_numpy(channel_mean(image))[None, None]
     return F.avg_pool2d(gray, -(-image.shape[1] // MAX_WIDTH)).round().to(torch.uint8)
 
 

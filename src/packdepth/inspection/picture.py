@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
 
+from packdepth.channels import channel_max, channel_mean, channel_min
 from packdepth.data.optical_flow import optical_flow, small_gray
 
 BLACK = 24  # gray levels of 255: bars are 16 in videos of limited range, plus the noise of compression
@@ -49,7 +51,7 @@ def black_bars(image: np.ndarray) -> Bars:
     >>> black_bars(image)
     Bars(top=2, bottom=0, left=0, right=0)
     """
-    high, low = image.max(-1), image.min(-1)
+    high, low = channel_max(image), channel_min(image)
     sides = []
     for axis in (1, 0):
         black = (high.max(axis) <= BLACK) & (high.max(axis).astype(int) - low.min(axis) <= SMOOTH)
@@ -83,8 +85,8 @@ def lost_rows(image: np.ndarray) -> float:
     >>> lost_rows(image)
     0.25
     """
-    plain = (image.max(1).astype(int) - image.min(1) <= LOST).all(-1)
-    return _leading(plain[::-1]) / len(image)
+    plain = takewhile(lambda row: np.ptp(row, axis=0).max() <= LOST, image[::-1])
+    return sum(1 for _ in plain) / len(image)
 
 
 def _leading(values: np.ndarray) -> int:
@@ -172,7 +174,7 @@ def is_panorama(images: Sequence[np.ndarray]) -> bool:
         return False
     seams, steps, apart = [], [], []
     for image in images:
-        columns = image.astype(np.float32).mean(-1)
+        columns = channel_mean(image)
         seams.append(np.abs(columns[:, 0] - columns[:, -1]).mean())
         steps.append(np.median(np.abs(np.diff(columns, axis=1)).mean(0)))
         apart.append(np.abs(columns - np.roll(columns, width // 2, axis=1)).mean())
@@ -191,7 +193,7 @@ def has_black_corners(images: Sequence[np.ndarray]) -> bool:
     """
     height, width = images[0].shape[:2]
     rows, columns = max(round(CORNER * height), 2), max(round(CORNER * width), 2)
-    brightest = np.max([image.max(-1) for image in images], axis=0)  # what no image lights up
+    brightest = np.max([channel_max(image) for image in images], axis=0)  # what no image lights up
     corners = [brightest[v, u] for v in (np.s_[:rows], np.s_[-rows:]) for u in (np.s_[:columns], np.s_[-columns:])]
     middles = [brightest[rows : -rows or None, width // 2 - columns : width // 2 + columns]]
     borders = [brightest[:rows, width // 3 : -(width // 3)], brightest[-rows:, width // 3 : -(width // 3)]]

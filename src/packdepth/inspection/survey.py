@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from packdepth.channels import channel_max, channel_mean, channel_min
 from packdepth.data.filters import STATIC_MOTION, is_static
 from packdepth.data.optical_flow import MAX_WIDTH, Flow, mean_motion, optical_flow, pooled, small_gray
 from packdepth.errors import InputError
@@ -72,7 +73,7 @@ def survey(clip: Clip, most: int = MAX_FRAMES) -> Survey:
         motion = float("nan") if flow is None else mean_motion(flow, gray.shape[1])
         known = {int(index): gray, int(index) + 1: following}
         static = is_static(clip, int(index), motion, partial(_gray, clip, known))
-        clipped = ((image <= DARK).all(-1) | (image >= BRIGHT).all(-1)).mean()
+        clipped = ((channel_max(image) <= DARK) | (channel_min(image) >= BRIGHT)).mean()
         change = _brightness_change(gray, following)
         share = 0.0 if flow is None else _share_followed(gray, following, flow)
         rows.append((motion, static, sharpness(image), gray.mean(), change, clipped, share, lost_rows(image)))
@@ -156,7 +157,7 @@ def sharpness(image: np.ndarray) -> float:
     >>> sharpness(noise) > sharpness(noise.repeat(2, 0).repeat(2, 1))
     True
     """
-    gray = image.astype(np.float32).mean(-1)
+    gray = channel_mean(image)
     return float(_detail(gray) / max(_detail(pooled(gray, 2)), MIN_DETAIL))
 
 

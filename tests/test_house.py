@@ -21,7 +21,7 @@ from packdepth.objectives.term import TERMS
 SOURCE = Path(packdepth.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lazy", "classes", "interruption"),
+    ("errors", "lazy", "classes", "channels", "interruption"),
     ("reading", "disk", "workers"),
     ("terminal",),
     ("progress", "files", "color", "thumbnail", "blocks", "run_files", "ownership"),

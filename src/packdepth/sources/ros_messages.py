@@ -51,8 +51,8 @@ class Header(NamedTuple):
 class RectifiedOption(NamedTuple):
     """How a user says whether images are rectified, for errors."""
 
-    yes: str
-    no: str
+    yes: str  # that they are
+    no: str  # that they are not
 
 
 SOURCE_OPTION = RectifiedOption("'rectified': true", "'rectified': false")  # of a source in a run file

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,7 @@ def test_bfloat16_is_computed_or_its_absence_is_said(checkpoint_folder: Path, im
     openvino()
     capable = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     path = tmp_path / "a.xml"
+    (exact,) = export(checkpoint_folder, tmp_path / "exact.xml", images=images)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         (written,) = export(checkpoint_folder, path, precision="bf16", images=images)
@@ -159,7 +161,7 @@ def test_bfloat16_is_computed_or_its_absence_is_said(checkpoint_folder: Path, im
             "where the file will run"
         }
     )
-    assert (written.parity.abs_rel > 1e-4) == capable
+    assert (written.parity.abs_rel > 10 * exact.parity.abs_rel) == capable
     assert written.parity.abs_rel < 0.03
 
 
@@ -182,7 +184,8 @@ def test_int8_computes_with_integers_except_for_the_logits(images: Path, tmp_pat
         node for node in graph.node if node.op_type == "Conv" and node.input[1] not in producers
     ]  # convolutions of integers take their weights through DequantizeLinear
     shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    assert [shapes[node.input[1]][0] for node in floats] == [1, 1, 1, 1]
+    channels = Counter(tuple(shapes[node.input[1]][:2]) for node in floats)
+    assert channels == {(16, 8): 1, (16, 16): 1, (16, 32): 1, (16, 64): 1, (4, 1): 3}  # logits of blocks, upsampling
 
 
 def test_images_are_resized_in_the_file_and_depth_is_resized_back(

@@ -34,8 +34,8 @@ def folded(network: nn.Module) -> nn.Module:
         network: the network.
 
     >>> from packdepth.networks.layers.packing import PackLayerConv3d
-    >>> [type(layer).__name__ for layer in folded(nn.Sequential(PackLayerConv3d(16, 3, 2)))[0]]
-    ['PixelUnshuffle', 'FoldedConv2D']
+    >>> type(folded(PackLayerConv3d(16, kernel=3, features=2))).__name__
+    'FoldedConv2D'
     """
     copied = _fold(copy.deepcopy(network).eval().requires_grad_(False))
     for parameter in copied.parameters():

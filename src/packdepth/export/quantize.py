@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from packdepth.export.formats import Samples
 from packdepth.inference.runtimes.onnxruntime import OnnxRuntime
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto
 
 QUANTIZED = ("Conv", "MatMul", "Gemm")  # node types that are computed with integers; all others stay floats
 BOUNDS = ("Relu", "Clip")  # node types that the range of integers replaces where they follow a quantized node
@@ -104,6 +104,7 @@ def wide_nodes(graph: GraphProto) -> list[str]:
         graph: the graph. From its outputs backward, the first convolutions or products compute the logits.
     """
     producers = {output: node for node in graph.node for output in node.output}
+    channels = {tensor.name: tensor.dims[1] for tensor in graph.initializer if len(tensor.dims) == 4}
     names: list[str] = []
     open_ends: list[str] = [output.name for output in graph.output]
     while open_ends:
@@ -111,9 +112,20 @@ def wide_nodes(graph: GraphProto) -> list[str]:
         if node is None or node.name in names:
             continue
         names.append(node.name)
-        if node.op_type not in QUANTIZED:
+        if node.op_type not in QUANTIZED or _upsamples(node, channels):
             open_ends += list(node.input)
     return names
+
+
+def _upsamples(node: NodeProto, channels: Mapping[str, int]) -> bool:
+    """Return whether a node takes maps of one channel, which are logits already, rather than features.
+
+    Args:
+        node: a convolution or a product.
+        channels: number of input channels of each kernel, by its name.
+    """
+    groups = [attribute.i for attribute in node.attribute if attribute.name == "group"]
+    return node.op_type == "Conv" and groups in ([], [1]) and channels.get(node.input[1]) == 1
 
 
 def before_convolutions(graph: GraphProto) -> list[str]:

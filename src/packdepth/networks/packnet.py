@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from packdepth.networks.blocks import DepthNetworkBlock
-from packdepth.networks.decoders.decoder import refined, start_coarsest
+from packdepth.networks.decoders.decoder import start_coarsest
 from packdepth.networks.encoders.encoder import STRIDE
 from packdepth.networks.encoders.packnet import PRESETS as PRESETS
 from packdepth.networks.encoders.packnet import Architecture, Packing, initialize
@@ -18,6 +18,7 @@ from packdepth.networks.guidance import Guidance, unguided
 from packdepth.networks.layers.head import InverseDepthHead
 from packdepth.networks.layers.packing import Conv2D, InvDepth, UnpackLayerConv3d
 from packdepth.networks.layers.padding import crop_scales, pad_to_multiple
+from packdepth.networks.layers.upsampling import Refinement
 from packdepth.networks.options import INITIAL_DEPTH, Unit
 from packdepth.networks.uncertainty import Estimate, LogScaleHead, estimated
 
@@ -82,6 +83,7 @@ class PackNet(Packing):
         n0, (n1, n2, n3, n4, n5) = architecture.stem, architecture.channels
         d, g = architecture.features, architecture.groups
         self.add_skips, self.refines = architecture.add_skips, architecture.refines
+        self.refine = Refinement()
 
         skips = (n4, n3, n2, n1, n0)  # channels of the skip connections, coarse to fine
         unpacked = skips if self.add_skips else (n5, n4, n3, n2, n1)
@@ -158,4 +160,5 @@ class PackNet(Packing):
 
     def _refined(self, logits: Tensor, coarser: Tensor) -> Tensor:
         """Return logits [B, 1, H, W]; if the network refines, with those of the coarser level, [B, 1, H/2, W/2]."""
-        return refined(logits, coarser if self.refines else None)
+        refined: Tensor = self.refine(logits, coarser if self.refines else None)
+        return refined

@@ -11,9 +11,10 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from packdepth.networks.contract import SCALES
-from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, refined, start_coarsest
+from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, start_coarsest
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import InverseDepthHead, LogitConv2d
+from packdepth.networks.layers.upsampling import Refinement
 
 CHANNELS = (16, 32, 64, 96, 128)  # channels of the decoder at strides 2 to 32
 GROUPS = 8  # largest number of groups of the group normalizations
@@ -61,6 +62,7 @@ class CoarseToFineDecoder(Decoder):
         self.disparity = nn.ModuleList(
             [LogitConv2d(channels[0], 4, 3, padding=1), *(LogitConv2d(c, 1, 3, padding=1) for c in channels)]
         )
+        self.refine = Refinement()
 
     def start_at(self, head: InverseDepthHead, depth: float) -> None:
         """Let the coarsest level predict the depth, and the finer ones add nothing to it."""
@@ -73,9 +75,9 @@ class CoarseToFineDecoder(Decoder):
         for level in reversed(range(len(self.narrow))):
             x = guide(F.interpolate(self.narrow[level](x), scale_factor=2, mode="nearest"), 2 ** (level + 1))
             x = self.smooth[level](x + self.lateral[level](features[level]))
-            logits.insert(0, refined(self.disparity[level + 1](x), logits[0]))
+            logits.insert(0, self.refine(self.disparity[level + 1](x), logits[0]))
             smooth[2 ** (level + 1)] = x
-        logits.insert(0, refined(F.pixel_shuffle(self.disparity[0](x), 2), logits[0]))
+        logits.insert(0, self.refine(F.pixel_shuffle(self.disparity[0](x), 2), logits[0]))
         return Decoded(logits[:SCALES], smooth)
 
 

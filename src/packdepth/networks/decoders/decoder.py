@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.blocks import ByKind, Family
@@ -92,25 +91,6 @@ def level_widths(encoder_channels: Sequence[int], channels: Sequence[int]) -> li
     """
     inputs, skips = [*channels[1:], encoder_channels[-1]], [0, *encoder_channels[:-1]]
     return list(zip(inputs, channels, skips, strict=True))
-
-
-def refined(logits: Tensor, coarser: Tensor | None) -> Tensor:
-    """Return logits with those of the coarser level added, upsampled bilinearly.
-
-    The coarser level finds depth where the image moves by many pixels. At the finer level, the photometric error has
-    local minima there.
-
-    Args:
-        logits: the correction, [B, 1, H, W].
-        coarser: logits of the coarser level, [B, 1, H / 2, W / 2]; None for the coarsest level.
-
-    >>> import torch
-    >>> refined(torch.ones(1, 1, 2, 2), torch.full((1, 1, 1, 1), 3.0)).unique()
-    tensor([4.])
-    """
-    if coarser is None:
-        return logits
-    return logits + F.interpolate(coarser, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def start_coarsest(head: InverseDepthHead, depth: float, layers: Sequence[nn.Conv2d]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from packdepth.networks.contract import SCALES
 from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, level_widths
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import LogitConv2d
+from packdepth.networks.layers.upsampling import UpsamplingConv2d
 
 CHANNELS = (16, 32, 64, 128, 256)  # channels of the decoder at strides 1 to 16, as in monodepth2
 NARROW = (16, 24, 32, 64, 128)  # channels for light encoders: as accurate in short trainings, and quicker
@@ -42,6 +42,7 @@ class DepthDecoder(Decoder):
         encoder_channels: channels of the encoder's features, at strides 2 to 32.
         channels: channels of the decoder at strides 1 to 16.
 
+    >>> import torch
     >>> features = [torch.rand(1, 8, 32 // s, 64 // s) for s in (1, 2, 4, 8, 16)]
     >>> [tuple(x.shape) for x in DepthDecoder([8, 8, 8, 8, 8])(features).logits][0]
     (1, 1, 64, 128)
@@ -53,7 +54,7 @@ class DepthDecoder(Decoder):
         self.feature_channels = {stride: self.channels[stride] for stride in (1, 2, 4, 8)}
         widths = level_widths(encoder_channels, channels)
         self.before = nn.ModuleList(_conv(i, c) for i, c, _ in widths)
-        self.after = nn.ModuleList(_conv(c + skip, c) for _, c, skip in widths)
+        self.after = nn.ModuleList(UpsamplingConv2d(c, skip, c) for _, c, skip in widths)
         self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in channels[:SCALES])
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> Decoded:
@@ -61,11 +62,9 @@ class DepthDecoder(Decoder):
         x = features[-1]
         decoded = Decoded([], {})
         for level in reversed(range(len(self.before))):
-            x = F.interpolate(F.elu(self.before[level](x)), scale_factor=2, mode="nearest")
-            x = guide(x, 2**level)
-            if level > 0:
-                x = torch.cat([x, features[level - 1]], dim=1)
-            x = F.elu(self.after[level](x))
+            skip = features[level - 1] if level > 0 else None
+            guided = None if guide is unguided else lambda maps, stride=2**level: guide(maps, stride)
+            x = F.elu(self.after[level](F.elu(self.before[level](x)), skip, guided))
             if level < SCALES:
                 decoded.logits.insert(0, self.disparity[level](x))
                 decoded.features[2**level] = x

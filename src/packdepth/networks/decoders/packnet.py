@@ -16,12 +16,12 @@ from packdepth.networks.decoders.decoder import (
     Decoder,
     DecoderBlock,
     level_widths,
-    refined,
     start_coarsest,
 )
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import InverseDepthHead, LogitConv2d
 from packdepth.networks.layers.packing import Conv2D, UnpackLayerConv3d
+from packdepth.networks.layers.upsampling import Refinement
 
 CHANNELS = (16, 32, 32, 64, 128)  # channels of the decoder at strides 1 to 16, near those of PackNet `small`
 FEATURES = 2  # features of the 3D convolutions, as in PackNet `small` and `tiny`
@@ -70,6 +70,7 @@ class UnpackingDecoder(Decoder):
             for level, (_, c, skip) in enumerate(widths)
         )
         self.disparity = nn.ModuleList(LogitConv2d(c, 1, 3, padding=1) for c in channels[:SCALES])
+        self.refine = Refinement()
 
     def start_at(self, head: InverseDepthHead, depth: float) -> None:
         """Let the coarsest level predict the depth, and the finer ones add nothing to it."""
@@ -88,6 +89,6 @@ class UnpackingDecoder(Decoder):
                 maps.append(F.interpolate(logits[0].sigmoid(), scale_factor=2, mode="nearest").to(x.dtype))
             x = self.join[level](*maps)
             if level < SCALES:
-                logits.insert(0, refined(self.disparity[level](x), logits[0] if logits else None))
+                logits.insert(0, self.refine(self.disparity[level](x), logits[0] if logits else None))
                 joined[2**level] = x
         return Decoded(logits, joined)

@@ -116,35 +116,42 @@ class FoldedPacking(nn.Module):
     The 3D convolution's bias adds the same number everywhere but near the border, where taps of the 2D convolution
     reach over it. That number is part of the bias, and what is missing near the border is part of the corrections.
 
+    Space-to-depth can be part of the convolutions: their kernels are then twice as large, and their stride is 2.
+
     Args:
         kernels: the fused kernels.
+        block: 1 for maps after space-to-depth, 2 for maps before it.
 
-    >>> conv3d, conv, x = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(2 * 4, 5, 3, padding=1), torch.rand(1, 4, 6, 8)
-    >>> kernels = compose(conv3d, conv)
-    >>> torch.allclose(FoldedPacking(kernels)(x), packed(x, kernels), atol=1e-5)
+    >>> conv3d, conv, x = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(2 * 4, 5, 3, padding=1), torch.rand(1, 1, 12, 16)
+    >>> kernels, rearranged = compose(conv3d, conv), F.pixel_unshuffle(x, 2)
+    >>> expected = packed(rearranged, kernels)
+    >>> torch.allclose(FoldedPacking(kernels)(rearranged), expected, atol=1e-5)
+    True
+    >>> torch.allclose(FoldedPacking(kernels, block=2)(x), expected, atol=1e-5)
     True
     """
 
-    def __init__(self, kernels: FusedKernels) -> None:
+    def __init__(self, kernels: FusedKernels, block: int = 1) -> None:
         super().__init__()
         taps = kernels.bias_taps.detach()
         radius = taps.shape[-1] // 2
-        self.inside = with_kernel(kernels.inside, kernels.bias + taps.sum((1, 2, 3)), padding=radius + 1)
+        self.inside = with_kernel(kernels.inside, kernels.bias + taps.sum((1, 2, 3)), radius + 1, block)
         self.places = [place for place in product((ALL, FIRST, LAST), repeat=2) if place != (ALL, ALL)]
+        self.block = block
         corrections = []
         for kernel, (rows, columns) in zip(kernels.ring, self.places, strict=True):
             missing = beyond(beyond(taps, rows, 2, radius), columns, 3, radius)
             sign = (-1) ** ((rows != ALL) + (columns != ALL))
             padding = tuple(radius + 1 if place == ALL else radius - 1 for place in (rows, columns))
-            corrections.append(Correction(kernel, sign * missing[None, :, 0], padding))
+            corrections.append(Correction(kernel, sign * missing[None, :, 0], padding, block))
         self.corrections = nn.ModuleList(corrections)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the result [B, E, H, W] of both convolutions of maps [B, C, H, W]."""
+        """Return the result [B, E, H, W] of both convolutions of maps [B, C, H, W] or, in blocks, [B, ., 2H, 2W]."""
         result: Tensor = self.inside(x)
-        height, width = x.shape[-2:]
+        height, width = result.shape[-2:]
         for (rows, columns), correction in zip(self.places, self.corrections, strict=True):
-            part = correction(x[:, :, rows, columns])
+            part = correction(x[:, :, _times(rows, self.block), _times(columns, self.block)])
             top, bottom = _around(rows, height, part.shape[-2])
             left, right = _around(columns, width, part.shape[-1])
             result = result + F.pad(part, (left, right, top, bottom))
@@ -158,6 +165,7 @@ class Correction(nn.Module):
         kernel: the kernel [E, C, h, w].
         offset: the numbers [1, E, h', w'], each of h' and w' either that of the result or 1.
         padding: rows and columns of zeros at each side.
+        block: 1 or, for an image before space-to-depth, 2.
 
     >>> Correction(torch.ones(2, 3, 1, 1), torch.ones(1, 2, 1, 1), (0, 0))(torch.ones(1, 3, 1, 1)).flatten()
     tensor([4., 4.])
@@ -165,9 +173,9 @@ class Correction(nn.Module):
 
     offset: Tensor
 
-    def __init__(self, kernel: Tensor, offset: Tensor, padding: tuple[int, ...]) -> None:
+    def __init__(self, kernel: Tensor, offset: Tensor, padding: tuple[int, ...], block: int = 1) -> None:
         super().__init__()
-        self.conv = with_kernel(kernel, None, padding)
+        self.conv = with_kernel(kernel, None, padding, block)
         self.register_buffer("offset", offset)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -176,20 +184,28 @@ class Correction(nn.Module):
         return result
 
 
-def with_kernel(kernel: Tensor, bias: Tensor | None, padding: int | tuple[int, ...]) -> nn.Conv2d:
+def with_kernel(kernel: Tensor, bias: Tensor | None, padding: int | tuple[int, ...], block: int = 1) -> nn.Conv2d:
     """Return the convolution with a kernel and a bias, which are constants.
 
     Args:
         kernel: the kernel [E, C, h, w].
         bias: the bias [E]; None for none.
         padding: rows and columns of zeros at each side.
+        block: side of the blocks, in pixels, whose pixels the kernel takes for channels. The convolution takes the map
+            before they became channels, at `block` times the size.
 
     >>> with_kernel(torch.ones(2, 3, 1, 1), None, padding=0)(torch.ones(1, 3, 1, 1)).flatten().tolist()
     [3.0, 3.0]
+    >>> with_kernel(torch.ones(1, 4, 3, 3), None, padding=1, block=2)
+    Conv2d(1, 1, kernel_size=(6, 6), stride=(2, 2), padding=(2, 2), bias=False)
     """
+    kernel = F.pixel_shuffle(kernel.detach(), block)
+    channels_out, channels, height, width = kernel.shape
+    rows, columns = (padding, padding) if isinstance(padding, int) else padding
+    around = (block * rows, block * columns)
     with torch.device("meta"):
-        conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], kernel.shape[2:], padding=padding, bias=bias is not None)  # type: ignore[arg-type]
-    conv.weight = nn.Parameter(kernel.detach(), requires_grad=False)
+        conv = nn.Conv2d(channels, channels_out, (height, width), block, around, bias=bias is not None)
+    conv.weight = nn.Parameter(kernel, requires_grad=False)
     if bias is not None:
         conv.bias = nn.Parameter(bias.detach(), requires_grad=False)
     return conv
@@ -212,6 +228,11 @@ def beyond(taps: Tensor, place: slice, axis: int, radius: int) -> Tensor:
     if place == LAST:
         return beyond(taps.flip(axis), FIRST, axis, radius).flip(axis)
     return taps.cumsum(axis).narrow(axis, 0, radius).flip(axis)
+
+
+def _times(place: slice, block: int) -> slice:
+    """Return the rows or columns of an image before space-to-depth that those of a map come from."""
+    return slice(*(None if end is None else block * end for end in (place.start, place.stop)))
 
 
 def _around(place: slice, size: int, part: int) -> tuple[int, int]:

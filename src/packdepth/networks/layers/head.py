@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.layers.formats import widened, without_autocast
 
+VECTOR = 16  # channels that the convolutions of runtimes compute at a time on a CPU
 INITIAL_WEIGHTS = 0.1  # factor on the initial weights before a head, so that the bias determines the initial depth
 
 
@@ -29,9 +32,46 @@ class LogitConv2d(nn.Conv2d):
             logits: Tensor = super().forward(x.to(self.weight.dtype))
         return logits
 
+    def folded(self) -> nn.Module:
+        """Return the layer for export: runtimes compute `VECTOR` channels at a time, most of which would be unused."""
+        block = math.isqrt(VECTOR // self.out_channels) if self.kernel_size == (3, 3) and self.padding == (1, 1) else 1
+        return FoldedLogitConv2d(self, block) if block > 1 else self
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Convert the module to another device or dtype, but to no dtype narrower than float32."""
         return super()._apply(widened(fn), recurse)  # type: ignore[no-untyped-call]
+
+
+class FoldedLogitConv2d(nn.Module):
+    """The layer `LogitConv2d` of an exported network: it computes the logits of a block of pixels as channels.
+
+    Args:
+        layer: the layer, of kernel 3, which keeps the size of its input.
+        block: side of the blocks, in pixels.
+
+    >>> layer, x = LogitConv2d(8, 1, 3, padding=1, padding_mode="reflect"), torch.rand(1, 8, 12, 16)
+    >>> torch.allclose(FoldedLogitConv2d(layer, block=4)(x), layer(x), atol=1e-6)
+    True
+    """
+
+    def __init__(self, layer: LogitConv2d, block: int) -> None:
+        super().__init__()
+        self.layer, self.block = layer, block
+        self.around = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        channels_out, channels, side, _ = layer.weight.shape
+        self.blocks = LogitConv2d(channels, channels_out * block**2, side + block - 1, stride=block)
+        assert layer.bias is not None
+        self.blocks.bias = nn.Parameter(layer.bias.repeat_interleave(block**2), requires_grad=False)
+        places = product(range(block), repeat=2)
+        moved = [F.pad(layer.weight, (x, block - 1 - x, y, block - 1 - y)) for y, x in places]
+        self.blocks.weight = nn.Parameter(torch.stack(moved, dim=1).flatten(0, 1), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits [B, D, H, W] of features [B, C, H, W]."""
+        if any(size % self.block for size in x.shape[-2:]):
+            logits: Tensor = self.layer(x)
+            return logits
+        return F.pixel_shuffle(self.blocks(F.pad(x, (1, 1, 1, 1), mode=self.around)), self.block)
 
 
 class InverseDepthHead(nn.Module):

@@ -14,6 +14,7 @@ from packdepth.networks.layers.head import LogitConv2d
 
 GROUPS = 16  # groups of the group normalizations, as published
 NARROW = 128  # channels up to which `banded` and `FusedKernels` are fastest on a CPU; measured (bench/packing.py)
+STRIDED = 32  # channels up to which runtimes are faster without space-to-depth (10 to 35 %; at 64, OpenVINO is slower)
 COMPOSITION_COST = 22  # time of one multiplication in `compose`, in multiplications of a convolution; measured on a CPU
 TAPS_3D = 27  # taps of a 3x3x3 kernel
 
@@ -260,10 +261,12 @@ class PackLayerConv3d(nn.Module):
         composing = 0 if self._keeps() else COMPOSITION_COST * features * taps * wider
         return pixels * wider + composing < unfused
 
-    def folded(self) -> nn.Sequential:
-        """Return the layer for export: its two convolutions are composed once and for all."""
-        packing = FoldedPacking(compose(self.conv3d, self.conv.conv_base))
-        return nn.Sequential(nn.PixelUnshuffle(2), FoldedConv2D(packing, self.conv.normalize))
+    def folded(self) -> nn.Module:
+        """Return the layer for export: its convolutions, composed; for few channels, with space-to-depth in them."""
+        kernels, normalize = compose(self.conv3d, self.conv.conv_base), self.conv.normalize
+        if self.conv.conv_base.out_channels <= STRIDED:
+            return FoldedConv2D(FoldedPacking(kernels, block=2), normalize)
+        return nn.Sequential(nn.PixelUnshuffle(2), FoldedConv2D(FoldedPacking(kernels), normalize))
 
     def _keeps(self) -> bool:
         """Return whether the composition is cached from call to call.

@@ -136,6 +136,9 @@ HIDDEN: dict[str, tuple[object, Change, str]] = {  # what a term holds, what a c
     "random numbers of numpy, the old way": (
         np.random.RandomState(0), lambda term, m: term._kept.rand(), "changes _kept in each call"),
     "random numbers of Python": (random.Random(0), lambda term, m: term._kept.random(), "changes _kept in each call"),
+    "random numbers of the system": (
+        random.SystemRandom(), lambda term, m: term._kept.random(),
+        "changes _kept in each call, which --resume would lose; draw from torch's own random numbers"),
     "random numbers of torch": (
         torch.Generator(), lambda term, m: torch.rand(1, generator=term._kept), "changes _kept in each call"),
     "a parameter": (

@@ -66,6 +66,8 @@ def _changes(value: object) -> int:
         return version(value)
     if isinstance(value, torch.Generator):
         value = value.get_state().numpy()
+    if isinstance(value, random.SystemRandom):
+        return random.SystemRandom().getrandbits(64)  # what it draws next is never known: it changes all the time
     return zlib.crc32(pickle.dumps(value)) if isinstance(value, (np.ndarray, *GENERATORS)) else 0
 
 

@@ -42,16 +42,25 @@ def test_refined_logits_are_upsampled_bilinearly(height: int, width: int) -> Non
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])
-@given(height=SIDES, width=SIDES, logits=st.sampled_from([1, 2, 4, 5]))
-def test_logits_of_a_block_of_pixels_are_channels(mode: Any, height: int, width: int, logits: int) -> None:
-    layer = LogitConv2d(3, logits, 3, padding=1, padding_mode=mode).double()
+@given(height=SIDES, width=SIDES, logits=st.sampled_from([1, 2, 4, 5]), bias=st.booleans())
+def test_logits_of_a_block_of_pixels_are_channels(mode: Any, height: int, width: int, logits: int, bias: bool) -> None:
+    layer = LogitConv2d(3, logits, 3, padding=1, padding_mode=mode, bias=bias).double()
     for size in ((height, width), (4 * height, 4 * width)):
         x = random(3, *size)
         torch.testing.assert_close(layer.folded()(x), layer(x))
 
 
-def test_a_convolution_of_a_pixel_alone_is_not_folded() -> None:
-    layer = LogitConv2d(3, 1, 1)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        LogitConv2d(3, 1, 1),
+        LogitConv2d(3, 1, 3),
+        LogitConv2d(3, 1, 3, padding=1, stride=2),
+        LogitConv2d(3, 1, 3, padding=1, dilation=2),
+        LogitConv2d(3, 3, 3, padding=1, groups=3),
+    ],
+)
+def test_another_form_of_convolution_is_not_folded(layer: LogitConv2d) -> None:
     assert layer.folded() is layer
 
 

@@ -11,13 +11,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from packdepth.networks.contract import SCALES
-from packdepth.networks.decoders.decoder import (
-    Decoded,
-    Decoder,
-    DecoderBlock,
-    level_widths,
-    start_coarsest,
-)
+from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, level_widths, start_coarsest
 from packdepth.networks.guidance import Guide, unguided
 from packdepth.networks.layers.head import InverseDepthHead, LogitConv2d
 from packdepth.networks.layers.packing import Conv2D, UnpackLayerConv3d

@@ -13,6 +13,13 @@ from torch import Tensor, nn
 
 from packdepth.networks.layers.formats import widened, without_autocast
 
+KEEPING_SIZE = (
+    (3, 3),
+    (1, 1),
+    (1, 1),
+    (1, 1),
+    1,
+)  # kernel, padding, stride, dilation and groups of most convolutions
 VECTOR = 16  # channels that the convolutions of runtimes compute at a time on a CPU
 INITIAL_WEIGHTS = 0.1  # factor on the initial weights before a head, so that the bias determines the initial depth
 
@@ -34,8 +41,9 @@ class LogitConv2d(nn.Conv2d):
 
     def folded(self) -> nn.Module:
         """Return the layer for export: runtimes compute `VECTOR` channels at a time, most of which would be unused."""
-        block = math.isqrt(VECTOR // self.out_channels) if self.kernel_size == (3, 3) and self.padding == (1, 1) else 1
-        return FoldedLogitConv2d(self, block) if block > 1 else self
+        block = math.isqrt(VECTOR // self.out_channels)
+        form = (self.kernel_size, self.padding, self.stride, self.dilation, self.groups)
+        return FoldedLogitConv2d(self, block) if block > 1 and form == KEEPING_SIZE else self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Convert the module to another device or dtype, but to no dtype narrower than float32."""
@@ -59,9 +67,10 @@ class FoldedLogitConv2d(nn.Module):
         self.layer, self.block = layer, block
         self.around = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         channels_out, channels, side, _ = layer.weight.shape
-        self.blocks = LogitConv2d(channels, channels_out * block**2, side + block - 1, stride=block)
-        assert layer.bias is not None
-        self.blocks.bias = nn.Parameter(layer.bias.repeat_interleave(block**2), requires_grad=False)
+        biased = layer.bias is not None
+        self.blocks = LogitConv2d(channels, channels_out * block**2, side + block - 1, stride=block, bias=biased)
+        if layer.bias is not None:
+            self.blocks.bias = nn.Parameter(layer.bias.repeat_interleave(block**2), requires_grad=False)
         places = product(range(block), repeat=2)
         moved = [F.pad(layer.weight, (x, block - 1 - x, y, block - 1 - y)) for y, x in places]
         self.blocks.weight = nn.Parameter(torch.stack(moved, dim=1).flatten(0, 1), requires_grad=False)

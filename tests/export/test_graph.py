@@ -17,13 +17,14 @@ from torch import nn
 
 from packdepth.export.formats.onnx import OPSET, onnx_model
 from packdepth.export.graph import depth_graph, folded
-from packdepth.inference.exported import IMAGE, INV_DEPTH, LABELS
+from packdepth.inference.exported import CONFIDENCE, IMAGE, INV_DEPTH, LABELS
 from packdepth.networks.blocks import DepthNetworkBlock
 from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.encoder_decoder import EncoderDecoderBlock
 from packdepth.networks.packnet import PRESETS, PackNetBlock
 from packdepth.networks.superdepth import SuperDepthBlock
 from packdepth.networks.transformers_depth import TransformersDepthBlock
+from packdepth.networks.uncertainty import confidence_of
 
 from .conftest import move
 
@@ -121,6 +122,18 @@ def test_a_network_is_a_clean_graph_that_computes_the_same_for_any_number_of_ima
     with torch.no_grad():
         expected = predictor.depth(*inputs.values())[0].numpy()
     np.testing.assert_allclose(found, expected, rtol=2e-4)
+
+
+def test_confidence_is_exported_with_depth_that_needs_no_features() -> None:
+    predictor = predictor_of(DepthResNetBlock(layers=18, uncertainty=True))
+    graph = depth_graph(predictor, (64, 96), batch=1)
+    image = torch.rand(1, 3, 64, 96)
+    session = onnxruntime.InferenceSession(onnx_model(graph).SerializeToString())
+    inv_depth, confidence = session.run([INV_DEPTH, CONFIDENCE], {IMAGE: image.numpy()})
+    with torch.no_grad():
+        expected = predictor.depth(image, with_log_scale=True)
+    np.testing.assert_allclose(inv_depth, expected.inv_depths[0].numpy(), rtol=2e-4)
+    np.testing.assert_allclose(confidence, confidence_of(expected.log_scale).numpy(), rtol=2e-4)
 
 
 def test_a_folded_network_leaves_the_network_as_it_is() -> None:

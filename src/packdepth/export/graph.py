@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,15 +16,8 @@ from packdepth.inference.exported import CONFIDENCE, CONTEXT, DEPTH, IMAGE, INV_
 from packdepth.inference.predictor import Predictor
 from packdepth.networks.ego_motion import PairPoseNetwork
 from packdepth.networks.guidance import NetworkGuidance, guidance_of
+from packdepth.networks.layers.folding import fold
 from packdepth.networks.uncertainty import Estimate, confidence_of
-
-
-@runtime_checkable
-class Foldable(Protocol):
-    """A layer that computes with its parameters, and has a form for export in which this has been done."""
-
-    def folded(self) -> nn.Module:
-        """Return the layer for export."""
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -37,21 +30,13 @@ def folded(network: nn.Module) -> nn.Module:
     >>> type(folded(PackLayerConv3d(16, kernel=3, features=2))).__name__
     'FoldedConv2D'
     """
-    copied = _fold(copy.deepcopy(network).eval().requires_grad_(False))
+    copied = fold(copy.deepcopy(network).eval().requires_grad_(False))
+    for module in list(copied.modules()):
+        if isinstance(module, NetworkGuidance):
+            module.add_module("semantics_for_export", module.semantics)  # its weights must be found among the parts
     for parameter in copied.parameters():
         parameter.data = parameter.data.contiguous()  # on a CPU predictors have channels last, which ExecuTorch refuses
     return copied
-
-
-def _fold(module: nn.Module) -> nn.Module:
-    """Fold the layers of a module in place, and return it; a layer that can be folded itself is replaced."""
-    if isinstance(module, Foldable):
-        return module.folded()
-    for name, child in module.named_children():
-        setattr(module, name, _fold(child))
-    if isinstance(module, NetworkGuidance):
-        module.add_module("semantics_for_export", module.semantics)  # its weights must be found among the submodules
-    return module
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from packdepth.networks.layers.finest import FoldedFinestLevel
 from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.layers.upsampling import Refinement, UpsamplingConv2d
 
@@ -39,6 +41,17 @@ def test_refined_logits_are_upsampled_bilinearly(height: int, width: int) -> Non
     fine, coarse = random(1, 2 * height, 2 * width).float(), random(1, height, width).float()
     torch.testing.assert_close(layer.folded()(fine, coarse), layer(fine, coarse))
     assert layer.folded()(fine, None) is fine
+
+
+@given(height=st.integers(3, 6), width=st.integers(3, 6), logits=st.integers(1, 2), bias=st.booleans())
+def test_the_finest_level_needs_no_maps_at_full_resolution(height: int, width: int, logits: int, bias: bool) -> None:
+    layer = UpsamplingConv2d(3, 0, 4).double()
+    head = LogitConv2d(4, logits, 3, padding=1, padding_mode="reflect", bias=bias).double()
+    x = random(3, 2 * height, 2 * width)
+    features = F.elu(layer(x))
+    folded = FoldedFinestLevel(layer, head)
+    for found, expected in zip(folded(x), (head(features), features), strict=True):
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])

@@ -15,6 +15,7 @@ from packdepth import __version__
 from packdepth.errors import InputError
 from packdepth.export.formats import Format, Samples
 from packdepth.export.graph import Graph
+from packdepth.export.reordered import order_by_pixel
 from packdepth.inference.exported import ExportPrecision
 from packdepth.inference.runtimes import KEY
 
@@ -81,6 +82,7 @@ def onnx_model(graph: Graph, opset: int = OPSET) -> ModelProto:
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")  # stacks of calls, with the paths of this machine
+    order_by_pixel(model)
     model.producer_name, model.producer_version = "packdepth", __version__
     return model
 

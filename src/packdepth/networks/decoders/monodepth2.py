@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from packdepth.networks.contract import SCALES
 from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, level_widths
 from packdepth.networks.guidance import Guide, unguided
+from packdepth.networks.layers.finest import FoldedFinestLevel
+from packdepth.networks.layers.folding import fold_parts
 from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.layers.upsampling import UpsamplingConv2d
 
@@ -56,6 +58,16 @@ class DepthDecoder(Decoder):
         self.before = nn.ModuleList(_conv(i, c) for i, c, _ in widths)
         self.after = nn.ModuleList(UpsamplingConv2d(c, skip, c) for _, c, skip in widths)
         self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in channels[:SCALES])
+        self.finest: FoldedFinestLevel | None = None  # the last two layers at stride 1, of an exported network
+
+    def folded(self) -> DepthDecoder:
+        """Return the decoder for export, changed in place."""
+        layer, logits = self.after[0], self.disparity[0]
+        assert isinstance(layer, UpsamplingConv2d)
+        assert isinstance(logits, LogitConv2d)
+        self.finest = FoldedFinestLevel(layer, logits)
+        fold_parts(self)
+        return self
 
     def forward(self, features: list[Tensor], guide: Guide = unguided) -> Decoded:
         """Return the logits [B, 1, H / s, W / s] at strides s = 1, 2, 4 and 8, finest first, and their features."""
@@ -64,7 +76,12 @@ class DepthDecoder(Decoder):
         for level in reversed(range(len(self.before))):
             skip = features[level - 1] if level > 0 else None
             guided = None if guide is unguided else lambda maps, stride=2**level: guide(maps, stride)
-            x = F.elu(self.after[level](F.elu(self.before[level](x)), skip, guided))
+            x = F.elu(self.before[level](x))
+            if level == 0 and guided is None and self.finest is not None:
+                logits, decoded.features[1] = self.finest(x)
+                decoded.logits.insert(0, logits)
+                break
+            x = F.elu(self.after[level](x, skip, guided))
             if level < SCALES:
                 decoded.logits.insert(0, self.disparity[level](x))
                 decoded.features[2**level] = x

@@ -71,9 +71,7 @@ class FoldedLogitConv2d(nn.Module):
         self.blocks = LogitConv2d(channels, channels_out * block**2, side + block - 1, stride=block, bias=biased)
         if layer.bias is not None:
             self.blocks.bias = nn.Parameter(layer.bias.repeat_interleave(block**2), requires_grad=False)
-        places = product(range(block), repeat=2)
-        moved = [F.pad(layer.weight, (x, block - 1 - x, y, block - 1 - y)) for y, x in places]
-        self.blocks.weight = nn.Parameter(torch.stack(moved, dim=1).flatten(0, 1), requires_grad=False)
+        self.blocks.weight = nn.Parameter(block_kernel(layer.weight, block), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits [B, D, H, W] of features [B, C, H, W]."""
@@ -81,6 +79,24 @@ class FoldedLogitConv2d(nn.Module):
             logits: Tensor = self.layer(x)
             return logits
         return F.pixel_shuffle(self.blocks(F.pad(x, (1, 1, 1, 1), mode=self.around)), self.block)
+
+
+def block_kernel(kernel: Tensor, block: int) -> Tensor:
+    """Return a kernel that computes the results of a block of pixels as channels, from top left to bottom right.
+
+    Args:
+        kernel: the kernel of one pixel, [D, C, k, k].
+        block: side b of the blocks, in pixels.
+
+    Returns:
+        [D b b, C, k + b - 1, k + b - 1], for a convolution of stride b.
+
+    >>> block_kernel(torch.ones(1, 1, 1, 1), 2).flatten(1).tolist()
+    [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    """
+    places = product(range(block), repeat=2)
+    moved = [F.pad(kernel, (x, block - 1 - x, y, block - 1 - y)) for y, x in places]
+    return torch.stack(moved, dim=1).flatten(0, 1)
 
 
 class InverseDepthHead(nn.Module):

@@ -56,7 +56,7 @@ class UpsamplingConv2d(nn.Conv2d):
         return super().forward(x if skip is None else torch.cat([x, skip], dim=1))
 
     def folded(self) -> nn.Module:
-        """Return the layer for export. Without a skip connection, at the finest level, folding would be slower."""
+        """Return the layer for export. Without a skip connection, `FoldedFinestLevel` is quicker."""
         return FoldedUpsamplingConv2d(self) if self.in_channels > self.upsampled else self
 
 
@@ -75,10 +75,8 @@ class FoldedUpsamplingConv2d(nn.Module):
         super().__init__()
         self.layer = layer
         upsampled, skip = layer.weight[:, : layer.upsampled], layer.weight[:, layer.upsampled :]
-        axis = torch.tensor(NEAREST, dtype=upsampled.dtype)
-        kernel = torch.einsum("apr,bqs,dcrs->dabcpq", axis, axis, upsampled).flatten(0, 2)
         assert layer.bias is not None
-        self.coarse = CoarseConv2d(with_kernel(kernel, layer.bias.repeat_interleave(4), padding=0))
+        self.coarse = CoarseConv2d(coarse_conv(upsampled, layer.bias))
         self.fine = with_kernel(skip, None, padding=0)
 
     def forward(self, x: Tensor, skip: Tensor, guide: Guide | None = None) -> Tensor:
@@ -88,6 +86,21 @@ class FoldedUpsamplingConv2d(nn.Module):
             return guided
         result: Tensor = self.coarse(x) + self.fine(F.pad(skip, (1, 1, 1, 1), mode="reflect"))
         return result
+
+
+def coarse_conv(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
+    """Return the convolution of a coarse map that equals one after nearest upsampling by 2, for `CoarseConv2d`.
+
+    Args:
+        kernel: the kernel after upsampling, [D, C, 3, 3].
+        bias: its bias, [D].
+
+    >>> coarse_conv(torch.ones(5, 3, 3, 3), torch.ones(5))
+    Conv2d(3, 20, kernel_size=(2, 2), stride=(1, 1))
+    """
+    axis = torch.tensor(NEAREST, dtype=kernel.dtype)
+    each = torch.einsum("apr,bqs,dcrs->dabcpq", axis, axis, kernel).flatten(0, 2)
+    return with_kernel(each, bias.repeat_interleave(4), padding=0)
 
 
 class Refinement(nn.Module):

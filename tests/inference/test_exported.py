@@ -186,6 +186,26 @@ signal.raise_signal(signal.SIGUSR1)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
+def test_an_output_has_its_name_whatever_openvino_fuses_with_it(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    from packdepth.inference.runtimes.openvino import OpenVino
+
+    make, kind, shape = onnx.helper.make_node, onnx.TensorProto.FLOAT, (1, 4, 4, 6)
+    steps = ["DepthToSpace", *("Sigmoid", "Exp", "Reciprocal", "Exp", "Neg") * 2]
+    names = ["image", *(f"a{index}" for index in range(len(steps) - 1)), "confidence"]  # "a" is before "confidence"
+    nodes = [make(step, [before], [after]) for step, before, after in zip(steps, names, names[1:], strict=False)]
+    nodes[0].attribute.append(onnx.helper.make_attribute("blocksize", 2))
+    image = onnx.helper.make_tensor_value_info("image", kind, shape)
+    confidence = onnx.helper.make_tensor_value_info("confidence", kind, (1, 1, 8, 12))
+    graph = onnx.helper.make_graph(nodes, "test", [image], [confidence])
+    path = tmp_path / "model.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), path)
+    runtime = OpenVino(path, "32")
+    assert (list(runtime.inputs), runtime.outputs) == (["image"], ["confidence"])
+    results = runtime({"image": np.ones(shape, np.float32)})
+    assert {name: result.shape for name, result in results.items()} == {"confidence": (1, 1, 8, 12)}
+
+
 def test_an_exported_network_is_evaluated_beside_its_checkpoint(
     checkpoint_folder: Path, model: Path, moving_clip: Path
 ) -> None:

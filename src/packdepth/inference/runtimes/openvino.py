@@ -36,8 +36,9 @@ class OpenVino(Runtime):
             place = ["framework", KEY]  # where OpenVINO puts the metadata of ONNX files, and keeps them in its own
             self.record = model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
             self._compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
-            self.inputs = {each.any_name: _port(each) for each in self._compiled.inputs}
-            self.outputs = [each.any_name for each in self._compiled.outputs]
+            # Once compiled, the port of an operation has the names of all that were fused with it, in any order.
+            self.inputs = {each.any_name: _port(each) for each in model.inputs}
+            self.outputs = [each.any_name for each in model.outputs]
             computed = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         except Exception as error:  # a damaged file may fail in any way
             raise InputError(f"{path}: OpenVINO cannot read it ({reason_of(error)})") from error
@@ -52,7 +53,7 @@ class OpenVino(Runtime):
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs of the network, by their names."""
         results = self._compiled(dict(inputs))
-        return {name: results[name] for name in self.outputs}
+        return {name: results[place] for place, name in enumerate(self.outputs)}
 
 
 def _port(described: Any) -> Port:

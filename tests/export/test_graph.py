@@ -19,8 +19,11 @@ from packdepth.export.formats.onnx import OPSET, onnx_model
 from packdepth.export.graph import depth_graph, folded
 from packdepth.inference.exported import CONFIDENCE, IMAGE, INV_DEPTH, LABELS
 from packdepth.networks.blocks import DepthNetworkBlock
+from packdepth.networks.contract import SCALES
+from packdepth.networks.decoders.monodepth2 import DepthDecoder
 from packdepth.networks.depth_resnet import DepthResNetBlock
 from packdepth.networks.encoder_decoder import EncoderDecoderBlock
+from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.packnet import PRESETS, PackNetBlock
 from packdepth.networks.superdepth import SuperDepthBlock
 from packdepth.networks.transformers_depth import TransformersDepthBlock
@@ -124,8 +127,9 @@ def test_a_network_is_a_clean_graph_that_computes_the_same_for_any_number_of_ima
     np.testing.assert_allclose(found, expected, rtol=2e-4)
 
 
-def test_confidence_is_exported_with_depth_that_needs_no_features() -> None:
+def test_confidence_is_computed_from_the_features_of_the_finest_level() -> None:
     predictor = predictor_of(DepthResNetBlock(layers=18, uncertainty=True))
+    nn.init.normal_(predictor.depth.log_scale.logit.weight)  # it starts at 0, with the same confidence everywhere
     graph = depth_graph(predictor, (64, 96), batch=1)
     image = torch.rand(1, 3, 64, 96)
     session = onnxruntime.InferenceSession(onnx_model(graph).SerializeToString())
@@ -133,7 +137,27 @@ def test_confidence_is_exported_with_depth_that_needs_no_features() -> None:
     with torch.no_grad():
         expected = predictor.depth(image, with_log_scale=True)
     np.testing.assert_allclose(inv_depth, expected.inv_depths[0].numpy(), rtol=2e-4)
-    np.testing.assert_allclose(confidence, confidence_of(expected.log_scale).numpy(), rtol=2e-4)
+    np.testing.assert_allclose(confidence, confidence_of(expected.log_scale).numpy(), atol=1e-3)
+    assert confidence.std() > 0.02
+
+
+class ZeroPadding(DepthDecoder):
+    """A decoder of another project, whose logits see zeros at the border."""
+
+    def __init__(self) -> None:
+        super().__init__([8] * 5, [8] * 5)
+        self.disparity = nn.ModuleList(LogitConv2d(8, 1, 3, padding=1) for _ in range(SCALES))
+
+
+def test_a_decoder_derived_from_ours_is_folded_as_far_as_it_is_alike_and_only_once() -> None:
+    for decoder in (ZeroPadding().eval(), DepthDecoder([8] * 5, [8] * 5).eval()):
+        features = [torch.randn(1, 8, 64 // stride, 96 // stride) for stride in (2, 4, 8, 16, 32)]
+        once = folded(decoder)
+        with torch.no_grad():
+            expected = decoder(features)
+            for copy in (once, folded(once)):
+                for found, wanted in zip(copy(features).logits, expected.logits, strict=True):
+                    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_folded_network_leaves_the_network_as_it_is() -> None:

@@ -83,3 +83,14 @@ def test_maps_that_something_else_takes_keep_their_order() -> None:
     assert modes(model) == {b"CRD", b"DCR"}
     for found, wanted in zip(computed(model), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_with_branches_stays_as_it_is() -> None:
+    model = depth_to_space(3, 2)
+    make, kind = onnx.helper.make_node, onnx.TensorProto.FLOAT
+    output = onnx.helper.make_tensor_value_info("branch", kind, None)
+    branch = onnx.helper.make_graph([make("Identity", ["kernels"], ["branch"])], "branch", [], [output])
+    model.graph.node.append(make("If", ["condition"], ["chosen"], then_branch=branch, else_branch=branch))
+    before = model.SerializeToString()
+    order_by_pixel(model)
+    assert model.SerializeToString() == before

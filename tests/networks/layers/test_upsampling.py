@@ -43,7 +43,7 @@ def test_refined_logits_are_upsampled_bilinearly(height: int, width: int) -> Non
     assert layer.folded()(fine, None) is fine
 
 
-@given(height=st.integers(3, 6), width=st.integers(3, 6), logits=st.integers(1, 2), bias=st.booleans())
+@given(height=st.integers(2, 6), width=st.integers(2, 6), logits=st.integers(1, 2), bias=st.booleans())
 def test_the_finest_level_needs_no_maps_at_full_resolution(height: int, width: int, logits: int, bias: bool) -> None:
     layer = UpsamplingConv2d(3, 0, 4).double()
     head = LogitConv2d(4, logits, 3, padding=1, padding_mode="reflect", bias=bias).double()

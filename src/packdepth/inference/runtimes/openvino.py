@@ -36,7 +36,7 @@ class OpenVino(Runtime):
             place = ["framework", KEY]  # where OpenVINO puts the metadata of ONNX files, and keeps them in its own
             self.record = model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
             self._compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
-            # Once compiled, the port of an operation has the names of all that were fused with it, in any order.
+            # Once compiled, a port also has the names of what was fused with it, and `any_name` may be one of those.
             self.inputs = {each.any_name: _port(each) for each in model.inputs}
             self.outputs = [each.any_name for each in model.outputs]
             computed = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()

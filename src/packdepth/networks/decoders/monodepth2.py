@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from packdepth.networks.contract import SCALES
 from packdepth.networks.decoders.decoder import Decoded, Decoder, DecoderBlock, level_widths
 from packdepth.networks.guidance import Guide, unguided
-from packdepth.networks.layers.finest import FoldedFinestLevel
+from packdepth.networks.layers.finest import FoldedFinestLevel, finest_level
 from packdepth.networks.layers.folding import fold_parts
 from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.layers.upsampling import UpsamplingConv2d
@@ -58,14 +58,11 @@ class DepthDecoder(Decoder):
         self.before = nn.ModuleList(_conv(i, c) for i, c, _ in widths)
         self.after = nn.ModuleList(UpsamplingConv2d(c, skip, c) for _, c, skip in widths)
         self.disparity = nn.ModuleList(_conv(c, 1, LogitConv2d) for c in channels[:SCALES])
-        self.finest: FoldedFinestLevel | None = None  # the last two layers at stride 1, of an exported network
+        self.finest: FoldedFinestLevel | None = None  # takes the place of the last two layers where nothing guides
 
     def folded(self) -> DepthDecoder:
         """Return the decoder for export, changed in place."""
-        layer, logits = self.after[0], self.disparity[0]
-        assert isinstance(layer, UpsamplingConv2d)
-        assert isinstance(logits, LogitConv2d)
-        self.finest = FoldedFinestLevel(layer, logits)
+        self.finest = self.finest or finest_level(self.after[0], self.disparity[0])
         fold_parts(self)
         return self
 

@@ -1,4 +1,4 @@
-"""Layers that compute with their parameters, and their forms for export, in which this has been done."""
+"""Modules that compute with their parameters, and their forms for export, in which this has been done."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import nn
 
 @runtime_checkable
 class Foldable(Protocol):
-    """A layer that computes with its parameters, and has a form for export in which this has been done."""
+    """A module that computes with its parameters, and has a form for export in which this has been done."""
 
     def folded(self) -> nn.Module:
-        """Return the layer for export."""
+        """Return the module for export: another one, or this one, changed in place."""
 
 
 def fold(module: nn.Module) -> nn.Module:
-    """Return a module for export: itself, changed in place, or what a `Foldable` gives in its place.
+    """Return a module for export: itself, changed in place, or for a `Foldable` what its `folded` returns.
 
     Args:
-        module: the module.
+        module: the module, a copy of the one that is trained.
 
     >>> from packdepth.networks.layers.packing import PackLayerConv3d
     >>> fold(nn.Sequential(PackLayerConv3d(16, kernel=3, features=2)))[0].__class__.__name__

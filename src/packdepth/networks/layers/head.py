@@ -13,13 +13,7 @@ from torch import Tensor, nn
 
 from packdepth.networks.layers.formats import widened, without_autocast
 
-KEEPING_SIZE = (
-    (3, 3),
-    (1, 1),
-    (1, 1),
-    (1, 1),
-    1,
-)  # kernel, padding, stride, dilation and groups of most convolutions
+KEEPING_SIZE = ((3, 3), (1, 1), (1, 1), (1, 1), 1)  # of most convolutions, see `form_of`
 VECTOR = 16  # channels that the convolutions of runtimes compute at a time on a CPU
 INITIAL_WEIGHTS = 0.1  # factor on the initial weights before a head, so that the bias determines the initial depth
 
@@ -42,12 +36,23 @@ class LogitConv2d(nn.Conv2d):
     def folded(self) -> nn.Module:
         """Return the layer for export: runtimes compute `VECTOR` channels at a time, most of which would be unused."""
         block = math.isqrt(VECTOR // self.out_channels)
-        form = (self.kernel_size, self.padding, self.stride, self.dilation, self.groups)
-        return FoldedLogitConv2d(self, block) if block > 1 and form == KEEPING_SIZE else self
+        return FoldedLogitConv2d(self, block) if block > 1 and form_of(self) == KEEPING_SIZE else self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Convert the module to another device or dtype, but to no dtype narrower than float32."""
         return super()._apply(widened(fn), recurse)  # type: ignore[no-untyped-call]
+
+
+def form_of(layer: nn.Conv2d) -> tuple[object, ...]:
+    """Return kernel size, padding, stride, dilation and groups of a convolution.
+
+    Args:
+        layer: the convolution.
+
+    >>> form_of(nn.Conv2d(4, 4, 3, padding=1)) == KEEPING_SIZE
+    True
+    """
+    return layer.kernel_size, layer.padding, layer.stride, layer.dilation, layer.groups
 
 
 class FoldedLogitConv2d(nn.Module):
@@ -66,12 +71,7 @@ class FoldedLogitConv2d(nn.Module):
         super().__init__()
         self.layer, self.block = layer, block
         self.around = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        channels_out, channels, side, _ = layer.weight.shape
-        biased = layer.bias is not None
-        self.blocks = LogitConv2d(channels, channels_out * block**2, side + block - 1, stride=block, bias=biased)
-        if layer.bias is not None:
-            self.blocks.bias = nn.Parameter(layer.bias.repeat_interleave(block**2), requires_grad=False)
-        self.blocks.weight = nn.Parameter(block_kernel(layer.weight, block), requires_grad=False)
+        self.blocks = logit_conv(block_kernel(layer.weight, block), layer.bias, stride=block)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits [B, D, H, W] of features [B, C, H, W]."""
@@ -97,6 +97,25 @@ def block_kernel(kernel: Tensor, block: int) -> Tensor:
     places = product(range(block), repeat=2)
     moved = [F.pad(kernel, (x, block - 1 - x, y, block - 1 - y)) for y, x in places]
     return torch.stack(moved, dim=1).flatten(0, 1)
+
+
+def logit_conv(kernel: Tensor, bias: Tensor | None, stride: int) -> LogitConv2d:
+    """Return a convolution to logits whose kernel and bias are constants.
+
+    Args:
+        kernel: the kernel [D b b, C, k, k].
+        bias: the bias [D], which the b b channels of each logit share; None for none.
+        stride: the stride.
+
+    >>> logit_conv(torch.ones(4, 2, 3, 3), torch.ones(1), stride=2).bias.tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    channels_out, channels, side, _ = kernel.shape
+    conv = LogitConv2d(channels, channels_out, side, stride, bias=bias is not None)
+    conv.weight = nn.Parameter(kernel.detach(), requires_grad=False)
+    if bias is not None:
+        conv.bias = nn.Parameter(bias.detach().repeat_interleave(channels_out // len(bias)), requires_grad=False)
+    return conv
 
 
 class InverseDepthHead(nn.Module):

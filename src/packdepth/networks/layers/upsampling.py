@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from packdepth.networks.layers.fused import with_kernel
-from packdepth.networks.layers.head import LogitConv2d
+from packdepth.networks.layers.head import logit_conv
 
 Guide = Callable[[Tensor], Tensor]
 """Signature: `features [B, C, H, W] -> filtered features`."""
@@ -56,7 +56,7 @@ class UpsamplingConv2d(nn.Conv2d):
         return super().forward(x if skip is None else torch.cat([x, skip], dim=1))
 
     def folded(self) -> nn.Module:
-        """Return the layer for export. Without a skip connection, `FoldedFinestLevel` is quicker."""
+        """Return the layer for export: without a skip connection itself, which `FoldedFinestLevel` may replace."""
         return FoldedUpsamplingConv2d(self) if self.in_channels > self.upsampled else self
 
 
@@ -76,7 +76,7 @@ class FoldedUpsamplingConv2d(nn.Module):
         self.layer = layer
         upsampled, skip = layer.weight[:, : layer.upsampled], layer.weight[:, layer.upsampled :]
         assert layer.bias is not None
-        self.coarse = CoarseConv2d(coarse_conv(upsampled, layer.bias))
+        self.coarse = coarse_conv(upsampled, layer.bias)
         self.fine = with_kernel(skip, None, padding=0)
 
     def forward(self, x: Tensor, skip: Tensor, guide: Guide | None = None) -> Tensor:
@@ -86,21 +86,6 @@ class FoldedUpsamplingConv2d(nn.Module):
             return guided
         result: Tensor = self.coarse(x) + self.fine(F.pad(skip, (1, 1, 1, 1), mode="reflect"))
         return result
-
-
-def coarse_conv(kernel: Tensor, bias: Tensor) -> nn.Conv2d:
-    """Return the convolution of a coarse map that equals one after nearest upsampling by 2, for `CoarseConv2d`.
-
-    Args:
-        kernel: the kernel after upsampling, [D, C, 3, 3].
-        bias: its bias, [D].
-
-    >>> coarse_conv(torch.ones(5, 3, 3, 3), torch.ones(5))
-    Conv2d(3, 20, kernel_size=(2, 2), stride=(1, 1))
-    """
-    axis = torch.tensor(NEAREST, dtype=kernel.dtype)
-    each = torch.einsum("apr,bqs,dcrs->dabcpq", axis, axis, kernel).flatten(0, 2)
-    return with_kernel(each, bias.repeat_interleave(4), padding=0)
 
 
 class Refinement(nn.Module):
@@ -140,9 +125,8 @@ class FoldedRefinement(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         axis = torch.tensor(BILINEAR)
-        conv = LogitConv2d(1, 4, 2, bias=False)
-        conv.weight = nn.Parameter(torch.einsum("ap,bq->abpq", axis, axis).view(4, 1, 2, 2), requires_grad=False)
-        self.coarse = CoarseConv2d(conv)
+        kernel = torch.einsum("ap,bq->abpq", axis, axis).view(4, 1, 2, 2)
+        self.coarse = CoarseConv2d(logit_conv(kernel, None, stride=1))
 
     def forward(self, logits: Tensor, coarser: Tensor | None) -> Tensor:
         """Return the refined logits [B, 1, H, W]; `Refinement.forward` documents the arguments."""
@@ -166,5 +150,40 @@ class CoarseConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the maps [B, D, 2H, 2W] of maps [B, C, H, W]."""
-        around = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        return F.pixel_shuffle(self.conv(around), 2)[..., 1:-1, 1:-1]
+        return of_windows(self.windows(x))
+
+    def windows(self, x: Tensor) -> Tensor:
+        """Return the result as windows of 2x2 pixels, [B, 4 D, H + 1, W + 1]; the outermost reach over the border.
+
+        Args:
+            x: the maps [B, C, H, W].
+        """
+        result: Tensor = self.conv(F.pad(x, (1, 1, 1, 1), mode="replicate"))
+        return result
+
+
+def of_windows(windows: Tensor) -> Tensor:
+    """Return maps [B, D, 2H, 2W] of windows [B, 4 D, H + 1, W + 1], as `CoarseConv2d.windows` gives them.
+
+    Args:
+        windows: the windows.
+
+    >>> of_windows(torch.ones(1, 8, 4, 6)).shape
+    torch.Size([1, 2, 6, 10])
+    """
+    return F.pixel_shuffle(windows, 2)[..., 1:-1, 1:-1]
+
+
+def coarse_conv(kernel: Tensor, bias: Tensor) -> CoarseConv2d:
+    """Return the convolution of a coarse map that equals one after nearest upsampling by 2, which reflects its input.
+
+    Args:
+        kernel: the kernel after upsampling, [D, C, 3, 3].
+        bias: its bias, [D].
+
+    >>> coarse_conv(torch.ones(5, 3, 3, 3), torch.ones(5))(torch.ones(1, 3, 2, 2)).unique()
+    tensor([28.])
+    """
+    axis = torch.tensor(NEAREST, dtype=kernel.dtype)
+    each = torch.einsum("apr,bqs,dcrs->dabcpq", axis, axis, kernel).flatten(0, 2)
+    return CoarseConv2d(with_kernel(each, bias.repeat_interleave(4), padding=0))

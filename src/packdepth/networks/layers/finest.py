@@ -15,8 +15,8 @@ from packdepth.networks.layers.upsampling import UpsamplingConv2d, coarse_conv, 
 BLOCK = 4  # side of the blocks whose logits are the channels of one convolution, in pixels
 REACH = 3  # windows of 2x2 pixels, along one axis, that the logits of a block depend on
 PARTS = ((FIRST, slice(REACH), ALL), (ALL, ALL, slice(1, -1)), (LAST, slice(-REACH, None), ALL))
-"""Of an axis, the first block, the blocks between, and the last block: the place for `reflected`, the windows that are
-convolved, and the results that are kept. For those between, all blocks are computed, and the outer two are left out."""
+"""The first block of an axis, the blocks between, and the last one. Each has the place for `reflected`, the windows that
+are convolved, and the results that are kept: for those between, all blocks are computed, and the outer two left out."""
 
 
 class FoldedFinestLevel(nn.Module):
@@ -81,7 +81,7 @@ def finest_level(layer: nn.Module, logits: nn.Module) -> FoldedFinestLevel | Non
 
 
 def reflected(kernel: Tensor, axis: int, place: slice) -> Tensor:
-    """Return a kernel with the tap that lies outside the map, at one end of an axis, moved to the pixel reflected there.
+    """Return a kernel whose tap outside the map, at one end of an axis, is moved to the pixel reflected there.
 
     Args:
         kernel: the kernel, with at least 3 taps along the axis.

@@ -15,8 +15,8 @@ from packdepth.networks.layers.upsampling import UpsamplingConv2d, coarse_conv, 
 BLOCK = 4  # side of the blocks whose logits are the channels of one convolution, in pixels
 REACH = 3  # windows of 2x2 pixels, along one axis, that the logits of a block depend on
 PARTS = ((FIRST, slice(REACH), ALL), (ALL, ALL, slice(1, -1)), (LAST, slice(-REACH, None), ALL))
-"""The first block of an axis, the blocks between, and the last one. Each has the place for `reflected`, the windows that
-are convolved, and the results that are kept: for those between, all blocks are computed, and the outer two left out."""
+"""The first block of an axis, those between, and the last one. Each has the place for `reflected`, the windows that are
+convolved, and the results that are kept: for those between, all blocks are computed, and the outer two left out."""
 
 
 class FoldedFinestLevel(nn.Module):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from packdepth.export.formats import Samples
+from packdepth.export.reordered import attribute_of
 from packdepth.inference.runtimes.onnxruntime import OnnxRuntime
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ def _upsamples(node: NodeProto, channels: Mapping[str, int]) -> bool:
         node: a convolution or a product.
         channels: number of input channels of each kernel, by its name.
     """
-    groups = [attribute.i for attribute in node.attribute if attribute.name == "group"]
-    return node.op_type == "Conv" and groups in ([], [1]) and channels.get(node.input[1]) == 1
+    return node.op_type == "Conv" and attribute_of(node, "group", 1) == 1 and channels.get(node.input[1]) == 1
 
 
 def before_convolutions(graph: GraphProto) -> list[str]:

@@ -35,14 +35,14 @@ def order_by_pixel(model: ModelProto) -> None:
     producers = {output: node for node in graph.node for output in node.output}
     uses = Counter([name for node in graph.node for name in node.input] + [output.name for output in graph.output])
     for node in graph.node:
-        if node.op_type != "DepthToSpace" or _option(node, "mode", PIXEL_BY_PIXEL) != PYTORCH_ORDER:
+        if node.op_type != "DepthToSpace" or attribute_of(node, "mode", PIXEL_BY_PIXEL) != PYTORCH_ORDER:
             continue
         conv = producers.get(node.input[0])
         if conv is None or conv.op_type != "Conv" or uses[node.input[0]] > 1:
             continue
-        if _option(conv, "group", 1) != 1 or not constants.keys() >= set(conv.input[1:]):
+        if attribute_of(conv, "group", 1) != 1 or not constants.keys() >= set(conv.input[1:]):
             continue
-        block = _option(node, "blocksize", 1)
+        block = attribute_of(node, "blocksize", 1)
         for place, name in enumerate(conv.input[1:], start=1):
             conv.input[place] = reordered = f"{name}_by_pixel_{block}"
             if reordered not in constants:
@@ -55,8 +55,18 @@ def order_by_pixel(model: ModelProto) -> None:
     graph.initializer.extend(tensor for name, tensor in constants.items() if name in used)
 
 
-def _option(node: NodeProto, name: str, default: Any) -> Any:
-    """Return an attribute of a node, or the value that it has where it is left out."""
+def attribute_of(node: NodeProto, name: str, default: Any) -> Any:
+    """Return an attribute of a node, or the value that it has where it is left out.
+
+    Args:
+        node: the node.
+        name: the name of the attribute.
+        default: its value where it is left out.
+
+    >>> from onnx import helper
+    >>> attribute_of(helper.make_node("Conv", ["x", "kernel"], ["y"]), "group", 1)
+    1
+    """
     from onnx import helper
 
     return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)

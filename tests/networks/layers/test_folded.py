@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from packdepth.networks.layers.folding import fold
 from packdepth.networks.layers.fused import FIRST, LAST, FoldedPacking, beyond, compose
+from packdepth.networks.layers.head import LogitConv2d
 from packdepth.networks.layers.low_rank import LowRankLinear
 from packdepth.networks.layers.packing import Conv2D, PackLayerConv3d, UnpackLayerConv3d
 from packdepth.networks.layers.pixel_adaptive import PixelAdaptiveConv2d
@@ -84,3 +86,23 @@ def test_a_low_rank_update_becomes_part_of_the_weight() -> None:
     with torch.no_grad():
         torch.testing.assert_close(layer.folded()(x), layer(x), rtol=1e-10, atol=1e-10)
     assert set(layer.folded().state_dict()) == {"weight", "bias"}
+
+
+class Doubled(LogitConv2d):
+    """A layer of another project, which computes something else than ours."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class Renamed(LogitConv2d):
+    """A layer of another project, which computes the same as ours."""
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Doubled, "Doubled"), (Renamed, "FoldedLogitConv2d")])
+def test_a_derived_layer_is_folded_if_it_computes_what_ours_does(kind: type[LogitConv2d], name: str) -> None:
+    layer, x = moved(kind(3, 1, 3, padding=1)), random(1, 3, 8, 12)
+    expected = layer(x)
+    found = fold(layer)
+    assert type(found).__name__ == name
+    torch.testing.assert_close(found(x), expected, rtol=1e-10, atol=1e-10)

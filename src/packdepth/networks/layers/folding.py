@@ -18,6 +18,9 @@ class Foldable(Protocol):
 def fold(module: nn.Module) -> nn.Module:
     """Return a module for export: itself, changed in place, or for a `Foldable` what its `folded` returns.
 
+    A class that is derived from a `Foldable` and has its own `forward`, but no `folded` of its own, computes something
+    else than what the inherited `folded` gives. Of such a module only the parts are folded.
+
     Args:
         module: the module, a copy of the one that is trained.
 
@@ -25,7 +28,7 @@ def fold(module: nn.Module) -> nn.Module:
     >>> fold(nn.Sequential(PackLayerConv3d(16, kernel=3, features=2)))[0].__class__.__name__
     'FoldedConv2D'
     """
-    if isinstance(module, Foldable):
+    if isinstance(module, Foldable) and _level(module, "folded") <= _level(module, "forward"):
         return module.folded()
     fold_parts(module)
     return module
@@ -45,3 +48,8 @@ def fold_parts(module: nn.Module) -> None:
     """
     for name, part in module.named_children():
         setattr(module, name, fold(part))
+
+
+def _level(module: nn.Module, method: str) -> int:
+    """Return how far up the bases of a module's class a method is defined: 0 for the class itself."""
+    return next(level for level, base in enumerate(type(module).__mro__) if method in vars(base))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -51,6 +52,10 @@ LATERAL, VERTICAL = 0.05, 0.01  # camera heights: sideways, and off the plane (b
 ROTATION = 0.03  # radians
 FREE_TILT, KNOWN_TILT = math.radians(3.0), math.radians(0.25)  # of the plane: before and after its median is known
 EXPOSURE = 0.3  # of the gain (a factor) and of the offset (gray in [0, 1])
+SAMPLES = (
+    2**17
+)  # pixels that are compared together: fewer cost the calls of many small operations, more leave the cache
+NO_EXPOSURE = torch.tensor([1.0, 0.0])  # gain and offset of images that are equally bright
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ class _Drive:
     def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera, moves: Tensor | None = None) -> None:
         self.pairs, self.camera = pairs, camera.pooled(-(-camera.width // MAX_WIDTH))
         self.moves = _moving_region([image for image, _ in pairs]) if moves is None else moves
-        self.coarse = [_Coarse(image, following, self.camera, self.moves) for image, following in pairs]
+        self.coarse = _Coarse(pairs, self.camera, self.moves)
 
     def matches(self, pitch: float, lengths: np.ndarray, yaws: np.ndarray | None = None) -> np.ndarray:
         """Return the correlation of the ground in the two images of each pair after motions: [pairs, lengths, yaws].
@@ -185,8 +190,8 @@ class _Drive:
             lengths: lengths of the motions of each pair, [pairs, lengths] camera heights.
             yaws: turns of each pair, [pairs, yaws] radians; all of `YAWS` if left out.
         """
-        turns = np.tile(YAWS, (len(self.coarse), 1)) if yaws is None else yaws
-        return np.array([each.matches(pitch, *row) for each, *row in zip(self.coarse, lengths, turns, strict=True)])
+        turns = np.tile(YAWS, (len(self.pairs), 1)) if yaws is None else yaws
+        return self.coarse.matches(pitch, lengths, turns)
 
     def yaws(self, lengths: np.ndarray) -> np.ndarray:
         """Return the turn of each pair that matches best at one of its lengths [pairs, lengths]: [pairs, 1] radians.
@@ -199,11 +204,49 @@ class _Drive:
     def motions(
         self, tilt: Tensor, deviation: float, starts: Sequence[Sequence[tuple[float, float]]]
     ) -> list[GroundMotion | None]:
-        """Return the motion of each pair, from its starts, as `_motion` finds it."""
-        return [
-            _motion(image, following, self.camera, self.moves, tilt, deviation, each)
-            for (image, following), each in zip(self.pairs, starts, strict=True)
-        ]
+        """Return the motion of each pair: of its starts, the result that matches best; None if none matches.
+
+        Args:
+            tilt: expected pitch and roll of the camera over the plane, [2] radians.
+            deviation: standard deviation of these, radians.
+            starts: for each pair, lengths in camera heights, and turns to the right in radians, to start from.
+        """
+        rows = [(number, start) for number, each in enumerate(starts) for start in each]
+        found: list[GroundMotion | None] = [None] * len(self.pairs)
+        best = [MIN_MATCH] * len(self.pairs)
+        together = _together(len(_ground_rays(self.camera, _normal(tilt), self.moves)[0][0]))
+        for first in range(0, len(rows), together):
+            numbers, begins = zip(*rows[first : first + together], strict=True)
+            pairs = [self.pairs[number] for number in numbers]
+            for number, motion, match in zip(numbers, *self._refined(pairs, tilt, deviation, begins), strict=True):
+                if math.isfinite(motion.length) and match > best[number]:
+                    found[number], best[number] = motion, match
+        return found
+
+    def _refined(
+        self,
+        pairs: Sequence[tuple[Tensor, Tensor]],
+        tilt: Tensor,
+        deviation: float,
+        starts: Sequence[tuple[float, float]],
+    ) -> tuple[list[GroundMotion], list[float]]:
+        """Return the motion of each pair that is found from its start, and how well the images match after it."""
+        length, yaw = torch.tensor(starts).unbind(1)
+        turn = -yaw[:, None] * _normal(tilt)
+        state = _State(
+            _arc(length, yaw, _normal(tilt)), turn, tilt.expand(len(pairs), 2), NO_EXPOSURE.expand(len(pairs), 2)
+        )
+        for factor in LEVELS:
+            level = _Level(pairs, factor, self.camera, self.moves, tilt)
+            for _ in range(ROUNDS):
+                state = state.moved(level.step(state, turn, tilt, deviation))
+        motions = zip(state.motion.norm(dim=1).tolist(), state.plane.tolist(), strict=True)
+        return [GroundMotion(traveled, (pitch, roll)) for traveled, (pitch, roll) in motions], level.match(state)
+
+
+def _together(pixels: int) -> int:
+    """Return how many comparisons of so many pixels are made together."""
+    return max(1, SAMPLES // max(1, pixels))
 
 
 def _typical_tilt(motions: Sequence[GroundMotion | None], otherwise: Tensor) -> Tensor:
@@ -232,9 +275,9 @@ def _moving_region(images: Sequence[Tensor]) -> Tensor:
 
 
 def _normal(tilt: Tensor) -> Tensor:
-    """Return the unit normal [3] of the ground, downwards, in the camera frame, of pitch and roll [2] in radians."""
-    pitch, roll = tilt
-    return torch.stack([roll.sin(), pitch.cos() * roll.cos(), pitch.sin() * roll.cos()])
+    """Return the unit normal [..., 3] of the ground, downwards, in the camera frame, of pitch and roll [..., 2]."""
+    pitch, roll = tilt.unbind(-1)
+    return torch.stack([roll.sin(), pitch.cos() * roll.cos(), pitch.sin() * roll.cos()], dim=-1)
 
 
 def _ahead(normal: Tensor) -> Tensor:
@@ -244,31 +287,35 @@ def _ahead(normal: Tensor) -> Tensor:
     return unit
 
 
-def _ground_rays(camera: Camera, normal: Tensor, moves: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+def _ground_rays(camera: Camera, normal: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
     """Return the rays [3, N] with z = 1 of the pixels that show near ground and move, and their mask [h, w]."""
-    v, u = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+    size = (camera.height, camera.width)
+    v, u = torch.meshgrid(*(torch.arange(side).float() for side in size), indexing="ij")
     rays = torch.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, torch.ones_like(u)])
     nearness = torch.tensordot(normal, rays, dims=1)  # camera height over depth
-    moving = F.interpolate(moves[None, None].float(), size=(height, width))[0, 0] > 0
+    moving = F.interpolate(moves[None, None].float(), size=size)[0, 0] > 0
     mask = (nearness > 1 / FARTHEST) & (rays[0].abs() < SIDEWAYS * nearness) & moving
     return rays[:, mask], mask
 
 
-def _projected(points: Tensor, camera: Camera, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return the places of points [3, N] as a grid [1, 1, N, 2] for grid_sample, and whether they are in the image."""
-    z = points[2].clamp(min=MIN_DEPTH)
-    u, v = camera.fx * points[0] / z + camera.cx, camera.fy * points[1] / z + camera.cy
-    inside = (u > 0) & (u < width - 1) & (v > 0) & (v < height - 1) & (points[2] > MIN_DEPTH)
-    return torch.stack([(2 * u + 1) / width - 1, (2 * v + 1) / height - 1], dim=-1)[None, None], inside
+def _projected(points: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Return the places [..., N, 2] of points [..., 3, N] for grid_sample, and whether they are in the image."""
+    z = points[..., 2, :].clamp(min=MIN_DEPTH)
+    u, v = camera.fx * points[..., 0, :] / z + camera.cx, camera.fy * points[..., 1, :] / z + camera.cy
+    width, height = camera.width, camera.height
+    inside = (u > 0) & (u < width - 1) & (v > 0) & (v < height - 1) & (points[..., 2, :] > MIN_DEPTH)
+    return torch.stack([(2 * u + 1) / width - 1, (2 * v + 1) / height - 1], dim=-1), inside
 
 
 class _Coarse:
-    """Two images at low resolution, compared after motions of different lengths."""
+    """Pairs of images at low resolution, compared after motions of different lengths."""
 
-    def __init__(self, image: Tensor, following: Tensor, camera: Camera, moves: Tensor) -> None:
-        self.moves = moves
-        self.images = [self._detail(F.avg_pool2d(gray.float(), COARSE)) for gray in (image, following)]
-        self.camera = camera.pooled(COARSE)
+    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera, moves: Tensor) -> None:
+        self.camera, self.moves = camera.pooled(COARSE), moves
+        self.images, self.following = (
+            torch.cat([self._detail(F.avg_pool2d(gray.float(), COARSE)) for gray in images])
+            for images in zip(*pairs, strict=True)
+        )
 
     @staticmethod
     def _detail(gray: Tensor) -> Tensor:
@@ -278,18 +325,29 @@ class _Coarse:
         return detail
 
     def matches(self, pitch: float, lengths: np.ndarray, yaws: np.ndarray) -> np.ndarray:
-        """Return the correlation of the ground in the two images after motions, at a pitch: [lengths, yaws]."""
-        height, width = self.images[0].shape[-2:]
+        """Return the correlation of the ground in the two images of each pair after motions, at a pitch.
+
+        Args:
+            pitch: pitch of the camera, in radians.
+            lengths: lengths of the motions of each pair, [pairs, lengths] camera heights.
+            yaws: turns of each pair, [pairs, yaws] radians.
+
+        Returns:
+            [pairs, lengths, yaws].
+        """
         normal = _normal(torch.tensor([pitch, 0.0]))
-        rays, mask = _ground_rays(self.camera, normal, self.moves, height, width)
-        motions = [torch.as_tensor(each, dtype=torch.float32) for each in (lengths, yaws)]
-        length, yaw = torch.cartesian_prod(*motions).unbind(1)
-        turned = (rotation_exp(-yaw[:, None] * normal) @ rays).transpose(0, 1)  # [3, motions, N]
-        points = turned + _arc(length, yaw, normal).T[..., None] * (normal @ rays)
-        grid, inside = _projected(points.flatten(1), self.camera, height, width)
-        second = F.grid_sample(self.images[1], grid, align_corners=False).view(len(length), -1)
-        found = _correlation(self.images[0][0, 0][mask], second, inside.view(len(length), -1))
-        return found.view(len(lengths), len(yaws)).numpy()
+        rays, mask = _ground_rays(self.camera, normal, self.moves)
+        grays, motions = self.images[:, 0][:, mask], (lengths.shape[1], yaws.shape[1])
+        together, found = _together(math.prod(motions) * grays.shape[1]), []
+        for first in range(0, len(grays), together):
+            part = slice(first, first + together)
+            length, yaw = (torch.tensor(each[part], dtype=torch.float32) for each in (lengths, yaws))
+            turned = (rotation_exp(-yaw[..., None] * normal) @ rays)[:, None]  # [pairs, 1, yaws, 3, N]
+            along = _arc(length[:, :, None], yaw[:, None], normal)[..., None]  # [pairs, lengths, yaws, 3, 1]
+            grid, inside = _projected(turned + along * (normal @ rays), self.camera)
+            seen = F.grid_sample(self.following[part], grid.flatten(1, 2), align_corners=False).view_as(inside)
+            found.append(_correlation(grays[part, None, None], seen, inside))
+        return torch.cat(found).numpy()
 
 
 def _arc(length: Tensor, yaw: Tensor, normal: Tensor) -> Tensor:
@@ -314,109 +372,91 @@ def _correlation(first: Tensor, second: Tensor, inside: Tensor) -> Tensor:
     return torch.where((norm > 0) & (count[..., 0] >= MIN_PIXELS), correlation, -1.0)
 
 
-def _motion(
-    image: Tensor,
-    following: Tensor,
-    camera: Camera,
-    moves: Tensor,
-    tilt: Tensor,
-    deviation: float,
-    starts: Sequence[tuple[float, float]],
-) -> GroundMotion | None:
-    """Measure the motion of one pair; of several starts, the result that matches best is returned.
+class _State(NamedTuple):
+    """What an alignment of pairs of images has found."""
 
-    Args:
-        image: the first image, [1, 1, h, w] uint8.
-        following: the second image.
-        camera: the camera of both.
-        moves: where the images of the camera change, [h / COARSE, w / COARSE] bool.
-        tilt: expected pitch and roll of the camera over the plane, [2] radians.
-        deviation: standard deviation of these, radians.
-        starts: lengths in camera heights, and turns to the right in radians, to start from.
-    """
-    levels = []
-    for factor in LEVELS if starts else ():
-        a, b = (smoothed(F.avg_pool2d(gray.float() / 255, factor)) for gray in (image, following))
-        levels.append(_Level(a, b, camera.pooled(factor), moves, tilt))
-    found: GroundMotion | None = None
-    best = MIN_MATCH
-    for start in starts:
-        length, yaw = torch.tensor(start)
-        turn = -yaw * _normal(tilt)
-        motion, rotation, plane = _arc(length, yaw, _normal(tilt)), turn, tilt
-        exposure: Tensor = torch.tensor([1.0, 0.0])
-        for level in levels:
-            for _ in range(ROUNDS):
-                step = level.step(motion, rotation, plane, exposure, turn, tilt, deviation)
-                if step is None:
-                    break
-                motion, plane, exposure = motion + step[:3], plane + step[6:8], exposure + step[8:]
-                rotation = rotation_log(rotation_exp(step[3:6]) @ rotation_exp(rotation))
-        traveled, match = float(motion.norm()), levels[-1].match(motion, rotation, plane)
-        if math.isfinite(traveled) and match > best:
-            found, best = GroundMotion(traveled, (float(plane[0]), float(plane[1]))), match
-    return found
+    motion: Tensor  # of the ground in the second camera, [pairs, 3] camera heights
+    rotation: Tensor  # likewise, rotation vector [pairs, 3]
+    plane: Tensor  # pitch and roll of the camera over the plane, [pairs, 2] radians
+    exposure: Tensor  # gain and offset, [pairs, 2]
+
+    def moved(self, step: Tensor) -> _State:
+        """Return the state after a step [pairs, 10] of motion, rotation, tilt, gain and offset."""
+        return _State(
+            self.motion + step[:, :3],
+            rotation_log(rotation_exp(step[:, 3:6]) @ rotation_exp(self.rotation)),
+            self.plane + step[:, 6:8],
+            self.exposure + step[:, 8:],
+        )
 
 
 class _Level:
-    """Alignment of the ground in two gray images [1, 1, h, w] at one resolution."""
+    """Alignment of the ground in pairs of gray images at one resolution."""
 
-    def __init__(self, image: Tensor, following: Tensor, camera: Camera, moves: Tensor, tilt: Tensor) -> None:
-        self.size = image.shape[-2:]
-        self.camera, self.following = camera, torch.cat([following, *gradients(following)], dim=1)
-        self.rays, mask = _ground_rays(camera, _normal(tilt), moves, *self.size)
-        self.gray = image[0, 0][mask]
-
-    def _seen(self, motion: Tensor, rotation: Tensor, plane: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the points [3, N] in the second camera, over depth in the first, what it sees there, and a mask."""
-        turned = rotation_exp(rotation) @ self.rays
-        points = turned + motion[:, None] * (_normal(plane) @ self.rays)
-        grid, inside = _projected(points, self.camera, *self.size)
-        return points, F.grid_sample(self.following, grid, align_corners=False, padding_mode="border")[0, :, 0], inside
-
-    def match(self, motion: Tensor, rotation: Tensor, plane: Tensor) -> float:
-        """Return the correlation of the first image with the second after a motion; -1 if they hardly overlap."""
-        _, seen, inside = self._seen(motion, rotation, plane)
-        return float(_correlation(self.gray, seen[0], inside))
-
-    def step(
-        self,
-        motion: Tensor,
-        rotation: Tensor,
-        plane: Tensor,
-        exposure: Tensor,
-        turn: Tensor,
-        tilt: Tensor,
-        deviation: float,
-    ) -> Tensor | None:
-        """Return a Gauss-Newton step [10] of motion, rotation, tilt, gain and offset.
-
-        None is returned if too little is in view, or if nothing there has any texture, as in a black image.
-        """
-        points, seen, inside = self._seen(motion, rotation, plane)
-        if inside.sum() < MIN_PIXELS:
-            return None
-        normal, (x, y, z) = _normal(plane), points
-        turned = points - motion[:, None] * (normal @ self.rays)
-        by_x, by_y = (
-            f * along / z.clamp(min=MIN_DEPTH) for f, along in ((self.camera.fx, seen[1]), (self.camera.fy, seen[2]))
+    def __init__(
+        self, pairs: Sequence[tuple[Tensor, Tensor]], factor: int, camera: Camera, moves: Tensor, tilt: Tensor
+    ) -> None:
+        images, following = (
+            smoothed(F.avg_pool2d(torch.cat(grays).float() / 255, factor)) for grays in zip(*pairs, strict=True)
         )
-        by_z = -(by_x * x + by_y * y) / z.clamp(min=MIN_DEPTH)
-        slope = torch.stack([by_x, by_y, by_z])
-        along = motion @ slope
-        by_tilt = torch.stack([along * self.rays[2], along * self.rays[0]])  # of a plane that is nearly level
-        spatial = torch.cat([slope * (normal @ self.rays), torch.linalg.cross(turned, slope, dim=0), by_tilt])
-        jacobian = torch.cat([exposure[0] * spatial, seen[:1], torch.ones_like(seen[:1])])
-        difference = exposure[0] * seen[0] + exposure[1] - self.gray
-        sigma = (DEVIATION_OVER_MEDIAN * difference[inside].abs().median()).clamp(min=MIN_NOISE)
+        self.camera, self.following = camera.pooled(factor), torch.cat([following, *gradients(following)], dim=1)
+        self.rays, mask = _ground_rays(self.camera, _normal(tilt), moves)
+        self.gray = images[:, 0][:, mask]  # [pairs, N]
+
+    def _seen(self, state: _State) -> tuple[Tensor, Tensor, Tensor]:
+        """Return points in the second camera, over depth in the first, what it sees there, and a mask.
+
+        They are [pairs, 3, N] twice, and [pairs, N].
+        """
+        turned = rotation_exp(state.rotation) @ self.rays
+        points = turned + state.motion[..., None] * (_normal(state.plane) @ self.rays)[:, None]
+        grid, inside = _projected(points, self.camera)
+        sampled = F.grid_sample(self.following, grid[:, None], align_corners=False, padding_mode="border")
+        return points, sampled[:, :, 0], inside
+
+    def match(self, state: _State) -> list[float]:
+        """Return the correlations of the first images with the second after motions; -1 if they hardly overlap."""
+        _, seen, inside = self._seen(state)
+        matches: list[float] = _correlation(self.gray, seen[:, 0], inside).tolist()
+        return matches
+
+    def step(self, state: _State, turn: Tensor, tilt: Tensor, deviation: float) -> Tensor:
+        """Return a Gauss-Newton step [pairs, 10] of motion, rotation, tilt, gain and offset.
+
+        It is 0 if too little is in view, or if nothing there has any texture, as in a black image.
+
+        Args:
+            state: what was found before.
+            turn: expected rotation vectors, [pairs, 3].
+            tilt: expected pitch and roll, [2] radians.
+            deviation: standard deviation of these, radians.
+        """
+        (points, seen, inside), normal = self._seen(state), _normal(state.plane)
+        motion, nearness = state.motion[..., None], (normal @ self.rays)[:, None]  # [pairs, 3, 1] and [pairs, 1, N]
+        gain, offset = state.exposure[..., None].unbind(1)  # [pairs, 1]
+        (x, y, z), (gray, along_x, along_y) = points.unbind(1), seen.unbind(1)
+        z = z.clamp(min=MIN_DEPTH)
+        by_x, by_y = self.camera.fx * along_x / z, self.camera.fy * along_y / z
+        slope = torch.stack([by_x, by_y, -(by_x * x + by_y * y) / z], dim=1)
+        around = torch.linalg.cross(points - motion * nearness, slope, dim=1)
+        by_tilt = (motion * slope).sum(1, keepdim=True) * self.rays[[2, 0]]  # of a plane that is nearly level
+        spatial = torch.cat([slope * nearness, around, by_tilt], dim=1)
+        jacobian = torch.cat([gain[:, None] * spatial, seen[:, :1], torch.ones_like(seen[:, :1])], dim=1)
+        difference = gain * gray + offset - self.gray
+        middle = difference.abs().masked_fill(~inside, torch.nan).nanmedian(1, keepdim=True).values
+        sigma = (DEVIATION_OVER_MEDIAN * middle).nan_to_num(MIN_NOISE).clamp(min=MIN_NOISE)
         weight = inside / (sigma * (1 + (difference / (OUTLIER * sigma)) ** 2)) ** 2 / CORRELATED
-        information, gradient = (jacobian * weight) @ jacobian.T, (jacobian * weight) @ difference
+        weighted = jacobian * weight[:, None]
+        information, gradient = weighted @ jacobian.mT, (weighted @ difference[..., None])[..., 0]
         lateral = torch.tensor([LATERAL, torch.inf, torch.inf])
         others = torch.tensor([ROTATION] * 3 + [deviation] * 2 + [EXPOSURE] * 2)
         prior = torch.cat([lateral, others]) ** -2
-        change = torch.cat([motion, rotation - turn, plane - tilt, exposure - torch.tensor([1.0, 0.0])])
-        off = torch.cat([normal, torch.zeros(3), torch.stack([motion[2], motion[0]]), torch.zeros(2)]) / VERTICAL
-        information = information + prior.diag() + torch.outer(off, off)
-        target = gradient + prior * change + off * (normal @ motion) / VERTICAL
+        guess = (state.rotation - turn, state.plane - tilt, state.exposure - NO_EXPOSURE)
+        zero = torch.zeros_like(normal)
+        off = torch.cat([normal, zero, state.motion[:, [2, 0]], zero[:, :2]], dim=1) / VERTICAL
+        information = information + prior.diag() + off[:, :, None] * off[:, None]
+        rise = (normal * state.motion).sum(1, keepdim=True) / VERTICAL
+        target = gradient + prior * torch.cat([state.motion, *guess], dim=1) + off * rise
         step, is_singular = torch.linalg.solve_ex(information, target)
-        return None if is_singular else -step
+        usable = (inside.sum(1) >= MIN_PIXELS) & (is_singular == 0)
+        return torch.where(usable[:, None], -step, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -110,3 +111,10 @@ def test_black_images_have_no_motion(texture: Tensor, black: tuple[int, ...]) ->
         pair[place] = torch.zeros_like(pair[place])
     assert ground_motions([(pair[0], pair[1])], CAMERA) == [None]
     assert ground_height([(pair[0], pair[1])], np.ones(1), CAMERA) is None
+
+
+def test_a_camera_that_looks_above_the_ground_has_no_motion(texture: Tensor) -> None:
+    pair = [view(texture, ahead, 0.1) for ahead in (1.0, 1.5)]
+    sky = dataclasses.replace(CAMERA, cy=300.0)  # the horizon lies below the image, even at a pitch of 12 degrees
+    assert ground_motions([(pair[0], pair[1])], sky) == [None]
+    assert ground_height([(pair[0], pair[1])], np.ones(1), sky) is None

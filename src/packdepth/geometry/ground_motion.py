@@ -373,7 +373,7 @@ def _correlation(first: Tensor, second: Tensor, inside: Tensor) -> Tensor:
 
 
 class _State(NamedTuple):
-    """What an alignment of pairs of images has found."""
+    """The state of an alignment of pairs of images."""
 
     motion: Tensor  # of the ground in the second camera, [pairs, 3] camera heights
     rotation: Tensor  # likewise, rotation vector [pairs, 3]
@@ -431,6 +431,8 @@ class _Level:
             tilt: expected pitch and roll, [2] radians.
             deviation: standard deviation of these, radians.
         """
+        if len(self.gray[0]) < MIN_PIXELS:
+            return torch.zeros(len(self.gray), 10)
         (points, seen, inside), normal = self._seen(state), _normal(state.plane)
         motion, nearness = state.motion[..., None], (normal @ self.rays)[:, None]  # [pairs, 3, 1] and [pairs, 1, N]
         gain, offset = state.exposure[..., None].unbind(1)  # [pairs, 1]

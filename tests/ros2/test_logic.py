@@ -111,7 +111,7 @@ def test_the_rate_counts_the_clock_where_stamps_stand_still(ramp: Any, stamp: in
 @pytest.mark.parametrize(
     ("message", "calibration", "reason"),
     [
-        (image(encoding="bayer_rggb8"), info(), "has the encoding 'bayer_rggb8'"),
+        (image(encoding="bayer_rggb16"), info(), "has the encoding 'bayer_rggb16'"),
         (image(width=20), info(), "an image is 20x12 pixels, but its calibration is for 40x12"),
         (image(), info(focal=60.0), "depth would not be in metres: its focal length is 2.00 times"),
         (image(), info(focal=0.0), "camera_info holds no calibration"),

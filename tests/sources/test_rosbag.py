@@ -83,7 +83,63 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     np.testing.assert_array_equal(clip.frames[0].image.read(), PIXELS[..., [0, 0, 0]] if gray else PIXELS)
 
 
-@pytest.mark.parametrize("encoding", ["mono16", "16UC1", "bayer_rggb8", "yuv422", "yuv422_yuy2", "32FC1"])
+SMOOTH = np.stack(np.broadcast_arrays(6 * np.arange(40), 20 * np.arange(12)[:, None], 130), axis=-1).astype(np.uint8)
+"""Colors [12, 40, 3] that change slowly, so that neighbors may share them."""
+
+
+def mosaic(colors: str) -> np.ndarray:
+    """Return one color of each pixel of `SMOOTH`, [12, 40]: those of `colors` in blocks of 2 x 2 pixels."""
+    found = np.empty_like(SMOOTH[..., 0])
+    for place, color in enumerate(colors):
+        block = np.s_[place // 2 :: 2, place % 2 :: 2]
+        found[block] = SMOOTH[..., "rgb".index(color)][block]
+    return found
+
+
+def luma_and_chroma(luma_first: bool) -> np.ndarray:
+    """Return `SMOOTH` as pairs of pixels that share their chroma (ITU-R BT.601, 16 to 235): [12, 40, 2]."""
+    red, green, blue = np.moveaxis(SMOOTH / 255.0, -1, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    chroma = np.stack([(blue - luma) / 1.772, (red - luma) / 1.402], axis=-1)
+    shared = (chroma[:, ::2] + chroma[:, 1::2]) / 2  # [12, 20, 2]: blue, red
+    both = np.stack([16 + 219 * luma, 128 + 224 * shared.reshape(luma.shape)], axis=-1).round().astype(np.uint8)
+    return both if luma_first else both[..., ::-1]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pixels"),
+    [
+        *((f"bayer_{colors}8", mosaic(colors)) for colors in ("rggb", "bggr", "gbrg", "grbg")),
+        *((name, luma_and_chroma(True)) for name in ("yuyv", "yuv422_yuy2")),
+        *((name, luma_and_chroma(False)) for name in ("uyvy", "yuv422")),
+    ],
+)
+def test_colors_that_neighbors_share(tmp_path: Path, encoding: str, pixels: np.ndarray) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.info("/camera/camera_info")
+        bag.image("/camera/image", START, pixels, encoding, pad=3)
+    (clip,) = source(tmp_path / "x.bag").clips()
+    difference = clip.frames[0].image.read().astype(int) - SMOOTH
+    assert np.abs(difference[1:-1, 1:-1]).max() <= 12  # half of the change between two rows that share colors, rounded
+
+
+@pytest.mark.parametrize("encoding", ["bayer_grbg8", "uyvy"])
+@pytest.mark.parametrize("size", [(11, 40), (12, 39)])
+def test_an_odd_size_is_refused_where_neighbors_share_colors(
+    tmp_path: Path, complaint: Callable[..., None], encoding: str, size: tuple[int, int]
+) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        bag = Recording(writer, 1)
+        bag.info("/camera/camera_info", size=size)
+        bag.image("/camera/image", START, np.zeros((*size, 2 if encoding == "uyvy" else 1), dtype=np.uint8), encoding)
+    (clip,) = source(tmp_path / "x.bag").clips()
+    complaint(
+        clip.frames[0].image.read, f"is {size[1]}x{size[0]} pixels, and an image of the encoding '{encoding}' has"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1", "bayer_rggb16", "nv21", "32FC1"])
 def test_other_encodings_are_refused_and_named(tmp_path: Path, complaint: Callable[..., None], encoding: str) -> None:
     with Writer1(tmp_path / "x.bag") as writer:
         bag = Recording(writer, 1)
@@ -200,7 +256,7 @@ def test_raw_images_are_undistorted(record: Callable[[Fill], Path], tmp_path: Pa
 def test_topics_that_are_not_there(record: Callable[[Fill], Path], complaint: Callable[..., None]) -> None:
     def fill(bag: Recording) -> None:
         drive(bag)
-        bag.image("/rear/image_raw", START, encoding="bayer_rggb8")
+        bag.image("/rear/image_raw", START, encoding="bayer_rggb16")
 
     path = record(fill)
     complaint(source(path).clips, path, "2 topics", "/camera/image_raw, /rear/image_raw")
@@ -208,7 +264,7 @@ def test_topics_that_are_not_there(record: Callable[[Fill], Path], complaint: Ca
     complaint(source(path, image="/rear/image_raw").clips, "/rear/camera_info", "'camera_info'")
     complaint(source(path, image="/camera/image_raw", speed="/odom").clips, "'/odom'", "'/odometry'")
     (clip,) = source(path, image="/rear/image_raw", camera_info="/camera/camera_info").clips()
-    complaint(clip.frames[0].image.read, path, "bayer_rggb8", "rgb8")
+    complaint(clip.frames[0].image.read, path, "bayer_rggb16", "rgb8")
 
 
 def test_a_recording_without_calibration_has_an_unknown_camera(record: Callable[[Fill], Path]) -> None:

@@ -6,6 +6,7 @@ A message is any object with the fields of its type: rosbags makes such objects,
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,18 +24,35 @@ from packdepth.sources.stills import check_mode, opened_still
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO = "sensor_msgs/msg/CameraInfo"
 COMPRESSED_SUFFIX = "/compressed"  # end of the topic of compressed images, after the topic of the images themselves
-CHANNELS = {  # channels of a pixel, and indices of red, green and blue among them, by encoding
-    "rgb8": (3, [0, 1, 2]),
-    "bgr8": (3, [2, 1, 0]),
-    "8UC3": (3, [2, 1, 0]),
-    "rgba8": (4, [0, 1, 2]),
-    "bgra8": (4, [2, 1, 0]),
-    "mono8": (1, [0, 0, 0]),
-    "8UC1": (1, [0, 0, 0]),
-}
 RECTIFIED = ("rect", "undist")  # parts of the names of topics whose images are rectified
 NANOSECONDS = 10**9  # in a second
 SAME_CAMERA = 0.01  # relative change of a camera that is none: less is the breathing of an autofocus, or rounding
+
+
+class Pixel(NamedTuple):
+    """The bytes of a pixel in an encoding of images."""
+
+    count: int  # number of bytes
+    order: Sequence[int]  # their indices: of red, green and blue, or in the order of `format`
+    format: str | None = None  # FFmpeg's name of a format that it converts to RGB; None for bytes that are colors
+
+
+PIXELS = {
+    "rgb8": Pixel(3, [0, 1, 2]),
+    "bgr8": Pixel(3, [2, 1, 0]),
+    "8UC3": Pixel(3, [2, 1, 0]),
+    "rgba8": Pixel(4, [0, 1, 2]),
+    "bgra8": Pixel(4, [2, 1, 0]),
+    "mono8": Pixel(1, [0, 0, 0]),
+    "8UC1": Pixel(1, [0, 0, 0]),
+    **{name: Pixel(2, [0, 1], "yuyv422") for name in ("yuyv", "yuv422_yuy2")},
+    **{name: Pixel(2, [1, 0], "yuyv422") for name in ("uyvy", "yuv422")},
+    **{f"bayer_{colors}8": Pixel(1, [0], f"bayer_{colors}8") for colors in ("rggb", "bggr", "gbrg", "grbg")},
+}
+"""The pixels of each encoding of `sensor_msgs/Image` that is read.
+
+Source: `sensor_msgs/image_encodings.hpp`; a mosaic (Bayer) is named after the colors of its first two rows.
+"""
 
 
 class Header(NamedTuple):
@@ -120,8 +138,8 @@ def check_image(message: Any, kind: str, where: str) -> None:
     """
     if kind == COMPRESSED:
         check_mode(_compressed(message, where), where)
-    elif message.encoding not in CHANNELS:
-        raise InputError(f"{where}: has the encoding '{message.encoding}'; convert it to one of {', '.join(CHANNELS)}")
+    elif message.encoding not in PIXELS:
+        raise InputError(f"{where}: has the encoding '{message.encoding}'; convert it to one of {', '.join(PIXELS)}")
 
 
 def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
@@ -132,7 +150,8 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
         kind: the type of the message, `IMAGE` or `COMPRESSED`.
         where: what the message is, for errors.
 
-    Raises InputError for an unknown encoding, and for an image that is cut or broken.
+    Raises InputError for an unknown encoding, for an image that is cut or broken, and for an odd width or height where
+    pixels share colors.
     """
     check_image(message, kind, where)
     if kind == COMPRESSED:
@@ -142,12 +161,22 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
             raise
         except Exception as error:  # Pillow raises many classes for damaged images
             raise InputError(f"{where}: is truncated or broken ({reason_of(error)}); record it again") from error
-    channels, order = CHANNELS[message.encoding]
-    height, width, step = message.height, message.width, message.step
-    if step < width * channels or len(message.data) < height * step:
+    pixel, height, width, step = PIXELS[message.encoding], message.height, message.width, message.step
+    if step < width * pixel.count or len(message.data) < height * step:
         raise InputError(f"{where}: is truncated ({len(message.data)} bytes for {width}x{height}); record it again")
-    rows = np.asarray(message.data, dtype=np.uint8)[: height * step].reshape(height, step)[:, : width * channels]
-    return np.ascontiguousarray(rows.reshape(height, width, channels)[..., order])
+    rows = np.asarray(message.data, dtype=np.uint8)[: height * step].reshape(height, step)[:, : width * pixel.count]
+    pixels = np.ascontiguousarray(rows.reshape(height, width, pixel.count)[..., pixel.order])
+    if pixel.format is None:
+        return pixels
+    if height % 2 or width % 2:  # FFmpeg would end the process
+        raise InputError(
+            f"{where}: is {width}x{height} pixels, and an image of the encoding '{message.encoding}' has an even width "
+            f"and height; convert it to rgb8"
+        )
+    import av
+
+    frame = av.VideoFrame.from_ndarray(pixels.squeeze(-1) if pixel.count == 1 else pixels, format=pixel.format)
+    return frame.to_ndarray(format="rgb24")
 
 
 def calibration_key(info: Any) -> tuple[Any, ...]:

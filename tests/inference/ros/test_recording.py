@@ -314,9 +314,9 @@ def test_nothing_is_left_of_a_recording_with_a_damaged_image(
     def fill(bag: Recording) -> None:
         bag.info("/camera/camera_info", K=K, size=SIZE)
         bag.image("/camera/image_raw", START, image)
-        bag.image("/camera/image_raw", START + STEP, image, encoding="bayer_rggb8")
+        bag.image("/camera/image_raw", START + STEP, image, encoding="bayer_rggb16")
 
     path = write_bag("ros1", tmp_path, fill)
     assert predict(path, tmp_path / "out.mcap") == 2
-    assert "has the encoding 'bayer_rggb8'" in capsys.readouterr().err
+    assert "has the encoding 'bayer_rggb16'" in capsys.readouterr().err
     assert [each.name for each in tmp_path.iterdir()] == ["drive.bag"]

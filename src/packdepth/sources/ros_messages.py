@@ -32,7 +32,7 @@ SAME_CAMERA = 0.01  # relative change of a camera that is none: less is the brea
 class Pixel(NamedTuple):
     """The bytes of a pixel in an encoding of images."""
 
-    count: int  # number of bytes
+    size: int  # number of bytes
     order: Sequence[int]  # their indices: of red, green and blue, or in the order of `format`
     format: str | None = None  # FFmpeg's name of a format that it converts to RGB; None for bytes that are colors
 
@@ -162,10 +162,10 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
         except Exception as error:  # Pillow raises many classes for damaged images
             raise InputError(f"{where}: is truncated or broken ({reason_of(error)}); record it again") from error
     pixel, height, width, step = PIXELS[message.encoding], message.height, message.width, message.step
-    if step < width * pixel.count or len(message.data) < height * step:
+    if step < width * pixel.size or len(message.data) < height * step:
         raise InputError(f"{where}: is truncated ({len(message.data)} bytes for {width}x{height}); record it again")
-    rows = np.asarray(message.data, dtype=np.uint8)[: height * step].reshape(height, step)[:, : width * pixel.count]
-    pixels = np.ascontiguousarray(rows.reshape(height, width, pixel.count)[..., pixel.order])
+    rows = np.asarray(message.data, dtype=np.uint8)[: height * step].reshape(height, step)[:, : width * pixel.size]
+    pixels = np.ascontiguousarray(rows.reshape(height, width, pixel.size)[..., pixel.order])
     if pixel.format is None:
         return pixels
     if height % 2 or width % 2:  # FFmpeg would end the process
@@ -175,7 +175,7 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
         )
     import av
 
-    frame = av.VideoFrame.from_ndarray(pixels.squeeze(-1) if pixel.count == 1 else pixels, format=pixel.format)
+    frame = av.VideoFrame.from_ndarray(pixels.squeeze(-1) if pixel.size == 1 else pixels, format=pixel.format)
     return frame.to_ndarray(format="rgb24")
 
 

@@ -302,7 +302,7 @@ def test_metres_of_lengths_that_vary_were_written_before_and_are_read(tmp_path: 
     assert read.scale == "metric, from velocity (speed); lengths within 2 % on average, 60 % from frame to frame"
 
 
-def test_metres_from_the_cameras_height_need_a_focal_length() -> None:
+def test_metres_from_the_cameras_height_or_a_baseline_need_a_focal_length() -> None:
     camera = LearnedCamera(width=4, height=2, fx=2, fy=2, cx=1.5, cy=0.5, focal_deviation=0.01)
     guessed = camera.model_copy(update={"focal_deviation": 0.3})
     for source, used, doubtful in (
@@ -310,6 +310,12 @@ def test_metres_from_the_cameras_height_need_a_focal_length() -> None:
         ("camera height", guessed, True),
         ("camera height", guessed.model_copy(update={"assumed": True}), False),  # somebody stated it
         ("velocity (speed)", guessed, False),  # the growth of the image gives depth without the focal length
+        ("stereo", camera, False),
+        ("stereo", guessed, True),
+        ("stereo, calibrated", guessed, True),
+        ("camera height, stereo", guessed, True),
+        ("velocity (speed), stereo", guessed, False),
+        ("points, calibrated", guessed, False),
     ):
         meta = made().meta.model_copy(update={"scale_source": source, "cameras": [used]})
         assert meta.needs_calibration == doubtful
@@ -325,6 +331,7 @@ def test_metres_from_the_cameras_height_are_as_right_as_a_stated_field_of_view()
         ([stated], [], "camera height", True),  # camera: {fov: ...} of the run file
         ([], [TrainedCamera(**numbers, stated=True)], "camera height", True),  # fov=... of the source
         ([], [TrainedCamera(**numbers)], "camera height", False),
+        ([], [TrainedCamera(**numbers, stated=True)], "stereo", True),
         ([], [TrainedCamera(**numbers, stated=True)], "velocity (speed)", False),
     ):
         used = {**by_height, "scale_source": source, "cameras": cameras, "trained_cameras": trained}

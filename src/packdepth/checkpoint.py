@@ -271,17 +271,19 @@ class Meta(Closed):
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether metres depend on a focal length that was guessed: they come from the height of the camera.
+        """Whether metres depend on a focal length that was guessed: they come from the camera's height or a baseline.
 
         One that a person stated, by `fov=` of a source or by `camera.fov`, is taken for known; `scale` says so.
         """
         doubtful = any(not camera.assumed and camera.focal_deviation > WELL_DETERMINED for camera in self.cameras)
-        return self._is_by_height and doubtful
+        return self._by_focal is not None and doubtful
 
     @property
-    def _is_by_height(self) -> bool:
-        """Whether metres come from the height of the camera, so that they are as right as the focal length."""
-        return self.scale_source.startswith(HEIGHT)
+    def _by_focal(self) -> str | None:
+        """What metres come from if they are as right as the focal length, in words; None if lengths make them so."""
+        sources = self.scale_source.removesuffix(CALIBRATED).split(", ")
+        found = [words for source in sources for name, words in BY_FOCAL.items() if source.startswith(name)]
+        return found[0] if len(found) == len(sources) else None
 
     @property
     def scale(self) -> str:
@@ -290,11 +292,11 @@ class Meta(Closed):
             return f"not metric: {self.other_size}"
         if self.needs_calibration:
             return (
-                "not metric: metres come from the height of the camera, and are as wrong as its focal length, which is "
-                "a guess; calibrate the camera"
+                f"not metric: metres come from {self._by_focal}, and are as wrong as the focal length, which is a "
+                f"guess; calibrate the camera"
             )
         words = scale_in_words(self.metric, self.scale_source, self.judged_checks)
-        if self.metric and self._is_by_height and self._is_stated:
+        if self.metric and self._by_focal is not None and self._is_stated:
             return f"{words}; as right as the stated field of view"
         return words
 
@@ -315,6 +317,10 @@ class Meta(Closed):
 
 
 HEIGHT = "camera height"  # begins the source of a scale that comes from it, which a field of view may follow
+# By the source of a scale that is as right as the focal length, what metres come from. A measured motion gives metres
+# without it, by the growth of what comes nearer.
+BY_FOCAL = {HEIGHT: "the height of the camera", "stereo": "the distance between the cameras"}
+CALIBRATED = ", calibrated"  # ends the source of a scale that `packdepth calibrate` found
 MIN_CHECKED = 5  # frames: the median over fewer says little about a scale
 TOLERANCE = 0.1  # relative error of lengths up to which depth is called metric: about the error of depth itself
 MAX_SPREAD = 0.3  # relative standard deviation over frames. The median of 40 is then within 6 %; chosen

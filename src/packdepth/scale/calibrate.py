@@ -138,7 +138,7 @@ def calibrate(
         update={
             "packdepth": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "scale_source": f"{chosen.source}, calibrated",
+            "scale_source": f"{chosen.source}{checkpoint.CALIBRATED}",
             "scale_checks": [chosen.check_left_out(), *_checks_of_others(chosen, measurements)],
             "calibration": CalibrationRecord(
                 source=chosen.source,

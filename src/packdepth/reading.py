@@ -31,7 +31,8 @@ MAX_NODES = 100_000  # values of a YAML file, those of aliases counted where the
 MAX_ARRAY = 2 * 10**9  # bytes of an array in an npz: a scan of 10 million points has 0.2 billion
 MAX_UNPACKED = 10  # times the size of a checkpoint of torch that its parts may have unpacked: torch packs nothing
 ZIP = b"PK\x03\x04"  # the first bytes of a zip file
-Loader = type[yaml.SafeLoader] | type[yaml.BaseLoader]  # the second reads every value as text
+# The loaders in Python: those of libyaml end the process on 100,000 brackets. The second reads every value as text.
+Loader = type[yaml.SafeLoader] | type[yaml.BaseLoader]
 RUST_PANIC = "PanicException"  # name of the class of what libraries in Rust raise, which is no Exception
 
 

@@ -313,13 +313,16 @@ def test_metres_from_the_cameras_height_or_a_baseline_need_a_focal_length() -> N
         ("stereo", camera, False),
         ("stereo", guessed, True),
         ("stereo, calibrated", guessed, True),
-        ("camera height, stereo", guessed, True),
+        ("stereo, camera height", guessed, True),
+        ("stereo_rig", guessed, False),  # a term of somebody's own
         ("velocity (speed), stereo", guessed, False),
         ("points, calibrated", guessed, False),
     ):
         meta = made().meta.model_copy(update={"scale_source": source, "cameras": [used]})
         assert meta.needs_calibration == doubtful
         assert ("calibrate the camera" in meta.scale) == doubtful
+        read = checkpoint.Meta(**meta.model_dump() | {"metric": True})  # as packdepth before 0.3 may have written it
+        assert read.metric is not doubtful
 
 
 def test_metres_from_the_cameras_height_are_as_right_as_a_stated_field_of_view() -> None:

@@ -231,8 +231,11 @@ class Meta(Closed):
 
         Other sources do not count, for `packdepth calibrate` lets a person choose one of several that disagree; nor do
         the checks of a calibration, which has its own limits of what is good enough. The spread does not count either:
-        packdepth before 0.3 called lengths that agree on average metric, and such checkpoints are still read.
+        packdepth before 0.3 called lengths that agree on average metric, and such checkpoints are still read. It also
+        called metres of stereo metric that depend on a guessed focal length: such a description becomes not metric.
         """
+        if self.needs_calibration:
+            object.__setattr__(self, "metric", False)  # it is frozen for all others
         if not self.metric or self.calibration is not None:
             return self
         own = [check for check in self.scale_checks if check.source in self.scale_source]
@@ -276,14 +279,13 @@ class Meta(Closed):
         One that a person stated, by `fov=` of a source or by `camera.fov`, is taken for known; `scale` says so.
         """
         doubtful = any(not camera.assumed and camera.focal_deviation > WELL_DETERMINED for camera in self.cameras)
-        return self._by_focal is not None and doubtful
+        return self._focal_bound is not None and doubtful
 
     @property
-    def _by_focal(self) -> str | None:
-        """What metres come from if they are as right as the focal length, in words; None if lengths make them so."""
+    def _focal_bound(self) -> str | None:
+        """The length, in words, that metres come from if they are as right as the focal length, or None."""
         sources = self.scale_source.removesuffix(CALIBRATED).split(", ")
-        found = [words for source in sources for name, words in BY_FOCAL.items() if source.startswith(name)]
-        return found[0] if len(found) == len(sources) else None
+        return BY_FOCAL[sources[0]] if all(source in BY_FOCAL for source in sources) else None
 
     @property
     def scale(self) -> str:
@@ -292,11 +294,11 @@ class Meta(Closed):
             return f"not metric: {self.other_size}"
         if self.needs_calibration:
             return (
-                f"not metric: metres come from {self._by_focal}, and are as wrong as the focal length, which is a "
+                f"not metric: metres come from {self._focal_bound}, and are as wrong as the focal length, which is a "
                 f"guess; calibrate the camera"
             )
         words = scale_in_words(self.metric, self.scale_source, self.judged_checks)
-        if self.metric and self._by_focal is not None and self._is_stated:
+        if self.metric and self._focal_bound is not None and self._is_stated:
             return f"{words}; as right as the stated field of view"
         return words
 
@@ -316,7 +318,7 @@ class Meta(Closed):
         return learned[0] if len(learned) == 1 else None
 
 
-HEIGHT = "camera height"  # begins the source of a scale that comes from it, which a field of view may follow
+HEIGHT = "camera height"  # begins the source of a scale that comes from it
 # By the source of a scale that is as right as the focal length, what metres come from. A measured motion gives metres
 # without it, by the growth of what comes nearer.
 BY_FOCAL = {HEIGHT: "the height of the camera", "stereo": "the distance between the cameras"}

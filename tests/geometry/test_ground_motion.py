@@ -100,6 +100,26 @@ def test_two_different_roads_have_no_motion(texture: Tensor) -> None:
     assert ground_motions([(view(texture, 1.0, 0.1), other)], CAMERA) == [None]
 
 
+@pytest.mark.parametrize("cut", [(157, 319), (155, 318)])
+@pytest.mark.parametrize("factor", [1, 4])
+def test_sides_that_no_block_divides(texture: Tensor, cut: tuple[int, int], factor: int) -> None:
+    """The last pixels of a side are left out where it is averaged over blocks, as of wide images at first."""
+    lengths = [0.3, 0.35, 0.4, 0.45, 0.5, 0.5]
+    images = [image[..., : cut[0], : cut[1]] for image in bend(texture, lengths, math.radians(2.5))]
+    height, width = (factor * side for side in cut)
+    cx, cy = ((centre + 0.5) * factor - 0.5 for centre in (CAMERA.cx, CAMERA.cy))
+    camera = Camera(factor * CAMERA.fx, factor * CAMERA.fy, cx, cy, width=width, height=height)
+    if factor > 1:
+        enlarged = [F.interpolate(image.float(), (height, width), mode="bilinear").byte() for image in images]
+        images = [small_ground_image(image[0, 0, ..., None].repeat(1, 1, 3).numpy()) for image in enlarged]
+    pairs = list(pairwise(images))
+    found = ground_motions(pairs, camera)
+    assert [motion.length if motion else None for motion in found] == pytest.approx(lengths, rel=0.03)
+    height_found = ground_height(pairs, 1.5 * np.array(lengths), camera)
+    assert height_found is not None
+    assert height_found.metres == pytest.approx(1.5, rel=0.03)
+
+
 def test_no_pair_has_no_motion() -> None:
     assert ground_motions([], CAMERA) == []
 

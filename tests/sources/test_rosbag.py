@@ -135,8 +135,16 @@ def test_an_odd_size_is_refused_where_neighbors_share_colors(
         bag.image("/camera/image", START, np.zeros((*size, 2 if encoding == "uyvy" else 1), dtype=np.uint8), encoding)
     (clip,) = source(tmp_path / "x.bag").clips()
     complaint(
-        clip.frames[0].image.read, f"is {size[1]}x{size[0]} pixels, and an image of the encoding '{encoding}' has"
+        clip.frames[0].image.read, f"is {size[1]}x{size[0]} pixels, and packdepth reads the encoding '{encoding}'"
     )
+    assert f"encoding '{encoding}' of an even width" in str(image_topics(tmp_path / "x.bag")[0].problem)
+
+
+@pytest.mark.parametrize("encoding", ["bayer_grbg8", "uyvy", "rgb8"])
+def test_an_empty_image_is_refused(tmp_path: Path, encoding: str) -> None:
+    with Writer1(tmp_path / "x.bag") as writer:
+        Recording(writer, 1).image("/camera/image", START, np.zeros((4, 0, 1), dtype=np.uint8), encoding)
+    assert "is 0x4 pixels" in str(image_topics(tmp_path / "x.bag")[0].problem)
 
 
 @pytest.mark.parametrize("encoding", ["mono16", "16UC1", "bayer_rggb16", "nv21", "32FC1"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -178,7 +178,7 @@ class _Drive:
     """Pairs of images from a camera that drives over the ground."""
 
     def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera, moves: Tensor | None = None) -> None:
-        self.pairs, self.camera = pairs, camera.pooled(-(-camera.width // MAX_WIDTH))
+        self.pairs, self.camera = pairs, _camera_of(pairs[0][0], camera.pooled(-(-camera.width // MAX_WIDTH)))
         self.moves = _moving_region([image for image, _ in pairs]) if moves is None else moves
         self.coarse = _Coarse(pairs, self.camera, self.moves)
 
@@ -214,7 +214,7 @@ class _Drive:
         rows = [(number, start) for number, each in enumerate(starts) for start in each]
         found: list[GroundMotion | None] = [None] * len(self.pairs)
         best = [MIN_MATCH] * len(self.pairs)
-        together = _together(len(_ground_rays(self.camera, _normal(tilt), self.moves)[0][0]))
+        together = _batch_size(len(_ground_rays(self.camera, _normal(tilt), self.moves)[0][0]))
         for first in range(0, len(rows), together):
             numbers, begins = zip(*rows[first : first + together], strict=True)
             pairs = [self.pairs[number] for number in numbers]
@@ -244,7 +244,7 @@ class _Drive:
         return [GroundMotion(traveled, (pitch, roll)) for traveled, (pitch, roll) in motions], level.match(state)
 
 
-def _together(pixels: int) -> int:
+def _batch_size(pixels: int) -> int:
     """Return how many comparisons of so many pixels are made together."""
     return max(1, SAMPLES // max(1, pixels))
 
@@ -287,6 +287,11 @@ def _ahead(normal: Tensor) -> Tensor:
     return unit
 
 
+def _camera_of(images: Tensor, camera: Camera) -> Camera:
+    """Return a camera with the size of its pooled images [..., H, W], from which the last pixels are left out."""
+    return replace(camera, height=images.shape[-2], width=images.shape[-1])
+
+
 def _ground_rays(camera: Camera, normal: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
     """Return the rays [3, N] with z = 1 of the pixels that show near ground and move, and their mask [h, w]."""
     size = (camera.height, camera.width)
@@ -311,11 +316,11 @@ class _Coarse:
     """Pairs of images at low resolution, compared after motions of different lengths."""
 
     def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]], camera: Camera, moves: Tensor) -> None:
-        self.camera, self.moves = camera.pooled(COARSE), moves
         self.images, self.following = (
             torch.cat([self._detail(F.avg_pool2d(gray.float(), COARSE)) for gray in images])
             for images in zip(*pairs, strict=True)
         )
+        self.camera, self.moves = _camera_of(self.images, camera.pooled(COARSE)), moves
 
     @staticmethod
     def _detail(gray: Tensor) -> Tensor:
@@ -338,7 +343,7 @@ class _Coarse:
         normal = _normal(torch.tensor([pitch, 0.0]))
         rays, mask = _ground_rays(self.camera, normal, self.moves)
         grays, motions = self.images[:, 0][:, mask], (lengths.shape[1], yaws.shape[1])
-        together, found = _together(math.prod(motions) * grays.shape[1]), []
+        together, found = _batch_size(math.prod(motions) * grays.shape[1]), []
         for first in range(0, len(grays), together):
             part = slice(first, first + together)
             length, yaw = (torch.tensor(each[part], dtype=torch.float32) for each in (lengths, yaws))
@@ -399,7 +404,8 @@ class _Level:
         images, following = (
             smoothed(F.avg_pool2d(torch.cat(grays).float() / 255, factor)) for grays in zip(*pairs, strict=True)
         )
-        self.camera, self.following = camera.pooled(factor), torch.cat([following, *gradients(following)], dim=1)
+        self.camera = _camera_of(images, camera.pooled(factor))
+        self.following = torch.cat([following, *gradients(following)], dim=1)
         self.rays, mask = _ground_rays(self.camera, _normal(tilt), moves)
         self.gray = images[:, 0][:, mask]  # [pairs, N]
 

@@ -24,6 +24,7 @@ from packdepth.sources.stills import check_mode, opened_still
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO = "sensor_msgs/msg/CameraInfo"
 COMPRESSED_SUFFIX = "/compressed"  # end of the topic of compressed images, after the topic of the images themselves
+MOSAIC = "bayer_"  # begins the encoding of a mosaic
 RECTIFIED = ("rect", "undist")  # parts of the names of topics whose images are rectified
 NANOSECONDS = 10**9  # in a second
 SAME_CAMERA = 0.01  # relative change of a camera that is none: less is the breathing of an autofocus, or rounding
@@ -47,7 +48,7 @@ PIXELS = {
     "8UC1": Pixel(1, [0, 0, 0]),
     **{name: Pixel(2, [0, 1], "yuyv422") for name in ("yuyv", "yuv422_yuy2")},
     **{name: Pixel(2, [1, 0], "yuyv422") for name in ("uyvy", "yuv422")},
-    **{f"bayer_{colors}8": Pixel(1, [0], f"bayer_{colors}8") for colors in ("rggb", "bggr", "gbrg", "grbg")},
+    **{f"{MOSAIC}{colors}8": Pixel(1, [0], f"bayer_{colors}8") for colors in ("rggb", "bggr", "gbrg", "grbg")},
 }
 """The pixels of each encoding of `sensor_msgs/Image` that is read.
 
@@ -129,7 +130,7 @@ def image_size_of(message: Any, kind: str, where: str) -> tuple[int, int]:
 
 
 def check_image(message: Any, kind: str, where: str) -> None:
-    """Raise InputError if an image is none that pixels can be read from: of another encoding, or a depth image.
+    """Raise InputError if an image is none that pixels can be read from: of another encoding or size, or a depth image.
 
     Args:
         message: the image.
@@ -140,6 +141,24 @@ def check_image(message: Any, kind: str, where: str) -> None:
         check_mode(_compressed(message, where), where)
     elif message.encoding not in PIXELS:
         raise InputError(f"{where}: has the encoding '{message.encoding}'; convert it to one of {', '.join(PIXELS)}")
+    elif not (message.height and message.width):
+        raise InputError(f"{where}: is {message.width}x{message.height} pixels; record it again")
+    elif PIXELS[message.encoding].format is not None and (message.height % 2 or message.width % 2):
+        # FFmpeg aborts on some mosaics of an odd height, and PyAV refuses YUV of an odd width or height.
+        raise InputError(
+            f"{where}: is {message.width}x{message.height} pixels, and packdepth reads the encoding "
+            f"'{message.encoding}' of an even width and height only; convert it to rgb8"
+        )
+
+
+def is_mosaic(message: Any, kind: str) -> bool:
+    """Return whether an image is a mosaic (Bayer), of which other programs make colors.
+
+    Args:
+        message: the image.
+        kind: the type of the message, `IMAGE` or `COMPRESSED`.
+    """
+    return kind == IMAGE and message.encoding.startswith(MOSAIC)
 
 
 def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
@@ -150,8 +169,7 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
         kind: the type of the message, `IMAGE` or `COMPRESSED`.
         where: what the message is, for errors.
 
-    Raises InputError for an unknown encoding, for an image that is cut or broken, and for an odd width or height where
-    pixels share colors.
+    Raises InputError as `check_image` does, and for an image that is cut or broken.
     """
     check_image(message, kind, where)
     if kind == COMPRESSED:
@@ -168,15 +186,10 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
     pixels = np.ascontiguousarray(rows.reshape(height, width, pixel.size)[..., pixel.order])
     if pixel.format is None:
         return pixels
-    if height % 2 or width % 2:  # FFmpeg would end the process
-        raise InputError(
-            f"{where}: is {width}x{height} pixels, and an image of the encoding '{message.encoding}' has an even width "
-            f"and height; convert it to rgb8"
-        )
     import av
 
     frame = av.VideoFrame.from_ndarray(pixels.squeeze(-1) if pixel.size == 1 else pixels, format=pixel.format)
-    return frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
 
 
 def calibration_key(info: Any) -> tuple[Any, ...]:

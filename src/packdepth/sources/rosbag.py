@@ -39,6 +39,7 @@ from packdepth.sources.ros_messages import (
     check_image,
     header_of,
     image_size_of,
+    is_mosaic,
     pixels_of,
     same_camera,
     sensor_part,
@@ -239,6 +240,7 @@ class ImageTopic(NamedTuple):
 
     name: str  # name of the topic
     problem: InputError | None  # the reason for which its images cannot be read; None if they can
+    mosaic: bool  # whether its images are mosaics
 
 
 class Message(NamedTuple):
@@ -260,7 +262,7 @@ def image_topics(path: Path) -> list[ImageTopic]:
     with _reading(path) as reader:
         kinds = (IMAGE, COMPRESSED)
         names = sorted({c.topic for c in reader.connections if c.msgtype in kinds})
-        return [ImageTopic(name, _problem(reader, name, kinds)) for name in names]
+        return [_image_topic(reader, name, kinds) for name in names]
 
 
 def topics_of(path: Path) -> set[str]:
@@ -290,16 +292,17 @@ def read_messages(path: Path, kinds: Collection[str]) -> Iterator[Message]:
             yield Message(connection.topic, received, reader.deserialize(data, connection.msgtype))
 
 
-def _problem(reader: AnyReader, topic: str, kinds: Collection[str]) -> InputError | None:
-    """Return the reason for which the images of a topic cannot be read; None if they can."""
+def _image_topic(reader: AnyReader, topic: str, kinds: Collection[str]) -> ImageTopic:
+    """Return what the first image of a topic tells of it."""
     connections = [c for c in reader.connections if c.topic == topic and c.msgtype in kinds]
     for connection, _, data in reader.messages(connections):
+        message, problem = reader.deserialize(data, connection.msgtype), None
         try:
-            check_image(reader.deserialize(data, connection.msgtype), connection.msgtype, topic)
+            check_image(message, connection.msgtype, topic)
         except InputError as error:
-            return error
-        return None
-    return InputError(f"{topic}: holds no image")
+            problem = error
+        return ImageTopic(topic, problem, is_mosaic(message, connection.msgtype))
+    return ImageTopic(topic, InputError(f"{topic}: holds no image"), mosaic=False)
 
 
 def _has_metadata(folder: Path) -> bool:

@@ -219,6 +219,25 @@ def test_topics_that_cannot_be_predicted_are_named(
     assert "the input has /camera/depth/image_raw, too" in printed.out
 
 
+def test_of_a_camera_the_colors_are_predicted_and_not_the_mosaic_that_they_come_from(
+    tmp_path: Path, image: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mosaic = image[:-1, :-1, :1]  # its sides are even
+
+    def fill(bag: Recording) -> None:
+        bag.info("/camera/camera_info", K=K, size=SIZE)
+        bag.image("/camera/image_raw", START, mosaic, encoding="bayer_rggb8")
+        bag.image("/camera/image_color", START, image)
+        bag.info("/rear/camera_info", K=K, size=(SIZE[0] - 1, SIZE[1] - 1))
+        bag.image("/rear/image_raw", START, mosaic, encoding="bayer_rggb8")
+
+    assert predict(write_bag("ros1", tmp_path, fill), tmp_path / "out.mcap") == 0
+    printed = capsys.readouterr()
+    assert "left out: /camera/image_raw: is the mosaic of /camera/image_color" in printed.err
+    assert "/camera/image_color: " in printed.out
+    assert "/rear/image_raw: " in printed.out
+
+
 def test_images_without_a_namespace_and_without_a_frame(
     tmp_path: Path, image: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:

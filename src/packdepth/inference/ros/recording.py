@@ -208,6 +208,7 @@ def _chosen(topics: Sequence[ImageTopic], path: Path) -> list[str]:
     Raises InputError if there is none, and if two are of one camera.
     """
     names = {topic.name for topic in topics if topic.problem is None}
+    mosaics = {topic.name for topic in topics if topic.mosaic}
     left_out = [str(topic.problem) for topic in topics if topic.problem is not None]
     if not names:
         raise InputError(f"{path}: has no images to predict" + (f": {left_out[0]}" if left_out else ""))
@@ -216,6 +217,11 @@ def _chosen(topics: Sequence[ImageTopic], path: Path) -> list[str]:
         if name != plain and plain in names:
             names.remove(name)
             left_out.append(f"{name}: has the images of {plain}")
+    for topic in topics:
+        colors = [name for name in names if sibling(name, "") == sibling(topic.name, "") and name not in mosaics]
+        if topic.mosaic and topic.name in names and colors:
+            names.remove(topic.name)
+            left_out.append(f"{topic.name}: is the mosaic of {colors[0]}")
     for reason in left_out:
         print(f"left out: {reason}", file=sys.stderr)
     chosen: dict[str, str] = {}

@@ -52,9 +52,8 @@ LATERAL, VERTICAL = 0.05, 0.01  # camera heights: sideways, and off the plane (b
 ROTATION = 0.03  # radians
 FREE_TILT, KNOWN_TILT = math.radians(3.0), math.radians(0.25)  # of the plane: before and after its median is known
 EXPOSURE = 0.3  # of the gain (a factor) and of the offset (gray in [0, 1])
-SAMPLES = (
-    2**17
-)  # pixels that are compared together: fewer cost the calls of many small operations, more leave the cache
+# Pixels that are compared together: fewer cost calls of small operations, more leave the cache; chosen
+SAMPLES = 2**17
 NO_EXPOSURE = torch.tensor([1.0, 0.0])  # gain and offset of images that are equally bright
 
 

@@ -328,7 +328,7 @@ def run_examples() -> dict[str, str]:
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What failed in the examples of each module: one process runs all of them, because they define kinds of blocks."""
     folder = tmp_path_factory.mktemp("examples")
-    environment = os.environ | {"PYTHONPATH": str(SOURCE.parent)}
+    environment = os.environ | {"PYTHONPATH": str(SOURCE.parent), "TMPDIR": str(folder)}
     done = subprocess.run(
         [sys.executable, __file__], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -217,11 +217,11 @@ def _chosen(topics: Sequence[ImageTopic], path: Path) -> list[str]:
         if name != plain and plain in names:
             names.remove(name)
             left_out.append(f"{name}: has the images of {plain}")
-    for topic in topics:
-        colors = [name for name in names if sibling(name, "") == sibling(topic.name, "") and name not in mosaics]
-        if topic.mosaic and topic.name in names and colors:
-            names.remove(topic.name)
-            left_out.append(f"{topic.name}: is the mosaic of {colors[0]}")
+    for name in sorted(names & mosaics):
+        colors = [other for other in sorted(names - mosaics) if sibling(other, "") == sibling(name, "")]
+        if colors:
+            names.remove(name)
+            left_out.append(f"{name}: is the mosaic of {colors[0]}")
     for reason in left_out:
         print(f"left out: {reason}", file=sys.stderr)
     chosen: dict[str, str] = {}

@@ -7,6 +7,7 @@ import sqlite3
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from rosbags.rosbag1 import Writer as Writer1
 from packdepth.errors import InputWarning
 from packdepth.geometry.lens import BrownConrady, KannalaBrandt
 from packdepth.sources.open import open_clips
+from packdepth.sources.ros_messages import IMAGE, pixels_of
 from packdepth.sources.rosbag import Rosbag, image_topics, read_messages, topics_of
 
 
@@ -122,6 +124,14 @@ def test_colors_that_neighbors_share(tmp_path: Path, encoding: str, pixels: np.n
     (clip,) = source(tmp_path / "x.bag").clips()
     difference = clip.frames[0].image.read().astype(int) - SMOOTH
     assert np.abs(difference[1:-1, 1:-1]).max() <= 12  # half of the change between two rows that share colors, rounded
+
+
+def test_a_mosaic_has_no_seams() -> None:
+    """Threads that convert a part of the image each repeat colors at the borders of their parts, in lines."""
+    ramp = np.broadcast_to(np.arange(0, 200, 2, dtype=np.uint8)[:, None], (100, 400))
+    fields = {"encoding": "bayer_rggb8", "height": 100, "width": 400, "step": 400, "data": ramp.ravel()}
+    found = pixels_of(SimpleNamespace(**fields), IMAGE, "an image").astype(int)
+    assert np.abs(found - ramp[..., None])[2:-2, 2:-2].max() <= 1
 
 
 @pytest.mark.parametrize("encoding", ["bayer_grbg8", "uyvy"])

@@ -19,6 +19,7 @@ from packdepth.reading import reason_of
 from packdepth.sources.calibrations.matrices import SensorPart
 from packdepth.sources.calibrations.record import named_lens
 from packdepth.sources.camera_file import check_in_pixels
+from packdepth.sources.decoding import upright_image
 from packdepth.sources.stills import check_mode, opened_still
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -189,7 +190,7 @@ def pixels_of(message: Any, kind: str, where: str) -> np.ndarray:
     import av
 
     frame = av.VideoFrame.from_ndarray(pixels.squeeze(-1) if pixel.size == 1 else pixels, format=pixel.format)
-    return np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+    return upright_image(frame)
 
 
 def calibration_key(info: Any) -> tuple[Any, ...]:
